@@ -1,0 +1,1 @@
+//! HTTP APIs, metrics endpoint, web UI.

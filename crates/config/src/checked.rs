@@ -1,0 +1,130 @@
+//! Configuration that can be used: every value in range, every name resolved to a meaning.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One pool of cache servers behind one or more listeners.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pool {
+    /// Name, unique in the file.
+    pub name: String,
+    /// Where clients connect.
+    pub listen: Vec<Listen>,
+    /// What clients and servers speak.
+    pub protocol: Protocol,
+    /// Key hash.
+    pub hash: ring::Hash,
+    /// The two bytes that enclose the part of a key that is hashed.
+    pub hash_tag: Option<[u8; 2]>,
+    /// How a hash finds its server.
+    pub distribution: ring::Distribution,
+    /// How long a request may wait for its reply, queueing and connecting included. None: for ever.
+    pub timeout: Option<Duration>,
+    /// listen(2) backlog.
+    pub backlog: u32,
+    /// Most clients at once over all shards. None: bounded by the process's file limit only.
+    pub client_connections: Option<u32>,
+    /// Password clients must give, and that servers are given. Redis only.
+    pub auth: Option<String>,
+    /// Database selected on servers. Redis only.
+    pub db: u32,
+    /// Connect to every server at start.
+    pub preconnect: bool,
+    /// Take a failing server out of the ring.
+    pub auto_eject_hosts: bool,
+    /// Connections to each server, per shard.
+    pub server_connections: u32,
+    /// Time an ejected server stays out before it is probed.
+    pub server_retry_timeout: Duration,
+    /// Failures in a row that eject a server.
+    pub server_failure_limit: u32,
+    /// TCP keepalive on client and server connections.
+    pub keepalive: Option<Duration>,
+    /// What an unsupported command meets.
+    pub unsupported: Unsupported,
+    /// Servers in index order: sorted as nutcracker sorts them (identity length, then bytes).
+    pub servers: Vec<Server>,
+    /// Most bytes of one request.
+    pub request_bytes_max: usize,
+    /// Most requests of one client that await replies; past it the client is not read.
+    pub client_pipeline_max: u32,
+    /// Unsent reply bytes of one client past which it is not read.
+    pub client_output_soft_bytes: usize,
+    /// Reply bytes held for one client past which it is closed.
+    pub client_output_hard_bytes: usize,
+    /// Most requests queued or awaiting replies on one server, per shard; past it requests are refused.
+    pub server_queue_max: u32,
+}
+
+/// A listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// Host and port; port 0 lets the system choose (tests).
+    Tcp {
+        /// Name or literal address, without brackets.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// Unix socket with optional file mode.
+    Unix {
+        /// Path of the socket file.
+        path: PathBuf,
+        /// Mode bits, at most 0o777.
+        mode: Option<u32>,
+    },
+}
+
+/// What a pool speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// RESP.
+    Redis,
+    /// memcached text and meta.
+    Memcache,
+}
+
+/// What happens on a command that cannot be proxied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsupported {
+    /// An error in its slot; the connection stays.
+    Error,
+    /// The connection is closed (as nutcracker 0.5.0).
+    Close,
+}
+
+/// A server of a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// What is hashed for the ring and shown in stats (twemproxy facts §2: name, host:port, host, or `/path:`).
+    pub identity: String,
+    /// Where it is.
+    pub target: Target,
+    /// Weight, at least 1.
+    pub weight: u32,
+    /// Password of this server when it differs from the pool's.
+    pub password: Option<String>,
+}
+
+/// Where a server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Host and port.
+    Tcp {
+        /// Name or literal address, without brackets.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// Unix socket.
+    Unix(PathBuf),
+    /// The embedded cache of this process.
+    Local,
+}
+
+/// The embedded cache's limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local {
+    /// Most bytes of keys and values.
+    pub bytes_max: usize,
+}

@@ -1,0 +1,3 @@
+//! Configuration: one options table, files as written, then as checked.
+
+pub mod checked;

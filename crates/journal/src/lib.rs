@@ -1,0 +1,1 @@
+//! A durable segmented log: group commit, recovery, cleaning.

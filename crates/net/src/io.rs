@@ -1,0 +1,140 @@
+//! The two traits between a product and its event loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{Address, ConnId, Input, Instant, Peer, TimerId, WallTime};
+
+/// What a product may ask of the loop it runs in. Nothing here blocks, and no call fails: what goes wrong with a
+/// connection is told later, through [`App::failed`]. Calls with the id of a connection that is gone do nothing.
+pub trait Io {
+    /// The clock of this turn.
+    fn now(&self) -> Instant;
+    /// The wall clock of this turn.
+    fn wall_time(&self) -> WallTime;
+
+    /// Opens a connection. [`App::connected`] or [`App::failed`] follows in a later turn, never from within this call. Bytes sent
+    /// before that are kept and written once connected.
+    fn connect(&mut self, to: &Address, options: &SocketOptions) -> ConnId;
+
+    /// Queues bytes for writing. Small pieces are gathered and leave in one write at the end of the turn; a large piece
+    /// on an otherwise empty connection may be written at once.
+    fn send(&mut self, conn: ConnId, bytes: &[u8]);
+    /// The same without a copy, for large pieces.
+    fn send_shared(&mut self, conn: ConnId, bytes: Bytes);
+    /// Bytes queued on `conn` that the kernel has not taken yet.
+    fn unsent(&self, conn: ConnId) -> usize;
+    /// Asks for one [`App::drained`] when `unsent(conn)` has fallen to zero at the end of a write.
+    fn notify_drained(&mut self, conn: ConnId);
+
+    /// Stops calling [`App::received`] for `conn`: nothing more is read, and the peer is held back by the kernel.
+    fn pause(&mut self, conn: ConnId);
+    /// Undoes [`Io::pause`]; bytes that were left unconsumed are shown again in the next turn.
+    fn resume(&mut self, conn: ConnId);
+
+    /// Reads no more, writes what is queued, then closes. The app is done with the id: no callback follows.
+    fn finish(&mut self, conn: ConnId);
+    /// Closes now; what is unsent is lost. The app is done with the id: no callback follows.
+    fn abort(&mut self, conn: ConnId);
+
+    /// Calls [`App::timer`] with `token` at or after `at` (to the millisecond).
+    fn set_timer(&mut self, at: Instant, token: u64) -> TimerId;
+    /// Forgets a timer.
+    fn cancel_timer(&mut self, timer: TimerId);
+
+    /// Puts a transforming layer (TLS, then at most one compression) on `conn`. What was sent before leaves without it, what is sent
+    /// afterwards passes through it. Unconsumed input is handed to the layer first.
+    fn push_layer(&mut self, conn: ConnId, layer: Layer);
+
+    /// Bytes held in buffers by all connections of this shard, both directions.
+    fn buffered(&self) -> usize;
+}
+
+/// A product, as its event loop sees it.
+pub trait App<I: Io> {
+    /// What other threads send to this shard.
+    type Mail: Send + 'static;
+
+    /// A client arrived at the listener that was registered under `listener`.
+    fn accepted(&mut self, io: &mut I, listener: u32, conn: ConnId, peer: Peer);
+    /// A connection that we opened is established.
+    fn connected(&mut self, io: &mut I, conn: ConnId);
+    /// Bytes are there. Consume what is whole.
+    fn received(&mut self, io: &mut I, conn: ConnId, input: &mut Input<'_>);
+    /// The peer will send no more (FIN) and everything it sent was shown. We may still write.
+    fn ended(&mut self, io: &mut I, conn: ConnId);
+    /// The connection is gone, or could not be opened. The id is dead.
+    fn failed(&mut self, io: &mut I, conn: ConnId, fault: Fault);
+    /// See [`Io::notify_drained`].
+    fn drained(&mut self, _io: &mut I, _conn: ConnId) {}
+    /// A layer that was pushed has finished its handshake.
+    fn layered(&mut self, _io: &mut I, _conn: ConnId, _info: LayerInfo) {}
+    /// A timer is due.
+    fn timer(&mut self, io: &mut I, token: u64);
+    /// Mail from another thread, in order of sending per sender.
+    fn mail(&mut self, io: &mut I, mail: Self::Mail);
+    /// All that was ready in this turn was handled; writes follow. The place for work that is worth batching.
+    fn turn_end(&mut self, _io: &mut I) {}
+    /// True when nothing is owed any more; asked repeatedly during a graceful stop.
+    fn idle(&self) -> bool {
+        true
+    }
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nobody listens there (ECONNREFUSED).
+    Refused,
+    /// The peer reset the connection, or went away while we wrote.
+    Reset,
+    /// The name could not be resolved.
+    Unresolved,
+    /// Connecting took longer than allowed.
+    ConnectTimeout,
+    /// The layer's handshake or its framing failed (TLS, snappy, deflate).
+    Layer,
+    /// Any other operating-system error, by errno.
+    Os(i32),
+}
+
+/// Options for a socket that we open or accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// Time after which an idle connection is probed (TCP keepalive); off if absent.
+    pub keepalive: Option<Duration>,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        SocketOptions { keepalive: None, connect_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// A transformation between the socket and the app.
+#[derive(Debug, Clone)]
+pub enum Layer {
+    /// TLS, as server.
+    TlsServer(Arc<rustls::ServerConfig>),
+    /// The snappy framing format, both ways.
+    Snappy,
+    /// Raw deflate (RFC 1951) both ways, sync-flushed at each write; the level is 1 to 9.
+    Deflate(u32),
+}
+
+/// What is known once a layer stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LayerInfo {
+    /// TLS version as "TLS1.3"; empty for compression.
+    pub tls_version: String,
+    /// TLS cipher suite by IANA name.
+    pub tls_cipher_suite: String,
+    /// Subject common name of the client's certificate, if it sent one.
+    pub client_common_name: String,
+    /// True if the client sent a certificate.
+    pub client_certificate: bool,
+}

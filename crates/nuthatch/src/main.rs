@@ -1,0 +1,3 @@
+//! One small daemon that routes cache traffic and holds messages.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Cache routing: pools, health, request and response path.

@@ -1,0 +1,1 @@
+//! Messaging: topics, channels, delivery, the NSQ protocol's commands.

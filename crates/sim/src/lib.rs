@@ -1,0 +1,1 @@
+//! Seed-driven simulation of the data plane; hostile peers; oracles.

@@ -1,0 +1,1 @@
+//! Counters, histograms, the registry and its renderings; logging.

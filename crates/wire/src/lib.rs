@@ -1,0 +1,1 @@
+//! Pure codecs: redis, memcache, nsq. No socket, no clock, no log.
