@@ -77,7 +77,11 @@ pub trait App<I: Io> {
     fn mail(&mut self, io: &mut I, mail: Self::Mail);
     /// All that was ready in this turn was handled; writes follow. The place for work that is worth batching.
     fn turn_end(&mut self, _io: &mut I) {}
-    /// True when nothing is owed any more; asked repeatedly during a graceful stop.
+    /// Accepting has run out of file descriptors (or kernel memory); it goes on by itself. Said once per shortage.
+    fn starved(&mut self, _io: &mut I, _error: &std::io::Error) {}
+    /// The process is asked to stop: no client will be accepted any more. Let go of idle ones.
+    fn stopping(&mut self, _io: &mut I) {}
+    /// True when nothing is owed any more; asked after every turn of a graceful stop.
     fn idle(&self) -> bool {
         true
     }

@@ -9,11 +9,28 @@
 //!
 //! This crate knows no protocol.
 
+mod io;
+
+mod conn;
+mod event_loop;
+mod listener;
+mod mailbox;
+mod outbox;
+mod resolve;
+mod shard;
+mod slab;
+mod stream;
+mod timers;
+
 mod address;
 mod id;
 mod input;
-mod io;
 mod time;
+
+pub use event_loop::EventLoop;
+pub use listener::{ListenAddress, Listener, bind};
+pub use resolve::Resolver;
+pub use shard::{Handle, Shard, monotonic_now};
 
 pub use address::{Address, Peer};
 pub use id::{ConnId, TimerId};

@@ -1,0 +1,89 @@
+//! One connection: a socket, what arrived on it, what is on its way out, and where it is in its life.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use crate::TimerId;
+use crate::outbox::Outbox;
+use crate::stream::Stream;
+
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) stream: Stream,
+    pub(crate) stage: Stage,
+    /// Bytes that were shown to the app and not consumed; without memory when empty.
+    pub(crate) inbox: BytesMut,
+    /// The app cannot do anything before `inbox` has this many bytes.
+    pub(crate) want: usize,
+    pub(crate) outbox: Outbox,
+    pub(crate) flags: Flags,
+    pub(crate) opening: Option<Box<Opening>>,
+    pub(crate) timer: Option<TimerId>,
+}
+
+/// Where a connection is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The name is being resolved or the connect is in progress.
+    Opening,
+    /// Both ways.
+    Open,
+    /// The app is done with it: what is queued is written, then the sending side is shut.
+    Finishing,
+    /// The sending side is shut; what still arrives is thrown away until the peer closes too, so that the kernel
+    /// does not answer it with a reset that would destroy what we sent last.
+    Lingering,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Flags {
+    pub(crate) paused: bool,
+    /// The kernel may have more to read: the last event was not read to its end.
+    pub(crate) readable: bool,
+    /// The peer has sent FIN, as far as the last event tells.
+    pub(crate) peer_done: bool,
+    /// The app was told of the peer's FIN.
+    pub(crate) ended: bool,
+    /// In the shard's list of connections to write to.
+    pub(crate) dirty: bool,
+    /// In the shard's list of connections to read from.
+    pub(crate) queued: bool,
+    /// The last write was short: wait for the kernel to say that there is room.
+    pub(crate) blocked: bool,
+    pub(crate) notify_drained: bool,
+    /// Unconsumed input must be shown again (after a resume).
+    pub(crate) show_again: bool,
+}
+
+/// What is needed only until a connection that we opened stands.
+#[derive(Debug, Default)]
+pub(crate) struct Opening {
+    /// Addresses not tried yet.
+    pub(crate) addresses: VecDeque<SocketAddr>,
+    pub(crate) keepalive: Option<Duration>,
+    /// The last failure, told when no address is left.
+    pub(crate) errno: Option<i32>,
+}
+
+impl Conn {
+    pub(crate) fn new(stream: Stream, stage: Stage) -> Conn {
+        Conn {
+            stream,
+            stage,
+            inbox: BytesMut::new(),
+            want: 0,
+            outbox: Outbox::default(),
+            flags: Flags::default(),
+            opening: None,
+            timer: None,
+        }
+    }
+
+    /// Bytes held for this connection.
+    pub(crate) fn held(&self) -> usize {
+        self.inbox.len() + self.outbox.len()
+    }
+}

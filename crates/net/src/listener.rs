@@ -1,0 +1,127 @@
+//! Listening sockets: bound before the shards start, so that a bad address stops the start and nothing else.
+//!
+//! With several shards each gets a TCP socket of its own (SO_REUSEPORT) and the kernel spreads clients over them; a
+//! unix socket is shared by duplicating its descriptor.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// Host (name or literal without brackets) and port; port 0 lets the system choose.
+    Tcp(String, u16),
+    /// Unix socket path and its mode bits. An old socket file at the path is removed first.
+    Unix(PathBuf, Option<u32>),
+}
+
+/// A bound socket, not yet accepting.
+#[derive(Debug)]
+pub struct Listener {
+    pub(crate) socket: ListenSocket,
+    /// What [`crate::App::accepted`] is told.
+    pub tag: u32,
+}
+
+#[derive(Debug)]
+pub(crate) enum ListenSocket {
+    Tcp(mio::net::TcpListener),
+    Unix(mio::net::UnixListener),
+}
+
+/// Binds `address` once for each of `shards` shards and listens with `backlog`.
+///
+/// Fails if the address cannot be bound, also when another process holds it with SO_REUSEPORT.
+pub fn bind(address: &ListenAddress, backlog: u32, shards: usize, tag: u32) -> io::Result<Vec<Listener>> {
+    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+    match address {
+        ListenAddress::Tcp(host, port) => bind_tcp(&resolve(host, *port)?, backlog, shards, tag),
+        ListenAddress::Unix(path, mode) => bind_unix(path, *mode, backlog, shards, tag),
+    }
+}
+
+fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let found: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
+    if found.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")));
+    }
+    Ok(found)
+}
+
+fn bind_tcp(candidates: &[SocketAddr], backlog: i32, shards: usize, tag: u32) -> io::Result<Vec<Listener>> {
+    let mut last = None;
+    for address in candidates {
+        match bind_tcp_at(*address, backlog, shards, tag) {
+            Ok(listeners) => return Ok(listeners),
+            Err(e) => last = Some(e),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::from(io::ErrorKind::NotFound)))
+}
+
+fn bind_tcp_at(mut address: SocketAddr, backlog: i32, shards: usize, tag: u32) -> io::Result<Vec<Listener>> {
+    // The first socket comes without SO_REUSEPORT: that is what notices another process on the same port.
+    let probe = tcp_socket(address, backlog, false)?;
+    address.set_port(probe.local_addr()?.as_socket().map_or(address.port(), |a| a.port()));
+    if shards == 1 {
+        return Ok(vec![tcp_listener(probe, tag)]);
+    }
+    drop(probe);
+    (0..shards).map(|_| Ok(tcp_listener(tcp_socket(address, backlog, true)?, tag))).collect()
+}
+
+fn tcp_socket(address: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if reuse_port {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    Ok(socket)
+}
+
+fn tcp_listener(socket: Socket, tag: u32) -> Listener {
+    Listener { socket: ListenSocket::Tcp(mio::net::TcpListener::from_std(socket.into())), tag }
+}
+
+fn bind_unix(
+    path: &Path,
+    mode: Option<u32>,
+    backlog: i32,
+    shards: usize,
+    tag: u32,
+) -> io::Result<Vec<Listener>> {
+    if std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket()) {
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(io::Error::from(io::ErrorKind::AddrInUse));
+        }
+        std::fs::remove_file(path)?;
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    socket.bind(&socket2::SockAddr::unix(path)?)?;
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    socket.listen(backlog)?;
+    (0..shards)
+        .map(|_| {
+            let copy = socket.try_clone()?;
+            Ok(Listener { socket: ListenSocket::Unix(mio::net::UnixListener::from_std(copy.into())), tag })
+        })
+        .collect()
+}
+
+impl Listener {
+    /// The address it is bound to; None for a unix socket.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            ListenSocket::Tcp(l) => l.local_addr().ok(),
+            ListenSocket::Unix(_) => None,
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Bytes on their way out of one connection.
+//!
+//! Small pieces are copied into one contiguous `tail`, which leaves in one write: that is cheaper than a `writev` of
+//! many small slices up to about 16 KB. Large pieces are queued as they are, without a copy, in front of the tail.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Write};
+
+use bytes::Bytes;
+
+/// Pieces of at least this many bytes are passed on without being copied.
+pub(crate) const LARGE: usize = 16 * 1024;
+/// Most slices in one `writev`.
+const SLICES_MAX: usize = 32;
+/// A gathering buffer larger than this goes back to the system once it is empty.
+const KEEP_MAX: usize = 256 * 1024;
+/// Most spare gathering buffers that a shard keeps.
+const SPARE_MAX: usize = 64;
+
+/// Spare gathering buffers of a shard: a connection borrows one while it has something to send.
+#[derive(Debug, Default)]
+pub(crate) struct Spare(Vec<Vec<u8>>);
+
+impl Spare {
+    fn take(&mut self) -> Vec<u8> {
+        self.0.pop().unwrap_or_else(|| Vec::with_capacity(4096))
+    }
+
+    fn give(&mut self, mut buffer: Vec<u8>) {
+        if self.0.len() < SPARE_MAX && buffer.capacity() > 0 && buffer.capacity() <= KEEP_MAX {
+            buffer.clear();
+            self.0.push(buffer);
+        }
+    }
+
+    /// Gives the memory back to the system: for a shard that has gone quiet.
+    pub(crate) fn release(&mut self) {
+        self.0 = Vec::new();
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    /// Pieces in order, all before `tail`.
+    queue: VecDeque<Bytes>,
+    tail: Vec<u8>,
+    /// Bytes of the front piece (of `queue`, or of `tail` if that is empty) that were written already.
+    written: usize,
+    /// Bytes not written yet.
+    len: usize,
+}
+
+impl Outbox {
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, bytes: &[u8], spare: &mut Spare) {
+        if self.tail.capacity() == 0 {
+            self.tail = spare.take();
+        }
+        self.tail.extend_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    pub(crate) fn push_shared(&mut self, bytes: Bytes, spare: &mut Spare) {
+        if bytes.len() < LARGE {
+            return self.push(&bytes, spare);
+        }
+        self.seal_tail();
+        self.len += bytes.len();
+        self.queue.push_back(bytes);
+    }
+
+    /// Moves the tail to the queue so that something can stand behind it.
+    fn seal_tail(&mut self) {
+        if self.tail.is_empty() {
+            return;
+        }
+        let mut sealed = Bytes::from(std::mem::take(&mut self.tail));
+        if self.queue.is_empty() && self.written > 0 {
+            sealed = sealed.slice(self.written..);
+            self.written = 0;
+        }
+        self.queue.push_back(sealed);
+    }
+
+    /// One write of what is there, with `extra` behind it, which is not kept. Returns how many bytes of `extra` were
+    /// written, or the error of the write; `WouldBlock` counts as zero bytes.
+    pub(crate) fn write_with<W: Write>(
+        &mut self,
+        to: &mut W,
+        extra: &[u8],
+        spare: &mut Spare,
+    ) -> io::Result<usize> {
+        let own = self.len;
+        let n = if self.queue.is_empty() && extra.is_empty() {
+            to.write(&self.tail[self.written..])
+        } else if own == 0 {
+            to.write(extra)
+        } else {
+            self.write_vectored(to, extra)
+        };
+        let n = match n {
+            Ok(n) => n,
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
+            Err(e) => return Err(e),
+        };
+        self.advance(n.min(own), spare);
+        Ok(n.saturating_sub(own))
+    }
+
+    /// One write of what is there.
+    pub(crate) fn write_to<W: Write>(&mut self, to: &mut W, spare: &mut Spare) -> io::Result<()> {
+        self.write_with(to, &[], spare).map(|_| ())
+    }
+
+    fn write_vectored<W: Write>(&self, to: &mut W, extra: &[u8]) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut count = 0;
+        let mut skip = self.written;
+        let whole = self.queue.len() + 2 <= SLICES_MAX;
+        for piece in self.queue.iter().take(SLICES_MAX) {
+            slices[count] = IoSlice::new(&piece[skip..]);
+            skip = 0;
+            count += 1;
+        }
+        if whole {
+            if self.tail.len() > skip {
+                slices[count] = IoSlice::new(&self.tail[skip..]);
+                count += 1;
+            }
+            if !extra.is_empty() {
+                slices[count] = IoSlice::new(extra);
+                count += 1;
+            }
+        }
+        to.write_vectored(&slices[..count])
+    }
+
+    fn advance(&mut self, mut n: usize, spare: &mut Spare) {
+        self.len -= n;
+        n += self.written;
+        while let Some(front) = self.queue.front() {
+            if n < front.len() {
+                self.written = n;
+                return;
+            }
+            n -= front.len();
+            self.queue.pop_front();
+        }
+        self.written = n;
+        if self.len == 0 {
+            self.written = 0;
+            spare.give(std::mem::take(&mut self.tail));
+            if self.queue.capacity() > 0 {
+                self.queue = VecDeque::new();
+            }
+        } else if self.written > KEEP_MAX {
+            self.tail.drain(..self.written);
+            self.written = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes at most `step` bytes per write.
+    struct Slow {
+        step: usize,
+        got: Vec<u8>,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let n = bytes.len().min(self.step);
+            self.got.extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            let all: Vec<u8> = slices.iter().flat_map(|s| s.to_vec()).collect();
+            self.write(&all)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn order_is_kept_at_every_write_size() {
+        for step in [1, 7, 4095, 16384, 20000, 1 << 20] {
+            let (mut out, mut spare, mut expected) = (Outbox::default(), Spare::default(), Vec::new());
+            let mut to = Slow { step, got: Vec::new() };
+            for i in 0..40u32 {
+                let size = [3, 100, LARGE, LARGE + 5, 1][i as usize % 5];
+                let piece = vec![b'a' + (i % 26) as u8; size];
+                expected.extend_from_slice(&piece);
+                match i % 3 {
+                    0 => out.push(&piece, &mut spare),
+                    1 => out.push_shared(Bytes::from(piece), &mut spare),
+                    _ => {
+                        let n = out.write_with(&mut to, &piece, &mut spare).unwrap();
+                        out.push(&piece[n..], &mut spare);
+                    }
+                }
+            }
+            while out.len() > 0 {
+                out.write_to(&mut to, &mut spare).unwrap();
+            }
+            assert!(to.got == expected, "step {step}");
+            assert_eq!(out.tail.capacity(), 0, "an idle connection holds no buffer");
+        }
+    }
+}

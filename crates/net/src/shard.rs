@@ -1,0 +1,192 @@
+//! A shard: one thread, one event loop, one product.
+//!
+//! ```text
+//! turn:  poll ▸ events ─┬─ listener ▸ accept ▸ App::accepted
+//!                       ├─ readable ▸ read ▸ App::received / ended / failed
+//!                       └─ writable ▸ connected / write
+//!        timers ▸ App::timer       mail ▸ App::mail       App::turn_end       write every dirty connection once
+//! ```
+//! Sockets are registered once, edge-triggered, for both directions; nothing is re-armed per request.
+
+use std::io;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mio::{Events, Poll, Token, Waker};
+
+use crate::event_loop::{Due, EventLoop, LISTENER_TOKENS, WAKER_TOKEN};
+use crate::listener::Listener;
+use crate::mailbox::{Mailbox, Sender, mailbox};
+use crate::resolve::Resolver;
+use crate::{App, Instant, WallTime};
+
+/// Events taken from the kernel in one poll.
+const EVENTS_MAX: usize = 1024;
+/// A shard that has nothing to do for this long gives spare buffers back.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Monotonic time of the process; the origin is the first call.
+pub fn monotonic_now() -> Instant {
+    static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
+    let origin = *ORIGIN.get_or_init(std::time::Instant::now);
+    Instant(u64::try_from(origin.elapsed().as_micros()).unwrap_or(u64::MAX))
+}
+
+fn wall_now() -> WallTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallTime(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// What other threads send to a shard.
+pub(crate) enum Letter<M> {
+    App(M),
+    /// An answer of the resolver.
+    Resolved(crate::ConnId, Vec<std::net::SocketAddr>),
+    /// Stop: accept no more, finish what was accepted, give up at the deadline.
+    Stop(Duration),
+}
+
+/// Talks to a shard from outside.
+pub struct Handle<M> {
+    sender: Sender<Letter<M>>,
+}
+
+impl<M> Clone for Handle<M> {
+    fn clone(&self) -> Self {
+        Handle { sender: self.sender.clone() }
+    }
+}
+
+impl<M> std::fmt::Debug for Handle<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handle")
+    }
+}
+
+impl<M: Send + 'static> Handle<M> {
+    /// Delivers `mail` to [`App::mail`] in the shard's next turn. False if the shard has stopped.
+    pub fn send(&self, mail: M) -> bool {
+        self.sender.send(Letter::App(mail)).is_ok()
+    }
+
+    /// Asks the shard to stop gracefully: no more accepts, [`App::stopping`], then the end as soon as [`App::idle`] or after
+    /// `deadline`.
+    pub fn stop(&self, deadline: Duration) {
+        let _ = self.sender.send(Letter::Stop(deadline));
+    }
+}
+
+/// A shard before its thread runs.
+#[derive(Debug)]
+pub struct Shard<M> {
+    poll: Poll,
+    listeners: Vec<Listener>,
+    mailbox: Mailbox<Letter<M>>,
+    sender: Sender<Letter<M>>,
+    resolver: Resolver,
+}
+
+impl<M> std::fmt::Debug for Letter<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Letter")
+    }
+}
+
+impl<M: Send + 'static> Shard<M> {
+    /// Prepares a shard that will accept from `listeners`.
+    pub fn new(listeners: Vec<Listener>, resolver: Resolver) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), Token(WAKER_TOKEN))?;
+        let (sender, mailbox) = mailbox(waker);
+        Ok(Shard { poll, listeners, mailbox, sender, resolver })
+    }
+
+    /// A handle for other threads.
+    pub fn handle(&self) -> Handle<M> {
+        Handle { sender: self.sender.clone() }
+    }
+
+    /// Runs the loop on this thread until it was told to stop. `build` makes the product, inside the thread, with the
+    /// loop at hand so that it can connect and set timers at once.
+    pub fn run<A>(self, build: impl FnOnce(&mut EventLoop) -> A) -> io::Result<A>
+    where
+        A: App<EventLoop, Mail = M>,
+    {
+        let Shard { mut poll, listeners, mailbox, sender, resolver } = self;
+        let registry = poll.registry().try_clone()?;
+        let ask = Box::new(move |id, host: String, port| {
+            let back = sender.clone();
+            resolver.ask(
+                host,
+                port,
+                Box::new(move |found| {
+                    let _ = back.send(Letter::Resolved(id, found));
+                }),
+            );
+        });
+        let mut el = EventLoop::new(registry, listeners, ask, monotonic_now(), wall_now())?;
+        let mut app = build(&mut el);
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut stop_at = None;
+        el.write_all(&mut app);
+        loop {
+            match poll.poll(&mut events, wait(&el, stop_at)) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            }
+            el.tick(monotonic_now(), wall_now());
+            let mut mail = false;
+            for event in &events {
+                match event.token() {
+                    Token(WAKER_TOKEN) => mail = true,
+                    Token(t) if t >= LISTENER_TOKENS => el.accept(&mut app, t - LISTENER_TOKENS),
+                    _ => el.event(&mut app, event),
+                }
+            }
+            el.read_queued(&mut app);
+            run_timers(&mut el, &mut app);
+            if mail {
+                mailbox.open();
+                while let Some(letter) = mailbox.next() {
+                    match letter {
+                        Letter::App(m) => app.mail(&mut el, m),
+                        Letter::Resolved(id, found) => el.resolved(&mut app, id, found),
+                        Letter::Stop(deadline) => {
+                            stop_at = Some(el.now_at() + deadline);
+                            el.close_listeners();
+                            app.stopping(&mut el);
+                        }
+                    }
+                }
+            }
+            app.turn_end(&mut el);
+            el.write_all(&mut app);
+            if let Some(at) = stop_at
+                && ((app.idle() && el.nothing_unsent()) || el.now_at() >= at)
+            {
+                return Ok(app);
+            }
+        }
+    }
+}
+
+fn run_timers<A: App<EventLoop>>(el: &mut EventLoop, app: &mut A) {
+    while let Some(due) = el.pop_due() {
+        match due {
+            Due::App(token) => app.timer(el, token),
+            Due::Conn(id) => el.conn_timer(app, id),
+            Due::Accept => el.accept_again(app),
+        }
+    }
+}
+
+/// How long to sleep: until the next timer, not at all when something is waiting to be read.
+fn wait(el: &EventLoop, stop_at: Option<Instant>) -> Option<Duration> {
+    if el.has_queued() {
+        return Some(Duration::ZERO);
+    }
+    let timer = el.next_due().map(|at| at.since(monotonic_now()));
+    let stop = stop_at.map(|_| Duration::from_millis(5));
+    let quiet = el.has_spare().then_some(QUIET);
+    [timer, stop, quiet].into_iter().flatten().min()
+}

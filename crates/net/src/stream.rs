@@ -1,0 +1,103 @@
+//! A socket of either family, or none yet while its name is being resolved.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use socket2::{SockRef, TcpKeepalive};
+
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Tcp(mio::net::TcpStream),
+    Unix(mio::net::UnixStream),
+    /// Not opened yet.
+    None,
+}
+
+macro_rules! either {
+    ($self:expr, $stream:ident => $do:expr, $none:expr) => {
+        match $self {
+            Stream::Tcp($stream) => $do,
+            Stream::Unix($stream) => $do,
+            Stream::None => $none,
+        }
+    };
+}
+
+fn not_connected() -> io::Error {
+    io::Error::from(io::ErrorKind::WouldBlock)
+}
+
+impl Stream {
+    pub(crate) fn connect_tcp(to: SocketAddr) -> io::Result<Stream> {
+        mio::net::TcpStream::connect(to).map(Stream::Tcp)
+    }
+
+    pub(crate) fn connect_unix(path: &Path) -> io::Result<Stream> {
+        mio::net::UnixStream::connect(path).map(Stream::Unix)
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        either!(self, s => s.register(registry, token, interest), Ok(()))
+    }
+
+    /// The result of a connect that was in progress.
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        either!(self, s => s.take_error(), Ok(None))
+    }
+
+    /// True once the connect has succeeded.
+    pub(crate) fn is_connected(&self) -> bool {
+        match self {
+            Stream::Tcp(s) => s.peer_addr().is_ok(),
+            Stream::Unix(s) => s.peer_addr().is_ok(),
+            Stream::None => false,
+        }
+    }
+
+    /// TCP_NODELAY always; keepalive if asked for. A socket on which this fails is about to fail by itself.
+    pub(crate) fn tune(&self, keepalive: Option<Duration>) {
+        if let Stream::Tcp(s) = self {
+            let _ = s.set_nodelay(true);
+            if let Some(idle) = keepalive {
+                let probe =
+                    TcpKeepalive::new().with_time(idle).with_interval((idle / 4).max(Duration::from_secs(1)));
+                let _ = SockRef::from(s).set_tcp_keepalive(&probe);
+            }
+        }
+    }
+
+    pub(crate) fn shutdown_write(&self) {
+        let _ = either!(self, s => s.shutdown(Shutdown::Write), Ok(()));
+    }
+
+    /// Reads into memory that needs no initialisation.
+    pub(crate) fn read_uninit(&mut self, into: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+        either!(self, s => SockRef::from(&*s).recv(into), Err(not_connected()))
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        either!(self, s => s.read(into), Err(not_connected()))
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        either!(self, s => s.write(bytes), Err(not_connected()))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        either!(self, s => s.write_vectored(slices), Err(not_connected()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
