@@ -1,1 +1,39 @@
 //! Counters, histograms, the registry and its renderings; logging.
+//!
+//! Every shard has cells of its own and is their only writer: a [`Counter`] is bumped with a plain load and store,
+//! never with a locked instruction, and no two shards share a cache line. The control thread reads the cells of
+//! all shards when somebody asks, and sums them:
+//!
+//! ```text
+//! shard 0 ─ PoolStats ─┐
+//! shard 1 ─ PoolStats ─┼─▶ Registry::pools() ─▶ PoolReport ─▶ render::{nutcracker, prometheus, describe, statsd}
+//! shard N ─ PoolStats ─┘       (control thread)
+//! ```
+//!
+//! What there is to count stands in one table each: [`PoolStats`], [`ServerStats`], [`ShardStats`]. Names, kinds and
+//! descriptions in every rendering come from there. Rows marked `nutcracker` have the names and the meaning of
+//! nutcracker 0.5.0; `native` rows are ours and stay out of nutcracker's JSON.
+//!
+//! Logging goes through the `tracing` macros, re-exported here; see [`log`] for what becomes of a line.
+
+#![forbid(unsafe_code)]
+
+mod cell;
+mod table;
+
+mod histogram;
+mod pool;
+mod shard;
+
+mod registry;
+pub mod render;
+
+pub mod log;
+
+pub use cell::{Counter, Gauge, Timestamp};
+pub use histogram::{HistogramRecorder, HistogramSnapshot};
+pub use pool::{PoolReport, PoolStats, ServerReport, ServerStats};
+pub use registry::{Registry, Source};
+pub use shard::ShardStats;
+pub use table::{Kind, Row};
+pub use tracing::{debug, error, info, trace, warn};

@@ -1,0 +1,152 @@
+//! The `tracing` subscriber: decides by level, formats, hands over. It keeps no spans.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+use jiff::{Timestamp, tz::TimeZone};
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
+use tracing::{Event, Metadata, Subscriber, span};
+
+use super::format::Record;
+use super::{ALWAYS, Format, Queue, SIGNAL, Verbosity};
+
+/// Gives events to the log's writer. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct Logger {
+    queue: Queue,
+    format: Format,
+    verbosity: Arc<AtomicU8>,
+    zone: TimeZone,
+}
+
+impl Logger {
+    pub(super) fn new(queue: Queue, format: Format, verbosity: Verbosity) -> Logger {
+        // The zone is read from the system once, here, and not by a shard in the middle of a turn.
+        let zone = TimeZone::system();
+        Logger { queue, format, verbosity: Arc::new(AtomicU8::new(verbosity.number())), zone }
+    }
+
+    pub(super) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    pub(super) fn verbosity(&self) -> Verbosity {
+        Verbosity::new(self.verbosity.load(Relaxed).into())
+    }
+
+    pub(super) fn set_verbosity(&self, verbosity: Verbosity) {
+        self.verbosity.store(verbosity.number(), Relaxed);
+    }
+}
+
+impl Subscriber for Logger {
+    fn register_callsite(&self, meta: &'static Metadata<'static>) -> Interest {
+        if meta.is_event() { Interest::sometimes() } else { Interest::never() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        // The verbosity can change and some targets pass at every level, so nothing is ruled out beforehand.
+        Some(LevelFilter::TRACE)
+    }
+
+    fn enabled(&self, meta: &Metadata<'_>) -> bool {
+        meta.is_event()
+            && (*meta.level() <= self.verbosity().filter() || [ALWAYS, SIGNAL].contains(&meta.target()))
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        self.queue.put(Record::of(event).line(self.format, Timestamp::now(), &self.zone));
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::super::{Destination, Log, Options};
+    use super::*;
+
+    /// Runs `body` with a log into `path`, then gives back what was written.
+    fn logged(path: &Path, verbosity: Verbosity, body: impl FnOnce(&Log)) -> String {
+        let options = Options {
+            destination: Destination::File(path.to_owned()),
+            format: Format::Nutcracker,
+            verbosity,
+            queue_max: 100,
+        };
+        let (logger, log) = options.open().unwrap().start().unwrap();
+        tracing::subscriber::with_default(logger, || body(&log));
+        assert!(log.flush(Duration::from_secs(10)));
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn levels_let_pass_what_they_should() {
+        let directory = tempfile::tempdir().unwrap();
+        for (number, expected) in
+            [(0, "as"), (1, "aes"), (4, "aews"), (5, "aews"), (6, "aewis"), (7, "aewids"), (8, "aewidts")]
+        {
+            let text = logged(&directory.path().join(number.to_string()), Verbosity::new(number), |_| {
+                tracing::info!(target: ALWAYS, "a");
+                tracing::error!("e");
+                tracing::warn!("w");
+                tracing::info!("i");
+                tracing::debug!("d");
+                tracing::trace!("t");
+                tracing::info!(target: SIGNAL, "s");
+            });
+            let got: String = text.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
+            assert_eq!(got, expected, "at {number}");
+        }
+    }
+
+    #[test]
+    fn the_level_can_change_while_running() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = logged(&directory.path().join("log"), Verbosity::WARN, |log| {
+            for verbosity in [log.verbosity(), Verbosity::INFO, Verbosity::OFF] {
+                log.set_verbosity(verbosity);
+                tracing::info!("at {}", verbosity.number());
+            }
+        });
+        assert_eq!(text.lines().count(), 1);
+        assert!(text.ends_with(" at 6\n"), "{text}");
+    }
+
+    #[test]
+    fn fields_keep_their_types() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = logged(&directory.path().join("log"), Verbosity::INFO, |_| {
+            tracing::info!(n = 3, ok = true, f = 0.5, who = %"a b", what = ?Some(1), "said {}", "it");
+        });
+        assert!(text.contains(" logger.rs:"), "{text}");
+        assert!(text.ends_with(" said it n=3 ok=true f=0.5 who=\"a b\" what=\"Some(1)\"\n"), "{text}");
+    }
+
+    #[test]
+    fn reopening_follows_a_renamed_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, moved) = (directory.path().join("log"), directory.path().join("log.1"));
+        let text = logged(&path, Verbosity::INFO, |log| {
+            tracing::info!("one");
+            assert!(log.flush(Duration::from_secs(10)));
+            std::fs::rename(&path, &moved).unwrap();
+            tracing::info!("two");
+            assert!(log.flush(Duration::from_secs(10)));
+            log.reopen();
+            tracing::info!("three");
+        });
+        assert!(text.ends_with(" three\n") && text.lines().count() == 1, "{text}");
+        assert_eq!(std::fs::read_to_string(&moved).unwrap().lines().count(), 2);
+    }
+}

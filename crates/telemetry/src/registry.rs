@@ -1,0 +1,121 @@
+//! Where the control thread finds every cell of the process.
+//!
+//! Cells are made by the control thread, put here, and given to their shards. A shard never touches the registry,
+//! so the lock in it is never on the path of a request. At a reload the control thread sets the new list of pools;
+//! a pool that stays keeps its cells, and so its counts, by being set again with the same `Arc`s.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::render::prometheus;
+use crate::{PoolReport, PoolStats, ShardStats};
+
+/// Something else that has metrics of its own, such as the queue.
+pub trait Source: Send + Sync {
+    /// Writes its families. Called on the control thread.
+    fn write(&self, text: &mut prometheus::Text);
+}
+
+/// Every cell of the process. Shared by the control thread's tasks.
+pub struct Registry {
+    shards: Vec<Arc<ShardStats>>,
+    changing: Mutex<Changing>,
+}
+
+#[derive(Default)]
+struct Changing {
+    /// One entry per pool, in the order of the configuration; in it one `PoolStats` per shard.
+    pools: Vec<Vec<Arc<PoolStats>>>,
+    sources: Vec<Arc<dyn Source>>,
+}
+
+impl Registry {
+    /// A registry for `shards` shards, without pools.
+    pub fn new(shards: usize) -> Registry {
+        Registry { shards: (0..shards).map(|_| Arc::default()).collect(), changing: Mutex::default() }
+    }
+
+    /// The cells of each shard.
+    pub fn shards(&self) -> &[Arc<ShardStats>] {
+        &self.shards
+    }
+
+    /// Replaces the list of pools; each entry is what [`PoolStats::for_shards`] made. Reports follow this order.
+    pub fn set_pools(&self, pools: Vec<Vec<Arc<PoolStats>>>) {
+        self.lock().pools = pools;
+    }
+
+    /// Adds a source of further metrics.
+    pub fn add_source(&self, source: Arc<dyn Source>) {
+        self.lock().sources.push(source);
+    }
+
+    /// Every pool, summed over shards.
+    pub fn pools(&self) -> Vec<PoolReport> {
+        let pools = self.lock().pools.clone();
+        pools.iter().filter_map(|shards| PoolReport::sum(shards)).collect()
+    }
+
+    /// The shards' own cells summed, in the order of [`ShardStats::ROWS`].
+    pub fn shard_sum(&self) -> Vec<u64> {
+        ShardStats::sum(self.shards.iter().map(|shard| &**shard))
+    }
+
+    /// Everything as one Prometheus page.
+    pub fn prometheus(&self) -> String {
+        let mut text = prometheus::Text::default();
+        prometheus::shards(&mut text, &self.shards);
+        prometheus::pools(&mut text, &self.pools());
+        let sources = self.lock().sources.clone();
+        for source in sources {
+            source.write(&mut text);
+        }
+        text.finish()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Changing> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Extra;
+
+    impl Source for Extra {
+        fn write(&self, text: &mut prometheus::Text) {
+            text.family("extra", crate::Kind::Gauge, "something else").sample(&[], 1);
+        }
+    }
+
+    #[test]
+    fn pools_keep_their_counts_over_a_reload() {
+        let registry = Registry::new(2);
+        let alpha = PoolStats::for_shards("alpha", &["s1"], 2);
+        registry.set_pools(vec![alpha.clone()]);
+        alpha[1].fragments.add(3);
+        let beta = PoolStats::for_shards::<&str>("beta", &[], 2);
+        registry.set_pools(vec![beta, alpha]);
+        let pools = registry.pools();
+        assert_eq!(pools.iter().map(|p| &*p.name).collect::<Vec<_>>(), ["beta", "alpha"]);
+        assert_eq!(pools[1].get("fragments"), Some(3));
+    }
+
+    #[test]
+    fn the_page_holds_shards_pools_and_sources() {
+        let registry = Registry::new(1);
+        registry.shards()[0].turns.add(4);
+        registry.set_pools(vec![PoolStats::for_shards("alpha", &["s1"], 1)]);
+        registry.add_source(Arc::new(Extra));
+        let page = registry.prometheus();
+        for line in [
+            "nuthatch_shard_turns_total{shard=\"0\"} 4\n",
+            "nuthatch_server_requests_total{pool=\"alpha\",server=\"s1\"} 0\n",
+            "extra 1\n",
+        ] {
+            assert!(page.contains(line), "{line} is missing in\n{page}");
+        }
+        assert_eq!(registry.shard_sum().len(), ShardStats::ROWS.len());
+    }
+}

@@ -1,0 +1,207 @@
+//! The Prometheus text format, version 0.0.4, from the tables.
+//!
+//! A row `requests` of a server becomes `nuthatch_server_requests_total{pool="…",server="…"}`: counters get `_total`,
+//! moments become seconds and get `_seconds`, histograms become seconds with the bounds of [`BOUNDS_US`].
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use crate::{HistogramSnapshot, Kind, PoolReport, PoolStats, Row, ServerStats, ShardStats};
+
+/// Content type of the page.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Upper bounds of the buckets shown, in microseconds. A recorded bucket that straddles a bound counts as
+/// above it, which moves the bound by less than one hundredth.
+pub const BOUNDS_US: [u64; 16] = [
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 10_000_000,
+];
+
+/// A page that is being written.
+#[derive(Debug, Default)]
+pub struct Text(String);
+
+/// A family whose head is written and whose samples follow.
+pub struct Family<'a> {
+    text: &'a mut String,
+    name: String,
+    kind: Kind,
+}
+
+impl Text {
+    /// Starts a family. `name` is the full name without the suffix that its kind asks for.
+    pub fn family(&mut self, name: &str, kind: Kind, help: &str) -> Family<'_> {
+        let (suffix, word) = match kind {
+            Kind::Counter => ("_total", "counter"),
+            Kind::Gauge => ("", "gauge"),
+            Kind::Timestamp => ("_seconds", "gauge"),
+        };
+        let name = format!("{name}{suffix}");
+        head(&mut self.0, &name, word, help);
+        Family { text: &mut self.0, name, kind }
+    }
+
+    /// Writes a family of histograms of microseconds, shown in seconds; `name` ends in `_seconds`.
+    pub fn histograms<'a, L, I>(&mut self, name: &str, help: &str, samples: I)
+    where
+        L: AsRef<[(&'a str, &'a str)]>,
+        I: IntoIterator<Item = (L, &'a HistogramSnapshot)>,
+    {
+        head(&mut self.0, name, "histogram", help);
+        for (labels, histogram) in samples {
+            histogram_lines(&mut self.0, name, labels.as_ref(), histogram);
+        }
+    }
+
+    /// The page.
+    pub fn finish(self) -> String {
+        self.0
+    }
+}
+
+impl Family<'_> {
+    /// Writes one sample. Moments are given in microseconds.
+    pub fn sample(&mut self, labels: &[(&str, &str)], value: u64) -> &mut Self {
+        self.text.push_str(&self.name);
+        label_set(self.text, labels);
+        match self.kind {
+            Kind::Timestamp => {
+                writeln!(self.text, " {}.{:06}", value / 1_000_000, value % 1_000_000)
+                    .expect("a string takes all");
+            }
+            Kind::Counter | Kind::Gauge => writeln!(self.text, " {value}").expect("a string takes all"),
+        }
+        self
+    }
+}
+
+/// The rows of every shard.
+pub(crate) fn shards(text: &mut Text, shards: &[Arc<ShardStats>]) {
+    let values: Vec<Vec<u64>> = shards.iter().map(|shard| shard.values()).collect();
+    for (at, row) in ShardStats::ROWS.iter().enumerate() {
+        let mut family = text.family(&format!("nuthatch_shard_{}", bare(row)), row.kind, row.help);
+        for (shard, values) in values.iter().enumerate() {
+            family.sample(&[("shard", &shard.to_string())], values[at]);
+        }
+    }
+}
+
+/// The rows and histograms of every pool and of its servers.
+pub(crate) fn pools(text: &mut Text, pools: &[PoolReport]) {
+    for (at, row) in PoolStats::ROWS.iter().enumerate() {
+        let mut family = text.family(&format!("nuthatch_pool_{}", bare(row)), row.kind, row.help);
+        for pool in pools {
+            family.sample(&[("pool", &pool.name)], pool.values[at]);
+        }
+    }
+    let help = "time from a request's last byte to its reply";
+    let samples = pools.iter().map(|pool| ([("pool", &*pool.name)], &pool.latency));
+    text.histograms("nuthatch_pool_request_duration_seconds", help, samples);
+
+    let servers = || pools.iter().flat_map(|pool| pool.servers.iter().map(move |server| (pool, server)));
+    for (at, row) in ServerStats::ROWS.iter().enumerate() {
+        let mut family = text.family(&format!("nuthatch_server_{}", bare(row)), row.kind, row.help);
+        for (pool, server) in servers() {
+            family.sample(&[("pool", &pool.name), ("server", &server.name)], server.values[at]);
+        }
+    }
+    let help = "time from a request's queueing for the server to its reply";
+    let samples =
+        servers().map(|(pool, server)| ([("pool", &*pool.name), ("server", &*server.name)], &server.latency));
+    text.histograms("nuthatch_server_response_duration_seconds", help, samples);
+}
+
+/// A row's name without what the family's prefix (`server_`) or suffix (`total_`) says already.
+fn bare(row: &Row) -> &str {
+    let name = row.name.strip_prefix("server_").filter(|_| row.nutcracker && row.name != "server_ejects");
+    name.unwrap_or(row.name).trim_start_matches("total_")
+}
+
+fn head(text: &mut String, name: &str, word: &str, help: &str) {
+    writeln!(text, "# HELP {name} {}\n# TYPE {name} {word}", help_text(help)).expect("a string takes all");
+}
+
+/// Help with nutcracker's leading `#` spelled out, escaped.
+fn help_text(help: &str) -> String {
+    let plain = help.strip_prefix("# ").map_or(help.to_owned(), |counted| format!("number of {counted}"));
+    plain.replace('\\', "\\\\").replace('\n', "\\n")
+}
+
+fn label_set(text: &mut String, labels: &[(&str, &str)]) {
+    if labels.is_empty() {
+        return;
+    }
+    for (at, (name, value)) in labels.iter().enumerate() {
+        text.push_str(if at == 0 { "{" } else { "," });
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        write!(text, "{name}=\"{value}\"").expect("a string takes all");
+    }
+    text.push('}');
+}
+
+fn histogram_lines(text: &mut String, name: &str, labels: &[(&str, &str)], histogram: &HistogramSnapshot) {
+    let mut bucket = |le: &str, count: u64| {
+        write!(text, "{name}_bucket").expect("a string takes all");
+        label_set(text, &[labels, &[("le", le)]].concat());
+        writeln!(text, " {count}").expect("a string takes all");
+    };
+    for bound in BOUNDS_US {
+        bucket(&(bound as f64 / 1e6).to_string(), histogram.count_to(bound));
+    }
+    bucket("+Inf", histogram.count());
+    for (suffix, value) in
+        [("sum", (histogram.sum() as f64 / 1e6).to_string()), ("count", histogram.count().to_string())]
+    {
+        write!(text, "{name}_{suffix}").expect("a string takes all");
+        label_set(text, labels);
+        writeln!(text, " {value}").expect("a string takes all");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_by_kind() {
+        let mut text = Text::default();
+        text.family("n_requests", Kind::Counter, "# requests").sample(&[], 3);
+        text.family("n_queue", Kind::Gauge, "queue").sample(&[("pool", "a"), ("server", "b")], 4);
+        text.family("n_ejected_at", Kind::Timestamp, "moment").sample(&[], 1_500_000);
+        assert_eq!(
+            text.finish(),
+            "# HELP n_requests_total number of requests\n# TYPE n_requests_total counter\nn_requests_total 3\n\
+             # HELP n_queue queue\n# TYPE n_queue gauge\nn_queue{pool=\"a\",server=\"b\"} 4\n\
+             # HELP n_ejected_at_seconds moment\n# TYPE n_ejected_at_seconds gauge\nn_ejected_at_seconds 1.500000\n"
+        );
+    }
+
+    #[test]
+    fn labels_are_escaped() {
+        let mut text = Text::default();
+        text.family("n", Kind::Gauge, "a\\b\nc").sample(&[("pool", "x\"y\\z\n")], 1);
+        assert_eq!(text.finish(), "# HELP n a\\\\b\\nc\n# TYPE n gauge\nn{pool=\"x\\\"y\\\\z\\n\"} 1\n");
+    }
+
+    #[test]
+    fn histograms_are_cumulative_and_in_seconds() {
+        let recorder = crate::HistogramRecorder::default();
+        [40, 90, 90, 3_000_000].iter().for_each(|&us| recorder.record(us));
+        let mut text = Text::default();
+        text.histograms("n_seconds", "time", [([("pool", "a")], &recorder.snapshot())]);
+        let page = text.finish();
+        for line in [
+            "# TYPE n_seconds histogram\n",
+            "n_seconds_bucket{pool=\"a\",le=\"0.00005\"} 1\n",
+            "n_seconds_bucket{pool=\"a\",le=\"0.0001\"} 3\n",
+            "n_seconds_bucket{pool=\"a\",le=\"2.5\"} 3\n",
+            "n_seconds_bucket{pool=\"a\",le=\"10\"} 4\n",
+            "n_seconds_bucket{pool=\"a\",le=\"+Inf\"} 4\n",
+            "n_seconds_sum{pool=\"a\"} 3.00022\n",
+            "n_seconds_count{pool=\"a\"} 4\n",
+        ] {
+            assert!(page.contains(line), "{line} is missing in\n{page}");
+        }
+    }
+}
