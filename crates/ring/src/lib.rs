@@ -1,17 +1,63 @@
-//! twemproxy's hashes and distributions, bit-exact with nutcracker 0.5.0.
+//! Which server a cache key lives on: twemproxy's hashes and distributions, bit-exact.
+//!
+//! A fleet of cache servers is only useful while everybody agrees where a key is. This crate gives the same
+//! answer as nutcracker 0.5.0 (twemproxy) for each of its 12 hashes, 3 distributions, weights, server names,
+//! hash tags and ejected servers; and the same answer as libmemcached for its weighted ketama. It is pure: no
+//! socket, no clock, no log, no global state; its only inputs are bytes and numbers.
+//!
+//! ```
+//! use nuthatch_ring::{Distribution, Hash, Node, Ring, sort_order, tagged};
+//!
+//! // nutcracker puts the servers of a pool in its own order first: identity length, then bytes.
+//! let identities = ["alpha", "beta", "gamma", "delta10", "eps"];
+//! let order = sort_order(&identities);
+//! let nodes: Vec<Node> = order.iter().map(|&i| Node::new(identities[i].as_bytes(), 1)).collect();
+//!
+//! let mut ring = Ring::build(Distribution::Ketama, Hash::Md5, &nodes);
+//! let key = tagged(b"{user:1}:cart", Some(*b"{}"));
+//! assert_eq!(key, b"user:1");
+//! let server = ring.server_of_key(key).expect("some server is live");
+//! assert!(server < nodes.len());
+//!
+//! // A server went away: the others share its keys.
+//! let mut nodes = nodes;
+//! nodes[server].live = false;
+//! ring.rebuild(&nodes);
+//! assert_ne!(ring.server_of_key(key), Some(server));
+//! ```
+//!
+//! # Choosing
+//!
+//! Compatibility decides in an old fleet. In a new one take `ketama` with `murmur`, `one_at_a_time`, `jenkins`
+//! or `md5`. The default `fnv1a_64` mixes the last bytes of a key so little that runs of similar keys stay
+//! together. `crc32` has 15 bits only, so with ketama all keys land on one server: [`warnings`] says so.
+//!
+//! # Reading order
+//!
+//! `hash` (12 functions), `tag` (which part of the key is hashed), `distribution` (names), `ring` (the pool's
+//! placement), below it `continuum` (ketama points), `modula`, `random`; `order` (server order) and `warning`.
+#![forbid(unsafe_code)]
 
-/// A key hash by its nutcracker name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Hash {
-    /// `fnv1a_64`, the default.
-    #[default]
-    Fnv1a64,
-}
+mod table;
 
-/// A distribution by its nutcracker name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Distribution {
-    /// `ketama`, the default.
-    #[default]
-    Ketama,
-}
+mod hash;
+mod tag;
+
+mod distribution;
+mod ring;
+
+mod continuum;
+mod modula;
+mod random;
+
+mod order;
+mod warning;
+
+pub use continuum::{Point, ketama_points};
+pub use distribution::Distribution;
+pub use hash::Hash;
+pub use order::{libmemcached_identity, sort_order};
+pub use random::Random;
+pub use ring::{Node, Ring};
+pub use tag::tagged;
+pub use warning::{Warning, warnings};

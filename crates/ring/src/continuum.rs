@@ -1,0 +1,170 @@
+//! ketama's circle of points, and the fast way to find the next one.
+//!
+//! Each live server gets about 160 points, shifted by its weight: the four little-endian words of
+//! `MD5(identity-i)` for i = 0, 1, 2 … The server of a hash is that of the first point at or above it, and past the
+//! last point that of the first. How many points is nutcracker's single-precision sum, quirks included: 25
+//! equal servers get 156 each, and next to a weight of 100000 a weight of 1 gets none.
+//!
+//! ```text
+//! hash ──top bits──▶ starts[bucket] .. starts[bucket + 1] ──▶ points[..]: about one value to compare
+//! ```
+
+use crate::hash::md5_words;
+use crate::ring::Node;
+
+/// Points of a server of average weight.
+const POINTS_PER_SERVER: f32 = 160.0;
+/// One MD5 digest gives four points.
+const POINTS_PER_DIGEST: f32 = 4.0;
+/// nutcracker cuts `identity-i` at this length, which makes very long names repeat their points.
+const POINT_NAME_BYTES_MAX: usize = 272;
+/// Most bits of the bucket table: 256 KiB of starts.
+const BUCKET_BITS_MAX: u32 = 16;
+
+/// A point of the circle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point {
+    /// Where on the circle.
+    pub value: u32,
+    /// Index of the server it belongs to.
+    pub server: u32,
+}
+
+/// nutcracker 0.5.0's ketama points of the live servers, in ring order (equal values: lower index first).
+///
+/// `nodes` stand in index order ([`crate::sort_order`]); servers that are not live have no points, and neither has
+/// a server whose weight is too small next to the others (see [`crate::warnings`]).
+pub fn ketama_points(nodes: &[Node<'_>]) -> Vec<Point> {
+    points(nodes, POINT_NAME_BYTES_MAX)
+}
+
+/// libmemcached's weighted ketama: the same sum, but names are never cut.
+pub(crate) fn libmemcached_points(nodes: &[Node<'_>]) -> Vec<Point> {
+    points(nodes, usize::MAX)
+}
+
+fn points(nodes: &[Node<'_>], name_bytes_max: usize) -> Vec<Point> {
+    let live = nodes.iter().filter(|node| node.live).count();
+    let weight_total: u64 = nodes.iter().filter(|node| node.live).map(|node| u64::from(node.weight)).sum();
+    let mut points = Vec::with_capacity(live * POINTS_PER_SERVER as usize);
+    for (server, node) in nodes.iter().enumerate().filter(|(_, node)| node.live) {
+        for i in 0..digests_of(node.weight, weight_total, live) {
+            let mut name = [node.identity, b"-", i.to_string().as_bytes()].concat();
+            name.truncate(name_bytes_max);
+            points.extend(md5_words(&name).map(|value| Point { value, server: server as u32 }));
+        }
+    }
+    // Servers were visited in index order and the sort is stable, so the lower index wins a tie. libmemcached
+    // compares the index explicitly, nutcracker has it from glibc's qsort.
+    points.sort_by_key(|point| point.value);
+    points
+}
+
+/// How many digests (of four points each) a server gets: single precision, left to right, as the C original.
+fn digests_of(weight: u32, weight_total: u64, live: usize) -> u32 {
+    let share = weight as f32 / weight_total as f32;
+    let digests = share * POINTS_PER_SERVER / POINTS_PER_DIGEST * live as f32;
+    ((f64::from(digests) + 0.000_000_000_1) as f32).floor() as u32
+}
+
+/// Sorted points with a table that leads from a hash's top bits to the few points that can be next.
+#[derive(Debug, Clone)]
+pub(crate) struct Continuum {
+    points: Vec<Point>,
+    /// For each bucket the index of its first point, and one entry more for the end.
+    starts: Vec<u32>,
+    /// Bits of the hash below the bucket number.
+    shift: u32,
+    /// Server of the first point: where the circle wraps to.
+    first: u32,
+}
+
+impl Continuum {
+    /// None when there are no points: nothing is live.
+    pub(crate) fn new(points: Vec<Point>) -> Option<Continuum> {
+        let first = points.first()?.server;
+        // Two buckets per point: most hold no point or one.
+        let bits = (2 * points.len()).next_power_of_two().ilog2().clamp(1, BUCKET_BITS_MAX);
+        let shift = u32::BITS - bits;
+        let mut starts = Vec::with_capacity((1 << bits) + 1);
+        let mut next = 0;
+        for bucket in 0..1u32 << bits {
+            next += points[next..].iter().take_while(|point| point.value >> shift < bucket).count();
+            starts.push(next as u32);
+        }
+        starts.push(points.len() as u32);
+        Some(Continuum { points, starts, shift, first })
+    }
+
+    /// Server of the first point at or above `hash`.
+    #[inline]
+    pub(crate) fn server_of_hash(&self, hash: u32) -> u32 {
+        let bucket = (hash >> self.shift) as usize;
+        let (start, end) = (self.start(bucket), self.start(bucket + 1));
+        let below = self.points.get(start..end).unwrap_or_default().partition_point(|p| p.value < hash);
+        self.points.get(start + below).map_or(self.first, |point| point.server)
+    }
+
+    #[inline]
+    fn start(&self, bucket: usize) -> usize {
+        self.starts.get(bucket).map_or(self.points.len(), |&start| start as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn nodes(weights: &[u32]) -> (Vec<String>, Vec<u32>) {
+        ((0..weights.len()).map(|i| format!("n{i}")).collect(), weights.to_vec())
+    }
+
+    fn counts(weights: &[u32]) -> Vec<usize> {
+        let (names, weights) = nodes(weights);
+        let nodes: Vec<Node> = names.iter().zip(&weights).map(|(n, &w)| Node::new(n.as_bytes(), w)).collect();
+        let points = ketama_points(&nodes);
+        (0..nodes.len()).map(|i| points.iter().filter(|p| p.server == i as u32).count()).collect()
+    }
+
+    #[test]
+    fn points_per_weight_as_nutcracker() {
+        assert_eq!(counts(&[1]), [160]);
+        assert_eq!(counts(&[3, 1]), [240, 80]);
+        assert_eq!(counts(&[7, 2, 1]), [336, 96, 48]);
+        assert_eq!(counts(&[10, 1]), [288, 28]);
+        assert_eq!(counts(&[100_000, 1]), [316, 0]);
+        assert_eq!(counts(&[u32::MAX; 2]), [160, 160]);
+    }
+
+    #[test]
+    fn equal_pools_that_lose_points_to_single_precision() {
+        let quirky: Vec<usize> = (1..=200).filter(|&n| digests_of(1, n as u64, n) == 39).collect();
+        let published =
+            [25, 47, 50, 55, 61, 71, 94, 100, 107, 109, 110, 115, 122, 142, 159, 163, 188, 193, 200];
+        assert_eq!(quirky, published);
+    }
+
+    #[test]
+    fn first_points_of_a_server() {
+        assert_eq!(md5_words(b"alpha-0"), [3243656713, 1814199703, 3984918403, 3868781210]);
+        assert_eq!(md5_words(b"alpha-1"), [1617178041, 2210623143, 712215768, 529641880]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_table_finds_what_a_plain_search_finds(
+            mut values in prop::collection::vec(prop_oneof![any::<u32>(), 0u32..64, (u32::MAX - 64)..=u32::MAX], 1..300),
+            hashes in prop::collection::vec(prop_oneof![any::<u32>(), 0u32..64, (u32::MAX - 64)..=u32::MAX], 50),
+        ) {
+            values.sort_unstable();
+            let points: Vec<Point> =
+                values.iter().enumerate().map(|(i, &value)| Point { value, server: i as u32 }).collect();
+            let continuum = Continuum::new(points.clone()).expect("points");
+            for hash in hashes.into_iter().chain(values.iter().copied()) {
+                let plain = points.iter().find(|p| p.value >= hash).unwrap_or(&points[0]).server;
+                prop_assert_eq!(continuum.server_of_hash(hash), plain);
+            }
+        }
+    }
+}

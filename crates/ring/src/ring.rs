@@ -1,0 +1,222 @@
+//! A pool's placement: key in, index of the server out.
+//!
+//! Built once, asked on every request: no allocation, no lock, no panic on the way. Servers that fail are left out
+//! by building it again with another live set; the index of a server never changes.
+
+use crate::continuum::{Continuum, ketama_points, libmemcached_points};
+use crate::modula::Modula;
+use crate::{Distribution, Hash, Random};
+
+/// A server as the ring sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Node<'a> {
+    /// What is hashed for its points: the server's name, or its address as nutcracker writes it.
+    pub identity: &'a [u8],
+    /// Share of the keys relative to the others; 0 gives none.
+    pub weight: u32,
+    /// False while the server is ejected.
+    pub live: bool,
+}
+
+impl<'a> Node<'a> {
+    /// A live server.
+    pub fn new(identity: &'a [u8], weight: u32) -> Node<'a> {
+        Node { identity, weight, live: true }
+    }
+}
+
+/// Which server a key lives on.
+#[derive(Debug, Clone)]
+pub struct Ring {
+    distribution: Distribution,
+    hash: Hash,
+    random: Random,
+    placement: Placement,
+}
+
+/// How a hash finds its server among those that are live.
+#[derive(Debug, Clone)]
+enum Placement {
+    /// Nothing is live.
+    Nobody,
+    /// One server takes every key: no hash is computed.
+    One(u32),
+    Continuum(Continuum),
+    Modula(Modula),
+    /// The live servers.
+    Random(Vec<u32>),
+}
+
+impl Ring {
+    /// The ring over `nodes`, which stand in index order (nutcracker's is [`crate::sort_order`]).
+    ///
+    /// Only [`Distribution::Random`] draws numbers; give it a seed with [`Ring::seeded`] (nutcracker: the time in
+    /// seconds). Without one it starts as a C program that never called `srandom`.
+    pub fn build(distribution: Distribution, hash: Hash, nodes: &[Node<'_>]) -> Ring {
+        let placement = Placement::new(distribution, nodes);
+        Ring { distribution, hash, random: Random::new(1), placement }
+    }
+
+    /// The same ring, its generator seeded as by `srandom(seed)`.
+    #[must_use]
+    pub fn seeded(mut self, seed: u32) -> Ring {
+        self.random = Random::new(seed);
+        self
+    }
+
+    /// Builds the ring again over the same servers with another live set. The generator goes on where it was.
+    pub fn rebuild(&mut self, nodes: &[Node<'_>]) {
+        self.placement = Placement::new(self.distribution, nodes);
+    }
+
+    /// Index of the server for `key`, or None when every server is ejected.
+    ///
+    /// `key` is what is left after [`crate::tagged`]. As in nutcracker an empty key has hash 0.
+    #[inline]
+    pub fn server_of_key(&mut self, key: &[u8]) -> Option<usize> {
+        match &self.placement {
+            Placement::Continuum(continuum) => Some(continuum.server_of_hash(self.hash_of_key(key)) as usize),
+            Placement::Modula(modula) => Some(modula.server_of_hash(self.hash_of_key(key)) as usize),
+            Placement::One(server) => Some(*server as usize),
+            Placement::Nobody => None,
+            Placement::Random(_) => self.server_of_hash(0),
+        }
+    }
+
+    /// Index of the server for a hash computed elsewhere, or None when every server is ejected.
+    pub fn server_of_hash(&mut self, hash: u32) -> Option<usize> {
+        let server = match &self.placement {
+            Placement::Continuum(continuum) => continuum.server_of_hash(hash),
+            Placement::Modula(modula) => modula.server_of_hash(hash),
+            Placement::One(server) => *server,
+            Placement::Nobody => return None,
+            Placement::Random(live) => {
+                let drawn = self.random.draw() as usize;
+                *live.get(drawn.checked_rem(live.len())?)?
+            }
+        };
+        Some(server as usize)
+    }
+
+    /// How a hash finds its server.
+    pub fn distribution(&self) -> Distribution {
+        self.distribution
+    }
+
+    /// The hash of keys.
+    pub fn hash(&self) -> Hash {
+        self.hash
+    }
+
+    #[inline]
+    fn hash_of_key(&self, key: &[u8]) -> u32 {
+        if key.is_empty() { 0 } else { self.hash.hash(key) }
+    }
+}
+
+impl Placement {
+    fn new(distribution: Distribution, nodes: &[Node<'_>]) -> Placement {
+        let live = || nodes.iter().enumerate().filter(|(_, node)| node.live).map(|(i, _)| i as u32);
+        if distribution == Distribution::Random {
+            let live: Vec<u32> = live().collect();
+            return if live.is_empty() { Placement::Nobody } else { Placement::Random(live) };
+        }
+        let mut weighted = live().filter(|&i| nodes.get(i as usize).is_some_and(|node| node.weight > 0));
+        match (weighted.next(), weighted.next()) {
+            (None, _) => return Placement::Nobody,
+            (Some(server), None) => return Placement::One(server),
+            (Some(_), Some(_)) => {}
+        }
+        let placement = match distribution {
+            Distribution::Ketama => Continuum::new(ketama_points(nodes)).map(Placement::Continuum),
+            Distribution::LibmemcachedKetama => {
+                Continuum::new(libmemcached_points(nodes)).map(Placement::Continuum)
+            }
+            Distribution::Modula | Distribution::Random => Modula::new(nodes).map(Placement::Modula),
+        };
+        placement.unwrap_or(Placement::Nobody)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ring(distribution: Distribution, live: &[bool]) -> Ring {
+        let names: Vec<String> = (0..live.len()).map(|i| format!("n{i}")).collect();
+        let nodes: Vec<Node> = names
+            .iter()
+            .zip(live)
+            .map(|(name, &live)| Node { live, ..Node::new(name.as_bytes(), 1) })
+            .collect();
+        Ring::build(distribution, Hash::Murmur, &nodes)
+    }
+
+    #[test]
+    fn nobody_is_live() {
+        for &distribution in Distribution::ALL {
+            for live in [&[][..], &[false], &[false, false]] {
+                assert_eq!(ring(distribution, live).server_of_key(b"k"), None, "{distribution} {live:?}");
+            }
+            assert_eq!(ring(distribution, &[false, true, false]).server_of_key(b"k"), Some(1));
+        }
+    }
+
+    #[test]
+    fn an_empty_key_has_hash_0() {
+        for &distribution in Distribution::ALL {
+            if distribution != Distribution::Random {
+                let mut ring = ring(distribution, &[true; 5]);
+                assert_eq!(ring.server_of_key(b""), ring.server_of_hash(0), "{distribution}");
+            }
+        }
+    }
+
+    #[test]
+    fn random_draws_as_libc_over_the_live() {
+        let mut ring = ring(Distribution::Random, &[true, false, true, true]).seeded(42);
+        let live = [0, 2, 3];
+        for drawn in [71876166, 708592740, 1483128881, 907283241] {
+            assert_eq!(ring.server_of_key(b"same"), Some(live[drawn % 3]));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_pool_gives_a_live_server_or_none(
+            distribution in prop::sample::select(Distribution::ALL),
+            hash in prop::sample::select(Hash::ALL),
+            servers in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..300), any::<u32>(), any::<bool>()), 0..12),
+            keys in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..20),
+        ) {
+            let nodes: Vec<Node> = servers
+                .iter()
+                .map(|(identity, weight, live)| Node { identity, weight: *weight, live: *live })
+                .collect();
+            let mut ring = Ring::build(distribution, hash, &nodes);
+            let usable = nodes.iter().any(|n| n.live && (n.weight > 0 || distribution == Distribution::Random));
+            for key in keys {
+                match ring.server_of_key(&key) {
+                    Some(server) => prop_assert!(nodes[server].live),
+                    None => prop_assert!(!usable),
+                }
+            }
+        }
+
+        #[test]
+        fn ketama_moves_only_the_ejected_servers_keys(
+            ejected in 0usize..6,
+            keys in prop::collection::vec(any::<u32>(), 50),
+        ) {
+            let mut live = [true; 6];
+            let mut before = ring(Distribution::Ketama, &live);
+            live[ejected] = false;
+            let mut after = ring(Distribution::Ketama, &live);
+            for hash in keys {
+                let (old, new) = (before.server_of_hash(hash), after.server_of_hash(hash));
+                prop_assert!(old == new || old == Some(ejected));
+            }
+        }
+    }
+}
