@@ -1,0 +1,157 @@
+//! A run of records in memory, shared and immutable.
+//!
+//! Iterating borrows: no record is copied and no counter is touched until [`Record::shared`] is called. A shared payload
+//! keeps the memory of its whole neighbourhood (up to 256 KiB) alive, so hold positions, not payloads, for long.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::Position;
+use crate::format::record;
+
+/// Records that follow one another in the log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Block {
+    pub(crate) start: Position,
+    pub(crate) bytes: Bytes,
+    pub(crate) next: Position,
+    pub(crate) damage: Option<Damage>,
+}
+
+impl Block {
+    pub(crate) fn sound(start: Position, bytes: Bytes) -> Block {
+        let next = start + bytes.len() as u64;
+        Block { start, bytes, next, damage: None }
+    }
+
+    /// Where the first record starts.
+    pub fn start(&self) -> Position {
+        self.start
+    }
+
+    /// Where to read on: behind the last record, or behind what was damaged.
+    pub fn next(&self) -> Position {
+        self.next
+    }
+
+    /// Bytes of records, headers included.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Set when no readable record stands at [`Block::start`]: what was skipped. Such a block holds no records.
+    pub fn damage(&self) -> Option<&Damage> {
+        self.damage.as_ref()
+    }
+
+    /// The records, in order.
+    pub fn records(&self) -> Records<'_> {
+        Records { block: self, at: 0 }
+    }
+
+    /// The part from `position` on, which must be where a record of this block starts.
+    pub fn from(&self, position: Position) -> Option<Block> {
+        let at = usize::try_from(position.0.checked_sub(self.start.0)?).ok()?;
+        (at < self.bytes.len()).then(|| Block::sound(position, self.bytes.slice(at..)))
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Block")
+            .field("start", &self.start)
+            .field("bytes", &self.bytes.len())
+            .field("next", &self.next)
+            .field("damage", &self.damage)
+            .finish()
+    }
+}
+
+/// Iterates over a [`Block`].
+#[derive(Debug, Clone)]
+pub struct Records<'a> {
+    block: &'a Block,
+    at: usize,
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Record<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Record<'a>> {
+        let rest = &self.block.bytes[self.at..];
+        let (kind, length) = record::open(rest)?;
+        let position = self.block.start + self.at as u64;
+        let payload = &rest[record::HEADER_BYTES..record::HEADER_BYTES + length];
+        self.at += record::HEADER_BYTES + length;
+        let next = self.block.start + self.at as u64;
+        Some(Record { position, kind, payload, next, bytes: &self.block.bytes })
+    }
+}
+
+/// One record.
+#[derive(Clone, Copy)]
+pub struct Record<'a> {
+    /// Where it starts.
+    pub position: Position,
+    /// Its kind, as given to [`crate::Journal::append`].
+    pub kind: u8,
+    /// Its payload.
+    pub payload: &'a [u8],
+    /// Where the record behind it starts.
+    pub next: Position,
+    bytes: &'a Bytes,
+}
+
+impl Record<'_> {
+    /// The payload without a copy, independent of the block. See the module's note on memory.
+    pub fn shared(&self) -> Bytes {
+        self.bytes.slice_ref(self.payload)
+    }
+}
+
+impl fmt::Debug for Record<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Record {{ at {}, kind {}, {} bytes }}", self.position, self.kind, self.payload.len())
+    }
+}
+
+/// A stretch of the log that cannot be read back. Nothing in it is returned, and nothing is made up for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// First position that is lost.
+    pub from: Position,
+    /// Where sound records begin again, or the end of the segment.
+    pub to: Position,
+    /// What was found, in words.
+    pub reason: DamageReason,
+}
+
+/// What was found where a record should have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DamageReason {
+    /// Bytes that are not the record which was written there.
+    Checksum,
+    /// The file ends before its successor begins.
+    Missing,
+    /// The segment's header is not readable; the file was renamed to end in `.bad`.
+    Header,
+    /// The device refused to read it.
+    Unreadable,
+    /// The checkpoint file is not readable; it was renamed to end in `.bad`.
+    Checkpoint,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.reason {
+            DamageReason::Checksum => "records fail their checksum",
+            DamageReason::Missing => "records are missing",
+            DamageReason::Header => "segment header is damaged",
+            DamageReason::Unreadable => "device cannot read",
+            DamageReason::Checkpoint => return f.write_str("checkpoint is damaged"),
+        };
+        write!(f, "{what} from {} to {}", self.from, self.to)
+    }
+}

@@ -1,0 +1,104 @@
+//! The file layer: everything the journal asks of an operating system.
+//!
+//! [`OsFiles`] is the real one. [`MemFiles`] is a model of it for tests: it keeps apart what was written from what was
+//! flushed, so that a crash can be played, and it fails on request.
+
+mod memory;
+mod os;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::{fmt, io};
+
+pub use memory::{Crash, Fault, MemFiles, Operation};
+pub use os::OsFiles;
+
+/// How [`Files::open`] opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// An existing file, for reading.
+    Read,
+    /// An existing file, for reading and writing.
+    Write,
+    /// A new file, for reading and writing; an existing one is emptied. Readable by its owner only.
+    Create,
+}
+
+/// One name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Name without its directory. Names that are not UTF-8 are not listed.
+    pub name: String,
+    /// Length in bytes; 0 for a directory.
+    pub bytes: u64,
+    /// True for a directory.
+    pub is_dir: bool,
+}
+
+/// A file system.
+pub trait Files: Send + Sync + fmt::Debug {
+    /// Opens a file.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
+    /// What a directory holds, in no order.
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
+    /// Makes a directory and its parents. True if it was not there before.
+    fn create_dir(&self, dir: &Path) -> io::Result<bool>;
+    /// Renames a file or directory, replacing a file of the new name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Flushes the names in a directory to the device.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Takes the exclusive lock of a directory, or fails at once with [`io::ErrorKind::WouldBlock`] when somebody holds it.
+    /// It is given back when the guard is dropped or the process ends.
+    fn lock(&self, dir: &Path) -> io::Result<Box<dyn Lock>>;
+}
+
+/// An open file. Positioned reads and writes only, so that threads can share it.
+pub trait File: Send + Sync + fmt::Debug {
+    /// Length in bytes.
+    fn bytes(&self) -> io::Result<u64>;
+    /// Reads some bytes at `offset`; 0 means the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes some bytes at `offset`.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
+    /// Sets the length.
+    fn truncate(&self, bytes: u64) -> io::Result<()>;
+    /// Flushes content and length to the device.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// The guard of [`Files::lock`].
+pub trait Lock: Send + Sync + fmt::Debug {}
+
+/// Writes all of `bytes`, going on after a short write.
+pub(crate) fn write_all(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write_at(bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                bytes = &bytes[n..];
+                offset += n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Fills `buffer` as far as the file goes; how much that was.
+pub(crate) fn read_full(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,489 @@
+//! A model of a file system, for tests: it forgets what was not flushed, and fails on request.
+//!
+//! Per file it keeps what was written and what was flushed; per directory the changes of names that were not flushed.
+//! [`MemFiles::crash`] plays a crash: of the process (everything written stays), or of the machine (of what was not
+//! flushed, an arbitrary part stays: pages in any order, names in the order in which they were made). All choices come from
+//! the seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Entry, File, Files, Lock, OpenMode};
+
+/// Bytes that reach the device together, or not.
+const PAGE_BYTES: usize = 512;
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+
+/// What kind of crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crash {
+    /// The process ends (`kill -9`): the kernel keeps what was written.
+    Process,
+    /// The machine ends: only what was flushed is sure to stay.
+    Power,
+}
+
+/// An operation that can be made to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Opening or creating.
+    Open,
+    /// Reading.
+    Read,
+    /// Writing.
+    Write,
+    /// Setting the length.
+    Truncate,
+    /// Flushing a file.
+    Sync,
+    /// Flushing a directory.
+    SyncDir,
+    /// Renaming.
+    Rename,
+    /// Removing a file.
+    Remove,
+}
+
+/// A failure that is to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which operation fails.
+    pub operation: Operation,
+    /// How many of them succeed before.
+    pub skip: u64,
+    /// How many of them fail.
+    pub times: u64,
+    /// With which error number.
+    pub errno: i32,
+    /// A failing write leaves a part of its bytes behind.
+    pub torn: bool,
+}
+
+impl Fault {
+    /// The next `operation` fails with EIO, once.
+    pub fn eio(operation: Operation) -> Fault {
+        Fault { operation, skip: 0, times: 1, errno: EIO, torn: false }
+    }
+
+    /// The next write fails with ENOSPC, once, after a part of it was written.
+    pub fn disk_full() -> Fault {
+        Fault { operation: Operation::Write, skip: 0, times: 1, errno: ENOSPC, torn: true }
+    }
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct MemFiles {
+    disk: Arc<Mutex<Disk>>,
+}
+
+#[derive(Debug, Default)]
+struct Disk {
+    random: u64,
+    inodes: Vec<Inode>,
+    names: BTreeMap<PathBuf, Node>,
+    flushed_names: BTreeMap<PathBuf, Node>,
+    pending_names: Vec<NameChange>,
+    locks: BTreeSet<PathBuf>,
+    faults: Vec<Fault>,
+    capacity: Option<u64>,
+    short_writes: bool,
+    stop_after: Option<u64>,
+    operations: u64,
+}
+
+#[derive(Debug, Default)]
+struct Inode {
+    written: Vec<u8>,
+    flushed: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Node {
+    File(usize),
+    Dir,
+}
+
+#[derive(Debug, Clone)]
+enum NameChange {
+    Add(PathBuf, Node),
+    Remove(PathBuf),
+    Rename(PathBuf, PathBuf),
+}
+
+impl NameChange {
+    fn in_dir(&self, dir: &Path) -> bool {
+        match self {
+            NameChange::Add(path, _) | NameChange::Remove(path) => path.parent() == Some(dir),
+            NameChange::Rename(from, to) => from.parent() == Some(dir) || to.parent() == Some(dir),
+        }
+    }
+
+    fn apply(self, names: &mut BTreeMap<PathBuf, Node>) {
+        match self {
+            NameChange::Add(path, node) => drop(names.insert(path, node)),
+            NameChange::Remove(path) => drop(names.remove(&path)),
+            NameChange::Rename(from, to) => rename(names, &from, &to),
+        }
+    }
+}
+
+fn rename(names: &mut BTreeMap<PathBuf, Node>, from: &Path, to: &Path) {
+    let moved: Vec<PathBuf> = names.keys().filter(|path| path.starts_with(from)).cloned().collect();
+    for path in moved {
+        let Some(node) = names.remove(&path) else { continue };
+        let rest = path.strip_prefix(from).unwrap_or(Path::new(""));
+        names.insert(if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) }, node);
+    }
+}
+
+impl MemFiles {
+    /// An empty file system whose choices follow from `seed`.
+    pub fn new(seed: u64) -> MemFiles {
+        MemFiles { disk: Arc::new(Mutex::new(Disk { random: seed, ..Disk::default() })) }
+    }
+
+    /// Adds a failure. Of several for the same operation the first added is used up first.
+    pub fn fail(&self, fault: Fault) {
+        self.disk().faults.push(fault);
+    }
+
+    /// Forgets all failures that are still to come.
+    pub fn clear_faults(&self) {
+        self.disk().faults.clear();
+    }
+
+    /// Limits the bytes of all files together: writes past it are short, then fail with ENOSPC.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.disk().capacity = bytes;
+    }
+
+    /// Whether writes may write less than they were asked to.
+    pub fn set_short_writes(&self, on: bool) {
+        self.disk().short_writes = on;
+    }
+
+    /// The `operations`-th change from now fails, a write half done, and so does every operation after it, until [`MemFiles::crash`].
+    pub fn stop_after(&self, operations: u64) {
+        self.disk().stop_after = Some(operations);
+    }
+
+    /// How many changes were made: the range for [`MemFiles::stop_after`].
+    pub fn changes(&self) -> u64 {
+        self.disk().operations
+    }
+
+    /// Plays a crash. Files that are open must not be used afterwards. Locks, failures and the stop are gone.
+    pub fn crash(&self, crash: Crash) {
+        let mut disk = self.disk();
+        if crash == Crash::Power {
+            disk.lose_power();
+        }
+        disk.locks.clear();
+        disk.faults.clear();
+        disk.stop_after = None;
+    }
+
+    /// The content of a file.
+    pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
+        let disk = self.disk();
+        let Some(Node::File(inode)) = disk.names.get(path) else { return None };
+        Some(disk.inodes[*inode].written.clone())
+    }
+
+    /// Changes or makes a file behind the journal's back, as if flushed.
+    pub fn set_content(&self, path: &Path, content: Vec<u8>) {
+        let mut disk = self.disk();
+        let inode = disk.inodes.len();
+        disk.inodes.push(Inode { written: content.clone(), flushed: content });
+        disk.names.insert(path.to_owned(), Node::File(inode));
+        disk.flushed_names.insert(path.to_owned(), Node::File(inode));
+    }
+
+    /// All files, by name.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let disk = self.disk();
+        disk.names.iter().filter(|(_, node)| **node != Node::Dir).map(|(path, _)| path.clone()).collect()
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Disk {
+    /// SplitMix64.
+    fn random(&mut self, below: usize) -> usize {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % below.max(1) as u64) as usize
+    }
+
+    /// Whether the operation goes through; on failure whether a write is torn.
+    fn admit(&mut self, operation: Operation) -> Result<(), (io::Error, bool)> {
+        if let Some(left) = &mut self.stop_after {
+            if *left == 0 {
+                return Err((io::Error::other("stopped"), false));
+            }
+            if !matches!(operation, Operation::Read | Operation::Open) {
+                *left -= 1;
+                if *left == 0 {
+                    return Err((io::Error::other("stopped"), true));
+                }
+            }
+        }
+        self.operations += u64::from(!matches!(operation, Operation::Read | Operation::Open));
+        let Some(i) = self.faults.iter().position(|fault| fault.operation == operation) else {
+            return Ok(());
+        };
+        let fault = &mut self.faults[i];
+        if fault.skip > 0 {
+            fault.skip -= 1;
+            return Ok(());
+        }
+        fault.times = fault.times.saturating_sub(1);
+        let error = (io::Error::from_raw_os_error(fault.errno), fault.torn);
+        if fault.times == 0 {
+            self.faults.remove(i);
+        }
+        Err(error)
+    }
+
+    fn write(&mut self, inode: usize, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let verdict = self.admit(Operation::Write);
+        let used: u64 = self.inodes.iter().map(|inode| inode.written.len() as u64).sum();
+        let growth = (offset + bytes.len() as u64).saturating_sub(self.inodes[inode].written.len() as u64);
+        let missing = self.capacity.map_or(0, |capacity| (used + growth).saturating_sub(capacity));
+        let fits = bytes.len().saturating_sub(missing as usize);
+        let count = match &verdict {
+            Err((_, false)) => 0,
+            Err((_, true)) => self.random(fits),
+            Ok(()) if self.short_writes && fits > 1 => 1 + self.random(fits),
+            Ok(()) => fits,
+        };
+        let end = offset as usize + count;
+        let content = &mut self.inodes[inode].written;
+        if count > 0 {
+            if content.len() < end {
+                content.resize(end, 0);
+            }
+            content[offset as usize..end].copy_from_slice(&bytes[..count]);
+        }
+        match verdict {
+            Err((error, _)) => Err(error),
+            Ok(()) if count == 0 && !bytes.is_empty() => Err(io::Error::from_raw_os_error(ENOSPC)),
+            Ok(()) => Ok(count),
+        }
+    }
+
+    fn change_name(&mut self, change: NameChange) {
+        change.clone().apply(&mut self.names);
+        self.pending_names.push(change);
+    }
+
+    fn lose_power(&mut self) {
+        for i in 0..self.inodes.len() {
+            let kept = self.surviving(i);
+            self.inodes[i] = Inode { written: kept.clone(), flushed: kept };
+        }
+        let kept = self.random(self.pending_names.len() + 1);
+        for change in std::mem::take(&mut self.pending_names).into_iter().take(kept) {
+            change.apply(&mut self.flushed_names);
+        }
+        self.names = self.flushed_names.clone();
+    }
+
+    /// What is left of a file: its flushed content, some of the changed pages, and a length between the two.
+    fn surviving(&mut self, inode: usize) -> Vec<u8> {
+        let Inode { written, flushed } = std::mem::take(&mut self.inodes[inode]);
+        let (low, high) = (flushed.len().min(written.len()), flushed.len().max(written.len()));
+        let length = match self.random(3) {
+            0 => flushed.len(),
+            1 => written.len(),
+            _ => low + self.random(high - low + 1),
+        };
+        let mut kept = flushed;
+        kept.resize(length, 0);
+        let style = self.random(3);
+        for start in (0..length).step_by(PAGE_BYTES) {
+            let stays = match style {
+                0 => true,
+                1 => false,
+                _ => self.random(2) == 0,
+            };
+            let end = (start + PAGE_BYTES).min(length).min(written.len());
+            if stays && start < end {
+                kept[start..end].copy_from_slice(&written[start..end]);
+            }
+        }
+        kept
+    }
+}
+
+fn plain(verdict: Result<(), (io::Error, bool)>) -> io::Result<()> {
+    verdict.map_err(|(error, _)| error)
+}
+
+fn not_found() -> io::Error {
+    io::ErrorKind::NotFound.into()
+}
+
+impl Files for MemFiles {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        let mut disk = self.disk();
+        plain(disk.admit(Operation::Open))?;
+        let inode = match (disk.names.get(path), mode) {
+            (Some(Node::Dir), _) => return Err(io::ErrorKind::IsADirectory.into()),
+            (Some(Node::File(inode)), OpenMode::Create) => {
+                let inode = *inode;
+                disk.inodes[inode].written.clear();
+                inode
+            }
+            (Some(Node::File(inode)), _) => *inode,
+            (None, OpenMode::Create) => {
+                let inode = disk.inodes.len();
+                disk.inodes.push(Inode::default());
+                disk.change_name(NameChange::Add(path.to_owned(), Node::File(inode)));
+                inode
+            }
+            (None, _) => return Err(not_found()),
+        };
+        Ok(Arc::new(MemFile { files: self.clone(), inode }))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        let disk = self.disk();
+        if disk.names.get(dir) != Some(&Node::Dir) {
+            return Err(not_found());
+        }
+        let children = disk.names.iter().filter(|(path, _)| path.parent() == Some(dir));
+        let entry = |(path, node): (&PathBuf, &Node)| Entry {
+            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            bytes: match node {
+                Node::File(inode) => disk.inodes[*inode].written.len() as u64,
+                Node::Dir => 0,
+            },
+            is_dir: *node == Node::Dir,
+        };
+        Ok(children.map(entry).collect())
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<bool> {
+        let mut disk = self.disk();
+        let missing: Vec<PathBuf> =
+            dir.ancestors().take_while(|path| !disk.names.contains_key(*path)).map(Path::to_owned).collect();
+        let created = !missing.is_empty();
+        for path in missing.into_iter().rev() {
+            disk.change_name(NameChange::Add(path, Node::Dir));
+        }
+        Ok(created)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        plain(disk.admit(Operation::Rename))?;
+        if !disk.names.contains_key(from) {
+            return Err(not_found());
+        }
+        disk.change_name(NameChange::Rename(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        plain(disk.admit(Operation::Remove))?;
+        match disk.names.get(path) {
+            Some(Node::File(_)) => {}
+            _ => return Err(not_found()),
+        }
+        disk.change_name(NameChange::Remove(path.to_owned()));
+        Ok(())
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        if !self.list(dir)?.is_empty() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        self.disk().change_name(NameChange::Remove(dir.to_owned()));
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        plain(disk.admit(Operation::SyncDir))?;
+        let (flushed, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut disk.pending_names).into_iter().partition(|change| change.in_dir(dir));
+        disk.pending_names = left;
+        for change in flushed {
+            change.apply(&mut disk.flushed_names);
+        }
+        Ok(())
+    }
+
+    fn lock(&self, dir: &Path) -> io::Result<Box<dyn Lock>> {
+        if !self.disk().locks.insert(dir.to_owned()) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Box::new(MemLock { files: self.clone(), dir: dir.to_owned() }))
+    }
+}
+
+#[derive(Debug)]
+struct MemFile {
+    files: MemFiles,
+    inode: usize,
+}
+
+impl File for MemFile {
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(self.files.disk().inodes[self.inode].written.len() as u64)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut disk = self.files.disk();
+        plain(disk.admit(Operation::Read))?;
+        let content = &disk.inodes[self.inode].written;
+        let rest = content.get(offset as usize..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.files.disk().write(self.inode, bytes, offset)
+    }
+
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
+        let mut disk = self.files.disk();
+        plain(disk.admit(Operation::Truncate))?;
+        disk.inodes[self.inode].written.resize(bytes as usize, 0);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut disk = self.files.disk();
+        plain(disk.admit(Operation::Sync))?;
+        let inode = &mut disk.inodes[self.inode];
+        inode.flushed.clone_from(&inode.written);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct MemLock {
+    files: MemFiles,
+    dir: PathBuf,
+}
+
+impl Drop for MemLock {
+    fn drop(&mut self) {
+        self.files.disk().locks.remove(&self.dir);
+    }
+}
+
+impl Lock for MemLock {}

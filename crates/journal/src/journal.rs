@@ -1,0 +1,346 @@
+//! The journal of one log: what its owner's thread holds.
+//!
+//! No method here waits for a device. What may wait is handed out as a job (`…Job`, `Send`): its `run` is called on a thread
+//! that may block, and what it returns is given back to the method named after it.
+//!
+//! ```text
+//!  append ▸ batch ─commit─▶ active segment (one write) ▸ tail cache ─read─▶ Block
+//!                               │                                └─ older ─▶ ReadJob ─run─▶ read_done ─▶ Block
+//!                               └─sync_job─▶ SyncJob ─run─▶ synced ─▶ durable
+//!  checkpoint ─▶ CheckpointJob ─run─▶ checkpointed          release ─▶ RemoveJob ─run─▶ removed
+//! ```
+
+mod checkpoint;
+mod commit;
+mod read;
+mod release;
+mod sync;
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+pub use checkpoint::{CheckpointDone, CheckpointJob};
+pub use read::{ReadDone, ReadJob, ReadOutcome};
+pub use release::{DELETED_SUFFIX, DeleteJob, RemoveDone, RemoveJob, SegmentInfo};
+pub use sync::{SyncDone, SyncJob};
+
+use crate::cache::Cache;
+use crate::files::{File, Files};
+use crate::format::{record, segment};
+use crate::{AppendError, Block, CommitSeq, Damage, Durability, OpenError, Options, Poisoned, Position};
+
+/// A durable, append-only log of records. See the crate's first page.
+#[derive(Debug)]
+pub struct Journal {
+    pub(crate) files: Arc<dyn Files>,
+    pub(crate) dir: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) tag: u64,
+    /// In order of position; the last one is written to.
+    pub(crate) segments: VecDeque<Segment>,
+    /// Behind the last committed record.
+    pub(crate) end: Position,
+    /// Records that are staged; they begin at `end`.
+    batch: BytesMut,
+    batch_records: u64,
+    /// Bytes of the batch before this one: a guess at how large this one gets.
+    batch_bytes_last: usize,
+    cache: Cache,
+    /// Blocks read back from files, latest last.
+    read_back: VecDeque<Block>,
+    committed: CommitSeq,
+    durable: CommitSeq,
+    sync_under_way: bool,
+    /// Counts changes of names in the directory; and up to which they are flushed.
+    pub(crate) names_changed: u64,
+    pub(crate) names_flushed: u64,
+    /// The directory is new: its own name is not flushed.
+    pub(crate) parent_changed: bool,
+    /// The next batch begins a new segment.
+    pub(crate) seal: bool,
+    /// The active file is longer than it should be: a refused batch could not be cut off yet.
+    cut_pending: bool,
+    checkpoint_under_way: bool,
+    /// Replay position of the checkpoint that is safely on the device.
+    pub(crate) checkpoint: Option<Position>,
+    refusing: Option<String>,
+    poisoned: Option<Poisoned>,
+    counters: Counters,
+}
+
+/// One segment, as known in memory.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub start: u64,
+    /// Committed bytes of records.
+    pub bytes: u64,
+    /// How much of that is known to be on the device.
+    pub synced: u64,
+    /// Open while it is written to, or until it is flushed.
+    pub file: Option<Arc<dyn File>>,
+}
+
+impl Segment {
+    pub fn end(&self) -> u64 {
+        self.start + self.bytes
+    }
+}
+
+/// What a journal has done since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Batches committed.
+    pub commits: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes in them, record headers included.
+    pub bytes: u64,
+    /// Batches refused.
+    pub refused: u64,
+    /// Flushes to the device that succeeded.
+    pub syncs: u64,
+    /// Reads that went to a file.
+    pub file_reads: u64,
+    /// Stretches of damaged log met by readers.
+    pub damages: u64,
+    /// Bytes in those.
+    pub damaged_bytes: u64,
+}
+
+/// What a health page should say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// The last batch was accepted.
+    Ok,
+    /// The last batch was refused; the next may be accepted. The text says why and what to do.
+    Refusing(String),
+    /// No batch will be accepted before a restart. The text says why.
+    Poisoned(String),
+}
+
+impl Journal {
+    /// A new journal in `dir`, which holds none yet. Nothing is written before the first commit.
+    pub(crate) fn new(files: Arc<dyn Files>, dir: &Path, options: Options, tag: u64) -> Journal {
+        Journal {
+            files,
+            dir: dir.to_owned(),
+            options,
+            tag,
+            segments: VecDeque::new(),
+            end: Position(0),
+            batch: BytesMut::new(),
+            batch_records: 0,
+            batch_bytes_last: 0,
+            cache: Cache::default(),
+            read_back: VecDeque::new(),
+            committed: CommitSeq(0),
+            durable: CommitSeq(0),
+            sync_under_way: false,
+            names_changed: 0,
+            names_flushed: 0,
+            parent_changed: false,
+            seal: false,
+            cut_pending: false,
+            checkpoint_under_way: false,
+            checkpoint: None,
+            refusing: None,
+            poisoned: None,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Makes a journal in a directory that does not exist yet; its parent must. One mkdir, nothing that waits for a device. For
+    /// a directory that exists see [`crate::Recovery`].
+    pub fn create(files: Arc<dyn Files>, dir: &Path, options: Options) -> Result<Journal, OpenError> {
+        let failed = |source| OpenError { doing: format!("create {}", dir.display()), source };
+        if !files.create_dir(dir).map_err(failed)? {
+            return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
+        }
+        let mut journal = Journal::new(files, dir, options, random_tag());
+        journal.parent_changed = true;
+        Ok(journal)
+    }
+
+    /// A journal that has no files, whatever `options.durability` says: [`Durability::Memory`].
+    pub fn in_memory(mut options: Options) -> Journal {
+        options.durability = Durability::Memory;
+        Journal::new(Arc::new(crate::files::MemFiles::new(0)), Path::new(""), options, 0)
+    }
+
+    /// Stages a record whose payload is `parts` one after the other. No I/O. The position holds if the next
+    /// [`Journal::commit`] succeeds; otherwise it is void.
+    pub fn append(&mut self, kind: u8, parts: &[&[u8]]) -> Result<Position, AppendError> {
+        let payload_bytes: usize = parts.iter().map(|part| part.len()).sum();
+        let max = self.options.record_bytes_max.min(record::PAYLOAD_BYTES_LIMIT);
+        if payload_bytes > max {
+            return Err(AppendError::TooLarge { bytes: payload_bytes, max });
+        }
+        if kind == 0 {
+            return Err(AppendError::KindZero);
+        }
+        let bytes = record::HEADER_BYTES + payload_bytes;
+        if self.batch.capacity() - self.batch.len() < bytes {
+            self.grow_batch(bytes)?;
+        }
+        let position = self.staged_end();
+        record::put(&mut self.batch, self.tag, position.0, kind, parts, payload_bytes);
+        self.batch_records += 1;
+        Ok(position)
+    }
+
+    /// Makes room for `bytes` more. Batches share one allocation until it is used up; its size follows theirs.
+    #[cold]
+    fn grow_batch(&mut self, bytes: usize) -> Result<(), AppendError> {
+        let needed = self.batch.len() + bytes;
+        let max = self.options.batch_bytes_max.max(self.options.record_bytes_max + record::HEADER_BYTES);
+        if needed > max {
+            return Err(AppendError::BatchFull { max });
+        }
+        let room = needed.max(4 * self.batch_bytes_last).clamp(ARENA_BYTES_MIN, ARENA_BYTES_MAX).max(needed);
+        let mut roomier =
+            BytesMut::with_capacity(room.max(if self.batch.is_empty() { 0 } else { 2 * needed }));
+        roomier.extend_from_slice(&self.batch);
+        self.batch = roomier;
+        Ok(())
+    }
+
+    /// Drops what is staged.
+    pub fn discard(&mut self) {
+        self.batch.clear();
+        self.batch_records = 0;
+    }
+
+    /// Bytes that are staged.
+    pub fn staged_bytes(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Where the next record would be staged.
+    pub fn staged_end(&self) -> Position {
+        self.end + self.batch.len() as u64
+    }
+
+    /// Behind the last committed record: where [`Journal::read`] says `AtEnd`.
+    pub fn end(&self) -> Position {
+        self.end
+    }
+
+    /// The oldest position that can still be read; [`Journal::end`] if there is none.
+    pub fn first(&self) -> Position {
+        if self.options.durability == Durability::Memory {
+            return self.cache.first().unwrap_or(self.end);
+        }
+        self.segments.front().map_or(self.end, |segment| Position(segment.start))
+    }
+
+    /// The last committed batch.
+    pub fn committed(&self) -> CommitSeq {
+        self.committed
+    }
+
+    /// The last batch that is as durable as [`Options::durability`] asks: everything up to here may be acknowledged.
+    pub fn accepted(&self) -> CommitSeq {
+        match self.options.durability {
+            Durability::Memory | Durability::Os => self.committed,
+            Durability::Fsync => self.durable,
+        }
+    }
+
+    /// Bytes that are committed but not known to be on the device.
+    pub fn bytes_at_risk(&self) -> u64 {
+        match self.options.durability {
+            Durability::Memory => self.cache.cost() as u64,
+            _ => self.segments.iter().map(|segment| segment.bytes - segment.synced).sum(),
+        }
+    }
+
+    /// The options in force.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Goes over from `Os` to `Fsync` or back. A journal in memory stays there.
+    pub fn set_durability(&mut self, durability: Durability) {
+        if self.options.durability != Durability::Memory && durability != Durability::Memory {
+            self.options.durability = durability;
+        }
+    }
+
+    /// Sets [`Options::cache_bytes`] and drops what is too much at once. For sharing memory between many journals.
+    pub fn set_cache_bytes(&mut self, bytes: usize) {
+        self.options.cache_bytes = bytes;
+        self.trim_cache();
+    }
+
+    /// Memory held: staged, cached, read back.
+    pub fn memory_bytes(&self) -> usize {
+        self.batch.capacity() + self.cache.cost() + self.read_back_bytes()
+    }
+
+    /// Gives back what an idle journal can do without: the blocks read back, spare room, and the open file if everything in it is
+    /// flushed or need not be. The tail cache stays (see [`Journal::set_cache_bytes`]).
+    pub fn rest(&mut self) {
+        if self.batch.is_empty() {
+            self.batch = BytesMut::new();
+        }
+        self.read_back = VecDeque::new();
+        if let Some(active) = self.segments.back_mut()
+            && active.synced == active.bytes
+            && !self.cut_pending
+        {
+            active.file = None;
+        }
+    }
+
+    /// What a health page should say.
+    pub fn health(&self) -> Health {
+        match (&self.poisoned, &self.refusing) {
+            (Some(poisoned), _) => Health::Poisoned(poisoned.to_string()),
+            (None, Some(why)) => Health::Refusing(why.clone()),
+            (None, None) => Health::Ok,
+        }
+    }
+
+    /// What was done since the journal was opened.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The directory; empty for a journal in memory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn trim_cache(&mut self) {
+        if self.options.durability != Durability::Memory {
+            self.cache.shrink_to(self.options.cache_bytes);
+        }
+    }
+
+    fn poison(&mut self, reason: String) -> Poisoned {
+        self.poisoned.get_or_insert(Poisoned { reason }).clone()
+    }
+
+    fn count_damage(&mut self, damage: &Damage) {
+        self.counters.damages += 1;
+        self.counters.damaged_bytes += damage.to - damage.from;
+    }
+
+    pub(crate) fn segment_path(&self, start: u64) -> PathBuf {
+        self.dir.join(segment::name(start))
+    }
+}
+
+/// A tag that no other journal has, but by a chance of 2^-64.
+pub(crate) fn random_tag() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Batches are staged in allocations of at least this size,
+const ARENA_BYTES_MIN: usize = 4 << 10;
+/// and of at most this size, unless one batch needs more.
+const ARENA_BYTES_MAX: usize = 256 << 10;

@@ -1,0 +1,112 @@
+//! Checkpoints: what lets a restart replay from somewhere else than the beginning.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Journal;
+use super::sync::{SyncDone, SyncJob};
+use crate::files::{Files, OpenMode, write_all};
+use crate::format::checkpoint;
+use crate::{CheckpointError, Durability, Position};
+
+/// Flushes the log, then writes the checkpoint beside the old one and puts it in its place.
+#[derive(Debug)]
+#[must_use = "run it on a thread that may block"]
+pub struct CheckpointJob {
+    log: SyncJob,
+    files: Arc<dyn Files>,
+    dir: PathBuf,
+    tag: u64,
+    replay: Position,
+    payload: Vec<u8>,
+}
+
+/// What a [`CheckpointJob`] has done; for [`Journal::checkpointed`].
+#[derive(Debug)]
+#[must_use = "give it back to the journal"]
+pub struct CheckpointDone {
+    log: SyncDone,
+    replay: Position,
+    result: io::Result<()>,
+}
+
+impl CheckpointJob {
+    /// Writes. Blocks for as long as the device takes.
+    pub fn run(self) -> CheckpointDone {
+        let CheckpointJob { log, files, dir, tag, replay, payload } = self;
+        let log = log.run();
+        let result = if log.succeeded() { write(&*files, &dir, tag, replay, &payload) } else { Ok(()) };
+        CheckpointDone { log, replay, result }
+    }
+}
+
+fn write(
+    files: &dyn Files,
+    dir: &std::path::Path,
+    tag: u64,
+    replay: Position,
+    payload: &[u8],
+) -> io::Result<()> {
+    files.create_dir(dir)?;
+    let temporary = dir.join(checkpoint::TEMPORARY_NAME);
+    let file = files.open(&temporary, OpenMode::Create)?;
+    let header = checkpoint::header(tag, replay.0, payload);
+    write_all(&*file, &header, 0)
+        .and_then(|()| write_all(&*file, payload, header.len() as u64))
+        .and_then(|()| file.sync())
+        .and_then(|()| files.rename(&temporary, &dir.join(checkpoint::NAME)))
+        .inspect_err(|_| drop(files.remove(&temporary)))?;
+    files.sync_dir(dir)
+}
+
+impl Journal {
+    /// A job that makes `payload` the checkpoint: a restart hands it back and replays from `replay_from`, which must be
+    /// committed. One at a time.
+    pub fn checkpoint(
+        &mut self,
+        replay_from: Position,
+        payload: Vec<u8>,
+    ) -> Result<CheckpointJob, CheckpointError> {
+        let max = self.options.checkpoint_bytes_max;
+        if self.options.durability == Durability::Memory {
+            return Err(CheckpointError::NoFiles);
+        }
+        if payload.len() > max {
+            return Err(CheckpointError::TooLarge { bytes: payload.len(), max });
+        }
+        if replay_from > self.end {
+            return Err(CheckpointError::NotCommitted);
+        }
+        if let Some(poisoned) = &self.poisoned {
+            return Err(CheckpointError::Poisoned(poisoned.clone()));
+        }
+        if self.checkpoint_under_way {
+            return Err(CheckpointError::UnderWay);
+        }
+        self.checkpoint_under_way = true;
+        Ok(CheckpointJob {
+            log: self.flush_all(),
+            files: Arc::clone(&self.files),
+            dir: self.dir.clone(),
+            tag: self.tag,
+            replay: replay_from,
+            payload,
+        })
+    }
+
+    /// Takes back a checkpoint. On success [`Journal::release`] may delete what lies before it. On failure the one before stays in
+    /// force, and only a failed flush of the log itself poisons the journal.
+    pub fn checkpointed(&mut self, done: CheckpointDone) -> Result<(), CheckpointError> {
+        self.checkpoint_under_way = false;
+        self.absorb(done.log).map_err(CheckpointError::Poisoned)?;
+        done.result.map_err(CheckpointError::Io)?;
+        self.checkpoint = Some(done.replay);
+        Ok(())
+    }
+
+    /// Where the durable checkpoint makes a restart replay from; nothing if there is none.
+    pub fn checkpoint_position(&self) -> Option<Position> {
+        self.checkpoint
+    }
+}

@@ -1,0 +1,291 @@
+//! Opening a journal: what survived, in order, and nothing else.
+//!
+//! 1. The checkpoint is read, if there is one ([`Recovery::checkpoint`]); a damaged one is put aside as `.bad` and reported.
+//! 2. The segments' headers are read. A segment whose header is damaged is put aside and reported, unless it holds nothing.
+//! 3. [`Recovery::replay`] hands out every sound record from the checkpoint's position on.
+//! 4. Where the last segment stops being sound and no sound record follows, it was torn by a crash: it is cut there.
+//! 5. Anything else that is not sound (in the middle, or unreadable) is reported as [`Damage`] and left on disk as it is.
+//!
+//! All of this blocks; run it before the journal's owner serves anybody, or on a thread of its own.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::block::DamageReason;
+use crate::files::{Files, OpenMode, read_full};
+use crate::format::{checkpoint, segment};
+use crate::journal::{Journal, Segment, random_tag};
+use crate::scan::{Found, Resumed, SegmentReader};
+use crate::{Block, Damage, OpenError, Options, Position, Record};
+
+/// A journal that is being opened.
+#[derive(Debug)]
+pub struct Recovery {
+    journal: Journal,
+    checkpoint: Option<Checkpoint>,
+    recovered: Recovered,
+}
+
+/// What the owner knew when it took a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// As given to [`Journal::checkpoint`].
+    pub payload: Vec<u8>,
+    /// Replay begins here.
+    pub replay_from: Position,
+}
+
+/// What opening a journal has found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Records handed out.
+    pub records: u64,
+    /// Bytes of them, record headers included.
+    pub bytes: u64,
+    /// Bytes of a torn tail that were cut off.
+    pub truncated_bytes: u64,
+    /// What could not be read back, at most [`DAMAGE_LISTED_MAX`] stretches.
+    pub damage: Vec<Damage>,
+    /// How many there were.
+    pub damages: u64,
+}
+
+/// Most stretches of damage that are listed one by one.
+pub const DAMAGE_LISTED_MAX: usize = 100;
+
+impl Recovered {
+    fn note(&mut self, from: u64, to: u64, reason: DamageReason) {
+        self.damages += 1;
+        if self.damage.len() < DAMAGE_LISTED_MAX {
+            self.damage.push(Damage { from: Position(from), to: Position(to), reason });
+        }
+    }
+}
+
+impl Recovery {
+    /// Looks at the directory `dir`, making it if it is not there.
+    pub fn open(files: Arc<dyn Files>, dir: &Path, options: Options) -> Result<Recovery, OpenError> {
+        let created = files.create_dir(dir).map_err(failed("create", dir))?;
+        let entries = files.list(dir).map_err(failed("list", dir))?;
+        let mut recovered = Recovered::default();
+        let mut journal = Journal::new(Arc::clone(&files), dir, options, 0);
+        journal.parent_changed = created;
+        // Names may have been changed by a process that did not live to flush them.
+        journal.names_changed = 1;
+        if entries.iter().any(|entry| entry.name == checkpoint::TEMPORARY_NAME) {
+            let path = dir.join(checkpoint::TEMPORARY_NAME);
+            files.remove(&path).map_err(failed("remove", &path))?;
+        }
+        let stored = match entries.iter().find(|entry| entry.name == checkpoint::NAME) {
+            Some(entry) => read_checkpoint(&journal, entry.bytes, &mut recovered)?,
+            None => None,
+        };
+        let tag = stored.as_ref().map(|(tag, _)| *tag);
+        let checkpoint = stored.map(|(_, checkpoint)| checkpoint);
+        let mut found: Vec<(u64, u64)> =
+            entries.iter().filter_map(|e| Some((segment::parse_name(&e.name)?, e.bytes))).collect();
+        found.sort_unstable();
+        let tag = list_segments(&mut journal, &found, tag, &mut recovered)?;
+        journal.tag = tag.unwrap_or_else(random_tag);
+        journal.checkpoint = checkpoint.as_ref().map(|checkpoint| checkpoint.replay_from);
+        Ok(Recovery { journal, checkpoint, recovered })
+    }
+
+    /// The checkpoint in force.
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        self.checkpoint.as_ref()
+    }
+
+    /// Hands out the records from the checkpoint's position on, in order, and gives the journal, ready for use.
+    pub fn replay(mut self, mut each: impl FnMut(Record<'_>)) -> Result<(Journal, Recovered), OpenError> {
+        let replay_from = self.checkpoint.as_ref().map_or(Position(0), |checkpoint| checkpoint.replay_from);
+        let count = self.journal.segments.len();
+        for i in 0..count {
+            let segment = &self.journal.segments[i];
+            if i + 1 < count && segment.end() <= replay_from.0 {
+                continue;
+            }
+            let from = segment.start.max(replay_from.0);
+            self.replay_segment(i, from, i + 1 == count, &mut each)?;
+        }
+        self.close_gaps(replay_from.0);
+        Ok((self.journal, self.recovered))
+    }
+
+    fn replay_segment(
+        &mut self,
+        index: usize,
+        from: u64,
+        last: bool,
+        each: &mut impl FnMut(Record<'_>),
+    ) -> Result<(), OpenError> {
+        let Segment { start, bytes, .. } = self.journal.segments[index];
+        let path = self.journal.segment_path(start);
+        let end = start + bytes;
+        let file = self.journal.files.open(&path, OpenMode::Read).map_err(failed("open", &path))?;
+        let reader = SegmentReader { file, tag: self.journal.tag, start, end };
+        let mut at = from;
+        while at < end {
+            match self.step(&reader, at) {
+                Step::Records(block) => {
+                    for record in block.records() {
+                        self.recovered.records += 1;
+                        each(record);
+                    }
+                    self.recovered.bytes += block.bytes() as u64;
+                    at = block.next().0;
+                }
+                Step::Skip(to, reason) => {
+                    self.recovered.note(at, to, reason);
+                    at = to;
+                }
+                Step::Torn if last => return self.cut(index, at, &path),
+                Step::Torn => {
+                    self.recovered.note(at, end, DamageReason::Checksum);
+                    at = end;
+                }
+                Step::Unknown(reason) => {
+                    // Nobody knows what is behind: keep it as it is, and write elsewhere.
+                    self.recovered.note(at, end, reason);
+                    self.journal.seal |= last;
+                    at = end;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&self, reader: &SegmentReader, at: u64) -> Step {
+        match reader.read(at, self.journal.options.read_bytes) {
+            Ok(Found::Records(bytes)) => Step::Records(Block::sound(Position(at), bytes)),
+            Ok(Found::Missing) => Step::Unknown(DamageReason::Missing),
+            Err(_) => Step::Unknown(DamageReason::Unreadable),
+            Ok(Found::Damage) => match reader.resume(at) {
+                Ok(Resumed::At(to)) => Step::Skip(to, DamageReason::Checksum),
+                Ok(Resumed::Nowhere) => Step::Torn,
+                Ok(Resumed::Unknown) => Step::Unknown(DamageReason::Checksum),
+                Err(_) => Step::Unknown(DamageReason::Unreadable),
+            },
+        }
+    }
+
+    /// Cuts the torn tail of the last segment.
+    fn cut(&mut self, index: usize, at: u64, path: &Path) -> Result<(), OpenError> {
+        let segment = &mut self.journal.segments[index];
+        self.recovered.truncated_bytes += segment.end() - at;
+        segment.bytes = at - segment.start;
+        let length = segment::HEADER_BYTES + segment.bytes;
+        let file = self.journal.files.open(path, OpenMode::Write).map_err(failed("open", path))?;
+        file.truncate(length).map_err(failed("truncate", path))
+    }
+
+    /// Sets the end, and reports what lies between segments that do not meet.
+    fn close_gaps(&mut self, replay_from: u64) {
+        let mut expected = replay_from;
+        for segment in &mut self.journal.segments {
+            if segment.start > expected {
+                self.recovered.note(expected, segment.start, DamageReason::Missing);
+            }
+            expected = expected.max(segment.end());
+            if segment.end() <= replay_from {
+                segment.synced = segment.bytes;
+            }
+        }
+        self.journal.end = Position(expected);
+        let lost = self.journal.segments.back().map_or(0, |last| last.end()) < replay_from;
+        if lost && !self.journal.segments.is_empty() {
+            self.recovered.note(
+                self.journal.segments.back().map_or(0, Segment::end),
+                replay_from,
+                DamageReason::Missing,
+            );
+        }
+    }
+}
+
+/// What replay meets at a position.
+enum Step {
+    Records(Block),
+    /// Damage; sound records go on at this position.
+    Skip(u64, DamageReason),
+    /// Damage, and nothing sound behind it.
+    Torn,
+    /// What is there cannot be known.
+    Unknown(DamageReason),
+}
+
+fn failed<'a>(doing: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> OpenError + 'a {
+    move |source| OpenError { doing: format!("{doing} {}", path.display()), source }
+}
+
+/// Tag and content of the checkpoint; a damaged one is put aside.
+fn read_checkpoint(
+    journal: &Journal,
+    bytes: u64,
+    recovered: &mut Recovered,
+) -> Result<Option<(u64, Checkpoint)>, OpenError> {
+    let path = journal.dir.join(checkpoint::NAME);
+    let max = (journal.options.checkpoint_bytes_max + checkpoint::HEADER_BYTES) as u64;
+    let read = || -> io::Result<Option<(u64, Checkpoint)>> {
+        if bytes > max {
+            return Ok(None);
+        }
+        let file = journal.files.open(&path, OpenMode::Read)?;
+        let mut content = vec![0; bytes as usize];
+        let filled = read_full(&*file, &mut content, 0)?;
+        content.truncate(filled);
+        Ok(checkpoint::parse(&content).map(|(tag, replay, payload)| {
+            (tag, Checkpoint { payload: payload.to_vec(), replay_from: Position(replay) })
+        }))
+    };
+    let found = read().map_err(failed("read", &path))?;
+    if found.is_none() {
+        put_aside(journal, &path)?;
+        recovered.note(0, 0, DamageReason::Checkpoint);
+    }
+    Ok(found)
+}
+
+fn put_aside(journal: &Journal, path: &Path) -> Result<(), OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".bad");
+    journal.files.rename(path, &PathBuf::from(name)).map_err(failed("rename", path))
+}
+
+/// Lists the segments whose headers are sound, and finds the journal's tag.
+fn list_segments(
+    journal: &mut Journal,
+    found: &[(u64, u64)],
+    mut tag: Option<u64>,
+    recovered: &mut Recovered,
+) -> Result<Option<u64>, OpenError> {
+    for (i, &(start, file_bytes)) in found.iter().enumerate() {
+        let path = journal.segment_path(start);
+        let successor = found.get(i + 1).map(|&(start, _)| start);
+        let file = journal.files.open(&path, OpenMode::Read).map_err(failed("open", &path))?;
+        let mut header = [0; segment::HEADER_BYTES as usize];
+        let filled = read_full(&*file, &mut header, 0).map_err(failed("read", &path))?;
+        let bytes = file_bytes.saturating_sub(segment::HEADER_BYTES);
+        let bytes = successor.map_or(bytes, |next| bytes.min(next - start));
+        match segment::parse_header(&header[..filled]) {
+            segment::Header::Newer(version) => {
+                let source = io::Error::other(format!("version {version} is not known to this program"));
+                return Err(failed("read", &path)(source));
+            }
+            segment::Header::Sound { tag: its_tag, start: its_start }
+                if its_start == start && tag.is_none_or(|tag| tag == its_tag) =>
+            {
+                tag = Some(its_tag);
+                journal.segments.push_back(Segment { start, bytes, synced: 0, file: None });
+            }
+            // A crash before the first batch was written.
+            _ if bytes == 0 => journal.files.remove(&path).map_err(failed("remove", &path))?,
+            _ => {
+                put_aside(journal, &path)?;
+                recovered.note(start, start + bytes, DamageReason::Header);
+            }
+        }
+    }
+    Ok(tag)
+}

@@ -1,0 +1,139 @@
+//! Reading records out of one segment's file, and finding the way after damage.
+//!
+//! A stretch that is not a record is skipped only to a place where a record stands whose checksum fits its position, or to the
+//! end of the segment. The search is bounded: [`SEARCH_BYTES_MAX`] bytes of checksums per damaged stretch, so that
+//! hostile payloads cannot make it quadratic.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::files::{File, read_full};
+use crate::format::record::{self, Checked};
+use crate::format::segment::HEADER_BYTES;
+
+/// Most bytes whose checksum is computed while searching for the next record.
+pub const SEARCH_BYTES_MAX: u64 = 256 << 20;
+/// How much of the file the search holds at a time.
+const WINDOW_BYTES: usize = 1 << 20;
+
+/// A segment that is being read.
+#[derive(Debug, Clone)]
+pub struct SegmentReader {
+    pub file: Arc<dyn File>,
+    pub tag: u64,
+    /// Position of the first record.
+    pub start: u64,
+    /// Where the segment ends, as far as this reader is concerned.
+    pub end: u64,
+}
+
+/// What stands at a position.
+#[derive(Debug)]
+pub enum Found {
+    /// Sound records, one at least.
+    Records(Bytes),
+    /// Not a record.
+    Damage,
+    /// The file is shorter than the segment should be: it ends here.
+    Missing,
+}
+
+/// Where records begin again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resumed {
+    /// A sound record stands here.
+    At(u64),
+    /// None before the end of the segment.
+    Nowhere,
+    /// Not found within the bound of the search.
+    Unknown,
+}
+
+impl SegmentReader {
+    /// The sound records at `from`, about `want` bytes of them, one at least.
+    pub fn read(&self, from: u64, want: usize) -> io::Result<Found> {
+        let bytes = self.load(from, want.max(record::HEADER_BYTES))?;
+        if bytes.is_empty() {
+            return Ok(Found::Missing);
+        }
+        match self.sound(&bytes, from) {
+            (0, Checked::Short(total)) => self.read_long(from, total),
+            (0, _) => Ok(Found::Damage),
+            (sound, _) => {
+                let mut bytes = bytes;
+                bytes.truncate(sound);
+                Ok(Found::Records(Bytes::from(bytes)))
+            }
+        }
+    }
+
+    /// A record that is longer than what was asked for.
+    fn read_long(&self, from: u64, total: usize) -> io::Result<Found> {
+        let bytes = self.load(from, total)?;
+        match self.sound(&bytes, from) {
+            (0, _) => Ok(Found::Damage),
+            (sound, _) => Ok(Found::Records(Bytes::from(bytes).slice(..sound))),
+        }
+    }
+
+    /// How many bytes of whole, sound records `bytes` begin with, and what comes behind them.
+    fn sound(&self, bytes: &[u8], from: u64) -> (usize, Checked) {
+        let mut at = 0;
+        loop {
+            let position = from + at as u64;
+            if position >= self.end {
+                return (at, Checked::Bad);
+            }
+            match record::check(&bytes[at..], self.tag, position, self.end - position) {
+                Checked::Whole(total) => at += total,
+                other => return (at, other),
+            }
+        }
+    }
+
+    /// Searches for the next record behind `from`, where none stands.
+    pub fn resume(&self, from: u64) -> io::Result<Resumed> {
+        let mut budget = SEARCH_BYTES_MAX;
+        let mut base = from + 1;
+        while base < self.end {
+            let window = self.load(base, WINDOW_BYTES)?;
+            if window.is_empty() {
+                break;
+            }
+            let last_window = base + window.len() as u64 >= self.end || window.len() < WINDOW_BYTES;
+            let usable = if last_window { window.len() } else { window.len() - (record::HEADER_BYTES - 1) };
+            for at in 0..usable {
+                if let Some(outcome) = self.try_at(&window[at..], base + at as u64, &mut budget)? {
+                    return Ok(outcome);
+                }
+            }
+            base += usable as u64;
+        }
+        Ok(Resumed::Nowhere)
+    }
+
+    fn try_at(&self, bytes: &[u8], position: u64, budget: &mut u64) -> io::Result<Option<Resumed>> {
+        let remaining = self.end - position;
+        let Some((_, length)) = record::plausible(bytes, remaining) else { return Ok(None) };
+        let total = record::HEADER_BYTES + length;
+        let Some(left) = budget.checked_sub(total as u64) else { return Ok(Some(Resumed::Unknown)) };
+        *budget = left;
+        let checked = if bytes.len() >= total {
+            record::check(bytes, self.tag, position, remaining)
+        } else {
+            record::check(&self.load(position, total)?, self.tag, position, remaining)
+        };
+        Ok(matches!(checked, Checked::Whole(_)).then_some(Resumed::At(position)))
+    }
+
+    /// Up to `want` bytes at `from`, as far as segment and file go.
+    fn load(&self, from: u64, want: usize) -> io::Result<Vec<u8>> {
+        let there = self.end.saturating_sub(from);
+        let mut bytes = vec![0; usize::try_from(there).unwrap_or(usize::MAX).min(want)];
+        let filled = read_full(&*self.file, &mut bytes, HEADER_BYTES + (from - self.start))?;
+        bytes.truncate(filled);
+        Ok(bytes)
+    }
+}
