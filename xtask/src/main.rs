@@ -1,3 +1,59 @@
-//! The project's own chores.
+//! The project's own chores, as `cargo xtask CHORE`.
+//!
+//! ```text
+//! tidy   layers, unsafe code, file lengths, dependencies and licences      (seconds)
+//! docs   render what is generated from code; --check only compares
+//! ci     fmt, clippy, tidy, docs --check                                   (a minute)
+//! test   everything: ci, cargo test, golden captures, real clients, soak   (minutes)
+//! bench  run the benches against the rivals; arguments go to bench/
+//! ```
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod run;
+mod workspace;
+
+mod tidy;
+
+mod docs;
+
+mod test;
+
+mod bench;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask CHORE [ARGUMENTS]
+
+  tidy                 check layers, unsafe code, file lengths, dependencies, licences
+  docs [--check]       render docs that are generated from code, or fail if one is stale
+  ci                   formatting, lints, tidy, docs --check
+  test [SUITE]...      the whole test run, or the suites named; --list names them
+  bench WHAT [ARGS]    WHAT is proxy or queue; bench WHAT --help tells more
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["tidy"] => tidy::run(),
+        ["docs"] => docs::run(docs::Mode::Write),
+        ["docs", "--check"] => docs::run(docs::Mode::Check),
+        ["ci"] => test::run(&["fmt", "clippy", "tidy", "docs"]),
+        ["test", suites @ ..] => test::run(suites),
+        ["bench", what, rest @ ..] => bench::run(what, rest),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("{}", fault.trim_end());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! `cargo xtask bench proxy|queue`: builds what is measured, then hands over to `bench/`.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::run::{self, Fault};
+use crate::workspace::{cargo, root};
+
+/// A bench may take this long and no longer.
+const LIMIT: Duration = Duration::from_secs(6 * 3600);
+
+/// Runs `bench/WHAT.py` with the arguments given, over release builds of nuthatch and the load generator.
+pub fn run(what: &str, arguments: &[&str]) -> Result<(), Fault> {
+    let script = root().join("bench").join(format!("{what}.py"));
+    if !["proxy", "queue"].contains(&what) || !script.is_file() {
+        return Err(format!("bench: no {what}; there are proxy and queue"));
+    }
+    if !arguments.iter().any(|argument| ["--help", "-h", "--list"].contains(argument)) {
+        for package in ["nuthatch", "loadgen"] {
+            run::shown(
+                cargo().args(["build", "--release", "--package", package]),
+                Duration::from_secs(3600),
+            )?;
+        }
+    }
+    run::shown(Command::new("python3").arg(script).args(arguments).current_dir(root()), LIMIT)
+}

@@ -1,0 +1,111 @@
+//! Running other programs: with their output shown, or taken; never past a time limit.
+//!
+//! Each program gets a process group of its own, so that whatever it started ends with it when its time is up.
+
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Why a chore failed, for people.
+pub type Fault = String;
+
+/// A program that ended.
+pub struct Ended {
+    /// Everything it wrote to standard output, standard error included if it was asked for.
+    pub output: String,
+    /// How it ended.
+    pub status: ExitStatus,
+}
+
+/// Runs `command` with its output shown as it comes.
+pub fn shown(command: &mut Command, limit: Duration) -> Result<(), Fault> {
+    let status = wait(start(command)?, limit).map_err(|why| format!("{}: {why}", name(command)))?;
+    if status.success() { Ok(()) } else { Err(format!("{}: {status}", name(command))) }
+}
+
+/// Runs `command` and takes its standard output; standard error is shown as it comes.
+pub fn taken(command: &mut Command, limit: Duration) -> Result<Ended, Fault> {
+    let mut child = start(command.stdout(Stdio::piped()))?;
+    let mut pipe = child.stdout.take().expect("standard output is piped");
+    let reader = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).map(|_| String::from_utf8_lossy(&bytes).into_owned())
+    });
+    let status = wait(child, limit).map_err(|why| format!("{}: {why}", name(command)))?;
+    let output = reader.join().expect("the reader does not panic").map_err(|e| e.to_string())?;
+    Ok(Ended { output, status })
+}
+
+/// Standard output of a program that must succeed.
+pub fn output(command: &mut Command, limit: Duration) -> Result<String, Fault> {
+    let ended = taken(command, limit)?;
+    if ended.status.success() {
+        Ok(ended.output)
+    } else {
+        Err(format!("{}: {}", name(command), ended.status))
+    }
+}
+
+/// True if a program of that name is on the path or where Debian keeps daemons.
+pub fn is_installed(program: &str) -> bool {
+    let path = std::env::var("PATH").unwrap_or_default();
+    path.split(':').chain(["/usr/sbin", "/sbin"]).any(|dir| std::path::Path::new(dir).join(program).is_file())
+}
+
+fn start(command: &mut Command) -> Result<Child, Fault> {
+    command.stdin(Stdio::null()).process_group(0).spawn().map_err(|e| format!("{}: {e}", name(command)))
+}
+
+fn wait(mut child: Child, limit: Duration) -> Result<ExitStatus, Fault> {
+    let end = Instant::now() + limit;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if Instant::now() >= end => {
+                // The group has the id of its first process.
+                let group = format!("-{}", child.id());
+                let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+                let _ = child.wait();
+                return Err(format!("did not end within {} s", limit.as_secs()));
+            }
+            Ok(None) => thread::sleep(Duration::from_millis(20)),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+fn name(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn output_is_taken_and_status_told() {
+        assert_eq!(output(Command::new("echo").arg("a b"), SHORT).unwrap(), "a b\n");
+        assert!(output(&mut Command::new("false"), SHORT).unwrap_err().starts_with("false: "));
+        assert!(shown(&mut Command::new("/no/such/program"), SHORT).is_err());
+    }
+
+    #[test]
+    fn what_a_program_started_ends_with_it() {
+        // Standard output stays open until the inner sleep is gone too, so this returns only if the group was killed.
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 600 & sleep 600"]);
+        let fault = output(&mut command, Duration::from_millis(100)).unwrap_err();
+        assert!(fault.contains("did not end within"), "{fault}");
+    }
+
+    #[test]
+    fn programs_are_found() {
+        assert!(is_installed("sh"));
+        assert!(!is_installed("no-such-program"));
+    }
+}

@@ -1,0 +1,213 @@
+//! `cargo xtask test`: everything that is tested, with the real servers and clients where they can be had.
+//!
+//! Suites run in the order of [`SUITES`]; one that fails does not stop the others, and the last lines tell which
+//! passed, which failed and which were skipped and why. What is missing is installed first if that is possible
+//! without asking (see [`install`]); `NUTHATCH_NO_INSTALL=1` forbids it.
+//!
+//! Python suites get `NUTHATCH_BIN`, the release binary, and `NUTHATCH_NODE_MODULES`, the JavaScript clients.
+
+mod golden;
+mod install;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use install::Tools;
+
+use crate::run::{self, Fault};
+use crate::workspace::{Metadata, cargo, root};
+use crate::{docs, tidy};
+
+/// What came of a suite that did not fail.
+enum Outcome {
+    Passed,
+    /// Not run, and why.
+    Skipped(String),
+}
+
+/// What suites may use.
+struct Context {
+    root: PathBuf,
+    target: PathBuf,
+    tools: Tools,
+}
+
+impl Context {
+    /// The release binary.
+    fn binary(&self) -> PathBuf {
+        self.target.join("release/nuthatch")
+    }
+
+    /// A Python script in the environment that was prepared.
+    fn python(&self) -> Command {
+        let mut command = Command::new(&self.tools.python);
+        command.current_dir(&self.root).env("NUTHATCH_BIN", self.binary()).env("PYTHONUNBUFFERED", "1");
+        if let Some(modules) = &self.tools.node_modules {
+            command.env("NUTHATCH_NODE_MODULES", modules);
+        }
+        command
+    }
+}
+
+struct Suite {
+    name: &'static str,
+    what: &'static str,
+    run: fn(&Context) -> Result<Outcome, Fault>,
+    /// Needs servers, clients and the release binary.
+    is_live: bool,
+}
+
+const fn still(name: &'static str, what: &'static str, run: fn(&Context) -> Result<Outcome, Fault>) -> Suite {
+    Suite { name, what, run, is_live: false }
+}
+
+const fn live(name: &'static str, what: &'static str, run: fn(&Context) -> Result<Outcome, Fault>) -> Suite {
+    Suite { name, what, run, is_live: true }
+}
+
+const SUITES: [Suite; 10] = [
+    still("fmt", "formatting", |_| passed(cargo().args(["fmt", "--all", "--check"]), minutes(5))),
+    still("clippy", "lints, as errors", |_| {
+        passed(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), minutes(30))
+    }),
+    still("tidy", "layers, lengths, dependencies, licences", |_| tidy::run().map(|()| Outcome::Passed)),
+    still("docs", "generated docs are fresh", |_| docs::run(docs::Mode::Check).map(|()| Outcome::Passed)),
+    still("unit", "cargo test over the workspace", |_| {
+        passed(cargo().args(["test", "--workspace"]), minutes(40))
+    }),
+    live("build", "the release binary", |_| {
+        passed(cargo().args(["build", "--release", "--package", "nuthatch"]), minutes(40))
+    }),
+    live("golden", "captures from the original programs", golden::run),
+    live("integration", "real servers and real clients", integration),
+    live("soak", "faults under load, short form", |context| scripts(context, "soak")),
+    live("crash", "kill -9 under load, short form", |context| scripts(context, "crash")),
+];
+
+fn minutes(n: u64) -> Duration {
+    Duration::from_secs(60 * n)
+}
+
+/// Runs the suites named, or all.
+pub fn run(names: &[&str]) -> Result<(), Fault> {
+    if names == ["--list"] {
+        SUITES.iter().for_each(|suite| println!("{:<12} {}", suite.name, suite.what));
+        return Ok(());
+    }
+    if let Some(name) = names.iter().find(|name| !SUITES.iter().any(|suite| suite.name == **name)) {
+        return Err(format!("test: no suite {name}; cargo xtask test --list names them"));
+    }
+    let chosen: Vec<&Suite> =
+        SUITES.iter().filter(|suite| names.is_empty() || names.contains(&suite.name)).collect();
+    let target = Metadata::load()?.target_directory;
+    let root = root();
+    let tools = if chosen.iter().any(|suite| suite.is_live) {
+        install::prepare(&root, &target)
+    } else {
+        Tools::default()
+    };
+    let context = Context { root, target, tools };
+
+    let mut lines = Vec::new();
+    let mut failed = Vec::new();
+    for suite in chosen {
+        println!("\n== {}: {}", suite.name, suite.what);
+        let start = Instant::now();
+        let outcome = if suite.is_live && suite.name != "build" && !context.binary().is_file() {
+            Err("there is no release binary".to_owned())
+        } else {
+            (suite.run)(&context)
+        };
+        let word = match outcome {
+            Ok(Outcome::Passed) => "passed".to_owned(),
+            Ok(Outcome::Skipped(why)) => format!("SKIPPED: {why}"),
+            Err(fault) => {
+                failed.push(suite.name);
+                format!("FAILED: {}", fault.trim_end())
+            }
+        };
+        println!("== {}: {word}", suite.name);
+        lines.push(format!("{:<12} {:>4} s  {word}", suite.name, start.elapsed().as_secs()));
+    }
+    println!("\n{}", lines.join("\n"));
+    for missing in &context.tools.missing {
+        println!("not installed: {missing}");
+    }
+    if failed.is_empty() { Ok(()) } else { Err(format!("test: failed: {}", failed.join(", "))) }
+}
+
+fn passed(command: &mut Command, limit: Duration) -> Result<Outcome, Fault> {
+    run::shown(command, limit).map(|()| Outcome::Passed)
+}
+
+fn integration(context: &Context) -> Result<Outcome, Fault> {
+    let directory = context.root.join("tests/integration");
+    if !directory.is_dir() {
+        return Ok(Outcome::Skipped("there is no tests/integration".into()));
+    }
+    if let Some(why) = &context.tools.no_pytest {
+        return Ok(Outcome::Skipped(why.clone()));
+    }
+    let mut pytest = context.python();
+    // -rs: each test that is skipped says why.
+    passed(pytest.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]).arg(directory), minutes(15))
+}
+
+/// Runs every script of `tests/KIND` as `SCRIPT --short`.
+fn scripts(context: &Context, kind: &str) -> Result<Outcome, Fault> {
+    let directory = context.root.join("tests").join(kind);
+    let found = scripts_of(&directory);
+    if found.is_empty() {
+        return Ok(Outcome::Skipped(format!("there is no script in tests/{kind}")));
+    }
+    if !run::is_installed("python3") {
+        return Ok(Outcome::Skipped("python3 is not installed".into()));
+    }
+    let mut faults = Vec::new();
+    for script in found {
+        println!("-- {}", script.strip_prefix(&context.root).unwrap_or(&script).display());
+        if let Err(fault) = run::shown(context.python().arg(&script).arg("--short"), minutes(10)) {
+            faults.push(fault);
+        }
+    }
+    if faults.is_empty() { Ok(Outcome::Passed) } else { Err(faults.join("; ")) }
+}
+
+/// Scripts to run: `*.py` but for those that only others import, whose names start with an underscore or end in `lib`.
+fn scripts_of(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let is_script = |path: &PathBuf| {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        path.extension().is_some_and(|extension| extension == "py")
+            && !stem.starts_with('_')
+            && !stem.ends_with("lib")
+    };
+    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_script).collect();
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_but_not_libraries() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["b.py", "a.py", "crashlib.py", "_x.py", "c.txt"] {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        let names: Vec<_> = scripts_of(directory.path())
+            .iter()
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(names, ["a.py", "b.py"]);
+        assert!(scripts_of(&directory.path().join("none")).is_empty());
+    }
+
+    #[test]
+    fn an_unknown_suite_is_refused() {
+        assert!(run(&["nonsense"]).unwrap_err().contains("nonsense"));
+    }
+}

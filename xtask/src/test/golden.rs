@@ -1,0 +1,266 @@
+//! Replays captures from the original programs against the release binary.
+//!
+//! The captures and their replayers are not part of this repository; they are looked for in `../shared/golden` beside
+//! it, or where `NUTHATCH_GOLDEN` says. A case may differ on purpose: then `tests/golden/intended.toml` lists it with
+//! the reason. A case that fails unlisted is a failure, and so is a listed one that passes.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Context, Outcome};
+use crate::run::{self, Fault};
+
+/// One set of captures and how it is replayed.
+struct Replay {
+    /// Name of the data file or directory.
+    data: &'static str,
+    script: &'static str,
+    /// Faces of the binary that it needs; each becomes an option `--FACE`, the first `--binary` for nutcracker.
+    faces: &'static [&'static str],
+    options: &'static [&'static str],
+}
+
+const NSQ: &[&str] = &["--any-version", "--json-semantic", "--skip-runtime-text", "--retries", "1"];
+const PROXY: &[&str] = &["--backends", "real", "--retries", "1"];
+
+const REPLAYS: [Replay; 11] = [
+    Replay { data: "ring.jsonl", script: "replay_ring.py", faces: &["nutcracker"], options: &[] },
+    Replay {
+        data: "nutcracker_config.jsonl",
+        script: "replay_config.py",
+        faces: &["nutcracker"],
+        options: &["--exit-only"],
+    },
+    Replay {
+        data: "nutcracker_redis.jsonl",
+        script: "replay_nutcracker.py",
+        faces: &["nutcracker"],
+        options: PROXY,
+    },
+    Replay {
+        data: "nutcracker_memcache.jsonl",
+        script: "replay_nutcracker.py",
+        faces: &["nutcracker"],
+        options: PROXY,
+    },
+    Replay { data: "nutcracker_stats.json", script: "replay_stats.py", faces: &["nutcracker"], options: &[] },
+    Replay {
+        data: "tool_outputs.jsonl",
+        script: "replay_tools.py",
+        faces: &[],
+        options: &["--first-line", "--any-version"],
+    },
+    Replay { data: "nsqd_v2.jsonl", script: "replay_nsq.py", faces: &["nsqd"], options: NSQ },
+    Replay { data: "nsqd_http.jsonl", script: "replay_nsq.py", faces: &["nsqd"], options: NSQ },
+    Replay { data: "nsqd-data", script: "replay_data.py", faces: &["nsqd"], options: &[] },
+    Replay {
+        data: "nsqlookupd.jsonl",
+        script: "replay_nsq.py",
+        faces: &["nsqd", "nsqlookupd"],
+        options: NSQ,
+    },
+    Replay {
+        data: "nsqadmin_http.jsonl",
+        script: "replay_nsq.py",
+        faces: &["nsqd", "nsqlookupd", "nsqadmin"],
+        options: NSQ,
+    },
+];
+
+/// Programs whose place the binary can take, for the command lines of `tool_outputs.jsonl`.
+const FACES: [&str; 12] = [
+    "nutcracker",
+    "nsqd",
+    "nsqlookupd",
+    "nsqadmin",
+    "nsq_to_file",
+    "nsq_to_http",
+    "nsq_to_nsq",
+    "nsq_tail",
+    "nsq_stat",
+    "to_nsq",
+    "nsq_pubsub",
+    "nsq_to_stdout",
+];
+
+/// Differences that are meant.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Intended {
+    #[serde(default)]
+    difference: Vec<Difference>,
+}
+
+/// Cases that differ for one reason.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Difference {
+    /// Name of the data file or directory.
+    data: String,
+    /// Why, for people; docs/compat-*.md says it at length.
+    reason: String,
+    /// The cases.
+    ids: Vec<String>,
+}
+
+/// Replays everything that this build has a face for.
+pub fn run(context: &Context) -> Result<Outcome, Fault> {
+    let golden =
+        std::env::var_os("NUTHATCH_GOLDEN").map_or(context.root.join("../shared/golden"), PathBuf::from);
+    if !golden.join("replay").is_dir() {
+        return Ok(Outcome::Skipped(format!("no captures in {}", golden.display())));
+    }
+    if !run::is_installed("python3") {
+        return Ok(Outcome::Skipped("python3 is not installed".into()));
+    }
+    let intended = intended(&context.root.join("tests/golden/intended.toml"))?;
+    let faces: Vec<&str> = FACES.into_iter().filter(|face| has_face(&context.binary(), face)).collect();
+    let mut faults = Vec::new();
+    for replay in &REPLAYS {
+        if let Some(absent) = replay.faces.iter().find(|face| !faces.contains(face)) {
+            println!("-- {}: SKIPPED: this build has no face {absent}", replay.data);
+            continue;
+        }
+        let text = replayed(context, replay, &golden, &faces)?;
+        let listed = listed(&intended, replay.data);
+        let wrong = judged(&text, &ids(&golden.join(replay.data))?, &listed);
+        let total = text.lines().rev().find(|line| line.contains(" passed, ")).unwrap_or("");
+        println!("-- {}: {total}; {} listed as intended, {} wrong", replay.data, listed.len(), wrong.len());
+        wrong.iter().for_each(|line| println!("   {line}"));
+        if !wrong.is_empty() {
+            faults.push(format!("{} of {}", wrong.len(), replay.data));
+        }
+    }
+    if faults.is_empty() { Ok(Outcome::Passed) } else { Err(faults.join(", ")) }
+}
+
+/// Runs a replayer and gives back what it printed.
+fn replayed(context: &Context, replay: &Replay, golden: &Path, faces: &[&str]) -> Result<String, Fault> {
+    let binary = context.binary().display().to_string();
+    let mut command = Command::new("python3");
+    command.arg(golden.join("replay").join(replay.script)).env("PYTHONDONTWRITEBYTECODE", "1");
+    for face in replay.faces {
+        let option = if *face == "nutcracker" { "--binary".to_owned() } else { format!("--{face}") };
+        command.arg(option).arg(format!("{binary} {face}"));
+    }
+    if replay.script == "replay_tools.py" {
+        for face in faces {
+            command.arg("--bin").arg(format!("{face}={binary} {face}"));
+        }
+    }
+    // The directory of nsqd's data holds its cases; the replayer looks for them one level down.
+    command.args(replay.options).arg(golden.join(replay.data));
+    let text = run::taken(&mut command, Duration::from_secs(900))?.output;
+    let is_whole = text.lines().any(|line| line.contains(" passed, ") && line.contains(" failed"));
+    if is_whole { Ok(text) } else { Err(format!("{} on {} broke off: {text}", replay.script, replay.data)) }
+}
+
+/// What is wrong: failures that are not listed, and listed cases that passed.
+fn judged(text: &str, ids: &BTreeSet<String>, listed: &BTreeSet<&str>) -> Vec<String> {
+    let starting = |word: &str| -> BTreeSet<String> {
+        let id = |line: &str| Some(line.strip_prefix(word)?.split_once(": ")?.0.to_owned());
+        text.lines().filter_map(id).collect()
+    };
+    let (failed, skipped) = (starting("FAIL "), starting("SKIP "));
+    let mut wrong = Vec::new();
+    for line in text.lines().filter(|line| line.starts_with("FAIL ")) {
+        let id = line["FAIL ".len()..].split_once(": ").map_or("", |parts| parts.0);
+        if !listed.contains(id) {
+            wrong.push(line.chars().take(700).collect());
+        }
+    }
+    for id in listed {
+        if ids.contains(*id) && !failed.contains(*id) && !skipped.contains(*id) {
+            wrong.push(format!("{id} is listed as an intended difference, yet passes"));
+        }
+    }
+    wrong
+}
+
+/// Ids of the cases of a data file or directory.
+fn ids(data: &Path) -> Result<BTreeSet<String>, Fault> {
+    if data.is_dir() {
+        let entries = std::fs::read_dir(data).map_err(|e| e.to_string())?;
+        return Ok(entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect());
+    }
+    let text = std::fs::read_to_string(data).map_err(|e| format!("{}: {e}", data.display()))?;
+    let values = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>();
+    Ok(values.flatten().filter_map(|case| case["id"].as_str().map(str::to_owned)).collect())
+}
+
+fn intended(path: &Path) -> Result<Intended, Fault> {
+    let Ok(text) = std::fs::read_to_string(path) else { return Ok(Intended::default()) };
+    let intended: Intended = toml::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+    match intended.difference.iter().find(|difference| difference.reason.trim().is_empty()) {
+        Some(difference) => Err(format!("{}: no reason for {:?}", path.display(), difference.ids)),
+        None => Ok(intended),
+    }
+}
+
+fn listed<'a>(intended: &'a Intended, data: &str) -> BTreeSet<&'a str> {
+    let ours = intended.difference.iter().filter(|difference| difference.data == data);
+    ours.flat_map(|difference| difference.ids.iter().map(String::as_str)).collect()
+}
+
+/// True if the binary answers to that name.
+fn has_face(binary: &Path, face: &str) -> bool {
+    let option = if face == "nutcracker" { "-V" } else { "-version" };
+    let mut command = Command::new(binary);
+    command.args([face, option]).stderr(std::process::Stdio::null());
+    run::taken(&mut command, Duration::from_secs(10)).is_ok_and(|ended| ended.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str =
+        "FAIL a: expected x\nmore of a\nFAIL b: y\nSKIP c: no tool\n2 passed, 2 failed, 1 skipped\n";
+
+    fn ids_of(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn judging() {
+        let all = ids_of(&["a", "b", "c", "d", "e"]);
+        for (listed, wrong) in [
+            (&["a", "b"][..], &[][..]),
+            (&["a"], &["FAIL b: y"]),
+            (&["a", "b", "d"], &["d is listed as an intended difference, yet passes"]),
+            // Skipped here, and unknown here: neither can be judged.
+            (&["a", "b", "c", "elsewhere"], &[]),
+        ] {
+            assert_eq!(judged(TEXT, &all, &listed.iter().copied().collect()), wrong, "{listed:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_read_from_lines_and_documents() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("x.jsonl");
+        std::fs::write(&file, "{\"id\":\"a\"}\n{\"id\":\"b\"}\n").unwrap();
+        assert_eq!(ids(&file).unwrap(), ids_of(&["a", "b"]));
+        std::fs::write(&file, "{\n \"id\": \"a\"\n}").unwrap();
+        assert_eq!(ids(&file).unwrap(), ids_of(&["a"]));
+        assert_eq!(ids(directory.path()).unwrap(), ids_of(&["x.jsonl"]));
+    }
+
+    #[test]
+    fn a_difference_needs_a_reason() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("intended.toml");
+        assert!(intended(&file).unwrap().difference.is_empty());
+        std::fs::write(&file, "[[difference]]\ndata = \"x.jsonl\"\nreason = \"better\"\nids = [\"a\"]\n")
+            .unwrap();
+        let read = intended(&file).unwrap();
+        assert_eq!(listed(&read, "x.jsonl"), BTreeSet::from(["a"]));
+        assert!(listed(&read, "y.jsonl").is_empty());
+        std::fs::write(&file, "[[difference]]\ndata = \"x.jsonl\"\nreason = \" \"\nids = [\"a\"]\n").unwrap();
+        assert!(intended(&file).is_err());
+    }
+}

@@ -1,0 +1,134 @@
+//! Gets the servers and clients that suites need, when that can be done without asking.
+//!
+//! Servers come from apt, if we are root on a system that has it. Python clients go into an environment of their own
+//! below the target directory, JavaScript clients likewise. `NUTHATCH_NO_INSTALL=1` forbids all three. What could not
+//! be had is told, and the suites that need it skip and say so.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::run::{self, Fault};
+
+/// A program that suites use, and Debian's package of it.
+const PROGRAMS: [(&str, &str); 7] = [
+    ("nutcracker", "nutcracker"),
+    ("redis-server", "redis-server"),
+    ("redis-cli", "redis-tools"),
+    ("memcached", "memcached"),
+    ("python3", "python3"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+];
+
+/// What is there to test with.
+#[derive(Debug, Default)]
+pub struct Tools {
+    /// Python, with the clients if they could be had.
+    pub python: PathBuf,
+    /// Why there is no pytest, if there is none.
+    pub no_pytest: Option<String>,
+    /// Where the JavaScript clients are.
+    pub node_modules: Option<PathBuf>,
+    /// What is not there, and why.
+    pub missing: Vec<String>,
+}
+
+/// Installs what is missing and may be installed.
+pub fn prepare(root: &Path, target: &Path) -> Tools {
+    let may_install =
+        std::env::var_os("NUTHATCH_NO_INSTALL").is_none_or(|value| value == "0" || value.is_empty());
+    let mut missing = Vec::new();
+    if may_install && let Err(why) = programs() {
+        println!("install: {why}");
+    }
+    for (program, package) in PROGRAMS.iter().filter(|(program, _)| !run::is_installed(program)) {
+        missing.push(format!("{program} (Debian package {package}); the tests that need it are skipped"));
+    }
+    let clients = root.join("tests/integration");
+    let mut note = |what: &str, result: Result<PathBuf, Fault>| {
+        result.map_err(|why| missing.push(format!("{what}: {why}"))).ok()
+    };
+    let venv = note("Python clients", python_clients(&clients, target, may_install));
+    let node_modules = note("JavaScript clients", node_clients(&clients, target, may_install));
+    let python = venv.unwrap_or_else(|| "python3".into());
+    let no_pytest = run::taken(Command::new(&python).args(["-c", "import pytest"]), Duration::from_secs(60))
+        .map_or(true, |ended| !ended.status.success())
+        .then(|| "pytest is not installed".to_owned());
+    Tools { python, no_pytest, node_modules, missing }
+}
+
+/// Installs missing programs with apt.
+fn programs() -> Result<(), Fault> {
+    let packages: Vec<&str> =
+        PROGRAMS.iter().filter(|(program, _)| !run::is_installed(program)).map(|row| row.1).collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let user = run::output(Command::new("id").arg("-u"), Duration::from_secs(10))?;
+    if user.trim() != "0" || !run::is_installed("apt-get") {
+        return Err(format!("missing {}; installing needs root and apt-get", packages.join(", ")));
+    }
+    println!("install: apt-get install {}", packages.join(" "));
+    let apt = || {
+        let mut command = Command::new("apt-get");
+        // RUNLEVEL=1 keeps the packages' own services from being started.
+        command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").arg("-qq");
+        command
+    };
+    run::shown(apt().arg("update"), Duration::from_secs(300))?;
+    run::shown(
+        apt().args(["install", "--yes", "--no-install-recommends"]).args(packages),
+        Duration::from_secs(600),
+    )
+}
+
+/// An environment with what `requirements.txt` asks for; its `python`.
+fn python_clients(clients: &Path, target: &Path, may_install: bool) -> Result<PathBuf, Fault> {
+    let wanted = read(&clients.join("requirements.txt"))?;
+    let venv = target.join("test-venv");
+    let stamp = venv.join("installed.txt");
+    let python = venv.join("bin/python");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    allowed(may_install)?;
+    println!("install: Python clients into {}", venv.display());
+    run::shown(Command::new("python3").args(["-m", "venv"]).arg(&venv), Duration::from_secs(120))?;
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
+    run::shown(pip.arg(clients.join("requirements.txt")), Duration::from_secs(600))?;
+    write(&stamp, &wanted)?;
+    Ok(python)
+}
+
+/// A directory with what `package.json` asks for; its `node_modules`.
+fn node_clients(clients: &Path, target: &Path, may_install: bool) -> Result<PathBuf, Fault> {
+    let wanted = read(&clients.join("package.json"))?;
+    let directory = target.join("test-node");
+    let stamp = directory.join("installed.json");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(directory.join("node_modules"));
+    }
+    allowed(may_install)?;
+    println!("install: JavaScript clients into {}", directory.display());
+    std::fs::create_dir_all(&directory).map_err(|e| e.to_string())?;
+    write(&directory.join("package.json"), &wanted)?;
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&directory);
+    run::shown(&mut npm, Duration::from_secs(600))?;
+    write(&stamp, &wanted)?;
+    Ok(directory.join("node_modules"))
+}
+
+fn allowed(may_install: bool) -> Result<(), Fault> {
+    if may_install { Ok(()) } else { Err("not installed, and NUTHATCH_NO_INSTALL forbids it".into()) }
+}
+
+fn read(path: &Path) -> Result<String, Fault> {
+    std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Fault> {
+    std::fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+}

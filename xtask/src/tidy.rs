@@ -1,0 +1,43 @@
+//! What a machine can nag about, so that no reviewer has to.
+//!
+//! Each check gives back what is wrong, all at once. Exceptions are in `tidy.toml`, each with its reason; an
+//! exception that is not needed any more is wrong too.
+
+mod dependencies;
+mod exceptions;
+mod layers;
+mod licences;
+mod sources;
+
+use crate::run::Fault;
+use crate::workspace::{Metadata, root};
+
+/// What the checks found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Things that must be mended.
+    pub faults: Vec<String>,
+    /// Things worth a look.
+    pub remarks: Vec<String>,
+}
+
+/// Runs every check and tells what is wrong.
+pub fn run() -> Result<(), Fault> {
+    let metadata = Metadata::load()?;
+    let root = root();
+    let exceptions = exceptions::Exceptions::load(&root.join("xtask/tidy.toml"))?;
+    let mut findings = Findings::default();
+    layers::check(&metadata, &mut findings);
+    sources::check(&metadata, &root, &exceptions, &mut findings);
+    dependencies::check(&metadata, &root, &mut findings);
+    licences::check(&metadata, &exceptions, &mut findings);
+
+    for remark in &findings.remarks {
+        println!("tidy: remark: {remark}");
+    }
+    for fault in &findings.faults {
+        println!("tidy: {fault}");
+    }
+    println!("tidy: {} wrong, {} remarks", findings.faults.len(), findings.remarks.len());
+    if findings.faults.is_empty() { Ok(()) } else { Err("tidy: see above".into()) }
+}

@@ -1,0 +1,116 @@
+//! What cargo knows of the workspace, and where things are in it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::run::{self, Fault};
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().expect("xtask is a directory of the root").to_owned()
+}
+
+/// `cargo`, the same that runs this, in the root.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Members and everything they depend on, as `cargo metadata` tells it.
+#[derive(Debug, Deserialize)]
+pub struct Metadata {
+    /// Every package of the resolved graph.
+    pub packages: Vec<Package>,
+    /// Ids of the members.
+    pub workspace_members: Vec<String>,
+    /// Where builds go.
+    pub target_directory: PathBuf,
+}
+
+/// One package.
+#[derive(Debug, Deserialize)]
+pub struct Package {
+    /// Unique id.
+    pub id: String,
+    /// Name as published.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// SPDX expression.
+    pub license: Option<String>,
+    /// Its Cargo.toml.
+    pub manifest_path: PathBuf,
+    /// What its manifest asks for.
+    pub dependencies: Vec<Dependency>,
+    /// What it builds.
+    pub targets: Vec<Target>,
+}
+
+/// One line of a manifest's dependencies.
+#[derive(Debug, Deserialize)]
+pub struct Dependency {
+    /// Package name.
+    pub name: String,
+    /// None, "dev" or "build".
+    pub kind: Option<String>,
+    /// Directory, for our own crates.
+    pub path: Option<PathBuf>,
+}
+
+/// One thing a package builds.
+#[derive(Debug, Deserialize)]
+pub struct Target {
+    /// Name.
+    pub name: String,
+    /// "lib", "bin", "example", …
+    pub kind: Vec<String>,
+}
+
+impl Metadata {
+    /// Asks cargo.
+    pub fn load() -> Result<Metadata, Fault> {
+        let text =
+            run::output(cargo().args(["metadata", "--format-version", "1"]), Duration::from_secs(300))?;
+        serde_json::from_str(&text).map_err(|e| format!("cargo metadata: {e}"))
+    }
+
+    /// The workspace's own packages, by name without `nuthatch-`.
+    pub fn members(&self) -> BTreeMap<&str, &Package> {
+        let own = self.packages.iter().filter(|package| self.workspace_members.contains(&package.id));
+        own.map(|package| (short_name(&package.name), package)).collect()
+    }
+}
+
+impl Package {
+    /// The directory of its manifest.
+    pub fn directory(&self) -> &Path {
+        self.manifest_path.parent().expect("a manifest is in a directory")
+    }
+}
+
+/// A crate's name as ARCHITECTURE.md says it.
+pub fn short_name(package: &str) -> &str {
+    package.strip_prefix("nuthatch-").unwrap_or(package)
+}
+
+/// Every Rust file below `directory`, sorted.
+pub fn rust_files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let Ok(entries) = std::fs::read_dir(directory) else { return files };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
