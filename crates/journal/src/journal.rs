@@ -54,6 +54,8 @@ pub struct Journal {
     read_back: VecDeque<Block>,
     committed: CommitSeq,
     durable: CommitSeq,
+    /// Bytes in segments that are not known to be on the device.
+    at_risk: u64,
     sync_under_way: bool,
     /// Counts changes of names in the directory; and up to which they are flushed.
     pub(crate) names_changed: u64,
@@ -139,6 +141,7 @@ impl Journal {
             read_back: VecDeque::new(),
             committed: CommitSeq(0),
             durable: CommitSeq(0),
+            at_risk: 0,
             sync_under_way: false,
             names_changed: 0,
             names_flushed: 0,
@@ -254,7 +257,7 @@ impl Journal {
     pub fn bytes_at_risk(&self) -> u64 {
         match self.options.durability {
             Durability::Memory => self.cache.cost() as u64,
-            _ => self.segments.iter().map(|segment| segment.bytes - segment.synced).sum(),
+            _ => self.at_risk,
         }
     }
 
@@ -281,11 +284,14 @@ impl Journal {
         self.batch.capacity() + self.cache.cost() + self.read_back_bytes()
     }
 
-    /// Gives back what an idle journal can do without: the blocks read back, spare room, and the open file if everything in it is
-    /// flushed or need not be. The tail cache stays (see [`Journal::set_cache_bytes`]).
+    /// Gives back what an idle journal can do without: cached blocks, spare room, and the open file if everything in it is
+    /// flushed. The next reader or batch gets them again.
     pub fn rest(&mut self) {
         if self.batch.is_empty() {
             self.batch = BytesMut::new();
+        }
+        if self.options.durability != Durability::Memory {
+            self.cache = Cache::default();
         }
         self.read_back = VecDeque::new();
         if let Some(active) = self.segments.back_mut()
@@ -313,6 +319,10 @@ impl Journal {
     /// The directory; empty for a journal in memory.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    pub(crate) fn count_at_risk(&mut self) {
+        self.at_risk = self.segments.iter().map(|segment| segment.bytes - segment.synced).sum();
     }
 
     fn trim_cache(&mut self) {

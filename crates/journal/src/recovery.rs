@@ -182,25 +182,23 @@ impl Recovery {
 
     /// Sets the end, and reports what lies between segments that do not meet.
     fn close_gaps(&mut self, replay_from: u64) {
-        let mut expected = replay_from;
+        let first = self.journal.segments.front().map_or(0, |segment| segment.start);
+        let mut expected = first.min(replay_from);
         for segment in &mut self.journal.segments {
             if segment.start > expected {
                 self.recovered.note(expected, segment.start, DamageReason::Missing);
             }
-            expected = expected.max(segment.end());
-            if segment.end() <= replay_from {
+            expected = segment.end();
+            if expected <= replay_from {
                 segment.synced = segment.bytes;
             }
         }
-        self.journal.end = Position(expected);
-        let lost = self.journal.segments.back().map_or(0, |last| last.end()) < replay_from;
-        if lost && !self.journal.segments.is_empty() {
-            self.recovered.note(
-                self.journal.segments.back().map_or(0, Segment::end),
-                replay_from,
-                DamageReason::Missing,
-            );
+        if expected < replay_from {
+            self.recovered.note(expected, replay_from, DamageReason::Missing);
+            expected = replay_from;
         }
+        self.journal.end = Position(expected);
+        self.journal.count_at_risk();
     }
 }
 

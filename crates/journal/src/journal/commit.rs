@@ -56,6 +56,7 @@ impl Journal {
             return Err(error.into());
         }
         active.bytes += self.batch.len() as u64;
+        self.at_risk += self.batch.len() as u64;
         Ok(())
     }
 

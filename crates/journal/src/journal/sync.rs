@@ -145,6 +145,7 @@ impl Journal {
                 segment.synced = segment.synced.max(bytes);
             }
         }
+        self.count_at_risk();
         if let Some(names) = done.names {
             self.names_flushed = self.names_flushed.max(names);
             self.parent_changed = false;

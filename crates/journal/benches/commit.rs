@@ -1,0 +1,74 @@
+//! What a batch costs the thread that accepts it: 200 records of 200 bytes staged and written, to a real directory and to
+//! memory, and read back from the tail. Divide by 200 for one record.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use nuthatch_journal::{Durability, Journal, Options, OsFiles, ReadOutcome, Recovery};
+
+const RECORDS: usize = 200;
+
+fn batch(journal: &mut Journal, head: &[u8], body: &[u8]) {
+    for _ in 0..RECORDS {
+        journal.append(1, &[head, body]).expect("fits");
+    }
+    journal.commit().expect("there is room");
+}
+
+/// Keeps the directory from growing: what was written is checkpointed and deleted.
+fn clean(journal: &mut Journal) {
+    let job = journal.checkpoint(journal.end(), Vec::new()).expect("none is under way");
+    journal.checkpointed(job.run()).expect("there is room");
+    if let Some(job) = journal.release(journal.end()) {
+        journal.removed(job.run()).expect("it is ours");
+    }
+}
+
+fn commit(c: &mut Criterion) {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (head, body) = ([1u8; 20], [7u8; 180]);
+    let open = |name: &str, durability| {
+        let options = Options { durability, ..Options::default() };
+        let recovery = Recovery::open(Arc::new(OsFiles), &dir.path().join(name), options).expect("new");
+        recovery.replay(|_| {}).expect("new").0
+    };
+
+    let mut journal = open("os", Durability::Os);
+    c.bench_function("append and commit 200 x 200 B, os", |b| {
+        b.iter(|| batch(&mut journal, &head, &body));
+        clean(&mut journal);
+    });
+    c.bench_function("append and commit 200 x 200 B, os, and read them at the tail", |b| {
+        b.iter(|| {
+            let from = journal.end();
+            batch(&mut journal, &head, &body);
+            let ReadOutcome::Block(block) = journal.read(from) else { panic!("it is cached") };
+            for record in block.records() {
+                black_box(record.payload);
+            }
+        });
+        clean(&mut journal);
+    });
+    c.bench_function("append and commit 1 x 200 B, os", |b| {
+        b.iter(|| {
+            journal.append(1, &[&head, &body]).expect("fits");
+            journal.commit().expect("there is room");
+        });
+        clean(&mut journal);
+    });
+    let mut journal = Journal::in_memory(Options::default());
+    c.bench_function("append and commit 200 x 200 B, memory", |b| {
+        b.iter(|| {
+            batch(&mut journal, &head, &body);
+            journal.release(journal.end());
+        });
+    });
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default();
+    targets = commit
+}
+criterion_main!(benches);

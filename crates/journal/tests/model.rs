@@ -1,0 +1,460 @@
+//! The journal against a simple model, under faults and crashes.
+//!
+//! A run is a sequence of random steps on a modelled file system: batches, flushes, checkpoints, releases, readers, disk-full
+//! and I/O errors, crashes of the process and of the machine at arbitrary operations. The model knows every record that was
+//! ever handed to the journal, which batches were accepted, and which are on the device. After each crash:
+//!
+//! - every accepted record is there if the process died, every flushed one if the machine died;
+//! - everything that is there was appended at that very position;
+//! - the checkpoint is the last one that was confirmed, or the one under way.
+//!
+//! `JOURNAL_SEED=n` replays one seed; `JOURNAL_SEEDS=n` sets how many are run.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use nuthatch_journal::files::{Crash, Fault, MemFiles, Operation};
+use nuthatch_journal::{
+    CommitSeq, Durability, Health, Journal, Options, Position, ReadOutcome, Recovery, SyncDone, WriteError,
+};
+
+#[path = "support/random.rs"]
+mod random;
+use random::Random;
+
+const DIR: &str = "/data/log";
+
+/// What is known of a record.
+type Record = (u8, Vec<u8>);
+
+/// What the journal must still have.
+#[derive(Default)]
+struct Model {
+    /// Accepted records that may not be lost by the end of the process.
+    accepted: BTreeMap<u64, Record>,
+    /// Everything up to here is on the device.
+    flushed: u64,
+    /// Records that were refused or under way when the process died: they may be there or not.
+    uncertain: Vec<(u64, Record)>,
+    /// End of the log after each batch of this run.
+    ends: Vec<(CommitSeq, u64)>,
+    /// Replay position of the confirmed checkpoint; of the one under way.
+    checkpoint: Option<u64>,
+    checkpoint_tried: Option<u64>,
+    /// No promise before this: it was released.
+    released: u64,
+}
+
+struct Run {
+    random: Random,
+    files: MemFiles,
+    journal: Journal,
+    model: Model,
+    flush: Option<SyncDone>,
+    cursor: Position,
+    counts: Counts,
+}
+
+/// What a run has exercised; the test fails if something was never reached.
+#[derive(Debug, Default, Clone, Copy)]
+struct Counts {
+    accepted: u64,
+    refused: u64,
+    poisoned: u64,
+    crashes: u64,
+    cut: u64,
+    lost_unflushed: u64,
+    file_reads: u64,
+    checkpoints: u64,
+    removed: u64,
+}
+
+fn options(random: &mut Random) -> Options {
+    let durability = if random.one_in(2) { Durability::Os } else { Durability::Fsync };
+    Options {
+        durability,
+        segment_bytes: 300 + random.below(3000) as u64,
+        cache_bytes: [0, 500, 5000][random.below(3)],
+        read_cache_bytes: [0, 700][random.below(2)],
+        read_bytes: 20 + random.below(400),
+        ..Options::default()
+    }
+}
+
+impl Run {
+    fn new(seed: u64) -> Run {
+        let mut random = Random::new(seed);
+        let files = MemFiles::new(seed);
+        files.set_short_writes(random.one_in(2));
+        let recovery = Recovery::open(Arc::new(files.clone()), Path::new(DIR), options(&mut random)).unwrap();
+        let (journal, _) = recovery.replay(|_| panic!("it is new")).unwrap();
+        let (model, counts) = (Model::default(), Counts::default());
+        Run { random, files, journal, model, flush: None, cursor: Position(0), counts }
+    }
+
+    fn step(&mut self) {
+        match self.random.below(40) {
+            0..16 => self.batch(),
+            16..22 => self.begin_flush(),
+            22..27 => self.end_flush(),
+            27..33 => self.read_on(),
+            33 => self.checkpoint(),
+            34 => self.release(),
+            35 => self.fault(),
+            36 => self.journal.seal(),
+            37 => self.journal.rest(),
+            38 if self.random.one_in(2) => self.fail_flush(),
+            39 if self.random.one_in(2) => self.crash_midway(),
+            _ => {}
+        }
+    }
+
+    fn batch(&mut self) {
+        let mut staged = Vec::new();
+        for _ in 0..1 + self.random.below(5) {
+            let length = [0, 5, 30, 200, 700][self.random.below(5)];
+            let kind = 1 + self.random.below(255) as u8;
+            let payload: Vec<u8> = (0..length).map(|_| self.random.below(256) as u8).collect();
+            let (head, tail) = payload.split_at(length / 3);
+            let position = self.journal.append(kind, &[head, &[], tail]).unwrap();
+            staged.push((position.0, (kind, payload)));
+        }
+        if self.random.one_in(30) {
+            self.journal.discard();
+            return;
+        }
+        let before = self.journal.end();
+        match self.journal.commit() {
+            Ok(seq) => {
+                self.counts.accepted += 1;
+                // Refused records that were left behind are cut before anything else is written.
+                self.model.uncertain.clear();
+                self.model.accepted.extend(staged);
+                self.model.ends.push((seq, self.journal.end().0));
+                assert_eq!(self.journal.health(), Health::Ok);
+            }
+            Err(error) => {
+                self.counts.refused += 1;
+                assert_eq!(self.journal.end(), before, "a refused batch leaves no trace");
+                assert_ne!(self.journal.health(), Health::Ok, "health says so");
+                if let WriteError::Poisoned(_) = error {
+                    assert!(matches!(self.journal.health(), Health::Poisoned(_)));
+                    return;
+                }
+                self.model.uncertain.extend(staged);
+            }
+        }
+    }
+
+    fn begin_flush(&mut self) {
+        if self.flush.is_none() {
+            self.flush = self.journal.sync_job().map(|job| job.run());
+        }
+        if self.journal.options().durability == Durability::Fsync && self.random.one_in(2) {
+            self.end_flush();
+        }
+    }
+
+    fn end_flush(&mut self) {
+        let Some(done) = self.flush.take() else { return };
+        match self.journal.synced(done) {
+            Ok(seq) => self.learn_flushed(seq),
+            Err(_) => {
+                self.counts.poisoned += 1;
+                self.restart(Crash::Process);
+            }
+        }
+    }
+
+    fn learn_flushed(&mut self, seq: CommitSeq) {
+        let end = self.model.ends.iter().rev().find(|(its, _)| *its <= seq).map_or(0, |(_, end)| *end);
+        self.model.flushed = self.model.flushed.max(end);
+        if self.journal.options().durability == Durability::Fsync {
+            assert_eq!(self.journal.accepted(), seq);
+        }
+    }
+
+    fn fail_flush(&mut self) {
+        self.end_flush();
+        let Some(job) = self.journal.sync_job() else { return };
+        let operation = if self.random.one_in(3) { Operation::SyncDir } else { Operation::Sync };
+        self.files.fail(Fault::eio(operation));
+        let done = job.run();
+        self.files.clear_faults();
+        match self.journal.synced(done) {
+            Ok(seq) => return self.learn_flushed(seq),
+            Err(poisoned) => assert!(poisoned.to_string().contains("restart"), "{poisoned}"),
+        }
+        self.counts.poisoned += 1;
+        let accepted = self.journal.accepted();
+        self.batch();
+        assert!(self.journal.accepted() == accepted, "no acknowledgement after a failed flush");
+        assert!(self.journal.sync_job().is_none());
+        let crash = if self.random.one_in(2) { Crash::Process } else { Crash::Power };
+        self.restart(crash);
+    }
+
+    fn checkpoint(&mut self) {
+        let low = self.model.checkpoint.unwrap_or(0).max(self.journal.first().0);
+        let boundaries: Vec<u64> = self.model.accepted.range(low..).map(|(position, _)| *position).collect();
+        if boundaries.is_empty() {
+            return;
+        }
+        let at = boundaries[self.random.below(boundaries.len())];
+        let job = self.journal.checkpoint(Position(at), at.to_le_bytes().to_vec()).unwrap();
+        assert!(self.journal.checkpoint(Position(at), Vec::new()).is_err(), "one at a time");
+        self.model.checkpoint_tried = Some(at);
+        let fault =
+            [Operation::Write, Operation::Rename, Operation::SyncDir, Operation::Sync][self.random.below(4)];
+        if self.random.one_in(4) {
+            self.files.fail(Fault::eio(fault));
+        }
+        let done = job.run();
+        self.files.clear_faults();
+        match self.journal.checkpointed(done) {
+            Ok(()) => {
+                self.counts.checkpoints += 1;
+                self.model.checkpoint = self.model.checkpoint_tried.take();
+                self.model.flushed = self.journal.end().0;
+            }
+            Err(_) if matches!(self.journal.health(), Health::Poisoned(_)) => self.restart(Crash::Process),
+            Err(_) => {}
+        }
+    }
+
+    fn release(&mut self) {
+        let before = Position(self.journal.first().0 + self.random.below(5000) as u64);
+        let Some(job) = self.journal.release(before) else { return };
+        assert!(self.journal.first() <= before);
+        if self.random.one_in(3) {
+            self.files.fail(Fault { skip: self.random.below(3) as u64, ..Fault::eio(Operation::Remove) });
+        }
+        let done = job.run();
+        self.files.clear_faults();
+        let removed = self.journal.removed(done);
+        self.counts.removed += u64::from(removed.is_ok());
+        self.model.released = self.model.released.max(self.journal.first().0.min(before.0));
+        let first = self.journal.first().0;
+        self.model.accepted = self.model.accepted.split_off(&first);
+    }
+
+    fn fault(&mut self) {
+        let fault = match self.random.below(5) {
+            0 => Fault { times: 1 + self.random.below(3) as u64, ..Fault::disk_full() },
+            1 => Fault { torn: true, ..Fault::eio(Operation::Write) },
+            2 => Fault::eio(Operation::Open),
+            3 => {
+                self.files.fail(Fault::eio(Operation::Truncate));
+                Fault::disk_full()
+            }
+            _ => Fault { skip: self.random.below(3) as u64, ..Fault::disk_full() },
+        };
+        self.files.fail(fault);
+        for _ in 0..3 {
+            self.batch();
+        }
+        self.files.clear_faults();
+        self.batch();
+    }
+
+    /// Reads one block behind the cursor and compares it.
+    fn read_on(&mut self) {
+        if self.random.one_in(6) {
+            self.cursor = self.journal.first();
+        }
+        let block = match self.journal.read(self.cursor) {
+            ReadOutcome::AtEnd => return assert!(self.cursor >= self.journal.end()),
+            ReadOutcome::Gone { first } => {
+                assert!(self.cursor < first);
+                self.cursor = first;
+                return;
+            }
+            ReadOutcome::Block(block) => block,
+            ReadOutcome::NeedsDisk(job) => {
+                self.counts.file_reads += 1;
+                self.journal.read_done(job.run()).unwrap()
+            }
+        };
+        assert_eq!(block.damage(), None, "nothing was damaged");
+        let mut expected = self.model.accepted.range(self.cursor.0..block.next().0);
+        for record in block.records() {
+            let (position, (kind, payload)) = expected.next().expect("only what was accepted");
+            assert_eq!((record.position.0, record.kind, record.payload), (*position, *kind, &payload[..]));
+            assert_eq!(&record.shared()[..], record.payload);
+        }
+        assert_eq!(expected.next(), None, "all that was accepted");
+        assert!(block.next() > self.cursor);
+        self.cursor = block.next();
+    }
+
+    fn crash_midway(&mut self) {
+        self.files.stop_after(1 + self.random.below(12) as u64);
+        for _ in 0..4 {
+            match self.random.below(6) {
+                0..4 => self.batch(),
+                4 => {
+                    if let Some(job) = self.journal.sync_job() {
+                        let done = job.run();
+                        let Ok(seq) = self.journal.synced(done) else { break };
+                        self.learn_flushed(seq);
+                    }
+                }
+                _ => {
+                    let at = self.journal.end().0;
+                    let Ok(job) = self.journal.checkpoint(Position(at), at.to_le_bytes().to_vec()) else {
+                        break;
+                    };
+                    self.model.checkpoint_tried = Some(at);
+                    if self.journal.checkpointed(job.run()).is_err() {
+                        break;
+                    }
+                    self.model.checkpoint = self.model.checkpoint_tried.take();
+                    self.model.flushed = at;
+                    if let Some(job) = self.journal.release(Position(at)) {
+                        let _ = self.journal.removed(job.run());
+                        self.model.released = self.model.released.max(at);
+                    }
+                }
+            }
+        }
+        let crash = if self.random.one_in(2) { Crash::Process } else { Crash::Power };
+        self.restart(crash);
+    }
+
+    fn restart(&mut self, crash: Crash) {
+        self.counts.crashes += 1;
+        self.flush = None;
+        self.files.crash(crash);
+        let options = options(&mut self.random);
+        let recovery = Recovery::open(Arc::new(self.files.clone()), Path::new(DIR), options).unwrap();
+        let replay_from = recovery.checkpoint().map(|checkpoint| {
+            assert_eq!(checkpoint.payload, checkpoint.replay_from.0.to_le_bytes());
+            checkpoint.replay_from.0
+        });
+        let tried = self.model.checkpoint_tried.take();
+        assert!(
+            replay_from == self.model.checkpoint || (tried.is_some() && replay_from == tried),
+            "checkpoint {replay_from:?}, confirmed {:?}, tried {tried:?}",
+            self.model.checkpoint
+        );
+        let mut found = BTreeMap::new();
+        let (journal, recovered) = recovery
+            .replay(|record| drop(found.insert(record.position.0, (record.kind, record.payload.to_vec()))))
+            .unwrap();
+        if crash == Crash::Process {
+            assert_eq!(recovered.damages, 0, "{recovered:?}");
+        }
+        self.counts.cut += u64::from(recovered.truncated_bytes > 0);
+        self.check_recovered(crash, replay_from.unwrap_or(0), &found);
+        self.journal = journal;
+        self.model.checkpoint = replay_from;
+        let before = self.model.accepted.range(..replay_from.unwrap_or(0));
+        let kept: Vec<_> = before.map(|(position, record)| (*position, record.clone())).collect();
+        found.extend(kept);
+        let first = self.journal.first().0;
+        self.model.accepted = found.split_off(&first);
+        self.model.uncertain.clear();
+        self.model.ends.clear();
+        self.model.flushed = self.model.flushed.min(self.journal.end().0);
+        self.cursor = self.journal.first();
+        self.read_everything();
+    }
+
+    fn check_recovered(&mut self, crash: Crash, replay_from: u64, found: &BTreeMap<u64, Record>) {
+        for (position, record) in found {
+            let known = self.model.accepted.get(position) == Some(record)
+                || self.model.uncertain.iter().any(|(at, its)| at == position && its == record);
+            assert!(known, "the record at {position} was never appended");
+        }
+        for (position, record) in self.model.accepted.range(replay_from..) {
+            let due = crash == Crash::Process || *position < self.model.flushed;
+            if found.get(position) != Some(record) {
+                assert!(!due, "the record at {position} is lost; flushed up to {}", self.model.flushed);
+                self.counts.lost_unflushed += 1;
+            }
+        }
+    }
+
+    /// What can be read after recovery is what was replayed, and what lies before the checkpoint.
+    fn read_everything(&mut self) {
+        let mut at = self.journal.first();
+        let mut expected = self.model.accepted.range(at.0..);
+        loop {
+            let block = match self.journal.read(at) {
+                ReadOutcome::AtEnd => break,
+                ReadOutcome::Gone { .. } => panic!("first() is readable"),
+                ReadOutcome::Block(block) => block,
+                ReadOutcome::NeedsDisk(job) => self.journal.read_done(job.run()).unwrap(),
+            };
+            for record in block.records() {
+                let (position, (kind, payload)) = expected.next().expect("only what was replayed");
+                assert_eq!(
+                    (record.position.0, record.kind, record.payload),
+                    (*position, *kind, &payload[..])
+                );
+            }
+            at = block.next();
+        }
+        assert_eq!(expected.next().map(|(position, _)| position), None, "all that was replayed");
+    }
+}
+
+fn run(seed: u64, steps: usize) -> Counts {
+    let mut run = Run::new(seed);
+    for _ in 0..steps {
+        run.step();
+    }
+    run.restart(Crash::Power);
+    run.counts
+}
+
+#[test]
+fn faults_and_crashes_lose_nothing_that_was_accepted() {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let only = number("JOURNAL_SEED");
+    let seeds = only.map_or(0..number("JOURNAL_SEEDS").unwrap_or(400), |seed| seed..seed + 1);
+    let mut total = Counts::default();
+    for seed in seeds {
+        match catch_unwind(AssertUnwindSafe(|| run(seed, 400))) {
+            Ok(counts) => total.add(counts),
+            Err(_) => panic!("failed: replay with JOURNAL_SEED={seed}"),
+        }
+    }
+    eprintln!("{total:?}");
+    if only.is_none() {
+        total.assert_all_reached();
+    }
+}
+
+impl Counts {
+    fn add(&mut self, other: Counts) {
+        self.accepted += other.accepted;
+        self.refused += other.refused;
+        self.poisoned += other.poisoned;
+        self.crashes += other.crashes;
+        self.cut += other.cut;
+        self.lost_unflushed += other.lost_unflushed;
+        self.file_reads += other.file_reads;
+        self.checkpoints += other.checkpoints;
+        self.removed += other.removed;
+    }
+
+    fn assert_all_reached(&self) {
+        let Counts {
+            accepted,
+            refused,
+            poisoned,
+            crashes,
+            cut,
+            lost_unflushed,
+            file_reads,
+            checkpoints,
+            removed,
+        } = *self;
+        let all =
+            [accepted, refused, poisoned, crashes, cut, lost_unflushed, file_reads, checkpoints, removed];
+        assert!(all.iter().all(|count| *count > 0), "not everything was exercised: {self:?}");
+    }
+}
