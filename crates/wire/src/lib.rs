@@ -1,1 +1,4 @@
 //! Pure codecs: redis, memcache, nsq. No socket, no clock, no log.
+
+#![forbid(unsafe_code)]
+pub mod redis;

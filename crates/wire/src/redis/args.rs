@@ -1,0 +1,98 @@
+//! The arguments of a request that was scanned whole: found again by walking its headers, never stored.
+//!
+//! A relay looks at one or two arguments of most requests, and a request of 1,048,576 arguments must not cost a table
+//! of as many ranges. Walking one argument costs about as much as reading its range from memory would.
+
+use std::ops::Range;
+
+use super::decimal::{Decimal, decimal};
+
+/// Where one argument stands in its frame: `$len\r\n` from `head`, its bytes from `start` to `end`, then `\r\n`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Argument<'a> {
+    frame: &'a [u8],
+    head: usize,
+    start: usize,
+    end: usize,
+}
+
+impl<'a> Argument<'a> {
+    /// The argument from its place in `frame`, or `None` if the frame is shorter than that (it is not the frame scanned).
+    pub(crate) fn at(frame: &'a [u8], head: usize, start: usize, end: usize) -> Option<Self> {
+        let inside = head <= start && start <= end && end + 2 <= frame.len();
+        inside.then_some(Argument { frame, head, start, end })
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &'a [u8] {
+        &self.frame[self.start..self.end]
+    }
+
+    /// Where its bytes are, from the start of the frame.
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.end
+    }
+
+    /// Where it is with its header and line end, from the start of the frame: what to copy into another request.
+    pub fn encoded_range(&self) -> Range<usize> {
+        self.head..self.end + 2
+    }
+
+    /// It with its header and line end.
+    pub fn encoded(&self) -> &'a [u8] {
+        &self.frame[self.encoded_range()]
+    }
+
+    /// Its bytes compared with a keyword, ASCII case ignored.
+    pub fn is(&self, keyword: &str) -> bool {
+        self.bytes().eq_ignore_ascii_case(keyword.as_bytes())
+    }
+}
+
+/// The arguments of a request in order, the command's name first. Cheap to copy, so that one walk can be begun anywhere.
+#[derive(Debug, Clone, Copy)]
+pub struct Args<'a> {
+    frame: &'a [u8],
+    at: usize,
+    left: usize,
+}
+
+impl<'a> Args<'a> {
+    pub(crate) fn new(frame: &'a [u8], first: usize, count: usize) -> Self {
+        Args { frame, at: first, left: count }
+    }
+
+    /// Reads a request frame that stands in `frame` whole and is known to be well-formed, such as one written by
+    /// [`super::encode_inline`]. `None` if it is not.
+    pub fn of(frame: &'a [u8]) -> Option<Self> {
+        let rest = frame.strip_prefix(b"*")?;
+        match decimal(rest) {
+            Decimal::Done(count, len) => Some(Args::new(frame, 1 + len, usize::try_from(count).ok()?)),
+            _ => None,
+        }
+    }
+
+    /// How many are left.
+    pub fn count_left(&self) -> usize {
+        self.left
+    }
+}
+
+impl<'a> Iterator for Args<'a> {
+    type Item = Argument<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Argument<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let Decimal::Done(len, head_len) = decimal(self.frame.get(self.at + 1..)?) else { return None };
+        let start = self.at + 1 + head_len;
+        let argument =
+            Argument::at(self.frame, self.at, start, start.checked_add(usize::try_from(len).ok()?)?)?;
+        self.at = argument.end + 2;
+        Some(argument)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.left))
+    }
+}

@@ -1,0 +1,145 @@
+//! What is known about each command: its arity, its flags, where its keys are, and what a proxy does with it.
+//!
+//! One table ([`all`]) holds all commands of Redis 7.0 and the few later ones that fit the same rules. The route of a
+//! request, the error for one that cannot be served, the answer to `COMMAND`, and the tables in the documentation all
+//! come from it.
+
+mod keys;
+mod lookup;
+mod refusal;
+mod render;
+mod route;
+mod table;
+
+use bytes::BufMut;
+
+pub use keys::{Count, KeyError, KeySpec, Keys, Part, Parts};
+pub use lookup::lookup;
+pub use refusal::{Reason, Refusal};
+pub use render::{DocsRow, command_reply, docs_rows};
+pub use route::{Merge, Route, write_split_head};
+pub use table::flags;
+
+/// One command, or one subcommand of a container such as `OBJECT`.
+#[derive(Debug)]
+pub struct Command {
+    /// Its name in lower case; a subcommand's is `object|encoding`, as Redis writes it in errors.
+    pub name: &'static str,
+    /// Arguments it takes, its name (or both its names) included. Negative: at least that many.
+    pub arity: i8,
+    /// [`flags`] as Redis 7.0 gives them.
+    pub flags: u32,
+    /// Where its keys are.
+    pub keys: KeySpec,
+    /// What the proxy does with it.
+    pub proxied: Proxied,
+    /// Redis' group for it: `string`, `sorted-set`, `generic` ….
+    pub group: &'static str,
+    /// The version of Redis that brought it.
+    pub since: &'static str,
+    /// If it is a container: its subcommands. (Not listed for a container that is refused as a whole.)
+    pub subcommands: &'static [Command],
+}
+
+/// What the proxy does with a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proxied {
+    /// Passed on verbatim to the server of its keys, which must all live there.
+    Forward,
+    /// Cut into one request per server, whose replies are merged.
+    Split(Merge),
+    /// Answered by the proxy itself.
+    Local(Local),
+    /// Not served, and why.
+    Refused(Reason),
+}
+
+/// A command that the proxy answers itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Local {
+    /// `PING [message]`
+    Ping,
+    /// `ECHO message`
+    Echo,
+    /// `QUIT`
+    Quit,
+    /// `AUTH [username] password`
+    Auth,
+    /// `HELLO [version [AUTH username password] [SETNAME name]]`
+    Hello,
+    /// `SELECT index`
+    Select,
+    /// `RESET`
+    Reset,
+    /// `CLIENT ID`
+    ClientId,
+    /// `CLIENT GETNAME`
+    ClientGetName,
+    /// `CLIENT SETNAME name`
+    ClientSetName,
+    /// `CLIENT SETINFO attribute value` (Redis 7.2; clients send it to any server)
+    ClientSetInfo,
+    /// `COMMAND` and its subcommands: [`command_reply`] answers.
+    Command,
+    /// `CONFIG GET pattern …`
+    ConfigGet,
+    /// `INFO [section …]`
+    Info,
+    /// `LOLWUT …`
+    Lolwut,
+    /// `TIME`
+    Time,
+}
+
+/// All commands, in alphabetical order.
+pub fn all() -> &'static [Command] {
+    &table::TABLE
+}
+
+impl Command {
+    /// True if it may be sent a second time when the first was lost without a reply: it only reads.
+    pub fn retry_safe(&self) -> bool {
+        self.flags & flags::READONLY != 0 && matches!(self.proxied, Proxied::Forward | Proxied::Split(_))
+    }
+
+    /// True if it changes data.
+    pub fn is_write(&self) -> bool {
+        self.flags & flags::WRITE != 0
+    }
+
+    /// True if the proxy serves it, or a subcommand of it.
+    pub fn is_served(&self) -> bool {
+        !matches!(self.proxied, Proxied::Refused(_)) || self.subcommands.iter().any(Command::is_served)
+    }
+
+    /// True if it takes this many arguments, names included.
+    #[inline]
+    pub fn takes(&self, argument_count: usize) -> bool {
+        let arity = self.arity.unsigned_abs() as usize;
+        argument_count == arity || (self.arity < 0 && argument_count > arity)
+    }
+
+    /// Its subcommand of that name, ASCII case ignored.
+    pub fn subcommand(&self, name: &[u8]) -> Option<&'static Command> {
+        let is = |sub: &&Command| sub.short_name().as_bytes().eq_ignore_ascii_case(name);
+        self.subcommands.iter().find(is)
+    }
+
+    /// Its own part of the name: `encoding` for `object|encoding`.
+    pub fn short_name(&self) -> &'static str {
+        self.name.split_once('|').map_or(self.name, |(_, own)| own)
+    }
+
+    /// Appends the error for a wrong number of arguments, as Redis writes it.
+    pub fn write_arity_error(&self, out: &mut impl BufMut) {
+        Refusal::Arity(self.name).write(out);
+    }
+}
+
+impl PartialEq for Command {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Command {}

@@ -1,0 +1,183 @@
+//! The table shown to others: the replies to `COMMAND` and its subcommands, and the rows of the documentation.
+//!
+//! `COMMAND` shows only what is served, so that a client library which asks does not try what would be refused.
+
+use bytes::BufMut;
+
+use super::{Command, KeySpec, Merge, Proxied, all, flags, lookup};
+use crate::redis::args::Args;
+use crate::redis::encode::{self, Version};
+
+/// Appends the reply to `COMMAND …`; `args` begins with the word `COMMAND`. It is for requests that were routed to
+/// [`super::Local::Command`], whose number of arguments is therefore right.
+pub fn command_reply(mut args: Args<'_>, version: Version, out: &mut impl BufMut) {
+    args.next();
+    let Some(subcommand) = args.next() else { return infos(&served(all()), version, out) };
+    let any_named = args.count_left() > 0;
+    match subcommand.bytes().to_ascii_lowercase().as_slice() {
+        b"count" => encode::integer(out, served(all()).len() as i64),
+        b"list" if !any_named => list(out),
+        b"info" if any_named => named_infos(args, version, out),
+        b"info" => infos(&served(all()), version, out),
+        b"docs" if any_named => {
+            docs(&args.filter_map(|name| find(name.bytes())).collect::<Vec<_>>(), version, out)
+        }
+        b"docs" => docs(&served(all()), version, out),
+        b"getkeys" => get_keys(args, out),
+        _ => encode::error(out, b"ERR syntax error"),
+    }
+}
+
+fn served(commands: &'static [Command]) -> Vec<&'static Command> {
+    commands.iter().filter(|command| command.is_served()).collect()
+}
+
+/// A served command by its name, `object|encoding` included.
+fn find(name: &[u8]) -> Option<&'static Command> {
+    let command = match memchr::memchr(b'|', name) {
+        None => lookup(name),
+        Some(bar) => lookup(&name[..bar]).and_then(|container| container.subcommand(&name[bar + 1..])),
+    };
+    command.filter(|command| command.is_served())
+}
+
+fn list(out: &mut impl BufMut) {
+    let commands = served(all());
+    encode::array(out, commands.len());
+    commands.iter().for_each(|command| encode::bulk(out, command.name.as_bytes()));
+}
+
+fn infos(commands: &[&'static Command], version: Version, out: &mut impl BufMut) {
+    encode::array(out, commands.len());
+    commands.iter().for_each(|command| info(command, version, out));
+}
+
+fn named_infos(names: Args<'_>, version: Version, out: &mut impl BufMut) {
+    encode::array(out, names.count_left());
+    names.for_each(|name| match find(name.bytes()) {
+        Some(command) => info(command, version, out),
+        None => encode::null_array(out, version),
+    });
+}
+
+/// The ten fields of Redis 7. ACL categories, tips and key specifications are left empty: nothing here depends on them.
+fn info(command: &'static Command, version: Version, out: &mut impl BufMut) {
+    encode::array(out, 10);
+    encode::bulk(out, command.name.as_bytes());
+    encode::integer(out, command.arity.into());
+    let names = || flags::NAMES.iter().filter(|(flag, _)| command.flags & flag != 0);
+    encode::set(out, names().count(), version);
+    names().for_each(|(_, name)| encode::simple(out, name.as_bytes()));
+    let (first, last, step) = command.keys.first_last_step();
+    [first, last, step].into_iter().for_each(|n| encode::integer(out, n));
+    encode::set(out, 0, version);
+    encode::array(out, 0);
+    encode::array(out, 0);
+    infos(&served(command.subcommands), version, out);
+}
+
+fn docs(commands: &[&'static Command], version: Version, out: &mut impl BufMut) {
+    encode::map(out, commands.len(), version);
+    for command in commands {
+        encode::bulk(out, command.name.as_bytes());
+        let subcommands = served(command.subcommands);
+        encode::map(out, if subcommands.is_empty() { 3 } else { 4 }, version);
+        let summary = command.proxied_text();
+        for (field, text) in
+            [("summary", summary.as_str()), ("since", command.since), ("group", command.group)]
+        {
+            encode::bulk(out, field.as_bytes());
+            encode::bulk(out, text.as_bytes());
+        }
+        if !subcommands.is_empty() {
+            encode::bulk(out, b"subcommands");
+            docs(&subcommands, version, out);
+        }
+    }
+}
+
+/// `COMMAND GETKEYS name argument…`, for commands that are served; the errors are Redis'.
+fn get_keys(args: Args<'_>, out: &mut impl BufMut) {
+    let mut words = args;
+    let container = words.next().and_then(|name| lookup(name.bytes()));
+    let sub = words.next().and_then(|name| container?.subcommand(name.bytes()));
+    let keys = match sub.or(container).filter(|command| command.is_served()) {
+        None => Err("ERR Invalid command specified"),
+        Some(command) if command.keys == KeySpec::None => Err("ERR The command has no key arguments"),
+        Some(command) if !command.takes(args.count_left()) => {
+            Err("ERR Invalid number of arguments specified for command")
+        }
+        Some(command) => command.keys.find(args).map_err(|_| "ERR Invalid arguments specified for command"),
+    };
+    match keys {
+        Err(text) => encode::error(out, text.as_bytes()),
+        Ok(keys) => {
+            encode::array(out, keys.count_left());
+            keys.for_each(|key| out.put_slice(key.encoded()));
+        }
+    }
+}
+
+/// One line of the table of commands in the documentation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocsRow {
+    /// The command in upper case, with its subcommand: `OBJECT ENCODING`.
+    pub command: String,
+    /// Where its keys are; empty if it has none.
+    pub keys: &'static str,
+    /// What is done with it.
+    pub proxied: String,
+    /// True if a lost request may be sent again.
+    pub retry_safe: bool,
+}
+
+/// The table for the documentation: all commands in alphabetical order, the subcommands of those containers that are
+/// served in part.
+pub fn docs_rows() -> Vec<DocsRow> {
+    let with_subcommands = |command: &'static Command| {
+        let own = (command.subcommands.is_empty() || command.arity == -1).then_some(command);
+        own.into_iter().chain(command.subcommands)
+    };
+    let row = |command: &'static Command| DocsRow {
+        command: command.name.to_ascii_uppercase().replace('|', " "),
+        keys: command.keys.text(),
+        proxied: command.proxied_text(),
+        retry_safe: command.retry_safe(),
+    };
+    all().iter().flat_map(with_subcommands).map(row).collect()
+}
+
+impl Command {
+    fn proxied_text(&self) -> String {
+        match self.proxied {
+            Proxied::Forward => "forwarded to the server of its keys".into(),
+            Proxied::Split(Merge::Values) => "split by server, values put together in order".into(),
+            Proxied::Split(Merge::Sum) => "split by server, replies added".into(),
+            Proxied::Split(Merge::AllOk) => "split by server, OK if all parts are".into(),
+            Proxied::Local(_) => "answered by the proxy".into(),
+            Proxied::Refused(_) if self.is_served() => "served in part".into(),
+            Proxied::Refused(reason) => format!("refused: {}", reason.text()),
+        }
+    }
+}
+
+impl KeySpec {
+    fn text(&self) -> &'static str {
+        match *self {
+            KeySpec::None => "",
+            KeySpec::Range { step: 2, .. } => "every second argument",
+            KeySpec::Range { first: 1, last: 1, .. } => "argument 1",
+            KeySpec::Range { first: 1, last: 2, .. } => "arguments 1 and 2",
+            KeySpec::Range { first: 1, last: -1, .. } => "all arguments",
+            KeySpec::Range { last: -2, .. } => "all arguments but the last",
+            KeySpec::Range { first: 2, last: 2, .. } => "argument 2",
+            KeySpec::Range { .. } => "all arguments from 2",
+            KeySpec::Numkeys { .. } => "counted by numkeys",
+            KeySpec::NumkeysAndDestination { .. } => "argument 1 and those counted by numkeys",
+            KeySpec::Sort => "argument 1 and that of STORE",
+            KeySpec::Georadius => "argument 1 and that of STORE or STOREDIST",
+            KeySpec::Streams => "after STREAMS",
+            KeySpec::Migrate => "argument 3, or those after KEYS",
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! From a scanned request to what is to be done with it.
+
+use bytes::BufMut;
+
+use super::{Command, KeyError, KeySpec, Keys, Local, Parts, Proxied, Refusal};
+use crate::redis::args::Argument;
+use crate::redis::{Request, encode};
+
+/// Where a request goes.
+#[derive(Debug, Clone, Copy)]
+pub enum Route<'a> {
+    /// Answered by the proxy itself.
+    Local(Local),
+    /// Passed on verbatim to the server of this key, the only one.
+    One(Argument<'a>),
+    /// Passed on verbatim to the server of these keys, at least two, if they all live on one.
+    Same(Keys<'a>),
+    /// Cut into one request per server, for at least two keys.
+    Split(Merge, Parts<'a>),
+}
+
+/// How the replies to the parts of a split request become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merge {
+    /// Arrays of values, put together in the order of the request's keys (`MGET`).
+    Values,
+    /// Integers, added (`DEL`, `UNLINK`, `TOUCH`, `EXISTS`).
+    Sum,
+    /// `+OK` if every part said so (`MSET`).
+    AllOk,
+}
+
+impl Request {
+    /// Looks the request up in the table: its command (the subcommand, for containers) and its way, or the error it gets.
+    #[inline]
+    pub fn route<'a>(&self, frame: &'a [u8]) -> Result<(&'static Command, Route<'a>), Refusal<'a>> {
+        let Some(command) = self.command() else { return Err(Refusal::Unknown(self.name(frame))) };
+        if !command.takes(self.argument_count()) {
+            return Err(unless_refused(command, Refusal::Arity(command.name)));
+        }
+        const FIRST: KeySpec = KeySpec::Range { first: 1, last: 1, step: 1 };
+        match (command.proxied, command.keys, self.first(frame)) {
+            (Proxied::Forward, FIRST, Some(key)) => Ok((command, Route::One(key))),
+            _ => self.route_further(frame, command),
+        }
+    }
+
+    fn route_further<'a>(
+        &self,
+        frame: &'a [u8],
+        container: &'static Command,
+    ) -> Result<(&'static Command, Route<'a>), Refusal<'a>> {
+        let command = self.subcommand_of(frame, container)?;
+        let route = match command.proxied {
+            Proxied::Local(local) => Route::Local(local),
+            Proxied::Refused(reason) => return Err(Refusal::Unsupported(command.name, reason)),
+            Proxied::Forward => {
+                let mut keys = self.keys(frame, command)?;
+                match keys.count_left() {
+                    1 => Route::One(keys.next().ok_or(Refusal::Keys(command.name, KeyError::Syntax))?),
+                    _ => Route::Same(keys),
+                }
+            }
+            Proxied::Split(merge) => self.split(frame, command, merge)?,
+        };
+        Ok((command, route))
+    }
+
+    /// `container` itself if it is none.
+    fn subcommand_of<'a>(
+        &self,
+        frame: &'a [u8],
+        container: &'static Command,
+    ) -> Result<&'static Command, Refusal<'a>> {
+        let Some(name) = self.first(frame).filter(|_| !container.subcommands.is_empty()) else {
+            return Ok(container);
+        };
+        match container.subcommand(name.bytes()) {
+            None => Err(Refusal::UnknownSubcommand(container.name, name.bytes())),
+            Some(command) if command.takes(self.argument_count()) => Ok(command),
+            Some(command) => Err(unless_refused(command, Refusal::Arity(command.name))),
+        }
+    }
+
+    fn keys<'a>(&self, frame: &'a [u8], command: &'static Command) -> Result<Keys<'a>, Refusal<'a>> {
+        self.whole_pairs(command)?;
+        command.keys.find(self.args(frame)).map_err(|error| Refusal::Keys(command.name, error))
+    }
+
+    fn split<'a>(
+        &self,
+        frame: &'a [u8],
+        command: &'static Command,
+        merge: Merge,
+    ) -> Result<Route<'a>, Refusal<'a>> {
+        let arguments_each = self.whole_pairs(command)?;
+        match self.first(frame) {
+            Some(key) if self.argument_count() == 1 + arguments_each => Ok(Route::One(key)),
+            _ => Ok(Route::Split(merge, Parts::new(self.args(frame), arguments_each))),
+        }
+    }
+
+    /// Arguments that go with each key; an error if the last key lacks its value.
+    fn whole_pairs(&self, command: &'static Command) -> Result<usize, Refusal<'static>> {
+        match command.keys {
+            KeySpec::Range { first, last: -1, step } => {
+                let step = usize::from(step);
+                let whole = self.argument_count().saturating_sub(first.into()).is_multiple_of(step);
+                if whole { Ok(step) } else { Err(Refusal::Arity(command.name)) }
+            }
+            _ => Ok(1),
+        }
+    }
+}
+
+/// What is refused anyway is not blamed on its arguments.
+fn unless_refused(command: &'static Command, refusal: Refusal<'static>) -> Refusal<'static> {
+    match command.proxied {
+        Proxied::Refused(reason) if command.subcommands.is_empty() => {
+            Refusal::Unsupported(command.name, reason)
+        }
+        _ => refusal,
+    }
+}
+
+/// Appends the head of a split request for one server: `*n\r\n$4\r\nmget\r\n`, in lower case as nutcracker 0.5.0 writes
+/// it. `keys` parts follow, copied from the client's request (see [`super::Part::encoded_range`]).
+pub fn write_split_head(out: &mut impl BufMut, command: &Command, keys: usize, arguments_each: usize) {
+    encode::array(out, 1 + keys * arguments_each);
+    encode::bulk(out, command.name.as_bytes());
+}

@@ -1,0 +1,127 @@
+//! Decimal numbers as they stand in a RESP header: canonical, signed, ended by `\r\n`.
+//!
+//! ```text
+//!   "0" | ["-"] 1-9 [0-9]*   "\r" "\n"
+//! ```
+//! As Redis' `string2ll`: no leading zero, no `+`, no `-0`, no blank. A number that could be read in two ways must not
+//! reach a server that reads it in the other.
+
+/// A number read from the front of some bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decimal {
+    /// The number, and the bytes it took with its line end.
+    Done(i64, usize),
+    /// All that is there may be the beginning of a number.
+    More,
+    /// No number begins like this.
+    Bad,
+}
+
+/// Digits of the longest number that is read; more are `Bad`.
+const DIGITS_MAX: usize = 18;
+
+/// Reads the number at the front of `text`.
+#[inline(always)]
+pub(crate) fn decimal(text: &[u8]) -> Decimal {
+    match text {
+        // Nearly every header is of one or two digits.
+        [a @ b'0'..=b'9', b'\r', b'\n', ..] => Decimal::Done(digit(*a), 3),
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => Decimal::Done(digit(*a) * 10 + digit(*b), 4),
+        _ => any_decimal(text),
+    }
+}
+
+fn digit(byte: u8) -> i64 {
+    i64::from(byte - b'0')
+}
+
+fn any_decimal(text: &[u8]) -> Decimal {
+    let negative = text.first() == Some(&b'-');
+    let first = usize::from(negative);
+    let mut value = 0;
+    for (at, &byte) in text.iter().enumerate().skip(first) {
+        let digits = at - first;
+        match byte {
+            b'0' if digits == 0 && negative => return Decimal::Bad,
+            b'0'..=b'9' if digits >= DIGITS_MAX || (digits > 0 && value == 0) => return Decimal::Bad,
+            b'0'..=b'9' => value = value * 10 + digit(byte),
+            b'\r' if digits > 0 => {
+                let value = if negative { -value } else { value };
+                return match text.get(at + 1) {
+                    None => Decimal::More,
+                    Some(b'\n') => Decimal::Done(value, at + 2),
+                    Some(_) => Decimal::Bad,
+                };
+            }
+            _ => return Decimal::Bad,
+        }
+    }
+    Decimal::More
+}
+
+/// Reads `text` as a whole, without a line end: `numkeys` and the like. `None` if it is not a number by the rule above.
+pub(crate) fn integer(text: &[u8]) -> Option<i64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    match digits {
+        [b'0'] if digits.len() == text.len() => Some(0),
+        [b'1'..=b'9', ..] if digits.iter().all(u8::is_ascii_digit) => {
+            std::str::from_utf8(text).ok()?.parse().ok()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_numbers_only() {
+        let cases: &[(&[u8], Decimal)] = &[
+            (b"0\r\n", Decimal::Done(0, 3)),
+            (b"7\r\nx", Decimal::Done(7, 3)),
+            (b"10\r\n", Decimal::Done(10, 4)),
+            (b"99\r\n", Decimal::Done(99, 4)),
+            (b"512\r\n", Decimal::Done(512, 5)),
+            (b"-1\r\n", Decimal::Done(-1, 4)),
+            (b"-10\r\n", Decimal::Done(-10, 5)),
+            (b"999999999999999999\r\n", Decimal::Done(999_999_999_999_999_999, 20)),
+            (b"1000000000000000000\r\n", Decimal::Bad),
+            (b"", Decimal::More),
+            (b"-", Decimal::More),
+            (b"1", Decimal::More),
+            (b"12\r", Decimal::More),
+            (b"01\r\n", Decimal::Bad),
+            (b"00\r\n", Decimal::Bad),
+            (b"-0\r\n", Decimal::Bad),
+            (b"+1\r\n", Decimal::Bad),
+            (b"--1\r\n", Decimal::Bad),
+            (b" 1\r\n", Decimal::Bad),
+            (b"1 \r\n", Decimal::Bad),
+            (b"\r\n", Decimal::Bad),
+            (b"-\r\n", Decimal::Bad),
+            (b"1\n", Decimal::Bad),
+            (b"1\rx", Decimal::Bad),
+            (b"1.0\r\n", Decimal::Bad),
+            (b"x\r\n", Decimal::Bad),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(decimal(text), *expected, "{}", text.escape_ascii());
+            let whole = text.strip_suffix(b"\r\n");
+            if let (Some(whole), Decimal::Done(value, len)) = (whole, expected)
+                && *len == text.len()
+            {
+                assert_eq!(integer(whole), Some(*value));
+            }
+        }
+    }
+
+    #[test]
+    fn whole_integers() {
+        for text in [&b""[..], b"-", b"01", b"-0", b"+1", b"1 ", b"x", b"9223372036854775808", b"1\r\n"] {
+            assert_eq!(integer(text), None, "{}", text.escape_ascii());
+        }
+        assert_eq!(integer(b"9223372036854775807"), Some(i64::MAX));
+        assert_eq!(integer(b"-9223372036854775808"), Some(i64::MIN));
+    }
+}

@@ -1,0 +1,93 @@
+//! What can be wrong with the framing of a peer's bytes. After one of these nothing that follows on the connection can
+//! be understood: the client is told (`-ERR Protocol error: …`) and closed; a server's connection is replaced.
+
+use std::fmt;
+
+use bytes::BufMut;
+
+use super::encode;
+
+/// A request that cannot be framed. The texts are Redis 7's wherever Redis has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProtocolError {
+    /// After `*`: not a canonical decimal number, or more than `arguments_max`.
+    InvalidMultibulkLength,
+    /// More arguments than an unauthenticated client may send.
+    UnauthenticatedMultibulkLength,
+    /// Something else than `$` where an argument begins.
+    ExpectedBulk(u8),
+    /// After `$`: not a canonical decimal number, negative, or more than `bulk_bytes_max`.
+    InvalidBulkLength,
+    /// A longer argument than an unauthenticated client may send.
+    UnauthenticatedBulkLength,
+    /// The bytes after an argument are not `\r\n`. (Redis does not look at them; other servers may.)
+    UnterminatedBulk,
+    /// No line end within `inline_bytes_max`.
+    TooBigInline,
+    /// Quotes of an inline command that are not closed, or closed in the middle of a word.
+    UnbalancedQuotes,
+    /// The request as a whole is longer than `request_bytes_max`.
+    TooBigRequest,
+    /// `POST` or `Host:` as an inline command: a browser was lured into speaking to a cache.
+    CrossProtocol,
+}
+
+impl ProtocolError {
+    /// Appends the error as a reply: `-ERR Protocol error: …\r\n`.
+    pub fn write(&self, out: &mut impl BufMut) {
+        encode::error(out, format!("ERR Protocol error: {self}").as_bytes());
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProtocolError::InvalidMultibulkLength => f.write_str("invalid multibulk length"),
+            ProtocolError::UnauthenticatedMultibulkLength => f.write_str("unauthenticated multibulk length"),
+            ProtocolError::ExpectedBulk(got) => write!(f, "expected '$', got '{}'", printable(*got)),
+            ProtocolError::InvalidBulkLength => f.write_str("invalid bulk length"),
+            ProtocolError::UnauthenticatedBulkLength => f.write_str("unauthenticated bulk length"),
+            ProtocolError::UnterminatedBulk => f.write_str("expected CRLF after bulk"),
+            ProtocolError::TooBigInline => f.write_str("too big inline request"),
+            ProtocolError::UnbalancedQuotes => f.write_str("unbalanced quotes in request"),
+            ProtocolError::TooBigRequest => f.write_str("too big request"),
+            ProtocolError::CrossProtocol => f.write_str("HTTP spoken to a Redis port"),
+        }
+    }
+}
+
+impl std::error::Error for ProtocolError {}
+
+/// `byte` if it is printable ASCII, a space otherwise, so that an error stays one line of text.
+fn printable(byte: u8) -> char {
+    if byte.is_ascii_graphic() { byte.into() } else { ' ' }
+}
+
+/// A reply that cannot be framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyError {
+    /// The first byte of a reply, or of an element, is none of the types of RESP2 and RESP3.
+    UnknownType(u8),
+    /// A length, count or integer is not a number.
+    InvalidNumber,
+    /// The bytes after a bulk are not `\r\n`.
+    UnterminatedBulk,
+    /// A push or an attribute where none may stand, or a boolean or null with something in it.
+    Misplaced,
+    /// A limit of [`super::ReplyLimits`] was passed.
+    TooBig,
+}
+
+impl fmt::Display for ReplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReplyError::UnknownType(byte) => write!(f, "unknown reply type '{}'", byte.escape_ascii()),
+            ReplyError::InvalidNumber => f.write_str("invalid number in a reply"),
+            ReplyError::UnterminatedBulk => f.write_str("expected CRLF after a bulk reply"),
+            ReplyError::Misplaced => f.write_str("misplaced or malformed RESP3 element"),
+            ReplyError::TooBig => f.write_str("reply exceeds a limit"),
+        }
+    }
+}
+
+impl std::error::Error for ReplyError {}

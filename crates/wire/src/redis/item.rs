@@ -1,0 +1,166 @@
+//! One header of a reply with what belongs to it directly: a line, a bulk with its bytes, or the head of an aggregate.
+
+use super::decimal::{Decimal, decimal};
+use super::reply::Kind;
+use super::{ReplyError, ReplyLimits};
+
+/// An item that is there whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item {
+    /// Its type; for attributes (which are no reply) `None`.
+    pub kind: Option<Kind>,
+    /// The value of an integer, the length of a bulk, the number of elements that follow.
+    pub value: Option<i64>,
+    /// How many elements follow, if it is the head of an aggregate or of attributes.
+    pub elements: Option<u64>,
+    /// Where its text, its bytes or its elements start.
+    pub body: usize,
+    /// Where it ends, without elements.
+    pub end: usize,
+}
+
+/// What stands at some place of a frame.
+pub(super) enum Scanned {
+    Item(Item),
+    /// A part of an item; it takes this many bytes of the frame at least.
+    More {
+        want: usize,
+    },
+    Bad(ReplyError),
+}
+
+/// Reads the item at `head`. `searched` says how far its line was already searched for an end, and is kept up to date.
+#[inline]
+pub(super) fn item(frame: &[u8], head: usize, searched: &mut usize, limits: &ReplyLimits) -> Scanned {
+    let Some((&first, rest)) = frame.get(head..).and_then(<[u8]>::split_first) else {
+        return Scanned::More { want: head + 1 };
+    };
+    let body = head + 1;
+    match first {
+        b'$' => bulk(frame, rest, body, Kind::Bulk, limits),
+        b':' => integer(frame, rest, body, searched, limits),
+        b'+' => line(frame, body, Kind::Simple, searched, limits),
+        b'*' => aggregate(frame, rest, body, Some(Kind::Array), 1, limits),
+        b'-' => line(frame, body, Kind::Error, searched, limits),
+        b'_' => line(frame, body, Kind::Null, searched, limits),
+        b'#' => line(frame, body, Kind::Boolean, searched, limits),
+        b',' => line(frame, body, Kind::Double, searched, limits),
+        b'(' => line(frame, body, Kind::BigNumber, searched, limits),
+        b'!' => bulk(frame, rest, body, Kind::BulkError, limits),
+        b'=' => bulk(frame, rest, body, Kind::Verbatim, limits),
+        b'%' => aggregate(frame, rest, body, Some(Kind::Map), 2, limits),
+        b'~' => aggregate(frame, rest, body, Some(Kind::Set), 1, limits),
+        b'>' => aggregate(frame, rest, body, Some(Kind::Push), 1, limits),
+        b'|' => aggregate(frame, rest, body, None, 2, limits),
+        other => Scanned::Bad(ReplyError::UnknownType(other)),
+    }
+}
+
+fn leaf(kind: Kind, value: Option<i64>, body: usize, end: usize) -> Scanned {
+    Scanned::Item(Item { kind: Some(kind), value, elements: None, body, end })
+}
+
+/// `len\r\n bytes \r\n`, of which `rest` is what is there.
+#[inline]
+fn bulk(frame: &[u8], rest: &[u8], at: usize, kind: Kind, limits: &ReplyLimits) -> Scanned {
+    match decimal(rest) {
+        Decimal::Done(len, head_len) if len < 0 && kind == Kind::Bulk => {
+            leaf(Kind::Null, None, at + head_len, at + head_len)
+        }
+        Decimal::Done(len, _) if len > limits.bulk_bytes_max.min(u32::MAX as usize) as i64 => {
+            Scanned::Bad(ReplyError::TooBig)
+        }
+        Decimal::Done(len, head_len) if len >= 0 => {
+            let body = at + head_len;
+            let end = body + len as usize;
+            match frame.get(end..end + 2) {
+                Some(b"\r\n") => leaf(kind, Some(len), body, end + 2),
+                Some(_) => Scanned::Bad(ReplyError::UnterminatedBulk),
+                None => Scanned::More { want: end + 2 },
+            }
+        }
+        Decimal::Done(..) | Decimal::Bad => Scanned::Bad(ReplyError::InvalidNumber),
+        Decimal::More => Scanned::More { want: frame.len() + 1 },
+    }
+}
+
+/// `n\r\n`, with `each` elements for each of n. `kind` is absent for attributes.
+fn aggregate(
+    frame: &[u8],
+    rest: &[u8],
+    at: usize,
+    kind: Option<Kind>,
+    each: i64,
+    limits: &ReplyLimits,
+) -> Scanned {
+    match decimal(rest) {
+        Decimal::Done(count, len) if count < 0 && kind == Some(Kind::Array) => {
+            leaf(Kind::Null, None, at + len, at + len)
+        }
+        Decimal::Done(count, len) if count >= 0 => {
+            let elements = count as u64 * each as u64;
+            if elements > limits.elements_max as u64 {
+                return Scanned::Bad(ReplyError::TooBig);
+            }
+            let end = at + len;
+            Scanned::Item(Item { kind, value: Some(count * each), elements: Some(elements), body: end, end })
+        }
+        Decimal::Done(..) | Decimal::Bad => Scanned::Bad(ReplyError::InvalidNumber),
+        Decimal::More => Scanned::More { want: frame.len() + 1 },
+    }
+}
+
+/// `[+-]digits\r\n`; the value is absent if 64 bits cannot hold it.
+#[inline]
+fn integer(frame: &[u8], rest: &[u8], at: usize, searched: &mut usize, limits: &ReplyLimits) -> Scanned {
+    if let Decimal::Done(value, len) = decimal(rest) {
+        return leaf(Kind::Integer, Some(value), at, at + len);
+    }
+    let item = match line(frame, at, Kind::Integer, searched, limits) {
+        Scanned::Item(item) => item,
+        unfinished => return unfinished,
+    };
+    let text = &frame[at..item.end - 2];
+    let digits = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Scanned::Bad(ReplyError::InvalidNumber);
+    }
+    let value = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    Scanned::Item(Item { value, ..item })
+}
+
+/// `text\r\n`, where the text may hold anything but `\r\n`.
+#[inline]
+fn line(frame: &[u8], at: usize, kind: Kind, searched: &mut usize, limits: &ReplyLimits) -> Scanned {
+    let Some(end) = line_end(frame, at.max(*searched)) else {
+        // A `\r` at the very end is looked at again.
+        *searched = at.max(frame.len().saturating_sub(1));
+        let too_long = frame.len() > at && frame.len() - 1 - at > limits.line_bytes_max;
+        return if too_long {
+            Scanned::Bad(ReplyError::TooBig)
+        } else {
+            Scanned::More { want: frame.len() + 1 }
+        };
+    };
+    let text = &frame[at..end];
+    match (kind, text) {
+        _ if text.len() > limits.line_bytes_max => Scanned::Bad(ReplyError::TooBig),
+        (Kind::Null, [_, ..]) => Scanned::Bad(ReplyError::Misplaced),
+        (Kind::Boolean, b"t" | b"f") => leaf(kind, None, at, end + 2),
+        (Kind::Boolean, _) => Scanned::Bad(ReplyError::Misplaced),
+        _ => leaf(kind, None, at, end + 2),
+    }
+}
+
+/// Where the first `\r\n` at or behind `from` begins.
+#[inline]
+fn line_end(frame: &[u8], mut from: usize) -> Option<usize> {
+    loop {
+        let at = from + memchr::memchr(b'\r', frame.get(from..)?)?;
+        match frame.get(at + 1) {
+            Some(b'\n') => return Some(at),
+            Some(_) => from = at + 1,
+            None => return None,
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Finding the end of a reply of a server, and what kind it is, in bytes that arrive piece by piece.
+//!
+//! ```text
+//!   +text\r\n  -text\r\n  :n\r\n                                            RESP2
+//!   $len\r\n bytes \r\n   $-1\r\n   *n\r\n element…   *-1\r\n
+//!   _\r\n  #t\r\n  ,double\r\n  (digits\r\n  !len\r\n bytes \r\n  =len\r\n txt: bytes \r\n      RESP3
+//!   %n\r\n (key value)…   ~n\r\n element…   >n\r\n element…   |n\r\n (key value)… reply
+//! ```
+//! The scanner tells where a reply ends; it understands no more of it than that takes, so that what one client makes a
+//! server say cannot fail the connection of all: a line may hold anything but `\r\n`, an integer may be too big, any
+//! negative length is a missing value (as nutcracker 0.5.0 has it). Lengths and counts must otherwise be canonical
+//! numbers, and a bulk must end with `\r\n`: beyond such an error nobody knows where the next reply begins.
+
+use super::item::{Item, Scanned, item};
+use super::{ReplyError, ReplyLimits};
+
+/// What the bytes at hand turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyScan {
+    /// A whole reply stands at the front of the frame.
+    Done(Reply),
+    /// The reply is not whole yet, and nothing new can be said before `want` bytes in all, from the front of the frame,
+    /// are there.
+    NeedMore {
+        /// Bytes wanted in all.
+        want: usize,
+    },
+    /// These bytes are no reply, and no reply can follow them.
+    Bad(ReplyError),
+}
+
+/// The type of a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `+`
+    Simple,
+    /// `-`
+    Error,
+    /// `:`
+    Integer,
+    /// `$`
+    Bulk,
+    /// `*`
+    Array,
+    /// `$-1`, `*-1` or `_`
+    Null,
+    /// `#`
+    Boolean,
+    /// `,`
+    Double,
+    /// `(`
+    BigNumber,
+    /// `!`
+    BulkError,
+    /// `=`
+    Verbatim,
+    /// `%`
+    Map,
+    /// `~`
+    Set,
+    /// `>`: sent by the server on its own account; it answers no request.
+    Push,
+}
+
+/// What was found about one whole reply. It holds positions only; its methods take the frame it was found in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    len: u32,
+    /// Where the reply itself begins, behind its attributes.
+    head: u32,
+    /// Where what follows its header begins: the bytes of a bulk, the elements of an aggregate, the text of a line.
+    body: u32,
+    kind: Kind,
+    /// The value of an integer; the length of a bulk; the number of elements.
+    value: Option<i64>,
+}
+
+impl Reply {
+    /// Bytes of the reply on the wire, its attributes included.
+    #[allow(clippy::len_without_is_empty, reason = "no reply is empty")]
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// True for `-` and `!`.
+    pub fn is_error(&self) -> bool {
+        matches!(self.kind, Kind::Error | Kind::BulkError)
+    }
+
+    /// The value of an integer reply; `None` for other kinds and for one that 64 bits cannot hold.
+    pub fn integer(&self) -> Option<i64> {
+        self.value.filter(|_| self.kind == Kind::Integer)
+    }
+
+    /// How many elements an aggregate has (a map of n pairs: 2n); `None` for other kinds.
+    pub fn element_count(&self) -> Option<usize> {
+        let aggregate = matches!(self.kind, Kind::Array | Kind::Map | Kind::Set | Kind::Push);
+        self.value.filter(|_| aggregate).map(|n| n as usize)
+    }
+
+    /// The text of a line or the bytes of a bulk; for an aggregate, all its elements as they stand.
+    pub fn body<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
+        let tail = match self.kind {
+            Kind::Array | Kind::Map | Kind::Set | Kind::Push => 0,
+            Kind::Null => return &[],
+            _ => 2,
+        };
+        frame.get(self.body as usize..self.len as usize - tail).unwrap_or_default()
+    }
+
+    /// The first word of an error: `ERR`, `MOVED`, `LOADING` …; `None` for other kinds.
+    pub fn error_code<'a>(&self, frame: &'a [u8]) -> Option<&'a [u8]> {
+        self.is_error().then(|| self.body(frame).split(|&b| b == b' ').next().unwrap_or_default())
+    }
+
+    /// The elements of an aggregate, each as it stands on the wire with its attributes. Empty for other kinds.
+    pub fn elements<'a>(&self, frame: &'a [u8]) -> Elements<'a> {
+        let rest = if self.element_count().is_some() { self.body(frame) } else { &[] };
+        Elements { rest, left: self.element_count().unwrap_or(0) }
+    }
+}
+
+/// See [`Reply::elements`].
+#[derive(Debug, Clone)]
+pub struct Elements<'a> {
+    rest: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = (Reply, &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<(Reply, &'a [u8])> {
+        self.left = self.left.checked_sub(1)?;
+        // The limits were kept when the whole was scanned.
+        let any = ReplyLimits {
+            elements_max: usize::MAX,
+            bulk_bytes_max: usize::MAX,
+            line_bytes_max: usize::MAX,
+            depth_max: usize::MAX,
+            reply_bytes_max: usize::MAX,
+        };
+        let ReplyScan::Done(reply) = ReplyScanner::new().scan(self.rest, &any) else { return None };
+        let (element, rest) = self.rest.split_at(reply.len());
+        self.rest = rest;
+        Some((reply, element))
+    }
+}
+
+/// Finds the end of one reply after the other.
+#[derive(Debug, Clone, Default)]
+pub struct ReplyScanner {
+    /// Bytes from the front of the frame that need not be looked at again.
+    scanned: usize,
+    /// How far the line at `scanned` was searched for its end.
+    searched: usize,
+    /// Aggregates that have begun and not ended, the innermost last. Empty, and nothing allocated, for most replies.
+    open: Vec<Open>,
+    /// The reply without its length, once its own header was seen.
+    found: Option<Reply>,
+}
+
+/// An aggregate whose elements are being stepped over.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    left: u64,
+    /// Its elements are attributes: when they end, what they belong to is still to come.
+    attribute: bool,
+}
+
+impl ReplyScanner {
+    /// A scanner that has seen nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Looks at the bytes at the front of `frame`. After [`ReplyScan::NeedMore`] the next call must show the same bytes with
+    /// more behind them; after anything else the scanner is as new.
+    #[inline]
+    pub fn scan(&mut self, frame: &[u8], limits: &ReplyLimits) -> ReplyScan {
+        loop {
+            let head = self.scanned;
+            let item = match item(frame, head, &mut self.searched, limits) {
+                Scanned::Item(item) => item,
+                Scanned::More { want } => return ReplyScan::NeedMore { want },
+                Scanned::Bad(error) => return self.bad(error),
+            };
+            if item.end > limits.reply_bytes_max.min(u32::MAX as usize) {
+                return self.bad(ReplyError::TooBig);
+            }
+            match self.step(head, &item, limits.depth_max) {
+                Ok(false) => (self.scanned, self.searched) = (item.end, 0),
+                Ok(true) => return self.done(item.end),
+                Err(error) => return self.bad(error),
+            }
+        }
+    }
+
+    /// Takes note of an item at `head`; true if the reply ends with it.
+    #[inline]
+    fn step(&mut self, head: usize, item: &Item, depth_max: usize) -> Result<bool, ReplyError> {
+        if let (None, Some(kind)) = (self.found, item.kind)
+            && self.open.is_empty()
+        {
+            self.found =
+                Some(Reply { len: 0, head: head as u32, body: item.body as u32, kind, value: item.value });
+        } else if item.kind == Some(Kind::Push) {
+            return Err(ReplyError::Misplaced);
+        }
+        match item.elements {
+            Some(_) if self.open.len() >= depth_max => Err(ReplyError::TooBig),
+            Some(0) if item.kind.is_none() => Ok(false),
+            Some(left) if left > 0 => {
+                self.open.push(Open { left, attribute: item.kind.is_none() });
+                Ok(false)
+            }
+            _ => Ok(self.close_element()),
+        }
+    }
+
+    /// An element has ended, and with it perhaps what it is in; true if that is the reply.
+    #[inline]
+    fn close_element(&mut self) -> bool {
+        while let Some(inner) = self.open.last_mut() {
+            inner.left -= 1;
+            if inner.left > 0 {
+                return false;
+            }
+            let attribute = inner.attribute;
+            self.open.pop();
+            if attribute {
+                return false;
+            }
+        }
+        true
+    }
+
+    #[inline]
+    fn done(&mut self, end: usize) -> ReplyScan {
+        (self.scanned, self.searched) = (0, 0);
+        match self.found.take() {
+            Some(reply) => ReplyScan::Done(Reply { len: end as u32, ..reply }),
+            None => self.bad(ReplyError::Misplaced),
+        }
+    }
+
+    fn bad(&mut self, error: ReplyError) -> ReplyScan {
+        *self = ReplyScanner::new();
+        ReplyScan::Bad(error)
+    }
+}
