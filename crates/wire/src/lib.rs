@@ -1,4 +1,5 @@
 //! Pure codecs: redis, memcache, nsq. No socket, no clock, no log.
 
 #![forbid(unsafe_code)]
+pub mod memcache;
 pub mod redis;

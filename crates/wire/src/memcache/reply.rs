@@ -1,0 +1,134 @@
+//! One reply to one request.
+
+mod block;
+mod line;
+mod scanner;
+
+pub use block::{Block, Blocks};
+pub use scanner::ReplyScanner;
+
+use std::ops::Range;
+
+/// What a reply to a command looks like. Error lines are replies to anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReplyKind {
+    /// VALUE blocks without cas, then END.
+    Values,
+    /// VALUE blocks with cas, then END.
+    ValuesCas,
+    /// STORED, NOT_STORED, EXISTS, NOT_FOUND.
+    Stored,
+    /// A number (possibly padded with spaces), NOT_FOUND.
+    Number,
+    /// TOUCHED, NOT_FOUND.
+    Touched,
+    /// DELETED, NOT_FOUND.
+    Deleted,
+    /// OK.
+    Ok,
+    /// VERSION and a text.
+    Version,
+    /// STAT lines, then END.
+    Stats,
+    /// HD, VA with data, EN.
+    MetaGet,
+    /// HD, NS, EX, NF.
+    MetaSet,
+    /// HD, NF, EX.
+    MetaDelete,
+    /// HD, VA with data, NF, NS, EX.
+    MetaArithmetic,
+    /// MN.
+    MetaNoop,
+    /// ME and a text, EN.
+    MetaDebug,
+    /// Any reply to a text command, whatever the request was, as nutcracker 0.5.0 lets through. For those who prefer
+    /// its leniency; a reply that does not fit its request means that the connection is out of step.
+    AnyText,
+    /// There is none: the command is never sent to a server.
+    Never,
+}
+
+/// What a reply must look like to be one to a given request. See [`super::Request::expect`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expect {
+    /// Its form.
+    pub kind: ReplyKind,
+    /// For the `get` family: at most so many VALUE blocks.
+    pub keys: u32,
+}
+
+/// The first word of a reply, for VALUE blocks and STAT lines of its last line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Status {
+    End,
+    Stored,
+    NotStored,
+    Exists,
+    NotFound,
+    Deleted,
+    Touched,
+    Ok,
+    Number,
+    Version,
+    /// HD
+    Header,
+    /// VA
+    Value,
+    /// EN
+    Miss,
+    /// NS
+    MetaNotStored,
+    /// EX
+    MetaExists,
+    /// NF
+    MetaNotFound,
+    /// MN
+    Noop,
+    /// ME
+    Debug,
+    /// ERROR: the request was not understood.
+    Error,
+    /// CLIENT_ERROR: the client's fault.
+    ClientError,
+    /// SERVER_ERROR: the server's fault.
+    ServerError,
+}
+
+impl Status {
+    /// True for ERROR, CLIENT_ERROR and SERVER_ERROR.
+    pub fn is_error(self) -> bool {
+        matches!(self, Status::Error | Status::ClientError | Status::ServerError)
+    }
+}
+
+/// A whole reply, as places in its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// What it says.
+    pub status: Status,
+    /// Its length in bytes, line ends included.
+    pub len: usize,
+    /// How many VALUE blocks it has. They take the bytes before [`Reply::last_line`].
+    pub blocks: u32,
+    /// The last line with its line end: END, the error, or the only line. For VA the line before the data.
+    pub last_line: Range<usize>,
+}
+
+/// Why bytes are not a reply to the request that was asked. The connection is out of step and must be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BadReply {
+    /// A line longer than any reply has, or one that does not end in CR LF.
+    Line,
+    /// A line that is no reply to this request.
+    Unexpected,
+    /// A length that is no number or above the limit.
+    Length,
+    /// A data block that does not end in CR LF where it should.
+    Data,
+    /// More VALUE blocks than keys were asked for.
+    TooManyBlocks,
+    /// A STAT reply above its limit.
+    TooLong,
+}

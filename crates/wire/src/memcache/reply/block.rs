@@ -1,0 +1,80 @@
+//! The VALUE blocks of a reply, to be put together with those of other servers.
+
+use std::ops::Range;
+
+use memchr::memchr;
+
+use crate::memcache::unsigned;
+
+/// One VALUE block, as places in the reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// The key.
+    pub key: Range<usize>,
+    /// The data, without its CR LF.
+    pub data: Range<usize>,
+    /// All of it, from VALUE to the CR LF after the data.
+    pub whole: Range<usize>,
+}
+
+/// Iterates over the VALUE blocks of a reply that [`super::ReplyScanner`] has found whole. Ends at the first thing that
+/// is no block.
+///
+/// A server answers with blocks in the order of the keys it was asked for, and leaves misses out. So the blocks of a
+/// request that was split come back in the request's order by going through its keys, and for each asking the
+/// reply of the key's server for its next block *if it is for that key*: [`Blocks::next_for`].
+#[derive(Debug, Clone)]
+pub struct Blocks<'a> {
+    reply: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Blocks<'a> {
+    /// The blocks of `reply`.
+    pub fn new(reply: &'a [u8]) -> Self {
+        Blocks { reply, at: 0 }
+    }
+
+    /// The blocks of `reply` from byte `at` on, where one starts; see [`Blocks::position`].
+    pub fn resume(reply: &'a [u8], at: usize) -> Self {
+        Blocks { reply, at }
+    }
+
+    /// Where the next block starts.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The next block, if it is for `key`; otherwise it stays the next one.
+    pub fn next_for(&mut self, key: &[u8]) -> Option<Block> {
+        let block = self.peek()?;
+        if &self.reply[block.key.clone()] != key {
+            return None;
+        }
+        self.at = block.whole.end;
+        Some(block)
+    }
+
+    fn peek(&self) -> Option<Block> {
+        let rest = self.reply.get(self.at..)?.strip_prefix(b"VALUE ")?;
+        let key_start = self.at + b"VALUE ".len();
+        let line = &rest[..memchr(b'\n', rest)?];
+        let mut fields = line.strip_suffix(b"\r")?.split(|&byte| byte == b' ');
+        let key_len = fields.next()?.len();
+        let len = usize::try_from(unsigned(fields.nth(1)?)?).ok()?;
+        let data_start = key_start + line.len() + 1;
+        let data_end = data_start.checked_add(len)?;
+        let end = data_end.checked_add(2).filter(|&end| end <= self.reply.len())?;
+        Some(Block { key: key_start..key_start + key_len, data: data_start..data_end, whole: self.at..end })
+    }
+}
+
+impl Iterator for Blocks<'_> {
+    type Item = Block;
+
+    fn next(&mut self) -> Option<Block> {
+        let block = self.peek()?;
+        self.at = block.whole.end;
+        Some(block)
+    }
+}

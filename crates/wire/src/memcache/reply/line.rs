@@ -1,0 +1,158 @@
+//! Reads one line of a reply.
+
+use super::{BadReply, Expect, ReplyKind, Status};
+use crate::memcache::{KEY_BYTES_MAX, unsigned};
+
+/// What a line says about how the reply goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    /// It is the last (or only) line.
+    Last(Status),
+    /// A data block of so many bytes follows, then more lines.
+    Block(u64),
+    /// A data block of so many bytes follows, and ends the reply.
+    Data(u64),
+    /// More lines follow.
+    More,
+}
+
+/// Reads `line` (without CR LF) of a reply to a request that expects `expect`; `first` if no line came before.
+pub(super) fn read(line: &[u8], first: bool, expect: Expect) -> Result<Line, BadReply> {
+    if let Some(found) = fitting(line, first, expect.kind)? {
+        return Ok(found);
+    }
+    error(line).map(Line::Last).ok_or(BadReply::Unexpected)
+}
+
+/// The line as one that fits the request; nothing if it does not.
+fn fitting(line: &[u8], first: bool, kind: ReplyKind) -> Result<Option<Line>, BadReply> {
+    let status = match kind {
+        ReplyKind::Values => return values(line, 3..=3),
+        ReplyKind::ValuesCas => return values(line, 4..=4),
+        ReplyKind::Stats => return Ok(stats(line)),
+        ReplyKind::MetaGet | ReplyKind::MetaArithmetic if is_word(line, b"VA") => {
+            return meta_value(line).map(Some);
+        }
+        ReplyKind::AnyText => return any_text(line, first),
+        ReplyKind::Stored => stored(line),
+        ReplyKind::Number => number(line).or_else(|| not_found(line)),
+        ReplyKind::Touched => exact(line, b"TOUCHED", Status::Touched).or_else(|| not_found(line)),
+        ReplyKind::Deleted => exact(line, b"DELETED", Status::Deleted).or_else(|| not_found(line)),
+        ReplyKind::Ok => exact(line, b"OK", Status::Ok),
+        ReplyKind::Version => version(line),
+        ReplyKind::MetaGet => meta(line, &[(b"HD", Status::Header), (b"EN", Status::Miss)]),
+        ReplyKind::MetaSet => meta(line, META_SET),
+        ReplyKind::MetaDelete => meta(line, META_DELETE),
+        ReplyKind::MetaArithmetic => meta(line, META_SET),
+        ReplyKind::MetaNoop => exact(line, b"MN", Status::Noop),
+        ReplyKind::MetaDebug => meta(line, &[(b"ME", Status::Debug), (b"EN", Status::Miss)]),
+        ReplyKind::Never => return Err(BadReply::Unexpected),
+    };
+    Ok(status.map(Line::Last))
+}
+
+const META_SET: &[(&[u8; 2], Status)] = &[
+    (b"HD", Status::Header),
+    (b"NS", Status::MetaNotStored),
+    (b"EX", Status::MetaExists),
+    (b"NF", Status::MetaNotFound),
+];
+const META_DELETE: &[(&[u8; 2], Status)] =
+    &[(b"HD", Status::Header), (b"NF", Status::MetaNotFound), (b"EX", Status::MetaExists)];
+
+/// `VALUE key flags bytes [cas]` or END.
+fn values(line: &[u8], words: std::ops::RangeInclusive<usize>) -> Result<Option<Line>, BadReply> {
+    if line == b"END" {
+        return Ok(Some(Line::Last(Status::End)));
+    }
+    let Some(rest) = line.strip_prefix(b"VALUE ") else { return Ok(None) };
+    let mut fields = rest.split(|&byte| byte == b' ');
+    let key = fields.next().unwrap_or_default();
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return Err(BadReply::Unexpected);
+    }
+    let mut numbers = [0; 3];
+    let mut count = 1;
+    for field in fields {
+        let Some(place) = numbers.get_mut(count - 1) else { return Err(BadReply::Unexpected) };
+        *place = unsigned(field).ok_or(BadReply::Length)?;
+        count += 1;
+    }
+    if !words.contains(&count) {
+        return Err(BadReply::Unexpected);
+    }
+    Ok(Some(Line::Block(numbers[1])))
+}
+
+/// `STAT name value` (the value may be missing or hold spaces) or END.
+fn stats(line: &[u8]) -> Option<Line> {
+    if line == b"END" {
+        return Some(Line::Last(Status::End));
+    }
+    line.strip_prefix(b"STAT ").filter(|rest| !rest.is_empty()).map(|_| Line::More)
+}
+
+/// `VA bytes flags…`.
+fn meta_value(line: &[u8]) -> Result<Line, BadReply> {
+    let length = line[2..].strip_prefix(b" ").ok_or(BadReply::Length)?;
+    let length = length.split(|&byte| byte == b' ').next().unwrap_or_default();
+    unsigned(length).map(Line::Data).ok_or(BadReply::Length)
+}
+
+fn any_text(line: &[u8], first: bool) -> Result<Option<Line>, BadReply> {
+    if let Some(found) = values(line, 3..=4)? {
+        return Ok(Some(found));
+    }
+    if !first {
+        return Ok(None);
+    }
+    let one_word = stored(line)
+        .or_else(|| number(line))
+        .or_else(|| exact(line, b"TOUCHED", Status::Touched))
+        .or_else(|| exact(line, b"DELETED", Status::Deleted))
+        .or_else(|| version(line));
+    Ok(one_word.map(Line::Last))
+}
+
+fn stored(line: &[u8]) -> Option<Status> {
+    exact(line, b"STORED", Status::Stored)
+        .or_else(|| exact(line, b"NOT_STORED", Status::NotStored))
+        .or_else(|| exact(line, b"EXISTS", Status::Exists))
+        .or_else(|| not_found(line))
+}
+
+fn not_found(line: &[u8]) -> Option<Status> {
+    exact(line, b"NOT_FOUND", Status::NotFound)
+}
+
+fn number(line: &[u8]) -> Option<Status> {
+    unsigned(line.trim_ascii_end()).map(|_| Status::Number)
+}
+
+fn version(line: &[u8]) -> Option<Status> {
+    line.starts_with(b"VERSION ").then_some(Status::Version)
+}
+
+fn error(line: &[u8]) -> Option<Status> {
+    [
+        (&b"SERVER_ERROR"[..], Status::ServerError),
+        (b"CLIENT_ERROR", Status::ClientError),
+        (b"ERROR", Status::Error),
+    ]
+    .into_iter()
+    .find(|(word, _)| is_word(line, word))
+    .map(|(_, status)| status)
+}
+
+fn exact(line: &[u8], word: &[u8], status: Status) -> Option<Status> {
+    (line == word).then_some(status)
+}
+
+fn meta(line: &[u8], words: &[(&[u8; 2], Status)]) -> Option<Status> {
+    words.iter().find(|(word, _)| is_word(line, *word)).map(|&(_, status)| status)
+}
+
+/// True if `line` is `word`, or begins with it and a space.
+fn is_word(line: &[u8], word: &[u8]) -> bool {
+    line.strip_prefix(word).is_some_and(|rest| rest.first().is_none_or(|&byte| byte == b' '))
+}

@@ -1,0 +1,84 @@
+//! Finds one request at the front of what a client has sent.
+
+use memchr::memchr2;
+
+use super::bad::{self, BadRequest, Cause};
+use super::{Request, line};
+use crate::memcache::{Limits, Scan};
+
+/// Longest run of spaces before a `get` whose line is longer than [`Limits::line_bytes_max`], as memcached 1.6: a
+/// server would drop the connection.
+const LEADING_SPACES_MAX: usize = 100;
+
+/// Scans requests one after the other.
+///
+/// `scan` takes all bytes from the request's first on, and after [`Scan::NeedMore`] the same bytes with more behind
+/// them; no byte is looked at twice for its line end. After [`Scan::Done`] or [`Scan::Bad`] it is ready for the next
+/// request, which starts [`Request::frame_len`] or [`BadRequest::skip`] bytes further on.
+#[derive(Debug, Clone, Default)]
+pub struct RequestScanner {
+    /// Bytes that hold no line end.
+    searched: usize,
+    /// A storage command whose data block has not arrived.
+    pending: Option<Request>,
+}
+
+impl RequestScanner {
+    /// A scanner at the start of a stream.
+    pub fn new() -> Self {
+        RequestScanner::default()
+    }
+
+    /// Looks at the bytes of the request that starts at `frame[0]`.
+    pub fn scan(&mut self, frame: &[u8], limits: &Limits) -> Scan<Request, BadRequest> {
+        if let Some(request) = self.pending {
+            return self.data(frame, request);
+        }
+        if frame.first() == Some(&0x80) {
+            return Scan::Bad(BadRequest::close(Cause::Protocol, bad::BINARY));
+        }
+        let line_end = memchr2(b'\n', 0, &frame[self.searched..]).map(|at| self.searched + at);
+        if line_end.unwrap_or(frame.len().saturating_sub(1)) > limits.line_bytes_max {
+            if let Some(fault) = too_long(frame, line_end.unwrap_or(frame.len() - 1), limits) {
+                self.searched = 0;
+                return Scan::Bad(fault);
+            }
+        }
+        let Some(line_end) = line_end else {
+            self.searched = frame.len();
+            return Scan::NeedMore { want: frame.len() + 1 };
+        };
+        self.searched = 0;
+        if frame[line_end] == 0 {
+            return Scan::Bad(BadRequest::close(Cause::Protocol, bad::BAD_FORMAT));
+        }
+        match line::parse(frame, line_end, limits) {
+            Ok(request) if request.frame_len() == line_end + 1 => Scan::Done(request),
+            Ok(request) => self.data(frame, request),
+            Err(fault) => Scan::Bad(fault),
+        }
+    }
+
+    /// A storage command: waits for its data block and looks at the end of it.
+    fn data(&mut self, frame: &[u8], request: Request) -> Scan<Request, BadRequest> {
+        let want = request.frame_len();
+        if frame.len() < want {
+            self.pending = Some(request);
+            return Scan::NeedMore { want };
+        }
+        self.pending = None;
+        if &frame[want - 2..want] == b"\r\n" {
+            return Scan::Done(request);
+        }
+        Scan::Bad(BadRequest::close(Cause::DataChunk, bad::BAD_DATA))
+    }
+}
+
+/// A line of more than [`Limits::line_bytes_max`] bytes: the fault, unless it is a `get` within its own limit. `last` is
+/// the index of its LF or of the last byte that is there.
+fn too_long(frame: &[u8], last: usize, limits: &Limits) -> Option<BadRequest> {
+    let spaces = frame.iter().take_while(|&&byte| byte == b' ').count();
+    let is_get = frame[spaces..].starts_with(b"get ") || frame[spaces..].starts_with(b"gets ");
+    let allowed = is_get && spaces <= LEADING_SPACES_MAX && last <= limits.get_line_bytes_max;
+    (!allowed).then(|| BadRequest::close(Cause::LineTooLong, bad::TOO_LONG))
+}

@@ -1,0 +1,78 @@
+//! What both scanners share: the outcome of a scan, a place in a frame, and the limits.
+
+use std::ops::Range;
+
+/// What a scanner found in the bytes so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scan<T, E> {
+    /// A whole frame.
+    Done(T),
+    /// Nothing can be said before `want` bytes, counted from the frame's first, are there.
+    NeedMore {
+        /// At least one more than there are now.
+        want: usize,
+    },
+    /// No well-formed frame starts here.
+    Bad(E),
+}
+
+/// A place in a frame, in bytes from the frame's first. Half as large as a `Range<usize>`; a request frame is
+/// shorter than 2^32 bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    pub(crate) fn new(start: usize, end: usize) -> Span {
+        Span { start: start as u32, end: end as u32 }
+    }
+
+    /// Number of bytes.
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// True if there are no bytes.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// The same as a range.
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// The bytes at this place in `frame`.
+    pub fn of(self, frame: &[u8]) -> &[u8] {
+        &frame[self.range()]
+    }
+}
+
+/// Limits on what is accepted. The length of a key is not among them: it is [`super::KEY_BYTES_MAX`] everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest command line without its LF. memcached gives up on a line without LF after 2048 bytes.
+    pub line_bytes_max: usize,
+    /// The same for `get` and `gets`, whose lines memcached does not limit.
+    pub get_line_bytes_max: usize,
+    /// Longest data block, in requests and replies.
+    pub value_bytes_max: usize,
+    /// Longest reply to `stats`.
+    pub stats_bytes_max: usize,
+}
+
+impl Default for Limits {
+    /// Lines as memcached 1.6; values up to 1 GiB, its largest item; `get` lines and `stats` up to 1 MiB.
+    fn default() -> Self {
+        Limits {
+            line_bytes_max: 2048,
+            get_line_bytes_max: 1 << 20,
+            value_bytes_max: 1 << 30,
+            stats_bytes_max: 1 << 20,
+        }
+    }
+}
