@@ -1,1 +1,38 @@
-//! Cache routing: pools, health, request and response path.
+//! Cache routing: pools of servers behind listeners, and the path of a request through them.
+//!
+//! ```text
+//! client socket ─▶ request/receive ▸ filter ▸ route ▸ split ▸ forward ─▶ server_conn ─▶ server
+//!                    (a)              │ PING, AUTH, QUIT … (answer)       (b)              │
+//! client socket ◀─ client ◀ response/reply ◀ merge ◀ pair ◀ response/receive ◀────────────┘
+//!                  (d)                ▲        (c)
+//!                                   fail (deadline, refused, ejected, overloaded)
+//! ```
+//! (a)-(d) are twemproxy's own four steps. Each client has a line of slots, in order ([`client`]); each server connection has
+//! a line of requests that were sent and await their reply ([`server_conn`]): a reply meets the oldest one there. A
+//! split request has one gather record ([`gather`]).
+//!
+//! [`Proxy`] is the whole of one shard's proxy as a state machine over [`net::Io`]: it touches no socket, no clock, no
+//! file and no log. What an operator should know leaves it as [`Notice`]s.
+#![forbid(unsafe_code)]
+
+mod proxy;
+
+mod request;
+mod answer;
+mod response;
+mod fail;
+
+mod client;
+mod gather;
+mod pool;
+mod server;
+mod server_conn;
+mod health;
+pub mod local;
+mod notice;
+
+#[cfg(test)]
+mod testing;
+
+pub use notice::Notice;
+pub use proxy::{Mail, Proxy, Setup};

@@ -1,0 +1,137 @@
+//! Starting and stopping the cache side: listeners, shards, the proxy on each.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use config::checked::{self, Listen, Target};
+use net::{EventLoop, Handle, ListenAddress, Listener, Resolver, Shard};
+use proxy::{Mail, Notice, Proxy, Setup};
+use telemetry::PoolStats;
+
+/// What the cache side is started with.
+pub struct Plan {
+    /// The pools, in the order in which statistics show them.
+    pub pools: Vec<Arc<checked::Pool>>,
+    /// Shards, at least 1.
+    pub threads: usize,
+    /// Most bytes held for requests and replies, over all shards.
+    pub memory_budget: usize,
+    /// Most bytes of the embedded cache.
+    pub local_bytes_max: usize,
+    /// Is told what an operator should know.
+    pub notify: Arc<dyn Fn(Notice) + Send + Sync>,
+}
+
+/// The running cache side.
+pub struct Cache {
+    shards: Vec<(Handle<Mail>, JoinHandle<io::Result<()>>)>,
+    /// For each pool, its counters on each shard.
+    pub stats: Vec<Vec<Arc<PoolStats>>>,
+    /// Where each pool listens: (pool index, address as bound; None for a unix socket).
+    pub bound: Vec<(usize, Option<SocketAddr>)>,
+}
+
+/// Binds every listener and starts the shards. Nothing runs if anything cannot be bound.
+pub fn start(plan: Plan) -> Result<Cache, String> {
+    let mut per_shard: Vec<Vec<Listener>> = (0..plan.threads).map(|_| Vec::new()).collect();
+    let mut bound = Vec::new();
+    for (n, pool) in plan.pools.iter().enumerate() {
+        // The embedded cache lives on one shard, without locks, and so do the clients of its pool.
+        let count = if has_local(pool) { 1 } else { plan.threads };
+        for listen in &pool.listen {
+            let listeners = net::bind(&address(listen), pool.backlog, count, n as u32)
+                .map_err(|e| format!("pool '{}' cannot listen on {}: {e}", pool.name, shown(listen)))?;
+            bound.push((n, listeners[0].local_address()));
+            for (shard, listener) in per_shard.iter_mut().zip(listeners) {
+                shard.push(listener);
+            }
+        }
+    }
+    let stats: Vec<Vec<Arc<PoolStats>>> = plan
+        .pools
+        .iter()
+        .map(|p| {
+            let names: Vec<&str> = p.servers.iter().map(|s| s.identity.as_str()).collect();
+            PoolStats::for_shards(&p.name, &names, plan.threads)
+        })
+        .collect();
+    let shards = spawn(&plan, per_shard, &stats).map_err(|e| format!("cannot start the shards: {e}"))?;
+    Ok(Cache { shards, stats, bound })
+}
+
+fn spawn(
+    plan: &Plan,
+    per_shard: Vec<Vec<Listener>>,
+    stats: &[Vec<Arc<PoolStats>>],
+) -> io::Result<Vec<(Handle<Mail>, JoinHandle<io::Result<()>>)>> {
+    let resolver = Resolver::start()?;
+    let clients: Vec<Arc<AtomicU32>> = plan.pools.iter().map(|_| Arc::default()).collect();
+    let shards: Vec<Shard<Mail>> =
+        per_shard.into_iter().map(|listeners| Shard::new(listeners, resolver.clone())).collect::<io::Result<_>>()?;
+    let handles: Vec<Handle<Mail>> = shards.iter().map(Shard::handle).collect();
+    let mut running = Vec::new();
+    for (n, shard) in shards.into_iter().enumerate() {
+        let others: Vec<Handle<Mail>> =
+            handles.iter().enumerate().filter(|(m, _)| *m != n).map(|(_, h)| h.clone()).collect();
+        let notify = Arc::clone(&plan.notify);
+        let setup = Setup {
+            pools: (0..plan.pools.len())
+                .map(|p| (Arc::clone(&plan.pools[p]), Arc::clone(&stats[p][n]), Arc::clone(&clients[p])))
+                .collect(),
+            local_bytes_max: plan.local_bytes_max,
+            memory_budget: plan.memory_budget / plan.threads,
+            seed: seed(n),
+            notify: Box::new(move |notice| notify(notice)),
+            broadcast: Box::new(move |mail| {
+                for other in &others {
+                    other.send(mail.clone());
+                }
+            }),
+        };
+        let thread = std::thread::Builder::new().name(format!("shard-{n}")).spawn(move || {
+            shard.run(|io: &mut EventLoop| Proxy::new(setup, io)).map(|_| ())
+        })?;
+        running.push((handles[n].clone(), thread));
+    }
+    Ok(running)
+}
+
+impl Cache {
+    /// Stops gracefully: no more accepts, what was accepted is answered, all of it within `deadline`. Returns when every shard
+    /// has ended.
+    pub fn stop(self, deadline: Duration) {
+        for (handle, _) in &self.shards {
+            handle.stop(deadline);
+        }
+        for (_, thread) in self.shards {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn has_local(pool: &checked::Pool) -> bool {
+    pool.servers.iter().any(|s| s.target == Target::Local)
+}
+
+fn address(listen: &Listen) -> ListenAddress {
+    match listen {
+        Listen::Tcp { host, port } => ListenAddress::Tcp(host.clone(), *port),
+        Listen::Unix { path, mode } => ListenAddress::Unix(path.clone(), *mode),
+    }
+}
+
+fn shown(listen: &Listen) -> String {
+    match listen {
+        Listen::Tcp { host, port } => format!("{host}:{port}"),
+        Listen::Unix { path, .. } => path.display().to_string(),
+    }
+}
+
+fn seed(shard: usize) -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    now.as_secs() ^ (u64::from(std::process::id()) << 32) ^ ((shard as u64) << 20)
+}

@@ -1,0 +1,265 @@
+//! Commands that need no server are answered here, so that any client connects without errors.
+
+use net::Io;
+use config::checked::{Pool as Config, Protocol};
+use wire::redis::encode::{self, Version};
+use wire::redis::{Args, Local, Request};
+
+use crate::client::{Client, Session};
+use crate::proxy::Proxy;
+
+/// As nutcracker 0.5.0 writes it, without the full stop that Redis has.
+pub(crate) const NOAUTH: &[u8] = b"-NOAUTH Authentication required\r\n";
+const OK: &[u8] = b"+OK\r\n";
+const HELLO_NEEDS_AUTH: &[u8] = b"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \
+    <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
+    the same time\r\n";
+/// What we say our version is: the Redis whose commands the table has.
+const REDIS_VERSION: &str = "7.0.15";
+
+/// The error for a client above `client_connections`.
+pub(crate) fn too_many_clients(protocol: Protocol) -> &'static [u8] {
+    match protocol {
+        Protocol::Redis => b"-ERR max number of clients reached\r\n",
+        Protocol::Memcache => b"SERVER_ERROR too many open connections\r\n",
+    }
+}
+
+/// The error for keys that live on several servers.
+pub(crate) fn cross_slot(tag: Option<[u8; 2]>, command: &str, out: &mut Vec<u8>) {
+    let fix = match tag {
+        Some([open, close]) => {
+            let (open, close) = (open as char, close as char);
+            format!("give them the same hash tag, as in {open}tag{close}a {open}tag{close}b")
+        }
+        None => "set hash_tag: \"{}\" for the pool and give them the same tag, as in {tag}a {tag}b".to_owned(),
+    };
+    encode::error(out, format!("CROSSSLOT the keys of '{command}' live on different servers: {fix}").as_bytes());
+}
+
+impl Proxy {
+    pub(crate) fn answer<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        local: Local,
+        request: &Request,
+        frame: &[u8],
+    ) {
+        let pool = &self.pools[client.pool as usize];
+        pool.stats.answered_here.inc();
+        let mut out = std::mem::take(&mut self.scratch.reply);
+        out.clear();
+        let mut args = request.args(frame);
+        args.next();
+        let session = &mut client.session;
+        match local {
+            Local::Ping => match args.next() {
+                None => out.extend_from_slice(b"+PONG\r\n"),
+                Some(message) => encode::bulk(&mut out, message.bytes()),
+            },
+            Local::Echo => encode::bulk(&mut out, args.next().map_or(b"", |a| a.bytes())),
+            Local::Quit => {
+                out.extend_from_slice(OK);
+                session.leaving = true;
+            }
+            Local::Auth => authenticate(session, &pool.config, args, &mut out),
+            Local::Hello => hello(session, &pool.config, args, &mut out),
+            Local::Select => select(&pool.config, args, &mut out),
+            Local::Reset => {
+                session.resp3 = false;
+                session.name = None;
+                session.authenticated = pool.config.auth.is_none();
+                out.extend_from_slice(b"+RESET\r\n");
+            }
+            Local::ClientId => encode::integer(&mut out, session.number as i64),
+            Local::ClientGetName => match &session.name {
+                Some(name) => encode::bulk(&mut out, name),
+                None => encode::null(&mut out, version(session)),
+            },
+            Local::ClientSetName => set_name(session, args.next().map_or(b"", |a| a.bytes()), &mut out),
+            Local::ClientSetInfo => out.extend_from_slice(OK),
+            Local::Command => wire::redis::command_reply(args, version(session), &mut out),
+            Local::ConfigGet => config_get(args, version(session), &mut out),
+            Local::Info => {
+                let text = self.info(client.pool, args);
+                encode::bulk(&mut out, text.as_bytes());
+            }
+            Local::Lolwut => encode::bulk(
+                &mut out,
+                format!("    ,\n   (o>   Nuthatch {}\n\\_//)\n \\_/_)\n  _|_\n", env!("CARGO_PKG_VERSION")).as_bytes(),
+            ),
+            Local::Time => {
+                let micros = io.wall_time().0 / 1000;
+                encode::array(&mut out, 2);
+                encode::bulk(&mut out, (micros / 1_000_000).to_string().as_bytes());
+                encode::bulk(&mut out, (micros % 1_000_000).to_string().as_bytes());
+            }
+        }
+        let before = client.held_bytes();
+        client.answer_now(io, &out);
+        self.held = self.held + client.held_bytes() - before;
+        self.scratch.reply = out;
+    }
+
+    /// INFO of the proxy itself: enough for clients that look at versions and roles.
+    fn info(&self, pool: u16, mut sections: Args<'_>) -> String {
+        let stats = &self.pools[pool as usize].stats;
+        let server = format!(
+            "# Server\r\nredis_version:{REDIS_VERSION}\r\nredis_mode:standalone\r\nnuthatch_version:{}\r\n\
+             process_id:{}\r\n",
+            env!("CARGO_PKG_VERSION"),
+            std::process::id()
+        );
+        let clients = format!("# Clients\r\nconnected_clients:{}\r\n", stats.client_connections.get());
+        let traffic = format!(
+            "# Stats\r\ntotal_connections_received:{}\r\ntotal_commands_processed:{}\r\n",
+            stats.client_accepts.get(),
+            stats.client_requests.get()
+        );
+        let sections_known = [
+            ("server", server),
+            ("clients", clients),
+            ("stats", traffic),
+            ("replication", "# Replication\r\nrole:master\r\nconnected_slaves:0\r\n".to_owned()),
+            ("cluster", "# Cluster\r\ncluster_enabled:0\r\n".to_owned()),
+            ("keyspace", "# Keyspace\r\n".to_owned()),
+        ];
+        let all = sections.count_left() == 0 || sections.any(|s| s.is("all") || s.is("default") || s.is("everything"));
+        let chosen = sections_known.iter().filter(|(name, _)| all || sections.clone().any(|s| s.is(name)));
+        chosen.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\r\n")
+    }
+}
+
+fn version(session: &Session) -> Version {
+    if session.resp3 { Version::Resp3 } else { Version::Resp2 }
+}
+
+/// `AUTH password` or `AUTH default password`. The texts are nutcracker's.
+fn authenticate(session: &mut Session, config: &Config, mut args: Args<'_>, out: &mut Vec<u8>) {
+    let (first, second) = (args.next().map(|a| a.bytes()), args.next().map(|a| a.bytes()));
+    let (user, password) = match (first, second) {
+        (Some(user), Some(password)) => (user, password),
+        (first, _) => (&b"default"[..], first.unwrap_or_default()),
+    };
+    match check_password(session, config, user, password) {
+        Ok(()) => out.extend_from_slice(OK),
+        Err(error) => out.extend_from_slice(error),
+    }
+}
+
+fn check_password(
+    session: &mut Session,
+    config: &Config,
+    user: &[u8],
+    password: &[u8],
+) -> Result<(), &'static [u8]> {
+    let Some(expected) = &config.auth else {
+        return Err(b"-ERR Client sent AUTH, but no password is set\r\n");
+    };
+    session.authenticated = user == b"default" && same(expected.as_bytes(), password);
+    if session.authenticated { Ok(()) } else { Err(b"-ERR invalid password\r\n") }
+}
+
+/// Compares without telling by its duration where the difference is.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |d, (x, y)| d | (x ^ y)) == 0
+}
+
+/// `HELLO [2|3 [AUTH user password] [SETNAME name]]`, as Redis 7.
+fn hello(session: &mut Session, config: &Config, mut args: Args<'_>, out: &mut Vec<u8>) {
+    let mut resp3 = session.resp3;
+    if let Some(wanted) = args.next() {
+        match wanted.bytes() {
+            b"2" => resp3 = false,
+            b"3" => resp3 = true,
+            other if other.iter().all(u8::is_ascii_digit) && !other.is_empty() => {
+                return out.extend_from_slice(b"-NOPROTO unsupported protocol version\r\n");
+            }
+            _ => {
+                return out.extend_from_slice(b"-ERR Protocol version is not an integer or out of range\r\n");
+            }
+        }
+    }
+    while let Some(option) = args.next() {
+        if option.is("auth") && args.count_left() >= 2 {
+            let (user, password) = (args.next(), args.next());
+            let (Some(user), Some(password)) = (user, password) else { return };
+            if let Err(error) = check_password(session, config, user.bytes(), password.bytes()) {
+                return out.extend_from_slice(error);
+            }
+        } else if option.is("setname") && args.count_left() >= 1 {
+            let mut answer = Vec::new();
+            set_name(session, args.next().map_or(b"", |a| a.bytes()), &mut answer);
+            if answer != OK {
+                return out.extend_from_slice(&answer);
+            }
+        } else {
+            encode::error(out, &[b"ERR Syntax error in HELLO option '", option.bytes(), b"'"].concat());
+            return;
+        }
+    }
+    if !session.authenticated {
+        return out.extend_from_slice(HELLO_NEEDS_AUTH);
+    }
+    session.resp3 = resp3;
+    write_hello(session, out);
+}
+
+fn write_hello(session: &Session, out: &mut Vec<u8>) {
+    encode::map(out, 7, version(session));
+    let texts: [(&str, &str); 2] = [("server", "redis"), ("version", REDIS_VERSION)];
+    for (key, value) in texts {
+        encode::bulk(out, key.as_bytes());
+        encode::bulk(out, value.as_bytes());
+    }
+    encode::bulk(out, b"proto");
+    encode::integer(out, if session.resp3 { 3 } else { 2 });
+    encode::bulk(out, b"id");
+    encode::integer(out, session.number as i64);
+    for (key, value) in [("mode", "standalone"), ("role", "master")] {
+        encode::bulk(out, key.as_bytes());
+        encode::bulk(out, value.as_bytes());
+    }
+    encode::bulk(out, b"modules");
+    encode::array(out, 0);
+}
+
+/// The pool's own database can be selected, no other.
+fn select(config: &Config, mut args: Args<'_>, out: &mut Vec<u8>) {
+    let wanted = args.next().and_then(|a| std::str::from_utf8(a.bytes()).ok()?.parse::<u32>().ok());
+    match wanted {
+        Some(db) if db == config.db => out.extend_from_slice(OK),
+        Some(db) => encode::error(
+            out,
+            format!("ERR this pool serves database {} only, not {db} (set redis_db, or use another pool)", config.db)
+                .as_bytes(),
+        ),
+        None => out.extend_from_slice(b"-ERR invalid DB index\r\n"),
+    }
+}
+
+fn set_name(session: &mut Session, name: &[u8], out: &mut Vec<u8>) {
+    if name.iter().any(|b| !(b'!'..=b'~').contains(b)) {
+        return out.extend_from_slice(
+            b"-ERR Client names cannot contain spaces, newlines or special characters.\r\n",
+        );
+    }
+    session.name = if name.is_empty() { None } else { Some(name.into()) };
+    out.extend_from_slice(OK);
+}
+
+/// The few settings that clients and benchmark tools ask for.
+fn config_get(patterns: Args<'_>, version: Version, out: &mut Vec<u8>) {
+    const KNOWN: [(&str, &str); 4] =
+        [("save", ""), ("appendonly", "no"), ("databases", "1"), ("proto-max-bulk-len", "536870912")];
+    let found: Vec<_> = KNOWN
+        .into_iter()
+        .filter(|(name, _)| patterns.clone().any(|p| p.is(name) || p.bytes() == b"*"))
+        .collect();
+    encode::map(out, found.len(), version);
+    for (name, value) in found {
+        encode::bulk(out, name.as_bytes());
+        encode::bulk(out, value.as_bytes());
+    }
+}

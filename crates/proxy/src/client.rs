@@ -1,0 +1,275 @@
+//! A client: its session, and its line of slots, one for each request that was accepted and not yet answered.
+//!
+//! Replies leave in the order of the line. A reply that meets the front slot goes straight to the socket; one that comes
+//! early waits in the client's hold, a buffer of its own that is reset whenever nothing waits.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use net::{ConnId, Io};
+
+/// Names a slot while it is in the line. Wraps; a line is always far shorter than 2^32.
+pub(crate) type Seq = u32;
+
+/// A hold with this many bytes of answered requests in front is compacted.
+const COMPACT_AT: usize = 64 * 1024;
+/// An empty line with more room than this gives it back.
+const LINE_KEEP: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) id: ConnId,
+    pub(crate) pool: u16,
+    pub(crate) session: Session,
+    line: VecDeque<Slot>,
+    /// Sequence number of `line[0]`.
+    first: Seq,
+    hold: Hold,
+    /// Scanner state of a request of which only a part has arrived.
+    pub(crate) partial: Option<Box<crate::request::Partial>>,
+}
+
+/// What a client has told us about itself, and where it is in its life.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    pub(crate) authenticated: bool,
+    /// RESP3 was asked for with HELLO 3.
+    pub(crate) resp3: bool,
+    /// Process-wide number, for CLIENT ID.
+    pub(crate) number: u64,
+    /// CLIENT SETNAME.
+    pub(crate) name: Option<Box<[u8]>>,
+    /// No more requests are read: it sent FIN, said QUIT or broke the framing. Closed once the line is empty.
+    pub(crate) leaving: bool,
+    /// The peer has sent FIN.
+    pub(crate) ended: bool,
+    pub(crate) paused: bool,
+}
+
+#[derive(Debug)]
+enum Slot {
+    /// The reply is to come.
+    Waiting,
+    /// The reply is here, in the hold.
+    Held { at: usize, len: usize },
+    /// The reply is here, too large to be copied.
+    Shared(Box<Bytes>),
+}
+
+/// Replies that came before their turn.
+#[derive(Debug, Default)]
+struct Hold {
+    bytes: Vec<u8>,
+    /// Bytes in `bytes` that still wait.
+    live: usize,
+    /// Bytes of shared replies that wait.
+    shared: usize,
+}
+
+/// A whole reply.
+pub(crate) enum Reply<'a> {
+    Slice(&'a [u8]),
+    Shared(Bytes),
+}
+
+impl Reply<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Reply::Slice(bytes) => bytes.len(),
+            Reply::Shared(bytes) => bytes.len(),
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Reply::Slice(bytes) => bytes,
+            Reply::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl Client {
+    pub(crate) fn new(id: ConnId, pool: u16, session: Session) -> Client {
+        Client { id, pool, session, line: VecDeque::new(), first: 0, hold: Hold::default(), partial: None }
+    }
+
+    /// Requests accepted and not answered.
+    #[inline]
+    pub(crate) fn waiting(&self) -> usize {
+        self.line.len()
+    }
+
+    /// Bytes of replies that wait for their turn.
+    #[inline]
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.hold.live + self.hold.shared
+    }
+
+    /// A place in the line for a request that one reply will answer.
+    #[inline]
+    pub(crate) fn reserve(&mut self) -> Seq {
+        self.line.push_back(Slot::Waiting);
+        self.first.wrapping_add(self.line.len() as u32 - 1)
+    }
+
+    /// Answers a request that needs no server: at once if nothing is before it.
+    pub(crate) fn answer_now<I: Io>(&mut self, io: &mut I, bytes: &[u8]) {
+        if self.line.is_empty() {
+            return io.send(self.id, bytes);
+        }
+        let slot = self.hold.put(bytes);
+        self.line.push_back(slot);
+        self.compact();
+    }
+
+    /// Gives the request at `seq` its reply, and sends all that has become due with it. False if nothing waits there.
+    #[inline]
+    pub(crate) fn fulfil<I: Io>(&mut self, io: &mut I, seq: Seq, reply: Reply<'_>) -> bool {
+        let at = seq.wrapping_sub(self.first) as usize;
+        match self.line.get_mut(at) {
+            Some(Slot::Waiting) => {}
+            _ => return false,
+        }
+        if at > 0 {
+            self.line[at] = match reply {
+                Reply::Slice(bytes) => self.hold.put(bytes),
+                Reply::Shared(bytes) => {
+                    self.hold.shared += bytes.len();
+                    Slot::Shared(Box::new(bytes))
+                }
+            };
+            self.compact();
+            return true;
+        }
+        match reply {
+            Reply::Slice(bytes) => io.send(self.id, bytes),
+            Reply::Shared(bytes) => io.send_shared(self.id, bytes),
+        }
+        self.line.pop_front();
+        self.first = self.first.wrapping_add(1);
+        if self.hold.live + self.hold.shared > 0 {
+            self.send_due(io);
+        }
+        self.shrink();
+        true
+    }
+
+    fn send_due<I: Io>(&mut self, io: &mut I) {
+        loop {
+            match self.line.front() {
+                Some(Slot::Held { at, len }) => {
+                    let (at, len) = (*at, *len);
+                    io.send(self.id, &self.hold.bytes[at..at + len]);
+                    self.hold.live -= len;
+                }
+                Some(Slot::Shared(_)) => {}
+                _ => return,
+            }
+            if let Some(Slot::Shared(bytes)) = self.line.pop_front() {
+                self.hold.shared -= bytes.len();
+                io.send_shared(self.id, *bytes);
+            }
+            self.first = self.first.wrapping_add(1);
+        }
+    }
+
+    /// Closes the holes of the hold once they are most of it.
+    fn compact(&mut self) {
+        if !self.hold.is_mostly_holes() {
+            return;
+        }
+        let mut packed = Vec::with_capacity(self.hold.live);
+        for slot in &mut self.line {
+            if let Slot::Held { at, len } = slot {
+                let from = *at;
+                *at = packed.len();
+                packed.extend_from_slice(&self.hold.bytes[from..from + *len]);
+            }
+        }
+        self.hold.bytes = packed;
+    }
+
+    fn shrink(&mut self) {
+        if self.hold.live == 0 {
+            self.hold.reset();
+        }
+        if self.line.is_empty() {
+            if self.line.capacity() > LINE_KEEP {
+                self.line = VecDeque::new();
+            }
+        }
+    }
+
+    /// Gives back memory that an idle client does not need.
+    pub(crate) fn rest(&mut self) {
+        if self.line.is_empty() {
+            self.line = VecDeque::new();
+            self.hold = Hold::default();
+        }
+    }
+}
+
+impl Hold {
+    fn put(&mut self, bytes: &[u8]) -> Slot {
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.live += bytes.len();
+        Slot::Held { at, len: bytes.len() }
+    }
+
+    /// Replies are held in order of arrival and leave in order of the line, so holes open anywhere.
+    fn is_mostly_holes(&self) -> bool {
+        self.bytes.len() > COMPACT_AT && self.live < self.bytes.len() / 2
+    }
+
+    fn reset(&mut self) {
+        self.bytes.clear();
+        if self.bytes.capacity() > COMPACT_AT {
+            self.bytes = Vec::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::FakeIo;
+
+    fn client() -> (FakeIo, Client) {
+        let mut io = FakeIo::default();
+        let id = io.open();
+        (io, Client::new(id, 0, Session::default()))
+    }
+
+    #[test]
+    fn replies_leave_in_the_order_of_requests() {
+        let (mut io, mut c) = client();
+        let seqs: Vec<Seq> = (0..5).map(|_| c.reserve()).collect();
+        c.answer_now(&mut io, b"<5>");
+        assert!(c.fulfil(&mut io, seqs[3], Reply::Slice(b"<3>")));
+        assert!(c.fulfil(&mut io, seqs[1], Reply::Shared(Bytes::from_static(b"<1>"))));
+        assert_eq!((io.sent(c.id), c.held_bytes()), (&b""[..], 9));
+        assert!(c.fulfil(&mut io, seqs[0], Reply::Slice(b"<0>")));
+        assert_eq!(io.sent(c.id), b"<0><1>");
+        assert!(c.fulfil(&mut io, seqs[4], Reply::Slice(b"<4>")));
+        assert!(c.fulfil(&mut io, seqs[2], Reply::Slice(b"<2>")));
+        assert_eq!(io.sent(c.id), b"<0><1><2><3><4><5>");
+        assert_eq!((c.waiting(), c.held_bytes()), (0, 0));
+        assert!(!c.fulfil(&mut io, seqs[2], Reply::Slice(b"again")), "a slot is answered once");
+    }
+
+    #[test]
+    fn the_hold_is_compacted_when_the_line_never_empties() {
+        let (mut io, mut c) = client();
+        let mut front = c.reserve();
+        for n in 0..2000u32 {
+            let next = c.reserve();
+            let after = c.reserve();
+            assert!(c.fulfil(&mut io, next, Reply::Slice(&[n as u8; 100])));
+            assert!(c.fulfil(&mut io, front, Reply::Slice(b"x")));
+            front = after;
+        }
+        assert!(c.hold.bytes.len() <= COMPACT_AT + 200);
+        assert_eq!(io.sent(c.id).len(), 2000 * 101);
+    }
+}

@@ -1,0 +1,104 @@
+//! Why a request gets an error instead of a reply, and the words for it.
+//!
+//! The words of the first group are nutcracker's (`strerror` of glibc), since log parsers and clients know them; the
+//! others belong to situations that nutcracker does not have.
+
+use config::checked::Protocol;
+use net::Fault;
+
+/// Why there is no reply from a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Nobody listens at the server's address, or all servers are ejected.
+    Refused,
+    /// The server reset the connection.
+    Reset,
+    /// The request's deadline passed, or connecting took too long.
+    TimedOut,
+    /// The server closed the connection before it replied.
+    Closed,
+    /// The server's name cannot be resolved.
+    Unresolved,
+    /// The server answered something that is no reply to what it was asked.
+    Garbage,
+    /// Any other error of the operating system.
+    Os(i32),
+    /// As many requests as allowed wait for this server.
+    Overloaded,
+    /// The server did not accept our password or our database.
+    Handshake,
+}
+
+impl Failure {
+    pub(crate) fn of(fault: Fault) -> Failure {
+        match fault {
+            Fault::Refused => Failure::Refused,
+            Fault::Reset => Failure::Reset,
+            Fault::Unresolved => Failure::Unresolved,
+            Fault::ConnectTimeout => Failure::TimedOut,
+            Fault::Layer => Failure::Garbage,
+            Fault::Os(errno) => Failure::Os(errno),
+        }
+    }
+
+    pub(crate) fn text(self) -> std::borrow::Cow<'static, str> {
+        std::borrow::Cow::Borrowed(match self {
+            Failure::Refused => "Connection refused",
+            Failure::Reset => "Connection reset by peer",
+            Failure::TimedOut => "Connection timed out",
+            Failure::Closed => "unknown",
+            Failure::Unresolved => "Host is down",
+            Failure::Garbage => "Invalid argument",
+            Failure::Os(errno) => return std::borrow::Cow::Owned(os_text(errno)),
+            Failure::Overloaded => "too many requests wait for this server (server_queue_max)",
+            Failure::Handshake => "the server did not accept the pool's password or database",
+        })
+    }
+
+    /// The whole error reply.
+    pub(crate) fn write(self, protocol: Protocol, out: &mut Vec<u8>) {
+        out.extend_from_slice(match protocol {
+            Protocol::Redis => b"-ERR ",
+            Protocol::Memcache => b"SERVER_ERROR ",
+        });
+        out.extend_from_slice(self.text().as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+
+    pub(crate) fn reply(self, protocol: Protocol) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.write(protocol, &mut out);
+        out
+    }
+}
+
+/// The C library's words for an error number, as nutcracker prints them.
+fn os_text(errno: i32) -> String {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    match text.rfind(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_clients_see() {
+        let cases = [
+            (Failure::Refused, "Connection refused"),
+            (Failure::Reset, "Connection reset by peer"),
+            (Failure::TimedOut, "Connection timed out"),
+            (Failure::Closed, "unknown"),
+            (Failure::Unresolved, "Host is down"),
+            (Failure::Garbage, "Invalid argument"),
+            (Failure::Os(libc::ENOENT), "No such file or directory"),
+        ];
+        for (failure, text) in cases {
+            assert_eq!(failure.reply(Protocol::Redis), format!("-ERR {text}\r\n").into_bytes());
+            assert_eq!(failure.reply(Protocol::Memcache), format!("SERVER_ERROR {text}\r\n").into_bytes());
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Is a server to be used? Counting failures, ejecting, probing, and waiting between attempts to connect.
+//!
+//! ```text
+//!            failures in a row ≥ server_failure_limit            server_retry_timeout over
+//!     up ───────────────────────────────────────────▶ ejected ────────────────────────────▶ probing
+//!      ▲                                                 ▲   no good answer: wait longer      │
+//!      │                                                 └────────────────────────────────────┤
+//!      └──────────────────────────────── a good answer to the probe ──────────────────────────┘
+//! ```
+//! Pure: it is told what happened and when. An idle connection that the server closes is no failure (in nutcracker
+//! 0.5.0 it is), and a server comes back only after it has answered (in nutcracker live traffic finds out).
+
+use std::time::Duration;
+
+use net::Instant;
+
+use crate::fail::Failure;
+
+/// Shortest and longest wait between two attempts to connect to a server that is not ejected.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
+/// An ejected server that does not answer is probed after at most this many times `server_retry_timeout`.
+const PROBE_BACKOFF_MAX: u32 = 8;
+
+/// A server's state on one shard.
+#[derive(Debug)]
+pub(crate) struct Health {
+    pub(crate) state: State,
+    /// Failures since the last good reply.
+    failures: u32,
+    /// Attempts to connect that failed in a row.
+    refusals: u32,
+    /// No attempt to connect before this time, and what to say instead.
+    wait_until: Instant,
+    last: Failure,
+    /// Probes without a good answer since the ejection.
+    probes: u32,
+    jitter: Jitter,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Up,
+    Ejected,
+    Probing,
+}
+
+/// How a pool treats failing servers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    pub(crate) eject: bool,
+    pub(crate) failure_limit: u32,
+    pub(crate) retry_timeout: Duration,
+}
+
+impl Health {
+    pub(crate) fn new(seed: u64) -> Health {
+        Health {
+            state: State::Up,
+            failures: 0,
+            refusals: 0,
+            wait_until: Instant(0),
+            last: Failure::Refused,
+            probes: 0,
+            jitter: Jitter(seed | 1),
+        }
+    }
+
+    /// A good reply came.
+    #[inline]
+    pub(crate) fn good(&mut self) {
+        self.failures = 0;
+        self.refusals = 0;
+    }
+
+    /// A connection broke while requests awaited replies, or could not be opened. True if the server is to be ejected.
+    pub(crate) fn failed(&mut self, policy: Policy) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        policy.eject && self.state == State::Up && self.failures >= policy.failure_limit
+    }
+
+    /// A connection could not be opened. With ejection the failure limit decides how often it is tried; without it, attempts
+    /// are spread out.
+    pub(crate) fn refused(&mut self, policy: Policy, failure: Failure, now: Instant) {
+        self.refusals = self.refusals.saturating_add(1);
+        self.last = failure;
+        if !policy.eject {
+            let doubled = BACKOFF.0 * 2u32.saturating_pow(self.refusals.min(10) - 1);
+            self.wait_until = now + self.jitter.spread(doubled.min(BACKOFF.1));
+        }
+    }
+
+    /// May a connection be opened now? If not, why the last attempt failed.
+    pub(crate) fn may_connect(&self, now: Instant) -> Result<(), Failure> {
+        if self.refusals > 0 && now < self.wait_until { Err(self.last) } else { Ok(()) }
+    }
+
+    /// Out of the ring. Returns when to probe.
+    pub(crate) fn eject(&mut self, policy: Policy, now: Instant) -> Instant {
+        self.state = State::Ejected;
+        self.probes = 0;
+        now + policy.retry_timeout
+    }
+
+    /// The probe got no good answer. Returns when to probe again.
+    pub(crate) fn probe_failed(&mut self, policy: Policy, now: Instant) -> Instant {
+        self.state = State::Ejected;
+        self.probes = self.probes.saturating_add(1);
+        let factor = 2u32.saturating_pow(self.probes.min(8)).min(PROBE_BACKOFF_MAX);
+        now + self.jitter.spread(policy.retry_timeout * factor)
+    }
+
+    /// The probe got a good answer: back in the ring.
+    pub(crate) fn probe_good(&mut self) {
+        self.state = State::Up;
+        self.good();
+    }
+}
+
+/// Spreads waits so that many proxies do not come back at the same moment.
+#[derive(Debug)]
+struct Jitter(u64);
+
+impl Jitter {
+    /// Between three quarters and all of `wait`.
+    fn spread(&mut self, wait: Duration) -> Duration {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let quarter = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX) / 4;
+        wait - Duration::from_micros(if quarter == 0 { 0 } else { self.0 % quarter })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EJECT: Policy = Policy { eject: true, failure_limit: 2, retry_timeout: Duration::from_secs(1) };
+    const KEEP: Policy = Policy { eject: false, ..EJECT };
+
+    #[test]
+    fn failures_in_a_row_eject() {
+        let mut h = Health::new(7);
+        assert!(!h.failed(EJECT));
+        h.good();
+        assert!(!h.failed(EJECT));
+        assert!(h.failed(EJECT));
+        let at = h.eject(EJECT, Instant(5));
+        assert_eq!(at, Instant(1_000_005));
+        assert!(!h.failed(EJECT), "it is out already");
+        h.state = State::Probing;
+        let again = h.probe_failed(EJECT, at);
+        assert!(again > at + Duration::from_millis(1400) && again <= at + Duration::from_secs(2));
+        h.probe_good();
+        assert_eq!(h.state, State::Up);
+        assert!(!h.failed(EJECT), "the count starts again");
+    }
+
+    #[test]
+    fn attempts_to_connect_are_spread_out_without_ejection() {
+        let mut h = Health::new(7);
+        assert_eq!(h.may_connect(Instant(0)), Ok(()));
+        let (mut now, mut last) = (Instant(0), Duration::ZERO);
+        for _ in 0..20 {
+            h.failed(KEEP);
+            h.refused(KEEP, Failure::Unresolved, now);
+            assert_eq!(h.may_connect(now), Err(Failure::Unresolved));
+            last = h.wait_until.since(now);
+            now = h.wait_until;
+            assert_eq!(h.may_connect(now), Ok(()));
+        }
+        assert!(last <= BACKOFF.1 && last > BACKOFF.1 / 2);
+        h.good();
+        assert_eq!(h.may_connect(Instant(0)), Ok(()));
+    }
+}

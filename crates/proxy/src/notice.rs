@@ -1,0 +1,59 @@
+//! What an operator should know: the proxy says it, whoever runs the proxy logs it.
+
+/// Something worth a line in the log. Quiet when all is well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A server was taken out of the ring.
+    Ejected {
+        /// Pool name.
+        pool: String,
+        /// Server identity.
+        server: String,
+        /// Why the last attempt failed.
+        reason: String,
+    },
+    /// A server answered its probe and is in the ring again.
+    Returned {
+        /// Pool name.
+        pool: String,
+        /// Server identity.
+        server: String,
+    },
+    /// A connection to a server was lost with requests on it, or could not be opened. Said once until the server works again.
+    ServerFailed {
+        /// Pool name.
+        pool: String,
+        /// Server identity.
+        server: String,
+        /// In the words of the error reply.
+        reason: String,
+    },
+    /// A server works again after [`Notice::ServerFailed`].
+    ServerWorks {
+        /// Pool name.
+        pool: String,
+        /// Server identity.
+        server: String,
+    },
+    /// A server refused our password or database.
+    HandshakeRefused {
+        /// Pool name.
+        pool: String,
+        /// Server identity.
+        server: String,
+        /// The server's words.
+        answer: String,
+    },
+    /// A client was closed because it does not read its replies, or because memory ran out.
+    ClientOverflow {
+        /// Pool name.
+        pool: String,
+        /// Reply bytes held for it.
+        bytes: usize,
+    },
+    /// Accepting ran out of file descriptors.
+    Starved {
+        /// The system's words.
+        error: String,
+    },
+}

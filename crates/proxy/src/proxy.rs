@@ -1,0 +1,472 @@
+//! One shard's proxy, as its event loop sees it: whose connection is it, and which step of the path is next.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use config::checked;
+use net::{App, ConnId, Fault, Input, Io, Peer};
+use telemetry::PoolStats;
+
+use crate::client::{Client, Session};
+use crate::fail::Failure;
+use crate::gather::Gathers;
+use crate::local::Store;
+use crate::notice::Notice;
+use crate::pool::Pool;
+use crate::server::Place;
+
+/// How often memory is given back and gauges are brought up to date, while there is traffic.
+const MAINTENANCE: Duration = Duration::from_millis(100);
+
+/// What other threads tell a shard's proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mail {
+    /// Another shard has ejected a server: all shards should use the same ring.
+    Ejected {
+        /// Index of the pool.
+        pool: u16,
+        /// Index of the server.
+        server: u16,
+    },
+}
+
+/// What one shard's proxy is made from.
+pub struct Setup {
+    /// The pools, in the order of their listeners' tags, each with this shard's counters and the count of clients that all shards
+    /// share.
+    pub pools: Vec<(Arc<checked::Pool>, Arc<PoolStats>, Arc<AtomicU32>)>,
+    /// Most bytes of the embedded cache.
+    pub local_bytes_max: usize,
+    /// Most bytes held for requests and replies on this shard.
+    pub memory_budget: usize,
+    /// Seeds the `random` distribution and the jitter of retries.
+    pub seed: u64,
+    /// Is told what an operator should know.
+    pub notify: Box<dyn FnMut(Notice) + Send>,
+    /// Sends mail to all other shards.
+    pub broadcast: Box<dyn FnMut(Mail) + Send>,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").field("pools", &self.pools.len()).finish_non_exhaustive()
+    }
+}
+
+/// The proxy of one shard: see the drawing at the top of this crate.
+pub struct Proxy {
+    pub(crate) pools: Vec<Pool>,
+    /// Whose each connection is, by [`ConnId::index`].
+    roles: Vec<(u32, Role)>,
+    pub(crate) gathers: Gathers,
+    pub(crate) store: Store,
+    pub(crate) notify: Box<dyn FnMut(Notice) + Send>,
+    pub(crate) broadcast: Box<dyn FnMut(Mail) + Send>,
+    pub(crate) memory_budget: usize,
+    /// Bytes of replies held for clients until their turn comes.
+    pub(crate) held: usize,
+    /// Clients that are not read because memory is short.
+    pub(crate) starving: Vec<ConnId>,
+    pub(crate) scratch: Scratch,
+    clients: u32,
+    next_number: u64,
+    maintaining: bool,
+    busy: bool,
+    stopping: bool,
+}
+
+/// Buffers that are used within one request or reply, kept for their memory.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// A request being written for a server, or an inline command rewritten as an array.
+    pub(crate) request: Vec<u8>,
+    /// The parts of a split request being written.
+    pub(crate) requests: Vec<Vec<u8>>,
+    /// A reply being written for a client.
+    pub(crate) reply: Vec<u8>,
+    /// The embedded cache's answer.
+    pub(crate) local: Vec<u8>,
+    /// Servers of a split request: index, keys.
+    pub(crate) parts: Vec<(u16, u32)>,
+    /// For each key of a split request, its part.
+    pub(crate) order: Vec<u16>,
+}
+
+enum Role {
+    Vacant,
+    Client(Box<Client>),
+    /// A client that is being worked on.
+    Taken,
+    Server(Place),
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxy").field("clients", &self.clients).finish_non_exhaustive()
+    }
+}
+
+/// What a timer is for, packed into its token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Alarm {
+    Maintenance,
+    /// The oldest request on a server connection.
+    Deadline(Place),
+    /// An ejected server is to be probed, or its probe has had its time.
+    Probe { pool: u16, server: u16 },
+}
+
+impl Alarm {
+    pub(crate) fn token(self) -> u64 {
+        match self {
+            Alarm::Maintenance => 0,
+            Alarm::Deadline(p) => 1 << 48 | u64::from(p.pool) << 32 | u64::from(p.server) << 16 | u64::from(p.slot),
+            Alarm::Probe { pool, server } => 2 << 48 | u64::from(pool) << 32 | u64::from(server) << 16,
+        }
+    }
+
+    fn of(token: u64) -> Alarm {
+        let (pool, server, slot) = ((token >> 32) as u16, (token >> 16) as u16, token as u16);
+        match token >> 48 {
+            0 => Alarm::Maintenance,
+            1 => Alarm::Deadline(Place { pool, server, slot }),
+            _ => Alarm::Probe { pool, server },
+        }
+    }
+}
+
+impl Proxy {
+    /// A proxy for one shard. Connects to servers at once where `preconnect` is set.
+    pub fn new<I: Io>(setup: Setup, io: &mut I) -> Proxy {
+        let pools = setup.pools.into_iter().map(|(c, stats, clients)| Pool::new(c, stats, clients, setup.seed));
+        let mut proxy = Proxy {
+            pools: pools.collect(),
+            roles: Vec::new(),
+            gathers: Gathers::default(),
+            store: Store::new(setup.local_bytes_max),
+            notify: setup.notify,
+            broadcast: setup.broadcast,
+            memory_budget: setup.memory_budget,
+            held: 0,
+            starving: Vec::new(),
+            scratch: Scratch::default(),
+            clients: 0,
+            next_number: 1,
+            maintaining: false,
+            busy: false,
+            stopping: false,
+        };
+        proxy.preconnect(io);
+        proxy
+    }
+
+    // ---- whose connection is it -----------------------------------------------------------------------------------
+
+    fn set_role(&mut self, id: ConnId, role: Role) {
+        let at = id.index as usize;
+        if at >= self.roles.len() {
+            self.roles.resize_with(at + 1, || (0, Role::Vacant));
+        }
+        self.roles[at] = (id.generation, role);
+    }
+
+    fn role_mut(&mut self, id: ConnId) -> Option<&mut Role> {
+        self.roles.get_mut(id.index as usize).filter(|(generation, _)| *generation == id.generation).map(|(_, r)| r)
+    }
+
+    pub(crate) fn set_server(&mut self, id: ConnId, place: Place) {
+        self.set_role(id, Role::Server(place));
+    }
+
+    pub(crate) fn vacate(&mut self, id: ConnId) {
+        if let Some(role) = self.role_mut(id) {
+            *role = Role::Vacant;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn client_mut(&mut self, id: ConnId) -> Option<&mut Client> {
+        match self.role_mut(id) {
+            Some(Role::Client(client)) => Some(client),
+            _ => None,
+        }
+    }
+
+    fn server_place(&mut self, id: ConnId) -> Option<Place> {
+        match self.role_mut(id) {
+            Some(Role::Server(place)) => Some(*place),
+            _ => None,
+        }
+    }
+
+    /// Takes a client out of the table so that it and the rest of the proxy can be changed side by side.
+    pub(crate) fn take_client(&mut self, id: ConnId) -> Option<Box<Client>> {
+        let role = self.role_mut(id)?;
+        match std::mem::replace(role, Role::Taken) {
+            Role::Client(client) => Some(client),
+            other => {
+                *role = other;
+                None
+            }
+        }
+    }
+
+    pub(crate) fn put_client(&mut self, client: Box<Client>) {
+        if let Some(role) = self.role_mut(client.id) {
+            *role = Role::Client(client);
+        }
+    }
+
+    // ---- clients come and go --------------------------------------------------------------------------------------
+
+    fn welcome<I: Io>(&mut self, io: &mut I, pool_index: u16, id: ConnId) {
+        let Some(pool) = self.pools.get(pool_index as usize) else { return io.abort(id) };
+        pool.stats.client_accepts.inc();
+        let limit = pool.config.client_connections.unwrap_or(u32::MAX);
+        if self.stopping || pool.clients.fetch_add(1, Ordering::Relaxed) >= limit {
+            if !self.stopping {
+                pool.clients.fetch_sub(1, Ordering::Relaxed);
+                io.send(id, crate::answer::too_many_clients(pool.config.protocol));
+            }
+            pool.stats.client_refused.inc();
+            return io.finish(id);
+        }
+        pool.stats.client_connections.inc();
+        let session = Session {
+            authenticated: pool.config.auth.is_none(),
+            number: self.next_number,
+            ..Session::default()
+        };
+        self.next_number += 1;
+        self.clients += 1;
+        self.set_role(id, Role::Client(Box::new(Client::new(id, pool_index, session))));
+    }
+
+    /// A client is gone or about to be: forget it. Its requests are still answered by the servers, and the answers dropped.
+    pub(crate) fn forget(&mut self, client: &Client) {
+        self.held -= client.held_bytes();
+        self.clients -= 1;
+        self.vacate(client.id);
+        let pool = &self.pools[client.pool as usize];
+        pool.stats.client_connections.dec();
+        pool.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// After work on a client: it goes back into the table, or, if nothing more is to come from it and it has all its
+    /// replies, away.
+    pub(crate) fn settle<I: Io>(&mut self, io: &mut I, client: Box<Client>) {
+        if client.session.leaving && client.waiting() == 0 {
+            io.finish(client.id);
+            self.forget(&client);
+        } else {
+            self.put_client(client);
+        }
+    }
+
+    fn client_ended<I: Io>(&mut self, io: &mut I, id: ConnId) {
+        let Some(mut client) = self.take_client(id) else { return };
+        self.pools[client.pool as usize].stats.client_eof.inc();
+        client.session.ended = true;
+        client.session.leaving = true;
+        client.partial = None;
+        self.settle(io, client);
+    }
+
+    fn client_failed(&mut self, id: ConnId) {
+        let Some(client) = self.take_client(id) else { return };
+        self.pools[client.pool as usize].stats.client_err.inc();
+        self.forget(&client);
+    }
+
+    // ---- memory ---------------------------------------------------------------------------------------------------
+
+    /// Bytes held on this shard for requests and replies.
+    pub(crate) fn memory<I: Io>(&self, io: &I) -> usize {
+        io.buffered() + self.held + self.gathers.held
+    }
+
+    fn relieve<I: Io>(&mut self, io: &mut I) {
+        let used = self.memory(io);
+        if used > self.memory_budget / 4 * 5 {
+            self.close_largest(io);
+        } else if used < self.memory_budget / 4 * 3 && !self.starving.is_empty() {
+            for id in std::mem::take(&mut self.starving) {
+                self.read_again(io, id);
+            }
+        }
+    }
+
+    /// The memory budget is exceeded although nobody is read: the client that holds most of it has to go.
+    fn close_largest<I: Io>(&mut self, io: &mut I) {
+        let largest = self
+            .roles
+            .iter()
+            .filter_map(|(_, role)| match role {
+                Role::Client(c) => Some((c.held_bytes() + io.unsent(c.id), c.id)),
+                _ => None,
+            })
+            .max();
+        if let Some((bytes, id)) = largest
+            && bytes > 0
+        {
+            self.overflow(io, id, bytes);
+        }
+    }
+
+    /// Closes a client that has more replies waiting than it may.
+    pub(crate) fn overflow<I: Io>(&mut self, io: &mut I, id: ConnId, bytes: usize) {
+        let Some(client) = self.take_client(id) else { return };
+        let pool = &self.pools[client.pool as usize];
+        pool.stats.client_overflows.inc();
+        (self.notify)(Notice::ClientOverflow { pool: pool.config.name.clone(), bytes });
+        io.abort(id);
+        self.forget(&client);
+    }
+
+    /// Reads a client again that was paused; if the reason still stands it will be paused again.
+    pub(crate) fn read_again<I: Io>(&mut self, io: &mut I, id: ConnId) {
+        if let Some(client) = self.client_mut(id)
+            && client.session.paused
+        {
+            client.session.paused = false;
+            io.resume(id);
+        }
+    }
+
+    // ---- now and then -----------------------------------------------------------------------------------------------
+
+    fn maintain_later<I: Io>(&mut self, io: &mut I) {
+        self.busy = true;
+        if !self.maintaining {
+            self.maintaining = true;
+            io.set_timer(io.now() + MAINTENANCE, Alarm::Maintenance.token());
+        }
+    }
+
+    fn maintain<I: Io>(&mut self, io: &mut I) {
+        self.maintaining = false;
+        if std::mem::take(&mut self.busy) {
+            self.maintain_later(io);
+            self.busy = false;
+        } else {
+            // A quiet moment: idle clients need no buffers.
+            self.gathers.rest();
+            for (_, role) in &mut self.roles {
+                if let Role::Client(client) = role {
+                    client.rest();
+                }
+            }
+        }
+        let memory = self.memory(io) as u64;
+        for (n, pool) in self.pools.iter().enumerate() {
+            pool.stats.memory_bytes.set(if n == 0 { memory } else { 0 });
+            let mut in_flight = 0;
+            for (server, stats) in pool.servers.iter().zip(&pool.stats.servers) {
+                let (mut sent, mut waiting) = ((0, 0), (0, 0));
+                for conn in &server.conns {
+                    let lot = if conn.connected && conn.ready() { &mut sent } else { &mut waiting };
+                    lot.0 += conn.line.len() as u64;
+                    lot.1 += conn.line.iter().map(|p| u64::from(p.len)).sum::<u64>();
+                }
+                in_flight += sent.0 + waiting.0;
+                stats.in_queue.set(waiting.0);
+                stats.in_queue_bytes.set(waiting.1);
+                stats.out_queue.set(sent.0);
+                stats.out_queue_bytes.set(sent.1);
+            }
+            pool.stats.requests_in_flight.set(in_flight);
+        }
+    }
+}
+
+impl<I: Io> App<I> for Proxy {
+    type Mail = Mail;
+
+    fn accepted(&mut self, io: &mut I, listener: u32, conn: ConnId, _: Peer) {
+        self.welcome(io, listener as u16, conn);
+    }
+
+    fn connected(&mut self, io: &mut I, conn: ConnId) {
+        if let Some(place) = self.server_place(conn) {
+            self.server_connected(io, place);
+        }
+    }
+
+    fn received(&mut self, io: &mut I, conn: ConnId, input: &mut Input<'_>) {
+        self.maintain_later(io);
+        match self.role_mut(conn) {
+            Some(Role::Client(_)) => self.client_received(io, conn, input),
+            Some(Role::Server(place)) => {
+                let place = *place;
+                self.server_received(io, place, input);
+            }
+            _ => input.consume(input.bytes().len()),
+        }
+    }
+
+    fn ended(&mut self, io: &mut I, conn: ConnId) {
+        match self.server_place(conn) {
+            Some(place) => {
+                io.abort(conn);
+                self.server_lost(io, place, Failure::Closed);
+            }
+            None => self.client_ended(io, conn),
+        }
+    }
+
+    fn failed(&mut self, io: &mut I, conn: ConnId, fault: Fault) {
+        match self.server_place(conn) {
+            Some(place) => self.server_lost(io, place, Failure::of(fault)),
+            None => self.client_failed(conn),
+        }
+    }
+
+    fn drained(&mut self, io: &mut I, conn: ConnId) {
+        match self.server_place(conn) {
+            Some(place) => self.server_drained(io, place),
+            None => self.read_again(io, conn),
+        }
+    }
+
+    fn timer(&mut self, io: &mut I, token: u64) {
+        match Alarm::of(token) {
+            Alarm::Maintenance => self.maintain(io),
+            Alarm::Deadline(place) => self.deadline(io, place),
+            Alarm::Probe { pool, server } => self.probe(io, pool, server),
+        }
+    }
+
+    fn mail(&mut self, io: &mut I, mail: Mail) {
+        match mail {
+            Mail::Ejected { pool, server } => self.eject_as_told(io, pool, server),
+        }
+    }
+
+    fn turn_end(&mut self, io: &mut I) {
+        self.relieve(io);
+    }
+
+    fn starved(&mut self, _: &mut I, error: &std::io::Error) {
+        (self.notify)(Notice::Starved { error: error.to_string() });
+    }
+
+    fn stopping(&mut self, io: &mut I) {
+        self.stopping = true;
+        let clients: Vec<ConnId> = self
+            .roles
+            .iter()
+            .filter_map(|(_, role)| if let Role::Client(c) = role { Some(c.id) } else { None })
+            .collect();
+        for id in clients {
+            if let Some(mut client) = self.take_client(id) {
+                client.session.leaving = true;
+                self.settle(io, client);
+            }
+        }
+    }
+
+    fn idle(&self) -> bool {
+        self.clients == 0
+    }
+}

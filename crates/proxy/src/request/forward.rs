@@ -1,0 +1,150 @@
+//! (b) A request goes to its server: onto the connection's line, and its bytes into the connection's outbox.
+
+use net::{Io, Instant};
+
+use crate::client::{Client, Reply};
+use crate::fail::Failure;
+use crate::proxy::{Alarm, Proxy};
+use crate::request::Frame;
+use crate::server::Place;
+use crate::server_conn::{KEEP_MAX, Owner, Pending};
+
+/// Unsent bytes on a server connection past which the clients that send there are not read.
+const SERVER_UNSENT_SOFT: usize = 1 << 20;
+
+/// What has become of a request.
+pub(super) enum Forwarded {
+    /// It waits for its reply.
+    Queued,
+    /// The embedded cache has answered: the reply is in `scratch.local`.
+    Answered,
+    /// It reached no server.
+    Refused(Failure),
+}
+
+impl Pending {
+    pub(crate) fn new(owner: Owner, at: Instant, len: usize) -> Pending {
+        Pending { owner, at, expect: Default::default(), kept: 0, len: u32::try_from(len).unwrap_or(u32::MAX) }
+    }
+}
+
+impl Proxy {
+    /// A request that one server answers. `server` is None if there is none to go to.
+    pub(super) fn forward_one<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        server: Option<u16>,
+        frame: Frame<'_>,
+        retry_safe: bool,
+    ) {
+        let seq = client.reserve();
+        let sent = match server {
+            Some(server) => {
+                let pending = Pending::new(Owner::Client(client.id, seq), io.now(), frame.bytes().len());
+                self.forward(io, client, server, frame, pending, retry_safe)
+            }
+            None => {
+                self.pools[client.pool as usize].stats.no_server.inc();
+                Forwarded::Refused(Failure::Refused)
+            }
+        };
+        let before = client.held_bytes();
+        match sent {
+            Forwarded::Queued => return,
+            Forwarded::Answered => {
+                let stats = &self.pools[client.pool as usize].stats;
+                stats.client_replies.inc();
+                stats.client_reply_bytes.add(self.scratch.local.len() as u64);
+                client.fulfil(io, seq, Reply::Slice(&self.scratch.local));
+            }
+            Forwarded::Refused(failure) => {
+                let pool = &self.pools[client.pool as usize];
+                pool.stats.forward_error.inc();
+                client.fulfil(io, seq, Reply::Slice(&failure.reply(pool.config.protocol)));
+            }
+        }
+        self.held = self.held + client.held_bytes() - before;
+    }
+
+    #[inline]
+    pub(super) fn forward<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        server: u16,
+        frame: Frame<'_>,
+        pending: Pending,
+        retry_safe: bool,
+    ) -> Forwarded {
+        let pool = &mut self.pools[client.pool as usize];
+        let target = &mut pool.servers[server as usize];
+        if target.address.is_none() {
+            self.execute_local(io, client, server, frame.bytes());
+            return Forwarded::Answered;
+        }
+        let place = Place { pool: client.pool, server, slot: target.slot_for(client.id.index, client.session.resp3) };
+        if let Err(failure) = self.enqueue(io, place, frame, pending, retry_safe) {
+            return Forwarded::Refused(failure);
+        }
+        let conn = &mut self.pools[place.pool as usize].servers[server as usize].conns[place.slot as usize];
+        if let Some(id) = conn.conn
+            && io.unsent(id) > SERVER_UNSENT_SOFT
+            && !client.session.paused
+        {
+            client.session.paused = true;
+            io.pause(client.id);
+            io.notify_drained(id);
+            conn.pausing.push(client.id);
+        }
+        Forwarded::Queued
+    }
+
+    /// Puts a request on a server connection, which is opened if need be.
+    #[inline]
+    pub(crate) fn enqueue<I: Io>(
+        &mut self,
+        io: &mut I,
+        place: Place,
+        frame: Frame<'_>,
+        mut pending: Pending,
+        retry_safe: bool,
+    ) -> Result<(), Failure> {
+        let pool = &mut self.pools[place.pool as usize];
+        let target = &mut pool.servers[place.server as usize];
+        if target.conns[place.slot as usize].conn.is_none() {
+            target.health.may_connect(io.now())?;
+            self.open_server_conn(io, place);
+        }
+        let pool = &mut self.pools[place.pool as usize];
+        let stats = &pool.stats.servers[place.server as usize];
+        let conn = &mut pool.servers[place.server as usize].conns[place.slot as usize];
+        let Some(id) = conn.conn else { return Err(Failure::Refused) };
+        if conn.line.len() >= pool.config.server_queue_max as usize {
+            stats.refused.inc();
+            return Err(Failure::Overloaded);
+        }
+        let bytes = frame.bytes();
+        if retry_safe && bytes.len() <= KEEP_MAX {
+            conn.kept.push(bytes);
+            pending.kept = bytes.len() as u32;
+        }
+        if conn.ready() {
+            match frame {
+                Frame::Slice(bytes) => io.send(id, bytes),
+                Frame::Shared(bytes) => io.send_shared(id, bytes.clone()),
+            }
+        } else {
+            conn.held.extend_from_slice(bytes);
+        }
+        stats.requests.inc();
+        stats.request_bytes.add(bytes.len() as u64);
+        if conn.timer.is_none()
+            && let Some(timeout) = pool.config.timeout
+        {
+            conn.timer = Some(io.set_timer(pending.at + timeout, Alarm::Deadline(place).token()));
+        }
+        conn.line.push_back(pending);
+        Ok(())
+    }
+}

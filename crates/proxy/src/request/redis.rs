@@ -1,0 +1,150 @@
+//! Redis requests: scanned, answered here, or sent on their way.
+
+use net::{Input, Io};
+use wire::redis::{Command, Local, Refusal, Request, RequestScanner, Route, Scan};
+
+use crate::client::Client;
+use crate::proxy::Proxy;
+use crate::request::{Frame, Partial, SHARE_MIN};
+
+impl Proxy {
+    pub(super) fn receive_redis<I: Io>(&mut self, io: &mut I, client: &mut Client, input: &mut Input<'_>) {
+        let mut scanner = match client.partial.take().map(|p| *p) {
+            Some(Partial::Redis(scanner)) => scanner,
+            _ => RequestScanner::new(),
+        };
+        let mut requests = 0u64;
+        let mut bytes = 0u64;
+        loop {
+            if client.session.leaving {
+                input.consume(input.bytes().len());
+                break;
+            }
+            if input.bytes().is_empty() || !self.admit(io, client) {
+                break;
+            }
+            let pool = &self.pools[client.pool as usize];
+            let limits =
+                if client.session.authenticated { &pool.redis_limits } else { &pool.redis_limits_unauthenticated };
+            match scanner.scan(input.bytes(), limits) {
+                Scan::Done(request) => {
+                    requests += 1;
+                    bytes += request.len() as u64;
+                    if request.len() >= SHARE_MIN {
+                        let frame = input.take(request.len());
+                        self.redis_request(io, client, &request, Frame::Shared(&frame));
+                    } else {
+                        self.redis_request(io, client, &request, Frame::Slice(&input.bytes()[..request.len()]));
+                        input.consume(request.len());
+                    }
+                }
+                Scan::Skip { len } => input.consume(len),
+                Scan::Inline { len } => {
+                    requests += 1;
+                    bytes += len as u64;
+                    self.inline_request(io, client, &input.bytes()[..len]);
+                    input.consume(len);
+                }
+                Scan::NeedMore { want } => {
+                    input.want(want);
+                    client.partial = Some(Box::new(Partial::Redis(scanner)));
+                    break;
+                }
+                Scan::Bad(error) => {
+                    pool.stats.protocol_errors.inc();
+                    self.protocol_error(io, client, error);
+                }
+            }
+        }
+        let stats = &self.pools[client.pool as usize].stats;
+        stats.client_requests.add(requests);
+        stats.client_request_bytes.add(bytes);
+    }
+
+    /// The framing is lost: an error after all earlier replies, then the end.
+    fn protocol_error<I: Io>(&mut self, io: &mut I, client: &mut Client, error: wire::redis::ProtocolError) {
+        self.pools[client.pool as usize].stats.client_err.inc();
+        self.scratch.reply.clear();
+        error.write(&mut self.scratch.reply);
+        client.answer_now(io, &self.scratch.reply);
+        client.session.leaving = true;
+    }
+
+    /// A telnet-style line is rewritten as an array and then treated as one.
+    fn inline_request<I: Io>(&mut self, io: &mut I, client: &mut Client, line: &[u8]) {
+        let mut rewritten = std::mem::take(&mut self.scratch.request);
+        rewritten.clear();
+        match wire::redis::encode_inline(line, &mut rewritten) {
+            Ok(_) => {
+                let limits = self.pools[client.pool as usize].redis_limits;
+                if let Scan::Done(request) = RequestScanner::new().scan(&rewritten, &limits) {
+                    self.redis_request(io, client, &request, Frame::Slice(&rewritten));
+                }
+            }
+            Err(error) => self.protocol_error(io, client, error),
+        }
+        self.scratch.request = rewritten;
+    }
+
+    fn redis_request<I: Io>(&mut self, io: &mut I, client: &mut Client, request: &Request, frame: Frame<'_>) {
+        let routed = request.route(frame.bytes());
+        if !client.session.authenticated && !may_come_before_password(&routed) {
+            self.pools[client.pool as usize].stats.denied.inc();
+            return client.answer_now(io, crate::answer::NOAUTH);
+        }
+        let (command, route) = match routed {
+            Ok(found) => found,
+            Err(refusal) => return self.refuse(io, client, &refusal),
+        };
+        match route {
+            Route::One(key) => {
+                let server = self.pools[client.pool as usize].server_of_key(key.bytes());
+                self.forward_one(io, client, server, frame, command.retry_safe());
+            }
+            Route::Same(keys) => self.forward_together(io, client, command, keys, frame),
+            Route::Split(merge, parts) => self.split_redis(io, client, command, merge, parts, frame),
+            Route::Local(local) => self.answer(io, client, local, request, frame.bytes()),
+        }
+    }
+
+    /// A command of several keys that must live on one server.
+    fn forward_together<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        command: &'static Command,
+        keys: wire::redis::Keys<'_>,
+        frame: Frame<'_>,
+    ) {
+        let pool = &mut self.pools[client.pool as usize];
+        let mut servers = keys.map(|key| pool.server_of_key(key.bytes()));
+        let first = servers.next().flatten();
+        if servers.all(|server| server == first) {
+            return self.forward_one(io, client, first, frame, command.retry_safe());
+        }
+        pool.stats.cross_slot.inc();
+        self.scratch.reply.clear();
+        crate::answer::cross_slot(pool.config.hash_tag, command.name, &mut self.scratch.reply);
+        client.answer_now(io, &self.scratch.reply);
+    }
+
+    fn refuse<I: Io>(&mut self, io: &mut I, client: &mut Client, refusal: &Refusal<'_>) {
+        let pool = &self.pools[client.pool as usize];
+        if refusal.is_unsupported() {
+            pool.stats.unsupported.inc();
+            if pool.config.unsupported == config::checked::Unsupported::Close {
+                pool.stats.client_err.inc();
+                client.session.leaving = true;
+                return;
+            }
+        }
+        self.scratch.reply.clear();
+        refusal.write(&mut self.scratch.reply);
+        client.answer_now(io, &self.scratch.reply);
+    }
+}
+
+/// What a client may say before it has given the pool's password.
+fn may_come_before_password(routed: &Result<(&'static Command, Route<'_>), Refusal<'_>>) -> bool {
+    matches!(routed, Ok((_, Route::Local(Local::Auth | Local::Hello | Local::Quit | Local::Reset))))
+}

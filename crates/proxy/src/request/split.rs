@@ -1,0 +1,126 @@
+//! A request whose keys live on several servers is cut into one request for each of them.
+
+use net::Io;
+use wire::redis::{Command, Part, Parts, write_split_head};
+
+use crate::client::Client;
+use crate::gather::{GatherId, Merge};
+use crate::proxy::Proxy;
+use crate::request::Frame;
+use crate::request::forward::Forwarded;
+use crate::server_conn::{Owner, Pending};
+
+/// A part's buffer is kept for the next split up to this size.
+const KEEP_REQUEST: usize = 64 * 1024;
+
+impl Proxy {
+    pub(super) fn split_redis<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        command: &'static Command,
+        merge: wire::redis::Merge,
+        parts: Parts<'_>,
+        frame: Frame<'_>,
+    ) {
+        let Some(()) = self.sort_keys(client.pool, parts.map(|p: Part<'_>| p.key.bytes())) else {
+            return self.forward_one(io, client, None, frame, false);
+        };
+        if let [(server, _)] = self.scratch.parts[..] {
+            return self.forward_one(io, client, Some(server), frame, command.retry_safe());
+        }
+        let gather = self.open_gather(io, client, merge_of(merge));
+        let mut requests = std::mem::take(&mut self.scratch.requests);
+        let count = self.scratch.parts.len();
+        if requests.len() < count {
+            requests.resize_with(count, Vec::new);
+        }
+        for (request, (_, keys)) in requests.iter_mut().zip(&self.scratch.parts) {
+            request.clear();
+            write_split_head(request, command, *keys as usize, parts.arguments_each());
+        }
+        for (part, to) in parts.zip(&self.gathers.get_mut(gather).order) {
+            requests[*to as usize].extend_from_slice(&frame.bytes()[part.encoded_range()]);
+        }
+        for (part, request) in requests.iter().enumerate().take(count) {
+            let server = self.scratch.parts[part].0;
+            self.forward_part(io, client, gather, part as u16, server, request, command.retry_safe());
+        }
+        requests.retain(|r| r.capacity() <= KEEP_REQUEST);
+        self.scratch.requests = requests;
+    }
+
+    /// Finds the server of each key: fills `scratch.parts` and `scratch.order`. None if there is no server at all.
+    pub(super) fn sort_keys<'a>(&mut self, pool: u16, keys: impl Iterator<Item = &'a [u8]>) -> Option<()> {
+        let pool = &mut self.pools[pool as usize];
+        let (parts, order) = (&mut self.scratch.parts, &mut self.scratch.order);
+        parts.clear();
+        order.clear();
+        for key in keys {
+            let server = pool.server_of_key(key)?;
+            let part = match parts.iter().position(|(s, _)| *s == server) {
+                Some(part) => part,
+                None => {
+                    parts.push((server, 0));
+                    parts.len() - 1
+                }
+            };
+            parts[part].1 += 1;
+            order.push(part as u16);
+        }
+        Some(())
+    }
+
+    /// A gather record for what [`Proxy::sort_keys`] has found, and the client's slot for its reply.
+    pub(super) fn open_gather<I: Io>(&mut self, io: &I, client: &mut Client, merge: Merge) -> GatherId {
+        let id = self.gathers.open(client.id, merge, io.now());
+        let parts = self.scratch.parts.len();
+        self.pools[client.pool as usize].stats.fragments.add(parts as u64);
+        let seq = client.reserve();
+        let record = self.gathers.get_mut(id);
+        record.seq = seq;
+        record.waiting = parts as u16;
+        record.count = parts as u16;
+        record.pool = client.pool;
+        std::mem::swap(&mut record.order, &mut self.scratch.order);
+        if record.parts.len() < parts {
+            record.parts.resize_with(parts, Vec::new);
+        }
+        id
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one part of one request, all of it distinct")]
+    pub(super) fn forward_part<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        gather: GatherId,
+        part: u16,
+        server: u16,
+        request: &[u8],
+        retry_safe: bool,
+    ) {
+        let pending = Pending::new(Owner::Part(gather, part), io.now(), request.len());
+        let frame = Frame::Slice(request);
+        let finished = match self.forward(io, client, server, frame, pending, retry_safe) {
+            Forwarded::Queued => return,
+            Forwarded::Answered => self.gathers.store(gather, part, &self.scratch.local),
+            Forwarded::Refused(failure) => {
+                let protocol = self.pools[client.pool as usize].config.protocol;
+                self.pools[client.pool as usize].stats.forward_error.inc();
+                self.gathers.fail(gather, &failure.reply(protocol))
+            }
+        };
+        if finished {
+            self.finish_gather(io, Some(client), gather);
+        }
+    }
+}
+
+fn merge_of(merge: wire::redis::Merge) -> Merge {
+    match merge {
+        wire::redis::Merge::Values => Merge::Array,
+        wire::redis::Merge::Sum => Merge::Sum,
+        wire::redis::Merge::AllOk => Merge::Ok,
+    }
+}

@@ -1,0 +1,8 @@
+//! The way out: from a server's bytes to a client's socket.
+
+mod receive;
+mod pair;
+mod merge;
+mod reply;
+mod connection;
+mod eject;

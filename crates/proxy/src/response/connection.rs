@@ -1,0 +1,277 @@
+//! A connection to a server: opened, established, lost, too slow.
+
+use bytes::Bytes;
+use net::Io;
+use telemetry::ServerStats;
+
+use crate::fail::Failure;
+use crate::notice::Notice;
+use crate::proxy::{Alarm, Proxy};
+use crate::request::Frame;
+use crate::server::Place;
+use crate::server_conn::{Handshake, Owner, Pending, ServerConn};
+
+impl Proxy {
+    #[inline]
+    pub(crate) fn server_conn(&mut self, place: Place) -> &mut ServerConn {
+        &mut self.pools[place.pool as usize].servers[place.server as usize].conns[place.slot as usize]
+    }
+
+    #[inline]
+    pub(crate) fn server_stats(&self, place: Place) -> &ServerStats {
+        &self.pools[place.pool as usize].stats.servers[place.server as usize]
+    }
+
+    /// Connects to every server of the pools that want that at start. Failures are found out again by traffic.
+    pub(crate) fn preconnect<I: Io>(&mut self, io: &mut I) {
+        for pool in 0..self.pools.len() {
+            if !self.pools[pool].config.preconnect {
+                continue;
+            }
+            for server in 0..self.pools[pool].servers.len() {
+                for slot in 0..self.pools[pool].config.server_connections as u16 {
+                    self.open_server_conn(io, Place { pool: pool as u16, server: server as u16, slot });
+                }
+            }
+        }
+    }
+
+    /// Opens a connection and sends the handshake ahead of everything else: the password, then the protocol version, then the
+    /// database.
+    pub(crate) fn open_server_conn<I: Io>(&mut self, io: &mut I, place: Place) {
+        let pool = &mut self.pools[place.pool as usize];
+        let server = &mut pool.servers[place.server as usize];
+        let Some(address) = server.address.clone() else { return };
+        let id = io.connect(&address, &server.options);
+        let (version, probe) = (server.speaks_resp3(place.slot), place.slot == server.probe_slot());
+        let (password, db, now) = (server.password.clone(), pool.config.db, io.now());
+        let conn = &mut server.conns[place.slot as usize];
+        conn.conn = Some(id);
+        conn.progress = now;
+        let (redis, db_wanted) = (pool.config.protocol == config::checked::Protocol::Redis, db > 0);
+        let mut shake = |step, request: Vec<u8>| {
+            io.send(id, &request);
+            conn.line.push_back(Pending::new(Owner::Handshake(step), now, 0));
+            conn.handshakes += 1;
+        };
+        if redis {
+            if let Some(password) = password {
+                shake(Handshake::Password, command(&[b"AUTH", password.as_bytes()]));
+            }
+            if version {
+                shake(Handshake::Version, command(&[b"HELLO", b"3"]));
+            }
+            if db_wanted {
+                shake(Handshake::Database, command(&[b"SELECT", db.to_string().as_bytes()]));
+            }
+            if probe {
+                shake(Handshake::Probe, command(&[b"PING"]));
+            }
+        }
+        self.server_stats(place).connects.inc();
+        self.set_server(id, place);
+    }
+
+    pub(crate) fn server_connected<I: Io>(&mut self, io: &mut I, place: Place) {
+        let now = io.now();
+        let conn = self.server_conn(place);
+        conn.connected = true;
+        conn.progress = now;
+        self.server_stats(place).server_connections.inc();
+    }
+
+    /// A reply to one of the handshake's requests.
+    pub(super) fn handshake_reply<I: Io>(
+        &mut self,
+        io: &mut I,
+        place: Place,
+        step: Handshake,
+        reply: &[u8],
+        is_error: bool,
+    ) {
+        let refused = is_error && step != Handshake::Probe;
+        if refused {
+            let pool = &self.pools[place.pool as usize].config;
+            let answer = String::from_utf8_lossy(reply.trim_ascii()).into_owned();
+            let (pool, server) = (pool.name.clone(), pool.servers[place.server as usize].identity.clone());
+            (self.notify)(Notice::HandshakeRefused { pool, server, answer });
+        }
+        if step == Handshake::Probe {
+            return self.probe_answered(io, place, reply, is_error);
+        }
+        let conn = self.server_conn(place);
+        conn.handshakes -= 1;
+        // After a refused password the server's own words (NOAUTH) are the best answer to what follows; but a request
+        // must not reach another database, or a connection that speaks another version.
+        if refused && step != Handshake::Password {
+            if let Some(id) = conn.conn {
+                io.abort(id);
+            }
+            return self.server_lost(io, place, Failure::Handshake);
+        }
+        if conn.handshakes == 0
+            && !conn.held.is_empty()
+            && let Some(id) = conn.conn
+        {
+            let held = std::mem::take(&mut conn.held);
+            io.send_shared(id, Bytes::from(held));
+        }
+    }
+
+    /// The connection is gone. What may be sent again goes to a fresh connection, once; the rest fails.
+    pub(crate) fn server_lost<I: Io>(&mut self, io: &mut I, place: Place, failure: Failure) {
+        let conn = self.server_conn(place);
+        let was_connected = conn.connected;
+        let mid_reply = conn.mid_reply;
+        if let Some(timer) = conn.timer.take() {
+            io.cancel_timer(timer);
+        }
+        let pausing = std::mem::take(&mut conn.pausing);
+        let id = conn.conn;
+        let (line, expired, mut kept) = conn.take_line();
+        if let Some(id) = id {
+            self.vacate(id);
+        }
+        self.count_loss(place, failure, was_connected);
+        let probe = place.slot == self.pools[place.pool as usize].servers[place.server as usize].probe_slot();
+        let waited = line.iter().any(|p| !matches!(p.owner, Owner::Handshake(_)));
+        if probe {
+            self.probe_lost(io, place);
+        } else if waited {
+            self.server_failed(io, place, failure, was_connected);
+        }
+        let again = was_connected && !matches!(failure, Failure::TimedOut | Failure::Handshake);
+        for (n, pending) in line.into_iter().enumerate() {
+            let bytes = kept.front(pending.kept as usize).to_vec();
+            kept.drop_front(pending.kept as usize);
+            if n < expired {
+                continue;
+            }
+            let retry = again && pending.kept > 0 && !(n == 0 && mid_reply) && self.is_wanted(&pending);
+            if !retry || !self.send_again(io, place, &pending, &bytes) {
+                self.fail_pending(io, place.pool, &pending, failure);
+            }
+        }
+        for client in pausing {
+            self.read_again(io, client);
+        }
+    }
+
+    fn count_loss(&self, place: Place, failure: Failure, was_connected: bool) {
+        let stats = self.server_stats(place);
+        if was_connected {
+            stats.server_connections.dec();
+        } else {
+            stats.connects_refused.inc();
+        }
+        match failure {
+            Failure::Closed => stats.server_eof.inc(),
+            // Counted when the deadline passed.
+            Failure::TimedOut if was_connected => {}
+            Failure::TimedOut => stats.server_timedout.inc(),
+            _ => stats.server_err.inc(),
+        }
+    }
+
+    /// Requests have failed with their connection, or because it could not be opened.
+    fn server_failed<I: Io>(&mut self, io: &mut I, place: Place, failure: Failure, was_connected: bool) {
+        let pool = &mut self.pools[place.pool as usize];
+        let policy = pool.policy();
+        let server = &mut pool.servers[place.server as usize];
+        if !was_connected {
+            server.health.refused(policy, failure, io.now());
+        }
+        if !std::mem::replace(&mut server.failing, true) {
+            let (pool, server) = self.names(place);
+            (self.notify)(Notice::ServerFailed { pool, server, reason: failure.text().into_owned() });
+        }
+        self.count_failure(io, place, failure);
+    }
+
+    pub(super) fn server_works(&mut self, place: Place) {
+        self.pools[place.pool as usize].servers[place.server as usize].failing = false;
+        let (pool, server) = self.names(place);
+        (self.notify)(Notice::ServerWorks { pool, server });
+    }
+
+    pub(crate) fn names(&self, place: Place) -> (String, String) {
+        let config = &self.pools[place.pool as usize].config;
+        (config.name.clone(), config.servers[place.server as usize].identity.clone())
+    }
+
+    /// True if somebody still waits for the reply.
+    fn is_wanted(&mut self, pending: &Pending) -> bool {
+        match pending.owner {
+            Owner::Client(id, _) => self.client_mut(id).is_some(),
+            Owner::Part(..) => true,
+            Owner::Nobody | Owner::Handshake(_) => false,
+        }
+    }
+
+    fn send_again<I: Io>(&mut self, io: &mut I, place: Place, pending: &Pending, bytes: &[u8]) -> bool {
+        let again = Pending { kept: 0, ..*pending };
+        let sent = self.enqueue(io, place, Frame::Slice(bytes), again, false).is_ok();
+        if sent {
+            self.server_stats(place).retries.inc();
+        }
+        sent
+    }
+
+    pub(crate) fn server_drained<I: Io>(&mut self, io: &mut I, place: Place) {
+        for client in std::mem::take(&mut self.server_conn(place).pausing) {
+            self.read_again(io, client);
+        }
+    }
+
+    // ---- deadlines ------------------------------------------------------------------------------------------------
+
+    /// The oldest request on a connection may have waited too long. It gets its error; its reply, if it comes, is thrown away, so
+    /// that the others on the connection are not harmed. A connection on which nothing has come for twice the timeout
+    /// is stuck and replaced.
+    pub(crate) fn deadline<I: Io>(&mut self, io: &mut I, place: Place) {
+        let Some(timeout) = self.pools[place.pool as usize].config.timeout else { return };
+        let now = io.now();
+        self.server_conn(place).timer = None;
+        let mut any = false;
+        loop {
+            let conn = self.server_conn(place);
+            let at = conn.expired;
+            let Some(pending) = conn.line.get(at).copied().filter(|p| p.at + timeout <= now) else { break };
+            conn.expired += 1;
+            any = true;
+            self.server_stats(place).request_timeouts.inc();
+            self.pools[place.pool as usize].stats.timeouts.inc();
+            self.fail_pending(io, place.pool, &pending, Failure::TimedOut);
+        }
+        if any {
+            self.server_stats(place).server_timedout.inc();
+            self.server_failed(io, place, Failure::TimedOut, true);
+        }
+        let conn = self.server_conn(place);
+        let Some(id) = conn.conn else { return };
+        let oldest = conn.line.front().filter(|_| conn.expired > 0).map(|p| p.at.max(conn.progress));
+        if let Some(since) = oldest
+            && since + timeout * 2 <= now
+        {
+            io.abort(id);
+            return self.server_lost(io, place, Failure::TimedOut);
+        }
+        let next = conn.line.get(conn.expired).map(|p| p.at + timeout);
+        let stuck = oldest.map(|since| since + timeout * 2);
+        conn.timer = [next, stuck]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|at| io.set_timer(at.max(now), Alarm::Deadline(place).token()));
+    }
+}
+
+/// A request to a redis server.
+fn command(args: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    wire::redis::encode::array(&mut out, args.len());
+    for arg in args {
+        wire::redis::encode::bulk(&mut out, arg);
+    }
+    out
+}

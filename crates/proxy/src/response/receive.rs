@@ -1,0 +1,117 @@
+//! (c) A server's bytes become replies, each for the oldest request on its connection.
+
+use config::checked::Protocol;
+use net::{Input, Io};
+use wire::redis::{ReplyLimits, ReplyScan};
+
+use crate::client::Reply;
+use crate::fail::Failure;
+use crate::proxy::Proxy;
+use crate::request::SHARE_MIN;
+use crate::server::Place;
+
+/// One reply on the wire.
+pub(crate) struct Found {
+    pub(crate) len: usize,
+    pub(crate) is_error: bool,
+    /// RESP3 push data: an answer to nothing.
+    pub(crate) is_push: bool,
+}
+
+/// What the next bytes of a server are.
+enum Next {
+    Reply(Found),
+    More(usize),
+    Garbage,
+}
+
+impl Proxy {
+    pub(crate) fn server_received<I: Io>(&mut self, io: &mut I, place: Place, input: &mut Input<'_>) {
+        let now = io.now();
+        let Some(opened) = self.server_conn(place).conn else { return };
+        self.server_conn(place).progress = now;
+        while !input.bytes().is_empty() {
+            let protocol = self.pools[place.pool as usize].config.protocol;
+            let found = match self.next_reply(place, protocol, input.bytes()) {
+                Next::Reply(found) => found,
+                Next::More(want) => {
+                    self.server_conn(place).mid_reply = true;
+                    return input.want(want);
+                }
+                Next::Garbage => return self.break_server_conn(io, place, input, Failure::Garbage),
+            };
+            let conn = self.server_conn(place);
+            conn.mid_reply = false;
+            if found.is_push {
+                input.consume(found.len);
+                continue;
+            }
+            let expired = conn.expired > 0;
+            let Some(pending) = conn.pop() else {
+                self.server_stats(place).stray_replies.inc();
+                return self.break_server_conn(io, place, input, Failure::Garbage);
+            };
+            self.count_reply(place, &found);
+            if expired {
+                self.server_conn(place).expired -= 1;
+                self.server_stats(place).late_replies.inc();
+                input.consume(found.len);
+                continue;
+            }
+            self.server_stats(place).latency.record(now.since(pending.at).as_micros() as u64);
+            if found.len >= SHARE_MIN {
+                let bytes = input.take(found.len);
+                self.pair(io, place, &pending, Reply::Shared(bytes), &found);
+            } else {
+                self.pair(io, place, &pending, Reply::Slice(&input.bytes()[..found.len]), &found);
+                input.consume(found.len);
+            }
+            if self.server_conn(place).conn != Some(opened) {
+                // The handshake failed and took the connection with it.
+                return input.consume(input.bytes().len());
+            }
+        }
+    }
+
+    #[inline]
+    fn next_reply(&mut self, place: Place, protocol: Protocol, bytes: &[u8]) -> Next {
+        static LIMITS: std::sync::LazyLock<ReplyLimits> = std::sync::LazyLock::new(ReplyLimits::default);
+        let conn = self.server_conn(place);
+        match protocol {
+            Protocol::Redis => match conn.redis.scan(bytes, &LIMITS) {
+                ReplyScan::Done(reply) => Next::Reply(Found {
+                    len: reply.len(),
+                    is_error: reply.is_error(),
+                    is_push: reply.kind() == wire::redis::Kind::Push,
+                }),
+                ReplyScan::NeedMore { want } => Next::More(want),
+                ReplyScan::Bad(_) => Next::Garbage,
+            },
+            Protocol::Memcache => Next::Garbage,
+        }
+    }
+
+    fn count_reply(&mut self, place: Place, found: &Found) {
+        let pool = &mut self.pools[place.pool as usize];
+        let stats = &pool.stats.servers[place.server as usize];
+        stats.responses.inc();
+        stats.response_bytes.add(found.len as u64);
+        if found.is_error {
+            stats.error_replies.inc();
+        }
+        let server = &mut pool.servers[place.server as usize];
+        server.health.good();
+        if server.failing {
+            self.server_works(place);
+        }
+    }
+
+    /// The server speaks out of turn or not the protocol: nothing on this connection can be trusted any more.
+    fn break_server_conn<I: Io>(&mut self, io: &mut I, place: Place, input: &mut Input<'_>, failure: Failure) {
+        input.consume(input.bytes().len());
+        if let Some(id) = self.server_conn(place).conn {
+            io.abort(id);
+        }
+        self.server_lost(io, place, failure);
+    }
+}

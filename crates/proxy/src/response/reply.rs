@@ -1,0 +1,38 @@
+//! (d) A reply takes its place in the client's line, and leaves when its turn has come.
+
+use net::{ConnId, Instant, Io};
+
+use crate::client::{Reply, Seq};
+use crate::proxy::Proxy;
+
+impl Proxy {
+    #[inline]
+    pub(crate) fn reply<I: Io>(&mut self, io: &mut I, id: ConnId, seq: Seq, reply: Reply<'_>, at: Instant) {
+        // A client that has gone away gets nothing.
+        let Some(client) = self.client_mut(id) else { return };
+        let before = client.held_bytes();
+        let len = reply.len();
+        client.fulfil(io, seq, reply);
+        let after = client.held_bytes();
+        let (pool, waiting, session) = (client.pool, client.waiting(), &client.session);
+        let (leaving, paused) = (session.leaving, session.paused);
+        self.held = self.held + after - before;
+        let pool = &self.pools[pool as usize];
+        pool.stats.client_replies.inc();
+        pool.stats.client_reply_bytes.add(len as u64);
+        pool.stats.latency.record(io.now().since(at).as_micros() as u64);
+        let waits = after + io.unsent(id);
+        if waits > pool.config.client_output_hard_bytes {
+            return self.overflow(io, id, waits);
+        }
+        if paused && waiting <= pool.config.client_pipeline_max as usize / 2 {
+            self.read_again(io, id);
+        }
+        if leaving
+            && waiting == 0
+            && let Some(client) = self.take_client(id)
+        {
+            self.settle(io, client);
+        }
+    }
+}

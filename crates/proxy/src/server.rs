@@ -1,0 +1,71 @@
+//! A server of a pool on one shard: its address, its connections, its health.
+
+use config::checked::{self, Target};
+use net::{Address, SocketOptions};
+
+use crate::health::Health;
+use crate::server_conn::ServerConn;
+
+/// Names a connection to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) pool: u16,
+    pub(crate) server: u16,
+    /// Index in [`Server::conns`].
+    pub(crate) slot: u16,
+}
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// Where to connect; None for the embedded cache.
+    pub(crate) address: Option<Address>,
+    pub(crate) options: SocketOptions,
+    /// What is sent first on a connection for RESP2, and how many replies it will get.
+    pub(crate) password: Option<String>,
+    /// `server_connections` for RESP2 and memcached, then as many for RESP3, then one for probes.
+    pub(crate) conns: Vec<ServerConn>,
+    pub(crate) health: Health,
+    /// A failure was told and the server has not worked since.
+    pub(crate) failing: bool,
+}
+
+impl Server {
+    pub(crate) fn new(pool: &checked::Pool, server: &checked::Server, seed: u64) -> Server {
+        let address = match &server.target {
+            Target::Tcp { host, port } => Some(Address::Tcp { host: host.clone(), port: *port }),
+            Target::Unix(path) => Some(Address::Unix(path.clone())),
+            Target::Local => None,
+        };
+        let mut options = SocketOptions { keepalive: pool.keepalive, ..SocketOptions::default() };
+        if let Some(timeout) = pool.timeout {
+            options.connect_timeout = options.connect_timeout.min(timeout);
+        }
+        let lanes = 2 * pool.server_connections as usize + 1;
+        Server {
+            address,
+            options,
+            password: server.password.clone().or_else(|| pool.auth.clone()),
+            conns: (0..lanes).map(|_| ServerConn::default()).collect(),
+            health: Health::new(seed),
+            failing: false,
+        }
+    }
+
+    /// The connection for a client: always the same one for one client, so that it reads its own writes.
+    #[inline]
+    pub(crate) fn slot_for(&self, client: u32, resp3: bool) -> u16 {
+        let each = (self.conns.len() / 2) as u32;
+        let spread = if each == 1 { 0 } else { client % each };
+        (spread + if resp3 { each } else { 0 }) as u16
+    }
+
+    /// The connection for probes.
+    pub(crate) fn probe_slot(&self) -> u16 {
+        (self.conns.len() - 1) as u16
+    }
+
+    /// True for a slot whose connection speaks RESP3.
+    pub(crate) fn speaks_resp3(&self, slot: u16) -> bool {
+        slot as usize >= self.conns.len() / 2 && slot != self.probe_slot()
+    }
+}

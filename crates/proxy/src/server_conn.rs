@@ -1,0 +1,147 @@
+//! One connection to a server, shared by many clients: requests leave in order, replies come back in order.
+//!
+//! ```text
+//! forward ▸ [held until the handshake is done] ▸ socket ▸ server
+//!              line: expired … | awaiting … | just sent         each reply meets the front of the line
+//! ```
+//! A request whose deadline has passed stays in the line, as *expired*: its client has its error, its reply will be
+//! thrown away when it comes.
+
+use std::collections::VecDeque;
+
+use net::{ConnId, Instant, TimerId};
+
+use crate::client::Seq;
+use crate::gather::GatherId;
+
+/// Who gets a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// A client's request.
+    Client(ConnId, Seq),
+    /// A part of a split request.
+    Part(GatherId, u16),
+    /// Nobody: the request was ours and its reply says nothing, or its client does not want one (noreply).
+    Nobody,
+    /// The handshake: the password, the protocol version, the database.
+    Handshake(Handshake),
+}
+
+/// What a handshake request was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handshake {
+    /// AUTH. A refusal is logged; what follows tells the client.
+    Password,
+    /// HELLO 3.
+    Version,
+    /// SELECT. A refusal fails the connection: the data of another database must not be touched.
+    Database,
+    /// The question that a server has to answer before it takes traffic again.
+    Probe,
+}
+
+/// What kind of reply is expected, for protocols where the reply alone does not tell (memcached).
+pub(crate) type Expect = u8;
+
+/// A request on its way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pending {
+    pub(crate) owner: Owner,
+    /// When it was accepted.
+    pub(crate) at: Instant,
+    pub(crate) expect: Expect,
+    /// Bytes of it kept for a second try; 0 if it must not be sent twice.
+    pub(crate) kept: u32,
+    /// Its length.
+    pub(crate) len: u32,
+}
+
+/// A connection to a server.
+#[derive(Debug, Default)]
+pub(crate) struct ServerConn {
+    /// The connection; None until a request needs one.
+    pub(crate) conn: Option<ConnId>,
+    pub(crate) connected: bool,
+    /// Handshake replies not seen yet.
+    pub(crate) handshakes: u32,
+    /// Requests that wait for the handshake.
+    pub(crate) held: Vec<u8>,
+    pub(crate) line: VecDeque<Pending>,
+    /// How many at the front of the line have expired.
+    pub(crate) expired: usize,
+    /// Requests that may be sent again, one behind the other, as [`Pending::kept`] tells.
+    pub(crate) kept: Kept,
+    /// When the last byte arrived, or the connection was opened.
+    pub(crate) progress: Instant,
+    /// Some bytes of the front reply have arrived.
+    pub(crate) mid_reply: bool,
+    pub(crate) timer: Option<TimerId>,
+    pub(crate) redis: wire::redis::ReplyScanner,
+    /// Clients that are not read because too much is unsent here.
+    pub(crate) pausing: Vec<ConnId>,
+}
+
+/// Bytes of requests that may be sent again.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+/// Requests up to this size are kept for a second try.
+pub(crate) const KEEP_MAX: usize = 1024;
+/// The front of the kept bytes is given up once it is this long.
+const COMPACT_AT: usize = 16 * 1024;
+
+impl Kept {
+    #[inline]
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    pub(crate) fn drop_front(&mut self, n: usize) {
+        self.start += n;
+        if self.start == self.bytes.len() {
+            self.start = 0;
+            self.bytes.clear();
+            if self.bytes.capacity() > 4 * COMPACT_AT {
+                self.bytes = Vec::new();
+            }
+        } else if self.start > COMPACT_AT && self.start > self.bytes.len() / 2 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+    }
+
+    /// The first `n` bytes.
+    pub(crate) fn front(&self, n: usize) -> &[u8] {
+        &self.bytes[self.start..self.start + n]
+    }
+}
+
+impl ServerConn {
+    /// True once requests may go straight to the socket.
+    #[inline]
+    pub(crate) fn ready(&self) -> bool {
+        self.handshakes == 0
+    }
+
+    /// Takes the request that the next reply belongs to.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Pending> {
+        let pending = self.line.pop_front()?;
+        if pending.kept > 0 {
+            self.kept.drop_front(pending.kept as usize);
+        }
+        Some(pending)
+    }
+
+    /// Forgets the connection and everything on it; what was pending is handed out, with the flag whether it had expired and its
+    /// kept bytes.
+    pub(crate) fn take_line(&mut self) -> (VecDeque<Pending>, usize, Kept) {
+        let fresh = ServerConn { pausing: std::mem::take(&mut self.pausing), ..ServerConn::default() };
+        let old = std::mem::replace(self, fresh);
+        (old.line, old.expired, old.kept)
+    }
+}

@@ -1,0 +1,77 @@
+//! A pretended event loop for unit tests: it remembers what it was asked to do.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use net::{Address, ConnId, Instant, Io, Layer, SocketOptions, TimerId, WallTime};
+
+#[derive(Debug, Default)]
+pub(crate) struct FakeIo {
+    pub(crate) now: Instant,
+    next: u32,
+    sent: BTreeMap<ConnId, Vec<u8>>,
+    pub(crate) connects: Vec<(ConnId, Address)>,
+    pub(crate) closed: Vec<ConnId>,
+    pub(crate) paused: Vec<ConnId>,
+    pub(crate) timers: BTreeMap<(Instant, u64), u64>,
+}
+
+impl FakeIo {
+    pub(crate) fn open(&mut self) -> ConnId {
+        self.next += 1;
+        ConnId { index: self.next, generation: 0 }
+    }
+
+    /// Everything sent on `conn` so far.
+    pub(crate) fn sent(&self, conn: ConnId) -> &[u8] {
+        self.sent.get(&conn).map_or(&[], |v| v)
+    }
+}
+
+impl Io for FakeIo {
+    fn now(&self) -> Instant {
+        self.now
+    }
+    fn wall_time(&self) -> WallTime {
+        WallTime(self.now.0 as i64 * 1000)
+    }
+    fn connect(&mut self, to: &Address, _: &SocketOptions) -> ConnId {
+        let id = self.open();
+        self.connects.push((id, to.clone()));
+        id
+    }
+    fn send(&mut self, conn: ConnId, bytes: &[u8]) {
+        self.sent.entry(conn).or_default().extend_from_slice(bytes);
+    }
+    fn send_shared(&mut self, conn: ConnId, bytes: Bytes) {
+        self.send(conn, &bytes);
+    }
+    fn unsent(&self, _: ConnId) -> usize {
+        0
+    }
+    fn notify_drained(&mut self, _: ConnId) {}
+    fn pause(&mut self, conn: ConnId) {
+        self.paused.push(conn);
+    }
+    fn resume(&mut self, conn: ConnId) {
+        self.paused.retain(|c| *c != conn);
+    }
+    fn finish(&mut self, conn: ConnId) {
+        self.closed.push(conn);
+    }
+    fn abort(&mut self, conn: ConnId) {
+        self.closed.push(conn);
+    }
+    fn set_timer(&mut self, at: Instant, token: u64) -> TimerId {
+        self.next += 1;
+        self.timers.insert((at, u64::from(self.next)), token);
+        TimerId(u64::from(self.next))
+    }
+    fn cancel_timer(&mut self, timer: TimerId) {
+        self.timers.retain(|(_, id), _| *id != timer.0);
+    }
+    fn push_layer(&mut self, _: ConnId, _: Layer) {}
+    fn buffered(&self) -> usize {
+        0
+    }
+}
