@@ -2,4 +2,5 @@
 
 #![forbid(unsafe_code)]
 pub mod memcache;
+pub mod nsq;
 pub mod redis;

@@ -1,0 +1,155 @@
+//! Bodies of the fuzz targets, kept beside the code they exercise; a test runs them over seeded noise.
+//!
+//! Each takes any bytes and panics if a promise is broken: that whole and piecewise feeding agree, that what is asked for
+//! is more than what is there, that nothing points outside the input.
+
+use super::lookup;
+use super::{ClientState, Command, Gate, Limits, Scan, Scanner, frame, http_mpub, identify};
+
+/// V2: a stream of commands, its first byte choosing the state, fed whole and in pieces.
+pub fn v2(data: &[u8]) {
+    let Some((choice, bytes)) = data.split_first() else { return };
+    let states = [ClientState::Init, ClientState::Subscribed, ClientState::Closing];
+    let gate = Gate {
+        state: states[usize::from(choice % 3)],
+        tls_missing: choice & 0x40 != 0,
+        heartbeats_off: choice & 0x20 != 0,
+    };
+    let limits = Limits { message_bytes_max: 64, body_bytes_max: 256, ..Limits::default() };
+    let step = usize::from(choice >> 3 & 3) + 1;
+    assert_eq!(run_v2(bytes, &limits, gate, bytes.len().max(1)), run_v2(bytes, &limits, gate, step));
+    let _ = frame::read_frame(bytes, 256);
+    let _ = http_mpub::binary(bytes, &limits).map(|messages| assert!(messages.body_bytes() <= bytes.len()));
+    let _ = http_mpub::text(bytes, &limits).map(Iterator::count);
+}
+
+/// Feeds `bytes` in pieces of `step`; gives the end of each command and how the stream ended.
+fn run_v2(bytes: &[u8], limits: &Limits, gate: Gate, step: usize) -> (Vec<usize>, String) {
+    let mut scanner = Scanner::default();
+    let (mut start, mut end) = (0, 0);
+    let mut ends = Vec::new();
+    loop {
+        match scanner.scan(&bytes[start..end], limits, gate) {
+            Scan::NeedMore { want } => {
+                assert!(want > end - start);
+                if end == bytes.len() {
+                    return (ends, format!("{:?}", scanner.ended()));
+                }
+                end = (end + step).min(bytes.len());
+            }
+            Scan::Topic(_) => {}
+            Scan::Done { command, len } => {
+                assert!(len > 0 && len <= end - start);
+                if let Command::Identify { body } = command
+                    && let Ok(identify) = identify::Identify::parse(body)
+                {
+                    let terms = identify::Terms::default();
+                    let _ = identify.settle(&terms, &terms.settings());
+                }
+                start += len;
+                ends.push(start);
+            }
+            Scan::Bad(refusal) => {
+                let mut out = Vec::new();
+                refusal.write(&mut out);
+                return (ends, String::from_utf8_lossy(&out).into_owned());
+            }
+            Scan::LineTooLong => return (ends, String::from("too long")),
+        }
+    }
+}
+
+/// Lookup V1: a stream of commands, fed whole and byte by byte; and the client's reader.
+pub fn lookup(data: &[u8]) {
+    assert_eq!(run_lookup(data, data.len().max(1)), run_lookup(data, 1));
+    let _ = lookup::read_response(data, 256);
+    let _ = lookup::Node::parse(data);
+}
+
+fn run_lookup(bytes: &[u8], step: usize) -> (Vec<usize>, String) {
+    let mut scanner = lookup::Scanner::default();
+    let (mut start, mut end, mut identified) = (0, 0, false);
+    let mut ends = Vec::new();
+    loop {
+        match scanner.scan(&bytes[start..end], identified) {
+            lookup::Scan::NeedMore { want } => {
+                assert!(want > end - start);
+                if end == bytes.len() {
+                    return (ends, format!("{:?}", scanner.ended()));
+                }
+                end = (end + step).min(bytes.len());
+            }
+            lookup::Scan::Done { command, len } => {
+                identified |= matches!(command, lookup::Command::Identify(_));
+                start += len;
+                ends.push(start);
+            }
+            lookup::Scan::Bad(refusal) => {
+                let mut out = Vec::new();
+                refusal.write(&mut out);
+                return (ends, String::from_utf8_lossy(&out).into_owned());
+            }
+            lookup::Scan::LineTooLong => return (ends, String::from("too long")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Pieces that get noise past the first checks.
+    const PIECES: [&[u8]; 22] = [
+        b"PUB t\n",
+        b"MPUB t\n",
+        b"DPUB t 5\n",
+        b"SUB t c\n",
+        b"IDENTIFY\n",
+        b"AUTH\n",
+        b"FIN 0123456789abcdef\n",
+        b"RDY 3\n",
+        b"\0\0\0\x01",
+        b"\0\0\0\x02",
+        b"\0\0\0\x05",
+        b"x",
+        b"\n",
+        b" ",
+        b"{}",
+        b"{\"msg_timeout\":1000}",
+        b"REGISTER t c\n",
+        b"PING\n",
+        b"REQ 0123456789abcdef 1\n",
+        b"\0\0\0\x44{\"broadcast_address\":\"a\",\"tcp_port\":1,\"http_port\":2,\"version\":\"v\"}",
+        b"CLS\n",
+        b"NOP\r\n",
+    ];
+
+    /// xorshift: the seed alone replays a failure.
+    fn noise(seed: u64) -> Vec<u8> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).unwrap_or(0)
+        };
+        let mut bytes = vec![next() as u8];
+        for _ in 0..next() % 12 {
+            match next() % 8 {
+                0 => bytes.push(next() as u8),
+                _ => bytes.extend_from_slice(PIECES[next() % PIECES.len()]),
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn seeded() {
+        for seed in 0..20_000 {
+            let bytes = noise(seed);
+            let run = std::panic::catch_unwind(|| {
+                super::v2(&bytes);
+                super::lookup(&bytes);
+            });
+            assert!(run.is_ok(), "seed {seed}: {}", bytes.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Topic and channel names: `^[.a-zA-Z0-9_-]+(#ephemeral)?$`, 1 to 64 bytes with the suffix.
+
+/// Longest name, suffix included.
+pub const NAME_BYTES_MAX: usize = 64;
+
+const EPHEMERAL: &[u8] = b"#ephemeral";
+
+/// The name as text if it follows the rule for topics and channels.
+pub fn valid_name(name: &[u8]) -> Option<&str> {
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    let stem = name.strip_suffix(EPHEMERAL).unwrap_or(name);
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if stem.is_empty() || !stem.iter().all(plain) {
+        return None;
+    }
+    str::from_utf8(name).ok()
+}
+
+/// True for a name that ends in `#ephemeral`: its messages never touch a disk and it goes with its last user.
+pub fn is_ephemeral(name: &str) -> bool {
+    name.as_bytes().ends_with(EPHEMERAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule() {
+        let long = "a".repeat(64);
+        let suffixed = format!("{}#ephemeral", "a".repeat(54));
+        for good in ["a", ".", "-", "_", "..", "A9.z-_", "nsqd.dat", "t#ephemeral", &long, &suffixed] {
+            assert_eq!(valid_name(good.as_bytes()), Some(good));
+        }
+        let long = "a".repeat(65);
+        let suffixed = format!("{}#ephemeral", "a".repeat(55));
+        for bad in [
+            "",
+            "#ephemeral",
+            "t#ephemeral#ephemeral",
+            "t#Ephemeral",
+            "t#",
+            "a b",
+            "é",
+            "a/b",
+            "*",
+            &long,
+            &suffixed,
+        ] {
+            assert_eq!(valid_name(bad.as_bytes()), None, "{bad}");
+        }
+        assert_eq!(valid_name(b"a\xff"), None);
+    }
+
+    #[test]
+    fn ephemeral() {
+        assert!(is_ephemeral("t#ephemeral"));
+        assert!(!is_ephemeral("ephemeral"));
+    }
+}
