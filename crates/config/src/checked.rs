@@ -1,7 +1,86 @@
 //! Configuration that can be used: every value in range, every name resolved to a meaning.
+//!
+//! Whatever was written (`nuthatch.toml`, `nutcracker.yml`, nsqd's flags and file, nothing at all), this is what the
+//! rest of the program sees. A value of these types needs no further check.
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::nsqd::Nsqd;
+
+/// All that one process was told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Shards: event loops, each on a thread of its own. At least 1.
+    pub threads: usize,
+    /// Most bytes in connection buffers and queued requests, over all shards. Past it clients are not read.
+    pub memory_budget_bytes: usize,
+    /// How long a graceful stop may take before what is left is closed.
+    pub stop_timeout: Duration,
+    /// What is logged, and where.
+    pub log: Log,
+    /// nutcracker's statistics port. None: not served.
+    pub stats: Option<Stats>,
+    /// Metrics and web interface. None: not served.
+    pub admin: Option<Admin>,
+    /// The embedded cache of the process, used by every server that is `local`.
+    pub local: Local,
+    /// Cache pools in the order of their names as nutcracker sorts them (length, then bytes).
+    pub pools: Vec<Pool>,
+    /// The message queue. None: off.
+    pub queue: Option<Nsqd>,
+}
+
+/// Logging of the native face.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Least severe level that is written.
+    pub level: LogLevel,
+    /// How a line looks.
+    pub format: LogFormat,
+    /// Where lines go. None: standard error.
+    pub file: Option<PathBuf>,
+}
+
+/// Severity of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// For whoever debugs Nuthatch itself.
+    Debug,
+    /// Normal operation.
+    Info,
+    /// Something an operator may want to look at.
+    Warn,
+    /// Something failed.
+    Error,
+    /// The process ends.
+    Fatal,
+}
+
+/// Shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// nutcracker's statistics port: one JSON line per connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// Where it listens.
+    pub listen: Listen,
+    /// Accepted for nutcracker's sake (its `-i`): counters here are always current.
+    pub interval: Duration,
+}
+
+/// Metrics and web interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens.
+    pub listen: Listen,
+}
 
 /// One pool of cache servers behind one or more listeners.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,3 +1,38 @@
 //! Configuration: one options table, files as written, then as checked.
+//!
+//! ```text
+//! nuthatch.toml ─▶ written ─▶ native::check ──┐
+//! nutcracker.yml ─▶ nutcracker::parse ────────┼─▶ checked::Config (all values in range, all names resolved)
+//! nsqd flags, nsqd.cfg ─▶ go_flags ─▶ nsqd ───┘
+//! ```
+//!
+//! [`options`] is the table from which the native parser, `docs/config.md`, `nuthatch help options` and the manual
+//! page come. [`nsqd::flags`] is the same thing for nsqd; the `[queue]` section of the native file is derived from
+//! it. A check finds every fault of a file at once, with line and column ([`Fault`]); what is legal but most likely
+//! not meant is a [`Severity::Warning`].
+//!
+//! Reading order: `checked` (what comes out), `options`, `quantity`, `endpoint` (values), `written`, `native`,
+//! `fault`, `warnings`; then the two faces `nutcracker` and `nsqd`.
+#![forbid(unsafe_code)]
 
 pub mod checked;
+
+pub mod options;
+pub mod endpoint;
+pub mod quantity;
+
+pub mod fault;
+pub mod native;
+mod suggest;
+mod values;
+pub mod warnings;
+pub mod written;
+
+pub mod render;
+
+pub mod nutcracker;
+
+pub mod go_flags;
+pub mod nsqd;
+
+pub use fault::{Fault, Position, Report, Severity};

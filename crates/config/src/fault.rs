@@ -1,0 +1,133 @@
+//! What is wrong with a file, where, and what to do about it.
+
+use std::fmt;
+
+use crate::checked::Config;
+
+/// Place in a text: line and column, both from 1; columns count characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl Position {
+    /// The position of the byte at `offset`.
+    pub fn of(text: &str, offset: usize) -> Position {
+        let mut offset = offset.min(text.len());
+        while !text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let before = &text[..offset];
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Position { line: before.matches('\n').count() + 1, column: before[start..].chars().count() + 1 }
+    }
+}
+
+/// Whether a fault keeps the configuration from being used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// The file can be used, but most likely it does not do what was meant.
+    Warning,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Error or warning.
+    pub severity: Severity,
+    /// Where, if it is at a place.
+    pub position: Option<Position>,
+    /// What is wrong, lower case, without a full stop.
+    pub text: String,
+    /// What to do about it; may be empty.
+    pub help: String,
+}
+
+impl Fault {
+    /// An error at `position`.
+    pub fn error(position: Option<Position>, text: impl Into<String>, help: impl Into<String>) -> Fault {
+        Fault { severity: Severity::Error, position, text: text.into(), help: help.into() }
+    }
+
+    /// A warning at `position`.
+    pub fn warning(position: Option<Position>, text: impl Into<String>, help: impl Into<String>) -> Fault {
+        Fault { severity: Severity::Warning, position, text: text.into(), help: help.into() }
+    }
+
+    /// `FILE:LINE:COLUMN: error: TEXT; HELP`, the form that editors and terminals make clickable.
+    pub fn show<'a>(&'a self, file: &'a str) -> impl fmt::Display + 'a {
+        Shown { fault: self, file }
+    }
+}
+
+struct Shown<'a> {
+    fault: &'a Fault,
+    file: &'a str,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.file)?;
+        if let Some(Position { line, column }) = self.fault.position {
+            write!(f, ":{line}:{column}")?;
+        }
+        let severity = match self.fault.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, ": {severity}: {}", self.fault.text)?;
+        if !self.fault.help.is_empty() {
+            write!(f, "; {}", self.fault.help)?;
+        }
+        Ok(())
+    }
+}
+
+/// The outcome of a check.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Every fault, in the order of the file; faults without a place last.
+    pub faults: Vec<Fault>,
+    /// What was configured; present if no fault is an error.
+    pub config: Option<Config>,
+}
+
+impl Report {
+    /// Puts the faults in order, and keeps `config` only if nothing is an error.
+    pub fn new(mut faults: Vec<Fault>, config: Option<Config>) -> Report {
+        faults.sort_by_key(|fault| (fault.position.is_none(), fault.position, fault.severity));
+        let usable = faults.iter().all(|fault| fault.severity == Severity::Warning);
+        Report { faults, config: config.filter(|_| usable) }
+    }
+
+    /// How many faults are errors.
+    pub fn errors(&self) -> usize {
+        self.faults.iter().filter(|fault| fault.severity == Severity::Error).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions() {
+        let text = "ab\néd\n";
+        for (offset, line, column) in [(0, 1, 1), (2, 1, 3), (3, 2, 1), (4, 2, 1), (5, 2, 2), (7, 3, 1), (99, 3, 1)] {
+            assert_eq!(Position::of(text, offset), Position { line, column }, "{offset}");
+        }
+    }
+
+    #[test]
+    fn shown() {
+        let fault = Fault::error(Some(Position { line: 3, column: 7 }), "is bad", "do good");
+        assert_eq!(fault.show("a.toml").to_string(), "a.toml:3:7: error: is bad; do good");
+        let fault = Fault::warning(None, "is odd", "");
+        assert_eq!(fault.show("a.toml").to_string(), "a.toml: warning: is odd");
+    }
+}

@@ -1,0 +1,335 @@
+//! Command lines in the syntax of Go's `flag` package, as nsqd and its tools read them.
+//!
+//! `-name value`, `-name=value`, and the same with two dashes; a boolean takes its value only after `=`. Parsing stops at
+//! the first argument that is not a flag, and after `--`. Texts and exit codes are Go's: they are part of what
+//! scripts around nsqd see. The rules of the values (integers with a base prefix, durations with units) are those
+//! of Go's `strconv` and `time`.
+
+pub mod number;
+mod usage;
+
+use std::collections::BTreeMap;
+
+use crate::checked::LogLevel;
+
+pub use usage::usage;
+
+/// One flag of a program.
+#[derive(Debug, Clone, Copy)]
+pub struct FlagSpec {
+    /// Name without dashes.
+    pub name: &'static str,
+    /// Type.
+    pub kind: GoKind,
+    /// The value when it is not given, as the usage text shows it.
+    pub default: &'static str,
+    /// Usage text.
+    pub usage: &'static str,
+    /// Name of the field in the original, which its messages show.
+    pub field: &'static str,
+    key: Key,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Key {
+    Derived,
+    Named(&'static str),
+    None,
+}
+
+/// A row of a table of flags; its key in the configuration file is its name with underscores.
+pub const fn flag(
+    name: &'static str,
+    kind: GoKind,
+    default: &'static str,
+    usage: &'static str,
+    field: &'static str,
+) -> FlagSpec {
+    FlagSpec { name, kind, default, usage, field, key: Key::Derived }
+}
+
+impl FlagSpec {
+    /// The same row with another key.
+    pub const fn key(self, key: &'static str) -> FlagSpec {
+        FlagSpec { key: Key::Named(key), ..self }
+    }
+
+    /// The same row for a flag that the configuration file cannot set.
+    pub const fn no_key(self) -> FlagSpec {
+        FlagSpec { key: Key::None, ..self }
+    }
+
+    /// The key in the configuration file, if the file can set it.
+    pub fn file_key(&self) -> Option<String> {
+        match self.key {
+            Key::Derived => Some(self.name.replace('-', "_")),
+            Key::Named(key) => Some(key.into()),
+            Key::None => None,
+        }
+    }
+}
+
+/// Type of a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoKind {
+    /// A boolean.
+    Bool,
+    /// A 64-bit signed integer.
+    Int,
+    /// A duration.
+    Duration,
+    /// A text.
+    Text,
+    /// A text, may be given several times.
+    Texts,
+    /// Numbers, comma-separated, may be given several times.
+    Floats,
+    /// debug, info, warn, error, fatal.
+    LogLevel,
+    /// A boolean or `tcp-https`.
+    TlsRequired,
+    /// ssl3.0, tls1.0, tls1.1, tls1.2, tls1.3.
+    TlsVersion,
+}
+
+/// Value of a flag.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GoValue {
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A duration in nanoseconds.
+    Duration(i64),
+    /// A text, also the ones with few legal values.
+    Text(String),
+    /// Texts in the order given.
+    Texts(Vec<String>),
+    /// Numbers in the order given.
+    Floats(Vec<f64>),
+}
+
+/// Values by flag name.
+pub type GoValues = BTreeMap<&'static str, GoValue>;
+
+/// Why a program ends before it does anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// A text on standard output, exit 0.
+    Answer(String),
+    /// A text on standard error and an exit status: 0 for help, 2 for a bad command line.
+    Usage(u8, String),
+    /// A line through Go's standard logger (`2006/01/02 15:04:05 LINE`) on standard error, exit 1.
+    Plain(String),
+    /// A line through the program's own logger (`[nsqd] 2006/01/02 15:04:05.000000 FATAL: LINE`), exit 1.
+    Fatal(String),
+}
+
+/// What a command line said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parsed {
+    /// Flags that were given.
+    pub given: GoValues,
+    /// Arguments after the flags.
+    pub rest: Vec<String>,
+}
+
+/// Parses `arguments` (without the program's name) as `program` with these flags would.
+///
+/// # Errors
+///
+/// What to print and with which status to exit, for `-h` and for anything that is wrong. `show_default` gives the
+/// defaults that depend on the machine.
+pub fn parse(
+    program: &str,
+    flags: &'static [FlagSpec],
+    arguments: &[String],
+    show_default: &dyn Fn(&FlagSpec) -> String,
+) -> Result<Parsed, Exit> {
+    let mut given = GoValues::new();
+    let mut rest = arguments.iter();
+    let fail = |code: u8, line: String| {
+        Exit::Usage(code, format!("{line}{}", usage(program, flags, show_default)))
+    };
+    loop {
+        let left = rest.clone();
+        let Some(argument) = rest.next() else { break };
+        let Some(name) = argument.strip_prefix('-').filter(|name| !name.is_empty()) else {
+            return Ok(Parsed { given, rest: left.cloned().collect() });
+        };
+        if name == "-" {
+            break;
+        }
+        let name = name.strip_prefix('-').unwrap_or(name);
+        if name.starts_with('-') || name.starts_with('=') {
+            return Err(fail(2, format!("bad flag syntax: {argument}\n")));
+        }
+        let (name, value) = match name.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_string())),
+            None => (name, None),
+        };
+        let Some(flag) = flags.iter().find(|flag| flag.name == name) else {
+            if name == "help" || name == "h" {
+                return Err(fail(0, String::new()));
+            }
+            return Err(fail(2, format!("flag provided but not defined: -{name}\n")));
+        };
+        set(&mut given, flag, value, &mut rest).map_err(|line| match flag.kind {
+            GoKind::Floats if line.starts_with(UNREADABLE) => Exit::Plain(line),
+            _ => fail(2, line + "\n"),
+        })?;
+    }
+    Ok(Parsed { given, rest: rest.cloned().collect() })
+}
+
+/// Stores one flag, taking its value from the next argument if need be.
+fn set(
+    given: &mut GoValues,
+    flag: &FlagSpec,
+    value: Option<String>,
+    rest: &mut std::slice::Iter<'_, String>,
+) -> Result<(), String> {
+    let boolean = matches!(flag.kind, GoKind::Bool | GoKind::TlsRequired);
+    if boolean {
+        let text = value.as_deref().unwrap_or("true");
+        let parsed = read(flag.kind, text)
+            .map_err(|reason| format!("invalid boolean value {} for -{}: {reason}", number::quote(text), flag.name))?;
+        given.insert(flag.name, parsed);
+        return Ok(());
+    }
+    let text = match value.or_else(|| rest.next().cloned()) {
+        Some(text) => text,
+        None => return Err(format!("flag needs an argument: -{}", flag.name)),
+    };
+    let parsed = read(flag.kind, &text).map_err(|reason| match flag.kind {
+        GoKind::Floats => reason,
+        _ => format!("invalid value {} for flag -{}: {reason}", number::quote(&text), flag.name),
+    })?;
+    match (given.get_mut(flag.name), parsed) {
+        (Some(GoValue::Texts(all)), GoValue::Texts(more)) => all.extend(more),
+        (Some(GoValue::Floats(all)), GoValue::Floats(more)) => all.extend(more),
+        (_, parsed) => {
+            given.insert(flag.name, parsed);
+        }
+    }
+    Ok(())
+}
+
+/// Reads one value of a kind from a text.
+///
+/// # Errors
+///
+/// The reason in the original's words.
+pub fn read(kind: GoKind, text: &str) -> Result<GoValue, String> {
+    Ok(match kind {
+        GoKind::Bool => GoValue::Bool(number::boolean(text).ok_or("parse error")?),
+        GoKind::Int => GoValue::Int(number::integer(text).map_err(String::from)?),
+        GoKind::Duration => GoValue::Duration(number::duration(text).ok_or("parse error")?),
+        GoKind::Text => GoValue::Text(text.into()),
+        GoKind::Texts => GoValue::Texts(vec![text.into()]),
+        GoKind::Floats => GoValue::Floats(floats(text)?),
+        GoKind::LogLevel => GoValue::Text(log_level(text).ok_or_else(|| {
+            format!("invalid log level '{text}' (debug, info, warn, error, fatal)")
+        })?),
+        GoKind::TlsRequired => GoValue::Text(tls_required(text).ok_or_else(|| {
+            format!("strconv.ParseBool: parsing {}: invalid syntax", number::quote(text))
+        })?),
+        GoKind::TlsVersion => GoValue::Text(
+            tls_version(text).ok_or_else(|| format!("unknown tlsVersionOption {}", number::quote(text)))?,
+        ),
+    })
+}
+
+/// How the original begins its complaint about a number; it is fatal at once, with no usage text.
+const UNREADABLE: &str = "Could not parse: ";
+
+fn floats(text: &str) -> Result<Vec<f64>, String> {
+    text.split(',').map(|part| part.parse::<f64>().map_err(|_| format!("{UNREADABLE}{part}"))).collect()
+}
+
+fn log_level(text: &str) -> Option<String> {
+    let lower = text.to_lowercase();
+    ["debug", "info", "warn", "error", "fatal"].contains(&lower.as_str()).then_some(lower)
+}
+
+/// The level that a stored `log-level` value means.
+pub fn level_of(text: &str) -> LogLevel {
+    match text {
+        "debug" => LogLevel::Debug,
+        "warn" => LogLevel::Warn,
+        "error" => LogLevel::Error,
+        "fatal" => LogLevel::Fatal,
+        _ => LogLevel::Info,
+    }
+}
+
+fn tls_required(text: &str) -> Option<String> {
+    let lower = text.to_lowercase();
+    if lower == "tcp-https" {
+        return Some(lower);
+    }
+    number::boolean(&lower).map(|on| on.to_string())
+}
+
+fn tls_version(text: &str) -> Option<String> {
+    let lower = text.to_lowercase();
+    ["ssl3.0", "tls1.0", "tls1.1", "tls1.2", "tls1.3"].contains(&lower.as_str()).then_some(lower)
+}
+
+/// A flag's default as `%v` shows it; empty where it depends on the machine.
+pub fn shown_default(flag: &FlagSpec) -> String {
+    flag.default.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nsqd::flags::FLAGS;
+
+    fn run(arguments: &[&str]) -> Result<Parsed, Exit> {
+        let arguments: Vec<String> = arguments.iter().map(|a| a.to_string()).collect();
+        parse("nsqd", FLAGS, &arguments, &shown_default)
+    }
+
+    #[test]
+    fn forms() {
+        for arguments in [
+            &["-msg-timeout", "2s"][..],
+            &["--msg-timeout", "2s"],
+            &["-msg-timeout=2s"],
+            &["--msg-timeout=1s", "--msg-timeout=2s"],
+        ] {
+            assert_eq!(run(arguments).unwrap().given["msg-timeout"], GoValue::Duration(2_000_000_000));
+        }
+        let parsed = run(&["-snappy=false", "-deflate", "false", "-msg-timeout=1s"]).unwrap();
+        assert_eq!(parsed.given.get("deflate"), Some(&GoValue::Bool(true)));
+        assert_eq!(parsed.rest, ["false", "-msg-timeout=1s"], "parsing ends at the first other argument");
+        assert_eq!(run(&["-snappy", "--", "-x"]).unwrap().rest, ["-x"]);
+        assert_eq!(run(&["-"]).unwrap().rest, ["-"]);
+        let repeated = run(&["--lookupd-tcp-address=a", "--lookupd-tcp-address=b"]).unwrap();
+        assert_eq!(repeated.given["lookupd-tcp-address"], GoValue::Texts(vec!["a".into(), "b".into()]));
+        let repeated = run(&["--e2e-processing-latency-percentile=1,0.5", "--e2e-processing-latency-percentile=0.9"]);
+        assert_eq!(repeated.unwrap().given["e2e-processing-latency-percentile"], GoValue::Floats(vec![1.0, 0.5, 0.9]));
+        assert_eq!(run(&["--tls-required=tcp-https"]).unwrap().given["tls-required"], GoValue::Text("tcp-https".into()));
+    }
+
+    #[test]
+    fn faults() {
+        let cases = [
+            (&["--nosuch"][..], 2, "flag provided but not defined: -nosuch"),
+            (&["--log-level"], 2, "flag needs an argument: -log-level"),
+            (&["---x"], 2, "bad flag syntax: ---x"),
+            (&["-=x"], 2, "bad flag syntax: -=x"),
+            (&["--msg-timeout=60"], 2, "invalid value \"60\" for flag -msg-timeout: parse error"),
+            (&["--snappy=2"], 2, "invalid boolean value \"2\" for -snappy: parse error"),
+            (&["-h"], 0, "Usage of nsqd:"),
+            (&["--help", "--nosuch"], 0, "Usage of nsqd:"),
+        ];
+        for (arguments, expected, first_line) in cases {
+            let Err(Exit::Usage(code, text)) = run(arguments) else { panic!("{arguments:?}") };
+            assert_eq!((code, text.lines().next()), (expected, Some(first_line)));
+        }
+        let abc = run(&["--e2e-processing-latency-percentile=abc"]);
+        assert_eq!(abc, Err(Exit::Plain("Could not parse: abc".into())));
+    }
+}

@@ -1,0 +1,49 @@
+//! The usage text of Go's `flag` package.
+
+use super::{FlagSpec, GoKind, number};
+
+/// `Usage of PROGRAM:` and every flag in the order of its name. `show_default` gives the default of a flag as its
+/// type shows it.
+pub fn usage(program: &str, flags: &[FlagSpec], show_default: &dyn Fn(&FlagSpec) -> String) -> String {
+    let mut sorted: Vec<&FlagSpec> = flags.iter().collect();
+    sorted.sort_by_key(|flag| flag.name);
+    let mut out = format!("Usage of {program}:\n");
+    for flag in sorted {
+        out += &entry(flag, &show_default(flag));
+    }
+    out
+}
+
+fn entry(flag: &FlagSpec, default: &str) -> String {
+    let mut out = format!("  -{}", flag.name);
+    let placeholder = match flag.kind {
+        GoKind::Bool | GoKind::TlsRequired => "",
+        GoKind::Int => "int",
+        GoKind::Duration => "duration",
+        GoKind::Text => "string",
+        _ => "value",
+    };
+    if !placeholder.is_empty() {
+        out += " ";
+        out += placeholder;
+    }
+    out += if out.len() <= 4 { "\t" } else { "\n    \t" };
+    out += flag.usage;
+    if !is_zero(flag.kind, default) {
+        match flag.kind {
+            GoKind::Text => out += &format!(" (default {})", number::quote(default)),
+            _ => out += &format!(" (default {default})"),
+        }
+    }
+    out + "\n"
+}
+
+/// A default that is the type's zero value is not shown.
+fn is_zero(kind: GoKind, default: &str) -> bool {
+    match kind {
+        GoKind::Bool | GoKind::TlsRequired => default == "false",
+        GoKind::Int => default == "0",
+        GoKind::Duration => default == "0s",
+        _ => default.is_empty(),
+    }
+}

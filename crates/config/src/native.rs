@@ -1,0 +1,207 @@
+//! The native file: from the tree as written to [`Config`].
+//!
+//! Each section is read by the options table ([`crate::values`]) and assembled here; then what spans several options
+//! is checked. Nothing stops at the first fault.
+
+mod pool;
+mod queue;
+
+use std::path::Path;
+
+use crate::checked::{Admin, Config, Listen, Local, Log, LogFormat, Stats};
+use crate::endpoint::show_listen;
+use crate::fault::{Fault, Position, Report};
+use crate::options::Scope;
+use crate::values::{self, Settings};
+use crate::written::{self, Entry, Value};
+use crate::{go_flags, suggest};
+
+const TOP: Position = Position { line: 1, column: 1 };
+
+/// What runs when nothing is configured: a Redis and a memcached pool over the embedded cache, statistics, metrics
+/// and the queue, all on loopback.
+pub const DEFAULT_FILE: &str = "\
+[pool.redis]
+listen = \"127.0.0.1:22121\"
+servers = [\"local\"]
+
+[pool.memcache]
+protocol = \"memcache\"
+listen = \"127.0.0.1:22122\"
+servers = [\"local\"]
+
+[stats]
+
+[admin]
+
+[queue]
+";
+
+/// Checks the text of a native file. `threads` is what the option of that name is when it is not written.
+pub fn check(text: &str, threads: usize) -> Report {
+    let (entries, mut faults) = written::parse(text);
+    let sections = Sections::split(&entries, &mut faults);
+    let process = values::read(Scope::Process, "the top of the file", TOP, &sections.process, &mut faults);
+    let log = sections.read(Scope::Log, "log", &mut faults).unwrap_or_default();
+    let local = sections.read(Scope::Local, "local", &mut faults).unwrap_or_default();
+    let mut listeners = Listeners::default();
+    let stats = sections.read(Scope::Stats, "stats", &mut faults).and_then(|read| {
+        let listen = read.listens("listen").pop()?;
+        listeners.add(&listen, read.place("listen").or(sections.place("stats")), &mut faults);
+        Some(Stats { listen, interval: read.duration("interval") })
+    });
+    let admin = sections.read(Scope::Admin, "admin", &mut faults).and_then(|read| {
+        let listen = read.listens("listen").pop()?;
+        listeners.add(&listen, read.place("listen").or(sections.place("admin")), &mut faults);
+        Some(Admin { listen })
+    });
+    let mut pools = Vec::new();
+    for (name, at, entries) in &sections.pools {
+        pools.extend(pool::check(name, *at, entries, &mut listeners, &mut faults));
+    }
+    pools.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
+    let queue = sections.section("queue").and_then(|(at, entries)| {
+        queue::check(at, entries, &mut listeners, &mut faults)
+    });
+    if pools.is_empty() && sections.pools.is_empty() && sections.section("queue").is_none() {
+        faults.push(Fault::warning(None, "nothing is served", "add a [pool.NAME] or a [queue]"));
+    }
+    let config = Config {
+        threads: process.integer_if_set("threads").map_or(threads, |n| n as usize),
+        memory_budget_bytes: process.size("memory_budget"),
+        stop_timeout: process.duration("stop_timeout"),
+        log: logging(&log),
+        stats,
+        admin,
+        local: Local { bytes_max: local.size("bytes") },
+        pools,
+        queue,
+    };
+    Report::new(faults, Some(config))
+}
+
+/// Reads and checks a native file.
+///
+/// # Errors
+///
+/// The file cannot be read.
+pub fn check_file(path: &Path, threads: usize) -> std::io::Result<Report> {
+    let bytes = std::fs::read(path)?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(check(&text, threads)),
+        Err(error) => {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let at = Position::of(&String::from_utf8_lossy(valid), valid.len());
+            let fault = Fault::error(Some(at), "the file is not UTF-8 here", "save it as UTF-8");
+            Ok(Report::new(vec![fault], None))
+        }
+    }
+}
+
+/// The configuration that runs when there is no file.
+pub fn default(threads: usize) -> Config {
+    check(DEFAULT_FILE, threads).config.expect("the default file is valid: a test of this module")
+}
+
+fn logging(read: &Settings) -> Log {
+    Log {
+        level: go_flags::level_of(read.text("level").unwrap_or("info")),
+        format: if read.text("format") == Some("json") { LogFormat::Json } else { LogFormat::Text },
+        file: read.text("file").map(Into::into),
+    }
+}
+
+/// The file by sections.
+struct Sections<'a> {
+    process: Vec<Entry>,
+    tables: Vec<(&'a str, Position, &'a [Entry])>,
+    pools: Vec<(&'a str, Position, &'a [Entry])>,
+}
+
+impl<'a> Sections<'a> {
+    const NAMES: [&'static str; 5] = ["log", "stats", "admin", "local", "queue"];
+
+    fn split(entries: &'a [Entry], faults: &mut Vec<Fault>) -> Sections<'a> {
+        let mut sections = Sections { process: Vec::new(), tables: Vec::new(), pools: Vec::new() };
+        for entry in entries {
+            let name = entry.key.as_str();
+            match &entry.value.value {
+                Value::Table(inner) if name == "pool" => sections.add_pools(inner, faults),
+                Value::Table(inner) if Sections::NAMES.contains(&name) => {
+                    sections.tables.push((name, entry.at, inner));
+                }
+                Value::Table(_) => faults.push(unknown_section(entry)),
+                _ if name == "pool" || Sections::NAMES.contains(&name) => {
+                    let help = if name == "pool" { "write [pool.NAME]".into() } else { format!("write [{name}]") };
+                    faults.push(Fault::error(Some(entry.at), format!("{name} is a section, not an option"), help));
+                }
+                _ => sections.process.push(entry.clone()),
+            }
+        }
+        sections
+    }
+
+    fn add_pools(&mut self, pools: &'a [Entry], faults: &mut Vec<Fault>) {
+        for pool in pools {
+            match &pool.value.value {
+                Value::Table(inner) => self.pools.push((&pool.key, pool.at, inner)),
+                _ => {
+                    let text = format!("{} stands in [pool], which has no options", pool.key);
+                    faults.push(Fault::error(Some(pool.at), text, "give the pool a name: [pool.NAME]"));
+                }
+            }
+        }
+    }
+
+    fn section(&self, name: &str) -> Option<(Position, &'a [Entry])> {
+        self.tables.iter().find(|(table, ..)| *table == name).map(|(_, at, entries)| (*at, *entries))
+    }
+
+    fn place(&self, name: &str) -> Option<Position> {
+        self.section(name).map(|(at, _)| at)
+    }
+
+    /// Reads a section of the options table. Sections that only hold defaults are read even if they are absent.
+    fn read(&self, scope: Scope, name: &str, faults: &mut Vec<Fault>) -> Option<Settings> {
+        let always = matches!(scope, Scope::Log | Scope::Local);
+        match self.section(name) {
+            Some((at, entries)) => Some(values::read(scope, &format!("[{name}]"), at, entries, faults)),
+            None => always.then(|| values::read(scope, name, TOP, &[], faults)),
+        }
+    }
+}
+
+fn unknown_section(entry: &Entry) -> Fault {
+    let known = Sections::NAMES.into_iter().chain(["pool"]);
+    let help = match suggest::nearest(&entry.key, known) {
+        Some("pool") => "did you mean [pool.NAME]?".to_string(),
+        Some(name) => format!("did you mean [{name}]?"),
+        None => format!("sections are pool.NAME, {}", Sections::NAMES.join(", ")),
+    };
+    Fault::error(Some(entry.at), format!("unknown section [{}]", entry.key), help)
+}
+
+/// Every address of the file, to find the ones that stand twice.
+#[derive(Default)]
+struct Listeners {
+    seen: Vec<(String, Option<Position>)>,
+}
+
+impl Listeners {
+    fn add(&mut self, listen: &Listen, at: Option<Position>, faults: &mut Vec<Fault>) {
+        if matches!(listen, Listen::Tcp { port: 0, .. }) {
+            return;
+        }
+        let shown = match listen {
+            Listen::Unix { path, .. } => path.display().to_string(),
+            tcp => show_listen(tcp),
+        };
+        match self.seen.iter().find(|(other, _)| *other == shown) {
+            Some((_, first)) => {
+                let first = first.map(|p| format!(" (first on line {})", p.line)).unwrap_or_default();
+                faults.push(Fault::error(at, format!("{shown} is listened on twice{first}"), "change one of the two"));
+            }
+            None => self.seen.push((shown, at)),
+        }
+    }
+}

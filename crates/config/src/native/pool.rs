@@ -1,0 +1,101 @@
+//! `[pool.NAME]`: from settings to [`Pool`].
+
+use super::Listeners;
+use crate::checked::{Pool, Protocol, Server, Unsupported};
+use crate::fault::{Fault, Position};
+use crate::options::Scope;
+use crate::values::{self, Settings};
+use crate::warnings;
+use crate::written::Entry;
+
+/// Checks one pool. None if it cannot be assembled; then there are faults.
+pub(super) fn check(
+    name: &str,
+    at: Position,
+    entries: &[Entry],
+    listeners: &mut Listeners,
+    faults: &mut Vec<Fault>,
+) -> Option<Pool> {
+    let section = format!("[pool.{name}]");
+    let read = values::read(Scope::Pool, &section, at, entries, faults);
+    for listen in read.listens("listen") {
+        listeners.add(&listen, read.place("listen"), faults);
+    }
+    let servers = servers(&section, &read, faults);
+    let pool = assemble(name, &read, servers)?;
+    contradictions(&section, &read, &pool, faults);
+    if !read.faulty && !pool.servers.is_empty() {
+        faults.extend(warnings::of_pool(&pool).into_iter().map(|warning| {
+            let place = read.place(warning.option).or(Some(at));
+            Fault::warning(place, format!("{section}: {}", warning.text), warning.help)
+        }));
+    }
+    Some(pool)
+}
+
+/// Servers in index order; two of the same identity are a fault.
+fn servers(section: &str, read: &Settings, faults: &mut Vec<Fault>) -> Vec<Server> {
+    let mut servers = read.servers("servers").to_vec();
+    servers.sort_by(|(a, _), (b, _)| (a.identity.len(), &a.identity).cmp(&(b.identity.len(), &b.identity)));
+    for pair in servers.windows(2) {
+        let [(a, first), (b, second)] = pair else { continue };
+        if a.identity == b.identity {
+            let text = format!("{section} has two servers called \"{}\" (the other on line {})", a.identity, first.line);
+            faults.push(Fault::error(Some(*second), text, "give one of them another name: \"HOST:PORT:WEIGHT NAME\""));
+        }
+    }
+    servers.into_iter().map(|(server, _)| server).collect()
+}
+
+fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Option<Pool> {
+    Some(Pool {
+        name: name.into(),
+        listen: read.listens("listen"),
+        protocol: match read.text("protocol") {
+            Some("memcache") => Protocol::Memcache,
+            _ => Protocol::Redis,
+        },
+        hash: ring::Hash::from_name(read.text("hash").unwrap_or("fnv1a_64"))?,
+        hash_tag: read.hash_tag("hash_tag"),
+        distribution: ring::Distribution::from_name(read.text("distribution").unwrap_or("ketama"))?,
+        timeout: read.duration_if_on("timeout"),
+        backlog: read.integer("backlog") as u32,
+        client_connections: read.integer_if_set("client_connections").map(|n| n as u32),
+        auth: read.text("auth").map(Into::into),
+        db: read.integer("db") as u32,
+        preconnect: read.flag("preconnect"),
+        auto_eject_hosts: read.flag("auto_eject_hosts"),
+        server_connections: read.integer("server_connections") as u32,
+        server_retry_timeout: read.duration("server_retry_timeout"),
+        server_failure_limit: read.integer("server_failure_limit") as u32,
+        keepalive: read.duration_if_on("keepalive"),
+        unsupported: match read.text("unsupported") {
+            Some("close") => Unsupported::Close,
+            _ => Unsupported::Error,
+        },
+        servers,
+        request_bytes_max: read.size("request_bytes_max"),
+        client_pipeline_max: read.integer("client_pipeline_max") as u32,
+        client_output_soft_bytes: read.size("client_output_soft_bytes"),
+        client_output_hard_bytes: read.size("client_output_hard_bytes"),
+        server_queue_max: read.integer("server_queue_max") as u32,
+    })
+}
+
+/// Options that cannot stand together.
+fn contradictions(section: &str, read: &Settings, pool: &Pool, faults: &mut Vec<Fault>) {
+    let mut fail = |option: &str, text: &str, help: &str| {
+        faults.push(Fault::error(read.place(option), format!("{section}: {text}"), help));
+    };
+    if pool.protocol == Protocol::Memcache {
+        for option in ["auth", "db"] {
+            if read.written(option) {
+                fail(option, &format!("{option} is for redis pools only"), "remove it, or set protocol = \"redis\"");
+            }
+        }
+    }
+    if pool.client_output_soft_bytes > pool.client_output_hard_bytes {
+        let option = if read.written("client_output_soft_bytes") { "client_output_soft_bytes" } else { "client_output_hard_bytes" };
+        fail(option, "client_output_soft_bytes is above client_output_hard_bytes", "lower the one or raise the other");
+    }
+}

@@ -1,0 +1,73 @@
+//! `[queue]`: its options are nsqd's under native names, and go through nsqd's checks.
+
+use super::Listeners;
+use crate::fault::{Fault, Position};
+use crate::go_flags::{GoValue, GoValues};
+use crate::nsqd::{self, Durability, Nsqd};
+use crate::options::Scope;
+use crate::values::{self, Setting, Settings};
+use crate::written::Entry;
+use crate::{endpoint, options};
+
+/// Checks the section. None if it cannot be assembled; then there are faults.
+pub(super) fn check(
+    at: Position,
+    entries: &[Entry],
+    listeners: &mut Listeners,
+    faults: &mut Vec<Fault>,
+) -> Option<Nsqd> {
+    let read = values::read(Scope::Queue, "[queue]", at, entries, faults);
+    if read.faulty {
+        return None;
+    }
+    match nsqd::check(&nsqd::resolve(flags(&read), GoValues::new())) {
+        Ok(checked) => {
+            let durability = match read.text("durability") {
+                Some("memory") => Durability::Memory,
+                Some("fsync") => Durability::Fsync,
+                _ => Durability::Os,
+            };
+            let nsqd = Nsqd { durability, ..checked };
+            let places = [("tcp", Some(&nsqd.tcp)), ("http", nsqd.http.as_ref()), ("https", nsqd.https.as_ref())];
+            for (option, listen) in places {
+                if let Some(listen) = listen {
+                    listeners.add(listen, read.place(option).or(Some(at)), faults);
+                }
+            }
+            faults.extend(crate::warnings::of_queue(&nsqd).into_iter().map(|warning| {
+                let place = read.place(warning.option).or(Some(at));
+                Fault::warning(place, format!("[queue]: {}", warning.text), warning.help)
+            }));
+            Some(nsqd)
+        }
+        Err(refusal) => {
+            let option = options::all().iter().find(|option| option.nsqd == Some(refusal.flag));
+            let name = option.map_or(refusal.flag, |option| option.name);
+            let text = refusal.text.replace(&format!("--{}", refusal.flag), name);
+            faults.push(Fault::error(read.place(name).or(Some(at)), format!("[queue]: {text}"), ""));
+            None
+        }
+    }
+}
+
+/// The settings as nsqd's flags.
+fn flags(read: &Settings) -> GoValues {
+    let mut values = GoValues::new();
+    for option in Scope::Queue.options() {
+        let Some((flag, setting)) = option.nsqd.zip(read.get(option.name)) else { continue };
+        let value = match setting.clone() {
+            Setting::Bool(value) => GoValue::Bool(value),
+            Setting::Integer(value) => GoValue::Int(value),
+            Setting::Size(value) => GoValue::Int(i64::try_from(value).unwrap_or(i64::MAX)),
+            Setting::Duration(value) => GoValue::Duration(i64::try_from(value.as_nanos()).unwrap_or(i64::MAX)),
+            Setting::Off => GoValue::Duration(0),
+            Setting::Text(value) => GoValue::Text(value),
+            Setting::Texts(value) => GoValue::Texts(value),
+            Setting::Quantiles(value) => GoValue::Floats(value),
+            Setting::Listens(value) => GoValue::Text(value.first().map(endpoint::show_listen).unwrap_or_default()),
+            other => unreachable!("no option of the queue is {other:?}"),
+        };
+        values.insert(flag, value);
+    }
+    values
+}

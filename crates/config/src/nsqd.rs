@@ -1,0 +1,295 @@
+//! nsqd's settings, checked: from its flags and file, or from `[queue]` of the native file.
+//!
+//! ```text
+//! arguments ─▶ go_flags::parse ─┐
+//! nsqd.cfg ──▶ file::read ──────┼─▶ resolve (flag > file > default) ─▶ check ─▶ Nsqd
+//! [queue] ──▶ native ───────────┘
+//! ```
+//! Texts are nsqd's. What nsqd only finds out while it starts (a bad port, say) is a [`Refusal`] that comes after its
+//! first two log lines; the face prints them first.
+
+mod check;
+pub mod file;
+pub mod flags;
+pub mod machine;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::checked::{Listen, LogLevel};
+use crate::go_flags::{self, Exit, GoKind, GoValue, GoValues};
+
+pub use check::check;
+
+/// Version of nsqd that clients and scripts are told.
+pub const VERSION: &str = "1.3.0";
+
+/// The message queue's settings. Durations are at least 0, sizes and counts fit their types.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Nsqd {
+    /// Least severe level that is logged (nsqd's face; the native face has `[log]`).
+    pub log_level: LogLevel,
+    /// What each log line begins with (nsqd's face).
+    pub log_prefix: String,
+    /// Number of this node in its cluster, below 1024.
+    pub node_id: u16,
+    /// Where clients speak the V2 protocol.
+    pub tcp: Listen,
+    /// HTTP API. None: off.
+    pub http: Option<Listen>,
+    /// HTTP API over TLS; served only if [`Tls::cert`] is there. None: off.
+    pub https: Option<Listen>,
+    /// Name or address that is registered with nsqlookupd.
+    pub broadcast_address: String,
+    /// TCP port that is registered; 0: the one listened on.
+    pub broadcast_tcp_port: u16,
+    /// HTTP port that is registered; 0: the one listened on.
+    pub broadcast_http_port: u16,
+    /// nsqlookupds to register with, HOST:PORT.
+    pub lookupd_tcp_addresses: Vec<String>,
+    /// Authorization servers, HOST:PORT or URL. Empty: no authorization.
+    pub auth_http_addresses: Vec<String>,
+    /// How they are asked.
+    pub auth_http_request_method: AuthMethod,
+    /// Limit on connecting to an authorization server or nsqlookupd.
+    pub http_client_connect_timeout: Duration,
+    /// Limit on their answer.
+    pub http_client_request_timeout: Duration,
+    /// Region of this node; may be empty.
+    pub topology_region: String,
+    /// Zone of this node; may be empty.
+    pub topology_zone: String,
+    /// Experiments that are on, by nsqd's names.
+    pub experiments: Vec<String>,
+    /// Directory of the messages.
+    pub data_path: PathBuf,
+    /// When a publisher is told OK.
+    pub durability: Durability,
+    /// Messages that a topic or channel keeps in memory.
+    pub mem_queue_size: u64,
+    /// Size past which a new file is begun.
+    pub max_bytes_per_file: u64,
+    /// Messages between synchronisations.
+    pub sync_every: u64,
+    /// Time between synchronisations.
+    pub sync_timeout: Duration,
+    /// Accepted, without effect.
+    pub queue_scan_worker_pool_max: u32,
+    /// Accepted, without effect.
+    pub queue_scan_selection_count: u32,
+    /// Default time until an unfinished message goes to another consumer.
+    pub msg_timeout: Duration,
+    /// Longest such time.
+    pub max_msg_timeout: Duration,
+    /// Most bytes of a message.
+    pub max_msg_size: u64,
+    /// Most bytes of a command's body.
+    pub max_body_size: u64,
+    /// Longest delay of a requeued message.
+    pub max_req_timeout: Duration,
+    /// Longest heartbeat interval of a client.
+    pub max_heartbeat_interval: Duration,
+    /// Largest RDY count of a client.
+    pub max_rdy_count: u64,
+    /// Largest output buffer of a client.
+    pub max_output_buffer_size: u64,
+    /// Longest time between flushes of a client.
+    pub max_output_buffer_timeout: Duration,
+    /// Shortest time between flushes of a client.
+    pub min_output_buffer_timeout: Duration,
+    /// Default time between flushes.
+    pub output_buffer_timeout: Duration,
+    /// Most consumers of a channel; 0: no limit.
+    pub max_channel_consumers: u32,
+    /// statsd, if it is pushed to.
+    pub statsd: Option<Statsd>,
+    /// Quantiles of the end-to-end latency that are tracked, greatest first.
+    pub e2e_percentiles: Vec<f64>,
+    /// How far back they look.
+    pub e2e_window: Duration,
+    /// TLS. None: not offered.
+    pub tls: Option<Tls>,
+    /// Clients may negotiate deflate.
+    pub deflate: bool,
+    /// Highest deflate level, 1 to 9.
+    pub max_deflate_level: u8,
+    /// Clients may negotiate snappy.
+    pub snappy: bool,
+}
+
+/// When a publisher is told OK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// At once.
+    Memory,
+    /// When the operating system has it: survives kill -9.
+    Os,
+    /// When the disk has it: survives a power cut.
+    Fsync,
+}
+
+/// How an authorization server is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// GET with a query string.
+    Get,
+    /// POST with a form.
+    Post,
+}
+
+/// Pushing statistics to statsd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statsd {
+    /// UDP address, HOST:PORT.
+    pub address: String,
+    /// Prefix of keys; `%s` stands for the host.
+    pub prefix: String,
+    /// Time between pushes.
+    pub interval: Duration,
+    /// Send memory statistics.
+    pub mem_stats: bool,
+    /// Most bytes of a packet.
+    pub udp_packet_size: usize,
+    /// Leave ephemeral topics and channels out.
+    pub exclude_ephemeral: bool,
+}
+
+/// TLS towards clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Certificate, PEM; it could be opened.
+    pub cert: PathBuf,
+    /// Private key, PEM; it could be opened.
+    pub key: PathBuf,
+    /// Authorities for client certificates, PEM; it could be opened.
+    pub root_ca: Option<PathBuf>,
+    /// What clients must show.
+    pub client_auth: ClientAuth,
+    /// Who must use TLS.
+    pub required: TlsRequired,
+    /// Lowest version.
+    pub min_version: TlsVersion,
+}
+
+/// What a TLS client must show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// Nothing.
+    None,
+    /// Some certificate.
+    Require,
+    /// A certificate that an authority has signed.
+    RequireVerify,
+}
+
+/// Who must use TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsRequired {
+    /// Nobody.
+    No,
+    /// V2 and HTTP clients.
+    Yes,
+    /// V2 clients; plain HTTP stays allowed.
+    ExceptHttp,
+}
+
+/// A TLS version by nsqd's name. Versions below 1.2 are accepted as settings and never offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// ssl3.0, and tls1.0 (nsqd's default).
+    Tls10,
+    /// tls1.1
+    Tls11,
+    /// tls1.2
+    Tls12,
+    /// tls1.3
+    Tls13,
+}
+
+/// Why nsqd would not start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// nsqd's words, to follow `failed to instantiate nsqd - `.
+    pub text: String,
+    /// The flag that is at fault.
+    pub flag: &'static str,
+    /// nsqd has logged its version and id when it finds this out; None if not, else that id.
+    pub after_banner: Option<u16>,
+}
+
+/// Default of a flag as `-h` shows it, host name and node id included.
+pub fn show_default(flag: &go_flags::FlagSpec) -> String {
+    match flag.name {
+        "broadcast-address" => machine::hostname(),
+        "node-id" => machine::node_id(&machine::hostname()).to_string(),
+        _ => flag.default.to_string(),
+    }
+}
+
+/// Reads a command line (without the program's name) and the file that it names.
+///
+/// # Errors
+///
+/// What to print, and how to exit: for `-h`, `-version`, and whatever is wrong.
+pub fn from_arguments(arguments: &[String]) -> Result<GoValues, Exit> {
+    let parsed = go_flags::parse("nsqd", flags::FLAGS, arguments, &show_default)?;
+    if parsed.given.get("version") == Some(&GoValue::Bool(true)) {
+        return Err(Exit::Answer(format!("{}\n", version_line("nsqd"))));
+    }
+    let file = match parsed.given.get("config") {
+        Some(GoValue::Text(path)) if !path.is_empty() => file::load(path, flags::FLAGS)?,
+        _ => GoValues::new(),
+    };
+    Ok(resolve(parsed.given, file))
+}
+
+/// `nsqd v1.3.0 (built w/...)`: what `-version` prints and the first line of the log says.
+pub fn version_line(program: &str) -> String {
+    format!("{program} v{VERSION} (built w/nuthatch{})", env!("CARGO_PKG_VERSION"))
+}
+
+/// Flag before file before default; every flag has a value afterwards.
+pub fn resolve(mut given: GoValues, mut file: GoValues) -> GoValues {
+    for flag in flags::FLAGS {
+        if given.contains_key(flag.name) {
+            continue;
+        }
+        let value = file.remove(flag.name).unwrap_or_else(|| default(flag));
+        given.insert(flag.name, value);
+    }
+    given
+}
+
+fn default(flag: &go_flags::FlagSpec) -> GoValue {
+    match flag.kind {
+        GoKind::Texts => GoValue::Texts(Vec::new()),
+        GoKind::Floats => GoValue::Floats(Vec::new()),
+        kind => go_flags::read(kind, &show_default(flag)).expect("defaults are valid: a test of the table"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_has_a_valid_default() {
+        let values = resolve(GoValues::new(), GoValues::new());
+        let nsqd = check(&values).expect("nsqd starts without flags");
+        assert_eq!(nsqd.tcp, Listen::Tcp { host: "0.0.0.0".into(), port: 4150 });
+        assert_eq!(nsqd.https, None, "there is no certificate");
+        assert_eq!(nsqd.msg_timeout, Duration::from_secs(60));
+        assert!(nsqd.deflate && nsqd.snappy);
+    }
+
+    #[test]
+    fn precedence() {
+        let given = GoValues::from([("msg-timeout", GoValue::Duration(1)), ("snappy", GoValue::Bool(false))]);
+        let file = GoValues::from([("msg-timeout", GoValue::Duration(2)), ("sync-every", GoValue::Int(7))]);
+        let values = resolve(given, file);
+        assert_eq!(values["msg-timeout"], GoValue::Duration(1));
+        assert_eq!(values["sync-every"], GoValue::Int(7));
+        assert_eq!(values["snappy"], GoValue::Bool(false));
+        assert_eq!(values["mem-queue-size"], GoValue::Int(10_000));
+    }
+}

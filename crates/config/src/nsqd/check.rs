@@ -1,0 +1,256 @@
+//! From resolved values to [`Nsqd`]: nsqd's own checks, in its order and its words.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{
+    AuthMethod, ClientAuth, Durability, Nsqd, Refusal, Statsd, Tls, TlsRequired, TlsVersion, machine,
+};
+use crate::checked::Listen;
+use crate::go_flags::{self, GoValue, GoValues, number};
+
+/// Checks resolved values, in nsqd's order: the first one that nsqd would refuse is the one reported.
+///
+/// # Errors
+///
+/// nsqd's reason.
+pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
+    let read = Reader { values };
+    let max_deflate_level = read.count("max-deflate-level", 1, 9)?;
+    let node_id = match read.int("node-id") {
+        id @ 0..1024 => id as u16,
+        _ => return Err(early("node-id", "--node-id must be [0,1024)")),
+    };
+    let tls = tls(&read)?;
+    let mut e2e_percentiles = read.floats("e2e-processing-latency-percentile");
+    if let Some(bad) = e2e_percentiles.iter().find(|q| !(**q > 0.0 && **q <= 1.0)) {
+        let text = format!("invalid E2E processing latency percentile: {bad}");
+        return Err(early("e2e-processing-latency-percentile", &text));
+    }
+    e2e_percentiles.sort_by(|a, b| b.total_cmp(a));
+    let nsqd = Nsqd {
+        log_level: go_flags::level_of(&read.text("log-level")),
+        log_prefix: read.text("log-prefix"),
+        node_id,
+        tcp: Listen::Tcp { host: String::new(), port: 0 },
+        http: None,
+        https: None,
+        broadcast_address: read.text("broadcast-address"),
+        broadcast_tcp_port: read.count("broadcast-tcp-port", 0, 65_535)? as u16,
+        broadcast_http_port: read.count("broadcast-http-port", 0, 65_535)? as u16,
+        lookupd_tcp_addresses: read.texts("lookupd-tcp-address"),
+        auth_http_addresses: read.texts("auth-http-address"),
+        auth_http_request_method: match read.text("auth-http-request-method").as_str() {
+            "post" => AuthMethod::Post,
+            "get" => AuthMethod::Get,
+            _ => {
+                let text = "--auth-http-request-method must be get or post";
+                return Err(early("auth-http-request-method", text));
+            }
+        },
+        http_client_connect_timeout: read.duration("http-client-connect-timeout")?,
+        http_client_request_timeout: read.duration("http-client-request-timeout")?,
+        topology_region: read.text("topology-region"),
+        topology_zone: read.text("topology-zone"),
+        experiments: read.texts("enable-experiment"),
+        data_path: match read.text("data-path") {
+            path if path.is_empty() => PathBuf::from("."),
+            path => PathBuf::from(path),
+        },
+        durability: Durability::Os,
+        mem_queue_size: read.count("mem-queue-size", 0, i64::MAX)? as u64,
+        max_bytes_per_file: read.count("max-bytes-per-file", 1, i64::MAX)? as u64,
+        sync_every: read.count("sync-every", 1, i64::MAX)? as u64,
+        sync_timeout: read.duration("sync-timeout")?,
+        queue_scan_worker_pool_max: read.count("queue-scan-worker-pool-max", 0, i32::MAX.into())? as u32,
+        queue_scan_selection_count: read.count("queue-scan-selection-count", 0, i32::MAX.into())? as u32,
+        msg_timeout: read.duration("msg-timeout")?,
+        max_msg_timeout: read.duration("max-msg-timeout")?,
+        max_msg_size: read.count("max-msg-size", 0, i32::MAX.into())? as u64,
+        max_body_size: read.count("max-body-size", 0, i32::MAX.into())? as u64,
+        max_req_timeout: read.duration("max-req-timeout")?,
+        max_heartbeat_interval: read.duration("max-heartbeat-interval")?,
+        max_rdy_count: read.count("max-rdy-count", 0, i64::MAX)? as u64,
+        max_output_buffer_size: read.count("max-output-buffer-size", 0, i32::MAX.into())? as u64,
+        max_output_buffer_timeout: read.duration("max-output-buffer-timeout")?,
+        min_output_buffer_timeout: read.duration("min-output-buffer-timeout")?,
+        output_buffer_timeout: read.duration("output-buffer-timeout")?,
+        max_channel_consumers: read.count("max-channel-consumers", 0, u32::MAX.into())? as u32,
+        statsd: statsd(&read)?,
+        e2e_percentiles,
+        e2e_window: read.duration("e2e-processing-latency-window-time")?,
+        deflate: read.flag("deflate"),
+        max_deflate_level: max_deflate_level as u8,
+        snappy: read.flag("snappy"),
+        tls,
+    };
+    listeners(&read, nsqd)
+}
+
+/// The addresses: nsqd looks at them last.
+fn listeners(read: &Reader<'_>, nsqd: Nsqd) -> Result<Nsqd, Refusal> {
+    let late = |flag: &'static str, address: &str, reason: String| Refusal {
+        text: format!("listen ({address}) failed - {reason}"),
+        flag,
+        after_banner: Some(nsqd.node_id),
+    };
+    let listen = |flag: &'static str| {
+        let address = read.text(flag);
+        go_listen(&address).map_err(|reason| late(flag, &address, reason))
+    };
+    let unless_empty = |flag: &'static str| match read.text(flag).is_empty() {
+        true => Ok(None),
+        false => listen(flag).map(Some),
+    };
+    let tcp = listen("tcp-address")?;
+    let http = unless_empty("http-address")?;
+    let https = if nsqd.tls.is_some() { unless_empty("https-address")? } else { None };
+    Ok(Nsqd { tcp, http, https, ..nsqd })
+}
+
+/// An address as Go listens on it: host and port, or else the path of a unix socket.
+fn go_listen(address: &str) -> Result<Listen, String> {
+    let Some((host, port)) = split_host_port(address) else {
+        if address.is_empty() || address.len() > crate::endpoint::UNIX_PATH_MAX {
+            return Err(format!("listen unix {address}: bind: invalid argument"));
+        }
+        return Ok(Listen::Unix { path: PathBuf::from(address), mode: None });
+    };
+    let port = match number::integer(port) {
+        _ if port.is_empty() => 0,
+        Ok(n) if port.bytes().all(|b| b.is_ascii_digit()) => {
+            u16::try_from(n).map_err(|_| format!("listen tcp: address {port}: invalid port"))?
+        }
+        _ => return Err(format!("listen tcp: lookup tcp/{port}: unknown port")),
+    };
+    let host = if host.is_empty() { machine::any_address() } else { host };
+    Ok(Listen::Tcp { host: host.to_string(), port })
+}
+
+/// `net.SplitHostPort`: None where Go reports an error.
+fn split_host_port(address: &str) -> Option<(&str, &str)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let host = match host.strip_prefix('[') {
+        Some(inner) => inner.strip_suffix(']')?,
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    (!host.contains(['[', ']']) && !port.contains(['[', ']'])).then_some((host, port))
+}
+
+fn statsd(read: &Reader<'_>) -> Result<Option<Statsd>, Refusal> {
+    let address = read.text("statsd-address");
+    let statsd = Statsd {
+        prefix: read.text("statsd-prefix"),
+        interval: read.duration("statsd-interval")?,
+        mem_stats: read.flag("statsd-mem-stats"),
+        udp_packet_size: read.count("statsd-udp-packet-size", 1, 65_507)? as usize,
+        exclude_ephemeral: read.flag("statsd-exclude-ephemeral"),
+        address,
+    };
+    Ok(Some(statsd).filter(|statsd| !statsd.address.is_empty()))
+}
+
+fn tls(read: &Reader<'_>) -> Result<Option<Tls>, Refusal> {
+    let (cert, key) = (read.text("tls-cert"), read.text("tls-key"));
+    let policy = read.text("tls-client-auth-policy");
+    let required = match read.text("tls-required").as_str() {
+        "true" => TlsRequired::Yes,
+        "tcp-https" => TlsRequired::ExceptHttp,
+        _ if !policy.is_empty() => TlsRequired::Yes,
+        _ => TlsRequired::No,
+    };
+    if cert.is_empty() && key.is_empty() {
+        if required != TlsRequired::No {
+            return Err(early("tls-required", "cannot require TLS client connections without TLS key and cert"));
+        }
+        return Ok(None);
+    }
+    let root_ca = read.text("tls-root-ca-file");
+    for (flag, path) in [("tls-cert", &cert), ("tls-key", &key), ("tls-root-ca-file", &root_ca)] {
+        if flag == "tls-root-ca-file" && path.is_empty() {
+            continue;
+        }
+        if let Err(error) = std::fs::read(path) {
+            let text = format!("failed to build TLS config - open {path}: {}", machine::error_text(&error));
+            return Err(early(flag, &text));
+        }
+    }
+    Ok(Some(Tls {
+        cert: cert.into(),
+        key: key.into(),
+        root_ca: Some(root_ca).filter(|path| !path.is_empty()).map(PathBuf::from),
+        client_auth: match policy.as_str() {
+            "require" => ClientAuth::Require,
+            "require-verify" => ClientAuth::RequireVerify,
+            _ => ClientAuth::None,
+        },
+        required,
+        min_version: match read.text("tls-min-version").as_str() {
+            "tls1.3" => TlsVersion::Tls13,
+            "tls1.2" => TlsVersion::Tls12,
+            "tls1.1" => TlsVersion::Tls11,
+            _ => TlsVersion::Tls10,
+        },
+    }))
+}
+
+fn early(flag: &'static str, text: &str) -> Refusal {
+    Refusal { text: text.into(), flag, after_banner: None }
+}
+
+/// Typed access to resolved values; a value of another type than its flag's is a bug of ours.
+struct Reader<'a> {
+    values: &'a GoValues,
+}
+
+impl Reader<'_> {
+    fn int(&self, flag: &str) -> i64 {
+        match &self.values[flag] {
+            GoValue::Int(value) => *value,
+            other => panic!("{flag} is {other:?}"),
+        }
+    }
+
+    fn count(&self, flag: &'static str, min: i64, max: i64) -> Result<i64, Refusal> {
+        match self.int(flag) {
+            value if (min..=max).contains(&value) => Ok(value),
+            _ => Err(early(flag, &format!("--{flag} must be [{min},{max}]"))),
+        }
+    }
+
+    fn duration(&self, flag: &'static str) -> Result<Duration, Refusal> {
+        match &self.values[flag] {
+            GoValue::Duration(ns) => match u64::try_from(*ns) {
+                Ok(ns) => Ok(Duration::from_nanos(ns)),
+                Err(_) => Err(early(flag, &format!("--{flag} must not be negative"))),
+            },
+            other => panic!("{flag} is {other:?}"),
+        }
+    }
+
+    fn flag(&self, flag: &str) -> bool {
+        self.values[flag] == GoValue::Bool(true)
+    }
+
+    fn text(&self, flag: &str) -> String {
+        match &self.values[flag] {
+            GoValue::Text(value) => value.clone(),
+            other => panic!("{flag} is {other:?}"),
+        }
+    }
+
+    fn texts(&self, flag: &str) -> Vec<String> {
+        match &self.values[flag] {
+            GoValue::Texts(value) => value.clone(),
+            other => panic!("{flag} is {other:?}"),
+        }
+    }
+
+    fn floats(&self, flag: &str) -> Vec<f64> {
+        match &self.values[flag] {
+            GoValue::Floats(value) => value.clone(),
+            other => panic!("{flag} is {other:?}"),
+        }
+    }
+}

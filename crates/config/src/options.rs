@@ -1,0 +1,275 @@
+//! The options table: every option of the native configuration file, once.
+//!
+//! A row says the option's name and place, its type and range, what it is when not written, what it means, since
+//! which version it exists, and what nutcracker or nsqd call it. The parser, the check, `docs/config.md`,
+//! `nuthatch help options` and the manual page are made from these rows; to add an option, add a row and use it
+//! where the section is assembled ([`crate::native`]).
+
+mod pool;
+mod process;
+mod queue;
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+/// One option.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionSpec {
+    /// Name in the file.
+    pub name: &'static str,
+    /// Section it stands in.
+    pub scope: Scope,
+    /// Type and range.
+    pub kind: Kind,
+    /// What holds when it is not written.
+    pub absent: Absent,
+    /// What it means, in whole sentences.
+    pub doc: &'static str,
+    /// First version that has it.
+    pub since: &'static str,
+    /// Its name in nutcracker.yml.
+    pub nutcracker: Option<&'static str>,
+    /// Its name among nsqd's flags, without dashes.
+    pub nsqd: Option<&'static str>,
+}
+
+/// Where an option stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// At the top of the file.
+    Process,
+    /// `[log]`
+    Log,
+    /// `[stats]`
+    Stats,
+    /// `[admin]`
+    Admin,
+    /// `[local]`
+    Local,
+    /// `[pool.NAME]`
+    Pool,
+    /// An element of a pool's `servers`, when written as a table.
+    Server,
+    /// `[queue]`
+    Queue,
+}
+
+impl Scope {
+    /// Every scope, in the order of the documentation.
+    pub const ALL: &'static [Scope] = &[
+        Scope::Process,
+        Scope::Log,
+        Scope::Stats,
+        Scope::Admin,
+        Scope::Local,
+        Scope::Pool,
+        Scope::Server,
+        Scope::Queue,
+    ];
+
+    /// How the section is written.
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Scope::Process => "top of the file",
+            Scope::Log => "[log]",
+            Scope::Stats => "[stats]",
+            Scope::Admin => "[admin]",
+            Scope::Local => "[local]",
+            Scope::Pool => "[pool.NAME]",
+            Scope::Server => "servers = [{ ... }]",
+            Scope::Queue => "[queue]",
+        }
+    }
+
+    /// What the section is for.
+    pub const fn doc(self) -> &'static str {
+        match self {
+            Scope::Process => "The process as a whole.",
+            Scope::Log => "What is logged, and where.",
+            Scope::Stats => "nutcracker's statistics port: connect, read one line of JSON.",
+            Scope::Admin => "Metrics and web interface over HTTP.",
+            Scope::Local => "The cache inside the process, for servers written as `\"local\"`.",
+            Scope::Pool => "A pool of cache servers behind one or more listeners. There may be any number of them.",
+            Scope::Server => "A server that needs more than `\"HOST:PORT:WEIGHT NAME\"` can say.",
+            Scope::Queue => "The message queue. Without this section it is off.",
+        }
+    }
+
+    /// The options of this section, in the order of the documentation.
+    pub fn options(self) -> impl Iterator<Item = &'static OptionSpec> {
+        all().iter().filter(move |option| option.scope == self)
+    }
+
+    /// The option of this name, if the section has it.
+    pub fn option(self, name: &str) -> Option<&'static OptionSpec> {
+        self.options().find(|option| option.name == name)
+    }
+}
+
+/// Type and range of an option.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number.
+    Integer {
+        /// Least value.
+        min: i64,
+        /// Greatest value.
+        max: i64,
+    },
+    /// A duration; see [`crate::quantity`].
+    Duration {
+        /// Least value.
+        min: Duration,
+        /// Greatest value.
+        max: Duration,
+        /// `0` and `"off"` are allowed and mean none.
+        off: bool,
+    },
+    /// A number of bytes; see [`crate::quantity`].
+    Size {
+        /// Least value.
+        min: u64,
+        /// Greatest value.
+        max: u64,
+    },
+    /// Any text.
+    Text,
+    /// Path of a file or directory.
+    Path,
+    /// One of some words.
+    Choice(fn() -> Vec<&'static str>),
+    /// Exactly two characters of one byte each.
+    HashTag,
+    /// A place to listen on.
+    Listen,
+    /// One or more places to listen on.
+    Listens,
+    /// One or more servers.
+    Servers,
+    /// A place to connect to, as a server of a pool.
+    Target,
+    /// A list of texts.
+    Texts,
+    /// A list of numbers above 0, at most 1.
+    Quantiles,
+}
+
+/// What an option is when it is not written.
+#[derive(Debug, Clone, Copy)]
+pub enum Absent {
+    /// It must be written.
+    Required,
+    /// Nothing; the text says what that means.
+    Unset(&'static str),
+    /// As if this had been written.
+    Is(&'static str),
+    /// Depends on the machine; the text says how.
+    Computed(&'static str),
+}
+
+/// The whole table.
+pub fn all() -> &'static [OptionSpec] {
+    static ALL: LazyLock<Vec<OptionSpec>> =
+        LazyLock::new(|| [process::OPTIONS, pool::OPTIONS, queue::OPTIONS].concat());
+    &ALL
+}
+
+/// A longest duration that no option needs to exceed, and that no arithmetic can overflow with.
+pub(crate) const DAYS_MAX: Duration = Duration::from_secs(365 * 86_400);
+
+pub(crate) const fn integer(min: i64, max: i64) -> Kind {
+    Kind::Integer { min, max }
+}
+
+/// A duration between `min` milliseconds and a year.
+pub(crate) const fn duration(min_ms: u64) -> Kind {
+    Kind::Duration { min: Duration::from_millis(min_ms), max: DAYS_MAX, off: false }
+}
+
+/// A duration up to a year, or none.
+pub(crate) const fn duration_or_off() -> Kind {
+    Kind::Duration { min: Duration::from_millis(1), max: DAYS_MAX, off: true }
+}
+
+pub(crate) const fn size(min: u64, max: u64) -> Kind {
+    Kind::Size { min, max }
+}
+
+impl Kind {
+    /// The type and range in words, for documentation and error texts.
+    pub fn describe(&self) -> String {
+        use crate::quantity::{show_duration, show_size};
+        match *self {
+            Kind::Bool => "true or false".into(),
+            Kind::Integer { min, max } if max == i64::MAX => format!("a whole number, at least {min}"),
+            Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Kind::Duration { min, max, off } => {
+                let least = if min.is_zero() { String::new() } else { format!(", at least {}", show_duration(min)) };
+                let most =
+                    if max == DAYS_MAX { String::new() } else { format!(", at most {}", show_duration(max)) };
+                let none = if off { ", or \"off\"" } else { "" };
+                format!("a duration such as \"400ms\" or \"2s\" (a bare number is milliseconds){least}{most}{none}")
+            }
+            Kind::Size { min, max } => {
+                let least = if min == 0 { String::new() } else { format!(", at least {}", show_size(min)) };
+                let most =
+                    if max > 1 << 50 { String::new() } else { format!(", at most {}", show_size(max)) };
+                format!("a size such as \"16KiB\" or \"1GB\" (a bare number is bytes){least}{most}")
+            }
+            Kind::Text => "a text".into(),
+            Kind::Path => "a path".into(),
+            Kind::Choice(words) => {
+                let words: Vec<_> = words().iter().map(|word| format!("\"{word}\"")).collect();
+                format!("one of {}", words.join(", "))
+            }
+            Kind::HashTag => "a text of exactly two one-byte characters, such as \"{}\"".into(),
+            Kind::Listen => "an address such as \"127.0.0.1:22121\", \"[::1]:22121\" or \"/path 0660\"".into(),
+            Kind::Listens => {
+                "an address such as \"127.0.0.1:22121\", \"[::1]:22121\" or \"/path 0660\", or a list of them".into()
+            }
+            Kind::Servers => {
+                "a list of servers such as \"10.0.0.1:6379\", \"10.0.0.1:6379:1 name\", \"/path:1 name\" or \"local\""
+                    .into()
+            }
+            Kind::Target => "an address such as \"10.0.0.1:6379\", \"/path\" or \"local\"".into(),
+            Kind::Texts => "a list of texts".into(),
+            Kind::Quantiles => "a list of numbers above 0, at most 1".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::values;
+
+    #[test]
+    fn names_are_unique_and_lower_case() {
+        let mut seen = HashSet::new();
+        for option in all() {
+            assert!(seen.insert((option.scope.heading(), option.name)), "{} twice", option.name);
+            assert!(option.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'));
+        }
+    }
+
+    #[test]
+    fn documented() {
+        for option in all() {
+            assert!(option.doc.ends_with('.'), "{}: {}", option.name, option.doc);
+            assert!(!option.since.is_empty());
+        }
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        for option in all() {
+            if let Absent::Is(text) = option.absent {
+                values::default(option).unwrap_or_else(|e| panic!("{} = {text}: {e}", option.name));
+            }
+        }
+    }
+}

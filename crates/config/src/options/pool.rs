@@ -1,0 +1,206 @@
+//! Options of a pool and of a server written as a table.
+
+use super::{Absent, Kind, OptionSpec, Scope, duration, duration_or_off, integer, size};
+
+const fn option(
+    name: &'static str,
+    nutcracker: Option<&'static str>,
+    kind: Kind,
+    absent: Absent,
+    doc: &'static str,
+) -> OptionSpec {
+    OptionSpec { name, scope: Scope::Pool, kind, absent, doc, since: "0.1", nutcracker, nsqd: None }
+}
+
+const fn server(name: &'static str, kind: Kind, absent: Absent, doc: &'static str) -> OptionSpec {
+    OptionSpec { name, scope: Scope::Server, kind, absent, doc, since: "0.1", nutcracker: None, nsqd: None }
+}
+
+pub(super) const OPTIONS: &[OptionSpec] = &[
+    option(
+        "protocol",
+        Some("redis"),
+        Kind::Choice(|| vec!["redis", "memcache"]),
+        Absent::Is("redis"),
+        "What clients and servers speak.",
+    ),
+    option(
+        "listen",
+        Some("listen"),
+        Kind::Listens,
+        Absent::Required,
+        "Where clients connect. A path is a unix socket; an octal mode may follow it after a space.",
+    ),
+    option(
+        "servers",
+        Some("servers"),
+        Kind::Servers,
+        Absent::Required,
+        "The servers of the pool, as HOST:PORT[:WEIGHT] [NAME] or /PATH[:WEIGHT] [NAME], or \"local\" for the cache \
+         inside the process. A name takes the place of the address in the hash ring, so that a server can move \
+         without moving its keys.",
+    ),
+    option(
+        "hash",
+        Some("hash"),
+        Kind::Choice(|| ring::Hash::ALL.iter().map(|hash| hash.name()).collect()),
+        Absent::Is("fnv1a_64"),
+        "Hash of the key. All proxies and clients of a fleet must agree on it. In a new fleet prefer murmur.",
+    ),
+    option(
+        "distribution",
+        Some("distribution"),
+        Kind::Choice(|| ring::Distribution::ALL.iter().map(|distribution| distribution.name()).collect()),
+        Absent::Is("ketama"),
+        "How a hash finds its server. All proxies and clients of a fleet must agree on it.",
+    ),
+    option(
+        "hash_tag",
+        Some("hash_tag"),
+        Kind::HashTag,
+        Absent::Unset("the whole key is hashed"),
+        "Two characters that enclose the part of a key that is hashed: with \"{}\" the keys {user1}:a and {user1}:b \
+         live on the same server.",
+    ),
+    option(
+        "timeout",
+        Some("timeout"),
+        duration_or_off(),
+        Absent::Is("5s"),
+        "How long a request may wait for its reply, queueing and connecting included. \"off\" waits for ever \
+         (nutcracker's default).",
+    ),
+    option(
+        "backlog",
+        Some("backlog"),
+        integer(0, 65_535),
+        Absent::Is("512"),
+        "Connections that the kernel holds while they wait to be accepted (listen(2)).",
+    ),
+    option(
+        "client_connections",
+        Some("client_connections"),
+        integer(1, u32::MAX as i64),
+        Absent::Unset("bounded by the process's file limit only"),
+        "Most clients of this pool at once, over all shards; more are closed as they arrive. nutcracker reads this \
+         key and ignores it, and so does Nuthatch in a nutcracker.yml.",
+    ),
+    option(
+        "auth",
+        Some("redis_auth"),
+        Kind::Text,
+        Absent::Unset("clients need no password, servers are given none"),
+        "Password that clients must give, and that servers are given. Redis only.",
+    ),
+    option(
+        "db",
+        Some("redis_db"),
+        integer(0, i32::MAX as i64),
+        Absent::Is("0"),
+        "Database that is selected on the servers. Redis only.",
+    ),
+    option(
+        "preconnect",
+        Some("preconnect"),
+        Kind::Bool,
+        Absent::Is("false"),
+        "Connect to every server at start rather than at the first request.",
+    ),
+    option(
+        "auto_eject_hosts",
+        Some("auto_eject_hosts"),
+        Kind::Bool,
+        Absent::Is("false"),
+        "Take a failing server out of the ring until a probe of it succeeds; its keys go to the others meanwhile.",
+    ),
+    option(
+        "server_connections",
+        Some("server_connections"),
+        integer(1, 1024),
+        Absent::Is("1"),
+        "Connections to each server, per shard. With more than one, a client's requests to one server may overtake \
+         each other.",
+    ),
+    option(
+        "server_retry_timeout",
+        Some("server_retry_timeout"),
+        duration(1),
+        Absent::Is("30s"),
+        "How long an ejected server stays out before it is probed.",
+    ),
+    option(
+        "server_failure_limit",
+        Some("server_failure_limit"),
+        integer(1, i32::MAX as i64),
+        Absent::Is("2"),
+        "Failures in a row that eject a server.",
+    ),
+    option(
+        "keepalive",
+        Some("tcpkeepalive"),
+        duration_or_off(),
+        Absent::Is("1m"),
+        "Idle time after which a connection, of a client or a server, is probed by TCP keepalive.",
+    ),
+    option(
+        "unsupported",
+        None,
+        Kind::Choice(|| vec!["error", "close"]),
+        Absent::Is("error"),
+        "What a command that cannot be proxied meets: an error in its place, or a closed connection as in nutcracker.",
+    ),
+    option(
+        "request_bytes_max",
+        None,
+        size(1024, u32::MAX as u64 * 4),
+        Absent::Is("640MiB"),
+        "Most bytes of one request. The default leaves room for Redis' largest value, 512 MiB.",
+    ),
+    option(
+        "client_pipeline_max",
+        None,
+        integer(1, u32::MAX as i64),
+        Absent::Is("16384"),
+        "Most requests of one client that await replies; at the limit the client is not read.",
+    ),
+    option(
+        "client_output_soft_bytes",
+        None,
+        size(1024, u64::MAX >> 1),
+        Absent::Is("1MiB"),
+        "Reply bytes that a client has not taken, past which it is not read.",
+    ),
+    option(
+        "client_output_hard_bytes",
+        None,
+        size(1024, u64::MAX >> 1),
+        Absent::Is("1GiB"),
+        "Reply bytes held for one client past which it is closed.",
+    ),
+    option(
+        "server_queue_max",
+        None,
+        integer(1, u32::MAX as i64),
+        Absent::Is("65536"),
+        "Most requests queued or awaiting replies on one server, per shard; more are refused with an error.",
+    ),
+    server("address", Kind::Target, Absent::Required, "Where the server is."),
+    server(
+        "weight",
+        integer(1, i32::MAX as i64),
+        Absent::Is("1"),
+        "Share of the keys, relative to the other servers.",
+    ),
+    server(
+        "name",
+        Kind::Text,
+        Absent::Unset("the address takes its place"),
+        "What is hashed for the ring and shown in statistics. It cannot contain spaces.",
+    ),
+    server(
+        "password",
+        Kind::Text,
+        Absent::Unset("the pool's auth"),
+        "Password of this server, when it differs from the pool's.",
+    ),
+];

@@ -1,0 +1,81 @@
+//! Options of the process: everything but pools and the queue.
+
+use super::{Absent, Kind, OptionSpec, Scope, duration, integer, size};
+
+const fn option(scope: Scope, name: &'static str, kind: Kind, absent: Absent, doc: &'static str) -> OptionSpec {
+    OptionSpec { name, scope, kind, absent, doc, since: "0.1", nutcracker: None, nsqd: None }
+}
+
+pub(super) const OPTIONS: &[OptionSpec] = &[
+    option(
+        Scope::Process,
+        "threads",
+        integer(1, 1024),
+        Absent::Computed("the number of cores"),
+        "Shards: event loops, each on a thread of its own. A connection stays on its shard.",
+    ),
+    option(
+        Scope::Process,
+        "memory_budget",
+        size(16 << 20, u64::MAX >> 1),
+        Absent::Is("1GiB"),
+        "Most bytes in connection buffers and queued requests, over all shards. At the limit clients are not read \
+         until others have been served. The embedded cache has a limit of its own.",
+    ),
+    option(
+        Scope::Process,
+        "stop_timeout",
+        duration(0),
+        Absent::Is("10s"),
+        "How long a graceful stop (SIGTERM) may take to finish what was accepted before the rest is closed.",
+    ),
+    option(
+        Scope::Log,
+        "level",
+        Kind::Choice(|| vec!["debug", "info", "warn", "error", "fatal"]),
+        Absent::Is("info"),
+        "Least severe level that is written.",
+    ),
+    option(
+        Scope::Log,
+        "format",
+        Kind::Choice(|| vec!["text", "json"]),
+        Absent::Is("text"),
+        "Shape of a line: text for people, json for machines.",
+    ),
+    option(
+        Scope::Log,
+        "file",
+        Kind::Path,
+        Absent::Unset("standard error"),
+        "File that lines are appended to. SIGHUP reopens it, so that it can be rotated by renaming.",
+    ),
+    option(
+        Scope::Stats,
+        "listen",
+        Kind::Listen,
+        Absent::Is("127.0.0.1:22222"),
+        "Where the statistics are served.",
+    ),
+    option(
+        Scope::Stats,
+        "interval",
+        duration(0),
+        Absent::Is("30s"),
+        "Accepted so that a nutcracker configuration can be carried over; counters are always current here.",
+    ),
+    option(
+        Scope::Admin,
+        "listen",
+        Kind::Listen,
+        Absent::Is("127.0.0.1:22220"),
+        "Where /metrics and the web interface are served.",
+    ),
+    option(
+        Scope::Local,
+        "bytes",
+        size(1 << 16, u64::MAX >> 1),
+        Absent::Is("64MiB"),
+        "Most bytes of keys and values in the embedded cache; past it the least valuable entries are evicted.",
+    ),
+];

@@ -1,0 +1,344 @@
+//! The options of one section, read from the tree by the options table.
+//!
+//! [`read`] names everything that is wrong with a section: unknown keys with what was probably meant, wrong types,
+//! values out of range, options that are missing. What comes out has a value for every option of the section
+//! that is present or has a default, so that the sections can be assembled without another check.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::checked::{Listen, Server, Target};
+use crate::fault::{Fault, Position};
+use crate::options::{Absent, Kind, OptionSpec, Scope};
+use crate::written::{Entry, Value, Written};
+use crate::{endpoint, quantity, suggest};
+
+/// A value of an option, of the type its [`Kind`] says.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Setting {
+    Bool(bool),
+    Integer(i64),
+    Duration(Duration),
+    Off,
+    Size(u64),
+    Text(String),
+    HashTag([u8; 2]),
+    Listens(Vec<Listen>),
+    Servers(Vec<(Server, Position)>),
+    Target(Target),
+    Texts(Vec<String>),
+    Quantiles(Vec<f64>),
+}
+
+/// The settings of one section by option name.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    settings: BTreeMap<&'static str, Setting>,
+    places: BTreeMap<&'static str, Position>,
+    /// Something of the section was wrong; what is missing was complained about already.
+    pub faulty: bool,
+}
+
+/// Reads the entries of a section that begins at `at`; `section` is its name in error texts.
+pub(crate) fn read(scope: Scope, section: &str, at: Position, entries: &[Entry], faults: &mut Vec<Fault>) -> Settings {
+    let before = faults.len();
+    let mut read = Settings::default();
+    for entry in entries {
+        let Some(option) = scope.option(&entry.key) else {
+            faults.push(unknown(scope, section, entry));
+            continue;
+        };
+        read.places.insert(option.name, entry.value.at);
+        if let Some(setting) = setting(option, &entry.value, faults) {
+            read.settings.insert(option.name, setting);
+        }
+    }
+    for option in scope.options() {
+        if !read.places.contains_key(option.name) {
+            match option.absent {
+                Absent::Required => faults.push(Fault::error(
+                    Some(at),
+                    format!("{section} has no {}", option.name),
+                    format!("add {} = ..., {}", option.name, option.kind.describe()),
+                )),
+                Absent::Is(_) => {
+                    let value = default(option).expect("defaults are valid: a test of the table");
+                    read.settings.insert(option.name, value);
+                }
+                Absent::Unset(_) | Absent::Computed(_) => {}
+            }
+        }
+    }
+    read.faulty = faults.len() > before;
+    read
+}
+
+/// The value that an option has when it is not written.
+pub(crate) fn default(option: &OptionSpec) -> Result<Setting, String> {
+    let Absent::Is(text) = option.absent else { return Err("has no default".into()) };
+    let value = match (option.kind, text) {
+        (Kind::Bool, text) => Value::Bool(text.parse().map_err(|_| "is not a boolean")?),
+        (Kind::Integer { .. }, text) => Value::Integer(text.parse().map_err(|_| "is not an integer")?),
+        (_, text) => Value::Text(text.into()),
+    };
+    let mut faults = Vec::new();
+    let place = Position { line: 0, column: 0 };
+    setting(option, &Written { at: place, value }, &mut faults)
+        .ok_or_else(|| faults.iter().map(|fault| fault.text.clone()).collect())
+}
+
+fn unknown(scope: Scope, section: &str, entry: &Entry) -> Fault {
+    let nearest = suggest::nearest(&entry.key, scope.options().map(|option| option.name));
+    let alias = scope.options().find(|option| {
+        option.nutcracker == Some(&entry.key) || option.nsqd.is_some_and(|flag| flag.replace('-', "_") == entry.key)
+    });
+    let help = match (alias, nearest) {
+        (Some(option), _) => format!("here it is called {}", option.name),
+        (None, Some(name)) => format!("did you mean {name}?"),
+        (None, None) => "`nuthatch help options` lists what there is".into(),
+    };
+    Fault::error(Some(entry.at), format!("unknown option {} in {section}", entry.key), help)
+}
+
+/// Reads one value; None if a fault was added.
+fn setting(option: &OptionSpec, written: &Written, faults: &mut Vec<Fault>) -> Option<Setting> {
+    let name = option.name;
+    let mut fail = |at: Position, text: String, help: String| {
+        faults.push(Fault::error(Some(at), text, help));
+        None
+    };
+    let expected = || format!("expected {}", option.kind.describe());
+    match (option.kind, &written.value) {
+        (Kind::Bool, Value::Bool(value)) => Some(Setting::Bool(*value)),
+        (Kind::Integer { min, max }, Value::Integer(value)) if (min..=max).contains(value) => {
+            Some(Setting::Integer(*value))
+        }
+        (Kind::Integer { .. }, Value::Integer(value)) => {
+            fail(written.at, format!("{name} = {value} is out of range"), expected())
+        }
+        (Kind::Duration { min, max, off }, value) => match duration(value, off) {
+            Some(Ok(Some(d))) if d >= min && d <= max => Some(Setting::Duration(d)),
+            Some(Ok(Some(_))) => fail(written.at, format!("{name} is out of range"), expected()),
+            Some(Ok(None)) => Some(Setting::Off),
+            Some(Err(reason)) => fail(written.at, format!("{name} {reason}"), expected()),
+            None => fail(written.at, format!("{name} is {}", value.describe()), expected()),
+        },
+        (Kind::Size { min, max }, value) => match size(value) {
+            Some(Ok(bytes)) if (min..=max).contains(&bytes) => Some(Setting::Size(bytes)),
+            Some(Ok(_)) => fail(written.at, format!("{name} is out of range"), expected()),
+            Some(Err(reason)) => fail(written.at, format!("{name} {reason}"), expected()),
+            None => fail(written.at, format!("{name} is {}", value.describe()), expected()),
+        },
+        (Kind::Text | Kind::Path, Value::Text(text)) if text.is_empty() => {
+            fail(written.at, format!("{name} is empty"), "leave the option out instead".into())
+        }
+        (Kind::Text | Kind::Path, Value::Text(text)) => Some(Setting::Text(text.clone())),
+        (Kind::Choice(words), Value::Text(text)) => match words().contains(&text.as_str()) {
+            true => Some(Setting::Text(text.clone())),
+            false => {
+                let hint = suggest::nearest(text, words()).map(|word| format!("; did you mean \"{word}\"?"));
+                fail(written.at, format!("{name} = \"{text}\" is unknown"), expected() + &hint.unwrap_or_default())
+            }
+        },
+        (Kind::HashTag, Value::Text(text)) => match <[u8; 2]>::try_from(text.as_bytes()) {
+            Ok(tag) => Some(Setting::HashTag(tag)),
+            Err(_) => fail(written.at, format!("{name} = \"{text}\" is not two characters"), expected()),
+        },
+        (Kind::Target, Value::Text(text)) => match endpoint::target(text) {
+            Ok(target) => Some(Setting::Target(target)),
+            Err((what, help)) => fail(written.at, format!("{name}: {what}"), help),
+        },
+        (Kind::Listen | Kind::Listens, Value::Text(_)) => listens(name, std::slice::from_ref(written), faults),
+        (Kind::Listens, Value::List(items)) if !items.is_empty() => listens(name, items, faults),
+        (Kind::Servers, Value::List(items)) if !items.is_empty() => servers(items, faults),
+        (Kind::Listens | Kind::Servers, Value::List(_)) => fail(written.at, format!("{name} is empty"), expected()),
+        (Kind::Texts, Value::List(items)) => texts(items).map(Setting::Texts).or_else(|| {
+            fail(written.at, format!("{name} has an element that is not a text"), expected())
+        }),
+        (Kind::Quantiles, Value::List(items)) => quantiles(items).map(Setting::Quantiles).or_else(|| {
+            fail(written.at, format!("{name} has an element that is not above 0 and at most 1"), expected())
+        }),
+        (_, value) => fail(written.at, format!("{name} is {}", value.describe()), expected()),
+    }
+}
+
+/// None: wrong type. Ok(None): off.
+fn duration(value: &Value, off: bool) -> Option<Result<Option<Duration>, String>> {
+    let parsed = match value {
+        Value::Text(text) if off && text == "off" => return Some(Ok(None)),
+        Value::Text(text) => quantity::duration(text),
+        Value::Integer(ms) => match u64::try_from(*ms) {
+            Ok(ms) => quantity::milliseconds(ms),
+            Err(_) => Err("is negative".into()),
+        },
+        _ => return None,
+    };
+    Some(parsed.map(|d| Some(d).filter(|d| !(off && d.is_zero()))))
+}
+
+fn size(value: &Value) -> Option<Result<u64, String>> {
+    match value {
+        Value::Text(text) => Some(quantity::size(text)),
+        Value::Integer(bytes) => Some(u64::try_from(*bytes).map_err(|_| "is negative".into())),
+        _ => None,
+    }
+}
+
+fn listens(name: &str, items: &[Written], faults: &mut Vec<Fault>) -> Option<Setting> {
+    let mut listens = Vec::new();
+    let before = faults.len();
+    for item in items {
+        match &item.value {
+            Value::Text(text) => match endpoint::listen(text) {
+                Ok(listen) => listens.push(listen),
+                Err((what, help)) => faults.push(Fault::error(Some(item.at), format!("{name}: {what}"), help)),
+            },
+            other => {
+                let text = format!("{name} has {} in it", other.describe());
+                faults.push(Fault::error(Some(item.at), text, "write each address as a text"));
+            }
+        }
+    }
+    (faults.len() == before).then_some(Setting::Listens(listens))
+}
+
+fn servers(items: &[Written], faults: &mut Vec<Fault>) -> Option<Setting> {
+    let mut servers = Vec::new();
+    let before = faults.len();
+    for item in items {
+        match &item.value {
+            Value::Text(text) => match endpoint::server(text) {
+                Ok(server) => servers.push((server, item.at)),
+                Err((what, help)) => faults.push(Fault::error(Some(item.at), format!("servers: {what}"), help)),
+            },
+            Value::Table(entries) => servers.extend(server_table(item.at, entries, faults).map(|s| (s, item.at))),
+            other => {
+                let text = format!("servers has {} in it", other.describe());
+                faults.push(Fault::error(Some(item.at), text, "write each server as a text or a table"));
+            }
+        }
+    }
+    (faults.len() == before).then_some(Setting::Servers(servers))
+}
+
+fn server_table(at: Position, entries: &[Entry], faults: &mut Vec<Fault>) -> Option<Server> {
+    let before = faults.len();
+    let read = read(Scope::Server, "a server", at, entries, faults);
+    if let Some(name) = read.text("name").filter(|name| name.contains(' ')) {
+        faults.push(Fault::error(read.place("name"), format!("name = \"{name}\" has a space"), "use another character"));
+    }
+    if faults.len() > before {
+        return None;
+    }
+    let Some(Setting::Target(target)) = read.settings.get("address") else { return None };
+    Some(Server {
+        identity: read.text("name").map_or_else(|| endpoint::identity(target), Into::into),
+        target: target.clone(),
+        weight: read.integer("weight") as u32,
+        password: read.text("password").map(Into::into),
+    })
+}
+
+fn texts(items: &[Written]) -> Option<Vec<String>> {
+    let text = |item: &Written| match &item.value {
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    items.iter().map(text).collect()
+}
+
+fn quantiles(items: &[Written]) -> Option<Vec<f64>> {
+    let number = |item: &Written| match item.value {
+        Value::Float(number) => Some(number),
+        Value::Integer(number) => Some(number as f64),
+        _ => None,
+    };
+    items.iter().map(|item| number(item).filter(|q| *q > 0.0 && *q <= 1.0)).collect()
+}
+
+/// Access by name. Asking for an option that is not in the table, or by the wrong type, is a bug of ours and panics;
+/// a faulty value reads as the option's default, or as the type's least harmful value.
+impl Settings {
+    /// Where the option is written.
+    pub fn place(&self, name: &str) -> Option<Position> {
+        self.places.get(name).copied()
+    }
+
+    /// The option was written in the file.
+    pub fn written(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Setting> {
+        self.settings.get(name)
+    }
+
+    pub fn flag(&self, name: &str) -> bool {
+        matches!(self.get(name), Some(Setting::Bool(true)))
+    }
+
+    pub fn integer(&self, name: &str) -> i64 {
+        match self.get(name) {
+            Some(Setting::Integer(value)) => *value,
+            None => 0,
+            Some(other) => panic!("{name} is {other:?}, not an integer"),
+        }
+    }
+
+    pub fn integer_if_set(&self, name: &str) -> Option<i64> {
+        self.get(name).map(|_| self.integer(name))
+    }
+
+    /// None when it is off.
+    pub fn duration_if_on(&self, name: &str) -> Option<Duration> {
+        match self.get(name) {
+            Some(Setting::Duration(value)) => Some(*value),
+            Some(Setting::Off) | None => None,
+            Some(other) => panic!("{name} is {other:?}, not a duration"),
+        }
+    }
+
+    pub fn duration(&self, name: &str) -> Duration {
+        self.duration_if_on(name).unwrap_or_default()
+    }
+
+    pub fn size(&self, name: &str) -> usize {
+        match self.get(name) {
+            Some(Setting::Size(value)) => usize::try_from(*value).unwrap_or(usize::MAX),
+            None => 0,
+            Some(other) => panic!("{name} is {other:?}, not a size"),
+        }
+    }
+
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.get(name) {
+            Some(Setting::Text(value)) => Some(value),
+            None => None,
+            Some(other) => panic!("{name} is {other:?}, not a text"),
+        }
+    }
+
+    pub fn listens(&self, name: &str) -> Vec<Listen> {
+        match self.get(name) {
+            Some(Setting::Listens(value)) => value.clone(),
+            None => Vec::new(),
+            Some(other) => panic!("{name} is {other:?}, not a list of addresses"),
+        }
+    }
+
+    pub fn servers(&self, name: &str) -> &[(Server, Position)] {
+        match self.get(name) {
+            Some(Setting::Servers(value)) => value,
+            None => &[],
+            Some(other) => panic!("{name} is {other:?}, not a list of servers"),
+        }
+    }
+
+    pub fn hash_tag(&self, name: &str) -> Option<[u8; 2]> {
+        match self.get(name) {
+            Some(Setting::HashTag(value)) => Some(*value),
+            None => None,
+            Some(other) => panic!("{name} is {other:?}, not a hash tag"),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Configurations that are legal and most likely not meant.
+
+use crate::checked::{Listen, Pool};
+use crate::endpoint::show_listen;
+use crate::nsqd::{Nsqd, TlsVersion};
+
+/// Something doubtful.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The native option that is the cause.
+    pub option: &'static str,
+    /// What is doubtful.
+    pub text: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+fn warning(option: &'static str, text: impl Into<String>, help: impl Into<String>) -> Warning {
+    Warning { option, text: text.into(), help: help.into() }
+}
+
+/// What is doubtful about a pool.
+pub fn of_pool(pool: &Pool) -> Vec<Warning> {
+    let mut found: Vec<Warning> = placement(pool);
+    if let Some(listen) = pool.listen.iter().find(|listen| is_public(listen)).filter(|_| pool.auth.is_none()) {
+        let text = format!("{} is open to everybody who can reach this machine", show_listen(listen));
+        found.push(warning("listen", text, "listen on 127.0.0.1 or a private address, or set auth"));
+    }
+    if pool.timeout.is_none() {
+        let text = "without a timeout a stuck server holds its clients for ever";
+        found.push(warning("timeout", text, "set timeout = \"400ms\" or what your clients can bear"));
+    }
+    if pool.auto_eject_hosts && pool.servers.len() == 1 {
+        let text = "auto_eject_hosts with one server leaves none when it is ejected";
+        found.push(warning("auto_eject_hosts", text, "remove it, or add servers"));
+    }
+    if pool.server_connections > 1 {
+        let text = format!(
+            "with server_connections = {} a client's requests to one server may overtake each other",
+            pool.server_connections
+        );
+        found.push(warning("server_connections", text, "leave it at 1 unless your clients never depend on order"));
+    }
+    found
+}
+
+/// What the ring has to say.
+fn placement(pool: &Pool) -> Vec<Warning> {
+    let nodes: Vec<ring::Node> =
+        pool.servers.iter().map(|server| ring::Node::new(server.identity.as_bytes(), server.weight)).collect();
+    let warnings = ring::warnings(pool.distribution, pool.hash, &nodes);
+    let blame = |found: &ring::Warning| match found {
+        ring::Warning::HashTooNarrow { .. } => ("hash", "choose another hash, such as murmur"),
+        ring::Warning::NoPoints { .. } => ("servers", "choose weights that are closer together"),
+        ring::Warning::WeightsIgnored => ("distribution", "remove the weights, or choose another distribution"),
+    };
+    warnings
+        .into_iter()
+        .map(|found| {
+            let (option, help) = blame(&found);
+            warning(option, found.to_string(), help)
+        })
+        .collect()
+}
+
+/// What is doubtful about the queue.
+pub fn of_queue(queue: &Nsqd) -> Vec<Warning> {
+    let mut found = Vec::new();
+    let open = queue.auth_http_addresses.is_empty()
+        && queue.tls.as_ref().is_none_or(|tls| tls.client_auth == crate::nsqd::ClientAuth::None);
+    if open && is_public(&queue.tcp) {
+        let text = format!("{} is open to everybody who can reach this machine", show_listen(&queue.tcp));
+        found.push(warning("tcp", text, "listen on 127.0.0.1 or a private address, or set auth_http_addresses"));
+    }
+    if let Some(http) = queue.http.as_ref().filter(|http| is_public(http)) {
+        let text = format!("{} lets everybody who can reach it publish and delete", show_listen(http));
+        found.push(warning("http", text, "listen on 127.0.0.1 or a private address"));
+    }
+    if queue.msg_timeout.is_zero() {
+        found.push(warning("msg_timeout", "every message times out at once", "set msg_timeout = \"1m\""));
+    }
+    if queue.msg_timeout > queue.max_msg_timeout {
+        found.push(warning("msg_timeout", "msg_timeout is above max_msg_timeout", "raise max_msg_timeout"));
+    }
+    if queue.max_msg_size > queue.max_body_size {
+        found.push(warning("max_msg_size", "max_msg_size is above max_body_size", "raise max_body_size"));
+    }
+    if queue.tls.as_ref().is_some_and(|tls| tls.min_version == TlsVersion::Tls11) {
+        found.push(warning("tls_min_version", "TLS 1.1 is never offered", "set tls_min_version = \"tls1.2\""));
+    }
+    found
+}
+
+/// The address can be reached from other machines without anybody having said so by name.
+fn is_public(listen: &Listen) -> bool {
+    matches!(listen, Listen::Tcp { host, .. } if matches!(host.as_str(), "0.0.0.0" | "::" | ""))
+}
