@@ -68,7 +68,9 @@ pub struct Journal {
     cut_pending: bool,
     checkpoint_under_way: bool,
     /// Replay position of the checkpoint that is safely on the device.
-    pub(crate) checkpoint: Option<Position>,
+    checkpoint: Option<Position>,
+    /// The same of a checkpoint that was found at open: its name may not be flushed yet.
+    pub(crate) checkpoint_found: Option<Position>,
     refusing: Option<String>,
     poisoned: Option<Poisoned>,
     counters: Counters,
@@ -150,6 +152,7 @@ impl Journal {
             cut_pending: false,
             checkpoint_under_way: false,
             checkpoint: None,
+            checkpoint_found: None,
             refusing: None,
             poisoned: None,
             counters: Counters::default(),

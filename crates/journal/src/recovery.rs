@@ -88,7 +88,7 @@ impl Recovery {
         found.sort_unstable();
         let tag = list_segments(&mut journal, &found, tag, &mut recovered)?;
         journal.tag = tag.unwrap_or_else(random_tag);
-        journal.checkpoint = checkpoint.as_ref().map(|checkpoint| checkpoint.replay_from);
+        journal.checkpoint_found = checkpoint.as_ref().map(|checkpoint| checkpoint.replay_from);
         Ok(Recovery { journal, checkpoint, recovered })
     }
 
@@ -258,14 +258,12 @@ fn list_segments(
     mut tag: Option<u64>,
     recovered: &mut Recovered,
 ) -> Result<Option<u64>, OpenError> {
-    for (i, &(start, file_bytes)) in found.iter().enumerate() {
+    for &(start, file_bytes) in found {
         let path = journal.segment_path(start);
-        let successor = found.get(i + 1).map(|&(start, _)| start);
         let file = journal.files.open(&path, OpenMode::Read).map_err(failed("open", &path))?;
         let mut header = [0; segment::HEADER_BYTES as usize];
         let filled = read_full(&*file, &mut header, 0).map_err(failed("read", &path))?;
         let bytes = file_bytes.saturating_sub(segment::HEADER_BYTES);
-        let bytes = successor.map_or(bytes, |next| bytes.min(next - start));
         match segment::parse_header(&header[..filled]) {
             segment::Header::Newer(version) => {
                 let source = io::Error::other(format!("version {version} is not known to this program"));
@@ -275,6 +273,10 @@ fn list_segments(
                 if its_start == start && tag.is_none_or(|tag| tag == its_tag) =>
             {
                 tag = Some(its_tag);
+                // Only a sound successor bounds the one before it.
+                if let Some(before) = journal.segments.back_mut() {
+                    before.bytes = before.bytes.min(start - before.start);
+                }
                 journal.segments.push_back(Segment { start, bytes, synced: 0, file: None });
             }
             // A crash before the first batch was written.

@@ -101,6 +101,7 @@ impl Journal {
         self.checkpoint_under_way = false;
         self.absorb(done.log).map_err(CheckpointError::Poisoned)?;
         done.result.map_err(CheckpointError::Io)?;
+        self.checkpoint_found = None;
         self.checkpoint = Some(done.replay);
         Ok(())
     }

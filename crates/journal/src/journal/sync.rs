@@ -95,7 +95,8 @@ impl Journal {
     /// The flush that is due, if something is committed but not on the device and no other flush is under way. To be
     /// asked for after each turn with `Fsync`, and every few seconds with `Os`.
     pub fn sync_job(&mut self) -> Option<SyncJob> {
-        let nothing_due = self.durable == self.committed && self.bytes_at_risk() == 0;
+        let clean = self.bytes_at_risk() == 0 && self.checkpoint_found.is_none();
+        let nothing_due = self.durable == self.committed && clean;
         if self.sync_under_way || nothing_due || self.poisoned.is_some() {
             return None;
         }
@@ -149,6 +150,7 @@ impl Journal {
         if let Some(names) = done.names {
             self.names_flushed = self.names_flushed.max(names);
             self.parent_changed = false;
+            self.checkpoint = self.checkpoint_found.take().or(self.checkpoint);
         }
         self.counters.syncs += 1;
         self.durable = self.durable.max(done.up_to);
