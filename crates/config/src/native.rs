@@ -8,7 +8,7 @@ mod queue;
 
 use std::path::Path;
 
-use crate::checked::{Admin, Config, Listen, Local, Log, LogFormat, Stats};
+use crate::checked::{Admin, Config, Listen, Local, Log, LogFormat, Pool, Server, Stats};
 use crate::endpoint::show_listen;
 use crate::fault::{Fault, Position, Report};
 use crate::options::Scope;
@@ -101,6 +101,12 @@ pub fn check_file(path: &Path, threads: usize) -> std::io::Result<Report> {
 /// The configuration that runs when there is no file.
 pub fn default(threads: usize) -> Config {
     check(DEFAULT_FILE, threads).config.expect("the default file is valid: a test of this module")
+}
+
+/// A pool of these servers with every other option as when it is not written.
+pub(crate) fn default_pool(name: &str, servers: Vec<Server>) -> Pool {
+    let read = values::read(Scope::Pool, "", TOP, &[], &mut Vec::new());
+    pool::assemble(name, &read, servers).expect("defaults are valid: a test of the options table")
 }
 
 fn logging(read: &Settings) -> Log {

@@ -47,7 +47,7 @@ fn servers(section: &str, read: &Settings, faults: &mut Vec<Fault>) -> Vec<Serve
     servers.into_iter().map(|(server, _)| server).collect()
 }
 
-fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Option<Pool> {
+pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Option<Pool> {
     Some(Pool {
         name: name.into(),
         listen: read.listens("listen"),
