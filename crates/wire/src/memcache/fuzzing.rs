@@ -90,7 +90,7 @@ fn check_request(request: &Request, frame: &[u8]) {
     if !request.data().is_empty() {
         assert_eq!(&frame[request.data().range().end..], b"\r\n");
     }
-    assert_eq!(request.meta_flags(frame).all(|(letter, _)| request.flags().has(letter)), true);
+    assert!(request.meta_flags(frame).all(|(letter, _)| request.flags().has(letter)));
     let _ = (request.head(frame), request.arguments(frame).count(), request.line().of(frame));
     check_forward(request, frame);
 }

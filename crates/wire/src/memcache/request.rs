@@ -107,10 +107,11 @@ impl Request {
         Tokens::from(text, from as usize).map(move |token| token.of(text))
     }
 
-    /// The meta flags with what follows their letters.
+    /// The meta flags with what follows their letters; none for text commands and `me`.
     pub fn meta_flags<'a>(&self, frame: &'a [u8]) -> MetaFlags<'a> {
         let text = &frame[..self.text_end as usize];
-        let mut tokens = Tokens::from(text, self.key.end as usize);
+        let from = if self.flags == FlagSet::default() { text.len() } else { self.key.end as usize };
+        let mut tokens = Tokens::from(text, from);
         if self.command == Command::MetaSet {
             tokens.next(); // the byte count
         }
