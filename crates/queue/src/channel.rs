@@ -1,0 +1,401 @@
+//! A channel: a cursor over its topic's journal, and whatever differs from "everything behind me is done".
+//!
+//! ```text
+//!              journal:  ──────────────●───────────────────▶
+//!                          behind      cursor    not taken yet (holes are passed over)
+//!   exceptions behind:   in flight (by id, deadline) · again (requeued, timed out) · deferred (due time) · dying
+//! ```
+//! A channel is a pure state machine. It is given commands and `now`, it never reads a body or a clock. What must outlast the
+//! process it leaves in [`Channel::events`], which the topic writes into its journal; what it has delivered lives
+//! only here, because a message that is neither finished nor requeued comes again after a crash in any case.
+//!
+//! Messages are delivered alternately from those that wait again and from the cursor, so that a consumer that requeues
+//! everything at once cannot starve the backlog.
+
+mod commands;
+mod holes;
+mod image;
+mod recover;
+mod time;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use net::Instant;
+use rustc_hash::FxHashMap;
+
+use crate::consumers::{ConsumerKey, Consumers};
+use crate::deferred::{Deferred, Waiting};
+use crate::in_flight::{Flight, InFlight};
+use crate::latency::Latency;
+use crate::message::Position;
+use crate::record::{ChannelNumber, Requeued};
+use crate::settings::ChannelSettings;
+
+pub use commands::{Refused, Seek};
+pub use holes::Holes;
+pub use image::{ChannelImage, ImagedMessage, read_text, text};
+pub use recover::Recovering;
+
+/// What a channel did since its events were last written.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// Went back to waiting; always written before [`Events::finished`].
+    pub requeued: Vec<Requeued>,
+    /// Done with.
+    pub finished: Vec<Position>,
+}
+
+impl Events {
+    /// True if there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.requeued.is_empty() && self.finished.is_empty()
+    }
+}
+
+/// A message that was delivered too often, or is otherwise to be set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dying {
+    /// The message.
+    pub message: Waiting,
+    /// Why, in a word that operators see.
+    pub reason: &'static str,
+}
+
+/// Counts since the channel was created or the process started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Messages that came into the channel.
+    pub messages: u64,
+    /// Deliveries.
+    pub delivered: u64,
+    /// REQ.
+    pub requeued: u64,
+    /// Deliveries that ran into their timeout.
+    pub timed_out: u64,
+    /// FIN.
+    pub finished: u64,
+    /// Messages set aside after too many attempts.
+    pub dead: u64,
+    /// Messages dropped because they were too old.
+    pub expired: u64,
+    /// Messages dropped by a limit.
+    pub dropped: u64,
+    /// Records that could not be read back.
+    pub lost: u64,
+}
+
+/// Where the next message comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A message that waits again.
+    Again(Waiting),
+    /// The record at the cursor.
+    Cursor(Position),
+}
+
+/// One channel.
+#[derive(Debug)]
+pub struct Channel {
+    /// Its name.
+    pub name: String,
+    /// Its number in the journal.
+    pub number: ChannelNumber,
+    /// Goes with its last consumer, and is not in the journal.
+    pub ephemeral: bool,
+    /// Limits and what to do with dead letters.
+    pub settings: ChannelSettings,
+    /// Who consumes.
+    pub consumers: Consumers,
+    /// To be written to the journal.
+    pub events: Events,
+    /// What happened so far.
+    pub counters: Counters,
+    /// Time from publishing to FIN.
+    pub latency: Latency,
+    /// Messages to be set aside.
+    pub dying: VecDeque<Dying>,
+    /// Set while the events are part of the journal's batch.
+    pub events_staged: bool,
+    /// Set while the channel waits for a block to be read from a file.
+    pub reading: bool,
+    /// A message that was read from a file for this channel alone.
+    pub fetched: Option<journal::Block>,
+    /// Set while the channel stands in the queue's list of work.
+    pub scheduled: bool,
+    /// Due time for which the queue has set a timer.
+    pub timer: Option<Instant>,
+    paused: bool,
+    cursor: Position,
+    behind: u64,
+    holes: Holes,
+    /// Records ahead of the cursor that were taken before the process started, in order.
+    taken: VecDeque<Position>,
+    replay_to: Position,
+    not_before: i64,
+    in_flight: InFlight,
+    again: VecDeque<Waiting>,
+    deferred: Deferred,
+    twins: FxHashMap<u64, VecDeque<Waiting>>,
+    deadlines: BinaryHeap<Reverse<(Instant, ConsumerKey)>>,
+    again_next: bool,
+    random: u64,
+}
+
+impl Channel {
+    /// A new channel that reads from `cursor`, where `behind` messages wait for it.
+    pub fn new(name: &str, number: ChannelNumber, cursor: Position, behind: u64) -> Channel {
+        Channel {
+            name: name.to_owned(),
+            number,
+            ephemeral: wire::nsq::is_ephemeral(name),
+            settings: ChannelSettings::default(),
+            consumers: Consumers::default(),
+            events: Events::default(),
+            counters: Counters { messages: behind, ..Counters::default() },
+            latency: Latency::default(),
+            dying: VecDeque::new(),
+            events_staged: false,
+            reading: false,
+            fetched: None,
+            scheduled: false,
+            timer: None,
+            paused: false,
+            cursor,
+            behind,
+            holes: Holes::default(),
+            taken: VecDeque::new(),
+            replay_to: 0,
+            not_before: 0,
+            in_flight: InFlight::default(),
+            again: VecDeque::new(),
+            deferred: Deferred::default(),
+            twins: FxHashMap::default(),
+            deadlines: BinaryHeap::new(),
+            again_next: true,
+            random: 0x9e37_79b9_7f4a_7c15 ^ u64::from(number),
+        }
+    }
+
+    /// Messages that wait for a consumer: not taken yet, or waiting again.
+    pub fn depth(&self) -> u64 {
+        self.behind + (self.again.len() + self.twins_len()) as u64
+    }
+
+    /// Messages in consumers' hands.
+    pub fn in_flight_count(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Messages that wait for their time.
+    pub fn deferred_count(&self) -> usize {
+        self.deferred.len()
+    }
+
+    /// True while nothing is delivered.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// The position of the next record that it will read.
+    pub fn cursor(&self) -> Position {
+        self.cursor
+    }
+
+    /// The oldest record that it may still need; `None` if it needs none behind its cursor.
+    pub fn oldest_needed(&self) -> Option<Position> {
+        let flights = self.in_flight.iter().map(|flight| flight.at);
+        let waiting = self.waiting().map(|message| message.at);
+        flights.chain(waiting).min()
+    }
+
+    /// Messages outside the stream, for peeking and checkpoints: those that wait again, are deferred or dying.
+    pub fn waiting(&self) -> impl Iterator<Item = &Waiting> {
+        let twins = self.twins.values().flatten();
+        let dying = self.dying.iter().map(|dying| &dying.message);
+        self.again.iter().chain(twins).chain(self.deferred.iter().map(|(_, m)| m)).chain(dying)
+    }
+
+    /// How many wait again.
+    pub fn again_count(&self) -> usize {
+        self.again.len()
+    }
+
+    /// Those that wait again, in order.
+    pub fn again(&self) -> impl Iterator<Item = &Waiting> {
+        self.again.iter().chain(self.twins.values().flatten())
+    }
+
+    /// Those that are not due yet.
+    pub fn deferred(&self) -> &Deferred {
+        &self.deferred
+    }
+
+    /// Those in consumers' hands.
+    pub fn in_flight(&self) -> &InFlight {
+        &self.in_flight
+    }
+
+    /// Notes `count` more messages in the stream.
+    pub fn pumped(&mut self, count: u64) {
+        self.behind += count;
+        self.counters.messages += count;
+    }
+
+    /// Notes a message that is not for now. It is delivered outside the stream.
+    pub fn defer(&mut self, message: Waiting, due: Instant) {
+        self.counters.messages += 1;
+        self.deferred.push(due, message);
+    }
+
+    /// Notes a message outside the stream that can be delivered now (imported, or brought back from the dead).
+    pub fn add(&mut self, message: Waiting) {
+        self.counters.messages += 1;
+        self.again.push_back(message);
+    }
+
+    /// True if a message could be handed to somebody now.
+    #[inline]
+    pub fn can_deliver(&self) -> bool {
+        !self.paused && self.consumers.may_take() && (self.behind > 0 || !self.again.is_empty())
+    }
+
+    /// Where the next message comes from, if one is there in the stream before `end`. Nothing is taken yet.
+    #[inline]
+    pub fn next_source(&mut self, end: Position) -> Option<Source> {
+        if self.paused {
+            return None;
+        }
+        if !self.holes.is_empty() {
+            self.cursor = self.holes.pass(self.cursor);
+        }
+        let stream = self.cursor < end;
+        match self.again.front() {
+            Some(message) if self.again_next || !stream => Some(Source::Again(*message)),
+            _ if stream => Some(Source::Cursor(self.cursor)),
+            _ => None,
+        }
+    }
+
+    /// Passes over a record at the cursor that is nothing for it. `next` is the position behind.
+    #[inline]
+    pub fn pass(&mut self, next: Position) {
+        self.cursor = next;
+    }
+
+    /// Passes over a stretch of the journal that cannot be read.
+    pub fn pass_damage(&mut self, next: Position) {
+        self.cursor = next;
+        self.counters.lost += 1;
+    }
+
+    /// True if the record at the cursor, a message due at a time of its own, is to be taken from the stream because the
+    /// channel was moved back to before it.
+    pub fn replays(&self, at: Position) -> bool {
+        at < self.replay_to
+    }
+
+    /// True if the record at the cursor was taken before the process started and is to be passed over.
+    #[inline]
+    pub fn was_taken(&mut self, at: Position) -> bool {
+        while let Some(&taken) = self.taken.front() {
+            if taken > at {
+                return false;
+            }
+            self.taken.pop_front();
+            if taken == at {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// True if the message at the cursor is older than the channel was moved to.
+    #[inline]
+    pub fn too_early(&self, timestamp: i64) -> bool {
+        timestamp < self.not_before
+    }
+
+    /// Takes the message at the cursor out of the stream; the position behind its record is `next`.
+    #[inline]
+    pub fn advance(&mut self, next: Position) {
+        self.cursor = next;
+        self.behind = self.behind.saturating_sub(1);
+        self.again_next = true;
+    }
+
+    /// Takes the first of those that wait again.
+    pub fn pop_again(&mut self) -> Option<Waiting> {
+        self.again_next = false;
+        self.again.pop_front()
+    }
+
+    /// Puts back what [`Channel::pop_again`] took.
+    pub fn unpop_again(&mut self, message: Waiting) {
+        self.again.push_front(message);
+    }
+
+    /// Hands a message to a consumer. Gives the number of the attempt; `None` if it is not to be sent after all, either
+    /// because the consumer's sample rate leaves it out or because a message of the same id is in flight.
+    #[inline]
+    pub fn hand_over(
+        &mut self,
+        key: ConsumerKey,
+        message: Waiting,
+        timestamp: i64,
+        now: Instant,
+    ) -> Option<u16> {
+        let sample_rate = self.consumers.get(key)?.terms.sample_rate;
+        if sample_rate > 0 && self.random_percent() >= sample_rate {
+            self.events.finished.push(message.at);
+            return None;
+        }
+        if self.in_flight.get(message.id).is_some() {
+            self.twins.entry(message.id).or_default().push_back(message);
+            return None;
+        }
+        let consumer = self.consumers.get_mut(key)?;
+        let attempts = message.attempts.saturating_add(1);
+        let flight = Flight {
+            id: message.id,
+            at: message.at,
+            attempts,
+            consumer: key.slot,
+            delivered: now,
+            deadline: now + consumer.terms.timeout,
+            timestamp,
+        };
+        consumer.in_flight += 1;
+        consumer.delivered += 1;
+        self.in_flight.insert(flight, &mut consumer.line);
+        if consumer.armed.is_none() {
+            consumer.armed = Some(flight.deadline);
+            self.deadlines.push(Reverse((flight.deadline, key)));
+        }
+        self.counters.delivered += 1;
+        Some(attempts)
+    }
+
+    /// Drops a message that was taken but is too old.
+    pub fn expire_message(&mut self, at: Position) {
+        self.counters.expired += 1;
+        self.events.finished.push(at);
+    }
+
+    /// Drops a message that was taken but whose record cannot be read.
+    pub fn lose_message(&mut self, at: Position) {
+        self.counters.lost += 1;
+        self.events.finished.push(at);
+    }
+
+    fn random_percent(&mut self) -> u8 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        ((self.random >> 33) % 100) as u8
+    }
+
+    fn twins_len(&self) -> usize {
+        if self.twins.is_empty() { 0 } else { self.twins.values().map(VecDeque::len).sum() }
+    }
+}

@@ -1,0 +1,292 @@
+//! What consumers and operators ask of a channel.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use net::Instant;
+
+use super::{Channel, Dying, Events};
+use crate::clock::Clock;
+use crate::consumers::{ConsumerKey, Terms};
+use crate::deferred::Waiting;
+use crate::in_flight::Flight;
+use crate::message::Position;
+use crate::record::Requeued;
+
+/// Why FIN, REQ or TOUCH was refused; the texts are nsqd's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// No message of that id is in flight in the channel.
+    NotInFlight,
+    /// It is in flight to somebody else.
+    NotOwner,
+}
+
+impl Refused {
+    /// What the client is told.
+    pub fn text(self) -> &'static str {
+        match self {
+            Refused::NotInFlight => "ID not in flight",
+            Refused::NotOwner => "client does not own message",
+        }
+    }
+}
+
+/// Where a channel is moved to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seek {
+    /// Where it reads on.
+    pub cursor: Position,
+    /// Messages of the stream from there to its end.
+    pub behind: u64,
+    /// Up to here messages with a due time of their own are taken with the stream.
+    pub end: Position,
+    /// Messages published before this (wall, ns) are passed over.
+    pub not_before: i64,
+}
+
+impl Channel {
+    /// SUB.
+    pub fn subscribe(&mut self, terms: Terms) -> ConsumerKey {
+        self.consumers.insert(terms)
+    }
+
+    /// The consumer's connection is gone: what it had goes back at once.
+    pub fn unsubscribe(&mut self, key: ConsumerKey, clock: Clock) {
+        while let Some(flight) = self.first_flight(key) {
+            self.take_flight(flight.id, key);
+            self.send_back(flight, None, clock, "connection lost");
+        }
+        self.consumers.remove(key);
+    }
+
+    /// RDY.
+    pub fn set_ready(&mut self, key: ConsumerKey, count: u32) {
+        if let Some(consumer) = self.consumers.get_mut(key) {
+            consumer.ready = count;
+        }
+        self.consumers.refresh(key);
+    }
+
+    /// CLS: the consumer gets nothing more, and may still finish what it has.
+    pub fn close(&mut self, key: ConsumerKey) {
+        if let Some(consumer) = self.consumers.get_mut(key) {
+            consumer.closing = true;
+            consumer.ready = 0;
+        }
+    }
+
+    /// The consumer's output is full (true) or has room again.
+    pub fn set_blocked(&mut self, key: ConsumerKey, blocked: bool) {
+        if let Some(consumer) = self.consumers.get_mut(key) {
+            consumer.blocked = blocked;
+        }
+        self.consumers.refresh(key);
+    }
+
+    /// FIN.
+    #[inline]
+    pub fn finish(&mut self, key: ConsumerKey, id: u64) -> Result<Flight, Refused> {
+        let flight = self.land(key, id)?;
+        if let Some(consumer) = self.consumers.get_mut(key) {
+            consumer.finished += 1;
+        }
+        self.counters.finished += 1;
+        self.events.finished.push(flight.at);
+        Ok(flight)
+    }
+
+    /// REQ, to be delivered again after `delay`.
+    pub fn requeue(
+        &mut self,
+        key: ConsumerKey,
+        id: u64,
+        delay: Duration,
+        clock: Clock,
+    ) -> Result<(), Refused> {
+        let flight = self.land(key, id)?;
+        if let Some(consumer) = self.consumers.get_mut(key) {
+            consumer.requeued += 1;
+        }
+        self.counters.requeued += 1;
+        let due = (!delay.is_zero()).then(|| clock.now + delay);
+        self.send_back(flight, due, clock, "requeued");
+        Ok(())
+    }
+
+    /// TOUCH: the timeout starts anew, up to the longest that is allowed since delivery.
+    pub fn touch(&mut self, key: ConsumerKey, id: u64, now: Instant) -> Result<(), Refused> {
+        let flight = *self.owned(key, id)?;
+        let Some(consumer) = self.consumers.get_mut(key) else { return Err(Refused::NotInFlight) };
+        let cap = flight.delivered + consumer.terms.timeout_max;
+        let deadline = (now + consumer.terms.timeout).min(cap);
+        self.in_flight.set_deadline(id, deadline, &mut consumer.line);
+        if consumer.armed.is_none_or(|armed| deadline < armed) {
+            // The cap has brought a deadline forward: the list of deadlines must not be later than it.
+            consumer.armed = Some(deadline);
+            self.deadlines.push(Reverse((deadline, key)));
+        }
+        Ok(())
+    }
+
+    /// Pauses or resumes.
+    pub fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    /// Drops everything that is in the channel when the stream ends at `end`. Consumers have nothing in flight any more.
+    pub fn empty(&mut self, end: Position) {
+        self.in_flight.clear();
+        self.again.clear();
+        self.twins.clear();
+        self.deferred.take();
+        self.dying.clear();
+        self.deadlines.clear();
+        self.holes.clear();
+        self.taken.clear();
+        self.behind = 0;
+        self.cursor = self.cursor.max(end);
+        self.replay_to = 0;
+        self.not_before = 0;
+        // What was noted for the journal concerns messages that are gone.
+        self.events = Events::default();
+        for consumer in self.consumers.iter_mut() {
+            consumer.in_flight = 0;
+            consumer.line = crate::in_flight::Line::default();
+            consumer.armed = None;
+        }
+        self.refresh_all();
+    }
+
+    /// Forgets everything and reads again from `seek.cursor`.
+    pub fn seek(&mut self, seek: Seek) {
+        self.empty(0);
+        self.cursor = seek.cursor;
+        self.behind = seek.behind;
+        self.replay_to = seek.end;
+        self.not_before = seek.not_before;
+    }
+
+    /// Drops whatever stands before `floor`; of the stream there are `left` messages behind it. In flight is left alone:
+    /// the consumer has the message. Gives how many of the stream were dropped.
+    pub fn drop_before(&mut self, floor: Position, left: u64) -> u64 {
+        let waiting = self.again.len() + self.deferred.len();
+        self.again.retain(|message| message.at >= floor);
+        self.deferred.retain(|message| message.at >= floor);
+        let gone = waiting - self.again.len() - self.deferred.len();
+        let in_stream = self.behind.saturating_sub(left);
+        self.counters.dropped += in_stream + gone as u64;
+        self.behind -= in_stream;
+        self.cursor = self.cursor.max(floor);
+        in_stream
+    }
+
+    /// Notes new record positions; `moved` gives the new one for an old one.
+    pub fn relocate(&mut self, moved: impl Fn(Position) -> Option<Position> + Copy) {
+        self.in_flight.relocate(moved);
+        self.deferred.relocate(moved);
+        let waiting = self.again.iter_mut().chain(self.twins.values_mut().flatten());
+        let dying = self.dying.iter_mut().map(|dying| &mut dying.message);
+        for message in waiting.chain(dying) {
+            message.at = moved(message.at).unwrap_or(message.at);
+        }
+        // Events that were not written yet name the old positions, which replay follows to the new ones only for
+        // events before the copy. They must be written before the copy is.
+        debug_assert!(self.events.is_empty(), "events are written before messages move");
+    }
+
+    /// Passes over a stretch ahead whose messages never came into the channel's count.
+    pub fn add_hole(&mut self, from: Position, to: Position) {
+        self.holes.add(from.max(self.cursor), to);
+    }
+
+    /// Counts what never came in because the channel was full.
+    pub fn count_dropped(&mut self, count: u64) {
+        self.counters.dropped += count;
+    }
+
+    /// The dead letter was written: the channel is done with it.
+    pub fn buried(&mut self, at: Position) {
+        self.counters.dead += 1;
+        self.events.finished.push(at);
+    }
+
+    /// Lets everybody who can take a message stand in the ring.
+    pub(super) fn refresh_all(&mut self) {
+        let keys: Vec<ConsumerKey> = self.consumers.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.consumers.refresh(key);
+        }
+    }
+
+    fn owned(&self, key: ConsumerKey, id: u64) -> Result<&Flight, Refused> {
+        let flight = self.in_flight.get(id).ok_or(Refused::NotInFlight)?;
+        if flight.consumer == key.slot { Ok(flight) } else { Err(Refused::NotOwner) }
+    }
+
+    /// Takes a flight of this consumer's out.
+    #[inline]
+    fn land(&mut self, key: ConsumerKey, id: u64) -> Result<Flight, Refused> {
+        self.owned(key, id)?;
+        self.take_flight(id, key).ok_or(Refused::NotInFlight)
+    }
+
+    #[inline]
+    pub(super) fn take_flight(&mut self, id: u64, key: ConsumerKey) -> Option<Flight> {
+        let consumer = self.consumers.get_mut(key)?;
+        let flight = self.in_flight.remove(id, &mut consumer.line)?;
+        consumer.in_flight = consumer.in_flight.saturating_sub(1);
+        self.consumers.refresh(key);
+        self.release_twin(id);
+        Some(flight)
+    }
+
+    pub(super) fn first_flight(&self, key: ConsumerKey) -> Option<Flight> {
+        self.in_flight.first(&self.consumers.get(key)?.line).copied()
+    }
+
+    /// Puts a message that was taken out of flight back among those that wait, for now or for `due`, or sets it aside.
+    pub(super) fn send_back(
+        &mut self,
+        flight: Flight,
+        due: Option<Instant>,
+        clock: Clock,
+        reason: &'static str,
+    ) {
+        let message = Waiting { at: flight.at, id: flight.id, attempts: flight.attempts };
+        if self.is_dead(&flight) {
+            self.dying.push_back(Dying { message, reason });
+            return;
+        }
+        self.events.requeued.push(Requeued {
+            at: message.at,
+            id: message.id,
+            attempts: message.attempts,
+            due: due.map_or(0, |due| clock.to_wall(due)),
+        });
+        match due {
+            Some(due) => self.deferred.push(due, message),
+            None => self.again.push_back(message),
+        }
+    }
+
+    fn is_dead(&self, flight: &Flight) -> bool {
+        self.settings.max_attempts > 0 && flight.attempts >= self.settings.max_attempts
+    }
+
+    /// A message left its flight: another one of the same id may have its turn.
+    #[inline]
+    pub(super) fn release_twin(&mut self, id: u64) {
+        if self.twins.is_empty() {
+            return;
+        }
+        if let Some(twins) = self.twins.get_mut(&id) {
+            if let Some(message) = twins.pop_front() {
+                self.again.push_back(message);
+            }
+            if twins.is_empty() {
+                self.twins.remove(&id);
+            }
+        }
+    }
+}

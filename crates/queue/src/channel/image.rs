@@ -1,0 +1,197 @@
+//! A channel as a checkpoint keeps it.
+
+use super::{Channel, Holes};
+use crate::clock::Clock;
+use crate::message::Position;
+use crate::record::{ChannelNumber, Reader, difference, number};
+use crate::settings::ChannelSettings;
+
+/// A message outside the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImagedMessage {
+    /// Its record.
+    pub at: Position,
+    /// Its id.
+    pub id: u64,
+    /// Deliveries so far.
+    pub attempts: u16,
+    /// Wall time (ns) before which it is not delivered; 0 for at once.
+    pub due: i64,
+}
+
+/// Everything about a channel that outlasts the process.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ChannelImage {
+    /// Its number in the journal.
+    pub number: ChannelNumber,
+    /// Its name.
+    pub name: String,
+    /// True if it was paused.
+    pub paused: bool,
+    /// See [`ChannelSettings`].
+    pub settings: ChannelSettings,
+    /// Where it reads on.
+    pub cursor: Position,
+    /// Messages of the stream that it has not taken.
+    pub behind: u64,
+    /// Where it takes messages with a due time of their own from the stream as well.
+    pub replay_to: Position,
+    /// Messages published before this are passed over.
+    pub not_before: i64,
+    /// Stretches that it passes over.
+    pub holes: Vec<(Position, Position)>,
+    /// Records ahead of the cursor that it has taken.
+    pub taken: Vec<Position>,
+    /// Messages behind the cursor that it is not done with; those in flight among them.
+    pub messages: Vec<ImagedMessage>,
+}
+
+impl Channel {
+    /// The channel as of now. Its events must have been written.
+    pub fn image(&self, clock: Clock) -> ChannelImage {
+        let now = |at, id, attempts| ImagedMessage { at, id, attempts, due: 0 };
+        let mut messages: Vec<ImagedMessage> =
+            self.in_flight.iter().map(|flight| now(flight.at, flight.id, flight.attempts)).collect();
+        messages.extend(self.again().map(|message| now(message.at, message.id, message.attempts)));
+        messages.extend(self.dying.iter().map(|d| now(d.message.at, d.message.id, d.message.attempts)));
+        messages.extend(self.deferred.iter().map(|(due, message)| ImagedMessage {
+            at: message.at,
+            id: message.id,
+            attempts: message.attempts,
+            due: clock.to_wall(due),
+        }));
+        messages.sort_unstable_by_key(|message| message.at);
+        ChannelImage {
+            number: self.number,
+            name: self.name.clone(),
+            paused: self.paused,
+            settings: self.settings.clone(),
+            cursor: self.cursor,
+            behind: self.behind,
+            replay_to: self.replay_to,
+            not_before: self.not_before,
+            holes: self.holes.iter().collect(),
+            taken: self.taken.iter().copied().filter(|&at| at >= self.cursor).collect(),
+            messages,
+        }
+    }
+}
+
+impl ChannelImage {
+    /// Writes the image.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let settings = serde_json::to_string(&self.settings).unwrap_or_default();
+        number(u64::from(self.number), out);
+        text(&self.name, out);
+        number(u64::from(self.paused), out);
+        text(&settings, out);
+        for n in [self.cursor, self.behind, self.replay_to, self.not_before as u64, self.holes.len() as u64] {
+            number(n, out);
+        }
+        for &(from, to) in &self.holes {
+            number(from, out);
+            number(to, out);
+        }
+        number(self.taken.len() as u64, out);
+        let mut last = 0;
+        for &at in &self.taken {
+            difference(last, at, out);
+            last = at;
+        }
+        number(self.messages.len() as u64, out);
+        let (mut last, mut last_due) = (0, 0);
+        for message in &self.messages {
+            difference(last, message.at, out);
+            difference(message.at, message.id, out);
+            number(u64::from(message.attempts), out);
+            difference(last_due, message.due as u64, out);
+            (last, last_due) = (message.at, message.due as u64);
+        }
+    }
+
+    /// Reads an image. `None` if it is not well-formed.
+    pub fn decode(from: &mut Reader<'_>) -> Option<ChannelImage> {
+        let mut image = ChannelImage {
+            number: from.channel()?,
+            name: read_text(from)?,
+            paused: from.flag()?,
+            settings: serde_json::from_str(&read_text(from)?).ok()?,
+            cursor: from.number()?,
+            behind: from.number()?,
+            replay_to: from.number()?,
+            not_before: from.number()? as i64,
+            ..ChannelImage::default()
+        };
+        for _ in 0..from.number()? {
+            image.holes.push((from.number()?, from.number()?));
+        }
+        let mut last = 0;
+        for _ in 0..from.number()? {
+            last = from.difference(last)?;
+            image.taken.push(last);
+        }
+        let (mut last, mut last_due) = (0, 0);
+        for _ in 0..from.number()? {
+            last = from.difference(last)?;
+            let id = from.difference(last)?;
+            let attempts = u16::try_from(from.number()?).ok()?;
+            last_due = from.difference(last_due)?;
+            image.messages.push(ImagedMessage { at: last, id, attempts, due: last_due as i64 });
+        }
+        Some(image)
+    }
+
+    /// The holes as a channel keeps them.
+    pub(super) fn as_holes(&self) -> Holes {
+        let mut holes = Holes::default();
+        for &(from, to) in &self.holes {
+            holes.add(from, to);
+        }
+        holes
+    }
+}
+
+/// Writes a text with its length in front.
+pub fn text(text: &str, out: &mut Vec<u8>) {
+    number(text.len() as u64, out);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Reads what [`text`] wrote.
+pub fn read_text(from: &mut Reader<'_>) -> Option<String> {
+    let length = usize::try_from(from.number()?).ok()?;
+    String::from_utf8(from.bytes(length)?.to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_round_trip_and_cut_ones_are_refused() {
+        let image = ChannelImage {
+            number: 7,
+            name: "c".into(),
+            paused: true,
+            settings: ChannelSettings { max_attempts: 5, dead_letter_topic: "dead".into() },
+            cursor: 1 << 40,
+            behind: 12,
+            replay_to: 3,
+            not_before: 1 << 60,
+            holes: vec![(1, 2), (5, 9)],
+            taken: vec![1 << 41, 1 << 42],
+            messages: vec![
+                ImagedMessage { at: 1, id: 2, attempts: 3, due: 0 },
+                ImagedMessage { at: 4, id: u64::MAX, attempts: u16::MAX, due: i64::MAX },
+            ],
+        };
+        let mut bytes = Vec::new();
+        image.encode(&mut bytes);
+        let mut reader = Reader(&bytes);
+        assert_eq!(ChannelImage::decode(&mut reader), Some(image));
+        assert!(reader.0.is_empty());
+        for cut in 0..bytes.len() {
+            assert_eq!(ChannelImage::decode(&mut Reader(&bytes[..cut])), None, "cut at {cut}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What happens in a channel because time passes: timeouts, and deferred messages that fall due.
+//!
+//! One entry per consumer that has something in flight, not one per message, stands in the list of deadlines. It may be
+//! earlier than the consumer's first deadline (the message it was made for is finished by now), never later.
+
+use std::cmp::Reverse;
+
+use net::Instant;
+
+use super::Channel;
+use crate::clock::Clock;
+use crate::consumers::ConsumerKey;
+
+impl Channel {
+    /// When [`Channel::expire`] has something to do at the earliest.
+    pub fn next_due(&self) -> Option<Instant> {
+        let timeout = self.deadlines.peek().map(|Reverse((due, _))| *due);
+        match (timeout, self.deferred.next_due()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Takes back what ran into its timeout, and lets go what is due.
+    pub fn expire(&mut self, clock: Clock) {
+        while let Some(&Reverse((due, key))) = self.deadlines.peek() {
+            if due > clock.now {
+                break;
+            }
+            self.deadlines.pop();
+            self.expire_consumer(key, due, clock);
+        }
+        while let Some(message) = self.deferred.pop(clock.now) {
+            self.again.push_back(message);
+        }
+    }
+
+    fn expire_consumer(&mut self, key: ConsumerKey, due: Instant, clock: Clock) {
+        match self.consumers.get_mut(key) {
+            Some(consumer) if consumer.armed == Some(due) => consumer.armed = None,
+            _ => return,
+        }
+        while let Some(flight) = self.first_flight(key) {
+            if flight.deadline > clock.now {
+                self.arm(key, flight.deadline);
+                return;
+            }
+            self.take_flight(flight.id, key);
+            self.counters.timed_out += 1;
+            self.send_back(flight, None, clock, "timed out");
+        }
+    }
+
+    fn arm(&mut self, key: ConsumerKey, deadline: Instant) {
+        if let Some(consumer) = self.consumers.get_mut(key) {
+            consumer.armed = Some(deadline);
+            self.deadlines.push(Reverse((deadline, key)));
+        }
+    }
+}

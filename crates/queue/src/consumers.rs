@@ -1,0 +1,258 @@
+//! The consumers of one channel, and whose turn it is.
+//!
+//! RDY is a window: a consumer is given messages while it has fewer in flight than it asked for. Those that can take one
+//! stand in a ring and take turns, one message each, so that a channel is spread evenly and ten thousand consumers that
+//! want nothing cost nothing. A consumer leaves the ring when it is next asked and cannot take a message.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use net::{ConnId, Instant};
+
+use crate::in_flight::Line;
+
+/// Names a consumer within its channel; a successor in the same slot has another generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConsumerKey {
+    /// Slot; small, dense, reused.
+    pub slot: u32,
+    generation: u32,
+}
+
+/// How messages are to be handed to a consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Its connection.
+    pub conn: ConnId,
+    /// How long it may keep a message.
+    pub timeout: Duration,
+    /// How long it may keep it with TOUCH.
+    pub timeout_max: Duration,
+    /// Percent of the messages that it wants, 1 to 99; 0 for all.
+    pub sample_rate: u8,
+}
+
+/// One consumer.
+#[derive(Debug)]
+pub struct Consumer {
+    /// See [`Terms`].
+    pub terms: Terms,
+    /// Last RDY.
+    pub ready: u32,
+    /// Messages handed over and not heard of.
+    pub in_flight: u32,
+    /// Its flights in order of deadline.
+    pub line: Line,
+    /// After CLS: it gets nothing more.
+    pub closing: bool,
+    /// Its connection holds as much unsent output as it may.
+    pub blocked: bool,
+    /// Its entry in the channel's list of deadlines: not later than its first flight's. Entries with another time are void.
+    pub armed: Option<Instant>,
+    /// Messages handed over.
+    pub delivered: u64,
+    /// Messages it finished.
+    pub finished: u64,
+    /// Messages it requeued.
+    pub requeued: u64,
+    in_ring: bool,
+}
+
+impl Consumer {
+    /// True if the next message may be its.
+    #[inline]
+    pub fn can_take(&self) -> bool {
+        self.in_flight < self.ready && !self.closing && !self.blocked
+    }
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    consumer: Option<Consumer>,
+}
+
+/// All consumers of a channel.
+#[derive(Debug, Default)]
+pub struct Consumers {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    ring: VecDeque<ConsumerKey>,
+    count: usize,
+}
+
+impl Consumers {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Adds a consumer; it asks for nothing yet.
+    pub fn insert(&mut self, terms: Terms) -> ConsumerKey {
+        let consumer = Some(Consumer {
+            terms,
+            ready: 0,
+            in_flight: 0,
+            line: Line::default(),
+            closing: false,
+            blocked: false,
+            armed: None,
+            delivered: 0,
+            finished: 0,
+            requeued: 0,
+            in_ring: false,
+        });
+        self.count += 1;
+        match self.free.pop() {
+            Some(slot) => {
+                let entry = &mut self.slots[slot as usize];
+                entry.consumer = consumer;
+                ConsumerKey { slot, generation: entry.generation }
+            }
+            None => {
+                self.slots.push(Slot { generation: 0, consumer });
+                ConsumerKey { slot: (self.slots.len() - 1) as u32, generation: 0 }
+            }
+        }
+    }
+
+    /// Takes a consumer out. Its flights are the caller's to return first.
+    pub fn remove(&mut self, key: ConsumerKey) -> Option<Consumer> {
+        let entry =
+            self.slots.get_mut(key.slot as usize).filter(|entry| entry.generation == key.generation)?;
+        let consumer = entry.consumer.take()?;
+        entry.generation = entry.generation.wrapping_add(1);
+        self.free.push(key.slot);
+        self.count -= 1;
+        Some(consumer)
+    }
+
+    /// A consumer, if it is still there.
+    #[inline]
+    pub fn get(&self, key: ConsumerKey) -> Option<&Consumer> {
+        let entry = self.slots.get(key.slot as usize)?;
+        if entry.generation == key.generation { entry.consumer.as_ref() } else { None }
+    }
+
+    /// A consumer, if it is still there.
+    #[inline]
+    pub fn get_mut(&mut self, key: ConsumerKey) -> Option<&mut Consumer> {
+        let entry = self.slots.get_mut(key.slot as usize)?;
+        if entry.generation == key.generation { entry.consumer.as_mut() } else { None }
+    }
+
+    /// Puts a consumer in the ring if it can take a message and is not there. To be called after any change that may
+    /// let it take one.
+    #[inline]
+    pub fn refresh(&mut self, key: ConsumerKey) {
+        if let Some(consumer) = self.get_mut(key)
+            && consumer.can_take()
+            && !consumer.in_ring
+        {
+            consumer.in_ring = true;
+            self.ring.push_back(key);
+        }
+    }
+
+    /// Whose turn it is. The consumer goes to the end of the ring.
+    #[inline]
+    pub fn next(&mut self) -> Option<ConsumerKey> {
+        while let Some(key) = self.ring.pop_front() {
+            let Some(consumer) = self.get_mut(key) else { continue };
+            if consumer.can_take() {
+                self.ring.push_back(key);
+                return Some(key);
+            }
+            consumer.in_ring = false;
+        }
+        None
+    }
+
+    /// Gives back a turn that was taken with [`Consumers::next`] and not used.
+    pub fn give_back(&mut self, key: ConsumerKey) {
+        if self.ring.back() == Some(&key) {
+            self.ring.pop_back();
+            self.ring.push_front(key);
+        }
+    }
+
+    /// True if somebody may be waiting for a message (it may turn out that nobody is).
+    #[inline]
+    pub fn may_take(&self) -> bool {
+        !self.ring.is_empty()
+    }
+
+    /// Everybody, in order of slot.
+    pub fn iter(&self) -> impl Iterator<Item = (ConsumerKey, &Consumer)> {
+        self.slots.iter().enumerate().filter_map(|(slot, entry)| {
+            let key = ConsumerKey { slot: slot as u32, generation: entry.generation };
+            entry.consumer.as_ref().map(|consumer| (key, consumer))
+        })
+    }
+
+    /// Everybody, to be changed. The ring is not touched.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Consumer> {
+        self.slots.iter_mut().filter_map(|entry| entry.consumer.as_mut())
+    }
+
+    /// The key of whoever holds this slot now.
+    #[inline]
+    pub fn key_of(&self, slot: u32) -> Option<ConsumerKey> {
+        let entry = self.slots.get(slot as usize)?;
+        entry.consumer.as_ref().map(|_| ConsumerKey { slot, generation: entry.generation })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(index: u32) -> Terms {
+        Terms {
+            conn: ConnId { index, generation: 0 },
+            timeout: Duration::from_secs(60),
+            timeout_max: Duration::from_secs(900),
+            sample_rate: 0,
+        }
+    }
+
+    #[test]
+    fn consumers_take_turns_and_leave_when_full() {
+        let mut consumers = Consumers::default();
+        let keys: Vec<_> = (0..3).map(|n| consumers.insert(terms(n))).collect();
+        assert_eq!(consumers.next(), None);
+        for (key, ready) in keys.iter().zip([2, 1, 0]) {
+            consumers.get_mut(*key).unwrap().ready = ready;
+            consumers.refresh(*key);
+            consumers.refresh(*key);
+        }
+        let mut turns = Vec::new();
+        while let Some(key) = consumers.next() {
+            consumers.get_mut(key).unwrap().in_flight += 1;
+            turns.push(key.slot);
+        }
+        assert_eq!(turns, [0, 1, 0]);
+        assert!(!consumers.may_take());
+    }
+
+    #[test]
+    fn a_key_of_one_that_left_is_dead() {
+        let mut consumers = Consumers::default();
+        let old = consumers.insert(terms(1));
+        consumers.get_mut(old).unwrap().ready = 1;
+        consumers.refresh(old);
+        assert!(consumers.remove(old).is_some());
+        assert!(consumers.remove(old).is_none());
+        let new = consumers.insert(terms(2));
+        assert_eq!(new.slot, old.slot);
+        assert!(consumers.get(old).is_none());
+        assert_eq!(consumers.next(), None, "the ring holds only the dead key");
+        assert_eq!(consumers.key_of(new.slot), Some(new));
+        assert_eq!(consumers.len(), 1);
+    }
+}

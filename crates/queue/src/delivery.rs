@@ -1,0 +1,189 @@
+//! From the journal to the consumers.
+//!
+//! ```text
+//!  channel.next_source ─┬─ again  ▸ read_one ─┐
+//!                       └─ cursor ▸ read ─────┴▸ hand_over (whose turn, in flight) ▸ Sink: frame head, body
+//! ```
+//! One call hands out as much as the consumers want and memory holds. Nothing is allocated per message: the body goes from
+//! the journal's block to the connection's output. When a block must come from a file, the job for that is given back, and
+//! the call is repeated once it was read.
+
+use journal::{Block, Journal, ReadJob, ReadOutcome, Record};
+use net::ConnId;
+
+use crate::channel::{Channel, Source};
+use crate::clock::Clock;
+use crate::consumers::ConsumerKey;
+use crate::deferred::Waiting;
+use crate::message::{FRAME_HEAD_LEN, Message, Position, frame_head};
+use crate::record::KIND_MESSAGE;
+use crate::topic::{ChannelKey, Topic, at};
+
+/// Where messages go.
+pub trait Sink {
+    /// Sends one message. False if the connection holds as much output as it may: it gets nothing more until it is told
+    /// to have room.
+    fn deliver(&mut self, conn: ConnId, head: &[u8; FRAME_HEAD_LEN], body: &[u8]) -> bool;
+}
+
+/// Bytes that reading one message asks a file for.
+const ONE_BYTES: usize = 4096;
+/// With so many messages waiting again, their neighbours are likely to be wanted too.
+const MANY: usize = 16;
+
+struct Run<'a, S> {
+    channel: &'a mut Channel,
+    journal: &'a mut Journal,
+    sink: &'a mut S,
+    clock: Clock,
+    tag: u32,
+    /// Messages published before this are too old.
+    not_before: i64,
+    /// The stream ends here.
+    end: Position,
+}
+
+/// Delivers what a channel has to the consumers that want it. Gives the read that is needed before it can go on.
+pub fn deliver<W, S: Sink>(
+    topic: &mut Topic<W>,
+    key: ChannelKey,
+    clock: Clock,
+    sink: &mut S,
+) -> Option<ReadJob> {
+    let (end, tag) = (topic.pumped(), topic.tag());
+    let not_before = match topic.settings.ttl() {
+        Some(ttl) => clock.wall.0.saturating_sub(i64::try_from(ttl.as_nanos()).unwrap_or(i64::MAX)),
+        None => i64::MIN,
+    };
+    let (channel, journal) = topic.channel_and_journal(key)?;
+    Run { channel, journal, sink, clock, tag, not_before, end }.run()
+}
+
+impl<S: Sink> Run<'_, S> {
+    fn run(&mut self) -> Option<ReadJob> {
+        while self.channel.can_deliver() {
+            let outcome = match self.channel.next_source(self.end)? {
+                Source::Again(message) => match self.channel.fetched.take() {
+                    Some(block) if block.start().0 == message.at => ReadOutcome::Block(block),
+                    _ if self.channel.again_count() >= MANY => self.journal.read(at(message.at)),
+                    _ => self.journal.read_one(at(message.at), ONE_BYTES),
+                },
+                Source::Cursor(position) => self.journal.read(at(position)),
+            };
+            match outcome {
+                ReadOutcome::NeedsDisk(job) => return Some(job),
+                ReadOutcome::Block(block) => self.take_block(&block),
+                ReadOutcome::AtEnd => self.skip_to(self.end),
+                ReadOutcome::Gone { first } => self.skip_to(first.0),
+            }
+        }
+        None
+    }
+
+    fn take_block(&mut self, block: &Block) {
+        match self.channel.next_source(self.end) {
+            Some(Source::Again(message)) => match block.records().next() {
+                Some(record) => self.take_again(message, &record),
+                None => self.skip_to(block.next().0),
+            },
+            Some(Source::Cursor(_)) if block.bytes() == 0 => self.skip_to(block.next().0),
+            Some(Source::Cursor(_)) => self.take_stream(block),
+            None => {}
+        }
+    }
+
+    /// What the next source names cannot be read.
+    fn skip_to(&mut self, position: Position) {
+        match self.channel.next_source(self.end) {
+            Some(Source::Again(_)) => {
+                if let Some(message) = self.channel.pop_again() {
+                    self.channel.lose_message(message.at);
+                }
+            }
+            Some(Source::Cursor(cursor)) => self.channel.pass_damage(position.max(cursor + 1)),
+            None => {}
+        }
+    }
+
+    fn take_again(&mut self, waiting: Waiting, record: &Record<'_>) {
+        let Some(message) = Message::decode(record.payload) else {
+            self.skip_to(0);
+            return;
+        };
+        if message.timestamp < self.not_before {
+            self.channel.pop_again();
+            self.channel.expire_message(waiting.at);
+            return;
+        }
+        if let Some(key) = self.channel.consumers.next() {
+            self.channel.pop_again();
+            self.send(key, waiting, &message);
+        }
+    }
+
+    /// Hands out messages from a block until the consumers have enough, or somebody else's turn has come.
+    fn take_stream(&mut self, block: &Block) {
+        for record in block.records() {
+            let position = record.position.0;
+            if position >= self.end {
+                return;
+            }
+            if record.kind != KIND_MESSAGE {
+                self.channel.pass(record.next.0);
+                continue;
+            }
+            if !self.take_record(&record, position) {
+                return;
+            }
+        }
+    }
+
+    /// False if the block is to be left.
+    #[inline]
+    fn take_record(&mut self, record: &Record<'_>, position: Position) -> bool {
+        if self.channel.next_source(self.end) != Some(Source::Cursor(position)) {
+            return false;
+        }
+        if self.channel.was_taken(position) {
+            self.channel.pass(record.next.0);
+            return true;
+        }
+        let Some(message) = Message::decode(record.payload) else {
+            self.channel.advance(record.next.0);
+            self.channel.lose_message(position);
+            return true;
+        };
+        if message.due != 0 && !self.channel.replays(position) {
+            self.channel.pass(record.next.0);
+            return true;
+        }
+        if self.channel.too_early(message.timestamp) {
+            self.channel.advance(record.next.0);
+            return true;
+        }
+        if message.timestamp < self.not_before {
+            self.channel.advance(record.next.0);
+            self.channel.expire_message(position);
+            return true;
+        }
+        let Some(key) = self.channel.consumers.next() else { return false };
+        self.channel.advance(record.next.0);
+        let waiting =
+            Waiting { at: position, id: message.id_at(self.tag, position).0, attempts: message.attempts };
+        self.send(key, waiting, &message);
+        true
+    }
+
+    #[inline]
+    fn send(&mut self, key: ConsumerKey, waiting: Waiting, message: &Message<'_>) {
+        let Some(conn) = self.channel.consumers.get(key).map(|consumer| consumer.terms.conn) else { return };
+        let Some(attempts) = self.channel.hand_over(key, waiting, message.timestamp, self.clock.now) else {
+            return;
+        };
+        let id = wire::nsq::MessageId(waiting.id);
+        let head = frame_head(message.timestamp, attempts, id, message.body.len());
+        if !self.sink.deliver(conn, &head, message.body) {
+            self.channel.set_blocked(key, true);
+        }
+    }
+}

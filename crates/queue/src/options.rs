@@ -1,0 +1,158 @@
+//! What the queue is told when it starts. The defaults are nsqd's; the face fills in what its flags say.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::settings::Durability;
+
+/// Options of the queue.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Version that is told to clients (`version` of IDENTIFY and of `/info`).
+    pub version: String,
+    /// Where journals are kept.
+    pub data_path: PathBuf,
+    /// When a publisher's OK may be sent, for topics that do not say otherwise.
+    pub durability: Durability,
+    /// Messages that an ephemeral channel or topic holds (`mem-queue-size`); of others, what `/stats` takes for memory.
+    pub mem_queue_size: u64,
+    /// Default of a delivery's timeout.
+    pub msg_timeout: Duration,
+    /// Longest timeout, TOUCH included.
+    pub max_msg_timeout: Duration,
+    /// Largest message.
+    pub max_msg_size: u64,
+    /// Largest body of a command.
+    pub max_body_size: u64,
+    /// Longest delay of REQ.
+    pub max_req_timeout: Duration,
+    /// Longest delay of DPUB; nsqd uses `max_req_timeout` for both.
+    pub max_defer_timeout: Duration,
+    /// Longest heartbeat interval that a client may ask for.
+    pub max_heartbeat_interval: Duration,
+    /// Heartbeat interval of a client that does not ask.
+    pub heartbeat_interval: Duration,
+    /// Largest RDY.
+    pub max_rdy_count: u64,
+    /// Largest output buffer that a client may ask for.
+    pub max_output_buffer_size: u64,
+    /// Longest output buffer timeout that a client may ask for.
+    pub max_output_buffer_timeout: Duration,
+    /// Shortest output buffer timeout that a client may ask for.
+    pub min_output_buffer_timeout: Duration,
+    /// Output buffer timeout of a client that does not ask.
+    pub output_buffer_timeout: Duration,
+    /// Consumers per channel; 0 for no limit.
+    pub max_channel_consumers: u64,
+    /// Connections at once; 0 for no limit.
+    pub max_connections: usize,
+    /// How long a client may take to send the protocol magic.
+    pub magic_timeout: Duration,
+    /// Whether deflate may be negotiated.
+    pub deflate: bool,
+    /// Largest deflate level.
+    pub max_deflate_level: u32,
+    /// Whether snappy may be negotiated.
+    pub snappy: bool,
+    /// Certificate and key for clients that ask for TLS.
+    pub tls: Option<std::sync::Arc<rustls::ServerConfig>>,
+    /// Clients must use TLS.
+    pub tls_required: bool,
+    /// Clients must send AUTH.
+    pub auth_required: bool,
+    /// Told to clients.
+    pub topology_region: String,
+    /// Told to clients.
+    pub topology_zone: String,
+    /// Percentiles of end-to-end latency, as shares (0 to 1]; empty for none.
+    pub e2e_percentiles: Vec<f64>,
+    /// Window of end-to-end latency.
+    pub e2e_window: Duration,
+    /// Bytes per journal segment.
+    pub segment_bytes: u64,
+    /// Memory for the tails of all journals together.
+    pub cache_bytes: usize,
+    /// How long FIN and REQ may stay unwritten when nothing is published: what a crash repeats.
+    pub event_delay: Duration,
+    /// Messages that may be deferred, per topic.
+    pub max_deferred: u64,
+    /// Where a channel begins that is created while others are there already: at the beginning of what is kept, instead of
+    /// with what is published from then on.
+    pub channels_from_beginning: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            data_path: PathBuf::from("."),
+            durability: Durability::Os,
+            mem_queue_size: 10_000,
+            msg_timeout: Duration::from_secs(60),
+            max_msg_timeout: Duration::from_secs(15 * 60),
+            max_msg_size: 1_048_576,
+            max_body_size: 5_242_880,
+            max_req_timeout: Duration::from_secs(3600),
+            max_defer_timeout: Duration::from_secs(3600),
+            max_heartbeat_interval: Duration::from_secs(60),
+            heartbeat_interval: Duration::from_secs(30),
+            max_rdy_count: 2500,
+            max_output_buffer_size: 65_536,
+            max_output_buffer_timeout: Duration::from_secs(30),
+            min_output_buffer_timeout: Duration::from_millis(25),
+            output_buffer_timeout: Duration::from_millis(250),
+            max_channel_consumers: 0,
+            max_connections: 0,
+            magic_timeout: Duration::from_secs(30),
+            deflate: true,
+            max_deflate_level: 6,
+            snappy: true,
+            tls: None,
+            tls_required: false,
+            auth_required: false,
+            topology_region: String::new(),
+            topology_zone: String::new(),
+            e2e_percentiles: Vec::new(),
+            e2e_window: Duration::from_secs(600),
+            segment_bytes: 16 << 20,
+            cache_bytes: 24 << 20,
+            event_delay: Duration::from_millis(25),
+            max_deferred: 1_000_000,
+            channels_from_beginning: false,
+        }
+    }
+}
+
+impl Options {
+    /// The limits that the codec checks.
+    pub fn wire_limits(&self) -> wire::nsq::Limits {
+        wire::nsq::Limits {
+            message_bytes_max: self.max_msg_size,
+            body_bytes_max: self.max_body_size,
+            ready_max: self.max_rdy_count,
+            requeue_ms_max: millis(self.max_req_timeout),
+            defer_ms_max: millis(self.max_defer_timeout),
+        }
+    }
+
+    /// The options of a topic's journal.
+    pub fn journal(&self, durability: Durability) -> journal::Options {
+        let record_bytes_max =
+            usize::try_from(self.max_msg_size).unwrap_or(usize::MAX).saturating_add(64 << 10);
+        journal::Options {
+            durability: match durability {
+                Durability::Memory => journal::Durability::Memory,
+                Durability::Os => journal::Durability::Os,
+                Durability::Fsync => journal::Durability::Fsync,
+            },
+            segment_bytes: self.segment_bytes,
+            record_bytes_max: record_bytes_max.max(16 << 20),
+            ..journal::Options::default()
+        }
+    }
+}
+
+/// Whole milliseconds.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,402 @@
+//! The records of a topic's journal other than messages: what happened to the topic and to its channels.
+//!
+//! A record is the journal's kind and a payload whose layout depends on it. Messages are in [`crate::message`].
+//! Recovery replays these in journal order on top of the last checkpoint, so that each one must say everything needed to
+//! repeat its effect and nothing that would have to be guessed. A message is named by the *position* of its record: ids
+//! may repeat (after an import), positions cannot.
+//!
+//! Integers are variable-length (7 bits a byte, low end first); lists of positions are coded as differences.
+
+use crate::channel::Seek;
+use crate::message::Position;
+
+/// A message in the stream that every channel reads.
+pub const KIND_MESSAGE: u8 = 1;
+/// A message for one channel only; no cursor reads it.
+pub const KIND_PRIVATE: u8 = 2;
+/// A live message copied forward out of an old segment; no cursor reads it. Its payload says where it stood.
+pub const KIND_COPY: u8 = 3;
+/// See [`Record::Finished`] and its companions.
+pub const KIND_FINISHED: u8 = 4;
+const KIND_REQUEUED: u8 = 5;
+const KIND_CHANNEL_CREATED: u8 = 6;
+const KIND_CHANNEL_DELETED: u8 = 7;
+const KIND_CHANNEL_PAUSED: u8 = 8;
+const KIND_CHANNEL_EMPTIED: u8 = 9;
+const KIND_TOPIC_PAUSED: u8 = 10;
+const KIND_TOPIC_EMPTIED: u8 = 11;
+const KIND_TOPIC_CREATED: u8 = 12;
+const KIND_CHANNEL_SOUGHT: u8 = 13;
+const KIND_CONFIGURED: u8 = 14;
+const KIND_DROPPED: u8 = 15;
+
+/// Names a channel in the journal for as long as the channel lives; never used again after it is deleted.
+pub type ChannelNumber = u32;
+
+/// A message that went back to its channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Requeued {
+    /// Its record.
+    pub at: Position,
+    /// Its id.
+    pub id: u64,
+    /// Deliveries so far.
+    pub attempts: u16,
+    /// Wall time (ns) before which it is not delivered again; 0 for at once.
+    pub due: i64,
+}
+
+/// One event, as it is read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// The channel is done with these messages.
+    Finished(ChannelNumber, Vec<Position>),
+    /// These messages of the channel wait again.
+    Requeued(ChannelNumber, Vec<Requeued>),
+    /// The channel exists from here on and reads from `cursor`.
+    ChannelCreated {
+        /// Its number.
+        number: ChannelNumber,
+        /// First position that it reads.
+        cursor: Position,
+        /// Its name.
+        name: String,
+    },
+    /// The channel is gone.
+    ChannelDeleted(ChannelNumber),
+    /// The channel was paused (true) or resumed.
+    ChannelPaused(ChannelNumber, bool),
+    /// The channel has nothing left of what stands before this position.
+    ChannelEmptied(ChannelNumber, Position),
+    /// The topic was paused (true) or resumed.
+    TopicPaused(bool),
+    /// Nobody is to get what stands between these two positions.
+    TopicEmptied(Position, Position),
+    /// First record of a journal: the tag in its message ids, and the topic's name.
+    TopicCreated {
+        /// 20 bits.
+        tag: u32,
+        /// The topic's name.
+        name: String,
+    },
+    /// The channel forgets everything and reads again from elsewhere.
+    ChannelSought {
+        /// Its number.
+        number: ChannelNumber,
+        /// Where to.
+        seek: Seek,
+    },
+    /// Settings of the topic (`None`) or of one channel, as JSON.
+    Configured(Option<ChannelNumber>, String),
+    /// A limit of the topic dropped everything before `floor`.
+    Dropped {
+        /// First position that is left.
+        floor: Position,
+        /// Of each channel, how many messages of the stream it had not taken.
+        channels: Vec<(ChannelNumber, u64)>,
+    },
+}
+
+impl Record {
+    /// Writes the payload and gives the kind.
+    pub fn encode(&self, out: &mut Vec<u8>) -> u8 {
+        match self {
+            Record::Finished(channel, positions) => return encode_finished(*channel, positions, out),
+            Record::Requeued(channel, list) => return encode_requeued(*channel, list, out),
+            Record::ChannelCreated { number, cursor, name } => {
+                numbers(&[u64::from(*number), *cursor], out);
+                out.extend_from_slice(name.as_bytes());
+            }
+            Record::ChannelDeleted(channel) => numbers(&[u64::from(*channel)], out),
+            Record::ChannelPaused(channel, on) => numbers(&[u64::from(*channel), u64::from(*on)], out),
+            Record::ChannelEmptied(channel, to) => numbers(&[u64::from(*channel), *to], out),
+            Record::TopicPaused(on) => numbers(&[u64::from(*on)], out),
+            Record::TopicEmptied(from, to) => numbers(&[*from, *to], out),
+            Record::TopicCreated { tag, name } => {
+                numbers(&[u64::from(*tag)], out);
+                out.extend_from_slice(name.as_bytes());
+            }
+            Record::ChannelSought { number, seek } => {
+                numbers(
+                    &[u64::from(*number), seek.cursor, seek.behind, seek.end, seek.not_before as u64],
+                    out,
+                );
+            }
+            Record::Configured(channel, json) => {
+                numbers(&[channel.map_or(0, |c| u64::from(c) + 1)], out);
+                out.extend_from_slice(json.as_bytes());
+            }
+            Record::Dropped { floor, channels } => {
+                numbers(&[*floor], out);
+                for (channel, count) in channels {
+                    numbers(&[u64::from(*channel), *count], out);
+                }
+            }
+        }
+        self.kind()
+    }
+
+    fn kind(&self) -> u8 {
+        match self {
+            Record::Finished(..) => KIND_FINISHED,
+            Record::Requeued(..) => KIND_REQUEUED,
+            Record::ChannelCreated { .. } => KIND_CHANNEL_CREATED,
+            Record::ChannelDeleted(_) => KIND_CHANNEL_DELETED,
+            Record::ChannelPaused(..) => KIND_CHANNEL_PAUSED,
+            Record::ChannelEmptied(..) => KIND_CHANNEL_EMPTIED,
+            Record::TopicPaused(_) => KIND_TOPIC_PAUSED,
+            Record::TopicEmptied(..) => KIND_TOPIC_EMPTIED,
+            Record::TopicCreated { .. } => KIND_TOPIC_CREATED,
+            Record::ChannelSought { .. } => KIND_CHANNEL_SOUGHT,
+            Record::Configured(..) => KIND_CONFIGURED,
+            Record::Dropped { .. } => KIND_DROPPED,
+        }
+    }
+
+    /// Reads a record that is no message. `None` if it is not well-formed.
+    pub fn decode(kind: u8, payload: &[u8]) -> Option<Record> {
+        let mut from = Reader(payload);
+        let record = match kind {
+            KIND_FINISHED => Record::Finished(from.channel()?, from.positions()?),
+            KIND_REQUEUED => Record::Requeued(from.channel()?, from.requeued()?),
+            KIND_CHANNEL_CREATED => {
+                Record::ChannelCreated { number: from.channel()?, cursor: from.number()?, name: from.text()? }
+            }
+            KIND_CHANNEL_DELETED => Record::ChannelDeleted(from.channel()?),
+            KIND_CHANNEL_PAUSED => Record::ChannelPaused(from.channel()?, from.flag()?),
+            KIND_CHANNEL_EMPTIED => Record::ChannelEmptied(from.channel()?, from.number()?),
+            KIND_TOPIC_PAUSED => Record::TopicPaused(from.flag()?),
+            KIND_TOPIC_EMPTIED => Record::TopicEmptied(from.number()?, from.number()?),
+            KIND_TOPIC_CREATED => {
+                Record::TopicCreated { tag: u32::try_from(from.number()?).ok()?, name: from.text()? }
+            }
+            KIND_CHANNEL_SOUGHT => Record::ChannelSought {
+                number: from.channel()?,
+                seek: Seek {
+                    cursor: from.number()?,
+                    behind: from.number()?,
+                    end: from.number()?,
+                    not_before: from.number()? as i64,
+                },
+            },
+            KIND_CONFIGURED => {
+                let channel = match from.number()? {
+                    0 => None,
+                    n => Some(u32::try_from(n - 1).ok()?),
+                };
+                Record::Configured(channel, from.text()?)
+            }
+            KIND_DROPPED => {
+                let floor = from.number()?;
+                let mut channels = Vec::new();
+                while !from.0.is_empty() {
+                    channels.push((from.channel()?, from.number()?));
+                }
+                Record::Dropped { floor, channels }
+            }
+            _ => return None,
+        };
+        from.0.is_empty().then_some(record)
+    }
+}
+
+/// Writes [`Record::Finished`] without taking the list.
+pub fn encode_finished(channel: ChannelNumber, positions: &[Position], out: &mut Vec<u8>) -> u8 {
+    numbers(&[u64::from(channel)], out);
+    let mut last = 0;
+    for &position in positions {
+        difference(last, position, out);
+        last = position;
+    }
+    KIND_FINISHED
+}
+
+/// Writes [`Record::Requeued`] without taking the list.
+pub fn encode_requeued(channel: ChannelNumber, list: &[Requeued], out: &mut Vec<u8>) -> u8 {
+    numbers(&[u64::from(channel)], out);
+    let (mut last, mut last_due) = (0, 0);
+    for one in list {
+        difference(last, one.at, out);
+        difference(one.at, one.id, out);
+        number(u64::from(one.attempts), out);
+        difference(last_due, one.due as u64, out);
+        (last, last_due) = (one.at, one.due as u64);
+    }
+    KIND_REQUEUED
+}
+
+fn numbers(list: &[u64], out: &mut Vec<u8>) {
+    for &n in list {
+        number(n, out);
+    }
+}
+
+/// Writes a variable-length integer.
+pub fn number(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Writes `to` as its signed difference from `from`, small numbers for small steps either way.
+pub fn difference(from: u64, to: u64, out: &mut Vec<u8>) {
+    let step = to.wrapping_sub(from) as i64;
+    number(((step << 1) ^ (step >> 63)) as u64, out);
+}
+
+/// Reads what [`number`] and [`difference`] wrote.
+#[derive(Debug)]
+pub struct Reader<'a>(pub &'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// The next integer. `None` at the end, or if it does not fit 64 bits.
+    pub fn number(&mut self) -> Option<u64> {
+        let mut value = 0u64;
+        for (n, &byte) in self.0.iter().enumerate().take(10) {
+            if n == 9 && byte > 1 {
+                return None;
+            }
+            value |= u64::from(byte & 0x7f) << (7 * n);
+            if byte < 0x80 {
+                self.0 = &self.0[n + 1..];
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    /// The next difference, applied to `from`.
+    pub fn difference(&mut self, from: u64) -> Option<u64> {
+        let coded = self.number()?;
+        Some(from.wrapping_add(((coded >> 1) as i64 ^ -((coded & 1) as i64)) as u64))
+    }
+
+    /// The next `n` bytes.
+    pub fn bytes(&mut self, n: usize) -> Option<&'a [u8]> {
+        let (front, back) = self.0.split_at_checked(n)?;
+        self.0 = back;
+        Some(front)
+    }
+
+    /// A channel number.
+    pub fn channel(&mut self) -> Option<ChannelNumber> {
+        u32::try_from(self.number()?).ok()
+    }
+
+    /// An integer that is 0 or 1.
+    pub fn flag(&mut self) -> Option<bool> {
+        match self.number()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+
+    /// All that is left, as text.
+    pub fn text(&mut self) -> Option<String> {
+        let text = std::str::from_utf8(self.0).ok()?.to_owned();
+        self.0 = &[];
+        Some(text)
+    }
+
+    fn positions(&mut self) -> Option<Vec<Position>> {
+        let mut list = Vec::new();
+        let mut last = 0;
+        while !self.0.is_empty() {
+            last = self.difference(last)?;
+            list.push(last);
+        }
+        Some(list)
+    }
+
+    fn requeued(&mut self) -> Option<Vec<Requeued>> {
+        let mut list = Vec::new();
+        let (mut last, mut last_due) = (0, 0);
+        while !self.0.is_empty() {
+            last = self.difference(last)?;
+            let id = self.difference(last)?;
+            let attempts = u16::try_from(self.number()?).ok()?;
+            last_due = self.difference(last_due)?;
+            list.push(Requeued { at: last, id, attempts, due: last_due as i64 });
+        }
+        Some(list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples() -> Vec<Record> {
+        vec![
+            Record::Finished(3, vec![]),
+            Record::Finished(3, vec![100, 330, 90, u64::MAX, 0]),
+            Record::Requeued(
+                u32::MAX,
+                vec![
+                    Requeued { at: 5, id: 5, attempts: 1, due: 0 },
+                    Requeued { at: 4, id: u64::MAX, attempts: u16::MAX, due: i64::MAX },
+                ],
+            ),
+            Record::ChannelCreated { number: 1, cursor: 77, name: "c".into() },
+            Record::ChannelDeleted(1),
+            Record::ChannelPaused(1, true),
+            Record::ChannelEmptied(1, 1 << 43),
+            Record::TopicPaused(false),
+            Record::TopicEmptied(1, 2),
+            Record::TopicCreated { tag: 0xfffff, name: "t".into() },
+            Record::ChannelSought {
+                number: 9,
+                seek: Seek { cursor: 0, behind: 1000, end: 77, not_before: -1 },
+            },
+            Record::Configured(None, "{}".into()),
+            Record::Configured(Some(0), "{\"a\":1}".into()),
+            Record::Dropped { floor: 5, channels: vec![(1, 2), (3, 0)] },
+        ]
+    }
+
+    #[test]
+    fn records_round_trip() {
+        for record in samples() {
+            let mut bytes = Vec::new();
+            let kind = record.encode(&mut bytes);
+            assert_eq!(Record::decode(kind, &bytes), Some(record));
+        }
+    }
+
+    #[test]
+    fn finished_positions_in_order_cost_two_bytes() {
+        let positions: Vec<u64> = (0..1000).map(|n| 1_000_000 + n * 230).collect();
+        let mut bytes = Vec::new();
+        encode_finished(1, &positions, &mut bytes);
+        assert!(bytes.len() < 2010, "{} bytes", bytes.len());
+    }
+
+    #[test]
+    fn malformed_records_are_refused() {
+        for bad in [
+            &b"\x00"[..],
+            b"\xff\x01",
+            b"\x04",
+            b"\x04\x80",
+            b"\x04\x01\x80",
+            b"\x07\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
+            b"\x08\x01\x02",
+            b"\x07\x01\x01",
+            b"\x06\x01\x01\xff\xfe",
+            b"\x05\x01\x02\x00\xff\xff\x04\x00",
+        ] {
+            assert_eq!(Record::decode(bad[0], &bad[1..]), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_panic() {
+        proptest::proptest!(|(kind in 0u8..20, bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..60))| {
+            let _ = Record::decode(kind, &bytes);
+            let _ = crate::message::Message::decode(&bytes);
+        });
+    }
+}

@@ -1,0 +1,68 @@
+//! What can be set per topic and per channel, at run time, beyond NSQ.
+//!
+//! Settings are kept in the topic's journal as JSON. What is absent there has its default, which is always "as nsqd does".
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// When a publisher's OK may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// The message is in memory.
+    Memory,
+    /// The message was written: it survives the end of this process, not a loss of power.
+    #[default]
+    Os,
+    /// The message is on the device.
+    Fsync,
+}
+
+/// What happens to a publisher when a topic is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AtLimit {
+    /// It gets an error, and the connection stays usable over HTTP (over TCP nsqd's errors for PUB are fatal).
+    #[default]
+    Reject,
+    /// The oldest messages are dropped, read or not.
+    DropOldest,
+}
+
+/// Settings of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TopicSettings {
+    /// `None`: the daemon's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durability: Option<Durability>,
+    /// Most bytes that the journal may hold; 0 for no limit.
+    pub bytes_max: u64,
+    /// What happens at `bytes_max`.
+    pub at_limit: AtLimit,
+    /// Seconds after which a message is not delivered any more; 0 for never.
+    pub ttl_seconds: u64,
+    /// Seconds for which finished messages are kept for replay; 0 for not at all.
+    pub retention_seconds: u64,
+    /// Bytes of finished messages that are kept for replay at most, if `retention_seconds` is set; 0 for no limit.
+    pub retention_bytes: u64,
+}
+
+impl TopicSettings {
+    /// How long a message may wait.
+    pub fn ttl(&self) -> Option<Duration> {
+        (self.ttl_seconds > 0).then(|| Duration::from_secs(self.ttl_seconds))
+    }
+}
+
+/// Settings of a channel.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChannelSettings {
+    /// After so many deliveries without FIN a message is set aside; 0 for never.
+    pub max_attempts: u16,
+    /// The topic that messages set aside go to; if empty, `TOPIC.CHANNEL.dead` (shortened to fit a name).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub dead_letter_topic: String,
+}

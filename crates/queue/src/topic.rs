@@ -1,0 +1,321 @@
+//! A topic: its journal, its channels, and what stands between the two.
+//!
+//! ```text
+//!  publish ▸ stage ─commit─▶ journal ──────────┬──────────────────────▶ end
+//!                                       pumped │  waiting (no channel yet, or the topic is paused)
+//!                            channels read ◀───┘
+//! ```
+//! Messages up to [`Topic::pumped`] belong to the channels; what comes after it waits in the topic, and is handed to all
+//! channels at once when there is one and the topic is not paused. That alone gives nsqd's rules: the first channel gets
+//! the backlog, later ones begin with what comes after them, and a paused topic holds its messages back.
+//!
+//! A topic knows nothing of connections. Whoever published is named by a `W` (a waiter), which is given back with the outcome
+//! once the topic's durability was reached.
+
+mod checkpoint;
+mod clean;
+mod commit;
+mod control;
+mod milestones;
+mod recover;
+
+use journal::{Journal, Position as At};
+use net::Instant;
+
+use crate::channel::Channel;
+use crate::clock::Clock;
+use crate::deferred::Waiting;
+use crate::message::{Message, Position};
+use crate::options::Options;
+use crate::record::ChannelNumber;
+use crate::settings::TopicSettings;
+
+pub use clean::{Copied, Copy};
+pub use commit::{Outcome, Settled};
+pub use control::{ControlError, SeekTo};
+pub use recover::RecoverError;
+
+use commit::Staged;
+use milestones::Milestones;
+
+/// Names a channel within its topic; a successor in the same slot has another generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChannelKey {
+    /// Slot; small, dense, reused.
+    pub slot: u32,
+    generation: u32,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    channel: Option<Channel>,
+}
+
+/// Counts since the topic was created or the process started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Messages published.
+    pub messages: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+    /// Messages refused because the topic was full.
+    pub rejected: u64,
+    /// Messages dropped because the topic was full.
+    pub dropped: u64,
+    /// Live messages copied forward to free old segments.
+    pub copied: u64,
+}
+
+/// Why a message was not staged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StageError {
+    /// The topic holds as much as it may.
+    Full,
+    /// The journal did not take it.
+    Journal(journal::AppendError),
+}
+
+impl std::fmt::Display for StageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StageError::Full => f.write_str("topic is full"),
+            StageError::Journal(e) => e.fmt(f),
+        }
+    }
+}
+
+/// One topic.
+#[derive(Debug)]
+pub struct Topic<W> {
+    /// Its name.
+    pub name: String,
+    /// Nothing of it touches a disk, and it goes with its last channel.
+    pub ephemeral: bool,
+    /// Where its messages are.
+    pub journal: Journal,
+    /// Limits and durability.
+    pub settings: TopicSettings,
+    /// What happened so far.
+    pub counters: Counters,
+    /// True while it stands in the queue's list of topics to commit.
+    pub dirty: bool,
+    /// True while it stands in the queue's list of topics whose events are to be written soon.
+    pub lazy: bool,
+    tag: u32,
+    paused: bool,
+    channels: Vec<Slot>,
+    channel_count: usize,
+    limited: usize,
+    next_number: ChannelNumber,
+    pumped: Position,
+    waiting: u64,
+    held: Vec<(Instant, Waiting)>,
+    sequence: u64,
+    milestones: Milestones,
+    queue_limit: u64,
+    staged: Staged<W>,
+    committing: commit::Committing<W>,
+    scratch: Vec<u8>,
+    checkpointing: checkpoint::Progress,
+}
+
+impl<W> Topic<W> {
+    /// A new topic in `journal`, which is empty.
+    pub fn create(name: &str, tag: u32, journal: Journal, options: &Options) -> Topic<W> {
+        let ephemeral = wire::nsq::is_ephemeral(name);
+        let mut topic = Topic {
+            name: name.to_owned(),
+            ephemeral,
+            pumped: journal.end().0,
+            journal,
+            settings: TopicSettings::default(),
+            counters: Counters::default(),
+            dirty: false,
+            lazy: false,
+            tag: tag & 0xf_ffff,
+            paused: false,
+            channels: Vec::new(),
+            channel_count: 0,
+            limited: 0,
+            next_number: 1,
+            waiting: 0,
+            held: Vec::new(),
+            sequence: 0,
+            milestones: Milestones::default(),
+            queue_limit: options.mem_queue_size,
+            staged: Staged::default(),
+            committing: commit::Committing::default(),
+            scratch: Vec::new(),
+            checkpointing: checkpoint::Progress::default(),
+        };
+        topic.stage_creation();
+        topic
+    }
+
+    /// True while messages are held back from the channels.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// True if its journal has no files.
+    pub fn in_memory(&self) -> bool {
+        self.journal.options().durability == journal::Durability::Memory
+    }
+
+    /// Tag in the ids of its messages.
+    pub fn tag(&self) -> u32 {
+        self.tag
+    }
+
+    /// Messages that wait in the topic itself.
+    pub fn depth(&self) -> u64 {
+        self.waiting + self.held.len() as u64
+    }
+
+    /// Channels may read up to here.
+    pub fn pumped(&self) -> Position {
+        self.pumped
+    }
+
+    /// The journal's end as a bare number.
+    pub fn end(&self) -> Position {
+        self.journal.end().0
+    }
+
+    /// How many channels it has.
+    pub fn channel_count(&self) -> usize {
+        self.channel_count
+    }
+
+    /// A channel by name.
+    pub fn find(&self, name: &str) -> Option<ChannelKey> {
+        self.iter().find(|(_, channel)| channel.name == name).map(|(key, _)| key)
+    }
+
+    /// A channel, if it is still there.
+    #[inline]
+    pub fn channel(&self, key: ChannelKey) -> Option<&Channel> {
+        let slot = self.channels.get(key.slot as usize)?;
+        if slot.generation == key.generation { slot.channel.as_ref() } else { None }
+    }
+
+    /// A channel, if it is still there.
+    #[inline]
+    pub fn channel_mut(&mut self, key: ChannelKey) -> Option<&mut Channel> {
+        let slot = self.channels.get_mut(key.slot as usize)?;
+        if slot.generation == key.generation { slot.channel.as_mut() } else { None }
+    }
+
+    /// A channel and the journal that it reads.
+    #[inline]
+    pub fn channel_and_journal(&mut self, key: ChannelKey) -> Option<(&mut Channel, &mut Journal)> {
+        let slot = self.channels.get_mut(key.slot as usize)?;
+        if slot.generation != key.generation {
+            return None;
+        }
+        slot.channel.as_mut().map(|channel| (channel, &mut self.journal))
+    }
+
+    /// All channels, in order of slot.
+    pub fn iter(&self) -> impl Iterator<Item = (ChannelKey, &Channel)> {
+        self.channels.iter().enumerate().filter_map(|(slot, entry)| {
+            let key = ChannelKey { slot: slot as u32, generation: entry.generation };
+            entry.channel.as_ref().map(|channel| (key, channel))
+        })
+    }
+
+    /// All channels, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (ChannelKey, &mut Channel)> {
+        self.channels.iter_mut().enumerate().filter_map(|(slot, entry)| {
+            let key = ChannelKey { slot: slot as u32, generation: entry.generation };
+            entry.channel.as_mut().map(|channel| (key, channel))
+        })
+    }
+
+    /// Whether the topic can take `messages` of `bytes` in all. With drop-oldest it always can.
+    pub fn admit(&mut self, messages: u64, bytes: u64) -> Result<(), StageError> {
+        let max = self.settings.bytes_max;
+        if max > 0
+            && self.settings.at_limit == crate::settings::AtLimit::Reject
+            && self.backlog_bytes() + self.journal.staged_bytes() as u64 + bytes > max
+        {
+            self.counters.rejected += messages;
+            return Err(StageError::Full);
+        }
+        Ok(())
+    }
+
+    /// Stages one message for the next commit. `due` is when it may be delivered, if not at once.
+    #[inline]
+    pub fn stage(&mut self, message: &Message<'_>, due: Option<Instant>) -> Result<(), StageError> {
+        if self.ephemeral && self.drops_newest() {
+            return Ok(());
+        }
+        self.scratch.clear();
+        message.encode_head(&mut self.scratch);
+        let at = self
+            .journal
+            .append(message.kind(), &[&self.scratch, message.body])
+            .map_err(StageError::Journal)?;
+        self.staged.note(at.0, message, due, self.tag, self.limited > 0);
+        Ok(())
+    }
+
+    /// Bytes of the journal that some channel, or the topic itself, has still to read.
+    pub fn backlog_bytes(&self) -> u64 {
+        self.end() - self.lowest_cursor()
+    }
+
+    /// The lowest position that the topic or a cursor has still to read.
+    fn lowest_cursor(&self) -> Position {
+        let cursors = self.iter().map(|(_, channel)| channel.cursor()).min();
+        cursors.unwrap_or(self.pumped).min(self.pumped)
+    }
+
+    /// A topic in memory holds so many messages that no channel has taken yet, and drops what comes on top, as nsqd does.
+    fn drops_newest(&mut self) -> bool {
+        let full =
+            (self.channel_count == 0 || self.paused) && self.waiting + self.staged.count >= self.queue_limit;
+        if full {
+            self.counters.messages += 1;
+            self.counters.dropped += 1;
+        }
+        full
+    }
+
+    /// Hands what waits to the channels, if there are any and they may have it.
+    pub fn pump(&mut self) {
+        if self.paused || self.channel_count == 0 || (self.waiting == 0 && self.held.is_empty()) {
+            return;
+        }
+        self.pumped = self.end();
+        let waiting = std::mem::take(&mut self.waiting);
+        let held = std::mem::take(&mut self.held);
+        for slot in &mut self.channels {
+            let Some(channel) = &mut slot.channel else { continue };
+            channel.pumped(waiting);
+            for &(due, message) in &held {
+                channel.defer(message, due);
+            }
+        }
+    }
+
+    /// When the topic or one of its channels has something to do because of the time; for tests and statistics.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.iter().filter_map(|(_, channel)| channel.next_due()).min()
+    }
+
+    /// Lets go everywhere what is due.
+    pub fn expire(&mut self, clock: Clock) {
+        for (_, channel) in self.iter_mut() {
+            channel.expire(clock);
+        }
+    }
+}
+
+/// A position as the journal wants it.
+#[inline]
+pub fn at(position: Position) -> At {
+    At(position)
+}

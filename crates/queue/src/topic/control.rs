@@ -1,0 +1,295 @@
+//! What operators and subscriptions change: channels come and go, are paused, emptied and moved.
+//!
+//! Each of these is written at once, behind everything that was staged before it, so that the journal's order is the order of
+//! what happened. If it cannot be written it does not happen.
+
+use super::{ChannelKey, Slot, Topic, at};
+use crate::channel::{Channel, Seek};
+use crate::clock::Clock;
+use crate::message::Position;
+use crate::record::Record;
+use crate::settings::{ChannelSettings, TopicSettings};
+
+/// Why a change was not made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlError {
+    /// The journal refused it; the text says why.
+    NotWritten(String),
+    /// There is no such channel.
+    NoChannel,
+}
+
+impl std::fmt::Display for ControlError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ControlError::NotWritten(why) => f.write_str(why),
+            ControlError::NoChannel => f.write_str("channel not found"),
+        }
+    }
+}
+
+/// Where a channel is to be moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeekTo {
+    /// To the oldest message that is kept.
+    Beginning,
+    /// To the first message published at or after this wall time (ns).
+    Time(i64),
+    /// Behind the last message.
+    End,
+}
+
+impl<W> Topic<W> {
+    /// Makes a channel. It gets what waits in the topic, if it is the first one, or else what is published from now on;
+    /// with `from_beginning` everything that is kept.
+    pub fn create_channel(
+        &mut self,
+        name: &str,
+        from_beginning: bool,
+        clock: Clock,
+    ) -> Result<ChannelKey, ControlError> {
+        if let Some(key) = self.find(name) {
+            return Ok(key);
+        }
+        self.commit(clock).map_err(ControlError::NotWritten)?;
+        let number = self.next_number;
+        let ephemeral = wire::nsq::is_ephemeral(name);
+        let cursor = self.pumped;
+        if !ephemeral {
+            self.write(&Record::ChannelCreated { number, cursor, name: name.to_owned() }, clock)?;
+        }
+        self.next_number += 1;
+        let key = self.insert_channel(Channel::new(name, number, cursor, 0));
+        self.pump();
+        if from_beginning && self.journal.first().0 < self.pumped {
+            self.seek(key, SeekTo::Beginning, clock)?;
+        }
+        Ok(key)
+    }
+
+    /// Removes a channel and gives it back, so that its consumers can be told.
+    pub fn delete_channel(&mut self, key: ChannelKey, clock: Clock) -> Result<Channel, ControlError> {
+        let channel = self.channel(key).ok_or(ControlError::NoChannel)?;
+        let (number, ephemeral) = (channel.number, channel.ephemeral);
+        self.commit(clock).map_err(ControlError::NotWritten)?;
+        if !ephemeral {
+            self.write(&Record::ChannelDeleted(number), clock)?;
+        }
+        let slot = &mut self.channels[key.slot as usize];
+        slot.generation = slot.generation.wrapping_add(1);
+        self.channel_count -= 1;
+        let channel = slot.channel.take().ok_or(ControlError::NoChannel)?;
+        self.limited -= usize::from(channel.ephemeral || self.ephemeral);
+        Ok(channel)
+    }
+
+    /// Pauses or resumes a channel.
+    pub fn pause_channel(&mut self, key: ChannelKey, paused: bool, clock: Clock) -> Result<(), ControlError> {
+        self.change_channel(key, clock, |number| Record::ChannelPaused(number, paused))?;
+        if let Some(channel) = self.channel_mut(key) {
+            channel.pause(paused);
+        }
+        Ok(())
+    }
+
+    /// Drops everything that is in a channel.
+    pub fn empty_channel(&mut self, key: ChannelKey, clock: Clock) -> Result<(), ControlError> {
+        self.commit(clock).map_err(ControlError::NotWritten)?;
+        let end = self.pumped;
+        self.change_channel(key, clock, |number| Record::ChannelEmptied(number, end))?;
+        if let Some(channel) = self.channel_mut(key) {
+            channel.empty(end);
+        }
+        Ok(())
+    }
+
+    /// Changes the settings of a channel.
+    pub fn configure_channel(
+        &mut self,
+        key: ChannelKey,
+        settings: ChannelSettings,
+        clock: Clock,
+    ) -> Result<(), ControlError> {
+        let json = serde_json::to_string(&settings).unwrap_or_default();
+        self.change_channel(key, clock, |number| Record::Configured(Some(number), json))?;
+        if let Some(channel) = self.channel_mut(key) {
+            channel.settings = settings;
+        }
+        Ok(())
+    }
+
+    /// Moves a channel. What it had in flight, waiting or deferred is forgotten. Gives how many messages it has to read.
+    pub fn seek(&mut self, key: ChannelKey, to: SeekTo, clock: Clock) -> Result<u64, ControlError> {
+        self.commit(clock).map_err(ControlError::NotWritten)?;
+        let seek = self.find_place(to);
+        self.change_channel(key, clock, |number| Record::ChannelSought { number, seek })?;
+        if let Some(channel) = self.channel_mut(key) {
+            channel.seek(seek);
+        }
+        Ok(seek.behind)
+    }
+
+    /// Pauses or resumes the topic.
+    pub fn pause(&mut self, paused: bool, clock: Clock) -> Result<(), ControlError> {
+        self.commit(clock).map_err(ControlError::NotWritten)?;
+        self.write(&Record::TopicPaused(paused), clock)?;
+        self.paused = paused;
+        self.pump();
+        Ok(())
+    }
+
+    /// Drops what waits in the topic itself; its channels keep what they have.
+    pub fn empty(&mut self, clock: Clock) -> Result<(), ControlError> {
+        self.commit(clock).map_err(ControlError::NotWritten)?;
+        let (from, to) = (self.pumped, self.end());
+        self.write(&Record::TopicEmptied(from, to), clock)?;
+        self.waiting = 0;
+        self.held.clear();
+        self.pumped = to;
+        for (_, channel) in self.iter_mut() {
+            channel.add_hole(from, to);
+        }
+        Ok(())
+    }
+
+    /// Changes the topic's settings.
+    pub fn configure(&mut self, settings: TopicSettings, clock: Clock) -> Result<(), ControlError> {
+        let json = serde_json::to_string(&settings).unwrap_or_default();
+        self.commit(clock).map_err(ControlError::NotWritten)?;
+        self.write(&Record::Configured(None, json), clock)?;
+        self.settings = settings;
+        Ok(())
+    }
+
+    /// Appends a message that one channel alone is to get, now.
+    pub fn add_private(
+        &mut self,
+        key: ChannelKey,
+        message: &crate::message::Message<'_>,
+        due: Option<net::Instant>,
+        clock: Clock,
+    ) -> Result<(), ControlError> {
+        let number = self.channel(key).ok_or(ControlError::NoChannel)?.number;
+        let message = crate::message::Message { channel: Some(number), ..*message };
+        self.scratch.clear();
+        message.encode_head(&mut self.scratch);
+        let position = self
+            .journal
+            .append(message.kind(), &[&self.scratch, message.body])
+            .map_err(|e| ControlError::NotWritten(e.to_string()))?;
+        self.commit(clock).map_err(ControlError::NotWritten)?;
+        let id = message.id_at(self.tag, position.0).0;
+        if let Some(channel) = self.channel_mut(key) {
+            let waiting = crate::deferred::Waiting { at: position.0, id, attempts: message.attempts };
+            match due {
+                Some(due) => channel.defer(waiting, due),
+                None => channel.add(waiting),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the first record of a new journal into its batch.
+    pub(super) fn stage_creation(&mut self) {
+        self.scratch.clear();
+        let record = Record::TopicCreated { tag: self.tag, name: self.name.clone() };
+        let kind = record.encode(&mut self.scratch);
+        // An empty journal takes a record of a hundred bytes; if it does not, every later append tells.
+        let _ = self.journal.append(kind, &[&self.scratch]);
+    }
+
+    pub(super) fn insert_channel(&mut self, channel: Channel) -> ChannelKey {
+        self.channel_count += 1;
+        self.limited += usize::from(channel.ephemeral || self.ephemeral);
+        let free = self.channels.iter().position(|slot| slot.channel.is_none());
+        let slot = free.unwrap_or_else(|| {
+            self.channels.push(Slot::default());
+            self.channels.len() - 1
+        });
+        self.channels[slot].channel = Some(channel);
+        ChannelKey { slot: slot as u32, generation: self.channels[slot].generation }
+    }
+
+    /// Drops the oldest messages while the backlog is larger than the topic may hold.
+    pub(super) fn drop_oldest(&mut self) {
+        let max = self.settings.bytes_max;
+        if max == 0 || self.backlog_bytes() <= max {
+            return;
+        }
+        // A tenth more than needed, so that this is not done for every message.
+        let Some(mark) = self.milestones.at_or_after(self.end().saturating_sub(max - max / 10)) else {
+            return;
+        };
+        let left = self.sequence - mark.sequence;
+        let mut channels = Vec::new();
+        let mut dropped = 0;
+        for slot in &mut self.channels {
+            let Some(channel) = &mut slot.channel else { continue };
+            let count = channel.drop_before(mark.at, left.saturating_sub(self.waiting));
+            dropped += count;
+            if !channel.ephemeral {
+                channels.push((channel.number, count));
+            }
+        }
+        if self.pumped < mark.at {
+            let in_topic = self.waiting.saturating_sub(left);
+            dropped += in_topic;
+            self.waiting -= in_topic;
+            self.pumped = mark.at;
+            self.held.retain(|(_, message)| message.at >= mark.at);
+        }
+        self.counters.dropped += dropped;
+        self.scratch.clear();
+        let kind = Record::Dropped { floor: mark.at, channels }.encode(&mut self.scratch);
+        // Written with the next batch. If a crash comes first, the dropped messages are there again: none is lost.
+        let _ = self.journal.append(kind, &[&self.scratch]);
+    }
+
+    fn find_place(&self, to: SeekTo) -> Seek {
+        let first = self.journal.first().0;
+        let pumped_sequence = self.sequence - self.waiting;
+        let (mark, not_before) = match to {
+            SeekTo::End => (None, 0),
+            SeekTo::Beginning => (self.milestones.at_or_after(first), 0),
+            SeekTo::Time(time) => (self.milestones.before_time(time), time),
+        };
+        match mark.filter(|mark| mark.at < self.pumped) {
+            Some(mark) => {
+                let behind = pumped_sequence.saturating_sub(mark.sequence);
+                Seek { cursor: mark.at.max(first), behind, end: self.pumped, not_before }
+            }
+            None => Seek { cursor: self.pumped, behind: 0, end: self.pumped, not_before: 0 },
+        }
+    }
+
+    fn change_channel(
+        &mut self,
+        key: ChannelKey,
+        clock: Clock,
+        record: impl FnOnce(u32) -> Record,
+    ) -> Result<(), ControlError> {
+        let channel = self.channel(key).ok_or(ControlError::NoChannel)?;
+        let (number, ephemeral) = (channel.number, channel.ephemeral);
+        self.commit(clock).map_err(ControlError::NotWritten)?;
+        if !ephemeral {
+            self.write(&record(number), clock)?;
+        }
+        Ok(())
+    }
+
+    /// Writes one record at once.
+    fn write(&mut self, record: &Record, clock: Clock) -> Result<(), ControlError> {
+        self.scratch.clear();
+        let kind = record.encode(&mut self.scratch);
+        self.journal.append(kind, &[&self.scratch]).map_err(|e| ControlError::NotWritten(e.to_string()))?;
+        self.commit(clock).map_err(ControlError::NotWritten)
+    }
+
+    /// The message record that stands at a position, if it is in memory.
+    pub fn peek(&mut self, position: Position) -> Option<journal::Block> {
+        match self.journal.read_one(at(position), 4096) {
+            journal::ReadOutcome::Block(block) => Some(block),
+            _ => None,
+        }
+    }
+}

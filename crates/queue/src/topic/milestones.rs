@@ -1,0 +1,112 @@
+//! Marks along a topic's journal: how many messages stand before a position, and how old they are.
+//!
+//! One mark per mebibyte or so. They are what lets a channel be moved to a time without reading, a limit drop the oldest
+//! messages and know how many, and retention know what is old enough.
+
+use std::collections::VecDeque;
+
+use crate::message::Position;
+use crate::record::{Reader, difference, number};
+
+/// Bytes between two marks, at least.
+const SPACING: u64 = 1 << 20;
+
+/// A mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Milestone {
+    /// Where a record starts.
+    pub at: Position,
+    /// Messages of the stream before it, since the topic was created.
+    pub sequence: u64,
+    /// Wall time (ns) when it was set: messages behind it are not older, but for clock steps.
+    pub time: i64,
+}
+
+/// The marks, in order of position.
+#[derive(Debug, Default)]
+pub struct Milestones {
+    list: VecDeque<Milestone>,
+}
+
+impl Milestones {
+    /// Sets a mark if the last one is far enough back.
+    pub fn pass(&mut self, mark: Milestone) {
+        if self.list.back().is_none_or(|last| mark.at >= last.at + SPACING) {
+            self.list.push_back(mark);
+        }
+    }
+
+    /// Forgets marks before the oldest position that can be read.
+    pub fn forget_before(&mut self, first: Position) {
+        while self.list.front().is_some_and(|mark| mark.at < first) {
+            self.list.pop_front();
+        }
+    }
+
+    /// The oldest mark.
+    pub fn first(&self) -> Option<Milestone> {
+        self.list.front().copied()
+    }
+
+    /// The last mark that is not later than `time`; messages published at or after `time` stand behind it.
+    pub fn before_time(&self, time: i64) -> Option<Milestone> {
+        let behind = self.list.partition_point(|mark| mark.time <= time);
+        behind.checked_sub(1).map(|n| self.list[n]).or_else(|| self.first())
+    }
+
+    /// The first mark at or after `at`.
+    pub fn at_or_after(&self, at: Position) -> Option<Milestone> {
+        self.list.get(self.list.partition_point(|mark| mark.at < at)).copied()
+    }
+
+    /// Writes the marks.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        number(self.list.len() as u64, out);
+        let mut last = Milestone::default();
+        for mark in &self.list {
+            difference(last.at, mark.at, out);
+            difference(last.sequence, mark.sequence, out);
+            difference(last.time as u64, mark.time as u64, out);
+            last = *mark;
+        }
+    }
+
+    /// Reads what [`Milestones::encode`] wrote.
+    pub fn decode(from: &mut Reader<'_>) -> Option<Milestones> {
+        let mut list = VecDeque::new();
+        let mut last = Milestone::default();
+        for _ in 0..from.number()? {
+            last = Milestone {
+                at: from.difference(last.at)?,
+                sequence: from.difference(last.sequence)?,
+                time: from.difference(last.time as u64)? as i64,
+            };
+            list.push_back(last);
+        }
+        Some(Milestones { list })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_found_by_time_and_position() {
+        let mut marks = Milestones::default();
+        for n in 0..100u64 {
+            marks.pass(Milestone { at: n * SPACING / 2, sequence: n * 10, time: n as i64 * 100 });
+        }
+        assert_eq!(marks.list.len(), 50);
+        assert_eq!(marks.before_time(450).map(|m| m.sequence), Some(40));
+        assert_eq!(marks.before_time(-1).map(|m| m.sequence), Some(0));
+        assert_eq!(marks.at_or_after(SPACING + 1).map(|m| m.at), Some(2 * SPACING));
+        assert_eq!(marks.at_or_after(1 << 40), None);
+        let mut bytes = Vec::new();
+        marks.encode(&mut bytes);
+        assert_eq!(Milestones::decode(&mut Reader(&bytes)).map(|m| m.list), Some(marks.list.clone()));
+        marks.forget_before(3 * SPACING);
+        assert_eq!(marks.first().map(|m| m.at), Some(3 * SPACING));
+        assert_eq!(marks.before_time(0).map(|m| m.at), Some(3 * SPACING));
+    }
+}
