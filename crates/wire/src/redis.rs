@@ -18,9 +18,12 @@
 //! error it cannot. [`command_reply`] answers `COMMAND`; [`docs_rows`] fills the table in the documentation.
 //!
 //! Writing ([`encode`]): arrays, bulks, integers, errors, maps and nulls in either version.
+//!
+//! Checking ([`fuzzing`]): what must hold for any bytes at all, for fuzzers and for tests.
 
 pub mod command;
 pub mod encode;
+pub mod fuzzing;
 
 mod args;
 mod decimal;

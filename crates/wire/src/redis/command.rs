@@ -4,6 +4,7 @@
 //! request, the error for one that cannot be served, the answer to `COMMAND`, and the tables in the documentation all
 //! come from it.
 
+pub mod flags;
 mod keys;
 mod lookup;
 mod refusal;
@@ -18,7 +19,6 @@ pub use lookup::lookup;
 pub use refusal::{Reason, Refusal};
 pub use render::{DocsRow, command_reply, docs_rows};
 pub use route::{Merge, Route, write_split_head};
-pub use table::flags;
 
 /// One command, or one subcommand of a container such as `OBJECT`.
 #[derive(Debug)]

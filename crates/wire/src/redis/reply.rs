@@ -82,6 +82,11 @@ impl Reply {
         self.len as usize
     }
 
+    /// Where the reply itself begins: 0, or behind the attributes that precede it.
+    pub fn head(&self) -> usize {
+        self.head as usize
+    }
+
     /// Its type.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -184,6 +189,23 @@ impl ReplyScanner {
     /// more behind them; after anything else the scanner is as new.
     #[inline]
     pub fn scan(&mut self, frame: &[u8], limits: &ReplyLimits) -> ReplyScan {
+        if self.scanned > 0 {
+            return self.scan_further(frame, limits);
+        }
+        // Nearly every reply is one item, and leaves no trace in the scanner.
+        match item(frame, 0, &mut self.searched, limits) {
+            Scanned::Item(Item { kind: Some(kind), elements: None, value, body, end })
+                if end <= limits.reply_bytes_max.min(u32::MAX as usize) =>
+            {
+                self.searched = 0;
+                ReplyScan::Done(Reply { len: end as u32, head: 0, body: body as u32, kind, value })
+            }
+            Scanned::More { want } => ReplyScan::NeedMore { want },
+            _ => self.scan_further(frame, limits),
+        }
+    }
+
+    fn scan_further(&mut self, frame: &[u8], limits: &ReplyLimits) -> ReplyScan {
         loop {
             let head = self.scanned;
             let item = match item(frame, head, &mut self.searched, limits) {

@@ -181,7 +181,8 @@ impl RequestScanner {
     }
 
     fn scan_line(&mut self, frame: &[u8], limits: &Limits) -> Scan {
-        let line_max = limits.inline_bytes_max.min(limits.request_bytes_max).min(FRAME_BYTES_MAX - 1);
+        let line_max =
+            limits.inline_bytes_max.min(limits.request_bytes_max.min(FRAME_BYTES_MAX).saturating_sub(1));
         let unseen = frame.get(self.scanned as usize..).unwrap_or_default();
         let Some(at) = memchr::memchr(b'\n', unseen).map(|at| at + self.scanned as usize) else {
             if frame.len() > line_max {

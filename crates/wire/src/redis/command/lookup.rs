@@ -4,7 +4,7 @@
 //! its length; collisions go to the next slot.
 
 use super::Command;
-use super::table::{COMMANDS, TABLE};
+use super::table::TABLE;
 
 const SLOTS: usize = 1024;
 const EMPTY: u16 = u16::MAX;
@@ -26,8 +26,8 @@ pub fn lookup(name: &[u8]) -> Option<&'static Command> {
 const fn index() -> [u16; SLOTS] {
     let mut index = [EMPTY; SLOTS];
     let mut row = 0;
-    while row < COMMANDS.len() {
-        let mut slot = slot(COMMANDS[row].name.as_bytes());
+    while row < TABLE.len() {
+        let mut slot = slot(TABLE[row].name.as_bytes());
         while index[slot] != EMPTY {
             slot = (slot + 1) % SLOTS;
         }

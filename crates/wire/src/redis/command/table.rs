@@ -15,75 +15,7 @@ use super::Local::{
 };
 use super::Proxied::{self, Forward, Refused, Split};
 use super::Reason::{Admin, Blocking, Cluster, Connection, Keyless, PubSub, Scripting, Transaction};
-use super::{Command, Merge};
-
-/// Flags of commands, as Redis names them in the reply to `COMMAND`.
-pub mod flags {
-    /// `readonly`: changes nothing.
-    pub const READONLY: u32 = 1;
-    /// `write`: may change data.
-    pub const WRITE: u32 = 1 << 1;
-    /// `denyoom`: refused when memory is full.
-    pub const DENYOOM: u32 = 1 << 2;
-    /// `admin`
-    pub const ADMIN: u32 = 1 << 3;
-    /// `pubsub`
-    pub const PUBSUB: u32 = 1 << 4;
-    /// `noscript`: not allowed in scripts.
-    pub const NOSCRIPT: u32 = 1 << 5;
-    /// `blocking`: may wait.
-    pub const BLOCKING: u32 = 1 << 6;
-    /// `loading`: allowed while data is being loaded.
-    pub const LOADING: u32 = 1 << 7;
-    /// `stale`: allowed on a replica with old data.
-    pub const STALE: u32 = 1 << 8;
-    /// `fast`: constant or logarithmic time.
-    pub const FAST: u32 = 1 << 9;
-    /// `no_auth`: allowed before the password was given.
-    pub const NO_AUTH: u32 = 1 << 10;
-    /// `movablekeys`: the positions of keys depend on other arguments.
-    pub const MOVABLEKEYS: u32 = 1 << 11;
-    /// `allow_busy`: allowed while a script runs too long.
-    pub const ALLOW_BUSY: u32 = 1 << 12;
-    /// `no_mandatory_keys`: may come without keys.
-    pub const NO_MANDATORY_KEYS: u32 = 1 << 13;
-    /// `skip_monitor`
-    pub const SKIP_MONITOR: u32 = 1 << 14;
-    /// `skip_slowlog`
-    pub const SKIP_SLOWLOG: u32 = 1 << 15;
-    /// `asking`: allowed for a slot that is being imported.
-    pub const ASKING: u32 = 1 << 16;
-    /// `no_multi`: not allowed in transactions.
-    pub const NO_MULTI: u32 = 1 << 17;
-    /// `no_async_loading`
-    pub const NO_ASYNC_LOADING: u32 = 1 << 18;
-
-    /// Every flag with Redis' name for it.
-    pub const NAMES: [(u32, &str); 19] = [
-        (WRITE, "write"),
-        (READONLY, "readonly"),
-        (DENYOOM, "denyoom"),
-        (ADMIN, "admin"),
-        (PUBSUB, "pubsub"),
-        (NOSCRIPT, "noscript"),
-        (BLOCKING, "blocking"),
-        (LOADING, "loading"),
-        (STALE, "stale"),
-        (SKIP_MONITOR, "skip_monitor"),
-        (SKIP_SLOWLOG, "skip_slowlog"),
-        (ASKING, "asking"),
-        (FAST, "fast"),
-        (NO_AUTH, "no_auth"),
-        (NO_MANDATORY_KEYS, "no_mandatory_keys"),
-        (NO_ASYNC_LOADING, "no_async_loading"),
-        (NO_MULTI, "no_multi"),
-        (ALLOW_BUSY, "allow_busy"),
-        (MOVABLEKEYS, "movablekeys"),
-    ];
-}
-
-/// The table.
-pub(super) static TABLE: [Command; COMMANDS.len()] = COMMANDS;
+use super::{Command, Merge, flags};
 
 // Short names, so that a command's line stays a line.
 const R: u32 = flags::READONLY;
@@ -143,8 +75,9 @@ const fn container(
     Command { name, arity, flags, keys, proxied, group, since, subcommands }
 }
 
+/// The table.
 #[rustfmt::skip]
-pub(super) const COMMANDS: [Command; 252] = [
+pub(super) static TABLE: [Command; 252] = [
     row("acl", -2, 0, KeySpec::None, Refused(Admin), "server", "6.0.0"),
     row("append", 3, W | OOM | F, FIRST, Forward, "string", "2.0.0"),
     row("asking", 1, F, KeySpec::None, Refused(Cluster), "cluster", "3.0.0"),
@@ -399,6 +332,7 @@ pub(super) const COMMANDS: [Command; 252] = [
     row("zunionstore", -4, W | OOM | MK, NumkeysAndDestination { at: 2, count: Algebra }, Forward, "sorted-set", "2.0.0"),
 ];
 
+#[rustfmt::skip]
 const CLIENT: [Command; 17] = [
     row("client|caching", 3, NS | L | S, KeySpec::None, Refused(Connection), "connection", "6.0.0"),
     row("client|getname", 2, NS | L | S, KeySpec::None, local(ClientGetName), "connection", "2.6.9"),
@@ -419,6 +353,7 @@ const CLIENT: [Command; 17] = [
     row("client|unpause", 2, ADM | NS | L | S, KeySpec::None, Refused(Connection), "connection", "6.2.0"),
 ];
 
+#[rustfmt::skip]
 const COMMAND: [Command; 7] = [
     row("command|count", 2, L | S, KeySpec::None, local(By::Command), "server", "2.8.13"),
     row("command|docs", -2, L | S, KeySpec::None, local(By::Command), "server", "7.0.0"),
@@ -429,6 +364,7 @@ const COMMAND: [Command; 7] = [
     row("command|list", -2, L | S, KeySpec::None, local(By::Command), "server", "7.0.0"),
 ];
 
+#[rustfmt::skip]
 const CONFIG: [Command; 5] = [
     row("config|get", -3, ADM | NS | L | S, KeySpec::None, local(ConfigGet), "server", "2.0.0"),
     row("config|help", 2, L | S, KeySpec::None, Refused(Admin), "server", "5.0.0"),
@@ -437,6 +373,7 @@ const CONFIG: [Command; 5] = [
     row("config|set", -4, ADM | NS | L | S, KeySpec::None, Refused(Admin), "server", "2.0.0"),
 ];
 
+#[rustfmt::skip]
 const MEMORY: [Command; 6] = [
     row("memory|doctor", 2, 0, KeySpec::None, Refused(Admin), "server", "4.0.0"),
     row("memory|help", 2, L | S, KeySpec::None, Refused(Admin), "server", "4.0.0"),
@@ -446,6 +383,7 @@ const MEMORY: [Command; 6] = [
     row("memory|usage", -3, R, SECOND, Forward, "server", "4.0.0"),
 ];
 
+#[rustfmt::skip]
 const OBJECT: [Command; 5] = [
     row("object|encoding", 3, R, SECOND, Forward, "generic", "2.2.3"),
     row("object|freq", 3, R, SECOND, Forward, "generic", "4.0.0"),
@@ -454,6 +392,7 @@ const OBJECT: [Command; 5] = [
     row("object|refcount", 3, R, SECOND, Forward, "generic", "2.2.3"),
 ];
 
+#[rustfmt::skip]
 const XGROUP: [Command; 6] = [
     row("xgroup|create", -5, W | OOM, SECOND, Forward, "stream", "5.0.0"),
     row("xgroup|createconsumer", 5, W | OOM, SECOND, Forward, "stream", "6.2.0"),
@@ -463,6 +402,7 @@ const XGROUP: [Command; 6] = [
     row("xgroup|setid", -5, W, SECOND, Forward, "stream", "5.0.0"),
 ];
 
+#[rustfmt::skip]
 const XINFO: [Command; 4] = [
     row("xinfo|consumers", 4, R, SECOND, Forward, "stream", "5.0.0"),
     row("xinfo|groups", 3, R, SECOND, Forward, "stream", "5.0.0"),

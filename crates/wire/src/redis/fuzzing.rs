@@ -1,0 +1,198 @@
+//! What must hold for any bytes whatever: each function takes some and panics if it does not.
+//!
+//! A scanner says the same of bytes that come whole and of bytes that come one by one; it never wants less than it has;
+//! what it found lies inside the frame and reads back as what was sent. The fuzz targets call these, and so do ordinary
+//! tests over a seeded corpus.
+
+use super::{
+    Limits, Reply, ReplyLimits, ReplyScan, ReplyScanner, Request, RequestScanner, Route, Scan, Version,
+    command_reply, encode, encode_inline,
+};
+
+/// Limits that random bytes can reach.
+fn small_limits() -> Limits {
+    Limits {
+        arguments_max: 64,
+        bulk_bytes_max: 256,
+        inline_bytes_max: 128,
+        request_bytes_max: 1024,
+        authenticated: true,
+    }
+}
+
+fn small_reply_limits() -> ReplyLimits {
+    ReplyLimits {
+        elements_max: 64,
+        bulk_bytes_max: 256,
+        line_bytes_max: 128,
+        depth_max: 8,
+        reply_bytes_max: 1024,
+    }
+}
+
+/// Checks the scanning and routing of requests: `bytes` are one after the other until one is bad or not whole.
+pub fn request(bytes: &[u8]) {
+    for limits in [Limits::default(), Limits::unauthenticated(), small_limits()] {
+        let mut rest = bytes;
+        while let Some(len) = one_request(rest, &limits) {
+            assert!(0 < len && len <= rest.len().min(limits.request_bytes_max), "{len} of {}", rest.len());
+            rest = &rest[len..];
+        }
+    }
+}
+
+/// Checks the scanning of replies, likewise.
+pub fn reply(bytes: &[u8]) {
+    for limits in [ReplyLimits::default(), small_reply_limits()] {
+        let mut rest = bytes;
+        while let Some(len) = one_reply(rest, &limits) {
+            assert!(0 < len && len <= rest.len().min(limits.reply_bytes_max), "{len} of {}", rest.len());
+            rest = &rest[len..];
+        }
+    }
+}
+
+/// Scans one request and gives its length, or `None` if there is none.
+fn one_request(bytes: &[u8], limits: &Limits) -> Option<usize> {
+    let whole = RequestScanner::new().scan(bytes, limits);
+    let mut scanner = RequestScanner::new();
+    let piecemeal = byte_by_byte(bytes, |part| match scanner.scan(part, limits) {
+        Scan::NeedMore { want } => Err(want),
+        found => Ok(found),
+    });
+    match whole {
+        Scan::NeedMore { .. } => assert_eq!(piecemeal, None),
+        _ => assert_eq!(piecemeal, Some(whole)),
+    }
+    match whole {
+        Scan::Done(request) => {
+            whole_request(&request, bytes, limits);
+            Some(request.len())
+        }
+        Scan::Skip { len } => Some(len),
+        Scan::Inline { len } => {
+            let mut frame = Vec::new();
+            match encode_inline(&bytes[..len], &mut frame) {
+                Ok(words) => inline_request(&frame, words),
+                Err(_) => assert_eq!(frame, b""),
+            }
+            Some(len)
+        }
+        Scan::NeedMore { .. } | Scan::Bad(_) => None,
+    }
+}
+
+/// Shows `scan` ever more of `bytes` until it finds something; `Err` is how many it wants in all.
+fn byte_by_byte<T>(bytes: &[u8], mut scan: impl FnMut(&[u8]) -> Result<T, usize>) -> Option<T> {
+    let mut wanted = 0;
+    for len in 0..=bytes.len() {
+        match scan(&bytes[..len]) {
+            Ok(found) => {
+                assert!(wanted <= len, "found in {len} bytes what was to take {wanted}");
+                return Some(found);
+            }
+            Err(want) => {
+                assert!(want > len && want >= wanted, "{len} bytes, wants {want}, wanted {wanted}");
+                wanted = want;
+            }
+        }
+    }
+    None
+}
+
+/// An inline command, rewritten in `frame`, is a request of as many words.
+fn inline_request(frame: &[u8], words: usize) {
+    if words == 0 {
+        return assert_eq!(frame, b"");
+    }
+    let limits = Limits { arguments_max: usize::MAX, ..Limits::default() };
+    let Scan::Done(request) = RequestScanner::new().scan(frame, &limits) else {
+        panic!("{}", frame.escape_ascii())
+    };
+    assert_eq!((request.len(), request.argument_count()), (frame.len(), words));
+    whole_request(&request, frame, &limits);
+}
+
+/// What was found in a request reads back as the request.
+fn whole_request(request: &Request, frame: &[u8], limits: &Limits) {
+    assert!(request.len() <= limits.request_bytes_max && request.argument_count() <= limits.arguments_max);
+    let args: Vec<&[u8]> = request.args(frame).map(|argument| argument.bytes()).collect();
+    assert_eq!(args.len(), request.argument_count());
+    assert_eq!((Some(request.name(frame)), request.first(frame).map(|a| a.bytes())), {
+        (args.first().copied(), args.get(1).copied())
+    });
+    let mut again = Vec::new();
+    encode::array(&mut again, args.len());
+    args.iter().for_each(|argument| encode::bulk(&mut again, argument));
+    assert_eq!(again, frame[..request.len()], "not written as it would be written");
+    route(request, frame);
+}
+
+/// The route's keys are arguments; a refusal is an error line; `COMMAND` has an answer.
+fn route(request: &Request, frame: &[u8]) {
+    let is_argument = |key: &super::Argument| {
+        let found = request.args(frame).any(|argument| argument.range() == key.range());
+        assert!(found, "no argument: {}", key.bytes().escape_ascii());
+    };
+    let mut out = Vec::new();
+    match request.route(frame) {
+        Ok((_, Route::One(key))) => is_argument(&key),
+        Ok((_, Route::Same(keys))) => {
+            assert_eq!(keys.count(), keys.count_left());
+            assert!(keys.count_left() >= 2);
+            keys.for_each(|key| is_argument(&key));
+        }
+        Ok((_, Route::Split(_, parts))) => {
+            assert_eq!(parts.count(), parts.count_left());
+            assert_eq!(1 + parts.count_left() * parts.arguments_each(), request.argument_count());
+            parts.for_each(|part| is_argument(&part.key));
+        }
+        Ok((_, Route::Local(super::Local::Command))) => {
+            command_reply(request.args(frame), Version::Resp2, &mut out);
+            assert!(is_reply(&out));
+            out.clear();
+            command_reply(request.args(frame), Version::Resp3, &mut out);
+        }
+        Ok((_, Route::Local(_))) => return,
+        Err(refusal) => refusal.write(&mut out),
+    }
+    assert!(out.is_empty() || is_reply(&out), "{}", out.escape_ascii());
+}
+
+fn is_reply(bytes: &[u8]) -> bool {
+    let found = ReplyScanner::new().scan(bytes, &ReplyLimits::default());
+    matches!(found, ReplyScan::Done(reply) if reply.len() == bytes.len())
+}
+
+/// Scans one reply and gives its length, or `None` if there is none.
+fn one_reply(bytes: &[u8], limits: &ReplyLimits) -> Option<usize> {
+    let whole = ReplyScanner::new().scan(bytes, limits);
+    let mut scanner = ReplyScanner::new();
+    let piecemeal = byte_by_byte(bytes, |part| match scanner.scan(part, limits) {
+        ReplyScan::NeedMore { want } => Err(want),
+        found => Ok(found),
+    });
+    match whole {
+        ReplyScan::NeedMore { .. } => assert_eq!(piecemeal, None),
+        _ => assert_eq!(piecemeal, Some(whole)),
+    }
+    let ReplyScan::Done(reply) = whole else { return None };
+    whole_reply(&reply, bytes);
+    Some(reply.len())
+}
+
+/// The elements of a reply follow each other to its end.
+fn whole_reply(reply: &Reply, frame: &[u8]) {
+    assert!(reply.head() < reply.len());
+    assert_eq!(reply.is_error(), reply.error_code(frame).is_some());
+    let elements: Vec<_> = reply.elements(frame).collect();
+    assert_eq!(elements.len(), reply.element_count().unwrap_or(0));
+    let bytes: usize = elements.iter().map(|(_, element)| element.len()).sum();
+    if reply.element_count().is_some() {
+        assert_eq!(bytes, reply.body(frame).len());
+    }
+    for (inner, element) in elements {
+        assert_eq!(inner.len(), element.len());
+        whole_reply(&inner, element);
+    }
+}

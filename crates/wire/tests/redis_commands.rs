@@ -1,0 +1,369 @@
+//! Where requests go: keys, splits, local answers, refusals and their texts, and what `COMMAND` says about it.
+
+use nuthatch_wire::redis::command::{all, flags};
+use nuthatch_wire::redis::{
+    Kind, Local, Merge, Proxied, ReplyLimits, ReplyScan, ReplyScanner, Request, RequestScanner, Route, Scan,
+    Version, command_reply, docs_rows, encode, encode_inline, lookup, write_split_head,
+};
+
+/// A request from a line as one would type it.
+fn request(line: &str) -> (Vec<u8>, Request) {
+    let mut frame = Vec::new();
+    encode_inline(line.as_bytes(), &mut frame).unwrap();
+    match RequestScanner::new().scan(&frame, &Default::default()) {
+        Scan::Done(request) => (frame, request),
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+/// The route of a request in words: `one k`, `same a b`, `split Sum a b`, `local Ping`, or the error.
+fn route(line: &str) -> String {
+    let (frame, request) = request(line);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match request.route(&frame) {
+        Ok((_, Route::One(key))) => format!("one {}", text(key.bytes())),
+        Ok((_, Route::Same(keys))) => {
+            format!("same {}", keys.map(|key| text(key.bytes())).collect::<Vec<_>>().join(" "))
+        }
+        Ok((_, Route::Split(merge, parts))) => {
+            let keys: Vec<_> = parts.map(|part| text(part.key.bytes())).collect();
+            format!("split {merge:?} {}", keys.join(" "))
+        }
+        Ok((_, Route::Local(local))) => format!("local {local:?}"),
+        Err(refusal) => {
+            let mut out = Vec::new();
+            refusal.write(&mut out);
+            text(out.strip_suffix(b"\r\n").unwrap())
+        }
+    }
+}
+
+fn check(cases: &[(&str, &str)]) {
+    for (line, expected) in cases {
+        assert_eq!(route(line), *expected, "{line}");
+    }
+}
+
+#[test]
+fn keys() {
+    check(&[
+        ("GET k", "one k"),
+        ("get ''", "one "),
+        ("SET k v EX 10", "one k"),
+        ("SET k", "-ERR wrong number of arguments for 'set' command"),
+        ("EXPIRE k 10 NX", "one k"),
+        ("RENAME a b", "same a b"),
+        ("COPY a b REPLACE", "same a b"),
+        ("SMOVE a b m", "same a b"),
+        ("LMOVE a b LEFT RIGHT", "same a b"),
+        ("RPOPLPUSH a b", "same a b"),
+        ("LCS a b LEN", "same a b"),
+        ("SINTER a", "one a"),
+        ("SINTER a b c", "same a b c"),
+        ("SINTERSTORE d a b", "same d a b"),
+        ("PFCOUNT a b", "same a b"),
+        ("PFMERGE d", "one d"),
+        ("BITOP AND d a b", "same d a b"),
+        ("MSETNX a 1 b 2", "same a b"),
+        ("MSETNX a 1", "one a"),
+        ("ZRANGESTORE d s 0 1", "same d s"),
+        ("GEOSEARCHSTORE d s FROMMEMBER m BYRADIUS 1 km", "same d s"),
+        ("ZUNION 2 a b WITHSCORES", "same a b"),
+        ("ZDIFF 1 a", "one a"),
+        ("ZINTERCARD 2 a b LIMIT 1", "same a b"),
+        ("ZUNIONSTORE d 2 a b WEIGHTS 1 2", "same d a b"),
+        ("SINTERCARD 2 a b", "same a b"),
+        ("LMPOP 2 a b LEFT", "same a b"),
+        ("ZMPOP 1 a MIN COUNT 2", "one a"),
+        ("EVAL script 2 a b arg", "same a b"),
+        ("evalsha ffff 1 a", "one a"),
+        ("EVAL_RO script 1 a", "one a"),
+        ("FCALL f 1 a arg", "one a"),
+        ("FCALL_RO f 2 a b", "same a b"),
+        ("SORT k", "one k"),
+        ("SORT k BY w_* LIMIT 0 5 GET # ASC", "one k"),
+        ("SORT k BY store GET store STORE d", "same k d"),
+        ("SORT k STORE a STORE d", "same k d"),
+        ("SORT k STORE", "one k"),
+        ("SORT_RO k BY w_*", "one k"),
+        ("GEORADIUS k 1 2 3 km", "one k"),
+        ("GEORADIUS k 1 2 3 km STORE d", "same k d"),
+        ("GEORADIUS k 1 2 3 km STORE d STOREDIST e", "same k e"),
+        ("GEORADIUSBYMEMBER k store 3 km", "one k"),
+        ("GEORADIUSBYMEMBER k m 3 km COUNT 1 storedist d", "same k d"),
+        ("GEORADIUS_RO k 1 2 3 km", "one k"),
+        ("XREAD STREAMS a 0", "one a"),
+        ("XREAD COUNT 5 STREAMS a b 0 0", "same a b"),
+        ("XREADGROUP GROUP g c COUNT 1 NOACK STREAMS a >", "one a"),
+        ("XREADGROUP GROUP block streams STREAMS a >", "one a"),
+        ("XADD s * f v", "one s"),
+        ("XGROUP CREATE s g $", "one s"),
+        ("XINFO STREAM s FULL", "one s"),
+        ("xinfo consumers s g", "one s"),
+        ("OBJECT ENCODING k", "one k"),
+        ("object freq k", "one k"),
+        ("MEMORY USAGE k SAMPLES 5", "one k"),
+        ("MIGRATE h 1 k 0 100", "one k"),
+        ("MIGRATE h 1 k 0 100 COPY", "one k"),
+        ("MIGRATE h 1 '' 0 100 COPY REPLACE KEYS a b", "same a b"),
+        ("MIGRATE h 1 '' 0 100 AUTH keys KEYS a", "one a"),
+        ("MIGRATE h 1 '' 0 100 AUTH2 u keys KEYS a", "one a"),
+        ("ZRANK k m", "one k"),
+        ("ZRANK k m WITHSCORE", "one k"),
+        ("HEXPIRE k 10 FIELDS 1 f", "one k"),
+        ("HGETDEL k FIELDS 1 f", "one k"),
+    ]);
+}
+
+#[test]
+fn splits() {
+    check(&[
+        ("MGET a", "one a"),
+        ("mget a b a", "split Values a b a"),
+        ("DEL a", "one a"),
+        ("DEL a b", "split Sum a b"),
+        ("UNLINK a b", "split Sum a b"),
+        ("TOUCH a b", "split Sum a b"),
+        ("EXISTS a a", "split Sum a a"),
+        ("MSET a 1", "one a"),
+        ("MSET a 1 b 2", "split AllOk a b"),
+        ("MSET a 1 b", "-ERR wrong number of arguments for 'mset' command"),
+        ("MSETNX a 1 b", "-ERR wrong number of arguments for 'msetnx' command"),
+        ("MGET", "-ERR wrong number of arguments for 'mget' command"),
+    ]);
+}
+
+#[test]
+fn a_split_request_is_put_together_from_its_parts() {
+    let cases = [
+        ("MSET a 1 b 22 c 3", 2, "*5|$4|mset|$1|a|$1|1|$1|b|$2|22|"),
+        ("mset a 1 b 22 c 3", 1, "*3|$4|mset|$1|a|$1|1|"),
+        ("UNLINK a b '' c", 3, "*4|$6|unlink|$1|a|$1|b|$0||"),
+    ];
+    for (line, keys, expected) in cases {
+        let (frame, found) = request(line);
+        let Ok((command, Route::Split(_, parts))) = found.route(&frame) else { panic!("{line}") };
+        let mut out = Vec::new();
+        write_split_head(&mut out, command, keys, parts.arguments_each());
+        parts.take(keys).for_each(|part| out.extend_from_slice(&frame[part.encoded_range()]));
+        assert_eq!(String::from_utf8_lossy(&out).replace("\r\n", "|"), expected);
+    }
+}
+
+#[test]
+fn answered_here() {
+    check(&[
+        ("PING", "local Ping"),
+        ("PING hello", "local Ping"),
+        ("ECHO x", "local Echo"),
+        ("QUIT", "local Quit"),
+        ("AUTH p", "local Auth"),
+        ("AUTH u p", "local Auth"),
+        ("HELLO 3 AUTH u p SETNAME n", "local Hello"),
+        ("SELECT 0", "local Select"),
+        ("RESET", "local Reset"),
+        ("CLIENT ID", "local ClientId"),
+        ("client getname", "local ClientGetName"),
+        ("CLIENT SETNAME n", "local ClientSetName"),
+        ("CLIENT SETINFO LIB-NAME x", "local ClientSetInfo"),
+        ("COMMAND", "local Command"),
+        ("COMMAND DOCS get", "local Command"),
+        ("CONFIG GET maxmemory", "local ConfigGet"),
+        ("INFO", "local Info"),
+        ("LOLWUT VERSION 5", "local Lolwut"),
+        ("TIME", "local Time"),
+        ("ECHO", "-ERR wrong number of arguments for 'echo' command"),
+        ("CLIENT SETNAME", "-ERR wrong number of arguments for 'client|setname' command"),
+        ("CLIENT", "-ERR wrong number of arguments for 'client' command"),
+    ]);
+}
+
+#[test]
+fn refused_with_the_reason() {
+    let blocks = "it would block a connection that clients share";
+    let unsupported =
+        |name: &str, reason: &str| format!("-ERR unknown or unsupported command '{name}': {reason}");
+    let cases = [
+        ("BLPOP a 0", unsupported("blpop", blocks)),
+        ("BLPOP", unsupported("blpop", blocks)),
+        ("BZMPOP 0 1 a MIN", unsupported("bzmpop", blocks)),
+        ("WAIT 1 0", unsupported("wait", blocks)),
+        ("SUBSCRIBE c", unsupported("subscribe", "publish/subscribe is not proxied")),
+        ("MULTI", unsupported("multi", "transactions need a connection of their own")),
+        ("KEYS *", unsupported("keys", "it names no key to find a server by")),
+        ("SCRIPT LOAD x", unsupported("script", "scripts and functions are managed on each server")),
+        ("FUNCTION LIST", unsupported("function", "scripts and functions are managed on each server")),
+        ("DEBUG SLEEP 1", unsupported("debug", "it administers one server")),
+        ("CONFIG SET a b", unsupported("config|set", "it administers one server")),
+        ("MEMORY DOCTOR", unsupported("memory|doctor", "it administers one server")),
+        ("CLUSTER SLOTS", unsupported("cluster", "it belongs to Redis Cluster")),
+        ("MONITOR", unsupported("monitor", "it changes a connection that clients share")),
+        ("CLIENT TRACKING ON", unsupported("client|tracking", "it changes a connection that clients share")),
+        ("OBJECT HELP", unsupported("object|help", "it names no key to find a server by")),
+        (
+            "XREAD BLOCK 0 STREAMS a $",
+            format!("-ERR unknown or unsupported option BLOCK of 'xread': {blocks}"),
+        ),
+        (
+            "XREADGROUP GROUP g c COUNT 1 block 5 STREAMS a >",
+            format!("-ERR unknown or unsupported option BLOCK of 'xreadgroup': {blocks}"),
+        ),
+        ("NOSUCH a b", "-ERR unknown or unsupported command 'NOSUCH'".into()),
+        ("\"a\\r\\nb\"", "-ERR unknown or unsupported command 'a  b'".into()),
+        ("''", "-ERR unknown or unsupported command ''".into()),
+        ("OBJECT NOSUCH k", "-ERR unknown or unsupported subcommand 'NOSUCH' of 'object'".into()),
+        ("EVAL script 0", "-ERR 'eval' needs at least one key here, to find its server by".into()),
+    ];
+    for (line, expected) in &cases {
+        assert_eq!(route(line), *expected, "{line}");
+        let (frame, found) = request(line);
+        assert!(found.route(&frame).unwrap_err().is_unsupported(), "{line}");
+    }
+    let (frame, found) = request("GET");
+    assert!(!found.route(&frame).unwrap_err().is_unsupported());
+}
+
+#[test]
+fn all_that_nutcracker_forwards_is_served() {
+    let arities: &[(usize, &str)] = &[
+        (1, "PING QUIT COMMAND LOLWUT"),
+        (
+            2,
+            "DECR DUMP GET GETDEL HGETALL HKEYS HLEN HVALS INCR LLEN PERSIST PTTL SCARD SMEMBERS STRLEN TTL TYPE ZCARD \
+             AUTH",
+        ),
+        (
+            3,
+            "APPEND DECRBY EXPIRE EXPIREAT GETBIT GETSET HEXISTS HGET HSTRLEN INCRBY INCRBYFLOAT LINDEX PEXPIRE \
+             PEXPIREAT RPOPLPUSH SETNX SISMEMBER ZRANK ZREVRANK ZSCORE",
+        ),
+        (
+            4,
+            "GETRANGE HINCRBY HINCRBYFLOAT HSETNX LRANGE LREM LSET LTRIM PSETEX SETBIT SETEX SETRANGE SMOVE ZCOUNT \
+             ZINCRBY ZLEXCOUNT ZREMRANGEBYLEX ZREMRANGEBYRANK ZREMRANGEBYSCORE",
+        ),
+        (5, "LINSERT LMOVE"),
+        (
+            0,
+            "BITCOUNT BITFIELD BITPOS COPY EXISTS GEOADD GEODIST GEOHASH GEOPOS GEORADIUS GEORADIUSBYMEMBER GEOSEARCH \
+             GEOSEARCHSTORE GETEX HDEL HMGET HMSET HRANDFIELD HSCAN HSET LPOP LPOS LPUSH LPUSHX PFADD PFCOUNT PFMERGE \
+             RESTORE RPOP RPUSH RPUSHX SADD SDIFF SDIFFSTORE SET SINTER SINTERSTORE SMISMEMBER SORT SPOP SRANDMEMBER \
+             SREM SSCAN SUNION SUNIONSTORE ZADD ZDIFF ZDIFFSTORE ZINTER ZINTERSTORE ZMSCORE ZPOPMAX ZPOPMIN \
+             ZRANDMEMBER ZRANGE ZRANGEBYLEX ZRANGEBYSCORE ZRANGESTORE ZREM ZREVRANGE ZREVRANGEBYLEX ZREVRANGEBYSCORE \
+             ZSCAN ZUNION ZUNIONSTORE MGET DEL UNLINK TOUCH MSET EVAL EVALSHA",
+        ),
+    ];
+    for (arity, names) in arities {
+        for name in names.split_whitespace() {
+            let command = lookup(name.as_bytes()).unwrap_or_else(|| panic!("{name} is unknown"));
+            assert!(!matches!(command.proxied, Proxied::Refused(_)), "{name} is refused");
+            assert!(*arity == 0 || command.takes(*arity), "{name} takes not {arity}");
+        }
+    }
+}
+
+#[test]
+fn the_table_agrees_with_itself() {
+    for pair in all().windows(2) {
+        assert!(pair[0].name < pair[1].name, "{} before {}", pair[0].name, pair[1].name);
+    }
+    for command in all().iter().flat_map(|c| std::iter::once(c).chain(c.subcommands)) {
+        let name = command.name;
+        let served = !matches!(command.proxied, Proxied::Refused(_));
+        let keys = command.keys != nuthatch_wire::redis::command::KeySpec::None;
+        assert!(command.arity != 0, "{name}");
+        assert!(!command.retry_safe() || !command.is_write(), "{name}");
+        assert!(served || !command.retry_safe(), "{name}");
+        match command.proxied {
+            Proxied::Forward | Proxied::Split(_) => assert!(keys, "{name} is forwarded without a key"),
+            Proxied::Local(_) => assert!(!keys, "{name}"),
+            Proxied::Refused(reason) => assert!(!reason.text().is_empty()),
+        }
+        let blocking = command.flags & flags::BLOCKING != 0;
+        assert!(!blocking || !served || name.starts_with("xread"), "{name} blocks");
+    }
+    let retried =
+        ["get", "mget", "exists", "hgetall", "xread", "eval_ro", "sort_ro", "ttl", "object|encoding"];
+    let not_retried = ["set", "incr", "del", "eval", "getex", "sort", "ping", "keys"];
+    let find = |name: &str| match name.split_once('|') {
+        None => lookup(name.as_bytes()).unwrap(),
+        Some((container, sub)) => lookup(container.as_bytes()).unwrap().subcommand(sub.as_bytes()).unwrap(),
+    };
+    retried.iter().for_each(|name| assert!(find(name).retry_safe(), "{name}"));
+    not_retried.iter().for_each(|name| assert!(!find(name).retry_safe(), "{name}"));
+    assert_eq!(find("mget").proxied, Proxied::Split(Merge::Values));
+    assert_eq!(find("ping").proxied, Proxied::Local(Local::Ping));
+}
+
+fn command(line: &str, version: Version) -> Vec<u8> {
+    let (frame, found) = request(line);
+    let mut out = Vec::new();
+    command_reply(found.args(&frame), version, &mut out);
+    match ReplyScanner::new().scan(&out, &ReplyLimits::default()) {
+        ReplyScan::Done(reply) => assert_eq!(reply.len(), out.len()),
+        other => panic!("{line}: {other:?}"),
+    }
+    out
+}
+
+#[test]
+fn command_shows_what_is_served() {
+    let served = all().iter().filter(|command| command.is_served()).count();
+    let text = |line: &str| String::from_utf8(command(line, Version::Resp2)).unwrap();
+    assert_eq!(text("COMMAND COUNT"), format!(":{served}\r\n"));
+    let count = |line: &str, version| {
+        let out = command(line, version);
+        let ReplyScan::Done(reply) = ReplyScanner::new().scan(&out, &ReplyLimits::default()) else {
+            panic!()
+        };
+        (reply.kind(), reply.element_count().unwrap())
+    };
+    assert_eq!(count("COMMAND", Version::Resp2), (Kind::Array, served));
+    assert_eq!(count("COMMAND LIST", Version::Resp3), (Kind::Array, served));
+    assert_eq!(count("COMMAND DOCS", Version::Resp2), (Kind::Array, 2 * served));
+    assert_eq!(count("COMMAND DOCS", Version::Resp3), (Kind::Map, 2 * served));
+    assert_eq!(count("COMMAND INFO", Version::Resp3), (Kind::Array, served));
+    assert_eq!(
+        text("COMMAND INFO get blpop nosuch"),
+        "*3\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n*0\r\n*0\r\n*0\r\n*0\r\n*-1\r\n*-1\r\n"
+    );
+    assert!(text("COMMAND INFO object|freq").starts_with("*1\r\n*10\r\n$11\r\nobject|freq\r\n:3\r\n"));
+    assert_eq!(
+        text("COMMAND DOCS mget"),
+        "*2\r\n$4\r\nmget\r\n*6\r\n$7\r\nsummary\r\n$45\r\nsplit by server, values put together in order\r\n\
+         $5\r\nsince\r\n$5\r\n1.0.0\r\n$5\r\ngroup\r\n$6\r\nstring\r\n"
+    );
+    assert_eq!(text("COMMAND DOCS nosuch"), "*0\r\n");
+    assert!(text("COMMAND DOCS object").contains("object|encoding"));
+    assert_eq!(text("COMMAND GETKEYS ZUNIONSTORE d 2 a b"), "*3\r\n$1\r\nd\r\n$1\r\na\r\n$1\r\nb\r\n");
+    assert_eq!(text("COMMAND GETKEYS OBJECT FREQ k"), "*1\r\n$1\r\nk\r\n");
+    assert_eq!(text("COMMAND GETKEYS NOSUCH a"), "-ERR Invalid command specified\r\n");
+    assert_eq!(text("COMMAND GETKEYS PING a"), "-ERR The command has no key arguments\r\n");
+    assert_eq!(text("COMMAND GETKEYS GET a b"), "-ERR Invalid number of arguments specified for command\r\n");
+    assert_eq!(text("COMMAND GETKEYS LMPOP x a LEFT"), "-ERR Invalid arguments specified for command\r\n");
+    assert_eq!(text("COMMAND LIST FILTERBY PATTERN x"), "-ERR syntax error\r\n");
+}
+
+#[test]
+fn docs_have_a_row_for_each_command() {
+    let rows = docs_rows();
+    let row = |name: &str| rows.iter().find(|row| row.command == name).unwrap_or_else(|| panic!("{name}"));
+    assert!(rows.len() > 280, "{}", rows.len());
+    assert_eq!(row("GET").proxied, "forwarded to the server of its keys");
+    assert_eq!((row("GET").keys, row("GET").retry_safe), ("argument 1", true));
+    assert_eq!(row("OBJECT ENCODING").keys, "argument 2");
+    assert_eq!(row("BLPOP").proxied, "refused: it would block a connection that clients share");
+    assert_eq!(row("COMMAND").proxied, "answered by the proxy");
+    assert!(rows.iter().all(|row| row.command != "OBJECT"));
+}
+
+#[test]
+fn a_request_larger_than_the_frame_shown_finds_nothing() {
+    let (frame, found) = request("MGET a b c");
+    assert_eq!(found.args(&frame[..10]).count(), 0);
+    assert!(found.first(b"").is_none());
+    assert_eq!(found.name(b""), b"");
+    let mut other = Vec::new();
+    encode::array(&mut other, 4);
+    assert_eq!(found.args(&other).count(), 0);
+}
