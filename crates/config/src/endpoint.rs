@@ -54,7 +54,12 @@ pub fn server(text: &str) -> Result<Server, (String, String)> {
         return Err((format!("\"{text}\" has more than one space"), help.into()));
     }
     let (target, weight) = target_and_weight(address)?;
-    Ok(Server { identity: name.map_or_else(|| identity(&target), Into::into), target, weight, password: None })
+    Ok(Server {
+        identity: name.map_or_else(|| identity(&target), Into::into),
+        target,
+        weight,
+        password: None,
+    })
 }
 
 /// Parses a target without weight or name.
@@ -96,10 +101,11 @@ fn target_and_weight(address: &str) -> Result<(Target, u32), (String, String)> {
     let weighted = if unix { colons >= 1 } else { colons >= 2 };
     match address.rsplit_once(':').filter(|_| weighted) {
         Some((rest, weight)) => {
-            let weight = weight.parse::<u32>().ok().filter(|w| *w >= 1 && *w <= i32::MAX as u32).ok_or_else(|| {
-                let help = "a weight is a whole number, at least 1; put brackets around an IPv6 address";
-                (format!("\"{address}\" has an invalid weight"), help.to_string())
-            })?;
+            let weight =
+                weight.parse::<u32>().ok().filter(|w| *w >= 1 && *w <= i32::MAX as u32).ok_or_else(|| {
+                    let help = "a weight is a whole number, at least 1; put brackets around an IPv6 address";
+                    (format!("\"{address}\" has an invalid weight"), help.to_string())
+                })?;
             Ok((target(rest)?, weight))
         }
         None => Ok((target(address)?, 1)),
@@ -108,11 +114,14 @@ fn target_and_weight(address: &str) -> Result<(Target, u32), (String, String)> {
 
 /// Splits `HOST:PORT`; brackets around the host are taken off.
 fn host_and_port(text: &str, port_min: u16) -> Result<(String, u16), (String, String)> {
-    const HELP: &str = "write HOST:PORT, such as \"127.0.0.1:22121\" or \"[::1]:22121\", or a path that begins with /";
+    const HELP: &str =
+        "write HOST:PORT, such as \"127.0.0.1:22121\" or \"[::1]:22121\", or a path that begins with /";
     let wrong = |what: &str| (format!("\"{text}\" {what}"), HELP.to_string());
     let (host, port) = text.rsplit_once(':').ok_or_else(|| wrong("has no port"))?;
     let host = match host.strip_prefix('[').map(|inner| inner.strip_suffix(']')) {
-        Some(Some(inner)) => inner.parse::<Ipv6Addr>().map(|_| inner).map_err(|_| wrong("is not an IPv6 address"))?,
+        Some(Some(inner)) => {
+            inner.parse::<Ipv6Addr>().map(|_| inner).map_err(|_| wrong("is not an IPv6 address"))?
+        }
         Some(None) => return Err(wrong("has an opening bracket only")),
         None if host.contains(':') => {
             host.parse::<Ipv6Addr>().map(|_| host).map_err(|_| wrong("has too many colons"))?
@@ -139,9 +148,14 @@ fn unix_path(path: &str) -> Result<PathBuf, (String, String)> {
 }
 
 fn octal_mode(text: &str) -> Result<u32, (String, String)> {
-    u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777 && !text.starts_with('+')).ok_or_else(|| {
-        (format!("\"{text}\" is not a file mode"), "write an octal number up to 0777, such as 0660".to_string())
-    })
+    u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777 && !text.starts_with('+')).ok_or_else(
+        || {
+            (
+                format!("\"{text}\" is not a file mode"),
+                "write an octal number up to 0777, such as 0660".to_string(),
+            )
+        },
+    )
 }
 
 /// The text of a place to listen on, as [`listen`] reads it.
@@ -177,9 +191,10 @@ mod tests {
             assert_eq!(show_listen(&listen(text).unwrap()), shown);
         }
         let long = format!("/{}", "x".repeat(107));
-        for text in
-            ["", "22121", ":22121", "a:", "a:x", "a:65536", "a:-1", "a:+1", "[::1:1", "::1", "a:b:1", "/a 0888", &long]
-        {
+        for text in [
+            "", "22121", ":22121", "a:", "a:x", "a:65536", "a:-1", "a:+1", "[::1:1", "::1", "a:b:1",
+            "/a 0888", &long,
+        ] {
             assert!(listen(text).is_err(), "{text}");
         }
     }
@@ -206,8 +221,19 @@ mod tests {
             assert_eq!(server(text).unwrap(), expected, "{text}");
         }
         for text in [
-            "", "host", "host:0", "host:1:0", "host:1:x", "host:1:1  two", "host:1:1 a b", "::1:6379", "host:1:1 ",
-            "[::1]", "/a:x", "remote", "h:1:99999999999",
+            "",
+            "host",
+            "host:0",
+            "host:1:0",
+            "host:1:x",
+            "host:1:1  two",
+            "host:1:1 a b",
+            "::1:6379",
+            "host:1:1 ",
+            "[::1]",
+            "/a:x",
+            "remote",
+            "h:1:99999999999",
         ] {
             assert!(server(text).is_err(), "{text}");
         }

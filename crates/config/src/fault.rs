@@ -101,6 +101,7 @@ impl Report {
     /// Puts the faults in order, and keeps `config` only if nothing is an error.
     pub fn new(mut faults: Vec<Fault>, config: Option<Config>) -> Report {
         faults.sort_by_key(|fault| (fault.position.is_none(), fault.position, fault.severity));
+        faults.dedup();
         let usable = faults.iter().all(|fault| fault.severity == Severity::Warning);
         Report { faults, config: config.filter(|_| usable) }
     }
@@ -118,7 +119,9 @@ mod tests {
     #[test]
     fn positions() {
         let text = "ab\néd\n";
-        for (offset, line, column) in [(0, 1, 1), (2, 1, 3), (3, 2, 1), (4, 2, 1), (5, 2, 2), (7, 3, 1), (99, 3, 1)] {
+        for (offset, line, column) in
+            [(0, 1, 1), (2, 1, 3), (3, 2, 1), (4, 2, 1), (5, 2, 2), (7, 3, 1), (99, 3, 1)]
+        {
             assert_eq!(Position::of(text, offset), Position { line, column }, "{offset}");
         }
     }

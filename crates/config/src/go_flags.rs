@@ -148,9 +148,8 @@ pub fn parse(
 ) -> Result<Parsed, Exit> {
     let mut given = GoValues::new();
     let mut rest = arguments.iter();
-    let fail = |code: u8, line: String| {
-        Exit::Usage(code, format!("{line}{}", usage(program, flags, show_default)))
-    };
+    let fail =
+        |code: u8, line: String| Exit::Usage(code, format!("{line}{}", usage(program, flags, show_default)));
     loop {
         let left = rest.clone();
         let Some(argument) = rest.next() else { break };
@@ -192,8 +191,9 @@ fn set(
     let boolean = matches!(flag.kind, GoKind::Bool | GoKind::TlsRequired);
     if boolean {
         let text = value.as_deref().unwrap_or("true");
-        let parsed = read(flag.kind, text)
-            .map_err(|reason| format!("invalid boolean value {} for -{}: {reason}", number::quote(text), flag.name))?;
+        let parsed = read(flag.kind, text).map_err(|reason| {
+            format!("invalid boolean value {} for -{}: {reason}", number::quote(text), flag.name)
+        })?;
         given.insert(flag.name, parsed);
         return Ok(());
     }
@@ -228,12 +228,15 @@ pub fn read(kind: GoKind, text: &str) -> Result<GoValue, String> {
         GoKind::Text => GoValue::Text(text.into()),
         GoKind::Texts => GoValue::Texts(vec![text.into()]),
         GoKind::Floats => GoValue::Floats(floats(text)?),
-        GoKind::LogLevel => GoValue::Text(log_level(text).ok_or_else(|| {
-            format!("invalid log level '{text}' (debug, info, warn, error, fatal)")
-        })?),
-        GoKind::TlsRequired => GoValue::Text(tls_required(text).ok_or_else(|| {
-            format!("strconv.ParseBool: parsing {}: invalid syntax", number::quote(text))
-        })?),
+        GoKind::LogLevel => GoValue::Text(
+            log_level(text)
+                .ok_or_else(|| format!("invalid log level '{text}' (debug, info, warn, error, fatal)"))?,
+        ),
+        GoKind::TlsRequired => {
+            GoValue::Text(tls_required(text).ok_or_else(|| {
+                format!("strconv.ParseBool: parsing {}: invalid syntax", number::quote(text))
+            })?)
+        }
         GoKind::TlsVersion => GoValue::Text(
             tls_version(text).ok_or_else(|| format!("unknown tlsVersionOption {}", number::quote(text)))?,
         ),
@@ -308,9 +311,16 @@ mod tests {
         assert_eq!(run(&["-"]).unwrap().rest, ["-"]);
         let repeated = run(&["--lookupd-tcp-address=a", "--lookupd-tcp-address=b"]).unwrap();
         assert_eq!(repeated.given["lookupd-tcp-address"], GoValue::Texts(vec!["a".into(), "b".into()]));
-        let repeated = run(&["--e2e-processing-latency-percentile=1,0.5", "--e2e-processing-latency-percentile=0.9"]);
-        assert_eq!(repeated.unwrap().given["e2e-processing-latency-percentile"], GoValue::Floats(vec![1.0, 0.5, 0.9]));
-        assert_eq!(run(&["--tls-required=tcp-https"]).unwrap().given["tls-required"], GoValue::Text("tcp-https".into()));
+        let repeated =
+            run(&["--e2e-processing-latency-percentile=1,0.5", "--e2e-processing-latency-percentile=0.9"]);
+        assert_eq!(
+            repeated.unwrap().given["e2e-processing-latency-percentile"],
+            GoValue::Floats(vec![1.0, 0.5, 0.9])
+        );
+        assert_eq!(
+            run(&["--tls-required=tcp-https"]).unwrap().given["tls-required"],
+            GoValue::Text("tcp-https".into())
+        );
     }
 
     #[test]

@@ -17,8 +17,8 @@
 
 pub mod checked;
 
-pub mod options;
 pub mod endpoint;
+pub mod options;
 pub mod quantity;
 
 pub mod fault;

@@ -18,16 +18,11 @@ use crate::{go_flags, suggest};
 
 const TOP: Position = Position { line: 1, column: 1 };
 
-/// What runs when nothing is configured: a Redis and a memcached pool over the embedded cache, statistics, metrics
-/// and the queue, all on loopback.
+/// What runs when nothing is configured: a Redis pool over the embedded cache, statistics, metrics and the queue,
+/// all on loopback.
 pub const DEFAULT_FILE: &str = "\
 [pool.redis]
 listen = \"127.0.0.1:22121\"
-servers = [\"local\"]
-
-[pool.memcache]
-protocol = \"memcache\"
-listen = \"127.0.0.1:22122\"
 servers = [\"local\"]
 
 [stats]
@@ -60,10 +55,10 @@ pub fn check(text: &str, threads: usize) -> Report {
         pools.extend(pool::check(name, *at, entries, &mut listeners, &mut faults));
     }
     pools.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
-    let queue = sections.section("queue").and_then(|(at, entries)| {
-        queue::check(at, entries, &mut listeners, &mut faults)
-    });
-    if pools.is_empty() && sections.pools.is_empty() && sections.section("queue").is_none() {
+    let queue = sections
+        .section("queue")
+        .and_then(|(at, entries)| queue::check(at, entries, &mut listeners, &mut faults));
+    if faults.is_empty() && sections.pools.is_empty() && sections.section("queue").is_none() {
         faults.push(Fault::warning(None, "nothing is served", "add a [pool.NAME] or a [queue]"));
     }
     let config = Config {
@@ -138,8 +133,13 @@ impl<'a> Sections<'a> {
                 }
                 Value::Table(_) => faults.push(unknown_section(entry)),
                 _ if name == "pool" || Sections::NAMES.contains(&name) => {
-                    let help = if name == "pool" { "write [pool.NAME]".into() } else { format!("write [{name}]") };
-                    faults.push(Fault::error(Some(entry.at), format!("{name} is a section, not an option"), help));
+                    let help =
+                        if name == "pool" { "write [pool.NAME]".into() } else { format!("write [{name}]") };
+                    faults.push(Fault::error(
+                        Some(entry.at),
+                        format!("{name} is a section, not an option"),
+                        help,
+                    ));
                 }
                 _ => sections.process.push(entry.clone()),
             }
@@ -205,9 +205,16 @@ impl Listeners {
         match self.seen.iter().find(|(other, _)| *other == shown) {
             Some((_, first)) => {
                 let first = first.map(|p| format!(" (first on line {})", p.line)).unwrap_or_default();
-                faults.push(Fault::error(at, format!("{shown} is listened on twice{first}"), "change one of the two"));
+                faults.push(Fault::error(
+                    at,
+                    format!("{shown} is listened on twice{first}"),
+                    "change one of the two",
+                ));
             }
             None => self.seen.push((shown, at)),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,8 +69,8 @@ pub struct Ignored {
 ///
 /// Why nutcracker would refuse it.
 pub fn parse(bytes: &[u8], file: &str, resolve: Resolve<'_>) -> Result<Accepted, Refusal> {
-    let leaves = yaml::leaves(bytes, file).map_err(|reasons| Refusal { reasons })?;
-    let pools = directive::pools(leaves, resolve).map_err(|reasons| Refusal { reasons })?;
+    let (sections, empty) = yaml::leaves(bytes, file).map_err(|reasons| Refusal { reasons })?;
+    let pools = directive::pools(sections, empty, resolve).map_err(|reasons| Refusal { reasons })?;
     validate::pools(pools, file).map_err(|reasons| Refusal { reasons })
 }
 

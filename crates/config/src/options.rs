@@ -89,7 +89,9 @@ impl Scope {
             Scope::Stats => "nutcracker's statistics port: connect, read one line of JSON.",
             Scope::Admin => "Metrics and web interface over HTTP.",
             Scope::Local => "The cache inside the process, for servers written as `\"local\"`.",
-            Scope::Pool => "A pool of cache servers behind one or more listeners. There may be any number of them.",
+            Scope::Pool => {
+                "A pool of cache servers behind one or more listeners. There may be any number of them."
+            }
             Scope::Server => "A server that needs more than `\"HOST:PORT:WEIGHT NAME\"` can say.",
             Scope::Queue => "The message queue. Without this section it is off.",
         }

@@ -164,8 +164,14 @@ mod tests {
 
     #[test]
     fn sizes() {
-        let ok =
-            [("0", 0), ("512", 512), ("16KiB", 16384), ("64MB", 64_000_000), ("1.5GiB", 3 << 29), ("2 TiB", 2 << 40)];
+        let ok = [
+            ("0", 0),
+            ("512", 512),
+            ("16KiB", 16384),
+            ("64MB", 64_000_000),
+            ("1.5GiB", 3 << 29),
+            ("2 TiB", 2 << 40),
+        ];
         for (text, bytes) in ok {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }

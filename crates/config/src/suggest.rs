@@ -8,7 +8,9 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     known
         .into_iter()
         .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(edits, candidate)| *edits <= limit || candidate.replace('_', "") == name.replace(['_', '-'], ""))
+        .filter(|(edits, candidate)| {
+            *edits <= limit || candidate.replace('_', "") == name.replace(['_', '-'], "")
+        })
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
 }

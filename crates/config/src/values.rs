@@ -40,7 +40,13 @@ pub(crate) struct Settings {
 }
 
 /// Reads the entries of a section that begins at `at`; `section` is its name in error texts.
-pub(crate) fn read(scope: Scope, section: &str, at: Position, entries: &[Entry], faults: &mut Vec<Fault>) -> Settings {
+pub(crate) fn read(
+    scope: Scope,
+    section: &str,
+    at: Position,
+    entries: &[Entry],
+    faults: &mut Vec<Fault>,
+) -> Settings {
     let before = faults.len();
     let mut read = Settings::default();
     for entry in entries {
@@ -90,7 +96,8 @@ pub(crate) fn default(option: &OptionSpec) -> Result<Setting, String> {
 fn unknown(scope: Scope, section: &str, entry: &Entry) -> Fault {
     let nearest = suggest::nearest(&entry.key, scope.options().map(|option| option.name));
     let alias = scope.options().find(|option| {
-        option.nutcracker == Some(&entry.key) || option.nsqd.is_some_and(|flag| flag.replace('-', "_") == entry.key)
+        option.nutcracker == Some(&entry.key)
+            || option.nsqd.is_some_and(|flag| flag.replace('-', "_") == entry.key)
     });
     let help = match (alias, nearest) {
         (Some(option), _) => format!("here it is called {}", option.name),
@@ -137,7 +144,11 @@ fn setting(option: &OptionSpec, written: &Written, faults: &mut Vec<Fault>) -> O
             true => Some(Setting::Text(text.clone())),
             false => {
                 let hint = suggest::nearest(text, words()).map(|word| format!("; did you mean \"{word}\"?"));
-                fail(written.at, format!("{name} = \"{text}\" is unknown"), expected() + &hint.unwrap_or_default())
+                fail(
+                    written.at,
+                    format!("{name} = \"{text}\" is unknown"),
+                    expected() + &hint.unwrap_or_default(),
+                )
             }
         },
         (Kind::HashTag, Value::Text(text)) => match <[u8; 2]>::try_from(text.as_bytes()) {
@@ -148,13 +159,17 @@ fn setting(option: &OptionSpec, written: &Written, faults: &mut Vec<Fault>) -> O
             Ok(target) => Some(Setting::Target(target)),
             Err((what, help)) => fail(written.at, format!("{name}: {what}"), help),
         },
-        (Kind::Listen | Kind::Listens, Value::Text(_)) => listens(name, std::slice::from_ref(written), faults),
+        (Kind::Listen | Kind::Listens, Value::Text(_)) => {
+            listens(name, std::slice::from_ref(written), faults)
+        }
         (Kind::Listens, Value::List(items)) if !items.is_empty() => listens(name, items, faults),
         (Kind::Servers, Value::List(items)) if !items.is_empty() => servers(items, faults),
-        (Kind::Listens | Kind::Servers, Value::List(_)) => fail(written.at, format!("{name} is empty"), expected()),
-        (Kind::Texts, Value::List(items)) => texts(items).map(Setting::Texts).or_else(|| {
-            fail(written.at, format!("{name} has an element that is not a text"), expected())
-        }),
+        (Kind::Listens | Kind::Servers, Value::List(_)) => {
+            fail(written.at, format!("{name} is empty"), expected())
+        }
+        (Kind::Texts, Value::List(items)) => texts(items)
+            .map(Setting::Texts)
+            .or_else(|| fail(written.at, format!("{name} has an element that is not a text"), expected())),
         (Kind::Quantiles, Value::List(items)) => quantiles(items).map(Setting::Quantiles).or_else(|| {
             fail(written.at, format!("{name} has an element that is not above 0 and at most 1"), expected())
         }),
@@ -191,7 +206,9 @@ fn listens(name: &str, items: &[Written], faults: &mut Vec<Fault>) -> Option<Set
         match &item.value {
             Value::Text(text) => match endpoint::listen(text) {
                 Ok(listen) => listens.push(listen),
-                Err((what, help)) => faults.push(Fault::error(Some(item.at), format!("{name}: {what}"), help)),
+                Err((what, help)) => {
+                    faults.push(Fault::error(Some(item.at), format!("{name}: {what}"), help))
+                }
             },
             other => {
                 let text = format!("{name} has {} in it", other.describe());
@@ -209,9 +226,13 @@ fn servers(items: &[Written], faults: &mut Vec<Fault>) -> Option<Setting> {
         match &item.value {
             Value::Text(text) => match endpoint::server(text) {
                 Ok(server) => servers.push((server, item.at)),
-                Err((what, help)) => faults.push(Fault::error(Some(item.at), format!("servers: {what}"), help)),
+                Err((what, help)) => {
+                    faults.push(Fault::error(Some(item.at), format!("servers: {what}"), help))
+                }
             },
-            Value::Table(entries) => servers.extend(server_table(item.at, entries, faults).map(|s| (s, item.at))),
+            Value::Table(entries) => {
+                servers.extend(server_table(item.at, entries, faults).map(|s| (s, item.at)))
+            }
             other => {
                 let text = format!("servers has {} in it", other.describe());
                 faults.push(Fault::error(Some(item.at), text, "write each server as a text or a table"));
@@ -225,7 +246,11 @@ fn server_table(at: Position, entries: &[Entry], faults: &mut Vec<Fault>) -> Opt
     let before = faults.len();
     let read = read(Scope::Server, "a server", at, entries, faults);
     if let Some(name) = read.text("name").filter(|name| name.contains(' ')) {
-        faults.push(Fault::error(read.place("name"), format!("name = \"{name}\" has a space"), "use another character"));
+        faults.push(Fault::error(
+            read.place("name"),
+            format!("name = \"{name}\" has a space"),
+            "use another character",
+        ));
     }
     if faults.len() > before {
         return None;

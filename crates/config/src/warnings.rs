@@ -22,7 +22,8 @@ fn warning(option: &'static str, text: impl Into<String>, help: impl Into<String
 /// What is doubtful about a pool.
 pub fn of_pool(pool: &Pool) -> Vec<Warning> {
     let mut found: Vec<Warning> = placement(pool);
-    if let Some(listen) = pool.listen.iter().find(|listen| is_public(listen)).filter(|_| pool.auth.is_none()) {
+    if let Some(listen) = pool.listen.iter().find(|listen| is_public(listen)).filter(|_| pool.auth.is_none())
+    {
         let text = format!("{} is open to everybody who can reach this machine", show_listen(listen));
         found.push(warning("listen", text, "listen on 127.0.0.1 or a private address, or set auth"));
     }
@@ -39,20 +40,29 @@ pub fn of_pool(pool: &Pool) -> Vec<Warning> {
             "with server_connections = {} a client's requests to one server may overtake each other",
             pool.server_connections
         );
-        found.push(warning("server_connections", text, "leave it at 1 unless your clients never depend on order"));
+        found.push(warning(
+            "server_connections",
+            text,
+            "leave it at 1 unless your clients never depend on order",
+        ));
     }
     found
 }
 
 /// What the ring has to say.
 fn placement(pool: &Pool) -> Vec<Warning> {
-    let nodes: Vec<ring::Node> =
-        pool.servers.iter().map(|server| ring::Node::new(server.identity.as_bytes(), server.weight)).collect();
+    let nodes: Vec<ring::Node> = pool
+        .servers
+        .iter()
+        .map(|server| ring::Node::new(server.identity.as_bytes(), server.weight))
+        .collect();
     let warnings = ring::warnings(pool.distribution, pool.hash, &nodes);
     let blame = |found: &ring::Warning| match found {
         ring::Warning::HashTooNarrow { .. } => ("hash", "choose another hash, such as murmur"),
         ring::Warning::NoPoints { .. } => ("servers", "choose weights that are closer together"),
-        ring::Warning::WeightsIgnored => ("distribution", "remove the weights, or choose another distribution"),
+        ring::Warning::WeightsIgnored => {
+            ("distribution", "remove the weights, or choose another distribution")
+        }
     };
     warnings
         .into_iter()
@@ -70,7 +80,11 @@ pub fn of_queue(queue: &Nsqd) -> Vec<Warning> {
         && queue.tls.as_ref().is_none_or(|tls| tls.client_auth == crate::nsqd::ClientAuth::None);
     if open && is_public(&queue.tcp) {
         let text = format!("{} is open to everybody who can reach this machine", show_listen(&queue.tcp));
-        found.push(warning("tcp", text, "listen on 127.0.0.1 or a private address, or set auth_http_addresses"));
+        found.push(warning(
+            "tcp",
+            text,
+            "listen on 127.0.0.1 or a private address, or set auth_http_addresses",
+        ));
     }
     if let Some(http) = queue.http.as_ref().filter(|http| is_public(http)) {
         let text = format!("{} lets everybody who can reach it publish and delete", show_listen(http));
@@ -86,7 +100,11 @@ pub fn of_queue(queue: &Nsqd) -> Vec<Warning> {
         found.push(warning("max_msg_size", "max_msg_size is above max_body_size", "raise max_body_size"));
     }
     if queue.tls.as_ref().is_some_and(|tls| tls.min_version == TlsVersion::Tls11) {
-        found.push(warning("tls_min_version", "TLS 1.1 is never offered", "set tls_min_version = \"tls1.2\""));
+        found.push(warning(
+            "tls_min_version",
+            "TLS 1.1 is never offered",
+            "set tls_min_version = \"tls1.2\"",
+        ));
     }
     found
 }

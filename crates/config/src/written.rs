@@ -135,7 +135,10 @@ mod tests {
         let (entries, faults) = parse("threads = 2\n[pool.a]\nlisten = [\"x\",\n  \"y\"]\n");
         assert!(faults.is_empty());
         assert_eq!((entries[0].key.as_str(), entries[0].at), ("threads", Position { line: 1, column: 1 }));
-        assert_eq!(entries[0].value, Written { at: Position { line: 1, column: 11 }, value: Value::Integer(2) });
+        assert_eq!(
+            entries[0].value,
+            Written { at: Position { line: 1, column: 11 }, value: Value::Integer(2) }
+        );
         let Value::Table(pools) = &entries[1].value.value else { panic!() };
         let Value::Table(pool) = &pools[0].value.value else { panic!() };
         let Value::List(listens) = &pool[0].value.value else { panic!() };

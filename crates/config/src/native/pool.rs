@@ -40,8 +40,15 @@ fn servers(section: &str, read: &Settings, faults: &mut Vec<Fault>) -> Vec<Serve
     for pair in servers.windows(2) {
         let [(a, first), (b, second)] = pair else { continue };
         if a.identity == b.identity {
-            let text = format!("{section} has two servers called \"{}\" (the other on line {})", a.identity, first.line);
-            faults.push(Fault::error(Some(*second), text, "give one of them another name: \"HOST:PORT:WEIGHT NAME\""));
+            let text = format!(
+                "{section} has two servers called \"{}\" (the other on line {})",
+                a.identity, first.line
+            );
+            faults.push(Fault::error(
+                Some(*second),
+                text,
+                "give one of them another name: \"HOST:PORT:WEIGHT NAME\"",
+            ));
         }
     }
     servers.into_iter().map(|(server, _)| server).collect()
@@ -90,12 +97,24 @@ fn contradictions(section: &str, read: &Settings, pool: &Pool, faults: &mut Vec<
     if pool.protocol == Protocol::Memcache {
         for option in ["auth", "db"] {
             if read.written(option) {
-                fail(option, &format!("{option} is for redis pools only"), "remove it, or set protocol = \"redis\"");
+                fail(
+                    option,
+                    &format!("{option} is for redis pools only"),
+                    "remove it, or set protocol = \"redis\"",
+                );
             }
         }
     }
     if pool.client_output_soft_bytes > pool.client_output_hard_bytes {
-        let option = if read.written("client_output_soft_bytes") { "client_output_soft_bytes" } else { "client_output_hard_bytes" };
-        fail(option, "client_output_soft_bytes is above client_output_hard_bytes", "lower the one or raise the other");
+        let option = if read.written("client_output_soft_bytes") {
+            "client_output_soft_bytes"
+        } else {
+            "client_output_hard_bytes"
+        };
+        fail(
+            option,
+            "client_output_soft_bytes is above client_output_hard_bytes",
+            "lower the one or raise the other",
+        );
     }
 }

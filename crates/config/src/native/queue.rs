@@ -28,7 +28,8 @@ pub(super) fn check(
                 _ => Durability::Os,
             };
             let nsqd = Nsqd { durability, ..checked };
-            let places = [("tcp", Some(&nsqd.tcp)), ("http", nsqd.http.as_ref()), ("https", nsqd.https.as_ref())];
+            let places =
+                [("tcp", Some(&nsqd.tcp)), ("http", nsqd.http.as_ref()), ("https", nsqd.https.as_ref())];
             for (option, listen) in places {
                 if let Some(listen) = listen {
                     listeners.add(listen, read.place(option).or(Some(at)), faults);
@@ -59,12 +60,16 @@ fn flags(read: &Settings) -> GoValues {
             Setting::Bool(value) => GoValue::Bool(value),
             Setting::Integer(value) => GoValue::Int(value),
             Setting::Size(value) => GoValue::Int(i64::try_from(value).unwrap_or(i64::MAX)),
-            Setting::Duration(value) => GoValue::Duration(i64::try_from(value.as_nanos()).unwrap_or(i64::MAX)),
+            Setting::Duration(value) => {
+                GoValue::Duration(i64::try_from(value.as_nanos()).unwrap_or(i64::MAX))
+            }
             Setting::Off => GoValue::Duration(0),
             Setting::Text(value) => GoValue::Text(value),
             Setting::Texts(value) => GoValue::Texts(value),
             Setting::Quantiles(value) => GoValue::Floats(value),
-            Setting::Listens(value) => GoValue::Text(value.first().map(endpoint::show_listen).unwrap_or_default()),
+            Setting::Listens(value) => {
+                GoValue::Text(value.first().map(endpoint::show_listen).unwrap_or_default())
+            }
             other => unreachable!("no option of the queue is {other:?}"),
         };
         values.insert(flag, value);

@@ -162,7 +162,10 @@ fn tls(read: &Reader<'_>) -> Result<Option<Tls>, Refusal> {
     };
     if cert.is_empty() && key.is_empty() {
         if required != TlsRequired::No {
-            return Err(early("tls-required", "cannot require TLS client connections without TLS key and cert"));
+            return Err(early(
+                "tls-required",
+                "cannot require TLS client connections without TLS key and cert",
+            ));
         }
         return Ok(None);
     }

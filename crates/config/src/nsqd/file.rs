@@ -16,7 +16,8 @@ use crate::written::{self, Value};
 /// How the original would end.
 pub fn load(path: &str, flags: &'static [FlagSpec]) -> Result<GoValues, Exit> {
     let failed = |reason: String| Exit::Fatal(format!("failed to load config file {path} - {reason}"));
-    let bytes = std::fs::read(path).map_err(|error| failed(format!("open {path}: {}", error_text(&error))))?;
+    let bytes =
+        std::fs::read(path).map_err(|error| failed(format!("open {path}: {}", error_text(&error))))?;
     let text = String::from_utf8(bytes).map_err(|_| failed("toml: the file is not UTF-8".into()))?;
     parse(&text, flags).map_err(|exit| match exit {
         Exit::Fatal(reason) if reason.starts_with("toml: ") => failed(reason),
@@ -171,7 +172,10 @@ mod tests {
     fn refusals() {
         let plain = |reason: &str| Exit::Plain(format!("ERROR: Resolve failed to coerce value {reason}"));
         let cases = [
-            ("msg_timeout = \"abc\"", plain("abc (1m0s) for field MsgTimeout - time: invalid duration \"abc\"")),
+            (
+                "msg_timeout = \"abc\"",
+                plain("abc (1m0s) for field MsgTimeout - time: invalid duration \"abc\""),
+            ),
             ("msg_timeout = \"60\"", plain("60 (1m0s) for field MsgTimeout - time: invalid duration \"\"")),
             ("log_level = \"zap\"", Exit::Fatal("failed parsing log_level zap".into())),
             ("tls_min_version = 9", Exit::Fatal("failed parsing tls_min_version 9".into())),
@@ -180,6 +184,8 @@ mod tests {
         for (text, exit) in cases {
             assert_eq!(parse(text, FLAGS), Err(exit), "{text}");
         }
-        assert!(matches!(parse("x = = 1", FLAGS), Err(Exit::Fatal(text)) if text.starts_with("toml: line 1: ")));
+        assert!(
+            matches!(parse("x = = 1", FLAGS), Err(Exit::Fatal(text)) if text.starts_with("toml: line 1: "))
+        );
     }
 }

@@ -53,7 +53,8 @@ fn unix_listen(text: &str) -> Result<Listen, &'static str> {
 ///
 /// The phrase of nutcracker's complaint.
 pub(super) fn server(text: &str) -> Result<Server, &'static str> {
-    const FORMAT: &str = "has an invalid \"hostname:port:weight [name]\"or \"/path/unix_socket:weight [name]\" format string";
+    const FORMAT: &str =
+        "has an invalid \"hostname:port:weight [name]\"or \"/path/unix_socket:weight [name]\" format string";
     const WEIGHT: &str = "has an invalid weight in \"hostname:port:weight [name]\" format string";
     const WEIGHT_ZERO: &str = "has a zero weight in \"hostname:port:weight [name]\" format string";
     const PORT: &str = "has an invalid port in \"hostname:port:weight [name]\" format string";

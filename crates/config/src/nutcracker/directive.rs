@@ -57,9 +57,12 @@ pub(super) struct RawPool {
     pub servers: Vec<(Server, Position)>,
 }
 
-/// Sets every directive of every pool; all complaints are collected.
-pub(super) fn pools(sections: Vec<Section>, resolve: Resolve<'_>) -> Result<Vec<RawPool>, Vec<Reason>> {
-    let mut reasons = Vec::new();
+/// Sets every directive of every pool; all complaints are added to `reasons`, in the order of the file.
+pub(super) fn pools(
+    sections: Vec<Section>,
+    mut reasons: Vec<Reason>,
+    resolve: Resolve<'_>,
+) -> Result<Vec<RawPool>, Vec<Reason>> {
     let mut pools = Vec::new();
     for section in sections {
         let mut pool = RawPool::new(section.name, section.position);
@@ -72,6 +75,7 @@ pub(super) fn pools(sections: Vec<Section>, resolve: Resolve<'_>) -> Result<Vec<
         }
         pools.push(pool);
     }
+    reasons.sort_by_key(|reason| reason.position);
     if reasons.is_empty() { Ok(pools) } else { Err(reasons) }
 }
 

@@ -24,7 +24,8 @@ fn reasons(text: &str) -> Vec<(usize, String)> {
 /// nutcracker_config.jsonl: `exit` of `-t`, and the lines of `log`.
 #[test]
 fn golden() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/nutcracker_config.jsonl");
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/nutcracker_config.jsonl");
     let Ok(text) = std::fs::read_to_string(&path) else {
         eprintln!("SKIPPED: no {}", path.display());
         return;
@@ -102,7 +103,10 @@ fn every_reason_with_its_line() {
     );
     assert_eq!(reasons("a:\n  listen: x:1\n  servers:\n  -\n"), [(4, "a name or value is empty".into())]);
     let unquoted = reasons("a:\n  listen: \"x\n");
-    assert_eq!(unquoted[0].1, "conf: failed (err 3) to get the next yaml document: found unexpected end of stream");
+    assert_eq!(
+        unquoted[0].1,
+        "conf: failed (err 3) to get the next yaml document: found unexpected end of stream"
+    );
 }
 
 #[test]

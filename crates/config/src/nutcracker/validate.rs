@@ -72,7 +72,8 @@ fn same_listen(pools: &mut [RawPool], reasons: &mut Vec<Reason>) {
             && let (Some((listen, ..)), Some((other, _, position))) = (&a.listen, &b.listen)
             && listen == other
         {
-            let text = format!("conf: pools '{}' and '{}' have the same listen address '{listen}'", a.name, b.name);
+            let text =
+                format!("conf: pools '{}' and '{}' have the same listen address '{listen}'", a.name, b.name);
             reasons.push(Reason::new(Some(*position), text));
         }
     }

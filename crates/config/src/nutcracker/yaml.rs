@@ -38,12 +38,12 @@ pub(super) struct Section {
 /// How deep a document may be: pools are at 1, their directives at 2.
 const DEPTH_MAX: usize = 2;
 
-/// The sections of a file.
-pub(super) fn leaves(bytes: &[u8], file: &str) -> Result<Vec<Section>, Vec<Reason>> {
+/// The sections of a file, and the places where a name or value is empty: nutcracker refuses those in silence.
+pub(super) fn leaves(bytes: &[u8], file: &str) -> Result<(Vec<Section>, Vec<Reason>), Vec<Reason>> {
     let events = document(bytes, file).map_err(|reason| vec![reason])?;
     tokens(bytes)?;
     Shape::new(file).check(&events).map_err(|reason| vec![reason])?;
-    sections(&events)
+    Ok(sections(&events))
 }
 
 /// The reason for a file that was opened and cannot be read.
@@ -68,14 +68,20 @@ fn document(bytes: &[u8], file: &str) -> Result<Vec<Event>, Reason> {
                 anchors.clear();
             }
             EventData::Alias { anchor } if !anchors.contains(anchor) => {
-                return Err(Reason { text: "found undefined alias", ..failed(5, Some(place(event.start_mark))) });
+                return Err(Reason {
+                    text: "found undefined alias",
+                    ..failed(5, Some(place(event.start_mark)))
+                });
             }
             EventData::Scalar { anchor: Some(anchor), .. }
             | EventData::SequenceStart { anchor: Some(anchor), .. }
-            | EventData::MappingStart { anchor: Some(anchor), .. } => {
-                if !anchors.insert(anchor.clone()) {
-                    return Err(Reason { text: "found duplicate anchor", ..failed(5, Some(place(event.start_mark))) });
-                }
+            | EventData::MappingStart { anchor: Some(anchor), .. }
+                if !anchors.insert(anchor.clone()) =>
+            {
+                return Err(Reason {
+                    text: "found duplicate anchor",
+                    ..failed(5, Some(place(event.start_mark)))
+                });
             }
             _ => {}
         }
@@ -83,7 +89,10 @@ fn document(bytes: &[u8], file: &str) -> Result<Vec<Event>, Reason> {
     }
     match documents {
         1 => Ok(events),
-        n => Err(Reason::new(None, format!("conf: '{file}' must contain only 1 document; found {n} documents"))),
+        n => Err(Reason::new(
+            None,
+            format!("conf: '{file}' must contain only 1 document; found {n} documents"),
+        )),
     }
 }
 
@@ -159,8 +168,9 @@ impl Shape<'_> {
     fn check(mut self, events: &[Event]) -> Result<(), Reason> {
         for event in events {
             let file = self.file;
-            self.step(&event.data)
-                .map_err(|what| Reason::new(Some(place(event.start_mark)), format!("conf: '{file}' {what}")))?;
+            self.step(&event.data).map_err(|what| {
+                Reason::new(Some(place(event.start_mark)), format!("conf: '{file}' {what}"))
+            })?;
         }
         Ok(())
     }
@@ -215,8 +225,8 @@ impl Shape<'_> {
     }
 }
 
-/// Takes the events of a file of the right shape apart. An empty scalar is refused, as nutcracker does, in silence.
-fn sections(events: &[Event]) -> Result<Vec<Section>, Vec<Reason>> {
+/// Takes the events of a file of the right shape apart.
+fn sections(events: &[Event]) -> (Vec<Section>, Vec<Reason>) {
     let mut sections: Vec<Section> = Vec::new();
     let mut reasons = Vec::new();
     let mut depth = 0;
@@ -239,8 +249,10 @@ fn sections(events: &[Event]) -> Result<Vec<Section>, Vec<Reason>> {
                 if depth == 1 {
                     sections.push(Section { name: value.clone(), position, leaves: Vec::new() });
                 } else if let Some(directive) = key.clone() {
-                    let leaf = Leaf { key: directive, value: value.clone(), position };
-                    sections.last_mut().expect("a pool's name comes first").leaves.push(leaf);
+                    if !directive.is_empty() && !value.is_empty() {
+                        let leaf = Leaf { key: directive, value: value.clone(), position };
+                        sections.last_mut().expect("a pool's name comes first").leaves.push(leaf);
+                    }
                     if !in_sequence {
                         key = None;
                     }
@@ -251,5 +263,5 @@ fn sections(events: &[Event]) -> Result<Vec<Section>, Vec<Reason>> {
             _ => {}
         }
     }
-    if reasons.is_empty() { Ok(sections) } else { Err(reasons) }
+    (sections, reasons)
 }

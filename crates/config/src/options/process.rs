@@ -2,7 +2,13 @@
 
 use super::{Absent, Kind, OptionSpec, Scope, duration, integer, size};
 
-const fn option(scope: Scope, name: &'static str, kind: Kind, absent: Absent, doc: &'static str) -> OptionSpec {
+const fn option(
+    scope: Scope,
+    name: &'static str,
+    kind: Kind,
+    absent: Absent,
+    doc: &'static str,
+) -> OptionSpec {
     OptionSpec { name, scope, kind, absent, doc, since: "0.1", nutcracker: None, nsqd: None }
 }
 

@@ -1,0 +1,233 @@
+//! Files and what is said about them.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::checked::{Protocol, Target};
+use crate::fault::Severity;
+
+/// Every fault as `LINE:COLUMN SEVERITY TEXT`, W for a warning.
+fn faults(text: &str) -> Vec<String> {
+    check(text, 2)
+        .faults
+        .iter()
+        .map(|fault| {
+            let at = fault.position.map_or(String::new(), |p| format!("{}:{} ", p.line, p.column));
+            let severity = if fault.severity == Severity::Warning { "W " } else { "" };
+            format!("{at}{severity}{}", fault.text)
+        })
+        .collect()
+}
+
+#[test]
+fn the_default_file() {
+    let config = default(3);
+    assert_eq!(check(DEFAULT_FILE, 3).faults, []);
+    assert_eq!(config.threads, 3);
+    assert_eq!(config.pools[0].servers[0].target, Target::Local);
+    assert_eq!(config.pools[0].protocol, Protocol::Redis);
+    assert_eq!(config.stats.as_ref().unwrap().listen, Listen::Tcp { host: "127.0.0.1".into(), port: 22222 });
+    let queue = config.queue.unwrap();
+    assert_eq!(queue.tcp, Listen::Tcp { host: "127.0.0.1".into(), port: 4150 });
+    assert_eq!(queue.data_path.to_str(), Some("nuthatch-data"));
+}
+
+#[test]
+fn a_full_file() {
+    let text = r#"
+threads = 4
+memory_budget = "512MiB"
+stop_timeout = "3s"
+[log]
+level = "debug"
+format = "json"
+file = "/var/log/nuthatch.log"
+[local]
+bytes = "1MiB"
+[pool.beta]
+listen = ["127.0.0.1:1001", "/tmp/beta.sock 0660"]
+servers = ["10.0.0.1:6379:2 one", { address = "10.0.0.2:6379", weight = 3, name = "two", password = "pw" }, "local x"]
+hash = "murmur"
+distribution = "modula"
+hash_tag = "{}"
+timeout = "400ms"
+db = 3
+auth = "secret"
+server_retry_timeout = 500
+unsupported = "close"
+client_connections = 10
+keepalive = "off"
+[queue]
+tcp = "127.0.0.1:0"
+max_msg_size = "2MiB"
+e2e_processing_latency_percentiles = [0.5, 1]
+durability = "fsync"
+"#;
+    assert_eq!(faults(text), Vec::<String>::new());
+    let config = check(text, 2).config.unwrap();
+    assert_eq!((config.threads, config.memory_budget_bytes), (4, 512 << 20));
+    assert_eq!((config.stats, config.admin), (None, None));
+    let pool = &config.pools[0];
+    let identities: Vec<_> = pool.servers.iter().map(|s| (s.identity.as_str(), s.weight)).collect();
+    assert_eq!(identities, [("x", 1), ("one", 2), ("two", 3)]);
+    assert_eq!(pool.servers[2].password.as_deref(), Some("pw"));
+    assert_eq!((pool.timeout.unwrap().as_millis(), pool.server_retry_timeout.as_millis()), (400, 500));
+    assert_eq!((pool.keepalive, pool.client_connections), (None, Some(10)));
+    let queue = config.queue.unwrap();
+    assert_eq!((queue.max_msg_size, queue.e2e_percentiles), (2 << 20, vec![1.0, 0.5]));
+    assert_eq!(queue.durability, crate::nsqd::Durability::Fsync);
+}
+
+#[test]
+fn every_fault_at_once() {
+    let text = "\
+thread = 2
+memory_budget = \"lots\"
+[lgo]
+[pool.a]
+listen = \"127.0.0.1\"
+servers = [\"a:1:0\", \"b:1\", \"b:1\", 7, { name = \"x y\" }]
+timout = \"1s\"
+hash = \"murmer\"
+backlog = -1
+preconnect = \"yes\"
+hash_tag = \"abc\"
+[pool.b]
+protocol = \"memcache\"
+listen = []
+auth = \"x\"
+redis_db = 3
+";
+    assert_eq!(
+        faults(text),
+        [
+            "1:1 unknown option thread in the top of the file",
+            "2:17 memory_budget is not a size such as \"16KiB\", \"64MiB\" or \"1GB\"",
+            "3:2 unknown section [lgo]",
+            "5:10 listen: \"127.0.0.1\" has no port",
+            "6:12 servers: \"a:1:0\" has an invalid weight",
+            "6:35 servers has a whole number in it",
+            "6:38 a server has no address",
+            "6:47 name = \"x y\" has a space",
+            "7:1 unknown option timout in [pool.a]",
+            "8:8 hash = \"murmer\" is unknown",
+            "9:11 backlog = -1 is out of range",
+            "10:14 preconnect is a text",
+            "11:12 hash_tag = \"abc\" is not two characters",
+            "12:7 [pool.b] has no servers",
+            "14:10 listen is empty",
+            "15:8 [pool.b]: auth is for redis pools only",
+            "16:1 unknown option redis_db in [pool.b]",
+        ]
+    );
+    let help: Vec<_> = check(text, 2).faults.into_iter().map(|fault| fault.help).collect();
+    assert_eq!(help[0], "did you mean threads?");
+    assert_eq!(help[2], "did you mean [log]?");
+    assert_eq!(help[8], "did you mean timeout?");
+    assert_eq!(help[16], "here it is called db");
+}
+
+#[test]
+fn one_fault_each() {
+    let pool = |lines: &str| format!("[pool.a]\nlisten = \"127.0.0.1:1\"\nservers = [\"a:1\"]\n{lines}\n");
+    let cases = [
+        (
+            pool("timeout = \"5\\u0073s\""),
+            "4:11 timeout is not a duration such as \"400ms\", \"2s\" or \"1m30s\"",
+        ),
+        (pool("timeout = -1"), "4:11 timeout is negative"),
+        (pool("timeout = 1.5"), "4:11 timeout is a number with a fraction"),
+        (pool("timeout = \"400d\""), "4:11 timeout is out of range"),
+        (pool("db = 99999999999"), "4:6 db = 99999999999 is out of range"),
+        (pool("auth = \"\""), "4:8 auth is empty"),
+        (pool("auth = 1"), "4:8 auth is a whole number"),
+        (pool("db = 2020-01-01"), "4:6 db is a date"),
+        (pool("db = 1\ndb = 2"), "5:1 duplicate key"),
+        ("queue = 3\n".into(), "1:1 queue is a section, not an option"),
+        (
+            pool("client_output_soft_bytes = \"2GiB\""),
+            "4:28 [pool.a]: client_output_soft_bytes is above client_output_hard_bytes",
+        ),
+        (
+            pool("[stats]\nlisten = \"127.0.0.1:1\""),
+            "2:10 127.0.0.1:1 is listened on twice (first on line 5)",
+        ),
+        (
+            "[pool.a]\nlisten = \"127.0.0.1:1\"\nservers = [\"a:1\", \"b:2 a:1\"]\n".into(),
+            "3:19 [pool.a] has two servers called \"a:1\" (the other on line 3)",
+        ),
+        ("[pool]\na = 1\n[queue]\n".into(), "2:1 a stands in [pool], which has no options"),
+        ("[queue]\nmax_deflate_level = 10\n".into(), "2:21 max_deflate_level = 10 is out of range"),
+        (
+            "[queue]\ntls_required = \"true\"\n".into(),
+            "2:16 [queue]: cannot require TLS client connections without TLS key and cert",
+        ),
+        (
+            "[queue]\ntls_cert = \"/nonexistent/c\"\n".into(),
+            "2:12 [queue]: failed to build TLS config - open /nonexistent/c: no such file or directory",
+        ),
+        ("[queue]\nmax_req_timeot = 1\n".into(), "2:1 unknown option max_req_timeot in [queue]"),
+        ("[queue]\ntcp_address = \"a:1\"\n".into(), "2:1 unknown option tcp_address in [queue]"),
+    ];
+    for (text, fault) in cases {
+        assert_eq!(faults(&text), [fault], "{text}");
+        assert_eq!(check(&text, 1).config, None);
+    }
+}
+
+#[test]
+fn warnings() {
+    let pool = |listen: &str, lines: &str| {
+        format!("[pool.a]\nlisten = \"{listen}\"\nservers = [\"a:1\", \"b:1\"]\n{lines}\n")
+    };
+    let cases = [
+        (pool("0.0.0.0:1", ""), "2:10 W [pool.a]: 0.0.0.0:1 is open to everybody who can reach this machine"),
+        (
+            pool("127.0.0.1:1", "timeout = 0"),
+            "4:11 W [pool.a]: without a timeout a stuck server holds its clients for ever",
+        ),
+        (
+            pool("127.0.0.1:1", "server_connections = 3"),
+            "4:22 W [pool.a]: with server_connections = 3 a client's requests to one server may overtake each other",
+        ),
+        (
+            "[pool.a]\nlisten = \"127.0.0.1:1\"\nservers = [\"a:1\"]\nauto_eject_hosts = true\n".into(),
+            "4:20 W [pool.a]: auto_eject_hosts with one server leaves none when it is ejected",
+        ),
+        (
+            "[queue]\ntcp = \"0.0.0.0:1\"\n".into(),
+            "2:7 W [queue]: 0.0.0.0:1 is open to everybody who can reach this machine",
+        ),
+        ("[queue]\nmsg_timeout = \"20m\"\n".into(), "2:15 W [queue]: msg_timeout is above max_msg_timeout"),
+        ("threads = 1\n".into(), "W nothing is served"),
+    ];
+    for (text, warning) in cases {
+        assert_eq!(faults(&text), [warning], "{text}");
+        assert!(check(&text, 1).config.is_some());
+    }
+    let narrow = pool("127.0.0.1:1", "hash = \"crc32\"");
+    assert!(
+        faults(&narrow)[0].starts_with("4:8 W [pool.a]: hash crc32 has 15 bits only"),
+        "{:?}",
+        faults(&narrow)
+    );
+    let poor = "[pool.a]\nlisten = \"127.0.0.1:1\"\nservers = [\"a:1:1\", \"b:1:1000000\"]\n";
+    assert!(faults(poor)[0].contains("gets no keys"), "{:?}", faults(poor));
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC{0,200}") {
+        check(&text, 1);
+    }
+
+    #[test]
+    fn no_toml_like_text_panics(
+        lines in proptest::collection::vec(
+            "(\\[(pool\\.a|queue|log|stats|x)\\]|(listen|servers|timeout|hash|tcp|level|threads|auth|backlog) = ([0-9-]{1,25}|\"[a-z0-9:.\\[\\] /]{0,20}\"|\\[[\"a:1,{}= ]{0,12}\\]|true|1e400|nan))",
+            0..8,
+        )
+    ) {
+        check(&lines.join("\n"), 1);
+    }
+}
