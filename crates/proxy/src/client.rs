@@ -44,6 +44,8 @@ pub(crate) struct Session {
     /// The peer has sent FIN.
     pub(crate) ended: bool,
     pub(crate) paused: bool,
+    /// Bytes still to be thrown away: the data block of a request that was refused (memcached).
+    pub(crate) skip: u64,
 }
 
 #[derive(Debug)]

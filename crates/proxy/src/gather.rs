@@ -18,6 +18,10 @@ pub(crate) struct Gather {
     pub(crate) waiting: u16,
     /// For each key of the request, in its order: the part that it went with.
     pub(crate) order: Vec<u16>,
+    /// The keys themselves, where the merge has to compare them (memcached): one behind the other, and where each ends.
+    pub(crate) keys: (Vec<u8>, Vec<u32>),
+    /// The client wants no reply.
+    pub(crate) silent: bool,
     /// How many parts there are.
     pub(crate) count: u16,
     /// What each part has answered; may be longer than `count`.
@@ -46,9 +50,9 @@ pub(crate) enum Merge {
     Ok,
     /// memcached VALUE blocks in the order of the keys, then END (get, gets, gat, gats).
     Values,
-    /// All servers must answer the same line (flush_all, verbosity).
-    SameLine,
-    /// STAT lines of all servers, then one END.
+    /// memcached `OK` when all servers have said so (flush_all, verbosity).
+    OkLine,
+    /// memcached STAT lines of all servers, then one END.
     Stats,
 }
 
@@ -81,6 +85,8 @@ impl Gathers {
             pool: 0,
             merge,
             waiting: 0,
+            keys: Default::default(),
+            silent: false,
             count: 0,
             order: Vec::new(),
             parts: Vec::new(),
@@ -126,6 +132,11 @@ impl Gathers {
             part.shrink_to(KEEP_PART);
         }
         g.parts.truncate(KEEP_COUNT);
+        g.silent = false;
+        g.keys.0.clear();
+        g.keys.0.shrink_to(KEEP_PART);
+        g.keys.1.clear();
+        g.keys.1.shrink_to(KEEP_COUNT);
         g.order.clear();
         g.order.shrink_to(KEEP_COUNT);
         g.error = None;

@@ -2,6 +2,7 @@
 
 mod receive;
 mod redis;
+mod memcache;
 mod split;
 mod forward;
 mod embedded;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 #[derive(Debug)]
 pub(crate) enum Partial {
     Redis(wire::redis::RequestScanner),
+    Memcache(wire::memcache::RequestScanner),
 }
 
 /// A request as it is passed on.

@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 
 use net::{ConnId, Instant, TimerId};
+use wire::memcache::Silence;
 
 use crate::client::Seq;
 use crate::gather::GatherId;
@@ -21,8 +22,6 @@ pub(crate) enum Owner {
     Client(ConnId, Seq),
     /// A part of a split request.
     Part(GatherId, u16),
-    /// Nobody: the request was ours and its reply says nothing, or its client does not want one (noreply).
-    Nobody,
     /// The handshake: the password, the protocol version, the database.
     Handshake(Handshake),
 }
@@ -40,8 +39,11 @@ pub(crate) enum Handshake {
     Probe,
 }
 
-/// What kind of reply is expected, for protocols where the reply alone does not tell (memcached).
-pub(crate) type Expect = u8;
+/// What a reply must look like, for memcached, where the bytes alone do not tell.
+pub(crate) use wire::memcache::Expect;
+
+/// What redis requests carry in its place.
+pub(crate) const ANY_REPLY: Expect = Expect { kind: wire::memcache::ReplyKind::Never, keys: 0 };
 
 /// A request on its way.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +52,8 @@ pub(crate) struct Pending {
     /// When it was accepted.
     pub(crate) at: Instant,
     pub(crate) expect: Expect,
+    /// Which replies its client does not want (memcached's noreply and quiet mode).
+    pub(crate) silence: Silence,
     /// Bytes of it kept for a second try; 0 if it must not be sent twice.
     pub(crate) kept: u32,
     /// Its length.
@@ -77,6 +81,7 @@ pub(crate) struct ServerConn {
     pub(crate) mid_reply: bool,
     pub(crate) timer: Option<TimerId>,
     pub(crate) redis: wire::redis::ReplyScanner,
+    pub(crate) memcache: wire::memcache::ReplyScanner,
     /// Clients that are not read because too much is unsent here.
     pub(crate) pausing: Vec<ConnId>,
 }

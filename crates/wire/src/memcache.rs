@@ -50,7 +50,7 @@ pub mod fuzzing;
 
 pub use command::{COMMANDS, Command, Merge, PLACEHOLDER_KEY, Retry, Route, Row, Shape};
 pub use flag::{FLAGS, Flag, FlagSet, TokenKind};
-pub use quiet::suppressed;
+pub use quiet::{Silence, suppressed};
 pub use reply::{BadReply, Block, Blocks, Expect, Reply, ReplyKind, ReplyScanner, Status};
 pub use request::{
     BadRequest, Cause, KEY_BYTES_MAX, Keys, MetaFlags, Request, RequestScanner, signed, unsigned,

@@ -7,10 +7,26 @@ use crate::fail::Failure;
 use crate::proxy::{Alarm, Proxy};
 use crate::request::Frame;
 use crate::server::Place;
-use crate::server_conn::{KEEP_MAX, Owner, Pending};
+use crate::server_conn::{ANY_REPLY, Expect, KEEP_MAX, Owner, Pending};
+use wire::memcache::Silence;
 
 /// Unsent bytes on a server connection past which the clients that send there are not read.
 const SERVER_UNSENT_SOFT: usize = 1 << 20;
+
+/// What is known of a request besides its bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Traits {
+    /// It may be sent a second time if the first was lost without a reply.
+    pub(super) retry_safe: bool,
+    pub(super) expect: Expect,
+    pub(super) silence: Silence,
+}
+
+impl Traits {
+    pub(super) fn redis(retry_safe: bool) -> Traits {
+        Traits { retry_safe, expect: ANY_REPLY, silence: Silence::Never }
+    }
+}
 
 /// What has become of a request.
 pub(super) enum Forwarded {
@@ -24,7 +40,8 @@ pub(super) enum Forwarded {
 
 impl Pending {
     pub(crate) fn new(owner: Owner, at: Instant, len: usize) -> Pending {
-        Pending { owner, at, expect: Default::default(), kept: 0, len: u32::try_from(len).unwrap_or(u32::MAX) }
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        Pending { owner, at, expect: ANY_REPLY, silence: Silence::Never, kept: 0, len }
     }
 }
 
@@ -36,12 +53,14 @@ impl Proxy {
         client: &mut Client,
         server: Option<u16>,
         frame: Frame<'_>,
-        retry_safe: bool,
+        traits: Traits,
     ) {
         let seq = client.reserve();
+        let Traits { retry_safe, expect, silence } = traits;
         let sent = match server {
             Some(server) => {
-                let pending = Pending::new(Owner::Client(client.id, seq), io.now(), frame.bytes().len());
+                let owner = Owner::Client(client.id, seq);
+                let pending = Pending { expect, silence, ..Pending::new(owner, io.now(), frame.bytes().len()) };
                 self.forward(io, client, server, frame, pending, retry_safe)
             }
             None => {
@@ -61,7 +80,8 @@ impl Proxy {
             Forwarded::Refused(failure) => {
                 let pool = &self.pools[client.pool as usize];
                 pool.stats.forward_error.inc();
-                client.fulfil(io, seq, Reply::Slice(&failure.reply(pool.config.protocol)));
+                let error = failure.reply(pool.config.protocol);
+                client.fulfil(io, seq, Reply::Slice(if silence == Silence::Always { b"" } else { &error }));
             }
         }
         self.held = self.held + client.held_bytes() - before;

@@ -11,7 +11,7 @@ impl Proxy {
         let Some(mut client) = self.take_client(id) else { return };
         match self.pools[client.pool as usize].config.protocol {
             Protocol::Redis => self.receive_redis(io, &mut client, input),
-            Protocol::Memcache => input.consume(input.bytes().len()),
+            Protocol::Memcache => self.receive_memcache(io, &mut client, input),
         }
         self.settle(io, client);
     }

@@ -5,6 +5,7 @@ use wire::redis::{Command, Local, Refusal, Request, RequestScanner, Route, Scan}
 
 use crate::client::Client;
 use crate::proxy::Proxy;
+use crate::request::forward::Traits;
 use crate::request::{Frame, Partial, SHARE_MIN};
 
 impl Proxy {
@@ -99,7 +100,7 @@ impl Proxy {
         match route {
             Route::One(key) => {
                 let server = self.pools[client.pool as usize].server_of_key(key.bytes());
-                self.forward_one(io, client, server, frame, command.retry_safe());
+                self.forward_one(io, client, server, frame, Traits::redis(command.retry_safe()));
             }
             Route::Same(keys) => self.forward_together(io, client, command, keys, frame),
             Route::Split(merge, parts) => self.split_redis(io, client, command, merge, parts, frame),
@@ -120,7 +121,7 @@ impl Proxy {
         let mut servers = keys.map(|key| pool.server_of_key(key.bytes()));
         let first = servers.next().flatten();
         if servers.all(|server| server == first) {
-            return self.forward_one(io, client, first, frame, command.retry_safe());
+            return self.forward_one(io, client, first, frame, Traits::redis(command.retry_safe()));
         }
         pool.stats.cross_slot.inc();
         self.scratch.reply.clear();

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::gather::{GatherId, Merge};
 use crate::proxy::Proxy;
 use crate::request::Frame;
-use crate::request::forward::Forwarded;
+use crate::request::forward::{Forwarded, Traits};
 use crate::server_conn::{Owner, Pending};
 
 /// A part's buffer is kept for the next split up to this size.
@@ -23,20 +23,17 @@ impl Proxy {
         parts: Parts<'_>,
         frame: Frame<'_>,
     ) {
+        let traits = Traits::redis(command.retry_safe());
         let Some(()) = self.sort_keys(client.pool, parts.map(|p: Part<'_>| p.key.bytes())) else {
-            return self.forward_one(io, client, None, frame, false);
+            return self.forward_one(io, client, None, frame, traits);
         };
         if let [(server, _)] = self.scratch.parts[..] {
-            return self.forward_one(io, client, Some(server), frame, command.retry_safe());
+            return self.forward_one(io, client, Some(server), frame, traits);
         }
         let gather = self.open_gather(io, client, merge_of(merge));
-        let mut requests = std::mem::take(&mut self.scratch.requests);
         let count = self.scratch.parts.len();
-        if requests.len() < count {
-            requests.resize_with(count, Vec::new);
-        }
+        let mut requests = self.take_requests(count);
         for (request, (_, keys)) in requests.iter_mut().zip(&self.scratch.parts) {
-            request.clear();
             write_split_head(request, command, *keys as usize, parts.arguments_each());
         }
         for (part, to) in parts.zip(&self.gathers.get_mut(gather).order) {
@@ -44,8 +41,22 @@ impl Proxy {
         }
         for (part, request) in requests.iter().enumerate().take(count) {
             let server = self.scratch.parts[part].0;
-            self.forward_part(io, client, gather, part as u16, server, request, command.retry_safe());
+            self.forward_part(io, client, (gather, part as u16), server, request, traits);
         }
+        self.give_requests(requests);
+    }
+
+    /// At least `count` empty buffers for the parts of a request.
+    pub(super) fn take_requests(&mut self, count: usize) -> Vec<Vec<u8>> {
+        let mut requests = std::mem::take(&mut self.scratch.requests);
+        if requests.len() < count {
+            requests.resize_with(count, Vec::new);
+        }
+        requests.iter_mut().for_each(Vec::clear);
+        requests
+    }
+
+    pub(super) fn give_requests(&mut self, mut requests: Vec<Vec<u8>>) {
         requests.retain(|r| r.capacity() <= KEEP_REQUEST);
         self.scratch.requests = requests;
     }
@@ -89,20 +100,19 @@ impl Proxy {
         id
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one part of one request, all of it distinct")]
     pub(super) fn forward_part<I: Io>(
         &mut self,
         io: &mut I,
         client: &mut Client,
-        gather: GatherId,
-        part: u16,
+        (gather, part): (GatherId, u16),
         server: u16,
         request: &[u8],
-        retry_safe: bool,
+        traits: Traits,
     ) {
-        let pending = Pending::new(Owner::Part(gather, part), io.now(), request.len());
+        let owner = Owner::Part(gather, part);
+        let pending = Pending { expect: traits.expect, ..Pending::new(owner, io.now(), request.len()) };
         let frame = Frame::Slice(request);
-        let finished = match self.forward(io, client, server, frame, pending, retry_safe) {
+        let finished = match self.forward(io, client, server, frame, pending, traits.retry_safe) {
             Forwarded::Queued => return,
             Forwarded::Answered => self.gathers.store(gather, part, &self.scratch.local),
             Forwarded::Refused(failure) => {

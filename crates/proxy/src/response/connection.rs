@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use net::Io;
 use telemetry::ServerStats;
+use wire::memcache::ReplyKind;
 
 use crate::fail::Failure;
 use crate::notice::Notice;
 use crate::proxy::{Alarm, Proxy};
 use crate::request::Frame;
 use crate::server::Place;
-use crate::server_conn::{Handshake, Owner, Pending, ServerConn};
+use crate::server_conn::{Expect, Handshake, Owner, Pending, ServerConn};
 
 impl Proxy {
     #[inline]
@@ -51,7 +52,8 @@ impl Proxy {
         let (redis, db_wanted) = (pool.config.protocol == config::checked::Protocol::Redis, db > 0);
         let mut shake = |step, request: Vec<u8>| {
             io.send(id, &request);
-            conn.line.push_back(Pending::new(Owner::Handshake(step), now, 0));
+            let expect = Expect { kind: ReplyKind::Version, keys: 0 };
+            conn.line.push_back(Pending { expect, ..Pending::new(Owner::Handshake(step), now, 0) });
             conn.handshakes += 1;
         };
         if redis {
@@ -67,6 +69,8 @@ impl Proxy {
             if probe {
                 shake(Handshake::Probe, command(&[b"PING"]));
             }
+        } else if probe {
+            shake(Handshake::Probe, b"version\r\n".to_vec());
         }
         self.server_stats(place).connects.inc();
         self.set_server(id, place);
@@ -204,7 +208,7 @@ impl Proxy {
         match pending.owner {
             Owner::Client(id, _) => self.client_mut(id).is_some(),
             Owner::Part(..) => true,
-            Owner::Nobody | Owner::Handshake(_) => false,
+            Owner::Handshake(_) => false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The replies to the parts of a split request become one reply.
 
 use net::Io;
+use wire::memcache::Blocks;
 use wire::redis::{Kind, Reply as Scanned, ReplyLimits, ReplyScan, ReplyScanner, encode};
 
 use crate::client::{Client, Reply};
@@ -24,6 +25,9 @@ impl Proxy {
                     Failure::Garbage.write(protocol, &mut merged);
                 }
             }
+        }
+        if gather.silent {
+            merged.clear();
         }
         self.gathers.close(id);
         match client {
@@ -58,7 +62,12 @@ fn write_merged(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
             out.extend_from_slice(b"+OK\r\n");
             Some(())
         }
-        Merge::Values | Merge::SameLine | Merge::Stats => None,
+        Merge::Values => merge_values(gather, out),
+        Merge::OkLine => {
+            out.extend_from_slice(b"OK\r\n");
+            Some(())
+        }
+        Merge::Stats => Some(merge_stats(gather, out)),
     }
 }
 
@@ -83,4 +92,67 @@ fn scanned(part: &[u8]) -> Option<Scanned> {
         ReplyScan::Done(reply) => Some(reply),
         _ => None,
     }
+}
+
+/// VALUE blocks in the order of the request's keys: a key whose server's next block is not its own was a miss.
+fn merge_values(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
+    let mut parts: Vec<_> = gather.used().map(|part| (Blocks::new(part), part)).collect();
+    let mut start = 0;
+    for (part, end) in gather.order.iter().zip(&gather.keys.1) {
+        let key = &gather.keys.0[start as usize..*end as usize];
+        start = *end;
+        let (blocks, bytes) = parts.get_mut(*part as usize)?;
+        if let Some(block) = blocks.next_for(key) {
+            out.extend_from_slice(&bytes[block.whole]);
+        }
+    }
+    out.extend_from_slice(b"END\r\n");
+    parts.iter_mut().all(|(rest, _)| rest.next().is_none()).then_some(())
+}
+
+/// Statistics that describe a server rather than count something: the first server's stand for all.
+const NOT_SUMMED: [&[u8]; 11] = [
+    b"pid",
+    b"uptime",
+    b"time",
+    b"pointer_size",
+    b"max_connections",
+    b"threads",
+    b"hash_power_level",
+    b"slab_reassign_running",
+    b"accepting_conns",
+    b"log_worker_dropped",
+    b"hash_is_expanding",
+];
+
+/// One line for each name of the first server, whole numbers added up over all servers.
+fn merge_stats(gather: &Gather, out: &mut Vec<u8>) {
+    let others: Vec<_> = gather.used().skip(1).collect();
+    for (name, value) in gather.used().take(1).flat_map(stat_lines) {
+        let sum = number(value).filter(|_| !NOT_SUMMED.contains(&name)).map(|first| {
+            let same = |part: &&[u8]| stat_lines(part).find(|(n, _)| *n == name).and_then(|(_, v)| number(v));
+            others.iter().filter_map(same).fold(first, u64::saturating_add)
+        });
+        out.extend_from_slice(b"STAT ");
+        out.extend_from_slice(name);
+        out.push(b' ');
+        match sum {
+            Some(sum) => out.extend_from_slice(sum.to_string().as_bytes()),
+            None => out.extend_from_slice(value),
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"END\r\n");
+}
+
+fn stat_lines(part: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    part.split(|b| *b == b'\n').filter_map(|line| {
+        let rest = line.trim_ascii_end().strip_prefix(b"STAT ")?;
+        let at = rest.iter().position(|b| *b == b' ')?;
+        Some((&rest[..at], &rest[at + 1..]))
+    })
+}
+
+fn number(value: &[u8]) -> Option<u64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
 }

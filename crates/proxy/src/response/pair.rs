@@ -1,6 +1,7 @@
 //! A reply has met its request: who asked?
 
 use net::Io;
+use wire::memcache::Silence;
 
 use crate::client::Reply;
 use crate::fail::Failure;
@@ -20,7 +21,10 @@ impl Proxy {
         found: &Found,
     ) {
         match pending.owner {
-            Owner::Client(id, seq) => self.reply(io, id, seq, reply, pending.at),
+            Owner::Client(id, seq) => {
+                let hidden = found.status.is_some_and(|status| pending.silence.hides(status));
+                self.reply(io, id, seq, if hidden { Reply::Slice(b"") } else { reply }, pending.at);
+            }
             Owner::Part(gather, part) => {
                 let finished = if found.is_error {
                     self.gathers.fail(gather, reply.bytes())
@@ -31,7 +35,6 @@ impl Proxy {
                     self.finish_gather(io, None, gather);
                 }
             }
-            Owner::Nobody => {}
             Owner::Handshake(step) => self.handshake_reply(io, place, step, reply.bytes(), found.is_error),
         }
     }
@@ -43,7 +46,8 @@ impl Proxy {
         match pending.owner {
             Owner::Client(id, seq) => {
                 pool.stats.forward_error.inc();
-                self.reply(io, id, seq, Reply::Slice(&error), pending.at);
+                let hidden = pending.silence == Silence::Always;
+                self.reply(io, id, seq, Reply::Slice(if hidden { b"" } else { &error }), pending.at);
             }
             Owner::Part(gather, _) => {
                 pool.stats.forward_error.inc();
@@ -51,7 +55,7 @@ impl Proxy {
                     self.finish_gather(io, None, gather);
                 }
             }
-            Owner::Nobody | Owner::Handshake(_) => {}
+            Owner::Handshake(_) => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use config::checked::Protocol;
 use net::{Input, Io};
+use wire::memcache::{Limits, Scan, Status};
 use wire::redis::{ReplyLimits, ReplyScan};
 
 use crate::client::Reply;
@@ -9,11 +10,14 @@ use crate::fail::Failure;
 use crate::proxy::Proxy;
 use crate::request::SHARE_MIN;
 use crate::server::Place;
+use crate::server_conn::ServerConn;
 
 /// One reply on the wire.
 pub(crate) struct Found {
     pub(crate) len: usize,
     pub(crate) is_error: bool,
+    /// What a memcached reply says.
+    pub(crate) status: Option<Status>,
     /// RESP3 push data: an answer to nothing.
     pub(crate) is_push: bool,
 }
@@ -82,12 +86,13 @@ impl Proxy {
                 ReplyScan::Done(reply) => Next::Reply(Found {
                     len: reply.len(),
                     is_error: reply.is_error(),
+                    status: None,
                     is_push: reply.kind() == wire::redis::Kind::Push,
                 }),
                 ReplyScan::NeedMore { want } => Next::More(want),
                 ReplyScan::Bad(_) => Next::Garbage,
             },
-            Protocol::Memcache => Next::Garbage,
+            Protocol::Memcache => next_memcache(conn, bytes),
         }
     }
 
@@ -113,5 +118,21 @@ impl Proxy {
             io.abort(id);
         }
         self.server_lost(io, place, failure);
+    }
+}
+
+/// A memcached reply is one only to the request that it answers.
+fn next_memcache(conn: &mut ServerConn, bytes: &[u8]) -> Next {
+    static LIMITS: std::sync::LazyLock<Limits> = std::sync::LazyLock::new(Limits::default);
+    let Some(pending) = conn.line.front() else { return Next::Garbage };
+    match conn.memcache.scan(bytes, pending.expect, &LIMITS) {
+        Scan::Done(reply) => Next::Reply(Found {
+            len: reply.len,
+            is_error: reply.status.is_error(),
+            status: Some(reply.status),
+            is_push: false,
+        }),
+        Scan::NeedMore { want } => Next::More(want),
+        Scan::Bad(_) => Next::Garbage,
     }
 }

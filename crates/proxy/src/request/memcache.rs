@@ -1,0 +1,207 @@
+//! memcached requests: scanned, answered here, or sent on their way, always so that each has exactly one reply
+//! (see [`wire::memcache`] on `noreply` and quiet mode).
+
+use net::{Input, Io};
+use wire::memcache::{
+    BadRequest, Cause, Command, KEY_BYTES_MAX, Limits, PLACEHOLDER_KEY, Request, RequestScanner, Route, Scan, Silence,
+};
+
+use crate::client::Client;
+use crate::gather::Merge;
+use crate::proxy::Proxy;
+use crate::request::forward::Traits;
+use crate::request::{Frame, Partial, SHARE_MIN};
+
+impl Proxy {
+    pub(super) fn receive_memcache<I: Io>(&mut self, io: &mut I, client: &mut Client, input: &mut Input<'_>) {
+        let mut scanner = match client.partial.take().map(|p| *p) {
+            Some(Partial::Memcache(scanner)) => scanner,
+            _ => RequestScanner::new(),
+        };
+        let limits = Limits {
+            value_bytes_max: self.pools[client.pool as usize].config.request_bytes_max,
+            ..Limits::default()
+        };
+        let (mut requests, mut bytes) = (0u64, 0u64);
+        loop {
+            skip(client, input);
+            if client.session.leaving {
+                input.consume(input.bytes().len());
+                break;
+            }
+            if input.bytes().is_empty() || !self.admit(io, client) {
+                break;
+            }
+            match scanner.scan(input.bytes(), &limits) {
+                Scan::Done(request) => {
+                    let len = request.frame_len();
+                    requests += 1;
+                    bytes += len as u64;
+                    if len >= SHARE_MIN {
+                        let frame = input.take(len);
+                        self.memcache_request(io, client, &request, Frame::Shared(&frame));
+                    } else {
+                        self.memcache_request(io, client, &request, Frame::Slice(&input.bytes()[..len]));
+                        input.consume(len);
+                    }
+                }
+                Scan::NeedMore { want } => {
+                    input.want(want);
+                    client.partial = Some(Box::new(Partial::Memcache(scanner)));
+                    break;
+                }
+                Scan::Bad(bad) => {
+                    requests += 1;
+                    self.answer_bad(io, client, &bad);
+                    client.session.skip = bad.skip;
+                }
+            }
+        }
+        let stats = &self.pools[client.pool as usize].stats;
+        stats.client_requests.add(requests);
+        stats.client_request_bytes.add(bytes);
+    }
+
+    /// An error line in the request's place; where the stream cannot be followed any further, also the end.
+    fn answer_bad<I: Io>(&mut self, io: &mut I, client: &mut Client, bad: &BadRequest) {
+        let stats = &self.pools[client.pool as usize].stats;
+        match bad.cause {
+            Cause::Answered => stats.answered_here.inc(),
+            Cause::LineTooLong | Cause::TooLarge => stats.oversized.inc(),
+            _ => stats.protocol_errors.inc(),
+        }
+        if bad.close {
+            stats.client_err.inc();
+            client.session.leaving = true;
+        }
+        self.answer_line(io, client, bad.reply);
+    }
+
+    fn answer_line<I: Io>(&mut self, io: &mut I, client: &mut Client, line: &[u8]) {
+        let before = client.held_bytes();
+        client.answer_now(io, line);
+        self.held = self.held + client.held_bytes() - before;
+    }
+
+    fn memcache_request<I: Io>(&mut self, io: &mut I, client: &mut Client, request: &Request, frame: Frame<'_>) {
+        let row = request.row();
+        match row.route {
+            Route::EachKey if request.key_count() > 1 => self.split_memcache(io, client, request, frame),
+            Route::Key | Route::EachKey => {
+                let mut buffer = [0; KEY_BYTES_MAX];
+                let key = request.routing_key(frame.bytes(), &mut buffer);
+                let server = self.pools[client.pool as usize].server_of_key(key);
+                self.forward_memcache(io, client, server, request, frame);
+            }
+            Route::OneServer => {
+                let server = self.pools[client.pool as usize].server_of_key(PLACEHOLDER_KEY);
+                self.forward_memcache(io, client, server, request, frame);
+            }
+            Route::EveryServer => self.fan_out(io, client, request, frame),
+            Route::Here => {
+                self.pools[client.pool as usize].stats.answered_here.inc();
+                match row.command {
+                    Command::Quit => client.session.leaving = true,
+                    _ => self.answer_line(io, client, b"MN\r\n"),
+                }
+            }
+            Route::Refused(line) => self.refuse_memcache(io, client, line),
+        }
+    }
+
+    fn refuse_memcache<I: Io>(&mut self, io: &mut I, client: &mut Client, line: &'static str) {
+        let pool = &self.pools[client.pool as usize];
+        pool.stats.unsupported.inc();
+        if pool.config.unsupported == config::checked::Unsupported::Close {
+            pool.stats.client_err.inc();
+            client.session.leaving = true;
+            return;
+        }
+        self.answer_line(io, client, line.as_bytes());
+    }
+
+    fn forward_memcache<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        server: Option<u16>,
+        request: &Request,
+        frame: Frame<'_>,
+    ) {
+        let traits = traits(request);
+        if request.is_verbatim() {
+            return self.forward_one(io, client, server, frame, traits);
+        }
+        let mut rewritten = std::mem::take(&mut self.scratch.request);
+        rewritten.clear();
+        for slice in request.forward(frame.bytes()) {
+            rewritten.extend_from_slice(slice);
+        }
+        self.forward_one(io, client, server, Frame::Slice(&rewritten), traits);
+        rewritten.shrink_to(SHARE_MIN);
+        self.scratch.request = rewritten;
+    }
+
+    /// `get k1 k2 …`: one request for each server, with its keys in the client's order.
+    fn split_memcache<I: Io>(&mut self, io: &mut I, client: &mut Client, request: &Request, frame: Frame<'_>) {
+        let bytes = frame.bytes();
+        if self.sort_keys(client.pool, request.keys(bytes).map(|key| key.of(bytes))).is_none() {
+            return self.forward_one(io, client, None, frame, traits(request));
+        }
+        if let [(server, _)] = self.scratch.parts[..] {
+            return self.forward_memcache(io, client, Some(server), request, frame);
+        }
+        let gather = self.open_gather(io, client, Merge::Values);
+        let count = self.scratch.parts.len();
+        let mut requests = self.take_requests(count);
+        for part in &mut requests[..count] {
+            part.extend_from_slice(request.head(bytes));
+        }
+        let record = self.gathers.get_mut(gather);
+        for (n, key) in request.keys(bytes).map(|key| key.of(bytes)).enumerate() {
+            record.keys.0.extend_from_slice(key);
+            record.keys.1.push(record.keys.0.len() as u32);
+            let part = &mut requests[record.order[n] as usize];
+            part.extend_from_slice(key);
+            part.push(b' ');
+        }
+        for (n, part) in requests.iter_mut().enumerate().take(count) {
+            part.pop();
+            part.extend_from_slice(b"\r\n");
+            let (server, keys) = self.scratch.parts[n];
+            let mut traits = traits(request);
+            traits.expect.keys = keys;
+            self.forward_part(io, client, (gather, n as u16), server, part, traits);
+        }
+        self.give_requests(requests);
+    }
+
+    /// To every server of the pool, ejected ones included: `flush_all` must not miss one.
+    fn fan_out<I: Io>(&mut self, io: &mut I, client: &mut Client, request: &Request, frame: Frame<'_>) {
+        let servers = self.pools[client.pool as usize].servers.len();
+        self.scratch.parts.clear();
+        self.scratch.parts.extend((0..servers as u16).map(|server| (server, 1)));
+        self.scratch.order.clear();
+        let merge = match request.row().merge {
+            wire::memcache::Merge::Stats => Merge::Stats,
+            _ => Merge::OkLine,
+        };
+        let gather = self.open_gather(io, client, merge);
+        self.gathers.get_mut(gather).silent = request.noreply();
+        let whole = request.forward(frame.bytes()).concat();
+        for server in 0..servers as u16 {
+            self.forward_part(io, client, (gather, server), server, &whole, traits(request));
+        }
+    }
+}
+
+/// Throws away what belongs to a refused request.
+fn skip(client: &mut Client, input: &mut Input<'_>) {
+    let now = client.session.skip.min(input.bytes().len() as u64);
+    input.consume(now as usize);
+    client.session.skip -= now;
+}
+
+fn traits(request: &Request) -> Traits {
+    Traits { retry_safe: request.retry_safe(), expect: request.expect(), silence: Silence::of(request) }
+}
