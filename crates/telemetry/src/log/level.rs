@@ -31,10 +31,10 @@ impl Verbosity {
         Verbosity(u8::try_from(number).unwrap_or(u8::MAX).min(Verbosity::MAX.0))
     }
 
-    /// From a word: off, error, warn, info, debug, trace.
+    /// From a word: off (also fatal, as nsqd has it), error, warn, info, debug, trace.
     pub fn named(word: &str) -> Option<Verbosity> {
         Some(match word {
-            "off" => Verbosity::OFF,
+            "off" | "fatal" => Verbosity::OFF,
             "error" => Verbosity::ERROR,
             "warn" => Verbosity::WARN,
             "info" => Verbosity::INFO,

@@ -1,0 +1,194 @@
+//! The loop: connections, their pipelines, and what came of them.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use serde_json::{Value, json};
+use telemetry::HistogramRecorder;
+
+use crate::request::Requests;
+use crate::{Options, reply};
+
+/// Without any event for so long the target is taken to be stuck.
+const PATIENCE: Duration = Duration::from_secs(20);
+const READ_BYTES: usize = 64 * 1024;
+
+struct Connection {
+    stream: TcpStream,
+    output: Vec<u8>,
+    written: usize,
+    input: Vec<u8>,
+    /// Replies that are still to come.
+    awaited: usize,
+    sent_at: Instant,
+}
+
+struct Load<'a> {
+    options: &'a Options,
+    poll: Poll,
+    connections: Vec<Connection>,
+    requests: Requests,
+    latency: HistogramRecorder,
+    /// Requests not sent yet.
+    left: u64,
+    done: u64,
+    errors: u64,
+}
+
+/// Runs the load to its end.
+pub fn run(options: &Options) -> io::Result<Value> {
+    let mut load = Load::open(options)?;
+    let start = Instant::now();
+    load.drive()?;
+    let seconds = start.elapsed().as_secs_f64();
+    let latency = load.latency.snapshot();
+    Ok(json!({
+        "requests": load.done,
+        "errors": load.errors,
+        "seconds": seconds,
+        "requests_per_s": load.done as f64 / seconds,
+        "p50_us": latency.quantile(0.5),
+        "p99_us": latency.quantile(0.99),
+    }))
+}
+
+impl<'a> Load<'a> {
+    fn open(options: &'a Options) -> io::Result<Load<'a>> {
+        let poll = Poll::new()?;
+        let mut connections = Vec::new();
+        for token in 0..options.connections {
+            let stream = std::net::TcpStream::connect(options.target)?;
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+            let mut stream = TcpStream::from_std(stream);
+            poll.registry().register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
+            connections.push(Connection {
+                stream,
+                output: Vec::new(),
+                written: 0,
+                input: Vec::new(),
+                awaited: 0,
+                sent_at: Instant::now(),
+            });
+        }
+        Ok(Load {
+            options,
+            poll,
+            connections,
+            requests: Requests::new(options),
+            latency: HistogramRecorder::default(),
+            left: options.requests,
+            done: 0,
+            errors: 0,
+        })
+    }
+
+    fn drive(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(1024);
+        (0..self.connections.len()).try_for_each(|at| self.send(at))?;
+        while self.done < self.options.requests {
+            self.poll.poll(&mut events, Some(PATIENCE))?;
+            if events.is_empty() {
+                let message =
+                    format!("no reply for {PATIENCE:?}; {} of {}", self.done, self.options.requests);
+                return Err(io::Error::new(ErrorKind::TimedOut, message));
+            }
+            let mut ready = Vec::new();
+            for event in &events {
+                let at = event.token().0;
+                self.connections[at].write()?;
+                if event.is_readable() && self.receive(at)? {
+                    ready.push(at);
+                }
+            }
+            self.send_next(&ready)?;
+        }
+        Ok(())
+    }
+
+    /// Sends on connections that have all their replies: at once, or when every connection has.
+    fn send_next(&mut self, ready: &[usize]) -> io::Result<()> {
+        if !self.options.burst {
+            return ready.iter().try_for_each(|&at| self.send(at));
+        }
+        if self.connections.iter().all(|connection| connection.awaited == 0) {
+            (0..self.connections.len()).try_for_each(|at| self.send(at))?;
+        }
+        Ok(())
+    }
+
+    /// Sends one pipeline, or what is left of the load.
+    fn send(&mut self, at: usize) -> io::Result<()> {
+        let count = self.left.min(self.options.pipeline.max(1) as u64);
+        let connection = &mut self.connections[at];
+        if count == 0 || connection.awaited > 0 {
+            return Ok(());
+        }
+        self.left -= count;
+        connection.awaited = count as usize;
+        (0..count).for_each(|_| self.requests.append(&mut connection.output));
+        connection.sent_at = Instant::now();
+        connection.write()
+    }
+
+    /// Reads what is there and counts replies; true if none is awaited any more.
+    fn receive(&mut self, at: usize) -> io::Result<bool> {
+        let connection = &mut self.connections[at];
+        let is_open = connection.read()?;
+        let mut used = 0;
+        while connection.awaited > 0 {
+            let rest = &connection.input[used..];
+            let Some(reply) = reply::next(self.options.protocol, self.options.operation, rest) else { break };
+            used += reply.bytes;
+            connection.awaited -= 1;
+            self.done += 1;
+            self.errors += u64::from(!reply.is_good);
+            let latency = connection.sent_at.elapsed();
+            self.latency.record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+        }
+        connection.input.drain(..used);
+        if !connection.input.is_empty() && connection.awaited == 0 {
+            return Err(io::Error::other("a reply that nobody asked for"));
+        }
+        if !is_open && self.done < self.options.requests {
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, "the target closed a connection"));
+        }
+        Ok(connection.awaited == 0)
+    }
+}
+
+impl Connection {
+    fn write(&mut self) -> io::Result<()> {
+        while self.written < self.output.len() {
+            match self.stream.write(&self.output[self.written..]) {
+                Ok(n) => self.written += n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.output.clear();
+        self.written = 0;
+        Ok(())
+    }
+
+    /// Reads until nothing is there; false at the end of the stream.
+    fn read(&mut self) -> io::Result<bool> {
+        loop {
+            let old = self.input.len();
+            self.input.resize(old + READ_BYTES, 0);
+            let result = self.stream.read(&mut self.input[old..]);
+            self.input.truncate(old + result.as_ref().copied().unwrap_or(0));
+            match result {
+                Ok(0) => return Ok(false),
+                Ok(n) if n < READ_BYTES => return Ok(true),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
