@@ -1,0 +1,69 @@
+//! A small journal in a modelled file system, for the tables of cases.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nuthatch_journal::{
+    Block, Files, Journal, MemFiles, Options, Position, ReadOutcome, Recovered, Recovery,
+};
+
+pub const DIR: &str = "/log";
+
+/// Small segments, no cache: every read goes to a file.
+pub fn options() -> Options {
+    Options { segment_bytes: 100, cache_bytes: 0, read_cache_bytes: 0, read_bytes: 64, ..Options::default() }
+}
+
+pub fn path(name: &str) -> PathBuf {
+    Path::new(DIR).join(name)
+}
+
+/// Opens, giving the records from the checkpoint on as text.
+pub fn open(files: &MemFiles) -> (Journal, Recovered, Vec<String>) {
+    let recovery = Recovery::open(Arc::new(files.clone()), DIR.as_ref(), options()).unwrap();
+    let mut records = Vec::new();
+    let (journal, recovered) =
+        recovery.replay(|record| records.push(String::from_utf8_lossy(record.payload).into_owned())).unwrap();
+    (journal, recovered, records)
+}
+
+/// A new journal, in memory as well as on the returned file system.
+pub fn new() -> (MemFiles, Journal) {
+    let files = MemFiles::new(1);
+    files.create_dir(Path::new("/")).unwrap();
+    let journal = Journal::create(Arc::new(files.clone()), DIR.as_ref(), options()).unwrap();
+    (files, journal)
+}
+
+/// Commits one record of 20 bytes in all, which says `name`.
+pub fn put(journal: &mut Journal, name: &str) -> Position {
+    let position = journal.append(1, &[name.as_bytes(), &vec![b'.'; 11 - name.len()]]).unwrap();
+    journal.commit().unwrap();
+    position
+}
+
+/// What [`put`] wrote.
+#[allow(dead_code, reason = "not every test file needs it")]
+pub fn text(name: &str) -> String {
+    format!("{name:.<11}")
+}
+
+pub fn block(journal: &mut Journal, at: Position) -> Option<Block> {
+    match journal.read(at) {
+        ReadOutcome::Block(block) => Some(block),
+        ReadOutcome::NeedsDisk(job) => Some(journal.read_done(job.run()).unwrap()),
+        ReadOutcome::AtEnd => None,
+        ReadOutcome::Gone { first } => panic!("gone, first is {first}"),
+    }
+}
+
+/// Everything that can be read, and how many stretches of damage were met.
+#[allow(dead_code, reason = "not every test file needs it")]
+pub fn read_all(journal: &mut Journal) -> (Vec<String>, u64) {
+    let (mut records, mut at, damages) = (Vec::new(), journal.first(), journal.counters().damages);
+    while let Some(block) = block(journal, at) {
+        records.extend(block.records().map(|record| String::from_utf8_lossy(record.payload).into_owned()));
+        at = block.next();
+    }
+    (records, journal.counters().damages - damages)
+}
