@@ -1,4 +1,7 @@
 //! What cargo knows of the workspace, and where things are in it.
+//!
+//! `cargo metadata` is read as far as the chores need it; everything about manifests comes from there and not from
+//! reading them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

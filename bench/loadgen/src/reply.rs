@@ -1,4 +1,6 @@
 //! Finds where a reply ends, and whether it is the one that was asked for.
+//!
+//! Written without our own codecs, which are among the things measured and tested with it.
 
 use crate::{Operation, Protocol};
 

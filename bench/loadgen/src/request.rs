@@ -1,4 +1,6 @@
 //! Requests as bytes, with keys chosen at random.
+//!
+//! Keys look like those of redis-benchmark (`key:` and 12 digits), so that one filling of the servers serves both.
 
 use crate::{Operation, Options, Protocol};
 

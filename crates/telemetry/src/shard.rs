@@ -1,4 +1,7 @@
 //! What is counted for a shard as a whole: its connections, its memory, its turns.
+//!
+//! The event loop's owner bumps these; pools have their own (see `pool`). How many requests a turn gathers, the figure on
+//! which the cost of a request hangs most, is the pools' requests over `turns`.
 
 use crate::table::{merge, stats_table};
 

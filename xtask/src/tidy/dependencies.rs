@@ -1,4 +1,7 @@
 //! Every dependency has a row with its reason in `docs/dependencies.md`, and every row its dependency.
+//!
+//! What members use comes from cargo; what is declared for all of them from the root manifest. A declared dependency that
+//! nobody uses yet is worth a remark only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,4 +1,7 @@
 //! A limit on how often one kind of line is logged, so that a client cannot flood the log.
+//!
+//! Each place that logs what clients can cause keeps a quota and asks it first; what was held back is told with the next
+//! line that passes.
 
 use std::time::Duration;
 

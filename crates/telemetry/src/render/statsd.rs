@@ -1,4 +1,11 @@
 //! statsd datagrams: lines `prefix.key:value|c` and `…|g`, packed into packets on line boundaries, as nsqd does.
+//!
+//! Pure: differences are computed and packets sent by the caller, who also spreads them over the interval.
+//!
+//! ```text
+//! nsq.host_4151.topic.orders.message_count:12|c\n
+//! nsq.host_4151.topic.orders.depth:3|g\n
+//! ```
 
 /// Packets that are being filled.
 #[derive(Debug)]
