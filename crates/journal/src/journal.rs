@@ -189,8 +189,12 @@ impl Journal {
             return Err(AppendError::KindZero);
         }
         let bytes = record::HEADER_BYTES + payload_bytes;
+        let batch_max = self.options.batch_bytes_max.max(max + record::HEADER_BYTES);
+        if self.batch.len() + bytes > batch_max {
+            return Err(AppendError::BatchFull { max: batch_max });
+        }
         if self.batch.capacity() - self.batch.len() < bytes {
-            self.grow_batch(bytes)?;
+            self.grow_batch(bytes);
         }
         let position = self.staged_end();
         record::put(&mut self.batch, self.tag, position.0, kind, parts, payload_bytes);
@@ -200,18 +204,14 @@ impl Journal {
 
     /// Makes room for `bytes` more. Batches share one allocation until it is used up; its size follows theirs.
     #[cold]
-    fn grow_batch(&mut self, bytes: usize) -> Result<(), AppendError> {
+    fn grow_batch(&mut self, bytes: usize) {
         let needed = self.batch.len() + bytes;
-        let max = self.options.batch_bytes_max.max(self.options.record_bytes_max + record::HEADER_BYTES);
-        if needed > max {
-            return Err(AppendError::BatchFull { max });
-        }
-        let room = needed.max(4 * self.batch_bytes_last).clamp(ARENA_BYTES_MIN, ARENA_BYTES_MAX).max(needed);
-        let mut roomier =
-            BytesMut::with_capacity(room.max(if self.batch.is_empty() { 0 } else { 2 * needed }));
+        // A batch that outgrows its allocation is moved; it doubles, so that it is not moved often.
+        let doubled = if self.batch.is_empty() { needed } else { 2 * needed };
+        let usual = (4 * self.batch_bytes_last).clamp(ARENA_BYTES_MIN, ARENA_BYTES_MAX);
+        let mut roomier = BytesMut::with_capacity(usual.max(doubled));
         roomier.extend_from_slice(&self.batch);
         self.batch = roomier;
-        Ok(())
     }
 
     /// Drops what is staged.

@@ -1,4 +1,6 @@
 //! What can be chosen per journal: how durable, how large, how much memory.
+//!
+//! Nothing here is written to disk: a log may be opened with other options than it was written with.
 
 /// How far a record must have gone before it counts as accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -1,4 +1,6 @@
-//! The real file system.
+//! The real file system: positioned reads and writes, fdatasync, and flock on directories.
+//!
+//! The lock is the one nsqd takes (exclusive, without waiting), so that the two never share a data directory.
 
 use std::fs;
 use std::io;

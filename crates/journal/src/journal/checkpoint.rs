@@ -1,4 +1,7 @@
 //! Checkpoints: what lets a restart replay from somewhere else than the beginning.
+//!
+//! A checkpoint never knows more than the log: the job flushes the log first, and puts the new file in the old one's place only when
+//! both are on the device.
 
 use std::io;
 use std::path::PathBuf;

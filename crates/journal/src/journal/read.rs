@@ -1,4 +1,6 @@
 //! Reading: from memory at once, from a file through a job.
+//!
+//! Looked up in this order: the tail cache, the blocks that other readers have read back lately, the segment's file.
 
 use std::io;
 use std::path::PathBuf;
