@@ -22,6 +22,8 @@ use std::path::Path;
 use crate::checked::Pool;
 use crate::fault::Position;
 
+pub use number::atoi;
+
 /// Resolves the host and port of a `listen` directive; the error is the resolver's text.
 pub type Resolve<'a> = &'a dyn Fn(&str, u16) -> Result<(), String>;
 

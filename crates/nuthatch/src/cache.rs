@@ -70,8 +70,10 @@ fn spawn(
 ) -> io::Result<Vec<(Handle<Mail>, JoinHandle<io::Result<()>>)>> {
     let resolver = Resolver::start()?;
     let clients: Vec<Arc<AtomicU32>> = plan.pools.iter().map(|_| Arc::default()).collect();
-    let shards: Vec<Shard<Mail>> =
-        per_shard.into_iter().map(|listeners| Shard::new(listeners, resolver.clone())).collect::<io::Result<_>>()?;
+    let shards: Vec<Shard<Mail>> = per_shard
+        .into_iter()
+        .map(|listeners| Shard::new(listeners, resolver.clone()))
+        .collect::<io::Result<_>>()?;
     let handles: Vec<Handle<Mail>> = shards.iter().map(Shard::handle).collect();
     let mut running = Vec::new();
     for (n, shard) in shards.into_iter().enumerate() {
@@ -92,9 +94,9 @@ fn spawn(
                 }
             }),
         };
-        let thread = std::thread::Builder::new().name(format!("shard-{n}")).spawn(move || {
-            shard.run(|io: &mut EventLoop| Proxy::new(setup, io)).map(|_| ())
-        })?;
+        let thread = std::thread::Builder::new()
+            .name(format!("shard-{n}"))
+            .spawn(move || shard.run(|io: &mut EventLoop| Proxy::new(setup, io)).map(|_| ()))?;
         running.push((handles[n].clone(), thread));
     }
     Ok(running)

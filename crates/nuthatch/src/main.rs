@@ -1,3 +1,25 @@
 //! One small daemon that routes cache traffic and holds messages.
+//!
+//! ```text
+//! main ─▶ applet (by argv[0] or subcommand) ─▶ faces::{run, check, nutcracker, nsqd, …}
+//!                                                │ configuration as checked
+//!                                                ▼
+//!                                    start ─▶ shards (cache::start)   control: signals, statistics port
+//! ```
+//! The main thread is the control thread; nothing in it is on the path of a request.
 
-fn main() {}
+mod applet;
+mod faces;
+
+mod daemon;
+mod getopt;
+mod pid_file;
+
+mod cache;
+mod control;
+mod start;
+mod stats_port;
+
+fn main() -> std::process::ExitCode {
+    applet::dispatch(std::env::args_os().collect())
+}

@@ -1,7 +1,7 @@
 //! Numbers as nutcracker's C reads them.
 
 /// Digits only, at least one; 32-bit arithmetic that wraps. None for anything else, and when the result is negative.
-pub(super) fn atoi(text: &[u8]) -> Option<i32> {
+pub fn atoi(text: &[u8]) -> Option<i32> {
     if text.is_empty() {
         return None;
     }

@@ -1,0 +1,180 @@
+//! Which program we are: by the name we are called under, else by the first argument.
+//!
+//! Under an old name (`nutcracker`, `nsqd`) the whole command line belongs to that face, and its syntax, texts and
+//! exit codes are the original's. Otherwise it is the native command line below.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::faces;
+
+/// A program that this binary can be.
+pub struct Face {
+    /// Name to be called under, and subcommand.
+    pub name: &'static str,
+    /// What it is, for `nuthatch help`.
+    pub about: &'static str,
+    /// Runs it with the arguments that follow its name.
+    pub run: fn(Vec<String>) -> ExitCode,
+}
+
+/// Every face with a name of its own.
+pub const FACES: &[Face] = &[
+    Face {
+        name: "nutcracker",
+        about: "Be nutcracker (twemproxy 0.5.0): its flags, nutcracker.yml, signals and statistics",
+        run: faces::nutcracker::main,
+    },
+    Face { name: "nsqd", about: "Be nsqd 1.3.0: its flags, file, exit codes", run: faces::nsqd::main },
+];
+
+/// Programs of NSQ that are planned and not here yet: better an error than a pretence.
+const PLANNED: &[&str] =
+    &["nsqlookupd", "nsqadmin", "nsq_stat", "nsq_tail", "nsq_to_file", "nsq_to_http", "nsq_to_nsq", "to_nsq"];
+
+/// Routes cache traffic and holds messages.
+#[derive(Debug, Parser)]
+#[command(name = "nuthatch", version, disable_help_subcommand = true)]
+pub struct Command {
+    #[command(subcommand)]
+    command: Option<Native>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Native {
+    /// Run in the foreground (also without any argument)
+    Run {
+        /// Configuration file; without one everything runs on loopback over the embedded cache
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Name every fault of a configuration file (nuthatch.toml, or a nutcracker.yml by its ending)
+    Check {
+        /// The file
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Explain the commands, or the options of the configuration file
+    Help {
+        /// What to explain
+        topic: Option<Topic>,
+    },
+    /// Print a completion script
+    Completions {
+        /// The shell it is for
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff
+    Man,
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Topic {
+    /// Every option of nuthatch.toml
+    Options,
+    /// Every statistic
+    Stats,
+}
+
+/// Runs whatever the command line asks for.
+pub fn dispatch(arguments: Vec<OsString>) -> ExitCode {
+    let called = arguments.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    if let Some(code) = as_face(&called.to_string_lossy(), arguments.get(1..).unwrap_or_default()) {
+        return code;
+    }
+    if let Some(first) = arguments.get(1)
+        && let Some(code) = as_face(&first.to_string_lossy(), &arguments[2..])
+    {
+        return code;
+    }
+    match Command::try_parse_from(&arguments) {
+        Ok(command) => native(command.command.unwrap_or(Native::Run { config: None })),
+        Err(error) => {
+            // Help and version are "errors" that go to standard output and exit with 0.
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        }
+    }
+}
+
+fn as_face(name: &str, arguments: &[OsString]) -> Option<ExitCode> {
+    if PLANNED.contains(&name) {
+        eprintln!("nuthatch: {name} is not part of this version");
+        return Some(ExitCode::from(2));
+    }
+    let face = FACES.iter().find(|face| face.name == name)?;
+    Some((face.run)(arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect()))
+}
+
+fn native(command: Native) -> ExitCode {
+    match command {
+        Native::Run { config } => faces::run::main(config.as_deref()),
+        Native::Check { config } => faces::check::main(&config),
+        Native::Help { topic: None } => {
+            print!("{}", with_faces().render_help());
+            ExitCode::SUCCESS
+        }
+        Native::Help { topic: Some(Topic::Options) } => {
+            print!("{}", config::render::help(100));
+            ExitCode::SUCCESS
+        }
+        Native::Help { topic: Some(Topic::Stats) } => {
+            print!("{}", telemetry::render::describe::all());
+            ExitCode::SUCCESS
+        }
+        Native::Completions { shell } => {
+            clap_complete::generate(shell, &mut with_faces(), "nuthatch", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+        Native::Man => manual(),
+        Native::Version => {
+            println!("nuthatch {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// The native command line with the faces as subcommands, for help and completions; they are dispatched before clap
+/// sees them.
+fn with_faces() -> clap::Command {
+    FACES.iter().fold(Command::command(), |command, face| {
+        let arguments =
+            clap::Arg::new("arguments").num_args(0..).allow_hyphen_values(true).trailing_var_arg(true);
+        command.subcommand(
+            clap::Command::new(face.name).about(face.about).arg(arguments.value_name("ARGUMENTS")),
+        )
+    })
+}
+
+fn manual() -> ExitCode {
+    let mut page = Vec::new();
+    if clap_mangen::Man::new(with_faces()).render(&mut page).is_err() {
+        return ExitCode::FAILURE;
+    }
+    print!("{}{}", String::from_utf8_lossy(&page), config::render::roff());
+    ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        with_faces().debug_assert();
+    }
+
+    #[test]
+    fn faces_are_named_in_help() {
+        let help = with_faces().render_help().to_string();
+        for face in FACES {
+            assert!(help.contains(face.name), "{help}");
+            assert!(!PLANNED.contains(&face.name));
+        }
+    }
+}

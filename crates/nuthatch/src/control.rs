@@ -1,0 +1,145 @@
+//! The control thread: signals, the statistics port, the end.
+//!
+//! | signal | effect |
+//! |---|---|
+//! | SIGTERM, SIGINT, SIGQUIT | graceful stop; the exit status is the face's; a second one ends at once |
+//! | SIGHUP | the log file is opened anew |
+//! | SIGTTIN, SIGTTOU | more, less is logged |
+//! | SIGUSR1, SIGUSR2 | logged, no effect |
+//! | SIGPIPE | ignored |
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use config::nsqd::machine;
+use telemetry::log::{Log, SIGNAL};
+use telemetry::render::nutcracker::{Header, document};
+use telemetry::{Registry, error, info};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::start::Running;
+
+/// What a face does in its own way.
+pub struct Manners {
+    /// What the statistics call the service, and its version.
+    pub service: (&'static str, &'static str),
+    /// Exit status after SIGINT; after SIGTERM and SIGQUIT it is 0.
+    pub interrupted: u8,
+    /// Signal texts are nutcracker's.
+    pub nutcracker: bool,
+}
+
+/// Runs until a signal ends it. `log` is None if nothing is logged.
+pub fn run(running: Running, manners: &Manners, log: &Log) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!(%error, "cannot start the control thread");
+            running.stop();
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(serve(running, manners, log)).unwrap_or_else(|error| {
+        error!(%error, "control thread failed");
+        1
+    });
+    ExitCode::from(code)
+}
+
+async fn serve(mut running: Running, manners: &Manners, log: &Log) -> io::Result<u8> {
+    let mut signals = signals()?;
+    if let Some(port) = running.stats.take() {
+        let registry = Arc::clone(&running.registry);
+        let (service, version) = manners.service;
+        let since = running.since;
+        let listeners = running.listening.len() as u64;
+        tokio::spawn(port.serve(Arc::new(move || {
+            let uptime = since.elapsed().as_secs();
+            statistics(&registry, service, version, uptime, listeners)
+        })));
+    }
+    let code = loop {
+        let Some(found) = signals.recv().await else { break 1 };
+        tell(found, manners);
+        match found {
+            libc::SIGHUP => log.reopen(),
+            libc::SIGTTIN => log.set_verbosity(log.verbosity().raised()),
+            libc::SIGTTOU => log.set_verbosity(log.verbosity().lowered()),
+            libc::SIGINT => break manners.interrupted,
+            libc::SIGTERM | libc::SIGQUIT => break 0,
+            _ => {}
+        }
+    };
+    let (done, stopped) = oneshot::channel();
+    std::thread::Builder::new().name("stop".into()).spawn(move || {
+        running.stop();
+        let _ = done.send(());
+    })?;
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            _ = &mut stopped => return Ok(code),
+            Some(found) = signals.recv() => {
+                if [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT].contains(&found) {
+                    info!("stopped at once: a second signal arrived");
+                    return Ok(code.max(1));
+                }
+            }
+        }
+    }
+}
+
+const SIGNALS: &[(i32, &str, &str)] = &[
+    (libc::SIGHUP, "SIGHUP", ", reopening log file"),
+    (libc::SIGTTIN, "SIGTTIN", ", up logging level"),
+    (libc::SIGTTOU, "SIGTTOU", ", down logging level"),
+    (libc::SIGINT, "SIGINT", ", exiting"),
+    (libc::SIGTERM, "SIGTERM", ", stopping"),
+    (libc::SIGQUIT, "SIGQUIT", ", stopping"),
+    (libc::SIGUSR1, "SIGUSR1", ""),
+    (libc::SIGUSR2, "SIGUSR2", ""),
+];
+
+/// Every signal of the table, as a stream of numbers.
+fn signals() -> io::Result<mpsc::UnboundedReceiver<i32>> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    for (number, ..) in SIGNALS {
+        let mut arrivals: Signal = signal(SignalKind::from_raw(*number))?;
+        let sender = sender.clone();
+        tokio::spawn(async move { while arrivals.recv().await.is_some() && sender.send(*number).is_ok() {} });
+    }
+    Ok(receiver)
+}
+
+fn tell(found: i32, manners: &Manners) {
+    let Some((number, name, action)) = SIGNALS.iter().find(|(number, ..)| *number == found) else { return };
+    if manners.nutcracker {
+        error!(target: SIGNAL, "signal {number} ({name}) received{action}");
+    } else {
+        info!("signal {number} ({name}) received{action}");
+    }
+}
+
+/// nutcracker's document. Its connection counts are of clients, servers and listeners together.
+fn statistics(registry: &Registry, service: &str, version: &str, uptime_s: u64, listeners: u64) -> String {
+    let pools = registry.pools();
+    let sum = |pool: &str, server: &str| {
+        let of_servers = |report: &telemetry::PoolReport| -> u64 {
+            report.servers.iter().filter_map(|server_report| server_report.get(server)).sum()
+        };
+        pools.iter().map(|report| report.get(pool).unwrap_or(0) + of_servers(report)).sum::<u64>() + listeners
+    };
+    let header = Header {
+        service: service.into(),
+        source: machine::hostname(),
+        version: version.into(),
+        uptime_s,
+        timestamp_s: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs(),
+        total_connections: sum("client_accepts", "connects"),
+        curr_connections: sum("client_connections", "server_connections"),
+    };
+    document(&header, &pools)
+}

@@ -1,0 +1,72 @@
+//! nsqd 1.3.0: its flags, its file, its texts and exit statuses.
+//!
+//! 0: version, help, SIGINT, SIGTERM. 2: a bad flag. 1: anything that is fatal.
+
+use std::process::ExitCode;
+
+use config::go_flags::{Exit, GoValue, GoValues};
+use config::nsqd::{self, Refusal};
+
+/// Runs the face; `arguments` do not include the program's name.
+pub fn main(arguments: Vec<String>) -> ExitCode {
+    let values = match nsqd::from_arguments(&arguments) {
+        Ok(values) => values,
+        Err(exit) => return end(exit, "[nsqd] "),
+    };
+    let prefix = prefix(&values);
+    match nsqd::check(&values) {
+        Err(Refusal { text, after_banner, .. }) => {
+            if let Some(node_id) = after_banner {
+                banner(&prefix, node_id);
+            }
+            end(Exit::Fatal(format!("failed to instantiate nsqd - {text}")), &prefix)
+        }
+        Ok(checked) => {
+            banner(&prefix, checked.node_id);
+            end(Exit::Fatal("the queue is not part of this version".into()), &prefix)
+        }
+    }
+}
+
+fn prefix(values: &GoValues) -> String {
+    match values.get("log-prefix") {
+        Some(GoValue::Text(prefix)) => prefix.clone(),
+        _ => String::new(),
+    }
+}
+
+fn banner(prefix: &str, node_id: u16) {
+    eprintln!("{}", logged(prefix, "INFO", &nsqd::version_line("nsqd")));
+    eprintln!("{}", logged(prefix, "INFO", &format!("ID: {node_id}")));
+}
+
+/// Prints what has to be printed; the exit status.
+fn end(exit: Exit, prefix: &str) -> ExitCode {
+    match exit {
+        Exit::Answer(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Exit::Usage(code, text) => {
+            eprint!("{text}");
+            ExitCode::from(code)
+        }
+        Exit::Plain(line) => {
+            eprintln!("{} {line}", now("%Y/%m/%d %H:%M:%S"));
+            ExitCode::FAILURE
+        }
+        Exit::Fatal(line) => {
+            eprintln!("{}", logged(prefix, "FATAL", &line));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A line as nsqd logs it: prefix, local time with microseconds, level.
+fn logged(prefix: &str, level: &str, line: &str) -> String {
+    format!("{prefix}{} {level}: {line}", now("%Y/%m/%d %H:%M:%S%.6f"))
+}
+
+fn now(format: &str) -> String {
+    jiff::Zoned::now().strftime(format).to_string()
+}

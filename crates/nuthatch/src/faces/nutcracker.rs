@@ -1,0 +1,188 @@
+//! nutcracker 0.5.0 (twemproxy), as Debian ships it: its flags, files, log lines, signals and exit statuses.
+//!
+//! ```text
+//! options ─▶ -h -V -D? text ─▶ -t? verdict ─▶ log open ▸ detach ▸ banner ▸ configuration ▸ listeners ▸ pid file ▸ run
+//! ```
+//! What differs on purpose is in docs/compat-twemproxy.md: `-t` also says why; with `-d` the starting process waits
+//! for the daemon's verdict; SIGTERM stops gracefully; the pid file is written once everything listens and removed at
+//! every end.
+
+mod options;
+mod text;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use config::checked::{Config, Listen, Stats};
+use config::nutcracker::{Accepted, parse_file};
+use config::{native, warnings};
+use options::{Options, Outcome};
+use telemetry::log::{ALWAYS, Destination, Format, Opened, Verbosity};
+use telemetry::{error, info, warn};
+
+use super::run::cores;
+use crate::control::{self, Manners};
+use crate::pid_file::PidFile;
+use crate::{daemon, start};
+
+/// Runs the face; `arguments` do not include the program's name.
+pub fn main(arguments: Vec<String>) -> ExitCode {
+    match options::parse(&arguments) {
+        Outcome::Bad(line) => {
+            eprint!("nutcracker: {line}\n{}", text::USAGE);
+            ExitCode::FAILURE
+        }
+        Outcome::Show { usage, stats } => {
+            eprint!("{}", text::VERSION);
+            if usage {
+                eprint!("{}", text::USAGE);
+            }
+            if stats {
+                eprint!("{}", telemetry::render::describe::nutcracker());
+            }
+            ExitCode::SUCCESS
+        }
+        Outcome::Test(options) => test(&options.conf_file),
+        Outcome::Run(options) => run(&options),
+    }
+}
+
+/// `-t`. The original's lines come first, then what it does not say: the reasons.
+fn test(file: &str) -> ExitCode {
+    let verdict = |word: &str| eprintln!("nutcracker: configuration file '{file}' syntax is {word}");
+    match parse_file(Path::new(file)) {
+        Ok(Ok(_)) => {
+            verdict("ok");
+            ExitCode::SUCCESS
+        }
+        Ok(Err(refusal)) => {
+            verdict("invalid");
+            verdict("invalid");
+            for reason in refusal.reasons {
+                let place =
+                    reason.position.map(|at| format!("{}:{}: ", at.line, at.column)).unwrap_or_default();
+                eprintln!("nutcracker: {file}:{place}{reason}");
+            }
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            verdict("invalid");
+            eprintln!("nutcracker: {}", cannot_open(file, &error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn cannot_open(file: &str, error: &std::io::Error) -> String {
+    format!("conf: failed to open configuration '{file}': {}", text::strerror(error))
+}
+
+fn run(options: &Options) -> ExitCode {
+    let opened = match open_log(options) {
+        Ok(opened) => opened,
+        Err(error) => {
+            eprintln!("opening log file '{}' failed: {}", options.output, text::strerror(&error));
+            return ExitCode::FAILURE;
+        }
+    };
+    let ready = match options.daemonize.then(daemon::detach).transpose() {
+        Ok(ready) => ready,
+        Err(error) => {
+            eprintln!("nutcracker: cannot become a daemon: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let Ok(log) = opened.install() else { return ExitCode::FAILURE };
+    info!(target: ALWAYS, "nutcracker-{} built for {} started on pid {}", text::NUMBER, text::platform(), std::process::id());
+    let code = match prepare(options) {
+        Ok((running, pid_file)) => {
+            if let Some(ready) = ready {
+                ready.tell();
+            }
+            let manners = Manners { service: ("nutcracker", text::NUMBER), interrupted: 1, nutcracker: true };
+            let code = control::run(running, &manners, &log);
+            drop(pid_file);
+            code
+        }
+        Err(reason) => {
+            if let Some(reason) = reason {
+                error!("{reason}");
+            }
+            ExitCode::FAILURE
+        }
+    };
+    info!(target: ALWAYS, "done, rabbit done");
+    log.flush(Duration::from_secs(2));
+    code
+}
+
+fn open_log(options: &Options) -> std::io::Result<Opened> {
+    let destination = match options.output.as_str() {
+        "" => Destination::Stderr,
+        path => Destination::File(path.into()),
+    };
+    let verbosity = Verbosity::new(u64::from(options.verbosity));
+    telemetry::log::Options { destination, format: Format::Nutcracker, verbosity, ..Default::default() }
+        .open()
+}
+
+/// Everything from the configuration file to listening sockets and the pid file. The error is the line to log, if
+/// it was not logged already.
+fn prepare(options: &Options) -> Result<(start::Running, Option<PidFile>), Option<String>> {
+    let file = &options.conf_file;
+    let accepted = match parse_file(Path::new(file)) {
+        Err(error) => return Err(Some(cannot_open(file, &error))),
+        Ok(Err(refusal)) => {
+            for line in refusal.reasons.iter().flat_map(|reason| &reason.logged) {
+                error!("{line}");
+            }
+            eprintln!("nutcracker: configuration file '{file}' syntax is invalid");
+            return Err(None);
+        }
+        Ok(Ok(accepted)) => accepted,
+    };
+    doubts(&accepted);
+    let running = start::start(&configuration(options, accepted)).map_err(Some)?;
+    for listening in &running.listening {
+        info!("{} listens on {}", listening.what, listening.address);
+    }
+    let pid_file = match &options.pid_file {
+        Some(path) => match PidFile::write(path) {
+            Ok(written) => Some(written),
+            Err(error) => {
+                let line = format!("opening pid file '{path}' failed: {}", text::strerror(&error));
+                running.stop();
+                return Err(Some(line));
+            }
+        },
+        None => None,
+    };
+    Ok((running, pid_file))
+}
+
+/// What nutcracker accepts in silence and an operator would want to know.
+fn doubts(accepted: &Accepted) {
+    for ignored in &accepted.ignored {
+        warn!(pool = %ignored.pool, "directive {} has no effect", ignored.directive);
+    }
+    for pool in &accepted.pools {
+        for warning in warnings::of_pool(pool) {
+            if ["hash", "servers", "distribution"].contains(&warning.option) {
+                warn!(pool = %pool.name, "{}", warning.text);
+            }
+        }
+    }
+}
+
+fn configuration(options: &Options, accepted: Accepted) -> Config {
+    let listen = Listen::Tcp { host: options.stats_addr.clone(), port: options.stats_port };
+    let interval = Duration::from_millis(u64::from(options.stats_interval_ms));
+    Config {
+        pools: accepted.pools,
+        stats: Some(Stats { listen, interval }),
+        admin: None,
+        queue: None,
+        ..native::default(cores())
+    }
+}

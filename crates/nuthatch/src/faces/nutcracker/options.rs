@@ -1,0 +1,148 @@
+//! nutcracker's command line.
+
+use config::nutcracker::atoi;
+
+use crate::getopt::{self, Found, Spec};
+
+/// The highest logging level.
+const VERBOSITY_MAX: u32 = 11;
+/// Bounds of `-m`.
+const MBUF_BYTES: std::ops::RangeInclusive<i32> = 512..=16_777_216;
+
+const SPECS: &[Spec] = &[
+    Spec { short: 'h', long: "help", argument: false },
+    Spec { short: 'V', long: "version", argument: false },
+    Spec { short: 't', long: "test-conf", argument: false },
+    Spec { short: 'd', long: "daemonize", argument: false },
+    Spec { short: 'D', long: "describe-stats", argument: false },
+    Spec { short: 'v', long: "verbose", argument: true },
+    Spec { short: 'o', long: "output", argument: true },
+    Spec { short: 'c', long: "conf-file", argument: true },
+    Spec { short: 's', long: "stats-port", argument: true },
+    Spec { short: 'i', long: "stats-interval", argument: true },
+    Spec { short: 'a', long: "stats-addr", argument: true },
+    Spec { short: 'p', long: "pid-file", argument: true },
+    Spec { short: 'm', long: "mbuf-size", argument: true },
+];
+
+/// What the command line says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Logging level, at most 11.
+    pub verbosity: u32,
+    /// Log file; empty for standard error.
+    pub output: String,
+    /// Configuration file.
+    pub conf_file: String,
+    /// Statistics port.
+    pub stats_port: u16,
+    /// Statistics address.
+    pub stats_addr: String,
+    /// Accepted; counters are always current here.
+    pub stats_interval_ms: u32,
+    /// Where the pid is written: with `-d`, or when `-p` was given.
+    pub pid_file: Option<String>,
+    /// Run in the background.
+    pub daemonize: bool,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Complain with this line, and show the usage.
+    Bad(String),
+    /// Show the version, and these.
+    Show {
+        /// The usage text.
+        usage: bool,
+        /// The description of the statistics.
+        stats: bool,
+    },
+    /// Test the configuration.
+    Test(Options),
+    /// Run.
+    Run(Options),
+}
+
+/// Reads a command line without the program's name. The first bad option decides.
+///
+/// `-m` is checked and has no effect: there are no mbufs here.
+pub fn parse(arguments: &[String]) -> Outcome {
+    let mut options = Options {
+        verbosity: 5,
+        output: "/var/log/nutcracker/nutcracker.log".into(),
+        conf_file: "/etc/nutcracker/nutcracker.yml".into(),
+        stats_port: 22222,
+        stats_addr: "0.0.0.0".into(),
+        stats_interval_ms: 30_000,
+        pid_file: None,
+        daemonize: false,
+    };
+    let (mut show, mut usage, mut stats, mut test) = (false, false, false, false);
+    for found in getopt::parse(SPECS, arguments) {
+        let (option, argument) = match found {
+            Found::Option(option, argument) => (option, argument.unwrap_or_default()),
+            Found::Bad(option) => return Outcome::Bad(missing(option)),
+        };
+        match option {
+            'h' => (show, usage) = (true, true),
+            'V' => show = true,
+            'D' => (show, stats) = (true, true),
+            't' => test = true,
+            _ => {
+                if let Err(line) = options.set(option, argument) {
+                    return Outcome::Bad(line);
+                }
+            }
+        }
+    }
+    if options.daemonize && options.pid_file.is_none() {
+        options.pid_file = Some("/run/nutcracker/nutcracker.pid".into());
+    }
+    match (show, test) {
+        (true, _) => Outcome::Show { usage, stats },
+        (false, true) => Outcome::Test(options),
+        (false, false) => Outcome::Run(options),
+    }
+}
+
+impl Options {
+    fn set(&mut self, option: char, argument: String) -> Result<(), String> {
+        let number = || atoi(argument.as_bytes()).ok_or_else(|| missing(option));
+        match option {
+            'd' => self.daemonize = true,
+            'v' => self.verbosity = number()?.unsigned_abs().min(VERBOSITY_MAX),
+            'o' => self.output = argument,
+            'c' => self.conf_file = argument,
+            'a' => self.stats_addr = argument,
+            'p' => self.pid_file = Some(argument),
+            'i' => self.stats_interval_ms = number()?.unsigned_abs(),
+            's' => {
+                let port = number()?;
+                let valid = u16::try_from(port).ok().filter(|port| *port > 0);
+                self.stats_port =
+                    valid.ok_or_else(|| format!("option -s value {port} is not a valid port"))?;
+            }
+            'm' => {
+                let size = number().ok().filter(|size| *size > 0).ok_or_else(|| missing('m'))?;
+                if !MBUF_BYTES.contains(&size) {
+                    let (min, max) = MBUF_BYTES.into_inner();
+                    return Err(format!("mbuf chunk size must be between {min} and {max} bytes"));
+                }
+            }
+            _ => return Err(missing(option)),
+        }
+        Ok(())
+    }
+}
+
+/// The complaint about an option whose argument is missing or unreadable, or about an unknown option.
+fn missing(option: char) -> String {
+    match option {
+        'o' | 'c' | 'p' => format!("option -{option} requires a file name"),
+        'm' => "option -m requires a non-zero number".into(),
+        'a' => "option -a requires a string".into(),
+        'v' | 's' | 'i' => format!("option -{option} requires a number"),
+        other => format!("invalid option -- '{other}'"),
+    }
+}

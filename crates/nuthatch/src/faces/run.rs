@@ -1,0 +1,148 @@
+//! `nuthatch run`: the native daemon, in the foreground.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use config::checked::{Config, LogFormat, LogLevel};
+use config::{Severity, native};
+use telemetry::log::{Destination, Format, Log, Options, Verbosity};
+use telemetry::{error, info, warn};
+
+use crate::control::{self, Manners};
+use crate::start::{self, Running};
+
+/// Runs with a file, or with the defaults.
+pub fn main(file: Option<&Path>) -> ExitCode {
+    let Some(config) = configuration(file) else { return ExitCode::FAILURE };
+    let log = match open_log(&config) {
+        Ok(log) => log,
+        Err(text) => {
+            eprintln!("nuthatch: {text}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let running = match start::start(&config) {
+        Ok(running) => running,
+        Err(text) => {
+            eprintln!("nuthatch: {text}");
+            error!("{text}");
+            log.flush(Duration::from_secs(2));
+            return ExitCode::FAILURE;
+        }
+    };
+    if config.queue.is_some() {
+        warn!("the queue is configured but not part of this version");
+    }
+    if config.admin.is_some() {
+        warn!("metrics and the web interface are configured but not part of this version");
+    }
+    greet(&running);
+    info!(threads = config.threads as u64, version = env!("CARGO_PKG_VERSION"), "started");
+    let manners =
+        Manners { service: ("nuthatch", env!("CARGO_PKG_VERSION")), interrupted: 0, nutcracker: false };
+    let code = control::run(running, &manners, &log);
+    info!("stopped");
+    log.flush(Duration::from_secs(2));
+    code
+}
+
+/// The configuration, if there is no error in it; everything that is wrong goes to standard error.
+fn configuration(file: Option<&Path>) -> Option<Config> {
+    let Some(path) = file else { return Some(native::default(cores())) };
+    let shown = path.display().to_string();
+    let report = match native::check_file(path, cores()) {
+        Ok(report) => report,
+        Err(error) => {
+            eprintln!("nuthatch: {shown}: {error}");
+            return None;
+        }
+    };
+    for fault in &report.faults {
+        eprintln!("{}", fault.show(&shown));
+    }
+    if report.config.is_none() {
+        let errors = report.faults.iter().filter(|fault| fault.severity == Severity::Error).count();
+        eprintln!("nuthatch: not started: {errors} error{} in {shown}", if errors == 1 { "" } else { "s" });
+    }
+    report.config
+}
+
+/// The default of `threads`.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn open_log(config: &Config) -> Result<Log, String> {
+    let destination = match &config.log.file {
+        Some(path) => Destination::File(path.clone()),
+        None => Destination::Stderr,
+    };
+    let shown = match &destination {
+        Destination::File(path) => path.display().to_string(),
+        Destination::Stderr => "standard error".into(),
+    };
+    let options = Options {
+        destination,
+        format: match config.log.format {
+            LogFormat::Text => Format::Text,
+            LogFormat::Json => Format::Json,
+        },
+        verbosity: verbosity(config.log.level),
+        ..Options::default()
+    };
+    options.open().and_then(|log| log.install()).map_err(|error| format!("cannot log to {shown}: {error}"))
+}
+
+/// A level as the log counts.
+pub fn verbosity(level: LogLevel) -> Verbosity {
+    match level {
+        LogLevel::Debug => Verbosity::DEBUG,
+        LogLevel::Info => Verbosity::INFO,
+        LogLevel::Warn => Verbosity::WARN,
+        LogLevel::Error => Verbosity::ERROR,
+        LogLevel::Fatal => Verbosity::OFF,
+    }
+}
+
+/// Says what is listened on, and one line to try.
+fn greet(running: &Running) {
+    println!("nuthatch {}", env!("CARGO_PKG_VERSION"));
+    let width = running.listening.iter().map(|listening| listening.address.len()).max().unwrap_or(0);
+    for listening in &running.listening {
+        println!("  {:<width$}  {}", listening.address, listening.what);
+    }
+    let redis = running.listening.iter().find(|listening| listening.what.starts_with("redis"));
+    if let Some(try_it) = redis.and_then(|redis| redis_cli(&redis.address)) {
+        println!("try: {try_it} set k v");
+    }
+}
+
+/// The command that talks to a Redis pool at `address`.
+fn redis_cli(address: &str) -> Option<String> {
+    if address.starts_with('/') {
+        return Some(format!("redis-cli -s {}", address.split(' ').next()?));
+    }
+    let (host, port) = address.rsplit_once(':')?;
+    Some(match host {
+        "127.0.0.1" | "0.0.0.0" => format!("redis-cli -p {port}"),
+        host => format!("redis-cli -h {} -p {port}", host.trim_matches(['[', ']'])),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redis_cli;
+
+    #[test]
+    fn the_line_to_try() {
+        for (address, command) in [
+            ("127.0.0.1:22121", "redis-cli -p 22121"),
+            ("10.0.0.1:1", "redis-cli -h 10.0.0.1 -p 1"),
+            ("[::1]:1", "redis-cli -h ::1 -p 1"),
+            ("/tmp/r.sock 0660", "redis-cli -s /tmp/r.sock"),
+        ] {
+            assert_eq!(redis_cli(address).as_deref(), Some(command));
+        }
+    }
+}

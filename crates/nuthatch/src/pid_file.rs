@@ -1,0 +1,54 @@
+//! The pid file: the decimal process id, no line feed, mode 0644.
+//!
+//! It is removed at every end of the process, and only while it is still ours: a second start that fails does not
+//! take a running instance's file away.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A written pid file; dropping it removes it.
+#[derive(Debug)]
+pub struct PidFile {
+    path: PathBuf,
+}
+
+impl PidFile {
+    /// Writes the id of this process.
+    ///
+    /// # Errors
+    /// What writing the file gave.
+    pub fn write(path: impl Into<PathBuf>) -> io::Result<PidFile> {
+        let path = path.into();
+        std::fs::write(&path, std::process::id().to_string())?;
+        Ok(PidFile { path })
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        let ours = std::fs::read_to_string(&self.path).is_ok_and(|id| id == std::process::id().to_string());
+        if ours {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PidFile;
+
+    #[test]
+    fn removed_only_while_ours() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pid");
+        let file = PidFile::write(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), std::process::id().to_string());
+        drop(file);
+        assert!(!path.exists());
+        let file = PidFile::write(&path).unwrap();
+        std::fs::write(&path, "1").unwrap();
+        drop(file);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "1");
+        assert!(PidFile::write(directory.path().join("no/such")).is_err());
+    }
+}
