@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use crate::TimerId;
+use crate::layer::Stack;
 use crate::outbox::Outbox;
 use crate::stream::Stream;
 
@@ -22,6 +23,7 @@ pub(crate) struct Conn {
     pub(crate) flags: Flags,
     pub(crate) opening: Option<Box<Opening>>,
     pub(crate) timer: Option<TimerId>,
+    pub(crate) layers: Option<Box<Stack>>,
 }
 
 /// Where a connection is in its life.
@@ -56,6 +58,12 @@ pub(crate) struct Flags {
     pub(crate) notify_drained: bool,
     /// Unconsumed input must be shown again (after a resume).
     pub(crate) show_again: bool,
+    /// A layer was pushed and has not seen its first input.
+    pub(crate) layer_pushed: bool,
+    /// A layer was pushed where it cannot stand.
+    pub(crate) layer_bad: bool,
+    /// The layers have input left that they have not decoded.
+    pub(crate) layer_more: bool,
 }
 
 /// What is needed only until a connection that we opened stands.
@@ -79,6 +87,7 @@ impl Conn {
             flags: Flags::default(),
             opening: None,
             timer: None,
+            layers: None,
         }
     }
 

@@ -124,6 +124,8 @@ impl Default for SocketOptions {
 pub enum Layer {
     /// TLS, as server.
     TlsServer(Arc<rustls::ServerConfig>),
+    /// TLS, as client of the server with this name.
+    TlsClient(Arc<rustls::ClientConfig>, rustls::pki_types::ServerName<'static>),
     /// The snappy framing format, both ways.
     Snappy,
     /// Raw deflate (RFC 1951) both ways, sync-flushed at each write; the level is 1 to 9.

@@ -13,6 +13,7 @@ mod io;
 
 mod conn;
 mod event_loop;
+mod layer;
 mod listener;
 mod mailbox;
 mod outbox;
@@ -21,6 +22,8 @@ mod shard;
 mod slab;
 mod stream;
 mod timers;
+
+pub mod tls;
 
 mod address;
 mod id;

@@ -1,0 +1,128 @@
+//! Opening connections: names, one address after the other, and giving up.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::{Due, EventLoop, token};
+use crate::conn::{Opening, Stage};
+use crate::resolve;
+use crate::stream::Stream;
+use crate::{Address, App, ConnId, Fault, SocketOptions};
+
+impl EventLoop {
+    pub(super) fn open(&mut self, id: ConnId, to: &Address, options: &SocketOptions) {
+        let deadline = self.timers.set(self.now + options.connect_timeout, Due::Conn(id));
+        let opening = Opening { keepalive: options.keepalive, ..Opening::default() };
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.timer = Some(deadline);
+        conn.opening = Some(Box::new(opening));
+        match to {
+            Address::Unix(path) => self.open_unix(id, path),
+            Address::Tcp { host, port } => {
+                if let Some(address) = resolve::literal(host, *port) {
+                    return self.open_any(id, vec![address]);
+                }
+                let key = (host.clone(), *port);
+                match self.names.get(&key) {
+                    Some((found, at)) if self.now.since(*at) < resolve::FRESH_FOR => {
+                        let found = found.clone();
+                        self.open_any(id, found);
+                    }
+                    _ => (self.ask)(id, key.0, key.1),
+                }
+            }
+        }
+    }
+
+    /// The resolver's answer; no addresses means that the name is not known.
+    pub(crate) fn resolved<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, found: Vec<SocketAddr>) {
+        if found.is_empty() {
+            if self.conns.get(id).is_some_and(|c| c.stage == Stage::Opening) {
+                self.fail(app, id, Fault::Unresolved);
+            }
+            return;
+        }
+        self.open_any(id, found);
+        self.connect_failed_yet(app, id);
+    }
+
+    fn open_any(&mut self, id: ConnId, addresses: Vec<SocketAddr>) {
+        if let Some(opening) = self.conns.get_mut(id).and_then(|c| c.opening.as_mut()) {
+            opening.addresses = addresses.into();
+        }
+        self.open_next(id);
+    }
+
+    /// Starts connecting to the next address that can be started with. If none is left, the failure is told by the
+    /// connection's timer, which is made due at once: a connect never fails from within [`Io::connect`].
+    fn open_next(&mut self, id: ConnId) {
+        loop {
+            let Some(conn) = self.conns.get_mut(id) else { return };
+            let Some(opening) = conn.opening.as_mut() else { return };
+            let Some(address) = opening.addresses.pop_front() else { break };
+            match Stream::connect_tcp(address)
+                .and_then(|mut s| s.register(&self.registry, token(id)).map(|()| s))
+            {
+                Ok(stream) => {
+                    stream.tune(opening.keepalive);
+                    conn.stream = stream;
+                    return;
+                }
+                Err(e) => opening.errno = e.raw_os_error().or(opening.errno),
+            }
+        }
+        self.give_up_soon(id);
+    }
+
+    fn open_unix(&mut self, id: ConnId, path: &Path) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        match Stream::connect_unix(path).and_then(|mut s| s.register(&self.registry, token(id)).map(|()| s)) {
+            Ok(stream) => conn.stream = stream,
+            Err(e) => {
+                if let Some(opening) = conn.opening.as_mut() {
+                    opening.errno = e.raw_os_error();
+                }
+                self.give_up_soon(id);
+            }
+        }
+    }
+
+    fn give_up_soon(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if let Some(opening) = conn.opening.as_mut() {
+            opening.errno = opening.errno.or(Some(libc::ECONNREFUSED));
+        }
+        if let Some(timer) = conn.timer.take() {
+            self.timers.cancel(timer);
+        }
+        conn.timer = Some(self.timers.set(self.now, Due::Conn(id)));
+    }
+
+    /// After an event on a connection that is being opened: does it stand, or is the next address to be tried?
+    pub(super) fn connect_failed_yet<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if matches!(conn.stream, Stream::None) {
+            return;
+        }
+        match conn.stream.take_error() {
+            Ok(None) if conn.stream.is_connected() => {}
+            Ok(None) => return,
+            Ok(Some(e)) | Err(e) => {
+                if let Some(opening) = conn.opening.as_mut() {
+                    opening.errno = e.raw_os_error();
+                }
+                conn.stream = Stream::None;
+                return self.open_next(id);
+            }
+        }
+        conn.stage = Stage::Open;
+        conn.opening = None;
+        if let Some(timer) = conn.timer.take() {
+            self.timers.cancel(timer);
+        }
+        if conn.outbox.len() > 0 {
+            self.mark_dirty(id);
+        }
+        app.connected(self, id);
+    }
+}

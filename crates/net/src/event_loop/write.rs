@@ -1,0 +1,122 @@
+//! Writing: once per turn and connection; then whatever was waiting for the last byte to leave.
+
+use std::time::Duration;
+
+use std::io;
+
+use super::{Due, EventLoop, LINGER, fault_of};
+use crate::conn::Stage;
+use crate::{App, ConnId, Fault};
+
+impl EventLoop {
+    #[inline]
+    pub(super) fn mark_dirty(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && !conn.flags.dirty
+        {
+            conn.flags.dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    /// One write for each connection that has something to send. A failing connection is told to the app, which may
+    /// make others dirty: they are written too.
+    pub(crate) fn write_all<A: App<EventLoop>>(&mut self, app: &mut A) {
+        let mut wrote = false;
+        while !self.dirty.is_empty() {
+            wrote = true;
+            let mut dirty = std::mem::take(&mut self.dirty);
+            for id in dirty.drain(..) {
+                self.write(app, id);
+            }
+            if self.dirty.is_empty() {
+                self.dirty = dirty;
+            }
+        }
+        if wrote {
+            self.spare_since = true;
+        } else if self.spare_since && self.buffered == 0 {
+            self.spare.release();
+            self.spare_since = false;
+        }
+    }
+
+    pub(super) fn write<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
+        self.flush_layers(id, false);
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.flags.dirty = false;
+        if conn.stage == Stage::Opening || conn.flags.blocked {
+            return;
+        }
+        let before = conn.outbox.len();
+        if before > 0 {
+            let result = conn.outbox.write_to(&mut conn.stream, &mut self.spare);
+            let left = conn.outbox.len();
+            self.buffered -= before - left;
+            if let Err(e) = result {
+                if conn.stage == Stage::Open {
+                    return self.fail(app, id, fault_of(&e));
+                }
+                return self.close(id);
+            }
+            conn.flags.blocked = left > 0;
+        }
+        if conn.outbox.len() > 0 {
+            return;
+        }
+        match conn.stage {
+            Stage::Finishing => self.linger(id),
+            Stage::Open if conn.flags.notify_drained => {
+                conn.flags.notify_drained = false;
+                app.drained(self, id);
+            }
+            _ => {}
+        }
+    }
+
+    /// Everything is written: say so to the peer and wait for it to say the same.
+    fn linger(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.flags.ended {
+            return self.close(id);
+        }
+        conn.stage = Stage::Lingering;
+        conn.stream.shutdown_write();
+        self.restart_conn_timer(id, LINGER);
+        self.discard(id);
+    }
+
+    pub(super) fn restart_conn_timer(&mut self, id: ConnId, after: Duration) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if let Some(timer) = conn.timer.take() {
+            self.timers.cancel(timer);
+        }
+        conn.timer = Some(self.timers.set(self.now + after, Due::Conn(id)));
+    }
+
+    /// A connection's own timer: connecting took too long or failed at once, or a finished one makes no progress.
+    pub(crate) fn conn_timer<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.timer = None;
+        match conn.stage {
+            Stage::Opening => {
+                let fault = match conn.opening.as_ref().and_then(|o| o.errno) {
+                    Some(errno) => fault_of(&io::Error::from_raw_os_error(errno)),
+                    None => Fault::ConnectTimeout,
+                };
+                self.fail(app, id, fault);
+            }
+            Stage::Finishing => {
+                let left = conn.outbox.len();
+                if std::mem::replace(&mut conn.want, left) == left {
+                    self.close(id);
+                } else {
+                    self.restart_conn_timer(id, LINGER * 5);
+                }
+            }
+            // The only timer of an open connection is that of its TLS handshake.
+            Stage::Open => self.fail(app, id, Fault::Layer),
+            Stage::Lingering => self.close(id),
+        }
+    }
+}

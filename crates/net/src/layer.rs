@@ -1,0 +1,266 @@
+//! What stands between a socket and the app on some connections: TLS, then at most one compression.
+//!
+//! ```text
+//! socket ──wire──▶ TLS ──middle──▶ snappy or deflate ──plain──▶ app      Stack::receive
+//! socket ◀──wire── TLS ◀───────── snappy or deflate ◀─gather── app      Stack::send, Stack::flush
+//! ```
+//! Pure transformations: no socket, no clock. A [`Stack`] belongs to one connection; the event loop drives it so:
+//!
+//! - [`crate::Io::push_layer`]: `stack.push(layer, unconsumed)`, with what lies in the connection's inbox and was not
+//!   consumed (the inbox is then empty). What is in the outbox already leaves as it is. Then go on as after a read,
+//!   with no bytes.
+//! - After a read of `n` bytes: `stack.receive(&scratch[..n], &mut inbox, PLAIN_MAX, &mut wire)`; append `wire` to the outbox;
+//!   show the inbox to the app if it has grown. A [`Received::established`] is [`crate::App::layered`]; compression
+//!   is established by its push. While [`Received::more`] is true there is decoded or encoded input left inside: call again
+//!   with no bytes in a later turn (as for a connection that was not read to its end), and **read nothing from the socket
+//!   before it is false**. This is what bounds the memory: a few kilobytes of input may stand for gigabytes of output.
+//! - [`Received::ended`]: the peer has ended its stream inside the layer (TLS close_notify, the last deflate block). To the
+//!   app that is a FIN.
+//! - `Io::send`: `stack.send(bytes, &mut wire)`, which gathers small pieces. End of turn, before the write:
+//!   `stack.flush(&mut wire)`. [`Stack::gathered`] counts as unsent.
+//! - `Io::finish`: `stack.close(&mut wire)` before the last write, so that the peer sees an orderly end.
+//! - On an error: write what is in `wire` (a TLS alert that tells the peer why), then close with [`crate::Fault::Layer`].
+//!
+//! The loop bounds the time of a handshake; [`Stack::handshaking`] says whether one is going on.
+
+use bytes::BytesMut;
+
+use crate::{Layer, LayerInfo};
+
+mod common_name;
+mod deflate;
+mod snappy;
+mod tls;
+
+use deflate::Deflate;
+use snappy::Snappy;
+use tls::Tls;
+
+/// Plain bytes to make in one go: what the loop passes as `plain_max`.
+pub(crate) const PLAIN_MAX: usize = 64 * 1024;
+
+/// Bytes gathered before they are encoded without waiting for the end of the turn: a snappy chunk.
+const GATHER_MAX: usize = 64 * 1024;
+/// A gathering buffer larger than this is given back once it is empty.
+const GATHER_KEEP: usize = 4 * 1024;
+
+/// Why a connection cannot go on.
+#[derive(Debug, PartialEq)]
+pub(crate) enum LayerError {
+    /// Handshake, record or alert.
+    Tls(rustls::Error),
+    /// Framing, checksum or content.
+    Snappy(&'static str),
+    /// Content.
+    Deflate,
+    /// A layer where it cannot stand: TLS upon anything, compression upon compression.
+    Order,
+}
+
+impl std::fmt::Display for LayerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            LayerError::Tls(error) => write!(f, "tls: {error}"),
+            LayerError::Snappy(what) => write!(f, "snappy: {what}"),
+            LayerError::Deflate => f.write_str("deflate: corrupt stream"),
+            LayerError::Order => f.write_str("layers in an impossible order"),
+        }
+    }
+}
+
+impl std::error::Error for LayerError {}
+
+/// A compression, both ways. TLS has a life of its own and is no `Transform`.
+trait Transform: std::fmt::Debug {
+    /// Decodes `wire` until it is used up or about `plain_max` bytes were appended to `plain`.
+    fn decode(&mut self, wire: &[u8], plain: &mut BytesMut, plain_max: usize) -> Result<Decoded, LayerError>;
+    /// Encodes `plain`, whole, so that the peer can decode all of it at once.
+    fn encode(&mut self, plain: &[u8], wire: &mut Vec<u8>);
+}
+
+/// What a call of [`Transform::decode`] has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Decoded {
+    /// Bytes of the input that need not be shown again.
+    consumed: usize,
+    /// There may be more plain bytes even without more input.
+    full: bool,
+    /// The stream has ended by itself.
+    ended: bool,
+}
+
+/// What a call of [`Stack::receive`] has done besides appending bytes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// Input is left inside: call again, with no bytes, before anything is read.
+    pub(crate) more: bool,
+    /// A handshake is complete; told once.
+    pub(crate) established: Option<Box<LayerInfo>>,
+    /// The peer will send no more.
+    pub(crate) ended: bool,
+}
+
+/// The layers of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Stack {
+    tls: Option<Box<Tls>>,
+    compression: Option<Box<dyn Transform + Send>>,
+    /// Input of the compression that it has not consumed.
+    middle: BytesMut,
+    /// Output of the app that is not encoded yet.
+    gather: Vec<u8>,
+    /// Plain bytes that were left unconsumed when TLS was pushed: its first input.
+    first: BytesMut,
+    full: bool,
+    ended: bool,
+}
+
+impl Stack {
+    /// Puts a layer nearest to the app. `unconsumed` input was not for the app, but for this layer.
+    ///
+    /// What was sent before must have been flushed: it leaves without the layer.
+    pub(crate) fn push(&mut self, layer: &Layer, unconsumed: &[u8]) -> Result<(), LayerError> {
+        if self.compression.is_some() {
+            return Err(LayerError::Order);
+        }
+        let compression: Box<dyn Transform + Send> = match layer {
+            Layer::TlsServer(_) | Layer::TlsClient(..) if self.tls.is_some() => {
+                return Err(LayerError::Order);
+            }
+            Layer::TlsServer(config) => {
+                self.first.extend_from_slice(unconsumed);
+                self.tls = Some(Box::new(Tls::server(config.clone())?));
+                return Ok(());
+            }
+            Layer::TlsClient(config, name) => {
+                self.first.extend_from_slice(unconsumed);
+                self.tls = Some(Box::new(Tls::client(config.clone(), name.clone())?));
+                return Ok(());
+            }
+            Layer::Snappy => Box::new(Snappy::default()),
+            Layer::Deflate(level) => Box::new(Deflate::new(*level)),
+        };
+        self.middle.extend_from_slice(unconsumed);
+        self.compression = Some(compression);
+        Ok(())
+    }
+
+    /// Gives the layer that was pushed last its first input: what had arrived before it and was not for the app.
+    pub(crate) fn unread(&mut self, unconsumed: &[u8]) {
+        let to = if self.compression.is_some() { &mut self.middle } else { &mut self.first };
+        to.extend_from_slice(unconsumed);
+    }
+
+    /// True until the handshake of TLS is complete.
+    pub(crate) fn handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.handshaking())
+    }
+
+    /// Bytes that were sent and wait for [`Stack::flush`].
+    pub(crate) fn gathered(&self) -> usize {
+        self.gather.len()
+    }
+
+    /// Bytes of input held inside.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.middle.len() + self.first.len()
+    }
+
+    /// Takes bytes from the socket. Plain bytes are appended to `plain` (about `plain_max` of them at most), what has to be
+    /// sent for the layers' own sake to `out`.
+    pub(crate) fn receive(
+        &mut self,
+        wire: &[u8],
+        plain: &mut BytesMut,
+        plain_max: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Received, LayerError> {
+        let mut received = Received::default();
+        let into = if self.compression.is_some() { &mut self.middle } else { &mut *plain };
+        match &mut self.tls {
+            None => into.extend_from_slice(wire),
+            Some(tls) => {
+                let first = std::mem::take(&mut self.first);
+                let result = tls.receive(&first, into).and_then(|()| tls.receive(wire, into));
+                // an alert, or an answer to the handshake
+                tls.write_wire(out);
+                result?;
+                received.established = tls.take_established().map(Box::new);
+                self.ended |= tls.ended();
+            }
+        }
+        if self.compression.is_some() {
+            self.decompress(plain, plain_max)?;
+        }
+        received.more = self.full;
+        received.ended = self.ended && !self.full;
+        Ok(received)
+    }
+
+    fn decompress(&mut self, plain: &mut BytesMut, plain_max: usize) -> Result<(), LayerError> {
+        let Some(compression) = &mut self.compression else { return Ok(()) };
+        let decoded = compression.decode(&self.middle, plain, plain_max)?;
+        let _ = self.middle.split_to(decoded.consumed);
+        if self.middle.is_empty() {
+            self.middle = BytesMut::new();
+        }
+        self.full = decoded.full;
+        self.ended |= decoded.ended;
+        Ok(())
+    }
+
+    /// Sends plain bytes. Small pieces wait for more until [`Stack::flush`].
+    pub(crate) fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) {
+        let room = GATHER_MAX - self.gather.len();
+        if plain.len() < room {
+            self.gather.extend_from_slice(plain);
+            return;
+        }
+        let (head, rest) = if self.gather.is_empty() { (&[][..], plain) } else { plain.split_at(room) };
+        self.gather.extend_from_slice(head);
+        self.flush(out);
+        let mut pieces = rest.chunks_exact(GATHER_MAX);
+        for piece in &mut pieces {
+            self.encode(piece, out);
+        }
+        self.gather.extend_from_slice(pieces.remainder());
+    }
+
+    /// Encodes all that was sent, so that the peer can decode it once it has arrived.
+    pub(crate) fn flush(&mut self, out: &mut Vec<u8>) {
+        if !self.gather.is_empty() {
+            let mut gather = std::mem::take(&mut self.gather);
+            self.encode(&gather, out);
+            if gather.capacity() <= GATHER_KEEP {
+                gather.clear();
+                self.gather = gather;
+            }
+        }
+    }
+
+    /// Encodes what is left and ends the stream of TLS in an orderly way. Nothing can be sent after it.
+    pub(crate) fn close(&mut self, out: &mut Vec<u8>) {
+        self.flush(out);
+        if let Some(tls) = &mut self.tls {
+            tls.close();
+            tls.write_wire(out);
+        }
+    }
+
+    fn encode(&mut self, plain: &[u8], out: &mut Vec<u8>) {
+        match (&mut self.compression, &mut self.tls) {
+            (None, None) => out.extend_from_slice(plain),
+            (Some(compression), None) => compression.encode(plain, out),
+            (None, Some(tls)) => tls.send(plain, out),
+            (Some(compression), Some(tls)) => {
+                let mut compressed = Vec::new();
+                compression.encode(plain, &mut compressed);
+                tls.send(&compressed, out);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! Configurations for TLS, made from files' contents. All cryptography is the `ring` provider's.
+//!
+//! Versions below 1.2 are not spoken: [`MinVersion::Tls10`] and [`MinVersion::Tls11`] are accepted, since old
+//! configurations name them (nsqd's default is 1.0), and mean 1.2.
+
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
+    SupportedProtocolVersion,
+};
+
+/// What a server asks of its clients (`tls-client-auth-policy`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClientAuth {
+    /// No certificate is asked for.
+    #[default]
+    None,
+    /// Any certificate will do, as long as the client holds its key (`require`).
+    Require,
+    /// A certificate that one of the root authorities has signed (`require-verify`).
+    RequireVerify,
+}
+
+/// Oldest version accepted (`tls-min-version`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MinVersion {
+    /// Means 1.2.
+    #[default]
+    Tls10,
+    /// Means 1.2.
+    Tls11,
+    /// TLS 1.2.
+    Tls12,
+    /// TLS 1.3.
+    Tls13,
+}
+
+static TLS13_ONLY: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
+
+impl MinVersion {
+    fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
+        match self {
+            MinVersion::Tls13 => TLS13_ONLY,
+            _ => rustls::ALL_VERSIONS,
+        }
+    }
+}
+
+/// Why no configuration could be made.
+#[derive(Debug)]
+pub enum Error {
+    /// No certificate in what should hold one, or bad PEM; which one it was.
+    Certificate(&'static str),
+    /// No private key, or one of an unknown kind.
+    Key,
+    /// Certificates are to be verified, but no root authority is known.
+    NoRoots,
+    /// Key and certificate do not belong together, or are not usable.
+    Rustls(rustls::Error),
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Error::Certificate(which) => write!(f, "no usable certificate in the {which}"),
+            Error::Key => f.write_str("no usable private key"),
+            Error::NoRoots => f.write_str("client certificates cannot be verified without a root CA file"),
+            Error::Rustls(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn certificates(pem: &[u8], which: &'static str) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let list: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    list.ok().filter(|list| !list.is_empty()).ok_or(Error::Certificate(which))
+}
+
+fn roots(pem: &[u8]) -> Result<RootCertStore, Error> {
+    let mut store = RootCertStore::empty();
+    let (added, _ignored) = store.add_parsable_certificates(certificates(pem, "root CA file")?);
+    if added == 0 { Err(Error::Certificate("root CA file")) } else { Ok(store) }
+}
+
+/// A server's configuration from PEM: its chain, its key, and the authorities for its clients' certificates.
+pub fn server_config(
+    certificate: &[u8],
+    key: &[u8],
+    root_ca: Option<&[u8]>,
+    policy: ClientAuth,
+    min_version: MinVersion,
+) -> Result<Arc<ServerConfig>, Error> {
+    let chain = certificates(certificate, "certificate file")?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Error::Key)?;
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(min_version.versions())
+        .map_err(Error::Rustls)?;
+    let builder = match policy {
+        ClientAuth::None => builder.with_no_client_auth(),
+        ClientAuth::Require => builder.with_client_cert_verifier(Arc::new(AnyCertificate(provider()))),
+        ClientAuth::RequireVerify => {
+            let roots = Arc::new(roots(root_ca.ok_or(Error::NoRoots)?)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build();
+            builder.with_client_cert_verifier(verifier.map_err(|_| Error::NoRoots)?)
+        }
+    };
+    builder.with_single_cert(chain, key).map(Arc::new).map_err(Error::Rustls)
+}
+
+/// A client's configuration: the authorities for servers' certificates, and its own certificate and key, if any.
+pub fn client_config(
+    root_ca: &[u8],
+    identity: Option<(&[u8], &[u8])>,
+    min_version: MinVersion,
+) -> Result<Arc<ClientConfig>, Error> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(root_ca)?), provider()).build();
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(min_version.versions())
+        .map_err(Error::Rustls)?
+        .with_webpki_verifier(verifier.map_err(|_| Error::Certificate("root CA file"))?);
+    match identity {
+        None => Ok(Arc::new(builder.with_no_client_auth())),
+        Some((certificate, key)) => {
+            let chain = certificates(certificate, "certificate file")?;
+            let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Error::Key)?;
+            builder.with_client_auth_cert(chain, key).map(Arc::new).map_err(Error::Rustls)
+        }
+    }
+}
+
+/// Asks for a certificate and takes any: who has signed it does not matter, that the client holds its key does.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ClientCertVerifier for AnyCertificate {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _chain: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
