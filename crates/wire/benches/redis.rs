@@ -1,5 +1,7 @@
 //! What it costs to find the end, the command and the key of a request, and the end of a reply.
 
+#![allow(missing_docs, reason = "criterion_group makes a public function")]
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

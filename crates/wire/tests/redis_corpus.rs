@@ -215,11 +215,15 @@ fn golden_conversations() {
             sent_whole += usize::from(step["eof"].is_null() && scan_all(&send).is_some());
             replies += count_replies(id, &expect);
         }
-        // What reached a server through nutcracker was well-formed, and so are its answers.
+        // What reached a server through nutcracker is scanned whole, or refused in the server's own words.
         for log in case["backend_log"].as_object().into_iter().flat_map(|log| log.values()) {
             for entry in log.as_array().unwrap() {
-                let Some(request) = entry["req"].as_str().and_then(golden_bytes) else { continue };
-                requests += scan_all(&request).unwrap_or(0);
+                let bytes = |field: &str| entry[field].as_str().and_then(golden_bytes);
+                let (Some(request), answer) = (bytes("req"), bytes("rep")) else { continue };
+                match scan_all(&request) {
+                    Some(count) => requests += count,
+                    None => assert_eq!(protocol_error(&request), answer, "{id}: {}", request.escape_ascii()),
+                }
             }
         }
     }
@@ -236,6 +240,14 @@ fn scan_all(bytes: &[u8]) -> Option<usize> {
         count += 1;
     }
     Some(count)
+}
+
+/// The answer to a request that is malformed.
+fn protocol_error(bytes: &[u8]) -> Option<Vec<u8>> {
+    let Scan::Bad(error) = RequestScanner::new().scan(bytes, &Limits::default()) else { return None };
+    let mut out = Vec::new();
+    error.write(&mut out);
+    Some(out)
 }
 
 /// All that clients received is replies, whole.

@@ -1,0 +1,384 @@
+//! The table of commands held against a running redis-server 7.0: its `COMMAND`, its `COMMAND DOCS`, the keys it finds, and
+//! the words in which it refuses. Skipped, visibly, where there is no redis-server of that version.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command as Process, Stdio};
+use std::time::{Duration, Instant};
+
+use nuthatch_wire::redis::command::{all, flags};
+use nuthatch_wire::redis::{
+    Command, Kind, ReplyLimits, ReplyScan, ReplyScanner, RequestScanner, Scan, encode, encode_inline, lookup,
+};
+
+/// A redis-server of our own, on a unix socket in a directory of its own.
+struct Server {
+    process: Child,
+    directory: PathBuf,
+    stream: UnixStream,
+}
+
+impl Server {
+    /// `None` if there is no redis-server 7.0 here.
+    fn start(name: &str) -> Option<Server> {
+        let version = Process::new("redis-server").arg("--version").output().ok()?;
+        if !String::from_utf8_lossy(&version.stdout).contains(" v=7.0.") {
+            return None;
+        }
+        let directory = std::env::temp_dir().join(format!("nuthatch-wire-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let socket = directory.join("redis.sock");
+        let process = Process::new("redis-server")
+            .args(["--port", "0", "--save", "", "--unixsocket"])
+            .arg(&socket)
+            .arg("--dir")
+            .arg(&directory)
+            .stdout(Stdio::null())
+            .spawn()
+            .ok()?;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let stream = loop {
+            match UnixStream::connect(&socket) {
+                Ok(stream) => break stream,
+                Err(error) => assert!(Instant::now() < deadline, "redis-server does not listen: {error}"),
+            }
+            std::thread::yield_now();
+        };
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Some(Server { process, directory, stream })
+    }
+
+    fn ask(&mut self, words: &[&str]) -> Value {
+        let mut out = Vec::new();
+        encode::array(&mut out, words.len());
+        words.iter().for_each(|word| encode::bulk(&mut out, word.as_bytes()));
+        self.ask_bytes(&out)
+    }
+
+    fn ask_bytes(&mut self, request: &[u8]) -> Value {
+        self.stream.write_all(request).unwrap();
+        let mut frame = Vec::new();
+        let mut scanner = ReplyScanner::new();
+        loop {
+            match scanner.scan(&frame, &ReplyLimits::default()) {
+                ReplyScan::Done(reply) => {
+                    assert_eq!(reply.len(), frame.len());
+                    return Value::of(&frame);
+                }
+                ReplyScan::Bad(error) => panic!("{error}"),
+                ReplyScan::NeedMore { .. } => {
+                    let mut piece = [0; 65536];
+                    let n = self.stream.read(&mut piece).unwrap();
+                    assert!(n > 0, "redis-server closed the connection");
+                    frame.extend_from_slice(&piece[..n]);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A reply taken apart.
+#[derive(Debug, Clone, PartialEq)]
+enum Value {
+    Text(String),
+    Integer(i64),
+    Null,
+    List(Vec<Value>),
+}
+
+impl Value {
+    fn of(frame: &[u8]) -> Value {
+        let ReplyScan::Done(reply) = ReplyScanner::new().scan(frame, &ReplyLimits::default()) else {
+            panic!()
+        };
+        match reply.kind() {
+            Kind::Integer => Value::Integer(reply.integer().unwrap()),
+            Kind::Null => Value::Null,
+            Kind::Array => {
+                Value::List(reply.elements(frame).map(|(_, element)| Value::of(element)).collect())
+            }
+            _ => Value::Text(String::from_utf8_lossy(reply.body(frame)).into_owned()),
+        }
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Value::Text(text) => text,
+            other => panic!("no text: {other:?}"),
+        }
+    }
+
+    fn list(&self) -> &[Value] {
+        match self {
+            Value::List(values) => values,
+            other => panic!("no list: {other:?}"),
+        }
+    }
+
+    /// The value under `name` in a flattened map.
+    fn field(&self, name: &str) -> Option<&Value> {
+        self.list().chunks(2).find(|pair| pair[0].text() == name).map(|pair| &pair[1])
+    }
+}
+
+/// Rows that are not Redis 7.0's, on purpose: later commands, and the later arity of two.
+const LATER: &[&str] = &["client|setinfo"];
+const WIDER: &[&str] = &["zrank", "zrevrank"];
+
+fn is_later(command: &Command) -> bool {
+    command.since > "7.1" || LATER.contains(&command.name)
+}
+
+#[test]
+fn the_table_is_what_redis_says() {
+    let Some(mut server) = Server::start("table") else {
+        return eprintln!("SKIPPED: no redis-server 7.0 to compare the table of commands with");
+    };
+    let theirs = server.ask(&["COMMAND"]);
+    let docs = server.ask(&["COMMAND", "DOCS"]);
+    for row in theirs.list() {
+        let name = row.list()[0].text();
+        let ours = lookup(name.as_bytes()).unwrap_or_else(|| panic!("{name} is missing"));
+        compare(ours, row, docs.field(name).unwrap());
+    }
+    let known: Vec<_> = theirs.list().iter().map(|row| row.list()[0].text()).collect();
+    let extra = all().iter().filter(|command| !known.contains(&command.name) && !is_later(command));
+    assert_eq!(extra.map(|command| command.name).collect::<Vec<_>>(), [""; 0]);
+}
+
+fn compare(ours: &Command, row: &Value, docs: &Value) {
+    let name = ours.name;
+    let row = row.list();
+    let arity = if WIDER.contains(&name) { Value::Integer(3) } else { Value::Integer(ours.arity.into()) };
+    assert_eq!(row[1], arity, "{name}");
+    let mut theirs: Vec<_> = row[2].list().iter().map(Value::text).collect();
+    let mut names: Vec<_> =
+        flags::NAMES.iter().filter(|(flag, _)| ours.flags & flag != 0).map(|(_, name)| *name).collect();
+    theirs.sort_unstable();
+    names.sort_unstable();
+    assert_eq!(theirs, names, "{name}");
+    let (first, last, step) = ours.keys.first_last_step();
+    assert_eq!(row[3..6], [Value::Integer(first), Value::Integer(last), Value::Integer(step)], "{name}");
+    assert_eq!(docs.field("group").unwrap().text(), ours.group, "{name}");
+    assert_eq!(docs.field("since").unwrap().text(), ours.since, "{name}");
+    if ours.subcommands.is_empty() {
+        return;
+    }
+    for sub in row[9].list() {
+        let full = sub.list()[0].text();
+        let own = full.split_once('|').unwrap().1;
+        let ours = ours.subcommand(own.as_bytes()).unwrap_or_else(|| panic!("{full} is missing"));
+        compare(ours, sub, docs.field("subcommands").unwrap().field(full).unwrap());
+    }
+    let later = ours.subcommands.iter().filter(|sub| is_later(sub)).count();
+    assert_eq!(ours.subcommands.len(), row[9].list().len() + later, "{name}");
+}
+
+/// Requests on which `COMMAND GETKEYS` and we must find the same keys.
+const REQUESTS: &[&str] = &[
+    "GET k",
+    "SET k v",
+    "MGET a b c",
+    "MSET a 1 b 2",
+    "MSETNX a 1 b 2",
+    "DEL a b",
+    "RENAME a b",
+    "COPY a b DB 1",
+    "SMOVE a b m",
+    "LMOVE a b LEFT RIGHT",
+    "LCS a b",
+    "BITOP AND d a b",
+    "PFMERGE d a b",
+    "PFCOUNT a b",
+    "SINTER a b",
+    "SINTERSTORE d a b",
+    "SDIFFSTORE d a",
+    "SINTERCARD 2 a b LIMIT 1",
+    "ZUNION 2 a b WITHSCORES",
+    "ZINTER 1 a",
+    "ZDIFF 2 a b",
+    "ZINTERCARD 2 a b",
+    "ZUNIONSTORE d 2 a b",
+    "ZINTERSTORE d 1 a",
+    "ZDIFFSTORE d 1 a",
+    "ZRANGESTORE d s 0 1",
+    "GEOSEARCHSTORE d s FROMMEMBER m BYRADIUS 1 km",
+    "LMPOP 2 a b LEFT",
+    "ZMPOP 2 a b MIN",
+    "EVAL s 2 a b c",
+    "EVALSHA s 1 a",
+    "EVAL_RO s 1 a",
+    "EVALSHA_RO s 1 a",
+    "FCALL f 2 a b",
+    "FCALL_RO f 1 a",
+    "SORT k",
+    "SORT k BY x LIMIT 0 5 GET y STORE d",
+    "SORT k STORE a STORE d",
+    "SORT k GET store BY store",
+    "SORT_RO k BY x",
+    "GEORADIUS k 1 2 3 m",
+    "GEORADIUS k 1 2 3 m STORE d",
+    "GEORADIUS k 1 2 3 m COUNT 2 STOREDIST d",
+    "GEORADIUSBYMEMBER k m 3 km STORE d",
+    "GEORADIUSBYMEMBER k store 3 km",
+    "GEORADIUS_RO k 1 2 3 m",
+    "XREAD STREAMS a 0",
+    "XREAD COUNT 1 STREAMS a b 0 0",
+    "XREADGROUP GROUP g c STREAMS a >",
+    "XREADGROUP GROUP g c NOACK COUNT 2 STREAMS a b > >",
+    "XADD s * f v",
+    "XGROUP CREATE s g $",
+    "XINFO STREAM s",
+    "XINFO CONSUMERS s g",
+    "OBJECT ENCODING k",
+    "MEMORY USAGE k",
+    "MIGRATE h 1 k 0 100",
+    "MIGRATE h 1 '' 0 100 KEYS a b",
+    "MIGRATE h 1 '' 0 100 COPY AUTH p KEYS a",
+    "BITFIELD k GET u8 0",
+    "HSET h f v",
+];
+
+#[test]
+fn keys_are_where_redis_finds_them() {
+    let Some(mut server) = Server::start("keys") else {
+        return eprintln!("SKIPPED: no redis-server 7.0 to compare keys with");
+    };
+    for line in REQUESTS {
+        let theirs = server.ask_bytes(&frame(&format!("COMMAND GETKEYS {line}")));
+        let frame = frame(line);
+        let Scan::Done(request) = RequestScanner::new().scan(&frame, &Default::default()) else {
+            panic!("{line}")
+        };
+        let command = request.command().unwrap();
+        let sub = request.first(&frame).and_then(|name| command.subcommand(name.bytes()));
+        let keys = sub
+            .unwrap_or(command)
+            .keys
+            .find(request.args(&frame))
+            .unwrap_or_else(|e| panic!("{line}: {e:?}"));
+        let ours = keys.map(|key| Value::Text(String::from_utf8_lossy(key.bytes()).into_owned())).collect();
+        assert_eq!(theirs, Value::List(ours), "{line}");
+    }
+}
+
+/// Requests that Redis and we refuse in the same words.
+const REFUSED: &[&str] = &[
+    "GET",
+    "GET a b",
+    "SET k",
+    "MSET a",
+    "MSET a 1 b",
+    "MSETNX a 1 b",
+    "MGET",
+    "OBJECT",
+    "OBJECT ENCODING",
+    "CLIENT SETNAME",
+    "XGROUP",
+    "ECHO",
+    "XREAD STREAMS a",
+    "EVAL s",
+    "EVAL s x k",
+    "EVAL s -1 k",
+    "EVAL s 5 k",
+    "EVAL s 01 k",
+    "EVAL_RO s '' k",
+    "ZUNION x k",
+    "ZUNION 0 k",
+    "ZUNION -1 k",
+    "ZUNION 5 k",
+    "ZINTERCARD 0 k",
+    "ZDIFF 0 k",
+    "ZINTER 2 k",
+    "ZUNIONSTORE d 0 k",
+    "ZINTERSTORE d 2 k",
+    "ZDIFFSTORE d x k",
+    "SINTERCARD x k",
+    "SINTERCARD 0 k",
+    "SINTERCARD 5 k",
+    "LMPOP x k LEFT",
+    "LMPOP 0 k LEFT",
+    "LMPOP 5 k LEFT",
+    "ZMPOP -1 k MIN",
+    "ZMPOP 3 k MIN",
+    "XREAD STREAMS a b c",
+    "XREAD COUNT 1 STREAMS",
+    "XREAD foo bar baz",
+    "XREADGROUP GROUP g c STREAMS a b c",
+    "MIGRATE h 1 k 0 100 KEYS a",
+];
+
+#[test]
+fn errors_are_in_the_words_of_redis() {
+    let Some(mut server) = Server::start("errors") else {
+        return eprintln!("SKIPPED: no redis-server 7.0 to compare errors with");
+    };
+    for line in REFUSED {
+        let frame = frame(line);
+        let theirs = server.ask_bytes(&frame);
+        let Scan::Done(request) = RequestScanner::new().scan(&frame, &Default::default()) else {
+            panic!("{line}")
+        };
+        let mut ours = Vec::new();
+        request.route(&frame).err().unwrap_or_else(|| panic!("{line} is routed")).write(&mut ours);
+        assert_eq!(Value::of(&ours), theirs, "{line}");
+    }
+}
+
+fn frame(line: &str) -> Vec<u8> {
+    let mut frame = Vec::new();
+    encode_inline(line.as_bytes(), &mut frame).unwrap();
+    frame
+}
+
+/// Bytes that Redis and we cannot frame, each followed by its line's end so that Redis looks at them.
+const MALFORMED: &[&[u8]] = &[
+    b"*x\r\n",
+    b"*01\r\n",
+    b"*+1\r\n",
+    b"*\r\n",
+    b"*-0\r\n",
+    b"*4294967297\r\n",
+    b"*1\r\nPING\r\n",
+    b"*1\r\n:1\r\n",
+    b"*1\r\n$x\r\n",
+    b"*1\r\n$-1\r\n",
+    b"*1\r\n$01\r\n",
+    b"*1\r\n$536870913\r\n",
+    b"*1\r\n$18446744073709551620\r\n",
+];
+
+#[test]
+fn protocol_errors_are_in_the_words_of_redis() {
+    let Some(server) = Server::start("protocol") else {
+        return eprintln!("SKIPPED: no redis-server 7.0 to compare protocol errors with");
+    };
+    let socket = server.directory.join("redis.sock");
+    let inline: &[&[u8]] = &[b"SET k \"a\r\n", b"SET k 'a'b\r\n"];
+    for bytes in MALFORMED.iter().chain(inline) {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut theirs = Vec::new();
+        stream.read_to_end(&mut theirs).unwrap();
+        let mut ours = Vec::new();
+        match RequestScanner::new().scan(bytes, &Default::default()) {
+            Scan::Bad(error) => error.write(&mut ours),
+            Scan::Inline { len } => {
+                encode_inline(&bytes[..len], &mut Vec::new()).unwrap_err().write(&mut ours)
+            }
+            other => panic!("{other:?}"),
+        }
+        let shown = bytes[..bytes.len().min(80)].escape_ascii();
+        assert_eq!(ours.escape_ascii().to_string(), theirs.escape_ascii().to_string(), "{shown}");
+    }
+}
