@@ -182,7 +182,7 @@ mod tests {
             Ok(n)
         }
         fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-            let all: Vec<u8> = slices.iter().flat_map(|s| s.to_vec()).collect();
+            let all: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).take(self.step).collect();
             self.write(&all)
         }
         fn flush(&mut self) -> io::Result<()> {
