@@ -21,6 +21,7 @@ mod recover;
 
 use journal::{Journal, Position as At};
 use net::Instant;
+use wire::nsq::MessageId;
 
 use crate::channel::Channel;
 use crate::clock::Clock;
@@ -246,11 +247,16 @@ impl<W> Topic<W> {
         Ok(())
     }
 
-    /// Stages one message for the next commit. `due` is when it may be delivered, if not at once.
+    /// Stages one message for the next commit. `due` is when it may be delivered, if not at once. Gives the id that it will
+    /// have; `None` if the topic drops it, as a full topic in memory does.
     #[inline]
-    pub fn stage(&mut self, message: &Message<'_>, due: Option<Instant>) -> Result<(), StageError> {
+    pub fn stage(
+        &mut self,
+        message: &Message<'_>,
+        due: Option<Instant>,
+    ) -> Result<Option<MessageId>, StageError> {
         if self.ephemeral && self.drops_newest() {
-            return Ok(());
+            return Ok(None);
         }
         self.scratch.clear();
         message.encode_head(&mut self.scratch);
@@ -259,7 +265,7 @@ impl<W> Topic<W> {
             .append(message.kind(), &[&self.scratch, message.body])
             .map_err(StageError::Journal)?;
         self.staged.note(at.0, message, due, self.tag, self.limited > 0);
-        Ok(())
+        Ok(Some(message.id_at(self.tag, at.0)))
     }
 
     /// Bytes of the journal that some channel, or the topic itself, has still to read.

@@ -49,6 +49,10 @@ pub struct ChannelImage {
 impl Channel {
     /// The channel as of now. Its events must have been written.
     pub fn image(&self, clock: Clock) -> ChannelImage {
+        if self.ephemeral {
+            // That it was there is all that matters: it took what came into the topic.
+            return ChannelImage { number: self.number, name: self.name.clone(), ..ChannelImage::default() };
+        }
         let now = |at, id, attempts| ImagedMessage { at, id, attempts, due: 0 };
         let mut messages: Vec<ImagedMessage> =
             self.in_flight.iter().map(|flight| now(flight.at, flight.id, flight.attempts)).collect();

@@ -101,9 +101,8 @@ impl<W> Topic<W> {
             number(clock.to_wall(*due) as u64, out);
         }
         self.milestones.encode(out);
-        let durable = || self.iter().filter(|(_, channel)| !channel.ephemeral);
-        number(durable().count() as u64, out);
-        for (_, channel) in durable() {
+        number(self.channel_count as u64, out);
+        for (_, channel) in self.iter() {
             channel.image(clock).encode(out);
         }
     }

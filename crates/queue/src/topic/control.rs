@@ -53,11 +53,9 @@ impl<W> Topic<W> {
         }
         self.commit(clock).map_err(ControlError::NotWritten)?;
         let number = self.next_number;
-        let ephemeral = wire::nsq::is_ephemeral(name);
         let cursor = self.pumped;
-        if !ephemeral {
-            self.write(&Record::ChannelCreated { number, cursor, name: name.to_owned() }, clock)?;
-        }
+        // Ephemeral ones too: what they took from the topic must not come back to it.
+        self.write(&Record::ChannelCreated { number, cursor, name: name.to_owned() }, clock)?;
         self.next_number += 1;
         let key = self.insert_channel(Channel::new(name, number, cursor, 0));
         self.pump();
@@ -70,11 +68,9 @@ impl<W> Topic<W> {
     /// Removes a channel and gives it back, so that its consumers can be told.
     pub fn delete_channel(&mut self, key: ChannelKey, clock: Clock) -> Result<Channel, ControlError> {
         let channel = self.channel(key).ok_or(ControlError::NoChannel)?;
-        let (number, ephemeral) = (channel.number, channel.ephemeral);
+        let number = channel.number;
         self.commit(clock).map_err(ControlError::NotWritten)?;
-        if !ephemeral {
-            self.write(&Record::ChannelDeleted(number), clock)?;
-        }
+        self.write(&Record::ChannelDeleted(number), clock)?;
         let slot = &mut self.channels[key.slot as usize];
         slot.generation = slot.generation.wrapping_add(1);
         self.channel_count -= 1;
@@ -191,10 +187,14 @@ impl<W> Topic<W> {
 
     /// Puts the first record of a new journal into its batch.
     pub(super) fn stage_creation(&mut self) {
+        self.stage_record(&Record::TopicCreated { tag: self.tag, name: self.name.clone() });
+    }
+
+    /// Puts a record into the batch, to be written with whatever is written next.
+    pub(super) fn stage_record(&mut self, record: &Record) {
         self.scratch.clear();
-        let record = Record::TopicCreated { tag: self.tag, name: self.name.clone() };
         let kind = record.encode(&mut self.scratch);
-        // An empty journal takes a record of a hundred bytes; if it does not, every later append tells.
+        // The batch is empty or nearly so, and takes a record of a hundred bytes.
         let _ = self.journal.append(kind, &[&self.scratch]);
     }
 
@@ -239,10 +239,8 @@ impl<W> Topic<W> {
             self.held.retain(|(_, message)| message.at >= mark.at);
         }
         self.counters.dropped += dropped;
-        self.scratch.clear();
-        let kind = Record::Dropped { floor: mark.at, channels }.encode(&mut self.scratch);
         // Written with the next batch. If a crash comes first, the dropped messages are there again: none is lost.
-        let _ = self.journal.append(kind, &[&self.scratch]);
+        self.stage_record(&Record::Dropped { floor: mark.at, channels });
     }
 
     fn find_place(&self, to: SeekTo) -> Seek {

@@ -89,11 +89,17 @@ impl<W> Topic<W> {
         for message in &image.held {
             self.held.push((clock.to_instant(message.due, options.max_defer_timeout), waiting(message)));
         }
-        for recovering in channels.into_values() {
-            self.insert_channel(recovering.into_channel(clock, options.max_defer_timeout));
-        }
-        if !self.paused && self.channel_count > 0 {
+        if !self.paused && !channels.is_empty() {
             self.pumped = self.end();
+        }
+        for recovering in channels.into_values() {
+            let channel = recovering.into_channel(clock, options.max_defer_timeout);
+            if channel.ephemeral {
+                // It went with the process; what is published from now on is not its.
+                self.stage_record(&Record::ChannelDeleted(channel.number));
+            } else {
+                self.insert_channel(channel);
+            }
         }
     }
 

@@ -1,0 +1,72 @@
+//! Taking over an nsqd data directory: once, wholly, and without a moment at which a message is nowhere or twice.
+//!
+//! nsqd keeps `nsqd.dat` (topics, channels, what is paused) and one disk queue per topic and per channel
+//! (`<topic>.diskqueue.*`, `<topic>:<channel>.diskqueue.*`). The steps, each of which may be cut short by a `kill -9`:
+//!
+//! ```text
+//! plan ──▶ Step::Import(plan)  begin   an empty staging directory; what an earlier attempt left there is deleted
+//!                              read_topic, for each topic: the caller writes journals into the staging directory
+//!                              publish everything in it is flushed, then renamed to the store: from here on it counts
+//!      ──▶ Step::SetAside      run     the originals are moved to a folder of their own, and the list of them is deleted
+//!      ──▶ Step::Nothing
+//! ```
+//! At the next start `plan` tells from the directory where to go on. Originals are only ever moved, never changed or deleted: who
+//! wants to go back moves them back and deletes the store. nsqd data beside a store that did not come from it is refused, not guessed
+//! about.
+//!
+//! What is read goes beyond nsqd where nsqd loses messages that are on disk (facts: NSQ 1.3.0):
+//! - a queue without a readable meta file is read from its first file on (nsqd ignores the files and later writes over them);
+//! - records behind the write position of a stale meta file are read, as nsqd does;
+//! - a message that is twice in one channel, through a stale read position, is yielded once.
+
+mod metadata;
+mod names;
+mod plan;
+mod publish;
+mod queue;
+mod records;
+mod topic;
+
+use std::{fmt, io};
+
+pub use metadata::{Metadata, MetadataChannel, MetadataTopic};
+pub use plan::{ChannelPlan, Plan, Step, TopicPlan, plan};
+pub use publish::SetAside;
+pub use queue::{QueueFiles, ReadPosition};
+pub use records::Message;
+pub use topic::{Failed, Skipped, Target, TopicReport, read_topic};
+
+/// Why a directory cannot be taken over. Nothing was changed; the text says what to do.
+#[derive(Debug)]
+pub enum ImportError {
+    /// Reading or writing failed. Trying again may help.
+    Io {
+        /// What was being done, and to which path.
+        doing: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// `nsqd.dat` is not what nsqd writes. nsqd does not start from it either.
+    Metadata(String),
+    /// There is nsqd data that was not imported beside a store that exists already.
+    Conflict(String),
+}
+
+impl ImportError {
+    pub(crate) fn io(doing: &str, path: &std::path::Path) -> impl FnOnce(io::Error) -> ImportError {
+        let doing = format!("{doing} {}", path.display());
+        move |source| ImportError::Io { doing, source }
+    }
+}
+
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ImportError::Io { doing, source } => write!(f, "import of nsqd data: {doing}: {source}"),
+            ImportError::Metadata(why) => write!(f, "import of nsqd data: nsqd.dat is not readable: {why}"),
+            ImportError::Conflict(what) => write!(f, "import of nsqd data: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for ImportError {}

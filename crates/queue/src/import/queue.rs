@@ -1,0 +1,201 @@
+//! One disk queue: its meta file, its data files, and reading what is unread in them.
+//!
+//! The meta file says where reading and writing stood when it was last flushed; after a crash it may be behind. So reading begins
+//! where it says, and ends where the files end, whatever it says about the write position. A file is read to its real size
+//! (older versions of nsqd began a new one *after* passing max-bytes-per-file).
+
+use std::path::{Path, PathBuf};
+
+use journal::Files;
+use journal::files::{File, OpenMode};
+
+use super::ImportError;
+use super::records::{self, Message, Parsed};
+use super::topic::Skipped;
+
+/// Bytes that are read at a time. A longer record is read whole.
+const READ_BYTES: usize = 256 << 10;
+
+/// The files of one disk queue.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct QueueFiles {
+    /// Name of the meta file, if there is one.
+    pub meta: Option<String>,
+    /// Data files: number, name, bytes; in order of number.
+    pub data: Vec<(u64, String, u64)>,
+    /// What the meta file says, if it is readable.
+    pub position: Option<ReadPosition>,
+}
+
+/// Where a meta file says that reading goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadPosition {
+    /// Number of the file.
+    pub file: u64,
+    /// Offset in it.
+    pub offset: u64,
+}
+
+impl ReadPosition {
+    /// Reads a meta file: `depth\nreadFile,readOffset\nwriteFile,writeOffset\n`.
+    pub fn parse(bytes: &[u8]) -> Option<ReadPosition> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let mut lines = text.lines();
+        lines.next()?.parse::<i64>().ok()?;
+        let (file, offset) = lines.next()?.split_once(',')?;
+        let position = ReadPosition { file: file.parse().ok()?, offset: offset.parse().ok()? };
+        let (file, offset) = lines.next()?.split_once(',')?;
+        file.parse::<u64>().ok()?;
+        offset.parse::<u64>().ok()?;
+        Some(position)
+    }
+}
+
+impl QueueFiles {
+    /// Data files with something unread, and from where.
+    fn unread(&self) -> impl Iterator<Item = (&(u64, String, u64), u64)> {
+        let begin = self.position.unwrap_or(ReadPosition { file: 0, offset: 0 });
+        let rest = self.data.iter().filter(move |(number, ..)| *number >= begin.file);
+        rest.map(move |file| (file, if file.0 == begin.file { begin.offset } else { 0 }))
+    }
+
+    /// Bytes that may hold unread messages.
+    pub fn unread_bytes(&self) -> u64 {
+        self.unread().map(|((_, _, bytes), from)| bytes.saturating_sub(from)).sum()
+    }
+
+    /// Shows each unread message, in order, until `each` says to stop (false) or fails. What cannot be read is noted in `skipped`.
+    pub(super) fn read<E>(
+        &self,
+        files: &dyn Files,
+        dir: &Path,
+        body_bytes_max: usize,
+        skipped: &mut dyn FnMut(Skipped),
+        each: &mut dyn FnMut(Message<'_>) -> Result<bool, E>,
+    ) -> Result<(), super::Failed<E>> {
+        for ((_, name, bytes), from) in self.unread() {
+            if from >= *bytes {
+                continue;
+            }
+            let path = dir.join(name);
+            let file = files.open(&path, OpenMode::Read).map_err(ImportError::io("open", &path))?;
+            let mut reader = FileReader { file: &*file, path, buffer: Vec::new(), at: 0, offset: from, end: *bytes };
+            if !reader.read(body_bytes_max, skipped, each)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Goes through one data file.
+struct FileReader<'a> {
+    file: &'a dyn File,
+    path: PathBuf,
+    buffer: Vec<u8>,
+    /// Where the next record begins: in the buffer, and in the file.
+    at: usize,
+    offset: u64,
+    end: u64,
+}
+
+impl FileReader<'_> {
+    /// False if `each` said to stop.
+    fn read<E>(
+        &mut self,
+        body_bytes_max: usize,
+        skipped: &mut dyn FnMut(Skipped),
+        each: &mut dyn FnMut(Message<'_>) -> Result<bool, E>,
+    ) -> Result<bool, super::Failed<E>> {
+        while self.offset < self.end {
+            let bytes = match records::parse(&self.buffer[self.at..], self.end - self.offset, body_bytes_max) {
+                Parsed::NeedMore(needed) => {
+                    self.fill(needed)?;
+                    continue;
+                }
+                Parsed::Message(message, bytes) => {
+                    if !each(message).map_err(super::Failed::Caller)? {
+                        return Ok(false);
+                    }
+                    bytes as u64
+                }
+                Parsed::TooLarge(bytes) => {
+                    skipped(self.skip(bytes, "a message is larger than the limit"));
+                    bytes
+                }
+                Parsed::Bad(why) => {
+                    skipped(self.skip(self.end - self.offset, why));
+                    return Ok(true);
+                }
+            };
+            self.offset += bytes;
+            self.at = self.buffer.len().min(self.at.saturating_add(bytes as usize));
+        }
+        Ok(true)
+    }
+
+    fn skip(&self, bytes: u64, why: &'static str) -> Skipped {
+        Skipped { file: self.path.clone(), offset: self.offset, bytes, why }
+    }
+
+    /// Reads on, so that at least `needed` bytes are there from `at` on.
+    fn fill(&mut self, needed: usize) -> Result<(), ImportError> {
+        let want = needed.max(READ_BYTES).min(usize::try_from(self.end - self.offset).unwrap_or(usize::MAX));
+        self.buffer.clear();
+        self.buffer.resize(want, 0);
+        self.at = 0;
+        let mut filled = 0;
+        while filled < want {
+            let read = self.file.read_at(&mut self.buffer[filled..], self.offset + filled as u64);
+            match read.map_err(ImportError::io("read", &self.path))? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        if filled < want {
+            // The file is shorter than it was when it was listed.
+            self.buffer.truncate(filled);
+            self.end = self.offset + filled as u64;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn meta_files() {
+        let at = |file, offset| Some(ReadPosition { file, offset });
+        let cases = [
+            ("0\n0,0\n0,0\n", at(0, 0)),
+            ("87\n3,1212\n8,1096\n", at(3, 1212)),
+            ("-3\n3,1212\n8,1096\n", at(3, 1212)),
+            ("1\n0,0\n0,31", at(0, 0)),
+            ("", None),
+            ("1\n", None),
+            ("1\n0,0\n", None),
+            ("x\n0,0\n0,0\n", None),
+            ("1\n0\n0,0\n", None),
+            ("1\n-1,0\n0,0\n", None),
+            ("1\n0,0\n0\n", None),
+            ("\0\0\0\0\0\0\0\0\0\0", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(ReadPosition::parse(text.as_bytes()), expected, "{text:?}");
+        }
+        assert_eq!(ReadPosition::parse(b"\xff\n0,0\n0,0\n"), None);
+    }
+
+    #[test]
+    fn unread_files() {
+        let data = (2..5).map(|number| (number, format!("t.diskqueue.{number:06}.dat"), 100)).collect();
+        let mut queue = QueueFiles { data, ..QueueFiles::default() };
+        let cases = [(None, 300), (Some((2, 100)), 200), (Some((3, 40)), 160), (Some((0, 7)), 300), (Some((4, 200)), 0)];
+        for (position, unread) in cases {
+            queue.position = position.map(|(file, offset)| ReadPosition { file, offset });
+            assert_eq!(queue.unread_bytes(), unread, "{position:?}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Reading a topic: its channels' queues first, then its own.
+//!
+//! After a crash the same message can be in a queue twice (it was read, put back, and the read position was not flushed) or in
+//! the topic's queue and already in a channel's. Such twins lie near the place where reading stood, so that
+//! remembering the first [`REMEMBERED_MAX`] messages of each queue finds them; nsqd flushes every 2500 by default.
+
+use std::hash::BuildHasher;
+use std::path::{Path, PathBuf};
+
+use journal::Files;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+
+use super::{ImportError, Message, Plan, TopicPlan};
+
+/// How many messages of a queue are remembered, to know them when they come again. 16 bytes each.
+pub const REMEMBERED_MAX: usize = 100_000;
+/// How many skipped stretches a report lists one by one.
+const SKIPPED_LISTED_MAX: usize = 100;
+
+/// For whom a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// For the channel of this index in [`TopicPlan::channels`] only.
+    Channel(usize),
+    /// In the topic's own queue: for every channel (or for the first to come, if there is none), but for those that have it
+    /// already from their own queue, by index in ascending order.
+    Topic {
+        /// Channels that are not to get it again.
+        held_by: &'a [usize],
+    },
+}
+
+/// What reading a topic came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TopicReport {
+    /// Messages of the topic's own queue.
+    pub topic_messages: u64,
+    /// Messages of its channels' queues.
+    pub channel_messages: u64,
+    /// Copies within one queue that were left out.
+    pub duplicates: u64,
+    /// What could not be read: at most 100 of them.
+    pub skipped: Vec<Skipped>,
+    /// How many there were.
+    pub skipped_count: u64,
+    /// Bytes in all of them.
+    pub skipped_bytes: u64,
+}
+
+/// A stretch of a data file that holds no message that can be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The file.
+    pub file: PathBuf,
+    /// Where it begins.
+    pub offset: u64,
+    /// How long it is.
+    pub bytes: u64,
+    /// What is wrong with it.
+    pub why: &'static str,
+}
+
+/// Why reading stopped.
+#[derive(Debug)]
+pub enum Failed<E> {
+    /// Reading the originals failed.
+    Import(ImportError),
+    /// What the caller's function returned.
+    Caller(E),
+}
+
+impl<E> From<ImportError> for Failed<E> {
+    fn from(error: ImportError) -> Self {
+        Failed::Import(error)
+    }
+}
+
+/// The same message has the same id and timestamp: ids alone can repeat between nodes.
+type Identity = (u64, i64);
+
+/// Shows every unread message of `topic` to `each`: those of the channels in order, then those of the topic's own queue.
+/// Memory is bounded by [`REMEMBERED_MAX`], not by what is there. A body larger than `body_bytes_max` is skipped and reported.
+pub fn read_topic<E>(
+    plan: &Plan,
+    topic: &TopicPlan,
+    body_bytes_max: usize,
+    mut each: impl FnMut(Target<'_>, Message<'_>) -> Result<(), E>,
+) -> Result<TopicReport, Failed<E>> {
+    let mut report = TopicReport::default();
+    let source = Source { files: plan.files(), dir: plan.dir(), body_bytes_max };
+    let mut held = match topic.channels.iter().any(|channel| channel.queue.unread_bytes() > 0) {
+        true => source.front(topic)?,
+        false => FxHashMap::default(),
+    };
+    for (i, channel) in topic.channels.iter().enumerate() {
+        source.once(&channel.queue, &mut report, &mut |report, message| {
+            report.channel_messages += 1;
+            if let Some(holders) = held.get_mut(&(message.id, message.timestamp)) {
+                holders.push(i);
+            }
+            each(Target::Channel(i), message)
+        })?;
+    }
+    source.once(&topic.queue, &mut report, &mut |report, message| {
+        report.topic_messages += 1;
+        let holders = held.get(&(message.id, message.timestamp));
+        each(Target::Topic { held_by: holders.map_or(&[], Vec::as_slice) }, message)
+    })?;
+    Ok(report)
+}
+
+struct Source<'a> {
+    files: &'a dyn Files,
+    dir: &'a Path,
+    body_bytes_max: usize,
+}
+
+impl Source<'_> {
+    /// The first messages of the topic's own queue; nobody holds them yet.
+    fn front<E>(&self, topic: &TopicPlan) -> Result<FxHashMap<Identity, Vec<usize>>, Failed<E>> {
+        let mut front = FxHashMap::default();
+        topic.queue.read(self.files, self.dir, self.body_bytes_max, &mut |_| {}, &mut |message| {
+            front.insert((message.id, message.timestamp), Vec::new());
+            Ok(front.len() < REMEMBERED_MAX)
+        })?;
+        Ok(front)
+    }
+
+    /// Each message of a queue, once.
+    fn once<E>(
+        &self,
+        queue: &super::QueueFiles,
+        report: &mut TopicReport,
+        each: &mut dyn FnMut(&mut TopicReport, Message<'_>) -> Result<(), E>,
+    ) -> Result<(), Failed<E>> {
+        let mut seen: FxHashSet<Identity> = FxHashSet::with_hasher(FxBuildHasher);
+        let mut skipped = Vec::new();
+        queue.read(self.files, self.dir, self.body_bytes_max, &mut |stretch| skipped.push(stretch), &mut |message| {
+            let identity = (message.id, message.timestamp);
+            if seen.contains(&identity) {
+                report.duplicates += 1;
+                return Ok(true);
+            }
+            if seen.len() < REMEMBERED_MAX {
+                seen.insert(identity);
+            }
+            each(report, message).map(|()| true)
+        })?;
+        for stretch in skipped {
+            report.note(stretch);
+        }
+        Ok(())
+    }
+}
+
+impl TopicReport {
+    fn note(&mut self, stretch: Skipped) {
+        self.skipped_count += 1;
+        self.skipped_bytes += stretch.bytes;
+        if self.skipped.len() < SKIPPED_LISTED_MAX {
+            self.skipped.push(stretch);
+        }
+    }
+}

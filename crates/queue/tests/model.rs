@@ -1,0 +1,601 @@
+//! Topic and channel against a reference that keeps every message as one row.
+//!
+//! Random commands, simulated time, crashes and restarts on a file system in memory. After each command everything that can
+//! be delivered is delivered; then the counts must agree, each delivery must have been possible (right state, right
+//! attempt, a consumer with room), and nothing deliverable may be left behind. The seed is printed and alone replays a run:
+//! `MODEL_SEED=… MODEL_STEPS=… cargo test -p nuthatch-queue --release --test model`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use journal::{MemFiles, ReadJob};
+use net::{ConnId, Instant, WallTime};
+use nuthatch_queue as queue;
+use queue::channel::Refused;
+use queue::consumers::{ConsumerKey, Terms};
+use queue::delivery::{Sink, deliver};
+use queue::message::{FRAME_HEAD_LEN, Message};
+use queue::topic::{ChannelKey, Outcome, SeekTo, Topic};
+use queue::{Clock, Options};
+
+const CHANNELS: [&str; 3] = ["a", "b", "c#ephemeral"];
+const DIR: &str = "/t";
+
+/// Where a message of a channel is, in the reference.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Queued,
+    Deferred(Instant),
+    InFlight { consumer: ConnId, delivered: Instant, deadline: Instant },
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    state: State,
+    attempts: u16,
+    /// Attempts that a crash would leave it with.
+    written_attempts: u16,
+    /// Due time (wall, ns) that a crash would leave it with: what was due already is deferred again if the wall clock
+    /// was set back since.
+    written_due: i64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct RefConsumer {
+    key: ConsumerKey,
+    ready: u64,
+    closing: bool,
+    timeout: Duration,
+}
+
+#[derive(Debug, Default)]
+struct RefChannel {
+    rows: BTreeMap<u32, Row>,
+    consumers: HashMap<u32, RefConsumer>,
+    paused: bool,
+}
+
+/// Messages are named by the number in their body.
+#[derive(Debug, Default)]
+struct Reference {
+    channels: BTreeMap<&'static str, RefChannel>,
+    /// Waiting in the topic: number, due.
+    waiting: Vec<(u32, Option<(Instant, i64)>)>,
+    paused: bool,
+}
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+    }
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+}
+
+#[derive(Default)]
+struct Deliveries(Vec<(ConnId, u16, u64, u32)>);
+
+impl Sink for Deliveries {
+    fn deliver(&mut self, conn: ConnId, head: &[u8; FRAME_HEAD_LEN], body: &[u8]) -> bool {
+        let attempts = u16::from_be_bytes([head[16], head[17]]);
+        let id = wire::nsq::MessageId::from_hex(head[18..].try_into().expect("16 digits")).expect("hex");
+        let number = u32::from_be_bytes(body[..4].try_into().expect("a number in front"));
+        self.0.push((conn, attempts, id.0, number));
+        true
+    }
+}
+
+struct World {
+    random: Random,
+    files: MemFiles,
+    options: Options,
+    clock: Clock,
+    topic: Topic<u32>,
+    reference: Reference,
+    ids: HashMap<u32, u64>,
+    next_number: u32,
+    next_conn: u32,
+    delivered: u64,
+    step: u64,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let files = MemFiles::new(seed);
+        let options = Options { segment_bytes: 16 << 10, ..Options::default() };
+        let clock = Clock { now: Instant(1_000_000), wall: WallTime(1_700_000_000_000_000_000) };
+        let topic = open(&files, &options, clock);
+        World {
+            random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            files,
+            options,
+            clock,
+            topic,
+            reference: Reference::default(),
+            ids: HashMap::new(),
+            next_number: 1,
+            next_conn: 1,
+            delivered: 0,
+            step: 0,
+        }
+    }
+
+    fn run(&mut self, steps: u64) {
+        for step in 0..steps {
+            self.step = step;
+            self.command();
+            self.settle();
+            self.compare();
+        }
+    }
+
+    fn command(&mut self) {
+        let command = self.random.below(1000);
+        if std::env::var_os("MODEL_TRACE").is_some() {
+            println!("step {}: command {command}", self.step);
+        }
+        match command {
+            0..250 => self.publish(),
+            250..290 => self.publish_deferred(),
+            290..350 => self.subscribe(),
+            350..375 => self.unsubscribe(),
+            375..470 => self.ready(),
+            470..700 => self.finish(),
+            700..780 => self.requeue(),
+            780..820 => self.touch(),
+            820..830 => self.close_consumer(),
+            830..920 => self.advance(),
+            920..932 => self.pause_channel(),
+            932..940 => self.pause_topic(),
+            940..948 => self.create_channel(),
+            948..953 => self.delete_channel(),
+            953..957 => self.empty_channel(),
+            957..960 => self.empty_topic(),
+            960..968 => self.checkpoint(),
+            968..976 => self.clean(),
+            976..982 => self.restart(),
+            982..985 => self.seek_to_end(),
+            _ => self.foreign_finish(),
+        }
+    }
+
+    fn publish(&mut self) {
+        for _ in 0..=self.random.below(4) {
+            self.stage(None);
+        }
+        self.commit();
+    }
+
+    fn publish_deferred(&mut self) {
+        let delay = Duration::from_millis(1 + self.random.below(5000));
+        self.stage(Some(self.clock.now + delay));
+        self.commit();
+    }
+
+    fn stage(&mut self, due: Option<Instant>) {
+        let number = self.next_number;
+        self.next_number += 1;
+        let mut body = number.to_be_bytes().to_vec();
+        body.resize(4 + self.random.below(200) as usize, b'x');
+        let wall_due = due.map_or(0, |due| self.clock.to_wall(due));
+        let message = Message { due: wall_due, ..Message::new(self.clock.wall.0, &body) };
+        let id = self.topic.stage(&message, due).expect("staged").expect("not dropped");
+        self.ids.insert(number, id.0);
+        self.topic.wait(number, |_, _| false);
+        self.reference.waiting.push((number, due.map(|due| (due, wall_due))));
+    }
+
+    fn commit(&mut self) {
+        self.topic.commit(self.clock).expect("the disk is fine");
+        let mut settled = Vec::new();
+        self.topic.settle(|one| settled.push((one.waiter, one.outcome)));
+        assert!(settled.iter().all(|(_, outcome)| *outcome == Outcome::Accepted));
+        self.reference.pump();
+    }
+
+    fn channel(&mut self) -> Option<(&'static str, ChannelKey)> {
+        let names: Vec<_> = self.reference.channels.keys().copied().collect();
+        if names.is_empty() {
+            return None;
+        }
+        let name = names[self.random.below(names.len() as u64) as usize];
+        Some((name, self.topic.find(name).expect("both have it")))
+    }
+
+    fn create_channel(&mut self) {
+        let name = CHANNELS[self.random.below(3) as usize];
+        self.topic.create_channel(name, false, self.clock).expect("written");
+        self.reference.channels.entry(name).or_default();
+        self.reference.pump();
+    }
+
+    fn delete_channel(&mut self) {
+        let Some((name, key)) = self.channel() else { return };
+        self.topic.delete_channel(key, self.clock).expect("written");
+        self.reference.channels.remove(name);
+    }
+
+    fn subscribe(&mut self) {
+        if self.random.below(4) == 0 || self.reference.channels.is_empty() {
+            self.create_channel();
+        }
+        let (name, key) = self.channel().expect("one was made");
+        let timeout = Duration::from_millis(1000 + self.random.below(3000));
+        let conn = ConnId { index: self.next_conn, generation: 0 };
+        self.next_conn += 1;
+        let terms = Terms { conn, timeout, timeout_max: Duration::from_secs(6), sample_rate: 0 };
+        let consumer = self.topic.channel_mut(key).expect("found").subscribe(terms);
+        let entry = RefConsumer { key: consumer, ready: 0, closing: false, timeout };
+        self.reference.channels.get_mut(name).expect("same").consumers.insert(conn.index, entry);
+    }
+
+    fn consumer(&mut self) -> Option<(&'static str, ChannelKey, u32, RefConsumer)> {
+        let (name, key) = self.channel()?;
+        let channel = &self.reference.channels[name];
+        let mut conns: Vec<_> = channel.consumers.keys().copied().collect();
+        conns.sort_unstable();
+        if conns.is_empty() {
+            return None;
+        }
+        let conn = conns[self.random.below(conns.len() as u64) as usize];
+        Some((name, key, conn, self.reference.channels[name].consumers[&conn]))
+    }
+
+    fn unsubscribe(&mut self) {
+        let Some((name, key, conn, consumer)) = self.consumer() else { return };
+        let clock = self.clock;
+        self.topic.channel_mut(key).expect("found").unsubscribe(consumer.key, clock);
+        let channel = self.reference.channels.get_mut(name).expect("same");
+        channel.consumers.remove(&conn);
+        for row in channel.rows.values_mut() {
+            if matches!(row.state, State::InFlight { consumer, .. } if consumer.index == conn) {
+                row.go_back(State::Queued);
+            }
+        }
+    }
+
+    fn ready(&mut self) {
+        let Some((name, key, conn, consumer)) = self.consumer() else { return };
+        if consumer.closing {
+            return;
+        }
+        let count = self.random.below(6);
+        self.topic.channel_mut(key).expect("found").set_ready(consumer.key, count as u32);
+        self.reference.consumer(name, conn).ready = count;
+    }
+
+    fn close_consumer(&mut self) {
+        let Some((name, key, conn, consumer)) = self.consumer() else { return };
+        self.topic.channel_mut(key).expect("found").close(consumer.key);
+        let entry = self.reference.consumer(name, conn);
+        (entry.closing, entry.ready) = (true, 0);
+    }
+
+    /// A random message in flight, and who has it.
+    fn flight(&mut self) -> Option<(&'static str, ChannelKey, u32, RefConsumer)> {
+        let (name, key) = self.channel()?;
+        let channel = &self.reference.channels[name];
+        let flights: Vec<_> = channel
+            .rows
+            .iter()
+            .filter_map(|(&number, row)| match row.state {
+                State::InFlight { consumer, .. } => Some((number, consumer.index)),
+                _ => None,
+            })
+            .collect();
+        if flights.is_empty() {
+            return None;
+        }
+        let (number, conn) = flights[self.random.below(flights.len() as u64) as usize];
+        Some((name, key, number, self.reference.channels[name].consumers[&conn]))
+    }
+
+    fn finish(&mut self) {
+        let Some((name, key, number, consumer)) = self.flight() else { return };
+        let id = self.ids[&number];
+        let channel = self.topic.channel_mut(key).expect("found");
+        assert_eq!(channel.finish(consumer.key, id).map(|flight| flight.id), Ok(id));
+        assert_eq!(channel.finish(consumer.key, id), Err(Refused::NotInFlight));
+        self.reference.channels.get_mut(name).expect("same").rows.remove(&number);
+    }
+
+    fn requeue(&mut self) {
+        let Some((name, key, number, consumer)) = self.flight() else { return };
+        let delay =
+            Duration::from_millis(if self.random.below(2) == 0 { 0 } else { self.random.below(4000) });
+        let clock = self.clock;
+        let channel = self.topic.channel_mut(key).expect("found");
+        assert_eq!(channel.requeue(consumer.key, self.ids[&number], delay, clock), Ok(()));
+        let row = self.reference.row(name, number);
+        row.go_back(State::Queued);
+        if !delay.is_zero() {
+            row.state = State::Deferred(clock.now + delay);
+            row.written_due = clock.to_wall(clock.now + delay);
+        }
+    }
+
+    fn touch(&mut self) {
+        let Some((name, key, number, consumer)) = self.flight() else { return };
+        let now = self.clock.now;
+        assert_eq!(
+            self.topic.channel_mut(key).expect("found").touch(consumer.key, self.ids[&number], now),
+            Ok(())
+        );
+        if let State::InFlight { delivered, deadline, .. } = &mut self.reference.row(name, number).state {
+            *deadline = (now + consumer.timeout).min(*delivered + Duration::from_secs(6));
+        }
+    }
+
+    /// FIN by somebody who does not have the message.
+    fn foreign_finish(&mut self) {
+        let Some((name, key, number, owner)) = self.flight() else { return };
+        let other = self.reference.channels[name].consumers.values().find(|c| c.key != owner.key).copied();
+        let channel = self.topic.channel_mut(key).expect("found");
+        if let Some(other) = other {
+            assert_eq!(channel.finish(other.key, self.ids[&number]), Err(Refused::NotOwner));
+        }
+        assert_eq!(channel.finish(owner.key, u64::MAX), Err(Refused::NotInFlight));
+    }
+
+    fn advance(&mut self) {
+        let mut step = Duration::from_millis(self.random.below(1500));
+        if self.random.below(3) == 0
+            && let Some(due) = self.topic.next_due()
+        {
+            step = due.since(self.clock.now);
+        }
+        self.clock.now = self.clock.now + step;
+        // The wall clock drifts and steps; nothing may depend on it while the process lives.
+        let step_ns = step.as_nanos() as i64;
+        self.clock.wall.0 += if self.random.below(50) == 0 { -step_ns } else { step_ns };
+        self.topic.expire(self.clock);
+        for channel in self.reference.channels.values_mut() {
+            for row in channel.rows.values_mut() {
+                match row.state {
+                    State::InFlight { deadline, .. } if deadline <= self.clock.now => {
+                        row.go_back(State::Queued)
+                    }
+                    State::Deferred(due) if due <= self.clock.now => row.state = State::Queued,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn pause_channel(&mut self) {
+        let Some((name, key)) = self.channel() else { return };
+        let paused = self.random.below(2) == 0;
+        self.topic.pause_channel(key, paused, self.clock).expect("written");
+        self.reference.channels.get_mut(name).expect("same").paused = paused;
+    }
+
+    fn pause_topic(&mut self) {
+        let paused = self.random.below(3) == 0;
+        self.topic.pause(paused, self.clock).expect("written");
+        self.reference.paused = paused;
+        self.reference.pump();
+    }
+
+    fn empty_channel(&mut self) {
+        let Some((name, key)) = self.channel() else { return };
+        self.topic.empty_channel(key, self.clock).expect("written");
+        self.reference.channels.get_mut(name).expect("same").rows.clear();
+    }
+
+    fn seek_to_end(&mut self) {
+        let Some((name, key)) = self.channel() else { return };
+        assert_eq!(self.topic.seek(key, SeekTo::End, self.clock), Ok(0));
+        self.reference.channels.get_mut(name).expect("same").rows.clear();
+    }
+
+    fn empty_topic(&mut self) {
+        self.topic.empty(self.clock).expect("written");
+        self.reference.waiting.clear();
+    }
+
+    fn checkpoint(&mut self) {
+        let Some(job) = self.topic.checkpoint(self.clock) else { return };
+        let remove = self.topic.checkpointed(job.run(), self.clock.wall.0).expect("the disk is fine");
+        if let Some(job) = remove {
+            self.topic.journal.removed(job.run()).expect("the disk is fine");
+        }
+        let clock = self.clock;
+        for (_, due) in &mut self.reference.waiting {
+            *due = due.map(|(due, _)| (due, clock.to_wall(due)));
+        }
+        for channel in self.reference.channels.values_mut() {
+            for row in channel.rows.values_mut() {
+                row.written_attempts = row.attempts;
+                row.written_due = match row.state {
+                    State::Deferred(due) => clock.to_wall(due),
+                    _ => 0,
+                };
+            }
+        }
+    }
+
+    fn clean(&mut self) {
+        self.checkpoint();
+        let Some(copy) = self.topic.clean() else { return };
+        let mut blocks = copy.blocks;
+        for job in copy.jobs {
+            blocks.push(self.topic.journal.read_done(job.run()).expect("the disk is fine"));
+        }
+        self.topic.copy_forward(queue::topic::Copied { blocks }, self.clock).expect("the disk is fine");
+    }
+
+    /// The process ends, cleanly or not, and starts again.
+    fn restart(&mut self) {
+        if self.random.below(2) == 0 {
+            self.checkpoint();
+        } else {
+            self.commit();
+        }
+        self.files.crash(journal::files::Crash::Process);
+        self.clock.now = Instant(self.random.below(1 << 40));
+        self.topic = open(&self.files, &self.options, self.clock);
+        self.reference.channels.remove("c#ephemeral");
+        self.reference.paused = self.topic.is_paused();
+        let clock = self.clock;
+        let hour = self.options.max_defer_timeout;
+        for (_, due) in &mut self.reference.waiting {
+            *due = due.map(|(_, wall)| (clock.to_instant(wall, hour), wall));
+        }
+        for channel in self.reference.channels.values_mut() {
+            channel.consumers.clear();
+            for row in channel.rows.values_mut() {
+                row.attempts = row.written_attempts;
+                row.state = match row.written_due {
+                    due if due > clock.wall.0 => State::Deferred(clock.to_instant(due, hour)),
+                    _ => State::Queued,
+                };
+            }
+        }
+        self.reference.pump();
+    }
+
+    /// Delivers all that can be delivered, and checks each delivery.
+    fn settle(&mut self) {
+        let keys: Vec<_> = self.topic.iter().map(|(key, channel)| (key, channel.name.clone())).collect();
+        for (key, name) in keys {
+            let mut sink = Deliveries::default();
+            while let Some(job) = deliver(&mut self.topic, key, self.clock, &mut sink) {
+                self.read(key, job);
+            }
+            for (conn, attempts, id, number) in sink.0 {
+                self.check_delivery(&name, conn, attempts, id, number);
+            }
+        }
+    }
+
+    fn read(&mut self, key: ChannelKey, job: ReadJob) {
+        let block = self.topic.journal.read_done(job.run()).expect("the disk is fine");
+        self.topic.channel_mut(key).expect("found").fetched = Some(block);
+    }
+
+    fn check_delivery(&mut self, name: &str, conn: ConnId, attempts: u16, id: u64, number: u32) {
+        let step = self.step;
+        assert_eq!(self.ids[&number], id, "step {step}: message {number} changed its id");
+        self.delivered += 1;
+        let now = self.clock.now;
+        let channel = self.reference.channels.get_mut(name).expect("both have it");
+        assert!(!channel.paused, "step {step}: delivery from a paused channel");
+        let in_flight = channel.in_flight_of(conn);
+        let consumer = channel.consumers.get(&conn.index).expect("a consumer that is there");
+        assert!(in_flight < consumer.ready && !consumer.closing, "step {step}: more than RDY");
+        let deadline = now + consumer.timeout;
+        let row = channel.rows.get_mut(&number);
+        let row =
+            row.unwrap_or_else(|| panic!("step {step}: {name} delivers {number}, which it does not have"));
+        assert_eq!(row.state, State::Queued, "step {step}: {name} delivers {number}");
+        row.attempts += 1;
+        assert_eq!(attempts, row.attempts, "step {step}: attempts of {number} in {name}");
+        row.state = State::InFlight { consumer: conn, delivered: now, deadline };
+    }
+
+    fn compare(&self) {
+        let step = self.step;
+        assert_eq!(
+            self.topic.depth(),
+            self.reference.waiting.len() as u64,
+            "step {step}: depth of the topic"
+        );
+        assert_eq!(self.topic.channel_count(), self.reference.channels.len(), "step {step}");
+        for (name, expected) in &self.reference.channels {
+            let channel = self.topic.channel(self.topic.find(name).expect("both have it")).expect("found");
+            let count =
+                |want: fn(&State) -> bool| expected.rows.values().filter(|row| want(&row.state)).count();
+            let queued = count(|state| *state == State::Queued);
+            assert_eq!(channel.depth(), queued as u64, "step {step}: depth of {name}");
+            let in_flight = count(|state| matches!(state, State::InFlight { .. }));
+            assert_eq!(channel.in_flight_count(), in_flight, "step {step}: in flight in {name}");
+            let deferred = count(|state| matches!(state, State::Deferred(..)));
+            assert_eq!(channel.deferred_count(), deferred, "step {step}: deferred in {name}");
+            let room = expected.consumers.iter().any(|(&index, consumer)| {
+                expected.in_flight_of(ConnId { index, generation: 0 }) < consumer.ready && !consumer.closing
+            });
+            assert!(
+                expected.paused || !room || queued == 0,
+                "step {step}: {name} keeps {queued} messages back"
+            );
+        }
+    }
+}
+
+impl Row {
+    fn go_back(&mut self, state: State) {
+        self.state = state;
+        self.written_attempts = self.attempts;
+        self.written_due = 0;
+    }
+}
+
+impl RefChannel {
+    fn in_flight_of(&self, conn: ConnId) -> u64 {
+        let has = |row: &&Row| matches!(row.state, State::InFlight { consumer, .. } if consumer == conn);
+        self.rows.values().filter(has).count() as u64
+    }
+}
+
+impl Reference {
+    fn pump(&mut self) {
+        if self.paused || self.channels.is_empty() {
+            return;
+        }
+        for (number, due) in self.waiting.drain(..) {
+            for channel in self.channels.values_mut() {
+                let state = due.map_or(State::Queued, |(due, _)| State::Deferred(due));
+                let written_due = due.map_or(0, |(_, wall)| wall);
+                channel.rows.insert(number, Row { state, attempts: 0, written_attempts: 0, written_due });
+            }
+        }
+    }
+
+    fn consumer(&mut self, name: &str, conn: u32) -> &mut RefConsumer {
+        self.channels.get_mut(name).and_then(|c| c.consumers.get_mut(&conn)).expect("it is there")
+    }
+
+    fn row(&mut self, name: &str, number: u32) -> &mut Row {
+        self.channels.get_mut(name).and_then(|c| c.rows.get_mut(&number)).expect("it is there")
+    }
+}
+
+fn open(files: &MemFiles, options: &Options, clock: Clock) -> Topic<u32> {
+    let files = Arc::new(files.clone());
+    let (topic, recovered) = Topic::open("t", 7, files, Path::new(DIR), options, clock).expect("opens");
+    assert_eq!(recovered.damages, 0);
+    topic
+}
+
+fn check(seed: u64, steps: u64) -> u64 {
+    let mut world = World::new(seed);
+    world.run(steps);
+    world.delivered
+}
+
+fn number_from_env(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn topic_and_channels_agree_with_the_reference() {
+    let steps =
+        number_from_env("MODEL_STEPS").unwrap_or(if cfg!(debug_assertions) { 4_000 } else { 400_000 });
+    let seeds = match number_from_env("MODEL_SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=5).collect(),
+    };
+    for seed in seeds {
+        println!("MODEL_SEED={seed} MODEL_STEPS={steps}");
+        let delivered = check(seed, steps);
+        assert!(delivered > steps / 10, "the run was idle: {delivered} deliveries");
+    }
+}
