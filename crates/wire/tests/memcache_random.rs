@@ -13,8 +13,8 @@ fn key() -> impl Strategy<Value = Vec<u8>> {
 
 /// A frame, its keys, its data, and whether it wants no reply.
 fn request() -> impl Strategy<Value = (Vec<u8>, Vec<Vec<u8>>, Vec<u8>, bool)> {
-    let gets = (prop::sample::select(vec!["get", "gets", "gat 0"]), prop::collection::vec(key(), 1..20)).prop_map(
-        |(name, keys)| {
+    let gets = (prop::sample::select(vec!["get", "gets", "gat 0"]), prop::collection::vec(key(), 1..20))
+        .prop_map(|(name, keys)| {
             let mut frame = name.as_bytes().to_vec();
             for key in &keys {
                 frame.push(b' ');
@@ -22,23 +22,23 @@ fn request() -> impl Strategy<Value = (Vec<u8>, Vec<Vec<u8>>, Vec<u8>, bool)> {
             }
             frame.extend_from_slice(b"\r\n");
             (frame, keys, Vec::new(), false)
-        },
-    );
+        });
     let names = prop::sample::select(vec!["set", "add", "replace", "append", "prepend", "cas"]);
     let data = prop::collection::vec(any::<u8>(), 0..600);
     let numbers = (any::<u32>(), any::<i32>(), any::<u64>());
-    let sets = (names, key(), numbers, data, any::<bool>()).prop_map(|(name, key, numbers, data, noreply)| {
-        let (flags, exptime, cas) = numbers;
-        let mut frame = [name.as_bytes(), b" ", &key].concat();
-        frame.extend_from_slice(format!(" {flags} {exptime} {}", data.len()).as_bytes());
-        if name == "cas" {
-            frame.extend_from_slice(format!(" {cas}").as_bytes());
-        }
-        frame.extend_from_slice(if noreply { b" noreply\r\n" } else { b"\r\n" });
-        frame.extend_from_slice(&data);
-        frame.extend_from_slice(b"\r\n");
-        (frame, vec![key], data, noreply)
-    });
+    let sets =
+        (names, key(), numbers, data, any::<bool>()).prop_map(|(name, key, numbers, data, noreply)| {
+            let (flags, exptime, cas) = numbers;
+            let mut frame = [name.as_bytes(), b" ", &key].concat();
+            frame.extend_from_slice(format!(" {flags} {exptime} {}", data.len()).as_bytes());
+            if name == "cas" {
+                frame.extend_from_slice(format!(" {cas}").as_bytes());
+            }
+            frame.extend_from_slice(if noreply { b" noreply\r\n" } else { b"\r\n" });
+            frame.extend_from_slice(&data);
+            frame.extend_from_slice(b"\r\n");
+            (frame, vec![key], data, noreply)
+        });
     prop_oneof![gets, sets]
 }
 
@@ -97,10 +97,63 @@ impl Random {
 }
 
 const WORDS: [&str; 57] = [
-    "get", "gets", "gat", "gats", "set", "add", "cas", "incr", "decr", "touch", "delete", "flush_all", "stats",
-    "version", "verbosity", "quit", "mg", "ms", "md", "ma", "mn", "me", "k", "key", "aw==", "0", "1", "2", "5", "-1",
-    "499", "500", "501", "noreply", "q", "v", "b", "k", "O1", "T5", "N0", "C1", "ME", "MI", "\r\n", "\r\n", "\r\n", "\n",
-    "x\r\n", "ab\r\n", "VALUE", "END\r\n", "HD", "VA", "STORED\r\n", "SERVER_ERROR", "STAT",
+    "get",
+    "gets",
+    "gat",
+    "gats",
+    "set",
+    "add",
+    "cas",
+    "incr",
+    "decr",
+    "touch",
+    "delete",
+    "flush_all",
+    "stats",
+    "version",
+    "verbosity",
+    "quit",
+    "mg",
+    "ms",
+    "md",
+    "ma",
+    "mn",
+    "me",
+    "k",
+    "key",
+    "aw==",
+    "0",
+    "1",
+    "2",
+    "5",
+    "-1",
+    "499",
+    "500",
+    "501",
+    "noreply",
+    "q",
+    "v",
+    "b",
+    "k",
+    "O1",
+    "T5",
+    "N0",
+    "C1",
+    "ME",
+    "MI",
+    "\r\n",
+    "\r\n",
+    "\r\n",
+    "\n",
+    "x\r\n",
+    "ab\r\n",
+    "VALUE",
+    "END\r\n",
+    "HD",
+    "VA",
+    "STORED\r\n",
+    "SERVER_ERROR",
+    "STAT",
 ];
 
 /// Lines put together from the protocol's own words, with a broken byte here and there.

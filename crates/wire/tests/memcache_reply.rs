@@ -171,7 +171,14 @@ fn any_text_reply_can_be_let_through() {
         let outcome = scan_with(bytes.as_bytes(), any, &Limits::default());
         assert!(matches!(outcome, Scan::Done(reply) if reply.len == bytes.len()), "{bytes:?}");
     }
-    for bytes in ["OK\r\n", "HD\r\n", "STAT pid 1\r\nEND\r\n", "BUSY x\r\n", "RESET\r\n", "VALUE k 0 1\r\nx\r\nSTORED\r\n"] {
+    for bytes in [
+        "OK\r\n",
+        "HD\r\n",
+        "STAT pid 1\r\nEND\r\n",
+        "BUSY x\r\n",
+        "RESET\r\n",
+        "VALUE k 0 1\r\nx\r\nSTORED\r\n",
+    ] {
         assert!(matches!(scan_with(bytes.as_bytes(), any, &Limits::default()), Scan::Bad(_)), "{bytes:?}");
     }
 }
@@ -257,8 +264,7 @@ fn quiet_mode_hides_what_memcached_hides() {
             assert_eq!(suppressed(&request, status), hidden.contains(&status), "{frame:?} {status:?}");
         }
     }
-    let Scan::Done(request) =
-        RequestScanner::new().scan(b"set k 0 0 1 noreply\r\nx\r\n", &Limits::default())
+    let Scan::Done(request) = RequestScanner::new().scan(b"set k 0 0 1 noreply\r\nx\r\n", &Limits::default())
     else {
         panic!();
     };

@@ -162,7 +162,9 @@ fn meta_flags_are_read() {
     assert_eq!(request.routing_key(frame, &mut [0; KEY_BYTES_MAX]), b"k");
 
     // seventeen flags are as many as memcached reads after a key
-    for frame in ["mg k v q k c f s t h l u O P L T0 N0 R0 I\r\n", "ms k 1 q k c f s t h l u O P L T0 N0 R0\r\nx\r\n"] {
+    for frame in
+        ["mg k v q k c f s t h l u O P L T0 N0 R0 I\r\n", "ms k 1 q k c f s t h l u O P L T0 N0 R0\r\nx\r\n"]
+    {
         done(frame.as_bytes());
     }
 }
@@ -421,7 +423,10 @@ fn limits_at_the_maximum_and_one_past_it() {
     let key = "k".repeat(KEY_BYTES_MAX);
     for frame in ["get KEY\r\n", "set KEY 0 0 1\r\nx\r\n", "mg KEY\r\n", "delete KEY\r\n", "incr KEY 1\r\n"] {
         done(frame.replace("KEY", &key).as_bytes());
-        assert_eq!(bad(frame.replace("KEY", &format!("{key}k")).as_bytes()).reply, format!("{FORMAT}\r\n").as_bytes());
+        assert_eq!(
+            bad(frame.replace("KEY", &format!("{key}k")).as_bytes()).reply,
+            format!("{FORMAT}\r\n").as_bytes()
+        );
     }
     done(format!("mg k O{}\r\n", "x".repeat(31)).as_bytes());
 

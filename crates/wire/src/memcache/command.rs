@@ -411,7 +411,7 @@ pub static COMMANDS: [Row; 34] = [
         ..EVERYWHERE
     },
     HERE,
-    refused!(Bget, "bget", false, "Undocumented since 2003; use `get`."),
+    refused!(Bget, "bget", false, "Undocumented; use `get`."),
     refused!(CacheMemlimit, "cache_memlimit", true, "Administration of one server."),
     refused!(Extstore, "extstore", true, "Administration of one server."),
     refused!(Lru, "lru", true, "Administration of one server."),

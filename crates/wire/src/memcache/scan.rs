@@ -1,4 +1,4 @@
-//! What both scanners share: the outcome of a scan, a place in a frame, and the limits.
+//! What both scanners share: the outcome of a scan, a place in a frame, the limits, and finding the end of a word.
 
 use std::ops::Range;
 
@@ -75,4 +75,21 @@ impl Default for Limits {
             stats_bytes_max: 1 << 20,
         }
     }
+}
+
+/// Where the word that starts at `start` ends. Words are short: eight bytes at a time cost less than a call of memchr.
+#[inline]
+pub(crate) fn end_of_word(text: &[u8], start: usize) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    let mut at = start;
+    while let Some(chunk) = text[at..].first_chunk::<8>() {
+        // a byte that was a space becomes zero, and the lowest zero byte gets its high bit set
+        let zeros = u64::from_le_bytes(*chunk) ^ (ONES * b' ' as u64);
+        let found = zeros.wrapping_sub(ONES) & !zeros & (ONES << 7);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    text[at..].iter().position(|&byte| byte == b' ').map_or(text.len(), |len| at + len)
 }

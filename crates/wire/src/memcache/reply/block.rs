@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use memchr::memchr;
 
+use crate::memcache::scan::end_of_word;
 use crate::memcache::unsigned;
 
 /// One VALUE block, as places in the reply.
@@ -57,12 +58,13 @@ impl<'a> Blocks<'a> {
 
     fn peek(&self) -> Option<Block> {
         let rest = self.reply.get(self.at..)?.strip_prefix(b"VALUE ")?;
+        let line = rest[..memchr(b'\n', rest)?].strip_suffix(b"\r")?;
+        let key_len = end_of_word(line, 0);
+        let flags = line.get(key_len + 1..)?;
+        let bytes = flags.get(end_of_word(flags, 0) + 1..)?;
+        let len = usize::try_from(unsigned(&bytes[..end_of_word(bytes, 0)])?).ok()?;
         let key_start = self.at + b"VALUE ".len();
-        let line = &rest[..memchr(b'\n', rest)?];
-        let mut fields = line.strip_suffix(b"\r")?.split(|&byte| byte == b' ');
-        let key_len = fields.next()?.len();
-        let len = usize::try_from(unsigned(fields.nth(1)?)?).ok()?;
-        let data_start = key_start + line.len() + 1;
+        let data_start = key_start + line.len() + 2;
         let data_end = data_start.checked_add(len)?;
         let end = data_end.checked_add(2).filter(|&end| end <= self.reply.len())?;
         Some(Block { key: key_start..key_start + key_len, data: data_start..data_end, whole: self.at..end })

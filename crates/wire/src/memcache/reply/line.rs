@@ -1,6 +1,7 @@
 //! Reads one line of a reply.
 
 use super::{BadReply, Expect, ReplyKind, Status};
+use crate::memcache::scan::end_of_word;
 use crate::memcache::{KEY_BYTES_MAX, unsigned};
 
 /// What a line says about how the reply goes on.
@@ -17,6 +18,7 @@ pub(super) enum Line {
 }
 
 /// Reads `line` (without CR LF) of a reply to a request that expects `expect`; `first` if no line came before.
+#[inline]
 pub(super) fn read(line: &[u8], first: bool, expect: Expect) -> Result<Line, BadReply> {
     if let Some(found) = fitting(line, first, expect.kind)? {
         return Ok(found);
@@ -25,10 +27,11 @@ pub(super) fn read(line: &[u8], first: bool, expect: Expect) -> Result<Line, Bad
 }
 
 /// The line as one that fits the request; nothing if it does not.
+#[inline]
 fn fitting(line: &[u8], first: bool, kind: ReplyKind) -> Result<Option<Line>, BadReply> {
     let status = match kind {
-        ReplyKind::Values => return values(line, 3..=3),
-        ReplyKind::ValuesCas => return values(line, 4..=4),
+        ReplyKind::Values => return values(line, 3, 3),
+        ReplyKind::ValuesCas => return values(line, 4, 4),
         ReplyKind::Stats => return Ok(stats(line)),
         ReplyKind::MetaGet | ReplyKind::MetaArithmetic if is_word(line, b"VA") => {
             return meta_value(line).map(Some);
@@ -61,27 +64,29 @@ const META_DELETE: &[(&[u8; 2], Status)] =
     &[(b"HD", Status::Header), (b"NF", Status::MetaNotFound), (b"EX", Status::MetaExists)];
 
 /// `VALUE key flags bytes [cas]` or END.
-fn values(line: &[u8], words: std::ops::RangeInclusive<usize>) -> Result<Option<Line>, BadReply> {
-    if line == b"END" {
-        return Ok(Some(Line::Last(Status::End)));
-    }
-    let Some(rest) = line.strip_prefix(b"VALUE ") else { return Ok(None) };
-    let mut fields = rest.split(|&byte| byte == b' ');
-    let key = fields.next().unwrap_or_default();
-    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+#[inline]
+fn values(line: &[u8], words_min: usize, words_max: usize) -> Result<Option<Line>, BadReply> {
+    let Some(rest) = line.strip_prefix(b"VALUE ") else {
+        return Ok((line == b"END").then_some(Line::Last(Status::End)));
+    };
+    let mut end = end_of_word(rest, 0);
+    if end == 0 || end > KEY_BYTES_MAX {
         return Err(BadReply::Unexpected);
     }
     let mut numbers = [0; 3];
     let mut count = 1;
-    for field in fields {
-        let Some(place) = numbers.get_mut(count - 1) else { return Err(BadReply::Unexpected) };
-        *place = unsigned(field).ok_or(BadReply::Length)?;
+    while end < rest.len() {
+        let place = numbers.get_mut(count - 1).ok_or(BadReply::Unexpected)?;
+        let start = end + 1;
+        end = end_of_word(rest, start);
+        *place = unsigned(&rest[start..end]).ok_or(BadReply::Length)?;
         count += 1;
     }
-    if !words.contains(&count) {
-        return Err(BadReply::Unexpected);
+    if (words_min..=words_max).contains(&count) {
+        Ok(Some(Line::Block(numbers[1])))
+    } else {
+        Err(BadReply::Unexpected)
     }
-    Ok(Some(Line::Block(numbers[1])))
 }
 
 /// `STAT name value` (the value may be missing or hold spaces) or END.
@@ -100,7 +105,7 @@ fn meta_value(line: &[u8]) -> Result<Line, BadReply> {
 }
 
 fn any_text(line: &[u8], first: bool) -> Result<Option<Line>, BadReply> {
-    if let Some(found) = values(line, 3..=4)? {
+    if let Some(found) = values(line, 3, 4)? {
         return Ok(Some(found));
     }
     if !first {

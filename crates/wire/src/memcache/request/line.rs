@@ -33,6 +33,7 @@ impl<'a> Line<'a> {
     }
 
     /// A request without a key and without data.
+    #[inline]
     pub fn request(&self) -> Request {
         Request {
             command: self.command,
@@ -52,6 +53,7 @@ impl<'a> Line<'a> {
     }
 
     /// A request for one key.
+    #[inline]
     pub fn keyed(&self, key: Span) -> Request {
         Request { key, key_count: 1, ..self.request() }
     }
@@ -96,6 +98,7 @@ impl Words {
 }
 
 /// Reads the line that ends at `line_end`, where its LF is.
+#[inline]
 pub(super) fn parse(frame: &[u8], line_end: usize, limits: &Limits) -> Result<Request, BadRequest> {
     let text_end = if line_end > 1 && frame[line_end - 1] == b'\r' { line_end - 1 } else { line_end };
     let text = &frame[..text_end];
@@ -120,6 +123,7 @@ pub(super) fn parse(frame: &[u8], line_end: usize, limits: &Limits) -> Result<Re
     }
 }
 
+#[inline]
 fn keys(line: &Line<'_>, exptime: bool) -> Result<Request, BadRequest> {
     let mut tokens = line.arguments();
     if exptime {

@@ -4,14 +4,24 @@
 //! what is too large to the size of its variable, so that a length of 4294967297 becomes 1. We take digits only.
 
 /// An unsigned number: digits only, up to 2^64-1.
+#[inline]
 pub fn unsigned(token: &[u8]) -> Option<u64> {
-    if token.is_empty() {
-        return None;
+    /// So many digits always fit.
+    const SAFE_DIGITS: usize = 19;
+    let (safe, rest) = token.split_at(token.len().min(SAFE_DIGITS));
+    let mut sum = 0u64;
+    for &byte in safe {
+        sum = sum * 10 + digit(byte)?;
     }
-    token.iter().try_fold(0u64, |sum, &byte| {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 { None } else { sum.checked_mul(10)?.checked_add(digit.into()) }
-    })
+    for &byte in rest {
+        sum = sum.checked_mul(10)?.checked_add(digit(byte)?)?;
+    }
+    (!token.is_empty()).then_some(sum)
+}
+
+fn digit(byte: u8) -> Option<u64> {
+    let digit = byte.wrapping_sub(b'0');
+    (digit <= 9).then_some(digit.into())
 }
 
 /// A signed number: digits, after at most one minus sign; -2^63 up to 2^63-1.

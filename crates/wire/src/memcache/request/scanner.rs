@@ -38,11 +38,10 @@ impl RequestScanner {
             return Scan::Bad(BadRequest::close(Cause::Protocol, bad::BINARY));
         }
         let line_end = memchr2(b'\n', 0, &frame[self.searched..]).map(|at| self.searched + at);
-        if line_end.unwrap_or(frame.len().saturating_sub(1)) > limits.line_bytes_max {
-            if let Some(fault) = too_long(frame, line_end.unwrap_or(frame.len() - 1), limits) {
-                self.searched = 0;
-                return Scan::Bad(fault);
-            }
+        let last = line_end.unwrap_or(frame.len().saturating_sub(1));
+        if last > limits.line_bytes_max && !is_long_get(frame, last, limits) {
+            self.searched = 0;
+            return Scan::Bad(BadRequest::close(Cause::LineTooLong, bad::TOO_LONG));
         }
         let Some(line_end) = line_end else {
             self.searched = frame.len();
@@ -74,11 +73,11 @@ impl RequestScanner {
     }
 }
 
-/// A line of more than [`Limits::line_bytes_max`] bytes: the fault, unless it is a `get` within its own limit. `last` is
-/// the index of its LF or of the last byte that is there.
-fn too_long(frame: &[u8], last: usize, limits: &Limits) -> Option<BadRequest> {
+/// True for the one command that may have a line of more than [`Limits::line_bytes_max`] bytes, within its own limit. `last`
+/// is the index of its LF or of the last byte that is there.
+#[cold]
+fn is_long_get(frame: &[u8], last: usize, limits: &Limits) -> bool {
     let spaces = frame.iter().take_while(|&&byte| byte == b' ').count();
     let is_get = frame[spaces..].starts_with(b"get ") || frame[spaces..].starts_with(b"gets ");
-    let allowed = is_get && spaces <= LEADING_SPACES_MAX && last <= limits.get_line_bytes_max;
-    (!allowed).then(|| BadRequest::close(Cause::LineTooLong, bad::TOO_LONG))
+    is_get && spaces <= LEADING_SPACES_MAX && last <= limits.get_line_bytes_max
 }

@@ -1,9 +1,8 @@
 //! The words of a command line: what stands between spaces. Only the space separates; tabs and control characters
 //! belong to words, as in memcached.
 
-use memchr::memchr;
-
 use crate::memcache::Span;
+use crate::memcache::scan::end_of_word;
 
 /// Iterates over the words of a line.
 #[derive(Debug, Clone)]
@@ -22,12 +21,13 @@ impl<'a> Tokens<'a> {
 impl Iterator for Tokens<'_> {
     type Item = Span;
 
+    #[inline]
     fn next(&mut self) -> Option<Span> {
         let mut start = self.at;
         while *self.text.get(start)? == b' ' {
             start += 1;
         }
-        let end = memchr(b' ', &self.text[start..]).map_or(self.text.len(), |len| start + len);
+        let end = end_of_word(self.text, start);
         self.at = end;
         Some(Span::new(start, end))
     }
