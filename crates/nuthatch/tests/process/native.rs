@@ -1,0 +1,114 @@
+//! `nuthatch` itself: run, check, help and the rest.
+
+use crate::support::{Running, called, directory_with, exchange, run, text};
+
+const POOL: &str =
+    "[pool.a]\nlisten = \"127.0.0.1:0\"\nservers = [\"local\"]\n[stats]\nlisten = \"127.0.0.1:0\"\n";
+
+/// The port of the line that ends in `what`.
+fn port_of(lines: &[String], what: &str) -> u16 {
+    let line = lines.iter().find(|line| line.trim_end().ends_with(what)).expect("listed");
+    line.split_whitespace()
+        .next()
+        .and_then(|address| address.rsplit(':').next())
+        .and_then(|p| p.parse().ok())
+        .expect("port")
+}
+
+#[test]
+fn serves_and_stops() {
+    let (directory, path) = directory_with("nuthatch.toml", POOL);
+    let mut command = called("nuthatch");
+    command.args(["run", "-c"]).arg(&path).current_dir(directory.path());
+    let (running, lines) = Running::until(&mut command, "try:");
+    let port = port_of(&lines, "redis pool a");
+    assert_eq!(lines.last(), Some(&format!("try: redis-cli -p {port} set k v")));
+    let request = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+    assert_eq!(exchange(port, request), "+OK\r\n$1\r\nv\r\n");
+    let statistics = exchange(port_of(&lines, "statistics"), b"");
+    let statistics: serde_json::Value = serde_json::from_str(&statistics).expect("JSON");
+    assert_eq!(statistics["a"]["client_eof"], 1);
+    for ignored in ["USR1", "USR2", "TTIN", "TTOU", "HUP"] {
+        running.signal(ignored);
+    }
+    assert_eq!(exchange(port, b"*1\r\n$4\r\nPING\r\n"), "+PONG\r\n");
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0));
+}
+
+#[test]
+fn two_cannot_share_a_port() {
+    let (directory, path) = directory_with("nuthatch.toml", POOL);
+    let mut command = called("nuthatch");
+    command.args(["run", "-c"]).arg(&path).current_dir(directory.path());
+    let (_running, lines) = Running::until(&mut command, "try:");
+    let port = port_of(&lines, "redis pool a");
+    std::fs::write(&path, POOL.replacen(":0", &format!(":{port}"), 1)).expect("written");
+    let output = run("nuthatch", &["run", "-c", "nuthatch.toml"], directory.path());
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains(&format!("pool 'a' cannot listen on 127.0.0.1:{port}: Address already in use")),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn check_names_every_fault() {
+    let (directory, _) =
+        directory_with("n.toml", "thread = 1\n[pool.a]\nlisten = \"x\"\nservers = [\"a:1\"]\n");
+    let output = run("nuthatch", &["check", "-c", "n.toml"], directory.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        text(&output.stdout),
+        "n.toml:1:1: error: unknown option thread in the top of the file; did you mean threads?\n\
+         n.toml:3:10: error: listen: \"x\" has no port; write HOST:PORT, such as \"127.0.0.1:22121\" or \
+         \"[::1]:22121\", or a path that begins with /\n\
+         n.toml: 2 errors, 0 warnings\n"
+    );
+    let output = run("nuthatch", &["run", "-c", "n.toml"], directory.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).ends_with("nuthatch: not started: 2 errors in n.toml\n"));
+}
+
+#[test]
+fn check_reads_a_nutcracker_yml() {
+    let pool = "a:\n  listen: 127.0.0.1:1\n  timeout: x\n  hash: crc32\n  servers:\n  - a:1:1\n  - b:1:1\n";
+    let (directory, path) = directory_with("n.yml", pool);
+    let output = run("nuthatch", &["check", "-c", "n.yml"], directory.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        text(&output.stdout),
+        "n.yml:3:12: error: conf: directive \"timeout\" is not a number\nn.yml: 1 error, 0 warnings\n"
+    );
+    std::fs::write(path, pool.replace("  timeout: x\n", "")).expect("written");
+    let output = run("nuthatch", &["check", "-c", "n.yml"], directory.path());
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("warning: pool a: hash crc32 has 15 bits only"), "{output:?}");
+    let output = run("nuthatch", &["check", "-c", "nosuch.toml"], directory.path());
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn help_completions_manual_version() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (arguments, expected) in [
+        (&["help"][..], "nutcracker"),
+        (&["--help"], "check"),
+        (&["help", "options"], "memory_budget"),
+        (&["help", "stats"], "forward_error"),
+        (&["completions", "bash"], "complete"),
+        (&["completions", "zsh"], "#compdef"),
+        (&["man"], ".SH CONFIGURATION"),
+        (&["version"], env!("CARGO_PKG_VERSION")),
+        (&["--version"], env!("CARGO_PKG_VERSION")),
+        (&["nutcracker", "--help"], ""),
+    ] {
+        let output = run("nuthatch", arguments, directory.path());
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(text(&output.stdout).contains(expected), "{arguments:?}: {output:?}");
+    }
+    for arguments in [&["nosuch"][..], &["check"], &["nsqadmin"], &["run", "--nosuch"]] {
+        assert_eq!(run("nuthatch", arguments, directory.path()).status.code(), Some(2), "{arguments:?}");
+    }
+}

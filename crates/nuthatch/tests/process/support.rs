@@ -1,0 +1,132 @@
+//! Starting the binary and waiting for what it does. Waiting is polling with a deadline, never a fixed pause.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Far more than anything takes.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The binary under test.
+pub fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_nuthatch")
+}
+
+/// The binary under another name, as a symbolic link to it would call it.
+pub fn called(name: &str) -> Command {
+    let mut command = Command::new(binary());
+    command.arg0(name).stdin(Stdio::null());
+    command
+}
+
+/// Runs to the end in `directory`.
+pub fn run(name: &str, arguments: &[&str], directory: &Path) -> Output {
+    called(name).args(arguments).current_dir(directory).output().expect("the binary runs")
+}
+
+/// Text of a stream.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Polls until `found` gives something.
+pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = found() {
+            return value;
+        }
+        assert!(Instant::now() < end, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port()
+}
+
+/// A directory of the test with a file in it.
+pub fn directory_with(name: &str, content: &str) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join(name);
+    std::fs::write(&path, content).expect("a file");
+    (directory, path)
+}
+
+/// A running process; killed when dropped.
+pub struct Running {
+    child: Child,
+}
+
+impl Running {
+    /// Starts a command whose output nobody reads.
+    pub fn start(command: &mut Command) -> Running {
+        Running {
+            child: command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs"),
+        }
+    }
+
+    /// Starts a command and reads its standard output up to the line that begins with `last`.
+    pub fn until(command: &mut Command, last: &str) -> (Running, Vec<String>) {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut seen = Vec::new();
+        for line in lines {
+            let line = line.expect("text");
+            let done = line.starts_with(last);
+            seen.push(line);
+            if done {
+                return (Running { child }, seen);
+            }
+        }
+        panic!("ended before {last:?}: {seen:?}");
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
+    /// Waits for the end; the exit status, None if a signal killed it.
+    pub fn end(mut self) -> Option<i32> {
+        wait_for("the end", || self.child.try_wait().expect("a status")).code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal by its name.
+pub fn signal(pid: u32, name: &str) {
+    let sent =
+        Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().expect("kill runs");
+    assert!(sent.success(), "no process {pid}");
+}
+
+/// Everything that a TCP server says after `request`, until it closes.
+pub fn exchange(port: u16, request: &[u8]) -> String {
+    let mut stream = wait_for("a connection", || TcpStream::connect(("127.0.0.1", port)).ok());
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.write_all(request).expect("sent");
+    stream.shutdown(std::net::Shutdown::Write).expect("shut down");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    text(&answer)
+}
