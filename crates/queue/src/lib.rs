@@ -6,6 +6,7 @@ mod clock;
 pub mod consumers;
 pub mod deferred;
 pub mod delivery;
+pub mod import;
 pub mod in_flight;
 pub mod latency;
 pub mod message;

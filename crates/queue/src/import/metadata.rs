@@ -90,7 +90,8 @@ impl Metadata {
         topic.paused |= paused;
         for WrittenChannel { name, paused } in channels.unwrap_or_default() {
             if valid_name(name.as_bytes()).is_none() {
-                warnings.push(format!("channel name {name:?} of topic {:?} is not valid: left out", topic.name));
+                warnings
+                    .push(format!("channel name {name:?} of topic {:?} is not valid: left out", topic.name));
             } else if let Some(channel) = topic.channels.iter_mut().find(|channel| channel.name == name) {
                 channel.paused |= paused;
             } else {
@@ -135,7 +136,8 @@ mod tests {
 
     #[test]
     fn names_that_are_not_valid_are_left_out() {
-        let written = r#"{"topics":[{"name":"a b"},{"name":"t","channels":[{"name":"../c"},{"name":"d"}]},{}]}"#;
+        let written =
+            r#"{"topics":[{"name":"a b"},{"name":"t","channels":[{"name":"../c"},{"name":"d"}]},{}]}"#;
         let metadata = Metadata::parse(written.as_bytes()).unwrap();
         assert_eq!(metadata.topics, [topic("t", false, vec![channel("d", false)])]);
         assert_eq!(metadata.warnings.len(), 3);

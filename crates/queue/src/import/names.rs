@@ -29,7 +29,9 @@ pub fn parse(name: &str) -> Option<QueueFile<'_>> {
     let (queue, rest) = name.rsplit_once(MARK)?;
     let number = match rest.strip_suffix(".dat")? {
         "meta" => None,
-        digits if digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit()) => Some(digits.parse().ok()?),
+        digits if digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit()) => {
+            Some(digits.parse().ok()?)
+        }
         _ => return None,
     };
     let (topic, channel) = match queue.split_once([':', ';']) {
@@ -88,7 +90,12 @@ mod tests {
 
     #[test]
     fn what_is_moved_aside() {
-        let ours = ["nsqd.dat", "nsqd.dat.123456.tmp", "t:c.diskqueue.meta.dat.99.tmp", "t.diskqueue.000003.dat.bad"];
+        let ours = [
+            "nsqd.dat",
+            "nsqd.dat.123456.tmp",
+            "t:c.diskqueue.meta.dat.99.tmp",
+            "t.diskqueue.000003.dat.bad",
+        ];
         for name in ours {
             assert!(is_nsqds(name), "{name}");
         }

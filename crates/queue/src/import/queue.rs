@@ -79,7 +79,8 @@ impl QueueFiles {
             }
             let path = dir.join(name);
             let file = files.open(&path, OpenMode::Read).map_err(ImportError::io("open", &path))?;
-            let mut reader = FileReader { file: &*file, path, buffer: Vec::new(), at: 0, offset: from, end: *bytes };
+            let mut reader =
+                FileReader { file: &*file, path, buffer: Vec::new(), at: 0, offset: from, end: *bytes };
             if !reader.read(body_bytes_max, skipped, each)? {
                 return Ok(());
             }
@@ -108,7 +109,8 @@ impl FileReader<'_> {
         each: &mut dyn FnMut(Message<'_>) -> Result<bool, E>,
     ) -> Result<bool, super::Failed<E>> {
         while self.offset < self.end {
-            let bytes = match records::parse(&self.buffer[self.at..], self.end - self.offset, body_bytes_max) {
+            let bytes = match records::parse(&self.buffer[self.at..], self.end - self.offset, body_bytes_max)
+            {
                 Parsed::NeedMore(needed) => {
                     self.fill(needed)?;
                     continue;
@@ -192,7 +194,13 @@ mod tests {
     fn unread_files() {
         let data = (2..5).map(|number| (number, format!("t.diskqueue.{number:06}.dat"), 100)).collect();
         let mut queue = QueueFiles { data, ..QueueFiles::default() };
-        let cases = [(None, 300), (Some((2, 100)), 200), (Some((3, 40)), 160), (Some((0, 7)), 300), (Some((4, 200)), 0)];
+        let cases = [
+            (None, 300),
+            (Some((2, 100)), 200),
+            (Some((3, 40)), 160),
+            (Some((0, 7)), 300),
+            (Some((4, 200)), 0),
+        ];
         for (position, unread) in cases {
             queue.position = position.map(|(file, offset)| ReadPosition { file, offset });
             assert_eq!(queue.unread_bytes(), unread, "{position:?}");

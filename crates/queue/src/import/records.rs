@@ -102,14 +102,21 @@ mod tests {
     fn a_message_whole_and_in_pieces() {
         for body in [&b""[..], b"x", b"a body with \0 in it"] {
             let bytes = record(26 + body.len() as i32, b"18a336a748c11000", body);
-            let expected =
-                Message { id: 0x18a3_36a7_48c1_1000, timestamp: 1_795_272_114_555_304_339, attempts: 3, body };
+            let expected = Message {
+                id: 0x18a3_36a7_48c1_1000,
+                timestamp: 1_795_272_114_555_304_339,
+                attempts: 3,
+                body,
+            };
             let left = bytes.len() as u64;
             assert_eq!(parse(&bytes, left, 100), Parsed::Message(expected, bytes.len()));
             for cut in 0..bytes.len() {
                 let needed = if cut < 30 { 30 } else { bytes.len() };
                 assert_eq!(parse(&bytes[..cut], left, 100), Parsed::NeedMore(needed), "{cut} bytes");
-                assert!(matches!(parse(&bytes[..cut], cut as u64, 100), Parsed::Bad(_)), "a file of {cut} bytes");
+                assert!(
+                    matches!(parse(&bytes[..cut], cut as u64, 100), Parsed::Bad(_)),
+                    "a file of {cut} bytes"
+                );
             }
         }
     }

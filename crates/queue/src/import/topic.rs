@@ -4,11 +4,10 @@
 //! the topic's queue and already in a channel's. Such twins lie near the place where reading stood, so that
 //! remembering the first [`REMEMBERED_MAX`] messages of each queue finds them; nsqd flushes every 2500 by default.
 
-use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 
 use journal::Files;
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{ImportError, Message, Plan, TopicPlan};
 
@@ -133,32 +132,47 @@ impl Source<'_> {
         report: &mut TopicReport,
         each: &mut dyn FnMut(&mut TopicReport, Message<'_>) -> Result<(), E>,
     ) -> Result<(), Failed<E>> {
-        let mut seen: FxHashSet<Identity> = FxHashSet::with_hasher(FxBuildHasher);
-        let mut skipped = Vec::new();
-        queue.read(self.files, self.dir, self.body_bytes_max, &mut |stretch| skipped.push(stretch), &mut |message| {
-            let identity = (message.id, message.timestamp);
-            if seen.contains(&identity) {
-                report.duplicates += 1;
-                return Ok(true);
-            }
-            if seen.len() < REMEMBERED_MAX {
-                seen.insert(identity);
-            }
-            each(report, message).map(|()| true)
-        })?;
-        for stretch in skipped {
-            report.note(stretch);
-        }
+        let mut seen: FxHashSet<Identity> = FxHashSet::default();
+        let mut skips = Skips { listed_max: SKIPPED_LISTED_MAX - report.skipped.len(), ..Skips::default() };
+        queue.read(
+            self.files,
+            self.dir,
+            self.body_bytes_max,
+            &mut |stretch| skips.note(stretch),
+            &mut |message| {
+                let identity = (message.id, message.timestamp);
+                if seen.contains(&identity) {
+                    report.duplicates += 1;
+                    return Ok(true);
+                }
+                if seen.len() < REMEMBERED_MAX {
+                    seen.insert(identity);
+                }
+                each(report, message).map(|()| true)
+            },
+        )?;
+        report.skipped_count += skips.count;
+        report.skipped_bytes += skips.bytes;
+        report.skipped.append(&mut skips.listed);
         Ok(())
     }
 }
 
-impl TopicReport {
+/// What was skipped in one queue.
+#[derive(Default)]
+struct Skips {
+    listed: Vec<Skipped>,
+    listed_max: usize,
+    count: u64,
+    bytes: u64,
+}
+
+impl Skips {
     fn note(&mut self, stretch: Skipped) {
-        self.skipped_count += 1;
-        self.skipped_bytes += stretch.bytes;
-        if self.skipped.len() < SKIPPED_LISTED_MAX {
-            self.skipped.push(stretch);
+        self.count += 1;
+        self.bytes += stretch.bytes;
+        if self.listed.len() < self.listed_max {
+            self.listed.push(stretch);
         }
     }
 }
