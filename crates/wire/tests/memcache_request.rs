@@ -409,6 +409,9 @@ fn limits_at_the_maximum_and_one_past_it() {
     let is_done = |frame: &str| matches!(scan_with(frame.as_bytes(), &limits), Scan::Done(_));
     assert!(is_done(&format!("mg {}\r\n", "k".repeat(36))));
     assert!(too_long(&format!("mg {}\r\n", "k".repeat(37))));
+    // a bare LF is sent on as CR LF, and that must be within the limit
+    assert!(is_done(&format!("mg {}\n", "k".repeat(36))));
+    assert!(too_long(&format!("mg {}\n", "k".repeat(37))));
     assert!(is_done(&format!("get {}\r\n", "k".repeat(85))));
     assert!(too_long(&format!("get {}\r\n", "k".repeat(86))));
     assert!(too_long(&format!("gat 0 {}\r\n", "k ".repeat(20))));

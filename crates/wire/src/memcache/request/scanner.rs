@@ -38,7 +38,12 @@ impl RequestScanner {
             return Scan::Bad(BadRequest::close(Cause::Protocol, bad::BINARY));
         }
         let line_end = memchr2(b'\n', 0, &frame[self.searched..]).map(|at| self.searched + at);
-        let last = line_end.unwrap_or(frame.len().saturating_sub(1));
+        let last = match line_end {
+            // it goes to a server with a CR
+            Some(at) if at > 0 && frame[at - 1] != b'\r' => at + 1,
+            Some(at) => at,
+            None => frame.len().saturating_sub(1),
+        };
         if last > limits.line_bytes_max && !is_long_get(frame, last, limits) {
             self.searched = 0;
             return Scan::Bad(BadRequest::close(Cause::LineTooLong, bad::TOO_LONG));
@@ -74,7 +79,7 @@ impl RequestScanner {
 }
 
 /// True for the one command that may have a line of more than [`Limits::line_bytes_max`] bytes, within its own limit. `last`
-/// is the index of its LF or of the last byte that is there.
+/// is the index of its LF as it is sent on, or of the last byte that is there.
 #[cold]
 fn is_long_get(frame: &[u8], last: usize, limits: &Limits) -> bool {
     let spaces = frame.iter().take_while(|&&byte| byte == b' ').count();
