@@ -85,6 +85,7 @@ fn keys() {
         ("SORT k BY store GET store STORE d", "same k d"),
         ("SORT k STORE a STORE d", "same k d"),
         ("SORT k STORE", "one k"),
+        ("SORT k LIMIT 0 STORE x", "one k"),
         ("SORT_RO k BY w_*", "one k"),
         ("GEORADIUS k 1 2 3 km", "one k"),
         ("GEORADIUS k 1 2 3 km STORE d", "same k d"),

@@ -264,3 +264,16 @@ fn a_scanner_goes_on_after_a_reply_and_after_an_error() {
         assert!(!matches!(found, ReplyScan::NeedMore { .. }));
     }
 }
+
+#[test]
+fn a_line_that_came_in_two_pieces_leaves_nothing_behind() {
+    let limits = ReplyLimits::default();
+    for first in [&b"*1\r\n+abcdefghijkl\r\n"[..], b"+abcdefghijklmnop\r\n", b"*1\r\n:123456789012345x\r\n"] {
+        let mut scanner = ReplyScanner::new();
+        let cut = first.len() - 1;
+        assert!(matches!(scanner.scan(&first[..cut], &limits), ReplyScan::NeedMore { .. }));
+        assert!(!matches!(scanner.scan(first, &limits), ReplyScan::NeedMore { .. }));
+        let next = b"+a\r\n+bcdefghijklmnopqrstuvwxyz\r\n";
+        assert!(matches!(scanner.scan(next, &limits), ReplyScan::Done(reply) if reply.len() == 4));
+    }
+}

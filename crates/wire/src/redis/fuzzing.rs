@@ -34,7 +34,8 @@ fn small_reply_limits() -> ReplyLimits {
 pub fn request(bytes: &[u8]) {
     for limits in [Limits::default(), Limits::unauthenticated(), small_limits()] {
         let mut rest = bytes;
-        while let Some(len) = one_request(rest, &limits) {
+        let mut scanner = RequestScanner::new();
+        while let Some(len) = one_request(&mut scanner, rest, &limits) {
             assert!(0 < len && len <= rest.len().min(limits.request_bytes_max), "{len} of {}", rest.len());
             rest = &rest[len..];
         }
@@ -45,17 +46,17 @@ pub fn request(bytes: &[u8]) {
 pub fn reply(bytes: &[u8]) {
     for limits in [ReplyLimits::default(), small_reply_limits()] {
         let mut rest = bytes;
-        while let Some(len) = one_reply(rest, &limits) {
+        let mut scanner = ReplyScanner::new();
+        while let Some(len) = one_reply(&mut scanner, rest, &limits) {
             assert!(0 < len && len <= rest.len().min(limits.reply_bytes_max), "{len} of {}", rest.len());
             rest = &rest[len..];
         }
     }
 }
 
-/// Scans one request and gives its length, or `None` if there is none.
-fn one_request(bytes: &[u8], limits: &Limits) -> Option<usize> {
+/// Scans one request, whole and with a scanner that has seen others; gives its length, or `None` if there is none.
+fn one_request(scanner: &mut RequestScanner, bytes: &[u8], limits: &Limits) -> Option<usize> {
     let whole = RequestScanner::new().scan(bytes, limits);
-    let mut scanner = RequestScanner::new();
     let piecemeal = byte_by_byte(bytes, |part| match scanner.scan(part, limits) {
         Scan::NeedMore { want } => Err(want),
         found => Ok(found),
@@ -164,10 +165,9 @@ fn is_reply(bytes: &[u8]) -> bool {
     matches!(found, ReplyScan::Done(reply) if reply.len() == bytes.len())
 }
 
-/// Scans one reply and gives its length, or `None` if there is none.
-fn one_reply(bytes: &[u8], limits: &ReplyLimits) -> Option<usize> {
+/// Scans one reply, whole and with a scanner that has seen others; gives its length, or `None` if there is none.
+fn one_reply(scanner: &mut ReplyScanner, bytes: &[u8], limits: &ReplyLimits) -> Option<usize> {
     let whole = ReplyScanner::new().scan(bytes, limits);
-    let mut scanner = ReplyScanner::new();
     let piecemeal = byte_by_byte(bytes, |part| match scanner.scan(part, limits) {
         ReplyScan::NeedMore { want } => Err(want),
         found => Ok(found),
