@@ -65,6 +65,18 @@ pub struct Nsqd {
     pub data_path: PathBuf,
     /// When a publisher is told OK.
     pub durability: Durability,
+    /// Channels that are not their topic's first begin with the oldest message that is kept.
+    pub channels_from_beginning: bool,
+    /// Memory for the tails of all journals together.
+    pub journal_cache_bytes: usize,
+    /// Longest delay of a deferred message.
+    pub max_defer_timeout: Duration,
+    /// Most deferred messages of a topic.
+    pub max_deferred: u64,
+    /// Most clients at once; 0: no limit.
+    pub max_connections: u32,
+    /// How long a client may take to send the protocol magic.
+    pub magic_timeout: Duration,
     /// Messages that a topic or channel keeps in memory.
     pub mem_queue_size: u64,
     /// Size past which a new file is begun.

@@ -26,9 +26,12 @@ pub struct Plan {
     pub notify: Arc<dyn Fn(Notice) + Send + Sync>,
 }
 
+/// A shard that runs.
+type Running = (Handle<Mail>, JoinHandle<io::Result<()>>);
+
 /// The running cache side.
 pub struct Cache {
-    shards: Vec<(Handle<Mail>, JoinHandle<io::Result<()>>)>,
+    shards: Vec<Running>,
     /// For each pool, its counters on each shard.
     pub stats: Vec<Vec<Arc<PoolStats>>>,
     /// Where each pool listens: (pool index, address as bound; None for a unix socket).
@@ -67,7 +70,7 @@ fn spawn(
     plan: &Plan,
     per_shard: Vec<Vec<Listener>>,
     stats: &[Vec<Arc<PoolStats>>],
-) -> io::Result<Vec<(Handle<Mail>, JoinHandle<io::Result<()>>)>> {
+) -> io::Result<Vec<Running>> {
     let resolver = Resolver::start()?;
     let clients: Vec<Arc<AtomicU32>> = plan.pools.iter().map(|_| Arc::default()).collect();
     let shards: Vec<Shard<Mail>> = per_shard

@@ -39,7 +39,6 @@ pub struct Listening {
 /// # Errors
 /// What is wrong, for the operator.
 pub fn start(config: &Config) -> Result<Running, String> {
-    unserved(config)?;
     let stats = config.stats.as_ref().map(|stats| StatsPort::bind(&stats.listen)).transpose()?;
     let pools: Vec<Arc<Pool>> = config.pools.iter().cloned().map(Arc::new).collect();
     let cache = cache::start(Plan {
@@ -68,14 +67,6 @@ impl Running {
     /// Stops gracefully: nothing more is accepted, what was accepted is answered, within the configured time.
     pub fn stop(self) {
         self.cache.stop(self.stop_timeout);
-    }
-}
-
-/// What this version can be told and cannot do yet. Refusing is better than a listener that does not answer.
-fn unserved(config: &Config) -> Result<(), String> {
-    match config.pools.iter().find(|pool| pool.protocol == Protocol::Memcache) {
-        Some(pool) => Err(format!("pool '{}': memcached pools are not part of this version", pool.name)),
-        None => Ok(()),
     }
 }
 

@@ -27,7 +27,18 @@ pub(super) fn check(
                 Some("fsync") => Durability::Fsync,
                 _ => Durability::Os,
             };
-            let nsqd = Nsqd { durability, ..checked };
+            let nsqd = Nsqd {
+                durability,
+                channels_from_beginning: read.text("channels_from") == Some("beginning"),
+                journal_cache_bytes: read.size("journal_cache"),
+                max_defer_timeout: read
+                    .duration_if_on("max_defer_timeout")
+                    .unwrap_or(checked.max_req_timeout),
+                max_deferred: read.integer("max_deferred") as u64,
+                max_connections: read.integer("max_connections") as u32,
+                magic_timeout: read.duration("magic_timeout"),
+                ..checked
+            };
             let places =
                 [("tcp", Some(&nsqd.tcp)), ("http", nsqd.http.as_ref()), ("https", nsqd.https.as_ref())];
             for (option, listen) in places {

@@ -62,6 +62,8 @@ tcp = "127.0.0.1:0"
 max_msg_size = "2MiB"
 e2e_processing_latency_percentiles = [0.5, 1]
 durability = "fsync"
+channels_from = "beginning"
+max_defer_timeout = "30d"
 "#;
     assert_eq!(faults(text), Vec::<String>::new());
     let config = check(text, 2).config.unwrap();
@@ -76,6 +78,9 @@ durability = "fsync"
     let queue = config.queue.unwrap();
     assert_eq!((queue.max_msg_size, queue.e2e_percentiles), (2 << 20, vec![1.0, 0.5]));
     assert_eq!(queue.durability, crate::nsqd::Durability::Fsync);
+    assert!(queue.channels_from_beginning);
+    assert_eq!(queue.max_defer_timeout.as_secs(), 30 * 86_400);
+    assert_eq!(default(1).queue.unwrap().max_defer_timeout.as_secs(), 3600);
 }
 
 #[test]

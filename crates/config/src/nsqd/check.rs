@@ -9,6 +9,11 @@ use super::{
 use crate::checked::Listen;
 use crate::go_flags::{self, GoValue, GoValues, number};
 
+/// What nsqd has no flag for, under its face; the native file has an option for each.
+const JOURNAL_CACHE_BYTES: usize = 24 << 20;
+const MAX_DEFERRED: u64 = 1_000_000;
+const MAGIC_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Checks resolved values, in nsqd's order: the first one that nsqd would refuse is the one reported.
 ///
 /// # Errors
@@ -58,6 +63,12 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
             path => PathBuf::from(path),
         },
         durability: Durability::Os,
+        channels_from_beginning: false,
+        journal_cache_bytes: JOURNAL_CACHE_BYTES,
+        max_defer_timeout: read.duration("max-req-timeout")?,
+        max_deferred: MAX_DEFERRED,
+        max_connections: 0,
+        magic_timeout: MAGIC_TIMEOUT,
         mem_queue_size: read.count("mem-queue-size", 0, i64::MAX)? as u64,
         max_bytes_per_file: read.count("max-bytes-per-file", 1, i64::MAX)? as u64,
         sync_every: read.count("sync-every", 1, i64::MAX)? as u64,

@@ -21,6 +21,10 @@ const fn option(
     }
 }
 
+const fn own(name: &'static str, kind: Kind, absent: Absent, doc: &'static str) -> OptionSpec {
+    OptionSpec { name, scope: Scope::Queue, kind, absent, doc, since: "0.1", nutcracker: None, nsqd: None }
+}
+
 pub(super) const OPTIONS: &[OptionSpec] = &[
     option(
         "tcp",
@@ -50,17 +54,50 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Absent::Is("nuthatch-data"),
         "Directory of the messages. One process at a time may use it.",
     ),
-    OptionSpec {
-        name: "durability",
-        scope: Scope::Queue,
-        kind: Kind::Choice(|| vec!["memory", "os", "fsync"]),
-        absent: Absent::Is("os"),
-        doc: "When a publisher is told OK: memory (at once; lost if the process dies), os (handed to the operating \
-          system; survives kill -9) or fsync (on the disk; survives a power cut).",
-        since: "0.1",
-        nutcracker: None,
-        nsqd: None,
-    },
+    own(
+        "durability",
+        Kind::Choice(|| vec!["memory", "os", "fsync"]),
+        Absent::Is("os"),
+        "When a publisher is told OK: memory (at once; lost if the process dies), os (handed to the operating \
+         system; survives kill -9) or fsync (on the disk; survives a power cut).",
+    ),
+    own(
+        "channels_from",
+        Kind::Choice(|| vec!["now", "beginning"]),
+        Absent::Is("now"),
+        "Where a channel begins that is created while its topic has others: with what is published from then on, as \
+         in nsqd, or with the oldest message that is kept. A topic's first channel always gets all of it.",
+    ),
+    own(
+        "journal_cache",
+        size(1 << 20, u64::MAX >> 1),
+        Absent::Is("24MiB"),
+        "Memory for the newest messages of all journals together, from which fast consumers are served.",
+    ),
+    own(
+        "max_defer_timeout",
+        duration(0),
+        Absent::Unset("the value of max_req_timeout, as in nsqd"),
+        "Longest delay of a deferred message.",
+    ),
+    own(
+        "max_deferred",
+        integer(0, i64::MAX),
+        Absent::Is("1000000"),
+        "Most deferred messages of one topic; more are refused.",
+    ),
+    own(
+        "max_connections",
+        integer(0, u32::MAX as i64),
+        Absent::Is("0"),
+        "Most clients at once; 0 means no limit.",
+    ),
+    own(
+        "magic_timeout",
+        duration(1),
+        Absent::Is("30s"),
+        "How long a client may take to say which protocol it speaks.",
+    ),
     option(
         "mem_queue_size",
         "mem-queue-size",
@@ -72,7 +109,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max_bytes_per_file",
         "max-bytes-per-file",
         size(1024, u64::MAX >> 1),
-        Absent::Is("100MiB"),
+        Absent::Is("16MiB"),
         "Size past which a new segment of a journal is begun.",
     ),
     option(

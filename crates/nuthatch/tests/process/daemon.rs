@@ -35,7 +35,7 @@ fn signals_and_rotation() {
         let written = std::fs::read_to_string(path.join("pid")).ok()?;
         (written == running.pid().to_string()).then_some(())
     });
-    log_has(path, "log", &format!("nutcracker-0.5.0 built for Linux"));
+    log_has(path, "log", "nutcracker-0.5.0 built for Linux");
     std::fs::rename(path.join("log"), path.join("log.1")).expect("renamed");
     running.signal("HUP");
     log_has(path, "log", "");

@@ -75,16 +75,16 @@ impl Running {
 
     /// Starts a command and reads its standard output up to the line that begins with `last`.
     pub fn until(command: &mut Command, last: &str) -> (Running, Vec<String>) {
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");
+        let mut running = Running { child };
+        let lines = BufReader::new(running.child.stdout.take().expect("a pipe")).lines();
         let mut seen = Vec::new();
         for line in lines {
             let line = line.expect("text");
             let done = line.starts_with(last);
             seen.push(line);
             if done {
-                return (Running { child }, seen);
+                return (running, seen);
             }
         }
         panic!("ended before {last:?}: {seen:?}");
