@@ -51,6 +51,11 @@ impl Pool {
         self.ring.server_of_key(ring::tagged(key, self.config.hash_tag)).map(|n| n as u16)
     }
 
+    /// True if the server is the embedded cache.
+    pub(crate) fn is_local(&self, server: u16) -> bool {
+        self.servers[server as usize].address.is_none()
+    }
+
     /// Builds the ring again after a server was ejected or has returned.
     pub(crate) fn rebuild(&mut self) {
         self.ring.rebuild(&nodes(&self.config, &self.servers));

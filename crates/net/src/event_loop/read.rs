@@ -79,8 +79,14 @@ impl EventLoop {
                 Stage::Lingering | Stage::Finishing => return self.discard(id),
                 Stage::Opening => return,
             }
-            let outcome =
-                if conn.inbox.is_empty() { self.read_scratch(app, id) } else { self.read_own(app, id) };
+            let outcome = if conn.layers.is_some() {
+                self.read_layered(app, id)
+            } else if conn.inbox.is_empty() {
+                self.read_scratch(app, id)
+            } else {
+                self.read_own(app, id)
+            };
+            self.start_layer(app, id);
             match outcome {
                 Ok(Progress::More) => {}
                 Ok(Progress::Dry) => return,

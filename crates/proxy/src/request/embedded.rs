@@ -21,12 +21,37 @@ impl Proxy {
                 let version = if client.session.resp3 { Version::Resp3 } else { Version::Resp2 };
                 self.store.execute_redis(&args, now_ms, version, reply);
             }
-            Protocol::Memcache => {}
+            Protocol::Memcache => {
+                let (line, data) = halves(frame);
+                self.store.execute_memcache(line, data, now_ms / 1000, reply);
+            }
         }
         let stats = &pool.stats.servers[server as usize];
         stats.requests.inc();
         stats.request_bytes.add(frame.len() as u64);
         stats.responses.inc();
         stats.response_bytes.add(self.scratch.local.len() as u64);
+    }
+}
+
+/// The command line and the data block of a memcached request, without their line ends.
+fn halves(frame: &[u8]) -> (&[u8], &[u8]) {
+    let line_len = memchr::memchr(b'\n', frame).map_or(frame.len(), |at| at + 1);
+    let (line, data) = frame.split_at(line_len);
+    (bare(line), bare(data))
+}
+
+fn bare(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// True for a reply that says that the request failed.
+pub(super) fn is_error(protocol: Protocol, reply: &[u8]) -> bool {
+    match protocol {
+        Protocol::Redis => reply.first() == Some(&b'-'),
+        Protocol::Memcache => {
+            [&b"ERROR"[..], b"CLIENT_ERROR", b"SERVER_ERROR"].iter().any(|word| reply.starts_with(word))
+        }
     }
 }

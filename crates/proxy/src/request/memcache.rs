@@ -129,7 +129,9 @@ impl Proxy {
         frame: Frame<'_>,
     ) {
         let traits = traits(request);
-        if request.is_verbatim() {
+        // The embedded cache knows noreply and quiet mode itself.
+        let local = server.is_some_and(|s| self.pools[client.pool as usize].is_local(s));
+        if local || request.is_verbatim() {
             return self.forward_one(io, client, server, frame, traits);
         }
         let mut rewritten = std::mem::take(&mut self.scratch.request);

@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::gather::{GatherId, Merge};
 use crate::proxy::Proxy;
 use crate::request::Frame;
+use crate::request::embedded::is_error;
 use crate::request::forward::{Forwarded, Traits};
 use crate::server_conn::{Owner, Pending};
 
@@ -114,7 +115,14 @@ impl Proxy {
         let frame = Frame::Slice(request);
         let finished = match self.forward(io, client, server, frame, pending, traits.retry_safe) {
             Forwarded::Queued => return,
-            Forwarded::Answered => self.gathers.store(gather, part, &self.scratch.local),
+            Forwarded::Answered => {
+                let protocol = self.pools[client.pool as usize].config.protocol;
+                if is_error(protocol, &self.scratch.local) {
+                    self.gathers.fail(gather, &self.scratch.local)
+                } else {
+                    self.gathers.store(gather, part, &self.scratch.local)
+                }
+            }
             Forwarded::Refused(failure) => {
                 let protocol = self.pools[client.pool as usize].config.protocol;
                 self.pools[client.pool as usize].stats.forward_error.inc();
