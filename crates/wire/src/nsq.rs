@@ -9,11 +9,12 @@
 //!
 //! Reading order: [`Scanner`] turns bytes into a [`Command`] and makes every check that needs no knowledge of topics, in
 //! nsqd's order; [`Refusal`] is every error a client can see, with its text; [`frame`] is the way back. [`identify`] is the
-//! negotiation, [`lookup`] the other protocol, [`http_mpub`] the bodies of `POST /mpub`.
+//! negotiation, [`auth`] what AUTH leads to, [`lookup`] the other protocol, [`http_mpub`] the bodies of `POST /mpub`.
 //!
 //! Nothing here allocates for what a peer merely announced: a body counts only once its bytes have arrived, and the
 //! caller learns how many to wait for. The exact rules and texts are those of nsqd 1.3.0.
 
+pub mod auth;
 mod batch;
 mod command;
 mod decimal;

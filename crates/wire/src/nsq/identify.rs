@@ -244,7 +244,7 @@ pub struct Settings {
 }
 
 /// The layers granted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Upgrades {
     /// TLS follows the answer.
     pub tls: bool,

@@ -1,0 +1,87 @@
+//! The answer to AUTH, and how the authorization server is asked.
+//!
+//! nsqd sends the same four values either in a query string or as JSON, keys in alphabetical order.
+
+use super::go::{write, write_json_string};
+
+/// What an authorization server is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Question {
+    /// Subject common name of the client's certificate, or "".
+    pub common_name: String,
+    /// The client's address without the port; "" on unix sockets.
+    pub remote_ip: String,
+    /// What the client sent with AUTH.
+    pub secret: Vec<u8>,
+    /// The client uses TLS.
+    pub tls: bool,
+}
+
+impl Question {
+    /// Appends the query string of a GET, without the question mark.
+    pub fn write_query(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"common_name=");
+        write_escaped(out, self.common_name.as_bytes());
+        out.extend_from_slice(b"&remote_ip=");
+        write_escaped(out, self.remote_ip.as_bytes());
+        out.extend_from_slice(b"&secret=");
+        write_escaped(out, &self.secret);
+        write(out, format_args!("&tls={}", self.tls));
+    }
+
+    /// Appends the JSON of a POST: each value a list of one string.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"common_name\":[");
+        write_json_string(out, &self.common_name);
+        out.extend_from_slice(b"],\"remote_ip\":[");
+        write_json_string(out, &self.remote_ip);
+        out.extend_from_slice(b"],\"secret\":[");
+        write_json_string(out, &String::from_utf8_lossy(&self.secret));
+        write(out, format_args!("],\"tls\":[\"{}\"]}}", self.tls));
+    }
+}
+
+/// Appends `text` as a value of a query string, as browsers do for forms: a space becomes `+`.
+pub fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
+    for byte in text {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(*byte),
+            b' ' => out.push(b'+'),
+            _ => write(out, format_args!("%{byte:02X}")),
+        }
+    }
+}
+
+/// Appends the data of the response to a successful AUTH.
+pub fn write_reply(out: &mut Vec<u8>, identity: &str, identity_url: &str, permission_count: usize) {
+    out.extend_from_slice(b"{\"identity\":");
+    write_json_string(out, identity);
+    out.extend_from_slice(b",\"identity_url\":");
+    write_json_string(out, identity_url);
+    write(out, format_args!(",\"permission_count\":{permission_count}}}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn question_and_reply() {
+        let question = Question {
+            common_name: "é".into(),
+            remote_ip: "127.0.0.1".into(),
+            secret: b"s3 &cret\xff".to_vec(),
+            tls: true,
+        };
+        let mut out = Vec::new();
+        question.write_query(&mut out);
+        assert_eq!(out, b"common_name=%C3%A9&remote_ip=127.0.0.1&secret=s3+%26cret%FF&tls=true");
+        out.clear();
+        question.write_json(&mut out);
+        let json = "{\"common_name\":[\"é\"],\"remote_ip\":[\"127.0.0.1\"],\"secret\":[\"s3 \\u0026cret\u{fffd}\"],\"tls\":[\"true\"]}";
+        assert_eq!(String::from_utf8(out).unwrap(), json);
+        let mut out = Vec::new();
+        write_reply(&mut out, "me", "http://x.example", 1);
+        assert_eq!(out, br#"{"identity":"me","identity_url":"http://x.example","permission_count":1}"#);
+    }
+}
