@@ -1,4 +1,7 @@
 //! One header of a reply with what belongs to it directly: a line, a bulk with its bytes, or the head of an aggregate.
+//!
+//! An item is read anew from its head until it is there whole; only the search for a line's end, which may be long, goes on
+//! where it stopped.
 
 use super::decimal::{Decimal, decimal};
 use super::reply::Kind;

@@ -1,5 +1,7 @@
-//! How much of each thing a peer may send. Every count and every length that a scanner reads is held against one of
-//! these before anything is kept or waited for.
+//! How much of each thing a peer may send.
+//!
+//! Every count and every length that a scanner reads is held against one of these before anything is kept or waited for.
+//! The tests stand at each maximum and one past it.
 
 /// Limits on one request of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,7 @@
 //! Why a request is answered with an error by the proxy, and the text of that error.
+//!
+//! Where Redis would refuse the same request the words are Redis'. A refusal concerns one request: it was framed well, so
+//! the connection goes on.
 
 use bytes::BufMut;
 

@@ -1,4 +1,7 @@
 //! From a scanned request to what is to be done with it.
+//!
+//! The order of questions is Redis' own: is the command known, has it the right number of arguments, the subcommand
+//! likewise, and can its keys be found. A command of one key, which is nearly every one, needs the first two only.
 
 use bytes::BufMut;
 
