@@ -77,9 +77,10 @@ impl Proxy {
                 Some(name) => encode::bulk(&mut out, name),
                 None => encode::null(&mut out, version(session)),
             },
-            Local::ClientSetName => set_name(session, args.next().map_or(b"", |a| a.bytes()), &mut out),
+            // the name follows the subcommand
+            Local::ClientSetName => set_name(session, args.nth(1).map_or(b"", |a| a.bytes()), &mut out),
             Local::ClientSetInfo => out.extend_from_slice(OK),
-            Local::Command => wire::redis::command_reply(args, version(session), &mut out),
+            Local::Command => wire::redis::command_reply(request.args(frame), version(session), &mut out),
             Local::ConfigGet => config_get(args, version(session), &mut out),
             Local::Info => {
                 let text = self.info(client.pool, args);

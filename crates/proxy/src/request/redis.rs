@@ -67,7 +67,7 @@ impl Proxy {
         self.pools[client.pool as usize].stats.client_err.inc();
         self.scratch.reply.clear();
         error.write(&mut self.scratch.reply);
-        client.answer_now(io, &self.scratch.reply);
+        answer_now(&mut self.held, io, client, &self.scratch.reply);
         client.session.leaving = true;
     }
 
@@ -91,7 +91,7 @@ impl Proxy {
         let routed = request.route(frame.bytes());
         if !client.session.authenticated && !may_come_before_password(&routed) {
             self.pools[client.pool as usize].stats.denied.inc();
-            return client.answer_now(io, crate::answer::NOAUTH);
+            return answer_now(&mut self.held, io, client, crate::answer::NOAUTH);
         }
         let (command, route) = match routed {
             Ok(found) => found,
@@ -126,7 +126,7 @@ impl Proxy {
         pool.stats.cross_slot.inc();
         self.scratch.reply.clear();
         crate::answer::cross_slot(pool.config.hash_tag, command.name, &mut self.scratch.reply);
-        client.answer_now(io, &self.scratch.reply);
+        answer_now(&mut self.held, io, client, &self.scratch.reply);
     }
 
     fn refuse<I: Io>(&mut self, io: &mut I, client: &mut Client, refusal: &Refusal<'_>) {
@@ -141,8 +141,15 @@ impl Proxy {
         }
         self.scratch.reply.clear();
         refusal.write(&mut self.scratch.reply);
-        client.answer_now(io, &self.scratch.reply);
+        answer_now(&mut self.held, io, client, &self.scratch.reply);
     }
+}
+
+/// Answers without a server, and counts what waits for its turn.
+fn answer_now<I: Io>(held: &mut usize, io: &mut I, client: &mut Client, reply: &[u8]) {
+    let before = client.held_bytes();
+    client.answer_now(io, reply);
+    *held = *held + client.held_bytes() - before;
 }
 
 /// What a client may say before it has given the pool's password.
