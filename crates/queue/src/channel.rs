@@ -121,6 +121,10 @@ pub struct Channel {
     pub reading: bool,
     /// A message that was read from a file for this channel alone.
     pub fetched: Option<journal::Block>,
+    /// Set while a message that is to be set aside is read from a file.
+    pub burying: bool,
+    /// That message.
+    pub fetched_dead: Option<journal::Block>,
     /// Set while the channel stands in the queue's list of work.
     pub scheduled: bool,
     /// Due time for which the queue has set a timer.
@@ -158,6 +162,8 @@ impl Channel {
             events_staged: false,
             reading: false,
             fetched: None,
+            burying: false,
+            fetched_dead: None,
             scheduled: false,
             timer: None,
             paused: false,

@@ -10,12 +10,14 @@
 
 use journal::{Block, Journal, ReadJob, ReadOutcome, Record};
 use net::ConnId;
+use wire::nsq::MessageId;
+use wire::nsq::frame::{MESSAGE_HEADER_BYTES, message_header};
 
 use crate::channel::{Channel, Source};
 use crate::clock::Clock;
 use crate::consumers::ConsumerKey;
 use crate::deferred::Waiting;
-use crate::message::{FRAME_HEAD_LEN, Message, Position, frame_head};
+use crate::message::{Message, Position};
 use crate::record::KIND_MESSAGE;
 use crate::topic::{ChannelKey, Topic, at};
 
@@ -23,7 +25,7 @@ use crate::topic::{ChannelKey, Topic, at};
 pub trait Sink {
     /// Sends one message. False if the connection holds as much output as it may: it gets nothing more until it is told
     /// to have room.
-    fn deliver(&mut self, conn: ConnId, head: &[u8; FRAME_HEAD_LEN], body: &[u8]) -> bool;
+    fn deliver(&mut self, conn: ConnId, head: &[u8; MESSAGE_HEADER_BYTES], body: &[u8]) -> bool;
 }
 
 /// Bytes that reading one message asks a file for.
@@ -62,13 +64,17 @@ pub fn deliver<W, S: Sink>(
 impl<S: Sink> Run<'_, S> {
     fn run(&mut self) -> Option<ReadJob> {
         while self.channel.can_deliver() {
-            let outcome = match self.channel.next_source(self.end)? {
-                Source::Again(message) => match self.channel.fetched.take() {
-                    Some(block) if block.start().0 == message.at => ReadOutcome::Block(block),
-                    _ if self.channel.again_count() >= MANY => self.journal.read(at(message.at)),
-                    _ => self.journal.read_one(at(message.at), ONE_BYTES),
-                },
-                Source::Cursor(position) => self.journal.read(at(position)),
+            let source = self.channel.next_source(self.end)?;
+            let position = match source {
+                Source::Again(message) => message.at,
+                Source::Cursor(position) => position,
+            };
+            let outcome = match self.channel.fetched.take() {
+                Some(block) if block.start().0 == position => ReadOutcome::Block(block),
+                _ if matches!(source, Source::Again(_)) && self.channel.again_count() < MANY => {
+                    self.journal.read_one(at(position), ONE_BYTES)
+                }
+                _ => self.journal.read(at(position)),
             };
             match outcome {
                 ReadOutcome::NeedsDisk(job) => return Some(job),
@@ -180,8 +186,7 @@ impl<S: Sink> Run<'_, S> {
         let Some(attempts) = self.channel.hand_over(key, waiting, message.timestamp, self.clock.now) else {
             return;
         };
-        let id = wire::nsq::MessageId(waiting.id);
-        let head = frame_head(message.timestamp, attempts, id, message.body.len());
+        let head = message_header(message.timestamp, attempts, MessageId(waiting.id), message.body.len());
         if !self.sink.deliver(conn, &head, message.body) {
             self.channel.set_blocked(key, true);
         }

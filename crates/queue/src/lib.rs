@@ -1,19 +1,56 @@
 //! Messaging: topics, channels, delivery, the NSQ protocol's commands.
+//!
+//! ```text
+//!  producer ─PUB▸ command/publish ▸ Topic::stage ▸ Topic::commit ▸ journal (one write per topic and turn) ▸ OK
+//!                                                       │
+//!                                                       ▼ pumped
+//!  consumer ◀─frame─ delivery ◀─ Channel: cursor over the journal + in flight, again, deferred
+//!     ├─FIN▸ command/finish ▸ Channel::finish ─┐
+//!     ├─REQ▸ command/requeue ▸ …::requeue ─────┼▸ events, written with the topic's next batch
+//!     └─ timeout, disconnect ─────────────────┘
+//! ```
+//! Read in this order: [`queue`] (the shard and its turns), [`command`], [`topic`], [`channel`], [`delivery`]; then how it outlasts
+//! the process: `record` and `message` (what stands in a journal), `topic::checkpoint`, `topic::recover`, `topic::clean`.
+//!
+//! Promises: an OK means that the message is as durable as its topic asks ([`settings::Durability`]). A message that was
+//! accepted is delivered to every channel that was there at least once, until it is finished, expires by a limit that somebody
+//! has set, or is emptied by hand. Due times survive a crash. FIN and REQ are written within 25 ms: a crash can bring back only what
+//! was finished since.
+
 #![forbid(unsafe_code)]
 
+pub mod ask;
+pub mod authority;
+pub mod disk;
+pub mod outside;
+pub mod queue;
+
+mod command;
+pub mod connection;
+
+pub mod registry;
+pub mod topic;
+
 pub mod channel;
-mod clock;
 pub mod consumers;
 pub mod deferred;
 pub mod delivery;
-pub mod import;
 pub mod in_flight;
 pub mod latency;
+
 pub mod message;
-mod options;
 pub mod record;
+
+// on the control thread
+pub mod auth;
+pub mod http_client;
+pub mod lookup_peers;
+pub mod statsd;
+
+mod clock;
+mod options;
 pub mod settings;
-pub mod topic;
 
 pub use clock::Clock;
 pub use options::Options;
+pub use queue::{Mail, Queue};

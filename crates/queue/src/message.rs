@@ -157,21 +157,6 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*front)
 }
 
-/// Length of a message frame before the body: size, type, timestamp, attempts, id.
-pub const FRAME_HEAD_LEN: usize = 34;
-
-/// The front of a message frame (NSQ V2, type 2) for a body of `body_len` bytes.
-#[inline]
-pub fn frame_head(timestamp: i64, attempts: u16, id: MessageId, body_len: usize) -> [u8; FRAME_HEAD_LEN] {
-    let mut head = [0; FRAME_HEAD_LEN];
-    head[..4].copy_from_slice(&((body_len + FRAME_HEAD_LEN - 4) as u32).to_be_bytes());
-    head[4..8].copy_from_slice(&2u32.to_be_bytes());
-    head[8..16].copy_from_slice(&timestamp.to_be_bytes());
-    head[16..18].copy_from_slice(&attempts.to_be_bytes());
-    head[18..].copy_from_slice(&id.to_hex());
-    head
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,12 +193,5 @@ mod tests {
             }
         }
         assert_eq!(Message::decode(b""), None);
-    }
-
-    #[test]
-    fn a_frame_head_is_what_nsq_v2_says() {
-        let head = frame_head(0x0102_0304_0506_0708, 0x090a, MessageId(0xff), 5);
-        assert_eq!(&head[..18], b"\0\0\0\x23\0\0\0\x02\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a");
-        assert_eq!(&head[18..], b"00000000000000ff");
     }
 }

@@ -103,8 +103,16 @@ pub struct Topic<W> {
     pub dirty: bool,
     /// True while it stands in the queue's list of topics whose events are to be written soon.
     pub lazy: bool,
+    /// True while it stands in the queue's list of topics that were written to since their last checkpoint.
+    pub written: bool,
+    /// Memory of the journal when the queue last looked.
+    pub memory_noted: usize,
+    /// The queue's turn in which it was last written to.
+    pub last_used: u64,
     tag: u32,
     paused: bool,
+    holding: bool,
+    released: Position,
     channels: Vec<Slot>,
     channel_count: usize,
     limited: usize,
@@ -134,6 +142,11 @@ impl<W> Topic<W> {
             counters: Counters::default(),
             dirty: false,
             lazy: false,
+            written: false,
+            memory_noted: 0,
+            last_used: 0,
+            holding: false,
+            released: 0,
             tag: tag & 0xf_ffff,
             paused: false,
             channels: Vec::new(),
@@ -159,6 +172,16 @@ impl<W> Topic<W> {
         self.paused
     }
 
+    /// Holds messages back until the channels that others know are there. Neither shown nor kept.
+    pub fn hold(&mut self, on: bool) {
+        self.holding = on;
+    }
+
+    /// True while messages go to the channels as they come in.
+    fn flows(&self) -> bool {
+        !self.paused && !self.holding && self.channel_count > 0
+    }
+
     /// True if its journal has no files.
     pub fn in_memory(&self) -> bool {
         self.journal.options().durability == journal::Durability::Memory
@@ -172,6 +195,12 @@ impl<W> Topic<W> {
     /// Messages that wait in the topic itself.
     pub fn depth(&self) -> u64 {
         self.waiting + self.held.len() as u64
+    }
+
+    /// Messages that wait for their time, in all channels and in the topic itself.
+    pub fn deferred_count(&self) -> u64 {
+        let in_channels: usize = self.iter().map(|(_, channel)| channel.deferred_count()).sum();
+        (in_channels + self.held.len()) as u64
     }
 
     /// Channels may read up to here.
@@ -192,6 +221,12 @@ impl<W> Topic<W> {
     /// A channel by name.
     pub fn find(&self, name: &str) -> Option<ChannelKey> {
         self.iter().find(|(_, channel)| channel.name == name).map(|(key, _)| key)
+    }
+
+    /// The key of the channel that holds this slot now.
+    pub fn key_of(&self, slot: u32) -> Option<ChannelKey> {
+        let entry = self.channels.get(slot as usize)?;
+        entry.channel.as_ref().map(|_| ChannelKey { slot, generation: entry.generation })
     }
 
     /// A channel, if it is still there.
@@ -292,7 +327,7 @@ impl<W> Topic<W> {
 
     /// Hands what waits to the channels, if there are any and they may have it.
     pub fn pump(&mut self) {
-        if self.paused || self.channel_count == 0 || (self.waiting == 0 && self.held.is_empty()) {
+        if !self.flows() || (self.waiting == 0 && self.held.is_empty()) {
             return;
         }
         self.pumped = self.end();

@@ -16,7 +16,7 @@ use nuthatch_queue as queue;
 use queue::channel::Refused;
 use queue::consumers::{ConsumerKey, Terms};
 use queue::delivery::{Sink, deliver};
-use queue::message::{FRAME_HEAD_LEN, Message};
+use queue::message::Message;
 use queue::topic::{ChannelKey, Outcome, SeekTo, Topic};
 use queue::{Clock, Options};
 
@@ -84,7 +84,7 @@ impl Random {
 struct Deliveries(Vec<(ConnId, u16, u64, u32)>);
 
 impl Sink for Deliveries {
-    fn deliver(&mut self, conn: ConnId, head: &[u8; FRAME_HEAD_LEN], body: &[u8]) -> bool {
+    fn deliver(&mut self, conn: ConnId, head: &[u8; wire::nsq::frame::MESSAGE_HEADER_BYTES], body: &[u8]) -> bool {
         let attempts = u16::from_be_bytes([head[16], head[17]]);
         let id = wire::nsq::MessageId::from_hex(head[18..].try_into().expect("16 digits")).expect("hex");
         let number = u32::from_be_bytes(body[..4].try_into().expect("a number in front"));
@@ -189,7 +189,7 @@ impl World {
         let message = Message { due: wall_due, ..Message::new(self.clock.wall.0, &body) };
         let id = self.topic.stage(&message, due).expect("staged").expect("not dropped");
         self.ids.insert(number, id.0);
-        self.topic.wait(number, |_, _| false);
+        self.topic.wait(number);
         self.reference.waiting.push((number, due.map(|due| (due, wall_due))));
     }
 

@@ -61,9 +61,10 @@ impl<W> Topic<W> {
         }
     }
 
-    /// Memory topics have no checkpoints: what every channel is done with is dropped now and then.
-    pub fn release_memory(&mut self) {
-        if self.in_memory() {
+    /// Memory topics have no checkpoints: what every channel is done with is dropped once enough was written.
+    pub fn release_memory(&mut self, spacing: u64) {
+        if self.in_memory() && self.end() - self.released >= spacing {
+            self.released = self.end();
             let _ = self.release(0);
         }
     }

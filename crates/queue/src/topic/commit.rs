@@ -110,15 +110,15 @@ impl<W> Default for Committing<W> {
 }
 
 impl<W> Topic<W> {
-    /// Adds somebody who waits for what is staged. `merge` may fold a newcomer into the last one.
+    /// Adds somebody who waits for what is staged.
     #[inline]
-    pub fn wait(&mut self, waiter: W, merge: impl FnOnce(&mut W, &W) -> bool) {
-        if let Some(last) = self.staged.waiters.last_mut()
-            && merge(last, &waiter)
-        {
-            return;
-        }
+    pub fn wait(&mut self, waiter: W) {
         self.staged.waiters.push(waiter);
+    }
+
+    /// The last of those who wait for what is staged now.
+    pub fn last_waiter(&self) -> Option<&W> {
+        self.staged.waiters.last()
     }
 
     /// True if messages are staged.
@@ -239,12 +239,12 @@ impl<W> Topic<W> {
         self.sequence += count;
         self.counters.messages += count + later;
         self.counters.bytes += bytes + deferred_bytes;
-        if self.paused || self.channel_count == 0 {
-            self.waiting += count;
-            self.held.append(&mut self.staged.deferred);
-        } else {
+        if self.flows() {
             self.pumped = self.end();
             self.share(count);
+        } else {
+            self.waiting += count;
+            self.held.append(&mut self.staged.deferred);
         }
         self.staged.clear();
         if self.settings.at_limit == AtLimit::DropOldest {

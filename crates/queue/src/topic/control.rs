@@ -3,10 +3,13 @@
 //! Each of these is written at once, behind everything that was staged before it, so that the journal's order is the order of
 //! what happened. If it cannot be written it does not happen.
 
+use std::time::Duration;
+
 use super::{ChannelKey, Slot, Topic, at};
 use crate::channel::{Channel, Seek};
 use crate::clock::Clock;
-use crate::message::Position;
+use crate::deferred::Waiting;
+use crate::message::{Message, Position};
 use crate::record::Record;
 use crate::settings::{ChannelSettings, TopicSettings};
 
@@ -157,28 +160,37 @@ impl<W> Topic<W> {
         Ok(())
     }
 
-    /// Appends a message that one channel alone is to get, now.
+    /// Appends messages that one channel alone is to get, at once. All of them, or none.
     pub fn add_private(
         &mut self,
         key: ChannelKey,
-        message: &crate::message::Message<'_>,
-        due: Option<net::Instant>,
+        messages: &[Message<'_>],
         clock: Clock,
     ) -> Result<(), ControlError> {
         let number = self.channel(key).ok_or(ControlError::NoChannel)?.number;
-        let message = crate::message::Message { channel: Some(number), ..*message };
-        self.scratch.clear();
-        message.encode_head(&mut self.scratch);
-        let position = self
-            .journal
-            .append(message.kind(), &[&self.scratch, message.body])
-            .map_err(|e| ControlError::NotWritten(e.to_string()))?;
         self.commit(clock).map_err(ControlError::NotWritten)?;
-        let id = message.id_at(self.tag, position.0).0;
-        if let Some(channel) = self.channel_mut(key) {
-            let waiting = crate::deferred::Waiting { at: position.0, id, attempts: message.attempts };
+        let mut added = Vec::with_capacity(messages.len());
+        for message in messages {
+            let message = Message { channel: Some(number), ..*message };
+            self.scratch.clear();
+            message.encode_head(&mut self.scratch);
+            match self.journal.append(message.kind(), &[&self.scratch, message.body]) {
+                Ok(at) => {
+                    let id = message.id_at(self.tag, at.0).0;
+                    let due = (message.due > clock.wall.0).then_some(message.due);
+                    added.push((Waiting { at: at.0, id, attempts: message.attempts }, due));
+                }
+                Err(e) => {
+                    self.journal.discard();
+                    return Err(ControlError::NotWritten(e.to_string()));
+                }
+            }
+        }
+        self.commit(clock).map_err(ControlError::NotWritten)?;
+        let Some(channel) = self.channel_mut(key) else { return Err(ControlError::NoChannel) };
+        for (waiting, due) in added {
             match due {
-                Some(due) => channel.defer(waiting, due),
+                Some(due) => channel.defer(waiting, clock.to_instant(due, Duration::MAX)),
                 None => channel.add(waiting),
             }
         }

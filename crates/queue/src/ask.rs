@@ -1,0 +1,169 @@
+//! What the control thread (the HTTP API) may ask of the queue, and what it is answered.
+
+use bytes::Bytes;
+
+use crate::message::Position;
+use crate::queue::Snapshot;
+use crate::settings::{ChannelSettings, TopicSettings};
+use crate::topic::SeekTo;
+
+/// A question or an order. Names are valid names.
+#[derive(Debug, Clone)]
+pub enum Ask {
+    /// Publish, all or none; the answer comes when the messages are as durable as the topic says.
+    Publish {
+        /// The topic; it is created if need be.
+        topic: String,
+        /// The messages, none of them empty.
+        bodies: Vec<Bytes>,
+        /// Milliseconds until they may be delivered.
+        defer_ms: u64,
+    },
+    /// Create a topic.
+    CreateTopic(String),
+    /// Delete a topic.
+    DeleteTopic(String),
+    /// Drop what waits in a topic.
+    EmptyTopic(String),
+    /// Pause (true) or resume a topic.
+    PauseTopic(String, bool),
+    /// Create a channel (topic, channel); the topic must be there.
+    CreateChannel(String, String),
+    /// Delete a channel.
+    DeleteChannel(String, String),
+    /// Drop what is in a channel.
+    EmptyChannel(String, String),
+    /// Pause (true) or resume a channel.
+    PauseChannel(String, String, bool),
+    /// Statistics.
+    Stats {
+        /// Only this topic.
+        topic: Option<String>,
+        /// Only this channel.
+        channel: Option<String>,
+        /// With clients and producers.
+        clients: bool,
+    },
+    /// Whether the disk does what it should.
+    Health,
+    /// The settings of a topic.
+    TopicSettings(String),
+    /// Change the settings of a topic.
+    ConfigureTopic(String, TopicSettings),
+    /// The settings of a channel.
+    ChannelSettings(String, String),
+    /// Change the settings of a channel.
+    ConfigureChannel(String, String, ChannelSettings),
+    /// Move a channel.
+    Seek(String, String, SeekTo),
+    /// Look at messages without consuming them.
+    Peek {
+        /// The topic.
+        topic: String,
+        /// The channel; `None` for what waits in the topic itself.
+        channel: Option<String>,
+        /// Which ones.
+        what: PeekAt,
+        /// How many at most.
+        count: usize,
+    },
+    /// Bring dead letters of a channel back to it.
+    Redrive {
+        /// The topic.
+        topic: String,
+        /// The channel.
+        channel: String,
+        /// How many at most.
+        count: usize,
+    },
+}
+
+/// Which messages of a channel are to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeekAt {
+    /// Those that wait for a consumer.
+    Queued,
+    /// Those that wait for their time.
+    Deferred,
+    /// Those in consumers' hands.
+    InFlight,
+    /// Those that were set aside.
+    Dead,
+}
+
+/// A message that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peeked {
+    /// Its id, 16 hex digits.
+    pub id: String,
+    /// When it was published (wall, ns).
+    pub timestamp: i64,
+    /// Deliveries so far.
+    pub attempts: u16,
+    /// Wall time (ns) before which it is not delivered, or when its delivery times out; 0 if neither.
+    pub due: i64,
+    /// Address of the consumer that has it; empty if nobody has.
+    pub consumer: String,
+    /// Of a dead letter, where it died and why (JSON); empty for others.
+    pub origin: String,
+    /// What was published.
+    pub body: Bytes,
+}
+
+/// The answer to an [`Ask`].
+#[derive(Debug)]
+pub enum Answer {
+    /// It was done.
+    Done,
+    /// There is no such topic.
+    NoTopic,
+    /// There is no such channel.
+    NoChannel,
+    /// It was not done; the text says why.
+    Refused(String),
+    /// To [`Ask::Stats`].
+    Stats(Box<Snapshot>),
+    /// To [`Ask::Health`]: what is wrong, if something is.
+    Health(Option<String>),
+    /// To [`Ask::TopicSettings`].
+    TopicSettings(TopicSettings),
+    /// To [`Ask::ChannelSettings`].
+    ChannelSettings(ChannelSettings),
+    /// To [`Ask::Peek`].
+    Messages(Vec<Peeked>),
+    /// To [`Ask::Seek`] and [`Ask::Redrive`]: how many messages are concerned.
+    Count(u64),
+}
+
+/// Where the answer goes. Called once, on the queue's thread: it must not block.
+pub struct Reply(pub Box<dyn FnOnce(Answer) + Send>);
+
+impl Reply {
+    /// Sends the answer.
+    pub fn send(self, answer: Answer) {
+        (self.0)(answer);
+    }
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reply")
+    }
+}
+
+/// A look at messages that is under way, because some have to be read from files.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// Whose messages.
+    pub topic: crate::registry::TopicKey,
+    /// Messages by position, with what is known about them already.
+    pub wanted: std::collections::VecDeque<(Position, Peeked)>,
+    /// Where the stream is to be read on after those; `None` if it is not.
+    pub cursor: Option<Position>,
+    /// What was found.
+    pub found: Vec<Peeked>,
+    /// How many are wanted at most.
+    pub count: usize,
+    /// Where the answer goes.
+    pub reply: Reply,
+}

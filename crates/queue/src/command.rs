@@ -1,0 +1,82 @@
+//! What clients ask for, one file per command.
+//!
+//! A command comes here whole and checked as far as bytes alone allow ([`wire::nsq::Scanner`]). What is left is what needs
+//! topics, channels and rights. Errors are nsqd's, in nsqd's order.
+
+mod auth;
+mod close;
+mod finish;
+mod identify;
+mod nop;
+mod publish;
+mod ready;
+mod requeue;
+mod subscribe;
+mod touch;
+
+use net::Io;
+use wire::nsq::{Command, Refusal, Verb};
+
+use crate::channel::Refused;
+use crate::connection::Connection;
+use crate::queue::Queue;
+
+/// How a connection goes on after a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// With the next command.
+    Next,
+    /// With the next command, once what the connection waits for has come.
+    Hold,
+    /// With the same command, once what the connection waits for has come.
+    Again,
+    /// With the next command, which is to be looked for in what arrives through a new layer.
+    Leave,
+    /// Not at all.
+    Close,
+}
+
+impl Queue {
+    /// Carries out a command.
+    pub(crate) fn carry_out<I: Io>(&mut self, io: &mut I, client: &mut Connection, command: Command<'_>) -> Flow {
+        match command {
+            Command::Fin { id } => self.finish(io, client, id),
+            Command::Pub { topic, body } => self.publish_one(io, client, Verb::Pub, topic, body, 0),
+            Command::Dpub { topic, delay_ms, body } => {
+                self.publish_one(io, client, Verb::Dpub, topic, body, delay_ms)
+            }
+            Command::Mpub { topic, messages } => self.publish_batch(io, client, topic, messages),
+            Command::Rdy { count } => self.ready(client, count),
+            Command::Req { id, delay_ms } => self.requeue(io, client, id, delay_ms),
+            Command::Touch { id } => self.touch(io, client, id),
+            Command::Nop => self.nop(),
+            Command::Sub { topic, channel } => self.subscribe(io, client, topic, channel),
+            Command::Identify { body } => self.identify(io, client, body),
+            Command::Auth { secret } => self.auth(io, client, secret),
+            Command::Cls => self.close(io, client),
+        }
+    }
+
+    /// Sends a fatal error.
+    fn fail<I: Io>(&mut self, io: &mut I, client: &mut Connection, refusal: &Refusal<'_>) -> Flow {
+        self.refuse(io, client, refusal);
+        Flow::Close
+    }
+
+    /// Sends the error that FIN, REQ and TOUCH have in common; the connection stays.
+    fn not_done<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Connection,
+        verb: Verb,
+        id: [u8; 16],
+        why: Refused,
+    ) -> Flow {
+        let refusal = match why {
+            Refused::NotInFlight => Refusal::NotInFlight(verb, id),
+            Refused::NotOwner => Refusal::NotOwner(verb, id),
+        };
+        self.refuse(io, client, &refusal);
+        Flow::Next
+    }
+}

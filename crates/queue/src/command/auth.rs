@@ -1,0 +1,134 @@
+//! AUTH, and the rights it gives.
+//!
+//! The answer comes from elsewhere: the connection is held up meanwhile, nobody else is. A grant that has expired is asked for
+//! again when it is next needed, as in nsqd; the command that needed it waits.
+
+use net::{ConnId, Io};
+use wire::nsq::{Refusal, Verb};
+
+use super::Flow;
+use crate::authority::{Access, AuthAnswer, AuthQuery};
+use crate::connection::{Authorization, Connection, Holdup, host_of};
+use crate::outside::Asker;
+use crate::queue::Queue;
+
+/// Whether a client may do something.
+pub(super) enum Rights<'a> {
+    /// It may.
+    Granted,
+    /// Nobody knows yet; the connection is held up.
+    Wait,
+    /// It may not.
+    Refused(Refusal<'a>),
+}
+
+impl Queue {
+    pub(super) fn auth<I: Io>(&mut self, io: &mut I, client: &mut Connection, secret: &[u8]) -> Flow {
+        if client.authorization.is_some() {
+            return self.fail(io, client, &Refusal::AuthAlreadySet);
+        }
+        if !self.options().auth_required {
+            return self.fail(io, client, &Refusal::AuthDisabled);
+        }
+        client.pending_secret = secret.to_vec();
+        client.holdup = Some(Holdup::Auth);
+        self.ask_authority(client);
+        Flow::Hold
+    }
+
+    /// Checks a client's rights; an expired grant is renewed first.
+    pub(super) fn check_rights<'a>(
+        &mut self,
+        client: &mut Connection,
+        verb: Verb,
+        access: Access,
+        topic: &'a str,
+        channel: &'a str,
+    ) -> Rights<'a> {
+        if !self.options().auth_required {
+            return Rights::Granted;
+        }
+        let Some(authorization) = &client.authorization else {
+            return Rights::Refused(Refusal::AuthFirst(verb));
+        };
+        if authorization.expires <= self.clock().now {
+            client.pending_secret.clone_from(&authorization.secret);
+            client.holdup = Some(Holdup::Renewal);
+            self.ask_authority(client);
+            return Rights::Wait;
+        }
+        if authorization.grant.allows(access, topic, channel) {
+            Rights::Granted
+        } else {
+            Rights::Refused(Refusal::Unauthorized(verb, topic, channel))
+        }
+    }
+
+    fn ask_authority(&mut self, client: &Connection) {
+        let query = AuthQuery {
+            remote_ip: host_of(client.peer),
+            tls: client.tls.is_some(),
+            common_name: client.tls.as_ref().map(|tls| tls.client_common_name.clone()).unwrap_or_default(),
+            secret: client.pending_secret.clone(),
+        };
+        self.outside().ask_authority(Asker(client.id), query);
+    }
+
+    /// The authority has answered.
+    pub(crate) fn auth_answered<I: Io>(&mut self, io: &mut I, conn: ConnId, answer: AuthAnswer) {
+        let Some(mut client) = self.take_client(conn) else { return };
+        let first = match client.holdup {
+            Some(Holdup::Auth) => true,
+            Some(Holdup::Renewal) => false,
+            _ => return self.put_client(client),
+        };
+        client.holdup = None;
+        let settled = self.settle_authorization(&mut client, answer);
+        match settled {
+            Ok(()) if first => self.tell_identity(io, &mut client),
+            Ok(()) => {}
+            Err(refusal) => {
+                self.refuse(io, &mut client, &refusal);
+                self.close_after_owed(io, &mut client);
+            }
+        }
+        if client.owed.is_closing() && client.owed.len() == 1 {
+            self.farewell(io, client);
+            return;
+        }
+        if !client.owed.is_closing() {
+            io.resume(conn);
+        }
+        self.put_client(client);
+    }
+
+    fn settle_authorization(
+        &mut self,
+        client: &mut Connection,
+        answer: AuthAnswer,
+    ) -> Result<(), Refusal<'static>> {
+        let secret = std::mem::take(&mut client.pending_secret);
+        let grant = answer.map_err(|why| {
+            telemetry::warn!(peer = %client.peer, why, "authorization failed");
+            Refusal::AuthFailed
+        })?;
+        if grant.permission_count() == 0 {
+            return Err(Refusal::AuthNothing);
+        }
+        let expires = self.clock().now + grant.ttl();
+        client.authorization = Some(Authorization { secret, grant, expires });
+        Ok(())
+    }
+
+    fn tell_identity<I: Io>(&mut self, io: &mut I, client: &mut Connection) {
+        let Some(authorization) = &client.authorization else { return };
+        let text = |text: &str| serde_json::to_string(text).unwrap_or_default();
+        let answer = format!(
+            "{{\"identity\":{},\"identity_url\":{},\"permission_count\":{}}}",
+            text(authorization.grant.identity()),
+            text(authorization.grant.identity_url()),
+            authorization.grant.permission_count()
+        );
+        self.reply(io, client, answer.as_bytes());
+    }
+}

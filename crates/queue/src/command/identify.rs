@@ -1,0 +1,43 @@
+//! IDENTIFY: who the client is, and what is agreed on.
+//!
+//! The answer leaves in clear. Then come, as granted, TLS (with an OK inside) and one compression (with another OK inside).
+
+use net::{Io, Layer};
+use wire::nsq::identify::Identify;
+
+use super::Flow;
+use crate::connection::{Connection, Holdup, Identity};
+use crate::queue::Queue;
+
+impl Queue {
+    pub(super) fn identify<I: Io>(&mut self, io: &mut I, client: &mut Connection, body: &[u8]) -> Flow {
+        let settled = Identify::parse(body)
+            .and_then(|identify| Ok((identify.settle(self.terms(), &client.settings)?, identify)));
+        let (settlement, identify) = match settled {
+            Ok(settled) => settled,
+            Err(refusal) => return self.fail(io, client, &refusal),
+        };
+        client.identity = Identity {
+            client_id: identify.client_id,
+            hostname: identify.hostname,
+            user_agent: identify.user_agent,
+            topology_region: identify.topology_region,
+            topology_zone: identify.topology_zone,
+        };
+        client.settings = settlement.settings;
+        self.start_heartbeat(io, client);
+        let mut answer = Vec::new();
+        settlement.write_reply(self.terms(), &mut answer);
+        self.reply(io, client, &answer);
+        let Some(upgrades) = settlement.upgrades else { return Flow::Next };
+        match self.options().tls.clone().filter(|_| upgrades.tls && client.tls.is_none()) {
+            Some(config) => {
+                client.holdup = Some(Holdup::Handshake(upgrades));
+                io.push_layer(client.id, Layer::TlsServer(config));
+                Flow::Leave
+            }
+            None if self.compress(io, client, upgrades) => Flow::Leave,
+            None => Flow::Next,
+        }
+    }
+}

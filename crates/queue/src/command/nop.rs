@@ -1,0 +1,10 @@
+//! NOP: a sign of life, which every byte received is already.
+
+use super::Flow;
+use crate::queue::Queue;
+
+impl Queue {
+    pub(super) fn nop(&mut self) -> Flow {
+        Flow::Next
+    }
+}

@@ -1,0 +1,132 @@
+//! PUB, MPUB, DPUB: messages come in.
+//!
+//! ```text
+//! rights ▸ topic (created if need be) ▸ room ▸ stage … turn_end ▸ commit ▸ OK
+//! ```
+//! The body goes from the connection's input straight into the journal's batch. Pipelined publications of one turn share one
+//! entry in what the client is owed.
+
+use std::time::Duration;
+
+use net::Io;
+use wire::nsq::{Refusal, Verb};
+
+use super::Flow;
+use super::auth::Rights;
+use crate::authority::Access;
+use crate::connection::{Connection, Owed};
+use crate::message::Message;
+use crate::queue::{Queue, Waiter};
+use crate::registry::TopicKey;
+
+/// Bytes in a topic's batch after which it is written within the turn.
+const BATCH_BYTES: usize = 4 << 20;
+
+impl Queue {
+    pub(super) fn publish_one<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Connection,
+        verb: Verb,
+        topic: &str,
+        body: &[u8],
+        delay_ms: u64,
+    ) -> Flow {
+        match self.check_rights(client, verb, Access::Publish, topic, "") {
+            Rights::Granted => {}
+            Rights::Wait => return Flow::Again,
+            Rights::Refused(refusal) => return self.fail(io, client, &refusal),
+        }
+        let staged = self
+            .open_topic(topic)
+            .and_then(|key| self.stage(key, std::iter::once(body), 1, body.len(), delay_ms).map(|()| key));
+        self.publication_staged(io, client, verb, topic, 1, staged)
+    }
+
+    pub(super) fn publish_batch<'a, I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Connection,
+        topic: &str,
+        messages: wire::nsq::Messages<'a>,
+    ) -> Flow {
+        let (count, bytes) = (messages.len(), messages.body_bytes());
+        let staged =
+            self.open_topic(topic).and_then(|key| self.stage(key, messages, count, bytes, 0).map(|()| key));
+        self.publication_staged(io, client, Verb::Mpub, topic, count as u64, staged)
+    }
+
+    /// What nsqd does before it looks at the sizes of an MPUB.
+    pub(crate) fn begin_mpub<I: Io>(&mut self, io: &mut I, client: &mut Connection, topic: &str) -> Flow {
+        client.batch_topic = None;
+        match self.check_rights(client, Verb::Mpub, Access::Publish, topic, "") {
+            Rights::Granted => {}
+            Rights::Wait => {
+                client.batch_topic = Some(topic.to_owned());
+                return Flow::Again;
+            }
+            Rights::Refused(refusal) => return self.fail(io, client, &refusal),
+        }
+        match self.open_topic(topic) {
+            Ok(_) => Flow::Next,
+            Err(why) => self.fail(io, client, &Refusal::Failed(Verb::Mpub, &why)),
+        }
+    }
+
+    /// Puts messages into a topic's batch. All or none, but for a journal that fails in between.
+    pub(crate) fn stage<'a>(
+        &mut self,
+        key: TopicKey,
+        bodies: impl Iterator<Item = &'a [u8]>,
+        count: usize,
+        bytes: usize,
+        delay_ms: u64,
+    ) -> Result<(), String> {
+        let clock = self.clock();
+        let max_deferred = self.options().max_deferred;
+        let topic = self.topic_mut(key).ok_or_else(|| Refusal::EXITING.to_owned())?;
+        topic.admit(count as u64, bytes as u64).map_err(|e| e.to_string())?;
+        let due = (delay_ms > 0).then(|| clock.now + Duration::from_millis(delay_ms));
+        if due.is_some() && topic.deferred_count() + count as u64 > max_deferred {
+            return Err(format!("too many deferred messages, {max_deferred} allowed"));
+        }
+        if topic.journal.staged_bytes() > BATCH_BYTES {
+            // An error concerns those who published before; they are told.
+            let _ = topic.commit(clock);
+        }
+        let wall_due = due.map_or(0, |due| clock.to_wall(due));
+        for body in bodies {
+            let message = Message { due: wall_due, ..Message::new(clock.wall.0, body) };
+            topic.stage(&message, due).map_err(|e| e.to_string())?;
+        }
+        self.mark_dirty(key);
+        Ok(())
+    }
+
+    fn publication_staged<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Connection,
+        verb: Verb,
+        topic: &str,
+        count: u64,
+        staged: Result<TopicKey, String>,
+    ) -> Flow {
+        let key = match staged {
+            Ok(key) => key,
+            Err(why) => return self.fail(io, client, &Refusal::Failed(verb, &why)),
+        };
+        client.count_published(topic, count);
+        let conn = client.id;
+        let Some(target) = self.topic_mut(key) else { return Flow::Next };
+        if let Some(Waiter::Client { conn: last, number }) = target.last_waiter()
+            && *last == conn
+            && client.owed.extend_last(*number, verb)
+        {
+            return Flow::Next;
+        }
+        let number = client.owed.push(Owed::Publication { verb, count: 1, outcome: None });
+        target.wait(Waiter::Client { conn, number });
+        Flow::Next
+    }
+}

@@ -1,0 +1,51 @@
+//! SUB: the connection becomes a consumer of a channel, which is created if need be.
+
+use std::time::Duration;
+
+use net::Io;
+use wire::nsq::{ClientState, Refusal, Verb, frame};
+
+use super::Flow;
+use super::auth::Rights;
+use crate::authority::Access;
+use crate::connection::{Connection, Subscription};
+use crate::consumers::Terms;
+use crate::queue::Queue;
+
+impl Queue {
+    pub(super) fn subscribe<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Connection,
+        topic: &str,
+        channel: &str,
+    ) -> Flow {
+        match self.check_rights(client, Verb::Sub, Access::Subscribe, topic, channel) {
+            Rights::Granted => {}
+            Rights::Wait => return Flow::Again,
+            Rights::Refused(refusal) => return self.fail(io, client, &refusal),
+        }
+        let opened = match self.open_channel(topic, channel) {
+            Ok(opened) => opened,
+            Err(why) => return self.fail(io, client, &Refusal::Failed(Verb::Sub, &why)),
+        };
+        let max = self.options().max_channel_consumers;
+        let terms = Terms {
+            conn: client.id,
+            timeout: Duration::from_millis(client.settings.msg_timeout_ms),
+            timeout_max: self.options().max_msg_timeout,
+            sample_rate: client.settings.sample_rate,
+        };
+        let Some(target) = self.channel_at(opened) else {
+            return self.fail(io, client, &Refusal::Failed(Verb::Sub, Refusal::DELETED));
+        };
+        if max > 0 && target.consumers.len() as u64 >= max {
+            return self.fail(io, client, &Refusal::TooManyConsumers(topic, channel, max));
+        }
+        let consumer = target.subscribe(terms);
+        client.subscription = Some(Subscription { topic: opened.0, channel: opened.1, consumer });
+        client.state = ClientState::Subscribed;
+        self.reply(io, client, frame::OK);
+        Flow::Next
+    }
+}

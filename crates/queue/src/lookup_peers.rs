@@ -1,0 +1,227 @@
+//! Registration with nsqlookupds: each of them is told, at all times, which topics and channels are here.
+//!
+//! ```text
+//! shard ─Notice─▶ LookupPeers::notice ▸ Registrations (a set) ─changed─▶ one task per nsqlookupd ▸ REGISTER, UNREGISTER, PING
+//! ```
+//! Runs on the control thread. Every peer has a task of its own, which compares what it has told with what is true: nothing
+//! waits for a peer that is slow or away, and a peer that comes back is told everything. That is where the original
+//! differs: there one loop serves all peers, and an unreachable one delays the rest.
+//!
+//! Also asks the peers which channels a topic has elsewhere, so that a new topic begins with them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use telemetry::warn;
+use tokio::task::{AbortHandle, JoinSet};
+use wire::nsq::auth::write_escaped;
+use wire::nsq::lookup::Node;
+use wire::nsq::{is_ephemeral, valid_name};
+
+use crate::http_client::HttpClient;
+use crate::outside::Notice;
+
+mod link;
+mod peer;
+mod registrations;
+
+use peer::{Peer, State};
+use registrations::Registrations;
+
+/// Times of the registration protocol; the defaults are nsqd's where it has them.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// How long connecting may take, and how long each answer may.
+    pub answer: Duration,
+    /// Between two signs of life.
+    pub ping: Duration,
+    /// Pause before a second attempt to connect; it doubles with each one that fails.
+    pub retry_min: Duration,
+    /// The longest such pause.
+    pub retry_max: Duration,
+    /// Between two repetitions of everything: a topic that somebody deleted at the nsqlookupd alone comes back.
+    pub renew: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            answer: Duration::from_secs(1),
+            ping: Duration::from_secs(15),
+            retry_min: Duration::from_millis(500),
+            retry_max: Duration::from_secs(15),
+            renew: Duration::from_secs(300),
+        }
+    }
+}
+
+/// How a peer is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// As configured.
+    pub address: String,
+    /// What it said of itself, if it is connected.
+    pub node: Option<Node>,
+    /// Connections that were made to it.
+    pub connects: u64,
+    /// Why the last connection, or attempt at one, ended.
+    pub last_error: Option<String>,
+}
+
+/// All nsqlookupds that we register with. Dropping it ends their tasks; the connections' ends withdraw everything.
+#[derive(Debug)]
+pub struct LookupPeers {
+    node: Arc<Node>,
+    timing: Timing,
+    response_bytes_max: usize,
+    http: HttpClient,
+    registrations: Arc<Registrations>,
+    peers: BTreeMap<String, (Arc<State>, AbortHandle)>,
+}
+
+impl LookupPeers {
+    /// Registers as `node` (whose ports are the broadcast ports) with nobody yet. An answer may be `response_bytes_max` long.
+    pub fn new(node: Node, timing: Timing, response_bytes_max: usize, http: HttpClient) -> LookupPeers {
+        let registrations = Arc::new(Registrations::default());
+        LookupPeers {
+            node: Arc::new(node),
+            timing,
+            response_bytes_max,
+            http,
+            registrations,
+            peers: BTreeMap::new(),
+        }
+    }
+
+    /// Makes these `host:port` addresses the peers: new ones are connected to, others left alone or dropped. Must be called
+    /// within a tokio runtime.
+    pub fn set_addresses(&mut self, addresses: &[String]) {
+        self.peers.retain(|address, (_, task)| {
+            let stays = addresses.contains(address);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for address in addresses {
+            if !self.peers.contains_key(address) {
+                let entry = self.start(address);
+                self.peers.insert(address.clone(), entry);
+            }
+        }
+    }
+
+    fn start(&self, address: &str) -> (Arc<State>, AbortHandle) {
+        let state = Arc::new(State::default());
+        let peer = Peer {
+            address: address.to_owned(),
+            node: self.node.clone(),
+            timing: self.timing,
+            response_bytes_max: self.response_bytes_max,
+            registrations: self.registrations.clone(),
+            state: state.clone(),
+        };
+        (state, tokio::spawn(peer.run()).abort_handle())
+    }
+
+    /// The peers' addresses, in order.
+    pub fn addresses(&self) -> Vec<String> {
+        self.peers.keys().cloned().collect()
+    }
+
+    /// True if there is nobody to register with.
+    pub fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    /// How all peers are doing, in order of their addresses.
+    pub fn status(&self) -> Vec<PeerStatus> {
+        self.peers.iter().map(|(address, (state, _))| state.status(address)).collect()
+    }
+
+    /// Takes note of what has come into being or gone away. Never waits.
+    pub fn notice(&self, notice: &Notice) {
+        match notice {
+            Notice::TopicCreated(topic) => self.registrations.add(topic, None),
+            Notice::TopicDeleted(topic) => self.registrations.remove(topic, None),
+            Notice::ChannelCreated(topic, channel) => self.registrations.add(topic, Some(channel)),
+            Notice::ChannelDeleted(topic, channel) => self.registrations.remove(topic, Some(channel)),
+        }
+    }
+
+    /// `host:port` of the HTTP APIs of all peers that are connected.
+    pub fn http_addresses(&self) -> Vec<String> {
+        self.peers.values().filter_map(|(state, _)| state.node()).map(|node| http_address(&node)).collect()
+    }
+
+    /// Which channels the connected peers know of a topic: a future of its own, so that nothing is borrowed while it runs.
+    /// Ephemeral channels are left out. Peers are asked at once; one that fails is passed over.
+    pub fn channels(&self, topic: &str) -> impl Future<Output = Vec<String>> + Send + use<> {
+        let mut path = b"/channels?topic=".to_vec();
+        write_escaped(&mut path, topic.as_bytes());
+        let path = String::from_utf8_lossy(&path).into_owned();
+        let mut questions = JoinSet::new();
+        let urls: Vec<_> =
+            self.http_addresses().iter().map(|place| format!("http://{place}{path}")).collect();
+        let http = self.http.clone();
+        async move {
+            for url in urls {
+                let http = http.clone();
+                questions.spawn(async move { ask_channels(&http, &url).await });
+            }
+            let mut channels: Vec<String> = questions.join_all().await.concat();
+            channels.sort();
+            channels.dedup();
+            channels
+        }
+    }
+}
+
+impl Drop for LookupPeers {
+    fn drop(&mut self) {
+        for (_, task) in self.peers.values() {
+            task.abort();
+        }
+    }
+}
+
+/// An IPv6 address gets brackets.
+fn http_address(node: &Node) -> String {
+    if node.broadcast_address.contains(':') {
+        format!("[{}]:{}", node.broadcast_address, node.http_port)
+    } else {
+        format!("{}:{}", node.broadcast_address, node.http_port)
+    }
+}
+
+/// The answer to `/channels`; before 1.0 it stood inside `data`.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ChannelList {
+    channels: Option<Vec<String>>,
+    data: Option<Box<ChannelList>>,
+}
+
+async fn ask_channels(http: &HttpClient, url: &str) -> Vec<String> {
+    let body = match http.get(url).await {
+        Ok(body) => body,
+        Err(error) => {
+            warn!(url, %error, "channels could not be asked for");
+            return Vec::new();
+        }
+    };
+    let list: ChannelList = match serde_json::from_slice(&body) {
+        Ok(list) => list,
+        Err(error) => {
+            warn!(url, %error, "bad answer to a question for channels");
+            return Vec::new();
+        }
+    };
+    let channels = list.channels.or_else(|| list.data.and_then(|inner| inner.channels)).unwrap_or_default();
+    channels.into_iter().filter(|name| valid_name(name.as_bytes()).is_some() && !is_ephemeral(name)).collect()
+}
+
+#[cfg(test)]
+mod tests;

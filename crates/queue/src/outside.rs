@@ -1,0 +1,43 @@
+//! What the queue needs of the world and does not know: who answers AUTH, and who wants to hear of topics and channels.
+
+use crate::authority::AuthQuery;
+
+/// Something came into being or went away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A topic was created.
+    TopicCreated(String),
+    /// A topic was deleted.
+    TopicDeleted(String),
+    /// A channel was created: topic, channel.
+    ChannelCreated(String, String),
+    /// A channel was deleted: topic, channel.
+    ChannelDeleted(String, String),
+}
+
+/// Names a connection in a question whose answer comes by mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker(pub net::ConnId);
+
+/// The world. No call blocks.
+pub trait Outside: Send {
+    /// Asks what a client may do; [`crate::Mail::Auth`] follows.
+    fn ask_authority(&mut self, asker: Asker, query: AuthQuery);
+    /// Tells whoever registers topics and channels elsewhere.
+    fn notice(&mut self, notice: Notice);
+    /// Asks which channels others know of a topic that is new here; [`crate::Mail::KnownChannels`] follows. False if there
+    /// is nobody to ask: then the topic hands its messages out at once.
+    fn ask_channels(&mut self, topic: &str) -> bool;
+}
+
+/// Nobody: AUTH fails, and notices are not heard.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Nobody;
+
+impl Outside for Nobody {
+    fn ask_authority(&mut self, _asker: Asker, _query: AuthQuery) {}
+    fn notice(&mut self, _notice: Notice) {}
+    fn ask_channels(&mut self, _topic: &str) -> bool {
+        false
+    }
+}

@@ -1,0 +1,355 @@
+//! The queue's shard: everything that one thread owns, driven by the event loop.
+//!
+//! ```text
+//! turn:  received ▸ command/* ▸ stage, FIN, REQ …      timers ▸ heartbeats, timeouts, due times      mail ▸ disk, asks
+//!        turn_end ▸ commit each topic that has something new (one write) ▸ OKs ▸ deliver ▸ arm timers
+//! ```
+//! All topics live on this one shard: a message costs so little here that one thread outruns nsqd on all of its cores, and
+//! publishers and consumers of one topic need no hand-over between threads. Nothing below this file relies on it:
+//! topics, channels and connections are reached through keys, and what crosses threads is mail.
+
+mod asks;
+mod bury;
+mod clients;
+mod peek;
+mod redrive;
+mod results;
+mod stats;
+mod topics;
+mod turn;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use journal::Files;
+use net::{App, ConnId, Fault, Input, Instant, Io, LayerInfo, Peer};
+use rustc_hash::FxHashMap;
+use wire::nsq::Limits;
+use wire::nsq::identify::Terms;
+
+use crate::ask::{Ask, Inquiry, Reply};
+use crate::authority::AuthAnswer;
+use crate::clock::Clock;
+use crate::connection::Connection;
+use crate::disk::{Disk, Done};
+use crate::options::{Options, millis};
+use crate::outside::{Asker, Outside};
+use crate::registry::{Registry, TopicKey};
+use crate::topic::ChannelKey;
+
+pub use stats::{ChannelStats, ClientStats, Snapshot, TopicStats};
+pub use topics::OpenError;
+
+/// What other threads send to the queue.
+#[derive(Debug)]
+pub enum Mail {
+    /// A disk thread has finished a job.
+    Done(Done),
+    /// The authority has answered.
+    Auth(Asker, AuthAnswer),
+    /// Channels of a topic that others know; the topic was waiting for this.
+    KnownChannels(String, Vec<String>),
+    /// The control thread wants something.
+    Ask(Ask, Reply),
+}
+
+/// Who waits for a publication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiter {
+    /// A client, by the number of what it is owed.
+    Client {
+        /// Its connection.
+        conn: ConnId,
+        /// Number in its line of owed answers.
+        number: u64,
+    },
+    /// An ask from the control thread.
+    Ask(u64),
+}
+
+/// Kinds of timers; the rest of a token says whose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Timer {
+    /// A client's heartbeat, or the deadline of its magic.
+    Heartbeat,
+    /// A channel has something due.
+    Channel,
+    /// Events are to be written.
+    Events,
+    /// Once a second: checkpoints, flushes.
+    Tick,
+    /// Work is left from the last turn.
+    Work,
+    /// A topic has waited long enough for its known channels.
+    Known,
+}
+
+const TIMERS: [Timer; 6] = [
+    Timer::Heartbeat,
+    Timer::Channel,
+    Timer::Events,
+    Timer::Tick,
+    Timer::Work,
+    Timer::Known,
+];
+
+/// A timer's token: kind, and two numbers of 28 bits.
+fn token(kind: Timer, a: u32, b: u32) -> u64 {
+    (kind as u64) << 56 | u64::from(a & 0xfff_ffff) << 28 | u64::from(b & 0xfff_ffff)
+}
+
+fn untoken(token: u64) -> Option<(Timer, u32, u32)> {
+    let kind = TIMERS.get((token >> 56) as usize)?;
+    Some((*kind, (token >> 28) as u32 & 0xfff_ffff, token as u32 & 0xfff_ffff))
+}
+
+/// The queue.
+pub struct Queue {
+    options: Options,
+    limits: Limits,
+    terms: Terms,
+    files: Arc<dyn Files>,
+    disk: Box<dyn Disk>,
+    outside: Box<dyn Outside>,
+    clock: Clock,
+    started: Clock,
+    topics: Registry<Waiter>,
+    clients: Vec<Option<Box<Connection>>>,
+    client_count: usize,
+    /// Topics that have something staged.
+    dirty: Vec<TopicKey>,
+    /// Topics whose channels have events that are not written.
+    lazy: Vec<TopicKey>,
+    lazy_armed: bool,
+    /// Topics that were written to since their last checkpoint.
+    written: Vec<TopicKey>,
+    /// Channels that may have something to deliver, or timers to set.
+    scheduled: VecDeque<(TopicKey, ChannelKey)>,
+    /// Clients to which something that was outstanding may be paid.
+    payable: Vec<ConnId>,
+    work_armed: bool,
+    /// New topics that wait for the channels that others know.
+    held: Vec<TopicKey>,
+    /// Ephemeral channels that have lost their last consumer.
+    doomed: Vec<(TopicKey, ChannelKey)>,
+    /// Channels whose read has failed.
+    retries: Vec<(TopicKey, ChannelKey)>,
+    replies: FxHashMap<u64, Reply>,
+    inquiries: FxHashMap<u64, Inquiry>,
+    redrives: FxHashMap<u64, redrive::Redrive>,
+    next_ask: u64,
+    jobs_out: usize,
+    cached: usize,
+    turn: u64,
+    ticks: u64,
+    stopping: bool,
+    health: Option<String>,
+    scratch: Vec<u8>,
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Queue {{ {} topics, {} clients }}", self.topics.len(), self.client_count)
+    }
+}
+
+impl Queue {
+    /// A queue over the journals in `options.data_path`, which are recovered here: this blocks. To be called before anybody is
+    /// served, on the thread that will run it or another one.
+    pub fn open(
+        options: Options,
+        files: Arc<dyn Files>,
+        disk: Box<dyn Disk>,
+        outside: Box<dyn Outside>,
+        clock: Clock,
+    ) -> Result<Queue, OpenError> {
+        let mut queue = Queue {
+            limits: options.wire_limits(),
+            terms: terms(&options),
+            options,
+            files,
+            disk,
+            outside,
+            clock,
+            started: clock,
+            topics: Registry::default(),
+            clients: Vec::new(),
+            client_count: 0,
+            dirty: Vec::new(),
+            lazy: Vec::new(),
+            lazy_armed: false,
+            written: Vec::new(),
+            scheduled: VecDeque::new(),
+            payable: Vec::new(),
+            work_armed: false,
+            held: Vec::new(),
+            doomed: Vec::new(),
+            retries: Vec::new(),
+            replies: FxHashMap::default(),
+            inquiries: FxHashMap::default(),
+            redrives: FxHashMap::default(),
+            next_ask: 1,
+            jobs_out: 0,
+            cached: 0,
+            turn: 0,
+            ticks: 0,
+            stopping: false,
+            health: None,
+            scratch: Vec::new(),
+        };
+        queue.recover()?;
+        Ok(queue)
+    }
+
+    /// Where journals are kept.
+    fn topics_dir(&self) -> PathBuf {
+        self.options.data_path.join("topics")
+    }
+
+    /// Sets the timers that run all the time, and those of what was recovered. To be called once, in the loop.
+    pub fn start<I: Io>(&mut self, io: &mut I) {
+        self.tick_clock(io);
+        io.set_timer(io.now() + TICK, token(Timer::Tick, 0, 0));
+        for key in self.topics.keys() {
+            self.schedule_all(key);
+        }
+        self.wake(io);
+    }
+
+    fn tick_clock<I: Io>(&mut self, io: &I) {
+        self.clock = Clock { now: io.now(), wall: io.wall_time() };
+    }
+
+    /// Makes sure that there is a turn soon, although nothing may arrive.
+    fn wake<I: Io>(&mut self, io: &mut I) {
+        if !self.work_armed {
+            self.work_armed = true;
+            io.set_timer(io.now(), token(Timer::Work, 0, 0));
+        }
+    }
+
+    fn submit(&mut self, job: crate::disk::Job) {
+        self.jobs_out += 1;
+        self.disk.submit(job);
+    }
+
+    /// The turn's clock.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    pub(crate) fn outside(&mut self) -> &mut dyn Outside {
+        &mut *self.outside
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.now
+    }
+}
+
+const TICK: std::time::Duration = std::time::Duration::from_secs(1);
+
+fn terms(options: &Options) -> Terms {
+    Terms {
+        version: options.version.clone(),
+        ready_max: options.max_rdy_count,
+        heartbeat_ms: millis(options.heartbeat_interval),
+        heartbeat_ms_max: millis(options.max_heartbeat_interval),
+        msg_timeout_ms: millis(options.msg_timeout),
+        msg_timeout_ms_max: millis(options.max_msg_timeout),
+        output_buffer_bytes: 16_384,
+        output_buffer_bytes_max: options.max_output_buffer_size,
+        output_buffer_ms: millis(options.output_buffer_timeout),
+        output_buffer_ms_min: millis(options.min_output_buffer_timeout),
+        output_buffer_ms_max: millis(options.max_output_buffer_timeout),
+        tls: options.tls.is_some(),
+        snappy: options.snappy,
+        deflate: options.deflate,
+        deflate_level_max: options.max_deflate_level,
+        auth_required: options.auth_required,
+        topology_region: options.topology_region.clone(),
+        topology_zone: options.topology_zone.clone(),
+    }
+}
+
+impl<I: Io> App<I> for Queue {
+    type Mail = Mail;
+
+    fn accepted(&mut self, io: &mut I, _listener: u32, conn: ConnId, peer: Peer) {
+        self.tick_clock(io);
+        self.accept(io, conn, peer);
+    }
+
+    fn connected(&mut self, _io: &mut I, _conn: ConnId) {}
+
+    fn received(&mut self, io: &mut I, conn: ConnId, input: &mut Input<'_>) {
+        self.tick_clock(io);
+        self.receive(io, conn, input);
+    }
+
+    fn ended(&mut self, io: &mut I, conn: ConnId) {
+        self.tick_clock(io);
+        self.client_ended(io, conn);
+    }
+
+    fn failed(&mut self, io: &mut I, conn: ConnId, _fault: Fault) {
+        self.tick_clock(io);
+        self.forget_client(io, conn);
+    }
+
+    fn drained(&mut self, io: &mut I, conn: ConnId) {
+        self.tick_clock(io);
+        self.client_drained(io, conn);
+    }
+
+    fn layered(&mut self, io: &mut I, conn: ConnId, info: LayerInfo) {
+        self.tick_clock(io);
+        self.handshake_done(io, conn, info);
+    }
+
+    fn timer(&mut self, io: &mut I, due: u64) {
+        self.tick_clock(io);
+        match untoken(due) {
+            Some((Timer::Heartbeat, index, generation)) => self.heartbeat(io, index, generation),
+            Some((Timer::Channel, topic, channel)) => self.channel_due(topic, channel),
+            Some((Timer::Events, ..)) => self.events_due(),
+            Some((Timer::Tick, ..)) => self.tick(io),
+            Some((Timer::Work, ..)) => self.work_armed = false,
+            Some((Timer::Known, topic, _)) => self.known_late(topic),
+            None => {}
+        }
+    }
+
+    fn mail(&mut self, io: &mut I, mail: Mail) {
+        self.tick_clock(io);
+        match mail {
+            Mail::Done(done) => self.job_done(done),
+            Mail::Auth(asker, answer) => self.auth_answered(io, asker.0, answer),
+            Mail::KnownChannels(topic, channels) => self.known_channels(&topic, &channels),
+            Mail::Ask(ask, reply) => self.ask(io, ask, reply),
+        }
+    }
+
+    fn turn_end(&mut self, io: &mut I) {
+        self.tick_clock(io);
+        self.end_turn(io);
+    }
+
+    fn stopping(&mut self, io: &mut I) {
+        self.tick_clock(io);
+        self.stop(io);
+    }
+
+    fn idle(&self) -> bool {
+        self.jobs_out == 0 && self.dirty.is_empty()
+    }
+}

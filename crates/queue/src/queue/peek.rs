@@ -1,0 +1,195 @@
+//! Looking at messages without consuming them.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use journal::{Block, ReadOutcome};
+
+use super::{Queue, TopicKey};
+use crate::ask::{Answer, Ask, Inquiry, PeekAt, Peeked, Reply};
+use crate::channel::Channel;
+use crate::deferred::Waiting;
+use crate::disk::{Job, Purpose};
+use crate::message::{Message, Position};
+use crate::record::KIND_MESSAGE;
+use crate::topic::at;
+
+/// Most messages that one look shows.
+pub const PEEK_MAX: usize = 1000;
+
+impl Queue {
+    pub(super) fn ask_peek(&mut self, ask: &Ask, reply: Reply) {
+        let Ask::Peek { topic, channel, what, count } = ask else { return };
+        let found = self.plan_peek(topic, channel.as_deref(), *what, (*count).min(PEEK_MAX));
+        match found {
+            Ok((key, wanted, cursor)) => {
+                let number = self.next_ask;
+                self.next_ask += 1;
+                let count = (*count).min(PEEK_MAX);
+                let inquiry = Inquiry { topic: key, wanted, cursor, found: Vec::new(), count, reply };
+                self.inquiries.insert(number, inquiry);
+                self.inquire(number, None);
+            }
+            Err(answer) => reply.send(answer),
+        }
+    }
+
+    /// What is to be read for a look.
+    #[allow(clippy::type_complexity)]
+    fn plan_peek(
+        &mut self,
+        topic: &str,
+        channel: Option<&str>,
+        what: PeekAt,
+        count: usize,
+    ) -> Result<(TopicKey, VecDeque<(Position, Peeked)>, Option<Position>), Answer> {
+        let key = self.topics.find(topic).ok_or(Answer::NoTopic)?;
+        let Some(channel) = channel else {
+            let target = self.topics.get(key).ok_or(Answer::NoTopic)?;
+            return Ok((key, VecDeque::new(), Some(target.pumped())));
+        };
+        if what == PeekAt::Dead {
+            let name = self.dead_letter_topic_of(topic, channel).ok_or(Answer::NoChannel)?;
+            let Some(dead) = self.topics.find(&name) else { return Ok((key, VecDeque::new(), None)) };
+            let first = self.topics.get(dead).map(|topic| topic.journal.first().0);
+            return Ok((dead, VecDeque::new(), first));
+        }
+        let clock = self.clock;
+        let target = self.topics.get(key).ok_or(Answer::NoTopic)?;
+        let found = target.find(channel).and_then(|found| target.channel(found)).ok_or(Answer::NoChannel)?;
+        let plain = |message: &Waiting, due| (message.at, peeked(message.id, message.attempts, due));
+        Ok(match what {
+            PeekAt::Queued => {
+                let wanted = found.again().take(count).map(|message| plain(message, 0)).collect();
+                (key, wanted, Some(found.cursor()))
+            }
+            PeekAt::Deferred => {
+                let mut list: Vec<_> = found.deferred().iter().collect();
+                list.sort_unstable_by_key(|(due, message)| (*due, message.at));
+                let wanted = list.into_iter().take(count).map(|(due, m)| plain(m, clock.to_wall(due))).collect();
+                (key, wanted, None)
+            }
+            PeekAt::InFlight => (key, self.flights_of(found, count), None),
+            PeekAt::Dead => (key, VecDeque::new(), None),
+        })
+    }
+
+    fn flights_of(&self, channel: &Channel, count: usize) -> VecDeque<(Position, Peeked)> {
+        let mut flights: Vec<_> = channel.in_flight().iter().copied().collect();
+        flights.sort_unstable_by_key(|flight| (flight.deadline, flight.at));
+        let flights = flights.into_iter().take(count);
+        flights
+            .map(|flight| {
+                let due = self.clock.to_wall(flight.deadline);
+                let conn = channel.consumers.key_of(flight.consumer).and_then(|key| channel.consumers.get(key));
+                let client = conn.and_then(|consumer| {
+                    let place = self.clients.get(consumer.terms.conn.index as usize)?;
+                    place.as_ref().map(|client| client.peer.to_string())
+                });
+                let consumer = client.unwrap_or_default();
+                (flight.at, Peeked { consumer, ..peeked(flight.id, flight.attempts, due) })
+            })
+            .collect()
+    }
+
+    /// The topic that dead letters of a channel go to; `None` if there is no such channel.
+    pub(super) fn dead_letter_topic_of(&self, topic: &str, channel: &str) -> Option<String> {
+        let target = self.topics.get(self.topics.find(topic)?)?;
+        let found = target.channel(target.find(channel)?)?;
+        Some(match found.settings.dead_letter_topic.as_str() {
+            "" => super::bury::dead_letter_topic(topic, channel),
+            name => name.to_owned(),
+        })
+    }
+
+    /// A block for a look was read.
+    pub(super) fn peeked(&mut self, number: u64, block: Option<Block>) {
+        match block {
+            Some(block) => self.inquire(number, Some(block)),
+            None => self.finish_inquiry(number),
+        }
+    }
+
+    /// Goes on with a look as far as memory reaches.
+    fn inquire(&mut self, number: u64, mut fetched: Option<Block>) {
+        loop {
+            let Some(inquiry) = self.inquiries.get_mut(&number) else { return };
+            let one = inquiry.wanted.front().map(|(position, _)| *position);
+            let position = match (one, inquiry.cursor) {
+                _ if inquiry.found.len() >= inquiry.count => return self.finish_inquiry(number),
+                (Some(position), _) | (None, Some(position)) => position,
+                (None, None) => return self.finish_inquiry(number),
+            };
+            let key = inquiry.topic;
+            let Some(topic) = self.topics.get_mut(key) else { return self.finish_inquiry(number) };
+            let tag = topic.tag();
+            let outcome = match fetched.take() {
+                Some(block) if block.start().0 == position => ReadOutcome::Block(block),
+                _ if one.is_some() => topic.journal.read_one(at(position), 4096),
+                _ => topic.journal.read(at(position)),
+            };
+            match outcome {
+                ReadOutcome::Block(block) if one.is_some() => {
+                    let wanted = inquiry.wanted.pop_front();
+                    let message = block.records().next().and_then(|record| Message::decode(record.payload));
+                    if let (Some((_, known)), Some(message)) = (wanted, message) {
+                        inquiry.found.push(with_message(known, &message));
+                    }
+                }
+                ReadOutcome::Block(block) => {
+                    take_from_stream(inquiry, &block, tag);
+                    inquiry.cursor = Some(block.next().0);
+                }
+                ReadOutcome::NeedsDisk(job) => {
+                    return self.submit(Job::Read(key, Purpose::Peek(number), job));
+                }
+                ReadOutcome::Gone { .. } if one.is_some() => {
+                    inquiry.wanted.pop_front();
+                }
+                ReadOutcome::Gone { first } if first.0 > position => inquiry.cursor = Some(first.0),
+                ReadOutcome::AtEnd | ReadOutcome::Gone { .. } => return self.finish_inquiry(number),
+            }
+        }
+    }
+
+    fn finish_inquiry(&mut self, number: u64) {
+        if let Some(inquiry) = self.inquiries.remove(&number) {
+            inquiry.reply.send(Answer::Messages(inquiry.found));
+        }
+    }
+}
+
+fn take_from_stream(inquiry: &mut Inquiry, block: &Block, tag: u32) {
+    for record in block.records() {
+        if inquiry.found.len() >= inquiry.count {
+            return;
+        }
+        if record.kind == KIND_MESSAGE
+            && let Some(message) = Message::decode(record.payload)
+        {
+            let id = message.id_at(tag, record.position.0).0;
+            inquiry.found.push(with_message(peeked(id, message.attempts, message.due), &message));
+        }
+    }
+}
+
+fn peeked(id: u64, attempts: u16, due: i64) -> Peeked {
+    Peeked {
+        id: wire::nsq::MessageId(id).to_string(),
+        timestamp: 0,
+        attempts,
+        due,
+        consumer: String::new(),
+        origin: String::new(),
+        body: Bytes::new(),
+    }
+}
+
+fn with_message(known: Peeked, message: &Message<'_>) -> Peeked {
+    Peeked {
+        timestamp: message.timestamp,
+        origin: String::from_utf8_lossy(message.origin).into_owned(),
+        body: Bytes::copy_from_slice(message.body),
+        ..known
+    }
+}

@@ -1,0 +1,146 @@
+//! What the disk threads have done.
+
+use journal::{Block, ReadDone, ReadError};
+
+use super::{Queue, TopicKey};
+use crate::disk::{Done, Job, Purpose};
+use crate::message::Position;
+use crate::topic::{ChannelKey, Copied};
+
+impl Queue {
+    pub(super) fn job_done(&mut self, done: Done) {
+        self.jobs_out = self.jobs_out.saturating_sub(1);
+        match done {
+            Done::Read(topic, purpose, done) => self.read_done(topic, purpose, done),
+            Done::Copy(topic, reads, blocks) => self.copy_done(topic, reads, blocks),
+            Done::Sync(topic, done) => self.sync_done(topic, done),
+            Done::Checkpoint(topic, done) => self.checkpoint_done(topic, done),
+            Done::Remove(topic, done) => {
+                if let Some(target) = self.topics.get_mut(topic)
+                    && let Err(e) = target.journal.removed(done)
+                {
+                    telemetry::error!(topic = target.name, error = %e, "segment cannot be deleted");
+                }
+            }
+            Done::Delete(Ok(())) => {}
+            Done::Delete(Err(e)) => telemetry::error!(error = %e, "a deleted topic's files cannot be removed"),
+        }
+    }
+
+    fn read_done(&mut self, key: TopicKey, purpose: Purpose, done: ReadDone) {
+        let Some(topic) = self.topics.get_mut(key) else { return };
+        let block = topic.journal.read_done(done);
+        match purpose {
+            Purpose::Deliver(channel) => self.block_arrived(key, channel, block),
+            Purpose::Bury(channel, at) => self.dead_arrived(key, channel, at, block.ok()),
+            Purpose::Redrive(order) => self.redrive_arrived(order, block.ok()),
+            Purpose::Peek(inquiry) => self.peeked(inquiry, block.ok()),
+        }
+    }
+
+    fn block_arrived(&mut self, key: TopicKey, channel: ChannelKey, block: Result<Block, ReadError>) {
+        let Some(topic) = self.topics.get_mut(key) else { return };
+        let name = topic.name.clone();
+        let Some(target) = topic.channel_mut(channel) else { return };
+        match block {
+            Ok(block) => {
+                if let Some(damage) = block.damage() {
+                    telemetry::error!(topic = name, channel = target.name, %damage, "messages cannot be read back");
+                }
+                target.reading = false;
+                target.fetched = Some(block);
+                self.schedule(key, channel);
+            }
+            // Released meanwhile: delivery finds out where to go on.
+            Err(ReadError::Gone { .. }) => {
+                target.reading = false;
+                self.schedule(key, channel);
+            }
+            Err(error @ ReadError::Io(_)) => {
+                let text = error.to_string();
+                if self.health.as_deref() != Some(&text) {
+                    telemetry::error!(topic = name, error = text, "read fails; it is tried again");
+                }
+                self.health = Some(text);
+                self.retries.push((key, channel));
+            }
+        }
+    }
+
+    /// Channels whose read has failed try again.
+    pub(super) fn retry_reads(&mut self) {
+        for (key, channel) in std::mem::take(&mut self.retries) {
+            if let Some(target) = self.channel_at((key, channel)) {
+                target.reading = false;
+                self.schedule(key, channel);
+            }
+        }
+    }
+
+    fn sync_done(&mut self, key: TopicKey, done: journal::SyncDone) {
+        let Some(topic) = self.topics.get_mut(key) else { return };
+        match topic.journal.synced(done) {
+            Ok(_) => {}
+            Err(poisoned) => {
+                let why = poisoned.to_string();
+                telemetry::error!(topic = topic.name, error = why, "journal is poisoned");
+                topic.refuse_written(&why);
+                self.health = Some(why);
+            }
+        }
+        // Settles, and flushes again what was written meanwhile.
+        self.mark_dirty(key);
+    }
+
+    fn checkpoint_done(&mut self, key: TopicKey, done: journal::CheckpointDone) {
+        let wall = self.clock.wall.0;
+        let Some(topic) = self.topics.get_mut(key) else { return };
+        match topic.checkpointed(done, wall) {
+            Ok(remove) => {
+                let copy = if self.stopping { None } else { topic.clean() };
+                if let Some(job) = remove {
+                    self.submit(Job::Remove(key, job));
+                }
+                if let Some(copy) = copy {
+                    self.submit(Job::Copy(key, copy.jobs, copy.blocks));
+                }
+            }
+            Err(why) => {
+                telemetry::error!(topic = topic.name, error = why, "checkpoint failed");
+                if !topic.written {
+                    topic.written = true;
+                    self.written.push(key);
+                }
+            }
+        }
+    }
+
+    fn copy_done(&mut self, key: TopicKey, reads: Vec<ReadDone>, mut blocks: Vec<Block>) {
+        let clock = self.clock;
+        let Some(topic) = self.topics.get_mut(key) else { return };
+        blocks.extend(reads.into_iter().filter_map(|done| topic.journal.read_done(done).ok()));
+        match topic.copy_forward(Copied { blocks }, clock) {
+            Ok(0) => {}
+            Ok(count) => telemetry::debug!(topic = topic.name, count, "copied live messages forward"),
+            Err(why) => telemetry::warn!(topic = topic.name, error = why, "live messages cannot be copied forward"),
+        }
+        self.mark_dirty(key);
+    }
+
+    /// A message that is to be set aside was read, or cannot be.
+    fn dead_arrived(&mut self, key: TopicKey, channel: ChannelKey, at: Position, block: Option<Block>) {
+        if let Some(target) = self.channel_at((key, channel)) {
+            target.burying = false;
+            if target.dying.front().is_some_and(|dying| dying.message.at == at) {
+                match block {
+                    Some(block) => target.fetched_dead = Some(block),
+                    None => {
+                        target.dying.pop_front();
+                        target.lose_message(at);
+                    }
+                }
+            }
+            self.schedule(key, channel);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Statistics, as a copy that other threads may keep.
+
+use wire::nsq::ClientState;
+
+use super::Queue;
+use crate::channel::Channel;
+use crate::connection::Connection;
+use crate::latency::Counts;
+use crate::registry::TopicKey;
+
+/// Everything `/stats` shows.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// What is wrong, if something is.
+    pub health: Option<String>,
+    /// When the daemon started (wall, ns).
+    pub started: i64,
+    /// Now (wall, ns).
+    pub now: i64,
+    /// Topics, sorted by name; `None` if one was asked for that is not there.
+    pub topics: Option<Vec<TopicStats>>,
+    /// Connections that have published over TCP; `None` if clients were not asked for.
+    pub producers: Option<Vec<ClientStats>>,
+    /// Connections.
+    pub connections: usize,
+}
+
+/// A topic.
+#[derive(Debug, Clone, Default)]
+pub struct TopicStats {
+    /// Its name.
+    pub name: String,
+    /// Its channels, sorted by name.
+    pub channels: Vec<ChannelStats>,
+    /// Messages waiting in the topic itself.
+    pub depth: u64,
+    /// Those of them that nsqd would have on disk.
+    pub backend_depth: u64,
+    /// Messages published.
+    pub messages: u64,
+    /// Bytes published.
+    pub bytes: u64,
+    /// True if it is paused.
+    pub paused: bool,
+    /// Number of samples and quantiles (share, ns) of end-to-end latency.
+    pub latency: (u64, Vec<(f64, u64)>),
+    /// Bytes of its journal.
+    pub stored_bytes: u64,
+    /// Messages refused and dropped at its limits.
+    pub rejected: u64,
+    /// See `rejected`.
+    pub dropped: u64,
+    /// Events that are not written yet: what a crash would repeat.
+    pub unwritten_events: u64,
+}
+
+/// A channel.
+#[derive(Debug, Clone, Default)]
+pub struct ChannelStats {
+    /// Its name.
+    pub name: String,
+    /// Messages waiting for a consumer.
+    pub depth: u64,
+    /// Those of them that nsqd would have on disk.
+    pub backend_depth: u64,
+    /// Messages in consumers' hands.
+    pub in_flight: u64,
+    /// Messages waiting for their time.
+    pub deferred: u64,
+    /// See [`crate::channel::Counters`].
+    pub counters: crate::channel::Counters,
+    /// Number of consumers.
+    pub client_count: u64,
+    /// Consumers; `None` if they were not asked for.
+    pub clients: Option<Vec<ClientStats>>,
+    /// True if it is paused.
+    pub paused: bool,
+    /// Number of samples and quantiles (share, ns) of end-to-end latency.
+    pub latency: (u64, Vec<(f64, u64)>),
+}
+
+/// A connection.
+#[derive(Debug, Clone, Default)]
+pub struct ClientStats {
+    /// See [`crate::connection::Identity`].
+    pub identity: crate::connection::Identity,
+    /// Address and port.
+    pub remote_address: String,
+    /// Number of its state.
+    pub state: u8,
+    /// Its RDY.
+    pub ready: u64,
+    /// Messages it has.
+    pub in_flight: u64,
+    /// Messages it got.
+    pub messages: u64,
+    /// Messages it finished.
+    pub finished: u64,
+    /// Messages it requeued.
+    pub requeued: u64,
+    /// When it connected (wall, s).
+    pub connected_at: i64,
+    /// Its sample rate.
+    pub sample_rate: u8,
+    /// Layers that stand.
+    pub deflate: bool,
+    /// See `deflate`.
+    pub snappy: bool,
+    /// What is known about its TLS.
+    pub tls: Option<net::LayerInfo>,
+    /// Who it is, and where more is to be learnt, if it sent AUTH.
+    pub authed: Option<(String, String)>,
+    /// Messages published, by topic.
+    pub published: Vec<(String, u64)>,
+}
+
+impl Queue {
+    pub(super) fn snapshot(&mut self, topic: Option<&str>, channel: Option<&str>, clients: bool) -> Snapshot {
+        let keys: Option<Vec<TopicKey>> = match topic {
+            Some(name) => self.topics.find(name).map(|key| vec![key]),
+            None => Some(self.topics.keys()),
+        };
+        let topics = keys.map(|keys| {
+            let mut list: Vec<TopicStats> =
+                keys.into_iter().filter_map(|key| self.topic_stats(key, channel, clients)).collect();
+            list.sort_by(|a, b| a.name.cmp(&b.name));
+            list
+        });
+        let producers = clients.then(|| self.producers(topic));
+        Snapshot {
+            health: self.health.clone(),
+            started: self.started.wall.0,
+            now: self.clock.wall.0,
+            topics,
+            producers,
+            connections: self.client_count,
+        }
+    }
+
+    fn producers(&self, topic: Option<&str>) -> Vec<ClientStats> {
+        let has_published = |client: &&Connection| match topic {
+            Some(topic) => client.published.iter().any(|(name, _)| name == topic),
+            None => !client.published.is_empty(),
+        };
+        let all = self.clients.iter().flatten().map(|client| &**client);
+        let mut list: Vec<ClientStats> = all.filter(has_published).map(|client| client_stats(client, None)).collect();
+        if let Some(topic) = topic {
+            list.iter_mut().for_each(|client| client.published.retain(|(name, _)| name == topic));
+        }
+        list
+    }
+
+    fn topic_stats(&mut self, key: TopicKey, channel: Option<&str>, clients: bool) -> Option<TopicStats> {
+        let (now, memory) = (self.clock.now, self.options.mem_queue_size);
+        let percentiles = self.options.e2e_percentiles.clone();
+        let mut sum = Counts::default();
+        let mut channels = Vec::new();
+        let clients_of = &self.clients;
+        let topic = self.topics.get_mut(key)?;
+        let in_memory = topic.in_memory();
+        for (_, found) in topic.iter_mut() {
+            let mut counts = Counts::default();
+            found.latency.add_to(&mut counts, now);
+            found.latency.add_to(&mut sum, now);
+            if channel.is_some_and(|name| name != found.name) {
+                continue;
+            }
+            let mut stats = channel_stats(found);
+            stats.backend_depth = if in_memory || found.ephemeral { 0 } else { stats.depth.saturating_sub(memory) };
+            stats.latency = quantiles(&counts, &percentiles);
+            stats.clients = clients.then(|| consumers(found, clients_of));
+            channels.push(stats);
+        }
+        channels.sort_by(|a, b| a.name.cmp(&b.name));
+        let depth = topic.depth();
+        Some(TopicStats {
+            name: topic.name.clone(),
+            channels,
+            depth,
+            backend_depth: if in_memory { 0 } else { depth.saturating_sub(memory) },
+            messages: topic.counters.messages,
+            bytes: topic.counters.bytes,
+            paused: topic.is_paused(),
+            latency: quantiles(&sum, &percentiles),
+            stored_bytes: topic.journal.stored_bytes(),
+            rejected: topic.counters.rejected,
+            dropped: topic.counters.dropped,
+            unwritten_events: topic.unwritten_events() as u64,
+        })
+    }
+}
+
+fn channel_stats(channel: &Channel) -> ChannelStats {
+    ChannelStats {
+        name: channel.name.clone(),
+        depth: channel.depth(),
+        in_flight: channel.in_flight_count() as u64,
+        deferred: channel.deferred_count() as u64,
+        counters: channel.counters,
+        client_count: channel.consumers.len() as u64,
+        paused: channel.is_paused(),
+        ..ChannelStats::default()
+    }
+}
+
+fn consumers(channel: &Channel, clients: &[Option<Box<Connection>>]) -> Vec<ClientStats> {
+    let mut list = Vec::new();
+    for (_, consumer) in channel.consumers.iter() {
+        let conn = consumer.terms.conn;
+        let place = clients.get(conn.index as usize).and_then(|place| place.as_deref());
+        if let Some(client) = place.filter(|client| client.id == conn) {
+            list.push(client_stats(client, Some(consumer)));
+        }
+    }
+    list
+}
+
+fn client_stats(client: &Connection, consumer: Option<&crate::consumers::Consumer>) -> ClientStats {
+    ClientStats {
+        identity: client.identity.clone(),
+        remote_address: match client.peer {
+            net::Peer::Tcp(address) => address.to_string(),
+            net::Peer::Unix => "@".to_owned(),
+        },
+        state: client.state as ClientState as u8,
+        ready: consumer.map_or(0, |c| u64::from(c.ready)),
+        in_flight: consumer.map_or(0, |c| u64::from(c.in_flight)),
+        messages: client.past.0 + consumer.map_or(0, |c| c.delivered),
+        finished: client.past.1 + consumer.map_or(0, |c| c.finished),
+        requeued: client.past.2 + consumer.map_or(0, |c| c.requeued),
+        connected_at: client.connected_at,
+        sample_rate: client.settings.sample_rate,
+        deflate: client.upgrades.deflate,
+        snappy: client.upgrades.snappy,
+        tls: client.tls.clone(),
+        authed: client
+            .authorization
+            .as_ref()
+            .map(|auth| (auth.grant.identity().to_owned(), auth.grant.identity_url().to_owned())),
+        published: client.published.clone(),
+    }
+}
+
+fn quantiles(counts: &Counts, shares: &[f64]) -> (u64, Vec<(f64, u64)>) {
+    let list = shares.iter().map(|&share| (share, counts.quantile(share))).collect();
+    (counts.total(), list)
+}

@@ -1,0 +1,265 @@
+//! Topics and channels come and go.
+
+use std::path::PathBuf;
+
+use journal::{DELETED_SUFFIX, DeleteJob, Journal};
+use net::Io;
+use wire::nsq::is_ephemeral;
+
+use super::{Queue, Waiter};
+use crate::channel::Channel;
+use crate::connection::Subscription;
+use crate::disk::Job;
+use crate::latency::Latency;
+use crate::outside::Notice;
+use crate::registry::TopicKey;
+use crate::settings::Durability;
+use crate::topic::{ChannelKey, ControlError, RecoverError, Topic};
+
+/// Ends the name of a topic's directory, so that no topic's name means something else to a file system.
+const SUFFIX: &str = ".topic";
+
+/// Why the queue could not be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The directory of topics could not be made or listed.
+    Directory(PathBuf, std::io::Error),
+    /// A topic could not be recovered.
+    Topic(String, RecoverError),
+}
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            OpenError::Directory(path, e) => write!(f, "{}: {e}", path.display()),
+            OpenError::Topic(name, e) => write!(f, "topic {name}: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+impl Queue {
+    /// Opens every topic that has a directory.
+    pub(super) fn recover(&mut self) -> Result<(), OpenError> {
+        let dir = self.topics_dir();
+        let failed = |e| OpenError::Directory(dir.clone(), e);
+        self.files.create_dir(&dir).map_err(failed)?;
+        let mut entries = self.files.list(&dir).map_err(failed)?;
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        for entry in entries {
+            if entry.name.ends_with(DELETED_SUFFIX) {
+                self.submit(Job::Delete(DeleteJob::new(self.files.clone(), dir.join(&entry.name))));
+            } else if let Some(name) = entry.name.strip_suffix(SUFFIX)
+                && wire::nsq::valid_name(name.as_bytes()).is_some()
+            {
+                let topic = self.recover_topic(name)?;
+                self.topics.insert(topic);
+            }
+        }
+        Ok(())
+    }
+
+    fn recover_topic(&mut self, name: &str) -> Result<Topic<Waiter>, OpenError> {
+        let dir = self.topic_dir(name);
+        let opened = Topic::open(name, self.new_tag(name), self.files.clone(), &dir, &self.options, self.clock);
+        let (mut topic, recovered) = opened.map_err(|e| OpenError::Topic(name.to_owned(), e))?;
+        if recovered.truncated_bytes > 0 {
+            telemetry::info!(topic = name, bytes = recovered.truncated_bytes, "cut a torn tail");
+        }
+        for damage in &recovered.damage {
+            telemetry::error!(topic = name, %damage, "journal is damaged");
+        }
+        self.prepare(&mut topic);
+        topic.journal.rest();
+        Ok(topic)
+    }
+
+    fn topic_dir(&self, name: &str) -> PathBuf {
+        self.topics_dir().join(format!("{name}{SUFFIX}"))
+    }
+
+    /// Twenty bits that differ from topic to topic, and from one life of a topic to the next.
+    fn new_tag(&self, name: &str) -> u32 {
+        use std::hash::{BuildHasher, Hash, Hasher};
+        let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
+        (name, self.clock.wall.0).hash(&mut hasher);
+        (hasher.finish() >> 40) as u32 & 0xf_ffff
+    }
+
+    /// What a topic and its channels need to know of the daemon's options.
+    fn prepare(&self, topic: &mut Topic<Waiter>) {
+        if !self.options.e2e_percentiles.is_empty() {
+            for (_, channel) in topic.iter_mut() {
+                channel.latency = Latency::enabled(self.options.e2e_window, self.clock.now);
+            }
+        }
+    }
+
+    pub(crate) fn topic_mut(&mut self, key: TopicKey) -> Option<&mut Topic<Waiter>> {
+        self.topics.get_mut(key)
+    }
+
+    pub(crate) fn channel_of(&mut self, subscription: Subscription) -> Option<&mut Channel> {
+        self.topics.get_mut(subscription.topic)?.channel_mut(subscription.channel)
+    }
+
+    pub(crate) fn channel_at(&mut self, at: (TopicKey, ChannelKey)) -> Option<&mut Channel> {
+        self.topics.get_mut(at.0)?.channel_mut(at.1)
+    }
+
+    /// The topic of this (valid) name; it is made if need be. The error is for the client.
+    #[inline]
+    pub(crate) fn open_topic(&mut self, name: &str) -> Result<TopicKey, String> {
+        match self.topics.find(name) {
+            Some(key) => Ok(key),
+            None => self.create_topic(name),
+        }
+    }
+
+    fn create_topic(&mut self, name: &str) -> Result<TopicKey, String> {
+        let in_memory = is_ephemeral(name) || self.options.durability == Durability::Memory;
+        let mut topic = if in_memory {
+            let journal = Journal::in_memory(self.options.journal(Durability::Memory));
+            Topic::create(name, self.new_tag(name), journal, &self.options)
+        } else {
+            self.recover_topic(name).map_err(|e| {
+                telemetry::error!(topic = name, error = %e, "topic cannot be created");
+                e.to_string()
+            })?
+        };
+        let held = self.outside.ask_channels(name);
+        topic.hold(held);
+        let key = self.topics.insert(topic);
+        telemetry::info!(topic = name, "created");
+        self.mark_dirty(key);
+        if held {
+            self.held.push(key);
+        }
+        self.outside.notice(Notice::TopicCreated(name.to_owned()));
+        Ok(key)
+    }
+
+    /// The channel of this name; it and its topic are made if need be. The error is for the client.
+    pub(crate) fn open_channel(&mut self, topic: &str, channel: &str) -> Result<(TopicKey, ChannelKey), String> {
+        let key = self.open_topic(topic)?;
+        let (clock, from_beginning) = (self.clock, self.options.channels_from_beginning);
+        let latency = !self.options.e2e_percentiles.is_empty();
+        let window = self.options.e2e_window;
+        let Some(target) = self.topics.get_mut(key) else { return Err("exiting".to_owned()) };
+        if let Some(existing) = target.find(channel) {
+            return Ok((key, existing));
+        }
+        let made = target.create_channel(channel, from_beginning, clock).map_err(|e| e.to_string())?;
+        if latency && let Some(channel) = target.channel_mut(made) {
+            channel.latency = Latency::enabled(window, clock.now);
+        }
+        telemetry::info!(topic, channel, "created");
+        self.mark_dirty(key);
+        self.schedule_all(key);
+        self.outside.notice(Notice::ChannelCreated(topic.to_owned(), channel.to_owned()));
+        Ok((key, made))
+    }
+
+    /// Deletes a topic with all its channels. Consumers are closed without a word, as in nsqd.
+    pub(super) fn delete_topic<I: Io>(&mut self, io: &mut I, key: TopicKey) {
+        let Some(mut topic) = self.topics.remove(key) else { return };
+        topic.refuse_all("exiting");
+        self.settle_topic(&mut topic);
+        for (_, channel) in topic.iter() {
+            self.close_consumers(io, channel);
+            self.outside.notice(Notice::ChannelDeleted(topic.name.clone(), channel.name.clone()));
+        }
+        telemetry::info!(topic = topic.name, "deleted");
+        self.outside.notice(Notice::TopicDeleted(topic.name.clone()));
+        match topic.journal.delete() {
+            Ok(Some(job)) => self.submit(Job::Delete(job)),
+            Ok(None) => {}
+            Err(e) => telemetry::error!(topic = topic.name, error = %e, "journal cannot be deleted"),
+        }
+    }
+
+    /// Deletes a channel, and its topic if that is ephemeral and this was the last one.
+    pub(super) fn delete_channel<I: Io>(
+        &mut self,
+        io: &mut I,
+        key: TopicKey,
+        channel: ChannelKey,
+    ) -> Result<(), ControlError> {
+        let clock = self.clock;
+        let Some(topic) = self.topics.get_mut(key) else { return Err(ControlError::NoChannel) };
+        let removed = topic.delete_channel(channel, clock)?;
+        let (name, last) = (topic.name.clone(), topic.ephemeral && topic.channel_count() == 0);
+        self.mark_dirty(key);
+        self.close_consumers(io, &removed);
+        telemetry::info!(topic = name, channel = removed.name, "deleted");
+        self.outside.notice(Notice::ChannelDeleted(name, removed.name));
+        if last {
+            self.delete_topic(io, key);
+        }
+        Ok(())
+    }
+
+    /// Closes the connections of a channel that is gone.
+    fn close_consumers<I: Io>(&mut self, io: &mut I, channel: &Channel) {
+        for (_, consumer) in channel.consumers.iter() {
+            let conn = consumer.terms.conn;
+            if let Some(client) = self.client_mut(conn) {
+                client.subscription = None;
+            }
+            if let Some(client) = self.take_client(conn) {
+                self.farewell(io, client);
+            }
+        }
+    }
+
+    /// A consumer is gone: what it had goes back at once. An ephemeral channel goes with its last one.
+    pub(super) fn unsubscribe(&mut self, subscription: Subscription) {
+        let clock = self.clock;
+        let Some(channel) = self.channel_of(subscription) else { return };
+        channel.unsubscribe(subscription.consumer, clock);
+        if channel.ephemeral && channel.consumers.is_empty() {
+            self.doomed.push((subscription.topic, subscription.channel));
+        }
+        self.note_events(subscription);
+    }
+
+    /// Deletes the ephemeral channels that have lost their last consumer and not got another one since.
+    pub(super) fn delete_doomed<I: Io>(&mut self, io: &mut I) {
+        for (topic, channel) in std::mem::take(&mut self.doomed) {
+            let deserted = self.channel_at((topic, channel)).is_some_and(|c| c.consumers.is_empty());
+            if deserted && let Err(e) = self.delete_channel(io, topic, channel) {
+                telemetry::error!(error = %e, "ephemeral channel cannot be deleted");
+            }
+        }
+    }
+
+    /// Channels that others know of a new topic: they are made here as well, and only then the topic hands its messages out.
+    pub(super) fn known_channels(&mut self, topic: &str, channels: &[String]) {
+        let Some(key) = self.topics.find(topic) else { return };
+        for channel in channels {
+            if wire::nsq::valid_name(channel.as_bytes()).is_some()
+                && !is_ephemeral(channel)
+                && let Err(e) = self.open_channel(topic, channel)
+            {
+                telemetry::error!(topic, channel, error = e, "known channel cannot be created");
+            }
+        }
+        self.release_held(key);
+    }
+
+    /// Nobody has answered in time.
+    pub(super) fn known_late(&mut self, slot: u32) {
+        if let Some(key) = self.topics.key_of(slot) {
+            self.release_held(key);
+        }
+    }
+
+    fn release_held(&mut self, key: TopicKey) {
+        if let Some(topic) = self.topics.get_mut(key) {
+            topic.hold(false);
+            topic.pump();
+            self.schedule_all(key);
+        }
+    }
+}

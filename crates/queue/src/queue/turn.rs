@@ -1,0 +1,358 @@
+//! The end of a turn: writes, answers, deliveries, timers.
+
+use std::time::Duration;
+
+use net::{ConnId, Io};
+
+use super::{Queue, TICK, Timer, Waiter, token};
+use crate::connection::Subscription;
+use crate::delivery::{Sink, deliver};
+use crate::disk::{Job, Purpose};
+use crate::registry::TopicKey;
+use crate::settings::Durability;
+use crate::topic::{ChannelKey, Topic};
+
+/// Unsent bytes of a consumer above which it gets no further message until they are gone.
+const UNSENT_MAX: usize = 256 << 10;
+/// Unwritten events of a topic above which they are not left for later.
+const EVENTS_MAX: usize = 64 << 10;
+/// How long a new topic waits for the channels that others know.
+const KNOWN_TIMEOUT: Duration = Duration::from_secs(6);
+/// Ticks between flushes of what is written and not acknowledged by the device.
+const FLUSH_TICKS: u64 = 2;
+/// Ticks after which a topic that was written to is checkpointed, however little it was.
+const IDLE_TICKS: u64 = 60;
+/// Checkpoints begun per tick.
+const CHECKPOINTS_PER_TICK: usize = 16;
+
+struct IoSink<'a, I>(&'a mut I);
+
+impl<I: Io> Sink for IoSink<'_, I> {
+    #[inline]
+    fn deliver(&mut self, conn: ConnId, head: &[u8; wire::nsq::frame::MESSAGE_HEADER_BYTES], body: &[u8]) -> bool {
+        self.0.send(conn, head);
+        self.0.send(conn, body);
+        if self.0.unsent(conn) < UNSENT_MAX {
+            return true;
+        }
+        self.0.notify_drained(conn);
+        false
+    }
+}
+
+impl Queue {
+    pub(super) fn end_turn<I: Io>(&mut self, io: &mut I) {
+        self.turn += 1;
+        self.delete_doomed(io);
+        self.commit_dirty(io);
+        self.deliver_scheduled(io);
+        self.arm_events(io);
+        for key in std::mem::take(&mut self.held) {
+            io.set_timer(self.clock.now + KNOWN_TIMEOUT, token(Timer::Known, key.slot, 0));
+        }
+        self.shrink_caches();
+    }
+
+    /// Notes that a topic has something staged.
+    #[inline]
+    pub(crate) fn mark_dirty(&mut self, key: TopicKey) {
+        if let Some(topic) = self.topics.get_mut(key)
+            && !topic.dirty
+        {
+            topic.dirty = true;
+            self.dirty.push(key);
+        }
+    }
+
+    /// Notes that a channel may have something to deliver or a timer to set.
+    #[inline]
+    pub(crate) fn schedule(&mut self, topic: TopicKey, channel: ChannelKey) {
+        if let Some(target) = self.topics.get_mut(topic).and_then(|t| t.channel_mut(channel))
+            && !target.scheduled
+        {
+            target.scheduled = true;
+            self.scheduled.push_back((topic, channel));
+        }
+    }
+
+    /// The same for all channels of a topic.
+    pub(crate) fn schedule_all(&mut self, key: TopicKey) {
+        let Some(topic) = self.topics.get_mut(key) else { return };
+        for (channel_key, channel) in topic.iter_mut() {
+            if !channel.scheduled {
+                channel.scheduled = true;
+                self.scheduled.push_back((key, channel_key));
+            }
+        }
+    }
+
+    /// Notes that a consumer has finished or requeued something: its channel may deliver again, and an event is to be
+    /// written, with the topic's next batch or soon.
+    #[inline]
+    pub(crate) fn note_events(&mut self, subscription: Subscription) {
+        let key = subscription.topic;
+        if let Some(topic) = self.topics.get_mut(key) {
+            if !topic.lazy {
+                topic.lazy = true;
+                self.lazy.push(key);
+            }
+            if let Some(channel) = topic.channel_mut(subscription.channel)
+                && !channel.scheduled
+            {
+                channel.scheduled = true;
+                self.scheduled.push_back((key, subscription.channel));
+            }
+        }
+    }
+
+    fn commit_dirty<I: Io>(&mut self, io: &mut I) {
+        for key in std::mem::take(&mut self.dirty) {
+            self.commit_topic(key);
+        }
+        for conn in std::mem::take(&mut self.payable) {
+            self.pay(io, conn);
+        }
+    }
+
+    /// Writes what a topic has staged, and settles what can be settled.
+    pub(crate) fn commit_topic(&mut self, key: TopicKey) {
+        let clock = self.clock;
+        let Some(mut topic) = self.topics.take(key) else { return };
+        topic.dirty = false;
+        if let Err(why) = topic.commit(clock) {
+            if self.health.as_deref() != Some(&why) {
+                telemetry::error!(topic = topic.name, error = why, "journal refuses writes");
+            }
+            self.health = Some(why);
+        } else if !topic.in_memory() {
+            self.health = None;
+            if !topic.written {
+                topic.written = true;
+                self.written.push(key);
+            }
+        }
+        let durability = topic.settings.durability.unwrap_or(self.options.durability);
+        let sync = if durability == Durability::Fsync { topic.journal.sync_job() } else { None };
+        self.settle_topic(&mut topic);
+        topic.release_memory(MEMORY_RELEASE);
+        let held = topic.journal.memory_bytes();
+        self.cached = (self.cached + held).saturating_sub(topic.memory_noted);
+        topic.memory_noted = held;
+        topic.last_used = self.turn;
+        self.topics.restore(key, topic);
+        if let Some(job) = sync {
+            self.submit(Job::Sync(key, job));
+        }
+        self.schedule_ready(key);
+    }
+
+    /// Schedules the channels that can deliver or have a timer to set after a commit.
+    fn schedule_ready(&mut self, key: TopicKey) {
+        let Some(topic) = self.topics.get_mut(key) else { return };
+        for (channel_key, channel) in topic.iter_mut() {
+            let due = channel.next_due();
+            let earlier = due.is_some_and(|due| channel.timer.is_none_or(|timer| due < timer));
+            if !channel.scheduled && (channel.can_deliver() || earlier) {
+                channel.scheduled = true;
+                self.scheduled.push_back((key, channel_key));
+            }
+        }
+    }
+
+    /// Tells whoever waited for publications whose outcome is known.
+    pub(super) fn settle_topic(&mut self, topic: &mut Topic<Waiter>) {
+        let mut asks = Vec::new();
+        let (clients, payable) = (&mut self.clients, &mut self.payable);
+        topic.settle(|settled| match settled.waiter {
+            Waiter::Client { conn, number } => {
+                let place = clients.get_mut(conn.index as usize).and_then(|place| place.as_deref_mut());
+                if let Some(client) = place.filter(|client| client.id == conn) {
+                    client.owed.resolve(number, settled.outcome);
+                    if !client.listed {
+                        client.listed = true;
+                        payable.push(conn);
+                    }
+                }
+            }
+            Waiter::Ask(ask) => asks.push((ask, settled.outcome)),
+        });
+        for (ask, outcome) in asks {
+            self.answer_publication(ask, outcome);
+        }
+    }
+
+    fn deliver_scheduled<I: Io>(&mut self, io: &mut I) {
+        for _ in 0..self.scheduled.len() {
+            let Some((topic_key, channel_key)) = self.scheduled.pop_front() else { break };
+            self.deliver_channel(io, topic_key, channel_key);
+        }
+        if !self.scheduled.is_empty() {
+            self.wake(io);
+        }
+    }
+
+    fn deliver_channel<I: Io>(&mut self, io: &mut I, topic_key: TopicKey, channel_key: ChannelKey) {
+        let clock = self.clock;
+        let Some(topic) = self.topics.get_mut(topic_key) else { return };
+        let Some(channel) = topic.channel_mut(channel_key) else { return };
+        channel.scheduled = false;
+        if channel.next_due().is_some_and(|due| due <= clock.now) {
+            channel.expire(clock);
+        }
+        let reading = channel.reading;
+        let job = if reading { None } else { deliver(topic, channel_key, clock, &mut IoSink(io)) };
+        let Some(channel) = topic.channel_mut(channel_key) else { return };
+        channel.reading |= job.is_some();
+        let due = channel.next_due();
+        if let Some(due) = due
+            && channel.timer.is_none_or(|timer| due < timer)
+        {
+            channel.timer = Some(due);
+            io.set_timer(due, token(Timer::Channel, topic_key.slot, channel_key.slot));
+        }
+        let (events, dying) = (!channel.events.is_empty(), !channel.dying.is_empty());
+        if events && !topic.lazy {
+            topic.lazy = true;
+            self.lazy.push(topic_key);
+        }
+        if let Some(job) = job {
+            self.submit(Job::Read(topic_key, Purpose::Deliver(channel_key), job));
+        }
+        if dying {
+            self.bury(topic_key, channel_key);
+        }
+    }
+
+    /// A channel's timer has fired.
+    pub(super) fn channel_due(&mut self, topic: u32, channel: u32) {
+        let Some(topic_key) = self.topics.key_of(topic) else { return };
+        let now = self.clock.now;
+        let Some(target) = self.topics.get_mut(topic_key) else { return };
+        let Some(channel_key) = target.key_of(channel) else { return };
+        if let Some(channel) = target.channel_mut(channel_key)
+            && channel.timer.is_some_and(|timer| timer <= now)
+        {
+            channel.timer = None;
+        }
+        self.schedule(topic_key, channel_key);
+    }
+
+    pub(super) fn unblock(&mut self, subscription: Subscription) {
+        if let Some(channel) = self.channel_of(subscription) {
+            channel.set_blocked(subscription.consumer, false);
+        }
+        self.schedule(subscription.topic, subscription.channel);
+    }
+
+    /// Events that nobody's publication took along are written after a short while.
+    fn arm_events<I: Io>(&mut self, io: &mut I) {
+        if self.lazy.is_empty() {
+            return;
+        }
+        let mut many = Vec::new();
+        for &key in &self.lazy {
+            if self.topics.get(key).is_some_and(|topic| topic.unwritten_events() > EVENTS_MAX) {
+                many.push(key);
+            }
+        }
+        for key in many {
+            self.commit_topic(key);
+        }
+        if !self.lazy_armed {
+            self.lazy_armed = true;
+            io.set_timer(self.clock.now + self.options.event_delay, token(Timer::Events, 0, 0));
+        }
+    }
+
+    pub(super) fn events_due(&mut self) {
+        self.lazy_armed = false;
+        for key in std::mem::take(&mut self.lazy) {
+            if let Some(topic) = self.topics.get_mut(key) {
+                topic.lazy = false;
+            }
+            self.mark_dirty(key);
+        }
+    }
+
+    /// Once a second: flushes and checkpoints.
+    pub(super) fn tick<I: Io>(&mut self, io: &mut I) {
+        io.set_timer(self.clock.now + TICK, token(Timer::Tick, 0, 0));
+        self.ticks += 1;
+        self.retry_reads();
+        let (flush, idle) = (self.ticks.is_multiple_of(FLUSH_TICKS), self.ticks.is_multiple_of(IDLE_TICKS));
+        let mut begun = 0;
+        let mut jobs = Vec::new();
+        let clock = self.clock;
+        for key in std::mem::take(&mut self.written) {
+            let Some(topic) = self.topics.get_mut(key) else { continue };
+            if begun < CHECKPOINTS_PER_TICK
+                && topic.wants_checkpoint(idle)
+                && let Some(job) = topic.checkpoint(clock)
+            {
+                begun += 1;
+                topic.written = false;
+                jobs.push(Job::Checkpoint(key, job));
+                continue;
+            }
+            if flush && let Some(job) = topic.journal.sync_job() {
+                jobs.push(Job::Sync(key, job));
+            }
+            self.written.push(key);
+        }
+        jobs.into_iter().for_each(|job| self.submit(job));
+    }
+
+    /// Keeps the memory that all journals hold within its limit: those used longest ago give theirs back.
+    fn shrink_caches(&mut self) {
+        if self.cached <= self.options.cache_bytes {
+            return;
+        }
+        let mut by_age: Vec<(u64, TopicKey)> = self
+            .topics
+            .iter()
+            .filter(|(_, topic)| topic.memory_noted > 0 && !topic.in_memory())
+            .map(|(key, topic)| (topic.last_used, key))
+            .collect();
+        by_age.sort_unstable_by_key(|(used, _)| *used);
+        let full = self.options.journal(self.options.durability).cache_bytes;
+        for (_, key) in by_age {
+            if self.cached <= self.options.cache_bytes / 4 * 3 {
+                break;
+            }
+            let Some(topic) = self.topics.get_mut(key) else { continue };
+            topic.journal.set_cache_bytes(0);
+            topic.journal.rest();
+            topic.journal.set_cache_bytes(full);
+            let held = topic.journal.memory_bytes();
+            self.cached = (self.cached + held).saturating_sub(topic.memory_noted);
+            topic.memory_noted = held;
+        }
+        // What is left is in use: do not look again before it has grown.
+        self.cached = self.cached.min(self.options.cache_bytes);
+    }
+
+    /// The daemon is to stop: clients are closed, and everything is written.
+    pub(super) fn stop<I: Io>(&mut self, io: &mut I) {
+        self.stopping = true;
+        let conns: Vec<ConnId> = self.clients.iter().flatten().map(|client| client.id).collect();
+        self.commit_dirty(io);
+        let clock = self.clock;
+        // In flight is written as in flight: the number of attempts survives.
+        for key in self.topics.keys() {
+            let Some(topic) = self.topics.get_mut(key) else { continue };
+            if topic.wants_checkpoint(true)
+                && let Some(job) = topic.checkpoint(clock)
+            {
+                self.submit(Job::Checkpoint(key, job));
+            }
+        }
+        for conn in conns {
+            if let Some(client) = self.take_client(conn) {
+                self.farewell(io, client);
+            }
+        }
+    }
+}
+
+/// Bytes after which a topic in memory drops what everybody is done with.
+const MEMORY_RELEASE: u64 = 256 << 10;

@@ -1,0 +1,354 @@
+//! Statistics for statsd, in nsqd's names and order. Pure: numbers in, packets out; somebody else has a socket.
+//!
+//! ```text
+//! nsq.host_4151.topic.orders.message_count:12|c        difference since the last push
+//! nsq.host_4151.topic.orders.channel.mail.depth:3|g    value
+//! ```
+//! nsqd sends a negative difference when a topic was deleted and made anew; here a counter that went back is counted from
+//! zero.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use telemetry::render::statsd::Packets;
+use wire::nsq::is_ephemeral;
+
+/// What is pushed, as it stands now.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    /// In the order in which they are to be sent.
+    pub topics: Vec<Topic>,
+    /// Memory of the process, unless `statsd-mem-stats` is off.
+    pub memory: Option<Memory>,
+}
+
+/// A topic. Counters count since it was made.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Topic {
+    /// Its name.
+    pub name: String,
+    /// Messages published.
+    pub message_count: u64,
+    /// Bytes of their bodies.
+    pub message_bytes: u64,
+    /// Messages that wait for a channel.
+    pub depth: u64,
+    /// Those of them that are on disk only.
+    pub backend_depth: u64,
+    /// End-to-end latency: share (0 to 1] and nanoseconds.
+    pub latency: Vec<(f64, u64)>,
+    /// Its channels.
+    pub channels: Vec<Channel>,
+}
+
+/// A channel.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Channel {
+    /// Its name.
+    pub name: String,
+    /// Messages that have reached it.
+    pub message_count: u64,
+    /// Messages requeued.
+    pub requeue_count: u64,
+    /// Deliveries that timed out.
+    pub timeout_count: u64,
+    /// Messages that wait for a consumer.
+    pub depth: u64,
+    /// Those of them that are on disk only.
+    pub backend_depth: u64,
+    /// Messages in flight.
+    pub in_flight_count: u64,
+    /// Messages deferred.
+    pub deferred_count: u64,
+    /// Consumers.
+    pub clients: u64,
+    /// End-to-end latency: share (0 to 1] and nanoseconds.
+    pub latency: Vec<(f64, u64)>,
+}
+
+/// Memory of the process under the names that nsqd's dashboards know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Objects on the heap.
+    pub heap_objects: u64,
+    /// Bytes of the heap that are free.
+    pub heap_idle_bytes: u64,
+    /// Bytes of the heap that are in use.
+    pub heap_in_use_bytes: u64,
+    /// Bytes that were given back to the system.
+    pub heap_released_bytes: u64,
+    /// Longest pauses of a garbage collector, microseconds: the 100th, 99th and 95th percentile.
+    pub gc_pause_usec: [u64; 3],
+    /// Size of the heap at which a collector runs.
+    pub next_gc_bytes: u64,
+    /// Runs of a collector.
+    pub gc_runs: u64,
+}
+
+/// Renders snapshots and remembers the counters of the last one.
+#[derive(Debug)]
+pub struct Statsd {
+    prefix: String,
+    packet_bytes_max: usize,
+    exclude_ephemeral: bool,
+    last: HashMap<Key, u64>,
+}
+
+/// A counter: topic, channel (or ""), name.
+type Key = (String, String, &'static str);
+
+impl Statsd {
+    /// `prefix` is what [`prefix`] gave; `packet_bytes_max` is `statsd-udp-packet-size`.
+    pub fn new(prefix: String, packet_bytes_max: usize, exclude_ephemeral: bool) -> Statsd {
+        Statsd { prefix, packet_bytes_max, exclude_ephemeral, last: HashMap::new() }
+    }
+
+    /// The packets of one push, each to be sent by itself.
+    pub fn render(&mut self, snapshot: &Snapshot) -> Vec<Vec<u8>> {
+        let last = std::mem::take(&mut self.last);
+        let packets = Packets::new(&self.prefix, self.packet_bytes_max);
+        let mut push = Push { packets, last, next: HashMap::new() };
+        for topic in snapshot.topics.iter().filter(|topic| self.included(&topic.name)) {
+            push.topic(topic);
+            for channel in topic.channels.iter().filter(|channel| self.included(&channel.name)) {
+                push.channel(&topic.name, channel);
+            }
+        }
+        if let Some(memory) = &snapshot.memory {
+            push.memory(memory);
+        }
+        self.last = push.next;
+        push.packets.finish()
+    }
+
+    fn included(&self, name: &str) -> bool {
+        !(self.exclude_ephemeral && is_ephemeral(name))
+    }
+}
+
+/// One push in the making.
+struct Push {
+    packets: Packets,
+    last: HashMap<Key, u64>,
+    next: HashMap<Key, u64>,
+}
+
+impl Push {
+    fn topic(&mut self, topic: &Topic) {
+        let base = format!("topic.{}", topic.name);
+        let key = |name| (topic.name.clone(), String::new(), name);
+        self.counter(&base, key("message_count"), topic.message_count);
+        self.counter(&base, key("message_bytes"), topic.message_bytes);
+        self.gauge(&base, "depth", topic.depth);
+        self.gauge(&base, "backend_depth", topic.backend_depth);
+        self.latency(&base, &topic.latency);
+    }
+
+    fn channel(&mut self, topic: &str, channel: &Channel) {
+        let base = format!("topic.{topic}.channel.{}", channel.name);
+        let key = |name| (topic.to_owned(), channel.name.clone(), name);
+        self.counter(&base, key("message_count"), channel.message_count);
+        self.gauge(&base, "depth", channel.depth);
+        self.gauge(&base, "backend_depth", channel.backend_depth);
+        self.gauge(&base, "in_flight_count", channel.in_flight_count);
+        self.gauge(&base, "deferred_count", channel.deferred_count);
+        self.counter(&base, key("requeue_count"), channel.requeue_count);
+        self.counter(&base, key("timeout_count"), channel.timeout_count);
+        self.gauge(&base, "clients", channel.clients);
+        self.latency(&base, &channel.latency);
+    }
+
+    fn memory(&mut self, memory: &Memory) {
+        let [longest, p99, p95] = memory.gc_pause_usec;
+        let gauges = [
+            ("heap_objects", memory.heap_objects),
+            ("heap_idle_bytes", memory.heap_idle_bytes),
+            ("heap_in_use_bytes", memory.heap_in_use_bytes),
+            ("heap_released_bytes", memory.heap_released_bytes),
+            ("gc_pause_usec_100", longest),
+            ("gc_pause_usec_99", p99),
+            ("gc_pause_usec_95", p95),
+            ("next_gc_bytes", memory.next_gc_bytes),
+        ];
+        for (name, value) in gauges {
+            self.gauge("mem", name, value);
+        }
+        self.counter("mem", (String::new(), String::new(), "gc_runs"), memory.gc_runs);
+    }
+
+    fn counter(&mut self, base: &str, key: Key, value: u64) {
+        let before = self.last.get(&key).copied().unwrap_or(0);
+        let difference = value.checked_sub(before).unwrap_or(value);
+        self.packets.counter(&format!("{base}.{}", key.2), i64::try_from(difference).unwrap_or(i64::MAX));
+        self.next.insert(key, value);
+    }
+
+    fn gauge(&mut self, base: &str, name: &str, value: u64) {
+        self.packets.gauge(&format!("{base}.{name}"), i64::try_from(value).unwrap_or(i64::MAX));
+    }
+
+    /// The percentile is named without decimals: 0.999 is `_100`, as in nsqd, whose dashboards ask for these names.
+    fn latency(&mut self, base: &str, latency: &[(f64, u64)]) {
+        for (share, ns) in latency {
+            self.gauge(base, &format!("e2e_processing_latency_{:.0}", share * 100.0), *ns);
+        }
+    }
+}
+
+/// What all names begin with: `statsd-prefix`, in which `%s` stands for the broadcast address and HTTP port with `.` and `:`
+/// as `_`. A dot at the end is added if there is none (an empty prefix stays empty).
+pub fn prefix(pattern: &str, broadcast_address: &str, http_port: u16) -> String {
+    let host = if broadcast_address.contains(':') {
+        format!("[{broadcast_address}]")
+    } else {
+        broadcast_address.into()
+    };
+    let mut prefix = pattern.replace("%s", &format!("{host}:{http_port}").replace(['.', ':'], "_"));
+    if !prefix.is_empty() && !prefix.ends_with('.') {
+        prefix.push('.');
+    }
+    prefix
+}
+
+/// The pause between two packets that spreads `packets` of them over the interval but for its last second.
+pub fn gap(interval: Duration, packets: usize) -> Duration {
+    let packets = u32::try_from(packets.max(1)).unwrap_or(u32::MAX);
+    interval.saturating_sub(Duration::from_secs(1)) / packets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(name: &str, channels: Vec<Channel>) -> Topic {
+        Topic {
+            name: name.into(),
+            message_count: 10,
+            message_bytes: 200,
+            depth: 3,
+            backend_depth: 1,
+            latency: vec![(1.0, 9_000), (0.999, 8_000), (0.95, 7_000)],
+            channels,
+        }
+    }
+
+    fn channel(name: &str) -> Channel {
+        Channel {
+            name: name.into(),
+            message_count: 7,
+            requeue_count: 1,
+            timeout_count: 2,
+            depth: 4,
+            backend_depth: 5,
+            in_flight_count: 6,
+            deferred_count: 8,
+            clients: 9,
+            latency: vec![(0.5, 1)],
+        }
+    }
+
+    fn lines(statsd: &mut Statsd, snapshot: &Snapshot) -> Vec<String> {
+        String::from_utf8(statsd.render(snapshot).concat()).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn names_in_order() {
+        let mut statsd = Statsd::new("p.".into(), 508, false);
+        let memory = Memory { heap_objects: 1, gc_pause_usec: [2, 3, 4], gc_runs: 5, ..Memory::default() };
+        let snapshot =
+            Snapshot { topics: vec![topic("t", vec![channel("c#ephemeral")])], memory: Some(memory) };
+        let expected = [
+            "p.topic.t.message_count:10|c",
+            "p.topic.t.message_bytes:200|c",
+            "p.topic.t.depth:3|g",
+            "p.topic.t.backend_depth:1|g",
+            "p.topic.t.e2e_processing_latency_100:9000|g",
+            "p.topic.t.e2e_processing_latency_100:8000|g",
+            "p.topic.t.e2e_processing_latency_95:7000|g",
+            "p.topic.t.channel.c#ephemeral.message_count:7|c",
+            "p.topic.t.channel.c#ephemeral.depth:4|g",
+            "p.topic.t.channel.c#ephemeral.backend_depth:5|g",
+            "p.topic.t.channel.c#ephemeral.in_flight_count:6|g",
+            "p.topic.t.channel.c#ephemeral.deferred_count:8|g",
+            "p.topic.t.channel.c#ephemeral.requeue_count:1|c",
+            "p.topic.t.channel.c#ephemeral.timeout_count:2|c",
+            "p.topic.t.channel.c#ephemeral.clients:9|g",
+            "p.topic.t.channel.c#ephemeral.e2e_processing_latency_50:1|g",
+            "p.mem.heap_objects:1|g",
+            "p.mem.heap_idle_bytes:0|g",
+            "p.mem.heap_in_use_bytes:0|g",
+            "p.mem.heap_released_bytes:0|g",
+            "p.mem.gc_pause_usec_100:2|g",
+            "p.mem.gc_pause_usec_99:3|g",
+            "p.mem.gc_pause_usec_95:4|g",
+            "p.mem.next_gc_bytes:0|g",
+            "p.mem.gc_runs:5|c",
+        ];
+        assert_eq!(lines(&mut statsd, &snapshot), expected);
+    }
+
+    #[test]
+    fn counters_are_differences() {
+        let mut statsd = Statsd::new(String::new(), 508, false);
+        let mut snapshot = Snapshot { topics: vec![topic("t", vec![channel("c")])], memory: None };
+        let mut push = |snapshot: &Snapshot| -> Vec<String> {
+            lines(&mut statsd, snapshot).into_iter().filter(|line| line.ends_with("|c")).collect()
+        };
+        push(&snapshot);
+        snapshot.topics[0].message_count = 15;
+        snapshot.topics[0].channels[0].requeue_count = 4;
+        let second = push(&snapshot);
+        assert_eq!(second[..2], ["topic.t.message_count:5|c", "topic.t.message_bytes:0|c"]);
+        assert!(second.contains(&"topic.t.channel.c.requeue_count:3|c".into()));
+        // made anew
+        snapshot.topics[0].message_count = 2;
+        assert_eq!(push(&snapshot)[0], "topic.t.message_count:2|c");
+        // gone, then there again
+        push(&Snapshot::default());
+        assert_eq!(push(&snapshot)[0], "topic.t.message_count:2|c");
+    }
+
+    #[test]
+    fn ephemeral_ones_can_be_left_out() {
+        let mut statsd = Statsd::new(String::new(), 508, true);
+        let topics = vec![
+            topic("a#ephemeral", vec![channel("c")]),
+            topic("b", vec![channel("c#ephemeral"), channel("d")]),
+        ];
+        let lines = lines(&mut statsd, &Snapshot { topics, memory: None });
+        assert!(lines.iter().all(|line| !line.contains('#')));
+        assert!(lines.iter().any(|line| line.starts_with("topic.b.channel.d.")));
+    }
+
+    #[test]
+    fn packets_are_cut_at_lines() {
+        let mut statsd = Statsd::new("nsq.127_0_0_1_4151.".into(), 508, false);
+        let topics =
+            (0..20).map(|n| topic(&format!("topic_{n}"), vec![channel("c"), channel("d")])).collect();
+        let packets = statsd.render(&Snapshot { topics, memory: None });
+        assert!(packets.len() > 20);
+        assert!(packets.iter().all(|packet| packet.len() <= 508 && packet.ends_with(b"\n")));
+    }
+
+    #[test]
+    fn prefixes() {
+        for (pattern, address, expected) in [
+            ("nsq.%s", "127.0.0.1", "nsq.127_0_0_1_4151."),
+            ("nsq.%s.", "host.example", "nsq.host_example_4151."),
+            ("%s.%s", "h", "h_4151.h_4151."),
+            ("x", "h", "x."),
+            ("", "h", ""),
+            ("%s", "::1", "[__1]_4151."),
+        ] {
+            assert_eq!(prefix(pattern, address, 4151), expected);
+        }
+    }
+
+    #[test]
+    fn gaps() {
+        assert_eq!(gap(Duration::from_secs(61), 60), Duration::from_secs(1));
+        assert_eq!(gap(Duration::from_secs(60), 0), Duration::from_secs(59));
+        assert_eq!(gap(Duration::from_secs(1), 5), Duration::ZERO);
+        assert_eq!(gap(Duration::from_millis(300), 5), Duration::ZERO);
+    }
+}
