@@ -1,4 +1,6 @@
 //! The names of the distributions: how a hash finds its server.
+//!
+//! Three are nutcracker's, one is ours; what each does is in the files `continuum`, `modula` and `random`.
 
 crate::table::named_enum! {
     /// A distribution, by its name in a configuration file.

@@ -1,4 +1,7 @@
 //! The order in which servers are numbered, and libmemcached's way to name them.
+//!
+//! Both are what two programs must agree on before they can agree on anything else: the same keys with the servers in
+//! another order are other keys.
 
 /// Positions of `identities` in nutcracker's server order: by length, then by bytes; equal ones stay as they were.
 ///

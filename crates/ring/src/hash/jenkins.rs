@@ -1,4 +1,6 @@
 //! Bob Jenkins's two hashes: one-at-a-time (1996) and lookup3's hashlittle (2006).
+//!
+//! The first reads signed chars; the second reads words of four bytes, little-endian, whatever the alignment.
 
 use super::{little_endian, signed_char};
 

@@ -1,4 +1,6 @@
 //! MurmurHash2 with the seed that libmemcached and nutcracker derive from the length.
+//!
+//! Four bytes per round, little-endian; the tail of one to three bytes is one smaller word.
 
 use super::little_endian;
 
