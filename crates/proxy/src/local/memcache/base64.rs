@@ -1,0 +1,89 @@
+//! base64 of binary keys in meta commands.
+//!
+//! Reading is as lax as memcached's: characters outside the alphabet are passed over, and only the number of the others
+//! has to be right. Writing is the standard alphabet with padding.
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const PAD: u8 = b'=';
+
+/// The bytes that `text` stands for; None when there are none or the text is cut short.
+pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+    let signs: Vec<u8> = text.iter().copied().filter(|&byte| byte == PAD || value(byte).is_some()).collect();
+    if signs.is_empty() || !signs.len().is_multiple_of(4) {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(signs.len() / 4 * 3);
+    for block in signs.chunks_exact(4) {
+        let word = block.iter().fold(0, |word, &sign| (word << 6) | value(sign).unwrap_or(0));
+        let [_, a, b, c] = word.to_be_bytes();
+        match block.iter().filter(|&&sign| sign == PAD).count() {
+            0 => bytes.extend([a, b, c]),
+            1 => bytes.extend([a, b]),
+            2 => bytes.push(a),
+            _ => return None,
+        }
+        if block.contains(&PAD) {
+            break;
+        }
+    }
+    Some(bytes)
+}
+
+/// Appends the text that stands for `bytes`.
+pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
+    for block in bytes.chunks(3) {
+        let word = block.iter().fold(0u32, |word, &byte| (word << 8) | u32::from(byte));
+        let word = word << (8 * (3 - block.len()));
+        for i in 0..4 {
+            let index = (word >> (18 - 6 * i)) & 63;
+            let sign = ALPHABET.get(index as usize).copied().unwrap_or(PAD);
+            out.push(if i <= block.len() { sign } else { PAD });
+        }
+    }
+}
+
+fn value(sign: u8) -> Option<u32> {
+    let value = match sign {
+        b'A'..=b'Z' => sign - b'A',
+        b'a'..=b'z' => sign - b'a' + 26,
+        b'0'..=b'9' => sign - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    };
+    Some(u32::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn texts() {
+        let cases: &[(&str, Option<&[u8]>)] = &[
+            ("Zm9v", Some(b"foo")),
+            ("Zm9vYg==", Some(b"foob")),
+            ("Zm9vYmE=", Some(b"fooba")),
+            ("Zm9v!", Some(b"foo")),
+            ("Zg==Zg==", Some(b"f")),
+            ("", None),
+            ("!!", None),
+            ("Zm9", None),
+            ("Z===", None),
+            ("====", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(decode(text.as_bytes()).as_deref(), *want, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(bytes in prop::collection::vec(any::<u8>(), 1..200)) {
+            let mut text = Vec::new();
+            encode(&bytes, &mut text);
+            prop_assert_eq!(decode(&text), Some(bytes));
+        }
+    }
+}

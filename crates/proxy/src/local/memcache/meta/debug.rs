@@ -1,0 +1,63 @@
+//! `me key [b]`: what is known of an item, for people.
+//!
+//! `cls` is the slab class that memcached would keep the item in.
+
+use std::io::Write as _;
+
+use super::super::exptime::left_s;
+use super::super::item::{CHUNK_BYTES_MAX, size};
+use super::super::request::Request;
+use super::super::{BAD_FORMAT, Refusal, base64};
+
+pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
+    if request.words.count() < 2 {
+        return Err(BAD_FORMAT);
+    }
+    let mut key = request.key()?.to_vec();
+    if request.words.get(2) == b"b" {
+        key = base64::decode(&key).ok_or(BAD_FORMAT)?;
+    }
+    let (now_s, now_ms) = (request.now_s, request.now_ms());
+    let Some(entry) = request.store.peek(&key, now_ms) else {
+        return request.answer("EN");
+    };
+    let out = &mut *request.out;
+    out.extend_from_slice(b"ME ");
+    if entry.key_base64 {
+        base64::encode(&key, out);
+    } else {
+        out.extend_from_slice(&key);
+    }
+    // memcached prints the time that is left as a negative number, and -1 for ever.
+    let end = left_s(entry, now_s).map_or(-1, |left| -(left as i64));
+    let idle_s = now_s.saturating_sub(entry.accessed_ms / 1000);
+    let fetched = if entry.fetched { "yes" } else { "no" };
+    let bytes = size(key.len(), entry.value.len(), entry.flags);
+    let (cas, class) = (entry.cas, slab_class(bytes));
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, " exp={end} la={idle_s} cas={cas} fetch={fetched} cls={class} size={bytes}\r\n");
+    Ok(())
+}
+
+/// memcached's default slab classes: from 96 bytes on, each a quarter larger, rounded up to 8, up to half a megabyte.
+fn slab_class(size: usize) -> usize {
+    let mut class = 1;
+    let mut chunk: usize = 96;
+    while chunk < size && (chunk as f64) < CHUNK_BYTES_MAX as f64 / 1.25 {
+        chunk = ((chunk as f64 * 1.25) as usize).next_multiple_of(8);
+        class += 1;
+    }
+    class
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slab_class;
+
+    #[test]
+    fn classes_as_memcached_prints_them() {
+        for (size, class) in [(67, 1), (96, 1), (97, 2), (120, 2), (121, 3), (1_048_062, 39)] {
+            assert_eq!(slab_class(size), class, "{size}");
+        }
+    }
+}

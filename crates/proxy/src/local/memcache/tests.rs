@@ -1,0 +1,188 @@
+//! Sessions of memcached commands, with time.
+
+use super::*;
+
+/// One step: the second, the line, the data block, the reply.
+type Step = (u64, &'static str, &'static str, &'static str);
+
+fn check(bytes_max: usize, steps: &[Step]) {
+    let mut store = Store::new(bytes_max);
+    for &(now_s, line, data, reply) in steps {
+        let mut out = b"before".to_vec();
+        store.execute_memcache(line.as_bytes(), data.as_bytes(), now_s, &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), format!("before{reply}"), "{line}");
+    }
+}
+
+#[test]
+fn the_table_is_sorted() {
+    assert!(COMMANDS.is_sorted_by(|a, b| a.name < b.name));
+}
+
+#[test]
+fn items_expire() {
+    check(
+        1 << 20,
+        &[
+            (1000, "set k 7 10 1", "v", "STORED\r\n"),
+            (1009, "get k", "", "VALUE k 7 1\r\nv\r\nEND\r\n"),
+            (1009, "mg k t", "", "HD t1\r\n"),
+            (1010, "get k", "", "END\r\n"),
+            (1010, "set k 0 -1 1", "v", "STORED\r\n"),
+            (1010, "get k", "", "END\r\n"),
+            (1010, "set k 0 2000000000 1", "v", "STORED\r\n"),
+            (1999999999, "mg k t s", "", "HD t1 s1\r\n"),
+            (2000000000, "mg k t s", "", "EN\r\n"),
+            (2000000000, "add k 0 0 1", "w", "STORED\r\n"),
+            (2000000000, "touch k 5", "", "TOUCHED\r\n"),
+            (2000000004, "gat 100 k", "", "VALUE k 0 1\r\nw\r\nEND\r\n"),
+            (2000000103, "get k", "", "VALUE k 0 1\r\nw\r\nEND\r\n"),
+            (2000000104, "append k 0 0 1", "x", "NOT_STORED\r\n"),
+        ],
+    );
+}
+
+#[test]
+fn a_flush_may_wait() {
+    check(
+        1 << 20,
+        &[
+            (1000, "set k 0 0 1", "v", "STORED\r\n"),
+            (1000, "flush_all 10", "", "OK\r\n"),
+            (1009, "mg k", "", "HD\r\n"),
+            (1009, "set later 0 0 1", "v", "STORED\r\n"),
+            (1010, "get k later", "", "END\r\n"),
+            (1010, "set k 0 0 1", "v", "STORED\r\n"),
+            (1011, "mg k", "", "HD\r\n"),
+            (1011, "flush_all noreply", "", ""),
+            (1011, "mg k", "", "EN\r\n"),
+        ],
+    );
+}
+
+#[test]
+fn one_client_refills() {
+    check(
+        1 << 20,
+        &[
+            (1000, "mg k N30 t s", "", "HD t30 s0 W\r\n"),
+            (1000, "mg k N30 t s", "", "HD t30 s0 Z\r\n"),
+            (1001, "ms k 3 T60", "new", "HD\r\n"),
+            (1002, "mg k v R10 l h", "", "VA 3 l1 h0\r\nnew\r\n"),
+            (1055, "mg k v R10 l h", "", "VA 3 l53 h1 W\r\nnew\r\n"),
+            (1055, "mg k R10", "", "HD Z\r\n"),
+            (1055, "md k I T90 q", "", ""),
+            (1056, "mg k t c v", "", "VA 3 t89 c3 X W\r\nnew\r\n"),
+            (1056, "mg k", "", "HD Z X\r\n"),
+            (1056, "ms k 2 C2 I", "xx", "HD\r\n"),
+            (1056, "mg k v t", "", "VA 2 t89 Z X\r\nxx\r\n"),
+            (1056, "ms k 2 C9 I c", "yy", "EX c0\r\n"),
+            (1056, "ms k 2 C4 c", "yy", "HD c5\r\n"),
+            (1056, "mg k v", "", "VA 2\r\nyy\r\n"),
+        ],
+    );
+}
+
+#[test]
+fn numbers_keep_their_width() {
+    check(
+        1 << 20,
+        &[
+            (1, "set n 5 0 3", "100", "STORED\r\n"),
+            (1, "decr n 1", "", "99\r\n"),
+            (1, "get n", "", "VALUE n 5 3\r\n99 \r\nEND\r\n"),
+            (1, "incr n 901", "", "1000\r\n"),
+            (1, "get n", "", "VALUE n 5 4\r\n1000\r\nEND\r\n"),
+            (1, "incr n 18446744073709551615", "", "999\r\n"),
+            (1, "decr n 5000", "", "0\r\n"),
+            (1, "ma n MD D3 v", "", "VA 1\r\n0\r\n"),
+            (1, "ma m N0 J13 v t", "", "VA 2 t-1\r\n13\r\n"),
+            (1, "ma m q", "", ""),
+            (1, "ma m v", "", "VA 2\r\n15\r\n"),
+        ],
+    );
+}
+
+#[test]
+fn binary_keys_never_come_back_raw() {
+    // "a\r\nb" in base64; memcached forgets the mark where an item grows and answers the raw bytes.
+    check(
+        1 << 20,
+        &[
+            (1, "mg YQ0KYg== b N0 k", "", "HD kYQ0KYg== b W\r\n"),
+            (1, "ms YQ0KYg== 1 b", "9", "HD\r\n"),
+            (1, "ma YQ0KYg== b", "", "HD\r\n"),
+            (1, "ms YQ0KYg== 1 b MA k", "0", "HD kYQ0KYg== b\r\n"),
+            (1, "mg YQ0KYg== b k v", "", "VA 3 kYQ0KYg== b\r\n100\r\n"),
+        ],
+    );
+}
+
+#[test]
+fn what_does_not_fit() {
+    let small = "SERVER_ERROR out of memory storing object\r\n";
+    let data: &str = Box::leak("x".repeat(5000).into_boxed_str());
+    check(
+        4096,
+        &[
+            (1, "set k 0 0 1", "v", "STORED\r\n"),
+            (1, "add k 0 0 5000", data, small),
+            (1, "get k", "", "VALUE k 0 1\r\nv\r\nEND\r\n"),
+            (1, "set k 0 0 5000", data, small),
+            (1, "get k", "", "END\r\n"),
+            (1, "set k 0 0 5000 noreply", data, ""),
+            (1, "ms k 5000 q", data, small),
+            (1, "set k 0 0 2000000", "", "SERVER_ERROR object too large for cache\r\n"),
+            (1, "set k 0 0 3", "toolong", "CLIENT_ERROR bad data chunk\r\n"),
+        ],
+    );
+}
+
+#[test]
+fn malformed_lines_are_answered() {
+    let lines = [
+        ("", "ERROR\r\n"),
+        (" ", "ERROR\r\n"),
+        ("\0", "ERROR\r\n"),
+        ("get", "ERROR\r\n"),
+        ("GET k", "ERROR\r\n"),
+        ("get\tk", "ERROR\r\n"),
+        ("set k 0 0", "ERROR\r\n"),
+        ("set k 0 0 1 2 3", "ERROR\r\n"),
+        ("set k -1 0 1", "CLIENT_ERROR bad command line format\r\n"),
+        ("set k 0 0 -1", "CLIENT_ERROR bad command line format\r\n"),
+        ("set k 0 0 2147483646", "CLIENT_ERROR bad command line format\r\n"),
+        ("ms k", "CLIENT_ERROR bad command line format\r\n"),
+        ("me", "CLIENT_ERROR bad command line format\r\n"),
+        ("mg k \u{ff}", "CLIENT_ERROR duplicate flag\r\n"),
+        ("mg !!! b", "CLIENT_ERROR error decoding key\r\n"),
+        ("delete k 5", "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"),
+        ("stats nonsense", "ERROR\r\n"),
+        ("lru tune", "ERROR\r\n"),
+    ];
+    for (line, reply) in lines {
+        check(1 << 20, &[(1, Box::leak(line.to_owned().into_boxed_str()), "", reply)]);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_line_is_answered_or_silent(line in "[a-z ]{0,12}[ -~\\x00-\\x1f]{0,60}", data: Vec<u8>) {
+        let mut store = Store::new(1 << 16);
+        let mut out = Vec::new();
+        store.execute_memcache(line.as_bytes(), &data, 1, &mut out);
+        proptest::prop_assert!(out.is_empty() || out.ends_with(b"\r\n"));
+    }
+
+    #[test]
+    fn any_meta_line_is_answered_or_silent(
+        name in "m[gsdaen]", key in "[a-zA-Z0-9+/=]{1,12}", flags in "( [a-zA-Z][a-zA-Z0-9-]{0,6}){0,8}", data: Vec<u8>,
+    ) {
+        let mut store = Store::new(1 << 16);
+        for line in [format!("{name} {key}{flags}"), format!("{name} {key} {}{flags}", data.len())] {
+            let mut out = Vec::new();
+            store.execute_memcache(line.as_bytes(), &data, 1, &mut out);
+            proptest::prop_assert!(out.is_empty() || out.ends_with(b"\r\n"));
+        }
+    }
+}
