@@ -34,7 +34,8 @@ pub fn parse(text: &str, flags: &'static [FlagSpec]) -> Result<GoValues, Exit> {
     let (entries, faults) = written::parse(text);
     if let Some(fault) = faults.first() {
         let line = fault.position.map_or(1, |position| position.line);
-        return Err(Exit::Fatal(format!("toml: line {line}: {}", fault.text)));
+        let reason = two_words(text, line).unwrap_or_else(|| fault.text.clone());
+        return Err(Exit::Fatal(format!("toml: line {line}: {reason}")));
     }
     let mut values = GoValues::new();
     for entry in &entries {
@@ -43,6 +44,15 @@ pub fn parse(text: &str, flags: &'static [FlagSpec]) -> Result<GoValues, Exit> {
         }
     }
     Ok(values)
+}
+
+/// The original's words for the most usual fault: a bare key that something else than `=` follows.
+fn two_words(text: &str, line: usize) -> Option<String> {
+    let line = text.lines().nth(line.checked_sub(1)?)?.trim_start();
+    let key =
+        line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).filter(|end| *end > 0)?;
+    let next = line[key..].trim_start_matches([' ', '\t']).chars().next()?;
+    (next != '=' && next != '.').then(|| format!("expected '.' or '=', but got '{next}' instead"))
 }
 
 fn coerce(flag: &FlagSpec, key: &str, value: &Value) -> Result<GoValue, Exit> {

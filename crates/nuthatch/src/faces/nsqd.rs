@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use config::go_flags::{Exit, GoValue, GoValues};
-use config::nsqd::{self, Refusal};
+use config::nsqd::{self, Refusal, machine};
 
 /// Runs the face; `arguments` do not include the program's name.
 pub fn main(arguments: Vec<String>) -> ExitCode {
@@ -14,6 +14,9 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
         Err(exit) => return end(exit, "[nsqd] "),
     };
     let prefix = prefix(&values);
+    if let Err(reason) = data_path(&values) {
+        return end(Exit::Fatal(format!("failed to instantiate nsqd - {reason}")), &prefix);
+    }
     match nsqd::check(&values) {
         Err(Refusal { text, after_banner, .. }) => {
             if let Some(node_id) = after_banner {
@@ -25,6 +28,18 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
             banner(&prefix, checked.node_id);
             end(Exit::Fatal("the queue is not part of this version".into()), &prefix)
         }
+    }
+}
+
+/// nsqd does not make its directory, and says so before anything else.
+fn data_path(values: &GoValues) -> Result<(), String> {
+    let path = match values.get("data-path") {
+        Some(GoValue::Text(path)) if !path.is_empty() => path,
+        _ => ".",
+    };
+    match std::fs::read_dir(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("failed to lock data-path: open {path}: {}", machine::error_text(&error))),
     }
 }
 

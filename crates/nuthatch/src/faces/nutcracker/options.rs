@@ -124,7 +124,8 @@ impl Options {
                     valid.ok_or_else(|| format!("option -s value {port} is not a valid port"))?;
             }
             'm' => {
-                let size = number().ok().filter(|size| *size > 0).ok_or_else(|| missing('m'))?;
+                const ZERO: &str = "option -m requires a non-zero number";
+                let size = number().ok().filter(|size| *size > 0).ok_or(ZERO)?;
                 if !MBUF_BYTES.contains(&size) {
                     let (min, max) = MBUF_BYTES.into_inner();
                     return Err(format!("mbuf chunk size must be between {min} and {max} bytes"));
@@ -140,9 +141,51 @@ impl Options {
 fn missing(option: char) -> String {
     match option {
         'o' | 'c' | 'p' => format!("option -{option} requires a file name"),
-        'm' => "option -m requires a non-zero number".into(),
         'a' => "option -a requires a string".into(),
-        'v' | 's' | 'i' => format!("option -{option} requires a number"),
+        'v' | 's' | 'i' | 'm' => format!("option -{option} requires a number"),
         other => format!("invalid option -- '{other}'"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bad(arguments: &[&str]) -> String {
+        let arguments: Vec<String> = arguments.iter().map(|argument| argument.to_string()).collect();
+        match parse(&arguments) {
+            Outcome::Bad(line) => line,
+            other => panic!("{arguments:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn complaints() {
+        for (arguments, line) in [
+            (&["-m"][..], "option -m requires a number"),
+            (&["-m", "0"], "option -m requires a non-zero number"),
+            (&["-m", "x"], "option -m requires a non-zero number"),
+            (&["-m", "511"], "mbuf chunk size must be between 512 and 16777216 bytes"),
+            (&["-a"], "option -a requires a string"),
+            (&["-i", "-1"], "option -i requires a number"),
+            (&["-s", "65536"], "option -s value 65536 is not a valid port"),
+            (&["--conf"], "option -c requires a file name"),
+            (&["--help=x"], "invalid option -- 'h'"),
+            (&["-h", "-x"], "invalid option -- 'x'"),
+        ] {
+            assert_eq!(bad(arguments), line, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_to_do() {
+        let run = |line: &str| parse(&line.split_whitespace().map(String::from).collect::<Vec<_>>());
+        assert_eq!(run("-t -D"), Outcome::Show { usage: false, stats: true });
+        assert_eq!(run("-Vh"), Outcome::Show { usage: true, stats: false });
+        let Outcome::Run(options) = run("-d -v 99 -s 4294967297 extra") else { panic!() };
+        assert_eq!((options.verbosity, options.stats_port), (11, 1), "numbers wrap");
+        assert_eq!(options.pid_file.as_deref(), Some("/run/nutcracker/nutcracker.pid"));
+        let Outcome::Test(options) = run("--test -c a") else { panic!() };
+        assert_eq!((options.conf_file.as_str(), options.pid_file), ("a", None));
     }
 }
