@@ -1,0 +1,238 @@
+"""Starts the programs that the tests talk to, on ports of the system's choice, and stops them.
+
+Nothing here sleeps: a program is ready when a connection to it succeeds, and it is waited for by its exit. Everything
+binds 127.0.0.1 only. `NUTHATCH_BIN` is the binary under test (default: target/release/nuthatch). If its name is
+`nutcracker`, the tests that the original can pass may be run against it:
+
+    NUTHATCH_BIN=/usr/sbin/nutcracker pytest tests/integration -m original
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("NUTHATCH_BIN") or ROOT / "target/release/nuthatch")
+NODE_MODULES = os.environ.get("NUTHATCH_NODE_MODULES") or str(ROOT / "target/test-node/node_modules")
+IS_ORIGINAL = BINARY.name == "nutcracker"
+
+READY_SECONDS = 20
+STOP_SECONDS = 20
+STARTS_MAX = 5
+
+
+def free_port():
+    """A port that nobody listens on now. Somebody may take it before it is used: see `Program`."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def accepts(port):
+    """True if somebody accepts connections on the port."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False
+
+
+class Program:
+    """A running program. Its output is kept, and shown when it does not start or does not stop cleanly."""
+
+    def __init__(self, name, argv, ports, directory):
+        self.name, self.ports, self.directory = name, ports, directory
+        self.output_path = directory / f"{name}.log"
+        with open(self.output_path, "wb") as output:
+            self.process = subprocess.Popen(
+                [str(word) for word in argv], cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+
+    @property
+    def port(self):
+        return self.ports[0]
+
+    def output(self):
+        return self.output_path.read_text(errors="replace")
+
+    def is_ready(self):
+        """Waits until every port accepts. False if the program ended, as it does when somebody else took its port."""
+        deadline = time.monotonic() + READY_SECONDS
+        for port in self.ports:
+            while not accepts(port):
+                try:
+                    self.process.wait(0.01)
+                    return False
+                except subprocess.TimeoutExpired:
+                    assert time.monotonic() < deadline, f"{self.name} does not listen:\n{self.output()}"
+        return self.process.poll() is None
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        """Ends it without warning, as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        """Asks it to end, and returns its exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            status = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} does not stop:\n{self.output()}") from None
+        assert "panicked at" not in self.output(), f"{self.name} panicked:\n{self.output()}"
+        return status
+
+
+def start(name, ports, argv_of, directory):
+    """Starts `argv_of(*ports)` with so many fresh ports; again with others if somebody took one of them."""
+    for _ in range(STARTS_MAX):
+        chosen = [free_port() for _ in range(ports)]
+        program = Program(name, argv_of(*chosen), chosen, directory)
+        if program.is_ready():
+            return program
+    raise AssertionError(f"{name} does not start:\n{program.output()}")
+
+
+def start_redis(name, directory, *options):
+    base = ["redis-server", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"]
+    return start(name, 1, lambda port: [*base, "--port", port, *options], directory)
+
+
+def start_memcached(name, directory, *options):
+    base = ["memcached", "-u", "nobody", "-l", "127.0.0.1", "-U", "0"]
+    return start(name, 1, lambda port: [*base, "-p", port, *options], directory)
+
+
+def start_nutcracker(directory, servers, **keys):
+    """The binary as nutcracker, with one pool `alpha` over the programs in `servers` and the keys given."""
+
+    def argv(port, stats):
+        lines = ["alpha:", f"  listen: 127.0.0.1:{port}"]
+        lines += [f"  {key}: {str(value).lower() if isinstance(value, bool) else value}" for key, value in keys.items()]
+        lines += ["  servers:"]
+        lines += [f"    - 127.0.0.1:{server.port}:1 {server.name}" for server in servers]
+        conf = directory / "nutcracker.yml"
+        conf.write_text("\n".join(lines) + "\n")
+        face = [BINARY] if IS_ORIGINAL else [BINARY, "nutcracker"]
+        return [*face, "-c", conf, "-o", "", "-a", "127.0.0.1", "-s", stats]
+
+    return start("nutcracker", 2, argv, directory)
+
+
+def start_native(directory, protocol, servers, **options):
+    """The binary with a nuthatch.toml: one pool over the programs in `servers`, or over the embedded cache if there are none."""
+
+    def argv(port):
+        listed = ", ".join(f'"127.0.0.1:{server.port}:1 {server.name}"' for server in servers) or '"local"'
+        lines = ["[pool.test]", f'listen = "127.0.0.1:{port}"', f'protocol = "{protocol}"', f"servers = [{listed}]"]
+        lines += [f"{key} = {value}" for key, value in options.items()]
+        conf = directory / "nuthatch.toml"
+        conf.write_text("\n".join(lines) + "\n")
+        return [BINARY, "run", "-c", conf]
+
+    return start("nuthatch", 1, argv, directory)
+
+
+@contextlib.contextmanager
+def directory():
+    """A directory for one test's programs, removed afterwards. memcached, as user nobody, need not get into it."""
+    path = Path(tempfile.mkdtemp(prefix="nuthatch-test-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class Stack(contextlib.ExitStack):
+    """Programs that are stopped in reverse order. Stopping the binary under test must end with status 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.path = self.enter_context(directory())
+        self.programs = []
+
+    def keep(self, program):
+        self.programs.append(program)
+        self.callback(program.stop)
+        return program
+
+    def keep_proxy(self, program):
+        def stop():
+            status = program.stop()
+            assert IS_ORIGINAL or status == 0, f"exit status {status}:\n{program.output()}"
+
+        self.programs.append(program)
+        self.callback(stop)
+        return program
+
+    def check_alive(self):
+        """None of the programs has ended by itself. One that did is told once."""
+        dead = [program for program in self.programs if program.process.poll() is not None]
+        self.programs = [program for program in self.programs if program not in dead]
+        for program in dead:
+            raise AssertionError(f"{program.name} ended with {program.process.returncode}:\n{program.output()[-3000:]}")
+
+
+def missing(*programs):
+    """The first of the programs that is not installed, if any."""
+    return next((program for program in programs if shutil.which(program) is None), None)
+
+
+def node(script, *arguments):
+    """Runs a script of `node/` and returns what it printed. It is killed if it hangs."""
+    argv = ["node", str(Path(__file__).parent / "node" / script), *[str(argument) for argument in arguments]]
+    environment = {**os.environ, "NODE_PATH": NODE_MODULES}
+    ended = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, f"{script}: exit status {ended.returncode}\n{ended.stdout}{ended.stderr}"
+    return ended.stdout
+
+
+def in_threads(count, work):
+    """Runs `work(0)` to `work(count - 1)` at the same time; what any of them raises is raised here."""
+    with ThreadPoolExecutor(count) as pool:
+        for done in [pool.submit(work, n) for n in range(count)]:
+            done.result()
+
+
+class Wire:
+    """A bare connection, for what client libraries do not send."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def expect(self, data):
+        """Reads exactly so many bytes as `data` has, and compares."""
+        got = b""
+        while len(got) < len(data):
+            more = self.socket.recv(len(data) - len(got))
+            if not more:
+                break
+            got += more
+        assert got == data
+
+    def ask(self, request, reply):
+        self.send(request)
+        self.expect(reply)
+
+    def expect_closed(self):
+        """The other side closes, with nothing more sent."""
+        with contextlib.suppress(ConnectionResetError):
+            assert self.socket.recv(1) == b""

@@ -1,0 +1,346 @@
+"""Redis clients as people use them: redis-cli, redis-py and ioredis, through the binary as nutcracker with three real
+servers behind it, and over the embedded cache."""
+
+import os
+import random
+import subprocess
+import time
+
+import pytest
+
+import kit
+
+redis = pytest.importorskip("redis")
+
+pytestmark = pytest.mark.needs("redis-server")
+
+LARGE = 16 * 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def servers(stack):
+    return [stack.keep(kit.start_redis(f"r{n}", stack.path)) for n in range(3)]
+
+
+@pytest.fixture(scope="module")
+def sharded(stack, servers):
+    """Three servers behind a nutcracker.yml."""
+    return stack.keep_proxy(kit.start_nutcracker(stack.path, servers, redis=True, hash="murmur", hash_tag='"{}"'))
+
+
+@pytest.fixture(scope="module")
+def embedded(stack):
+    """The embedded cache."""
+    return stack.keep_proxy(kit.start_native(stack.path, "redis", []))
+
+
+@pytest.fixture(params=["sharded", "embedded"])
+def proxy(request):
+    """Either; for what both can do."""
+    if kit.IS_ORIGINAL and request.param == "embedded":
+        pytest.skip("nutcracker has no embedded cache")
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def prefix(request):
+    """Keys of one test do not meet those of another."""
+    return f"{request.node.name}:"
+
+
+def client(proxy, **options):
+    """redis-py, without the CLIENT SETINFO and the RESP3 greeting that the original does not know."""
+    if kit.IS_ORIGINAL:
+        options = {"protocol": 2, "driver_info": None, **options}
+    return redis.Redis(host="127.0.0.1", port=proxy.port, socket_timeout=20, **options)
+
+
+# redis-cli
+
+
+def redis_cli(proxy, *arguments, stdin=None):
+    argv = ["redis-cli", "-h", "127.0.0.1", "-p", str(proxy.port), *arguments]
+    ended = subprocess.run(argv, input=stdin, capture_output=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.decode().strip()
+
+
+@pytest.mark.needs("redis-cli")
+@pytest.mark.original
+def test_redis_cli_sets_and_gets(proxy, prefix):
+    assert redis_cli(proxy, "set", prefix + "k", "v") == "OK"
+    assert redis_cli(proxy, "get", prefix + "k") == "v"
+    assert redis_cli(proxy, "incr", prefix + "n") == "1"
+    assert redis_cli(proxy, "mget", prefix + "k", prefix + "none", prefix + "n") == "v\n\n1"
+    assert redis_cli(proxy, "del", prefix + "k", prefix + "n", prefix + "none") == "2"
+    assert redis_cli(proxy, "ping") == "PONG"
+
+
+@pytest.mark.needs("redis-cli")
+def test_redis_cli_reads_commands_from_standard_input(proxy, prefix):
+    lines = f"set {prefix}k 'a b'\nget {prefix}k\nsubscribe x\nget {prefix}k\n"
+    first, second, refused, last = redis_cli(proxy, "--no-auth-warning", stdin=lines.encode()).split("\n")[:4]
+    assert (first, second) == ("OK", "a b")
+    assert "unsupported" in refused or "unknown" in refused
+    assert last in ("", "a b")
+
+
+@pytest.mark.needs("redis-cli")
+def test_redis_cli_speaks_resp3(proxy, prefix):
+    assert redis_cli(proxy, "-3", "set", prefix + "k", "v") == "OK"
+    assert redis_cli(proxy, "-3", "get", prefix + "k") == "v"
+
+
+@pytest.mark.needs("redis-cli")
+def test_redis_cli_loads_in_bulk(proxy, prefix):
+    """`--pipe` ends with an ECHO that it waits for."""
+    count = 5000
+    commands = b"".join(resp("SET", f"{prefix}{n}", f"value {n}") for n in range(count))
+    assert f"errors: 0, replies: {count}" in redis_cli(proxy, "--pipe", stdin=commands)
+    assert redis_cli(proxy, "get", f"{prefix}4999") == "value 4999"
+
+
+def resp(*words):
+    parts = [b"*%d\r\n" % len(words)]
+    parts += [b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words]
+    return b"".join(parts)
+
+
+# redis-py
+
+
+@pytest.mark.original
+def test_redis_py_strings(proxy, prefix):
+    with client(proxy, decode_responses=True) as r:
+        assert r.set(prefix + "k", "grüße") is True
+        assert r.get(prefix + "k") == "grüße"
+        assert r.getset(prefix + "k", "new") == "grüße"
+        assert r.append(prefix + "k", "er") == 5
+        assert r.strlen(prefix + "k") == 5
+        assert r.set(prefix + "t", "x", ex=100) is True
+        assert 0 < r.ttl(prefix + "t") <= 100
+        assert r.ttl(prefix + "none") == -2
+        assert r.incrby(prefix + "n", 40) == 40
+        assert r.decr(prefix + "n") == 39
+        assert r.set(prefix + "k", "other", nx=True) is None
+        assert r.get(prefix + "none") is None
+
+
+@pytest.mark.original
+def test_redis_py_binary_keys_and_values(proxy, prefix):
+    every_byte = bytes(range(256))
+    key = prefix.encode() + b"\r\n \x00\xff" + every_byte
+    with client(proxy) as r:
+        r.set(key, every_byte * 10)
+        assert r.get(key) == every_byte * 10
+        assert r.mget([key, key]) == [every_byte * 10] * 2
+        assert r.set(prefix + "empty", b"") and r.get(prefix + "empty") == b""
+
+
+@pytest.mark.original
+def test_redis_py_many_keys_at_once(proxy, prefix):
+    pairs = {f"{prefix}{n}": f"value {n}" for n in range(1000)}
+    with client(proxy, decode_responses=True) as r:
+        assert r.mset(pairs) is True
+        keys = [key for n in range(1000) for key in (f"{prefix}{n}", f"{prefix}none{n}")]
+        assert r.mget(keys) == [value for n in range(1000) for value in (f"value {n}", None)]
+        assert r.mget([f"{prefix}5", f"{prefix}3", f"{prefix}5"]) == ["value 5", "value 3", "value 5"]
+        assert r.touch(*keys) == 1000
+        assert r.delete(*keys[:1000]) == 500
+        assert r.unlink(*keys) == 500
+        assert r.mget(keys) == [None] * 2000
+
+
+def test_redis_py_exists_counts_over_all_servers(proxy, prefix):
+    with client(proxy) as r:
+        r.mset({f"{prefix}{n}": n for n in range(50)})
+        assert r.exists(*[f"{prefix}{n}" for n in range(100)]) == 50
+
+
+@pytest.mark.original
+def test_redis_py_pipelines(proxy, prefix):
+    with client(proxy, decode_responses=True) as r:
+        for size in (1, 2, 100, 5000):
+            pipeline = r.pipeline(transaction=False)
+            for n in range(size):
+                pipeline.set(f"{prefix}{n}", f"{size}.{n}")
+                pipeline.get(f"{prefix}{n}")
+            replies = pipeline.execute()
+            assert replies == [reply for n in range(size) for reply in (True, f"{size}.{n}")]
+
+
+@pytest.mark.original
+def test_redis_py_errors_inside_a_pipeline_stay_in_their_place(sharded, prefix):
+    with client(sharded, decode_responses=True) as r:
+        pipeline = r.pipeline(transaction=False)
+        pipeline.set(prefix + "k", "text")
+        pipeline.incr(prefix + "k")
+        pipeline.lpush(prefix + "k", "x")
+        pipeline.mget(prefix + "k", prefix + "none")
+        pipeline.get(prefix + "k")
+        ok, not_a_number, wrong_type, values, value = pipeline.execute(raise_on_error=False)
+        assert (ok, values, value) == (True, ["text", None], "text")
+        assert "not an integer" in str(not_a_number)
+        assert "wrong kind of value" in str(wrong_type)
+
+
+@pytest.mark.original
+def test_redis_py_other_types(sharded, prefix):
+    with client(sharded, decode_responses=True) as r:
+        assert r.rpush(prefix + "list", "a", "b", "c") == 3
+        assert r.lrange(prefix + "list", 0, -1) == ["a", "b", "c"]
+        assert r.hset(prefix + "hash", mapping={"f": "1", "g": "2"}) == 2
+        assert r.hgetall(prefix + "hash") == {"f": "1", "g": "2"}
+        assert r.sadd(prefix + "set", "x", "y", "x") == 2
+        assert r.smembers(prefix + "set") == {"x", "y"}
+        assert r.zadd(prefix + "zset", {"a": 1.5, "b": 2}) == 2
+        assert r.zrange(prefix + "zset", 0, -1, withscores=True) in ([("a", 1.5), ("b", 2.0)], [["a", 1.5], ["b", 2.0]])
+        assert r.eval("return redis.call('get', KEYS[1])", 1, prefix + "none") is None
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_redis_py_protocol_versions(proxy, prefix, protocol):
+    with client(proxy, decode_responses=True, protocol=protocol, client_name="tester") as r:
+        assert r.set(prefix + "k", "v") is True
+        assert r.get(prefix + "k") == "v"
+        assert r.client_getname() == "tester"
+        assert r.ping() is True and r.echo("hello") == "hello"
+        assert r.mget(prefix + "k", prefix + "none") == ["v", None]
+
+
+def test_redis_py_resp3_types_come_through(sharded, prefix):
+    """With RESP3 a hash is a map and a score a double, if the servers are asked for it; either form must be read."""
+    with client(sharded, decode_responses=True, protocol=3) as r:
+        r.hset(prefix + "h", mapping={"a": "1"})
+        r.zadd(prefix + "z", {"m": 1.5})
+        assert r.hgetall(prefix + "h") == {"a": "1"}
+        assert float(r.zscore(prefix + "z", "m")) == 1.5
+
+
+@pytest.mark.original
+def test_redis_py_large_values(proxy, prefix):
+    value = random.Random(16).randbytes(LARGE)
+    with client(proxy) as r:
+        assert r.set(prefix + "k", value) is True
+        assert r.get(prefix + "k") == value
+        assert r.mget(prefix + "k", prefix + "none") == [value, None]
+        assert r.delete(prefix + "k") == 1
+
+
+@pytest.mark.original
+def test_redis_py_pool_shared_by_threads(proxy, prefix):
+    """Each thread sees its own values, and counters lose nothing."""
+    pool = client(proxy, decode_responses=True, max_connections=10).connection_pool
+
+    def work(thread):
+        r = redis.Redis(connection_pool=pool)
+        for n in range(200):
+            key = f"{prefix}{thread}:{n % 7}"
+            r.set(key, f"{key}={n}")
+            assert r.get(key) == f"{key}={n}"
+            r.incr(prefix + "sum")
+
+    kit.in_threads(8, work)
+    with client(proxy) as r:
+        assert int(r.get(prefix + "sum")) == 8 * 200
+    pool.disconnect()
+
+
+@pytest.mark.original
+def test_redis_py_many_connections(proxy, prefix):
+    clients = [client(proxy, single_connection_client=True) for _ in range(200)]
+    for n, r in enumerate(clients):
+        r.set(f"{prefix}{n}", n)
+    assert [int(r.get(f"{prefix}{n}")) for n, r in enumerate(clients)] == list(range(200))
+    [r.close() for r in clients]
+
+
+def test_redis_py_unsupported_commands_are_refused_and_the_connection_lives(proxy, prefix):
+    with client(proxy, decode_responses=True, single_connection_client=True) as r:
+        r.set(prefix + "k", "v")
+        for command in (["KEYS", "*"], ["SUBSCRIBE", "x"], ["MONITOR"], ["MULTI"], ["SHUTDOWN"], ["NOSUCH", "x"]):
+            with pytest.raises(redis.ResponseError) as refused:
+                r.execute_command(*command)
+            assert command[0].lower() in str(refused.value).lower()
+            assert r.get(prefix + "k") == "v", f"after {command}"
+
+
+def test_redis_py_pubsub_is_refused_nicely(proxy, prefix):
+    with client(proxy, decode_responses=True) as r:
+        pubsub = r.pubsub()
+        pubsub.subscribe("news")
+        with pytest.raises(redis.ResponseError):
+            pubsub.get_message(timeout=10)
+        pubsub.close()
+        assert r.set(prefix + "k", "v") is True
+
+
+def test_redis_py_transactions_are_refused_nicely(proxy, prefix):
+    with client(proxy) as r:
+        with pytest.raises(redis.RedisError):
+            r.pipeline(transaction=True).set(prefix + "a", 1).set(prefix + "b", 2).execute()
+        assert r.set(prefix + "k", "v") is True
+        assert r.get(prefix + "a") in (None, b"1")
+
+
+def test_redis_py_keys_of_one_command_on_different_servers(sharded, prefix):
+    """A hash tag puts them together; without it the error names the way out."""
+    with client(sharded) as r:
+        for n in range(20):
+            r.sadd(f"{prefix}{{tag}}{n}", n)
+        assert len(r.sunion(*[f"{prefix}{{tag}}{n}" for n in range(20)])) == 20
+        assert r.rename(f"{prefix}{{tag}}0", f"{prefix}{{tag}}x") is True
+        with pytest.raises(redis.RedisError, match="(?i)crossslot.*|.*hash tag"):
+            r.sunion(*[f"{prefix}{n}" for n in range(20)])
+        assert r.ping()
+
+
+def test_redis_py_is_answered_what_it_asks_on_connecting(proxy):
+    with client(proxy) as r:
+        assert isinstance(r.info(), dict)
+        assert isinstance(r.client_id(), int)
+        assert abs(r.time()[0] - time.time()) < 60
+        assert isinstance(r.config_get("maxmemory"), dict)
+        assert r.execute_command("SELECT", 0) in (b"OK", "OK", True)
+
+
+def test_keys_are_where_nutcracker_puts_them(servers, sharded, prefix):
+    """Every key is on exactly one server, and all three have some."""
+    with client(sharded) as r:
+        r.mset({f"{prefix}{n}": n for n in range(300)})
+    found = []
+    for server in servers:
+        with redis.Redis(port=server.port) as direct:
+            found.append({key for n in range(300) if direct.exists(key := f"{prefix}{n}")})
+    assert sum(map(len, found)) == 300
+    assert all(keys for keys in found)
+
+
+# ioredis
+
+
+@pytest.mark.needs("node")
+@pytest.mark.parametrize("protocol", ["2", "3"])
+def test_ioredis(proxy, prefix, protocol):
+    if not os.path.isdir(os.path.join(kit.NODE_MODULES, "ioredis")):
+        pytest.skip("ioredis is not installed")
+    kind = "sharded" if "sharded" in prefix else "embedded"
+    assert kit.node("ioredis.js", proxy.port, prefix, kind, protocol).strip() == "ok"
+
+
+# the default, without any argument
+
+
+def test_without_arguments_it_is_a_cache(stack):
+    """`nuthatch` alone listens on 22121, over the embedded cache."""
+    taken = [port for port in (22121, 22222, 22220, 4150, 4151) if kit.accepts(port)]
+    if taken:
+        pytest.skip(f"somebody listens on {taken}")
+    program = kit.Program("default", [kit.BINARY], [22121], stack.path)
+    try:
+        assert program.is_ready(), program.output()
+        with client(program) as r:
+            assert r.set("k", "v") is True and r.get("k") == b"v"
+        assert "22121" in program.output() and "redis-cli -p 22121" in program.output()
+    finally:
+        assert program.stop() == 0
