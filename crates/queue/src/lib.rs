@@ -43,6 +43,7 @@ pub mod record;
 
 // on the control thread
 pub mod auth;
+pub mod http;
 pub mod http_client;
 pub mod lookup_peers;
 pub mod statsd;
