@@ -13,58 +13,7 @@ use std::time::Duration;
 use telemetry::render::statsd::Packets;
 use wire::nsq::is_ephemeral;
 
-/// What is pushed, as it stands now.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Snapshot {
-    /// In the order in which they are to be sent.
-    pub topics: Vec<Topic>,
-    /// Memory of the process, unless `statsd-mem-stats` is off.
-    pub memory: Option<Memory>,
-}
-
-/// A topic. Counters count since it was made.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Topic {
-    /// Its name.
-    pub name: String,
-    /// Messages published.
-    pub message_count: u64,
-    /// Bytes of their bodies.
-    pub message_bytes: u64,
-    /// Messages that wait for a channel.
-    pub depth: u64,
-    /// Those of them that are on disk only.
-    pub backend_depth: u64,
-    /// End-to-end latency: share (0 to 1] and nanoseconds.
-    pub latency: Vec<(f64, u64)>,
-    /// Its channels.
-    pub channels: Vec<Channel>,
-}
-
-/// A channel.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Channel {
-    /// Its name.
-    pub name: String,
-    /// Messages that have reached it.
-    pub message_count: u64,
-    /// Messages requeued.
-    pub requeue_count: u64,
-    /// Deliveries that timed out.
-    pub timeout_count: u64,
-    /// Messages that wait for a consumer.
-    pub depth: u64,
-    /// Those of them that are on disk only.
-    pub backend_depth: u64,
-    /// Messages in flight.
-    pub in_flight_count: u64,
-    /// Messages deferred.
-    pub deferred_count: u64,
-    /// Consumers.
-    pub clients: u64,
-    /// End-to-end latency: share (0 to 1] and nanoseconds.
-    pub latency: Vec<(f64, u64)>,
-}
+use crate::queue::{ChannelStats, TopicStats};
 
 /// Memory of the process under the names that nsqd's dashboards know.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -103,18 +52,18 @@ impl Statsd {
         Statsd { prefix, packet_bytes_max, exclude_ephemeral, last: HashMap::new() }
     }
 
-    /// The packets of one push, each to be sent by itself.
-    pub fn render(&mut self, snapshot: &Snapshot) -> Vec<Vec<u8>> {
+    /// The packets of one push, each to be sent by itself. `memory` is left out if `statsd-mem-stats` is off.
+    pub fn render(&mut self, topics: &[TopicStats], memory: Option<&Memory>) -> Vec<Vec<u8>> {
         let last = std::mem::take(&mut self.last);
         let packets = Packets::new(&self.prefix, self.packet_bytes_max);
         let mut push = Push { packets, last, next: HashMap::new() };
-        for topic in snapshot.topics.iter().filter(|topic| self.included(&topic.name)) {
+        for topic in topics.iter().filter(|topic| self.included(&topic.name)) {
             push.topic(topic);
             for channel in topic.channels.iter().filter(|channel| self.included(&channel.name)) {
                 push.channel(&topic.name, channel);
             }
         }
-        if let Some(memory) = &snapshot.memory {
+        if let Some(memory) = memory {
             push.memory(memory);
         }
         self.last = push.next;
@@ -134,28 +83,28 @@ struct Push {
 }
 
 impl Push {
-    fn topic(&mut self, topic: &Topic) {
+    fn topic(&mut self, topic: &TopicStats) {
         let base = format!("topic.{}", topic.name);
         let key = |name| (topic.name.clone(), String::new(), name);
-        self.counter(&base, key("message_count"), topic.message_count);
-        self.counter(&base, key("message_bytes"), topic.message_bytes);
+        self.counter(&base, key("message_count"), topic.messages);
+        self.counter(&base, key("message_bytes"), topic.bytes);
         self.gauge(&base, "depth", topic.depth);
         self.gauge(&base, "backend_depth", topic.backend_depth);
-        self.latency(&base, &topic.latency);
+        self.latency(&base, &topic.latency.1);
     }
 
-    fn channel(&mut self, topic: &str, channel: &Channel) {
+    fn channel(&mut self, topic: &str, channel: &ChannelStats) {
         let base = format!("topic.{topic}.channel.{}", channel.name);
         let key = |name| (topic.to_owned(), channel.name.clone(), name);
-        self.counter(&base, key("message_count"), channel.message_count);
+        self.counter(&base, key("message_count"), channel.counters.messages);
         self.gauge(&base, "depth", channel.depth);
         self.gauge(&base, "backend_depth", channel.backend_depth);
-        self.gauge(&base, "in_flight_count", channel.in_flight_count);
-        self.gauge(&base, "deferred_count", channel.deferred_count);
-        self.counter(&base, key("requeue_count"), channel.requeue_count);
-        self.counter(&base, key("timeout_count"), channel.timeout_count);
-        self.gauge(&base, "clients", channel.clients);
-        self.latency(&base, &channel.latency);
+        self.gauge(&base, "in_flight_count", channel.in_flight);
+        self.gauge(&base, "deferred_count", channel.deferred);
+        self.counter(&base, key("requeue_count"), channel.counters.requeued);
+        self.counter(&base, key("timeout_count"), channel.counters.timed_out);
+        self.gauge(&base, "clients", channel.client_count);
+        self.latency(&base, &channel.latency.1);
     }
 
     fn memory(&mut self, memory: &Memory) {
@@ -219,44 +168,48 @@ pub fn gap(interval: Duration, packets: usize) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::Counters;
 
-    fn topic(name: &str, channels: Vec<Channel>) -> Topic {
-        Topic {
+    fn topic(name: &str, channels: Vec<ChannelStats>) -> TopicStats {
+        TopicStats {
             name: name.into(),
-            message_count: 10,
-            message_bytes: 200,
+            messages: 10,
+            bytes: 200,
             depth: 3,
             backend_depth: 1,
-            latency: vec![(1.0, 9_000), (0.999, 8_000), (0.95, 7_000)],
+            latency: (5, vec![(1.0, 9_000), (0.999, 8_000), (0.95, 7_000)]),
             channels,
+            ..TopicStats::default()
         }
     }
 
-    fn channel(name: &str) -> Channel {
-        Channel {
+    fn channel(name: &str) -> ChannelStats {
+        ChannelStats {
             name: name.into(),
-            message_count: 7,
-            requeue_count: 1,
-            timeout_count: 2,
+            counters: Counters { messages: 7, requeued: 1, timed_out: 2, ..Counters::default() },
             depth: 4,
             backend_depth: 5,
-            in_flight_count: 6,
-            deferred_count: 8,
-            clients: 9,
-            latency: vec![(0.5, 1)],
+            in_flight: 6,
+            deferred: 8,
+            client_count: 9,
+            latency: (1, vec![(0.5, 1)]),
+            ..ChannelStats::default()
         }
     }
 
-    fn lines(statsd: &mut Statsd, snapshot: &Snapshot) -> Vec<String> {
-        String::from_utf8(statsd.render(snapshot).concat()).unwrap().lines().map(str::to_owned).collect()
+    fn lines(statsd: &mut Statsd, topics: &[TopicStats], memory: Option<&Memory>) -> Vec<String> {
+        String::from_utf8(statsd.render(topics, memory).concat())
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     #[test]
     fn names_in_order() {
         let mut statsd = Statsd::new("p.".into(), 508, false);
         let memory = Memory { heap_objects: 1, gc_pause_usec: [2, 3, 4], gc_runs: 5, ..Memory::default() };
-        let snapshot =
-            Snapshot { topics: vec![topic("t", vec![channel("c#ephemeral")])], memory: Some(memory) };
+        let topics = [topic("t", vec![channel("c#ephemeral")])];
         let expected = [
             "p.topic.t.message_count:10|c",
             "p.topic.t.message_bytes:200|c",
@@ -284,28 +237,28 @@ mod tests {
             "p.mem.next_gc_bytes:0|g",
             "p.mem.gc_runs:5|c",
         ];
-        assert_eq!(lines(&mut statsd, &snapshot), expected);
+        assert_eq!(lines(&mut statsd, &topics, Some(&memory)), expected);
     }
 
     #[test]
     fn counters_are_differences() {
         let mut statsd = Statsd::new(String::new(), 508, false);
-        let mut snapshot = Snapshot { topics: vec![topic("t", vec![channel("c")])], memory: None };
-        let mut push = |snapshot: &Snapshot| -> Vec<String> {
-            lines(&mut statsd, snapshot).into_iter().filter(|line| line.ends_with("|c")).collect()
+        let mut topics = [topic("t", vec![channel("c")])];
+        let mut push = |topics: &[TopicStats]| -> Vec<String> {
+            lines(&mut statsd, topics, None).into_iter().filter(|line| line.ends_with("|c")).collect()
         };
-        push(&snapshot);
-        snapshot.topics[0].message_count = 15;
-        snapshot.topics[0].channels[0].requeue_count = 4;
-        let second = push(&snapshot);
+        push(&topics);
+        topics[0].messages = 15;
+        topics[0].channels[0].counters.requeued = 4;
+        let second = push(&topics);
         assert_eq!(second[..2], ["topic.t.message_count:5|c", "topic.t.message_bytes:0|c"]);
         assert!(second.contains(&"topic.t.channel.c.requeue_count:3|c".into()));
         // made anew
-        snapshot.topics[0].message_count = 2;
-        assert_eq!(push(&snapshot)[0], "topic.t.message_count:2|c");
+        topics[0].messages = 2;
+        assert_eq!(push(&topics)[0], "topic.t.message_count:2|c");
         // gone, then there again
-        push(&Snapshot::default());
-        assert_eq!(push(&snapshot)[0], "topic.t.message_count:2|c");
+        push(&[]);
+        assert_eq!(push(&topics)[0], "topic.t.message_count:2|c");
     }
 
     #[test]
@@ -315,7 +268,7 @@ mod tests {
             topic("a#ephemeral", vec![channel("c")]),
             topic("b", vec![channel("c#ephemeral"), channel("d")]),
         ];
-        let lines = lines(&mut statsd, &Snapshot { topics, memory: None });
+        let lines = lines(&mut statsd, &topics, None);
         assert!(lines.iter().all(|line| !line.contains('#')));
         assert!(lines.iter().any(|line| line.starts_with("topic.b.channel.d.")));
     }
@@ -323,9 +276,9 @@ mod tests {
     #[test]
     fn packets_are_cut_at_lines() {
         let mut statsd = Statsd::new("nsq.127_0_0_1_4151.".into(), 508, false);
-        let topics =
-            (0..20).map(|n| topic(&format!("topic_{n}"), vec![channel("c"), channel("d")])).collect();
-        let packets = statsd.render(&Snapshot { topics, memory: None });
+        let both = || vec![channel("c"), channel("d")];
+        let topics: Vec<_> = (0..20).map(|n| topic(&format!("topic_{n}"), both())).collect();
+        let packets = statsd.render(&topics, None);
         assert!(packets.len() > 20);
         assert!(packets.iter().all(|packet| packet.len() <= 508 && packet.ends_with(b"\n")));
     }
