@@ -122,7 +122,8 @@ fn has_local(pool: &checked::Pool) -> bool {
     pool.servers.iter().any(|s| s.target == Target::Local)
 }
 
-fn address(listen: &Listen) -> ListenAddress {
+/// Where to listen, for the event loop.
+pub fn address(listen: &Listen) -> ListenAddress {
     match listen {
         Listen::Tcp { host, port } => ListenAddress::Tcp(host.clone(), *port),
         Listen::Unix { path, mode } => ListenAddress::Unix(path.clone(), *mode),

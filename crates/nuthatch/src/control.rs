@@ -61,6 +61,9 @@ async fn serve(mut running: Running, manners: &Manners, log: &Log) -> io::Result
             statistics(&registry, service, version, uptime, listeners)
         })));
     }
+    if let Some(questions) = running.questions.take() {
+        tokio::spawn(questions.serve());
+    }
     let code = loop {
         let Some(found) = signals.recv().await else { break 1 };
         tell(found, manners);

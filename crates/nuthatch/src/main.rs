@@ -4,7 +4,7 @@
 //! main ─▶ applet (by argv[0] or subcommand) ─▶ faces::{run, check, nutcracker, nsqd, …}
 //!                                                │ configuration as checked
 //!                                                ▼
-//!                                    start ─▶ shards (cache::start)   control: signals, statistics port
+//!                                    start ─▶ shards (cache, messages)   control: signals, statistics port
 //! ```
 //! The main thread is the control thread; nothing in it is on the path of a request.
 
@@ -17,6 +17,7 @@ mod pid_file;
 
 mod cache;
 mod control;
+mod messages;
 mod start;
 mod stats_port;
 

@@ -10,11 +10,15 @@ use proxy::Notice;
 use telemetry::{Registry, error, info, warn};
 
 use crate::cache::{self, Cache, Plan};
+use crate::messages::{self, Messages, Questions};
 use crate::stats_port::StatsPort;
 
 /// All that runs. Dropping it does not stop anything: see [`Running::stop`].
 pub struct Running {
-    cache: Cache,
+    cache: Option<Cache>,
+    messages: Option<Messages>,
+    /// What the queue asks; to be served on the control thread.
+    pub questions: Option<Questions>,
     /// Every counter.
     pub registry: Arc<Registry>,
     /// The statistics port, bound and not yet served.
@@ -40,6 +44,41 @@ pub struct Listening {
 /// What is wrong, for the operator.
 pub fn start(config: &Config) -> Result<Running, String> {
     let stats = config.stats.as_ref().map(|stats| StatsPort::bind(&stats.listen)).transpose()?;
+    let registry = Arc::new(Registry::new(config.threads));
+    let mut listening = Vec::new();
+    let cache = match config.pools.is_empty() {
+        true => None,
+        false => Some(caching(config, &registry, &mut listening)?),
+    };
+    let mut messages = match config.queue.as_ref().map(messages::start).transpose() {
+        Ok(messages) => messages,
+        Err(reason) => {
+            cache.into_iter().for_each(|cache| cache.stop(Duration::ZERO));
+            return Err(reason);
+        }
+    };
+    if let Some((settings, running)) = config.queue.as_ref().zip(messages.as_ref()) {
+        let address = running.bound.map_or_else(|| show_listen(&settings.tcp), |address| address.to_string());
+        listening.push(Listening { what: "queue".into(), address });
+    }
+    listening
+        .extend(stats.iter().map(|stats| Listening { what: "statistics".into(), address: stats.address() }));
+    let questions = messages.as_mut().and_then(|messages| messages.questions.take());
+    let stop_timeout = config.stop_timeout;
+    Ok(Running {
+        cache,
+        messages,
+        questions,
+        registry,
+        stats,
+        listening,
+        since: Instant::now(),
+        stop_timeout,
+    })
+}
+
+/// Starts the cache side.
+fn caching(config: &Config, registry: &Registry, listening: &mut Vec<Listening>) -> Result<Cache, String> {
     let pools: Vec<Arc<Pool>> = config.pools.iter().cloned().map(Arc::new).collect();
     let cache = cache::start(Plan {
         pools: pools.clone(),
@@ -48,29 +87,25 @@ pub fn start(config: &Config) -> Result<Running, String> {
         local_bytes_max: config.local.bytes_max,
         notify: Arc::new(log_notice),
     })?;
-    let registry = Arc::new(Registry::new(config.threads));
     registry.set_pools(cache.stats.clone());
-    let mut listening = listening(&pools, &cache.bound);
-    listening
-        .extend(stats.iter().map(|stats| Listening { what: "statistics".into(), address: stats.address() }));
-    Ok(Running {
-        cache,
-        registry,
-        stats,
-        listening,
-        since: Instant::now(),
-        stop_timeout: config.stop_timeout,
-    })
+    listening.extend(listened(&pools, &cache.bound));
+    Ok(cache)
 }
 
 impl Running {
     /// Stops gracefully: nothing more is accepted, what was accepted is answered, within the configured time.
     pub fn stop(self) {
-        self.cache.stop(self.stop_timeout);
+        // The queue first: its journals are what must not be cut short.
+        if let Some(messages) = self.messages {
+            messages.stop(self.stop_timeout);
+        }
+        if let Some(cache) = self.cache {
+            cache.stop(self.stop_timeout);
+        }
     }
 }
 
-fn listening(pools: &[Arc<Pool>], bound: &[(usize, Option<SocketAddr>)]) -> Vec<Listening> {
+fn listened(pools: &[Arc<Pool>], bound: &[(usize, Option<SocketAddr>)]) -> Vec<Listening> {
     let mut listens: Vec<std::slice::Iter<'_, Listen>> =
         pools.iter().map(|pool| pool.listen.iter()).collect();
     let mut listening = Vec::new();

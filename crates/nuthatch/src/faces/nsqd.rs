@@ -3,9 +3,18 @@
 //! 0: version, help, SIGINT, SIGTERM. 2: a bad flag. 1: anything that is fatal.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use config::checked::Config;
 use config::go_flags::{Exit, GoValue, GoValues};
-use config::nsqd::{self, Refusal, machine};
+use config::native;
+use config::nsqd::{self, Nsqd, Refusal, machine};
+use telemetry::log::{Options, Verbosity};
+use telemetry::warn;
+
+use super::run::verbosity;
+use crate::control::{self, Manners};
+use crate::start;
 
 /// Runs the face; `arguments` do not include the program's name.
 pub fn main(arguments: Vec<String>) -> ExitCode {
@@ -24,11 +33,39 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
             }
             end(Exit::Fatal(format!("failed to instantiate nsqd - {text}")), &prefix)
         }
-        Ok(checked) => {
-            banner(&prefix, checked.node_id);
-            end(Exit::Fatal("the queue is not part of this version".into()), &prefix)
-        }
+        Ok(settings) => run(settings),
     }
+}
+
+/// Starts the queue and runs it until a signal ends it.
+fn run(settings: Nsqd) -> ExitCode {
+    let prefix = settings.log_prefix.clone();
+    let verbosity = verbosity(settings.log_level);
+    let talkative = verbosity >= Verbosity::INFO;
+    if talkative {
+        banner(&prefix, settings.node_id);
+    }
+    let options = Options { verbosity, ..Options::default() };
+    let log = match options.open().and_then(|opened| opened.install()) {
+        Ok(log) => log,
+        Err(error) => return end(Exit::Fatal(error.to_string()), &prefix),
+    };
+    let config =
+        Config { pools: Vec::new(), stats: None, admin: None, queue: Some(settings), ..native::default(1) };
+    let running = match start::start(&config) {
+        Ok(running) => running,
+        Err(reason) => return end(Exit::Fatal(format!("failed to instantiate nsqd - {reason}")), &prefix),
+    };
+    for listening in running.listening.iter().filter(|_| talkative) {
+        eprintln!("{}", logged(&prefix, "INFO", &format!("TCP: listening on {}", listening.address)));
+    }
+    if config.queue.is_some_and(|queue| queue.http.is_some()) {
+        warn!("the HTTP API is not part of this version");
+    }
+    let manners = Manners { service: ("nsqd", nsqd::VERSION), interrupted: 0, nutcracker: false };
+    let code = control::run(running, &manners, &log);
+    log.flush(Duration::from_secs(2));
+    code
 }
 
 /// nsqd does not make its directory, and says so before anything else.

@@ -22,6 +22,12 @@ pub fn main(file: Option<&Path>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(queue) = &config.queue
+        && let Err(error) = std::fs::create_dir_all(&queue.data_path)
+    {
+        eprintln!("nuthatch: {}: {error}", queue.data_path.display());
+        return ExitCode::FAILURE;
+    }
     let running = match start::start(&config) {
         Ok(running) => running,
         Err(text) => {
@@ -31,8 +37,8 @@ pub fn main(file: Option<&Path>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if config.queue.is_some() {
-        warn!("the queue is configured but not part of this version");
+    if config.queue.as_ref().is_some_and(|queue| queue.http.is_some()) {
+        warn!("the queue's HTTP API is configured but not part of this version");
     }
     if config.admin.is_some() {
         warn!("metrics and the web interface are configured but not part of this version");

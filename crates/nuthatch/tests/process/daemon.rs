@@ -91,3 +91,43 @@ fn a_daemon_reports_to_its_starter() {
     wait_for("the daemon's end", || ended(pid).then_some(()));
     assert!(!path.join("pid").exists());
 }
+
+/// What nsqd answers to `input`, as far as it is one frame.
+fn frame(port: u16, input: &[u8]) -> String {
+    use std::io::{Read, Write};
+    let mut stream = wait_for("a connection", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+    stream.write_all(input).expect("sent");
+    let mut head = [0; 8];
+    stream.read_exact(&mut head).expect("a frame");
+    let size = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    let mut data = vec![0; size - 4];
+    stream.read_exact(&mut data).expect("its data");
+    text(&data)
+}
+
+#[test]
+fn the_queue_under_nsqds_face() {
+    let port = free_port();
+    let directory = tempfile::tempdir().expect("a directory");
+    let address = format!("--tcp-address=127.0.0.1:{port}");
+    let arguments = [&*address, "--http-address=", "--data-path=."];
+    let mut command = called("nsqd");
+    command.args(arguments).current_dir(directory.path());
+    let running = Running::start(&mut command);
+    assert_eq!(frame(port, b"  V2PUB t\n\0\0\0\x05hello"), "OK");
+
+    let second = run("nsqd", &["--tcp-address=127.0.0.1:0", "--http-address="], directory.path());
+    assert_eq!(second.status.code(), Some(1));
+    let stderr = text(&second.stderr);
+    assert!(
+        stderr.contains("FATAL: failed to instantiate nsqd - failed to lock data-path: cannot flock"),
+        "{stderr}"
+    );
+
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0));
+    let running = Running::start(&mut command);
+    assert_eq!(frame(port, b"  V2SUB t c\n"), "OK");
+    running.signal("INT");
+    assert_eq!(running.end(), Some(0));
+}

@@ -1,0 +1,153 @@
+//! Starting and stopping the queue: its directory, its listener, its shard, and what the shard asks of the world.
+//!
+//! ```text
+//! clients ─▶ shard "queue" (queue::Queue) ─jobs─▶ disk threads
+//!               │ ▲
+//!     questions │ │ mail                      control thread: messages::outside (AUTH, nsqlookupds)
+//!               └─┴────────────────────────▶
+//! ```
+
+mod outside;
+mod tls;
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use config::nsqd::{Durability, Nsqd, TlsRequired, VERSION, machine};
+use net::{EventLoop, Handle, Resolver, Shard, WallTime};
+use queue::disk::DiskThreads;
+use queue::{Clock, Mail, Options, Queue};
+
+use crate::cache::address;
+pub use outside::Questions;
+
+/// Backlog of the listener; nsqd leaves it to Go, which takes the system's.
+const BACKLOG: u32 = 4096;
+
+/// The running queue.
+pub struct Messages {
+    handle: Handle<Mail>,
+    thread: JoinHandle<io::Result<()>>,
+    /// Where clients connect; None for a unix socket.
+    pub bound: Option<SocketAddr>,
+    /// What the shard asks; to be served on the control thread.
+    pub questions: Option<Questions>,
+    /// Keeps other processes out of the directory.
+    _lock: File,
+}
+
+/// Locks the directory, binds the listener, recovers the journals, starts the shard. Blocks until all of that is done.
+///
+/// # Errors
+/// What is wrong, in nsqd's words where it has some.
+pub fn start(settings: &Nsqd) -> Result<Messages, String> {
+    let lock = lock(&settings.data_path)?;
+    let options = options(settings)?;
+    let shown = config::endpoint::show_listen(&settings.tcp);
+    let listeners = net::bind(&address(&settings.tcp), BACKLOG, 1, 0)
+        .map_err(|error| format!("listen ({shown}) failed - {}", machine::error_text(&error)))?;
+    let bound = listeners.first().and_then(net::Listener::local_address);
+    let failed = |error: io::Error| format!("cannot start the queue: {error}");
+    let shard: Shard<Mail> = Shard::new(listeners, Resolver::start().map_err(failed)?).map_err(failed)?;
+    let handle = shard.handle();
+    let report = handle.clone();
+    let disk = DiskThreads::start(move |done| {
+        report.send(Mail::Done(done));
+    })
+    .map_err(failed)?;
+    let (questions, outside) = outside::connect(settings, handle.clone(), bound);
+    let queue = Queue::open(options, Arc::new(journal::OsFiles), Box::new(disk), Box::new(outside), now())
+        .map_err(|error| format!("cannot open the queue: {error}"))?;
+    let thread = std::thread::Builder::new().name("queue".into()).spawn(move || {
+        let start = move |io: &mut EventLoop| {
+            let mut queue = queue;
+            queue.start(io);
+            queue
+        };
+        shard.run(start).map(|_| ())
+    });
+    Ok(Messages { handle, thread: thread.map_err(failed)?, bound, questions: Some(questions), _lock: lock })
+}
+
+impl Messages {
+    /// Stops gracefully: what was published is as durable as it was promised to be.
+    pub fn stop(self, deadline: Duration) {
+        self.handle.stop(deadline);
+        let _ = self.thread.join();
+    }
+}
+
+/// Takes the directory for this process.
+fn lock(path: &Path) -> Result<File, String> {
+    let shown = path.display();
+    let directory = File::open(path).map_err(|error| {
+        format!("failed to lock data-path: open {shown}: {}", machine::error_text(&error))
+    })?;
+    match directory.try_lock() {
+        Ok(()) => Ok(directory),
+        Err(error) => {
+            let reason = match error {
+                TryLockError::WouldBlock => "resource temporarily unavailable".into(),
+                TryLockError::Error(error) => machine::error_text(&error),
+            };
+            Err(format!(
+                "failed to lock data-path: cannot flock directory {shown} - {reason} (possibly in use by another \
+                 instance of nsqd)"
+            ))
+        }
+    }
+}
+
+fn now() -> Clock {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Clock { now: net::monotonic_now(), wall: WallTime(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)) }
+}
+
+/// The settings as the queue takes them.
+fn options(settings: &Nsqd) -> Result<Options, String> {
+    Ok(Options {
+        version: VERSION.into(),
+        data_path: settings.data_path.clone(),
+        durability: match settings.durability {
+            Durability::Memory => queue::settings::Durability::Memory,
+            Durability::Os => queue::settings::Durability::Os,
+            Durability::Fsync => queue::settings::Durability::Fsync,
+        },
+        mem_queue_size: settings.mem_queue_size,
+        msg_timeout: settings.msg_timeout,
+        max_msg_timeout: settings.max_msg_timeout,
+        max_msg_size: settings.max_msg_size,
+        max_body_size: settings.max_body_size,
+        max_req_timeout: settings.max_req_timeout,
+        max_defer_timeout: settings.max_defer_timeout,
+        max_heartbeat_interval: settings.max_heartbeat_interval,
+        max_rdy_count: settings.max_rdy_count,
+        max_output_buffer_size: settings.max_output_buffer_size,
+        max_output_buffer_timeout: settings.max_output_buffer_timeout,
+        min_output_buffer_timeout: settings.min_output_buffer_timeout,
+        output_buffer_timeout: settings.output_buffer_timeout,
+        max_channel_consumers: u64::from(settings.max_channel_consumers),
+        max_connections: settings.max_connections as usize,
+        magic_timeout: settings.magic_timeout,
+        deflate: settings.deflate,
+        max_deflate_level: u32::from(settings.max_deflate_level),
+        snappy: settings.snappy,
+        tls: settings.tls.as_ref().map(tls::server).transpose()?,
+        tls_required: settings.tls.as_ref().is_some_and(|tls| tls.required != TlsRequired::No),
+        auth_required: !settings.auth_http_addresses.is_empty(),
+        topology_region: settings.topology_region.clone(),
+        topology_zone: settings.topology_zone.clone(),
+        e2e_percentiles: settings.e2e_percentiles.clone(),
+        e2e_window: settings.e2e_window,
+        segment_bytes: settings.max_bytes_per_file,
+        cache_bytes: settings.journal_cache_bytes,
+        max_deferred: settings.max_deferred,
+        channels_from_beginning: settings.channels_from_beginning,
+        ..Options::default()
+    })
+}

@@ -1,0 +1,135 @@
+//! What the queue's shard asks of the world, answered on the control thread: who a client is (AUTH), which channels of
+//! a topic others know, and telling nsqlookupds what is here.
+
+use std::net::SocketAddr;
+
+use config::nsqd::{AuthMethod, Nsqd, VERSION, machine};
+use net::Handle;
+use queue::Mail;
+use queue::auth::{Authenticator, Method};
+use queue::authority::AuthQuery;
+use queue::http_client::HttpClient;
+use queue::lookup_peers::{LookupPeers, Timing};
+use queue::outside::{Asker, Notice, Outside};
+use telemetry::warn;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use wire::nsq::lookup::Node;
+
+enum Question {
+    Auth(Asker, AuthQuery),
+    Notice(Notice),
+    Channels(String),
+}
+
+/// The shard's end. Sending never waits; what is under way is bounded by clients (one AUTH each) and topics.
+pub struct ControlThread {
+    questions: UnboundedSender<Question>,
+    lookups: bool,
+}
+
+impl Outside for ControlThread {
+    fn ask_authority(&mut self, asker: Asker, query: AuthQuery) {
+        let _ = self.questions.send(Question::Auth(asker, query));
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        let _ = self.questions.send(Question::Notice(notice));
+    }
+
+    fn ask_channels(&mut self, topic: &str) -> bool {
+        self.lookups && self.questions.send(Question::Channels(topic.into())).is_ok()
+    }
+}
+
+/// The control thread's end.
+pub struct Questions {
+    questions: UnboundedReceiver<Question>,
+    shard: Handle<Mail>,
+    authenticator: Authenticator,
+    lookups: Vec<String>,
+    node: Node,
+    response_bytes_max: usize,
+}
+
+/// Both ends.
+pub fn connect(
+    settings: &Nsqd,
+    shard: Handle<Mail>,
+    bound: Option<SocketAddr>,
+) -> (Questions, ControlThread) {
+    let (sender, questions) = unbounded_channel();
+    let http = HttpClient {
+        connect_timeout: settings.http_client_connect_timeout,
+        request_timeout: settings.http_client_request_timeout,
+        tls: None,
+    };
+    let authenticator = Authenticator {
+        servers: settings.auth_http_addresses.clone(),
+        method: match settings.auth_http_request_method {
+            AuthMethod::Get => Method::Get,
+            AuthMethod::Post => Method::Post,
+        },
+        http,
+    };
+    let control = ControlThread { questions: sender, lookups: !settings.lookupd_tcp_addresses.is_empty() };
+    let questions = Questions {
+        questions,
+        shard,
+        authenticator,
+        lookups: settings.lookupd_tcp_addresses.clone(),
+        node: node(settings, bound),
+        response_bytes_max: usize::try_from(settings.max_msg_size).unwrap_or(usize::MAX),
+    };
+    (questions, control)
+}
+
+/// What we say of ourselves. The ports are those listened on unless others are to be told.
+fn node(settings: &Nsqd, bound: Option<SocketAddr>) -> Node {
+    let listened = bound.map_or(0, |address| address.port());
+    let http = settings.http.as_ref().map_or(0, |listen| match listen {
+        config::checked::Listen::Tcp { port, .. } => *port,
+        config::checked::Listen::Unix { .. } => 0,
+    });
+    let told =
+        |configured: u16, listened: u16| i64::from(if configured == 0 { listened } else { configured });
+    Node {
+        broadcast_address: settings.broadcast_address.clone(),
+        hostname: machine::hostname(),
+        http_port: told(settings.broadcast_http_port, http),
+        tcp_port: told(settings.broadcast_tcp_port, listened),
+        topology_region: settings.topology_region.clone(),
+        topology_zone: settings.topology_zone.clone(),
+        version: VERSION.into(),
+    }
+}
+
+impl Questions {
+    /// Answers until the shard is gone. Needs a tokio runtime; no question waits for another.
+    pub async fn serve(mut self) {
+        let http = self.authenticator.http.clone();
+        let mut peers = LookupPeers::new(self.node.clone(), Timing::default(), self.response_bytes_max, http);
+        peers.set_addresses(&self.lookups);
+        while let Some(question) = self.questions.recv().await {
+            let shard = self.shard.clone();
+            match question {
+                Question::Notice(notice) => peers.notice(&notice),
+                Question::Auth(asker, query) => {
+                    let authenticator = self.authenticator.clone();
+                    tokio::spawn(async move {
+                        let answer = authenticator.answer(query).await;
+                        if let Err(reason) = &answer {
+                            warn!(%reason, "nobody vouches for a client");
+                        }
+                        shard.send(Mail::Auth(asker, answer));
+                    });
+                }
+                Question::Channels(topic) => {
+                    let channels = peers.channels(&topic);
+                    tokio::spawn(async move {
+                        shard.send(Mail::KnownChannels(topic, channels.await));
+                    });
+                }
+            }
+        }
+    }
+}
