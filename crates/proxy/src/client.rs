@@ -149,7 +149,8 @@ impl Client {
         }
         self.line.pop_front();
         self.first = self.first.wrapping_add(1);
-        if self.hold.live + self.hold.shared > 0 {
+        // a reply that is not sent holds no bytes, but its place is due all the same
+        if !matches!(self.line.front(), None | Some(Slot::Waiting)) {
             self.send_due(io);
         }
         self.shrink();
@@ -213,7 +214,8 @@ impl Client {
 
 impl Hold {
     fn put(&mut self, bytes: &[u8]) -> Slot {
-        let at = self.bytes.len();
+        // an empty reply outlives what is held around it, so its place must be one that always exists
+        let at = if bytes.is_empty() { 0 } else { self.bytes.len() };
         self.bytes.extend_from_slice(bytes);
         self.live += bytes.len();
         Slot::Held { at, len: bytes.len() }
@@ -241,6 +243,26 @@ mod tests {
         let mut io = FakeIo::default();
         let id = io.open();
         (io, Client::new(id, 0, Session::default()))
+    }
+
+    /// `noreply` and quiet mode: empty replies that arrive before their turn.
+    #[test]
+    fn replies_that_are_not_sent_leave_their_place_when_it_is_their_turn() {
+        let (mut io, mut c) = client();
+        let seqs: Vec<Seq> = (0..4).map(|_| c.reserve()).collect();
+        assert!(c.fulfil(&mut io, seqs[1], Reply::Slice(b"")));
+        assert!(c.fulfil(&mut io, seqs[2], Reply::Slice(b"")));
+        assert!(c.fulfil(&mut io, seqs[0], Reply::Slice(b"")));
+        assert_eq!(c.waiting(), 1);
+        assert!(c.fulfil(&mut io, seqs[3], Reply::Slice(b"<3>")));
+        assert_eq!((io.sent(c.id), c.waiting()), (&b"<3>"[..], 0));
+
+        let seqs: Vec<Seq> = (0..4).map(|_| c.reserve()).collect();
+        assert!(c.fulfil(&mut io, seqs[1], Reply::Slice(b"<1>")));
+        assert!(c.fulfil(&mut io, seqs[3], Reply::Slice(b"")));
+        assert!(c.fulfil(&mut io, seqs[0], Reply::Slice(b"")));
+        assert!(c.fulfil(&mut io, seqs[2], Reply::Slice(b"<2>")));
+        assert_eq!((io.sent(c.id), c.waiting()), (&b"<3><1><2>"[..], 0));
     }
 
     #[test]
