@@ -95,6 +95,22 @@ fn roots(pem: &[u8]) -> Result<RootCertStore, Error> {
     if added == 0 { Err(Error::Certificate("root CA file")) } else { Ok(store) }
 }
 
+/// Where systems keep the authorities that they trust, most common first.
+const SYSTEM_BUNDLES: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// The authorities that this system trusts, as PEM for [`client_config`]: the file that `SSL_CERT_FILE` names, or the
+/// distribution's. `None` if there is no such file.
+pub fn system_roots() -> Option<Vec<u8>> {
+    let named = std::env::var_os("SSL_CERT_FILE").map(std::path::PathBuf::from);
+    named.into_iter().chain(SYSTEM_BUNDLES.map(Into::into)).find_map(|path| std::fs::read(path).ok())
+}
+
 /// A server's configuration from PEM: its chain, its key, and the authorities for its clients' certificates.
 pub fn server_config(
     certificate: &[u8],
