@@ -13,7 +13,7 @@ fn content(size: usize) -> Vec<u8> {
     let mut state = 1u32;
     let mut byte = |i: usize| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        if i / 5_000 % 2 == 0 { b'a' + (i % 7) as u8 } else { (state >> 24) as u8 }
+        if (i / 5_000).is_multiple_of(2) { b'a' + (i % 7) as u8 } else { (state >> 24) as u8 }
     };
     (0..size).map(&mut byte).collect()
 }
