@@ -64,15 +64,16 @@ impl Recovered {
 }
 
 impl Recovery {
-    /// Looks at the directory `dir`, making it if it is not there.
+    /// Looks at the directory `dir`, making it if it is not there. Its name is flushed with the first flush; that its parent
+    /// outlives a loss of power is up to the caller.
     pub fn open(files: Arc<dyn Files>, dir: &Path, options: Options) -> Result<Recovery, OpenError> {
-        let created = files.create_dir(dir).map_err(failed("create", dir))?;
+        files.create_dir(dir).map_err(failed("create", dir))?;
         let entries = files.list(dir).map_err(failed("list", dir))?;
         let mut recovered = Recovered::default();
         let mut journal = Journal::new(Arc::clone(&files), dir, options, 0);
-        journal.parent_changed = created;
         // Names may have been changed by a process that did not live to flush them.
         journal.names_changed = 1;
+        journal.parent_changed = true;
         if entries.iter().any(|entry| entry.name == checkpoint::TEMPORARY_NAME) {
             let path = dir.join(checkpoint::TEMPORARY_NAME);
             files.remove(&path).map_err(failed("remove", &path))?;

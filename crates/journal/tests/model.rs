@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use nuthatch_journal::files::{Crash, Fault, MemFiles, Operation};
 use nuthatch_journal::{
-    CommitSeq, Durability, Health, Journal, Options, Position, ReadOutcome, Recovery, SyncDone, WriteError,
+    CommitSeq, Durability, Files, Health, Journal, Options, Position, ReadOutcome, Recovery, SyncDone,
+    WriteError,
 };
 
 #[path = "support/random.rs"]
@@ -47,6 +48,8 @@ struct Model {
     checkpoints_tried: Vec<u64>,
     /// No promise before this: it was released, and may be there again after the machine has died.
     released: u64,
+    /// Where the log began when it was opened.
+    first: u64,
     /// The machine has died and left holes in what was not flushed.
     holed: bool,
 }
@@ -104,6 +107,8 @@ impl Run {
         let mut random = Random::new(seed);
         let files = MemFiles::new(seed);
         files.set_short_writes(random.one_in(2));
+        files.create_dir("/data".as_ref()).unwrap();
+        files.sync_dir("/".as_ref()).unwrap();
         let recovery = Recovery::open(Arc::new(files.clone()), Path::new(DIR), options(&mut random)).unwrap();
         let (journal, _) = recovery.replay(|_| panic!("it is new")).unwrap();
         let (model, counts) = (Model::default(), Counts::default());
@@ -362,8 +367,12 @@ impl Run {
             assert_eq!(recovered.damages, 0, "{recovered:?}");
         }
         self.model.holed |= recovered.damages > 0;
+        let from = replay_from.unwrap_or(0);
+        let whole = journal.first().0 <= from.max(self.model.first) || self.model.flushed <= from;
+        assert!(whole, "replay begins at {from}, but the log at {}", journal.first());
         self.counts.cut += u64::from(recovered.truncated_bytes > 0);
         self.check_recovered(crash, replay_from.unwrap_or(0), &found);
+        self.model.first = journal.first().0;
         self.journal = journal;
         let before = self.model.accepted.range(..replay_from.unwrap_or(0));
         let kept: Vec<_> = before.map(|(position, record)| (*position, record.clone())).collect();

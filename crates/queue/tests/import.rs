@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use journal::Files;
-use journal::files::{Crash, Fault, MemFiles, Operation, OsFiles};
+use journal::files::{Crash, Fault, MemFiles, OpenMode, Operation, OsFiles};
 use nuthatch_queue::import::{self, Failed, ImportError, Message, Plan, Step, Target, TopicReport};
 
 const DATA: &str = "/data";
@@ -141,7 +141,11 @@ fn records(numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
 
 /// A data directory with these files.
 fn directory(content: &[(&str, &[u8])]) -> (MemFiles, Arc<dyn Files>) {
-    let modelled = MemFiles::new(7);
+    seeded_directory(7, content)
+}
+
+fn seeded_directory(seed: u64, content: &[(&str, &[u8])]) -> (MemFiles, Arc<dyn Files>) {
+    let modelled = MemFiles::new(seed);
     modelled.create_dir(DATA.as_ref()).unwrap();
     modelled.sync_dir("/".as_ref()).unwrap();
     for (name, bytes) in content {
@@ -365,7 +369,7 @@ fn nothing_to_do() {
 fn files_with_arbitrary_damage() {
     let known: Vec<Owned> = (0..8).map(|n| import_record(&records([n])).expect("it is sound")).collect();
     for seed in 0..2_000_u64 {
-        let files = data_directory();
+        let files = data_directory(1);
         let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mut below = |n: usize| {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -402,13 +406,15 @@ fn import_record(bytes: &[u8]) -> Option<Owned> {
     read_all(&planned(&files, DATA.as_ref()), 1000).0["t"].messages.first().cloned()
 }
 
-/// Writes what is read, as the daemon would into its journals: one file per topic, not flushed.
+/// Writes what is read, as the daemon would into its journals: one file per topic, appended to, not flushed.
 fn write_store(files: &MemFiles, plan: &Plan, staging: &Path) -> std::io::Result<()> {
     for topic in plan.topics() {
         let dir = staging.join(&topic.name);
         files.create_dir(&dir)?;
-        let file = files.open(&dir.join("messages"), journal::files::OpenMode::Create)?;
-        let mut at = 0;
+        let path = dir.join("messages");
+        let mode = if files.content(&path).is_some() { OpenMode::Write } else { OpenMode::Create };
+        let file = files.open(&path, mode)?;
+        let mut at = file.bytes()?;
         import::read_topic(plan, topic, 1000, |_, message| {
             let line = format!("{:016x} {}\n", message.id, message.body.len());
             at += file.write_at(line.as_bytes(), at)? as u64;
@@ -435,7 +441,7 @@ fn start(modelled: &MemFiles) -> Result<(), ImportError> {
     set_aside.run().map(drop)
 }
 
-fn data_directory() -> MemFiles {
+fn data_directory(seed: u64) -> MemFiles {
     let content: [(&str, &[u8]); 6] = [
         ("nsqd.dat", METADATA),
         (C0, &records(0..5)),
@@ -444,7 +450,7 @@ fn data_directory() -> MemFiles {
         (T_META, b"3\n0,0\n0,120\n"),
         ("t.diskqueue.000009.dat.bad", b"leftover"),
     ];
-    directory(&content).0
+    seeded_directory(seed, &content).0
 }
 
 fn lines(files: &MemFiles) -> Option<usize> {
@@ -458,7 +464,7 @@ fn in_data(names: &[&str]) -> Vec<PathBuf> {
 
 #[test]
 fn originals_are_kept_in_a_folder_of_their_own() {
-    let files = data_directory();
+    let files = data_directory(1);
     let before = files.content(&Path::new(DATA).join(C0)).unwrap();
     start(&files).unwrap();
     let expected = in_data(&[
@@ -480,7 +486,7 @@ fn originals_are_kept_in_a_folder_of_their_own() {
 #[test]
 fn killed_at_any_moment_and_started_again() {
     let changes = {
-        let files = data_directory();
+        let files = data_directory(0);
         let before = files.changes();
         start(&files).unwrap();
         files.changes() - before
@@ -489,7 +495,8 @@ fn killed_at_any_moment_and_started_again() {
     for crash in [Crash::Process, Crash::Power] {
         for first in 1..=changes + 1 {
             for second in [None, Some(1), Some(first / 2 + 1)] {
-                let files = data_directory();
+                let seed = 1000 * first + second.unwrap_or(0);
+                let files = data_directory(seed);
                 for stop in [Some(first), second].into_iter().flatten() {
                     files.stop_after(stop);
                     let outcome = start(&files);
@@ -508,6 +515,8 @@ fn killed_at_any_moment_and_started_again() {
                 );
                 files.crash(Crash::Power);
                 assert_eq!(lines(&files), Some(8), "{crash:?} after {first}, {second:?}: durable");
+                start(&files).unwrap();
+                assert_eq!(lines(&files), Some(8), "{crash:?} after {first}, {second:?}: still");
                 assert!(files.paths().iter().all(|path| !path.to_string_lossy().contains("importing")));
                 assert!(files.content(&Path::new(DATA).join("store/imported.json")).is_none());
             }
@@ -517,7 +526,7 @@ fn killed_at_any_moment_and_started_again() {
 
 #[test]
 fn nsqd_data_beside_a_store_that_it_did_not_go_into_is_refused() {
-    let files = data_directory();
+    let files = data_directory(1);
     start(&files).unwrap();
     files.set_content(&Path::new(DATA).join("nsqd.dat"), METADATA.to_vec());
     let error = start(&files).unwrap_err();
@@ -530,7 +539,7 @@ fn nsqd_data_beside_a_store_that_it_did_not_go_into_is_refused() {
 
 #[test]
 fn nsqd_at_work_between_import_and_moving_is_noticed() {
-    let files = data_directory();
+    let files = data_directory(1);
     let shared: Arc<dyn Files> = Arc::new(files.clone());
     let plan = planned(&shared, DATA.as_ref());
     let staging = plan.begin().unwrap();
@@ -544,7 +553,7 @@ fn nsqd_at_work_between_import_and_moving_is_noticed() {
 
 #[test]
 fn a_second_import_keeps_the_originals_of_the_first() {
-    let files = data_directory();
+    let files = data_directory(1);
     start(&files).unwrap();
     let shared: Arc<dyn Files> = Arc::new(files.clone());
     shared.rename(&Path::new(DATA).join(STORE), Path::new("/elsewhere")).unwrap();

@@ -2,8 +2,7 @@
 //!
 //! Per file it keeps what was written and what was flushed; per directory the changes of names that were not flushed.
 //! [`MemFiles::crash`] plays a crash: of the process (everything written stays), or of the machine (of what was not
-//! flushed, an arbitrary part stays: pages in any order, names in the order in which they were made). All choices come from
-//! the seed.
+//! flushed, an arbitrary part stays, in any order: pages and changes of names). All choices come from the seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -122,6 +121,19 @@ impl NameChange {
         }
     }
 
+    fn paths(&self) -> [&Path; 2] {
+        match self {
+            NameChange::Add(path, _) | NameChange::Remove(path) => [path, path],
+            NameChange::Rename(from, to) => [from, to],
+        }
+    }
+
+    /// Whether one of the two concerns a name that the other does, or one below it.
+    fn builds_on(&self, earlier: &NameChange) -> bool {
+        let related = |a: &Path, b: &Path| a.starts_with(b) || b.starts_with(a);
+        self.paths().iter().any(|mine| earlier.paths().iter().any(|its| related(mine, its)))
+    }
+
     fn apply(self, names: &mut BTreeMap<PathBuf, Node>) {
         match self {
             NameChange::Add(path, node) => drop(names.insert(path, node)),
@@ -141,9 +153,11 @@ fn rename(names: &mut BTreeMap<PathBuf, Node>, from: &Path, to: &Path) {
 }
 
 impl MemFiles {
-    /// An empty file system whose choices follow from `seed`.
+    /// A file system with nothing but a root and a working directory, whose choices follow from `seed`.
     pub fn new(seed: u64) -> MemFiles {
-        MemFiles { disk: Arc::new(Mutex::new(Disk { random: seed, ..Disk::default() })) }
+        let root = BTreeMap::from([(PathBuf::from("/"), Node::Dir), (PathBuf::new(), Node::Dir)]);
+        let disk = Disk { random: seed, names: root.clone(), flushed_names: root, ..Disk::default() };
+        MemFiles { disk: Arc::new(Mutex::new(disk)) }
     }
 
     /// Adds a failure. Of several for the same operation the first added is used up first.
@@ -291,11 +305,32 @@ impl Disk {
             let kept = self.surviving(i);
             self.inodes[i] = Inode { written: kept.clone(), flushed: kept };
         }
-        let kept = self.random(self.pending_names.len() + 1);
-        for change in std::mem::take(&mut self.pending_names).into_iter().take(kept) {
-            change.apply(&mut self.flushed_names);
-        }
+        self.lose_names();
+        // What lies in a directory that is not there cannot be reached.
+        let dirs: BTreeSet<PathBuf> = self
+            .flushed_names
+            .iter()
+            .filter(|(_, node)| **node == Node::Dir)
+            .map(|(path, _)| path.clone())
+            .collect();
+        self.flushed_names.retain(|path, _| path.ancestors().skip(1).all(|dir| dirs.contains(dir)));
         self.names = self.flushed_names.clone();
+    }
+
+    /// Of the changes of names that were not flushed, either the first ones stay, or any, but none that builds on a lost one.
+    fn lose_names(&mut self) {
+        let pending = std::mem::take(&mut self.pending_names);
+        let first = self.random(pending.len() + 1);
+        let in_order = self.random(2) == 0;
+        let mut lost: Vec<NameChange> = Vec::new();
+        for (i, change) in pending.into_iter().enumerate() {
+            let stays = if in_order { i < first } else { self.random(2) == 0 };
+            if stays && !lost.iter().any(|earlier| change.builds_on(earlier)) {
+                change.apply(&mut self.flushed_names);
+            } else {
+                lost.push(change);
+            }
+        }
     }
 
     /// What is left of a file: its flushed content, some of the changed pages, and a length between the two.
