@@ -1,4 +1,7 @@
 //! A whole command, checked as far as bytes alone allow.
+//!
+//! What a [`Command`] holds lies in the input: names are valid names, numbers are within their limits, bodies are neither empty
+//! nor too large. Whether topic, channel and message are there is for the queue to say.
 
 use super::Verb;
 use super::batch::Messages;

@@ -1,4 +1,7 @@
 //! Text as the Go standard library writes it, where clients see it: quoted names in errors, strings in JSON.
+//!
+//! Both take anything and give what nsqd would have sent for it, byte by byte. Which characters are printable is a matter of
+//! the Unicode version: Rust's tables are used.
 
 /// Appends `bytes` in double quotes as Go's `%q`: printable characters as they are, the rest escaped.
 pub(super) fn write_quoted(out: &mut Vec<u8>, bytes: &[u8]) {

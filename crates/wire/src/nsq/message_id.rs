@@ -1,4 +1,6 @@
 //! Message ids: opaque to clients, 16 lowercase hexadecimal digits on the wire, 64 bits inside.
+//!
+//! A client may answer with any 16 bytes. What is not an id of ours is simply not in flight; the error repeats it as it came.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
 //! The commands of V2 and the states in which each may be sent.
+//!
+//! One table: the scanner refuses by it, error texts take names from it.
 
 /// Where a connection stands. The numbers are those of `/stats`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,4 +1,6 @@
-//! The answer to IDENTIFY: `OK`, or JSON whose keys stand in nsqd's order (some clients depend on all of them being there).
+//! The answer to IDENTIFY: `OK`, or JSON.
+//!
+//! Some clients depend on every key being there, and on its type; the keys stand in nsqd's order.
 
 use super::{Settlement, Terms};
 use crate::nsq::frame::OK;

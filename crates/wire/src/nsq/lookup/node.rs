@@ -1,4 +1,7 @@
 //! Who is who: the JSON of IDENTIFY in both directions.
+//!
+//! An nsqd must name its broadcast address, both ports and its version; an nsqlookupd answers with the same fields but for
+//! the topology.
 
 use crate::nsq::go::{write, write_json_string};
 use crate::nsq::json::{self, key_is, set_integer, set_string};
