@@ -41,6 +41,9 @@ pub mod latency;
 pub mod message;
 pub mod record;
 
+// before the first start beside an nsqd's data
+pub mod import;
+
 // on the control thread
 pub mod auth;
 pub mod http;
