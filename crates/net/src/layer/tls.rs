@@ -1,4 +1,7 @@
 //! TLS as a transformation: records in, plain bytes out, and back. Server and client are the same to the stack.
+//!
+//! All the work is rustls's. A record never stands for more plain bytes than it has itself, so that nothing needs to be held
+//! back here; what is sent before the handshake is done waits inside.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
