@@ -1,0 +1,280 @@
+//! The event loop over real sockets: what an app is told, and what its peers see.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use nuthatch_net as net;
+
+use net::{
+    Address, App, ConnId, EventLoop, Fault, Handle, Input, Io, ListenAddress, Peer, Resolver, Shard, SocketOptions,
+};
+
+/// What the app was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Told {
+    Connected,
+    Failed(Fault),
+    Ended,
+    Timer(u64),
+    Received(usize),
+}
+
+/// What a test tells the app.
+enum Order {
+    Connect(Address),
+    Timer(Duration, u64),
+    Resume,
+}
+
+/// Sends back what it gets, a line at a time; `pause` and `quit` are orders.
+struct Echo {
+    told: mpsc::Sender<Told>,
+    clients: usize,
+    paused: Option<ConnId>,
+    share: bool,
+}
+
+impl App<EventLoop> for Echo {
+    type Mail = Order;
+
+    fn accepted(&mut self, _: &mut EventLoop, _: u32, _: ConnId, _: Peer) {
+        self.clients += 1;
+    }
+
+    fn connected(&mut self, io: &mut EventLoop, conn: ConnId) {
+        let _ = self.told.send(Told::Connected);
+        io.send(conn, b"hello\n");
+    }
+
+    fn received(&mut self, io: &mut EventLoop, conn: ConnId, input: &mut Input<'_>) {
+        let _ = self.told.send(Told::Received(input.bytes().len()));
+        while let Some(at) = input.bytes().iter().position(|b| *b == b'\n') {
+            let line = input.bytes()[..at].to_vec();
+            if self.share {
+                let bytes = input.take(at + 1);
+                io.send_shared(conn, bytes);
+            } else {
+                io.send(conn, &input.bytes()[..at + 1]);
+                input.consume(at + 1);
+            }
+            match line.as_slice() {
+                b"quit" => {
+                    self.clients -= 1;
+                    return io.finish(conn);
+                }
+                b"pause" => {
+                    self.paused = Some(conn);
+                    return io.pause(conn);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn ended(&mut self, io: &mut EventLoop, conn: ConnId) {
+        let _ = self.told.send(Told::Ended);
+        self.clients = self.clients.saturating_sub(1);
+        io.send(conn, b"bye\n");
+        io.finish(conn);
+    }
+
+    fn failed(&mut self, _: &mut EventLoop, _: ConnId, fault: Fault) {
+        let _ = self.told.send(Told::Failed(fault));
+    }
+
+    fn timer(&mut self, _: &mut EventLoop, token: u64) {
+        let _ = self.told.send(Told::Timer(token));
+    }
+
+    fn mail(&mut self, io: &mut EventLoop, order: Order) {
+        match order {
+            Order::Connect(to) => {
+                let options = SocketOptions { connect_timeout: Duration::from_secs(3), ..SocketOptions::default() };
+                io.connect(&to, &options);
+            }
+            Order::Timer(after, token) => {
+                let at = io.now() + after;
+                io.set_timer(at, token);
+            }
+            Order::Resume => {
+                if let Some(conn) = self.paused.take() {
+                    io.resume(conn);
+                }
+            }
+        }
+    }
+
+    fn idle(&self) -> bool {
+        self.clients == 0
+    }
+}
+
+struct Running {
+    address: SocketAddr,
+    told: mpsc::Receiver<Told>,
+    handle: Handle<Order>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+fn start(share: bool) -> Running {
+    let listeners = net::bind(&ListenAddress::Tcp("127.0.0.1".into(), 0), 64, 1, 0).unwrap();
+    let address = listeners[0].local_address().unwrap();
+    let shard = Shard::new(listeners, Resolver::start().unwrap()).unwrap();
+    let handle = shard.handle();
+    let (sender, told) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        shard.run(|_| Echo { told: sender, clients: 0, paused: None, share }).unwrap();
+    });
+    Running { address, told, handle, thread }
+}
+
+impl Running {
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    }
+
+    fn next(&self) -> Told {
+        self.told.recv_timeout(Duration::from_secs(20)).unwrap()
+    }
+
+    fn stop(self) {
+        self.handle.stop(Duration::from_secs(10));
+        self.thread.join().unwrap();
+    }
+}
+
+fn read_exactly(stream: &mut TcpStream, n: usize) -> Vec<u8> {
+    let mut bytes = vec![0; n];
+    stream.read_exact(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn echoes_whatever_the_pieces() {
+    let running = start(false);
+    let mut client = running.connect();
+    for byte in b"one\ntwo\n" {
+        client.write_all(&[*byte]).unwrap();
+    }
+    assert_eq!(read_exactly(&mut client, 8), b"one\ntwo\n");
+    drop(client);
+    running.stop();
+}
+
+#[test]
+fn large_lines_come_back_whole() {
+    for share in [false, true] {
+        let running = start(share);
+        let client = running.connect();
+        let mut line = vec![b'x'; 3 << 20];
+        line.push(b'\n');
+        let expected = line.clone();
+        let mut writer = client.try_clone().unwrap();
+        let sending = std::thread::spawn(move || {
+            for _ in 0..3 {
+                writer.write_all(&line).unwrap();
+            }
+        });
+        let mut client = client;
+        for _ in 0..3 {
+            assert!(read_exactly(&mut client, expected.len()) == expected);
+        }
+        sending.join().unwrap();
+        drop(client);
+        running.stop();
+    }
+}
+
+#[test]
+fn a_client_that_has_sent_everything_still_gets_its_replies() {
+    let running = start(false);
+    let mut client = running.connect();
+    client.write_all(b"a\nb\n").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut all = Vec::new();
+    client.read_to_end(&mut all).unwrap();
+    assert_eq!(all, b"a\nb\nbye\n");
+    running.stop();
+}
+
+#[test]
+fn finishing_with_unread_input_does_not_destroy_what_was_sent() {
+    let running = start(false);
+    let mut client = running.connect();
+    let mut request = b"quit\n".to_vec();
+    request.extend_from_slice(&vec![b'z'; 200_000]);
+    client.write_all(&request).unwrap();
+    let mut all = Vec::new();
+    client.read_to_end(&mut all).unwrap();
+    assert_eq!(all, b"quit\n");
+    running.stop();
+}
+
+#[test]
+fn a_paused_connection_is_shown_its_input_after_the_resume() {
+    let running = start(false);
+    let mut client = running.connect();
+    client.write_all(b"pause\nlater\n").unwrap();
+    assert_eq!(read_exactly(&mut client, 6), b"pause\n");
+    client.write_all(b"more\n").unwrap();
+    assert!(running.handle.send(Order::Resume));
+    assert_eq!(read_exactly(&mut client, 11), b"later\nmore\n");
+    drop(client);
+    running.stop();
+}
+
+#[test]
+fn connects_by_name_and_tells_failures() {
+    let running = start(false);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    running.handle.send(Order::Connect(Address::Tcp { host: "localhost".into(), port }));
+    let (mut accepted, _) = listener.accept().unwrap();
+    assert_eq!(running.next(), Told::Connected);
+    assert_eq!(read_exactly(&mut accepted, 6), b"hello\n");
+    drop(listener);
+    running.handle.send(Order::Connect(Address::Tcp { host: "127.0.0.1".into(), port }));
+    assert_eq!(running.next(), Told::Failed(Fault::Refused));
+    running.handle.send(Order::Connect(Address::Tcp { host: "no-such-host.invalid".into(), port }));
+    assert_eq!(running.next(), Told::Failed(Fault::Unresolved));
+    running.handle.send(Order::Connect(Address::Unix("/nonexistent/nuthatch.sock".into())));
+    assert_eq!(running.next(), Told::Failed(Fault::Os(libc::ENOENT)));
+    drop(accepted);
+    assert_eq!(running.next(), Told::Ended);
+    running.stop();
+}
+
+#[test]
+fn timers_fire_in_order_of_their_time() {
+    let running = start(false);
+    running.handle.send(Order::Timer(Duration::from_millis(30), 2));
+    running.handle.send(Order::Timer(Duration::from_millis(1), 1));
+    assert_eq!((running.next(), running.next()), (Told::Timer(1), Told::Timer(2)));
+    running.stop();
+}
+
+#[test]
+fn an_address_in_use_is_noticed_even_between_shards_that_share_ports() {
+    let first = net::bind(&ListenAddress::Tcp("127.0.0.1".into(), 0), 16, 2, 0).unwrap();
+    let port = first[0].local_address().unwrap().port();
+    let second = net::bind(&ListenAddress::Tcp("127.0.0.1".into(), port), 16, 2, 0);
+    assert_eq!(second.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+}
+
+#[test]
+fn a_live_unix_socket_is_not_taken_over_and_a_dead_one_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let address = ListenAddress::Unix(path.clone(), Some(0o600));
+    let first = net::bind(&address, 16, 2, 0).unwrap();
+    assert_eq!(net::bind(&address, 16, 1, 0).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    drop(first);
+    assert!(path.exists());
+    assert!(net::bind(&address, 16, 1, 0).is_ok());
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
