@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use config::checked;
-use ring::{Node, Ring};
+use config::checked::{self, Target};
+use ring::{Distribution, Node, Ring, libmemcached_identity};
 use telemetry::PoolStats;
 
 use crate::health::{Policy, State};
@@ -15,6 +15,8 @@ pub(crate) struct Pool {
     pub(crate) config: Arc<checked::Pool>,
     pub(crate) stats: Arc<PoolStats>,
     pub(crate) ring: Ring,
+    /// What the ring hashes for each server.
+    names: Vec<String>,
     pub(crate) servers: Vec<Server>,
     /// Clients of this pool on all shards, for `client_connections`.
     pub(crate) clients: Arc<AtomicU32>,
@@ -30,11 +32,12 @@ impl Pool {
             .enumerate()
             .map(|(n, server)| Server::new(&config, server, seed.wrapping_add(n as u64 * 0x9e37_79b9)))
             .collect();
-        let ring = Ring::build(config.distribution, config.hash, &nodes(&config, &servers)).seeded(seed as u32);
+        let names = ring_names(&config);
+        let ring = Ring::build(config.distribution, config.hash, &nodes(&names, &config, &servers)).seeded(seed as u32);
         let redis_limits =
             wire::redis::Limits { request_bytes_max: config.request_bytes_max, ..wire::redis::Limits::default() };
         let redis_limits_unauthenticated = wire::redis::Limits::unauthenticated();
-        Pool { config, stats, ring, servers, clients, redis_limits, redis_limits_unauthenticated }
+        Pool { config, stats, ring, names, servers, clients, redis_limits, redis_limits_unauthenticated }
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -58,15 +61,28 @@ impl Pool {
 
     /// Builds the ring again after a server was ejected or has returned.
     pub(crate) fn rebuild(&mut self) {
-        self.ring.rebuild(&nodes(&self.config, &self.servers));
+        self.ring.rebuild(&nodes(&self.names, &self.config, &self.servers));
     }
 }
 
-fn nodes<'a>(config: &'a checked::Pool, servers: &[Server]) -> Vec<Node<'a>> {
-    config
-        .servers
+/// What the ring hashes for each server. libmemcached has a rule of its own and knows no names.
+fn ring_names(config: &checked::Pool) -> Vec<String> {
+    let name = |server: &checked::Server| match (&server.target, config.distribution) {
+        (Target::Tcp { host, port }, Distribution::LibmemcachedKetama) => libmemcached_identity(host, *port),
+        (Target::Unix(path), Distribution::LibmemcachedKetama) => libmemcached_identity(&path.to_string_lossy(), 0),
+        _ => server.identity.clone(),
+    };
+    config.servers.iter().map(name).collect()
+}
+
+fn nodes<'a>(names: &'a [String], config: &checked::Pool, servers: &[Server]) -> Vec<Node<'a>> {
+    names
         .iter()
-        .zip(servers)
-        .map(|(c, s)| Node { identity: c.identity.as_bytes(), weight: c.weight, live: s.health.state == State::Up })
+        .zip(config.servers.iter().zip(servers))
+        .map(|(name, (c, s))| Node {
+            identity: name.as_bytes(),
+            weight: c.weight,
+            live: s.health.state == State::Up,
+        })
         .collect()
 }
