@@ -1,4 +1,7 @@
 //! What is wrong with a file, where, and what to do about it.
+//!
+//! A fault has a place, says what is wrong and what to do; it never stops the check: a [`Report`] holds all of them.
+//! Columns count characters, so that an editor jumps to the right one.
 
 use std::fmt;
 

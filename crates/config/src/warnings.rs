@@ -1,4 +1,7 @@
 //! Configurations that are legal and most likely not meant.
+//!
+//! A warning never refuses a file: fleets run on such ones. It names the native option that is the cause, also for a
+//! file of another kind.
 
 use crate::checked::{Listen, Pool};
 use crate::endpoint::show_listen;

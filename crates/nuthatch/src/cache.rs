@@ -1,4 +1,7 @@
 //! Starting and stopping the cache side: listeners, shards, the proxy on each.
+//!
+//! Every shard listens on every pool with a socket of its own; pools over the embedded cache are the exception, since
+//! that cache lives on one shard.
 
 use std::io;
 use std::net::SocketAddr;

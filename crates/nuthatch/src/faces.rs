@@ -1,4 +1,7 @@
 //! The programs that this binary can be, one file each.
+//!
+//! A face reads its own command line and files, makes a checked configuration of them, and hands that to
+//! [`crate::start`]. Texts and exit statuses are its own.
 
 pub mod check;
 pub mod nsqd;

@@ -1,4 +1,7 @@
 //! From a checked configuration to running shards.
+//!
+//! Everything is bound before anything runs, so that a bad address stops the start and nothing else. What cannot be
+//! served yet is refused: a listener that does not answer helps nobody.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

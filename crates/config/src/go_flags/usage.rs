@@ -1,4 +1,7 @@
 //! The usage text of Go's `flag` package.
+//!
+//! Two lines per flag: name and type, then the usage text and the default. A default that is the zero value of its
+//! type is left out, as the original does it.
 
 use super::{FlagSpec, GoKind, number};
 

@@ -1,4 +1,7 @@
 //! `[pool.NAME]`: from settings to [`Pool`].
+//!
+//! Two servers of one identity and options that contradict each other are faults; what is legal and doubtful
+//! ([`crate::warnings`]) is reported at the option that is the cause.
 
 use super::Listeners;
 use crate::checked::{Pool, Protocol, Server, Unsupported};

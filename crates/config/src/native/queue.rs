@@ -1,4 +1,7 @@
 //! `[queue]`: its options are nsqd's under native names, and go through nsqd's checks.
+//!
+//! So a rule of nsqd (a range, a file that must exist) is written once, in [`crate::nsqd::check`]; here its complaints
+//! only get the native option's name and place.
 
 use super::Listeners;
 use crate::fault::{Fault, Position};

@@ -1,4 +1,7 @@
 //! From resolved values to [`Nsqd`]: nsqd's own checks, in its order and its words.
+//!
+//! nsqd stops at its first complaint, and scripts may look for it: so does this. Whatever passes has its type's range
+//! and needs no further check.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,7 @@
 //! The two kinds of addresses of a nutcracker.yml, split from the right as nutcracker splits them.
+//!
+//! A part that is missing is not an error where C would read on: an empty host is the wildcard address, an empty name
+//! after a trailing space is a name.
 
 use std::path::PathBuf;
 

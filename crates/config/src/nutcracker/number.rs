@@ -1,4 +1,7 @@
 //! Numbers as nutcracker's C reads them.
+//!
+//! Fleets run on files in which a number has wrapped or a mode is junk; they must keep their meaning. Nothing here
+//! panics: wrapping is explicit.
 
 /// Digits only, at least one; 32-bit arithmetic that wraps. None for anything else, and when the result is negative.
 pub fn atoi(text: &[u8]) -> Option<i32> {

@@ -1,4 +1,7 @@
 //! What nutcracker checks once all directives are set, and the pools that come of it.
+//!
+//! The order of servers and pools (length of the name, then bytes) is made here: it is the index order of the ring
+//! and of the statistics.
 
 use std::time::Duration;
 

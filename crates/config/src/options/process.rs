@@ -1,4 +1,7 @@
 //! Options of the process: everything but pools and the queue.
+//!
+//! Sections that only hold defaults (`[log]`, `[local]`) may be absent; a service (`[stats]`, `[admin]`) is off
+//! without its section.
 
 use super::{Absent, Kind, OptionSpec, Scope, duration, integer, size};
 

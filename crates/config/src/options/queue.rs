@@ -1,4 +1,7 @@
 //! Options of the queue: nsqd's, under their nsqd names where those fit, and our own.
+//!
+//! A row that names a flag of nsqd takes part in nsqd's checks. Defaults are nsqd's, except that the native queue
+//! listens on loopback.
 
 use super::{Absent, Kind, OptionSpec, Scope, duration, integer, size};
 

@@ -1,4 +1,7 @@
 //! `nuthatch run`: the native daemon, in the foreground.
+//!
+//! With nothing configured it serves on loopback over the embedded cache. It says on standard output what it listens
+//! on and one line to try; everything else goes to the log.
 
 use std::path::Path;
 use std::process::ExitCode;

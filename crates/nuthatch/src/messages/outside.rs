@@ -1,5 +1,8 @@
 //! What the queue's shard asks of the world, answered on the control thread: who a client is (AUTH), which channels of
 //! a topic others know, and telling nsqlookupds what is here.
+//!
+//! The shard never waits: it sends a question and goes on; the answer comes back as mail. Here nothing waits for
+//! anything else either.
 
 use std::net::SocketAddr;
 
