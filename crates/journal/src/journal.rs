@@ -287,8 +287,8 @@ impl Journal {
         self.batch.capacity() + self.cache.cost() + self.read_back_bytes()
     }
 
-    /// Gives back what an idle journal can do without: cached blocks, spare room, and the open file if everything in it is
-    /// flushed. The next reader or batch gets them again.
+    /// Gives back what an idle journal can do without: cached blocks, spare room, and the open file (with `Fsync`, once everything in it
+    /// is flushed). The next reader or batch gets them again.
     pub fn rest(&mut self) {
         if self.batch.is_empty() {
             self.batch = BytesMut::new();
@@ -298,7 +298,7 @@ impl Journal {
         }
         self.read_back = VecDeque::new();
         if let Some(active) = self.segments.back_mut()
-            && active.synced == active.bytes
+            && (active.synced == active.bytes || self.options.durability == Durability::Os)
             && !self.cut_pending
         {
             active.file = None;
