@@ -195,7 +195,9 @@ impl Replay {
                 self.pump(at);
             }
             Record::ChannelDeleted(number) => {
-                if self.channels.remove(&number).is_some() && self.channels.is_empty() {
+                let last = self.channels.remove(&number).is_some() && self.channels.is_empty();
+                // What waits in a paused topic goes on waiting.
+                if last && !self.image.paused {
                     self.image.pumped = at;
                 }
             }
