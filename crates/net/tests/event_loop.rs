@@ -28,12 +28,14 @@ enum Order {
     Resume,
 }
 
-/// Sends back what it gets, a line at a time; `pause` and `quit` are orders.
+/// Sends back what it gets, a line at a time; `pause`, `resume` (of the one that is paused), `gate` (waits until the test
+/// lets it go on) and `quit` are orders.
 struct Echo {
     told: mpsc::Sender<Told>,
     clients: usize,
     paused: Option<ConnId>,
     share: bool,
+    gate: mpsc::Receiver<()>,
 }
 
 impl App<EventLoop> for Echo {
@@ -64,6 +66,12 @@ impl App<EventLoop> for Echo {
                     self.clients -= 1;
                     return io.finish(conn);
                 }
+                b"resume" => {
+                    if let Some(conn) = self.paused.take() {
+                        io.resume(conn);
+                    }
+                }
+                b"gate" => self.gate.recv().unwrap(),
                 b"pause" => {
                     self.paused = Some(conn);
                     return io.pause(conn);
@@ -114,6 +122,7 @@ impl App<EventLoop> for Echo {
 struct Running {
     address: SocketAddr,
     told: mpsc::Receiver<Told>,
+    gate: mpsc::Sender<()>,
     handle: Handle<Order>,
     thread: std::thread::JoinHandle<()>,
 }
@@ -124,10 +133,11 @@ fn start(share: bool) -> Running {
     let shard = Shard::new(listeners, Resolver::start().unwrap()).unwrap();
     let handle = shard.handle();
     let (sender, told) = mpsc::channel();
+    let (gate_sender, gate) = mpsc::channel();
     let thread = std::thread::spawn(move || {
-        shard.run(|_| Echo { told: sender, clients: 0, paused: None, share }).unwrap();
+        shard.run(|_| Echo { told: sender, clients: 0, paused: None, share, gate }).unwrap();
     });
-    Running { address, told, handle, thread }
+    Running { address, told, gate: gate_sender, handle, thread }
 }
 
 impl Running {
@@ -225,6 +235,24 @@ fn a_paused_connection_is_shown_its_input_after_the_resume() {
     assert_eq!(read_exactly(&mut client, 11), b"later\nmore\n");
     drop(client);
     running.stop();
+}
+
+#[test]
+fn a_fin_does_not_overtake_input_that_a_resume_is_about_to_show() {
+    let running = start(false);
+    let (mut paused, mut other, mut third) = (running.connect(), running.connect(), running.connect());
+    paused.write_all(b"pause\nrest\n").unwrap();
+    assert_eq!(read_exactly(&mut paused, 6), b"pause\n");
+    // While the loop waits in the third connection's callback, the resume and the FIN become ready in this order, so that
+    // one turn sees both.
+    third.write_all(b"gate\n").unwrap();
+    while running.next() != Told::Received(5) {}
+    other.write_all(b"resume\n").unwrap();
+    paused.shutdown(Shutdown::Write).unwrap();
+    running.gate.send(()).unwrap();
+    let mut left = Vec::new();
+    paused.read_to_end(&mut left).unwrap();
+    assert_eq!(left, b"rest\nbye\n");
 }
 
 #[test]

@@ -71,7 +71,8 @@ impl EventLoop {
     fn read<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
         for _ in 0..READS_PER_TURN {
             let Some(conn) = self.conns.get_mut(id) else { return };
-            if !conn.flags.readable || conn.flags.paused {
+            // After a resume what was left over comes first, before more bytes and before the end is told.
+            if !conn.flags.readable || conn.flags.paused || conn.flags.show_again {
                 return;
             }
             match conn.stage {
