@@ -25,6 +25,8 @@ pub(crate) struct Client {
     /// Sequence number of `line[0]`.
     first: Seq,
     hold: Hold,
+    /// Bytes that will be shown again: a part of a request, or what came while it was paused.
+    pub(crate) unread: usize,
     /// Scanner state of a request of which only a part has arrived.
     pub(crate) partial: Option<Box<crate::request::Partial>>,
 }
@@ -92,7 +94,7 @@ impl Reply<'_> {
 
 impl Client {
     pub(crate) fn new(id: ConnId, pool: u16, session: Session) -> Client {
-        Client { id, pool, session, line: VecDeque::new(), first: 0, hold: Hold::default(), partial: None }
+        Client { id, pool, session, line: VecDeque::new(), first: 0, hold: Hold::default(), unread: 0, partial: None }
     }
 
     /// Requests accepted and not answered.

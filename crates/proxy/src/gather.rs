@@ -148,6 +148,11 @@ impl Gathers {
         self.records.len() - self.free.len()
     }
 
+    /// Bytes of replies held, counted anew.
+    pub(crate) fn recount(&self) -> usize {
+        self.records.iter().flat_map(|g| &g.parts).map(Vec::len).sum()
+    }
+
     /// Gives the memory back when nothing is in use.
     pub(crate) fn rest(&mut self) {
         if self.open_count() == 0 {

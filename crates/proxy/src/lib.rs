@@ -30,9 +30,11 @@ mod server_conn;
 mod health;
 pub mod local;
 mod notice;
+mod census;
 
 #[cfg(test)]
 mod testing;
 
+pub use census::Census;
 pub use notice::Notice;
 pub use proxy::{Mail, Proxy, Setup};

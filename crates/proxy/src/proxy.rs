@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use config::checked;
-use net::{App, ConnId, Fault, Input, Io, Peer};
+use net::{App, ConnId, Fault, Input, Instant, Io, Peer};
 use telemetry::PoolStats;
 
 use crate::client::{Client, Session};
@@ -18,6 +18,8 @@ use crate::server::Place;
 
 /// How often memory is given back and gauges are brought up to date, while there is traffic.
 const MAINTENANCE: Duration = Duration::from_millis(100);
+/// How long clients may have to wait for memory before the client that holds most of it is closed.
+const STARVING_MAX: Duration = Duration::from_secs(1);
 
 /// What other threads tell a shard's proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,10 +66,12 @@ pub struct Proxy {
     pub(crate) notify: Box<dyn FnMut(Notice) + Send>,
     pub(crate) broadcast: Box<dyn FnMut(Mail) + Send>,
     pub(crate) memory_budget: usize,
-    /// Bytes of replies held for clients until their turn comes.
+    /// Bytes of replies held for clients until their turn comes, and of requests held until a handshake is done.
     pub(crate) held: usize,
     /// Clients that are not read because memory is short.
     pub(crate) starving: Vec<ConnId>,
+    /// Since when there have been such clients.
+    starving_since: Option<Instant>,
     pub(crate) scratch: Scratch,
     clients: u32,
     next_number: u64,
@@ -150,6 +154,7 @@ impl Proxy {
             memory_budget: setup.memory_budget,
             held: 0,
             starving: Vec::new(),
+            starving_since: None,
             scratch: Scratch::default(),
             clients: 0,
             next_number: 1,
@@ -216,6 +221,10 @@ impl Proxy {
         if let Some(role) = self.role_mut(client.id) {
             *role = Role::Client(client);
         }
+    }
+
+    pub(crate) fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.roles.iter().filter_map(|(_, role)| if let Role::Client(c) = role { Some(&**c) } else { None })
     }
 
     // ---- clients come and go --------------------------------------------------------------------------------------
@@ -286,24 +295,42 @@ impl Proxy {
         io.buffered() + self.held + self.gathers.held
     }
 
+    /// Past the budget clients are not read until a quarter of it is free; a quarter above it, or when the shortage
+    /// lasts (requests of which only a part has come can fill it, and nobody is read who could complete them), the
+    /// largest client is closed.
     fn relieve<I: Io>(&mut self, io: &mut I) {
-        let used = self.memory(io);
-        if used > self.memory_budget / 4 * 5 {
-            self.close_largest(io);
-        } else if used < self.memory_budget / 4 * 3 && !self.starving.is_empty() {
+        let (used, budget, now) = (self.memory(io), self.memory_budget, io.now());
+        let excessive = used > budget / 4 * 5;
+        if self.starving.is_empty() {
+            self.starving_since = None;
+            if excessive {
+                self.close_largest(io);
+            }
+            return;
+        }
+        let long = now.since(*self.starving_since.get_or_insert(now)) >= STARVING_MAX;
+        if used < budget / 4 * 3 || (long && used <= budget) {
+            self.starving_since = None;
             for id in std::mem::take(&mut self.starving) {
                 self.read_again(io, id);
             }
+            return;
         }
+        if long || excessive {
+            self.starving_since = Some(now);
+            self.close_largest(io);
+        }
+        // Writes free memory without another word to us: look again, also if nothing else happens.
+        self.maintain_later(io);
     }
 
-    /// The memory budget is exceeded although nobody is read: the client that holds most of it has to go.
+    /// Memory is short although nobody is read: the client that holds most of it has to go.
     fn close_largest<I: Io>(&mut self, io: &mut I) {
         let largest = self
             .roles
             .iter()
             .filter_map(|(_, role)| match role {
-                Role::Client(c) => Some((c.held_bytes() + io.unsent(c.id), c.id)),
+                Role::Client(c) => Some((c.held_bytes() + c.unread + io.unsent(c.id), c.id)),
                 _ => None,
             })
             .max();

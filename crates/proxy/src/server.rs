@@ -1,7 +1,7 @@
 //! A server of a pool on one shard: its address, its connections, its health.
 
 use config::checked::{self, Target};
-use net::{Address, SocketOptions};
+use net::{Address, SocketOptions, TimerId};
 
 use crate::health::Health;
 use crate::server_conn::ServerConn;
@@ -25,6 +25,8 @@ pub(crate) struct Server {
     /// `server_connections` for RESP2 and memcached, then as many for RESP3, then one for probes.
     pub(crate) conns: Vec<ServerConn>,
     pub(crate) health: Health,
+    /// When an ejected server is probed, or the time of its probe is over. There is never more than one.
+    pub(crate) probe_timer: Option<TimerId>,
     /// A failure was told and the server has not worked since.
     pub(crate) failing: bool,
 }
@@ -47,6 +49,7 @@ impl Server {
             password: server.password.clone().or_else(|| pool.auth.clone()),
             conns: (0..lanes).map(|_| ServerConn::default()).collect(),
             health: Health::new(seed),
+            probe_timer: None,
             failing: false,
         }
     }

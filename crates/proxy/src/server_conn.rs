@@ -9,11 +9,13 @@
 
 use std::collections::VecDeque;
 
-use net::{ConnId, Instant, TimerId};
+use net::{ConnId, Instant, Io, TimerId};
 use wire::memcache::Silence;
 
 use crate::client::Seq;
 use crate::gather::GatherId;
+use crate::proxy::Alarm;
+use crate::server::Place;
 
 /// Who gets a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +70,7 @@ pub(crate) struct ServerConn {
     pub(crate) connected: bool,
     /// Handshake replies not seen yet.
     pub(crate) handshakes: u32,
-    /// Requests that wait for the handshake.
+    /// Requests that wait for the handshake; counted in `Proxy::held`.
     pub(crate) held: Vec<u8>,
     pub(crate) line: VecDeque<Pending>,
     /// How many at the front of the line have expired.
@@ -79,7 +81,8 @@ pub(crate) struct ServerConn {
     pub(crate) progress: Instant,
     /// Some bytes of the front reply have arrived.
     pub(crate) mid_reply: bool,
-    pub(crate) timer: Option<TimerId>,
+    /// The alarm that is set, and for when.
+    pub(crate) timer: Option<(TimerId, Instant)>,
     pub(crate) redis: wire::redis::ReplyScanner,
     pub(crate) memcache: wire::memcache::ReplyScanner,
     /// Clients that are not read because too much is unsent here.
@@ -132,6 +135,17 @@ impl ServerConn {
         self.handshakes == 0
     }
 
+    /// Sees to it that deadlines are looked at by `at`: the alarm that is set may be for something later.
+    #[inline]
+    pub(crate) fn alarm_at<I: Io>(&mut self, io: &mut I, place: Place, at: Instant) {
+        match self.timer {
+            Some((_, due)) if due <= at => return,
+            Some((timer, _)) => io.cancel_timer(timer),
+            None => {}
+        }
+        self.timer = Some((io.set_timer(at, Alarm::Deadline(place).token()), at));
+    }
+
     /// Takes the request that the next reply belongs to.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Pending> {
@@ -142,11 +156,9 @@ impl ServerConn {
         Some(pending)
     }
 
-    /// Forgets the connection and everything on it; what was pending is handed out, with the flag whether it had expired and its
-    /// kept bytes.
-    pub(crate) fn take_line(&mut self) -> (VecDeque<Pending>, usize, Kept) {
+    /// Forgets the connection and hands out what was on it; the clients it holds back stay noted.
+    pub(crate) fn take(&mut self) -> ServerConn {
         let fresh = ServerConn { pausing: std::mem::take(&mut self.pausing), ..ServerConn::default() };
-        let old = std::mem::replace(self, fresh);
-        (old.line, old.expired, old.kept)
+        std::mem::replace(self, fresh)
     }
 }

@@ -4,7 +4,7 @@ use net::{Io, Instant};
 
 use crate::client::{Client, Reply};
 use crate::fail::Failure;
-use crate::proxy::{Alarm, Proxy};
+use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::server::Place;
 use crate::server_conn::{ANY_REPLY, Expect, KEEP_MAX, Owner, Pending};
@@ -109,12 +109,14 @@ impl Proxy {
         }
         let conn = &mut self.pools[place.pool as usize].servers[server as usize].conns[place.slot as usize];
         if let Some(id) = conn.conn
-            && io.unsent(id) > SERVER_UNSENT_SOFT
+            && io.unsent(id) + conn.held.len() > SERVER_UNSENT_SOFT
             && !client.session.paused
         {
             client.session.paused = true;
             io.pause(client.id);
-            io.notify_drained(id);
+            if conn.ready() {
+                io.notify_drained(id);
+            }
             conn.pausing.push(client.id);
         }
         Forwarded::Queued
@@ -156,13 +158,12 @@ impl Proxy {
             }
         } else {
             conn.held.extend_from_slice(bytes);
+            self.held += bytes.len();
         }
         stats.requests.inc();
         stats.request_bytes.add(bytes.len() as u64);
-        if conn.timer.is_none()
-            && let Some(timeout) = pool.config.timeout
-        {
-            conn.timer = Some(io.set_timer(pending.at + timeout, Alarm::Deadline(place).token()));
+        if let Some(timeout) = pool.config.timeout {
+            conn.alarm_at(io, place, pending.at + timeout);
         }
         conn.line.push_back(pending);
         Ok(())

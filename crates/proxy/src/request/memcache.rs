@@ -10,6 +10,7 @@ use crate::client::Client;
 use crate::gather::Merge;
 use crate::proxy::Proxy;
 use crate::request::forward::Traits;
+use crate::request::receive::want_more;
 use crate::request::{Frame, Partial, SHARE_MIN};
 
 impl Proxy {
@@ -46,7 +47,7 @@ impl Proxy {
                     }
                 }
                 Scan::NeedMore { want } => {
-                    input.want(want);
+                    want_more(input, want);
                     client.partial = Some(Box::new(Partial::Memcache(scanner)));
                     break;
                 }

@@ -6,6 +6,7 @@ use wire::redis::{Command, Local, Refusal, Request, RequestScanner, Route, Scan}
 use crate::client::Client;
 use crate::proxy::Proxy;
 use crate::request::forward::Traits;
+use crate::request::receive::want_more;
 use crate::request::{Frame, Partial, SHARE_MIN};
 
 impl Proxy {
@@ -47,7 +48,7 @@ impl Proxy {
                     input.consume(len);
                 }
                 Scan::NeedMore { want } => {
-                    input.want(want);
+                    want_more(input, want);
                     client.partial = Some(Box::new(Partial::Redis(scanner)));
                     break;
                 }
@@ -78,8 +79,10 @@ impl Proxy {
         match wire::redis::encode_inline(line, &mut rewritten) {
             Ok(_) => {
                 let limits = self.pools[client.pool as usize].redis_limits;
-                if let Scan::Done(request) = RequestScanner::new().scan(&rewritten, &limits) {
-                    self.redis_request(io, client, &request, Frame::Slice(&rewritten));
+                match RequestScanner::new().scan(&rewritten, &limits) {
+                    Scan::Done(request) => self.redis_request(io, client, &request, Frame::Slice(&rewritten)),
+                    Scan::Bad(error) => self.protocol_error(io, client, error),
+                    _ => {}
                 }
             }
             Err(error) => self.protocol_error(io, client, error),

@@ -6,8 +6,9 @@ use telemetry::ServerStats;
 use wire::memcache::ReplyKind;
 
 use crate::fail::Failure;
+use crate::health::State;
 use crate::notice::Notice;
-use crate::proxy::{Alarm, Proxy};
+use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::server::Place;
 use crate::server_conn::{Expect, Handshake, Owner, Pending, ServerConn};
@@ -118,7 +119,12 @@ impl Proxy {
             && let Some(id) = conn.conn
         {
             let held = std::mem::take(&mut conn.held);
+            let holds_back = !conn.pausing.is_empty();
+            self.held -= held.len();
             io.send_shared(id, Bytes::from(held));
+            if holds_back {
+                io.notify_drained(id);
+            }
         }
     }
 
@@ -127,24 +133,28 @@ impl Proxy {
         let conn = self.server_conn(place);
         let was_connected = conn.connected;
         let mid_reply = conn.mid_reply;
-        if let Some(timer) = conn.timer.take() {
+        if let Some((timer, _)) = conn.timer.take() {
             io.cancel_timer(timer);
         }
         let pausing = std::mem::take(&mut conn.pausing);
-        let id = conn.conn;
-        let (line, expired, mut kept) = conn.take_line();
+        let ServerConn { conn: id, line, expired, mut kept, held, .. } = conn.take();
+        self.held -= held.len();
         if let Some(id) = id {
             self.vacate(id);
         }
         self.count_loss(place, failure, was_connected);
-        let probe = place.slot == self.pools[place.pool as usize].servers[place.server as usize].probe_slot();
+        let server = &self.pools[place.pool as usize].servers[place.server as usize];
+        // A server that does not know HELLO 3 is good enough for everybody else.
+        let unversed = failure == Failure::Handshake && server.speaks_resp3(place.slot);
         let waited = line.iter().any(|p| !matches!(p.owner, Owner::Handshake(_)));
-        if probe {
+        if place.slot == server.probe_slot() {
             self.probe_lost(io, place);
-        } else if waited {
+        } else if waited && !unversed {
             self.server_failed(io, place, failure, was_connected);
         }
-        let again = was_connected && !matches!(failure, Failure::TimedOut | Failure::Handshake);
+        // This loss may have been one too many: an ejected server gets nothing but probes.
+        let up = self.pools[place.pool as usize].servers[place.server as usize].health.state == State::Up;
+        let again = up && was_connected && !matches!(failure, Failure::TimedOut | Failure::Handshake);
         for (n, pending) in line.into_iter().enumerate() {
             let bytes = kept.front(pending.kept as usize).to_vec();
             kept.drop_front(pending.kept as usize);
@@ -262,11 +272,9 @@ impl Proxy {
         }
         let next = conn.line.get(conn.expired).map(|p| p.at + timeout);
         let stuck = oldest.map(|since| since + timeout * 2);
-        conn.timer = [next, stuck]
-            .into_iter()
-            .flatten()
-            .min()
-            .map(|at| io.set_timer(at.max(now), Alarm::Deadline(place).token()));
+        if let Some(at) = [next, stuck].into_iter().flatten().min() {
+            conn.alarm_at(io, place, at.max(now));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use net::Io;
+use net::{Instant, Io};
 
 use crate::fail::Failure;
 use crate::health::State;
@@ -37,7 +37,16 @@ impl Proxy {
         stats.ejections.inc();
         stats.ejected.set(1);
         stats.server_ejected_at.set((io.wall_time().0 / 1000) as u64);
-        io.set_timer(probe_at, Alarm::Probe { pool: pool_index, server }.token());
+        self.probe_at(io, pool_index, server, Some(probe_at));
+    }
+
+    /// Sets the one timer of a server's probes, in place of what it was set to.
+    fn probe_at<I: Io>(&mut self, io: &mut I, pool: u16, server: u16, at: Option<Instant>) {
+        let timer = at.map(|at| io.set_timer(at, Alarm::Probe { pool, server }.token()));
+        let place = &mut self.pools[pool as usize].servers[server as usize];
+        if let Some(old) = std::mem::replace(&mut place.probe_timer, timer) {
+            io.cancel_timer(old);
+        }
     }
 
     /// Another shard has seen it fail.
@@ -53,13 +62,14 @@ impl Proxy {
         let pool = &mut self.pools[pool_index as usize];
         let server = &mut pool.servers[server_index as usize];
         let place = Place { pool: pool_index, server: server_index, slot: server.probe_slot() };
+        server.probe_timer = None;
         match server.health.state {
             State::Up => {}
             State::Ejected => {
                 server.health.state = State::Probing;
                 let time = pool.config.timeout.unwrap_or(PROBE_TIME).min(PROBE_TIME);
                 self.server_stats(place).probes.inc();
-                io.set_timer(io.now() + time, Alarm::Probe { pool: pool_index, server: server_index }.token());
+                self.probe_at(io, pool_index, server_index, Some(io.now() + time));
                 self.open_server_conn(io, place);
             }
             State::Probing => {
@@ -78,7 +88,7 @@ impl Proxy {
         let conn = self.server_conn(place);
         if let Some(id) = conn.conn {
             io.abort(id);
-            conn.take_line();
+            conn.take();
             self.vacate(id);
             self.server_stats(place).server_connections.dec();
         }
@@ -91,6 +101,7 @@ impl Proxy {
         server.failing = false;
         pool.rebuild();
         self.server_stats(place).ejected.set(0);
+        self.probe_at(io, place.pool, place.server, None);
         let (pool, server) = self.names(place);
         (self.notify)(Notice::Returned { pool, server });
     }
@@ -104,6 +115,6 @@ impl Proxy {
         }
         let again = server.health.probe_failed(policy, io.now());
         self.server_stats(place).probes_failed.inc();
-        io.set_timer(again, Alarm::Probe { pool: place.pool, server: place.server }.token());
+        self.probe_at(io, place.pool, place.server, Some(again));
     }
 }

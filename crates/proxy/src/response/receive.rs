@@ -10,7 +10,7 @@ use crate::fail::Failure;
 use crate::proxy::Proxy;
 use crate::request::SHARE_MIN;
 use crate::server::Place;
-use crate::server_conn::ServerConn;
+use crate::server_conn::{Owner, ServerConn};
 
 /// One reply on the wire.
 pub(crate) struct Found {
@@ -34,8 +34,13 @@ impl Proxy {
         let now = io.now();
         let Some(opened) = self.server_conn(place).conn else { return };
         self.server_conn(place).progress = now;
-        while !input.bytes().is_empty() {
+        while let Some(first) = input.bytes().first() {
             let protocol = self.pools[place.pool as usize].config.protocol;
+            if self.server_conn(place).line.is_empty() && *first != b'>' {
+                // Nobody has asked. The beginning of a stray reply must not wait here for somebody who will.
+                self.server_stats(place).stray_replies.inc();
+                return self.break_server_conn(io, place, input, Failure::Garbage);
+            }
             let found = match self.next_reply(place, protocol, input.bytes()) {
                 Next::Reply(found) => found,
                 Next::More(want) => {
@@ -52,12 +57,14 @@ impl Proxy {
             }
             let expired = conn.expired > 0;
             let Some(pending) = conn.pop() else {
-                self.server_stats(place).stray_replies.inc();
                 return self.break_server_conn(io, place, input, Failure::Garbage);
             };
-            self.count_reply(place, &found);
+            self.count_reply(place, &found, expired);
             if expired {
                 self.server_conn(place).expired -= 1;
+            }
+            // What a handshake answers counts however late it comes: requests wait for it.
+            if expired && !matches!(pending.owner, Owner::Handshake(_)) {
                 self.server_stats(place).late_replies.inc();
                 input.consume(found.len);
                 continue;
@@ -100,13 +107,17 @@ impl Proxy {
         }
     }
 
-    fn count_reply(&mut self, place: Place, found: &Found) {
+    fn count_reply(&mut self, place: Place, found: &Found, expired: bool) {
         let pool = &mut self.pools[place.pool as usize];
         let stats = &pool.stats.servers[place.server as usize];
         stats.responses.inc();
         stats.response_bytes.add(found.len as u64);
         if found.is_error {
             stats.error_replies.inc();
+        }
+        if expired {
+            // Too late is not good: a server that always is has to be ejected some time.
+            return;
         }
         let server = &mut pool.servers[place.server as usize];
         server.health.good();

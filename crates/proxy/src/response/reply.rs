@@ -25,7 +25,7 @@ impl Proxy {
         if waits > pool.config.client_output_hard_bytes {
             return self.overflow(io, id, waits);
         }
-        if paused && waiting <= pool.config.client_pipeline_max as usize / 2 {
+        if paused && (waiting <= pool.config.client_pipeline_max as usize / 2 || after < before) {
             self.read_again(io, id);
         }
         if leaving

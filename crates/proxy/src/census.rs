@@ -1,0 +1,51 @@
+//! What a shard's proxy holds at one moment, counted anew: for tests and simulations, which compare it with what the
+//! proxy believes.
+
+use crate::health::State;
+use crate::proxy::Proxy;
+use crate::server_conn::Owner;
+
+/// See [`Proxy::census`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// Clients.
+    pub clients: usize,
+    /// Requests in clients' lines: accepted and not answered.
+    pub waiting: usize,
+    /// Requests of clients on server connections, expired ones included.
+    pub in_flight: usize,
+    /// Gather records in use.
+    pub gathers: usize,
+    /// Bytes of replies and requests that wait for their turn, found by looking at each.
+    pub held: usize,
+    /// The same as the proxy's own counters tell.
+    pub held_counted: usize,
+}
+
+impl Proxy {
+    /// Counts everything; slow.
+    pub fn census(&self) -> Census {
+        let mut census = Census {
+            gathers: self.gathers.open_count(),
+            held: self.gathers.recount(),
+            held_counted: self.held + self.gathers.held,
+            ..Census::default()
+        };
+        for client in self.clients() {
+            census.clients += 1;
+            census.waiting += client.waiting();
+            census.held += client.held_bytes();
+        }
+        for conn in self.pools.iter().flat_map(|p| &p.servers).flat_map(|s| &s.conns) {
+            census.in_flight += conn.line.iter().filter(|p| !matches!(p.owner, Owner::Handshake(_))).count();
+            census.held += conn.held.len();
+        }
+        census
+    }
+
+    /// True if a server is in the ring on this shard. Both numbers are indices in the order of the configuration.
+    pub fn server_is_up(&self, pool: usize, server: usize) -> bool {
+        let server = self.pools.get(pool).and_then(|p| p.servers.get(server));
+        server.is_some_and(|s| s.health.state == State::Up)
+    }
+}
