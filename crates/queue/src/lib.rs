@@ -49,6 +49,7 @@ pub mod auth;
 pub mod http;
 pub mod http_client;
 pub mod lookup_peers;
+pub mod push;
 pub mod statsd;
 
 mod clock;

@@ -1,0 +1,59 @@
+//! `/ping` and `/info`.
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::{Api, answer};
+use crate::ask::{Answer, Ask};
+
+/// In nsqd's order. Durations are nanoseconds.
+#[derive(Serialize)]
+struct Info<'a> {
+    version: &'a str,
+    broadcast_address: &'a str,
+    hostname: &'a str,
+    http_port: i64,
+    tcp_port: i64,
+    start_time: i64,
+    max_heartbeat_interval: u128,
+    max_output_buffer_size: u64,
+    max_output_buffer_timeout: u128,
+    max_deflate_level: u8,
+    topology_zone: &'a str,
+    topology_region: &'a str,
+}
+
+impl Api {
+    /// OK as long as the disk does what it should and the queue is there.
+    pub(super) async fn ping(&self) -> Response<Body> {
+        let health = match self.ask(Ask::Health).await {
+            Ok(Answer::Health(health)) => health,
+            _ => Some("exiting".to_owned()),
+        };
+        match health {
+            None => answer::with_type(StatusCode::OK, answer::TEXT, "OK"),
+            Some(why) => {
+                answer::with_type(StatusCode::INTERNAL_SERVER_ERROR, answer::TEXT, format!("NOK - {why}"))
+            }
+        }
+    }
+
+    pub(super) fn info(&self) -> Response<Body> {
+        let settings = &self.about.settings;
+        answer::json(&Info {
+            version: config::nsqd::VERSION,
+            broadcast_address: &settings.broadcast_address,
+            hostname: &self.about.hostname,
+            http_port: self.about.http_port,
+            tcp_port: self.about.tcp_port,
+            start_time: self.about.started,
+            max_heartbeat_interval: settings.max_heartbeat_interval.as_nanos(),
+            max_output_buffer_size: settings.max_output_buffer_size,
+            max_output_buffer_timeout: settings.max_output_buffer_timeout.as_nanos(),
+            max_deflate_level: settings.max_deflate_level,
+            topology_zone: &settings.topology_zone,
+            topology_region: &settings.topology_region,
+        })
+    }
+}

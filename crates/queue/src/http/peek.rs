@@ -1,0 +1,85 @@
+//! Looking at messages without consuming them: what nsqd does not have.
+//!
+//! A body is shown as `body` if it is UTF-8, otherwise as `body_base64`. Times are nanoseconds since 1970.
+
+use axum::body::Body;
+use axum::http::Response;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::answer::{self, Refusal};
+use super::query::Query;
+use super::settings::count;
+use super::topics::{topic, topic_and_channel};
+use super::{Api, text};
+use crate::ask::{Answer, Ask, PeekAt, Peeked};
+
+/// How many messages are shown if nobody says how many.
+const COUNT: usize = 10;
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: &'a str,
+    timestamp: i64,
+    attempts: u16,
+    /// When it is delivered, or when its delivery times out.
+    #[serde(skip_serializing_if = "is_zero")]
+    due: i64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    consumer: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Messages<'a> {
+    messages: Vec<Shown<'a>>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+impl Api {
+    pub(super) async fn peek_topic(&self, query: &Query) -> Result<Response<Body>, Refusal> {
+        let (topic, count) = (topic(query)?, count(query, COUNT)?);
+        self.peek(Ask::Peek { topic, channel: None, what: PeekAt::Queued, count }).await
+    }
+
+    pub(super) async fn peek_channel(&self, query: &Query) -> Result<Response<Body>, Refusal> {
+        let (topic, channel) = topic_and_channel(query)?;
+        let what = match query.text("what").unwrap_or("queued") {
+            "queued" => PeekAt::Queued,
+            "deferred" => PeekAt::Deferred,
+            "in_flight" => PeekAt::InFlight,
+            "dead" => PeekAt::Dead,
+            _ => return Err(Refusal::bad("INVALID_ARG_WHAT")),
+        };
+        let count = count(query, COUNT)?;
+        self.peek(Ask::Peek { topic, channel: Some(channel), what, count }).await
+    }
+
+    async fn peek(&self, ask: Ask) -> Result<Response<Body>, Refusal> {
+        let Answer::Messages(messages) = self.ask(ask).await? else { return Err(Refusal::EXITING) };
+        Ok(answer::json(&Messages { messages: messages.iter().map(shown).collect() }))
+    }
+}
+
+fn shown(message: &Peeked) -> Shown<'_> {
+    let body = std::str::from_utf8(&message.body).ok();
+    Shown {
+        id: &message.id,
+        timestamp: message.timestamp,
+        attempts: message.attempts,
+        due: message.due,
+        consumer: &message.consumer,
+        origin: serde_json::from_str(&message.origin).ok(),
+        body,
+        body_base64: body.is_none().then(|| text::base64(&message.body)),
+    }
+}

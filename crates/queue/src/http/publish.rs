@@ -1,0 +1,87 @@
+//! `/pub` and `/mpub`. The order of the checks is nsqd's, and so is it that a request with a good topic and a fault behind it
+//! creates the topic.
+
+use axum::body::Body;
+use axum::http::Response;
+use bytes::Bytes;
+use wire::nsq::{Limits, http_mpub};
+
+use super::answer::{self, Refusal};
+use super::query::Query;
+use super::{Api, Asked, topics};
+use crate::ask::Ask;
+use crate::options::millis;
+
+impl Api {
+    pub(super) async fn publish(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let query = asked.query();
+        let bytes_max = self.about.settings.max_msg_size;
+        let body = self.budget.read(&asked.headers, asked.body, bytes_max).await;
+        let body = body.map_err(|fault| fault.refusal("MSG_TOO_BIG"))?;
+        if body.bytes.is_empty() {
+            return Err(Refusal::bad("MSG_EMPTY"));
+        }
+        let query = query?;
+        let topic = topics::topic(&query)?;
+        let defer_ms = self.defer_of(&query, &topic).await?;
+        self.send_messages(topic, vec![body.bytes.clone()], defer_ms).await
+    }
+
+    pub(super) async fn publish_many(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let query = asked.query();
+        let bytes_max = self.about.settings.max_body_size;
+        let body = self.budget.read(&asked.headers, asked.body, bytes_max).await;
+        let body = body.map_err(|fault| fault.refusal("BODY_TOO_BIG"))?;
+        let query = query?;
+        let topic = topics::topic(&query)?;
+        let defer_ms = self.defer_of(&query, &topic).await?;
+        let binary = query.get("binary").is_some() && query.switch("binary").unwrap_or(true);
+        match self.split(&body.bytes, binary) {
+            Ok(messages) if !messages.is_empty() => self.send_messages(topic, messages, defer_ms).await,
+            other => {
+                self.ask(Ask::CreateTopic(topic)).await?;
+                let refused = |fault: http_mpub::Fault| Refusal::too_big(fault.name());
+                other.map_err(refused).map(|_| answer::text("OK"))
+            }
+        }
+    }
+
+    /// The messages of a batch; they share its memory.
+    fn split(&self, body: &Bytes, binary: bool) -> Result<Vec<Bytes>, http_mpub::Fault> {
+        let settings = &self.about.settings;
+        let limits = Limits {
+            message_bytes_max: settings.max_msg_size,
+            body_bytes_max: settings.max_body_size,
+            ..Limits::default()
+        };
+        Ok(if binary {
+            http_mpub::binary(body, &limits)?.map(|message| body.slice_ref(message)).collect()
+        } else {
+            http_mpub::text(body, &limits)?.map(|message| body.slice_ref(message)).collect()
+        })
+    }
+
+    /// How long the messages are to wait.
+    async fn defer_of(&self, query: &Query, topic: &str) -> Result<u64, Refusal> {
+        let Some(text) = query.text("defer") else { return Ok(0) };
+        let defer_max = millis(self.about.settings.max_defer_timeout);
+        let ms = text.parse::<i64>().ok().and_then(|ms| u64::try_from(ms).ok());
+        match ms.filter(|ms| *ms <= defer_max) {
+            Some(ms) => Ok(ms),
+            None => {
+                self.ask(Ask::CreateTopic(topic.to_owned())).await?;
+                Err(Refusal::bad("INVALID_DEFER"))
+            }
+        }
+    }
+
+    async fn send_messages(
+        &self,
+        topic: String,
+        bodies: Vec<Bytes>,
+        defer_ms: u64,
+    ) -> Result<Response<Body>, Refusal> {
+        self.ask(Ask::Publish { topic, bodies, defer_ms }).await?;
+        Ok(answer::text("OK"))
+    }
+}

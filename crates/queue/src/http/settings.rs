@@ -1,0 +1,101 @@
+//! Settings of topics and channels, and moving a channel: what nsqd does not have.
+
+use axum::body::Body;
+use axum::http::Response;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::answer::{self, Refusal};
+use super::query::Query;
+use super::topics::{topic, topic_and_channel};
+use super::{Api, Asked, text};
+use crate::ask::{Answer, Ask};
+use crate::settings::{ChannelSettings, TopicSettings};
+use crate::topic::SeekTo;
+
+/// Largest body with settings.
+const SETTINGS_BYTES_MAX: u64 = 64 << 10;
+
+/// How many messages something concerned.
+#[derive(Serialize)]
+struct Count {
+    count: u64,
+}
+
+impl Api {
+    pub(super) async fn read_topic_settings(&self, query: &Query) -> Result<Response<Body>, Refusal> {
+        self.show(Ask::TopicSettings(topic(query)?)).await
+    }
+
+    pub(super) async fn write_topic_settings(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let topic = topic(&asked.query()?)?;
+        let settings: TopicSettings = self.settings_of(asked).await?;
+        self.order(Ask::ConfigureTopic(topic, settings)).await
+    }
+
+    pub(super) async fn read_channel_settings(&self, query: &Query) -> Result<Response<Body>, Refusal> {
+        let (topic, channel) = topic_and_channel(query)?;
+        self.show(Ask::ChannelSettings(topic, channel)).await
+    }
+
+    pub(super) async fn write_channel_settings(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let (topic, channel) = topic_and_channel(&asked.query()?)?;
+        let settings: ChannelSettings = self.settings_of(asked).await?;
+        let dead = &settings.dead_letter_topic;
+        if !dead.is_empty() && wire::nsq::valid_name(dead.as_bytes()).is_none() {
+            return Err(Refusal::bad("INVALID_DEAD_LETTER_TOPIC"));
+        }
+        self.order(Ask::ConfigureChannel(topic, channel, settings)).await
+    }
+
+    pub(super) async fn seek(&self, query: &Query) -> Result<Response<Body>, Refusal> {
+        let (topic, channel) = topic_and_channel(query)?;
+        let to = query.text("to").ok_or(Refusal::bad("MISSING_ARG_TO"))?;
+        let to = place(to).ok_or(Refusal::bad("INVALID_ARG_TO"))?;
+        self.show(Ask::Seek(topic, channel, to)).await
+    }
+
+    pub(super) async fn redrive(&self, query: &Query) -> Result<Response<Body>, Refusal> {
+        let (topic, channel) = topic_and_channel(query)?;
+        let count = count(query, usize::MAX)?;
+        self.show(Ask::Redrive { topic, channel, count }).await
+    }
+
+    /// Asks, and shows the answer as JSON.
+    async fn show(&self, ask: Ask) -> Result<Response<Body>, Refusal> {
+        Ok(match self.ask(ask).await? {
+            Answer::TopicSettings(settings) => answer::json(&settings),
+            Answer::ChannelSettings(settings) => answer::json(&settings),
+            Answer::Count(count) => answer::json(&Count { count }),
+            _ => answer::empty(),
+        })
+    }
+
+    async fn settings_of<T: DeserializeOwned>(&self, asked: Asked) -> Result<T, Refusal> {
+        let body = self.budget.read(&asked.headers, asked.body, SETTINGS_BYTES_MAX).await;
+        let body = body.map_err(|fault| fault.refusal("BODY_TOO_BIG"))?;
+        serde_json::from_slice(&body.bytes).map_err(|error| {
+            telemetry::warn!(%error, "settings refused");
+            Refusal::bad("INVALID_SETTINGS")
+        })
+    }
+}
+
+/// The parameter `count`.
+pub(super) fn count(query: &Query, default: usize) -> Result<usize, Refusal> {
+    match query.text("count") {
+        None => Ok(default),
+        Some(text) => text.parse().map_err(|_| Refusal::bad("INVALID_ARG_COUNT")),
+    }
+}
+
+fn place(to: &str) -> Option<SeekTo> {
+    match to {
+        "beginning" => Some(SeekTo::Beginning),
+        "end" => Some(SeekTo::End),
+        time => match time.parse::<u32>() {
+            Ok(seconds) => Some(SeekTo::Time(i64::from(seconds) * 1_000_000_000)),
+            Err(_) => text::parse_rfc3339(time).map(SeekTo::Time),
+        },
+    }
+}

@@ -1,0 +1,55 @@
+//! `/stats`: as JSON for programs, as a page of text for people.
+
+mod json;
+mod page;
+
+use axum::body::Body;
+use axum::http::Response;
+
+use super::Api;
+use super::answer::{self, Refusal};
+use super::memory::memory;
+use super::query::Query;
+use crate::ask::{Answer, Ask};
+
+impl Api {
+    pub(super) async fn stats(&self, query: &Query) -> Result<Response<Body>, Refusal> {
+        // An empty name is no filter.
+        let filter = |name| query.text(name).filter(|value| !value.is_empty()).map(str::to_owned);
+        let clients = query.switch("include_clients").unwrap_or(true);
+        let memory = query.switch("include_mem").unwrap_or(true).then(memory);
+        let (topic, channel) = (filter("topic"), filter("channel"));
+        let channel_wanted = channel.is_some();
+        let Answer::Stats(mut snapshot) = self.ask(Ask::Stats { topic, channel, clients }).await? else {
+            return Err(Refusal::EXITING);
+        };
+        if channel_wanted && let Some(topics) = &mut snapshot.topics {
+            topics.retain(|topic| !topic.channels.is_empty());
+        }
+        Ok(match query.get("format") {
+            Some(b"json") => answer::json(&json::document(&snapshot, self.about.started, memory.as_ref())),
+            _ => answer::text(page::render(&snapshot, self.about.started, memory.as_ref())),
+        })
+    }
+}
+
+/// `OK`, or what is wrong.
+fn health(snapshot: &crate::queue::Snapshot) -> String {
+    snapshot.health.as_ref().map_or_else(|| "OK".to_owned(), |why| format!("NOK - {why}"))
+}
+
+/// Memory in nsqd's order and under its names.
+fn memory_rows(memory: &crate::statsd::Memory) -> [(&'static str, u64); 9] {
+    let [longest, p99, p95] = memory.gc_pause_usec;
+    [
+        ("heap_objects", memory.heap_objects),
+        ("heap_idle_bytes", memory.heap_idle_bytes),
+        ("heap_in_use_bytes", memory.heap_in_use_bytes),
+        ("heap_released_bytes", memory.heap_released_bytes),
+        ("gc_pause_usec_100", longest),
+        ("gc_pause_usec_99", p99),
+        ("gc_pause_usec_95", p95),
+        ("next_gc_bytes", memory.next_gc_bytes),
+        ("gc_total_runs", memory.gc_runs),
+    ]
+}

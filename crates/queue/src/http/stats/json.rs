@@ -1,0 +1,214 @@
+//! The JSON document, in nsqd's order. Its nulls mean something: `topics` if the topic asked for is not there, `clients`
+//! and `producers` if they were not asked for, `producers` also if there are none, `percentiles` if none are measured.
+
+use serde::{Serialize, Serializer};
+
+use super::{health, memory_rows};
+use crate::queue::{ChannelStats, ClientStats, Snapshot, TopicStats};
+
+/// The whole.
+#[derive(Serialize)]
+pub(super) struct Document<'a> {
+    version: &'static str,
+    health: String,
+    start_time: i64,
+    topics: Option<Vec<Topic<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<Memory>,
+    producers: Option<Vec<Client<'a>>>,
+}
+
+#[derive(Serialize)]
+struct Topic<'a> {
+    topic_name: &'a str,
+    channels: Vec<Channel<'a>>,
+    depth: u64,
+    backend_depth: u64,
+    message_count: u64,
+    message_bytes: u64,
+    paused: bool,
+    e2e_processing_latency: Latency,
+}
+
+#[derive(Serialize)]
+struct Channel<'a> {
+    channel_name: &'a str,
+    depth: u64,
+    backend_depth: u64,
+    in_flight_count: u64,
+    deferred_count: u64,
+    message_count: u64,
+    /// Deliveries; nsqd counts those within a zone or region apart, if that experiment is on.
+    #[serde(skip_serializing_if = "is_zero")]
+    global_msg_count: u64,
+    requeue_count: u64,
+    timeout_count: u64,
+    client_count: u64,
+    clients: Option<Vec<Client<'a>>>,
+    paused: bool,
+    e2e_processing_latency: Latency,
+}
+
+#[derive(Serialize)]
+struct Client<'a> {
+    client_id: &'a str,
+    hostname: &'a str,
+    version: &'static str,
+    remote_address: &'a str,
+    state: u8,
+    ready_count: u64,
+    in_flight_count: u64,
+    message_count: u64,
+    finish_count: u64,
+    requeue_count: u64,
+    connect_ts: i64,
+    sample_rate: u8,
+    deflate: bool,
+    snappy: bool,
+    user_agent: &'a str,
+    #[serde(skip_serializing_if = "is_false")]
+    authed: bool,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    auth_identity: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    auth_identity_url: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub_counts: Vec<Published<'a>>,
+    topology_zone: &'a str,
+    topology_region: &'a str,
+    tls: bool,
+    tls_cipher_suite: &'a str,
+    tls_version: &'a str,
+    tls_negotiated_protocol: &'static str,
+    tls_negotiated_protocol_is_mutual: bool,
+}
+
+#[derive(Serialize)]
+struct Published<'a> {
+    topic: &'a str,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct Latency {
+    count: u64,
+    percentiles: Option<Vec<Percentile>>,
+}
+
+#[derive(Serialize)]
+struct Percentile {
+    quantile: f64,
+    value: u64,
+}
+
+struct Memory([(&'static str, u64); 9]);
+
+impl Serialize for Memory {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0)
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+/// The document; `started` is in seconds since 1970.
+pub(super) fn document<'a>(
+    snapshot: &'a Snapshot,
+    started: i64,
+    memory: Option<&crate::statsd::Memory>,
+) -> Document<'a> {
+    let producers: Vec<Client<'_>> = snapshot.producers.iter().flatten().map(client).collect();
+    Document {
+        version: config::nsqd::VERSION,
+        health: health(snapshot),
+        start_time: started,
+        topics: snapshot.topics.as_ref().map(|topics| topics.iter().map(topic).collect()),
+        memory: memory.map(|memory| Memory(memory_rows(memory))),
+        producers: Some(producers).filter(|producers| !producers.is_empty()),
+    }
+}
+
+fn topic(topic: &TopicStats) -> Topic<'_> {
+    Topic {
+        topic_name: &topic.name,
+        channels: topic.channels.iter().map(channel).collect(),
+        depth: topic.depth,
+        backend_depth: topic.backend_depth,
+        message_count: topic.messages,
+        message_bytes: topic.bytes,
+        paused: topic.paused,
+        e2e_processing_latency: latency(&topic.latency),
+    }
+}
+
+fn channel(channel: &ChannelStats) -> Channel<'_> {
+    Channel {
+        channel_name: &channel.name,
+        depth: channel.depth,
+        backend_depth: channel.backend_depth,
+        in_flight_count: channel.in_flight,
+        deferred_count: channel.deferred,
+        message_count: channel.counters.messages,
+        global_msg_count: channel.counters.delivered,
+        requeue_count: channel.counters.requeued,
+        timeout_count: channel.counters.timed_out,
+        client_count: channel.client_count,
+        clients: channel.clients.as_ref().map(|clients| clients.iter().map(client).collect()),
+        paused: channel.paused,
+        e2e_processing_latency: latency(&channel.latency),
+    }
+}
+
+fn client(client: &ClientStats) -> Client<'_> {
+    let (auth_identity, auth_identity_url) =
+        client.authed.as_ref().map_or(("", ""), |(identity, url)| (identity, url));
+    let (tls_cipher_suite, tls_version) =
+        client.tls.as_ref().map_or(("", ""), |tls| (tls.tls_cipher_suite.as_str(), tls.tls_version.as_str()));
+    Client {
+        client_id: &client.identity.client_id,
+        hostname: &client.identity.hostname,
+        version: "V2",
+        remote_address: &client.remote_address,
+        state: client.state,
+        ready_count: client.ready,
+        in_flight_count: client.in_flight,
+        message_count: client.messages,
+        finish_count: client.finished,
+        requeue_count: client.requeued,
+        connect_ts: client.connected_at,
+        sample_rate: client.sample_rate,
+        deflate: client.deflate,
+        snappy: client.snappy,
+        user_agent: &client.identity.user_agent,
+        authed: client.authed.is_some(),
+        auth_identity,
+        auth_identity_url,
+        pub_counts: client
+            .published
+            .iter()
+            .map(|(topic, count)| Published { topic, count: *count })
+            .collect(),
+        topology_zone: &client.identity.topology_zone,
+        topology_region: &client.identity.topology_region,
+        tls: client.tls.is_some(),
+        tls_cipher_suite,
+        tls_version,
+        tls_negotiated_protocol: "",
+        // As Go has it: true of every TLS connection.
+        tls_negotiated_protocol_is_mutual: client.tls.is_some(),
+    }
+}
+
+fn latency((count, quantiles): &(u64, Vec<(f64, u64)>)) -> Latency {
+    let list: Vec<Percentile> =
+        quantiles.iter().map(|(quantile, value)| Percentile { quantile: *quantile, value: *value }).collect();
+    Latency { count: *count, percentiles: Some(list).filter(|list| !list.is_empty()) }
+}

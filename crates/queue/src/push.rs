@@ -1,0 +1,71 @@
+//! Pushing statistics to statsd, on the control thread: every interval a snapshot, its packets spread over the interval.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use config::nsqd::Statsd as Settings;
+use telemetry::{debug, warn};
+use tokio::net::{UdpSocket, lookup_host};
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval_at, sleep};
+
+use crate::ask::{Answer, Ask, Reply};
+use crate::http::{SendAsk, memory};
+use crate::queue::Snapshot;
+use crate::statsd::{Statsd, gap, prefix};
+
+/// Pushes until the queue is gone. The key's `%s` becomes the broadcast address and HTTP port. The first push comes after one
+/// interval, as nsqd's; a push that fails is logged and not repeated.
+pub async fn push(settings: Settings, broadcast_address: String, broadcast_http_port: u16, send: SendAsk) {
+    let prefix = prefix(&settings.prefix, &broadcast_address, broadcast_http_port);
+    let mut statsd = Statsd::new(prefix, settings.udp_packet_size, settings.exclude_ephemeral);
+    // An interval of nothing would leave no time for anything else.
+    let interval = settings.interval.max(std::time::Duration::from_millis(10));
+    let mut ticks = interval_at(tokio::time::Instant::now() + interval, interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(snapshot) = snapshot(&send).await else { return };
+        let memory = settings.mem_stats.then(memory);
+        let packets = statsd.render(snapshot.topics.as_deref().unwrap_or_default(), memory.as_ref());
+        let socket = match connect(&settings.address).await {
+            Ok(socket) => socket,
+            Err(error) => {
+                warn!(address = settings.address, %error, "statsd cannot be reached");
+                continue;
+            }
+        };
+        let pause = gap(interval, packets.len());
+        for packet in packets {
+            if let Err(error) = socket.send(&packet).await {
+                debug!(address = settings.address, %error, "packet to statsd lost");
+            }
+            sleep(pause).await;
+        }
+    }
+}
+
+async fn snapshot(send: &SendAsk) -> Option<Box<Snapshot>> {
+    let (sender, answer) = oneshot::channel();
+    let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
+    let ask = Ask::Stats { topic: None, channel: None, clients: false };
+    if !send(ask, reply) {
+        return None;
+    }
+    match answer.await.ok()? {
+        Answer::Stats(snapshot) => Some(snapshot),
+        _ => None,
+    }
+}
+
+/// A socket for packets to `address`, which is resolved anew each time.
+async fn connect(address: &str) -> std::io::Result<UdpSocket> {
+    let not_found = || std::io::Error::other("no address");
+    let target = lookup_host(address).await?.next().ok_or_else(not_found)?;
+    let any: SocketAddr = match target {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(target).await?;
+    Ok(socket)
+}
