@@ -4,4 +4,5 @@
 mod captured;
 mod daemon;
 mod native;
+mod redis_crate;
 mod support;
