@@ -18,7 +18,7 @@ use telemetry::log::{Log, SIGNAL};
 use telemetry::render::nutcracker::{Header, document};
 use telemetry::{Registry, error, info};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::start::Running;
 
@@ -61,6 +61,10 @@ async fn serve(mut running: Running, manners: &Manners, log: &Log) -> io::Result
             statistics(&registry, service, version, uptime, listeners)
         })));
     }
+    let (stop, stopping) = watch::channel(false);
+    if let Some(http) = running.http.take() {
+        http.spawn(log, &stopping);
+    }
     if let Some(questions) = running.questions.take() {
         tokio::spawn(questions.serve());
     }
@@ -76,6 +80,7 @@ async fn serve(mut running: Running, manners: &Manners, log: &Log) -> io::Result
             _ => {}
         }
     };
+    stop.send_replace(true);
     let (done, stopped) = oneshot::channel();
     std::thread::Builder::new().name("stop".into()).spawn(move || {
         running.stop();

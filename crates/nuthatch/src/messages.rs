@@ -3,10 +3,11 @@
 //! ```text
 //! clients ─▶ shard "queue" (queue::Queue) ─jobs─▶ disk threads
 //!               │ ▲
-//!     questions │ │ mail                      control thread: messages::outside (AUTH, nsqlookupds)
+//!     questions │ │ mail                      control thread: messages::outside (AUTH, nsqlookupds), messages::http
 //!               └─┴────────────────────────▶
 //! ```
 
+mod http;
 mod outside;
 mod tls;
 
@@ -19,11 +20,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::nsqd::{Durability, Nsqd, TlsRequired, VERSION, machine};
+use journal::{Files, OsFiles};
 use net::{EventLoop, Handle, Resolver, Shard, WallTime};
 use queue::disk::DiskThreads;
 use queue::{Clock, Mail, Options, Queue};
+use telemetry::{info, warn};
 
 use crate::cache::address;
+pub use http::Http;
 pub use outside::Questions;
 
 /// Backlog of the listener; nsqd leaves it to Go, which takes the system's.
@@ -37,6 +41,10 @@ pub struct Messages {
     pub bound: Option<SocketAddr>,
     /// What the shard asks; to be served on the control thread.
     pub questions: Option<Questions>,
+    /// The HTTP API; to be served on the control thread.
+    pub http: Option<Http>,
+    /// What the HTTP API listens on, by name.
+    pub http_listening: Vec<(&'static str, String)>,
     /// Keeps other processes out of the directory.
     _lock: File,
 }
@@ -48,10 +56,14 @@ pub struct Messages {
 pub fn start(settings: &Nsqd) -> Result<Messages, String> {
     let lock = lock(&settings.data_path)?;
     let options = options(settings)?;
+    let files: Arc<dyn Files> = Arc::new(OsFiles);
+    take_over(&files, &options)?;
     let shown = config::endpoint::show_listen(&settings.tcp);
     let listeners = net::bind(&address(&settings.tcp), BACKLOG, 1, 0)
         .map_err(|error| format!("listen ({shown}) failed - {}", machine::error_text(&error)))?;
     let bound = listeners.first().and_then(net::Listener::local_address);
+    let http = http::Bound::new(settings, options.tls.as_ref())?;
+    let http_listening = http.listening(settings);
     let failed = |error: io::Error| format!("cannot start the queue: {error}");
     let shard: Shard<Mail> = Shard::new(listeners, Resolver::start().map_err(failed)?).map_err(failed)?;
     let handle = shard.handle();
@@ -60,8 +72,9 @@ pub fn start(settings: &Nsqd) -> Result<Messages, String> {
         report.send(Mail::Done(done));
     })
     .map_err(failed)?;
-    let (questions, outside) = outside::connect(settings, handle.clone(), bound);
-    let queue = Queue::open(options, Arc::new(journal::OsFiles), Box::new(disk), Box::new(outside), now())
+    let (questions, outside, lookups) = outside::connect(settings, handle.clone(), bound, http.http_port());
+    let http = Http::new(http, settings, bound, handle.clone(), lookups);
+    let queue = Queue::open(options, files, Box::new(disk), Box::new(outside), now())
         .map_err(|error| format!("cannot open the queue: {error}"))?;
     let thread = std::thread::Builder::new().name("queue".into()).spawn(move || {
         let start = move |io: &mut EventLoop| {
@@ -71,7 +84,15 @@ pub fn start(settings: &Nsqd) -> Result<Messages, String> {
         };
         shard.run(start).map(|_| ())
     });
-    Ok(Messages { handle, thread: thread.map_err(failed)?, bound, questions: Some(questions), _lock: lock })
+    Ok(Messages {
+        handle,
+        thread: thread.map_err(failed)?,
+        bound,
+        questions: Some(questions),
+        http: Some(http),
+        http_listening,
+        _lock: lock,
+    })
 }
 
 impl Messages {
@@ -101,6 +122,33 @@ fn lock(path: &Path) -> Result<File, String> {
             ))
         }
     }
+}
+
+/// Takes over what an nsqd has left in the directory, and says what came of it.
+fn take_over(files: &Arc<dyn Files>, options: &Options) -> Result<(), String> {
+    let Some(imported) = queue::import::run(files, options, now()).map_err(|error| error.to_string())? else {
+        return Ok(());
+    };
+    for warning in &imported.warnings {
+        warn!(%warning, "import of nsqd data");
+    }
+    let read = &imported.read;
+    for skipped in &read.skipped {
+        let (file, offset, bytes) = (skipped.file.display(), skipped.offset, skipped.bytes);
+        warn!(%file, offset, bytes, why = skipped.why, "import of nsqd data: not readable");
+    }
+    info!(
+        topics = imported.topics,
+        channels = imported.channels,
+        topic_messages = read.topic_messages,
+        channel_messages = read.channel_messages,
+        duplicates = read.duplicates,
+        skipped = read.skipped_count,
+        skipped_bytes = read.skipped_bytes,
+        originals = %imported.originals.display(),
+        "nsqd data imported"
+    );
+    Ok(())
 }
 
 fn now() -> Clock {

@@ -13,7 +13,7 @@ use proxy::Notice;
 use telemetry::{Registry, error, info, warn};
 
 use crate::cache::{self, Cache, Plan};
-use crate::messages::{self, Messages, Questions};
+use crate::messages::{self, Http, Messages, Questions};
 use crate::stats_port::StatsPort;
 
 /// All that runs. Dropping it does not stop anything: see [`Running::stop`].
@@ -22,6 +22,8 @@ pub struct Running {
     messages: Option<Messages>,
     /// What the queue asks; to be served on the control thread.
     pub questions: Option<Questions>,
+    /// The queue's HTTP API, bound and not yet served.
+    pub http: Option<Http>,
     /// Every counter.
     pub registry: Arc<Registry>,
     /// The statistics port, bound and not yet served.
@@ -63,15 +65,22 @@ pub fn start(config: &Config) -> Result<Running, String> {
     if let Some((settings, running)) = config.queue.as_ref().zip(messages.as_ref()) {
         let address = running.bound.map_or_else(|| show_listen(&settings.tcp), |address| address.to_string());
         listening.push(Listening { what: "queue".into(), address });
+        let api = running.http_listening.iter();
+        listening.extend(api.map(|(name, address)| Listening {
+            what: format!("queue, {name}"),
+            address: address.clone(),
+        }));
     }
     listening
         .extend(stats.iter().map(|stats| Listening { what: "statistics".into(), address: stats.address() }));
     let questions = messages.as_mut().and_then(|messages| messages.questions.take());
+    let http = messages.as_mut().and_then(|messages| messages.http.take());
     let stop_timeout = config.stop_timeout;
     Ok(Running {
         cache,
         messages,
         questions,
+        http,
         registry,
         stats,
         listening,

@@ -10,7 +10,6 @@ use config::go_flags::{Exit, GoValue, GoValues};
 use config::native;
 use config::nsqd::{self, Nsqd, Refusal, machine};
 use telemetry::log::{Options, Verbosity};
-use telemetry::warn;
 
 use super::run::verbosity;
 use crate::control::{self, Manners};
@@ -57,10 +56,8 @@ fn run(settings: Nsqd) -> ExitCode {
         Err(reason) => return end(Exit::Fatal(format!("failed to instantiate nsqd - {reason}")), &prefix),
     };
     for listening in running.listening.iter().filter(|_| talkative) {
-        eprintln!("{}", logged(&prefix, "INFO", &format!("TCP: listening on {}", listening.address)));
-    }
-    if config.queue.is_some_and(|queue| queue.http.is_some()) {
-        warn!("the HTTP API is not part of this version");
+        let name = listening.what.strip_prefix("queue, ").unwrap_or("TCP");
+        eprintln!("{}", logged(&prefix, "INFO", &format!("{name}: listening on {}", listening.address)));
     }
     let manners = Manners { service: ("nsqd", nsqd::VERSION), interrupted: 0, nutcracker: false };
     let code = control::run(running, &manners, &log);

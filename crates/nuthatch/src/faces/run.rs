@@ -40,9 +40,6 @@ pub fn main(file: Option<&Path>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if config.queue.as_ref().is_some_and(|queue| queue.http.is_some()) {
-        warn!("the queue's HTTP API is configured but not part of this version");
-    }
     if config.admin.is_some() {
         warn!("metrics and the web interface are configured but not part of this version");
     }

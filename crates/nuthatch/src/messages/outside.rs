@@ -18,16 +18,24 @@ use telemetry::warn;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use wire::nsq::lookup::Node;
 
-enum Question {
+use super::http::Lookups;
+
+/// What the control thread is to do or to find out.
+pub enum Question {
+    /// Who is this client?
     Auth(Asker, AuthQuery),
+    /// Others may want to know.
     Notice(Notice),
+    /// Which channels of this topic do others know?
     Channels(String),
+    /// From now on these nsqlookupds are registered with.
+    Lookups(Vec<String>),
 }
 
 /// The shard's end. Sending never waits; what is under way is bounded by clients (one AUTH each) and topics.
 pub struct ControlThread {
     questions: UnboundedSender<Question>,
-    lookups: bool,
+    lookups: Lookups,
 }
 
 impl Outside for ControlThread {
@@ -40,7 +48,7 @@ impl Outside for ControlThread {
     }
 
     fn ask_channels(&mut self, topic: &str) -> bool {
-        self.lookups && self.questions.send(Question::Channels(topic.into())).is_ok()
+        self.lookups.any() && self.questions.send(Question::Channels(topic.into())).is_ok()
     }
 }
 
@@ -49,7 +57,7 @@ pub struct Questions {
     questions: UnboundedReceiver<Question>,
     shard: Handle<Mail>,
     authenticator: Authenticator,
-    lookups: Vec<String>,
+    lookups: Lookups,
     node: Node,
     response_bytes_max: usize,
 }
@@ -59,7 +67,8 @@ pub fn connect(
     settings: &Nsqd,
     shard: Handle<Mail>,
     bound: Option<SocketAddr>,
-) -> (Questions, ControlThread) {
+    http_port: u16,
+) -> (Questions, ControlThread, Lookups) {
     let (sender, questions) = unbounded_channel();
     let http = HttpClient {
         connect_timeout: settings.http_client_connect_timeout,
@@ -74,25 +83,22 @@ pub fn connect(
         },
         http,
     };
-    let control = ControlThread { questions: sender, lookups: !settings.lookupd_tcp_addresses.is_empty() };
+    let lookups = Lookups::new(settings.lookupd_tcp_addresses.clone(), sender.clone());
+    let control = ControlThread { questions: sender, lookups: lookups.clone() };
     let questions = Questions {
         questions,
         shard,
         authenticator,
-        lookups: settings.lookupd_tcp_addresses.clone(),
-        node: node(settings, bound),
+        lookups: lookups.clone(),
+        node: node(settings, bound, http_port),
         response_bytes_max: usize::try_from(settings.max_msg_size).unwrap_or(usize::MAX),
     };
-    (questions, control)
+    (questions, control, lookups)
 }
 
 /// What we say of ourselves. The ports are those listened on unless others are to be told.
-fn node(settings: &Nsqd, bound: Option<SocketAddr>) -> Node {
+fn node(settings: &Nsqd, bound: Option<SocketAddr>, http: u16) -> Node {
     let listened = bound.map_or(0, |address| address.port());
-    let http = settings.http.as_ref().map_or(0, |listen| match listen {
-        config::checked::Listen::Tcp { port, .. } => *port,
-        config::checked::Listen::Unix { .. } => 0,
-    });
     let told =
         |configured: u16, listened: u16| i64::from(if configured == 0 { listened } else { configured });
     Node {
@@ -111,11 +117,12 @@ impl Questions {
     pub async fn serve(mut self) {
         let http = self.authenticator.http.clone();
         let mut peers = LookupPeers::new(self.node.clone(), Timing::default(), self.response_bytes_max, http);
-        peers.set_addresses(&self.lookups);
+        peers.set_addresses(&self.lookups.get());
         while let Some(question) = self.questions.recv().await {
             let shard = self.shard.clone();
             match question {
                 Question::Notice(notice) => peers.notice(&notice),
+                Question::Lookups(addresses) => peers.set_addresses(&addresses),
                 Question::Auth(asker, query) => {
                     let authenticator = self.authenticator.clone();
                     tokio::spawn(async move {

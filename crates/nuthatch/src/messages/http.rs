@@ -1,0 +1,191 @@
+//! The queue's HTTP API, bound with the queue and served on the control thread; the push to statsd goes with it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use config::checked::{Listen, LogLevel};
+use config::endpoint::show_listen;
+use config::nsqd::{Nsqd, machine};
+use net::Handle;
+use queue::Mail;
+use queue::http::{About, Adjustable, Api, Listener, SendAsk, Stop, router, serve};
+use rustls::ServerConfig;
+use telemetry::error;
+use telemetry::log::{Log, Verbosity};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::outside::Question;
+use crate::faces::run::verbosity;
+
+/// The listeners, bound.
+pub struct Bound {
+    http: Option<Listener>,
+    https: Option<Listener>,
+}
+
+impl Bound {
+    /// Binds what is configured.
+    ///
+    /// # Errors
+    /// What is wrong, in nsqd's words.
+    pub fn new(settings: &Nsqd, tls: Option<&Arc<ServerConfig>>) -> Result<Bound, String> {
+        let bind = |listen: &Listen, tls: Option<Arc<ServerConfig>>| {
+            Listener::bind(listen, tls).map_err(|error| {
+                format!("listen ({}) failed - {}", show_listen(listen), machine::error_text(&error))
+            })
+        };
+        let http = settings.http.as_ref().map(|listen| bind(listen, None)).transpose()?;
+        let https = match (settings.https.as_ref(), tls) {
+            (Some(listen), Some(tls)) => Some(bind(listen, Some(Arc::clone(tls)))?),
+            _ => None,
+        };
+        Ok(Bound { http, https })
+    }
+
+    /// The port of plain HTTP; 0 if there is none, or a unix socket.
+    pub fn http_port(&self) -> u16 {
+        port(self.http.as_ref()).unwrap_or(0)
+    }
+
+    /// What is listened on, and under which name.
+    pub fn listening(&self, settings: &Nsqd) -> Vec<(&'static str, String)> {
+        let sides = [("HTTP", &self.http, &settings.http), ("HTTPS", &self.https, &settings.https)];
+        let shown = |listener: &Listener, listen: &Listen| {
+            listener.local_address().map_or_else(|| show_listen(listen), |address| address.to_string())
+        };
+        sides
+            .into_iter()
+            .filter_map(|(name, listener, listen)| {
+                Some((name, shown(listener.as_ref()?, listen.as_ref()?)))
+            })
+            .collect()
+    }
+}
+
+fn port(listener: Option<&Listener>) -> Option<u16> {
+    Some(listener?.local_address()?.port())
+}
+
+/// All that it takes to serve.
+pub struct Http {
+    bound: Bound,
+    settings: Arc<Nsqd>,
+    tcp: Option<SocketAddr>,
+    shard: Handle<Mail>,
+    lookups: Lookups,
+}
+
+impl Http {
+    /// Ready to be served.
+    pub fn new(
+        bound: Bound,
+        settings: &Nsqd,
+        tcp: Option<SocketAddr>,
+        shard: Handle<Mail>,
+        lookups: Lookups,
+    ) -> Http {
+        Http { bound, settings: Arc::new(settings.clone()), tcp, shard, lookups }
+    }
+
+    /// Serves until `stop`. Needs a tokio runtime.
+    pub fn spawn(self, log: &Log, stop: &Stop) {
+        let number = |port: Option<u16>| port.map_or(-1, i64::from);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let http_port = port(self.bound.http.as_ref());
+        let about = About {
+            settings: Arc::clone(&self.settings),
+            hostname: machine::hostname(),
+            tcp_port: number(self.tcp.map(|address| address.port())),
+            http_port: number(http_port),
+            https_port: number(port(self.bound.https.as_ref())),
+            started: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        };
+        if let Some(statsd) = self.settings.statsd.clone() {
+            let told = match self.settings.broadcast_http_port {
+                0 => http_port.unwrap_or(0),
+                told => told,
+            };
+            let address = self.settings.broadcast_address.clone();
+            tokio::spawn(queue::push::push(statsd, address, told, ask(&self.shard)));
+        }
+        let knobs = Knobs { lookups: self.lookups, log: log.clone() };
+        let api = Arc::new(Api::new(about, ask(&self.shard), Arc::new(knobs)));
+        for listener in [self.bound.http, self.bound.https].into_iter().flatten() {
+            let (router, stop) = (router(Arc::clone(&api)), stop.clone());
+            tokio::spawn(async move {
+                if let Err(error) = serve(listener, router, stop).await {
+                    error!(%error, "HTTP API failed");
+                }
+            });
+        }
+    }
+}
+
+fn ask(shard: &Handle<Mail>) -> SendAsk {
+    let shard = shard.clone();
+    Box::new(move |ask, reply| shard.send(Mail::Ask(ask, reply)))
+}
+
+/// The nsqlookupds that are registered with; can be changed while everything runs.
+#[derive(Clone)]
+pub struct Lookups {
+    addresses: Arc<Mutex<Vec<String>>>,
+    any: Arc<AtomicBool>,
+    questions: UnboundedSender<Question>,
+}
+
+impl Lookups {
+    /// These to begin with; who registers hears of others through `questions`.
+    pub fn new(addresses: Vec<String>, questions: UnboundedSender<Question>) -> Lookups {
+        let any = Arc::new(AtomicBool::new(!addresses.is_empty()));
+        Lookups { addresses: Arc::new(Mutex::new(addresses)), any, questions }
+    }
+
+    /// True if there are any. Never waits.
+    pub fn any(&self) -> bool {
+        self.any.load(Ordering::Relaxed)
+    }
+
+    /// All of them.
+    pub fn get(&self) -> Vec<String> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, addresses: Vec<String>) {
+        self.any.store(!addresses.is_empty(), Ordering::Relaxed);
+        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses.clone();
+        let _ = self.questions.send(Question::Lookups(addresses));
+    }
+}
+
+/// What `/config` can change.
+struct Knobs {
+    lookups: Lookups,
+    log: Log,
+}
+
+impl Adjustable for Knobs {
+    fn lookup_addresses(&self) -> Vec<String> {
+        self.lookups.get()
+    }
+
+    fn set_lookup_addresses(&self, addresses: Vec<String>) {
+        self.lookups.set(addresses);
+    }
+
+    fn log_level(&self) -> LogLevel {
+        match self.log.verbosity() {
+            level if level >= Verbosity::DEBUG => LogLevel::Debug,
+            level if level >= Verbosity::INFO => LogLevel::Info,
+            level if level >= Verbosity::WARN => LogLevel::Warn,
+            level if level >= Verbosity::new(1) => LogLevel::Error,
+            _ => LogLevel::Fatal,
+        }
+    }
+
+    fn set_log_level(&self, level: LogLevel) {
+        self.log.set_verbosity(verbosity(level));
+    }
+}
