@@ -1,0 +1,130 @@
+//! What a redis server answers.
+
+use super::{Backend, Mood, Session, Watch};
+use crate::resp::{self, Node};
+use crate::tamper::Tamper;
+use crate::value;
+
+/// Executes the request at the front of `input`, if it is whole; returns its length.
+pub(super) fn work(
+    input: &[u8],
+    backend: &mut Backend,
+    session: &mut Session,
+    watch: &mut Watch<'_>,
+    reply: &mut Vec<u8>,
+) -> Result<Option<usize>, String> {
+    let Some((node, used)) = resp::parse(input)? else { return Ok(None) };
+    let wrong = || format!("'{}' is no request", resp::show(input));
+    let Node::Array(items) = node else { return Err(wrong()) };
+    let args: Option<Vec<&[u8]>> =
+        items.iter().map(|i| if let Node::Bulk(bytes) = i { Some(&bytes[..]) } else { None }).collect();
+    let args = args.filter(|a| !a.is_empty()).ok_or_else(wrong)?;
+    if session.resp3 && backend.rng.one_in(12) {
+        let news = Node::Push(vec![Node::Bulk(b"invalidate".to_vec()), Node::Array(vec![Node::Bulk(b"x".to_vec())])]);
+        resp::write(&news, true, reply);
+    }
+    let answer = match session.handshake(&args, backend) {
+        Some(answer) => answer,
+        None => {
+            session.check(&args, backend)?;
+            execute(&args, backend, watch)?
+        }
+    };
+    resp::write(&answer, session.resp3, reply);
+    Ok(Some(used))
+}
+
+fn ok() -> Node {
+    Node::Simple(b"OK".to_vec())
+}
+
+fn error(text: &str) -> Node {
+    Node::Error(text.as_bytes().to_vec())
+}
+
+impl Session {
+    /// Answers what comes ahead of requests, and the probe's question.
+    fn handshake(&mut self, args: &[&[u8]], backend: &mut Backend) -> Option<Node> {
+        let unfriendly = backend.mood == Mood::Unfriendly;
+        Some(match args {
+            [b"AUTH", password] => {
+                self.password = Some(*password) == backend.password.as_ref().map(|p| p.as_bytes()) && !unfriendly;
+                self.refused |= !self.password;
+                if self.password { ok() } else { error("WRONGPASS invalid username-password pair") }
+            }
+            [b"HELLO", b"3"] => {
+                self.resp3 = !unfriendly;
+                self.refused |= unfriendly;
+                if unfriendly { error("ERR unknown command 'HELLO'") } else { Node::Map(vec![ok(), ok()]) }
+            }
+            [b"SELECT", db] => {
+                self.refused |= unfriendly;
+                self.db = std::str::from_utf8(db).ok().and_then(|db| db.parse().ok()).unwrap_or_default();
+                if unfriendly { error("ERR DB index is out of range") } else { ok() }
+            }
+            [b"PING"] if backend.mood == Mood::Loading => error("LOADING Redis is loading the dataset in memory"),
+            [b"PING"] => Node::Simple(b"PONG".to_vec()),
+            _ => return None,
+        })
+    }
+
+    /// Requests must not come ahead of the handshake.
+    fn check(&self, args: &[&[u8]], backend: &Backend) -> Result<(), String> {
+        let (wants_password, command) = (backend.password.is_some(), args[0].escape_ascii());
+        if !self.refused && ((wants_password && !self.password) || self.db != backend.db) {
+            return Err(format!("'{command}' came ahead of the password or the database"));
+        }
+        Ok(())
+    }
+}
+
+fn execute(args: &[&[u8]], backend: &mut Backend, watch: &mut Watch<'_>) -> Result<Node, String> {
+    let (name, keys) = (args[0].to_ascii_uppercase(), keys(args)?);
+    let reads = matches!(&name[..], b"GET" | b"MGET" | b"EXISTS" | b"SINTER");
+    let mut uids: Vec<u64> = keys.iter().filter_map(|key| value::uid_of_key(key)).collect();
+    if matches!(&name[..], b"SET" | b"MSET") {
+        for pair in args[1..].chunks(2) {
+            uids.push(value::written_by(pair[0], pair[1])?);
+        }
+    } else if name == b"EVAL" {
+        uids.extend(args.last().and_then(|uid| value::uid_of_key(uid)));
+    }
+    watch.oracle.served(backend.pool, watch.index, &keys, &uids, reads);
+    if !reads && !uids.is_empty() && watch.plan.strikes(Tamper::RepeatWrite) {
+        watch.oracle.served(backend.pool, watch.index, &keys, &uids, reads);
+    }
+    if backend.mood == Mood::Loading || backend.is_busy() {
+        return Ok(Node::Error([b"BUSY the server is, key:", keys[0]].concat()));
+    }
+    let of = |backend: &Backend, key: &[u8]| backend.get(key).map_or(Node::Null, Node::Bulk);
+    Ok(match &name[..] {
+        b"GET" => of(backend, keys[0]),
+        b"MGET" => Node::Array(keys.iter().map(|key| of(backend, key)).collect()),
+        b"EXISTS" => Node::Int(keys.iter().filter(|key| backend.get(key).is_some()).count() as i64),
+        b"DEL" => Node::Int(keys.iter().filter(|key| backend.delete(key)).count() as i64),
+        b"SET" | b"MSET" => {
+            args[1..].chunks(2).for_each(|pair| backend.set(pair[0], pair[1]));
+            ok()
+        }
+        b"SINTER" => Node::Array(vec![]),
+        _ => Node::Array(vec![
+            Node::Bulk(keys[0].to_vec()),
+            Node::Int(1),
+            Node::Array(vec![of(backend, keys[0])]),
+            Node::Simple(b"done".to_vec()),
+        ]),
+    })
+}
+
+/// The keys of a request; an error if it is not one that clients of the simulator send.
+fn keys<'a>(args: &[&'a [u8]]) -> Result<Vec<&'a [u8]>, String> {
+    let name = args[0].to_ascii_uppercase();
+    let keys: Vec<&[u8]> = match (&name[..], args.len()) {
+        (b"GET", 2) | (b"SET", 3) => vec![args[1]],
+        (b"MGET" | b"EXISTS" | b"DEL" | b"SINTER", 2..) => args[1..].to_vec(),
+        (b"MSET", n) if n >= 3 && n % 2 == 1 => args[1..].iter().step_by(2).copied().collect(),
+        (b"EVAL", 5) => vec![args[3]],
+        (_, n) => return Err(format!("'{}' with {n} arguments", name.escape_ascii())),
+    };
+    Ok(keys)
+}

@@ -1,0 +1,106 @@
+//! What redis clients ask.
+
+use super::{Client, node};
+use crate::expect::{Got, What};
+use crate::resp::{self, Node};
+
+impl Client {
+    pub(super) fn ask_redis(&mut self, uid: u64) {
+        match self.rng.below(100) {
+            0..30 => self.ask_get(uid),
+            30..50 => self.ask_set(uid),
+            50..65 => self.ask_mget(uid),
+            65..72 => self.ask_mset(uid),
+            72..79 => self.ask_del(uid),
+            79..85 => self.ask_exists(uid),
+            85..88 => self.ask_eval(uid),
+            88..90 => self.ask_sinter(),
+            90..93 => self.push(resp::request(&[b"PING"]), node(Node::Simple(b"PONG".to_vec())), &[]),
+            93..95 => self.push(b"ping\r\n".to_vec(), node(Node::Simple(b"PONG".to_vec())), &[]),
+            95..98 => {
+                let text = format!("echo {uid}").into_bytes();
+                self.push(resp::request(&[b"ECHO", &text]), node(Node::Bulk(text.clone())), &[]);
+            }
+            _ => self.push(resp::request(&[b"FROB", b"x"]), (What::ErrorLike("ERR unknown"), None), &[]),
+        }
+    }
+
+    fn present(&self, key: &[u8]) -> Node {
+        self.lookup(key).map_or(Node::Null, Node::Bulk)
+    }
+
+    /// Some keys to read, and one that names the request.
+    fn keys_to_read(&mut self, uid: u64) -> Vec<Vec<u8>> {
+        let mut keys: Vec<Vec<u8>> = (0..self.rng.between(1, 9)).map(|_| self.key()).collect();
+        let at = self.rng.below(keys.len() as u64 + 1) as usize;
+        keys.insert(at, format!("u:{uid}").into_bytes());
+        keys
+    }
+
+    fn push_keys(&mut self, name: &[u8], keys: &[Vec<u8>], what: What, exactly: Node) {
+        let mut args = vec![name];
+        args.extend(keys.iter().map(Vec::as_slice));
+        self.push(resp::request(&args), (what, Some(Got::Redis(exactly))), keys);
+    }
+
+    fn ask_get(&mut self, uid: u64) {
+        let key = if self.rng.one_in(6) { format!("u:{uid}").into_bytes() } else { self.key() };
+        let found = self.present(&key);
+        self.push_keys(b"GET", std::slice::from_ref(&key), What::Value(key.clone()), found);
+    }
+
+    fn ask_set(&mut self, uid: u64) {
+        let key = self.own_key();
+        let value = self.write_key(&key, uid);
+        self.push(resp::request(&[b"SET", &key, &value]), node(Node::Simple(b"OK".to_vec())), &[key]);
+    }
+
+    fn ask_mget(&mut self, uid: u64) {
+        let keys = self.keys_to_read(uid);
+        let found = Node::Array(keys.iter().map(|key| self.present(key)).collect());
+        self.push_keys(b"MGET", &keys, What::Values(keys.clone()), found);
+    }
+
+    fn ask_mset(&mut self, uid: u64) {
+        let mut keys: Vec<Vec<u8>> = (0..self.rng.between(1, 5)).map(|_| self.own_key()).collect();
+        keys.sort();
+        keys.dedup();
+        // One number for each pair: the parts go different ways.
+        let values: Vec<Vec<u8>> =
+            keys.iter().enumerate().map(|(n, key)| self.write_key(key, (n as u64 + 1) << 40 | uid)).collect();
+        let mut args: Vec<&[u8]> = vec![b"MSET"];
+        args.extend(keys.iter().zip(&values).flat_map(|(k, v)| [&k[..], &v[..]]));
+        self.push(resp::request(&args), node(Node::Simple(b"OK".to_vec())), &keys);
+    }
+
+    fn ask_del(&mut self, uid: u64) {
+        let mut keys: Vec<Vec<u8>> = (0..self.rng.between(0, 5)).map(|_| self.own_key()).collect();
+        keys.push(format!("u:{uid}").into_bytes());
+        let deleted = keys.iter().filter(|key| self.delete_key(key)).count() as i64;
+        self.push_keys(b"DEL", &keys, What::Count(keys.len() as i64), Node::Int(deleted));
+    }
+
+    fn ask_exists(&mut self, uid: u64) {
+        let keys = self.keys_to_read(uid);
+        let there = keys.iter().filter(|key| self.lookup(key).is_some()).count() as i64;
+        self.push_keys(b"EXISTS", &keys, What::Count(keys.len() as i64), Node::Int(there));
+    }
+
+    fn ask_eval(&mut self, uid: u64) {
+        let (key, name) = (self.key(), format!("u:{uid}").into_bytes());
+        let found = Node::Array(vec![
+            Node::Bulk(key.clone()),
+            Node::Int(1),
+            Node::Array(vec![self.present(&key)]),
+            Node::Simple(b"done".to_vec()),
+        ]);
+        let request = resp::request(&[b"EVAL", b"return 1", b"1", &key, &name]);
+        self.push(request, (What::Nested(key.clone()), Some(Got::Redis(found))), &[key]);
+    }
+
+    /// Its keys live on one server, or it is refused.
+    fn ask_sinter(&mut self) {
+        let keys = [self.key(), self.key()];
+        self.push(resp::request(&[b"SINTER", &keys[0], &keys[1]]), (What::AnyArray, None), &keys);
+    }
+}

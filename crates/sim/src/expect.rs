@@ -1,0 +1,273 @@
+//! What a client waits for, in order, and whether what it gets can be that.
+//!
+//! A quiet memcached request may go unanswered, and its error line does not say whose it is. So more than one position
+//! in the line can be right at a time; all that are possible are followed, and a reply that fits none is a fault.
+
+use std::collections::VecDeque;
+
+use crate::memcache::Reply;
+use crate::resp::{self, Node};
+use crate::value;
+
+/// A reply as a client has read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Got {
+    Redis(Node),
+    Memcache(Reply),
+}
+
+/// What answers a request, apart from an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum What {
+    /// The value of a key, or null.
+    Value(Vec<u8>),
+    /// An array of them.
+    Values(Vec<Vec<u8>>),
+    /// A count from 0 to this.
+    Count(i64),
+    /// `[key, 1, [value or null], done]`.
+    Nested(Vec<u8>),
+    /// Exactly this.
+    Node(Node),
+    /// An error that begins so.
+    ErrorLike(&'static str),
+    /// Any array, or the error that the keys live on several servers.
+    AnyArray,
+    /// Any map, RESP2 or RESP3.
+    AnyMap,
+    /// memcached VALUE blocks of some of the keys, in their order, and END.
+    Blocks(Vec<Vec<u8>>),
+    /// One of these lines.
+    Lines(&'static [&'static str]),
+    /// `VA` of this key with this opaque, or `EN`.
+    Meta(Vec<u8>, u64),
+    /// `HD` with this opaque, or `NS`.
+    MetaStored(u64),
+}
+
+/// One request that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expected {
+    pub(crate) what: What,
+    /// Where nothing goes wrong: the one right reply.
+    pub(crate) exactly: Option<Got>,
+    /// It may go unanswered.
+    pub(crate) optional: bool,
+    /// A server is asked, so it may fail; its keys, one of which the server's own error names.
+    pub(crate) keys: Vec<Vec<u8>>,
+}
+
+/// The line of a client's requests.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    items: VecDeque<Expected>,
+    /// Offsets in `items` at which the next reply may be; sorted.
+    places: Vec<usize>,
+    /// Replies that were matched.
+    pub(crate) answered: usize,
+}
+
+impl Line {
+    pub(crate) fn push(&mut self, expected: Expected) {
+        if self.places.is_empty() {
+            self.places.push(0);
+        }
+        self.items.push_back(expected);
+    }
+
+    /// Requests of which it is not certain that they were answered.
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// True if nothing more has to come.
+    pub(crate) fn is_satisfied(&self) -> bool {
+        self.items.is_empty() || self.places.iter().any(|p| self.items.iter().skip(*p).all(|i| i.optional))
+    }
+
+    pub(crate) fn first(&self) -> Option<&Expected> {
+        self.items.get(*self.places.first()?)
+    }
+
+    /// Matches a reply; says why not.
+    pub(crate) fn meet(&mut self, got: &Got, calm: bool) -> Result<(), String> {
+        let mut next = Vec::new();
+        let mut why = "nothing was asked".to_owned();
+        for place in &self.places {
+            for at in *place..self.items.len() {
+                match accepts(&self.items[at], got, calm) {
+                    Ok(()) if !next.contains(&(at + 1)) => next.push(at + 1),
+                    Ok(()) => {}
+                    Err(e) => why = e,
+                }
+                if !self.items[at].optional {
+                    break;
+                }
+            }
+        }
+        if next.is_empty() {
+            return Err(why);
+        }
+        next.sort_unstable();
+        let done = next[0];
+        self.items.drain(..done);
+        next.iter_mut().for_each(|n| *n -= done);
+        self.places = next;
+        self.answered += 1;
+        Ok(())
+    }
+}
+
+/// The proxy's own words for a server that does not answer.
+const FAILURES: [&str; 8] = [
+    "Connection refused",
+    "Connection reset by peer",
+    "Connection timed out",
+    "unknown",
+    "Host is down",
+    "Invalid argument",
+    "too many requests wait for this server (server_queue_max)",
+    "the server did not accept the pool's password or database",
+];
+
+fn accepts(expected: &Expected, got: &Got, calm: bool) -> Result<(), String> {
+    if calm && let Some(exactly) = &expected.exactly {
+        return if exactly == got { Ok(()) } else { Err(format!("{} is due", name(exactly))) };
+    }
+    if !calm && !expected.keys.is_empty() && is_failure(expected, got) {
+        return Ok(());
+    }
+    let fits = match got {
+        Got::Redis(node) => redis_fits(&expected.what, node)?,
+        Got::Memcache(reply) => memcache_fits(&expected.what, reply)?,
+    };
+    if fits { Ok(()) } else { Err(format!("a reply to {:?} is due", short(&expected.what))) }
+}
+
+/// What is due, for a message.
+pub(crate) fn due(expected: &Expected) -> String {
+    let keys: Vec<String> = expected.keys.iter().map(|k| k.escape_ascii().to_string()).collect();
+    format!("{} (keys {})", short(&expected.what), keys.join(" "))
+}
+
+fn short(what: &What) -> String {
+    let text = format!("{what:?}");
+    text.chars().take(200).collect()
+}
+
+/// What was got, for a message.
+pub(crate) fn name(got: &Got) -> String {
+    let mut out = Vec::new();
+    match got {
+        Got::Redis(node) => resp::write(node, true, &mut out),
+        Got::Memcache(reply) => reply.write(&mut out),
+    }
+    resp::show(&out)
+}
+
+fn is_failure(expected: &Expected, got: &Got) -> bool {
+    let text = match got {
+        Got::Redis(Node::Error(text)) => text.strip_prefix(b"ERR ").unwrap_or(text),
+        Got::Memcache(Reply::Line(line)) => match line.strip_prefix(b"SERVER_ERROR ") {
+            Some(text) => text,
+            None => return false,
+        },
+        _ => return false,
+    };
+    let own = FAILURES.iter().any(|f| f.as_bytes() == text);
+    own || expected.keys.iter().any(|key| text == [b"BUSY the server is, key:", &key[..]].concat())
+}
+
+fn is_value(key: &[u8], node: &Node) -> Result<bool, String> {
+    match node {
+        Node::Null => Ok(true),
+        Node::Bulk(bytes) => value::written_by(key, bytes).map(|_| true),
+        _ => Ok(false),
+    }
+}
+
+fn redis_fits(what: &What, node: &Node) -> Result<bool, String> {
+    Ok(match (what, node) {
+        (What::Value(key), node) => is_value(key, node)?,
+        (What::Values(keys), Node::Array(nodes)) => {
+            for (key, node) in keys.iter().zip(nodes) {
+                if !is_value(key, node)? {
+                    return Ok(false);
+                }
+            }
+            keys.len() == nodes.len()
+        }
+        (What::Count(max), Node::Int(n)) => (0..=*max).contains(n),
+        (What::Nested(key), Node::Array(nodes)) => match &nodes[..] {
+            [Node::Bulk(k), Node::Int(1), Node::Array(inner), Node::Simple(done)] => {
+                k == key && done == b"done" && inner.len() == 1 && is_value(key, &inner[0])?
+            }
+            _ => false,
+        },
+        (What::Node(wanted), node) => wanted == node,
+        (What::ErrorLike(begin), Node::Error(text)) => text.starts_with(begin.as_bytes()),
+        (What::AnyArray, Node::Array(_)) => true,
+        (What::AnyArray, Node::Error(text)) => text.starts_with(b"CROSSSLOT"),
+        (What::AnyMap, Node::Map(_) | Node::Array(_)) => true,
+        _ => false,
+    })
+}
+
+fn memcache_fits(what: &What, reply: &Reply) -> Result<bool, String> {
+    Ok(match (what, reply) {
+        (What::Blocks(keys), Reply::Blocks(blocks)) => {
+            let mut left = keys.iter();
+            for (key, value) in blocks {
+                if !left.any(|k| k == key) {
+                    return Err(format!("a block of key '{}' out of order", key.escape_ascii()));
+                }
+                value::written_by(key, value)?;
+            }
+            true
+        }
+        (What::Lines(lines), Reply::Line(line)) => lines.iter().any(|l| l.as_bytes() == line),
+        (What::Meta(..), Reply::Line(line)) => line == b"EN",
+        (What::Meta(key, opaque), Reply::Va { value, flags }) => {
+            value::written_by(key, value)?;
+            *flags == format!("k{} O{opaque}", String::from_utf8_lossy(key)).into_bytes()
+        }
+        (What::MetaStored(opaque), Reply::Line(line)) => {
+            [format!("HD O{opaque}"), format!("NS O{opaque}")].iter().any(|l| l.as_bytes() == line)
+        }
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(items: &[(&'static [&'static str], bool)]) -> Line {
+        let mut line = Line::default();
+        for (lines, optional) in items {
+            let keys = vec![b"k".to_vec()];
+            line.push(Expected { what: What::Lines(lines), exactly: None, optional: *optional, keys });
+        }
+        line
+    }
+
+    fn got(line: &str) -> Got {
+        Got::Memcache(Reply::Line(line.as_bytes().to_vec()))
+    }
+
+    #[test]
+    fn an_error_may_belong_to_a_quiet_request_or_to_the_next() {
+        let items: [(&'static [&'static str], bool); 3] = [(&["A"], true), (&["B"], false), (&["C"], false)];
+        let refused = got("SERVER_ERROR Connection refused");
+        let mut l = line(&items);
+        assert!(l.meet(&refused, false).is_ok() && !l.is_satisfied());
+        // Either it was A's error, and B follows; or B's, and C follows.
+        let mut other = line(&items);
+        assert!(other.meet(&refused, false).is_ok());
+        assert!(l.meet(&got("B"), false).is_ok() && l.meet(&got("C"), false).is_ok() && l.is_satisfied());
+        assert!(other.meet(&got("C"), false).is_ok() && other.is_satisfied());
+        assert!(other.meet(&got("C"), false).is_err());
+        assert!(line(&items).meet(&got("C"), false).is_err());
+        assert!(line(&items).meet(&refused, true).is_err(), "no error is right where nothing goes wrong");
+    }
+}

@@ -1,0 +1,380 @@
+//! [`net::Io`] over the simulated network, with the same promises as the real event loop's.
+//!
+//! What the contract leaves open is drawn from the seed: how much a read brings, whether input lies in the shared
+//! scratch buffer or in the connection's own, whether a large piece is written at once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use net::{Address, ConnId, Instant, Io, Layer, SocketOptions, TimerId, WallTime};
+
+use crate::network::{End, LinkId, Network};
+use crate::rng::Rng;
+
+/// Pieces of at least this many bytes may be written within the call that sends them (as `net`'s outbox does).
+const LARGE: usize = 16 * 1024;
+/// How long a finished connection may make no progress, and how long it waits for the peer's FIN.
+const LINGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
+
+/// Where a connection is in its life, as in `net`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Opening,
+    Open,
+    Finishing,
+    Lingering,
+}
+
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) link: Option<LinkId>,
+    /// The server that it was opened to: an index of the world's backends.
+    pub(crate) backend: Option<usize>,
+    pub(crate) stage: Stage,
+    pub(crate) inbox: BytesMut,
+    pub(crate) want: usize,
+    pub(crate) outbox: Vec<u8>,
+    pub(crate) paused: bool,
+    pub(crate) readable: bool,
+    pub(crate) ended: bool,
+    pub(crate) dirty: bool,
+    pub(crate) queued: bool,
+    pub(crate) blocked: bool,
+    pub(crate) notify_drained: bool,
+    pub(crate) show_again: bool,
+    /// Input always lies in the connection's own buffer, as behind a layer.
+    pub(crate) always_owned: bool,
+    pub(crate) timer: Option<TimerId>,
+    /// Unsent bytes when a finished connection's timer was set.
+    pub(crate) left: usize,
+}
+
+/// Who set a timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    App(u64),
+    Conn(ConnId),
+}
+
+/// A connection that the app asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening {
+    pub(crate) conn: ConnId,
+    pub(crate) backend: usize,
+}
+
+/// The state of one shard's loop.
+#[derive(Debug)]
+pub(crate) struct Loop {
+    pub(crate) now: Instant,
+    pub(crate) rng: Rng,
+    slots: Vec<(u32, Option<Conn>)>,
+    free: Vec<u32>,
+    pub(crate) dirty: Vec<ConnId>,
+    pub(crate) queued: Vec<ConnId>,
+    timers: BTreeMap<(Instant, u64), Due>,
+    timer_at: BTreeMap<u64, Instant>,
+    next_timer: u64,
+    pub(crate) buffered: usize,
+    /// Connections asked for in this turn.
+    pub(crate) opening: Vec<Opening>,
+    /// Servers to which [`Io::send`] was called during the present callback, with the bytes' beginning.
+    pub(crate) sent: Vec<(usize, Vec<u8>)>,
+    /// Bytes read from the network in this turn.
+    pub(crate) intake: usize,
+    /// Bytes of one read.
+    pub(crate) read_max: usize,
+}
+
+impl Loop {
+    pub(crate) fn new(rng: Rng, read_max: usize) -> Loop {
+        Loop {
+            now: Instant(0),
+            rng,
+            slots: Vec::new(),
+            free: Vec::new(),
+            dirty: Vec::new(),
+            queued: Vec::new(),
+            timers: BTreeMap::new(),
+            timer_at: BTreeMap::new(),
+            next_timer: 0,
+            buffered: 0,
+            opening: Vec::new(),
+            sent: Vec::new(),
+            intake: 0,
+            read_max,
+        }
+    }
+
+    // ---- connections ----------------------------------------------------------------------------------------------
+
+    pub(crate) fn insert(&mut self, stage: Stage, backend: Option<usize>) -> ConnId {
+        let conn = Conn {
+            link: None,
+            backend,
+            stage,
+            inbox: BytesMut::new(),
+            want: 0,
+            outbox: Vec::new(),
+            paused: false,
+            readable: false,
+            ended: false,
+            dirty: false,
+            queued: false,
+            blocked: false,
+            notify_drained: false,
+            show_again: false,
+            always_owned: self.rng.one_in(4),
+            timer: None,
+            left: 0,
+        };
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push((0, None));
+            self.slots.len() as u32 - 1
+        });
+        let slot = &mut self.slots[index as usize];
+        slot.1 = Some(conn);
+        ConnId { index, generation: slot.0 }
+    }
+
+    pub(crate) fn get(&self, id: ConnId) -> Option<&Conn> {
+        self.slots.get(id.index as usize).filter(|s| s.0 == id.generation)?.1.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
+        self.slots.get_mut(id.index as usize).filter(|s| s.0 == id.generation)?.1.as_mut()
+    }
+
+    /// Forgets a connection and gives back its link, which the caller has to close.
+    pub(crate) fn remove(&mut self, id: ConnId) -> Option<LinkId> {
+        let slot = self.slots.get_mut(id.index as usize).filter(|s| s.0 == id.generation)?;
+        let conn = slot.1.take()?;
+        slot.0 += 1;
+        self.free.push(id.index);
+        self.buffered -= conn.inbox.len() + conn.outbox.len();
+        if let Some(timer) = conn.timer {
+            self.cancel(timer);
+        }
+        conn.link
+    }
+
+    /// Connections that there are.
+    pub(crate) fn count(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    pub(crate) fn mark_dirty(&mut self, id: ConnId) {
+        if let Some(conn) = self.get_mut(id)
+            && !std::mem::replace(&mut conn.dirty, true)
+        {
+            self.dirty.push(id);
+        }
+    }
+
+    pub(crate) fn queue_read(&mut self, id: ConnId) {
+        if let Some(conn) = self.get_mut(id)
+            && !std::mem::replace(&mut conn.queued, true)
+        {
+            self.queued.push(id);
+        }
+    }
+
+    // ---- timers -----------------------------------------------------------------------------------------------------
+
+    pub(crate) fn arm(&mut self, at: Instant, due: Due) -> TimerId {
+        self.next_timer += 1;
+        self.timers.insert((at, self.next_timer), due);
+        self.timer_at.insert(self.next_timer, at);
+        TimerId(self.next_timer)
+    }
+
+    fn cancel(&mut self, timer: TimerId) {
+        if let Some(at) = self.timer_at.remove(&timer.0) {
+            self.timers.remove(&(at, timer.0));
+        }
+    }
+
+    pub(crate) fn restart_timer(&mut self, id: ConnId, after: Duration) {
+        if let Some(timer) = self.get_mut(id).and_then(|c| c.timer.take()) {
+            self.cancel(timer);
+        }
+        let timer = self.arm(self.now + after, Due::Conn(id));
+        match self.get_mut(id) {
+            Some(conn) => conn.timer = Some(timer),
+            None => self.cancel(timer),
+        }
+    }
+
+    pub(crate) fn cancel_conn_timer(&mut self, id: ConnId) {
+        if let Some(timer) = self.get_mut(id).and_then(|c| c.timer.take()) {
+            self.cancel(timer);
+        }
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.timers.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    pub(crate) fn pop_due(&mut self) -> Option<Due> {
+        let entry = self.timers.first_entry().filter(|e| e.key().0 <= self.now)?;
+        let ((_, id), due) = entry.remove_entry();
+        self.timer_at.remove(&id);
+        Some(due)
+    }
+
+    /// Timers of the app that are set.
+    pub(crate) fn app_timers(&self) -> usize {
+        self.timers.values().filter(|d| matches!(d, Due::App(_))).count()
+    }
+}
+
+/// A shard's loop with the network at hand: what the app sees.
+pub(crate) struct View<'a> {
+    pub(crate) looped: &'a mut Loop,
+    pub(crate) net: &'a mut Network,
+}
+
+impl View<'_> {
+    /// Closes the socket of a connection, if it has one, and forgets it.
+    pub(crate) fn close(&mut self, id: ConnId) {
+        if let Some(link) = self.looped.remove(id) {
+            self.net.close(link, End::Proxy);
+        }
+    }
+
+    /// Writes what there is room for; an error if the connection is broken.
+    pub(crate) fn flush(&mut self, id: ConnId) -> Result<(), ()> {
+        let Some(conn) = self.looped.get_mut(id) else { return Ok(()) };
+        let Some(link) = conn.link else { return Ok(()) };
+        if conn.outbox.is_empty() || conn.blocked {
+            return Ok(());
+        }
+        let taken = self.net.write(link, End::Proxy, &conn.outbox)?;
+        conn.outbox.drain(..taken);
+        conn.blocked = !conn.outbox.is_empty();
+        self.looped.buffered -= taken;
+        Ok(())
+    }
+
+    fn queue(&mut self, id: ConnId, bytes: &[u8]) {
+        let Some(conn) = self.looped.get_mut(id) else { return };
+        if !matches!(conn.stage, Stage::Open | Stage::Opening) || bytes.is_empty() {
+            return;
+        }
+        conn.outbox.extend_from_slice(bytes);
+        self.looped.buffered += bytes.len();
+        self.looped.mark_dirty(id);
+    }
+}
+
+impl Io for View<'_> {
+    fn now(&self) -> Instant {
+        self.looped.now
+    }
+
+    fn wall_time(&self) -> WallTime {
+        WallTime(1_700_000_000_000_000_000 + self.looped.now.0 as i64 * 1000)
+    }
+
+    fn connect(&mut self, to: &Address, options: &SocketOptions) -> ConnId {
+        let Address::Tcp { port, .. } = to else { panic!("the simulator has no unix sockets") };
+        let backend = usize::from(*port) - crate::scenario::FIRST_PORT;
+        let conn = self.looped.insert(Stage::Opening, Some(backend));
+        self.looped.restart_timer(conn, options.connect_timeout);
+        self.looped.opening.push(Opening { conn, backend });
+        conn
+    }
+
+    fn send(&mut self, conn: ConnId, bytes: &[u8]) {
+        if let Some(backend) = self.looped.get(conn).and_then(|c| c.backend) {
+            self.looped.sent.push((backend, bytes[..bytes.len().min(16)].to_vec()));
+        }
+        self.queue(conn, bytes);
+        let eager = bytes.len() >= LARGE && self.looped.rng.one_in(2);
+        if eager && self.looped.get(conn).is_some_and(|c| c.stage == Stage::Open) {
+            // An error shows again at the end of the turn.
+            let _ = self.flush(conn);
+        }
+    }
+
+    fn send_shared(&mut self, conn: ConnId, bytes: Bytes) {
+        self.queue(conn, &bytes);
+    }
+
+    fn unsent(&self, conn: ConnId) -> usize {
+        self.looped.get(conn).map_or(0, |c| c.outbox.len())
+    }
+
+    fn notify_drained(&mut self, conn: ConnId) {
+        if let Some(c) = self.looped.get_mut(conn) {
+            c.notify_drained = true;
+            if c.outbox.is_empty() {
+                self.looped.mark_dirty(conn);
+            }
+        }
+    }
+
+    fn pause(&mut self, conn: ConnId) {
+        if let Some(c) = self.looped.get_mut(conn) {
+            c.paused = true;
+        }
+    }
+
+    fn resume(&mut self, conn: ConnId) {
+        if let Some(c) = self.looped.get_mut(conn)
+            && std::mem::take(&mut c.paused)
+        {
+            c.show_again = true;
+            c.want = 0;
+            self.looped.queue_read(conn);
+        }
+    }
+
+    fn finish(&mut self, conn: ConnId) {
+        let Some(c) = self.looped.get_mut(conn) else { return };
+        match c.stage {
+            Stage::Opening => self.close(conn),
+            Stage::Open => {
+                c.paused = false;
+                c.stage = Stage::Finishing;
+                c.left = c.outbox.len();
+                self.looped.buffered -= std::mem::take(&mut c.inbox).len();
+                self.looped.mark_dirty(conn);
+                self.looped.restart_timer(conn, LINGER.0);
+            }
+            Stage::Finishing | Stage::Lingering => {}
+        }
+    }
+
+    fn abort(&mut self, conn: ConnId) {
+        self.close(conn);
+    }
+
+    fn set_timer(&mut self, at: Instant, token: u64) -> TimerId {
+        self.looped.arm(at, Due::App(token))
+    }
+
+    fn cancel_timer(&mut self, timer: TimerId) {
+        self.looped.cancel(timer);
+    }
+
+    fn push_layer(&mut self, _: ConnId, _: Layer) {
+        panic!("the proxy pushes no layers");
+    }
+
+    fn buffered(&self) -> usize {
+        self.looped.buffered
+    }
+}
+
+impl View<'_> {
+    /// Everything is written: FIN, then wait for the peer's.
+    pub(crate) fn linger(&mut self, id: ConnId) {
+        let Some(conn) = self.looped.get_mut(id) else { return };
+        let (Some(link), false) = (conn.link, conn.ended) else { return self.close(id) };
+        conn.stage = Stage::Lingering;
+        self.net.shutdown(link, End::Proxy);
+        self.looped.restart_timer(id, LINGER.1);
+    }
+}

@@ -1,0 +1,69 @@
+//! What a run has seen: enough to tell that the simulation gets everywhere.
+
+/// Counts of one run, or of many added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Events of the queue.
+    pub events: u64,
+    /// Simulated time in microseconds.
+    pub time_us: u64,
+    /// Most bytes that a shard has used.
+    pub memory_peak: usize,
+    /// Requests that shards have read.
+    pub requests: u64,
+    /// Replies that clients have read and that were found right.
+    pub replies: u64,
+    /// Clients closed for the memory they cost.
+    pub overflows: u64,
+    /// Clients that found their connection closed though they had done nothing wrong.
+    pub cut_off: u64,
+    /// Clients above the limit of their pool.
+    pub refused_clients: u64,
+    /// Broken frames of clients.
+    pub protocol_errors: u64,
+    /// Requests whose deadline passed.
+    pub timeouts: u64,
+    /// Requests that met a pool whose servers were all ejected.
+    pub no_server: u64,
+    /// Requests refused because too many wait for a server.
+    pub overloaded: u64,
+    /// Parts of split requests.
+    pub fragments: u64,
+    /// Reads that were sent again.
+    pub retries: u64,
+    /// Replies that came after their deadline.
+    pub late_replies: u64,
+    /// Whole replies that nobody had asked for.
+    pub strays: u64,
+    /// Ejections, on all shards.
+    pub ejections: u64,
+    /// Probes without a good answer.
+    pub probes_failed: u64,
+    /// The deliberate bug was applied.
+    pub tampered: bool,
+}
+
+impl Report {
+    /// Adds another run's counts.
+    pub fn add(&mut self, other: &Report) {
+        self.events += other.events;
+        self.time_us += other.time_us;
+        self.memory_peak = self.memory_peak.max(other.memory_peak);
+        self.requests += other.requests;
+        self.replies += other.replies;
+        self.overflows += other.overflows;
+        self.cut_off += other.cut_off;
+        self.refused_clients += other.refused_clients;
+        self.protocol_errors += other.protocol_errors;
+        self.timeouts += other.timeouts;
+        self.no_server += other.no_server;
+        self.overloaded += other.overloaded;
+        self.fragments += other.fragments;
+        self.retries += other.retries;
+        self.late_replies += other.late_replies;
+        self.strays += other.strays;
+        self.ejections += other.ejections;
+        self.probes_failed += other.probes_failed;
+        self.tampered |= other.tampered;
+    }
+}

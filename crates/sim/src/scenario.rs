@@ -1,0 +1,123 @@
+//! What one seed is: how many of each, how large, how fast, how ill-behaved.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::checked::{Listen, Pool, Protocol, Server, Target, Unsupported};
+use ring::{Distribution, Hash};
+
+use crate::network::Travel;
+use crate::rng::Rng;
+
+/// Backend `n` of the world listens on this port plus `n`.
+pub(crate) const FIRST_PORT: usize = 10_000;
+/// The pool's password where it has one.
+pub(crate) const PASSWORD: &str = "sesame";
+
+#[derive(Debug, Clone)]
+pub(crate) struct Scenario {
+    /// Nothing goes wrong: every reply is known in advance, and no error is right.
+    pub(crate) calm: bool,
+    pub(crate) shards: usize,
+    pub(crate) pools: Vec<Arc<Pool>>,
+    pub(crate) clients: usize,
+    /// Requests of one client, about.
+    pub(crate) requests: u64,
+    /// Most filler bytes of a value.
+    pub(crate) fill_max: usize,
+    pub(crate) travel: Travel,
+    /// Bytes of one read of a shard.
+    pub(crate) read_max: usize,
+    /// Memory of one shard.
+    pub(crate) budget: usize,
+    /// The budget is small enough to be hit.
+    pub(crate) tight: bool,
+    /// Until then peers misbehave; afterwards all is well.
+    pub(crate) chaos: Duration,
+    /// The shards are asked to stop at this time.
+    pub(crate) stop_at: Option<Duration>,
+    /// Many clients that pipeline much and do not read.
+    pub(crate) flood: bool,
+}
+
+impl Scenario {
+    pub(crate) fn of(seed: u64, calm: bool) -> Scenario {
+        let mut rng = Rng::new(seed);
+        let calm = calm || rng.one_in(5);
+        let fill_max = rng.pick(&[5, 60, 60, 400, 400, 3000, 20_000, 100_000]);
+        let flood = !calm && fill_max >= 400 && rng.one_in(3);
+        let tight = flood || (!calm && rng.one_in(4));
+        let segment_max = if fill_max <= 400 { rng.pick(&[2, 16, 300, 70_000]) } else { rng.pick(&[1400, 70_000]) };
+        let latency = rng.pick(&[(20, 60), (100, 400), (300, 6000)]);
+        let window = |rng: &mut Rng| if segment_max < 20 { 4096 } else { rng.pick(&[3000, 20_000, 200_000]) };
+        let window = [window(&mut rng), window(&mut rng)];
+        let clients = rng.between(2, 14) as usize;
+        let mut pools = vec![pool(&mut rng, 0, calm, 0)];
+        if rng.one_in(2) {
+            let first = pools[0].servers.len();
+            pools.push(pool(&mut rng, 1, calm, first));
+        }
+        let read_max = if segment_max < 20 { rng.pick(&[7, 100]) } else { rng.pick(&[1000, 16_000, 65_536]) };
+        let budget = if tight { rng.pick(&[60_000, 250_000]).max(fill_max * 3) } else { 256 << 20 };
+        Scenario {
+            calm,
+            shards: rng.between(1, 3) as usize,
+            pools: pools.into_iter().map(Arc::new).collect(),
+            clients,
+            requests: if fill_max > 3000 { 25 } else { rng.pick(&[10, 40, 80]) },
+            fill_max,
+            travel: Travel { latency, segment_max, window },
+            read_max,
+            budget,
+            tight,
+            chaos: Duration::from_millis(rng.between(300, 3000)),
+            stop_at: rng.one_in(6).then(|| Duration::from_millis(rng.between(50, 2500))).filter(|_| !calm),
+            flood,
+        }
+    }
+
+    /// A request's whole frame, or a reply's, is at most about this long.
+    pub(crate) fn frame_max(&self) -> usize {
+        12 * (self.fill_max + 100)
+    }
+}
+
+fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
+    let protocol = if rng.one_in(3) { Protocol::Memcache } else { Protocol::Redis };
+    let redis = protocol == Protocol::Redis;
+    let servers = (0..rng.between(1, 4) as usize).map(|n| server(first_backend + n)).collect();
+    let timeout = if calm { None } else { rng.pick(&[None, Some(20), Some(100), Some(400), Some(400)]) };
+    let harsh = !calm && rng.one_in(4);
+    Pool {
+        name: format!("pool{index}"),
+        listen: vec![Listen::Tcp { host: "127.0.0.1".into(), port: 1 }],
+        protocol,
+        hash: Hash::Fnv1a64,
+        hash_tag: rng.one_in(3).then_some(*b"{}"),
+        distribution: rng.pick(&[Distribution::Ketama, Distribution::Ketama, Distribution::Modula]),
+        timeout: timeout.map(Duration::from_millis),
+        backlog: 512,
+        client_connections: (!calm && rng.one_in(8)).then_some(3),
+        auth: (redis && rng.one_in(4)).then(|| PASSWORD.to_owned()),
+        db: if redis && rng.one_in(4) { 5 } else { 0 },
+        preconnect: rng.one_in(3),
+        auto_eject_hosts: !calm && rng.one_in(2),
+        server_connections: rng.pick(&[1, 1, 2]),
+        server_retry_timeout: Duration::from_millis(rng.pick(&[30, 200])),
+        server_failure_limit: rng.pick(&[1, 2, 3]),
+        keepalive: None,
+        unsupported: Unsupported::Error,
+        servers,
+        request_bytes_max: 1 << 20,
+        client_pipeline_max: if rng.one_in(4) { rng.pick(&[1, 2, 7]) } else { 1024 },
+        client_output_soft_bytes: if harsh { 500 } else { 64 << 10 },
+        client_output_hard_bytes: if harsh { 4 << 20 } else { 64 << 20 },
+        server_queue_max: if harsh { 5 } else { 10_000 },
+    }
+}
+
+fn server(backend: usize) -> Server {
+    let port = (FIRST_PORT + backend) as u16;
+    let host = "127.0.0.1".to_owned();
+    Server { identity: format!("127.0.0.1:{port}"), target: Target::Tcp { host, port }, weight: 1, password: None }
+}

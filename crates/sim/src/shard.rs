@@ -1,0 +1,294 @@
+//! One shard: its loop and its proxy, and a turn of the two, in the order of `net`'s real one.
+//!
+//! ```text
+//! turn:  what is ready, in any order ▸ left-over reads ▸ timers ▸ mail ▸ turn_end ▸ write every dirty connection once
+//! ```
+
+use net::{App, ConnId, Fault, Instant, Peer};
+use proxy::{Mail, Proxy};
+
+use crate::io::{Due, Loop, Stage, View};
+use crate::network::{End, LinkId, Network, Read};
+
+/// Reads of one connection in one turn.
+const READS_PER_TURN: usize = 4;
+
+/// What the kernel has to say to a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ready {
+    Accept { pool: u32, link: LinkId },
+    Connected(ConnId, LinkId),
+    ConnectFailed(ConnId, Fault),
+    Readable(ConnId),
+    Writable(ConnId),
+    Mail(Mail),
+    Stop,
+}
+
+pub(crate) struct Shard {
+    pub(crate) looped: Loop,
+    pub(crate) proxy: Proxy,
+    pub(crate) ready: Vec<Ready>,
+    /// When the next turn is planned.
+    pub(crate) turn_at: Option<Instant>,
+    /// For each pool, the index of its first backend.
+    pub(crate) first_backend: Vec<usize>,
+    /// Broken rules, in words.
+    pub(crate) faults: Vec<String>,
+}
+
+impl Shard {
+    pub(crate) fn turn(&mut self, net: &mut Network) {
+        self.looped.now = net.now;
+        self.looped.intake = 0;
+        let mut ready = std::mem::take(&mut self.ready);
+        let mail: Vec<Ready> = ready.extract_if(.., |r| matches!(r, Ready::Mail(_) | Ready::Stop)).collect();
+        self.looped.rng.shuffle(&mut ready);
+        for what in ready {
+            self.event(net, what);
+        }
+        for id in std::mem::take(&mut self.looped.queued) {
+            self.read_queued(net, id);
+        }
+        while let Some(due) = self.looped.pop_due() {
+            match due {
+                Due::App(token) => self.call(net, |app, io| app.timer(io, token)),
+                Due::Conn(id) => self.conn_timer(net, id),
+            }
+        }
+        for letter in mail {
+            match letter {
+                Ready::Mail(mail) => self.call(net, |app, io| app.mail(io, mail)),
+                _ => self.call(net, |app, io| app.stopping(io)),
+            }
+        }
+        self.call(net, |app, io| app.turn_end(io));
+        self.write_all(net);
+    }
+
+    /// Every call of the app goes through here, and is looked at afterwards.
+    pub(crate) fn call(&mut self, net: &mut Network, f: impl FnOnce(&mut Proxy, &mut View<'_>)) {
+        self.looped.sent.clear();
+        f(&mut self.proxy, &mut View { looped: &mut self.looped, net });
+        for (backend, bytes) in &self.looped.sent {
+            let pool = self.first_backend.iter().rposition(|first| first <= backend).unwrap_or(0);
+            let server = backend - self.first_backend[pool];
+            if !self.proxy.server_is_up(pool, server) && !may_go_to_ejected(bytes) {
+                let bytes = bytes.escape_ascii();
+                self.faults.push(format!("server {server} of pool {pool} is ejected and was sent '{bytes}'"));
+            }
+        }
+    }
+
+    fn event(&mut self, net: &mut Network, what: Ready) {
+        match what {
+            Ready::Accept { pool, link } => {
+                let id = self.looped.insert(Stage::Open, None);
+                net.link_mut(link).conn = id;
+                if let Some(conn) = self.looped.get_mut(id) {
+                    conn.link = Some(link);
+                }
+                self.call(net, |app, io| app.accepted(io, pool, id, Peer::Unix));
+                self.readable(net, id);
+            }
+            Ready::Connected(id, link) => {
+                let Some(conn) = self.looped.get_mut(id).filter(|c| c.stage == Stage::Opening) else {
+                    return net.close(link, End::Proxy);
+                };
+                conn.link = Some(link);
+                conn.stage = Stage::Open;
+                self.looped.cancel_conn_timer(id);
+                self.looped.mark_dirty(id);
+                self.call(net, |app, io| app.connected(io, id));
+            }
+            Ready::ConnectFailed(id, fault) => {
+                if self.looped.get(id).is_some_and(|c| c.stage == Stage::Opening) {
+                    self.fail(net, id, fault);
+                }
+            }
+            Ready::Readable(id) => self.readable(net, id),
+            Ready::Writable(id) => {
+                if let Some(conn) = self.looped.get_mut(id)
+                    && std::mem::take(&mut conn.blocked)
+                {
+                    self.looped.mark_dirty(id);
+                }
+            }
+            Ready::Mail(_) | Ready::Stop => {}
+        }
+    }
+
+    // ---- reading --------------------------------------------------------------------------------------------------
+
+    fn readable(&mut self, net: &mut Network, id: ConnId) {
+        if let Some(conn) = self.looped.get_mut(id)
+            && conn.link.is_some()
+        {
+            conn.readable = true;
+            self.read(net, id);
+        }
+    }
+
+    fn read_queued(&mut self, net: &mut Network, id: ConnId) {
+        let Some(conn) = self.looped.get_mut(id) else { return };
+        conn.queued = false;
+        if conn.show_again && !conn.paused {
+            conn.show_again = false;
+            if !conn.inbox.is_empty() && conn.stage == Stage::Open {
+                self.show(net, id);
+            }
+        }
+        self.read(net, id);
+    }
+
+    fn read(&mut self, net: &mut Network, id: ConnId) {
+        for _ in 0..READS_PER_TURN {
+            let read_max = self.looped.read_max;
+            let Some(conn) = self.looped.get_mut(id) else { return };
+            let Some(link) = conn.link else { return };
+            // After a resume what was left over comes first.
+            if !conn.readable || conn.paused || conn.show_again {
+                return;
+            }
+            match (conn.stage, net.read(link, End::Proxy, read_max)) {
+                (_, Read::Dry) => {
+                    conn.readable = false;
+                    return;
+                }
+                (Stage::Open, Read::Bytes(bytes)) => self.arrived(net, id, &bytes),
+                (Stage::Open, Read::End) => {
+                    conn.readable = false;
+                    if !std::mem::replace(&mut conn.ended, true) {
+                        self.call(net, |app, io| app.ended(io, id));
+                    }
+                    return;
+                }
+                (Stage::Open | Stage::Opening, _) => return self.fail(net, id, Fault::Reset),
+                // What arrives on a connection that the app is done with is thrown away.
+                (_, Read::Bytes(_)) => {}
+                (stage, Read::End) => {
+                    (conn.ended, conn.readable) = (true, false);
+                    if stage == Stage::Lingering {
+                        View { looped: &mut self.looped, net }.close(id);
+                    }
+                    return;
+                }
+                (_, Read::Reset) => return View { looped: &mut self.looped, net }.close(id),
+            }
+        }
+        self.looped.queue_read(id);
+    }
+
+    fn arrived(&mut self, net: &mut Network, id: ConnId, bytes: &[u8]) {
+        self.looped.intake += bytes.len();
+        let Some(conn) = self.looped.get_mut(id) else { return };
+        if !conn.inbox.is_empty() || conn.always_owned {
+            conn.inbox.extend_from_slice(bytes);
+            let enough = conn.inbox.len() >= conn.want;
+            self.looped.buffered += bytes.len();
+            if enough {
+                self.show(net, id);
+            }
+            return;
+        }
+        let mut input = net::Input::scratch(bytes);
+        self.call(net, |app, io| app.received(io, id, &mut input));
+        let (consumed, want) = input.outcome();
+        if consumed < bytes.len()
+            && let Some(conn) = self.looped.get_mut(id)
+            && conn.stage == Stage::Open
+        {
+            conn.inbox.extend_from_slice(&bytes[consumed..]);
+            conn.want = want;
+            self.looped.buffered += bytes.len() - consumed;
+        }
+    }
+
+    fn show(&mut self, net: &mut Network, id: ConnId) {
+        let Some(conn) = self.looped.get_mut(id) else { return };
+        let mut inbox = std::mem::take(&mut conn.inbox);
+        let before = inbox.len();
+        let mut input = net::Input::owned(&mut inbox);
+        self.call(net, |app, io| app.received(io, id, &mut input));
+        let (consumed, want) = input.outcome();
+        let _ = inbox.split_to(consumed);
+        self.looped.buffered -= before - inbox.len();
+        match self.looped.get_mut(id) {
+            Some(conn) if conn.stage == Stage::Open => {
+                conn.want = want;
+                conn.inbox = inbox;
+            }
+            _ => self.looped.buffered -= inbox.len(),
+        }
+    }
+
+    // ---- writing and the end ----------------------------------------------------------------------------------------
+
+    fn write_all(&mut self, net: &mut Network) {
+        while !self.looped.dirty.is_empty() {
+            for id in std::mem::take(&mut self.looped.dirty) {
+                self.write(net, id);
+            }
+        }
+    }
+
+    fn write(&mut self, net: &mut Network, id: ConnId) {
+        let Some(conn) = self.looped.get_mut(id) else { return };
+        conn.dirty = false;
+        let stage = conn.stage;
+        if stage == Stage::Opening {
+            return;
+        }
+        let written = View { looped: &mut self.looped, net }.flush(id);
+        if written.is_err() {
+            return match stage {
+                Stage::Open => self.fail(net, id, Fault::Reset),
+                _ => View { looped: &mut self.looped, net }.close(id),
+            };
+        }
+        let Some(conn) = self.looped.get_mut(id).filter(|c| c.outbox.is_empty()) else { return };
+        match stage {
+            Stage::Finishing => {
+                View { looped: &mut self.looped, net }.linger(id);
+                self.readable(net, id);
+            }
+            Stage::Open if std::mem::take(&mut conn.notify_drained) => self.call(net, |app, io| app.drained(io, id)),
+            _ => {}
+        }
+    }
+
+    fn fail(&mut self, net: &mut Network, id: ConnId, fault: Fault) {
+        let known = self.looped.get(id).is_some_and(|c| matches!(c.stage, Stage::Open | Stage::Opening));
+        View { looped: &mut self.looped, net }.close(id);
+        if known {
+            self.call(net, |app, io| app.failed(io, id, fault));
+        }
+    }
+
+    fn conn_timer(&mut self, net: &mut Network, id: ConnId) {
+        let Some(conn) = self.looped.get_mut(id) else { return };
+        conn.timer = None;
+        match conn.stage {
+            Stage::Opening => self.fail(net, id, Fault::ConnectTimeout),
+            Stage::Finishing if conn.outbox.len() < conn.left => {
+                conn.left = conn.outbox.len();
+                self.looped.restart_timer(id, std::time::Duration::from_secs(10));
+            }
+            Stage::Finishing | Stage::Lingering => View { looped: &mut self.looped, net }.close(id),
+            Stage::Open => {}
+        }
+    }
+}
+
+/// The handshake and the probe's question; and `flush_all`, which must not miss a server.
+fn may_go_to_ejected(bytes: &[u8]) -> bool {
+    let allowed: [&[u8]; 6] = [
+        b"*2\r\n$4\r\nAUTH",
+        b"*2\r\n$6\r\nSELECT",
+        b"*2\r\n$5\r\nHELLO",
+        b"*1\r\n$4\r\nPING",
+        b"version\r\n",
+        b"flush_all\r\n",
+    ];
+    allowed.iter().any(|a| bytes.starts_with(a))
+}

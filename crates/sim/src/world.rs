@@ -1,0 +1,382 @@
+//! The whole: shards, backends, clients and the network between them, driven by one queue of events.
+//!
+//! Events are ordered by simulated time; what is due at the same time, by the seed. Nothing else decides anything: no
+//! clock, no thread, no hash order. So a seed is a run, always the same.
+//!
+//! ```text
+//! 0 ............ chaos ............ all backends are good again ...... nothing happens any more: check
+//! clients come, backends change moods      clients finish or have left      backends close: check again
+//! ```
+
+mod build;
+mod check;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use net::{ConnId, Fault, Instant};
+use proxy::{Mail, Notice};
+use telemetry::PoolStats;
+
+use crate::backend::{Backend, BackendConn, Mood, Watch};
+use crate::client::{Around, Client};
+use crate::expect::Got;
+use crate::network::{End, Happening, LinkId, Network, Who};
+use crate::oracle::Oracle;
+use crate::report::Report;
+use crate::rng::Rng;
+use crate::scenario::Scenario;
+use crate::shard::{Ready, Shard};
+use crate::tamper::{Plan, Tamper};
+
+/// A run with more events than this is taken for one that never comes to rest.
+const EVENTS_MAX: u64 = 3_000_000;
+/// And so is one that lasts longer than this, in simulated time.
+const TIME_MAX: Instant = Instant(600_000_000);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Event {
+    Network(LinkId, End, Happening),
+    /// A shard's attempt to connect has reached the server.
+    Syn(usize, ConnId, usize),
+    Ready(usize, Ready),
+    Turn(usize),
+    Arrive(usize),
+    WakeClient(usize),
+    WakeBackend(usize),
+    /// A backend changes its mood.
+    Mood(usize),
+    /// A backend says something that nobody has asked.
+    Stray,
+    /// The end of chaos.
+    Heal,
+}
+
+/// An event in the queue: when, then as the seed wants it.
+#[derive(Debug, PartialEq, Eq)]
+struct Due {
+    at: Instant,
+    lot: u64,
+    event: Event,
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Due) -> std::cmp::Ordering {
+        (self.at, self.lot).cmp(&(other.at, other.lot))
+    }
+}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Due) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+pub(crate) struct World {
+    scenario: Scenario,
+    rng: Rng,
+    net: Network,
+    shards: Vec<Shard>,
+    /// For each shard, its counters of each pool.
+    stats: Vec<Vec<Arc<PoolStats>>>,
+    backends: Vec<Backend>,
+    conns: Vec<BackendConn>,
+    clients: Vec<Client>,
+    queue: BinaryHeap<Reverse<Due>>,
+    oracle: Oracle,
+    plan: Plan,
+    leaked: Option<(usize, Got)>,
+    exact: bool,
+    uid: u64,
+    mail: Arc<Mutex<Vec<(usize, Mail)>>>,
+    notices: Arc<Mutex<Vec<Notice>>>,
+    /// Clients of each pool over all shards.
+    counts: Vec<Arc<AtomicU32>>,
+    healed: bool,
+    events: u64,
+    memory_peak: usize,
+    trace: bool,
+}
+
+impl World {
+    /// Runs until nothing happens any more, or a rule is broken.
+    pub(crate) fn run(mut self) -> Result<Report, String> {
+        self.until_quiet()?;
+        self.check_quiet()?;
+        for conn in &mut self.conns {
+            conn.close(&mut self.net, false);
+        }
+        self.collect();
+        self.until_quiet()?;
+        self.check_empty()?;
+        Ok(self.report())
+    }
+
+    fn until_quiet(&mut self) -> Result<(), String> {
+        while let Some(Reverse(due)) = self.queue.pop() {
+            self.events += 1;
+            if self.events > EVENTS_MAX || due.at > TIME_MAX {
+                return Err(format!("it does not come to rest: {} at {:?}, {}", self.events, due.at, self.stuck()));
+            }
+            self.net.now = due.at;
+            if self.trace {
+                eprintln!("{:>10} {:?}", due.at.0, due.event);
+            }
+            self.handle(due.event);
+            self.collect();
+            if let Some(fault) = self.oracle.faults.first() {
+                return Err(format!("at {} µs: {fault}", self.net.now.0));
+            }
+        }
+        Ok(())
+    }
+
+    fn at(&mut self, at: Instant, event: Event) {
+        let lot = self.rng.next();
+        self.queue.push(Reverse(Due { at: at.max(self.net.now), lot, event }));
+    }
+
+    /// Plans a wake, unless one is planned that comes no later: whoever wakes asks again.
+    fn wake_at(&mut self, at: Instant, event: Event) {
+        let planned = match event {
+            Event::WakeClient(index) => &mut self.clients[index].wake_at,
+            Event::WakeBackend(index) => &mut self.conns[index].wake_at,
+            _ => return,
+        };
+        if planned.is_none_or(|p| p <= self.net.now || at < p) {
+            *planned = Some(at);
+            self.at(at, event);
+        }
+    }
+
+    fn after(&mut self, micros: u64, event: Event) {
+        self.at(self.net.now + Duration::from_micros(micros), event);
+    }
+
+    /// Puts what the network has in mind, and mail between shards, on the queue.
+    fn collect(&mut self) {
+        for (at, link, end, what) in std::mem::take(&mut self.net.due) {
+            self.at(at, Event::Network(link, end, what));
+        }
+        let mail = std::mem::take(&mut *self.mail.lock().expect("one thread"));
+        for (from, mail) in mail {
+            for to in (0..self.shards.len()).filter(|to| *to != from) {
+                let delay = self.rng.between(1, 2000);
+                self.after(delay, Event::Ready(to, Ready::Mail(mail.clone())));
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Network(link, end, what) => self.network(link, end, what),
+            Event::Syn(shard, conn, backend) => self.syn(shard, conn, backend),
+            Event::Ready(shard, ready) => self.make_ready(shard, ready),
+            Event::Turn(shard) => self.turn(shard),
+            Event::Arrive(client) => self.arrive(client),
+            Event::WakeClient(client) => self.wake_client(client),
+            Event::WakeBackend(conn) => self.wake_backend(conn),
+            Event::Mood(backend) => self.change_mood(backend),
+            Event::Stray => self.stray(),
+            Event::Heal => self.heal(),
+        }
+    }
+
+    fn network(&mut self, link: LinkId, end: End, what: Happening) {
+        if !self.net.happen(link, end, what) {
+            return;
+        }
+        let (shard, conn, who) = (self.net.link(link).shard, self.net.link(link).conn, self.net.link(link).who);
+        match (end, who) {
+            (End::Proxy, _) if what == Happening::Room => self.make_ready(shard, Ready::Writable(conn)),
+            (End::Proxy, _) => {
+                self.make_ready(shard, Ready::Readable(conn));
+                if what == Happening::Reset {
+                    // epoll says EPOLLOUT too.
+                    self.make_ready(shard, Ready::Writable(conn));
+                }
+            }
+            (End::Peer, Who::Client(client)) => self.wake_client(client),
+            (End::Peer, Who::Backend(conn)) => self.wake_backend(conn),
+        }
+    }
+
+    // ---- shards -----------------------------------------------------------------------------------------------------
+
+    fn make_ready(&mut self, shard: usize, ready: Ready) {
+        let repeated = matches!(ready, Ready::Readable(_) | Ready::Writable(_));
+        if !repeated || !self.shards[shard].ready.contains(&ready) {
+            self.shards[shard].ready.push(ready);
+        }
+        let at = self.net.now + Duration::from_micros(self.rng.between(1, 100));
+        self.plan_turn(shard, at);
+    }
+
+    fn plan_turn(&mut self, shard: usize, at: Instant) {
+        let planned = &mut self.shards[shard].turn_at;
+        if planned.is_none_or(|p| at < p) {
+            *planned = Some(at);
+            self.at(at, Event::Turn(shard));
+        }
+    }
+
+    fn turn(&mut self, index: usize) {
+        if self.shards[index].turn_at != Some(self.net.now) {
+            return;
+        }
+        self.run_turn(index);
+        let shard = &self.shards[index];
+        let soon = (!shard.looped.queued.is_empty()).then(|| self.net.now + Duration::from_micros(1));
+        // To the millisecond, as promised.
+        let timer = shard.looped.next_due().map(|at| Instant(at.0.next_multiple_of(1000)));
+        if let Some(at) = [soon, timer].into_iter().flatten().min() {
+            self.plan_turn(index, at);
+        }
+    }
+
+    fn run_turn(&mut self, index: usize) {
+        let shard = &mut self.shards[index];
+        shard.turn_at = None;
+        shard.turn(&mut self.net);
+        let opening = std::mem::take(&mut shard.looped.opening);
+        self.oracle.faults.append(&mut shard.faults);
+        for opening in opening {
+            let delay = self.net.delay(self.scenario.travel);
+            self.at(self.net.now + delay, Event::Syn(index, opening.conn, opening.backend));
+        }
+        self.check_turn(index);
+    }
+
+    /// An attempt to connect meets the server as it is.
+    fn syn(&mut self, shard: usize, conn: ConnId, backend: usize) {
+        let ready = match self.backends[backend].mood {
+            Mood::Vanished => return,
+            Mood::Refuse => Ready::ConnectFailed(conn, Fault::Refused),
+            Mood::Unresolved => Ready::ConnectFailed(conn, Fault::Unresolved),
+            _ => {
+                let who = Who::Backend(self.conns.len());
+                let link = self.net.open(shard, conn, who, self.scenario.travel);
+                self.conns.push(BackendConn::new(backend, link));
+                Ready::Connected(conn, link)
+            }
+        };
+        let delay = self.net.delay(self.scenario.travel);
+        self.at(self.net.now + delay, Event::Ready(shard, ready));
+    }
+
+    // ---- clients ------------------------------------------------------------------------------------------------------
+
+    fn arrive(&mut self, index: usize) {
+        let shard = self.rng.below(self.shards.len() as u64) as usize;
+        let nobody = ConnId { index: u32::MAX, generation: 0 };
+        let link = self.net.open(shard, nobody, Who::Client(index), self.scenario.travel);
+        self.clients[index].link = Some(link);
+        if self.has_stopped() {
+            // Nobody listens any more.
+            return self.clients[index].vanish(&mut self.net);
+        }
+        let pool = self.clients[index].pool as u32;
+        self.make_ready(shard, Ready::Accept { pool, link });
+        let delay = self.rng.between(0, 300);
+        self.after(delay, Event::WakeClient(index));
+    }
+
+    fn has_stopped(&self) -> bool {
+        self.scenario.stop_at.is_some_and(|at| self.net.now >= Instant(0) + at)
+    }
+
+    fn wake_client(&mut self, index: usize) {
+        let stopping = self.has_stopped();
+        let mut around = Around {
+            net: &mut self.net,
+            oracle: &mut self.oracle,
+            uid: &mut self.uid,
+            plan: &mut self.plan,
+            leaked: &mut self.leaked,
+            stopping,
+            exact: self.exact,
+            trace: self.trace,
+        };
+        if let Some(at) = self.clients[index].wake(&mut around) {
+            self.wake_at(at, Event::WakeClient(index));
+        }
+    }
+
+    // ---- backends -----------------------------------------------------------------------------------------------------
+
+    fn wake_backend(&mut self, index: usize) {
+        let conn = &mut self.conns[index];
+        let backend = &mut self.backends[conn.backend];
+        let mut watch = Watch { index: conn.backend, oracle: &mut self.oracle, plan: &mut self.plan };
+        if let Some(at) = conn.wake(&mut self.net, backend, &mut watch) {
+            self.wake_at(at, Event::WakeBackend(index));
+        }
+    }
+
+    fn set_mood(&mut self, index: usize, mood: Mood) {
+        self.backends[index].mood = mood;
+        for conn in 0..self.conns.len() {
+            if self.conns[conn].backend == index && !self.conns[conn].closed {
+                self.wake_backend(conn);
+            }
+        }
+    }
+
+    fn change_mood(&mut self, index: usize) {
+        if self.healed {
+            return;
+        }
+        let mood = self.backends[index].draw_mood();
+        self.set_mood(index, mood);
+        let next = self.rng.between(20_000, 900_000);
+        self.after(next, Event::Mood(index));
+    }
+
+    fn heal(&mut self) {
+        self.healed = true;
+        for index in 0..self.backends.len() {
+            self.set_mood(index, Mood::Good);
+        }
+        for index in 0..self.clients.len() {
+            if self.clients[index].temper == crate::client::Temper::Never && !self.clients[index].is_done() {
+                self.clients[index].vanish(&mut self.net);
+            }
+        }
+    }
+
+    /// A server speaks out of turn, on a connection on which nothing is under way: it must not be believed.
+    fn stray(&mut self) {
+        let quiet: Vec<usize> = (0..self.conns.len()).filter(|c| self.is_quiet(*c)).collect();
+        if quiet.is_empty() || self.healed {
+            return;
+        }
+        let link = self.conns[self.rng.pick(&quiet)].link;
+        let (shard, conn) = (self.net.link(link).shard, self.net.link(link).conn);
+        let words: [&[u8]; 6] = [b"+STRAY\r\n", b"+STR", b"$9\r\nc1:1", b"END\r\n", b"VALUE p:", b"-ERR stray\r\n"];
+        let words = self.rng.pick(&words);
+        self.net.inject(link, words);
+        // This shard has nothing else to do in this turn.
+        let ready = std::mem::replace(&mut self.shards[shard].ready, vec![Ready::Readable(conn)]);
+        let planned = self.shards[shard].turn_at;
+        self.run_turn(shard);
+        self.shards[shard].ready = ready;
+        let at = self.net.now + Duration::from_micros(1);
+        self.plan_turn(shard, planned.unwrap_or(at).min(at));
+        if self.shards[shard].looped.get(conn).is_some() {
+            let words = words.escape_ascii();
+            self.oracle.fault(format!("a server said '{words}' though nobody had asked, and was believed"));
+        }
+    }
+
+    fn is_quiet(&self, index: usize) -> bool {
+        let conn = &self.conns[index];
+        let link = self.net.link(conn.link);
+        let known = self.shards[link.shard].looped.get(link.conn);
+        let idle = known.is_some_and(|c| c.link == Some(conn.link) && c.outbox.is_empty() && c.inbox.is_empty());
+        let silent = [End::Proxy, End::Peer].iter().all(|end| self.net.under_way(conn.link, *end) == 0);
+        !conn.closed && idle && silent && conn.is_idle()
+    }
+}

@@ -1,0 +1,111 @@
+//! Making a world from its scenario.
+
+use proxy::{Proxy, Setup};
+
+use super::*;
+use crate::io::{Loop, View};
+
+impl World {
+    pub(crate) fn new(seed: u64, calm: bool, tamper: Option<Tamper>) -> World {
+        let scenario = Scenario::of(seed, calm);
+        let mut rng = Rng::new(seed ^ 0xabcd);
+        let plan = tamper.map_or(Plan::none(), |t| Plan::new(t, rng.below(30) as u32));
+        let pools = &scenario.pools;
+        let mut backends = Vec::new();
+        for (pool, config) in pools.iter().enumerate() {
+            for _ in &config.servers {
+                backends.push(Backend::new(pool, config, scenario.fill_max, rng.fork()));
+            }
+        }
+        let clients = (0..scenario.clients)
+            .map(|n| {
+                let pool = rng.below(pools.len() as u64) as usize;
+                Client::new(n, &scenario, pool, &pools[pool], rng.fork())
+            })
+            .collect();
+        let oracle = Oracle::new(pools.iter().any(|p| p.auto_eject_hosts));
+        let mut world = World {
+            // Half of the runs with a deliberate bug have to do without knowing every reply in advance.
+            exact: scenario.calm && (tamper.is_none() || seed % 2 == 0),
+            net: Network::new(rng.fork()),
+            shards: Vec::new(),
+            stats: Vec::new(),
+            backends,
+            conns: Vec::new(),
+            clients,
+            queue: BinaryHeap::new(),
+            oracle,
+            plan,
+            leaked: None,
+            uid: 0,
+            mail: Arc::default(),
+            notices: Arc::default(),
+            counts: Vec::new(),
+            healed: false,
+            events: 0,
+            memory_peak: 0,
+            trace: std::env::var_os("NUTHATCH_SIM_TRACE").is_some(),
+            rng,
+            scenario,
+        };
+        world.build_shards(seed);
+        world.plan_events();
+        world
+    }
+
+    fn build_shards(&mut self, seed: u64) {
+        let pools = self.scenario.pools.clone();
+        let counts: Vec<Arc<AtomicU32>> = pools.iter().map(|_| Arc::default()).collect();
+        let mut first_backend = vec![0];
+        for pool in &pools[..pools.len() - 1] {
+            first_backend.push(first_backend[first_backend.len() - 1] + pool.servers.len());
+        }
+        for index in 0..self.scenario.shards {
+            let names = |p: &config::checked::Pool| p.servers.iter().map(|s| s.identity.clone()).collect::<Vec<_>>();
+            let stats: Vec<Arc<PoolStats>> =
+                pools.iter().map(|p| Arc::new(PoolStats::new(&p.name, &names(p)))).collect();
+            let (mail, notices) = (Arc::clone(&self.mail), Arc::clone(&self.notices));
+            let setup = Setup {
+                pools: (0..pools.len())
+                    .map(|p| (Arc::clone(&pools[p]), Arc::clone(&stats[p]), Arc::clone(&counts[p])))
+                    .collect(),
+                local_bytes_max: 1 << 20,
+                memory_budget: self.scenario.budget,
+                seed: seed.wrapping_mul(31).wrapping_add(index as u64),
+                notify: Box::new(move |notice| notices.lock().expect("one thread").push(notice)),
+                broadcast: Box::new(move |letter| mail.lock().expect("one thread").push((index, letter))),
+            };
+            let mut looped = Loop::new(self.rng.fork(), self.scenario.read_max);
+            let proxy = Proxy::new(setup, &mut View { looped: &mut looped, net: &mut self.net });
+            let (ready, faults, first_backend) = (Vec::new(), Vec::new(), first_backend.clone());
+            self.shards.push(Shard { looped, proxy, ready, turn_at: None, first_backend, faults });
+            self.stats.push(stats);
+            self.plan_turn(index, Instant(0));
+        }
+        self.counts = counts;
+    }
+
+    fn plan_events(&mut self) {
+        let chaos = self.scenario.chaos.as_micros() as u64;
+        for client in 0..self.clients.len() {
+            let at = self.rng.below(chaos / 2);
+            self.after(at, Event::Arrive(client));
+        }
+        if !self.scenario.calm {
+            for backend in 0..self.backends.len() {
+                let at = self.rng.below(chaos);
+                self.after(at, Event::Mood(backend));
+            }
+            for _ in 0..5 {
+                let at = self.rng.below(chaos);
+                self.after(at, Event::Stray);
+            }
+        }
+        if let Some(at) = self.scenario.stop_at {
+            for shard in 0..self.shards.len() {
+                self.at(Instant(0) + at, Event::Ready(shard, Ready::Stop));
+            }
+        }
+        self.after(chaos, Event::Heal);
+    }
+}

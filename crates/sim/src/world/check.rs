@@ -1,0 +1,167 @@
+//! The rules that are looked at from above: after every turn, when all is quiet, and at the very end.
+
+use super::*;
+
+/// How many connections a shard can have to a server: for each version of the protocol, and one for probes.
+fn lanes(pool: &config::checked::Pool) -> usize {
+    2 * pool.server_connections as usize + 1
+}
+
+impl World {
+    /// Memory may exceed the budget by a quarter, at which clients are closed; by what one turn can bring; and by a
+    /// whole frame for each connection, since a frame that has begun is read to its end.
+    fn memory_limit(&self) -> usize {
+        let servers: usize = self.scenario.pools.iter().map(|p| p.servers.len() * lanes(p)).sum();
+        let each = 4 * self.scenario.read_max + self.scenario.frame_max();
+        self.scenario.budget / 4 * 5 + (servers + self.clients.len()) * each
+    }
+
+    pub(super) fn check_turn(&mut self, index: usize) {
+        let mut census = self.shards[index].proxy.census();
+        if self.plan.strikes(Tamper::Hoard) || self.plan.lasts(Tamper::Hoard) {
+            census.held_counted += self.memory_limit();
+            census.held = census.held_counted;
+        }
+        if census.held != census.held_counted {
+            let (held, counted) = (census.held, census.held_counted);
+            self.oracle.fault(format!("shard {index} holds {held} bytes and believes they are {counted}"));
+        }
+        let memory = self.shards[index].looped.buffered + census.held;
+        self.memory_peak = self.memory_peak.max(memory);
+        if memory > self.memory_limit() {
+            let (budget, limit) = (self.scenario.budget, self.memory_limit());
+            self.oracle.fault(format!("shard {index} uses {memory} bytes; its budget is {budget}, at most {limit}"));
+        }
+        let breeding = self.plan.strikes(Tamper::BreedTimers) || self.plan.lasts(Tamper::BreedTimers);
+        let timers = self.shards[index].looped.app_timers() + if breeding { self.events as usize } else { 0 };
+        let most: usize = 1 + self.scenario.pools.iter().map(|p| p.servers.len() * (lanes(p) + 1)).sum::<usize>();
+        if timers > most {
+            self.oracle.fault(format!("shard {index} has {timers} timers; {most} would be enough"));
+        }
+        if self.plan.strikes(Tamper::AskEjected) {
+            self.ask_ejected(index);
+        }
+        if self.plan.strikes(Tamper::CutClient) {
+            self.cut_client();
+        }
+    }
+
+    /// The deliberate bug: a request goes out while its server is ejected.
+    fn ask_ejected(&mut self, index: usize) {
+        let shard = &mut self.shards[index];
+        shard.call(&mut self.net, |app, io| {
+            net::App::mail(app, io, Mail::Ejected { pool: 0, server: 0 });
+            io.looped.sent.push((0, b"*2\r\n$3\r\nGET\r\n".to_vec()));
+        });
+        self.oracle.faults.append(&mut shard.faults);
+    }
+
+    /// The deliberate bug: a connection that is owed replies is closed.
+    fn cut_client(&mut self) {
+        let waits = |c: &Client| !c.line.is_satisfied() && !c.is_done();
+        let mut owed = self.clients.iter().filter(|c| waits(c)).filter_map(|c| c.link);
+        // Nothing may be under way to it that could still satisfy it.
+        match owed.find(|link| self.net.under_way(*link, End::Peer) == 0) {
+            Some(link) => self.net.reset(link, End::Proxy),
+            None => self.plan.done = false,
+        }
+    }
+
+    pub(super) fn stuck(&self) -> String {
+        let stuck: Vec<String> = self.clients.iter().filter(|c| !c.is_done()).map(Client::stuck).collect();
+        let censuses: Vec<String> = self.shards.iter().map(|s| format!("{:?}", s.proxy.census())).collect();
+        format!("{} {}", stuck.join("; "), censuses.join(" "))
+    }
+
+    /// Nothing will happen any more: then nothing may be left undone.
+    pub(super) fn check_quiet(&mut self) -> Result<(), String> {
+        if self.clients.iter().any(|c| !c.is_done()) {
+            return Err(format!("all is quiet, but {}", self.stuck()));
+        }
+        for (index, shard) in self.shards.iter().enumerate() {
+            let mut census = shard.proxy.census();
+            if self.plan.strikes(Tamper::LeaveGatherOpen) || self.plan.lasts(Tamper::LeaveGatherOpen) {
+                census.gathers += 1;
+            }
+            if census != proxy::Census::default() || shard.looped.buffered != 0 || shard.looped.app_timers() != 0 {
+                let (buffered, timers) = (shard.looped.buffered, shard.looped.app_timers());
+                return Err(format!(
+                    "all is quiet, but shard {index} has {buffered} bytes buffered, {timers} timers and {census:?}"
+                ));
+            }
+            for (pool, config) in self.scenario.pools.iter().enumerate() {
+                if let Some(server) = (0..config.servers.len()).find(|s| !shard.proxy.server_is_up(pool, *s)) {
+                    return Err(format!("server {server} of pool {pool} is good, but ejected on shard {index}"));
+                }
+            }
+        }
+        self.check_overflows()
+    }
+
+    /// Who was closed though it did nothing wrong must have been closed for the memory it cost.
+    fn check_overflows(&self) -> Result<(), String> {
+        let notices = self.notices.lock().expect("one thread");
+        let overflows = notices.iter().filter(|n| matches!(n, Notice::ClientOverflow { .. })).count();
+        let cut_off = &self.oracle.cut_off;
+        if cut_off.len() > overflows {
+            return Err(format!("clients were cut off, {overflows} of them for what they cost: {}", cut_off.join("; ")));
+        }
+        let well_read = self.clients.iter().all(|c| c.temper == crate::client::Temper::Polite);
+        if overflows > 0 && well_read && !self.scenario.tight {
+            return Err(format!("{overflows} clients were closed though all read and there was memory"));
+        }
+        Ok(())
+    }
+
+    /// The backends have closed all connections: every gauge is at zero.
+    pub(super) fn check_empty(&self) -> Result<(), String> {
+        for (index, (shard, stats)) in self.shards.iter().zip(&self.stats).enumerate() {
+            let (conns, timers) = (shard.looped.count(), shard.looped.app_timers());
+            if conns + timers > 0 {
+                return Err(format!("shard {index} has {conns} connections and {timers} timers left"));
+            }
+            for pool in stats {
+                let clients = pool.client_connections.get();
+                let servers: Vec<u64> = pool.servers.iter().map(|s| s.server_connections.get()).collect();
+                if clients > 0 || servers.iter().any(|n| *n > 0) {
+                    return Err(format!("gauges of shard {index}: {clients} clients, server connections {servers:?}"));
+                }
+            }
+        }
+        let counts: Vec<u32> = self.counts.iter().map(|c| c.load(std::sync::atomic::Ordering::Relaxed)).collect();
+        if counts.iter().any(|c| *c > 0) {
+            return Err(format!("clients of the pools, over all shards: {counts:?}"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn report(&self) -> Report {
+        let mut report = Report {
+            events: self.events,
+            time_us: self.net.now.0,
+            memory_peak: self.memory_peak,
+            cut_off: self.oracle.cut_off.len() as u64,
+            replies: self.clients.iter().map(|c| c.line.answered as u64).sum(),
+            tampered: self.plan.done,
+            ..Report::default()
+        };
+        for pool in self.stats.iter().flatten() {
+            report.requests += pool.client_requests.get();
+            report.overflows += pool.client_overflows.get();
+            report.refused_clients += pool.client_refused.get();
+            report.protocol_errors += pool.protocol_errors.get();
+            report.timeouts += pool.timeouts.get();
+            report.no_server += pool.no_server.get();
+            report.fragments += pool.fragments.get();
+            for server in &pool.servers {
+                report.retries += server.retries.get();
+                report.late_replies += server.late_replies.get();
+                report.strays += server.stray_replies.get();
+                report.ejections += server.ejections.get();
+                report.probes_failed += server.probes_failed.get();
+                report.overloaded += server.refused.get();
+            }
+        }
+        report
+    }
+}

@@ -1,0 +1,61 @@
+//! Seeds: a few hundred of them, one by name, and those that once found a bug.
+
+use nuthatch_sim::{Report, run};
+
+/// Seeds that every `cargo test` runs; more with NUTHATCH_SIM_SEEDS.
+const SEEDS: u64 = 300;
+
+fn run_all(seeds: impl Iterator<Item = u64>) -> Report {
+    let mut total = Report::default();
+    let mut broken = Vec::new();
+    for seed in seeds {
+        match run(seed) {
+            Ok(report) => total.add(&report),
+            Err(why) => broken.push(format!("seed {seed}: {why}")),
+        }
+    }
+    let shown = broken.iter().take(25).cloned().collect::<Vec<_>>().join("\n\n");
+    assert!(broken.is_empty(), "{} seeds break a rule:\n\n{shown}", broken.len());
+    total
+}
+
+#[test]
+fn seeds() {
+    let count = std::env::var("NUTHATCH_SIM_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(SEEDS);
+    let total = run_all(0..count);
+    println!("{count} seeds: {total:#?}");
+    // The simulation has been everywhere: a path that no seed reaches is not tested.
+    let reached = [
+        ("replies", total.replies),
+        ("overflows", total.overflows),
+        ("refused clients", total.refused_clients),
+        ("protocol errors", total.protocol_errors),
+        ("timeouts", total.timeouts),
+        ("requests without a server", total.no_server),
+        ("requests refused by a full queue", total.overloaded),
+        ("fragments", total.fragments),
+        ("retries", total.retries),
+        ("late replies", total.late_replies),
+        ("stray replies", total.strays),
+        ("ejections", total.ejections),
+        ("failed probes", total.probes_failed),
+    ];
+    for (what, count) in reached {
+        assert!(count > 0, "no seed has led to {what}");
+    }
+}
+
+#[test]
+fn a_seed_is_a_run() {
+    for seed in [3, 4, 5] {
+        assert_eq!(run(seed), run(seed));
+    }
+}
+
+/// One seed by number: `NUTHATCH_SIM_SEED=123 cargo test -p nuthatch-sim replay -- --nocapture`.
+#[test]
+fn replay() {
+    let seed = std::env::var("NUTHATCH_SIM_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let report = run(seed).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+    println!("seed {seed}: {report:#?}");
+}
