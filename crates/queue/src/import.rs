@@ -10,7 +10,7 @@
 //!      ──▶ Step::SetAside      run     the originals are moved to a folder of their own, and the list of them is deleted
 //!      ──▶ Step::Nothing
 //! ```
-//! At the next start `plan` tells from the directory where to go on. Originals are only ever moved, never changed or deleted: who
+//! [`run`] does all of it. At the next start `plan` tells from the directory where to go on. Originals are only ever moved, never changed or deleted: who
 //! wants to go back moves them back and deletes the store. nsqd data beside a store that did not come from it is refused, not guessed
 //! about.
 //!
@@ -25,6 +25,7 @@ mod plan;
 mod publish;
 mod queue;
 mod records;
+mod store;
 mod topic;
 
 use std::{fmt, io};
@@ -34,6 +35,7 @@ pub use plan::{ChannelPlan, Plan, Step, TopicPlan, plan};
 pub use publish::SetAside;
 pub use queue::{QueueFiles, ReadPosition};
 pub use records::Message;
+pub use store::{Imported, run};
 pub use topic::{Failed, Skipped, Target, TopicReport, read_topic};
 
 /// Why a directory cannot be taken over. Nothing was changed; the text says what to do.
@@ -50,6 +52,8 @@ pub enum ImportError {
     Metadata(String),
     /// There is nsqd data that was not imported beside a store that exists already.
     Conflict(String),
+    /// The store cannot be written. The text says why.
+    Store(String),
 }
 
 impl ImportError {
@@ -64,7 +68,7 @@ impl fmt::Display for ImportError {
         match self {
             ImportError::Io { doing, source } => write!(f, "import of nsqd data: {doing}: {source}"),
             ImportError::Metadata(why) => write!(f, "import of nsqd data: nsqd.dat is not readable: {why}"),
-            ImportError::Conflict(what) => write!(f, "import of nsqd data: {what}"),
+            ImportError::Conflict(what) | ImportError::Store(what) => write!(f, "import of nsqd data: {what}"),
         }
     }
 }

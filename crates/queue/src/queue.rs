@@ -40,6 +40,7 @@ use crate::topic::ChannelKey;
 
 pub use stats::{ChannelStats, ClientStats, Snapshot, TopicStats};
 pub use topics::OpenError;
+pub(crate) use topics::{STORE, topic_directory, topic_tag};
 
 /// What other threads send to the queue.
 #[derive(Debug)]
@@ -85,14 +86,8 @@ enum Timer {
     Known,
 }
 
-const TIMERS: [Timer; 6] = [
-    Timer::Heartbeat,
-    Timer::Channel,
-    Timer::Events,
-    Timer::Tick,
-    Timer::Work,
-    Timer::Known,
-];
+const TIMERS: [Timer; 6] =
+    [Timer::Heartbeat, Timer::Channel, Timer::Events, Timer::Tick, Timer::Work, Timer::Known];
 
 /// A timer's token: kind, and two numbers of 28 bits.
 fn token(kind: Timer, a: u32, b: u32) -> u64 {
@@ -204,7 +199,7 @@ impl Queue {
 
     /// Where journals are kept.
     fn topics_dir(&self) -> PathBuf {
-        self.options.data_path.join("topics")
+        self.options.data_path.join(STORE)
     }
 
     /// Sets the timers that run all the time, and those of what was recovered. To be called once, in the loop.

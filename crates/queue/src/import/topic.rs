@@ -46,6 +46,19 @@ pub struct TopicReport {
     pub skipped_bytes: u64,
 }
 
+impl TopicReport {
+    /// Adds another topic's.
+    pub(super) fn add(&mut self, other: TopicReport) {
+        self.topic_messages += other.topic_messages;
+        self.channel_messages += other.channel_messages;
+        self.duplicates += other.duplicates;
+        self.skipped_count += other.skipped_count;
+        self.skipped_bytes += other.skipped_bytes;
+        let room = SKIPPED_LISTED_MAX.saturating_sub(self.skipped.len());
+        self.skipped.extend(other.skipped.into_iter().take(room));
+    }
+}
+
 /// A stretch of a data file that holds no message that can be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {

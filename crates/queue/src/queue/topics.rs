@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use journal::{DELETED_SUFFIX, DeleteJob, Journal};
-use net::Io;
+use net::{Io, WallTime};
 use wire::nsq::is_ephemeral;
 
 use super::{Queue, Waiter};
@@ -16,6 +16,8 @@ use crate::registry::TopicKey;
 use crate::settings::Durability;
 use crate::topic::{ChannelKey, ControlError, RecoverError, Topic};
 
+/// The directory in the data path that holds a directory for each topic.
+pub(crate) const STORE: &str = "topics";
 /// Ends the name of a topic's directory, so that no topic's name means something else to a file system.
 const SUFFIX: &str = ".topic";
 
@@ -62,7 +64,8 @@ impl Queue {
 
     fn recover_topic(&mut self, name: &str) -> Result<Topic<Waiter>, OpenError> {
         let dir = self.topic_dir(name);
-        let opened = Topic::open(name, self.new_tag(name), self.files.clone(), &dir, &self.options, self.clock);
+        let opened =
+            Topic::open(name, self.new_tag(name), self.files.clone(), &dir, &self.options, self.clock);
         let (mut topic, recovered) = opened.map_err(|e| OpenError::Topic(name.to_owned(), e))?;
         if recovered.truncated_bytes > 0 {
             telemetry::info!(topic = name, bytes = recovered.truncated_bytes, "cut a torn tail");
@@ -76,15 +79,11 @@ impl Queue {
     }
 
     fn topic_dir(&self, name: &str) -> PathBuf {
-        self.topics_dir().join(format!("{name}{SUFFIX}"))
+        self.topics_dir().join(topic_directory(name))
     }
 
-    /// Twenty bits that differ from topic to topic, and from one life of a topic to the next.
     fn new_tag(&self, name: &str) -> u32 {
-        use std::hash::{BuildHasher, Hash, Hasher};
-        let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
-        (name, self.clock.wall.0).hash(&mut hasher);
-        (hasher.finish() >> 40) as u32 & 0xf_ffff
+        topic_tag(name, self.clock.wall)
     }
 
     /// What a topic and its channels need to know of the daemon's options.
@@ -141,7 +140,11 @@ impl Queue {
     }
 
     /// The channel of this name; it and its topic are made if need be. The error is for the client.
-    pub(crate) fn open_channel(&mut self, topic: &str, channel: &str) -> Result<(TopicKey, ChannelKey), String> {
+    pub(crate) fn open_channel(
+        &mut self,
+        topic: &str,
+        channel: &str,
+    ) -> Result<(TopicKey, ChannelKey), String> {
         let key = self.open_topic(topic)?;
         let (clock, from_beginning) = (self.clock, self.options.channels_from_beginning);
         let latency = !self.options.e2e_percentiles.is_empty();
@@ -262,4 +265,17 @@ impl Queue {
             self.schedule_all(key);
         }
     }
+}
+
+/// The name of a topic's directory.
+pub(crate) fn topic_directory(name: &str) -> String {
+    format!("{name}{SUFFIX}")
+}
+
+/// Twenty bits that differ from topic to topic, and from one life of a topic to the next.
+pub(crate) fn topic_tag(name: &str, born: WallTime) -> u32 {
+    use std::hash::{BuildHasher, Hash, Hasher};
+    let mut hasher = rustc_hash::FxBuildHasher.build_hasher();
+    (name, born.0).hash(&mut hasher);
+    (hasher.finish() >> 40) as u32 & 0xf_ffff
 }
