@@ -27,6 +27,8 @@ pub const VERSION: &str = "1.3.0";
 /// The message queue's settings. Durations are at least 0, sizes and counts fit their types.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nsqd {
+    /// Every flag's value before it was checked, for `/config`.
+    pub flags: GoValues,
     /// Least severe level that is logged (nsqd's face; the native face has `[log]`).
     pub log_level: LogLevel,
     /// What each log line begins with (nsqd's face).

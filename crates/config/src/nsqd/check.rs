@@ -37,6 +37,7 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
     }
     e2e_percentiles.sort_by(|a, b| b.total_cmp(a));
     let nsqd = Nsqd {
+        flags: values.clone(),
         log_level: go_flags::level_of(&read.text("log-level")),
         log_prefix: read.text("log-prefix"),
         node_id,
