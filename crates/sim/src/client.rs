@@ -212,7 +212,7 @@ impl Client {
         let burst = if self.temper == Temper::Never { 50 } else { self.rng.between(1, 40) };
         for _ in 0..burst {
             let waits = self.line.len() >= self.depth && !self.line.is_satisfied();
-            if self.requests_left == 0 || waits || self.output.len() > 1 << 20 {
+            if self.requests_left == 0 || waits || self.output.len() > 64 << 10 {
                 break;
             }
             self.requests_left -= 1;

@@ -6,10 +6,10 @@
 //! A link has two ends and a pipe toward each. What will happen is put on [`Network::due`] for the world's event queue;
 //! the world gives it back to [`Network::happen`] when its time has come.
 
-use std::collections::VecDeque;
-
-use net::{ConnId, Instant};
 use std::time::Duration;
+
+use bytes::BytesMut;
+use net::{ConnId, Instant};
 
 use crate::rng::Rng;
 
@@ -75,7 +75,7 @@ pub(crate) struct Travel {
 
 #[derive(Debug, Default)]
 struct Pipe {
-    bytes: VecDeque<u8>,
+    bytes: BytesMut,
     arrived: usize,
     last: Instant,
     fin_sent: bool,
@@ -163,7 +163,7 @@ impl Network {
             self.post(id, from, Happening::Reset);
             return Ok(bytes.len());
         }
-        pipe.bytes.extend(&bytes[..taken]);
+        pipe.bytes.extend_from_slice(&bytes[..taken]);
         let mut left = taken;
         while left > 0 {
             let n = self.rng.between(1, segment_max as u64).min(left as u64) as usize;
@@ -185,7 +185,7 @@ impl Network {
         }
         let n = pipe.arrived.min(max);
         pipe.arrived -= n;
-        let bytes = pipe.bytes.drain(..n).collect();
+        let bytes = pipe.bytes.split_to(n).to_vec();
         if std::mem::take(&mut pipe.blocked) {
             self.post(id, at.other(), Happening::Room);
         }
@@ -200,7 +200,7 @@ impl Network {
     /// Makes bytes arrive at the proxy at once.
     pub(crate) fn inject(&mut self, id: LinkId, bytes: &[u8]) {
         let pipe = &mut self.links[id].pipes[End::Proxy as usize];
-        pipe.bytes.extend(bytes);
+        pipe.bytes.extend_from_slice(bytes);
         pipe.arrived += bytes.len();
     }
 
@@ -250,7 +250,7 @@ impl Network {
                 link.reset[at as usize] = true;
                 if lossy {
                     let arrived = std::mem::take(&mut pipe.arrived);
-                    pipe.bytes.drain(..arrived);
+                    let _ = pipe.bytes.split_to(arrived);
                 }
             }
         }

@@ -44,10 +44,14 @@ impl Scenario {
     pub(crate) fn of(seed: u64, calm: bool) -> Scenario {
         let mut rng = Rng::new(seed);
         let calm = calm || rng.one_in(5);
-        let fill_max = rng.pick(&[5, 60, 60, 400, 400, 3000, 20_000, 100_000]);
+        let fill_max = rng.pick(&[5, 60, 60, 400, 400, 3000, 20_000, crate::value::FILL_MAX]);
         let flood = !calm && fill_max >= 400 && rng.one_in(3);
         let tight = flood || (!calm && rng.one_in(4));
-        let segment_max = if fill_max <= 400 { rng.pick(&[2, 16, 300, 70_000]) } else { rng.pick(&[1400, 70_000]) };
+        let segment_max = match fill_max {
+            0..100 => rng.pick(&[2, 16, 300, 70_000]),
+            100..1000 => rng.pick(&[60, 300, 70_000]),
+            _ => rng.pick(&[1400, 70_000]),
+        };
         let latency = rng.pick(&[(20, 60), (100, 400), (300, 6000)]);
         let window = |rng: &mut Rng| if segment_max < 20 { 4096 } else { rng.pick(&[3000, 20_000, 200_000]) };
         let window = [window(&mut rng), window(&mut rng)];
@@ -64,7 +68,8 @@ impl Scenario {
             shards: rng.between(1, 3) as usize,
             pools: pools.into_iter().map(Arc::new).collect(),
             clients,
-            requests: if fill_max > 3000 { 25 } else { rng.pick(&[10, 40, 80]) },
+            // Each piece costs an event.
+            requests: if fill_max > 3000 { 25 } else if segment_max < 20 { 12 } else { rng.pick(&[10, 40, 80]) },
             fill_max,
             travel: Travel { latency, segment_max, window },
             read_max,

@@ -6,11 +6,15 @@
 //! Keys that begin with `p` are there from the start, on every backend; keys with `u` name one request by their number
 //! and are never there; all others are there once they were written.
 
+/// Most filler bytes of a value.
+pub(crate) const FILL_MAX: usize = 100_000;
+static FILLER: [u8; FILL_MAX] = [b'x'; FILL_MAX];
+
 /// The value that `key` has after request `uid` wrote it with `fill` bytes of filler.
 pub(crate) fn value(key: &[u8], uid: u64, fill: usize) -> Vec<u8> {
     let mut out = key.to_vec();
     out.extend_from_slice(format!("|{uid}|{fill}|").as_bytes());
-    out.resize(out.len() + fill, b'x');
+    out.extend_from_slice(&FILLER[..fill]);
     out
 }
 
@@ -31,7 +35,7 @@ pub(crate) fn written_by(key: &[u8], value: &[u8]) -> Result<u64, String> {
     let mut number = || std::str::from_utf8(parts.next()?).ok()?.parse::<u64>().ok();
     let (uid, fill) = (number().ok_or_else(wrong)?, number().ok_or_else(wrong)?);
     let filler = parts.next().ok_or_else(wrong)?;
-    if filler.len() as u64 != fill || filler.iter().any(|b| *b != b'x') {
+    if filler.len() as u64 != fill || *filler != FILLER[..filler.len()] {
         return Err(wrong());
     }
     Ok(uid)
