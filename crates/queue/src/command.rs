@@ -38,7 +38,12 @@ pub(crate) enum Flow {
 
 impl Queue {
     /// Carries out a command.
-    pub(crate) fn carry_out<I: Io>(&mut self, io: &mut I, client: &mut Connection, command: Command<'_>) -> Flow {
+    pub(crate) fn carry_out<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Connection,
+        command: Command<'_>,
+    ) -> Flow {
         match command {
             Command::Fin { id } => self.finish(io, client, id),
             Command::Pub { topic, body } => self.publish_one(io, client, Verb::Pub, topic, body, 0),

@@ -7,7 +7,8 @@ use std::sync::mpsc;
 use std::thread;
 
 use journal::{
-    Block, CheckpointDone, CheckpointJob, DeleteJob, ReadDone, ReadJob, RemoveDone, RemoveJob, SyncDone, SyncJob,
+    Block, CheckpointDone, CheckpointJob, DeleteJob, ReadDone, ReadJob, RemoveDone, RemoveJob, SyncDone,
+    SyncJob,
 };
 
 use crate::message::Position;

@@ -62,7 +62,8 @@ impl<W> Registry<W> {
 
     /// Takes a topic out.
     pub fn remove(&mut self, key: TopicKey) -> Option<Topic<W>> {
-        let entry = self.slots.get_mut(key.slot as usize).filter(|entry| entry.generation == key.generation)?;
+        let entry =
+            self.slots.get_mut(key.slot as usize).filter(|entry| entry.generation == key.generation)?;
         let topic = entry.topic.take()?;
         entry.generation = entry.generation.wrapping_add(1);
         self.free.push(key.slot);

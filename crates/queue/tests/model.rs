@@ -84,7 +84,12 @@ impl Random {
 struct Deliveries(Vec<(ConnId, u16, u64, u32)>);
 
 impl Sink for Deliveries {
-    fn deliver(&mut self, conn: ConnId, head: &[u8; wire::nsq::frame::MESSAGE_HEADER_BYTES], body: &[u8]) -> bool {
+    fn deliver(
+        &mut self,
+        conn: ConnId,
+        head: &[u8; wire::nsq::frame::MESSAGE_HEADER_BYTES],
+        body: &[u8],
+    ) -> bool {
         let attempts = u16::from_be_bytes([head[16], head[17]]);
         let id = wire::nsq::MessageId::from_hex(head[18..].try_into().expect("16 digits")).expect("hex");
         let number = u32::from_be_bytes(body[..4].try_into().expect("a number in front"));

@@ -11,7 +11,13 @@ use crate::connection::Connection;
 use crate::queue::Queue;
 
 impl Queue {
-    pub(super) fn requeue<I: Io>(&mut self, io: &mut I, client: &mut Connection, raw: RawId, delay_ms: u64) -> Flow {
+    pub(super) fn requeue<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Connection,
+        raw: RawId,
+        delay_ms: u64,
+    ) -> Flow {
         let clock = self.clock();
         let delay = Duration::from_millis(delay_ms);
         let requeued = match (client.subscription, MessageId::from_hex(&raw)) {

@@ -59,7 +59,12 @@ impl Queue {
             match self.write_dead_letter(&target, &topic_name, &channel_name, dying, &block) {
                 Ok(()) => written.push(dying),
                 Err(why) => {
-                    telemetry::error!(topic = topic_name, channel = channel_name, error = why, "dead letter refused");
+                    telemetry::error!(
+                        topic = topic_name,
+                        channel = channel_name,
+                        error = why,
+                        "dead letter refused"
+                    );
                     self.keep_dying(key, channel_key, dying);
                     break;
                 }
@@ -74,7 +79,12 @@ impl Queue {
             None => Err("dead-letter topic is gone".to_owned()),
         };
         if let Err(why) = committed {
-            telemetry::error!(topic = topic_name, channel = channel_name, error = why, "dead letters refused");
+            telemetry::error!(
+                topic = topic_name,
+                channel = channel_name,
+                error = why,
+                "dead letters refused"
+            );
             written.into_iter().for_each(|dying| self.keep_dying(key, channel_key, dying));
             return;
         }
@@ -159,7 +169,9 @@ mod tests {
     #[test]
     fn the_dead_letter_topic_is_always_a_name() {
         let long = "a".repeat(64);
-        for (topic, channel) in [("t", "c"), (&long, "c"), ("t", &long), (&long, &long), ("t#ephemeral", "c#ephemeral")] {
+        for (topic, channel) in
+            [("t", "c"), (&long, "c"), ("t", &long), (&long, &long), ("t#ephemeral", "c#ephemeral")]
+        {
             let name = dead_letter_topic(topic, channel);
             assert!(wire::nsq::valid_name(name.as_bytes()).is_some(), "{name}");
             assert!(name.ends_with(".dead") && !name.contains('#'));

@@ -22,8 +22,13 @@ impl Queue {
             return;
         }
         let now = self.now();
-        let mut client =
-            Box::new(Connection::new(conn, peer, self.terms.settings(), now, self.clock.wall.0 / 1_000_000_000));
+        let mut client = Box::new(Connection::new(
+            conn,
+            peer,
+            self.terms.settings(),
+            now,
+            self.clock.wall.0 / 1_000_000_000,
+        ));
         client.timer = Some(io.set_timer(now + self.options.magic_timeout, heartbeat_token(conn)));
         let index = conn.index as usize;
         if self.clients.len() <= index {
@@ -273,7 +278,9 @@ impl Queue {
             self.drop_client(io, conn);
             return;
         }
-        let Some(interval) = client.settings.heartbeat_ms.map(std::time::Duration::from_millis) else { return };
+        let Some(interval) = client.settings.heartbeat_ms.map(std::time::Duration::from_millis) else {
+            return;
+        };
         let silent = now.since(client.heard) >= interval * 2;
         let unsent = io.unsent(conn) > 0;
         let stalled = unsent && client.stalled;

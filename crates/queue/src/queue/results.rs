@@ -23,7 +23,9 @@ impl Queue {
                 }
             }
             Done::Delete(Ok(())) => {}
-            Done::Delete(Err(e)) => telemetry::error!(error = %e, "a deleted topic's files cannot be removed"),
+            Done::Delete(Err(e)) => {
+                telemetry::error!(error = %e, "a deleted topic's files cannot be removed")
+            }
         }
     }
 
@@ -122,7 +124,9 @@ impl Queue {
         match topic.copy_forward(Copied { blocks }, clock) {
             Ok(0) => {}
             Ok(count) => telemetry::debug!(topic = topic.name, count, "copied live messages forward"),
-            Err(why) => telemetry::warn!(topic = topic.name, error = why, "live messages cannot be copied forward"),
+            Err(why) => {
+                telemetry::warn!(topic = topic.name, error = why, "live messages cannot be copied forward")
+            }
         }
         self.mark_dirty(key);
     }

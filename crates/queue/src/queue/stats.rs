@@ -143,7 +143,8 @@ impl Queue {
             None => !client.published.is_empty(),
         };
         let all = self.clients.iter().flatten().map(|client| &**client);
-        let mut list: Vec<ClientStats> = all.filter(has_published).map(|client| client_stats(client, None)).collect();
+        let mut list: Vec<ClientStats> =
+            all.filter(has_published).map(|client| client_stats(client, None)).collect();
         if let Some(topic) = topic {
             list.iter_mut().for_each(|client| client.published.retain(|(name, _)| name == topic));
         }
@@ -166,7 +167,8 @@ impl Queue {
                 continue;
             }
             let mut stats = channel_stats(found);
-            stats.backend_depth = if in_memory || found.ephemeral { 0 } else { stats.depth.saturating_sub(memory) };
+            stats.backend_depth =
+                if in_memory || found.ephemeral { 0 } else { stats.depth.saturating_sub(memory) };
             stats.latency = quantiles(&counts, &percentiles);
             stats.clients = clients.then(|| consumers(found, clients_of));
             channels.push(stats);

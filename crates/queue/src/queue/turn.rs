@@ -29,7 +29,12 @@ struct IoSink<'a, I>(&'a mut I);
 
 impl<I: Io> Sink for IoSink<'_, I> {
     #[inline]
-    fn deliver(&mut self, conn: ConnId, head: &[u8; wire::nsq::frame::MESSAGE_HEADER_BYTES], body: &[u8]) -> bool {
+    fn deliver(
+        &mut self,
+        conn: ConnId,
+        head: &[u8; wire::nsq::frame::MESSAGE_HEADER_BYTES],
+        body: &[u8],
+    ) -> bool {
         self.0.send(conn, head);
         self.0.send(conn, body);
         if self.0.unsent(conn) < UNSENT_MAX {
