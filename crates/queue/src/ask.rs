@@ -158,6 +158,8 @@ pub struct Inquiry {
     pub topic: crate::registry::TopicKey,
     /// Messages by position, with what is known about them already.
     pub wanted: std::collections::VecDeque<(Position, Peeked)>,
+    /// The channel whose view of the stream counts; `None` for the stream as it is.
+    pub channel: Option<crate::topic::ChannelKey>,
     /// Where the stream is to be read on after those; `None` if it is not.
     pub cursor: Option<Position>,
     /// What was found.

@@ -28,7 +28,7 @@ use crate::consumers::{ConsumerKey, Consumers};
 use crate::deferred::{Deferred, Waiting};
 use crate::in_flight::{Flight, InFlight};
 use crate::latency::Latency;
-use crate::message::Position;
+use crate::message::{Message, Position};
 use crate::record::{ChannelNumber, Requeued};
 use crate::settings::ChannelSettings;
 
@@ -314,6 +314,15 @@ impl Channel {
             }
         }
         false
+    }
+
+    /// True if a message of the stream is still to be taken from there.
+    pub fn is_to_come(&self, at: Position, message: &Message<'_>) -> bool {
+        at >= self.cursor
+            && !self.holes.contains(at)
+            && self.taken.binary_search(&at).is_err()
+            && (message.due == 0 || self.replays(at))
+            && !self.too_early(message.timestamp)
     }
 
     /// True if the message at the cursor is older than the channel was moved to.

@@ -41,6 +41,12 @@ impl Holes {
         self.list[first] = merged;
     }
 
+    /// True if a position is in one.
+    pub fn contains(&self, at: Position) -> bool {
+        let behind = self.list.partition_point(|&(from, _)| from <= at);
+        behind.checked_sub(1).is_some_and(|n| at < self.list[n].1)
+    }
+
     /// The first position at or after `cursor` that is in no hole. Holes before it are forgotten.
     pub fn pass(&mut self, cursor: Position) -> Position {
         let mut cursor = cursor;
@@ -76,6 +82,8 @@ mod tests {
             holes.add(from, to);
         }
         assert_eq!(holes.iter().collect::<Vec<_>>(), [(10, 25), (40, 45), (50, 70)]);
+        let inside = [9, 10, 24, 25, 45, 69, 70].map(|at| holes.contains(at));
+        assert_eq!(inside, [false, true, true, false, false, true, false]);
         assert_eq!(holes.pass(9), 9);
         assert_eq!(holes.pass(10), 25);
         assert_eq!(holes.pass(55), 70);

@@ -1,5 +1,6 @@
 //! Bodies of requests: read whole, with a limit on their size, on the time that they take, and on what all of them hold together.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -24,7 +25,10 @@ const UNIT: usize = 1024;
 
 /// The account of what all bodies together hold.
 #[derive(Debug)]
-pub(super) struct Budget(std::sync::Arc<Semaphore>);
+pub(super) struct Budget {
+    units: Arc<Semaphore>,
+    deadline: Duration,
+}
 
 /// A body, and what it takes up in the account.
 #[derive(Debug)]
@@ -64,7 +68,8 @@ impl Budget {
     pub(super) fn new(body_bytes_max: u64) -> Budget {
         let bytes = TOTAL_BYTES_MAX.max(body_bytes_max.saturating_mul(2));
         let units = usize::try_from(bytes / UNIT as u64).unwrap_or(usize::MAX);
-        Budget(Semaphore::new(units.min(Semaphore::MAX_PERMITS)).into())
+        let units = Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS)));
+        Budget { units, deadline: DEADLINE }
     }
 
     /// Reads a body of at most `bytes_max`.
@@ -79,7 +84,7 @@ impl Budget {
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
         let result = match announced {
             Some(announced) if announced > bytes_max => Err(Fault::TooBig),
-            _ => timeout(DEADLINE, self.collect(&mut body, bytes_max)).await.unwrap_or(Err(Fault::Late)),
+            _ => timeout(self.deadline, self.collect(&mut body, bytes_max)).await.unwrap_or(Err(Fault::Late)),
         };
         // Who asked for leave to send has not sent yet.
         if matches!(result, Err(Fault::TooBig | Fault::Busy)) && !headers.contains_key(header::EXPECT) {
@@ -98,7 +103,7 @@ impl Budget {
                 return Err(Fault::TooBig);
             }
             let wanted = u32::try_from(data.len().div_ceil(UNIT)).unwrap_or(u32::MAX);
-            units.push(self.0.clone().try_acquire_many_owned(wanted).map_err(|_| Fault::Busy)?);
+            units.push(self.units.clone().try_acquire_many_owned(wanted).map_err(|_| Fault::Busy)?);
             if first.is_empty() && all.is_empty() {
                 first = data;
             } else {
@@ -120,5 +125,74 @@ async fn discard(body: &mut Body) {
             return;
         }
         left -= bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
+
+    use super::*;
+
+    /// Chunks of this size, so many of them; after the last one an end, or nothing ever.
+    struct Chunks(usize, usize, bool);
+
+    impl hyper::body::Body for Chunks {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            match (self.1, self.2) {
+                (0, true) => Poll::Ready(None),
+                (0, false) => Poll::Pending,
+                _ => {
+                    self.1 -= 1;
+                    Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![b'x'; self.0])))))
+                }
+            }
+        }
+    }
+
+    fn read(budget: &Budget, chunks: Chunks, bytes_max: u64) -> Result<Held, Fault> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(budget.read(&HeaderMap::new(), Body::new(chunks), bytes_max))
+    }
+
+    #[test]
+    fn sizes_up_to_the_limit() {
+        let budget = Budget::new(1 << 20);
+        for (size, count, bytes_max, expected) in [
+            (0, 0, 0, Ok(0)),
+            (10, 1, 10, Ok(10)),
+            (11, 1, 10, Err(Fault::TooBig)),
+            (5, 2, 10, Ok(10)),
+            (5, 3, 10, Err(Fault::TooBig)),
+            (1, 100, 99, Err(Fault::TooBig)),
+        ] {
+            let got = read(&budget, Chunks(size, count, true), bytes_max).map(|held| held.bytes.len());
+            assert_eq!(got, expected, "{count} times {size}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_does_not_end_is_late() {
+        let budget = Budget { deadline: Duration::from_millis(20), ..Budget::new(1 << 20) };
+        assert_eq!(read(&budget, Chunks(10, 3, false), 100).map(|_| ()), Err(Fault::Late));
+    }
+
+    #[test]
+    fn what_all_bodies_hold_is_limited_and_given_back() {
+        let budget = Budget::new(1 << 20);
+        let total = usize::try_from(TOTAL_BYTES_MAX).unwrap();
+        let held = read(&budget, Chunks(total, 1, true), TOTAL_BYTES_MAX).unwrap();
+        assert_eq!(read(&budget, Chunks(1, 1, true), 10).map(|_| ()), Err(Fault::Busy));
+        drop(held);
+        assert!(read(&budget, Chunks(1, 1, true), 10).is_ok());
     }
 }

@@ -71,7 +71,8 @@ impl Api {
 /// The value of a setting that does not change: as the flag says, but for what that flag does not say alone.
 fn fixed(settings: &Nsqd, key: &str) -> Option<Value> {
     // nsqd has it as a flag and not as an option
-    let flag = flags::FLAGS.iter().find(|flag| flag.file_key().as_deref() == Some(key) && key != "verbose")?;
+    let flag =
+        flags::FLAGS.iter().find(|flag| flag.file_key().as_deref() == Some(key) && key != "verbose")?;
     Some(match key {
         "broadcast_address" => json!(settings.broadcast_address),
         "e2e_processing_latency_percentiles" => json!(settings.e2e_percentiles),

@@ -16,6 +16,8 @@ use crate::topic::at;
 
 /// Most messages that one look shows.
 pub const PEEK_MAX: usize = 1000;
+/// A look ends with the message that brings it to so many bytes.
+const PEEK_BYTES_MAX: usize = 16 << 20;
 
 impl Queue {
     pub(super) fn ask_peek(&mut self, ask: &Ask, reply: Reply) {
@@ -26,7 +28,14 @@ impl Queue {
                 let number = self.next_ask;
                 self.next_ask += 1;
                 let count = (*count).min(PEEK_MAX);
-                let inquiry = Inquiry { topic: key, wanted, cursor, found: Vec::new(), count, reply };
+                let channel = match what {
+                    PeekAt::Queued => {
+                        self.topics.get(key).zip(channel.as_deref()).and_then(|(t, name)| t.find(name))
+                    }
+                    _ => None,
+                };
+                let inquiry =
+                    Inquiry { topic: key, wanted, channel, cursor, found: Vec::new(), count, reply };
                 self.inquiries.insert(number, inquiry);
                 self.inquire(number, None);
             }
@@ -66,7 +75,8 @@ impl Queue {
             PeekAt::Deferred => {
                 let mut list: Vec<_> = found.deferred().iter().collect();
                 list.sort_unstable_by_key(|(due, message)| (*due, message.at));
-                let wanted = list.into_iter().take(count).map(|(due, m)| plain(m, clock.to_wall(due))).collect();
+                let wanted =
+                    list.into_iter().take(count).map(|(due, m)| plain(m, clock.to_wall(due))).collect();
                 (key, wanted, None)
             }
             PeekAt::InFlight => (key, self.flights_of(found, count), None),
@@ -81,7 +91,8 @@ impl Queue {
         flights
             .map(|flight| {
                 let due = self.clock.to_wall(flight.deadline);
-                let conn = channel.consumers.key_of(flight.consumer).and_then(|key| channel.consumers.get(key));
+                let conn =
+                    channel.consumers.key_of(flight.consumer).and_then(|key| channel.consumers.get(key));
                 let client = conn.and_then(|consumer| {
                     let place = self.clients.get(consumer.terms.conn.index as usize)?;
                     place.as_ref().map(|client| client.peer.to_string())
@@ -116,7 +127,7 @@ impl Queue {
             let Some(inquiry) = self.inquiries.get_mut(&number) else { return };
             let one = inquiry.wanted.front().map(|(position, _)| *position);
             let position = match (one, inquiry.cursor) {
-                _ if inquiry.found.len() >= inquiry.count => return self.finish_inquiry(number),
+                _ if is_full(inquiry) => return self.finish_inquiry(number),
                 (Some(position), _) | (None, Some(position)) => position,
                 (None, None) => return self.finish_inquiry(number),
             };
@@ -137,7 +148,8 @@ impl Queue {
                     }
                 }
                 ReadOutcome::Block(block) => {
-                    take_from_stream(inquiry, &block, tag);
+                    let channel = inquiry.channel.and_then(|channel| topic.channel(channel));
+                    take_from_stream(inquiry, &block, tag, channel, topic.pumped());
                     inquiry.cursor = Some(block.next().0);
                 }
                 ReadOutcome::NeedsDisk(job) => {
@@ -159,13 +171,28 @@ impl Queue {
     }
 }
 
-fn take_from_stream(inquiry: &mut Inquiry, block: &Block, tag: u32) {
+fn is_full(inquiry: &Inquiry) -> bool {
+    let bytes: usize = inquiry.found.iter().map(|message| message.body.len()).sum();
+    inquiry.found.len() >= inquiry.count || bytes >= PEEK_BYTES_MAX
+}
+
+/// Shows what a channel has still to take from the stream, which ends for it at `end`; or what is there.
+fn take_from_stream(
+    inquiry: &mut Inquiry,
+    block: &Block,
+    tag: u32,
+    channel: Option<&Channel>,
+    end: Position,
+) {
+    let shown =
+        |at, message: &Message<'_>| channel.is_none_or(|channel| at < end && channel.is_to_come(at, message));
     for record in block.records() {
-        if inquiry.found.len() >= inquiry.count {
+        if is_full(inquiry) {
             return;
         }
         if record.kind == KIND_MESSAGE
             && let Some(message) = Message::decode(record.payload)
+            && shown(record.position.0, &message)
         {
             let id = message.id_at(tag, record.position.0).0;
             inquiry.found.push(with_message(peeked(id, message.attempts, message.due), &message));
