@@ -1,1 +1,38 @@
-//! HTTP APIs, metrics endpoint, web UI.
+//! The admin port: metrics for machines, one page for people, health for orchestrators. It only tells; it changes nothing.
+//!
+//! ```text
+//! telemetry::Registry ─┐
+//! queue, if it runs ───┼─▶ watch (a sample now and then) ─▶ status ─▶ trouble ─▶ page     GET /
+//! notices of shards ───┘                                      │  (since when)     json     GET /api/status
+//!                                                             └────────▶ health  text     GET /health
+//!                             registry ─▶ metrics (as they are, no window)        text     GET /metrics
+//! ```
+//! Counters only grow, so what happens *now* is the difference between two samples: the rates and latencies of the page
+//! are those of the last ten seconds. Samples are taken every five seconds, and whenever somebody looks, so that
+//! "since when" is known although nobody watched.
+//!
+//! This crate has no socket: the binary accepts clients and gives each to [`serve_client`]. It knows no product either:
+//! what the queue holds comes through [`queue::Source`], which the binary implements.
+
+#![forbid(unsafe_code)]
+
+mod router;
+
+mod watch;
+
+pub mod status;
+mod trouble;
+
+mod health;
+mod metrics;
+mod page;
+
+pub mod events;
+mod facts;
+pub mod process;
+pub mod queue;
+
+pub use facts::{Facts, Listening, PoolFacts};
+pub use router::{router, serve_client};
+pub use trouble::{Severity, Trouble};
+pub use watch::Watch;

@@ -92,6 +92,20 @@ impl HistogramSnapshot {
         self.sum = self.sum.wrapping_add(other.sum);
     }
 
+    /// What was recorded since `earlier` was taken from the same recorder, or from the same ones merged.
+    pub fn since(&self, earlier: &HistogramSnapshot) -> HistogramSnapshot {
+        let mut before = earlier.buckets.iter().peekable();
+        let mut buckets = Vec::new();
+        for &(value, count) in &self.buckets {
+            while before.next_if(|x| x.0 < value).is_some() {}
+            let known = before.next_if(|x| x.0 == value).map_or(0, |x| x.1);
+            if count > known {
+                buckets.push((value, count - known));
+            }
+        }
+        HistogramSnapshot { buckets, sum: self.sum.wrapping_sub(earlier.sum) }
+    }
+
     /// How many values were recorded.
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|x| x.1).sum()
@@ -204,6 +218,15 @@ mod tests {
             let mut merged = recorded(&a);
             merged.merge(&recorded(&b));
             prop_assert_eq!(merged, recorded(&[a, b].concat()));
+        }
+
+        #[test]
+        fn since_is_what_was_recorded_in_between(
+            a in proptest::collection::vec(0..2_000_000u64, 0..200),
+            b in proptest::collection::vec(0..2_000_000u64, 0..200),
+        ) {
+            let (before, after) = (recorded(&a), recorded(&[a, b.clone()].concat()));
+            prop_assert_eq!(after.since(&before), recorded(&b));
         }
 
         #[test]

@@ -1,0 +1,108 @@
+//! What is served where.
+//!
+//! | path | what |
+//! |---|---|
+//! | `/` | the page |
+//! | `/metrics` | every counter, for Prometheus |
+//! | `/health` | 200 `ok`, or 503 and the reasons, a line each |
+//! | `/api/status` | [`crate::status::Status`] as JSON; with `?as=html` the page's body, which the page refreshes itself from |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use telemetry::debug;
+use telemetry::render::prometheus;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{Watch, metrics, page};
+
+/// How long a request's head may take, and how long a connection may be idle.
+const HEAD_DEADLINE: Duration = Duration::from_secs(30);
+/// Longest head of a request.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Everything on the page is on the page; it asks nobody but us.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The service.
+pub fn router(watch: Arc<Watch>) -> Router {
+    Router::new()
+        .route("/", get(whole_page))
+        .route("/metrics", get(all_metrics))
+        .route("/health", get(health))
+        .route("/api/status", get(status))
+        .with_state(watch)
+}
+
+/// Requests and answers of one client, until it goes or is idle for too long.
+pub async fn serve_client<S>(client: S, router: Router)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_DEADLINE)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(client), TowerToHyperService::new(router))
+        .await;
+    if let Err(error) = served {
+        debug!(%error, "a client of the admin port ended");
+    }
+}
+
+async fn whole_page(State(watch): State<Arc<Watch>>) -> Response {
+    answer(StatusCode::OK, HTML, page::whole(&*watch.look().await))
+}
+
+async fn all_metrics(State(watch): State<Arc<Watch>>) -> Response {
+    let status = watch.look().await;
+    let text = watch.registry().prometheus() + &metrics::families(watch.facts(), &status);
+    answer(StatusCode::OK, prometheus::CONTENT_TYPE, text)
+}
+
+async fn health(State(watch): State<Arc<Watch>>) -> Response {
+    let status = watch.look().await;
+    if status.healthy {
+        return answer(StatusCode::OK, TEXT, "ok\n".into());
+    }
+    let reasons: String = status.reasons.iter().map(|reason| format!("{reason}\n")).collect();
+    answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, reasons)
+}
+
+async fn status(State(watch): State<Arc<Watch>>, RawQuery(query): RawQuery) -> Response {
+    let status = watch.look().await;
+    if query.as_deref() == Some("as=html") {
+        return answer(StatusCode::OK, HTML, page::body(&status));
+    }
+    match serde_json::to_string(&*status) {
+        Ok(json) => answer(StatusCode::OK, JSON, json),
+        Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
+    }
+}
+
+fn answer(code: StatusCode, content_type: &'static str, body: String) -> Response {
+    let headers: [(HeaderName, &'static str); 4] = [
+        (CONTENT_TYPE, content_type),
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+    ];
+    (code, headers, body).into_response()
+}
+
+#[cfg(test)]
+mod tests;

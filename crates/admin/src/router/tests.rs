@@ -1,0 +1,187 @@
+//! Over a real HTTP connection that has no socket: requests in at one end of a pipe, answers out.
+
+use std::time::Instant;
+
+use serde_json::Value;
+use telemetry::{PoolStats, Registry};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+use super::*;
+use crate::facts::{Facts, Listening, PoolFacts};
+use crate::queue::{Answer, ChannelReport, QueueReport, Source, TopicReport};
+use crate::{Severity, events};
+
+/// A queue that always answers the same.
+struct Fixed(Option<QueueReport>);
+
+impl Source for Fixed {
+    fn ask(&self) -> Answer {
+        let report = self.0.clone();
+        Box::pin(async move { report })
+    }
+}
+
+struct Place {
+    pools: Vec<Arc<PoolStats>>,
+    teller: events::Teller,
+    router: Router,
+}
+
+/// Two shards, a pool `a` with servers `s` and `t`, and a queue.
+fn place(queue: Option<QueueReport>) -> Place {
+    let registry = Arc::new(Registry::new(2));
+    let pools = PoolStats::for_shards("a", &["s", "t"], 2);
+    registry.set_pools(vec![pools.clone()]);
+    let facts = Facts {
+        version: "1.2.3",
+        memory_budget_bytes: 1 << 20,
+        shards: 2,
+        pools: vec![PoolFacts { name: "a".into(), protocol: "redis" }],
+        listening: vec![Listening { what: "redis pool a".into(), address: "127.0.0.1:1".into() }],
+        started: Instant::now(),
+        started_ms: 1_000,
+    };
+    let (teller, events) = events::connect();
+    let watch = Watch::new(facts, registry, Some(Arc::new(Fixed(queue))), events);
+    Place { pools, teller, router: router(Arc::new(watch)) }
+}
+
+/// A topic with a channel in which 7 messages wait for nobody.
+fn report() -> QueueReport {
+    let channel = ChannelReport { name: "mail".into(), depth: 7, ..Default::default() };
+    let topic = TopicReport { name: "orders".into(), messages: 9, channels: vec![channel], ..Default::default() };
+    QueueReport { topics: vec![topic], ..Default::default() }
+}
+
+/// Head and body of the answer to `request`.
+async fn exchange(router: Router, request: &str) -> (String, String) {
+    let (mut client, server) = duplex(1 << 20);
+    tokio::spawn(serve_client(server, router));
+    client.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    (head.to_ascii_lowercase(), body.to_owned())
+}
+
+async fn fetch(router: Router, path: &str) -> (String, String) {
+    exchange(router, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await
+}
+
+#[tokio::test]
+async fn what_is_served_where() {
+    let place = place(Some(report()));
+    for (path, code, content_type, part) in [
+        ("/", "200", HTML, "<title>1 warning · nuthatch</title>"),
+        ("/health", "200", TEXT, "ok\n"),
+        ("/metrics", "200", prometheus::CONTENT_TYPE, "nuthatch_channel_depth{topic=\"orders\",channel=\"mail\"} 7\n"),
+        ("/api/status", "200", JSON, "\"version\":\"1.2.3\""),
+        ("/api/status?as=html", "200", HTML, "<header data-title="),
+        ("/api/status?as=other", "200", JSON, "{"),
+    ] {
+        let (head, body) = fetch(place.router.clone(), path).await;
+        assert!(head.starts_with(&format!("http/1.1 {code}")), "{path}: {head}");
+        assert!(head.contains(&format!("content-type: {content_type}\r\n")), "{path}: {head}");
+        assert!(head.contains("cache-control: no-store"), "{path}: {head}");
+        assert!(body.contains(part), "{path}: {part} is missing in\n{body}");
+    }
+    assert!(fetch(place.router.clone(), "/nosuch").await.0.starts_with("http/1.1 404"));
+    let post = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    assert!(exchange(place.router.clone(), post).await.0.starts_with("http/1.1 405"));
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(2 * HEAD_BYTES_MAX));
+    let (head, _) = exchange(place.router.clone(), &long).await;
+    assert!(head.starts_with("http/1.1 4"), "{head}");
+}
+
+#[tokio::test]
+async fn the_page_answers_at_once() {
+    let place = place(Some(report()));
+    let ejected = &place.pools[0].servers[0];
+    ejected.ejected.set(1);
+    ejected.server_ejected_at.set(2_000_000);
+    place.teller.tell(Severity::Critical, "pool a, server s".into(), "ejected: <Connection refused>".into());
+    let (_, page) = fetch(place.router, "/").await;
+    for part in [
+        "<b>pool a, server s</b> <span>ejected: it gets probes only</span>",
+        "since 00:00:02",
+        "nobody consumes; 7 messages wait",
+        "<span>ejected: &lt;Connection refused&gt;</span>",
+        "<code>127.0.0.1:1</code> redis pool a",
+        "of 1 MiB",
+    ] {
+        assert!(page.contains(part), "{part} is missing in\n{page}");
+    }
+}
+
+#[tokio::test]
+async fn status_is_json() {
+    let place = place(Some(report()));
+    place.pools[1].client_requests.add(3);
+    place.pools[1].servers[1].connects_refused.add(4);
+    let (_, body) = fetch(place.router, "/api/status").await;
+    let status: Value = serde_json::from_str(&body).expect("JSON");
+    let pool = &status["pools"][0];
+    assert_eq!((&pool["name"], &pool["protocol"], &pool["state"]), (&"a".into(), &"redis".into(), &"up".into()));
+    assert_eq!(pool["requests_total"], 3);
+    assert_eq!(pool["servers"][1]["errors"]["connects_refused"]["total"], 4);
+    assert_eq!(pool["servers"][0]["latency"]["p99_us"], Value::Null);
+    assert_eq!(status["memory"]["budget_bytes"], 1 << 20);
+    assert_eq!(status["queue"]["topics"][0]["channels"][0]["depth"], 7);
+    assert_eq!(status["troubles"].as_array().map(Vec::len), Some(2), "{status:#}");
+}
+
+#[tokio::test]
+async fn health_says_why_not() {
+    let fault = "topic t: no space left on device";
+    let cases = [
+        (Some(QueueReport { fault: Some(fault.into()), ..report() }), 0, format!("queue: {fault}\n")),
+        (None, 0, "queue: it does not answer\n".into()),
+        (Some(report()), 2, "pool a: every server is ejected\n".into()),
+    ];
+    for (queue, ejected, reasons) in cases {
+        let place = place(queue);
+        place.pools[0].servers.iter().for_each(|server| server.ejected.set(ejected));
+        let (head, body) = fetch(place.router, "/health").await;
+        assert!(head.starts_with("http/1.1 503"), "{head}");
+        assert_eq!(body, reasons);
+    }
+}
+
+/// Every line of the text format: a comment, or a name with labels and a number; a family's samples follow its head; no
+/// family twice.
+#[tokio::test]
+async fn metrics_can_be_parsed() {
+    let (_, page) = fetch(place(Some(report())).router, "/metrics").await;
+    let mut families: Vec<&str> = Vec::new();
+    let mut samples = 0;
+    for line in page.lines() {
+        if let Some(comment) = line.strip_prefix("# ") {
+            let mut words = comment.split(' ');
+            let (word, name) = (words.next().expect("a word"), words.next().expect("a name"));
+            match word {
+                "HELP" => {
+                    assert!(!families.contains(&name), "{name} twice");
+                    families.push(name);
+                }
+                "TYPE" => {
+                    assert_eq!(families.last(), Some(&name));
+                    assert!(matches!(words.next(), Some("counter" | "gauge" | "histogram")), "{line}");
+                }
+                other => panic!("{other}: {line}"),
+            }
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').expect("a value");
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+        let name = series.split('{').next().unwrap_or(series);
+        let family = families.last().expect("a head");
+        let suffix = name.strip_prefix(family).unwrap_or_else(|| panic!("{line} under {family}"));
+        assert!(matches!(suffix, "" | "_bucket" | "_sum" | "_count"), "{line} under {family}");
+        assert!(series == name || series.ends_with("\"}"), "{line}");
+        samples += 1;
+    }
+    assert!(families.len() > 60 && samples > families.len(), "{} families, {samples} samples", families.len());
+    for name in ["nuthatch_uptime_seconds", "process_resident_memory_bytes", "nuthatch_topic_messages_total"] {
+        assert!(families.contains(&name), "{name} is missing");
+    }
+}

@@ -1,0 +1,349 @@
+//! Pools and their servers.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use telemetry::{HistogramSnapshot, PoolReport, ServerReport};
+
+use super::Window;
+use crate::facts::Facts;
+
+/// Counters of a pool that count something that should not be, by the names that they have everywhere.
+pub(crate) const POOL_ERRORS: [&str; 11] = [
+    "timeouts",
+    "no_server",
+    "refused",
+    "client_refused",
+    "client_overflows",
+    "client_err",
+    "protocol_errors",
+    "unsupported",
+    "oversized",
+    "cross_slot",
+    "denied",
+];
+
+/// The same of a server.
+pub(crate) const SERVER_ERRORS: [&str; 9] = [
+    "connects_refused",
+    "server_err",
+    "server_eof",
+    "request_timeouts",
+    "error_replies",
+    "refused",
+    "late_replies",
+    "stray_replies",
+    "probes_failed",
+];
+
+/// A server is slow if its p99 is this many times the median of its pool's other servers,
+const SLOW_FACTOR: u64 = 3;
+/// and at least this much.
+const SLOW_MIN_US: u64 = 1_000;
+
+/// Errors by kind: only those that occurred.
+pub type Errors = BTreeMap<&'static str, ErrorCount>;
+
+/// A pool.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PoolStatus {
+    /// Its name.
+    pub name: String,
+    /// `redis` or `memcache`.
+    pub protocol: &'static str,
+    /// Whether it can serve.
+    pub state: PoolState,
+    /// Clients now.
+    pub clients: u64,
+    /// Requests that await their reply.
+    pub in_flight: u64,
+    /// Requests since the start.
+    pub requests_total: u64,
+    /// Requests lately.
+    pub requests_per_second: f64,
+    /// As clients see it.
+    pub latency: Latency,
+    /// Errors by kind.
+    pub errors: Errors,
+    /// Its servers, in index order.
+    pub servers: Vec<ServerStatus>,
+}
+
+/// Whether a pool can serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PoolState {
+    /// No server is ejected.
+    Up,
+    /// Some are.
+    Degraded,
+    /// All are, on every shard.
+    Down,
+}
+
+/// A server of a pool.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ServerStatus {
+    /// Its identity.
+    pub name: String,
+    /// Whether it is in the ring.
+    pub state: ServerState,
+    /// Shards on which it is ejected.
+    pub ejected_shards: u64,
+    /// Since when it is ejected; none if it is up.
+    pub ejected_since_ms: Option<u64>,
+    /// Open connections.
+    pub connections: u64,
+    /// Requests that wait to be sent.
+    pub waiting: u64,
+    /// Requests that were sent and await their response.
+    pub in_flight: u64,
+    /// Requests since the start.
+    pub requests_total: u64,
+    /// Requests lately.
+    pub requests_per_second: f64,
+    /// From queueing to response.
+    pub latency: Latency,
+    /// Much slower than the others of its pool.
+    pub slow: bool,
+    /// Errors by kind.
+    pub errors: Errors,
+}
+
+/// Whether a server is in the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServerState {
+    /// In the ring of every shard.
+    Up,
+    /// Out of the ring of a shard at least.
+    Ejected,
+}
+
+/// Latencies lately, in microseconds, to two significant digits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Latency {
+    /// Requests that were measured.
+    pub count: u64,
+    /// Half of them were faster; none if there were none.
+    pub p50_us: Option<u64>,
+    /// 99 of 100 were faster.
+    pub p99_us: Option<u64>,
+}
+
+/// How often a kind of error occurred.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ErrorCount {
+    /// Since the start.
+    pub total: u64,
+    /// Lately.
+    pub per_second: f64,
+}
+
+/// Every pool of `now`, compared with itself in `before`.
+pub(super) fn between(
+    before: &[PoolReport],
+    now: &[PoolReport],
+    facts: &Facts,
+    window: Window,
+) -> Vec<PoolStatus> {
+    let pool = |now: &PoolReport| {
+        let before = before.iter().find(|known| known.name == now.name);
+        pool(before, now, facts, window)
+    };
+    now.iter().map(pool).collect()
+}
+
+fn pool(before: Option<&PoolReport>, now: &PoolReport, facts: &Facts, window: Window) -> PoolStatus {
+    let new = |name: &str| now.get(name).unwrap_or(0);
+    let old = |name: &str| before.and_then(|before| before.get(name)).unwrap_or(0);
+    let mut servers: Vec<ServerStatus> = now
+        .servers
+        .iter()
+        .enumerate()
+        .map(|(at, now)| {
+            // At a reload a server may have got another index.
+            let same = |known: &&ServerReport| known.name == now.name;
+            let known = before.map_or(&[][..], |before| &before.servers);
+            server(known.get(at).filter(same).or_else(|| known.iter().find(same)), now, window)
+        })
+        .collect();
+    mark_slow(&mut servers);
+    PoolStatus {
+        name: now.name.clone(),
+        protocol: facts.protocol(&now.name),
+        state: state(&servers, facts.shards),
+        clients: new("client_connections"),
+        in_flight: new("requests_in_flight"),
+        requests_total: new("client_requests"),
+        requests_per_second: window.rate(old("client_requests"), new("client_requests")),
+        latency: Latency::between(before.map(|before| &before.latency), &now.latency),
+        errors: errors(&POOL_ERRORS, old, new, window),
+        servers,
+    }
+}
+
+fn server(before: Option<&ServerReport>, now: &ServerReport, window: Window) -> ServerStatus {
+    let new = |name: &str| now.get(name).unwrap_or(0);
+    let old = |name: &str| before.and_then(|before| before.get(name)).unwrap_or(0);
+    let ejected = new("ejected");
+    ServerStatus {
+        name: now.name.clone(),
+        state: if ejected == 0 { ServerState::Up } else { ServerState::Ejected },
+        ejected_shards: ejected,
+        ejected_since_ms: (ejected > 0).then(|| new("server_ejected_at") / 1000),
+        connections: new("server_connections"),
+        waiting: new("in_queue"),
+        in_flight: new("out_queue"),
+        requests_total: new("requests"),
+        requests_per_second: window.rate(old("requests"), new("requests")),
+        latency: Latency::between(before.map(|before| &before.latency), &now.latency),
+        slow: false,
+        errors: errors(&SERVER_ERRORS, old, new, window),
+    }
+}
+
+fn errors(
+    names: &[&'static str],
+    old: impl Fn(&str) -> u64,
+    new: impl Fn(&str) -> u64,
+    window: Window,
+) -> Errors {
+    let count = |name: &&'static str| {
+        let total = new(name);
+        let per_second = window.rate(old(name), total);
+        (total > 0).then_some((*name, ErrorCount { total, per_second }))
+    };
+    names.iter().filter_map(count).collect()
+}
+
+fn state(servers: &[ServerStatus], shards: u64) -> PoolState {
+    let out = |server: &ServerStatus| server.ejected_shards >= shards.max(1);
+    if !servers.is_empty() && servers.iter().all(out) {
+        PoolState::Down
+    } else if servers.iter().any(|server| server.state == ServerState::Ejected) {
+        PoolState::Degraded
+    } else {
+        PoolState::Up
+    }
+}
+
+/// Marks servers that are much slower than the others. Alone, a server has nobody to be compared with.
+fn mark_slow(servers: &mut [ServerStatus]) {
+    let p99: Vec<Option<u64>> = servers.iter().map(|server| server.latency.p99_us).collect();
+    for (at, server) in servers.iter_mut().enumerate() {
+        let mut others: Vec<u64> =
+            p99.iter().enumerate().filter(|(n, _)| *n != at).filter_map(|(_, p99)| *p99).collect();
+        others.sort_unstable();
+        let median = others.get(others.len() / 2);
+        server.slow = server.latency.p99_us.zip(median).is_some_and(|(own, median)| {
+            own >= SLOW_MIN_US && own >= median.saturating_mul(SLOW_FACTOR)
+        });
+    }
+}
+
+impl Latency {
+    fn between(before: Option<&HistogramSnapshot>, now: &HistogramSnapshot) -> Latency {
+        let recent = match before {
+            Some(before) => now.since(before),
+            None => now.clone(),
+        };
+        let count = recent.count();
+        let quantile = |q| (count > 0).then(|| recent.quantile(q));
+        Latency { count, p50_us: quantile(0.5), p99_us: quantile(0.99) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use telemetry::{PoolStats, Row, ServerStats};
+
+    use super::*;
+    use crate::status::Status;
+    use crate::watch::tests::{facts, sample_at};
+
+    #[test]
+    fn errors_are_rows_of_the_tables() {
+        let has = |rows: &[Row], name: &str| rows.iter().any(|row| row.name == name);
+        for name in POOL_ERRORS {
+            assert!(has(PoolStats::ROWS, name), "{name}");
+        }
+        for name in SERVER_ERRORS {
+            assert!(has(ServerStats::ROWS, name), "{name}");
+        }
+    }
+
+    #[test]
+    fn rates_and_latencies_are_those_of_the_window() {
+        let facts = facts();
+        let pools = PoolStats::for_shards("a", &["s", "t"], 1);
+        let (pool, s) = (&pools[0], &pools[0].servers[0]);
+        pool.client_requests.add(100);
+        pool.latency.record(1_000_000);
+        s.requests.add(50);
+        s.error_replies.add(7);
+        let before = sample_at(&facts, 0, &pools, None);
+        pool.client_requests.add(20);
+        (1..=100).for_each(|us| pool.latency.record(us));
+        s.requests.add(10);
+        s.error_replies.add(1);
+        pool.memory_bytes.set(800);
+        let now = sample_at(&facts, 10, &pools, None);
+        let status = Status::between(&before, &now, &facts, false);
+        let shown = &status.pools[0];
+        assert_eq!((shown.protocol, shown.state), ("redis", PoolState::Up));
+        assert_eq!((shown.requests_total, shown.requests_per_second), (120, 2.0));
+        assert_eq!(shown.latency, Latency { count: 100, p50_us: Some(50), p99_us: Some(99) });
+        let server = &shown.servers[0];
+        assert_eq!((server.requests_total, server.requests_per_second), (60, 1.0));
+        assert_eq!(server.latency, Latency::default());
+        let errors = Errors::from([("error_replies", ErrorCount { total: 8, per_second: 0.1 })]);
+        assert_eq!(server.errors, errors);
+        assert_eq!((status.memory.used_bytes, status.memory.percent()), (800, 80));
+    }
+
+    #[test]
+    fn ejected_servers_make_a_pool_degraded_then_down() {
+        let facts = Facts { shards: 2, ..facts() };
+        let pools = PoolStats::for_shards("a", &["s", "t"], 1);
+        let state = || {
+            let sample = sample_at(&facts, 1, &pools, None);
+            Status::between(&sample, &sample, &facts, false).pools.remove(0)
+        };
+        assert_eq!(state().state, PoolState::Up);
+        let [s, t] = &pools[0].servers[..] else { panic!("two servers") };
+        s.ejected.set(1);
+        s.server_ejected_at.set(5_000_000);
+        assert_eq!(state().state, PoolState::Degraded);
+        assert_eq!(state().servers[0].ejected_since_ms, Some(5_000));
+        assert_eq!(state().servers[1].ejected_since_ms, None);
+        t.ejected.set(2);
+        assert_eq!(state().state, PoolState::Degraded, "a shard still has the first");
+        s.ejected.set(2);
+        assert_eq!(state().state, PoolState::Down);
+    }
+
+    #[test]
+    fn slow_is_what_others_are_not() {
+        let cases: [(&[Option<u64>], &[bool]); 6] = [
+            (&[Some(90_000)], &[false]),
+            (&[Some(90_000), Some(1_000)], &[true, false]),
+            (&[Some(900), Some(100), Some(100)], &[false, false, false]),
+            (&[Some(5_000), Some(5_100), Some(4_900)], &[false, false, false]),
+            (&[Some(5_000), Some(400), Some(400)], &[true, false, false]),
+            (&[Some(5_000), None, Some(400)], &[true, false, false]),
+        ];
+        for (p99, slow) in cases {
+            let names: Vec<String> = (0..p99.len()).map(|n| n.to_string()).collect();
+            let pools = PoolStats::for_shards("a", &names, 1);
+            for (server, p99) in pools[0].servers.iter().zip(p99) {
+                p99.into_iter().for_each(|us| server.latency.record(us));
+            }
+            let (before, facts) = (sample_at(&facts(), 0, &PoolStats::for_shards("a", &names, 1), None), facts());
+            let now = sample_at(&facts, 1, &pools, None);
+            let status = Status::between(&before, &now, &facts, false);
+            let found: Vec<bool> = status.pools[0].servers.iter().map(|server| server.slow).collect();
+            assert_eq!(found, slow, "{p99:?}");
+        }
+    }
+}

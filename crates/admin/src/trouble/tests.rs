@@ -1,0 +1,164 @@
+//! A status in, what is said about it out.
+
+use std::sync::Arc;
+
+use telemetry::PoolStats;
+
+use super::*;
+use crate::queue::{ChannelReport, QueueReport, TopicReport};
+use crate::watch::Sample;
+use crate::watch::tests::{facts, sample_at};
+
+/// What is found between two samples ten seconds apart, as `SEVERITY SUBJECT: TEXT`.
+fn found(before: &Sample, now: &Sample) -> Vec<String> {
+    let status = Status::between(before, now, &facts(), now.queue.is_some());
+    let troubles = Tracker::default().settle(find(&status), status.now_ms);
+    let shown = |trouble: &Trouble| format!("{:?} {}: {}", trouble.severity, trouble.subject, trouble.text);
+    troubles.iter().map(shown).collect()
+}
+
+/// What is found after `change` was done to a pool of two servers.
+fn pool_after(change: impl Fn(&PoolStats)) -> Vec<String> {
+    let pools: Vec<Arc<PoolStats>> = PoolStats::for_shards("a", &["s", "t"], 1);
+    let before = sample_at(&facts(), 0, &pools, None);
+    change(&pools[0]);
+    found(&before, &sample_at(&facts(), 10, &pools, None))
+}
+
+#[test]
+fn pools() {
+    assert_eq!(pool_after(|_| {}), Vec::<String>::new());
+    assert_eq!(
+        pool_after(|pool| {
+            pool.servers[0].ejected.set(1);
+            pool.servers[0].connects_refused.add(20);
+        }),
+        [
+            "Critical pool a, server s: ejected: it gets probes only",
+            "Warning pool a, server s: 2/s connections that could not be opened",
+        ]
+    );
+    assert_eq!(
+        pool_after(|pool| pool.servers.iter().for_each(|server| server.ejected.set(1)))[..1],
+        ["Critical pool a: every server is ejected: requests are answered with errors"]
+    );
+    assert_eq!(
+        pool_after(|pool| {
+            pool.timeouts.add(5);
+            pool.denied.add(100);
+        }),
+        [
+            "Warning pool a: 0.5/s requests whose deadline passed before a reply",
+            "Notice pool a: 10/s requests without the permission or the password they need",
+        ]
+    );
+    assert_eq!(
+        pool_after(|pool| {
+            pool.servers[0].latency.record(40_000);
+            pool.servers[1].latency.record(200);
+            pool.servers[1].error_replies.add(9);
+        }),
+        ["Warning pool a, server s: much slower than its pool's other servers: p99 40 ms"]
+    );
+}
+
+#[test]
+fn memory_and_descriptors() {
+    for (used, expected) in [
+        (799, None),
+        (800, Some("Warning memory: 80 % of the budget (800 B of 1000 B): at the limit clients are made to wait")),
+        (970, Some("Critical memory: 97 % of the budget (970 B of 1000 B): clients are made to wait, then refused")),
+    ] {
+        let found = pool_after(|pool| pool.memory_bytes.set(used));
+        assert_eq!(found.first().map(String::as_str), expected);
+    }
+    let process = |open| Process { open_fds: Some(open), fds_max: Some(100), ..Process::default() };
+    assert!(of_descriptors(&process(89)).is_none());
+    assert!(of_descriptors(&process(90)).is_some());
+    assert!(of_descriptors(&Process::default()).is_none());
+}
+
+/// A topic with 20 messages waiting, and a channel.
+fn queue(channel: ChannelReport) -> QueueReport {
+    let channel = ChannelReport { name: "c".into(), ..channel };
+    let topic = TopicReport { name: "t".into(), channels: vec![channel], ..Default::default() };
+    QueueReport { topics: vec![topic], ..Default::default() }
+}
+
+#[test]
+fn channels() {
+    let old = ChannelReport { depth: 100, consumers: 1, ..Default::default() };
+    let cases: [(ChannelReport, &[&str]); 7] = [
+        (ChannelReport { depth: 99, consumers: 1, ..old.clone() }, &[]),
+        (ChannelReport { depth: 100, ..old.clone() }, &[]),
+        (
+            ChannelReport { depth: 1_300, ..old.clone() },
+            &["Warning topic t, channel c: grows by 120/s; 1,300 messages wait, consumers: 1"],
+        ),
+        (
+            ChannelReport { depth: 1, consumers: 0, ..old.clone() },
+            &["Warning topic t, channel c: nobody consumes; 1 message waits"],
+        ),
+        (
+            ChannelReport { depth: 5, paused: true, consumers: 0, ..old.clone() },
+            &["Notice topic t, channel c: paused; 5 messages wait in it"],
+        ),
+        (
+            ChannelReport { timed_out: 10, requeued: 10, ..old.clone() },
+            &[
+                "Warning topic t, channel c: 1/s messages were not finished in time",
+                "Notice topic t, channel c: 1/s messages are given back by consumers",
+            ],
+        ),
+        (ChannelReport { depth: 0, consumers: 0, ..old.clone() }, &[]),
+    ];
+    for (new, expected) in cases {
+        let before = sample_at(&facts(), 0, &[], Some(queue(old.clone())));
+        let now = sample_at(&facts(), 10, &[], Some(queue(new.clone())));
+        assert_eq!(found(&before, &now), expected, "{new:?}");
+    }
+}
+
+#[test]
+fn topics_and_the_queue_itself() {
+    let topic = TopicReport { name: "t".into(), depth: 3, ..Default::default() };
+    let report = QueueReport { fault: Some("no space".into()), topics: vec![topic], ..Default::default() };
+    let sample = sample_at(&facts(), 1, &[], Some(report));
+    let expected =
+        ["Critical queue: no space", "Notice topic t: no channel: 3 messages wait for the first one"];
+    assert_eq!(found(&sample, &sample), expected);
+    let mute = sample_at(&facts(), 1, &[], None);
+    let status = Status::between(&mute, &mute, &facts(), true);
+    assert_eq!(find(&status)[0].text, "it does not answer");
+}
+
+#[test]
+fn a_trouble_keeps_its_beginning_until_it_ends() {
+    let mut tracker = Tracker::default();
+    let finding = |since_ms| {
+        vec![Finding { since_ms, ..Finding::new(Severity::Warning, "s", "k", "text") }]
+    };
+    let mut since = |findings, now_ms| tracker.settle(findings, now_ms).first().map(|trouble| trouble.since_ms);
+    assert_eq!(since(finding(None), 10), Some(10));
+    assert_eq!(since(finding(None), 20), Some(10));
+    assert_eq!(since(finding(Some(5)), 30), Some(5));
+    assert_eq!(since(Vec::new(), 40), None);
+    assert_eq!(since(finding(None), 50), Some(50));
+}
+
+#[test]
+fn the_worst_and_then_the_latest_come_first() {
+    let finding = |severity, subject: &str, since_ms| Finding {
+        since_ms: Some(since_ms),
+        ..Finding::new(severity, subject, "k", "text")
+    };
+    let findings = vec![
+        finding(Severity::Notice, "a", 9),
+        finding(Severity::Critical, "b", 1),
+        finding(Severity::Warning, "c", 5),
+        finding(Severity::Critical, "d", 2),
+    ];
+    let order: Vec<String> =
+        Tracker::default().settle(findings, 10).into_iter().map(|trouble| trouble.subject).collect();
+    assert_eq!(order, ["d", "b", "c", "a"]);
+}
