@@ -1,0 +1,285 @@
+"""What the differential tests share: lanes to send bytes through, framing of replies, and the report of a difference.
+
+A lane is a proxy (or nothing) before servers of its own: Debian's nutcracker, the binary under test, or one server
+asked directly. The same bytes go through every lane; a lane's servers start empty, so that equal streams meet equal
+state. Nothing sleeps: a conversation ends when so many replies have come, or when the other side closes.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+
+import kit  # noqa: E402
+
+ORIGINAL = shutil.which("nutcracker") or "/usr/sbin/nutcracker"
+ANSWER_SECONDS = 20
+
+
+class Difference(Exception):
+    """The lanes disagree, and no rule says that they may."""
+
+
+class Lane:
+    """A way to servers: `port` is where clients connect."""
+
+    def __init__(self, name, port, servers):
+        self.name, self.port, self.servers = name, port, servers
+
+
+def pool(stack, name, face, protocol, servers, **keys):
+    """Starts a proxy with one pool over so many fresh servers, named s1 and so on."""
+    path = stack.path / name
+    path.mkdir(exist_ok=True)
+    start = kit.start_redis if protocol == "redis" else kit.start_memcached
+    backends = [stack.keep(start(f"s{n + 1}", path)) for n in range(servers)]
+    return Lane(name, stack.keep(start_pool(path, face, protocol, backends, **keys)).port, backends)
+
+
+def start_pool(path, face, protocol, backends, **keys):
+    """Starts a proxy as nutcracker over servers that run."""
+
+    def argv(port, stats):
+        lines = ["alpha:", f"  listen: 127.0.0.1:{port}", f"  redis: {'true' if protocol == 'redis' else 'false'}"]
+        lines += [f"  {key}: {value}" for key, value in keys.items()]
+        lines += ["  servers:"] + [f"    - 127.0.0.1:{backend.port}:1 s{n + 1}" for n, backend in enumerate(backends)]
+        conf = path / "nutcracker.yml"
+        conf.write_text("\n".join(lines) + "\n")
+        return [*face, "-c", conf, "-o", "", "-a", "127.0.0.1", "-s", stats, "-i", "100", "-p", path / "proxy.pid"]
+
+    return kit.start("proxy", 2, argv, path)
+
+
+class Victim:
+    """A nutcracker of its own for bytes that may put its server connection out of step: then it is started afresh."""
+
+    def __init__(self, stack, protocol, **keys):
+        self.path = stack.path / "victim"
+        self.path.mkdir()
+        self.protocol, self.keys = protocol, keys
+        start = kit.start_redis if protocol == "redis" else kit.start_memcached
+        self.server = stack.keep(start("s1", self.path))
+        self.proxy = None
+        self.refresh()
+        stack.callback(lambda: self.proxy.kill())
+
+    def refresh(self):
+        if self.proxy:
+            self.proxy.kill()
+        self.proxy = start_pool(self.path, [ORIGINAL], self.protocol, [self.server], **self.keys)
+        self.lane = Lane("nutcracker", self.proxy.port, [self.server])
+
+
+def original(stack, protocol, servers, **keys):
+    return pool(stack, "nutcracker", [ORIGINAL], protocol, servers, **keys)
+
+
+def ours(stack, protocol, servers, **keys):
+    return pool(stack, "nuthatch", [kit.BINARY, "nutcracker"], protocol, servers, **keys)
+
+
+def plain(stack, protocol):
+    """One server, asked without a proxy."""
+    path = stack.path / "plain"
+    path.mkdir()
+    start = kit.start_redis if protocol == "redis" else kit.start_memcached
+    server = stack.keep(start("plain", path))
+    return Lane("plain", server.port, [server])
+
+
+def flush(lane, protocol):
+    for server in lane.servers:
+        with kit.Wire(server.port) as wire:
+            if protocol == "redis":
+                wire.ask(b"FLUSHALL\r\n", b"+OK\r\n")
+            else:
+                wire.ask(b"flush_all\r\n", b"OK\r\n")
+
+
+# -- replies ---------------------------------------------------------------------------------------------------------
+
+
+def redis_reply_end(data, start=0):
+    """End of the RESP2 or RESP3 reply at `start`, or None if it is not whole."""
+    line_end = data.find(b"\r\n", start)
+    if line_end < 0:
+        return None
+    kind, line, end = data[start : start + 1], data[start + 1 : line_end], line_end + 2
+    if kind in b"$=!":
+        end += int(line) + 2 if int(line) >= 0 else 0
+        return end if len(data) >= end else None
+    if kind in b"*~>%":
+        for _ in range(max(int(line), 0) * (2 if kind == b"%" else 1)):
+            end = redis_reply_end(data, end)
+            if end is None:
+                return None
+    return end
+
+
+def memcache_reply_end(data, start=0):
+    """End of the text or meta reply at `start`, or None if it is not whole. STAT lines are one reply."""
+    while True:
+        line_end = data.find(b"\r\n", start)
+        if line_end < 0:
+            return None
+        words, start = data[start:line_end].split(b" "), line_end + 2
+        if words[0] in (b"VALUE", b"VA"):
+            start += int(words[3 if words[0] == b"VALUE" else 1]) + 2
+            if start > len(data):
+                return None
+        if words[0] not in (b"VALUE", b"STAT"):
+            return start
+
+
+REPLY_END = {"redis": redis_reply_end, "memcache": memcache_reply_end}
+
+
+def replies_of(protocol, data):
+    """The whole replies in `data`, and what is left."""
+    found, start = [], 0
+    while (end := REPLY_END[protocol](data, start)) is not None:
+        found.append(data[start:end])
+        start = end
+    return found, data[start:]
+
+
+# -- conversations ---------------------------------------------------------------------------------------------------
+
+
+def cuts(rng, length, how):
+    """Where to cut a stream of so many bytes: at every byte, at random places, or nowhere."""
+    if how == "byte":
+        return list(range(1, length))
+    if how == "random" and length > 1:
+        return sorted(rng.sample(range(1, length), min(length - 1, rng.randint(1, 12))))
+    return []
+
+
+class Conversation:
+    """A connection through a lane. Sending and receiving go on at the same time, as in any real client."""
+
+    def __init__(self, lane, protocol):
+        self.lane, self.protocol = lane, protocol
+        self.socket = socket.create_connection(("127.0.0.1", lane.port), timeout=ANSWER_SECONDS)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.received = b""
+        self.sender = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+        if self.sender:
+            self.sender.join()
+
+    def send(self, data, at=(), finish=False):
+        """Sends in pieces cut at these places, and then closes the sending side if that is wanted."""
+        bounds = [0, *at, len(data)]
+
+        def work():
+            try:
+                for start, end in zip(bounds, bounds[1:]):
+                    self.socket.sendall(data[start:end])
+                if finish:
+                    self.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # the other side closed: what is received tells
+
+        if self.sender:
+            self.sender.join()
+        self.sender = threading.Thread(target=work)
+        self.sender.start()
+
+    def take(self, count):
+        """The next `count` replies, or fewer if the other side closes, and whether it did."""
+        found = []
+        while True:
+            more, self.received = replies_of(self.protocol, self.received)
+            found += more
+            if len(found) >= count:
+                self.received = b"".join(found[count:]) + self.received
+                return found[:count], False
+            try:
+                data = self.socket.recv(262144)
+            except ConnectionResetError:
+                data = b""
+            except TimeoutError:
+                raise Difference(f"{self.lane.name}: {len(found)} of {count} replies, then silence") from None
+            if not data:
+                return found, True
+            self.received += data
+
+    def rest(self, quiet=None):
+        """Everything until the other side closes, as replies and what is left.
+
+        With `quiet`, also until nothing came for so many seconds: nutcracker reads a socket once for each event, so
+        that an end of stream that arrives with the last bytes is never seen.
+        """
+        while True:
+            self.socket.settimeout(quiet or ANSWER_SECONDS)
+            try:
+                data = self.socket.recv(262144)
+            except ConnectionResetError:
+                data = b""
+            except TimeoutError:
+                if quiet:
+                    return replies_of(self.protocol, self.received)
+                raise Difference(f"{self.lane.name}: not closed after {self.received[-200:]!r}") from None
+            if not data:
+                return replies_of(self.protocol, self.received)
+            self.received += data
+
+
+# -- running ---------------------------------------------------------------------------------------------------------
+
+
+def options(what, short, long):
+    """The command line: `--short` for continuous integration, `--minutes N`, or one case by its seed."""
+    parser = argparse.ArgumentParser(description=what)
+    parser.add_argument("--short", action="store_true", help=f"about {short} seconds (the default)")
+    parser.add_argument("--minutes", type=float, help="go on for so long")
+    parser.add_argument("--seed", type=int, help="the seed that a failure printed")
+    parser.add_argument("--case", type=int, help="this case alone")
+    found = parser.parse_args()
+    found.seconds = found.minutes * 60 if found.minutes else short
+    found.seed = found.seed if found.seed is not None else int.from_bytes(os.urandom(4), "big")
+    found.longest = long
+    return found
+
+
+def run(name, asked, case, stack):
+    """Runs `case(rng, number)` until time is up. A difference prints the line that repeats it and ends with status 1."""
+    print(f"{name}: seed {asked.seed}, {asked.seconds:.0f} s")
+    end = time.monotonic() + asked.seconds
+    numbers = [asked.case] if asked.case is not None else range(10**9)
+    done = 0
+    for number in numbers:
+        if time.monotonic() > end and asked.case is None:
+            break
+        try:
+            case(random.Random(f"{asked.seed}:{number}"), number)
+        except Difference as difference:
+            print(f"FAILED: {difference}\n  again: python3 {sys.argv[0]} --seed {asked.seed} --case {number}")
+            for program in stack.programs:
+                said = program.output()[-1000:] if program.name == "proxy" else ""
+                print(f"  {program.name} on {program.ports}: exit status {program.process.poll()} {said}")
+            return 1
+        done += 1
+    print(f"{name}: {done} cases agree")
+    return 0
+
+
+def skip_without(*programs):
+    """Ends with a message if a program that the comparison needs is not installed."""
+    missing = kit.missing(*programs)
+    if missing:
+        print(f"SKIPPED: {missing} is not installed")
+        sys.exit(0)
