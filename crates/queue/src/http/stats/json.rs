@@ -72,10 +72,10 @@ struct Client<'a> {
     auth_identity: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     auth_identity_url: &'a str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub_counts: Vec<Published<'a>>,
     topology_zone: &'a str,
     topology_region: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub_counts: Vec<Published<'a>>,
     tls: bool,
     tls_cipher_suite: &'a str,
     tls_version: &'a str,
@@ -191,13 +191,13 @@ fn client(client: &ClientStats) -> Client<'_> {
         authed: client.authed.is_some(),
         auth_identity,
         auth_identity_url,
+        topology_zone: &client.identity.topology_zone,
+        topology_region: &client.identity.topology_region,
         pub_counts: client
             .published
             .iter()
             .map(|(topic, count)| Published { topic, count: *count })
             .collect(),
-        topology_zone: &client.identity.topology_zone,
-        topology_region: &client.identity.topology_region,
         tls: client.tls.is_some(),
         tls_cipher_suite,
         tls_version,
