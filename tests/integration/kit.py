@@ -142,6 +142,18 @@ def start_native(directory, protocol, servers, **options):
     return start("nuthatch", 1, argv, directory)
 
 
+def start_nsqd(directory, *options, name="nsqd"):
+    """The binary as nsqd, with its own data directory. `ports` are those of TCP and HTTP."""
+    data = directory / f"{name}-data"
+    data.mkdir(exist_ok=True)
+
+    def argv(tcp, http):
+        addresses = [f"--tcp-address=127.0.0.1:{tcp}", f"--http-address=127.0.0.1:{http}"]
+        return [BINARY, "nsqd", *addresses, f"--data-path={data}", *options]
+
+    return start(name, 2, argv, directory)
+
+
 @contextlib.contextmanager
 def directory():
     """A directory for one test's programs, removed afterwards. memcached, as user nobody, need not get into it."""
