@@ -11,6 +11,7 @@ Three kinds of case take turns:
   answer what memcached answers, or an error: we are stricter where docs/compat-memcache-meta.md says so.
 """
 
+import re
 import sys
 from contextlib import ExitStack
 
@@ -190,9 +191,11 @@ def wider(lanes, rng, number):
 
 
 def shape(reply):
-    """A reply, but for its cas values, and but for the words of an error."""
+    """A reply, but for what a server counts (cas, age), and but for the words of an error."""
     if reply.startswith((b"ERROR", b"CLIENT_ERROR", b"SERVER_ERROR")):
         return b"error"
+    if reply.startswith(b"ME "):
+        return re.sub(rb" (cas|la)=\d+", b"", reply)
     return blocks(reply) if reply.startswith(b"VALUE ") else reply
 
 
