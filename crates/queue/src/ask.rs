@@ -1,6 +1,8 @@
 //! What the control thread (the HTTP API) may ask of the queue, and what it is answered.
 
 use bytes::Bytes;
+use wire::nsq::Limits;
+use wire::nsq::http_mpub::{self, Fault};
 
 use crate::message::Position;
 use crate::queue::Snapshot;
@@ -14,8 +16,8 @@ pub enum Ask {
     Publish {
         /// The topic; it is created if need be.
         topic: String,
-        /// The messages, none of them empty.
-        bodies: Vec<Bytes>,
+        /// The messages.
+        batch: Batch,
         /// Milliseconds until they may be delivered.
         defer_ms: u64,
     },
@@ -76,6 +78,47 @@ pub enum Ask {
         /// How many at most.
         count: usize,
     },
+}
+
+/// Messages, none of them empty, that lie in one piece of memory as they came: however many they are, they take no more.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    body: Bytes,
+    layout: Layout,
+    limits: Limits,
+}
+
+/// How messages lie in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// It is one message.
+    One,
+    /// One on each line; empty lines are none.
+    Lines,
+    /// The layout of MPUB without its outer length.
+    Binary,
+}
+
+impl Batch {
+    /// Checks a body.
+    pub fn new(body: Bytes, layout: Layout, limits: Limits) -> Result<Batch, Fault> {
+        match layout {
+            Layout::One if body.len() as u64 > limits.message_bytes_max => return Err(Fault::MsgTooBig),
+            Layout::One => {}
+            Layout::Lines => drop(http_mpub::text(&body, &limits)?),
+            Layout::Binary => drop(http_mpub::binary(&body, &limits)?),
+        }
+        Ok(Batch { body, layout, limits })
+    }
+
+    /// The messages. May be none.
+    pub fn iter(&self) -> Box<dyn Iterator<Item = &[u8]> + '_> {
+        match self.layout {
+            Layout::One => Box::new(std::iter::once(&self.body[..]).filter(|body| !body.is_empty())),
+            Layout::Lines => Box::new(http_mpub::text(&self.body, &self.limits).into_iter().flatten()),
+            Layout::Binary => Box::new(http_mpub::binary(&self.body, &self.limits).into_iter().flatten()),
+        }
+    }
 }
 
 /// Which messages of a channel are to be looked at.

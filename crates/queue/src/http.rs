@@ -7,6 +7,9 @@
 //! Statuses, headers, bodies and redirects are nsqd's, as is the order of its checks. A body is limited in size and in time.
 //! An ask is one piece of mail and so is its answer: nothing here can hold up the queue.
 //!
+//! What nsqd has no limits for is refused with 503 and `TOPIC_FULL` or `TOO_MANY_DEFERRED`; more bodies at once than there is
+//! memory for with `BUSY`; a body that does not arrive in a minute with 408 and `TIMEOUT`.
+//!
 //! Beyond nsqd (names as everywhere: `topic`, `channel` in the query string; answers are JSON):
 //!
 //! | request | does |
@@ -44,14 +47,15 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, Response, Uri};
+use axum::http::{HeaderMap, Response, StatusCode, Uri};
 use axum::{Extension, Router};
 use config::checked::LogLevel;
 use config::nsqd::{Nsqd, TlsRequired};
-use telemetry::info;
+use telemetry::{info, warn};
 use tokio::sync::oneshot;
 
 use crate::ask::{Answer, Ask, Reply};
+use crate::topic::StageError;
 use answer::Refusal;
 use query::Query;
 use route::Route;
@@ -268,10 +272,7 @@ impl Api {
         match answer.await {
             Ok(Answer::NoTopic) => Err(Refusal::missing("TOPIC_NOT_FOUND")),
             Ok(Answer::NoChannel) => Err(Refusal::missing("CHANNEL_NOT_FOUND")),
-            Ok(Answer::Refused(why)) => {
-                telemetry::error!(error = why, "the queue refuses a request");
-                Err(Refusal::EXITING)
-            }
+            Ok(Answer::Refused(why)) => Err(refused(&why)),
             Ok(answer) => Ok(answer),
             Err(_) => Err(Refusal::EXITING),
         }
@@ -281,6 +282,19 @@ impl Api {
     async fn order(&self, ask: Ask) -> Result<Response<Body>, Refusal> {
         self.ask(ask).await.map(|_| answer::empty())
     }
+}
+
+/// What the queue did not do, and whose fault it is: a limit that somebody has set has a code of its own, a disk that refuses is
+/// to nsqd's clients the same as a daemon that stops.
+fn refused(why: &str) -> Refusal {
+    if why == StageError::Full.to_string() {
+        return Refusal(StatusCode::SERVICE_UNAVAILABLE, "TOPIC_FULL");
+    }
+    if why.starts_with("too many deferred messages") {
+        return Refusal(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_DEFERRED");
+    }
+    warn!(error = why, "a request over HTTP was refused");
+    Refusal::EXITING
 }
 
 #[cfg(test)]

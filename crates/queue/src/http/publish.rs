@@ -4,12 +4,12 @@
 use axum::body::Body;
 use axum::http::Response;
 use bytes::Bytes;
-use wire::nsq::{Limits, http_mpub};
+use wire::nsq::Limits;
 
 use super::answer::{self, Refusal};
 use super::query::Query;
 use super::{Api, Asked, topics};
-use crate::ask::Ask;
+use crate::ask::{Ask, Batch, Layout};
 use crate::options::millis;
 
 impl Api {
@@ -24,7 +24,7 @@ impl Api {
         let query = query?;
         let topic = topics::topic(&query)?;
         let defer_ms = self.defer_of(&query, &topic).await?;
-        self.send_messages(topic, vec![body.bytes.clone()], defer_ms).await
+        self.send_batch(topic, body.bytes.clone(), Layout::One, defer_ms).await
     }
 
     pub(super) async fn publish_many(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
@@ -36,29 +36,8 @@ impl Api {
         let topic = topics::topic(&query)?;
         let defer_ms = self.defer_of(&query, &topic).await?;
         let binary = query.get("binary").is_some() && query.switch("binary").unwrap_or(true);
-        match self.split(&body.bytes, binary) {
-            Ok(messages) if !messages.is_empty() => self.send_messages(topic, messages, defer_ms).await,
-            other => {
-                self.ask(Ask::CreateTopic(topic)).await?;
-                let refused = |fault: http_mpub::Fault| Refusal::too_big(fault.name());
-                other.map_err(refused).map(|_| answer::text("OK"))
-            }
-        }
-    }
-
-    /// The messages of a batch; they share its memory.
-    fn split(&self, body: &Bytes, binary: bool) -> Result<Vec<Bytes>, http_mpub::Fault> {
-        let settings = &self.about.settings;
-        let limits = Limits {
-            message_bytes_max: settings.max_msg_size,
-            body_bytes_max: settings.max_body_size,
-            ..Limits::default()
-        };
-        Ok(if binary {
-            http_mpub::binary(body, &limits)?.map(|message| body.slice_ref(message)).collect()
-        } else {
-            http_mpub::text(body, &limits)?.map(|message| body.slice_ref(message)).collect()
-        })
+        let layout = if binary { Layout::Binary } else { Layout::Lines };
+        self.send_batch(topic, body.bytes.clone(), layout, defer_ms).await
     }
 
     /// How long the messages are to wait.
@@ -75,13 +54,24 @@ impl Api {
         }
     }
 
-    async fn send_messages(
+    async fn send_batch(
         &self,
         topic: String,
-        bodies: Vec<Bytes>,
+        body: Bytes,
+        layout: Layout,
         defer_ms: u64,
     ) -> Result<Response<Body>, Refusal> {
-        self.ask(Ask::Publish { topic, bodies, defer_ms }).await?;
-        Ok(answer::text("OK"))
+        let settings = &self.about.settings;
+        let limits = Limits {
+            message_bytes_max: settings.max_msg_size,
+            body_bytes_max: settings.max_body_size,
+            ..Limits::default()
+        };
+        let (ask, outcome) = match Batch::new(body, layout, limits) {
+            Ok(batch) if batch.iter().next().is_some() => (Ask::Publish { topic, batch, defer_ms }, Ok(())),
+            other => (Ask::CreateTopic(topic), other.map(drop)),
+        };
+        self.ask(ask).await?;
+        outcome.map(|()| answer::text("OK")).map_err(|fault| Refusal::too_big(fault.name()))
     }
 }

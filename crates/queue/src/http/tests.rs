@@ -201,6 +201,27 @@ fn bodies_are_limited_however_they_come() {
 }
 
 #[test]
+fn limits_have_answers_of_their_own() {
+    let daemon = start();
+    let full = r#"{"message":"TOPIC_FULL"}"#;
+    let deferred = r#"{"message":"TOO_MANY_DEFERRED"}"#;
+    check(
+        &daemon,
+        &[
+            ("POST", "/topic/create?topic=t", "", 200, ""),
+            ("PUT", "/topic/settings?topic=t", r#"{"bytes_max":1500}"#, 200, ""),
+            ("POST", "/pub?topic=t", &"x".repeat(900), 200, "OK"),
+            ("POST", "/pub?topic=t", &"x".repeat(900), 503, full),
+            ("POST", "/mpub?topic=d&defer=1000000", "a\nb\nc\nd", 503, deferred),
+            ("POST", "/mpub?topic=d&defer=1000000", "a\nb\nc", 200, "OK"),
+            ("POST", "/pub?topic=d&defer=1000000", "d", 503, deferred),
+            ("POST", "/pub?topic=d", "d", 200, "OK"),
+            ("GET", "/ping", "", 200, "OK"),
+        ],
+    );
+}
+
+#[test]
 fn heads_are_nsqds_down_to_the_case_of_letters() {
     let daemon = start();
     let names: Vec<String> =

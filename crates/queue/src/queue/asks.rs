@@ -140,11 +140,12 @@ impl Queue {
     }
 
     fn ask_publish(&mut self, ask: Ask, reply: Reply) {
-        let Ask::Publish { topic, bodies, defer_ms } = &ask else { return };
-        let bytes = bodies.iter().map(bytes::Bytes::len).sum();
-        let staged = self.open_topic(topic).and_then(|key| {
-            self.stage(key, bodies.iter().map(|body| &body[..]), bodies.len(), bytes, *defer_ms).map(|()| key)
-        });
+        let Ask::Publish { topic, batch, defer_ms } = &ask else { return };
+        let (count, bytes) =
+            batch.iter().fold((0, 0), |(count, bytes), body| (count + 1, bytes + body.len()));
+        let staged = self
+            .open_topic(topic)
+            .and_then(|key| self.stage(key, batch.iter(), count, bytes, *defer_ms).map(|()| key));
         match staged {
             Ok(key) => {
                 let number = self.next_ask;

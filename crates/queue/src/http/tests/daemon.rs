@@ -79,6 +79,7 @@ fn options(settings: &Nsqd) -> Options {
         max_body_size: settings.max_body_size,
         max_req_timeout: settings.max_req_timeout,
         e2e_percentiles: settings.e2e_percentiles.clone(),
+        max_deferred: 3,
         ..Options::default()
     }
 }
