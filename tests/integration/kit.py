@@ -238,7 +238,7 @@ class Wire:
             if not more:
                 break
             got += more
-        assert got == data
+        assert got == data, f"wanted {data!r:.300}, got {got!r:.300}"
 
     def ask(self, request, reply):
         self.send(request)

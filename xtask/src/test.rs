@@ -66,7 +66,7 @@ const fn live(name: &'static str, what: &'static str, run: fn(&Context) -> Resul
     Suite { name, what, run, is_live: true }
 }
 
-const SUITES: [Suite; 10] = [
+const SUITES: [Suite; 11] = [
     still("fmt", "formatting", |_| passed(cargo().args(["fmt", "--all", "--check"]), minutes(5))),
     still("clippy", "lints, as errors", |_| {
         passed(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), minutes(30))
@@ -81,6 +81,9 @@ const SUITES: [Suite; 10] = [
     }),
     live("golden", "captures from the original programs", golden::run),
     live("integration", "real servers and real clients", integration),
+    live("differential", "random streams through nutcracker and through nuthatch", |context| {
+        scripts(context, "differential")
+    }),
     live("soak", "faults under load, short form", |context| scripts(context, "soak")),
     live("crash", "kill -9 under load, short form", |context| scripts(context, "crash")),
 ];
