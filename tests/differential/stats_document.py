@@ -1,0 +1,116 @@
+"""The statistics document after the same traffic through nutcracker and through nuthatch: same shape, same counts.
+
+    stats_document.py [--short]
+
+Keys and their order are equal, and so is every counter that the traffic sets, but for those that are defects of the
+original: `fragments` stays 0 there.
+"""
+
+import argparse
+import json
+import sys
+import time
+
+import _stage
+from _stage import Conversation, Difference, kit
+from redis_streams import encode
+
+SECONDS_MAX = 20
+POOL = {"hash": "fnv1a_64", "distribution": "ketama"}
+# How many requests and parts of requests reach the servers.
+TRAFFIC = {
+    "redis": (
+        [encode("SET", f"k{n}", "v" * n) for n in range(20)]
+        + [encode("GET", f"k{n}") for n in range(30)]
+        + [encode("PING"), encode("LPUSH", "k1", "x"), encode("MGET", *[f"k{n}" for n in range(20)])]
+        + [encode("DEL", *[f"k{n}" for n in range(20)])],
+        20 + 30 + 1 + 2 + 2,
+    ),
+    "memcache": (
+        [b"set k%d 0 0 3\r\nabc\r\n" % n for n in range(20)]
+        + [b"get k%d\r\n" % n for n in range(30)]
+        + [b"get " + b" ".join(b"k%d" % n for n in range(20)) + b"\r\n", b"delete k1\r\n", b"incr k2 1\r\n"],
+        20 + 30 + 2 + 2,
+    ),
+}
+SERVER_COUNTERS = [
+    "server_eof", "server_err", "server_timedout", "server_connections", "server_ejected_at", "requests", "request_bytes",
+    "responses", "response_bytes", "in_queue", "in_queue_bytes", "out_queue", "out_queue_bytes",
+]  # fmt: skip
+POOL_COUNTERS = ["client_eof", "client_err", "client_connections", "server_ejects", "forward_error"]
+
+
+def document(port):
+    """One document, whole: the other side closes after it."""
+    with kit.Wire(port) as wire:
+        data = b""
+        while more := wire.socket.recv(65536):
+            data += more
+    return json.loads(data)
+
+
+def after(lane, protocol, requests, total):
+    """The document once all of the traffic is in it. nutcracker's counters arrive later."""
+    with Conversation(lane, protocol) as talk:
+        talk.send(b"".join(requests))
+        found, _ = talk.take(len(requests))
+        deadline = time.monotonic() + SECONDS_MAX
+        while True:
+            doc = document(lane.stats)
+            counts = [server["responses"] for server in doc["alpha"].values() if isinstance(server, dict)]
+            if sum(counts) >= total and doc["alpha"]["client_connections"] == 1:
+                return doc
+            if time.monotonic() > deadline:
+                raise Difference(f"{lane.name}: {sum(counts)} responses of {total} in {doc}")
+
+
+def shape(doc):
+    """Keys in their order, all the way down, and the kinds of the values."""
+    return [(key, shape(value) if isinstance(value, dict) else type(value).__name__) for key, value in doc.items()]
+
+
+def compare(protocol):
+    requests, total = TRAFFIC[protocol]
+    with kit.Stack() as stack:
+        documents = []
+        for start in (_stage.original, _stage.ours):
+            lane = start(stack, protocol, 2, **POOL)
+            lane.stats = stack.programs[-1].ports[1]
+            documents.append(after(lane, protocol, requests, total))
+    theirs, ours = documents
+    if shape(theirs) != shape(ours):
+        raise Difference(f"{protocol}: shapes differ\n  nutcracker {shape(theirs)}\n  nuthatch   {shape(ours)}")
+    # One connection was a probe of readiness on both sides.
+    for counter in POOL_COUNTERS:
+        if theirs["alpha"][counter] != ours["alpha"][counter]:
+            raise Difference(f"{protocol}: {counter} {theirs['alpha'][counter]} there, {ours['alpha'][counter]} here")
+    for server in ("s1", "s2"):
+        for counter in SERVER_COUNTERS:
+            pair = theirs["alpha"][server][counter], ours["alpha"][server][counter]
+            # nutcracker ends the part of a multi-get with a space that nobody needs.
+            if protocol == "memcache" and counter == "request_bytes" and pair[0] == pair[1] + 1:
+                continue
+            if pair[0] != pair[1]:
+                raise Difference(f"{protocol}: {server} {counter} {pair[0]} there, {pair[1]} here")
+    if ours["alpha"]["fragments"] == 0:
+        raise Difference(f"{protocol}: split requests are not counted")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--short", action="store_true", help="the same: there is only one form")
+    parser.parse_args()
+    _stage.skip_without("nutcracker", "redis-server", "memcached")
+    failed = 0
+    for protocol in TRAFFIC:
+        try:
+            compare(protocol)
+            print(f"{protocol}: the documents agree")
+        except Difference as difference:
+            failed += 1
+            print(f"FAILED {difference}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
