@@ -18,11 +18,16 @@ use crate::{go_flags, suggest};
 
 const TOP: Position = Position { line: 1, column: 1 };
 
-/// What runs when nothing is configured: a Redis pool over the embedded cache, statistics, metrics and the queue,
-/// all on loopback.
+/// What runs when nothing is configured: a Redis and a memcached pool over the embedded cache, statistics, metrics and
+/// the queue, all on loopback.
 pub const DEFAULT_FILE: &str = "\
 [pool.redis]
 listen = \"127.0.0.1:22121\"
+servers = [\"local\"]
+
+[pool.memcache]
+protocol = \"memcache\"
+listen = \"127.0.0.1:22122\"
 servers = [\"local\"]
 
 [stats]

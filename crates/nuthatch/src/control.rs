@@ -1,4 +1,4 @@
-//! The control thread: signals, the statistics port, the end.
+//! The control thread: signals, the statistics and the admin port, the end.
 //!
 //! | signal | effect |
 //! |---|---|
@@ -21,6 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::start::Running;
+use crate::{quiet, stats_port};
 
 /// What a face does in its own way.
 pub struct Manners {
@@ -56,11 +57,16 @@ async fn serve(mut running: Running, manners: &Manners, log: &Log) -> io::Result
         let (service, version) = manners.service;
         let since = running.since;
         let listeners = running.listening.len() as u64;
-        tokio::spawn(port.serve(Arc::new(move || {
+        let document = move || {
             let uptime = since.elapsed().as_secs();
             statistics(&registry, service, version, uptime, listeners)
-        })));
+        };
+        tokio::spawn(stats_port::serve(port, Arc::new(document)));
     }
+    if let Some(admin) = running.admin.take() {
+        tokio::spawn(admin.serve());
+    }
+    tokio::spawn(quiet::run(Arc::clone(&running.registry)));
     let (stop, stopping) = watch::channel(false);
     if let Some(http) = running.http.take() {
         http.spawn(log, &stopping);

@@ -4,7 +4,7 @@
 //! main ─▶ applet (by argv[0] or subcommand) ─▶ faces::{run, check, nutcracker, nsqd, …}
 //!                                                │ configuration as checked
 //!                                                ▼
-//!                                    start ─▶ shards (cache, messages)   control: signals, statistics port
+//!                                    start ─▶ shards (cache, messages)   control: signals, statistics, admin
 //! ```
 //! The main thread is the control thread; nothing in it is on the path of a request.
 
@@ -16,10 +16,15 @@ mod getopt;
 mod pid_file;
 
 mod cache;
-mod control;
 mod messages;
+mod notices;
 mod start;
+
+mod control;
+mod control_port;
 mod stats_port;
+mod admin_port;
+mod quiet;
 
 fn main() -> std::process::ExitCode {
     applet::dispatch(std::env::args_os().collect())

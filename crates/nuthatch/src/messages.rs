@@ -96,6 +96,11 @@ pub fn start(settings: &Nsqd) -> Result<Messages, String> {
 }
 
 impl Messages {
+    /// The shard, to ask it by mail.
+    pub fn shard(&self) -> Handle<Mail> {
+        self.handle.clone()
+    }
+
     /// Stops gracefully: what was published is as durable as it was promised to be.
     pub fn stop(self, deadline: Duration) {
         self.handle.stop(deadline);

@@ -7,14 +7,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use admin::events::{self, Events, Teller};
+use admin::{Facts, Watch};
 use config::checked::{Config, Listen, Pool, Protocol};
 use config::endpoint::show_listen;
-use proxy::Notice;
-use telemetry::{Registry, error, info, warn};
+use telemetry::Registry;
 
+use crate::admin_port::{AdminPort, QueueView};
 use crate::cache::{self, Cache, Plan};
+use crate::control_port::ControlPort;
 use crate::messages::{self, Http, Messages, Questions};
-use crate::stats_port::StatsPort;
+use crate::notices;
 
 /// All that runs. Dropping it does not stop anything: see [`Running::stop`].
 pub struct Running {
@@ -27,7 +30,9 @@ pub struct Running {
     /// Every counter.
     pub registry: Arc<Registry>,
     /// The statistics port, bound and not yet served.
-    pub stats: Option<StatsPort>,
+    pub stats: Option<ControlPort>,
+    /// The admin port, bound and not yet served.
+    pub admin: Option<AdminPort>,
     /// What is listened on.
     pub listening: Vec<Listening>,
     /// When it was started.
@@ -48,12 +53,15 @@ pub struct Listening {
 /// # Errors
 /// What is wrong, for the operator.
 pub fn start(config: &Config) -> Result<Running, String> {
-    let stats = config.stats.as_ref().map(|stats| StatsPort::bind(&stats.listen)).transpose()?;
+    let port = |what, listen: Option<&Listen>| listen.map(|listen| ControlPort::bind(what, listen)).transpose();
+    let stats = port("statistics", config.stats.as_ref().map(|stats| &stats.listen))?;
+    let admin = port("admin", config.admin.as_ref().map(|admin| &admin.listen))?;
+    let (teller, events) = events::connect();
     let registry = Arc::new(Registry::new(config.threads));
     let mut listening = Vec::new();
     let cache = match config.pools.is_empty() {
         true => None,
-        false => Some(caching(config, &registry, &mut listening)?),
+        false => Some(caching(config, &registry, teller, &mut listening)?),
     };
     let mut messages = match config.queue.as_ref().map(messages::start).transpose() {
         Ok(messages) => messages,
@@ -71,11 +79,17 @@ pub fn start(config: &Config) -> Result<Running, String> {
             address: address.clone(),
         }));
     }
-    listening
-        .extend(stats.iter().map(|stats| Listening { what: "statistics".into(), address: stats.address() }));
+    for (what, port) in [("statistics", &stats), ("admin", &admin)] {
+        listening.extend(port.iter().map(|port| Listening { what: what.into(), address: port.address() }));
+    }
     let questions = messages.as_mut().and_then(|messages| messages.questions.take());
     let http = messages.as_mut().and_then(|messages| messages.http.take());
     let stop_timeout = config.stop_timeout;
+    let since = Instant::now();
+    let admin = admin.map(|port| {
+        let watch = watch(config, &registry, &listening, messages.as_ref(), events, since);
+        AdminPort { port, watch: Arc::new(watch) }
+    });
     Ok(Running {
         cache,
         messages,
@@ -83,21 +97,48 @@ pub fn start(config: &Config) -> Result<Running, String> {
         http,
         registry,
         stats,
+        admin,
         listening,
-        since: Instant::now(),
+        since,
         stop_timeout,
     })
 }
 
-/// Starts the cache side.
-fn caching(config: &Config, registry: &Registry, listening: &mut Vec<Listening>) -> Result<Cache, String> {
+/// What the admin port shows.
+fn watch(
+    config: &Config,
+    registry: &Arc<Registry>,
+    listening: &[Listening],
+    messages: Option<&Messages>,
+    events: Events,
+    since: Instant,
+) -> Watch {
+    let shown =
+        |at: &Listening| admin::Listening { what: at.what.clone(), address: at.address.clone() };
+    let listening = listening.iter().map(shown).collect();
+    let facts = Facts::new(env!("CARGO_PKG_VERSION"), config, listening, since);
+    let queue = messages.map(|messages| Arc::new(QueueView { shard: messages.shard() }) as _);
+    Watch::new(facts, Arc::clone(registry), queue, events)
+}
+
+/// Starts the cache side. What it has to say is logged and told to the admin port.
+fn caching(
+    config: &Config,
+    registry: &Registry,
+    teller: Teller,
+    listening: &mut Vec<Listening>,
+) -> Result<Cache, String> {
     let pools: Vec<Arc<Pool>> = config.pools.iter().cloned().map(Arc::new).collect();
     let cache = cache::start(Plan {
         pools: pools.clone(),
         threads: config.threads,
         memory_budget: config.memory_budget_bytes,
         local_bytes_max: config.local.bytes_max,
-        notify: Arc::new(log_notice),
+        notify: Arc::new(move |notice| {
+            notices::log(&notice);
+            let (severity, subject, text) = notices::event(&notice);
+            teller.tell(severity, subject, text);
+        }),
     })?;
     registry.set_pools(cache.stats.clone());
     listening.extend(listened(&pools, &cache.bound));
@@ -135,21 +176,4 @@ fn listened(pools: &[Arc<Pool>], bound: &[(usize, Option<SocketAddr>)]) -> Vec<L
         listening.push(Listening { what: format!("{protocol} pool {}", pool.name), address });
     }
     listening
-}
-
-/// What the proxy has to say, as lines of the log.
-fn log_notice(notice: Notice) {
-    match notice {
-        Notice::Ejected { pool, server, reason } => warn!(%pool, %server, %reason, "server ejected"),
-        Notice::Returned { pool, server } => warn!(%pool, %server, "server is back in the ring"),
-        Notice::ServerFailed { pool, server, reason } => warn!(%pool, %server, %reason, "server failed"),
-        Notice::ServerWorks { pool, server } => info!(%pool, %server, "server works again"),
-        Notice::HandshakeRefused { pool, server, answer } => {
-            error!(%pool, %server, %answer, "server refuses our password or database");
-        }
-        Notice::ClientOverflow { pool, bytes } => {
-            warn!(%pool, bytes, "client closed: it does not read its replies")
-        }
-        Notice::Starved { error } => error!(%error, "accepting paused: no file descriptor is left"),
-    }
 }

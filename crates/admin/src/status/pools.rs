@@ -337,7 +337,7 @@ mod tests {
             let names: Vec<String> = (0..p99.len()).map(|n| n.to_string()).collect();
             let pools = PoolStats::for_shards("a", &names, 1);
             for (server, p99) in pools[0].servers.iter().zip(p99) {
-                p99.into_iter().for_each(|us| server.latency.record(us));
+                p99.iter().for_each(|us| server.latency.record(*us));
             }
             let (before, facts) = (sample_at(&facts(), 0, &PoolStats::for_shards("a", &names, 1), None), facts());
             let now = sample_at(&facts, 1, &pools, None);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use config::checked::{Config, LogFormat, LogLevel};
 use config::{Severity, native};
 use telemetry::log::{Destination, Format, Log, Options, Verbosity};
-use telemetry::{error, info, warn};
+use telemetry::{error, info};
 
 use crate::control::{self, Manners};
 use crate::start::{self, Running};
@@ -40,9 +40,6 @@ pub fn main(file: Option<&Path>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if config.admin.is_some() {
-        warn!("metrics and the web interface are configured but not part of this version");
-    }
     greet(&running);
     info!(threads = config.threads as u64, version = env!("CARGO_PKG_VERSION"), "started");
     let manners =

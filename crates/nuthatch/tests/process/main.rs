@@ -1,6 +1,7 @@
 //! The binary as a process: what it prints, how it ends, signals, files. Everything on loopback and in directories of
 //! its own.
 
+mod admin;
 mod captured;
 mod daemon;
 mod native;

@@ -1,0 +1,92 @@
+//! The admin port (`crate admin`): its listener, and what it may know of the queue, which is asked by mail and copied
+//! field by field.
+
+use std::io;
+use std::sync::Arc;
+
+use admin::Watch;
+use admin::queue::{ChannelReport, QueueReport, Source, TopicReport};
+use net::Handle;
+use queue::Mail;
+use queue::ask::{Answer, Ask, Reply};
+use queue::queue::{ChannelStats, Snapshot, TopicStats};
+use tokio::sync::oneshot;
+
+use crate::control_port::ControlPort;
+
+/// The port, bound, and what is shown there.
+pub struct AdminPort {
+    /// Where clients connect.
+    pub port: ControlPort,
+    /// Knows how things are.
+    pub watch: Arc<Watch>,
+}
+
+impl AdminPort {
+    /// Serves and watches for ever. Needs a tokio runtime.
+    pub async fn serve(self) -> io::Result<()> {
+        let router = admin::router(Arc::clone(&self.watch));
+        let served = self.port.serve(|client| admin::serve_client(client, router.clone()));
+        tokio::select! {
+            ended = served => ended,
+            () = self.watch.run() => Ok(()),
+        }
+    }
+}
+
+/// The queue as the admin port sees it.
+pub struct QueueView {
+    /// The queue's shard.
+    pub shard: Handle<Mail>,
+}
+
+impl Source for QueueView {
+    fn ask(&self) -> admin::queue::Answer {
+        let (sender, answer) = oneshot::channel();
+        let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
+        let ask = Ask::Stats { topic: None, channel: None, clients: false };
+        // If the shard is gone, so is the reply, and the answer is an error.
+        self.shard.send(Mail::Ask(ask, reply));
+        Box::pin(async move {
+            match answer.await {
+                Ok(Answer::Stats(snapshot)) => Some(report(*snapshot)),
+                _ => None,
+            }
+        })
+    }
+}
+
+fn report(snapshot: Snapshot) -> QueueReport {
+    QueueReport {
+        fault: snapshot.health,
+        connections: snapshot.connections as u64,
+        topics: snapshot.topics.unwrap_or_default().into_iter().map(topic).collect(),
+    }
+}
+
+fn topic(stats: TopicStats) -> TopicReport {
+    TopicReport {
+        name: stats.name,
+        paused: stats.paused,
+        depth: stats.depth,
+        messages: stats.messages,
+        stored_bytes: stats.stored_bytes,
+        channels: stats.channels.into_iter().map(channel).collect(),
+    }
+}
+
+fn channel(stats: ChannelStats) -> ChannelReport {
+    ChannelReport {
+        name: stats.name,
+        paused: stats.paused,
+        depth: stats.depth,
+        in_flight: stats.in_flight,
+        deferred: stats.deferred,
+        consumers: stats.client_count,
+        messages: stats.counters.messages,
+        finished: stats.counters.finished,
+        requeued: stats.counters.requeued,
+        timed_out: stats.counters.timed_out,
+        dead: stats.counters.dead,
+    }
+}

@@ -1,0 +1,49 @@
+//! What the proxy has to say: as lines of the log, and as events on the admin page.
+
+use admin::Severity;
+use proxy::Notice;
+use telemetry::{error, info, warn};
+
+/// A line of the log.
+pub fn log(notice: &Notice) {
+    match notice {
+        Notice::Ejected { pool, server, reason } => warn!(%pool, %server, %reason, "server ejected"),
+        Notice::Returned { pool, server } => warn!(%pool, %server, "server is back in the ring"),
+        Notice::ServerFailed { pool, server, reason } => warn!(%pool, %server, %reason, "server failed"),
+        Notice::ServerWorks { pool, server } => info!(%pool, %server, "server works again"),
+        Notice::HandshakeRefused { pool, server, answer } => {
+            error!(%pool, %server, %answer, "server refuses our password or database");
+        }
+        Notice::ClientOverflow { pool, bytes } => {
+            warn!(%pool, bytes = *bytes, "client closed: it does not read its replies");
+        }
+        Notice::Starved { error } => error!(%error, "accepting paused: no file descriptor is left"),
+    }
+}
+
+/// Severity, subject and text for the page.
+pub fn event(notice: &Notice) -> (Severity, String, String) {
+    let of = |pool: &str, server: &str| format!("pool {pool}, server {server}");
+    match notice {
+        Notice::Ejected { pool, server, reason } => {
+            (Severity::Critical, of(pool, server), format!("ejected: {reason}"))
+        }
+        Notice::Returned { pool, server } => (Severity::Notice, of(pool, server), "back in the ring".into()),
+        Notice::ServerFailed { pool, server, reason } => {
+            (Severity::Warning, of(pool, server), format!("failed: {reason}"))
+        }
+        Notice::ServerWorks { pool, server } => (Severity::Notice, of(pool, server), "works again".into()),
+        Notice::HandshakeRefused { pool, server, answer } => {
+            let text = format!("refuses our password or database: {answer}");
+            (Severity::Critical, of(pool, server), text)
+        }
+        Notice::ClientOverflow { pool, bytes } => {
+            let text = format!("a client was closed that had {bytes} bytes of replies to read");
+            (Severity::Warning, format!("pool {pool}"), text)
+        }
+        Notice::Starved { error } => {
+            let text = format!("accepting paused: no file descriptor is left ({error})");
+            (Severity::Critical, "process".into(), text)
+        }
+    }
+}
