@@ -44,12 +44,7 @@ pub struct Listening {
 
 impl Facts {
     /// What a configuration and its listeners say. `started` is when the process began to serve.
-    pub fn new(
-        version: &'static str,
-        config: &Config,
-        listening: Vec<Listening>,
-        started: Instant,
-    ) -> Facts {
+    pub fn new(version: &'static str, config: &Config, listening: Vec<Listening>, started: Instant) -> Facts {
         let pool = |pool: &config::checked::Pool| PoolFacts {
             name: pool.name.clone(),
             protocol: match pool.protocol {

@@ -30,7 +30,11 @@ fn process(text: &mut Text, facts: &Facts, status: &Status) {
     };
     gauge("nuthatch_uptime_seconds", "seconds since the start", Some(uptime));
     gauge("nuthatch_healthy", "1 if /health says so", Some(u64::from(status.healthy)));
-    gauge("nuthatch_troubles", "what is wrong now, as the page counts it", Some(status.troubles.len() as u64));
+    gauge(
+        "nuthatch_troubles",
+        "what is wrong now, as the page counts it",
+        Some(status.troubles.len() as u64),
+    );
     let budget = status.memory.budget_bytes;
     gauge("nuthatch_memory_budget_bytes", "most bytes held for requests and replies", Some(budget));
     let process = status.process;

@@ -178,7 +178,9 @@ fn events(html: &mut Html, status: &Status) {
     html.add(format_args!("</ul>\n"));
     if status.events_lost > 0 {
         let lost = count(status.events_lost);
-        html.add(format_args!("<p class=\"facts\">{lost} more came too fast to be kept; the log has them.</p>\n"));
+        html.add(format_args!(
+            "<p class=\"facts\">{lost} more came too fast to be kept; the log has them.</p>\n"
+        ));
     }
     html.add(format_args!("</section>\n"));
 }

@@ -66,7 +66,12 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    fn new(severity: Severity, subject: impl Into<String>, kind: &'static str, text: impl Into<String>) -> Finding {
+    fn new(
+        severity: Severity,
+        subject: impl Into<String>,
+        kind: &'static str,
+        text: impl Into<String>,
+    ) -> Finding {
         Finding { severity, subject: subject.into(), kind, text: text.into(), since_ms: None }
     }
 }
@@ -106,7 +111,8 @@ fn of_server(subject: &str, server: &ServerStatus, found: &mut Vec<Finding>) {
         found.extend(of_error(subject, kind, error, ServerStats::ROWS, Severity::Warning));
     }
     if let Some(p99) = server.latency.p99_us.filter(|_| server.slow) {
-        let text = format!("much slower than its pool's other servers: p99 {}", crate::page::format::micros(p99));
+        let text =
+            format!("much slower than its pool's other servers: p99 {}", crate::page::format::micros(p99));
         found.push(Finding::new(Severity::Warning, subject, "slow", text));
     }
 }
@@ -156,8 +162,7 @@ fn of_topic(topic: &TopicStatus, found: &mut Vec<Finding>) {
 }
 
 fn of_channel(subject: &str, channel: &ChannelStatus, found: &mut Vec<Finding>) {
-    let mut push =
-        |severity, kind, text: String| found.push(Finding::new(severity, subject, kind, text));
+    let mut push = |severity, kind, text: String| found.push(Finding::new(severity, subject, kind, text));
     let waiting = messages(channel.depth);
     let grows = channel.depth_growth_per_second > 0.0;
     if channel.depth > 0 && channel.paused {
@@ -221,12 +226,7 @@ impl Tracker {
                 let known = self.known.get(&key).copied();
                 let since_ms = finding.since_ms.or(known).unwrap_or(now_ms);
                 next.insert(key, since_ms);
-                Trouble {
-                    severity: finding.severity,
-                    subject: finding.subject,
-                    text: finding.text,
-                    since_ms,
-                }
+                Trouble { severity: finding.severity, subject: finding.subject, text: finding.text, since_ms }
             })
             .collect();
         self.known = next;

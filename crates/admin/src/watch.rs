@@ -128,13 +128,7 @@ impl History {
 }
 
 fn sample(registry: &Registry, queue: Option<QueueReport>) -> Sample {
-    Sample {
-        at: Instant::now(),
-        wall_ms: wall_ms(),
-        pools: registry.pools(),
-        queue,
-        process: Process::now(),
-    }
+    Sample { at: Instant::now(), wall_ms: wall_ms(), pools: registry.pools(), queue, process: Process::now() }
 }
 
 #[cfg(test)]

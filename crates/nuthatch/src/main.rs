@@ -20,11 +20,11 @@ mod messages;
 mod notices;
 mod start;
 
+mod admin_port;
 mod control;
 mod control_port;
-mod stats_port;
-mod admin_port;
 mod quiet;
+mod stats_port;
 
 fn main() -> std::process::ExitCode {
     applet::dispatch(std::env::args_os().collect())

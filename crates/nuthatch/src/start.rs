@@ -53,7 +53,8 @@ pub struct Listening {
 /// # Errors
 /// What is wrong, for the operator.
 pub fn start(config: &Config) -> Result<Running, String> {
-    let port = |what, listen: Option<&Listen>| listen.map(|listen| ControlPort::bind(what, listen)).transpose();
+    let port =
+        |what, listen: Option<&Listen>| listen.map(|listen| ControlPort::bind(what, listen)).transpose();
     let stats = port("statistics", config.stats.as_ref().map(|stats| &stats.listen))?;
     let admin = port("admin", config.admin.as_ref().map(|admin| &admin.listen))?;
     let (teller, events) = events::connect();
@@ -74,10 +75,9 @@ pub fn start(config: &Config) -> Result<Running, String> {
         let address = running.bound.map_or_else(|| show_listen(&settings.tcp), |address| address.to_string());
         listening.push(Listening { what: "queue".into(), address });
         let api = running.http_listening.iter();
-        listening.extend(api.map(|(name, address)| Listening {
-            what: format!("queue, {name}"),
-            address: address.clone(),
-        }));
+        listening.extend(
+            api.map(|(name, address)| Listening { what: format!("queue, {name}"), address: address.clone() }),
+        );
     }
     for (what, port) in [("statistics", &stats), ("admin", &admin)] {
         listening.extend(port.iter().map(|port| Listening { what: what.into(), address: port.address() }));
@@ -90,18 +90,7 @@ pub fn start(config: &Config) -> Result<Running, String> {
         let watch = watch(config, &registry, &listening, messages.as_ref(), events, since);
         AdminPort { port, watch: Arc::new(watch) }
     });
-    Ok(Running {
-        cache,
-        messages,
-        questions,
-        http,
-        registry,
-        stats,
-        admin,
-        listening,
-        since,
-        stop_timeout,
-    })
+    Ok(Running { cache, messages, questions, http, registry, stats, admin, listening, since, stop_timeout })
 }
 
 /// What the admin port shows.
@@ -113,8 +102,7 @@ fn watch(
     events: Events,
     since: Instant,
 ) -> Watch {
-    let shown =
-        |at: &Listening| admin::Listening { what: at.what.clone(), address: at.address.clone() };
+    let shown = |at: &Listening| admin::Listening { what: at.what.clone(), address: at.address.clone() };
     let listening = listening.iter().map(shown).collect();
     let facts = Facts::new(env!("CARGO_PKG_VERSION"), config, listening, since);
     let queue = messages.map(|messages| Arc::new(QueueView { shard: messages.shard() }) as _);

@@ -131,7 +131,9 @@ mod tests {
         ] {
             assert_eq!(bytes(n), text);
         }
-        for (us, text) in [(0, "0 µs"), (999, "999 µs"), (1_240, "1.2 ms"), (40_000, "40 ms"), (3_000_000, "3 s")] {
+        for (us, text) in
+            [(0, "0 µs"), (999, "999 µs"), (1_240, "1.2 ms"), (40_000, "40 ms"), (3_000_000, "3 s")]
+        {
             assert_eq!(micros(us), text);
         }
         for (seconds, text) in [

@@ -72,7 +72,9 @@ fn errors(html: &mut Html, errors: &Errors) {
     let (now, past): (Vec<_>, Vec<_>) = errors.iter().partition(|(_, error)| error.per_second > 0.0);
     for (kind, error) in now {
         let (often, total) = (rate(error.per_second), count(error.total));
-        html.add(format_args!("<span class=\"error\" title=\"{total} so far\"><b>{often}/s</b> {kind}</span> "));
+        html.add(format_args!(
+            "<span class=\"error\" title=\"{total} so far\"><b>{often}/s</b> {kind}</span> "
+        ));
     }
     for (kind, error) in past {
         let total = count(error.total);

@@ -49,7 +49,8 @@ fn place(queue: Option<QueueReport>) -> Place {
 /// A topic with a channel in which 7 messages wait for nobody.
 fn report() -> QueueReport {
     let channel = ChannelReport { name: "mail".into(), depth: 7, ..Default::default() };
-    let topic = TopicReport { name: "orders".into(), messages: 9, channels: vec![channel], ..Default::default() };
+    let topic =
+        TopicReport { name: "orders".into(), messages: 9, channels: vec![channel], ..Default::default() };
     QueueReport { topics: vec![topic], ..Default::default() }
 }
 
@@ -74,7 +75,12 @@ async fn what_is_served_where() {
     for (path, code, content_type, part) in [
         ("/", "200", HTML, "<title>1 warning · nuthatch</title>"),
         ("/health", "200", TEXT, "ok\n"),
-        ("/metrics", "200", prometheus::CONTENT_TYPE, "nuthatch_channel_depth{topic=\"orders\",channel=\"mail\"} 7\n"),
+        (
+            "/metrics",
+            "200",
+            prometheus::CONTENT_TYPE,
+            "nuthatch_channel_depth{topic=\"orders\",channel=\"mail\"} 7\n",
+        ),
         ("/api/status", "200", JSON, "\"version\":\"1.2.3\""),
         ("/api/status?as=html", "200", HTML, "<header data-title="),
         ("/api/status?as=other", "200", JSON, "{"),
@@ -121,7 +127,10 @@ async fn status_is_json() {
     let (_, body) = fetch(place.router, "/api/status").await;
     let status: Value = serde_json::from_str(&body).expect("JSON");
     let pool = &status["pools"][0];
-    assert_eq!((&pool["name"], &pool["protocol"], &pool["state"]), (&"a".into(), &"redis".into(), &"up".into()));
+    assert_eq!(
+        (&pool["name"], &pool["protocol"], &pool["state"]),
+        (&"a".into(), &"redis".into(), &"up".into())
+    );
     assert_eq!(pool["requests_total"], 3);
     assert_eq!(pool["servers"][1]["errors"]["connects_refused"]["total"], 4);
     assert_eq!(pool["servers"][0]["latency"]["p99_us"], Value::Null);
@@ -180,8 +189,13 @@ async fn metrics_can_be_parsed() {
         assert!(series == name || series.ends_with("\"}"), "{line}");
         samples += 1;
     }
-    assert!(families.len() > 60 && samples > families.len(), "{} families, {samples} samples", families.len());
-    for name in ["nuthatch_uptime_seconds", "process_resident_memory_bytes", "nuthatch_topic_messages_total"] {
+    assert!(
+        families.len() > 60 && samples > families.len(),
+        "{} families, {samples} samples",
+        families.len()
+    );
+    for name in ["nuthatch_uptime_seconds", "process_resident_memory_bytes", "nuthatch_topic_messages_total"]
+    {
         assert!(families.contains(&name), "{name} is missing");
     }
 }

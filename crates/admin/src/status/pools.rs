@@ -236,9 +236,11 @@ fn mark_slow(servers: &mut [ServerStatus]) {
             p99.iter().enumerate().filter(|(n, _)| *n != at).filter_map(|(_, p99)| *p99).collect();
         others.sort_unstable();
         let median = others.get(others.len() / 2);
-        server.slow = server.latency.p99_us.zip(median).is_some_and(|(own, median)| {
-            own >= SLOW_MIN_US && own >= median.saturating_mul(SLOW_FACTOR)
-        });
+        server.slow = server
+            .latency
+            .p99_us
+            .zip(median)
+            .is_some_and(|(own, median)| own >= SLOW_MIN_US && own >= median.saturating_mul(SLOW_FACTOR));
     }
 }
 
@@ -339,7 +341,8 @@ mod tests {
             for (server, p99) in pools[0].servers.iter().zip(p99) {
                 p99.iter().for_each(|us| server.latency.record(*us));
             }
-            let (before, facts) = (sample_at(&facts(), 0, &PoolStats::for_shards("a", &names, 1), None), facts());
+            let (before, facts) =
+                (sample_at(&facts(), 0, &PoolStats::for_shards("a", &names, 1), None), facts());
             let now = sample_at(&facts, 1, &pools, None);
             let status = Status::between(&before, &now, &facts, false);
             let found: Vec<bool> = status.pools[0].servers.iter().map(|server| server.slow).collect();

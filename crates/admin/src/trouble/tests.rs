@@ -66,8 +66,18 @@ fn pools() {
 fn memory_and_descriptors() {
     for (used, expected) in [
         (799, None),
-        (800, Some("Warning memory: 80 % of the budget (800 B of 1000 B): at the limit clients are made to wait")),
-        (970, Some("Critical memory: 97 % of the budget (970 B of 1000 B): clients are made to wait, then refused")),
+        (
+            800,
+            Some(
+                "Warning memory: 80 % of the budget (800 B of 1000 B): at the limit clients are made to wait",
+            ),
+        ),
+        (
+            970,
+            Some(
+                "Critical memory: 97 % of the budget (970 B of 1000 B): clients are made to wait, then refused",
+            ),
+        ),
     ] {
         let found = pool_after(|pool| pool.memory_bytes.set(used));
         assert_eq!(found.first().map(String::as_str), expected);
@@ -135,10 +145,9 @@ fn topics_and_the_queue_itself() {
 #[test]
 fn a_trouble_keeps_its_beginning_until_it_ends() {
     let mut tracker = Tracker::default();
-    let finding = |since_ms| {
-        vec![Finding { since_ms, ..Finding::new(Severity::Warning, "s", "k", "text") }]
-    };
-    let mut since = |findings, now_ms| tracker.settle(findings, now_ms).first().map(|trouble| trouble.since_ms);
+    let finding = |since_ms| vec![Finding { since_ms, ..Finding::new(Severity::Warning, "s", "k", "text") }];
+    let mut since =
+        |findings, now_ms| tracker.settle(findings, now_ms).first().map(|trouble| trouble.since_ms);
     assert_eq!(since(finding(None), 10), Some(10));
     assert_eq!(since(finding(None), 20), Some(10));
     assert_eq!(since(finding(Some(5)), 30), Some(5));

@@ -24,12 +24,10 @@ fn the_default_file() {
     let config = default(3);
     assert_eq!(check(DEFAULT_FILE, 3).faults, []);
     assert_eq!(config.threads, 3);
-    let pools: Vec<_> = config.pools.iter().map(|p| (p.name.as_str(), p.protocol, p.listen.clone())).collect();
+    let pools: Vec<_> =
+        config.pools.iter().map(|p| (p.name.as_str(), p.protocol, p.listen.clone())).collect();
     let at = |port| vec![Listen::Tcp { host: "127.0.0.1".into(), port }];
-    assert_eq!(
-        pools,
-        [("redis", Protocol::Redis, at(22121)), ("memcache", Protocol::Memcache, at(22122))]
-    );
+    assert_eq!(pools, [("redis", Protocol::Redis, at(22121)), ("memcache", Protocol::Memcache, at(22122))]);
     assert!(config.pools.iter().all(|pool| pool.servers[0].target == Target::Local));
     assert_eq!(config.admin.as_ref().unwrap().listen, at(22220)[0]);
     assert_eq!(config.stats.as_ref().unwrap().listen, Listen::Tcp { host: "127.0.0.1".into(), port: 22222 });

@@ -57,9 +57,7 @@ impl Bound {
         };
         sides
             .into_iter()
-            .filter_map(|(name, listener, listen)| {
-                Some((name, shown(listener.as_ref()?, listen.as_ref()?)))
-            })
+            .filter_map(|(name, listener, listen)| Some((name, shown(listener.as_ref()?, listen.as_ref()?))))
             .collect()
     }
 }
