@@ -194,7 +194,7 @@ impl Api {
                 let answer = self.answer(endpoint, asked).await.unwrap_or_else(|refusal| refusal.answer());
                 (answer, matches!(endpoint, Endpoint::Publish | Endpoint::PublishMany))
             }
-            Err(answer) => (answer, false),
+            Err(answer) => (*answer, false),
         };
         if !quiet {
             let (status, took) = (answer.status().as_u16(), begun.elapsed());
@@ -204,26 +204,26 @@ impl Api {
     }
 
     /// The endpoint, or the answer to a request that reaches none.
-    fn route(&self, link: &Link, method: &str, uri: &Uri) -> Result<(Endpoint, String), Response<Body>> {
+    fn route(&self, link: &Link, method: &str, uri: &Uri) -> Result<(Endpoint, String), Box<Response<Body>>> {
         if method == "OPTIONS" && uri.path() == "*" {
-            return Err(Response::new(Body::empty()));
+            return Err(Response::new(Body::empty()).into());
         }
         let tls = self.about.settings.tls.as_ref();
         if tls.is_some_and(|tls| tls.required == TlsRequired::Yes) && !link.tls {
-            return Err(answer::tls_required(self.about.https_port));
+            return Err(answer::tls_required(self.about.https_port).into());
         }
         let Ok(path) = query::unescape(uri.path(), false) else {
-            return Err(Refusal::bad("INVALID_REQUEST").answer());
+            return Err(Refusal::bad("INVALID_REQUEST").answer().into());
         };
         match route::resolve(method, &String::from_utf8_lossy(&path)) {
             Route::Found(endpoint, word) => Ok((endpoint, word)),
             Route::Redirect(path) => {
                 let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-                Err(answer::redirect(method == "GET", &format!("{}{query}", escape_path(&path))))
+                Err(answer::redirect(method == "GET", &format!("{}{query}", escape_path(&path))).into())
             }
-            Route::Methods(list) => Err(answer::methods(&list)),
-            Route::WrongMethod(list) => Err(answer::wrong_method(&list)),
-            Route::NotFound => Err(Refusal::missing("NOT_FOUND").answer()),
+            Route::Methods(list) => Err(answer::methods(&list).into()),
+            Route::WrongMethod(list) => Err(answer::wrong_method(&list).into()),
+            Route::NotFound => Err(Refusal::missing("NOT_FOUND").answer().into()),
         }
     }
 
