@@ -57,6 +57,8 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(HEAD_BYTES_MAX)
+        // Simple clients close their side once they have asked.
+        .half_close(true)
         .serve_connection(TokioIo::new(client), TowerToHyperService::new(router))
         .await;
     if let Err(error) = served {

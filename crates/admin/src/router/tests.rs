@@ -59,6 +59,7 @@ async fn exchange(router: Router, request: &str) -> (String, String) {
     let (mut client, server) = duplex(1 << 20);
     tokio::spawn(serve_client(server, router));
     client.write_all(request.as_bytes()).await.expect("sent");
+    client.shutdown().await.expect("shut down");
     let mut answer = String::new();
     client.read_to_string(&mut answer).await.expect("an answer");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
