@@ -104,6 +104,7 @@ def near(reply):
 ALIKE = {
     **dict.fromkeys([b"SMEMBERS", b"SUNION", b"HKEYS", b"HVALS", b"HGETALL"], members),
     **dict.fromkeys([b"TTL", b"PTTL"], near),
+    b"DUMP": len,  # a set in its hash's order
 }
 
 
