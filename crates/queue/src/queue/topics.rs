@@ -46,7 +46,10 @@ impl Queue {
     pub(super) fn recover(&mut self) -> Result<(), OpenError> {
         let dir = self.topics_dir();
         let failed = |e| OpenError::Directory(dir.clone(), e);
-        self.files.create_dir(&dir).map_err(failed)?;
+        if self.files.create_dir(&dir).map_err(failed)? {
+            // Whatever is flushed in there later must be found after a loss of power.
+            self.files.sync_dir(&self.options.data_path).map_err(failed)?;
+        }
         let mut entries = self.files.list(&dir).map_err(failed)?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         for entry in entries {

@@ -1,0 +1,407 @@
+//! The queue's shard as its clients see it: promises under faults and crashes, limits, time.
+
+#[path = "shard/harness.rs"]
+mod harness;
+
+use std::time::Duration;
+
+use harness::World;
+use journal::files::{Crash, Fault, Operation};
+use nuthatch_queue::Options;
+use nuthatch_queue::ask::{Answer, Ask, PeekAt};
+use nuthatch_queue::settings::{AtLimit, ChannelSettings, Durability, TopicSettings};
+use nuthatch_queue::topic::SeekTo;
+
+const OK: &[u8] = b"\0\0\0\x06\0\0\0\0OK";
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// Bodies of the messages that a fresh consumer gets, in order; each is finished.
+fn drain(world: &mut World, topic: &str, channel: &str) -> Vec<String> {
+    let consumer = world.consumer(topic, channel, 2500);
+    let mut bodies = Vec::new();
+    loop {
+        let messages = world.messages(consumer);
+        if messages.is_empty() {
+            world.disconnect(consumer);
+            return bodies;
+        }
+        for (_, id, body) in messages {
+            bodies.push(String::from_utf8_lossy(&body).into_owned());
+            world.send(consumer, format!("FIN {id}\n").as_bytes());
+        }
+    }
+}
+
+#[test]
+fn a_refused_write_is_refused_to_its_publisher_and_leaves_nothing() {
+    for fault in [Fault::disk_full(), Fault::eio(Operation::Write)] {
+        let mut world = World::new(Options::default());
+        let producer = world.client();
+        world.publish(producer, "t", b"first");
+        assert_eq!(world.take(producer), OK);
+        world.files.fail(fault);
+        world.publish(producer, "t", b"second");
+        let frames = world.frames(producer);
+        assert!(frames[0].1.starts_with(b"E_PUB_FAILED PUB failed "), "{frames:?}");
+        assert!(world.wire(producer).closed && world.health().is_some());
+        let producer = world.client();
+        world.publish(producer, "t", b"third");
+        assert_eq!(world.take(producer), OK);
+        assert_eq!(world.health(), None);
+        let mut world = world.crash(Crash::Process);
+        assert_eq!(drain(&mut world, "t", "c"), ["first", "third"]);
+    }
+}
+
+#[test]
+fn with_fsync_the_ok_waits_for_the_device() {
+    let mut world = World::new(Options { durability: Durability::Fsync, ..Options::default() });
+    let producer = world.client();
+    world.disk_works = false;
+    world.publish(producer, "t", b"one");
+    world.publish(producer, "t", b"two");
+    world.send(producer, b"NOP\n");
+    assert_eq!(world.take(producer), b"");
+    world.work_disk();
+    world.turn();
+    // The first flush covers the first batch; the second batch was written while it was under way.
+    world.disk_works = true;
+    world.turn();
+    assert_eq!(world.take(producer), [OK, OK].concat());
+    let mut world = world.crash(Crash::Power);
+    assert_eq!(drain(&mut world, "t", "c"), ["one", "two"]);
+}
+
+#[test]
+fn a_failed_fsync_ends_all_promises() {
+    let mut world = World::new(Options { durability: Durability::Fsync, ..Options::default() });
+    let (first, second) = (world.client(), world.client());
+    world.publish(first, "t", b"safe");
+    assert_eq!(world.take(first), OK);
+    let consumer = world.consumer("t", "c", 0);
+    world.files.fail(Fault::eio(Operation::Sync));
+    world.publish(first, "t", b"unsafe");
+    let frames = world.frames(first);
+    assert!(frames[0].1.starts_with(b"E_PUB_FAILED"), "{frames:?}");
+    world.publish(second, "t", b"after");
+    assert!(world.frames(second)[0].1.starts_with(b"E_PUB_FAILED"));
+    assert!(world.health().is_some_and(|why| why.contains("restart")), "{:?}", world.health());
+    // What is there can still be read.
+    world.send(consumer, b"RDY 1\n");
+    assert_eq!(world.messages(consumer).first().map(|(_, _, body)| &body[..]), Some(&b"safe"[..]));
+}
+
+#[test]
+fn a_read_that_fails_is_tried_again_and_loses_nothing() {
+    let mut world = World::new(Options { cache_bytes: 0, ..Options::default() });
+    let producer = world.client();
+    for n in 0..100 {
+        world.publish(producer, "t", format!("{n:0>20000}").as_bytes());
+    }
+    world.files.fail(Fault { times: 3, ..Fault::eio(Operation::Read) });
+    let consumer = world.consumer("t", "c", 2500);
+    assert!(world.messages(consumer).is_empty());
+    assert!(world.health().is_some());
+    world.advance(secs(10));
+    let mut got = Vec::new();
+    for _ in 0..200 {
+        for (_, id, body) in world.messages(consumer) {
+            got.push(body);
+            world.send(consumer, format!("FIN {id}\n").as_bytes());
+        }
+    }
+    assert_eq!(got.len(), 100);
+    assert!(got.windows(2).all(|pair| pair[0] < pair[1]), "in order");
+}
+
+#[test]
+fn a_crash_repeats_only_what_was_finished_since_the_last_flush() {
+    let mut world = World::new(Options::default());
+    let producer = world.client();
+    for n in 0..10 {
+        world.publish(producer, "t", format!("{n}").as_bytes());
+    }
+    let consumer = world.consumer("t", "c", 10);
+    let messages = world.messages(consumer);
+    for (_, id, _) in &messages[..5] {
+        world.send(consumer, format!("FIN {id}\n").as_bytes());
+    }
+    world.advance(millis(25));
+    for (_, id, _) in &messages[5..7] {
+        world.send(consumer, format!("FIN {id}\n").as_bytes());
+    }
+    let mut world = world.crash(Crash::Process);
+    assert_eq!(drain(&mut world, "t", "c"), ["5", "6", "7", "8", "9"]);
+}
+
+#[test]
+fn due_times_survive_a_crash() {
+    let mut world = World::new(Options::default());
+    let producer = world.client();
+    let consumer = world.consumer("t", "c", 1);
+    world.send(producer, b"DPUB t 60000\n\0\0\0\x05later");
+    world.publish(producer, "t", b"now");
+    let (attempts, id, _) = world.messages(consumer).remove(0);
+    assert_eq!(attempts, 1);
+    world.send(consumer, format!("REQ {id} 30000\n").as_bytes());
+    world.advance(secs(10));
+    let mut world = world.crash(Crash::Process);
+    assert_eq!(world.counts("t", "c"), (0, 0, 2));
+    let consumer = world.consumer("t", "c", 10);
+    world.advance(millis(19_990));
+    assert!(world.messages(consumer).is_empty());
+    world.advance(millis(10));
+    let again = world.messages(consumer);
+    assert_eq!(again.iter().map(|(attempts, id, _)| (*attempts, id.clone())).collect::<Vec<_>>(), [(2, id)]);
+    world.advance(millis(30_000));
+    assert_eq!(world.messages(consumer).into_iter().map(|(_, _, body)| body).collect::<Vec<_>>(), [b"later"]);
+}
+
+#[test]
+fn a_hundred_thousand_deferred_messages_come_back_after_a_crash() {
+    let count = if cfg!(debug_assertions) { 5_000 } else { 100_000 };
+    let mut world = World::new(Options::default());
+    world.consumer("t", "c", 0);
+    let producer = world.client();
+    for n in 0..count {
+        let due = 1000 + (n * 7919) % 60_000;
+        world.arrive(producer, format!("DPUB t {due}\n\0\0\0\x08{n:08}").as_bytes());
+        if n % 500 == 0 {
+            world.turn();
+        }
+    }
+    world.turn();
+    let mut world = world.crash(Crash::Process);
+    assert_eq!(world.counts("t", "c"), (0, 0, count));
+    world.advance(secs(31));
+    let expected = (0..count).filter(|n| 1000 + (n * 7919) % 60_000 <= 31_000).count() as u64;
+    assert_eq!(world.counts("t", "c").0, expected);
+}
+
+#[test]
+fn what_a_dead_connection_had_goes_back_at_once() {
+    let mut world = World::new(Options::default());
+    let producer = world.client();
+    let (first, second) = (world.consumer("t", "c", 1), world.consumer("t", "c", 1));
+    world.publish(producer, "t", b"x");
+    let (holder, other) = if world.wire(first).sent.is_empty() { (second, first) } else { (first, second) };
+    let (_, id, _) = world.messages(holder).remove(0);
+    world.disconnect(holder);
+    assert_eq!(world.messages(other), [(2, id, b"x".to_vec())]);
+}
+
+#[test]
+fn messages_are_spread_evenly() {
+    let mut world = World::new(Options::default());
+    let producer = world.client();
+    let consumers: Vec<_> = (0..4).map(|_| world.consumer("t", "c", 100)).collect();
+    for n in 0..40 {
+        world.arrive(producer, format!("PUB t\n\0\0\0\x02{n:02}").as_bytes());
+    }
+    world.turn();
+    for consumer in consumers {
+        assert_eq!(world.messages(consumer).len(), 10);
+    }
+}
+
+#[test]
+fn timeouts_are_exact_however_many_channels_there_are() {
+    let mut world = World::new(Options { msg_timeout: millis(1500), ..Options::default() });
+    let producer = world.client();
+    let consumers: Vec<_> = (0..200).map(|n| world.consumer("t", &format!("c{n}"), 1)).collect();
+    world.publish(producer, "t", b"x");
+    for &consumer in &consumers {
+        assert_eq!(world.messages(consumer).len(), 1);
+    }
+    world.advance(millis(1490));
+    assert!(consumers.iter().all(|&consumer| world.wire(consumer).sent.is_empty()));
+    world.advance(millis(10));
+    for &consumer in &consumers {
+        assert_eq!(world.messages(consumer).first().map(|(attempts, ..)| *attempts), Some(2));
+    }
+}
+
+#[test]
+fn a_clock_that_steps_stops_nothing() {
+    let mut world = World::new(Options::default());
+    let producer = world.client();
+    let consumer = world.consumer("t", "c", 10);
+    world.io.clock.wall.0 -= 3_600_000_000_000;
+    world.publish(producer, "t", b"x");
+    assert_eq!(world.messages(consumer).len(), 1);
+    world.send(producer, b"DPUB t 1000\n\0\0\0\x01y");
+    world.io.clock.wall.0 += 7_200_000_000_000;
+    world.advance(millis(999));
+    assert!(world.messages(consumer).is_empty());
+    world.advance(millis(1));
+    assert_eq!(world.messages(consumer).len(), 1);
+}
+
+#[test]
+fn a_message_that_nobody_finishes_becomes_a_dead_letter_and_can_be_brought_back() {
+    let mut world = World::new(Options::default());
+    let producer = world.client();
+    let consumer = world.consumer("t", "c", 1);
+    let settings = ChannelSettings { max_attempts: 3, ..ChannelSettings::default() };
+    assert!(matches!(world.ask(Ask::ConfigureChannel("t".into(), "c".into(), settings)), Answer::Done));
+    world.publish(producer, "t", b"poison");
+    for attempt in 1..=3 {
+        let (attempts, id, _) = world.messages(consumer).remove(0);
+        assert_eq!(attempts, attempt);
+        world.send(consumer, format!("REQ {id} 0\n").as_bytes());
+    }
+    assert!(world.messages(consumer).is_empty());
+    assert_eq!(world.counts("t", "c"), (0, 0, 0));
+    let peek = Ask::Peek { topic: "t".into(), channel: Some("c".into()), what: PeekAt::Dead, count: 10 };
+    let Answer::Messages(dead) = world.ask(peek) else { panic!("messages") };
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].body, &b"poison"[..]);
+    for part in ["\"topic\":\"t\"", "\"channel\":\"c\"", "\"attempts\":3", "\"reason\":\"requeued\""] {
+        assert!(dead[0].origin.contains(part), "{}", dead[0].origin);
+    }
+    let mut world = world.crash(Crash::Process);
+    let redrive = Ask::Redrive { topic: "t".into(), channel: "c".into(), count: 10 };
+    let answer = world.ask(redrive.clone());
+    assert!(matches!(answer, Answer::Count(1)), "{answer:?}");
+    assert!(matches!(world.ask(redrive), Answer::Count(0)));
+    world.advance(millis(100));
+    let mut world = world.crash(Crash::Process);
+    assert_eq!(drain(&mut world, "t", "c"), ["poison"]);
+}
+
+#[test]
+fn limits_of_a_topic_are_kept() {
+    let mut world = World::new(Options::default());
+    let body = vec![b'x'; 100_000];
+    let producer = world.client();
+    world.publish(producer, "full", &body);
+    let settings = TopicSettings { bytes_max: 500_000, ..TopicSettings::default() };
+    assert!(matches!(world.ask(Ask::ConfigureTopic("full".into(), settings)), Answer::Done));
+    world.take(producer);
+    for _ in 0..3 {
+        world.publish(producer, "full", &body);
+    }
+    assert_eq!(world.take(producer), OK.repeat(3));
+    world.publish(producer, "full", &body);
+    world.publish(producer, "full", &body);
+    let frames = world.frames(producer);
+    assert_eq!(frames.last().map(|(_, data)| &data[..]), Some(&b"E_PUB_FAILED PUB failed topic is full"[..]));
+
+    let producer = world.client();
+    world.publish(producer, "ring", b"first");
+    let settings = TopicSettings { bytes_max: 4 << 20, at_limit: AtLimit::DropOldest, ..TopicSettings::default() };
+    assert!(matches!(world.ask(Ask::ConfigureTopic("ring".into(), settings)), Answer::Done));
+    world.consumer("ring", "c", 0);
+    world.take(producer);
+    for n in 0..100 {
+        let mut body = format!("{n:03}").into_bytes();
+        body.resize(100_000, b'.');
+        world.publish(producer, "ring", &body);
+    }
+    assert_eq!(world.take(producer), OK.repeat(100));
+    let depth = world.counts("ring", "c").0;
+    assert!((25..=45).contains(&depth), "{depth}");
+    let mut world = world.crash(Crash::Process);
+    let left = drain(&mut world, "ring", "c");
+    assert_eq!(left.len() as u64, depth);
+    assert!(left.last().is_some_and(|body| body.starts_with("099")));
+}
+
+#[test]
+fn old_messages_are_not_delivered_and_channels_can_go_back() {
+    let mut world = World::new(Options::default());
+    let producer = world.client();
+    world.consumer("t", "c", 0);
+    world.publish(producer, "t", b"old");
+    world.advance(secs(20));
+    let start = world.io.clock.wall.0;
+    world.publish(producer, "t", b"new");
+    let settings = TopicSettings { ttl_seconds: 15, retention_seconds: 3600, ..TopicSettings::default() };
+    assert!(matches!(world.ask(Ask::ConfigureTopic("t".into(), settings)), Answer::Done));
+    assert_eq!(drain(&mut world, "t", "c"), ["new"]);
+    let settings = TopicSettings { ttl_seconds: 0, ..settings };
+    assert!(matches!(world.ask(Ask::ConfigureTopic("t".into(), settings)), Answer::Done));
+    let seek = |to| Ask::Seek("t".into(), "c".into(), to);
+    assert!(matches!(world.ask(seek(SeekTo::Beginning)), Answer::Count(2)));
+    let mut world = world.crash(Crash::Process);
+    assert_eq!(drain(&mut world, "t", "c"), ["old", "new"]);
+    world.ask(seek(SeekTo::Time(start)));
+    assert_eq!(drain(&mut world, "t", "c"), ["new"]);
+    assert_eq!(world.counts("t", "c"), (0, 0, 0));
+}
+
+#[test]
+fn a_consumer_that_does_not_read_holds_up_only_itself() {
+    let mut world = World::new(Options::default());
+    let producer = world.client();
+    let (slow, quick) = (world.consumer("t", "c", 2500), world.consumer("t", "c", 2500));
+    world.wire(slow).stuck = true;
+    for _ in 0..200 {
+        world.publish(producer, "t", &[b'x'; 10_000]);
+    }
+    let (slow_got, quick_got) = (world.messages(slow).len(), world.messages(quick).len());
+    assert!(slow_got * 10_000 < 400_000, "{slow_got}");
+    assert_eq!(slow_got + quick_got, 200);
+}
+
+#[test]
+fn segments_that_everybody_is_done_with_are_deleted() {
+    let options = Options { segment_bytes: 1 << 20, ..Options::default() };
+    let mut world = World::new(options);
+    let producer = world.client();
+    let consumer = world.consumer("t", "c", 2500);
+    world.send(producer, b"DPUB t 3600000\n\0\0\0\x05later");
+    for _ in 0..400 {
+        world.publish(producer, "t", &[b'x'; 100_000]);
+        for (_, id, _) in world.messages(consumer) {
+            world.send(consumer, format!("FIN {id}\n").as_bytes());
+        }
+        if world.io.clock.now.0 % 10 == 0 {
+            world.advance(millis(300));
+        }
+    }
+    world.advance(secs(5));
+    let segments = world.files.paths().iter().filter(|path| path.to_string_lossy().contains("t.topic/")).count();
+    assert!(segments < 25, "{segments} files are left of 40 MB that nobody needs");
+    let mut world = world.crash(Crash::Process);
+    assert_eq!(world.counts("t", "c"), (0, 0, 1));
+    world.advance(secs(3600));
+    assert_eq!(drain(&mut world, "t", "c"), ["later"]);
+}
+
+#[test]
+fn an_ephemeral_channel_goes_with_its_last_consumer_and_keeps_what_fits() {
+    let mut world = World::new(Options { mem_queue_size: 3, ..Options::default() });
+    let producer = world.client();
+    let consumer = world.consumer("t", "c#ephemeral", 0);
+    for n in 0..5 {
+        world.publish(producer, "t", format!("{n}").as_bytes());
+    }
+    world.send(consumer, b"RDY 10\n");
+    let bodies: Vec<_> = world.messages(consumer).into_iter().map(|(_, _, body)| body).collect();
+    assert_eq!(bodies, [b"0", b"1", b"2"]);
+    world.disconnect(consumer);
+    let ask = Ask::Stats { topic: Some("t".into()), channel: None, clients: false };
+    let Answer::Stats(snapshot) = world.ask(ask) else { panic!("statistics") };
+    assert!(snapshot.topics.is_some_and(|topics| topics[0].channels.is_empty()));
+}
+
+#[test]
+fn ten_thousand_consumers_share_one_channel() {
+    let count = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
+    let mut world = World::new(Options::default());
+    let consumers: Vec<_> = (0..count).map(|_| world.consumer("t", "c", 1)).collect();
+    let producer = world.client();
+    for _ in 0..count {
+        world.arrive(producer, b"PUB t\n\0\0\0\x01x");
+    }
+    world.turn();
+    assert!(consumers.iter().all(|&consumer| world.messages(consumer).len() == 1));
+}

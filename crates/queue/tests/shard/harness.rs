@@ -1,0 +1,336 @@
+//! A queue without sockets, threads or a clock: an `Io` that keeps what is sent, a disk that works when it is told to, and a
+//! file system in memory that fails on request.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use journal::MemFiles;
+use net::{Address, App, ConnId, Input, Instant, Io, Layer, Peer, SocketOptions, TimerId, WallTime};
+use nuthatch_queue::ask::{Answer, Ask, Reply};
+use nuthatch_queue::disk::{Disk, Job};
+use nuthatch_queue::outside::Nobody;
+use nuthatch_queue::{Clock, Mail, Options, Queue};
+
+/// One end of a connection, as the test sees it.
+#[derive(Debug, Default)]
+pub struct Wire {
+    pub sent: Vec<u8>,
+    pub closed: bool,
+    pub paused: bool,
+    inbox: Vec<u8>,
+    wants_drained: bool,
+    /// The kernel takes nothing.
+    pub stuck: bool,
+    unsent: usize,
+}
+
+/// The loop, in memory.
+#[derive(Debug)]
+pub struct TestIo {
+    pub clock: Clock,
+    pub wires: HashMap<ConnId, Wire>,
+    timers: BTreeMap<(Instant, u64), u64>,
+    next_timer: u64,
+    resumed: Vec<ConnId>,
+}
+
+impl Io for TestIo {
+    fn now(&self) -> Instant {
+        self.clock.now
+    }
+    fn wall_time(&self) -> WallTime {
+        self.clock.wall
+    }
+    fn connect(&mut self, _to: &Address, _options: &SocketOptions) -> ConnId {
+        unreachable!("the queue connects to nobody")
+    }
+    fn send(&mut self, conn: ConnId, bytes: &[u8]) {
+        if let Some(wire) = self.wires.get_mut(&conn) {
+            wire.sent.extend_from_slice(bytes);
+            wire.unsent += bytes.len();
+        }
+    }
+    fn send_shared(&mut self, conn: ConnId, bytes: Bytes) {
+        self.send(conn, &bytes);
+    }
+    fn unsent(&self, conn: ConnId) -> usize {
+        self.wires.get(&conn).map_or(0, |wire| wire.unsent)
+    }
+    fn notify_drained(&mut self, conn: ConnId) {
+        if let Some(wire) = self.wires.get_mut(&conn) {
+            wire.wants_drained = true;
+        }
+    }
+    fn pause(&mut self, conn: ConnId) {
+        if let Some(wire) = self.wires.get_mut(&conn) {
+            wire.paused = true;
+        }
+    }
+    fn resume(&mut self, conn: ConnId) {
+        if let Some(wire) = self.wires.get_mut(&conn) {
+            wire.paused = false;
+            self.resumed.push(conn);
+        }
+    }
+    fn finish(&mut self, conn: ConnId) {
+        if let Some(wire) = self.wires.get_mut(&conn) {
+            wire.closed = true;
+        }
+    }
+    fn abort(&mut self, conn: ConnId) {
+        self.finish(conn);
+    }
+    fn set_timer(&mut self, at: Instant, token: u64) -> TimerId {
+        self.next_timer += 1;
+        self.timers.insert((at, self.next_timer), token);
+        TimerId(self.next_timer)
+    }
+    fn cancel_timer(&mut self, timer: TimerId) {
+        self.timers.retain(|(_, id), _| *id != timer.0);
+    }
+    fn push_layer(&mut self, _conn: ConnId, _layer: Layer) {}
+    fn buffered(&self) -> usize {
+        self.wires.values().map(|wire| wire.unsent).sum()
+    }
+}
+
+type Jobs = Arc<Mutex<VecDeque<Job>>>;
+
+struct TestDisk(Jobs);
+
+impl Disk for TestDisk {
+    fn submit(&mut self, job: Job) {
+        self.0.lock().expect("one thread").push_back(job);
+    }
+}
+
+/// A queue in its loop.
+pub struct World {
+    pub files: MemFiles,
+    pub options: Options,
+    pub io: TestIo,
+    pub queue: Queue,
+    jobs: Jobs,
+    /// Jobs are done at the end of each turn.
+    pub disk_works: bool,
+    next_conn: u32,
+}
+
+impl World {
+    pub fn new(options: Options) -> World {
+        World::open(MemFiles::new(1), options, 1_700_000_000_000_000_000)
+    }
+
+    fn open(files: MemFiles, options: Options, wall: i64) -> World {
+        let clock = Clock { now: Instant(1_000_000), wall: WallTime(wall) };
+        let jobs = Jobs::default();
+        let disk = Box::new(TestDisk(Arc::clone(&jobs)));
+        let queue = Queue::open(options.clone(), Arc::new(files.clone()), disk, Box::new(Nobody), clock).expect("opens");
+        let io = TestIo {
+            clock,
+            wires: HashMap::new(),
+            timers: BTreeMap::new(),
+            next_timer: 0,
+            resumed: Vec::new(),
+        };
+        let mut world = World { files, options, io, queue, jobs, disk_works: true, next_conn: 0 };
+        world.queue.start(&mut world.io);
+        world.turn();
+        world
+    }
+
+    /// The process ends without a word and starts again.
+    pub fn crash(self, how: journal::files::Crash) -> World {
+        let World { files, options, io, queue, .. } = self;
+        drop(queue);
+        files.crash(how);
+        World::open(files, options, io.clock.wall.0)
+    }
+
+    /// A client that has sent the magic.
+    pub fn client(&mut self) -> ConnId {
+        self.next_conn += 1;
+        let conn = ConnId { index: self.next_conn, generation: 0 };
+        self.io.wires.insert(conn, Wire::default());
+        let address = ([127, 0, 0, 1], 10_000 + (self.next_conn % 50_000) as u16).into();
+        self.queue.accepted(&mut self.io, 0, conn, Peer::Tcp(address));
+        self.send(conn, b"  V2");
+        conn
+    }
+
+    /// A client that consumes a channel.
+    pub fn consumer(&mut self, topic: &str, channel: &str, ready: u32) -> ConnId {
+        let conn = self.client();
+        self.send(conn, format!("SUB {topic} {channel}\nRDY {ready}\n").as_bytes());
+        let answer = self.take(conn);
+        assert!(answer.starts_with(b"\0\0\0\x06\0\0\0\0OK"), "{}", answer.escape_ascii());
+        self.wire(conn).sent = answer[10..].to_vec();
+        conn
+    }
+
+    pub fn wire(&mut self, conn: ConnId) -> &mut Wire {
+        self.io.wires.get_mut(&conn).expect("a client of this test")
+    }
+
+    /// Bytes arrive, and the turn ends.
+    pub fn send(&mut self, conn: ConnId, bytes: &[u8]) {
+        self.arrive(conn, bytes);
+        self.turn();
+    }
+
+    /// Bytes arrive; the turn goes on.
+    pub fn arrive(&mut self, conn: ConnId, bytes: &[u8]) {
+        self.wire(conn).inbox.extend_from_slice(bytes);
+        self.show(conn);
+    }
+
+    fn show(&mut self, conn: ConnId) {
+        let wire = self.wire(conn);
+        if wire.closed || wire.paused || wire.inbox.is_empty() {
+            return;
+        }
+        let inbox = std::mem::take(&mut wire.inbox);
+        let mut input = Input::scratch(&inbox);
+        self.queue.received(&mut self.io, conn, &mut input);
+        let (consumed, _) = input.outcome();
+        let rest = inbox[consumed..].to_vec();
+        let wire = self.wire(conn);
+        wire.inbox.splice(0..0, rest);
+    }
+
+    pub fn publish(&mut self, conn: ConnId, topic: &str, body: &[u8]) {
+        let mut command = format!("PUB {topic}\n").into_bytes();
+        command.extend_from_slice(&(body.len() as u32).to_be_bytes());
+        command.extend_from_slice(body);
+        self.send(conn, &command);
+    }
+
+    /// Ends turns until nothing more happens at this time.
+    pub fn turn(&mut self) {
+        loop {
+            self.run_timers();
+            self.queue.turn_end(&mut self.io);
+            self.write();
+            let resumed = std::mem::take(&mut self.io.resumed);
+            let idle = resumed.is_empty();
+            resumed.into_iter().for_each(|conn| self.show(conn));
+            let worked = self.disk_works && self.work_disk() > 0;
+            let due = self.io.timers.first_key_value().is_some_and(|((at, _), _)| *at <= self.io.clock.now);
+            if idle && !worked && !due {
+                return;
+            }
+        }
+    }
+
+    /// Does the jobs that wait; how many there were.
+    pub fn work_disk(&mut self) -> usize {
+        let jobs: Vec<Job> = self.jobs.lock().expect("one thread").drain(..).collect();
+        let count = jobs.len();
+        for job in jobs {
+            self.queue.mail(&mut self.io, Mail::Done(job.run()));
+        }
+        count
+    }
+
+    /// Time passes, timer by timer.
+    pub fn advance(&mut self, by: Duration) {
+        let end = self.io.clock.now + by;
+        loop {
+            let next = self.io.timers.first_key_value().map_or(end, |((at, _), _)| (*at).max(self.io.clock.now).min(end));
+            let step = next.since(self.io.clock.now);
+            self.io.clock.now = next;
+            self.io.clock.wall.0 += step.as_nanos() as i64;
+            self.turn();
+            if next == end {
+                return;
+            }
+        }
+    }
+
+    fn run_timers(&mut self) {
+        while let Some((&(at, id), &token)) = self.io.timers.first_key_value() {
+            if at > self.io.clock.now {
+                return;
+            }
+            self.io.timers.remove(&(at, id));
+            self.queue.timer(&mut self.io, token);
+        }
+    }
+
+    fn write(&mut self) {
+        let mut drained = Vec::new();
+        for (conn, wire) in &mut self.io.wires {
+            if !wire.stuck {
+                wire.unsent = 0;
+                if std::mem::take(&mut wire.wants_drained) {
+                    drained.push(*conn);
+                }
+            }
+        }
+        drained.into_iter().for_each(|conn| self.queue.drained(&mut self.io, conn));
+    }
+
+    /// The connection is gone.
+    pub fn disconnect(&mut self, conn: ConnId) {
+        self.io.wires.remove(&conn);
+        self.queue.failed(&mut self.io, conn, net::Fault::Reset);
+        self.turn();
+    }
+
+    /// What was sent to a client since it was last asked.
+    pub fn take(&mut self, conn: ConnId) -> Vec<u8> {
+        std::mem::take(&mut self.wire(conn).sent)
+    }
+
+    /// Frames sent to a client since it was last asked: type and data.
+    pub fn frames(&mut self, conn: ConnId) -> Vec<(u32, Vec<u8>)> {
+        let bytes = self.take(conn);
+        let mut frames = Vec::new();
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let size = u32::from_be_bytes(rest[..4].try_into().expect("a size")) as usize;
+            let kind = u32::from_be_bytes(rest[4..8].try_into().expect("a type"));
+            frames.push((kind, rest[8..4 + size].to_vec()));
+            rest = &rest[4 + size..];
+        }
+        frames
+    }
+
+    /// Messages sent to a client since it was last asked: attempts, id, body.
+    pub fn messages(&mut self, conn: ConnId) -> Vec<(u16, String, Vec<u8>)> {
+        let frames = self.frames(conn).into_iter().filter(|(kind, _)| *kind == 2);
+        frames
+            .map(|(_, data)| {
+                let attempts = u16::from_be_bytes([data[8], data[9]]);
+                (attempts, String::from_utf8_lossy(&data[10..26]).into_owned(), data[26..].to_vec())
+            })
+            .collect()
+    }
+
+    pub fn ask(&mut self, ask: Ask) -> Answer {
+        let answer = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&answer);
+        let reply = Reply(Box::new(move |answer| *slot.lock().expect("one thread") = Some(answer)));
+        self.queue.mail(&mut self.io, Mail::Ask(ask, reply));
+        self.turn();
+        answer.lock().expect("one thread").take().expect("an answer in this turn")
+    }
+
+    /// Depth, in flight and deferred of a channel.
+    pub fn counts(&mut self, topic: &str, channel: &str) -> (u64, u64, u64) {
+        let ask = Ask::Stats { topic: Some(topic.into()), channel: Some(channel.into()), clients: false };
+        let Answer::Stats(snapshot) = self.ask(ask) else { panic!("statistics") };
+        let topics = snapshot.topics.expect("the topic is there");
+        let channel = topics[0].channels.first().expect("the channel is there");
+        (channel.depth, channel.in_flight, channel.deferred)
+    }
+
+    pub fn health(&mut self) -> Option<String> {
+        match self.ask(Ask::Health) {
+            Answer::Health(health) => health,
+            other => panic!("{other:?}"),
+        }
+    }
+}
