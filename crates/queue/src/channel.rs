@@ -94,6 +94,10 @@ pub enum Source {
     Cursor(Position),
 }
 
+/// With so many messages waiting again none is taken from the stream, so that a consumer that finishes nothing cannot move
+/// the whole backlog into memory.
+const AGAIN_MAX: usize = 100_000;
+
 /// One channel.
 #[derive(Debug)]
 pub struct Channel {
@@ -277,7 +281,9 @@ impl Channel {
         }
         let stream = self.cursor < end;
         match self.again.front() {
-            Some(message) if self.again_next || !stream => Some(Source::Again(*message)),
+            Some(message) if self.again_next || !stream || self.again.len() >= AGAIN_MAX => {
+                Some(Source::Again(*message))
+            }
             _ if stream => Some(Source::Cursor(self.cursor)),
             _ => None,
         }

@@ -68,7 +68,9 @@ impl fmt::Display for ImportError {
         match self {
             ImportError::Io { doing, source } => write!(f, "import of nsqd data: {doing}: {source}"),
             ImportError::Metadata(why) => write!(f, "import of nsqd data: nsqd.dat is not readable: {why}"),
-            ImportError::Conflict(what) | ImportError::Store(what) => write!(f, "import of nsqd data: {what}"),
+            ImportError::Conflict(what) | ImportError::Store(what) => {
+                write!(f, "import of nsqd data: {what}")
+            }
         }
     }
 }

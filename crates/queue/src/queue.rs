@@ -139,7 +139,10 @@ pub struct Queue {
     turn: u64,
     ticks: u64,
     stopping: bool,
+    /// What went wrong last, until something went right.
     health: Option<String>,
+    /// A journal takes no more writes until the daemon is started again.
+    poisoned: Option<String>,
     scratch: Vec<u8>,
 }
 
@@ -191,6 +194,7 @@ impl Queue {
             ticks: 0,
             stopping: false,
             health: None,
+            poisoned: None,
             scratch: Vec::new(),
         };
         queue.recover()?;
@@ -244,6 +248,11 @@ impl Queue {
 
     pub(crate) fn outside(&mut self) -> &mut dyn Outside {
         &mut *self.outside
+    }
+
+    /// What is wrong, if something is.
+    fn ailment(&self) -> Option<String> {
+        self.poisoned.clone().or_else(|| self.health.clone())
     }
 
     fn now(&self) -> Instant {

@@ -105,6 +105,8 @@ pub struct Topic<W> {
     pub lazy: bool,
     /// True while it stands in the queue's list of topics that were written to since their last checkpoint.
     pub written: bool,
+    /// FIN and REQ since events were last written.
+    pub noted: u32,
     /// Memory of the journal when the queue last looked.
     pub memory_noted: usize,
     /// The queue's turn in which it was last written to.
@@ -143,6 +145,7 @@ impl<W> Topic<W> {
             dirty: false,
             lazy: false,
             written: false,
+            noted: 0,
             memory_noted: 0,
             last_used: 0,
             holding: false,

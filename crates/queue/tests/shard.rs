@@ -296,7 +296,8 @@ fn limits_of_a_topic_are_kept() {
 
     let producer = world.client();
     world.publish(producer, "ring", b"first");
-    let settings = TopicSettings { bytes_max: 4 << 20, at_limit: AtLimit::DropOldest, ..TopicSettings::default() };
+    let settings =
+        TopicSettings { bytes_max: 4 << 20, at_limit: AtLimit::DropOldest, ..TopicSettings::default() };
     assert!(matches!(world.ask(Ask::ConfigureTopic("ring".into(), settings)), Answer::Done));
     world.consumer("ring", "c", 0);
     world.take(producer);
@@ -368,7 +369,8 @@ fn segments_that_everybody_is_done_with_are_deleted() {
         }
     }
     world.advance(secs(5));
-    let segments = world.files.paths().iter().filter(|path| path.to_string_lossy().contains("t.topic/")).count();
+    let segments =
+        world.files.paths().iter().filter(|path| path.to_string_lossy().contains("t.topic/")).count();
     assert!(segments < 25, "{segments} files are left of 40 MB that nobody needs");
     let mut world = world.crash(Crash::Process);
     assert_eq!(world.counts("t", "c"), (0, 0, 1));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use net::Io;
-use wire::nsq::{MessageId, RawId, Verb};
+use wire::nsq::{MessageId, RawId, Refusal, Verb};
 
 use super::Flow;
 use crate::channel::Refused;
@@ -20,6 +20,11 @@ impl Queue {
     ) -> Flow {
         let clock = self.clock();
         let delay = Duration::from_millis(delay_ms);
+        if delay_ms > 0 && self.deferred_full(client) {
+            // The message stays in flight: it comes again after its timeout.
+            self.refuse(io, client, &Refusal::Failed(Verb::Req, "too many deferred messages"));
+            return Flow::Next;
+        }
         let requeued = match (client.subscription, MessageId::from_hex(&raw)) {
             (Some(subscription), Some(id)) => match self.channel_of(subscription) {
                 Some(channel) => {
@@ -36,5 +41,12 @@ impl Queue {
             }
             Err(why) => self.not_done(io, client, Verb::Req, raw, why),
         }
+    }
+
+    /// True if the client's topic defers as many messages as it may.
+    fn deferred_full(&mut self, client: &Connection) -> bool {
+        let max = self.options().max_deferred;
+        let topic = client.subscription.and_then(|subscription| self.topic_mut(subscription.topic));
+        topic.is_some_and(|topic| topic.deferred_count() >= max)
     }
 }

@@ -104,7 +104,8 @@ impl TopicStore {
         let opened = Topic::open(&plan.name, tag, Arc::clone(files), &dir, options, clock);
         let (topic, _) = opened.map_err(|e| not_written(&plan.name, e))?;
         let body_bytes_max = options.journal(Durability::Os).record_bytes_max - HEAD_BYTES_MAX;
-        let mut store = TopicStore { plan, topic, channels: Vec::new(), clock, body_bytes_max, complete: false };
+        let mut store =
+            TopicStore { plan, topic, channels: Vec::new(), clock, body_bytes_max, complete: false };
         store.create_channels(1)?;
         Ok(store)
     }

@@ -84,7 +84,7 @@ impl Queue {
                 let snapshot = self.snapshot(topic.as_deref(), channel.as_deref(), clients);
                 return Ok(Answer::Stats(Box::new(snapshot)));
             }
-            Ask::Health => return Ok(Answer::Health(self.health.clone())),
+            Ask::Health => return Ok(Answer::Health(self.ailment())),
             Ask::TopicSettings(topic) => {
                 let key = self.named(&topic)?;
                 let topic = self.topics.get(key).ok_or(Fault::NoTopic)?;

@@ -87,7 +87,7 @@ impl Queue {
                 let why = poisoned.to_string();
                 telemetry::error!(topic = topic.name, error = why, "journal is poisoned");
                 topic.refuse_written(&why);
-                self.health = Some(why);
+                self.poisoned = Some(why);
             }
         }
         // Settles, and flushes again what was written meanwhile.

@@ -128,7 +128,7 @@ impl Queue {
         });
         let producers = clients.then(|| self.producers(topic));
         Snapshot {
-            health: self.health.clone(),
+            health: self.ailment(),
             started: self.started.wall.0,
             now: self.clock.wall.0,
             topics,

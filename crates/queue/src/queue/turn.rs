@@ -15,7 +15,7 @@ use crate::topic::{ChannelKey, Topic};
 /// Unsent bytes of a consumer above which it gets no further message until they are gone.
 const UNSENT_MAX: usize = 256 << 10;
 /// Unwritten events of a topic above which they are not left for later.
-const EVENTS_MAX: usize = 64 << 10;
+const EVENTS_MAX: u32 = 64 << 10;
 /// How long a new topic waits for the channels that others know.
 const KNOWN_TIMEOUT: Duration = Duration::from_secs(6);
 /// Ticks between flushes of what is written and not acknowledged by the device.
@@ -101,6 +101,11 @@ impl Queue {
                 topic.lazy = true;
                 self.lazy.push(key);
             }
+            topic.noted += 1;
+            if topic.noted >= EVENTS_MAX && !topic.dirty {
+                topic.dirty = true;
+                self.dirty.push(key);
+            }
             if let Some(channel) = topic.channel_mut(subscription.channel)
                 && !channel.scheduled
             {
@@ -124,6 +129,7 @@ impl Queue {
         let clock = self.clock;
         let Some(mut topic) = self.topics.take(key) else { return };
         topic.dirty = false;
+        topic.noted = 0;
         if let Err(why) = topic.commit(clock) {
             if self.health.as_deref() != Some(&why) {
                 telemetry::error!(topic = topic.name, error = why, "journal refuses writes");
@@ -254,15 +260,6 @@ impl Queue {
         if self.lazy.is_empty() {
             return;
         }
-        let mut many = Vec::new();
-        for &key in &self.lazy {
-            if self.topics.get(key).is_some_and(|topic| topic.unwritten_events() > EVENTS_MAX) {
-                many.push(key);
-            }
-        }
-        for key in many {
-            self.commit_topic(key);
-        }
         if !self.lazy_armed {
             self.lazy_armed = true;
             io.set_timer(self.clock.now + self.options.event_delay, token(Timer::Events, 0, 0));
@@ -341,19 +338,19 @@ impl Queue {
         self.stopping = true;
         let conns: Vec<ConnId> = self.clients.iter().flatten().map(|client| client.id).collect();
         self.commit_dirty(io);
-        let clock = self.clock;
-        // In flight is written as in flight: the number of attempts survives.
-        for key in self.topics.keys() {
-            let Some(topic) = self.topics.get_mut(key) else { continue };
-            if topic.wants_checkpoint(true)
-                && let Some(job) = topic.checkpoint(clock)
-            {
-                self.submit(Job::Checkpoint(key, job));
-            }
-        }
+        // What clients have in flight goes back with its attempts, as when a connection is lost; that is written.
         for conn in conns {
             if let Some(client) = self.take_client(conn) {
                 self.farewell(io, client);
+            }
+        }
+        self.delete_doomed(io);
+        self.events_due();
+        self.commit_dirty(io);
+        for key in std::mem::take(&mut self.written) {
+            let job = self.topics.get_mut(key).and_then(|topic| topic.journal.sync_job());
+            if let Some(job) = job {
+                self.submit(Job::Sync(key, job));
             }
         }
     }

@@ -127,7 +127,8 @@ impl World {
         let clock = Clock { now: Instant(1_000_000), wall: WallTime(wall) };
         let jobs = Jobs::default();
         let disk = Box::new(TestDisk(Arc::clone(&jobs)));
-        let queue = Queue::open(options.clone(), Arc::new(files.clone()), disk, Box::new(Nobody), clock).expect("opens");
+        let queue = Queue::open(options.clone(), Arc::new(files.clone()), disk, Box::new(Nobody), clock)
+            .expect("opens");
         let io = TestIo {
             clock,
             wires: HashMap::new(),
@@ -238,7 +239,11 @@ impl World {
     pub fn advance(&mut self, by: Duration) {
         let end = self.io.clock.now + by;
         loop {
-            let next = self.io.timers.first_key_value().map_or(end, |((at, _), _)| (*at).max(self.io.clock.now).min(end));
+            let next = self
+                .io
+                .timers
+                .first_key_value()
+                .map_or(end, |((at, _), _)| (*at).max(self.io.clock.now).min(end));
             let step = next.since(self.io.clock.now);
             self.io.clock.now = next;
             self.io.clock.wall.0 += step.as_nanos() as i64;
