@@ -8,7 +8,8 @@ use std::time::Duration;
 use nuthatch_net as net;
 
 use net::{
-    Address, App, ConnId, EventLoop, Fault, Handle, Input, Io, ListenAddress, Peer, Resolver, Shard, SocketOptions,
+    Address, App, ConnId, EventLoop, Fault, Handle, Input, Io, ListenAddress, Peer, Resolver, Shard,
+    SocketOptions,
 };
 
 /// What the app was told.
@@ -99,7 +100,8 @@ impl App<EventLoop> for Echo {
     fn mail(&mut self, io: &mut EventLoop, order: Order) {
         match order {
             Order::Connect(to) => {
-                let options = SocketOptions { connect_timeout: Duration::from_secs(3), ..SocketOptions::default() };
+                let options =
+                    SocketOptions { connect_timeout: Duration::from_secs(3), ..SocketOptions::default() };
                 io.connect(&to, &options);
             }
             Order::Timer(after, token) => {

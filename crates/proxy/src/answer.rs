@@ -1,7 +1,7 @@
 //! Commands that need no server are answered here, so that any client connects without errors.
 
-use net::Io;
 use config::checked::{Pool as Config, Protocol};
+use net::Io;
 use wire::redis::encode::{self, Version};
 use wire::redis::{Args, Local, Request};
 
@@ -32,9 +32,14 @@ pub(crate) fn cross_slot(tag: Option<[u8; 2]>, command: &str, out: &mut Vec<u8>)
             let (open, close) = (open as char, close as char);
             format!("give them the same hash tag, as in {open}tag{close}a {open}tag{close}b")
         }
-        None => "set hash_tag: \"{}\" for the pool and give them the same tag, as in {tag}a {tag}b".to_owned(),
+        None => {
+            "set hash_tag: \"{}\" for the pool and give them the same tag, as in {tag}a {tag}b".to_owned()
+        }
     };
-    encode::error(out, format!("CROSSSLOT the keys of '{command}' live on different servers: {fix}").as_bytes());
+    encode::error(
+        out,
+        format!("CROSSSLOT the keys of '{command}' live on different servers: {fix}").as_bytes(),
+    );
 }
 
 impl Proxy {
@@ -88,7 +93,8 @@ impl Proxy {
             }
             Local::Lolwut => encode::bulk(
                 &mut out,
-                format!("    ,\n   (o>   Nuthatch {}\n\\_//)\n \\_/_)\n  _|_\n", env!("CARGO_PKG_VERSION")).as_bytes(),
+                format!("    ,\n   (o>   Nuthatch {}\n\\_//)\n \\_/_)\n  _|_\n", env!("CARGO_PKG_VERSION"))
+                    .as_bytes(),
             ),
             Local::Time => {
                 let micros = io.wall_time().0 / 1000;
@@ -126,7 +132,8 @@ impl Proxy {
             ("cluster", "# Cluster\r\ncluster_enabled:0\r\n".to_owned()),
             ("keyspace", "# Keyspace\r\n".to_owned()),
         ];
-        let all = sections.count_left() == 0 || sections.any(|s| s.is("all") || s.is("default") || s.is("everything"));
+        let all = sections.count_left() == 0
+            || sections.any(|s| s.is("all") || s.is("default") || s.is("everything"));
         let chosen = sections_known.iter().filter(|(name, _)| all || sections.clone().any(|s| s.is(name)));
         chosen.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\r\n")
     }
@@ -233,8 +240,11 @@ fn select(config: &Config, mut args: Args<'_>, out: &mut Vec<u8>) {
         Some(db) if db == config.db => out.extend_from_slice(OK),
         Some(db) => encode::error(
             out,
-            format!("ERR this pool serves database {} only, not {db} (set redis_db, or use another pool)", config.db)
-                .as_bytes(),
+            format!(
+                "ERR this pool serves database {} only, not {db} (set redis_db, or use another pool)",
+                config.db
+            )
+            .as_bytes(),
         ),
         None => out.extend_from_slice(b"-ERR invalid DB index\r\n"),
     }

@@ -94,7 +94,16 @@ impl Reply<'_> {
 
 impl Client {
     pub(crate) fn new(id: ConnId, pool: u16, session: Session) -> Client {
-        Client { id, pool, session, line: VecDeque::new(), first: 0, hold: Hold::default(), unread: 0, partial: None }
+        Client {
+            id,
+            pool,
+            session,
+            line: VecDeque::new(),
+            first: 0,
+            hold: Hold::default(),
+            unread: 0,
+            partial: None,
+        }
     }
 
     /// Requests accepted and not answered.
@@ -198,10 +207,8 @@ impl Client {
         if self.hold.live == 0 {
             self.hold.reset();
         }
-        if self.line.is_empty() {
-            if self.line.capacity() > LINE_KEEP {
-                self.line = VecDeque::new();
-            }
+        if self.line.is_empty() && self.line.capacity() > LINE_KEEP {
+            self.line = VecDeque::new();
         }
     }
 

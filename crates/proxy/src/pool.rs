@@ -25,7 +25,12 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(config: Arc<checked::Pool>, stats: Arc<PoolStats>, clients: Arc<AtomicU32>, seed: u64) -> Pool {
+    pub(crate) fn new(
+        config: Arc<checked::Pool>,
+        stats: Arc<PoolStats>,
+        clients: Arc<AtomicU32>,
+        seed: u64,
+    ) -> Pool {
         let servers: Vec<Server> = config
             .servers
             .iter()
@@ -33,9 +38,12 @@ impl Pool {
             .map(|(n, server)| Server::new(&config, server, seed.wrapping_add(n as u64 * 0x9e37_79b9)))
             .collect();
         let names = ring_names(&config);
-        let ring = Ring::build(config.distribution, config.hash, &nodes(&names, &config, &servers)).seeded(seed as u32);
-        let redis_limits =
-            wire::redis::Limits { request_bytes_max: config.request_bytes_max, ..wire::redis::Limits::default() };
+        let ring = Ring::build(config.distribution, config.hash, &nodes(&names, &config, &servers))
+            .seeded(seed as u32);
+        let redis_limits = wire::redis::Limits {
+            request_bytes_max: config.request_bytes_max,
+            ..wire::redis::Limits::default()
+        };
         let redis_limits_unauthenticated = wire::redis::Limits::unauthenticated();
         Pool { config, stats, ring, names, servers, clients, redis_limits, redis_limits_unauthenticated }
     }
@@ -69,7 +77,9 @@ impl Pool {
 fn ring_names(config: &checked::Pool) -> Vec<String> {
     let name = |server: &checked::Server| match (&server.target, config.distribution) {
         (Target::Tcp { host, port }, Distribution::LibmemcachedKetama) => libmemcached_identity(host, *port),
-        (Target::Unix(path), Distribution::LibmemcachedKetama) => libmemcached_identity(&path.to_string_lossy(), 0),
+        (Target::Unix(path), Distribution::LibmemcachedKetama) => {
+            libmemcached_identity(&path.to_string_lossy(), 0)
+        }
         _ => server.identity.clone(),
     };
     config.servers.iter().map(name).collect()

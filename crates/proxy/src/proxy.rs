@@ -118,14 +118,19 @@ pub(crate) enum Alarm {
     /// The oldest request on a server connection.
     Deadline(Place),
     /// An ejected server is to be probed, or its probe has had its time.
-    Probe { pool: u16, server: u16 },
+    Probe {
+        pool: u16,
+        server: u16,
+    },
 }
 
 impl Alarm {
     pub(crate) fn token(self) -> u64 {
         match self {
             Alarm::Maintenance => 0,
-            Alarm::Deadline(p) => 1 << 48 | u64::from(p.pool) << 32 | u64::from(p.server) << 16 | u64::from(p.slot),
+            Alarm::Deadline(p) => {
+                1 << 48 | u64::from(p.pool) << 32 | u64::from(p.server) << 16 | u64::from(p.slot)
+            }
             Alarm::Probe { pool, server } => 2 << 48 | u64::from(pool) << 32 | u64::from(server) << 16,
         }
     }
@@ -143,7 +148,8 @@ impl Alarm {
 impl Proxy {
     /// A proxy for one shard. Connects to servers at once where `preconnect` is set.
     pub fn new<I: Io>(setup: Setup, io: &mut I) -> Proxy {
-        let pools = setup.pools.into_iter().map(|(c, stats, clients)| Pool::new(c, stats, clients, setup.seed));
+        let pools =
+            setup.pools.into_iter().map(|(c, stats, clients)| Pool::new(c, stats, clients, setup.seed));
         let mut proxy = Proxy {
             pools: pools.collect(),
             roles: Vec::new(),
@@ -177,7 +183,10 @@ impl Proxy {
     }
 
     fn role_mut(&mut self, id: ConnId) -> Option<&mut Role> {
-        self.roles.get_mut(id.index as usize).filter(|(generation, _)| *generation == id.generation).map(|(_, r)| r)
+        self.roles
+            .get_mut(id.index as usize)
+            .filter(|(generation, _)| *generation == id.generation)
+            .map(|(_, r)| r)
     }
 
     pub(crate) fn set_server(&mut self, id: ConnId, place: Place) {

@@ -1,8 +1,8 @@
 //! Servers that do what servers do: answer, mostly; and stall, answer late, answer garbage, break off in the middle of a
 //! reply, refuse, close idle connections, answer with errors.
 
-mod redis;
 mod memcache;
+mod redis;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -119,7 +119,8 @@ impl Backend {
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let original = || crate::value::original(key, self.fill_max).filter(|_| !self.deleted.contains_key(key));
+        let original =
+            || crate::value::original(key, self.fill_max).filter(|_| !self.deleted.contains_key(key));
         self.store.get(key).cloned().or_else(original)
     }
 
@@ -184,7 +185,12 @@ impl BackendConn {
     }
 
     /// Reads, works, writes. Returns when it wants to be woken again.
-    pub(crate) fn wake(&mut self, net: &mut Network, backend: &mut Backend, watch: &mut Watch<'_>) -> Option<Instant> {
+    pub(crate) fn wake(
+        &mut self,
+        net: &mut Network,
+        backend: &mut Backend,
+        watch: &mut Watch<'_>,
+    ) -> Option<Instant> {
         if self.closed || matches!(backend.mood, Mood::Stall | Mood::Vanished) {
             return None;
         }
@@ -230,7 +236,10 @@ impl BackendConn {
                 reply.truncate(backend.rng.below(reply.len() as u64) as usize);
             }
             if backend.mood == Mood::Garbage && backend.rng.one_in(6) {
-                reply = backend.rng.pick(&[&b"?what\r\n"[..], b"\0\0\0\r\n", b"$x\r\nabc\r\n", b"VALUE k\r\n"]).to_vec();
+                reply = backend
+                    .rng
+                    .pick(&[&b"?what\r\n"[..], b"\0\0\0\r\n", b"$x\r\nabc\r\n", b"VALUE k\r\n"])
+                    .to_vec();
             }
             self.replies.push_back((after + backend.service_time(), reply, dies));
         }

@@ -1,8 +1,8 @@
 //! Clients, good and bad: they pipeline, write in pieces cut anywhere, half-close, vanish, read slowly or never, and end
 //! with broken frames.
 
-mod redis;
 mod memcache;
+mod redis;
 
 use std::collections::{HashMap, HashSet};
 
@@ -27,6 +27,8 @@ pub(crate) enum Temper {
     Slow(usize),
     /// Sends all it has at once and reads nothing.
     Never,
+    /// Begins a large request, ends it never, and reads nothing.
+    Unending,
     /// Is gone in the midst of things.
     Vanishing,
 }
@@ -105,10 +107,17 @@ impl Client {
         let temper = if scenario.calm {
             Temper::Polite
         } else if scenario.flood {
-            rng.pick(&[Temper::Never, Temper::Never, Temper::Polite])
+            rng.pick(&[Temper::Never, Temper::Never, Temper::Unending, Temper::Polite])
         } else {
             let slow = Temper::Slow(rng.between(100, 500) as usize + scenario.fill_max);
-            rng.pick(&[Temper::Polite, Temper::Polite, Temper::Polite, slow, Temper::Never, Temper::Vanishing])
+            rng.pick(&[
+                Temper::Polite,
+                Temper::Polite,
+                Temper::Polite,
+                slow,
+                Temper::Never,
+                Temper::Vanishing,
+            ])
         };
         let never = temper == Temper::Never;
         let requests = if never { scenario.requests * 4 } else { rng.between(1, scenario.requests * 2) };
@@ -188,7 +197,8 @@ impl Client {
         }
         let unsent = self.write(link, around.net, around.trace);
         self.leave(link, around.net);
-        let mut in_a_while = |yes: bool| yes.then(|| now + Duration::from_micros(self.rng.between(200, 3000)));
+        let mut in_a_while =
+            |yes: bool| yes.then(|| now + Duration::from_micros(self.rng.between(200, 3000)));
         let again = [in_a_while(unsent), in_a_while(more), self.may_ask().then_some(self.next_at)];
         again.into_iter().flatten().min()
     }
@@ -196,7 +206,7 @@ impl Client {
     /// False if it is done with asking, or replies have to come first.
     fn may_ask(&self) -> bool {
         match (self.state, self.temper, self.requests_left) {
-            (State::Leaving | State::Done, ..) | (_, Temper::Never, 0) => false,
+            (State::Leaving | State::Done, ..) | (_, Temper::Never | Temper::Unending, 0) => false,
             (.., 0) if self.ending != Ending::Close => true,
             (.., 0) => self.line.is_satisfied(),
             _ => self.line.len() < self.depth || self.line.is_satisfied(),
@@ -208,6 +218,10 @@ impl Client {
     fn ask(&mut self, around: &mut Around<'_>) {
         if self.model.is_empty() && self.line.answered == 0 && self.line.len() == 0 {
             self.introduce();
+        }
+        if self.temper == Temper::Unending {
+            self.requests_left = 0;
+            return self.begin_large();
         }
         let burst = if self.temper == Temper::Never { 50 } else { self.rng.between(1, 40) };
         for _ in 0..burst {
@@ -223,15 +237,35 @@ impl Client {
             }
         }
         let closes = self.ending != Ending::Close || self.line.is_satisfied();
-        if self.requests_left == 0 && closes && self.temper != Temper::Never {
+        if self.requests_left == 0 && closes && !self.is_mute() {
             self.take_leave();
         }
+    }
+
+    /// True for one that reads nothing: it stays until the end of chaos.
+    pub(crate) fn is_mute(&self) -> bool {
+        matches!(self.temper, Temper::Never | Temper::Unending)
+    }
+
+    /// All of a large request but its end.
+    fn begin_large(&mut self) {
+        let length = self.rng.between(1, 900_000);
+        let head = match self.protocol {
+            Protocol::Redis => format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${length}\r\n"),
+            Protocol::Memcache => format!("set k 0 0 {length}\r\n"),
+        };
+        self.output.extend_from_slice(head.as_bytes());
+        self.output.resize(self.output.len() + length as usize, b'x');
     }
 
     /// What a client says first.
     fn introduce(&mut self) {
         if let Some(password) = self.password.clone() {
-            self.push(resp::request(&[b"AUTH", password.as_bytes()]), node(Node::Simple(b"OK".to_vec())), &[]);
+            self.push(
+                resp::request(&[b"AUTH", password.as_bytes()]),
+                node(Node::Simple(b"OK".to_vec())),
+                &[],
+            );
         }
         if self.protocol == Protocol::Redis && self.rng.one_in(5) {
             self.push(resp::request(&[b"HELLO", b"3"]), (What::AnyMap, None), &[]);
@@ -245,7 +279,12 @@ impl Client {
             (Ending::Quit, Protocol::Redis) => self.push(resp::request(&[b"QUIT"]), ok, &[]),
             (Ending::Quit, Protocol::Memcache) => self.output.extend_from_slice(b"quit\r\n"),
             (Ending::Malformed, _) => {
-                let broken = self.rng.pick(&["*2\r\n$3\r\nGET\r\n:1\r\n", "*x\r\n", "*1\r\n$-5\r\n", "*1\r\n$3\r\nGETxx"]);
+                let broken = self.rng.pick(&[
+                    "*2\r\n$3\r\nGET\r\n:1\r\n",
+                    "*x\r\n",
+                    "*1\r\n$-5\r\n",
+                    "*1\r\n$3\r\nGETxx",
+                ]);
                 self.push(broken.as_bytes().to_vec(), (What::ErrorLike("ERR Protocol error"), None), &[]);
             }
             _ => {}
@@ -298,7 +337,7 @@ impl Client {
     /// True if it has left something unread that it will want later.
     fn read(&mut self, link: LinkId, around: &mut Around<'_>) -> bool {
         let most = match self.temper {
-            Temper::Never => return false,
+            Temper::Never | Temper::Unending => return false,
             Temper::Slow(n) => n,
             Temper::Polite | Temper::Vanishing => usize::MAX,
         };
@@ -313,9 +352,8 @@ impl Client {
         loop {
             let parsed = match self.protocol {
                 Protocol::Redis => resp::parse(&self.input).map(|p| p.map(|(n, used)| (Got::Redis(n), used))),
-                Protocol::Memcache => {
-                    crate::memcache::parse_reply(&self.input).map(|p| p.map(|(r, used)| (Got::Memcache(r), used)))
-                }
+                Protocol::Memcache => crate::memcache::parse_reply(&self.input)
+                    .map(|p| p.map(|(r, used)| (Got::Memcache(r), used))),
             };
             match parsed {
                 Ok(Some((got, used))) => {
@@ -383,15 +421,19 @@ impl Client {
         }
         if let Err(why) = self.line.meet(got, around.exact) {
             let (index, got) = (self.index, expect::name(got));
-            around.oracle.fault(format!("client {index} got '{got}' as reply {}: {why}", self.line.answered + 1));
+            around
+                .oracle
+                .fault(format!("client {index} got '{got}' as reply {}: {why}", self.line.answered + 1));
         }
     }
 
     /// The proxy has closed the connection.
     fn closed(&mut self, around: &mut Around<'_>) {
         let owed = !self.line.is_satisfied() || !self.input.is_empty();
-        let expected = self.state == State::Leaving && self.ending != Ending::Close && !owed && self.output.is_empty();
-        if !expected && !around.stopping && !(self.limited && self.line.answered == 0) {
+        let expected =
+            self.state == State::Leaving && self.ending != Ending::Close && !owed && self.output.is_empty();
+        let refused = self.limited && self.line.answered == 0;
+        if !(expected || refused || around.stopping) {
             let found = format!("at {} µs {}", around.net.now.0, self.stuck());
             around.oracle.cut_off.push(found);
         }
@@ -408,7 +450,12 @@ impl Client {
         let whole = self.output.len() as u64;
         let piece = if self.rng.one_in(4) { self.rng.between(1, whole) } else { whole } as usize;
         if trace {
-            eprintln!("{:>10} client {} writes '{}'", net.now.0, self.index, resp::show(&self.output[..piece]));
+            eprintln!(
+                "{:>10} client {} writes '{}'",
+                net.now.0,
+                self.index,
+                resp::show(&self.output[..piece])
+            );
         }
         match net.write(link, End::Peer, &self.output[..piece]) {
             Ok(taken) => {
@@ -442,7 +489,9 @@ fn node(node: Node) -> (What, Option<Got>) {
 fn is_refusal(got: &Got) -> bool {
     match got {
         Got::Redis(Node::Error(text)) => text == b"ERR max number of clients reached",
-        Got::Memcache(reply) => *reply == crate::memcache::Reply::line("SERVER_ERROR too many open connections"),
+        Got::Memcache(reply) => {
+            *reply == crate::memcache::Reply::line("SERVER_ERROR too many open connections")
+        }
         Got::Redis(_) => false,
     }
 }

@@ -45,8 +45,9 @@ pub use tamper::Tamper;
 
 /// Runs one seed. The error says which rule was broken, when, and how to run the seed again.
 pub fn run(seed: u64) -> Result<Report, String> {
-    run_with(seed, false, None)
-        .map_err(|why| format!("{why}\nNUTHATCH_SIM_SEED={seed} cargo test -p nuthatch-sim replay -- --nocapture"))
+    run_with(seed, false, None).map_err(|why| {
+        format!("{why}\nNUTHATCH_SIM_SEED={seed} cargo test -p nuthatch-sim replay -- --nocapture")
+    })
 }
 
 /// Runs one seed with well-behaved peers and a deliberate bug, which should end in an error.

@@ -10,6 +10,7 @@
 //! | a key stays with its server while none is ejected | [`Oracle::served`] |
 //! | an ejected server gets probes only | [`crate::shard`], after every callback |
 //! | memory stays under its budget, and is counted right | [`crate::world`], after every turn |
+//! | a request is answered within the pool's timeout | [`crate::world`], at the end |
 //! | timers do not pile up | [`crate::world`], after every turn |
 //! | what a server says unasked is not believed | [`crate::world`], at each stray reply |
 //! | once all is quiet nothing is pending, and all gauges are at zero | [`crate::world`], at the end |

@@ -98,7 +98,8 @@ fn nodes(bytes: &[u8], at: &mut usize, n: i64) -> Result<Vec<Node>, Stop> {
 
 /// Writes a value as RESP2, or as RESP3 where that differs.
 pub(crate) fn write(node: &Node, resp3: bool, out: &mut Vec<u8>) {
-    let head = |out: &mut Vec<u8>, kind: char, n: i64| out.extend_from_slice(format!("{kind}{n}\r\n").as_bytes());
+    let head =
+        |out: &mut Vec<u8>, kind: char, n: i64| out.extend_from_slice(format!("{kind}{n}\r\n").as_bytes());
     match node {
         Node::Simple(text) => out.extend_from_slice(&[b"+", &text[..], b"\r\n"].concat()),
         Node::Error(text) => out.extend_from_slice(&[b"-", &text[..], b"\r\n"].concat()),

@@ -69,7 +69,13 @@ impl Scenario {
             pools: pools.into_iter().map(Arc::new).collect(),
             clients,
             // Each piece costs an event.
-            requests: if fill_max > 3000 { 25 } else if segment_max < 20 { 12 } else { rng.pick(&[10, 40, 80]) },
+            requests: if fill_max > 3000 {
+                25
+            } else if segment_max < 20 {
+                12
+            } else {
+                rng.pick(&[10, 40, 80])
+            },
             fill_max,
             travel: Travel { latency, segment_max, window },
             read_max,
@@ -124,5 +130,10 @@ fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
 fn server(backend: usize) -> Server {
     let port = (FIRST_PORT + backend) as u16;
     let host = "127.0.0.1".to_owned();
-    Server { identity: format!("127.0.0.1:{port}"), target: Target::Tcp { host, port }, weight: 1, password: None }
+    Server {
+        identity: format!("127.0.0.1:{port}"),
+        target: Target::Tcp { host, port },
+        weight: 1,
+        password: None,
+    }
 }

@@ -252,7 +252,9 @@ impl Shard {
                 View { looped: &mut self.looped, net }.linger(id);
                 self.readable(net, id);
             }
-            Stage::Open if std::mem::take(&mut conn.notify_drained) => self.call(net, |app, io| app.drained(io, id)),
+            Stage::Open if std::mem::take(&mut conn.notify_drained) => {
+                self.call(net, |app, io| app.drained(io, id))
+            }
             _ => {}
         }
     }

@@ -119,7 +119,12 @@ impl World {
         while let Some(Reverse(due)) = self.queue.pop() {
             self.events += 1;
             if self.events > EVENTS_MAX || due.at > TIME_MAX {
-                return Err(format!("it does not come to rest: {} at {:?}, {}", self.events, due.at, self.stuck()));
+                return Err(format!(
+                    "it does not come to rest: {} at {:?}, {}",
+                    self.events,
+                    due.at,
+                    self.stuck()
+                ));
             }
             self.net.now = due.at;
             if self.trace {
@@ -189,7 +194,8 @@ impl World {
         if !self.net.happen(link, end, what) {
             return;
         }
-        let (shard, conn, who) = (self.net.link(link).shard, self.net.link(link).conn, self.net.link(link).who);
+        let (shard, conn, who) =
+            (self.net.link(link).shard, self.net.link(link).conn, self.net.link(link).who);
         match (end, who) {
             (End::Proxy, _) if what == Happening::Room => self.make_ready(shard, Ready::Writable(conn)),
             (End::Proxy, _) => {
@@ -341,7 +347,7 @@ impl World {
             self.set_mood(index, Mood::Good);
         }
         for index in 0..self.clients.len() {
-            if self.clients[index].temper == crate::client::Temper::Never && !self.clients[index].is_done() {
+            if self.clients[index].is_mute() && !self.clients[index].is_done() {
                 self.clients[index].vanish(&mut self.net);
             }
         }
@@ -355,7 +361,8 @@ impl World {
         }
         let link = self.conns[self.rng.pick(&quiet)].link;
         let (shard, conn) = (self.net.link(link).shard, self.net.link(link).conn);
-        let words: [&[u8]; 6] = [b"+STRAY\r\n", b"+STR", b"$9\r\nc1:1", b"END\r\n", b"VALUE p:", b"-ERR stray\r\n"];
+        let words: [&[u8]; 6] =
+            [b"+STRAY\r\n", b"+STR", b"$9\r\nc1:1", b"END\r\n", b"VALUE p:", b"-ERR stray\r\n"];
         let words = self.rng.pick(&words);
         self.net.inject(link, words);
         // This shard has nothing else to do in this turn.
@@ -375,7 +382,8 @@ impl World {
         let conn = &self.conns[index];
         let link = self.net.link(conn.link);
         let known = self.shards[link.shard].looped.get(link.conn);
-        let idle = known.is_some_and(|c| c.link == Some(conn.link) && c.outbox.is_empty() && c.inbox.is_empty());
+        let idle =
+            known.is_some_and(|c| c.link == Some(conn.link) && c.outbox.is_empty() && c.inbox.is_empty());
         let silent = [End::Proxy, End::Peer].iter().all(|end| self.net.under_way(conn.link, *end) == 0);
         !conn.closed && idle && silent && conn.is_idle()
     }

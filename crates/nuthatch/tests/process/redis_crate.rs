@@ -22,8 +22,7 @@ fn converse(port: u16, query: &str) {
     assert_eq!(c.mget::<_, Vec<i64>>(&["a", "b", "c"]).expect("MGET"), [1, 2, 3]);
     assert_eq!(c.incr::<_, _, i64>("a", 41).expect("INCRBY"), 42);
     assert_eq!(c.del::<_, i64>(&["a", "b", "nothing"]).expect("DEL"), 2);
-    let (x, y): (i64, String) =
-        redis::pipe().incr("c", 1).get("alpha").query(&mut c).expect("a pipeline");
+    let (x, y): (i64, String) = redis::pipe().incr("c", 1).get("alpha").query(&mut c).expect("a pipeline");
     assert_eq!((x, y.as_str()), (4, "one"));
     let big = vec![b'v'; 3 << 20];
     let _: () = c.set("big", &big[..]).expect("SET of 3 MB");
@@ -65,14 +64,18 @@ fn over_real_servers() {
         wait_for("redis-server", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
     }
     let listen = free_port();
-    let mut text = format!("alpha:\n  listen: 127.0.0.1:{listen}\n  redis: true\n  hash_tag: \"{{}}\"\n  servers:\n");
+    let mut text =
+        format!("alpha:\n  listen: 127.0.0.1:{listen}\n  redis: true\n  hash_tag: \"{{}}\"\n  servers:\n");
     for port in ports {
         text += &format!("   - 127.0.0.1:{port}:1\n");
     }
     let (directory, path) = directory_with("nutcracker.yml", &text);
     let stats = free_port().to_string();
     let mut command = called("nutcracker");
-    command.args(["-o", "log", "-a", "127.0.0.1", "-s", &stats, "-c"]).arg(&path).current_dir(directory.path());
+    command
+        .args(["-o", "log", "-a", "127.0.0.1", "-s", &stats, "-c"])
+        .arg(&path)
+        .current_dir(directory.path());
     let _running = Running::start(&mut command);
     converse(listen, "");
     converse(listen, "?protocol=resp3");

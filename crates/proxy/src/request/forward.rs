@@ -1,6 +1,6 @@
 //! (b) A request goes to its server: onto the connection's line, and its bytes into the connection's outbox.
 
-use net::{Io, Instant};
+use net::{Instant, Io};
 
 use crate::client::{Client, Reply};
 use crate::fail::Failure;
@@ -60,7 +60,8 @@ impl Proxy {
         let sent = match server {
             Some(server) => {
                 let owner = Owner::Client(client.id, seq);
-                let pending = Pending { expect, silence, ..Pending::new(owner, io.now(), frame.bytes().len()) };
+                let pending =
+                    Pending { expect, silence, ..Pending::new(owner, io.now(), frame.bytes().len()) };
                 self.forward(io, client, server, frame, pending, retry_safe)
             }
             None => {
@@ -103,7 +104,8 @@ impl Proxy {
             self.execute_local(io, client, server, frame.bytes());
             return Forwarded::Answered;
         }
-        let place = Place { pool: client.pool, server, slot: target.slot_for(client.id.index, client.session.resp3) };
+        let place =
+            Place { pool: client.pool, server, slot: target.slot_for(client.id.index, client.session.resp3) };
         if let Err(failure) = self.enqueue(io, place, frame, pending, retry_safe) {
             return Forwarded::Refused(failure);
         }

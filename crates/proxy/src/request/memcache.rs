@@ -3,7 +3,8 @@
 
 use net::{Input, Io};
 use wire::memcache::{
-    BadRequest, Cause, Command, KEY_BYTES_MAX, Limits, PLACEHOLDER_KEY, Request, RequestScanner, Route, Scan, Silence,
+    BadRequest, Cause, Command, KEY_BYTES_MAX, Limits, PLACEHOLDER_KEY, Request, RequestScanner, Route, Scan,
+    Silence,
 };
 
 use crate::client::Client;
@@ -84,7 +85,13 @@ impl Proxy {
         self.held = self.held + client.held_bytes() - before;
     }
 
-    fn memcache_request<I: Io>(&mut self, io: &mut I, client: &mut Client, request: &Request, frame: Frame<'_>) {
+    fn memcache_request<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        request: &Request,
+        frame: Frame<'_>,
+    ) {
         let row = request.row();
         match row.route {
             Route::EachKey if request.key_count() > 1 => self.split_memcache(io, client, request, frame),
@@ -146,7 +153,13 @@ impl Proxy {
     }
 
     /// `get k1 k2 …`: one request for each server, with its keys in the client's order.
-    fn split_memcache<I: Io>(&mut self, io: &mut I, client: &mut Client, request: &Request, frame: Frame<'_>) {
+    fn split_memcache<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        request: &Request,
+        frame: Frame<'_>,
+    ) {
         let bytes = frame.bytes();
         if self.sort_keys(client.pool, request.keys(bytes).map(|key| key.of(bytes))).is_none() {
             return self.forward_one(io, client, None, frame, traits(request));

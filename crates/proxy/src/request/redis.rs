@@ -26,8 +26,11 @@ impl Proxy {
                 break;
             }
             let pool = &self.pools[client.pool as usize];
-            let limits =
-                if client.session.authenticated { &pool.redis_limits } else { &pool.redis_limits_unauthenticated };
+            let limits = if client.session.authenticated {
+                &pool.redis_limits
+            } else {
+                &pool.redis_limits_unauthenticated
+            };
             match scanner.scan(input.bytes(), limits) {
                 Scan::Done(request) => {
                     requests += 1;
@@ -36,7 +39,12 @@ impl Proxy {
                         let frame = input.take(request.len());
                         self.redis_request(io, client, &request, Frame::Shared(&frame));
                     } else {
-                        self.redis_request(io, client, &request, Frame::Slice(&input.bytes()[..request.len()]));
+                        self.redis_request(
+                            io,
+                            client,
+                            &request,
+                            Frame::Slice(&input.bytes()[..request.len()]),
+                        );
                         input.consume(request.len());
                     }
                 }

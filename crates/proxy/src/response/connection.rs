@@ -250,8 +250,16 @@ impl Proxy {
         loop {
             let conn = self.server_conn(place);
             let at = conn.expired;
-            let Some(pending) = conn.line.get(at).copied().filter(|p| p.at + timeout <= now) else { break };
+            let Some(pending) = conn.line.get(at).copied() else { break };
+            // A handshake has no deadline of its own, and must not stand before that of a request that was sent again.
+            let handshake = matches!(pending.owner, Owner::Handshake(_));
+            if !handshake && pending.at + timeout > now {
+                break;
+            }
             conn.expired += 1;
+            if handshake {
+                continue;
+            }
             any = true;
             self.server_stats(place).request_timeouts.inc();
             self.pools[place.pool as usize].stats.timeouts.inc();

@@ -67,7 +67,10 @@ fn write_merged(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
             out.extend_from_slice(b"OK\r\n");
             Some(())
         }
-        Merge::Stats => Some(merge_stats(gather, out)),
+        Merge::Stats => {
+            merge_stats(gather, out);
+            Some(())
+        }
     }
 }
 

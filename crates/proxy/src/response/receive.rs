@@ -92,7 +92,9 @@ impl Proxy {
         let conn = &mut server.conns[place.slot as usize];
         match protocol {
             // A client that has not asked for RESP3 must not be given its types.
-            Protocol::Redis if !resp3 && bytes.first().is_some_and(|b| b"_#,(!=%~>|".contains(b)) => Next::Garbage,
+            Protocol::Redis if !resp3 && bytes.first().is_some_and(|b| b"_#,(!=%~>|".contains(b)) => {
+                Next::Garbage
+            }
             Protocol::Redis => match conn.redis.scan(bytes, &LIMITS) {
                 ReplyScan::Done(reply) => Next::Reply(Found {
                     len: reply.len(),
@@ -127,7 +129,13 @@ impl Proxy {
     }
 
     /// The server speaks out of turn or not the protocol: nothing on this connection can be trusted any more.
-    fn break_server_conn<I: Io>(&mut self, io: &mut I, place: Place, input: &mut Input<'_>, failure: Failure) {
+    fn break_server_conn<I: Io>(
+        &mut self,
+        io: &mut I,
+        place: Place,
+        input: &mut Input<'_>,
+        failure: Failure,
+    ) {
         input.consume(input.bytes().len());
         if let Some(id) = self.server_conn(place).conn {
             io.abort(id);

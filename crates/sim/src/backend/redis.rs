@@ -20,7 +20,10 @@ pub(super) fn work(
         items.iter().map(|i| if let Node::Bulk(bytes) = i { Some(&bytes[..]) } else { None }).collect();
     let args = args.filter(|a| !a.is_empty()).ok_or_else(wrong)?;
     if session.resp3 && backend.rng.one_in(12) {
-        let news = Node::Push(vec![Node::Bulk(b"invalidate".to_vec()), Node::Array(vec![Node::Bulk(b"x".to_vec())])]);
+        let news = Node::Push(vec![
+            Node::Bulk(b"invalidate".to_vec()),
+            Node::Array(vec![Node::Bulk(b"x".to_vec())]),
+        ]);
         resp::write(&news, true, reply);
     }
     let answer = match session.handshake(&args, backend) {
@@ -48,7 +51,8 @@ impl Session {
         let unfriendly = backend.mood == Mood::Unfriendly;
         Some(match args {
             [b"AUTH", password] => {
-                self.password = Some(*password) == backend.password.as_ref().map(|p| p.as_bytes()) && !unfriendly;
+                self.password =
+                    Some(*password) == backend.password.as_ref().map(|p| p.as_bytes()) && !unfriendly;
                 self.refused |= !self.password;
                 if self.password { ok() } else { error("WRONGPASS invalid username-password pair") }
             }
@@ -62,7 +66,9 @@ impl Session {
                 self.db = std::str::from_utf8(db).ok().and_then(|db| db.parse().ok()).unwrap_or_default();
                 if unfriendly { error("ERR DB index is out of range") } else { ok() }
             }
-            [b"PING"] if backend.mood == Mood::Loading => error("LOADING Redis is loading the dataset in memory"),
+            [b"PING"] if backend.mood == Mood::Loading => {
+                error("LOADING Redis is loading the dataset in memory")
+            }
             [b"PING"] => Node::Simple(b"PONG".to_vec()),
             _ => return None,
         })

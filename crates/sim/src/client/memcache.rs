@@ -15,7 +15,9 @@ impl Client {
             70..82 => self.ask_meta_get(uid),
             82..90 => self.ask_meta_set(uid),
             90..94 => self.expect(b"mn\r\n".to_vec(), What::Lines(&["MN"]), Some(Reply::line("MN")), &[]),
-            94..98 => self.expect(b"frob x\r\n".to_vec(), What::Lines(&["ERROR"]), Some(Reply::line("ERROR")), &[]),
+            94..98 => {
+                self.expect(b"frob x\r\n".to_vec(), What::Lines(&["ERROR"]), Some(Reply::line("ERROR")), &[])
+            }
             _ => self.ask_version(),
         }
     }
@@ -27,7 +29,12 @@ impl Client {
     fn ask_version(&mut self) {
         // Some server is asked, whose key nobody knows.
         let keys = [b"version".to_vec()];
-        self.expect(b"version\r\n".to_vec(), What::Lines(&["VERSION 1.6.18", "SERVER_ERROR starting"]), None, &keys);
+        self.expect(
+            b"version\r\n".to_vec(),
+            What::Lines(&["VERSION 1.6.18", "SERVER_ERROR starting"]),
+            None,
+            &keys,
+        );
     }
 
     fn found(&self, keys: &[Vec<u8>]) -> Reply {
@@ -101,7 +108,12 @@ impl Client {
             _ => quiet,
         };
         let what = What::Meta(key.clone(), uid);
-        self.line.push(Expected { what, exactly: Some(Got::Memcache(reply)), optional: quiet, keys: vec![key] });
+        self.line.push(Expected {
+            what,
+            exactly: Some(Got::Memcache(reply)),
+            optional: quiet,
+            keys: vec![key],
+        });
     }
 
     fn ask_meta_set(&mut self, uid: u64) {

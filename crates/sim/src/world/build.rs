@@ -26,7 +26,7 @@ impl World {
         let oracle = Oracle::new(pools.iter().any(|p| p.auto_eject_hosts));
         let mut world = World {
             // Half of the runs with a deliberate bug have to do without knowing every reply in advance.
-            exact: scenario.calm && (tamper.is_none() || seed % 2 == 0),
+            exact: scenario.calm && (tamper.is_none() || seed.is_multiple_of(2)),
             net: Network::new(rng.fork()),
             shards: Vec::new(),
             stats: Vec::new(),
@@ -61,7 +61,8 @@ impl World {
             first_backend.push(first_backend[first_backend.len() - 1] + pool.servers.len());
         }
         for index in 0..self.scenario.shards {
-            let names = |p: &config::checked::Pool| p.servers.iter().map(|s| s.identity.clone()).collect::<Vec<_>>();
+            let names =
+                |p: &config::checked::Pool| p.servers.iter().map(|s| s.identity.clone()).collect::<Vec<_>>();
             let stats: Vec<Arc<PoolStats>> =
                 pools.iter().map(|p| Arc::new(PoolStats::new(&p.name, &names(p)))).collect();
             let (mail, notices) = (Arc::clone(&self.mail), Arc::clone(&self.notices));

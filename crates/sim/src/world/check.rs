@@ -8,12 +8,32 @@ fn lanes(pool: &config::checked::Pool) -> usize {
 }
 
 impl World {
-    /// Memory may exceed the budget by a quarter, at which clients are closed; by what one turn can bring; and by a
-    /// whole frame for each connection, since a frame that has begun is read to its end.
+    /// Memory may exceed the budget by a quarter, at which clients are closed; by what one turn can bring; by a whole
+    /// reply for each server connection, since servers are always read; and by 64 KB for each client, after which the
+    /// proxy looks at its memory again.
     fn memory_limit(&self) -> usize {
         let servers: usize = self.scenario.pools.iter().map(|p| p.servers.len() * lanes(p)).sum();
-        let each = 4 * self.scenario.read_max + self.scenario.frame_max();
-        self.scenario.budget / 4 * 5 + (servers + self.clients.len()) * each
+        let turn = 4 * self.scenario.read_max;
+        let (server, client) = (turn + self.scenario.frame_max(), turn + (64 << 10));
+        self.scenario.budget / 4 * 5 + servers * server + self.clients.len() * client
+    }
+
+    /// Where there is a timeout, every request has been answered within it.
+    fn check_deadlines(&self) -> Result<(), String> {
+        for (index, stats) in self.stats.iter().enumerate() {
+            for (stats, pool) in stats.iter().zip(&self.scenario.pools) {
+                let Some(timeout) = pool.timeout else { continue };
+                let longest = Duration::from_micros(stats.latency.snapshot().quantile(1.0));
+                // Timers are good to a millisecond, the histogram to a hundredth.
+                if longest > timeout + timeout / 50 + Duration::from_millis(3) {
+                    let name = &pool.name;
+                    return Err(format!(
+                        "a request to {name} on shard {index} took {longest:?} of {timeout:?}"
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn check_turn(&mut self, index: usize) {
@@ -30,11 +50,13 @@ impl World {
         self.memory_peak = self.memory_peak.max(memory);
         if memory > self.memory_limit() {
             let (budget, limit) = (self.scenario.budget, self.memory_limit());
-            self.oracle.fault(format!("shard {index} uses {memory} bytes; its budget is {budget}, at most {limit}"));
+            self.oracle
+                .fault(format!("shard {index} uses {memory} bytes; its budget is {budget}, at most {limit}"));
         }
         let breeding = self.plan.strikes(Tamper::BreedTimers) || self.plan.lasts(Tamper::BreedTimers);
         let timers = self.shards[index].looped.app_timers() + if breeding { self.events as usize } else { 0 };
-        let most: usize = 1 + self.scenario.pools.iter().map(|p| p.servers.len() * (lanes(p) + 1)).sum::<usize>();
+        let most: usize =
+            1 + self.scenario.pools.iter().map(|p| p.servers.len() * (lanes(p) + 1)).sum::<usize>();
         if timers > most {
             self.oracle.fault(format!("shard {index} has {timers} timers; {most} would be enough"));
         }
@@ -83,18 +105,25 @@ impl World {
             if self.plan.strikes(Tamper::LeaveGatherOpen) || self.plan.lasts(Tamper::LeaveGatherOpen) {
                 census.gathers += 1;
             }
-            if census != proxy::Census::default() || shard.looped.buffered != 0 || shard.looped.app_timers() != 0 {
+            if census != proxy::Census::default()
+                || shard.looped.buffered != 0
+                || shard.looped.app_timers() != 0
+            {
                 let (buffered, timers) = (shard.looped.buffered, shard.looped.app_timers());
                 return Err(format!(
                     "all is quiet, but shard {index} has {buffered} bytes buffered, {timers} timers and {census:?}"
                 ));
             }
             for (pool, config) in self.scenario.pools.iter().enumerate() {
-                if let Some(server) = (0..config.servers.len()).find(|s| !shard.proxy.server_is_up(pool, *s)) {
-                    return Err(format!("server {server} of pool {pool} is good, but ejected on shard {index}"));
+                if let Some(server) = (0..config.servers.len()).find(|s| !shard.proxy.server_is_up(pool, *s))
+                {
+                    return Err(format!(
+                        "server {server} of pool {pool} is good, but ejected on shard {index}"
+                    ));
                 }
             }
         }
+        self.check_deadlines()?;
         self.check_overflows()
     }
 
@@ -104,7 +133,10 @@ impl World {
         let overflows = notices.iter().filter(|n| matches!(n, Notice::ClientOverflow { .. })).count();
         let cut_off = &self.oracle.cut_off;
         if cut_off.len() > overflows {
-            return Err(format!("clients were cut off, {overflows} of them for what they cost: {}", cut_off.join("; ")));
+            return Err(format!(
+                "clients were cut off, {overflows} of them for what they cost: {}",
+                cut_off.join("; ")
+            ));
         }
         let well_read = self.clients.iter().all(|c| c.temper == crate::client::Temper::Polite);
         if overflows > 0 && well_read && !self.scenario.tight {
@@ -124,11 +156,14 @@ impl World {
                 let clients = pool.client_connections.get();
                 let servers: Vec<u64> = pool.servers.iter().map(|s| s.server_connections.get()).collect();
                 if clients > 0 || servers.iter().any(|n| *n > 0) {
-                    return Err(format!("gauges of shard {index}: {clients} clients, server connections {servers:?}"));
+                    return Err(format!(
+                        "gauges of shard {index}: {clients} clients, server connections {servers:?}"
+                    ));
                 }
             }
         }
-        let counts: Vec<u32> = self.counts.iter().map(|c| c.load(std::sync::atomic::Ordering::Relaxed)).collect();
+        let counts: Vec<u32> =
+            self.counts.iter().map(|c| c.load(std::sync::atomic::Ordering::Relaxed)).collect();
         if counts.iter().any(|c| *c > 0) {
             return Err(format!("clients of the pools, over all shards: {counts:?}"));
         }
