@@ -54,7 +54,12 @@ def start_pool(path, face, protocol, backends, **keys):
         conf.write_text("\n".join(lines) + "\n")
         return [*face, "-c", conf, "-o", "", "-a", "127.0.0.1", "-s", stats, "-i", "100", "-p", path / "proxy.pid"]
 
-    return kit.start("proxy", 2, argv, path)
+    program = kit.start("proxy", 2, argv, path)
+    # It accepts clients a moment before it heeds signals; once the statistics are served it does both.
+    with kit.Wire(program.ports[1]) as wire:
+        while wire.socket.recv(65536):
+            pass
+    return program
 
 
 class Victim:
