@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use telemetry::{PoolStats, Row, ServerStats};
 
+use crate::events::Event;
 use crate::page::format::{bytes, count, rate};
 use crate::process::Process;
 use crate::status::{
@@ -79,14 +80,14 @@ impl Finding {
 /// Everything that is wrong.
 pub(crate) fn find(status: &Status) -> Vec<Finding> {
     let mut found = Vec::new();
-    status.pools.iter().for_each(|pool| of_pool(pool, &mut found));
+    status.pools.iter().for_each(|pool| of_pool(pool, &status.events, &mut found));
     status.queue.iter().for_each(|queue| of_queue(queue, &mut found));
     found.extend(of_memory(status.memory));
     found.extend(of_descriptors(&status.process));
     found
 }
 
-fn of_pool(pool: &PoolStatus, found: &mut Vec<Finding>) {
+fn of_pool(pool: &PoolStatus, events: &[Event], found: &mut Vec<Finding>) {
     let subject = format!("pool {}", pool.name);
     if pool.state == PoolState::Down {
         let since_ms = pool.servers.iter().filter_map(|server| server.ejected_since_ms).max();
@@ -98,13 +99,17 @@ fn of_pool(pool: &PoolStatus, found: &mut Vec<Finding>) {
         found.extend(of_error(&subject, kind, error, PoolStats::ROWS, severity));
     }
     for server in &pool.servers {
-        of_server(&format!("{subject}, server {}", server.name), server, found);
+        of_server(&format!("{subject}, server {}", server.name), server, events, found);
     }
 }
 
-fn of_server(subject: &str, server: &ServerStatus, found: &mut Vec<Finding>) {
+fn of_server(subject: &str, server: &ServerStatus, events: &[Event], found: &mut Vec<Finding>) {
     if server.state == ServerState::Ejected {
-        let finding = Finding::new(Severity::Critical, subject, "ejected", "ejected: it gets probes only");
+        // What was said when it happened has the reason, unless too much has happened since.
+        let said =
+            events.iter().find(|event| event.severity == Severity::Critical && event.subject == subject);
+        let text = said.map_or("ejected: it gets probes only", |event| &event.text);
+        let finding = Finding::new(Severity::Critical, subject, "ejected", text);
         found.push(Finding { since_ms: server.ejected_since_ms, ..finding });
     }
     for (kind, error) in server.errors.iter().filter(|(kind, _)| !HARMLESS.contains(kind)) {

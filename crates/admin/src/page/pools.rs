@@ -29,7 +29,7 @@ pub(super) fn pool(html: &mut Html, pool: &PoolStatus, now_ms: u64) {
     }
     html.add(format_args!(
         "<div class=\"scroll\"><table><thead><tr><th>server<th>state<th class=\"n\">requests/s\
-         <th class=\"n wide\">p50<th class=\"n\">p99<th class=\"n\">in flight<th class=\"n wide\">waiting\
+         <th class=\"n wide\">p50<th class=\"n\">p99<th class=\"n wide\">in flight<th class=\"n wide\">waiting\
          <th class=\"n wide\">connections<th>errors</thead>\n<tbody>\n"
     ));
     let slowest = pool.servers.iter().filter_map(|server| server.latency.p99_us).max().unwrap_or(0);
@@ -45,7 +45,7 @@ fn server(html: &mut Html, server: &ServerStatus, slowest_us: u64, now_ms: u64) 
     };
     html.add(format_args!(
         "<tr class=\"{class}\"><th scope=\"row\">{}<td><strong class=\"state {class}\">{state}</strong>\
-         <td class=\"n\">{}<td class=\"n wide\">{}<td class=\"n bar\" style=\"--share:{}%\">{}<td class=\"n\">{}\
+         <td class=\"n\">{}<td class=\"n wide\">{}<td class=\"n bar\" style=\"--share:{}%\">{}<td class=\"n wide\">{}\
          <td class=\"n wide\">{}<td class=\"n wide\">{}<td>",
         Escaped(&server.name),
         rate(server.requests_per_second),
