@@ -17,6 +17,7 @@ use config::nsqd::machine;
 use telemetry::log::{Log, SIGNAL};
 use telemetry::render::nutcracker::{Header, document};
 use telemetry::{Registry, error, info};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -33,25 +34,45 @@ pub struct Manners {
     pub nutcracker: bool,
 }
 
-/// Runs until a signal ends it. `log` is None if nothing is logged.
-pub fn run(running: Running, manners: &Manners, log: &Log) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            error!(%error, "cannot start the control thread");
-            running.stop();
-            return ExitCode::FAILURE;
-        }
-    };
-    let code = runtime.block_on(serve(running, manners, log)).unwrap_or_else(|error| {
-        error!(%error, "control thread failed");
-        1
-    });
-    ExitCode::from(code)
+/// The control thread before anything runs: its signals are taken from here on, so that one that comes early is
+/// heeded as soon as everything has started instead of killing a process that has a pid file and clients.
+pub struct Control {
+    runtime: Runtime,
+    signals: mpsc::UnboundedReceiver<i32>,
 }
 
-async fn serve(mut running: Running, manners: &Manners, log: &Log) -> io::Result<u8> {
-    let mut signals = signals()?;
+impl Control {
+    /// To be called before [`crate::start::start`], after the last fork.
+    ///
+    /// # Errors
+    /// The system's, for the operator.
+    pub fn prepare() -> Result<Control, String> {
+        let text = |error| format!("cannot start the control thread: {error}");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)?;
+        let signals = {
+            let _inside = runtime.enter();
+            signals().map_err(text)?
+        };
+        Ok(Control { runtime, signals })
+    }
+
+    /// Runs until a signal ends it.
+    pub fn run(self, running: Running, manners: &Manners, log: &Log) -> ExitCode {
+        let code =
+            self.runtime.block_on(serve(running, self.signals, manners, log)).unwrap_or_else(|error| {
+                error!(%error, "control thread failed");
+                1
+            });
+        ExitCode::from(code)
+    }
+}
+
+async fn serve(
+    mut running: Running,
+    mut signals: mpsc::UnboundedReceiver<i32>,
+    manners: &Manners,
+    log: &Log,
+) -> io::Result<u8> {
     if let Some(port) = running.stats.take() {
         let registry = Arc::clone(&running.registry);
         let (service, version) = manners.service;

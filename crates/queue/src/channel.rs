@@ -351,6 +351,14 @@ impl Channel {
         self.again.pop_front()
     }
 
+    /// Brings those that wait again into the order in which they stand in the journal, from the first one's place on and round
+    /// its end. The first one stays first, so that nobody waits for ever; its neighbours come next, and need no read of their own.
+    pub fn line_up_again(&mut self) {
+        if let Some(first) = self.again.front().map(|message| message.at) {
+            self.again.make_contiguous().sort_unstable_by_key(|message| (message.at < first, message.at));
+        }
+    }
+
     /// Puts back what [`Channel::pop_again`] took.
     pub fn unpop_again(&mut self, message: Waiting) {
         self.again.push_front(message);

@@ -161,7 +161,7 @@ impl Consumers {
 
     /// Whose turn it is. The consumer goes to the end of the ring.
     #[inline]
-    pub fn next(&mut self) -> Option<ConsumerKey> {
+    pub fn next_in_turn(&mut self) -> Option<ConsumerKey> {
         while let Some(key) = self.ring.pop_front() {
             let Some(consumer) = self.get_mut(key) else { continue };
             if consumer.can_take() {
@@ -225,14 +225,14 @@ mod tests {
     fn consumers_take_turns_and_leave_when_full() {
         let mut consumers = Consumers::default();
         let keys: Vec<_> = (0..3).map(|n| consumers.insert(terms(n))).collect();
-        assert_eq!(consumers.next(), None);
+        assert_eq!(consumers.next_in_turn(), None);
         for (key, ready) in keys.iter().zip([2, 1, 0]) {
             consumers.get_mut(*key).unwrap().ready = ready;
             consumers.refresh(*key);
             consumers.refresh(*key);
         }
         let mut turns = Vec::new();
-        while let Some(key) = consumers.next() {
+        while let Some(key) = consumers.next_in_turn() {
             consumers.get_mut(key).unwrap().in_flight += 1;
             turns.push(key.slot);
         }
@@ -251,7 +251,7 @@ mod tests {
         let new = consumers.insert(terms(2));
         assert_eq!(new.slot, old.slot);
         assert!(consumers.get(old).is_none());
-        assert_eq!(consumers.next(), None, "the ring holds only the dead key");
+        assert_eq!(consumers.next_in_turn(), None, "the ring holds only the dead key");
         assert_eq!(consumers.key_of(new.slot), Some(new));
         assert_eq!(consumers.len(), 1);
     }

@@ -77,7 +77,12 @@ impl<S: Sink> Run<'_, S> {
                 _ => self.journal.read(at(position)),
             };
             match outcome {
-                ReadOutcome::NeedsDisk(job) => return Some(job),
+                ReadOutcome::NeedsDisk(job) => {
+                    if self.channel.again_count() >= MANY {
+                        self.channel.line_up_again();
+                    }
+                    return Some(job);
+                }
                 ReadOutcome::Block(block) => self.take_block(&block),
                 ReadOutcome::AtEnd => self.skip_to(self.end),
                 ReadOutcome::Gone { first } => self.skip_to(first.0),
@@ -121,7 +126,7 @@ impl<S: Sink> Run<'_, S> {
             self.channel.expire_message(waiting.at);
             return;
         }
-        if let Some(key) = self.channel.consumers.next() {
+        if let Some(key) = self.channel.consumers.next_in_turn() {
             self.channel.pop_again();
             self.send(key, waiting, &message);
         }
@@ -172,7 +177,7 @@ impl<S: Sink> Run<'_, S> {
             self.channel.expire_message(position);
             return true;
         }
-        let Some(key) = self.channel.consumers.next() else { return false };
+        let Some(key) = self.channel.consumers.next_in_turn() else { return false };
         self.channel.advance(record.next.0);
         let waiting =
             Waiting { at: position, id: message.id_at(self.tag, position).0, attempts: message.attempts };

@@ -163,7 +163,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "client_pipeline_max",
         None,
         integer(1, u32::MAX as i64),
-        Absent::Is("16384"),
+        Absent::Is("1024"),
         "Most requests of one client that await replies; at the limit the client is not read.",
     ),
     option(

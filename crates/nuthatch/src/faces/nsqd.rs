@@ -12,7 +12,7 @@ use config::nsqd::{self, Nsqd, Refusal, machine};
 use telemetry::log::{Options, Verbosity};
 
 use super::run::verbosity;
-use crate::control::{self, Manners};
+use crate::control::{Control, Manners};
 use crate::start;
 
 /// Runs the face; `arguments` do not include the program's name.
@@ -51,8 +51,9 @@ fn run(settings: Nsqd) -> ExitCode {
     };
     let config =
         Config { pools: Vec::new(), stats: None, admin: None, queue: Some(settings), ..native::default(1) };
-    let running = match start::start(&config) {
-        Ok(running) => running,
+    let started = Control::prepare().and_then(|control| Ok((control, start::start(&config)?)));
+    let (control, running) = match started {
+        Ok(started) => started,
         Err(reason) => return end(Exit::Fatal(format!("failed to instantiate nsqd - {reason}")), &prefix),
     };
     for listening in running.listening.iter().filter(|_| talkative) {
@@ -60,7 +61,7 @@ fn run(settings: Nsqd) -> ExitCode {
         eprintln!("{}", logged(&prefix, "INFO", &format!("{name}: listening on {}", listening.address)));
     }
     let manners = Manners { service: ("nsqd", nsqd::VERSION), interrupted: 0, nutcracker: false };
-    let code = control::run(running, &manners, &log);
+    let code = control.run(running, &manners, &log);
     log.flush(Duration::from_secs(2));
     code
 }

@@ -22,7 +22,7 @@ use telemetry::log::{ALWAYS, Destination, Format, Opened, Verbosity};
 use telemetry::{error, info, warn};
 
 use super::run::cores;
-use crate::control::{self, Manners};
+use crate::control::{Control, Manners};
 use crate::pid_file::PidFile;
 use crate::{daemon, start};
 
@@ -96,12 +96,12 @@ fn run(options: &Options) -> ExitCode {
     let Ok(log) = opened.install() else { return ExitCode::FAILURE };
     info!(target: ALWAYS, "nutcracker-{} built for {} started on pid {}", text::NUMBER, text::platform(), std::process::id());
     let code = match prepare(options) {
-        Ok((running, pid_file)) => {
+        Ok((control, running, pid_file)) => {
             if let Some(ready) = ready {
                 ready.tell();
             }
             let manners = Manners { service: ("nutcracker", text::NUMBER), interrupted: 1, nutcracker: true };
-            let code = control::run(running, &manners, &log);
+            let code = control.run(running, &manners, &log);
             drop(pid_file);
             code
         }
@@ -129,7 +129,7 @@ fn open_log(options: &Options) -> std::io::Result<Opened> {
 
 /// Everything from the configuration file to listening sockets and the pid file. The error is the line to log, if
 /// it was not logged already.
-fn prepare(options: &Options) -> Result<(start::Running, Option<PidFile>), Option<String>> {
+fn prepare(options: &Options) -> Result<(Control, start::Running, Option<PidFile>), Option<String>> {
     let file = &options.conf_file;
     let accepted = match parse_file(Path::new(file)) {
         Err(error) => return Err(Some(cannot_open(file, &error))),
@@ -143,6 +143,7 @@ fn prepare(options: &Options) -> Result<(start::Running, Option<PidFile>), Optio
         Ok(Ok(accepted)) => accepted,
     };
     doubts(&accepted);
+    let control = Control::prepare().map_err(Some)?;
     let running = start::start(&configuration(options, accepted)).map_err(Some)?;
     for listening in &running.listening {
         info!("{} listens on {}", listening.what, listening.address);
@@ -158,7 +159,7 @@ fn prepare(options: &Options) -> Result<(start::Running, Option<PidFile>), Optio
         },
         None => None,
     };
-    Ok((running, pid_file))
+    Ok((control, running, pid_file))
 }
 
 /// What nutcracker accepts in silence and an operator would want to know.

@@ -12,7 +12,7 @@ use config::{Severity, native};
 use telemetry::log::{Destination, Format, Log, Options, Verbosity};
 use telemetry::{error, info};
 
-use crate::control::{self, Manners};
+use crate::control::{Control, Manners};
 use crate::start::{self, Running};
 
 /// Runs with a file, or with the defaults.
@@ -31,8 +31,9 @@ pub fn main(file: Option<&Path>) -> ExitCode {
         eprintln!("nuthatch: {}: {error}", queue.data_path.display());
         return ExitCode::FAILURE;
     }
-    let running = match start::start(&config) {
-        Ok(running) => running,
+    let started = Control::prepare().and_then(|control| Ok((control, start::start(&config)?)));
+    let (control, running) = match started {
+        Ok(started) => started,
         Err(text) => {
             eprintln!("nuthatch: {text}");
             error!("{text}");
@@ -44,7 +45,7 @@ pub fn main(file: Option<&Path>) -> ExitCode {
     info!(threads = config.threads as u64, version = env!("CARGO_PKG_VERSION"), "started");
     let manners =
         Manners { service: ("nuthatch", env!("CARGO_PKG_VERSION")), interrupted: 0, nutcracker: false };
-    let code = control::run(running, &manners, &log);
+    let code = control.run(running, &manners, &log);
     info!("stopped");
     log.flush(Duration::from_secs(2));
     code

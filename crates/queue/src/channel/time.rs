@@ -11,9 +11,6 @@ use super::Channel;
 use crate::clock::Clock;
 use crate::consumers::ConsumerKey;
 
-/// So many messages that fall due together are many.
-const MANY: usize = 16;
-
 impl Channel {
     /// When [`Channel::expire`] has something to do at the earliest.
     pub fn next_due(&self) -> Option<Instant> {
@@ -33,18 +30,8 @@ impl Channel {
             self.deadlines.pop();
             self.expire_consumer(key, due, clock);
         }
-        self.release_due(clock.now);
-    }
-
-    /// Lets go what is due: in order of due times, but many at once in the order in which they stand in the journal, so that reading
-    /// them back is one pass over it and not one read for each.
-    fn release_due(&mut self, now: Instant) {
-        let before = self.again.len();
-        while let Some(message) = self.deferred.pop(now) {
+        while let Some(message) = self.deferred.pop(clock.now) {
             self.again.push_back(message);
-        }
-        if self.again.len() - before > MANY {
-            self.again.make_contiguous()[before..].sort_unstable_by_key(|message| message.at);
         }
     }
 

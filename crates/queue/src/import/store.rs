@@ -134,8 +134,8 @@ impl TopicStore {
                 if held_by.is_empty() {
                     return self.write(None, message);
                 }
-                let others = (0..self.plan.channels.len()).filter(|i| !held_by.contains(i));
-                others.map(|i| self.write(Some(i), message)).collect()
+                let mut others = (0..self.plan.channels.len()).filter(|i| !held_by.contains(i));
+                others.try_for_each(|i| self.write(Some(i), message))
             }
         }
     }
