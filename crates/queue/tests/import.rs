@@ -167,7 +167,7 @@ fn read_t(content: &[(&str, &[u8])]) -> (Vec<u64>, Vec<u64>, TopicReport, Vec<St
     let report = import::read_topic(&plan, &plan.topics()[0], 1000, |target, message| -> Result<(), ()> {
         match target {
             Target::Channel(_) => channel.push(number(message)),
-            Target::Topic { held_by } if held_by.is_empty() => own.push(number(message)),
+            Target::Topic { held_by: [] } => own.push(number(message)),
             Target::Topic { held_by } => own.push(1000 * (1 + held_by[0] as u64) + number(message)),
         }
         Ok(())
@@ -227,7 +227,9 @@ fn what_is_not_a_record_is_skipped_to_the_end_of_its_file_and_reported() {
     zeroed[80..120].fill(0);
     let mut stale = records(0..2);
     stale.extend_from_slice(&records(90..99)[13..]);
-    let cases: [(&str, &[u8], &[u64], u64, u64); 4] = [
+    /// What it is called, the bytes of the file, the ids expected, then the two counts.
+    type Case<'a> = (&'a str, &'a [u8], &'a [u64], u64, u64);
+    let cases: [Case<'_>; 4] = [
         ("torn", torn, &[0, 1, 2, 3, 5, 6, 7], 160, 30),
         ("zeroed", &zeroed, &[0, 1, 5, 6, 7], 80, 120),
         ("a longer file written over from the front", &stale, &[0, 1, 5, 6, 7], 80, 347),

@@ -364,7 +364,7 @@ fn segments_that_everybody_is_done_with_are_deleted() {
         for (_, id, _) in world.messages(consumer) {
             world.send(consumer, format!("FIN {id}\n").as_bytes());
         }
-        if world.io.clock.now.0 % 10 == 0 {
+        if world.io.clock.now.0.is_multiple_of(10) {
             world.advance(millis(300));
         }
     }
