@@ -15,7 +15,7 @@ use crate::network::{End, LinkId, Network, Read};
 use crate::oracle::Oracle;
 use crate::resp::{self, Node};
 use crate::rng::Rng;
-use crate::scenario::Scenario;
+use crate::scenario::{Flood, Scenario};
 use crate::tamper::{Plan, Tamper};
 
 /// How a client behaves.
@@ -106,7 +106,9 @@ impl Client {
     pub(crate) fn new(index: usize, scenario: &Scenario, pool: usize, config: &Pool, mut rng: Rng) -> Client {
         let temper = if scenario.calm {
             Temper::Polite
-        } else if scenario.flood {
+        } else if scenario.flood == Some(Flood::Requests) {
+            rng.pick(&[Temper::Unending, Temper::Unending, Temper::Unending, Temper::Polite])
+        } else if scenario.flood == Some(Flood::Replies) {
             rng.pick(&[Temper::Never, Temper::Never, Temper::Unending, Temper::Polite])
         } else {
             let slow = Temper::Slow(rng.between(100, 500) as usize + scenario.fill_max);
@@ -249,7 +251,7 @@ impl Client {
 
     /// All of a large request but its end.
     fn begin_large(&mut self) {
-        let length = self.rng.between(1, 900_000);
+        let length = self.rng.between(1, 3_000_000);
         let head = match self.protocol {
             Protocol::Redis => format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${length}\r\n"),
             Protocol::Memcache => format!("set k 0 0 {length}\r\n"),

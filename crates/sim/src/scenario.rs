@@ -14,6 +14,15 @@ pub(crate) const FIRST_PORT: usize = 10_000;
 /// The pool's password where it has one.
 pub(crate) const PASSWORD: &str = "sesame";
 
+/// With what memory is flooded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flood {
+    /// Many requests, whose replies are not read.
+    Replies,
+    /// Large requests that do not end.
+    Requests,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
     /// Nothing goes wrong: every reply is known in advance, and no error is right.
@@ -36,8 +45,8 @@ pub(crate) struct Scenario {
     pub(crate) chaos: Duration,
     /// The shards are asked to stop at this time.
     pub(crate) stop_at: Option<Duration>,
-    /// Many clients that pipeline much and do not read.
-    pub(crate) flood: bool,
+    /// Most clients are after our memory.
+    pub(crate) flood: Option<Flood>,
 }
 
 impl Scenario {
@@ -61,7 +70,11 @@ impl Scenario {
             let first = pools[0].servers.len();
             pools.push(pool(&mut rng, 1, calm, first));
         }
-        let read_max = if segment_max < 20 { rng.pick(&[7, 100]) } else { rng.pick(&[1000, 16_000, 65_536]) };
+        let read_max = match segment_max {
+            0..20 => rng.pick(&[7, 100]),
+            _ if tight => rng.pick(&[1000, 4000, 16_000]),
+            _ => rng.pick(&[1000, 16_000, 65_536]),
+        };
         let budget = if tight { rng.pick(&[60_000, 250_000]).max(fill_max * 3) } else { 256 << 20 };
         Scenario {
             calm,
@@ -83,7 +96,7 @@ impl Scenario {
             tight,
             chaos: Duration::from_millis(rng.between(300, 3000)),
             stop_at: rng.one_in(6).then(|| Duration::from_millis(rng.between(50, 2500))).filter(|_| !calm),
-            flood,
+            flood: flood.then(|| rng.pick(&[Flood::Replies, Flood::Requests])),
         }
     }
 
@@ -119,7 +132,7 @@ fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
         keepalive: None,
         unsupported: Unsupported::Error,
         servers,
-        request_bytes_max: 1 << 20,
+        request_bytes_max: 16 << 20,
         client_pipeline_max: if rng.one_in(4) { rng.pick(&[1, 2, 7]) } else { 1024 },
         client_output_soft_bytes: if harsh { 500 } else { 64 << 10 },
         client_output_hard_bytes: if harsh { 4 << 20 } else { 64 << 20 },
