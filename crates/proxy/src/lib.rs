@@ -28,6 +28,7 @@ mod pool;
 mod server;
 mod server_conn;
 mod health;
+mod memory;
 pub mod local;
 mod notice;
 mod census;

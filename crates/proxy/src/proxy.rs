@@ -18,8 +18,6 @@ use crate::server::Place;
 
 /// How often memory is given back and gauges are brought up to date, while there is traffic.
 const MAINTENANCE: Duration = Duration::from_millis(100);
-/// How long clients may have to wait for memory before the client that holds most of it is closed.
-const STARVING_MAX: Duration = Duration::from_secs(1);
 
 /// What other threads tell a shard's proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +58,7 @@ impl std::fmt::Debug for Setup {
 pub struct Proxy {
     pub(crate) pools: Vec<Pool>,
     /// Whose each connection is, by [`ConnId::index`].
-    roles: Vec<(u32, Role)>,
+    pub(crate) roles: Vec<(u32, Role)>,
     pub(crate) gathers: Gathers,
     pub(crate) store: Store,
     pub(crate) notify: Box<dyn FnMut(Notice) + Send>,
@@ -71,7 +69,7 @@ pub struct Proxy {
     /// Clients that are not read because memory is short.
     pub(crate) starving: Vec<ConnId>,
     /// Since when there have been such clients.
-    starving_since: Option<Instant>,
+    pub(crate) starving_since: Option<Instant>,
     pub(crate) scratch: Scratch,
     clients: u32,
     next_number: u64,
@@ -97,7 +95,7 @@ pub(crate) struct Scratch {
     pub(crate) order: Vec<u16>,
 }
 
-enum Role {
+pub(crate) enum Role {
     Vacant,
     Client(Box<Client>),
     /// A client that is being worked on.
@@ -297,82 +295,9 @@ impl Proxy {
         self.forget(&client);
     }
 
-    // ---- memory ---------------------------------------------------------------------------------------------------
-
-    /// Bytes held on this shard for requests and replies.
-    pub(crate) fn memory<I: Io>(&self, io: &I) -> usize {
-        io.buffered() + self.held + self.gathers.held
-    }
-
-    /// Past the budget clients are not read until a quarter of it is free; a quarter above it, or when the shortage
-    /// lasts (requests of which only a part has come can fill it, and nobody is read who could complete them), the
-    /// largest client is closed.
-    fn relieve<I: Io>(&mut self, io: &mut I) {
-        let (used, budget, now) = (self.memory(io), self.memory_budget, io.now());
-        let excessive = used > budget / 4 * 5;
-        if self.starving.is_empty() {
-            self.starving_since = None;
-            if excessive {
-                self.close_largest(io);
-            }
-            return;
-        }
-        let long = now.since(*self.starving_since.get_or_insert(now)) >= STARVING_MAX;
-        if used < budget / 4 * 3 || (long && used <= budget) {
-            self.starving_since = None;
-            for id in std::mem::take(&mut self.starving) {
-                self.read_again(io, id);
-            }
-            return;
-        }
-        if long || excessive {
-            self.starving_since = Some(now);
-            self.close_largest(io);
-        }
-        // Writes free memory without another word to us: look again, also if nothing else happens.
-        self.maintain_later(io);
-    }
-
-    /// Memory is short although nobody is read: the client that holds most of it has to go.
-    fn close_largest<I: Io>(&mut self, io: &mut I) {
-        let largest = self
-            .roles
-            .iter()
-            .filter_map(|(_, role)| match role {
-                Role::Client(c) => Some((c.held_bytes() + c.unread + io.unsent(c.id), c.id)),
-                _ => None,
-            })
-            .max();
-        if let Some((bytes, id)) = largest
-            && bytes > 0
-        {
-            self.overflow(io, id, bytes);
-        }
-    }
-
-    /// Closes a client that has more replies waiting than it may.
-    pub(crate) fn overflow<I: Io>(&mut self, io: &mut I, id: ConnId, bytes: usize) {
-        let Some(client) = self.take_client(id) else { return };
-        let pool = &self.pools[client.pool as usize];
-        pool.stats.client_overflows.inc();
-        (self.notify)(Notice::ClientOverflow { pool: pool.config.name.clone(), bytes });
-        io.abort(id);
-        self.forget(&client);
-    }
-
-    /// Reads a client again that was paused; if the reason still stands it will be paused again.
-    pub(crate) fn read_again<I: Io>(&mut self, io: &mut I, id: ConnId) {
-        if let Some(client) = self.client_mut(id)
-            && client.session.paused
-        {
-            client.session.paused = false;
-            io.resume(id);
-        }
-    }
-
     // ---- now and then -----------------------------------------------------------------------------------------------
 
-    fn maintain_later<I: Io>(&mut self, io: &mut I) {
+    pub(crate) fn maintain_later<I: Io>(&mut self, io: &mut I) {
         self.busy = true;
         if !self.maintaining {
             self.maintaining = true;
