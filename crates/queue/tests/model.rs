@@ -172,7 +172,16 @@ impl World {
         }
     }
 
+    /// A longer backlog shows nothing new, and makes each step slower.
+    fn has_enough(&self) -> bool {
+        let longest = self.reference.channels.values().map(|channel| channel.rows.len()).max();
+        longest.unwrap_or(0).max(self.reference.waiting.len()) > 200
+    }
+
     fn publish(&mut self) {
+        if self.has_enough() {
+            return;
+        }
         for _ in 0..=self.random.below(4) {
             self.stage(None);
         }
@@ -180,6 +189,9 @@ impl World {
     }
 
     fn publish_deferred(&mut self) {
+        if self.has_enough() {
+            return;
+        }
         let delay = Duration::from_millis(1 + self.random.below(5000));
         self.stage(Some(self.clock.now + delay));
         self.commit();
