@@ -7,6 +7,7 @@ mod redis;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use config::checked::Protocol;
 use net::Instant;
 
@@ -65,12 +66,12 @@ pub(crate) struct BackendConn {
     pub(crate) closed: bool,
     /// When it is woken next.
     pub(crate) wake_at: Option<Instant>,
-    input: Vec<u8>,
+    input: BytesMut,
     /// Frames read so far.
     frames: u64,
     /// Replies to come: when, what, and whether the connection ends in the midst of it.
     replies: VecDeque<(Instant, Vec<u8>, bool)>,
-    output: Vec<u8>,
+    output: BytesMut,
     session: Session,
 }
 
@@ -165,10 +166,10 @@ impl BackendConn {
             link,
             closed: false,
             wake_at: None,
-            input: Vec::new(),
+            input: BytesMut::new(),
             frames: 0,
             replies: VecDeque::new(),
-            output: Vec::new(),
+            output: BytesMut::new(),
             session: Session::default(),
         }
     }
@@ -228,7 +229,7 @@ impl BackendConn {
                 Protocol::Memcache => memcache::work(&self.input, backend, watch, &mut reply)?,
             };
             let Some(used) = used else { return Ok(()) };
-            self.input.drain(..used);
+            let _ = self.input.split_to(used);
             self.frames += 1;
             let after = self.replies.back().map_or(now, |r| r.0.max(now));
             let dies = backend.mood == Mood::DieMidReply && backend.rng.one_in(6);
@@ -253,7 +254,7 @@ impl BackendConn {
         }
         if !self.output.is_empty() {
             match net.write(self.link, End::Peer, &self.output) {
-                Ok(taken) => drop(self.output.drain(..taken)),
+                Ok(taken) => drop(self.output.split_to(taken)),
                 Err(()) => dies = true,
             }
         }

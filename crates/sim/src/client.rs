@@ -6,6 +6,7 @@ mod redis;
 
 use std::collections::{HashMap, HashSet};
 
+use bytes::BytesMut;
 use config::checked::{Pool, Protocol};
 use net::Instant;
 use std::time::Duration;
@@ -90,8 +91,8 @@ pub(crate) struct Client {
     next_at: Instant,
     fill_max: usize,
     hash_tag: bool,
-    output: Vec<u8>,
-    input: Vec<u8>,
+    output: BytesMut,
+    input: BytesMut,
     pub(crate) line: Line,
     /// Its own keys, as they are if all has gone well.
     model: HashMap<Vec<u8>, Vec<u8>>,
@@ -142,8 +143,8 @@ impl Client {
             next_at: Instant(0),
             fill_max: scenario.fill_max,
             hash_tag: config.hash_tag.is_some(),
-            output: Vec::new(),
-            input: Vec::new(),
+            output: BytesMut::new(),
+            input: BytesMut::new(),
             line: Line::default(),
             model: HashMap::new(),
             deleted: HashSet::new(),
@@ -359,7 +360,7 @@ impl Client {
             };
             match parsed {
                 Ok(Some((got, used))) => {
-                    self.input.drain(..used);
+                    let _ = self.input.split_to(used);
                     self.take(got, around);
                     if self.is_done() {
                         return false;
@@ -461,7 +462,7 @@ impl Client {
         }
         match net.write(link, End::Peer, &self.output[..piece]) {
             Ok(taken) => {
-                self.output.drain(..taken);
+                let _ = self.output.split_to(taken);
                 taken == piece && !self.output.is_empty()
             }
             Err(()) => false,

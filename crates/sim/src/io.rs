@@ -34,7 +34,7 @@ pub(crate) struct Conn {
     pub(crate) stage: Stage,
     pub(crate) inbox: BytesMut,
     pub(crate) want: usize,
-    pub(crate) outbox: Vec<u8>,
+    pub(crate) outbox: BytesMut,
     pub(crate) paused: bool,
     pub(crate) readable: bool,
     pub(crate) ended: bool,
@@ -116,7 +116,7 @@ impl Loop {
             stage,
             inbox: BytesMut::new(),
             want: 0,
-            outbox: Vec::new(),
+            outbox: BytesMut::new(),
             paused: false,
             readable: false,
             ended: false,
@@ -251,7 +251,7 @@ impl View<'_> {
             return Ok(());
         }
         let taken = self.net.write(link, End::Proxy, &conn.outbox)?;
-        conn.outbox.drain(..taken);
+        let _ = conn.outbox.split_to(taken);
         conn.blocked = !conn.outbox.is_empty();
         self.looped.buffered -= taken;
         Ok(())
