@@ -149,6 +149,8 @@ def start_nsqd(directory, *options, name="nsqd"):
 
     def argv(tcp, http):
         addresses = [f"--tcp-address=127.0.0.1:{tcp}", f"--http-address=127.0.0.1:{http}"]
+        # HTTPS listens as soon as there is a certificate: not on its well-known port.
+        addresses.append("--https-address=127.0.0.1:0")
         return [BINARY, "nsqd", *addresses, f"--data-path={data}", *options]
 
     return start(name, 2, argv, directory)
