@@ -136,6 +136,8 @@ pub struct Queue {
     next_ask: u64,
     jobs_out: usize,
     cached: usize,
+    /// Topics whose journal has a file open, those that came first in front.
+    open_files: VecDeque<TopicKey>,
     turn: u64,
     ticks: u64,
     stopping: bool,
@@ -190,6 +192,7 @@ impl Queue {
             next_ask: 1,
             jobs_out: 0,
             cached: 0,
+            open_files: VecDeque::new(),
             turn: 0,
             ticks: 0,
             stopping: false,

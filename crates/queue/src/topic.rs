@@ -109,6 +109,8 @@ pub struct Topic<W> {
     pub noted: u32,
     /// Memory of the journal when the queue last looked.
     pub memory_noted: usize,
+    /// The queue's turn in which it came into the list of journals with an open file; 0 if it is not there.
+    pub opened: u64,
     /// The queue's turn in which it was last written to.
     pub last_used: u64,
     tag: u32,
@@ -147,6 +149,7 @@ impl<W> Topic<W> {
             written: false,
             noted: 0,
             memory_noted: 0,
+            opened: 0,
             last_used: 0,
             holding: false,
             released: 0,

@@ -20,6 +20,10 @@ const EVENTS_MAX: u32 = 64 << 10;
 const KNOWN_TIMEOUT: Duration = Duration::from_secs(6);
 /// Ticks between flushes of what is written and not acknowledged by the device.
 const FLUSH_TICKS: u64 = 2;
+/// Flushes begun per such tick: with thousands of topics more would keep the file system from anything else.
+const FLUSHES_PER_TICK: usize = 32;
+/// Journals that keep a file open at a time.
+const OPEN_FILES_MAX: usize = 256;
 /// Ticks after which a topic that was written to is checkpointed, however little it was.
 const IDLE_TICKS: u64 = 60;
 /// Checkpoints begun per tick.
@@ -56,6 +60,7 @@ impl Queue {
             io.set_timer(self.clock.now + KNOWN_TIMEOUT, token(Timer::Known, key.slot, 0));
         }
         self.shrink_caches();
+        self.close_files();
     }
 
     /// Notes that a topic has something staged.
@@ -150,6 +155,10 @@ impl Queue {
         self.cached = (self.cached + held).saturating_sub(topic.memory_noted);
         topic.memory_noted = held;
         topic.last_used = self.turn;
+        if topic.opened == 0 && !topic.in_memory() {
+            topic.opened = self.turn;
+            self.open_files.push_back(key);
+        }
         self.topics.restore(key, topic);
         if let Some(job) = sync {
             self.submit(Job::Sync(key, job));
@@ -282,8 +291,8 @@ impl Queue {
         self.ticks += 1;
         self.retry_reads();
         let (flush, idle) = (self.ticks.is_multiple_of(FLUSH_TICKS), self.ticks.is_multiple_of(IDLE_TICKS));
-        let mut begun = 0;
-        let mut jobs = Vec::new();
+        let (mut begun, mut flushed) = (0, 0);
+        let (mut jobs, mut later) = (Vec::new(), Vec::new());
         let clock = self.clock;
         for key in std::mem::take(&mut self.written) {
             let Some(topic) = self.topics.get_mut(key) else { continue };
@@ -296,12 +305,41 @@ impl Queue {
                 jobs.push(Job::Checkpoint(key, job));
                 continue;
             }
-            if flush && let Some(job) = topic.journal.sync_job() {
+            if flush
+                && flushed < FLUSHES_PER_TICK
+                && let Some(job) = topic.journal.sync_job()
+            {
+                flushed += 1;
                 jobs.push(Job::Sync(key, job));
+                later.push(key);
+                continue;
             }
             self.written.push(key);
         }
+        // Those that were flushed stand behind the others next time.
+        self.written.append(&mut later);
         jobs.into_iter().for_each(|job| self.submit(job));
+    }
+
+    /// Keeps the number of open files within its limit: journals that were not written to since they came into the list
+    /// close theirs, and give back what they cached.
+    fn close_files(&mut self) {
+        // Each is looked at once, so that a turn in which all are in use ends.
+        for _ in 0..self.open_files.len().saturating_sub(OPEN_FILES_MAX) {
+            let Some(key) = self.open_files.pop_front() else { return };
+            let turn = self.turn;
+            let Some(topic) = self.topics.get_mut(key) else { continue };
+            if topic.last_used > topic.opened {
+                topic.opened = turn;
+                self.open_files.push_back(key);
+                continue;
+            }
+            topic.opened = 0;
+            topic.journal.rest();
+            let held = topic.journal.memory_bytes();
+            self.cached = (self.cached + held).saturating_sub(topic.memory_noted);
+            topic.memory_noted = held;
+        }
     }
 
     /// Keeps the memory that all journals hold within its limit: those used longest ago give theirs back.
