@@ -74,9 +74,10 @@ class Stream:
 
 # --- NSQ ---------------------------------------------------------------------------------------------------------
 
-def nsq_open(port):
+def nsq_open(port, heartbeat_ms=-1):
+    """Without heartbeats for writers; who subscribes must have them, and a run is shorter than the longest interval."""
     stream = Stream(port)
-    body = json.dumps({"heartbeat_interval": -1, "feature_negotiation": False}).encode()
+    body = json.dumps({"heartbeat_interval": heartbeat_ms, "feature_negotiation": False}).encode()
     stream.send(b"  V2IDENTIFY\n" + struct.pack(">I", len(body)) + body)
     nsq_ok(stream, 1)
     return stream
@@ -108,7 +109,7 @@ def nsq_pub(port, topic, count):
 
 
 def nsq_read(port, topic, channel, left, ready=2500):
-    stream = nsq_open(port)
+    stream = nsq_open(port, heartbeat_ms=60000)
     stream.send(b"SUB %s %s\n" % (topic, channel))
     nsq_ok(stream, 1)
     stream.send(b"RDY %d\n" % ready)
