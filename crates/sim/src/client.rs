@@ -223,8 +223,10 @@ impl Client {
             self.introduce();
         }
         if self.temper == Temper::Unending {
-            self.requests_left = 0;
-            return self.begin_large();
+            if std::mem::take(&mut self.requests_left) > 0 {
+                self.begin_large();
+            }
+            return;
         }
         let burst = if self.temper == Temper::Never { 50 } else { self.rng.between(1, 40) };
         for _ in 0..burst {
@@ -433,8 +435,9 @@ impl Client {
     /// The proxy has closed the connection.
     fn closed(&mut self, around: &mut Around<'_>) {
         let owed = !self.line.is_satisfied() || !self.input.is_empty();
-        let expected =
-            self.state == State::Leaving && self.ending != Ending::Close && !owed && self.output.is_empty();
+        // Who breaks the framing may be answered before all of it is sent.
+        let sent = self.output.is_empty() || self.ending == Ending::Malformed;
+        let expected = self.state == State::Leaving && self.ending != Ending::Close && !owed && sent;
         let refused = self.limited && self.line.answered == 0;
         if !(expected || refused || around.stopping) {
             let found = format!("at {} µs {}", around.net.now.0, self.stuck());

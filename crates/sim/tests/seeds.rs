@@ -14,7 +14,7 @@ fn run_all(seeds: impl Iterator<Item = u64>) -> Report {
             Err(why) => broken.push(format!("seed {seed}: {why}")),
         }
     }
-    let shown = broken.iter().take(25).cloned().collect::<Vec<_>>().join("\n\n");
+    let shown = broken.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n");
     assert!(broken.is_empty(), "{} seeds break a rule:\n\n{shown}", broken.len());
     total
 }
@@ -49,6 +49,26 @@ fn seeds() {
 fn a_seed_is_a_run() {
     for seed in [3, 4, 5] {
         assert_eq!(run(seed), run(seed));
+    }
+}
+
+/// Seeds that have found something once: the number says nothing, the name what it was. What a seed does changes with the
+/// simulator, so each bug also has a test of its own where it was.
+#[test]
+fn seeds_that_have_found_a_bug() {
+    let found = [
+        (237, "a FIN overtook input that was about to be shown after a resume (net)"),
+        (8, "an empty reply had a place in the hold that a reset had taken away"),
+        (7, "an empty reply blocked its client's line"),
+        (15, "each probe of an ejected server left a timer behind"),
+        (23, "a read was sent again to a server that its loss had ejected"),
+        (93, "a request's deadline waited for a later alarm"),
+        (113, "clients that waited for memory were forgotten when all else was quiet"),
+        (139, "parts of requests filled the memory for good"),
+        (174, "a handshake's late reply was thrown away"),
+    ];
+    for (seed, what) in found {
+        run(seed).unwrap_or_else(|why| panic!("{what}: {why}"));
     }
 }
 

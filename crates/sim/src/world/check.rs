@@ -60,6 +60,8 @@ impl World {
         if timers > most {
             self.oracle.fault(format!("shard {index} has {timers} timers; {most} would be enough"));
         }
+        // It is looked for at the end.
+        self.plan.strikes(Tamper::LeaveGatherOpen);
         if self.plan.strikes(Tamper::AskEjected) {
             self.ask_ejected(index);
         }
@@ -102,7 +104,7 @@ impl World {
         }
         for (index, shard) in self.shards.iter().enumerate() {
             let mut census = shard.proxy.census();
-            if self.plan.strikes(Tamper::LeaveGatherOpen) || self.plan.lasts(Tamper::LeaveGatherOpen) {
+            if self.plan.lasts(Tamper::LeaveGatherOpen) {
                 census.gathers += 1;
             }
             if census != proxy::Census::default()
