@@ -7,6 +7,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -25,6 +26,8 @@ pub struct Listener {
     pub(crate) socket: ListenSocket,
     /// What [`crate::App::accepted`] is told.
     pub tag: u32,
+    /// TCP keepalive on the connections it accepts; off unless set.
+    pub keepalive: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -86,7 +89,11 @@ fn tcp_socket(address: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result
 }
 
 fn tcp_listener(socket: Socket, tag: u32) -> Listener {
-    Listener { socket: ListenSocket::Tcp(mio::net::TcpListener::from_std(socket.into())), tag }
+    Listener {
+        socket: ListenSocket::Tcp(mio::net::TcpListener::from_std(socket.into())),
+        tag,
+        keepalive: None,
+    }
 }
 
 fn bind_unix(
@@ -111,7 +118,11 @@ fn bind_unix(
     (0..shards)
         .map(|_| {
             let copy = socket.try_clone()?;
-            Ok(Listener { socket: ListenSocket::Unix(mio::net::UnixListener::from_std(copy.into())), tag })
+            Ok(Listener {
+                socket: ListenSocket::Unix(mio::net::UnixListener::from_std(copy.into())),
+                tag,
+                keepalive: None,
+            })
         })
         .collect()
 }

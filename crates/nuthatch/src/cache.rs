@@ -52,7 +52,8 @@ pub fn start(plan: Plan) -> Result<Cache, String> {
             let listeners = net::bind(&address(listen), pool.backlog, count, n as u32)
                 .map_err(|e| format!("pool '{}' cannot listen on {}: {e}", pool.name, shown(listen)))?;
             bound.push((n, listeners[0].local_address()));
-            for (shard, listener) in per_shard.iter_mut().zip(listeners) {
+            for (shard, mut listener) in per_shard.iter_mut().zip(listeners) {
+                listener.keepalive = pool.keepalive;
                 shard.push(listener);
             }
         }

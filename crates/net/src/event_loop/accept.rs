@@ -15,13 +15,16 @@ impl EventLoop {
     pub(crate) fn accept<A: App<EventLoop>>(&mut self, app: &mut A, listener: usize) {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(l) = self.listeners.get(listener) else { return };
-            let tag = l.tag;
+            let (tag, keepalive) = (l.tag, l.keepalive);
             let accepted = match &l.socket {
                 ListenSocket::Tcp(l) => l.accept().map(|(s, a)| (Stream::Tcp(s), Peer::Tcp(a))),
                 ListenSocket::Unix(l) => l.accept().map(|(s, _)| (Stream::Unix(s), Peer::Unix)),
             };
             match accepted {
-                Ok((stream, peer)) => self.adopt(app, tag, stream, peer),
+                Ok((stream, peer)) => {
+                    stream.tune(keepalive);
+                    self.adopt(app, tag, stream, peer);
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Err(e) if is_starvation(&e) => {
                     if !self.starved {
@@ -48,7 +51,6 @@ impl EventLoop {
     }
 
     fn adopt<A: App<EventLoop>>(&mut self, app: &mut A, tag: u32, mut stream: Stream, peer: Peer) {
-        stream.tune(None);
         let id = self.conns.insert(Conn::new(Stream::None, Stage::Open));
         if stream.register(&self.registry, token(id)).is_err() {
             self.conns.remove(id);
