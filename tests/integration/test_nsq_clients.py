@@ -34,6 +34,8 @@ NODE_LAYERS = {
     "tls": NODE_TLS,
     "snappy": {"snappy": True},
     "deflate": {"deflate": True},
+    "tls-snappy": {**NODE_TLS, "snappy": True},
+    "tls-deflate": {**NODE_TLS, "deflate": True},
 }
 
 
@@ -209,3 +211,9 @@ def test_nsqjs(nsqd, layer):
 @pytest.mark.needs("node")
 def test_nsqjs_with_the_secret(guarded):
     assert kit.node("nsqjs.js", guarded.port, "open-node", json.dumps({"authSecret": SECRET})).strip() == "ok"
+
+
+@pytest.mark.needs("node")
+def test_nsqjs_with_a_wrong_secret(guarded):
+    said = kit.node("nsqjs.js", guarded.port, "open-node", json.dumps({"authSecret": "guess"}))
+    assert said.startswith("refused: "), said

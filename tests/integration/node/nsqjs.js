@@ -1,4 +1,5 @@
-// nsqjs: PORT TOPIC OPTIONS. Publishes, consumes, requeues and lets a delivery time out. Prints "ok", or throws.
+// nsqjs: PORT TOPIC OPTIONS. Publishes, consumes, requeues, touches and lets a delivery time out. Prints "ok", or throws; a
+// client that is not let in prints why.
 'use strict';
 
 const assert = require('assert');
@@ -14,6 +15,18 @@ const opened = (client, name) =>
     client.connect();
   });
 
+// Keeps a message for twice its timeout, then finishes it.
+const touched = (message, done) => {
+  let count = 0;
+  const timer = setInterval(() => {
+    count += 1;
+    if (count < 5) return message.touch();
+    clearInterval(timer);
+    message.finish();
+    return done();
+  }, 400);
+};
+
 const called = (work) =>
   new Promise((resolve, reject) => work((error) => (error ? reject(error) : resolve())));
 
@@ -25,7 +38,7 @@ async function main() {
   await called((done) => writer.publish(topic, 'one', done));
   await called((done) => writer.publish(topic, many, done));
   await called((done) => writer.publish(topic, large, done));
-  await called((done) => writer.publish(topic, ['requeued', 'left'], done));
+  await called((done) => writer.publish(topic, ['requeued', 'left', 'touched'], done));
   await called((done) => writer.deferPublish(topic, ['later'], 150, done));
 
   const reader = new nsq.Reader(topic, 'c', {
@@ -36,14 +49,19 @@ async function main() {
     ...connection,
   });
   const expected = new Map([...many, 'one', large, 'later'].map((body) => [body, 1]));
-  expected.set('requeued', 2).set('left', 2);
+  expected.set('requeued', 2).set('left', 2).set('touched', 1);
   await new Promise((resolve, reject) => {
     reader.on('error', reject);
     reader.on('message', (message) => {
       const body = message.body.toString();
       try {
         assert.ok(expected.has(body), `not expected: ${body.slice(0, 40)}, attempt ${message.attempts}`);
-        if (message.attempts === expected.get(body)) {
+        if (body === 'touched' && message.attempts === 1) {
+          touched(message, () => {
+            expected.delete(body);
+            if (expected.size === 0) resolve();
+          });
+        } else if (message.attempts === expected.get(body)) {
           message.finish();
           expected.delete(body);
         } else if (body === 'requeued') {
@@ -66,6 +84,10 @@ main().then(
     process.exit(0);
   },
   (error) => {
+    if (/E_AUTH_FAILED|E_UNAUTHORIZED/.test(String(error))) {
+      console.log(`refused: ${error}`);
+      process.exit(0);
+    }
     console.error(error);
     process.exit(1);
   },

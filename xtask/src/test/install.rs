@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 
 /// A program that suites use, and Debian's package of it.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("nutcracker", "nutcracker"),
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
@@ -19,6 +19,7 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("python3", "python3"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("openssl", "openssl"),
 ];
 
 /// What is there to test with.
@@ -30,6 +31,8 @@ pub struct Tools {
     pub no_pytest: Option<String>,
     /// Where the JavaScript clients are.
     pub node_modules: Option<PathBuf>,
+    /// Whether what is missing may be fetched.
+    pub may_install: bool,
     /// What is not there, and why.
     pub missing: Vec<String>,
 }
@@ -55,7 +58,7 @@ pub fn prepare(root: &Path, target: &Path) -> Tools {
     let no_pytest = run::taken(Command::new(&python).args(["-c", "import pytest"]), Duration::from_secs(60))
         .map_or(true, |ended| !ended.status.success())
         .then(|| "pytest is not installed".to_owned());
-    Tools { python, no_pytest, node_modules, missing }
+    Tools { python, no_pytest, node_modules, may_install, missing }
 }
 
 /// Installs missing programs with apt.

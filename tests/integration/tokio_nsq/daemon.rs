@@ -1,0 +1,153 @@
+//! What the client talks to: the binary as nsqd in a directory of its own, and an authorization server.
+//!
+//! Ports are the system's choice; the daemon is ready when it accepts connections.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use tokio_nsq::{
+    NSQChannel, NSQConfigShared, NSQConsumer, NSQConsumerConfig, NSQConsumerConfigSources, NSQProducer,
+    NSQProducerConfig, NSQTopic,
+};
+
+use crate::PATIENCE;
+
+/// The binary under test.
+fn binary() -> PathBuf {
+    std::env::var_os("NUTHATCH_BIN").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../target/release/nuthatch"),
+        PathBuf::from,
+    )
+}
+
+/// The binary as nsqd, in a directory of its own; killed when dropped.
+pub struct Daemon {
+    child: Child,
+    address: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Daemon {
+    /// Starts it; again with other ports when it ends at once, as it does if somebody took one of them meanwhile.
+    pub fn start(options: &[&str]) -> Daemon {
+        (0..5).find_map(|_| Daemon::start_once(options, false)).expect("the daemon starts")
+    }
+
+    /// Starts it with a certificate.
+    pub fn start_certified() -> Daemon {
+        (0..5).find_map(|_| Daemon::start_once(&[], true)).expect("the daemon starts")
+    }
+
+    fn start_once(options: &[&str], has_tls: bool) -> Option<Daemon> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let listeners = [free(), free(), free()];
+        let [tcp, http, https] = listeners.map(|one| one.local_addr().expect("an address").to_string());
+        let mut command = Command::new(binary());
+        command.args(["nsqd", &format!("--tcp-address={tcp}"), &format!("--http-address={http}")]);
+        command.arg(format!("--https-address={https}"));
+        command.arg(format!("--data-path={}", directory.path().display()));
+        command.args(options);
+        if has_tls {
+            certify(directory.path());
+            command.args(["--tls-cert=cert.pem", "--tls-key=key.pem"]);
+        }
+        command.current_dir(directory.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap_or_else(|fault| panic!("{}: {fault}", binary().display()));
+        let mut daemon = Daemon { child, address: tcp, _directory: directory };
+        let end = Instant::now() + PATIENCE;
+        while std::net::TcpStream::connect(&daemon.address).is_err() {
+            if daemon.child.try_wait().expect("a status").is_some() {
+                return None;
+            }
+            assert!(Instant::now() < end, "the daemon does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Some(daemon)
+    }
+
+    pub fn producer(&self, shared: &NSQConfigShared) -> NSQProducer {
+        NSQProducerConfig::new(&self.address).set_shared(shared.clone()).build()
+    }
+
+    pub fn consumer(&self, topic: &Arc<NSQTopic>, shared: &NSQConfigShared) -> NSQConsumer {
+        NSQConsumerConfig::new(topic.clone(), NSQChannel::new("channel").expect("a name"))
+            .set_max_in_flight(1)
+            .set_sources(NSQConsumerConfigSources::Daemons(vec![self.address.clone()]))
+            .set_shared(shared.clone())
+            .build()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Makes `cert.pem` and `key.pem`.
+fn certify(directory: &Path) {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-keyout", "key.pem", "-out", "cert.pem"])
+        .current_dir(directory)
+        .stderr(Stdio::null())
+        .status();
+    assert!(made.is_ok_and(|status| status.success()), "openssl makes no certificate");
+}
+
+/// An authorization server that lets in who knows the secret, to everything.
+pub struct Authority {
+    /// Where it listens.
+    pub address: String,
+    refused: Receiver<String>,
+}
+
+impl Authority {
+    /// Starts it; it answers until the test's process ends.
+    pub fn start(secret: &'static str) -> Authority {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let (tell, refused) = channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if let Some(guess) = answer(stream, secret) {
+                    let _ = tell.send(guess);
+                }
+            }
+        });
+        Authority { address, refused }
+    }
+
+    /// Waits until somebody was refused; what that one took for the secret.
+    pub fn refused(&self) -> Option<String> {
+        self.refused.recv_timeout(PATIENCE).ok()
+    }
+}
+
+/// Answers one question, and says which secret was wrong.
+fn answer(mut stream: TcpStream, secret: &str) -> Option<String> {
+    let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
+    let request = lines.next()?.ok()?;
+    while !lines.next()?.ok()?.is_empty() {}
+    let query = request.split([' ', '?']).nth(2)?.to_owned();
+    let guess = query.split('&').find_map(|pair| pair.strip_prefix("secret="))?;
+    let guess = guess.replace('+', " ").replace("%20", " ");
+    let is_right = guess == secret;
+    let (status, body) = if is_right {
+        let grant = r#"{"topic":".*","channels":[".*"],"permissions":["subscribe","publish"]}"#;
+        ("200 OK", format!(r#"{{"ttl":3600,"identity":"tester","authorizations":[{grant}]}}"#))
+    } else {
+        ("403 Forbidden", r#"{"message":"NOT_AUTHORIZED"}"#.to_owned())
+    };
+    let length = body.len();
+    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+        .ok()?;
+    (!is_right).then_some(guess)
+}
