@@ -1,4 +1,4 @@
-//! See `nuthatch_journal::fuzzing::recovery_of_anything`.
+//! Takes segments and checkpoints of any content.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nuthatch_journal::fuzzing::recovery_of_anything(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nuthatch_fuzz::play("journal_files", bytes));

@@ -1,4 +1,4 @@
-//! See `nuthatch_journal::fuzzing::recovery_of_mutated_files`.
+//! Takes a sound journal, changed.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nuthatch_journal::fuzzing::recovery_of_mutated_files(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nuthatch_fuzz::play("journal_mutation", bytes));

@@ -1,4 +1,4 @@
-//! See `nuthatch_wire::memcache::fuzzing::request`.
+//! Takes memcached's text commands.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nuthatch_wire::memcache::fuzzing::request(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nuthatch_fuzz::play("memcache_request", bytes));

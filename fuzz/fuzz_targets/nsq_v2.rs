@@ -1,4 +1,4 @@
-//! See `nuthatch_wire::nsq::fuzzing::v2`.
+//! Takes commands of NSQ V2, bodies of MPUB.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nuthatch_wire::nsq::fuzzing::v2(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nuthatch_fuzz::play("nsq_v2", bytes));

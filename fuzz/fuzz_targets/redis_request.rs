@@ -1,4 +1,4 @@
-//! See `nuthatch_wire::redis::fuzzing::request`.
+//! Takes RESP requests, inline commands, routing.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nuthatch_wire::redis::fuzzing::request(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nuthatch_fuzz::play("redis_request", bytes));

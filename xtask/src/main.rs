@@ -5,6 +5,7 @@
 //! docs   render what is generated from code; --check only compares
 //! ci     fmt, clippy, tidy, docs --check                                   (a minute)
 //! test   everything: ci, cargo test, golden captures, real clients, soak   (minutes)
+//! fuzz   every decoder under mutated input, for some seconds                (as long as said)
 //! bench  run the benches against the rivals; arguments go to bench/
 //! ```
 
@@ -21,6 +22,8 @@ mod test;
 
 mod bench;
 
+mod fuzz;
+
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -30,6 +33,8 @@ usage: cargo xtask CHORE [ARGUMENTS]
   docs [--check]       render docs that are generated from code, or fail if one is stale
   ci                   formatting, lints, tidy, docs --check
   test [SUITE]...      the whole test run, or the suites named; --list names them
+  fuzz [TARGET] [SECONDS]
+                       play one fuzz target, or each, for so long (10 s); --list names them
   bench WHAT [ARGS]    WHAT is proxy or queue; bench WHAT --help tells more
 ";
 
@@ -42,6 +47,7 @@ fn main() -> ExitCode {
         ["docs", "--check"] => docs::run(docs::Mode::Check),
         ["ci"] => test::run(&["fmt", "clippy", "tidy", "docs"]),
         ["test", suites @ ..] => test::run(suites),
+        ["fuzz", words @ ..] => fuzz::run(words),
         ["bench", what, rest @ ..] => bench::run(what, rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -8,6 +8,7 @@
 
 mod golden;
 mod install;
+mod integration;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,11 +18,13 @@ use install::Tools;
 
 use crate::run::{self, Fault};
 use crate::workspace::{Metadata, cargo, root};
-use crate::{docs, tidy};
+use crate::{docs, fuzz, tidy};
 
 /// What came of a suite that did not fail.
 enum Outcome {
     Passed,
+    /// What was run passed; what was not, and why.
+    Partly(String),
     /// Not run, and why.
     Skipped(String),
 }
@@ -58,6 +61,9 @@ struct Suite {
     is_live: bool,
 }
 
+/// How long each fuzz target is played.
+const FUZZ_SECONDS: u64 = 3;
+
 const fn still(name: &'static str, what: &'static str, run: fn(&Context) -> Result<Outcome, Fault>) -> Suite {
     Suite { name, what, run, is_live: false }
 }
@@ -66,7 +72,7 @@ const fn live(name: &'static str, what: &'static str, run: fn(&Context) -> Resul
     Suite { name, what, run, is_live: true }
 }
 
-const SUITES: [Suite; 11] = [
+const SUITES: [Suite; 12] = [
     still("fmt", "formatting", |_| passed(cargo().args(["fmt", "--all", "--check"]), minutes(5))),
     still("clippy", "lints, as errors", |_| {
         passed(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), minutes(30))
@@ -79,8 +85,12 @@ const SUITES: [Suite; 11] = [
     live("build", "the release binary", |_| {
         passed(cargo().args(["build", "--release", "--package", "nuthatch"]), minutes(40))
     }),
+    still("fuzz", "every decoder under mutated input, short form", |_| {
+        let short = ["--seconds".to_owned(), FUZZ_SECONDS.to_string()];
+        fuzz::play(fuzz::Build::Release, &short).map(|()| Outcome::Passed)
+    }),
     live("golden", "captures from the original programs", golden::run),
-    live("integration", "real servers and real clients", integration),
+    live("integration", "real servers and real clients", integration::run),
     live("differential", "random streams through nutcracker and through nuthatch", |context| {
         scripts(context, "differential")
     }),
@@ -114,6 +124,7 @@ pub fn run(names: &[&str]) -> Result<(), Fault> {
 
     let mut lines = Vec::new();
     let mut failed = Vec::new();
+    let mut skipped = 0;
     for suite in chosen {
         println!("\n== {}: {}", suite.name, suite.what);
         let start = Instant::now();
@@ -124,7 +135,14 @@ pub fn run(names: &[&str]) -> Result<(), Fault> {
         };
         let word = match outcome {
             Ok(Outcome::Passed) => "passed".to_owned(),
-            Ok(Outcome::Skipped(why)) => format!("SKIPPED: {why}"),
+            Ok(Outcome::Partly(why)) => {
+                skipped += 1;
+                format!("passed, but SKIPPED: {why}")
+            }
+            Ok(Outcome::Skipped(why)) => {
+                skipped += 1;
+                format!("SKIPPED: {why}")
+            }
             Err(fault) => {
                 failed.push(suite.name);
                 format!("FAILED: {}", fault.trim_end())
@@ -134,6 +152,7 @@ pub fn run(names: &[&str]) -> Result<(), Fault> {
         lines.push(format!("{:<12} {:>4} s  {word}", suite.name, start.elapsed().as_secs()));
     }
     println!("\n{}", lines.join("\n"));
+    println!("{} suites: {} failed, {skipped} skipped in whole or in part", lines.len(), failed.len());
     for missing in &context.tools.missing {
         println!("not installed: {missing}");
     }
@@ -142,19 +161,6 @@ pub fn run(names: &[&str]) -> Result<(), Fault> {
 
 fn passed(command: &mut Command, limit: Duration) -> Result<Outcome, Fault> {
     run::shown(command, limit).map(|()| Outcome::Passed)
-}
-
-fn integration(context: &Context) -> Result<Outcome, Fault> {
-    let directory = context.root.join("tests/integration");
-    if !directory.is_dir() {
-        return Ok(Outcome::Skipped("there is no tests/integration".into()));
-    }
-    if let Some(why) = &context.tools.no_pytest {
-        return Ok(Outcome::Skipped(why.clone()));
-    }
-    let mut pytest = context.python();
-    // -rs: each test that is skipped says why.
-    passed(pytest.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]).arg(directory), minutes(15))
 }
 
 /// Runs every script of `tests/KIND` as `SCRIPT --short`.

@@ -25,6 +25,8 @@ mod timers;
 
 pub mod tls;
 
+pub mod fuzzing;
+
 mod address;
 mod id;
 mod input;

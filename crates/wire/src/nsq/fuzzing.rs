@@ -3,8 +3,9 @@
 //! Each takes any bytes and panics if a promise is broken: that whole and piecewise feeding agree, that what is asked for
 //! is more than what is there, that nothing points outside the input.
 
+use super::frame::{FrameType, ReadFrame};
 use super::lookup;
-use super::{ClientState, Command, Gate, Limits, Scan, Scanner, frame, http_mpub, identify};
+use super::{ClientState, Command, Gate, Limits, MessageId, Scan, Scanner, frame, http_mpub, identify};
 
 /// V2: a stream of commands, its first byte choosing the state, fed whole and in pieces.
 pub fn v2(data: &[u8]) {
@@ -56,6 +57,77 @@ fn run_v2(bytes: &[u8], limits: &Limits, gate: Gate, step: usize) -> (Vec<usize>
             }
             Scan::LineTooLong => return (ends, String::from("too long")),
         }
+    }
+}
+
+/// Frames one after the other, as a client reads them: each is found at its end and not before, is written again as it was,
+/// and a message is taken apart into what it was made of.
+pub fn frames(data: &[u8]) {
+    const DATA_MAX: usize = 512;
+    let mut rest = data;
+    loop {
+        let found = frame::read_frame(rest, DATA_MAX);
+        let (kind, payload, len) = match found {
+            ReadFrame::Done { kind, data, len } => (kind, data, len),
+            ReadFrame::NeedMore { want } => return assert!(want > rest.len() && want <= DATA_MAX + 8),
+            ReadFrame::Bad => return,
+        };
+        assert!(len == payload.len() + 8 && payload.len() <= DATA_MAX);
+        for end in 0..len {
+            let part = frame::read_frame(&rest[..end], DATA_MAX);
+            assert!(
+                matches!(part, ReadFrame::NeedMore { want } if want > end && want <= len),
+                "{end}: {part:?}"
+            );
+        }
+        let mut again = Vec::new();
+        match (kind, frame::MessageData::parse(payload)) {
+            (FrameType::Response, _) => frame::write_response(&mut again, payload),
+            (FrameType::Message, Some(message)) => {
+                if let Some(id) = MessageId::from_hex(&message.id) {
+                    frame::write_message(
+                        &mut again,
+                        message.timestamp_ns,
+                        message.attempts,
+                        id,
+                        message.body,
+                    );
+                }
+            }
+            (FrameType::Message, None) => assert!(payload.len() < 26),
+            (FrameType::Error, _) => {}
+        }
+        assert!(again.is_empty() || again.eq_ignore_ascii_case(&rest[..len]), "{}", again.escape_ascii());
+        rest = &rest[len..];
+    }
+}
+
+/// The body of IDENTIFY: what is settled keeps to the server's terms, and the answer to it is sound JSON.
+pub fn identify(body: &[u8]) {
+    let plain = identify::Terms::default();
+    let full = identify::Terms {
+        tls: true,
+        auth_required: true,
+        topology_zone: "\"z\u{7f}".into(),
+        ..plain.clone()
+    };
+    for terms in [plain, full] {
+        let Ok(identify) = identify::Identify::parse(body) else { return };
+        let Ok(settled) = identify.settle(&terms, &terms.settings()) else { return };
+        let settings = settled.settings;
+        assert!(settings.heartbeat_ms.is_none_or(|ms| (1_000..=terms.heartbeat_ms_max).contains(&ms)));
+        assert!(settings.output_buffer_bytes <= terms.output_buffer_bytes_max);
+        assert!(settings.output_buffer_ms.is_none_or(|ms| ms <= terms.output_buffer_ms_max));
+        assert!(settings.sample_rate <= 99 && settings.msg_timeout_ms <= terms.msg_timeout_ms_max);
+        let upgrades = settled.upgrades.unwrap_or_default();
+        assert!(!(upgrades.snappy && upgrades.deflate) && upgrades.tls <= terms.tls);
+        assert!(
+            settled.upgrades.is_none() || (1..=terms.deflate_level_max).contains(&upgrades.deflate_level)
+        );
+        let mut answer = Vec::new();
+        settled.write_reply(&terms, &mut answer);
+        let again = identify::Identify::parse(&answer);
+        assert!(settled.upgrades.is_none() || again.is_ok(), "{}", answer.escape_ascii());
     }
 }
 
@@ -147,6 +219,8 @@ mod tests {
             let bytes = noise(seed);
             let run = std::panic::catch_unwind(|| {
                 super::v2(&bytes);
+                super::frames(&bytes);
+                super::identify(&bytes);
                 super::lookup(&bytes);
             });
             assert!(run.is_ok(), "seed {seed}: {}", bytes.escape_ascii());

@@ -1,0 +1,6 @@
+//! Bodies that go through a crate's public face; those that need its insides stand in the crates (`fuzzing.rs`).
+
+pub mod configuration;
+pub mod http;
+pub mod import;
+pub mod topic;

@@ -1,0 +1,128 @@
+//! The queue's HTTP API without a socket, and what comes back from an authorization server.
+//!
+//! ```text
+//! POST /pub?topic=t&defer=10      first line: method and target
+//! Content-Length: 5               headers, up to an empty line
+//!
+//! hello                           the rest: the body
+//! ```
+
+use std::sync::{Arc, LazyLock, Mutex};
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use config::checked::LogLevel;
+use config::nsqd::{self, Nsqd};
+use http_body_util::BodyExt;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use queue::ask::{Answer, Ask, Reply};
+use queue::authority::{Access, Grant};
+use queue::http::{About, Adjustable, Api, router};
+
+/// The names that the queue of this body says are there.
+const KNOWN: &str = "t";
+
+/// A request, as far as it is one for the server in front: every one gets an answer with a status of HTTP.
+pub fn request(bytes: &[u8]) {
+    let Some(request) = read(bytes) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (parts, body) = runtime.block_on(answered(request)).into_parts();
+    assert!((200..600).contains(&parts.status.as_u16()), "{}", parts.status);
+    let body = runtime.block_on(body.collect()).expect("a body in memory").to_bytes();
+    let kind = parts.headers.get("content-type").map_or(&b""[..], |kind| kind.as_bytes());
+    // nothing follows the head in the answer to HEAD
+    if kind.starts_with(b"application/json") && !body.is_empty() {
+        let json: Result<serde_json::Value, _> = serde_json::from_slice(&body);
+        assert!(json.is_ok(), "says it is JSON: {}", body.escape_ascii());
+    }
+}
+
+async fn answered(request: Request<Body>) -> Response<Body> {
+    static SETTINGS: LazyLock<Arc<Nsqd>> = LazyLock::new(|| {
+        let values = nsqd::resolve(Default::default(), Default::default());
+        Arc::new(nsqd::check(&values).expect("the default"))
+    });
+    let about = About {
+        settings: Arc::clone(&SETTINGS),
+        hostname: "host".into(),
+        tcp_port: 4150,
+        http_port: 4151,
+        https_port: -1,
+        started: 1_700_000_000,
+    };
+    let api = Api::new(about, Box::new(answer), Arc::new(Knobs::default()));
+    let service = TowerToHyperService::new(router(Arc::new(api)));
+    service.call(request).await.expect("the router is infallible")
+}
+
+fn read(bytes: &[u8]) -> Option<Request<Body>> {
+    let split = |bytes: &[u8]| -> Option<(Vec<u8>, Vec<u8>)> {
+        let end = bytes.iter().position(|byte| *byte == b'\n')?;
+        let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
+        Some((line.to_vec(), bytes[end + 1..].to_vec()))
+    };
+    let (first, mut rest) = split(bytes)?;
+    let mut words = first.splitn(2, |byte| *byte == b' ');
+    let (method, target) = (words.next()?, words.next()?);
+    let mut request = Request::builder().method(method).uri(target);
+    loop {
+        let (line, after) = split(&rest)?;
+        rest = after;
+        if line.is_empty() {
+            return request.body(Body::from(rest)).ok();
+        }
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        request = request.header(&line[..colon], line[colon + 1..].trim_ascii());
+    }
+}
+
+/// A queue with one topic and one channel in which nothing happens.
+fn answer(ask: Ask, reply: Reply) -> bool {
+    reply.send(match ask {
+        Ask::Publish { batch, .. } => {
+            assert!(batch.iter().all(|message| !message.is_empty()));
+            Answer::Done
+        }
+        Ask::Health => Answer::Health(None),
+        Ask::TopicSettings(topic) if topic == KNOWN => Answer::TopicSettings(Default::default()),
+        Ask::ChannelSettings(topic, _) if topic == KNOWN => Answer::ChannelSettings(Default::default()),
+        Ask::Peek { topic, .. } if topic == KNOWN => Answer::Messages(Vec::new()),
+        Ask::Seek(..) | Ask::Redrive { .. } => Answer::Count(0),
+        // Nobody is there to count.
+        Ask::Stats { .. } => return false,
+        Ask::CreateTopic(name) | Ask::CreateChannel(name, _) => {
+            assert!(wire::nsq::valid_name(name.as_bytes()).is_some(), "{name}");
+            Answer::Done
+        }
+        Ask::DeleteChannel(..) => Answer::NoChannel,
+        _ => Answer::NoTopic,
+    });
+    true
+}
+
+#[derive(Default)]
+struct Knobs(Mutex<Vec<String>>);
+
+impl Adjustable for Knobs {
+    fn lookup_addresses(&self) -> Vec<String> {
+        self.0.lock().expect("no other panic").clone()
+    }
+    fn set_lookup_addresses(&self, addresses: Vec<String>) {
+        *self.0.lock().expect("no other panic") = addresses;
+    }
+    fn log_level(&self) -> LogLevel {
+        LogLevel::Info
+    }
+    fn set_log_level(&self, _: LogLevel) {}
+}
+
+/// What an authorization server answers. It never lasts for ever, and expressions are asked without harm.
+pub fn rights(bytes: &[u8]) {
+    let Ok(rights) = queue::auth::Rights::parse(bytes) else { return };
+    assert!(!rights.ttl().is_zero());
+    for access in [Access::Subscribe, Access::Publish] {
+        let _ = rights.allows(access, "topic", "channel");
+        assert!(rights.permission_count() > 0 || !rights.allows(access, "", ""));
+    }
+}

@@ -1,0 +1,59 @@
+//! A topic's records and checkpoint with sound checksums and any content, as another version or a mistake may have
+//! written them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use journal::files::Files;
+use journal::{Journal, MemFiles};
+use net::{Instant, WallTime};
+use queue::topic::Topic;
+use queue::{Clock, Options};
+
+use super::import::parts;
+
+/// The number that stands for a checkpoint among the kinds of records.
+pub const CHECKPOINT: u8 = 0;
+const DIR: &str = "/topics/t";
+
+/// Parts as in [`super::import`]: the kind of a record and its payload, or a checkpoint. The topic opens or is refused;
+/// one that has opened can write a checkpoint, from which it opens again with as many channels.
+pub fn recovery(bytes: &[u8]) {
+    let files = MemFiles::new(1);
+    let shared: Arc<dyn Files> = Arc::new(files);
+    shared.create_dir(Path::new("/topics")).expect("in memory");
+    write(&shared, bytes);
+    let Some(mut topic) = open(&shared) else { return };
+    let (channels, tag) = (topic.channel_count(), topic.tag());
+    if let Some(job) = topic.checkpoint(clock()) {
+        topic.checkpointed(job.run(), clock().wall.0).expect("in memory");
+        drop(topic);
+        let again = open(&shared).expect("what was written is read");
+        assert_eq!((again.channel_count(), again.tag()), (channels, tag));
+    }
+}
+
+fn clock() -> Clock {
+    Clock { now: Instant(1_000_000), wall: WallTime(1_700_000_000_000_000_000) }
+}
+
+fn open(files: &Arc<dyn Files>) -> Option<Topic<()>> {
+    let options = Options::default();
+    Topic::open("t", 7, Arc::clone(files), Path::new(DIR), &options, clock()).ok().map(|opened| opened.0)
+}
+
+fn write(files: &Arc<dyn Files>, bytes: &[u8]) {
+    let options = journal::Options { cache_bytes: 0, ..journal::Options::default() };
+    let mut journal = Journal::create(Arc::clone(files), Path::new(DIR), options).expect("in memory");
+    for (kind, payload) in parts(bytes) {
+        if kind == CHECKPOINT {
+            journal.commit().expect("in memory");
+            if let Ok(job) = journal.checkpoint(journal.end(), payload.to_vec()) {
+                journal.checkpointed(job.run()).expect("in memory");
+            }
+        } else {
+            journal.append(kind, &[payload]).expect("small");
+        }
+    }
+    journal.commit().expect("in memory");
+}

@@ -1,0 +1,52 @@
+//! Rounds of a target: input by number, one after the other.
+
+use std::time::{Duration, Instant};
+
+use crate::Target;
+use crate::mutate::{self, Random};
+
+/// What inputs of a target are made from.
+#[derive(Debug)]
+pub struct Corpus {
+    seeds: Vec<Vec<u8>>,
+    words: &'static [&'static str],
+}
+
+impl Corpus {
+    /// Reads it.
+    #[must_use]
+    pub fn of(target: &Target) -> Corpus {
+        let mut seeds = (target.seeds)();
+        seeds.iter_mut().for_each(|seed| seed.truncate(mutate::INPUT_BYTES_MAX));
+        seeds.sort();
+        seeds.dedup();
+        Corpus { seeds, words: target.words }
+    }
+
+    /// How many seeds there are.
+    #[must_use]
+    pub fn seed_count(&self) -> usize {
+        self.seeds.len()
+    }
+
+    /// The input of a round. The first rounds take the seeds as they are.
+    #[must_use]
+    pub fn input(&self, round: u64) -> Vec<u8> {
+        let seed = usize::try_from(round).ok().and_then(|at| self.seeds.get(at));
+        seed.cloned().unwrap_or_else(|| mutate::input(&mut Random::new(round), &self.seeds, self.words))
+    }
+}
+
+/// Plays rounds from `first` on until the time is over; `before` is told each one's number before it begins. Gives the
+/// number of the round that would be next.
+pub fn play(target: &Target, first: u64, time: Duration, mut before: impl FnMut(u64)) -> u64 {
+    let corpus = Corpus::of(target);
+    let end = Instant::now() + time;
+    let mut round = first;
+    while Instant::now() < end {
+        before(round);
+        (target.body)(&corpus.input(round));
+        round += 1;
+    }
+    round
+}

@@ -1,0 +1,62 @@
+//! Input from the captures of the original programs, if they are there.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+/// Where the captures are: beside the repository, or where `NUTHATCH_GOLDEN` says.
+pub fn directory() -> PathBuf {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden");
+    std::env::var_os("NUTHATCH_GOLDEN").map_or(beside.into(), PathBuf::from)
+}
+
+/// The cases of a file; none if it is not there.
+pub fn cases(file: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(directory().join(file)).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// What stands under a key, anywhere in the cases of a file, as bytes.
+pub fn under(file: &str, key: &str) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    cases(file).iter().for_each(|case| gather(case, key, &mut found));
+    found
+}
+
+fn gather(value: &Value, key: &str, found: &mut Vec<Vec<u8>>) {
+    match value {
+        Value::Object(object) => {
+            for (name, inner) in object {
+                match inner {
+                    Value::String(text) if name == key => found.push(bytes(text)),
+                    inner => gather(inner, key, found),
+                }
+            }
+        }
+        Value::Array(array) => array.iter().for_each(|inner| gather(inner, key, found)),
+        _ => {}
+    }
+}
+
+/// The bytes of a string: a character each; `⟦…⟧` stands for something that a digit is good enough for.
+pub fn bytes(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some((before, token)) = rest.split_once('\u{27e6}') {
+        out.extend(before.chars().map(|c| c as u8));
+        let (token, after) = token.split_once('\u{27e7}').unwrap_or((token, ""));
+        match token.split(':').collect::<Vec<_>>()[..] {
+            ["rep", count, hex] => {
+                let unit = u8::from_str_radix(hex.get(..2).unwrap_or(""), 16).unwrap_or(b'x');
+                let count = count.parse::<usize>().unwrap_or(1).min(crate::mutate::INPUT_BYTES_MAX);
+                out.resize(out.len() + count, unit);
+            }
+            ["id", _] => out.extend_from_slice(b"0123456789abcdef"),
+            ["port", _] => out.extend_from_slice(b"4150"),
+            _ => out.push(b'1'),
+        }
+        rest = after;
+    }
+    out.extend(rest.chars().map(|c| c as u8));
+    out
+}

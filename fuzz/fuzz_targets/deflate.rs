@@ -1,0 +1,4 @@
+//! Takes the deflate layer of a connection.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nuthatch_fuzz::play("deflate", bytes));

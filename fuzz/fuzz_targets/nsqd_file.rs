@@ -1,0 +1,4 @@
+//! Takes nsqd's configuration file.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| nuthatch_fuzz::play("nsqd_file", bytes));
