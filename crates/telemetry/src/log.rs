@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A line is formatted where it is logged and handed over without waiting. One thread writes; it also reopens the
-//! file when asked (SIGHUP). Lines look like one of three [`Format`]s; under nutcracker's face like nutcracker's.
+//! file when asked (SIGHUP). Lines have one of several [`Format`]s; under nutcracker's and nsqd's faces theirs.
 //! There are no spans: a line carries what it needs in its fields.
 //!
 //! Two targets are special. [`ALWAYS`] passes at every level (the banner). [`SIGNAL`] does too, and in nutcracker's

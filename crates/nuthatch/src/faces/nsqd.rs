@@ -9,7 +9,7 @@ use config::checked::Config;
 use config::go_flags::{Exit, GoValue, GoValues};
 use config::native;
 use config::nsqd::{self, Nsqd, Refusal, machine};
-use telemetry::log::{Options, Verbosity};
+use telemetry::log::{Format, Options, Verbosity};
 
 use super::run::verbosity;
 use crate::control::{Control, Manners};
@@ -44,7 +44,9 @@ fn run(settings: Nsqd) -> ExitCode {
     if talkative {
         banner(&prefix, settings.node_id);
     }
-    let options = Options { verbosity, ..Options::default() };
+    // There is one log, and it lasts as long as the process.
+    let format = Format::Nsqd(Box::leak(prefix.clone().into_boxed_str()));
+    let options = Options { verbosity, format, ..Options::default() };
     let log = match options.open().and_then(|opened| opened.install()) {
         Ok(log) => log,
         Err(error) => return end(Exit::Fatal(error.to_string()), &prefix),

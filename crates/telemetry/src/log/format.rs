@@ -4,6 +4,7 @@
 //! text        2025-01-31T12:00:00.123Z WARN  proxy::health: server ejected pool=alpha server="s 1"
 //! json        {"time":"2025-01-31T12:00:00.123Z","level":"warn","target":"proxy::health","message":"…","pool":"alpha"}
 //! nutcracker  [2025-01-31 13:00:00.123] health.rs:41 server ejected pool=alpha server="s 1"
+//! nsqd        [nsqd] 2025/01/31 13:00:00.123456 WARNING: server ejected pool=alpha server="s 1"
 //! ```
 //!
 //! Text that came from outside cannot start a line of its own: control characters are escaped everywhere.
@@ -19,7 +20,7 @@ use super::SIGNAL;
 /// Longest line, in bytes; what is beyond is cut and marked.
 pub(super) const LINE_BYTES_MAX: usize = 16 * 1024;
 
-/// The three looks of a line.
+/// The looks of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// For people; time in UTC.
@@ -28,6 +29,8 @@ pub enum Format {
     Json,
     /// As nutcracker 0.5.0; local time.
     Nutcracker,
+    /// As nsqd 1.3.0, each line beginning with its `--log-prefix`; local time.
+    Nsqd(&'static str),
 }
 
 /// One event, taken apart.
@@ -78,6 +81,7 @@ impl Record {
             Format::Text => self.text(&mut line, at),
             Format::Json => self.json(&mut line, at),
             Format::Nutcracker => self.nutcracker(&mut line, at, zone),
+            Format::Nsqd(prefix) => self.nsqd(&mut line, prefix, at, zone),
         }
         line.push('\n');
         line
@@ -98,6 +102,18 @@ impl Record {
                 let _ = write!(line, "{file}:{number} ");
             }
         }
+        self.message_and_fields(line);
+    }
+
+    fn nsqd(&self, line: &mut String, prefix: &str, at: Timestamp, zone: &TimeZone) {
+        let level = match self.level.unwrap_or(Level::INFO) {
+            Level::ERROR => "ERROR",
+            Level::WARN => "WARNING",
+            Level::INFO => "INFO",
+            _ => "DEBUG",
+        };
+        let time = at.to_zoned(zone.clone());
+        let _ = write!(line, "{prefix}{} {level}: ", time.strftime("%Y/%m/%d %H:%M:%S%.6f"));
         self.message_and_fields(line);
     }
 
@@ -249,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_three_looks() {
+    fn the_looks() {
         let record = record("proxy::health", "server\x1b[1m ejected");
         let fields = "pool=alpha key=\"a \\\"b\\\"\\n\" n=3";
         for (format, expected) in [
@@ -260,6 +276,10 @@ mod tests {
             (
                 Format::Nutcracker,
                 format!("[2025-01-31 13:00:00.123] health.rs:41 server\\x1b[1m ejected {fields}\n"),
+            ),
+            (
+                Format::Nsqd("[nsqd] "),
+                format!("[nsqd] 2025/01/31 13:00:00.123000 WARNING: server\\x1b[1m ejected {fields}\n"),
             ),
             (
                 Format::Json,
