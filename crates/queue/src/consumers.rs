@@ -115,6 +115,10 @@ impl Consumers {
                 ConsumerKey { slot, generation: entry.generation }
             }
             None => {
+                if self.slots.is_empty() {
+                    // A vector would make room for four, and many channels have one consumer.
+                    self.slots.reserve_exact(1);
+                }
                 self.slots.push(Slot { generation: 0, consumer });
                 ConsumerKey { slot: (self.slots.len() - 1) as u32, generation: 0 }
             }

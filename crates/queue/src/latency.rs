@@ -25,17 +25,11 @@ struct Windows {
     previous: Counts,
 }
 
-/// A histogram that can be merged with others.
-#[derive(Debug, Clone)]
+/// A histogram that can be merged with others. Its buckets (7.7 kB) are there from its first value on.
+#[derive(Debug, Clone, Default)]
 pub struct Counts {
     buckets: Vec<u32>,
     total: u64,
-}
-
-impl Default for Counts {
-    fn default() -> Self {
-        Counts { buckets: vec![0; BUCKETS], total: 0 }
-    }
 }
 
 impl Latency {
@@ -110,20 +104,25 @@ impl Counts {
     }
 
     fn note(&mut self, value: u64) {
+        self.buckets.resize(BUCKETS, 0);
         self.buckets[bucket(value)] = self.buckets[bucket(value)].saturating_add(1);
         self.total += 1;
     }
 
     fn merge(&mut self, other: &Counts) {
+        if other.total == 0 {
+            return;
+        }
+        self.buckets.resize(BUCKETS, 0);
         for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
             *mine = mine.saturating_add(*theirs);
         }
         self.total += other.total;
     }
 
+    /// Empty again, and without its buckets: the channel may have become idle.
     fn clear(&mut self) {
-        self.buckets.fill(0);
-        self.total = 0;
+        *self = Counts::default();
     }
 }
 

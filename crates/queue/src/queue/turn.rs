@@ -22,6 +22,9 @@ const KNOWN_TIMEOUT: Duration = Duration::from_secs(6);
 const FLUSH_TICKS: u64 = 2;
 /// Flushes begun per such tick: with thousands of topics more would keep the file system from anything else.
 const FLUSHES_PER_TICK: usize = 32;
+/// Flushes at a stop beyond those that a topic's durability promises: with thousands of topics, each of which is some
+/// files, it would take longer than whoever stops a daemon waits.
+const FLUSHES_AT_STOP: usize = 32;
 /// Journals that keep a file open at a time.
 const OPEN_FILES_MAX: usize = 256;
 /// Ticks after which a topic that was written to is checkpointed, however little it was.
@@ -385,7 +388,23 @@ impl Queue {
         self.delete_doomed(io);
         self.events_due();
         self.commit_dirty(io);
+        self.flush_last();
+    }
+
+    /// What a topic with `fsync` has written is flushed before the end. With `os` it is written, which is what was promised,
+    /// and reaches the device like everything else that the kernel holds; the largest of it is flushed all the same.
+    fn flush_last(&mut self) {
+        let (mut promised, mut others) = (Vec::new(), Vec::new());
         for key in std::mem::take(&mut self.written) {
+            let Some(topic) = self.topics.get(key) else { continue };
+            match topic.journal.options().durability {
+                journal::Durability::Fsync => promised.push(key),
+                _ => others.push((topic.journal.bytes_at_risk(), key)),
+            }
+        }
+        others.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        promised.extend(others.into_iter().take(FLUSHES_AT_STOP).map(|(_, key)| key));
+        for key in promised {
             let job = self.topics.get_mut(key).and_then(|topic| topic.journal.sync_job());
             if let Some(job) = job {
                 self.submit(Job::Sync(key, job));
