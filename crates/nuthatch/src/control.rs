@@ -89,9 +89,7 @@ async fn serve(
     }
     tokio::spawn(quiet::run(Arc::clone(&running.registry)));
     let (stop, stopping) = watch::channel(false);
-    if let Some(http) = running.http.take() {
-        http.spawn(log, &stopping);
-    }
+    let api = running.http.take().map(|http| http.spawn(log, &stopping));
     if let Some(questions) = running.questions.take() {
         tokio::spawn(questions.serve());
     }
@@ -108,15 +106,23 @@ async fn serve(
         }
     };
     stop.send_replace(true);
-    let (done, stopped) = oneshot::channel();
-    std::thread::Builder::new().name("stop".into()).spawn(move || {
-        running.stop();
-        let _ = done.send(());
-    })?;
+    let stopped = async move {
+        // Requests under way are asked of the queue: it goes on until they have their answers.
+        if let Some(api) = api {
+            api.finish(running.stop_timeout() / 2).await;
+        }
+        let (done, stopped) = oneshot::channel();
+        std::thread::Builder::new().name("stop".into()).spawn(move || {
+            running.stop();
+            let _ = done.send(());
+        })?;
+        let _ = stopped.await;
+        io::Result::Ok(())
+    };
     tokio::pin!(stopped);
     loop {
         tokio::select! {
-            _ = &mut stopped => return Ok(code),
+            result = &mut stopped => return result.map(|()| code),
             Some(found) = signals.recv() => {
                 if [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT].contains(&found) {
                     info!("stopped at once: a second signal arrived");

@@ -134,6 +134,11 @@ fn caching(
 }
 
 impl Running {
+    /// How long a stop may take.
+    pub fn stop_timeout(&self) -> Duration {
+        self.stop_timeout
+    }
+
     /// Stops gracefully: nothing more is accepted, what was accepted is answered, within the configured time.
     pub fn stop(self) {
         // The queue first: its journals are what must not be cut short.

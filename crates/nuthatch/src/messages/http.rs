@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::checked::{Listen, LogLevel};
 use config::endpoint::show_listen;
@@ -12,9 +12,11 @@ use net::Handle;
 use queue::Mail;
 use queue::http::{About, Adjustable, Api, Listener, SendAsk, Stop, router, serve};
 use rustls::ServerConfig;
-use telemetry::error;
 use telemetry::log::{Log, Verbosity};
+use telemetry::{error, warn};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::outside::Question;
 use crate::faces::run::verbosity;
@@ -88,7 +90,7 @@ impl Http {
     }
 
     /// Serves until `stop`. Needs a tokio runtime.
-    pub fn spawn(self, log: &Log, stop: &Stop) {
+    pub fn spawn(self, log: &Log, stop: &Stop) -> Serving {
         let number = |port: Option<u16>| port.map_or(-1, i64::from);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let http_port = port(self.bound.http.as_ref());
@@ -110,13 +112,28 @@ impl Http {
         }
         let knobs = Knobs { lookups: self.lookups, log: log.clone() };
         let api = Arc::new(Api::new(about, ask(&self.shard), Arc::new(knobs)));
+        let mut listeners = JoinSet::new();
         for listener in [self.bound.http, self.bound.https].into_iter().flatten() {
             let (router, stop) = (router(Arc::clone(&api)), stop.clone());
-            tokio::spawn(async move {
+            listeners.spawn(async move {
                 if let Err(error) = serve(listener, router, stop).await {
                     error!(%error, "HTTP API failed");
                 }
             });
+        }
+        Serving(listeners)
+    }
+}
+
+/// The HTTP API while it is served.
+pub struct Serving(JoinSet<()>);
+
+impl Serving {
+    /// Waits until it has stopped and every request under way is answered, but no longer than this.
+    pub async fn finish(mut self, patience: Duration) {
+        let all = async { while self.0.join_next().await.is_some() {} };
+        if timeout(patience, all).await.is_err() {
+            warn!("requests over HTTP are cut short by the stop");
         }
     }
 }

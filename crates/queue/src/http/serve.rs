@@ -1,7 +1,11 @@
 //! Listeners of the HTTP API: TCP, TLS over TCP, and unix sockets.
 //!
 //! Connections are counted, and those that are too many wait in the kernel. A head that does not come, and a handshake that
-//! does not end, close their connection; so does a minute without a request.
+//! does not end, close their connection; so does a minute without a request. A client may close its side as soon as it has
+//! sent its request: it gets its answer all the same.
+//!
+//! At the end listeners close first. Connections without a request are closed, the others when they have had their answer;
+//! [`serve`] ends with the last of them.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -25,7 +29,7 @@ use tokio_rustls::TlsAcceptor;
 use super::Link;
 
 /// Connections at once, per listener.
-const CONNECTIONS_MAX: usize = 1024;
+const CONNECTIONS_MAX: u32 = 1024;
 /// How long a request's head may take, and how long a connection may be idle.
 const HEAD_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
@@ -88,9 +92,10 @@ fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Serves a listener until it is told to stop; requests under way are answered. Needs a tokio runtime.
+/// Serves a listener until it is told to stop and every request under way is answered: whoever cannot wait so long drops the
+/// future. Needs a tokio runtime.
 pub async fn serve(listener: Listener, router: Router, stop: Stop) -> io::Result<()> {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
     let tls = listener.tls.map(TlsAcceptor::from);
     let door = Door { router, tls, stop: stop.clone() };
     match listener.socket {
@@ -124,6 +129,8 @@ pub async fn serve(listener: Listener, router: Router, stop: Stop) -> io::Result
             .await;
         }
     }
+    // Each connection holds a place until it has ended.
+    let _ = places.acquire_many(CONNECTIONS_MAX).await;
     Ok(())
 }
 
@@ -156,11 +163,18 @@ impl Door {
         tokio::spawn(async move {
             match tls {
                 None => converse(socket, router, stop).await,
-                Some(tls) => match timeout(HANDSHAKE_DEADLINE, tls.accept(socket)).await {
-                    Ok(Ok(socket)) => converse(socket, router, stop).await,
-                    Ok(Err(error)) => debug!(remote = link.remote, %error, "TLS handshake failed"),
-                    Err(_) => debug!(remote = link.remote, "TLS handshake took too long"),
-                },
+                Some(tls) => {
+                    let handshake = timeout(HANDSHAKE_DEADLINE, tls.accept(socket));
+                    let shaken = tokio::select! {
+                        shaken = handshake => shaken,
+                        () = stopped(stop.clone()) => return,
+                    };
+                    match shaken {
+                        Ok(Ok(socket)) => converse(socket, router, stop).await,
+                        Ok(Err(error)) => debug!(remote = link.remote, %error, "TLS handshake failed"),
+                        Err(_) => debug!(remote = link.remote, "TLS handshake took too long"),
+                    }
+                }
             }
             drop(place);
         });
@@ -174,6 +188,7 @@ where
 {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        .half_close(true)
         .header_read_timeout(HEAD_DEADLINE)
         .title_case_headers(true)
         .serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));

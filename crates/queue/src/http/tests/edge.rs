@@ -1,0 +1,141 @@
+//! The two ends of a conversation: a client that stops sending before it has its answer, and a daemon that stops while it owes one.
+//!
+//! The service here has a gate: `/wait` is answered when the test lets it through. So nothing depends on time.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Uri;
+use config::checked::Listen;
+use tokio::sync::{Semaphore, watch};
+
+use super::super::{Listener, serve};
+use super::daemon::{Daemon, converse, read_answer, settings};
+
+/// Large enough not to fit in the buffers of a socket.
+const LARGE: usize = 8 << 20;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Gate {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    arrivals: mpsc::Receiver<()>,
+    open: Arc<Semaphore>,
+}
+
+impl Gate {
+    fn start() -> Gate {
+        let listen = Listen::Tcp { host: "127.0.0.1".into(), port: 0 };
+        let listener = Listener::bind(&listen, None).unwrap();
+        let address = listener.local_address().unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let (arrived, arrivals) = mpsc::channel();
+        let open = Arc::new(Semaphore::new(0));
+        let gate = Arc::clone(&open);
+        let serving = std::thread::spawn(move || {
+            let router = Router::new().fallback(move |uri: Uri| {
+                let (arrived, gate) = (arrived.clone(), Arc::clone(&gate));
+                async move {
+                    match uri.path() {
+                        "/wait" => {
+                            arrived.send(()).unwrap();
+                            gate.acquire().await.unwrap().forget();
+                            "waited".to_owned()
+                        }
+                        "/large" => "x".repeat(LARGE),
+                        _ => String::new(),
+                    }
+                }
+            });
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(serve(listener, router, stopping)).unwrap();
+        });
+        Gate { address, stop, serving, arrivals, open }
+    }
+
+    /// A connection on which this was asked for.
+    fn ask(&self, target: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+        stream
+    }
+
+    /// A connection whose request waits at the gate.
+    fn wait(&self) -> TcpStream {
+        let stream = self.ask("/wait");
+        self.arrivals.recv_timeout(PATIENCE).unwrap();
+        stream
+    }
+}
+
+#[test]
+fn a_client_that_stops_sending_gets_its_whole_answer() {
+    let gate = Gate::start();
+    let mut waiting = gate.wait();
+    waiting.shutdown(Shutdown::Write).unwrap();
+    // Others are answered meanwhile: by then the end of what the first one sends was seen.
+    for _ in 0..2 {
+        let mut other = TcpStream::connect(gate.address).unwrap();
+        assert_eq!(converse(&mut other, "GET", "/", "", b"").status, 200);
+    }
+    gate.open.add_permits(1);
+    let got = read_answer(&mut waiting);
+    assert_eq!((got.status, got.text().as_str()), (200, "waited"));
+
+    let mut large = gate.ask("/large");
+    large.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_answer(&mut large).body.len(), LARGE);
+    gate.stop.send_replace(true);
+    gate.serving.join().unwrap();
+}
+
+#[test]
+fn a_publication_counts_although_its_client_stops_sending() {
+    let daemon = Daemon::start(settings(&[]), None);
+    let publish = |body: &str| {
+        let mut stream = TcpStream::connect(daemon.http).unwrap();
+        write!(stream, "POST /pub?topic=t HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n{body}").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    };
+    let answer = publish("hello");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nOK"), "{answer}");
+    // A body that is not all there is none.
+    let answer = publish("hell");
+    assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let stats = daemon.request("GET", "/stats?format=json", b"");
+    let stats: serde_json::Value = serde_json::from_slice(&stats.body).unwrap();
+    assert_eq!(stats["topics"][0]["message_count"], 1);
+}
+
+#[test]
+fn a_stop_waits_for_answers_under_way_and_for_nobody_else() {
+    let gate = Gate::start();
+    let (mut idle, mut waiting, mut large) = (gate.ask("/"), gate.wait(), gate.ask("/large"));
+    for stream in [&mut idle, &mut large] {
+        stream.read_exact(&mut [0; 15]).unwrap();
+    }
+    gate.stop.send_replace(true);
+    // Whoever is idle is closed, which shows that the stop was heeded.
+    idle.read_to_end(&mut Vec::new()).unwrap();
+    let let_in = TcpStream::connect(gate.address).and_then(|mut late| {
+        late.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")?;
+        late.read(&mut [0; 1])
+    });
+    assert!(matches!(let_in, Err(_) | Ok(0)), "nobody is let in any more");
+    assert!(!gate.serving.is_finished());
+    gate.open.add_permits(1);
+    assert_eq!(read_answer(&mut waiting).text(), "waited");
+    let mut rest = Vec::new();
+    large.read_to_end(&mut rest).unwrap();
+    assert!(rest.len() > LARGE, "{} bytes", rest.len());
+    gate.serving.join().unwrap();
+}
