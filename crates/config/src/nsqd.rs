@@ -75,6 +75,10 @@ pub struct Nsqd {
     pub max_defer_timeout: Duration,
     /// Most deferred messages of a topic.
     pub max_deferred: u64,
+    /// Most topics at once; 0: no limit.
+    pub max_topics: u64,
+    /// Most channels of all topics together; 0: no limit.
+    pub max_channels: u64,
     /// Most clients at once; 0: no limit.
     pub max_connections: u32,
     /// How long a client may take to send the protocol magic.
@@ -123,6 +127,11 @@ pub struct Nsqd {
     pub e2e_window: Duration,
     /// TLS. None: not offered.
     pub tls: Option<Tls>,
+    /// Authorities for the certificates of clients and of authorization servers, PEM; it could be opened. None: those
+    /// that the system trusts.
+    pub tls_root_ca: Option<PathBuf>,
+    /// Lowest version of TLS, towards clients and authorization servers.
+    pub tls_min_version: TlsVersion,
     /// Clients may negotiate deflate.
     pub deflate: bool,
     /// Highest deflate level, 1 to 9.
@@ -175,14 +184,10 @@ pub struct Tls {
     pub cert: PathBuf,
     /// Private key, PEM; it could be opened.
     pub key: PathBuf,
-    /// Authorities for client certificates, PEM; it could be opened.
-    pub root_ca: Option<PathBuf>,
     /// What clients must show.
     pub client_auth: ClientAuth,
     /// Who must use TLS.
     pub required: TlsRequired,
-    /// Lowest version.
-    pub min_version: TlsVersion,
 }
 
 /// What a TLS client must show.

@@ -102,7 +102,7 @@ pub fn of_queue(queue: &Nsqd) -> Vec<Warning> {
     if queue.max_msg_size > queue.max_body_size {
         found.push(warning("max_msg_size", "max_msg_size is above max_body_size", "raise max_body_size"));
     }
-    if queue.tls.as_ref().is_some_and(|tls| tls.min_version == TlsVersion::Tls11) {
+    if queue.tls.is_some() && queue.tls_min_version == TlsVersion::Tls11 {
         found.push(warning(
             "tls_min_version",
             "TLS 1.1 is never offered",

@@ -76,6 +76,13 @@ pub struct Journal {
     counters: Counters,
 }
 
+/// A point in what is staged.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    bytes: usize,
+    records: u64,
+}
+
 /// One segment, as known in memory.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -218,6 +225,17 @@ impl Journal {
     pub fn discard(&mut self) {
         self.batch.clear();
         self.batch_records = 0;
+    }
+
+    /// Where the batch ends now; for [`Journal::unstage`].
+    pub fn mark(&self) -> Mark {
+        Mark { bytes: self.batch.len(), records: self.batch_records }
+    }
+
+    /// Drops what was staged since `mark` was taken. There must have been no commit since.
+    pub fn unstage(&mut self, mark: Mark) {
+        self.batch.truncate(mark.bytes);
+        self.batch_records = mark.records;
     }
 
     /// Bytes that are staged.

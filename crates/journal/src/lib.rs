@@ -23,8 +23,8 @@ pub use error::{AppendError, CheckpointError, OpenError, Poisoned, ReadError, Wr
 pub use files::{Files, MemFiles, OsFiles};
 pub use format::record::PAYLOAD_BYTES_LIMIT;
 pub use journal::{
-    CheckpointDone, CheckpointJob, Counters, DELETED_SUFFIX, DeleteJob, Health, Journal, ReadDone, ReadJob,
-    ReadOutcome, RemoveDone, RemoveJob, SegmentInfo, SyncDone, SyncJob,
+    CheckpointDone, CheckpointJob, Counters, DELETED_SUFFIX, DeleteJob, Health, Journal, Mark, ReadDone,
+    ReadJob, ReadOutcome, RemoveDone, RemoveJob, SegmentInfo, SyncDone, SyncJob,
 };
 pub use options::{Durability, Options};
 pub use position::{CommitSeq, Position};

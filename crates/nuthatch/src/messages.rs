@@ -56,6 +56,7 @@ pub struct Messages {
 pub fn start(settings: &Nsqd) -> Result<Messages, String> {
     let lock = lock(&settings.data_path)?;
     let options = options(settings)?;
+    let authorities = tls::client(settings)?;
     let files: Arc<dyn Files> = Arc::new(OsFiles);
     take_over(&files, &options)?;
     let shown = config::endpoint::show_listen(&settings.tcp);
@@ -72,7 +73,8 @@ pub fn start(settings: &Nsqd) -> Result<Messages, String> {
         report.send(Mail::Done(done));
     })
     .map_err(failed)?;
-    let (questions, outside, lookups) = outside::connect(settings, handle.clone(), bound, http.http_port());
+    let (questions, outside, lookups) =
+        outside::connect(settings, authorities, handle.clone(), bound, http.http_port());
     let http = Http::new(http, settings, bound, handle.clone(), lookups);
     let queue = Queue::open(options, files, Box::new(disk), Box::new(outside), now())
         .map_err(|error| format!("cannot open the queue: {error}"))?;
@@ -190,7 +192,7 @@ fn options(settings: &Nsqd) -> Result<Options, String> {
         deflate: settings.deflate,
         max_deflate_level: u32::from(settings.max_deflate_level),
         snappy: settings.snappy,
-        tls: settings.tls.as_ref().map(tls::server).transpose()?,
+        tls: tls::server(settings)?,
         tls_required: settings.tls.as_ref().is_some_and(|tls| tls.required != TlsRequired::No),
         auth_required: !settings.auth_http_addresses.is_empty(),
         topology_region: settings.topology_region.clone(),
@@ -200,6 +202,12 @@ fn options(settings: &Nsqd) -> Result<Options, String> {
         segment_bytes: settings.max_bytes_per_file,
         cache_bytes: settings.journal_cache_bytes,
         max_deferred: settings.max_deferred,
+        max_topics: settings.max_topics,
+        max_channels: settings.max_channels,
+        // The largest body has room, were it all small messages of twice their size here.
+        batch_bytes: usize::try_from(settings.max_body_size.saturating_mul(2))
+            .unwrap_or(usize::MAX)
+            .max(64 << 20),
         channels_from_beginning: settings.channels_from_beginning,
         ..Options::default()
     })

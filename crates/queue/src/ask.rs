@@ -6,8 +6,8 @@ use wire::nsq::http_mpub::{self, Fault};
 
 use crate::message::Position;
 use crate::queue::Snapshot;
-use crate::settings::{ChannelSettings, TopicSettings};
-use crate::topic::SeekTo;
+use crate::settings::{ChannelSettings, Durability, TopicSettings};
+use crate::topic::{SeekTo, Sought};
 
 /// A question or an order. Names are valid names.
 #[derive(Debug, Clone)]
@@ -21,8 +21,8 @@ pub enum Ask {
         /// Milliseconds until they may be delivered.
         defer_ms: u64,
     },
-    /// Create a topic.
-    CreateTopic(String),
+    /// Create a topic, as durable as this if it says so.
+    CreateTopic(String, Option<Durability>),
     /// Delete a topic.
     DeleteTopic(String),
     /// Drop what waits in a topic.
@@ -174,7 +174,9 @@ pub enum Answer {
     ChannelSettings(ChannelSettings),
     /// To [`Ask::Peek`].
     Messages(Vec<Peeked>),
-    /// To [`Ask::Seek`] and [`Ask::Redrive`]: how many messages are concerned.
+    /// To [`Ask::Seek`].
+    Sought(Sought),
+    /// To [`Ask::Redrive`]: how many messages came back.
     Count(u64),
 }
 

@@ -7,17 +7,19 @@
 //! Statuses, headers, bodies and redirects are nsqd's, as is the order of its checks. A body is limited in size and in time.
 //! An ask is one piece of mail and so is its answer: nothing here can hold up the queue.
 //!
-//! What nsqd has no limits for is refused with 503 and `TOPIC_FULL` or `TOO_MANY_DEFERRED`; more bodies at once than there is
-//! memory for with `BUSY`; a body that does not arrive in a minute with 408 and `TIMEOUT`.
+//! What nsqd has no limits for is refused with 503 and `TOPIC_FULL`, `TOO_MANY_DEFERRED`, `TOO_MANY_TOPICS` or
+//! `TOO_MANY_CHANNELS`; more bodies at once than there is memory for with `BUSY`; a body that does not arrive in a minute
+//! with 408 and `TIMEOUT`.
 //!
 //! Beyond nsqd (names as everywhere: `topic`, `channel` in the query string; answers are JSON):
 //!
 //! | request | does |
 //! |---|---|
 //! | `POST /mpub?defer=MS` | defers all messages of the batch |
+//! | `POST /topic/create?durability=` | makes a topic that is `memory`, `os` or `fsync` whatever the others are; 400 `DURABILITY_IS_FIXED` if it is there and would have to move between memory and files |
 //! | `GET /topic/settings`, `PUT` with JSON | shows, replaces [`crate::settings::TopicSettings`]; what is left out gets its default |
 //! | `GET /channel/settings`, `PUT` with JSON | the same for [`crate::settings::ChannelSettings`] |
-//! | `POST /channel/seek?to=` | moves a channel: `beginning`, `end`, seconds since 1970, or a time as RFC 3339; `{"count"}` is what it will read |
+//! | `POST /channel/seek?to=` | moves a channel: `beginning`, `end`, seconds since 1970, or a time as RFC 3339; `{"count", "complete"}` is what it will read, and whether what is kept reaches back as far as asked; if not, `oldest` (ns since 1970) is how far it does |
 //! | `GET /channel/peek?what=&count=` | shows messages `queued`, `deferred`, `in_flight` or `dead` without consuming them |
 //! | `GET /topic/peek?count=` | the same for what waits in a topic that has no channel |
 //! | `POST /channel/redrive?count=` | brings dead letters back to their channel; `{"count"}` is how many came |
@@ -55,6 +57,7 @@ use telemetry::{info, warn};
 use tokio::sync::oneshot;
 
 use crate::ask::{Answer, Ask, Reply};
+use crate::queue::{DURABILITY_IS_FIXED, TOO_MANY_CHANNELS, TOO_MANY_DEFERRED, TOO_MANY_TOPICS};
 use crate::topic::StageError;
 use answer::Refusal;
 use query::Query;
@@ -287,14 +290,21 @@ impl Api {
 /// What the queue did not do, and whose fault it is: a limit that somebody has set has a code of its own, a disk that refuses is
 /// to nsqd's clients the same as a daemon that stops.
 fn refused(why: &str) -> Refusal {
-    if why == StageError::Full.to_string() {
-        return Refusal(StatusCode::SERVICE_UNAVAILABLE, "TOPIC_FULL");
+    let full = StageError::Full.to_string();
+    let codes = [
+        (&*full, StatusCode::SERVICE_UNAVAILABLE, "TOPIC_FULL"),
+        (TOO_MANY_DEFERRED, StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_DEFERRED"),
+        (TOO_MANY_TOPICS, StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_TOPICS"),
+        (TOO_MANY_CHANNELS, StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_CHANNELS"),
+        (DURABILITY_IS_FIXED, StatusCode::BAD_REQUEST, "DURABILITY_IS_FIXED"),
+    ];
+    match codes.iter().find(|(begins, ..)| why.starts_with(begins)) {
+        Some(&(_, status, code)) => Refusal(status, code),
+        None => {
+            warn!(error = why, "a request over HTTP was refused");
+            Refusal::EXITING
+        }
     }
-    if why.starts_with("too many deferred messages") {
-        return Refusal(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_DEFERRED");
-    }
-    warn!(error = why, "a request over HTTP was refused");
-    Refusal::EXITING
 }
 
 #[cfg(test)]

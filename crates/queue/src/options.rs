@@ -76,6 +76,12 @@ pub struct Options {
     pub event_delay: Duration,
     /// Messages that may be deferred, per topic.
     pub max_deferred: u64,
+    /// Topics at once; 0 for no limit. What is there at the start stays.
+    pub max_topics: u64,
+    /// Channels of all topics together; 0 for no limit. What is there at the start stays.
+    pub max_channels: u64,
+    /// Bytes that a topic's publications of one turn may take in its journal together; a publication beyond it is refused.
+    pub batch_bytes: usize,
     /// Where a channel begins that is created while others are there already: at the beginning of what is kept, instead of
     /// with what is published from then on.
     pub channels_from_beginning: bool,
@@ -118,6 +124,9 @@ impl Default for Options {
             cache_bytes: 24 << 20,
             event_delay: Duration::from_millis(25),
             max_deferred: 1_000_000,
+            max_topics: 100_000,
+            max_channels: 100_000,
+            batch_bytes: 64 << 20,
             channels_from_beginning: false,
         }
     }
@@ -147,6 +156,7 @@ impl Options {
             },
             segment_bytes: self.segment_bytes,
             record_bytes_max: record_bytes_max.max(16 << 20),
+            batch_bytes_max: self.batch_bytes,
             ..journal::Options::default()
         }
     }

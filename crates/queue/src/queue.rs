@@ -40,7 +40,10 @@ use crate::topic::ChannelKey;
 
 pub use stats::{ChannelStats, ClientStats, Snapshot, TopicStats};
 pub use topics::OpenError;
-pub(crate) use topics::{STORE, topic_directory, topic_tag};
+pub(crate) use topics::{
+    DURABILITY_IS_FIXED, STORE, TOO_MANY_CHANNELS, TOO_MANY_DEFERRED, TOO_MANY_TOPICS, topic_directory,
+    topic_tag,
+};
 
 /// What other threads send to the queue.
 #[derive(Debug)]
@@ -112,6 +115,8 @@ pub struct Queue {
     topics: Registry<Waiter>,
     clients: Vec<Option<Box<Connection>>>,
     client_count: usize,
+    /// Channels of all topics.
+    channel_count: usize,
     /// Topics that have something staged.
     dirty: Vec<TopicKey>,
     /// Topics whose channels have events that are not written.
@@ -176,6 +181,7 @@ impl Queue {
             topics: Registry::default(),
             clients: Vec::new(),
             client_count: 0,
+            channel_count: 0,
             dirty: Vec::new(),
             lazy: Vec::new(),
             lazy_armed: false,

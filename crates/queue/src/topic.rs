@@ -32,8 +32,8 @@ use crate::record::ChannelNumber;
 use crate::settings::TopicSettings;
 
 pub use clean::{Copied, Copy};
-pub use commit::{Outcome, Settled};
-pub use control::{ControlError, SeekTo};
+pub use commit::{Mark, Outcome, Settled};
+pub use control::{ControlError, SeekTo, Sought};
 pub use recover::RecoverError;
 
 use commit::Staged;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use harness::World;
 use journal::files::{Crash, Fault, Operation};
 use nuthatch_queue::Options;
-use nuthatch_queue::ask::{Answer, Ask, PeekAt};
+use nuthatch_queue::ask::{Answer, Ask, Batch, Layout, PeekAt};
 use nuthatch_queue::settings::{AtLimit, ChannelSettings, Durability, TopicSettings};
-use nuthatch_queue::topic::SeekTo;
+use nuthatch_queue::topic::{SeekTo, Sought};
 
 const OK: &[u8] = b"\0\0\0\x06\0\0\0\0OK";
 
@@ -58,6 +58,141 @@ fn a_refused_write_is_refused_to_its_publisher_and_leaves_nothing() {
         let mut world = world.crash(Crash::Process);
         assert_eq!(drain(&mut world, "t", "c"), ["first", "third"]);
     }
+}
+
+/// An MPUB of these messages.
+fn batch(topic: &str, bodies: &[&[u8]]) -> Vec<u8> {
+    let mut data = (bodies.len() as u32).to_be_bytes().to_vec();
+    for body in bodies {
+        data.extend_from_slice(&(body.len() as u32).to_be_bytes());
+        data.extend_from_slice(body);
+    }
+    let head = format!("MPUB {topic}\n").into_bytes();
+    [&head[..], &(data.len() as u32).to_be_bytes(), &data].concat()
+}
+
+#[test]
+fn of_a_batch_that_is_refused_nothing_is_kept() {
+    let bodies: Vec<Vec<u8>> = (0..200).map(|n| format!("{n:0>1000}").into_bytes()).collect();
+    let bodies: Vec<&[u8]> = bodies.iter().map(|body| &body[..]).collect();
+    // The disk is full after a part of the write; with the second row that part cannot be cut off at once either.
+    for faults in [vec![Fault::disk_full()], vec![Fault::disk_full(), Fault::eio(Operation::Truncate)]] {
+        let mut world = World::new(Options::default());
+        let (producer, other) = (world.client(), world.client());
+        world.publish(producer, "t", b"first");
+        assert_eq!(world.take(producer), OK);
+        faults.into_iter().for_each(|fault| world.files.fail(fault));
+        // Another client's publication is part of the same write, and shares its fate.
+        world.arrive(other, b"PUB t\n\0\0\0\x05other");
+        world.send(producer, &batch("t", &bodies));
+        for (client, expected) in
+            [(producer, &b"E_MPUB_FAILED MPUB failed "[..]), (other, b"E_PUB_FAILED PUB failed ")]
+        {
+            let frames = world.frames(client);
+            assert!(frames[0].1.starts_with(expected), "{frames:?}");
+        }
+        let ask = |world: &mut World, topic: &str, batch| {
+            world.ask(Ask::Publish { topic: topic.into(), batch, defer_ms: 0 })
+        };
+        let lines =
+            || Batch::new("a\nb".into(), Layout::Lines, Options::default().wire_limits()).expect("fits");
+        assert!(matches!(ask(&mut world, "t", lines()), Answer::Done));
+        world.files.fail(Fault::disk_full());
+        assert!(matches!(ask(&mut world, "t", lines()), Answer::Refused(_)));
+        let producer = world.client();
+        world.publish(producer, "t", b"last");
+        assert_eq!(world.take(producer), OK);
+        let mut world = world.crash(Crash::Process);
+        assert_eq!(drain(&mut world, "t", "c"), ["first", "a", "b", "last"]);
+    }
+}
+
+#[test]
+fn of_a_batch_that_does_not_fit_nothing_is_kept() {
+    let options = Options { batch_bytes: 0, max_body_size: 20 << 20, ..Options::default() };
+    let mut world = World::new(options);
+    let (producer, body) = (world.client(), vec![b'x'; 1 << 20]);
+    let bodies = vec![&body[..]; 17];
+    world.arrive(producer, b"PUB t\n\0\0\0\x06before");
+    world.send(producer, &batch("t", &bodies));
+    let frames = world.frames(producer);
+    assert_eq!(frames[0].1, b"OK");
+    assert!(frames[1].1.starts_with(b"E_MPUB_FAILED MPUB failed "), "{}", frames[1].1.escape_ascii());
+    let producer = world.client();
+    world.send(producer, &batch("t", &bodies[..2]));
+    assert_eq!(world.take(producer), OK);
+    let sizes: Vec<usize> = drain(&mut world, "t", "c").iter().map(String::len).collect();
+    assert_eq!(sizes, [6, 1 << 20, 1 << 20]);
+}
+
+#[test]
+fn topics_and_channels_are_limited() {
+    let mut world = World::new(Options { max_topics: 2, max_channels: 2, ..Options::default() });
+    let producer = world.client();
+    for topic in ["a", "b", "a"] {
+        world.publish(producer, topic, b"x");
+        assert_eq!(world.take(producer), OK);
+    }
+    world.publish(producer, "c", b"x");
+    assert_eq!(world.frames(producer)[0].1, b"E_PUB_FAILED PUB failed too many topics, 2 allowed");
+    let (first, second) = (world.consumer("a", "one", 0), world.consumer("b", "two", 0));
+    let third = world.client();
+    world.send(third, b"SUB a three\n");
+    assert_eq!(world.frames(third)[0].1, b"E_SUB_FAILED SUB failed too many channels, 2 allowed");
+    world.consumer("a", "one", 0);
+    // What goes makes room, and what was there before a restart counts.
+    let mut world = world.crash(Crash::Process);
+    assert!(matches!(world.ask(Ask::CreateChannel("b".into(), "three".into())), Answer::Refused(_)));
+    assert!(matches!(world.ask(Ask::DeleteChannel("a".into(), "one".into())), Answer::Done));
+    assert!(matches!(world.ask(Ask::CreateChannel("b".into(), "three".into())), Answer::Done));
+    assert!(matches!(world.ask(Ask::DeleteTopic("b".into())), Answer::Done));
+    for channel in ["one", "two"] {
+        assert!(matches!(world.ask(Ask::CreateChannel("a".into(), channel.into())), Answer::Done));
+    }
+    assert!(matches!(world.ask(Ask::CreateTopic("c".into(), None)), Answer::Done));
+    let _ = (first, second);
+}
+
+#[test]
+fn a_topic_is_in_memory_or_in_files_for_good() {
+    let mut world = World::new(Options::default());
+    let create = |name: &str, durability| Ask::CreateTopic(name.into(), durability);
+    let configure = |name: &str, durability| {
+        Ask::ConfigureTopic(
+            name.into(),
+            TopicSettings { durability: Some(durability), ..TopicSettings::default() },
+        )
+    };
+    for (ask, done) in [
+        (create("m", Some(Durability::Memory)), true),
+        (create("m", Some(Durability::Memory)), true),
+        (create("m", None), true),
+        (create("m", Some(Durability::Os)), false),
+        (configure("m", Durability::Fsync), false),
+        (configure("m", Durability::Memory), true),
+        (create("f", Some(Durability::Fsync)), true),
+        (configure("f", Durability::Memory), false),
+        (configure("f", Durability::Os), true),
+        (create("e#ephemeral", Some(Durability::Os)), false),
+    ] {
+        let text = format!("{ask:?}");
+        match (world.ask(ask), done) {
+            (Answer::Done, true) => {}
+            (Answer::Refused(why), false) => assert!(why.starts_with("durability is fixed"), "{text}: {why}"),
+            (answer, _) => panic!("{text}: {answer:?}"),
+        }
+    }
+    let producer = world.client();
+    for topic in ["m", "f"] {
+        world.publish(producer, topic, b"x");
+        assert_eq!(world.take(producer), OK);
+    }
+    let files: Vec<_> = world.files.paths().into_iter().map(|path| path.display().to_string()).collect();
+    assert!(files.iter().any(|path| path.contains("f.topic/")), "{files:?}");
+    assert!(!files.iter().any(|path| path.contains("m.topic")), "{files:?}");
+    let mut world = world.crash(Crash::Process);
+    assert_eq!(drain(&mut world, "f", "c"), ["x"]);
+    assert_eq!(drain(&mut world, "m", "c"), [""; 0]);
 }
 
 #[test]
@@ -330,12 +465,46 @@ fn old_messages_are_not_delivered_and_channels_can_go_back() {
     let settings = TopicSettings { ttl_seconds: 0, ..settings };
     assert!(matches!(world.ask(Ask::ConfigureTopic("t".into(), settings)), Answer::Done));
     let seek = |to| Ask::Seek("t".into(), "c".into(), to);
-    assert!(matches!(world.ask(seek(SeekTo::Beginning)), Answer::Count(2)));
+    assert!(matches!(
+        world.ask(seek(SeekTo::Beginning)),
+        Answer::Sought(Sought { count: 2, complete: true, .. })
+    ));
     let mut world = world.crash(Crash::Process);
     assert_eq!(drain(&mut world, "t", "c"), ["old", "new"]);
     world.ask(seek(SeekTo::Time(start)));
     assert_eq!(drain(&mut world, "t", "c"), ["new"]);
     assert_eq!(world.counts("t", "c"), (0, 0, 0));
+}
+
+#[test]
+fn a_channel_is_told_when_it_cannot_go_back_all_the_way() {
+    let mut world = World::new(Options { segment_bytes: 1 << 20, ..Options::default() });
+    let producer = world.client();
+    world.publish(producer, "t", b"first");
+    let settings = TopicSettings { retention_seconds: 100, ..TopicSettings::default() };
+    assert!(matches!(world.ask(Ask::ConfigureTopic("t".into(), settings)), Answer::Done));
+    let consumer = world.consumer("t", "c", 2500);
+    let start = world.io.clock.wall.0;
+    for _ in 0..300 {
+        world.publish(producer, "t", &[b'x'; 100_000]);
+        for (_, id, _) in world.messages(consumer) {
+            world.send(consumer, format!("FIN {id}\n").as_bytes());
+        }
+        world.advance(secs(1));
+    }
+    let now = world.io.clock.wall.0;
+    let mut seek = |to| match world.ask(Ask::Seek("t".into(), "c".into(), to)) {
+        Answer::Sought(sought) => sought,
+        other => panic!("{other:?}"),
+    };
+    let ago = |seconds: i64| now - seconds * 1_000_000_000;
+    let beginning = seek(SeekTo::Beginning);
+    assert!(!beginning.complete && (50..300).contains(&beginning.count), "{beginning:?}");
+    let oldest = beginning.oldest.expect("something is kept");
+    assert!((start + 1..ago(50)).contains(&oldest), "{oldest}");
+    assert_eq!(seek(SeekTo::Time(start)), Sought { complete: false, ..beginning });
+    assert!(seek(SeekTo::Time(ago(50))).complete);
+    assert_eq!(seek(SeekTo::End), Sought { count: 0, complete: true, ..beginning });
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub(super) fn check(
                     .duration_if_on("max_defer_timeout")
                     .unwrap_or(checked.max_req_timeout),
                 max_deferred: read.integer("max_deferred") as u64,
+                max_topics: read.integer("max_topics") as u64,
+                max_channels: read.integer("max_channels") as u64,
                 max_connections: read.integer("max_connections") as u32,
                 magic_timeout: read.duration("magic_timeout"),
                 ..checked

@@ -15,6 +15,8 @@ use crate::go_flags::{self, GoValue, GoValues, number};
 /// What nsqd has no flag for, under its face; the native file has an option for each.
 const JOURNAL_CACHE_BYTES: usize = 24 << 20;
 const MAX_DEFERRED: u64 = 1_000_000;
+const MAX_TOPICS: u64 = 100_000;
+const MAX_CHANNELS: u64 = 100_000;
 const MAGIC_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Checks resolved values, in nsqd's order: the first one that nsqd would refuse is the one reported.
@@ -30,6 +32,7 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
         _ => return Err(early("node-id", "--node-id must be [0,1024)")),
     };
     let tls = tls(&read)?;
+    let tls_root_ca = root_ca(&read)?;
     let mut e2e_percentiles = read.floats("e2e-processing-latency-percentile");
     if let Some(bad) = e2e_percentiles.iter().find(|q| !(**q > 0.0 && **q <= 1.0)) {
         let text = format!("invalid E2E processing latency percentile: {bad}");
@@ -71,6 +74,8 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
         journal_cache_bytes: JOURNAL_CACHE_BYTES,
         max_defer_timeout: read.duration("max-req-timeout")?,
         max_deferred: MAX_DEFERRED,
+        max_topics: MAX_TOPICS,
+        max_channels: MAX_CHANNELS,
         max_connections: 0,
         magic_timeout: MAGIC_TIMEOUT,
         mem_queue_size: read.count("mem-queue-size", 0, i64::MAX)? as u64,
@@ -98,6 +103,13 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
         max_deflate_level: max_deflate_level as u8,
         snappy: read.flag("snappy"),
         tls,
+        tls_root_ca,
+        tls_min_version: match read.text("tls-min-version").as_str() {
+            "tls1.3" => TlsVersion::Tls13,
+            "tls1.2" => TlsVersion::Tls12,
+            "tls1.1" => TlsVersion::Tls11,
+            _ => TlsVersion::Tls10,
+        },
     };
     listeners(&read, nsqd)
 }
@@ -197,20 +209,28 @@ fn tls(read: &Reader<'_>) -> Result<Option<Tls>, Refusal> {
     Ok(Some(Tls {
         cert: cert.into(),
         key: key.into(),
-        root_ca: Some(root_ca).filter(|path| !path.is_empty()).map(PathBuf::from),
         client_auth: match policy.as_str() {
             "require" => ClientAuth::Require,
             "require-verify" => ClientAuth::RequireVerify,
             _ => ClientAuth::None,
         },
         required,
-        min_version: match read.text("tls-min-version").as_str() {
-            "tls1.3" => TlsVersion::Tls13,
-            "tls1.2" => TlsVersion::Tls12,
-            "tls1.1" => TlsVersion::Tls11,
-            _ => TlsVersion::Tls10,
-        },
     }))
+}
+
+/// nsqd builds its side as a client of authorization servers from the same file, certificate or not.
+fn root_ca(read: &Reader<'_>) -> Result<Option<PathBuf>, Refusal> {
+    let path = read.text("tls-root-ca-file");
+    if path.is_empty() {
+        return Ok(None);
+    }
+    match std::fs::read(&path) {
+        Ok(_) => Ok(Some(PathBuf::from(path))),
+        Err(error) => {
+            let why = machine::error_text(&error);
+            Err(early("tls-root-ca-file", &format!("failed to build client TLS config - open {path}: {why}")))
+        }
+    }
 }
 
 fn early(flag: &'static str, text: &str) -> Refusal {

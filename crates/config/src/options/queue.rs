@@ -90,6 +90,18 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Most deferred messages of one topic; more are refused.",
     ),
     own(
+        "max_topics",
+        integer(0, i64::MAX),
+        Absent::Is("100000"),
+        "Most topics at once; whoever would create another is refused. 0 means no limit.",
+    ),
+    own(
+        "max_channels",
+        integer(0, i64::MAX),
+        Absent::Is("100000"),
+        "Most channels of all topics together; whoever would create another is refused. 0 means no limit.",
+    ),
+    own(
         "max_connections",
         integer(0, u32::MAX as i64),
         Absent::Is("0"),
@@ -318,8 +330,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "tls_root_ca_file",
         "tls-root-ca-file",
         Kind::Path,
-        Absent::Unset("none"),
-        "Authorities that client certificates are checked against, PEM.",
+        Absent::Unset("those that the system trusts"),
+        "Authorities that the certificates of clients and of authorization servers are checked against, PEM.",
     ),
     option(
         "tls_client_auth_policy",

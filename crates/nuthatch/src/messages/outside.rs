@@ -5,6 +5,7 @@
 //! anything else either.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use config::nsqd::{AuthMethod, Nsqd, VERSION, machine};
 use net::Handle;
@@ -62,9 +63,10 @@ pub struct Questions {
     response_bytes_max: usize,
 }
 
-/// Both ends.
+/// Both ends; `tls` is for authorization servers.
 pub fn connect(
     settings: &Nsqd,
+    tls: Option<Arc<rustls::ClientConfig>>,
     shard: Handle<Mail>,
     bound: Option<SocketAddr>,
     http_port: u16,
@@ -73,7 +75,7 @@ pub fn connect(
     let http = HttpClient {
         connect_timeout: settings.http_client_connect_timeout,
         request_timeout: settings.http_client_request_timeout,
-        tls: None,
+        tls,
     };
     let authenticator = Authenticator {
         servers: settings.auth_http_addresses.clone(),
@@ -91,7 +93,7 @@ pub fn connect(
         authenticator,
         lookups: lookups.clone(),
         node: node(settings, bound, http_port),
-        response_bytes_max: usize::try_from(settings.max_msg_size).unwrap_or(usize::MAX),
+        response_bytes_max: usize::try_from(settings.max_body_size).unwrap_or(usize::MAX),
     };
     (questions, control, lookups)
 }

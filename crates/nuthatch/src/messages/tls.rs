@@ -1,118 +1,69 @@
-//! The queue's certificate and what its clients must show.
+//! The queue's two sides of TLS, from its settings: towards clients, and towards authorization servers.
 //!
 //! `require` wants some certificate from the client, whoever signed it, as nsqd does: the client must own its key, and
-//! that is all that is checked. `require-verify` wants one that an authority has signed. Versions below TLS 1.2 are never offered.
+//! that is all that is checked. `require-verify` wants one that an authority has signed; without a file of authorities
+//! those count that the system trusts, as in nsqd, and so they do for authorization servers. Versions below TLS 1.2 are
+//! never offered.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use config::nsqd::{ClientAuth, Tls, TlsVersion};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme,
-    client::danger, crypto, version,
-};
+use config::nsqd::{ClientAuth, Nsqd, Tls, TlsVersion, machine};
+use net::tls::{self, MinVersion};
+use rustls::{ClientConfig, ServerConfig};
 
-/// The TLS side of the listener.
+/// What clients of the queue find; `None` if TLS is not offered.
 ///
 /// # Errors
 /// What is wrong with the files, in a sentence.
-pub fn server(tls: &Tls) -> Result<Arc<ServerConfig>, String> {
-    build(tls).map_err(|reason| format!("failed to build TLS config - {reason}"))
+pub fn server(settings: &Nsqd) -> Result<Option<Arc<ServerConfig>>, String> {
+    let Some(offered) = &settings.tls else { return Ok(None) };
+    build(settings, offered).map(Some).map_err(|reason| format!("failed to build TLS config - {reason}"))
 }
 
-fn build(tls: &Tls) -> Result<Arc<ServerConfig>, String> {
-    let provider = Arc::new(ring::default_provider());
-    let certificates = certificates(&tls.cert)?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|e| format!("{}: {e}", tls.key.display()))?;
-    let versions: &[&rustls::SupportedProtocolVersion] = match tls.min_version {
-        TlsVersion::Tls13 => &[&version::TLS13],
-        _ => &[&version::TLS13, &version::TLS12],
+fn build(settings: &Nsqd, offered: &Tls) -> Result<Arc<ServerConfig>, String> {
+    let (policy, roots) = match offered.client_auth {
+        ClientAuth::None => (tls::ClientAuth::None, None),
+        ClientAuth::Require => (tls::ClientAuth::Require, None),
+        ClientAuth::RequireVerify => (tls::ClientAuth::RequireVerify, Some(authorities(settings)?)),
     };
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(versions)
-        .map_err(|e| e.to_string())?;
-    let builder = match tls.client_auth {
-        ClientAuth::None => builder.with_no_client_auth(),
-        ClientAuth::Require => builder.with_client_cert_verifier(Arc::new(AnyCertificate::new(&provider))),
-        ClientAuth::RequireVerify => {
-            let roots = Arc::new(roots(tls.root_ca.as_deref())?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
-            builder.with_client_cert_verifier(verifier.map_err(|e| e.to_string())?)
-        }
-    };
-    builder.with_single_cert(certificates, key).map(Arc::new).map_err(|e| e.to_string())
+    let (certificate, key) = (read(&offered.cert)?, read(&offered.key)?);
+    tls::server_config(&certificate, &key, roots.as_deref(), policy, oldest(settings))
+        .map_err(|e| e.to_string())
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match found {
-        Ok(certificates) if certificates.is_empty() => {
-            Err(format!("{}: no certificate in it", path.display()))
-        }
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(format!("{}: {error}", path.display())),
+/// How authorization servers are spoken to; `None` if none of them has an `https` address.
+///
+/// # Errors
+/// What is wrong with the files, in a sentence.
+pub fn client(settings: &Nsqd) -> Result<Option<Arc<ClientConfig>>, String> {
+    let secure = settings.auth_http_addresses.iter().any(|address| address.starts_with("https://"));
+    if !secure {
+        return Ok(None);
     }
+    let config = authorities(settings)
+        .and_then(|roots| tls::client_config(&roots, None, oldest(settings)).map_err(|e| e.to_string()));
+    config.map(Some).map_err(|reason| format!("failed to build client TLS config - {reason}"))
 }
 
-fn roots(path: Option<&Path>) -> Result<RootCertStore, String> {
-    let path = path.ok_or("tls-client-auth-policy require-verify needs tls-root-ca-file")?;
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|e| format!("{}: {e}", path.display()))?;
-    }
-    Ok(roots)
-}
-
-/// Accepts every certificate whose key the client owns.
-#[derive(Debug)]
-struct AnyCertificate {
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-impl AnyCertificate {
-    fn new(provider: &CryptoProvider) -> AnyCertificate {
-        AnyCertificate { algorithms: provider.signature_verification_algorithms }
+/// The authorities that are trusted, PEM.
+fn authorities(settings: &Nsqd) -> Result<Vec<u8>, String> {
+    match &settings.tls_root_ca {
+        Some(path) => read(path),
+        None => tls::system_roots()
+            .ok_or_else(|| "no certificate authorities on this system: set tls-root-ca-file".to_owned()),
     }
 }
 
-impl ClientCertVerifier for AnyCertificate {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
+fn oldest(settings: &Nsqd) -> MinVersion {
+    match settings.tls_min_version {
+        TlsVersion::Tls10 => MinVersion::Tls10,
+        TlsVersion::Tls11 => MinVersion::Tls11,
+        TlsVersion::Tls12 => MinVersion::Tls12,
+        TlsVersion::Tls13 => MinVersion::Tls13,
     }
+}
 
-    fn verify_client_cert(
-        &self,
-        _certificate: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<danger::HandshakeSignatureValid, Error> {
-        crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<danger::HandshakeSignatureValid, Error> {
-        crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("open {}: {}", path.display(), machine::error_text(&error)))
 }

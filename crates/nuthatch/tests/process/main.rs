@@ -5,5 +5,6 @@ mod admin;
 mod captured;
 mod daemon;
 mod native;
+mod queue;
 mod redis_crate;
 mod support;

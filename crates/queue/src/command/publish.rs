@@ -16,7 +16,7 @@ use super::auth::Rights;
 use crate::authority::Access;
 use crate::connection::{Connection, Owed};
 use crate::message::Message;
-use crate::queue::{Queue, Waiter};
+use crate::queue::{Queue, TOO_MANY_DEFERRED, Waiter};
 use crate::registry::TopicKey;
 
 /// Bytes in a topic's batch after which it is written within the turn.
@@ -73,7 +73,7 @@ impl Queue {
         }
     }
 
-    /// Puts messages into a topic's batch. All or none, but for a journal that fails in between.
+    /// Puts messages into a topic's batch, all or none. A batch is one write, and is refused as a whole.
     pub(crate) fn stage<'a>(
         &mut self,
         key: TopicKey,
@@ -88,16 +88,20 @@ impl Queue {
         topic.admit(count as u64, bytes as u64).map_err(|e| e.to_string())?;
         let due = (delay_ms > 0).then(|| clock.now + Duration::from_millis(delay_ms));
         if due.is_some() && topic.deferred_count() + count as u64 > max_deferred {
-            return Err(format!("too many deferred messages, {max_deferred} allowed"));
+            return Err(format!("{TOO_MANY_DEFERRED}, {max_deferred} allowed"));
         }
         if topic.journal.staged_bytes() > BATCH_BYTES {
             // An error concerns those who published before; they are told.
             let _ = topic.commit(clock);
         }
         let wall_due = due.map_or(0, |due| clock.to_wall(due));
+        let mark = topic.mark();
         for body in bodies {
             let message = Message { due: wall_due, ..Message::new(clock.wall.0, body) };
-            topic.stage(&message, due).map_err(|e| e.to_string())?;
+            if let Err(e) = topic.stage(&message, due) {
+                topic.unstage(mark);
+                return Err(e.to_string());
+            }
         }
         self.mark_dirty(key);
         Ok(())

@@ -48,7 +48,7 @@ impl Api {
         match ms.filter(|ms| *ms <= defer_max) {
             Some(ms) => Ok(ms),
             None => {
-                self.ask(Ask::CreateTopic(topic.to_owned())).await?;
+                self.ask(Ask::CreateTopic(topic.to_owned(), None)).await?;
                 Err(Refusal::bad("INVALID_DEFER"))
             }
         }
@@ -69,7 +69,7 @@ impl Api {
         };
         let (ask, outcome) = match Batch::new(body, layout, limits) {
             Ok(batch) if batch.iter().next().is_some() => (Ask::Publish { topic, batch, defer_ms }, Ok(())),
-            other => (Ask::CreateTopic(topic), other.map(drop)),
+            other => (Ask::CreateTopic(topic, None), other.map(drop)),
         };
         self.ask(ask).await?;
         outcome.map(|()| answer::text("OK")).map_err(|fault| Refusal::too_big(fault.name()))

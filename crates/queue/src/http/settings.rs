@@ -11,7 +11,7 @@ use super::topics::{topic, topic_and_channel};
 use super::{Api, Asked, text};
 use crate::ask::{Answer, Ask};
 use crate::settings::{ChannelSettings, TopicSettings};
-use crate::topic::SeekTo;
+use crate::topic::{SeekTo, Sought};
 
 /// Largest body with settings.
 const SETTINGS_BYTES_MAX: u64 = 64 << 10;
@@ -20,6 +20,15 @@ const SETTINGS_BYTES_MAX: u64 = 64 << 10;
 #[derive(Serialize)]
 struct Count {
     count: u64,
+}
+
+/// What came of moving a channel; the time of the oldest message that is kept is told to whom it is news.
+#[derive(Serialize)]
+struct Moved {
+    count: u64,
+    complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest: Option<i64>,
 }
 
 impl Api {
@@ -66,6 +75,9 @@ impl Api {
         Ok(match self.ask(ask).await? {
             Answer::TopicSettings(settings) => answer::json(&settings),
             Answer::ChannelSettings(settings) => answer::json(&settings),
+            Answer::Sought(Sought { count, complete, oldest }) => {
+                answer::json(&Moved { count, complete, oldest: oldest.filter(|_| !complete) })
+            }
             Answer::Count(count) => answer::json(&Count { count }),
             _ => answer::empty(),
         })

@@ -1,11 +1,13 @@
 //! The API in front of a real queue: what is beyond nsqd, what cannot be captured from it, and the captured conversations.
 
 mod daemon;
+mod edge;
 mod golden;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use config::nsqd::Nsqd;
 use journal::files::{Fault, Operation};
 use serde_json::{Value, json};
 
@@ -48,6 +50,15 @@ fn settings_are_kept_and_bad_ones_refused() {
             ("PUT", "/topic/settings?topic=t", r#"{"ttl":60}"#, 400, invalid),
             ("PUT", "/topic/settings?topic=t", "", 400, invalid),
             ("GET", "/topic/settings?topic=t", "", 200, changed),
+            (
+                "PUT",
+                "/topic/settings?topic=t",
+                r#"{"durability":"memory"}"#,
+                400,
+                r#"{"message":"DURABILITY_IS_FIXED"}"#,
+            ),
+            ("POST", "/topic/create?topic=m&durability=ram", "", 400, r#"{"message":"INVALID_DURABILITY"}"#),
+            ("POST", "/topic/create?topic=m&durability=memory", "", 200, ""),
             ("GET", "/channel/settings?topic=t&channel=c", "", 404, r#"{"message":"CHANNEL_NOT_FOUND"}"#),
             ("POST", "/channel/create?topic=t&channel=c", "", 200, ""),
             ("PUT", "/channel/settings?topic=t&channel=c", r#"{"max_attempts":3}"#, 200, ""),
@@ -121,10 +132,28 @@ fn a_channel_is_moved_and_dead_letters_come_back() {
             ("POST", "/topic/create?topic=t", "", 200, ""),
             ("POST", "/channel/create?topic=t&channel=c", "", 200, ""),
             ("POST", "/mpub?topic=t", "a\nb\nc", 200, "OK"),
-            ("POST", "/channel/seek?topic=t&channel=c&to=end", "", 200, r#"{"count":0}"#),
-            ("POST", "/channel/seek?topic=t&channel=c&to=beginning", "", 200, r#"{"count":3}"#),
-            ("POST", "/channel/seek?topic=t&channel=c&to=2000-01-01T00:00:00Z", "", 200, r#"{"count":3}"#),
-            ("POST", "/channel/seek?topic=t&channel=c&to=946684800", "", 200, r#"{"count":3}"#),
+            ("POST", "/channel/seek?topic=t&channel=c&to=end", "", 200, r#"{"count":0,"complete":true}"#),
+            (
+                "POST",
+                "/channel/seek?topic=t&channel=c&to=beginning",
+                "",
+                200,
+                r#"{"count":3,"complete":true}"#,
+            ),
+            (
+                "POST",
+                "/channel/seek?topic=t&channel=c&to=2000-01-01T00:00:00Z",
+                "",
+                200,
+                r#"{"count":3,"complete":true}"#,
+            ),
+            (
+                "POST",
+                "/channel/seek?topic=t&channel=c&to=946684800",
+                "",
+                200,
+                r#"{"count":3,"complete":true}"#,
+            ),
             ("POST", "/channel/seek?topic=t&channel=c&to=-1", "", 400, bad),
             ("POST", "/channel/seek?topic=t&channel=c&to=soon", "", 400, bad),
             ("POST", "/channel/seek?topic=t&channel=c", "", 400, r#"{"message":"MISSING_ARG_TO"}"#),
@@ -202,7 +231,7 @@ fn bodies_are_limited_however_they_come() {
 
 #[test]
 fn limits_have_answers_of_their_own() {
-    let daemon = start();
+    let daemon = Daemon::start(Nsqd { max_topics: 3, max_channels: 2, ..settings(&[]) }, None);
     let full = r#"{"message":"TOPIC_FULL"}"#;
     let deferred = r#"{"message":"TOO_MANY_DEFERRED"}"#;
     check(
@@ -216,6 +245,12 @@ fn limits_have_answers_of_their_own() {
             ("POST", "/mpub?topic=d&defer=1000000", "a\nb\nc", 200, "OK"),
             ("POST", "/pub?topic=d&defer=1000000", "d", 503, deferred),
             ("POST", "/pub?topic=d", "d", 200, "OK"),
+            ("POST", "/topic/create?topic=third", "", 200, ""),
+            ("POST", "/topic/create?topic=fourth", "", 503, r#"{"message":"TOO_MANY_TOPICS"}"#),
+            ("POST", "/pub?topic=fourth", "x", 503, r#"{"message":"TOO_MANY_TOPICS"}"#),
+            ("POST", "/channel/create?topic=d&channel=a", "", 200, ""),
+            ("POST", "/channel/create?topic=d&channel=b", "", 200, ""),
+            ("POST", "/channel/create?topic=d&channel=c", "", 503, r#"{"message":"TOO_MANY_CHANNELS"}"#),
             ("GET", "/ping", "", 200, "OK"),
         ],
     );

@@ -11,6 +11,7 @@ use super::answer::Refusal;
 use super::query::Query;
 use super::{Api, Endpoint};
 use crate::ask::Ask;
+use crate::settings::Durability;
 
 impl Api {
     pub(super) async fn change_topic(
@@ -19,7 +20,7 @@ impl Api {
         query: &Query,
     ) -> Result<Response<Body>, Refusal> {
         let ask = match endpoint {
-            Endpoint::CreateTopic => Ask::CreateTopic(topic(query)?),
+            Endpoint::CreateTopic => Ask::CreateTopic(topic(query)?, durability(query)?),
             Endpoint::EmptyTopic => Ask::EmptyTopic(topic(query)?),
             Endpoint::PauseTopic(paused) => Ask::PauseTopic(any_topic(query)?, paused),
             _ => Ask::DeleteTopic(any_topic(query)?),
@@ -40,6 +41,17 @@ impl Api {
             _ => Ask::DeleteChannel(topic, channel),
         })
         .await
+    }
+}
+
+/// How durable a new topic is to be, if it is not to be as the daemon's others.
+fn durability(query: &Query) -> Result<Option<Durability>, Refusal> {
+    match query.get("durability") {
+        None => Ok(None),
+        Some(b"memory") => Ok(Some(Durability::Memory)),
+        Some(b"os") => Ok(Some(Durability::Os)),
+        Some(b"fsync") => Ok(Some(Durability::Fsync)),
+        Some(_) => Err(Refusal::bad("INVALID_DURABILITY")),
     }
 }
 

@@ -48,8 +48,12 @@ impl Queue {
     fn carry_out_ask<I: Io>(&mut self, io: &mut I, ask: Ask) -> Result<Answer, Fault> {
         let clock = self.clock;
         match ask {
-            Ask::CreateTopic(topic) => {
-                let key = self.open_topic(&topic).map_err(Fault::Refused)?;
+            Ask::CreateTopic(topic, durability) => {
+                let key = match durability {
+                    Some(durability) => self.open_topic_as(&topic, durability),
+                    None => self.open_topic(&topic),
+                };
+                let key = key.map_err(Fault::Refused)?;
                 self.commit_topic(key);
             }
             Ask::DeleteTopic(topic) => {
@@ -92,10 +96,7 @@ impl Queue {
             }
             Ask::ConfigureTopic(topic, settings) => {
                 let key = self.named(&topic)?;
-                self.with_topic(key, |topic| topic.configure(settings, clock))?;
-                if let Some(topic) = self.topics.get_mut(key) {
-                    topic.apply_durability(&self.options);
-                }
+                self.configure_topic(key, settings).map_err(Fault::Refused)?;
             }
             Ask::ChannelSettings(topic, channel) => {
                 let at = self.named_channel(&topic, &channel)?;
@@ -108,8 +109,8 @@ impl Queue {
             }
             Ask::Seek(topic, channel, to) => {
                 let (topic, channel) = self.named_channel(&topic, &channel)?;
-                let count = self.with_topic(topic, |topic| topic.seek(channel, to, clock))?;
-                return Ok(Answer::Count(count));
+                let sought = self.with_topic(topic, |topic| topic.seek(channel, to, clock))?;
+                return Ok(Answer::Sought(sought));
             }
             Ask::Publish { .. } | Ask::Peek { .. } | Ask::Redrive { .. } => {}
         }

@@ -13,13 +13,22 @@ use crate::disk::Job;
 use crate::latency::Latency;
 use crate::outside::Notice;
 use crate::registry::TopicKey;
-use crate::settings::Durability;
+use crate::settings::{Durability, TopicSettings};
 use crate::topic::{ChannelKey, ControlError, RecoverError, Topic};
 
 /// The directory in the data path that holds a directory for each topic.
 pub(crate) const STORE: &str = "topics";
 /// Ends the name of a topic's directory, so that no topic's name means something else to a file system.
 const SUFFIX: &str = ".topic";
+
+/// How a refusal for want of room begins, whoever is told.
+pub(crate) const TOO_MANY_TOPICS: &str = "too many topics";
+/// See [`TOO_MANY_TOPICS`].
+pub(crate) const TOO_MANY_CHANNELS: &str = "too many channels";
+/// See [`TOO_MANY_TOPICS`].
+pub(crate) const TOO_MANY_DEFERRED: &str = "too many deferred messages";
+/// A topic is in memory or in files from its first message on.
+pub(crate) const DURABILITY_IS_FIXED: &str = "durability is fixed";
 
 /// Why the queue could not be opened.
 #[derive(Debug)]
@@ -59,6 +68,7 @@ impl Queue {
                 && wire::nsq::valid_name(name.as_bytes()).is_some()
             {
                 let topic = self.recover_topic(name)?;
+                self.channel_count += topic.channel_count();
                 self.topics.insert(topic);
             }
         }
@@ -115,12 +125,17 @@ impl Queue {
     pub(crate) fn open_topic(&mut self, name: &str) -> Result<TopicKey, String> {
         match self.topics.find(name) {
             Some(key) => Ok(key),
-            None => self.create_topic(name),
+            None => self.create_topic(name, self.options.durability),
         }
     }
 
-    fn create_topic(&mut self, name: &str) -> Result<TopicKey, String> {
-        let in_memory = is_ephemeral(name) || self.options.durability == Durability::Memory;
+    /// Makes a topic, which is not there yet. With `memory` it has no files, now or later.
+    fn create_topic(&mut self, name: &str, durability: Durability) -> Result<TopicKey, String> {
+        let max = self.options.max_topics;
+        if max > 0 && self.topics.len() as u64 >= max {
+            return Err(format!("{TOO_MANY_TOPICS}, {max} allowed"));
+        }
+        let in_memory = is_ephemeral(name) || durability == Durability::Memory;
         let mut topic = if in_memory {
             let journal = Journal::in_memory(self.options.journal(Durability::Memory));
             Topic::create(name, self.new_tag(name), journal, &self.options)
@@ -142,6 +157,36 @@ impl Queue {
         Ok(key)
     }
 
+    /// The topic of this (valid) name as durable as this; it is made if need be.
+    pub(super) fn open_topic_as(&mut self, name: &str, durability: Durability) -> Result<TopicKey, String> {
+        let key = match self.topics.find(name) {
+            Some(key) => key,
+            None if is_ephemeral(name) && durability != Durability::Memory => {
+                return Err(format!("{DURABILITY_IS_FIXED}: topic {name} is in memory"));
+            }
+            None => self.create_topic(name, durability)?,
+        };
+        let settings = self.topics.get(key).map(|topic| topic.settings).unwrap_or_default();
+        self.configure_topic(key, TopicSettings { durability: Some(durability), ..settings })?;
+        Ok(key)
+    }
+
+    /// Changes a topic's settings. Between `os` and `fsync` it can be moved at any time. What it holds in memory has no
+    /// place in its files, and what is in its files is not forgotten: it stays on the side on which it was made.
+    pub(super) fn configure_topic(&mut self, key: TopicKey, settings: TopicSettings) -> Result<(), String> {
+        let (clock, options) = (self.clock, &self.options);
+        let Some(topic) = self.topics.get_mut(key) else { return Err("exiting".to_owned()) };
+        if settings.durability.is_some_and(|wanted| (wanted == Durability::Memory) != topic.in_memory()) {
+            let place = if topic.in_memory() { "in memory" } else { "in files" };
+            return Err(format!("{DURABILITY_IS_FIXED}: topic {} is {place}", topic.name));
+        }
+        topic.configure(settings, clock).map_err(|e| e.to_string())?;
+        topic.apply_durability(options);
+        self.mark_dirty(key);
+        self.schedule_all(key);
+        Ok(())
+    }
+
     /// The channel of this name; it and its topic are made if need be. The error is for the client.
     pub(crate) fn open_channel(
         &mut self,
@@ -156,7 +201,12 @@ impl Queue {
         if let Some(existing) = target.find(channel) {
             return Ok((key, existing));
         }
+        let max = self.options.max_channels;
+        if max > 0 && self.channel_count as u64 >= max {
+            return Err(format!("{TOO_MANY_CHANNELS}, {max} allowed"));
+        }
         let made = target.create_channel(channel, from_beginning, clock).map_err(|e| e.to_string())?;
+        self.channel_count += 1;
         if latency && let Some(channel) = target.channel_mut(made) {
             channel.latency = Latency::enabled(window, clock.now);
         }
@@ -170,6 +220,7 @@ impl Queue {
     /// Deletes a topic with all its channels. Consumers are closed without a word, as in nsqd.
     pub(super) fn delete_topic<I: Io>(&mut self, io: &mut I, key: TopicKey) {
         let Some(mut topic) = self.topics.remove(key) else { return };
+        self.channel_count -= topic.channel_count();
         topic.refuse_all("exiting");
         self.settle_topic(&mut topic);
         for (_, channel) in topic.iter() {
@@ -195,6 +246,7 @@ impl Queue {
         let clock = self.clock;
         let Some(topic) = self.topics.get_mut(key) else { return Err(ControlError::NoChannel) };
         let removed = topic.delete_channel(channel, clock)?;
+        self.channel_count -= 1;
         let (name, last) = (topic.name.clone(), topic.ephemeral && topic.channel_count() == 0);
         self.mark_dirty(key);
         self.close_consumers(io, &removed);

@@ -48,6 +48,17 @@ pub(super) struct Staged<W> {
     waiters: Vec<W>,
 }
 
+/// A point in what is staged; see [`Topic::mark`].
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    batch: journal::Mark,
+    count: u64,
+    bytes: u64,
+    deferred: usize,
+    deferred_bytes: u64,
+    positions: usize,
+}
+
 impl<W> Default for Staged<W> {
     fn default() -> Self {
         Staged {
@@ -110,6 +121,30 @@ impl<W> Default for Committing<W> {
 }
 
 impl<W> Topic<W> {
+    /// Where the staged messages end now; for [`Topic::unstage`].
+    pub fn mark(&self) -> Mark {
+        let staged = &self.staged;
+        Mark {
+            batch: self.journal.mark(),
+            count: staged.count,
+            bytes: staged.bytes,
+            deferred: staged.deferred.len(),
+            deferred_bytes: staged.deferred_bytes,
+            positions: staged.positions.len(),
+        }
+    }
+
+    /// Takes back the messages that were staged since `mark` was taken: of a publication that does not fit nothing
+    /// remains. There must have been no commit since.
+    pub fn unstage(&mut self, mark: Mark) {
+        self.journal.unstage(mark.batch);
+        let staged = &mut self.staged;
+        (staged.count, staged.bytes) = (mark.count, mark.bytes);
+        staged.deferred.truncate(mark.deferred);
+        staged.deferred_bytes = mark.deferred_bytes;
+        staged.positions.truncate(mark.positions);
+    }
+
     /// Adds somebody who waits for what is staged.
     #[inline]
     pub fn wait(&mut self, waiter: W) {

@@ -42,6 +42,18 @@ pub enum SeekTo {
     End,
 }
 
+/// What came of moving a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sought {
+    /// Messages that the channel has to read.
+    pub count: u64,
+    /// False if what is kept does not reach back to the time asked for: older messages were given up, and the channel
+    /// begins with the oldest one that is kept.
+    pub complete: bool,
+    /// What is kept is not older than this (wall, ns), to a mebibyte of messages; `None` if nothing is kept.
+    pub oldest: Option<i64>,
+}
+
 impl<W> Topic<W> {
     /// Makes a channel. It gets what waits in the topic, if it is the first one, or else what is published from now on;
     /// with `from_beginning` everything that is kept.
@@ -117,15 +129,15 @@ impl<W> Topic<W> {
         Ok(())
     }
 
-    /// Moves a channel. What it had in flight, waiting or deferred is forgotten. Gives how many messages it has to read.
-    pub fn seek(&mut self, key: ChannelKey, to: SeekTo, clock: Clock) -> Result<u64, ControlError> {
+    /// Moves a channel. What it had in flight, waiting or deferred is forgotten.
+    pub fn seek(&mut self, key: ChannelKey, to: SeekTo, clock: Clock) -> Result<Sought, ControlError> {
         self.commit(clock).map_err(ControlError::NotWritten)?;
         let seek = self.find_place(to);
         self.change_channel(key, clock, |number| Record::ChannelSought { number, seek })?;
         if let Some(channel) = self.channel_mut(key) {
             channel.seek(seek);
         }
-        Ok(seek.behind)
+        Ok(self.sought(to, seek.behind))
     }
 
     /// Pauses or resumes the topic.
@@ -215,6 +227,10 @@ impl<W> Topic<W> {
         self.limited += usize::from(channel.ephemeral || self.ephemeral);
         let free = self.channels.iter().position(|slot| slot.channel.is_none());
         let slot = free.unwrap_or_else(|| {
+            if self.channels.is_empty() {
+                // Most topics have one channel, and a vector would make room for four.
+                self.channels.reserve_exact(1);
+            }
             self.channels.push(Slot::default());
             self.channels.len() - 1
         });
@@ -270,6 +286,17 @@ impl<W> Topic<W> {
             }
             None => Seek { cursor: self.pumped, behind: 0, end: self.pumped, not_before: 0 },
         }
+    }
+
+    fn sought(&self, to: SeekTo, count: u64) -> Sought {
+        let oldest = self.milestones.first().map(|mark| mark.time);
+        let whole = self.journal.first().0 == 0;
+        let complete = match to {
+            SeekTo::End => true,
+            SeekTo::Beginning => whole,
+            SeekTo::Time(time) => whole || oldest.is_some_and(|oldest| oldest <= time),
+        };
+        Sought { count, complete, oldest }
     }
 
     fn change_channel(

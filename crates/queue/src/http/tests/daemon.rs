@@ -80,6 +80,8 @@ fn options(settings: &Nsqd) -> Options {
         max_req_timeout: settings.max_req_timeout,
         e2e_percentiles: settings.e2e_percentiles.clone(),
         max_deferred: 3,
+        max_topics: settings.max_topics,
+        max_channels: settings.max_channels,
         ..Options::default()
     }
 }

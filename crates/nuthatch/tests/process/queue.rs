@@ -1,0 +1,168 @@
+//! The process under nsqd's face: its directory, its end, and what it asks of others.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+
+use crate::support::{PATIENCE, Running, called, free_port, run, text, wait_for};
+
+fn connect(port: u16) -> TcpStream {
+    let stream = wait_for("a connection", || TcpStream::connect(("127.0.0.1", port)).ok());
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
+}
+
+/// nsqd in this directory, on these ports (0 for no HTTP).
+fn nsqd(directory: &Path, tcp: u16, http: u16, more: &[&str]) -> Command {
+    let mut command = called("nsqd");
+    let http = if http == 0 { String::new() } else { format!("127.0.0.1:{http}") };
+    let addresses = [format!("--tcp-address=127.0.0.1:{tcp}"), format!("--http-address={http}")];
+    command.args(addresses).args(more).current_dir(directory);
+    command
+}
+
+/// What an HTTP server says until it closes.
+fn request(port: u16, request: &str) -> String {
+    let mut stream = connect(port);
+    write!(stream, "{request} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+/// What nsqd answers to `input`, as far as it is one frame.
+fn frame(port: u16, input: &[u8]) -> String {
+    let mut stream = connect(port);
+    stream.write_all(input).expect("sent");
+    let mut head = [0; 8];
+    stream.read_exact(&mut head).expect("a frame");
+    let size = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    let mut data = vec![0; size - 4];
+    stream.read_exact(&mut data).expect("its data");
+    text(&data)
+}
+
+#[test]
+fn the_queue_under_nsqds_face() {
+    let port = free_port();
+    let directory = tempfile::tempdir().expect("a directory");
+    let address = format!("--tcp-address=127.0.0.1:{port}");
+    let arguments = [&*address, "--http-address=", "--data-path=."];
+    let mut command = called("nsqd");
+    command.args(arguments).current_dir(directory.path());
+    let running = Running::start(&mut command);
+    assert_eq!(frame(port, b"  V2PUB t\n\0\0\0\x05hello"), "OK");
+
+    let second = run("nsqd", &["--tcp-address=127.0.0.1:0", "--http-address="], directory.path());
+    assert_eq!(second.status.code(), Some(1));
+    let stderr = text(&second.stderr);
+    assert!(
+        stderr.contains("FATAL: failed to instantiate nsqd - failed to lock data-path: cannot flock"),
+        "{stderr}"
+    );
+
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0));
+    let running = Running::start(&mut command);
+    assert_eq!(frame(port, b"  V2SUB t c\n"), "OK");
+    running.signal("INT");
+    assert_eq!(running.end(), Some(0));
+}
+
+#[test]
+fn a_stop_answers_what_was_asked_over_http() {
+    let (tcp, http) = (free_port(), free_port());
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = nsqd(directory.path(), tcp, http, &[]);
+    let running = Running::start(&mut command);
+    let mut stream = connect(http);
+    let head = "POST /pub?topic=t HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    stream.write_all(head.as_bytes()).expect("sent");
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).expect("leave to send");
+    assert_eq!(text(&go_on), "HTTP/1.1 100 Continue\r\n\r\n");
+    running.signal("TERM");
+    wait_for("closed listeners", || match TcpStream::connect(("127.0.0.1", http)) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Some(()),
+        _ => None,
+    });
+    stream.write_all(b"hello").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nOK"), "{answer}");
+    assert_eq!(running.end(), Some(0));
+
+    let _running = Running::start(&mut command);
+    let stats = request(http, "GET /stats?format=json&topic=t");
+    assert!(stats.contains(r#""depth":1,"#), "{stats}");
+}
+
+/// A certificate for localhost, PEM, and a server that answers every request over TLS with this body.
+fn secure_server(body: &'static str) -> (String, u16) {
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![signed.cert.der().clone()], key)
+        .expect("a pair");
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let connection = rustls::ServerConnection::new(Arc::clone(&config)).expect("a connection");
+            let mut stream = rustls::StreamOwned::new(connection, socket.expect("a socket"));
+            let mut head = Vec::new();
+            let mut byte = [0];
+            // A handshake that the other side breaks off ends the conversation.
+            while !head.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+                head.push(byte[0]);
+            }
+            let length = body.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            );
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    });
+    (signed.cert.pem(), port)
+}
+
+#[test]
+fn an_authorization_server_is_asked_over_tls() {
+    let everything = r#"{"ttl":60,"identity":"me","identity_url":"","authorizations":[{"topic":".*","channels":[".*"],"permissions":["subscribe","publish"]}]}"#;
+    let (certificate, port) = secure_server(everything);
+    let (other, _) = secure_server("");
+    let granted = r#"{"identity":"me","identity_url":"","permission_count":1}"#;
+    for (trusted, expected) in [(certificate, granted), (other, "E_AUTH_FAILED AUTH failed")] {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("ca.pem"), trusted).expect("written");
+        let tcp = free_port();
+        let server = format!("--auth-http-address=https://localhost:{port}/auth");
+        let more = [&*server, "--tls-root-ca-file=ca.pem"];
+        let running = Running::start(&mut nsqd(directory.path(), tcp, 0, &more));
+        assert_eq!(frame(tcp, b"  V2AUTH\n\0\0\0\x06secret"), expected);
+        running.signal("TERM");
+        assert_eq!(running.end(), Some(0));
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = format!("--auth-http-address=https://localhost:{port}/auth");
+    let bad = run(
+        "nsqd",
+        &["--tcp-address=127.0.0.1:0", "--http-address=", &server, "--tls-root-ca-file=x"],
+        directory.path(),
+    );
+    assert_eq!(bad.status.code(), Some(1));
+    let expected = "FATAL: failed to instantiate nsqd - failed to build client TLS config - open x: no such file or directory";
+    assert!(text(&bad.stderr).contains(expected), "{}", text(&bad.stderr));
+}
