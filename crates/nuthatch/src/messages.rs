@@ -33,6 +33,9 @@ pub use outside::Questions;
 /// Backlog of the listener; nsqd leaves it to Go, which takes the system's.
 const BACKLOG: u32 = 4096;
 
+/// The one experiment of nsqd's `--enable-experiment`.
+const NEAR_FIRST: &str = "topology-aware-consumption";
+
 /// The running queue.
 pub struct Messages {
     handle: Handle<Mail>,
@@ -197,6 +200,7 @@ fn options(settings: &Nsqd) -> Result<Options, String> {
         auth_required: !settings.auth_http_addresses.is_empty(),
         topology_region: settings.topology_region.clone(),
         topology_zone: settings.topology_zone.clone(),
+        prefer_near: settings.experiments.iter().any(|name| name == NEAR_FIRST),
         e2e_percentiles: settings.e2e_percentiles.clone(),
         e2e_window: settings.e2e_window,
         segment_bytes: settings.max_bytes_per_file,

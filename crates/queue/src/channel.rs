@@ -24,7 +24,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use net::Instant;
 use rustc_hash::FxHashMap;
 
-use crate::consumers::{ConsumerKey, Consumers};
+use crate::consumers::{ConsumerKey, Consumers, Nearness};
 use crate::deferred::{Deferred, Waiting};
 use crate::in_flight::{Flight, InFlight};
 use crate::latency::Latency;
@@ -69,6 +69,10 @@ pub struct Counters {
     pub messages: u64,
     /// Deliveries.
     pub delivered: u64,
+    /// Those to consumers in the daemon's zone, if it matters.
+    pub delivered_in_zone: u64,
+    /// Those to consumers in its region, but not in its zone.
+    pub delivered_in_region: u64,
     /// REQ.
     pub requeued: u64,
     /// Deliveries that ran into their timeout.
@@ -396,6 +400,11 @@ impl Channel {
         };
         consumer.in_flight += 1;
         consumer.delivered += 1;
+        match consumer.terms.nearness {
+            Nearness::Zone => self.counters.delivered_in_zone += 1,
+            Nearness::Region => self.counters.delivered_in_region += 1,
+            Nearness::Elsewhere => {}
+        }
         self.in_flight.insert(flight, &mut consumer.line);
         if consumer.armed.is_none() {
             consumer.armed = Some(flight.deadline);

@@ -3,6 +3,9 @@
 //! RDY is a window: a consumer is given messages while it has fewer in flight than it asked for. Those that can take one
 //! stand in a ring and take turns, one message each, so that a channel is spread evenly and ten thousand consumers that
 //! want nothing cost nothing. A consumer leaves the ring when it is next asked and cannot take a message.
+//!
+//! There is a ring for each [`Nearness`]. The nearest that can take a message gets it, so that traffic between zones begins only
+//! where those of the own zone are busy; that is nsqd's experiment `topology-aware-consumption`. Without it all stand in one ring.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,6 +22,18 @@ pub struct ConsumerKey {
     generation: u32,
 }
 
+/// How far away a consumer is, as far as it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Nearness {
+    /// In the daemon's zone.
+    Zone,
+    /// In its region.
+    Region,
+    /// Somewhere else, or it does not matter.
+    #[default]
+    Elsewhere,
+}
+
 /// How messages are to be handed to a consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
@@ -30,6 +45,8 @@ pub struct Terms {
     pub timeout_max: Duration,
     /// Percent of the messages that it wants, 1 to 99; 0 for all.
     pub sample_rate: u8,
+    /// Those nearer than others come first.
+    pub nearness: Nearness,
 }
 
 /// One consumer.
@@ -77,7 +94,8 @@ struct Slot {
 pub struct Consumers {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    ring: VecDeque<ConsumerKey>,
+    /// By nearness.
+    rings: [VecDeque<ConsumerKey>; 3],
     count: usize,
 }
 
@@ -159,36 +177,31 @@ impl Consumers {
             && !consumer.in_ring
         {
             consumer.in_ring = true;
-            self.ring.push_back(key);
+            let nearness = consumer.terms.nearness as usize;
+            self.rings[nearness].push_back(key);
         }
     }
 
-    /// Whose turn it is. The consumer goes to the end of the ring.
+    /// Whose turn it is. The consumer goes to the end of its ring.
     #[inline]
     pub fn next_in_turn(&mut self) -> Option<ConsumerKey> {
-        while let Some(key) = self.ring.pop_front() {
-            let Some(consumer) = self.get_mut(key) else { continue };
-            if consumer.can_take() {
-                self.ring.push_back(key);
-                return Some(key);
+        for ring in 0..self.rings.len() {
+            while let Some(key) = self.rings[ring].pop_front() {
+                let Some(consumer) = self.get_mut(key) else { continue };
+                if consumer.can_take() {
+                    self.rings[ring].push_back(key);
+                    return Some(key);
+                }
+                consumer.in_ring = false;
             }
-            consumer.in_ring = false;
         }
         None
-    }
-
-    /// Gives back a turn that was taken with [`Consumers::next`] and not used.
-    pub fn give_back(&mut self, key: ConsumerKey) {
-        if self.ring.back() == Some(&key) {
-            self.ring.pop_back();
-            self.ring.push_front(key);
-        }
     }
 
     /// True if somebody may be waiting for a message (it may turn out that nobody is).
     #[inline]
     pub fn may_take(&self) -> bool {
-        !self.ring.is_empty()
+        self.rings.iter().any(|ring| !ring.is_empty())
     }
 
     /// Everybody, in order of slot.
@@ -222,7 +235,26 @@ mod tests {
             timeout: Duration::from_secs(60),
             timeout_max: Duration::from_secs(900),
             sample_rate: 0,
+            nearness: Nearness::Elsewhere,
         }
+    }
+
+    #[test]
+    fn the_nearest_come_first_while_they_can_take_more() {
+        let mut consumers = Consumers::default();
+        for (n, nearness) in
+            [Nearness::Elsewhere, Nearness::Region, Nearness::Zone, Nearness::Zone].into_iter().enumerate()
+        {
+            let key = consumers.insert(Terms { nearness, ..terms(n as u32) });
+            consumers.get_mut(key).unwrap().ready = 2;
+            consumers.refresh(key);
+        }
+        let mut turns = Vec::new();
+        while let Some(key) = consumers.next_in_turn() {
+            consumers.get_mut(key).unwrap().in_flight += 1;
+            turns.push(key.slot);
+        }
+        assert_eq!(turns, [2, 3, 2, 3, 1, 1, 0, 0]);
     }
 
     #[test]

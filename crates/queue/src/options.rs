@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::consumers::Nearness;
 use crate::settings::Durability;
 
 /// Options of the queue.
@@ -64,6 +65,8 @@ pub struct Options {
     pub topology_region: String,
     /// Told to clients.
     pub topology_zone: String,
+    /// Consumers in the same zone come before those in the same region, and these before all others.
+    pub prefer_near: bool,
     /// Percentiles of end-to-end latency, as shares (0 to 1]; empty for none.
     pub e2e_percentiles: Vec<f64>,
     /// Window of end-to-end latency.
@@ -118,6 +121,7 @@ impl Default for Options {
             auth_required: false,
             topology_region: String::new(),
             topology_zone: String::new(),
+            prefer_near: false,
             e2e_percentiles: Vec::new(),
             e2e_window: Duration::from_secs(600),
             segment_bytes: 16 << 20,
@@ -141,6 +145,16 @@ impl Options {
             ready_max: self.max_rdy_count,
             requeue_ms_max: millis(self.max_req_timeout),
             defer_ms_max: millis(self.max_defer_timeout),
+        }
+    }
+
+    /// How near a client in this region and zone is, if that matters. A place without a name is nowhere.
+    pub fn nearness(&self, region: &str, zone: &str) -> Nearness {
+        let same = |ours: &str, theirs: &str| !ours.is_empty() && ours == theirs;
+        match self.prefer_near {
+            true if same(&self.topology_zone, zone) => Nearness::Zone,
+            true if same(&self.topology_region, region) => Nearness::Region,
+            _ => Nearness::Elsewhere,
         }
     }
 

@@ -14,7 +14,7 @@ use journal::{MemFiles, ReadJob};
 use net::{ConnId, Instant, WallTime};
 use nuthatch_queue as queue;
 use queue::channel::Refused;
-use queue::consumers::{ConsumerKey, Terms};
+use queue::consumers::{ConsumerKey, Nearness, Terms};
 use queue::delivery::{Sink, deliver};
 use queue::message::Message;
 use queue::topic::{ChannelKey, Outcome, SeekTo, Topic};
@@ -248,7 +248,13 @@ impl World {
         let timeout = Duration::from_millis(1000 + self.random.below(3000));
         let conn = ConnId { index: self.next_conn, generation: 0 };
         self.next_conn += 1;
-        let terms = Terms { conn, timeout, timeout_max: Duration::from_secs(6), sample_rate: 0 };
+        let terms = Terms {
+            conn,
+            timeout,
+            timeout_max: Duration::from_secs(6),
+            sample_rate: 0,
+            nearness: Nearness::Elsewhere,
+        };
         let consumer = self.topic.channel_mut(key).expect("found").subscribe(terms);
         let entry = RefConsumer { key: consumer, ready: 0, closing: false, timeout };
         self.reference.channels.get_mut(name).expect("same").consumers.insert(conn.index, entry);

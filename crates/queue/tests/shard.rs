@@ -1,6 +1,7 @@
 //! The queue's shard as its clients see it: promises under faults and crashes, limits, time.
 
 #[path = "shard/harness.rs"]
+#[allow(dead_code, reason = "another test uses the rest")]
 mod harness;
 
 use std::time::Duration;
@@ -151,6 +152,43 @@ fn topics_and_channels_are_limited() {
     }
     assert!(matches!(world.ask(Ask::CreateTopic("c".into(), None)), Answer::Done));
     let _ = (first, second);
+}
+
+#[test]
+fn consumers_in_the_same_zone_come_first() {
+    let identify = |zone: &str, region: &str| {
+        let json = format!(r#"{{"topology_zone":"{zone}","topology_region":"{region}"}}"#);
+        [b"IDENTIFY\n", &(json.len() as u32).to_be_bytes()[..], json.as_bytes()].concat()
+    };
+    for (prefer_near, expected) in [(true, [0, 2, 2]), (false, [2, 1, 1])] {
+        let place = |name: &str| name.to_owned();
+        let mut world = World::new(Options {
+            topology_zone: place("a"),
+            topology_region: place("west"),
+            prefer_near,
+            ..Options::default()
+        });
+        let consumers = [("x", "east"), ("b", "west"), ("a", "west")].map(|(zone, region)| {
+            let client = world.client();
+            world.send(client, &identify(zone, region));
+            world.send(client, b"SUB t c\nRDY 2\n");
+            world.take(client);
+            client
+        });
+        let producer = world.client();
+        for n in 0..4 {
+            world.publish(producer, "t", &[n + b'0']);
+        }
+        assert_eq!(consumers.map(|client| world.messages(client).len()), expected);
+        let Answer::Stats(stats) = world.ask(Ask::Stats { topic: None, channel: None, clients: false })
+        else {
+            panic!("statistics")
+        };
+        let counters = stats.topics.expect("all")[0].channels[0].counters;
+        let near = if prefer_near { (2, 2) } else { (0, 0) };
+        assert_eq!((counters.delivered_in_zone, counters.delivered_in_region), near);
+        assert_eq!(counters.delivered, 4);
+    }
 }
 
 #[test]

@@ -35,6 +35,9 @@ impl Queue {
             timeout: Duration::from_millis(client.settings.msg_timeout_ms),
             timeout_max: self.options().max_msg_timeout,
             sample_rate: client.settings.sample_rate,
+            nearness: self
+                .options()
+                .nearness(&client.identity.topology_region, &client.identity.topology_zone),
         };
         let Some(target) = self.channel_at(opened) else {
             return self.fail(io, client, &Refusal::Failed(Verb::Sub, Refusal::DELETED));

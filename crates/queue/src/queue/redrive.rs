@@ -60,6 +60,7 @@ impl Queue {
                     timeout: std::time::Duration::from_secs(3600),
                     timeout_max: std::time::Duration::from_secs(3600),
                     sample_rate: 0,
+                    nearness: crate::consumers::Nearness::Elsewhere,
                 };
                 let Some(source) = self.channel_at(letters) else { return reply.send(Answer::Count(0)) };
                 let consumer = source.subscribe(terms);

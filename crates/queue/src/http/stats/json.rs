@@ -38,7 +38,11 @@ struct Channel<'a> {
     in_flight_count: u64,
     deferred_count: u64,
     message_count: u64,
-    /// Deliveries; nsqd counts those within a zone or region apart, if that experiment is on.
+    #[serde(skip_serializing_if = "is_zero")]
+    zone_local_msg_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    region_local_msg_count: u64,
+    /// Deliveries but for those.
     #[serde(skip_serializing_if = "is_zero")]
     global_msg_count: u64,
     requeue_count: u64,
@@ -150,6 +154,7 @@ fn topic(topic: &TopicStats) -> Topic<'_> {
 }
 
 fn channel(channel: &ChannelStats) -> Channel<'_> {
+    let (zone, region) = (channel.counters.delivered_in_zone, channel.counters.delivered_in_region);
     Channel {
         channel_name: &channel.name,
         depth: channel.depth,
@@ -157,7 +162,9 @@ fn channel(channel: &ChannelStats) -> Channel<'_> {
         in_flight_count: channel.in_flight,
         deferred_count: channel.deferred,
         message_count: channel.counters.messages,
-        global_msg_count: channel.counters.delivered,
+        zone_local_msg_count: zone,
+        region_local_msg_count: region,
+        global_msg_count: channel.counters.delivered - zone - region,
         requeue_count: channel.counters.requeued,
         timeout_count: channel.counters.timed_out,
         client_count: channel.client_count,
