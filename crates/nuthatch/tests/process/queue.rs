@@ -102,6 +102,66 @@ fn a_stop_answers_what_was_asked_over_http() {
     assert!(stats.contains(r#""depth":1,"#), "{stats}");
 }
 
+#[test]
+fn every_line_of_the_log_has_nsqds_form() {
+    let (tcp, http) = (free_port(), free_port());
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = directory.path().join("log");
+    let running = Running::logging(&mut nsqd(directory.path(), tcp, http, &["--log-prefix=[mine] "]), &log);
+    assert!(request(http, "GET /ping").ends_with("\r\n\r\nOK"));
+    assert_eq!(frame(tcp, b"  V2SUB t c\n"), "OK");
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0));
+    let log = std::fs::read_to_string(log).expect("a log");
+    let form = regex::Regex::new(r"^\[mine\] \d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{6} (INFO|WARNING|ERROR): \S")
+        .expect("valid");
+    for line in log.lines() {
+        assert!(form.is_match(line), "{line}");
+    }
+    for text in [
+        " INFO: ID: ",
+        " INFO: TCP: listening on ",
+        " INFO: 200 GET /ping (127.0.0.1:",
+        " INFO: created topic=t",
+    ] {
+        assert!(log.contains(text), "no {text} in {log}");
+    }
+}
+
+#[test]
+fn clients_are_verified_by_the_systems_authorities_if_no_others_are_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pair = |name: &str| {
+        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let (certificate, key) = (signed.cert.pem(), signed.signing_key.serialize_pem());
+        std::fs::write(directory.path().join(format!("{name}.pem")), &certificate).expect("written");
+        std::fs::write(directory.path().join(format!("{name}.key")), &key).expect("written");
+        (certificate, key)
+    };
+    let (server, client, stranger) = (pair("server"), pair("client"), pair("stranger"));
+    let https = free_port();
+    let address = format!("--https-address=127.0.0.1:{https}");
+    let more = [
+        &*address,
+        "--tls-cert=server.pem",
+        "--tls-key=server.key",
+        "--tls-client-auth-policy=require-verify",
+    ];
+    let mut command = nsqd(directory.path(), free_port(), free_port(), &more);
+    let _running = Running::start(command.env("SSL_CERT_FILE", directory.path().join("client.pem")));
+    for (identity, welcome) in [(Some(&client), true), (Some(&stranger), false), (None, false)] {
+        let identity = identity.map(|(certificate, key)| (certificate.as_bytes(), key.as_bytes()));
+        let config = net::tls::client_config(server.0.as_bytes(), identity, net::tls::MinVersion::Tls12);
+        let name = rustls::pki_types::ServerName::try_from("localhost").expect("a name");
+        let connection = rustls::ClientConnection::new(config.expect("usable"), name).expect("a connection");
+        let mut stream = rustls::StreamOwned::new(connection, connect(https));
+        let mut answer = Vec::new();
+        let asked = stream.write_all(b"GET /ping HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        let _ = asked.and_then(|()| stream.read_to_end(&mut answer));
+        assert_eq!(text(&answer).starts_with("HTTP/1.1 200 OK"), welcome, "{}", text(&answer));
+    }
+}
+
 /// A certificate for localhost, PEM, and a server that answers every request over TLS with this body.
 fn secure_server(body: &'static str) -> (String, u16) {
     let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");

@@ -73,6 +73,12 @@ impl Running {
         }
     }
 
+    /// Starts a command whose standard error goes to a file.
+    pub fn logging(command: &mut Command, log: &Path) -> Running {
+        let log = std::fs::File::create(log).expect("a file");
+        Running { child: command.stdout(Stdio::null()).stderr(log).spawn().expect("the binary runs") }
+    }
+
     /// Starts a command and reads its standard output up to the line that begins with `last`.
     pub fn until(command: &mut Command, last: &str) -> (Running, Vec<String>) {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");

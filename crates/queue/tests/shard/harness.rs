@@ -123,7 +123,8 @@ impl World {
         World::open(MemFiles::new(1), options, 1_700_000_000_000_000_000)
     }
 
-    fn open(files: MemFiles, options: Options, wall: i64) -> World {
+    /// A queue over what is there already.
+    pub fn open(files: MemFiles, options: Options, wall: i64) -> World {
         let clock = Clock { now: Instant(1_000_000), wall: WallTime(wall) };
         let jobs = Jobs::default();
         let disk = Box::new(TestDisk(Arc::clone(&jobs)));
