@@ -75,6 +75,12 @@ class Victim:
         self.refresh()
         stack.callback(lambda: self.proxy.kill())
 
+    def sound(self):
+        """Its lane, with a nutcracker that runs: the last bytes may have ended it."""
+        if self.proxy.process.poll() is not None:
+            self.refresh()
+        return self.lane
+
     def refresh(self):
         if self.proxy:
             self.proxy.kill()
@@ -271,8 +277,9 @@ def run(name, asked, case, stack):
             break
         try:
             case(random.Random(f"{asked.seed}:{number}"), number)
-        except Difference as difference:
-            print(f"FAILED: {difference}\n  again: python3 {sys.argv[0]} --seed {asked.seed} --case {number}")
+        except (Difference, OSError) as difference:
+            what = difference if isinstance(difference, Difference) else f"{type(difference).__name__}: {difference}"
+            print(f"FAILED: {what}\n  again: python3 {sys.argv[0]} --seed {asked.seed} --case {number}")
             for program in stack.programs:
                 said = program.output()[-1000:] if program.name == "proxy" else ""
                 print(f"  {program.name} on {program.ports}: exit status {program.process.poll()} {said}")

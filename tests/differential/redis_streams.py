@@ -264,7 +264,7 @@ def damaged(lanes, rng, number):
     data = damage(rng, encode(*words)[:2000])
     victim, ours, plain = lanes
     got, left = whole(ours, rng, data)
-    expected, _ = whole(victim.lane, rng, data, quiet=0.2)
+    expected, _ = whole(victim.sound(), rng, data, quiet=0.2)
     right, _ = whole(plain, rng, data)
     if expected != right:
         victim.refresh()

@@ -67,33 +67,31 @@ fn bind_tcp(candidates: &[SocketAddr], backlog: i32, shards: usize, tag: u32) ->
 }
 
 fn bind_tcp_at(mut address: SocketAddr, backlog: i32, shards: usize, tag: u32) -> io::Result<Vec<Listener>> {
-    // The first socket comes without SO_REUSEPORT: that is what notices another process on the same port.
-    let probe = tcp_socket(address, backlog, false)?;
-    address.set_port(probe.local_addr()?.as_socket().map_or(address.port(), |a| a.port()));
+    // The first socket comes without SO_REUSEPORT: that is what notices another process on the same port. If it is not
+    // the only one it must not listen: a client that came to it would be reset when it is closed.
+    let first = tcp_socket(address, false)?;
+    address.set_port(first.local_addr()?.as_socket().map_or(address.port(), |a| a.port()));
     if shards == 1 {
-        return Ok(vec![tcp_listener(probe, tag)]);
+        return Ok(vec![tcp_listener(first, backlog, tag)?]);
     }
-    drop(probe);
-    (0..shards).map(|_| Ok(tcp_listener(tcp_socket(address, backlog, true)?, tag))).collect()
+    (0..shards).map(|_| tcp_listener(tcp_socket(address, true)?, backlog, tag)).collect()
 }
 
-fn tcp_socket(address: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<Socket> {
+/// A socket that is bound and does not listen yet.
+fn tcp_socket(address: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if reuse_port {
         socket.set_reuse_port(true)?;
     }
     socket.bind(&address.into())?;
-    socket.listen(backlog)?;
     Ok(socket)
 }
 
-fn tcp_listener(socket: Socket, tag: u32) -> Listener {
-    Listener {
-        socket: ListenSocket::Tcp(mio::net::TcpListener::from_std(socket.into())),
-        tag,
-        keepalive: None,
-    }
+fn tcp_listener(socket: Socket, backlog: i32, tag: u32) -> io::Result<Listener> {
+    socket.listen(backlog)?;
+    let socket = ListenSocket::Tcp(mio::net::TcpListener::from_std(socket.into()));
+    Ok(Listener { socket, tag, keepalive: None })
 }
 
 fn bind_unix(

@@ -287,6 +287,34 @@ fn timers_fire_in_order_of_their_time() {
     running.stop();
 }
 
+/// Who comes while the sockets of several shards are being bound is kept waiting or is told that nobody listens yet, but is
+/// not let in and then reset.
+#[test]
+fn a_client_that_connects_while_the_sockets_are_bound_stays() {
+    for round in 0..300 {
+        // Below the ports that clients are given, so that none connects to itself.
+        let mut ports = (0..).map(|n| 20_001 + (round * 97 + n * 31) % 12_000);
+        let port = ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap();
+        let (tell, refused) = mpsc::channel();
+        let client = std::thread::spawn(move || {
+            loop {
+                match TcpStream::connect(("127.0.0.1", port)) {
+                    Err(_) => drop(tell.send(())),
+                    Ok(stream) => {
+                        stream.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+                        return (&stream).read(&mut [0]).map_err(|e| e.kind());
+                    }
+                }
+            }
+        });
+        refused.recv().unwrap();
+        let listeners = net::bind(&ListenAddress::Tcp("127.0.0.1".into(), port), 16, 4, 0).unwrap();
+        let outcome = client.join().unwrap();
+        assert_eq!(outcome, Err(std::io::ErrorKind::WouldBlock), "round {round}");
+        drop(listeners);
+    }
+}
+
 #[test]
 fn an_address_in_use_is_noticed_even_between_shards_that_share_ports() {
     let first = net::bind(&ListenAddress::Tcp("127.0.0.1".into(), 0), 16, 2, 0).unwrap();
