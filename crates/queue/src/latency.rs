@@ -165,6 +165,9 @@ mod tests {
         assert_eq!(count(&mut latency, 6), 2);
         assert_eq!(count(&mut latency, 11), 1);
         assert_eq!(count(&mut latency, 40), 0);
+        let windows = latency.windows.expect("enabled");
+        let kept = [&windows.current, &windows.previous].map(|counts| counts.buckets.capacity());
+        assert_eq!(kept, [0, 0], "an idle channel holds no buckets");
     }
 
     #[test]
