@@ -10,6 +10,8 @@ use crate::format::{checkpoint, segment};
 use crate::{Block, Journal, Options, Position, ReadOutcome, Recovery};
 
 const DIR: &str = "/log";
+/// Longest file that is still doubled.
+const CONTENT_BYTES_MAX: usize = 64 * 1024;
 
 /// `data` is the content of a segment, and again of a checkpoint, of a directory that is opened.
 pub fn recovery_of_anything(data: &[u8]) {
@@ -71,7 +73,7 @@ fn mutate(files: &MemFiles, change: &[u8]) {
         0 if at < content.len() => content[at] ^= change[4] | 1,
         1 => content.truncate(at),
         2 => content.splice(at..at, vec![change[4]; 9]).for_each(drop),
-        3 => content.extend_from_within(at..),
+        3 if content.len() <= CONTENT_BYTES_MAX => content.extend_from_within(at..),
         4 => content[at..].fill(change[4]),
         _ => {}
     }

@@ -91,7 +91,7 @@ fn answer(ask: Ask, reply: Reply) -> bool {
         Ask::Seek(..) | Ask::Redrive { .. } => Answer::Count(0),
         // Nobody is there to count.
         Ask::Stats { .. } => return false,
-        Ask::CreateTopic(name) | Ask::CreateChannel(name, _) => {
+        Ask::CreateTopic(name, _) | Ask::CreateChannel(name, _) => {
             assert!(wire::nsq::valid_name(name.as_bytes()).is_some(), "{name}");
             Answer::Done
         }
