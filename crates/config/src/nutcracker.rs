@@ -13,6 +13,7 @@ mod address;
 mod directive;
 mod number;
 mod validate;
+mod text;
 mod yaml;
 
 use std::fmt;

@@ -55,6 +55,29 @@ fn golden_text(line: &serde_json::Value) -> String {
     line.as_str().unwrap().replace("\u{27e6}conf\u{27e7}", "c.yml")
 }
 
+/// Texts at which libyaml-safer panics by itself.
+#[test]
+fn the_end_of_the_text_within_a_scalar() {
+    let pool =
+        "alpha:\n  listen: 127.0.0.1:22121\n  redis: true\n  servers:\n   - 127.0.0.1:1:1\n  redis_auth: ";
+    for (written, password) in [
+        ("|\n    secret", "secret"),
+        ("|\n    secret\n", "secret\n"),
+        (">\n    se\n    cret", "se cret"),
+        ("|+\n    secret\n\n   ", "secret\n\n"),
+        ("|-\n    secret", "secret"),
+        ("|\n    secret\n# end", "secret\n"),
+        ("a|b", "a|b"),
+    ] {
+        let accepted = accepted(&format!("{pool}{written}"));
+        let found = accepted.pools[0].auth.clone().unwrap_or_default();
+        assert_eq!(found, password, "{written:?}");
+    }
+    for refused in ["\"\\", "\"a\\", "|", ">x", "[!x,y]", "[!<tag:x>,y]", "{!!str,", "[!", "!x,y"] {
+        assert!(!reasons(&format!("{pool}{refused}")).is_empty(), "{refused:?}");
+    }
+}
+
 #[test]
 fn a_pool() {
     let accepted = accepted(

@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use libyaml_safer::{Error, ErrorKind, Event, EventData, Mark, Parser, Scanner, TokenData};
 
 use super::Reason;
+use super::text::Text;
 use crate::fault::Position;
 
 /// One `key: value` or one element of `key`'s sequence.
@@ -40,8 +41,10 @@ const DEPTH_MAX: usize = 2;
 
 /// The sections of a file, and the places where a name or value is empty: nutcracker refuses those in silence.
 pub(super) fn leaves(bytes: &[u8], file: &str) -> Result<(Vec<Section>, Vec<Reason>), Vec<Reason>> {
-    let events = document(bytes, file).map_err(|reason| vec![reason])?;
-    tokens(bytes)?;
+    let text = Text::new(bytes);
+    let (mut events, end) = document(&text.bytes, file).map_err(|reason| vec![reason])?;
+    text.restore(&mut events, end);
+    tokens(&text.bytes)?;
     Shape::new(file).check(&events).map_err(|reason| vec![reason])?;
     Ok(sections(&events))
 }
@@ -51,18 +54,18 @@ pub(super) fn unreadable() -> Reason {
     Reason { text: "the file cannot be read", ..failed(2, None) }
 }
 
-/// First pass: all events of a stream with one document.
-fn document(bytes: &[u8], file: &str) -> Result<Vec<Event>, Reason> {
+/// First pass: all events of a stream with one document, and where it ends.
+fn document(bytes: &[u8], file: &str) -> Result<(Vec<Event>, Mark), Reason> {
     let mut input = bytes;
     let mut parser = Parser::new();
     parser.set_input_string(&mut input);
     let mut events = Vec::new();
     let mut documents = 0;
     let mut anchors = HashSet::new();
-    loop {
+    let end = loop {
         let event = parser.parse().map_err(|error| broken(&error))?;
         match &event.data {
-            EventData::StreamEnd => break,
+            EventData::StreamEnd => break event.end_mark,
             EventData::DocumentStart { .. } => {
                 documents += 1;
                 anchors.clear();
@@ -86,9 +89,9 @@ fn document(bytes: &[u8], file: &str) -> Result<Vec<Event>, Reason> {
             _ => {}
         }
         events.push(event);
-    }
+    };
     match documents {
-        1 => Ok(events),
+        1 => Ok((events, end)),
         n => Err(Reason::new(
             None,
             format!("conf: '{file}' must contain only 1 document; found {n} documents"),
