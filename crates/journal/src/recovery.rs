@@ -98,6 +98,11 @@ impl Recovery {
         self.checkpoint.as_ref()
     }
 
+    /// Where each segment begins, in order.
+    pub fn segment_starts(&self) -> impl Iterator<Item = Position> + '_ {
+        self.journal.segments.iter().map(|segment| Position(segment.start))
+    }
+
     /// Hands out the records from the checkpoint's position on, in order, and gives the journal, ready for use.
     pub fn replay(mut self, mut each: impl FnMut(Record<'_>)) -> Result<(Journal, Recovered), OpenError> {
         let replay_from = self.checkpoint.as_ref().map_or(Position(0), |checkpoint| checkpoint.replay_from);

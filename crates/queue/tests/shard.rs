@@ -523,17 +523,25 @@ fn a_channel_is_told_when_it_cannot_go_back_all_the_way() {
     assert!(matches!(world.ask(Ask::ConfigureTopic("t".into(), settings)), Answer::Done));
     let consumer = world.consumer("t", "c", 2500);
     let start = world.io.clock.wall.0;
-    for _ in 0..300 {
-        world.publish(producer, "t", &[b'x'; 100_000]);
+    for n in 0..300 {
+        let mut body = format!("<{n:03}>").into_bytes();
+        body.resize(100_000, b'x');
+        world.publish(producer, "t", &body);
         for (_, id, _) in world.messages(consumer) {
             world.send(consumer, format!("FIN {id}\n").as_bytes());
         }
         world.advance(secs(1));
     }
+    world.disconnect(consumer);
     let now = world.io.clock.wall.0;
     let mut seek = |to| match world.ask(Ask::Seek("t".into(), "c".into(), to)) {
         Answer::Sought(sought) => sought,
         other => panic!("{other:?}"),
+    };
+    let first_segment = |world: &World| {
+        let mut paths = world.files.paths();
+        paths.retain(|path| path.to_string_lossy().contains("t.topic/") && !path.ends_with("checkpoint"));
+        world.files.content(paths.first().expect("a segment")).expect("its content")
     };
     let ago = |seconds: i64| now - seconds * 1_000_000_000;
     let beginning = seek(SeekTo::Beginning);
@@ -543,6 +551,20 @@ fn a_channel_is_told_when_it_cannot_go_back_all_the_way() {
     assert_eq!(seek(SeekTo::Time(start)), Sought { complete: false, ..beginning });
     assert!(seek(SeekTo::Time(ago(50))).complete);
     assert_eq!(seek(SeekTo::End), Sought { count: 0, complete: true, ..beginning });
+    // The beginning is the first message that is there, also after a start that knows the segments by reading them.
+    for crashed in [false, true] {
+        if crashed {
+            world = world.crash(Crash::Process);
+        }
+        let content = first_segment(&world);
+        let at = content.windows(5).position(|w| w[0] == b'<' && w[4] == b'>').expect("a message");
+        let Answer::Sought(sought) = world.ask(Ask::Seek("t".into(), "c".into(), SeekTo::Beginning)) else {
+            panic!("sought")
+        };
+        let bodies = drain(&mut world, "t", "c");
+        assert_eq!(&bodies[0].as_bytes()[..5], &content[at..at + 5]);
+        assert_eq!((bodies.len() as u64, world.counts("t", "c")), (sought.count, (0, 0, 0)));
+    }
 }
 
 #[test]

@@ -268,8 +268,11 @@ impl<W> Topic<W> {
     fn take_in(&mut self, start: Position, clock: Clock) {
         let Staged { count, bytes, deferred_bytes, .. } = self.staged;
         let later = self.staged.deferred.len() as u64;
-        if count + later > 0 {
-            self.milestones.pass(Milestone { at: start, sequence: self.sequence, time: clock.wall.0 });
+        let mark = Milestone { at: start, sequence: self.sequence, time: clock.wall.0 };
+        if self.journal.segments().next_back().is_some_and(|segment| segment.start.0 == start) {
+            self.milestones.begin(mark);
+        } else if count + later > 0 {
+            self.milestones.pass(mark);
         }
         self.sequence += count;
         self.counters.messages += count + later;

@@ -1,6 +1,6 @@
 //! Marks along a topic's journal: how many messages stand before a position, and how old they are.
 //!
-//! One mark per mebibyte or so. They are what lets a channel be moved to a time without reading, a limit drop the oldest
+//! One mark per mebibyte or so, and one where a segment begins, which is where what is kept begins later. They are what lets a channel be moved to a time without reading, a limit drop the oldest
 //! messages and know how many, and retention know what is old enough.
 
 use std::collections::VecDeque;
@@ -32,6 +32,13 @@ impl Milestones {
     /// Sets a mark if the last one is far enough back.
     pub fn pass(&mut self, mark: Milestone) {
         if self.list.back().is_none_or(|last| mark.at >= last.at + SPACING) {
+            self.list.push_back(mark);
+        }
+    }
+
+    /// Sets a mark where a segment begins.
+    pub fn begin(&mut self, mark: Milestone) {
+        if self.list.back().is_none_or(|last| mark.at > last.at) {
             self.list.push_back(mark);
         }
     }
@@ -105,6 +112,10 @@ mod tests {
         let mut bytes = Vec::new();
         marks.encode(&mut bytes);
         assert_eq!(Milestones::decode(&mut Reader(&bytes)).map(|m| m.list), Some(marks.list.clone()));
+        marks.begin(Milestone { at: 50 * SPACING - 1, sequence: 1000, time: 10_000 });
+        marks.begin(Milestone { at: 50 * SPACING - 1, sequence: 1000, time: 10_000 });
+        assert_eq!(marks.before_time(10_000).map(|m| m.at), Some(50 * SPACING - 1));
+        assert_eq!(marks.list.len(), 51);
         marks.forget_before(3 * SPACING);
         assert_eq!(marks.first().map(|m| m.at), Some(3 * SPACING));
         assert_eq!(marks.before_time(0).map(|m| m.at), Some(3 * SPACING));

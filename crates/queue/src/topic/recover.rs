@@ -4,7 +4,7 @@
 //! written. A record that is not well-formed although its checksum is right was written by another version; it is
 //! counted and passed over, and the topic is told to be complete but for that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,6 +43,10 @@ impl std::error::Error for RecoverError {}
 struct Replay {
     image: TopicImage,
     channels: BTreeMap<ChannelNumber, Recovering>,
+    /// Where segments begin that are still to come.
+    starts: VecDeque<u64>,
+    /// The segment that is read, until a message of the stream has told what time it was when it was begun.
+    begun: Option<u64>,
     unknown: u64,
 }
 
@@ -64,6 +68,7 @@ impl<W> Topic<W> {
         };
         let had_checkpoint = recovery.checkpoint().is_some();
         let mut replay = Replay::new(image);
+        replay.starts = recovery.segment_starts().map(|start| start.0).collect();
         let (journal, recovered) =
             recovery.replay(|record| replay.apply(record)).map_err(RecoverError::Open)?;
         let fresh = journal.end().0 == 0 && !had_checkpoint;
@@ -118,10 +123,13 @@ impl Replay {
     fn new(mut image: TopicImage) -> Replay {
         let channels = std::mem::take(&mut image.channels);
         let channels = channels.into_iter().map(|image| (image.number, Recovering::new(image))).collect();
-        Replay { image, channels, unknown: 0 }
+        Replay { image, channels, starts: VecDeque::new(), begun: None, unknown: 0 }
     }
 
     fn apply(&mut self, record: journal::Record<'_>) {
+        while self.starts.front().is_some_and(|start| *start <= record.position.0) {
+            self.begun = self.starts.pop_front();
+        }
         match record.kind {
             KIND_MESSAGE | KIND_PRIVATE | KIND_COPY => match Message::decode(record.payload) {
                 Some(message) => self.message(&message, record.position.0, record.kind),
@@ -150,7 +158,11 @@ impl Replay {
             }
             return;
         }
-        self.image.milestones.pass(Milestone { at, sequence: self.image.sequence, time: message.timestamp });
+        let mark = |at| Milestone { at, sequence: self.image.sequence, time: message.timestamp };
+        match self.begun.take() {
+            Some(start) => self.image.milestones.begin(mark(start)),
+            None => self.image.milestones.pass(mark(at)),
+        }
         let flows = !self.image.paused && !self.channels.is_empty();
         if message.due != 0 {
             if flows {
