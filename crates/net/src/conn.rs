@@ -51,6 +51,8 @@ pub(crate) struct Flags {
     pub(crate) ended: bool,
     /// In the shard's list of connections to write to.
     pub(crate) dirty: bool,
+    /// We opened it.
+    pub(crate) outgoing: bool,
     /// In the shard's list of connections to read from.
     pub(crate) queued: bool,
     /// The last write was short: wait for the kernel to say that there is room.

@@ -48,6 +48,8 @@ pub struct EventLoop {
     conns: Slab<Conn>,
     /// Connections with something to write.
     dirty: Vec<ConnId>,
+    /// Of them, those that we opened and that may get more to write before this turn's successor ends.
+    held_back: Vec<ConnId>,
     /// Connections with something left to read or to show.
     queued: Vec<ConnId>,
     timers: Timers<Due>,
@@ -91,6 +93,7 @@ impl EventLoop {
             listeners,
             conns: Slab::new(),
             dirty: Vec::new(),
+            held_back: Vec::new(),
             queued: Vec::new(),
             timers: Timers::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
@@ -169,6 +172,9 @@ impl Io for EventLoop {
 
     fn connect(&mut self, to: &Address, options: &SocketOptions) -> ConnId {
         let id = self.conns.insert(Conn::new(Stream::None, Stage::Opening));
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.flags.outgoing = true;
+        }
         self.open(id, to, options);
         id
     }

@@ -6,6 +6,10 @@
 //!                       └─ writable ▸ connected / write
 //!        timers ▸ App::timer       mail ▸ App::mail       App::turn_end       write every dirty connection once
 //! ```
+//! In a busy turn what goes to clients is written at once and what goes to servers is held back until the shard would
+//! have to sleep, two more turns at most: a client that has its reply often sends again while the others are written to,
+//! and a write to a server that has gone to sleep costs more than all else in a turn, so there should be few of them.
+//!
 //! Sockets are registered once, edge-triggered, for both directions; nothing is re-armed per request.
 
 use std::io;
@@ -22,6 +26,10 @@ use crate::{App, Instant, WallTime};
 
 /// Events taken from the kernel in one poll.
 const EVENTS_MAX: usize = 1024;
+/// Events of a turn from which on it counts as busy: what it has for servers is held back ...
+const COMPANY: usize = 4;
+/// ... until a poll finds nothing more, and for at most this many turns.
+const HOLD_TURNS: u32 = 3;
 /// A shard that has nothing to do for this long gives spare buffers back.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -128,15 +136,17 @@ impl<M: Send + 'static> Shard<M> {
         let mut app = build(&mut el);
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut stop_at = None;
-        el.write_all(&mut app);
+        let mut turns_held = 0;
+        el.write_all(&mut app, false);
         loop {
             match poll.poll(&mut events, wait(&el, stop_at)) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             }
             el.tick(monotonic_now(), wall_now());
-            let mut mail = false;
+            let (mut mail, mut count) = (false, 0);
             for event in &events {
+                count += 1;
                 match event.token() {
                     Token(WAKER_TOKEN) => mail = true,
                     Token(t) if t >= LISTENER_TOKENS => el.accept(&mut app, t - LISTENER_TOKENS),
@@ -160,7 +170,12 @@ impl<M: Send + 'static> Shard<M> {
                 }
             }
             app.turn_end(&mut el);
-            el.write_all(&mut app);
+            let hold_back = match turns_held {
+                0 => count >= COMPANY,
+                n => n < HOLD_TURNS && count > 0,
+            };
+            el.write_all(&mut app, hold_back);
+            turns_held = if el.holds_back() { turns_held + 1 } else { 0 };
             if let Some(at) = stop_at
                 && ((app.idle() && el.nothing_unsent()) || el.now_at() >= at)
             {
@@ -180,9 +195,9 @@ fn run_timers<A: App<EventLoop>>(el: &mut EventLoop, app: &mut A) {
     }
 }
 
-/// How long to sleep: until the next timer, not at all when something is waiting to be read.
+/// How long to sleep: until the next timer, not at all when something is waiting to be read or written.
 fn wait(el: &EventLoop, stop_at: Option<Instant>) -> Option<Duration> {
-    if el.has_queued() {
+    if el.has_queued() || el.holds_back() {
         return Some(Duration::ZERO);
     }
     let timer = el.next_due().map(|at| at.since(monotonic_now()));

@@ -6,6 +6,7 @@ use std::io;
 
 use super::{Due, EventLoop, LINGER, fault_of};
 use crate::conn::Stage;
+use crate::outbox::LARGE;
 use crate::{App, ConnId, Fault};
 
 impl EventLoop {
@@ -19,14 +20,27 @@ impl EventLoop {
         }
     }
 
-    /// One write for each connection that has something to send. A failing connection is told to the app, which may
-    /// make others dirty: they are written too.
-    pub(crate) fn write_all<A: App<EventLoop>>(&mut self, app: &mut A) {
+    /// Something is held back from connections that we opened.
+    pub(crate) fn holds_back(&self) -> bool {
+        !self.held_back.is_empty()
+    }
+
+    /// One write for each connection that has something to send; with `hold_back` those that we opened, and have little
+    /// for, are left out until the next call. A failing connection is told to the app, which may make others dirty: they
+    /// are written too.
+    pub(crate) fn write_all<A: App<EventLoop>>(&mut self, app: &mut A, hold_back: bool) {
         let mut wrote = false;
+        if !hold_back {
+            self.dirty.append(&mut self.held_back);
+        }
         while !self.dirty.is_empty() {
             wrote = true;
             let mut dirty = std::mem::take(&mut self.dirty);
             for id in dirty.drain(..) {
+                if hold_back && self.conns.get(id).is_some_and(|c| c.flags.outgoing && c.outbox.len() < LARGE) {
+                    self.held_back.push(id);
+                    continue;
+                }
                 self.write(app, id);
             }
             if self.dirty.is_empty() {
