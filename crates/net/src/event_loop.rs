@@ -16,11 +16,12 @@ use rustc_hash::FxHashMap;
 
 use crate::conn::{Conn, Stage};
 use crate::listener::{ListenSocket, Listener};
+use crate::load::Load;
 use crate::outbox::{LARGE, Spare};
 use crate::slab::Slab;
 use crate::stream::Stream;
 use crate::timers::Timers;
-use crate::{Address, App, ConnId, Fault, Instant, Io, Layer, SocketOptions, TimerId, WallTime};
+use crate::{Address, App, ConnId, Fault, Instant, Io, Layer, Parcel, SocketOptions, TimerId, WallTime};
 
 /// The mailbox's token.
 pub(crate) const WAKER_TOKEN: usize = usize::MAX;
@@ -65,6 +66,7 @@ pub struct EventLoop {
     ask: Ask,
     /// Accepting ran out of file descriptors.
     starved: bool,
+    load: Load,
 }
 
 impl std::fmt::Debug for EventLoop {
@@ -106,6 +108,7 @@ impl EventLoop {
             names: FxHashMap::default(),
             ask,
             starved: false,
+            load: Load::default(),
         })
     }
 
@@ -114,6 +117,7 @@ impl EventLoop {
     pub(crate) fn tick(&mut self, now: Instant, wall: WallTime) {
         self.now = now;
         self.wall = wall;
+        self.load.tick(now);
     }
 
     pub(crate) fn now_at(&self) -> Instant {
@@ -283,6 +287,27 @@ impl Io for EventLoop {
 
     fn push_layer(&mut self, conn: ConnId, layer: Layer) {
         self.add_layer(conn, &layer);
+    }
+
+    fn release(&mut self, conn: ConnId) -> Option<Parcel> {
+        let c = self.conns.get_mut(conn)?;
+        let empty = c.inbox.is_empty() && c.outbox.len() == 0;
+        if c.stage != Stage::Open || c.layers.is_some() || !empty || c.flags.ended {
+            return None;
+        }
+        let mut stream = std::mem::replace(&mut c.stream, Stream::None);
+        // Where this fails the descriptor is not worth keeping either: the next loop cannot register it.
+        let _ = stream.deregister(&self.registry);
+        self.close(conn);
+        Some(Parcel::of(stream))
+    }
+
+    fn adopt(&mut self, parcel: Parcel) -> Option<ConnId> {
+        self.take_in(parcel.into_stream()?)
+    }
+
+    fn load(&self) -> u32 {
+        self.load.permille()
     }
 
     fn buffered(&self) -> usize {

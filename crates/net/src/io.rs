@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{Address, ConnId, Input, Instant, Peer, TimerId, WallTime};
+use crate::{Address, ConnId, Input, Instant, Parcel, Peer, TimerId, WallTime};
 
 /// What a product may ask of the loop it runs in. Nothing here blocks, and no call fails: what goes wrong with a
 /// connection is told later, through [`App::failed`]. Calls with the id of a connection that is gone do nothing.
@@ -47,6 +47,14 @@ pub trait Io {
     /// Puts a transforming layer (TLS, then at most one compression) on `conn`. What was sent before leaves without it, what is sent
     /// afterwards passes through it. Unconsumed input is handed to the layer first.
     fn push_layer(&mut self, conn: ConnId, layer: Layer);
+
+    /// Lets go of a connection so that another shard can [`adopt`](Io::adopt) it: the app is done with the id. None, and
+    /// nothing changes, unless nothing of it is held here: no unread or unsent bytes, no layer.
+    fn release(&mut self, conn: ConnId) -> Option<Parcel>;
+    /// Takes up a connection that another shard has released. None if that failed: it is closed.
+    fn adopt(&mut self, parcel: Parcel) -> Option<ConnId>;
+    /// Share of this shard's thread time that was used lately, in permille.
+    fn load(&self) -> u32;
 
     /// Bytes held in buffers by all connections of this shard, both directions.
     fn buffered(&self) -> usize;

@@ -15,8 +15,10 @@ mod conn;
 mod event_loop;
 mod layer;
 mod listener;
+mod load;
 mod mailbox;
 mod outbox;
+mod parcel;
 mod resolve;
 mod shard;
 mod slab;
@@ -33,6 +35,7 @@ mod input;
 mod time;
 
 pub use event_loop::EventLoop;
+pub use parcel::Parcel;
 pub use listener::{ListenAddress, Listener, bind};
 pub use resolve::Resolver;
 pub use shard::{Handle, Shard, monotonic_now};

@@ -50,6 +50,10 @@ impl Stream {
         either!(self, s => s.register(registry, token, interest), Ok(()))
     }
 
+    pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        either!(self, s => s.deregister(registry), Ok(()))
+    }
+
     /// The result of a connect that was in progress.
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
         either!(self, s => s.take_error(), Ok(None))

@@ -82,10 +82,10 @@ fn spawn(
         .map(|listeners| Shard::new(listeners, resolver.clone()))
         .collect::<io::Result<_>>()?;
     let handles: Vec<Handle<Mail>> = shards.iter().map(Shard::handle).collect();
+    let loads: Arc<[AtomicU32]> = (0..shards.len()).map(|_| AtomicU32::new(0)).collect();
     let mut running = Vec::new();
     for (n, shard) in shards.into_iter().enumerate() {
-        let others: Vec<Handle<Mail>> =
-            handles.iter().enumerate().filter(|(m, _)| *m != n).map(|(_, h)| h.clone()).collect();
+        let others = handles.clone();
         let notify = Arc::clone(&plan.notify);
         let setup = Setup {
             pools: (0..plan.pools.len())
@@ -95,10 +95,11 @@ fn spawn(
             memory_budget: plan.memory_budget / plan.threads,
             seed: seed(n),
             notify: Box::new(move |notice| notify(notice)),
-            broadcast: Box::new(move |mail| {
-                for other in &others {
-                    other.send(mail.clone());
-                }
+            shard: n,
+            loads: Arc::clone(&loads),
+            // A shard that has stopped takes no mail: a client on its way there is closed, as it would have been there.
+            post: Box::new(move |to, mail| {
+                others[to].send(mail);
             }),
         };
         let thread = std::thread::Builder::new()

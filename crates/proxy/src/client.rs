@@ -112,6 +112,13 @@ impl Client {
         self.line.len()
     }
 
+    /// Nothing of it is anywhere but in its socket: no request under way, no part of one, no reason to stop reading.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let s = &self.session;
+        let reading = !(s.leaving || s.ended || s.paused) && s.skip == 0;
+        self.line.is_empty() && self.unread == 0 && self.partial.is_none() && reading
+    }
+
     /// Bytes of replies that wait for their turn.
     #[inline]
     pub(crate) fn held_bytes(&self) -> usize {

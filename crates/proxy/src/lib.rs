@@ -28,6 +28,7 @@ mod pool;
 mod server;
 mod server_conn;
 mod health;
+mod balance;
 mod memory;
 pub mod local;
 mod notice;
@@ -36,6 +37,7 @@ mod census;
 #[cfg(test)]
 mod testing;
 
+pub use balance::Moved;
 pub use census::Census;
 pub use notice::Notice;
 pub use proxy::{Mail, Proxy, Setup};

@@ -8,6 +8,7 @@ use config::checked;
 use net::{App, ConnId, Fault, Input, Instant, Io, Peer};
 use telemetry::PoolStats;
 
+use crate::balance::Moved;
 use crate::client::{Client, Session};
 use crate::fail::Failure;
 use crate::gather::Gathers;
@@ -19,8 +20,8 @@ use crate::server::Place;
 /// How often memory is given back and gauges are brought up to date, while there is traffic.
 const MAINTENANCE: Duration = Duration::from_millis(100);
 
-/// What other threads tell a shard's proxy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What other shards tell a shard's proxy.
+#[derive(Debug)]
 pub enum Mail {
     /// Another shard has ejected a server: all shards should use the same ring.
     Ejected {
@@ -29,6 +30,8 @@ pub enum Mail {
         /// Index of the server.
         server: u16,
     },
+    /// A client that this shard shall serve.
+    Client(Box<Moved>),
 }
 
 /// What one shard's proxy is made from.
@@ -44,8 +47,12 @@ pub struct Setup {
     pub seed: u64,
     /// Is told what an operator should know.
     pub notify: Box<dyn FnMut(Notice) + Send>,
-    /// Sends mail to all other shards.
-    pub broadcast: Box<dyn FnMut(Mail) + Send>,
+    /// Which of the shards this one is.
+    pub shard: usize,
+    /// What each shard has published as its load, in permille; one for each shard.
+    pub loads: Arc<[AtomicU32]>,
+    /// Sends mail to another shard.
+    pub post: Box<dyn FnMut(usize, Mail) + Send>,
 }
 
 impl std::fmt::Debug for Setup {
@@ -62,7 +69,9 @@ pub struct Proxy {
     pub(crate) gathers: Gathers,
     pub(crate) store: Store,
     pub(crate) notify: Box<dyn FnMut(Notice) + Send>,
-    pub(crate) broadcast: Box<dyn FnMut(Mail) + Send>,
+    pub(crate) shard: usize,
+    pub(crate) loads: Arc<[AtomicU32]>,
+    pub(crate) post: Box<dyn FnMut(usize, Mail) + Send>,
     pub(crate) memory_budget: usize,
     /// Bytes of replies held for clients until their turn comes, and of requests held until a handshake is done.
     pub(crate) held: usize,
@@ -71,11 +80,11 @@ pub struct Proxy {
     /// Since when there have been such clients.
     pub(crate) starving_since: Option<Instant>,
     pub(crate) scratch: Scratch,
-    clients: u32,
+    pub(crate) clients: u32,
     next_number: u64,
     maintaining: bool,
     busy: bool,
-    stopping: bool,
+    pub(crate) stopping: bool,
 }
 
 /// Buffers that are used within one request or reply, kept for their memory.
@@ -154,14 +163,16 @@ impl Proxy {
             gathers: Gathers::default(),
             store: Store::new(setup.local_bytes_max),
             notify: setup.notify,
-            broadcast: setup.broadcast,
+            shard: setup.shard,
+            loads: setup.loads,
+            post: setup.post,
             memory_budget: setup.memory_budget,
             held: 0,
             starving: Vec::new(),
             starving_since: None,
             scratch: Scratch::default(),
             clients: 0,
-            next_number: 1,
+            next_number: setup.shard as u64 + 1,
             maintaining: false,
             busy: false,
             stopping: false,
@@ -180,7 +191,7 @@ impl Proxy {
         self.roles[at] = (id.generation, role);
     }
 
-    fn role_mut(&mut self, id: ConnId) -> Option<&mut Role> {
+    pub(crate) fn role_mut(&mut self, id: ConnId) -> Option<&mut Role> {
         self.roles
             .get_mut(id.index as usize)
             .filter(|(generation, _)| *generation == id.generation)
@@ -236,7 +247,7 @@ impl Proxy {
 
     // ---- clients come and go --------------------------------------------------------------------------------------
 
-    fn welcome<I: Io>(&mut self, io: &mut I, pool_index: u16, id: ConnId) {
+    pub(crate) fn welcome<I: Io>(&mut self, io: &mut I, pool_index: u16, id: ConnId) {
         let Some(pool) = self.pools.get(pool_index as usize) else { return io.abort(id) };
         pool.stats.client_accepts.inc();
         let limit = pool.config.client_connections.unwrap_or(u32::MAX);
@@ -254,9 +265,30 @@ impl Proxy {
             number: self.next_number,
             ..Session::default()
         };
-        self.next_number += 1;
+        // In steps of the number of shards: no two clients of the process have the same.
+        self.next_number += self.loads.len() as u64;
         self.clients += 1;
         self.set_role(id, Role::Client(Box::new(Client::new(id, pool_index, session))));
+    }
+
+    /// A client that another shard has served until now.
+    pub(crate) fn admit_moved<I: Io>(&mut self, io: &mut I, pool: u16, id: ConnId, session: Session) {
+        self.pools[pool as usize].stats.client_connections.inc();
+        self.clients += 1;
+        self.set_role(id, Role::Client(Box::new(Client::new(id, pool, session))));
+        if self.stopping
+            && let Some(mut client) = self.take_client(id)
+        {
+            client.session.leaving = true;
+            self.settle(io, client);
+        }
+    }
+
+    /// A client was given to this shard, and its connection could not be taken up.
+    pub(crate) fn lost_on_the_way(&mut self, pool: u16) {
+        let pool = &self.pools[pool as usize];
+        pool.stats.client_err.inc();
+        pool.clients.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// A client is gone or about to be: forget it. Its requests are still answered by the servers, and the answers dropped.
@@ -319,6 +351,7 @@ impl Proxy {
                 }
             }
         }
+        self.balance(io);
         let memory = self.memory(io) as u64;
         for (n, pool) in self.pools.iter().enumerate() {
             pool.stats.memory_bytes.set(if n == 0 { memory } else { 0 });
@@ -345,7 +378,7 @@ impl<I: Io> App<I> for Proxy {
     type Mail = Mail;
 
     fn accepted(&mut self, io: &mut I, listener: u32, conn: ConnId, _: Peer) {
-        self.welcome(io, listener as u16, conn);
+        self.place(io, listener as u16, conn);
     }
 
     fn connected(&mut self, io: &mut I, conn: ConnId) {
@@ -401,6 +434,7 @@ impl<I: Io> App<I> for Proxy {
     fn mail(&mut self, io: &mut I, mail: Mail) {
         match mail {
             Mail::Ejected { pool, server } => self.eject_as_told(io, pool, server),
+            Mail::Client(moved) => self.take_in(io, *moved),
         }
     }
 

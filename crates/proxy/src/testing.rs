@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use net::{Address, ConnId, Instant, Io, Layer, SocketOptions, TimerId, WallTime};
+use net::{Address, ConnId, Instant, Io, Layer, Parcel, SocketOptions, TimerId, WallTime};
 
 #[derive(Debug, Default)]
 pub(crate) struct FakeIo {
     pub(crate) now: Instant,
+    pub(crate) load: u32,
     next: u32,
     sent: BTreeMap<ConnId, Vec<u8>>,
     pub(crate) connects: Vec<(ConnId, Address)>,
@@ -71,6 +72,16 @@ impl Io for FakeIo {
         self.timers.retain(|(_, id), _| *id != timer.0);
     }
     fn push_layer(&mut self, _: ConnId, _: Layer) {}
+    fn release(&mut self, conn: ConnId) -> Option<Parcel> {
+        self.closed.push(conn);
+        Some(Parcel::simulated(u64::from(conn.index)))
+    }
+    fn adopt(&mut self, _: Parcel) -> Option<ConnId> {
+        Some(self.open())
+    }
+    fn load(&self) -> u32 {
+        self.load
+    }
     fn buffered(&self) -> usize {
         0
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use net::{Address, ConnId, Instant, Io, Layer, SocketOptions, TimerId, WallTime};
+use net::{Address, ConnId, Instant, Io, Layer, Parcel, SocketOptions, TimerId, WallTime};
 
 use crate::network::{End, LinkId, Network};
 use crate::rng::Rng;
@@ -16,6 +16,9 @@ use crate::rng::Rng;
 const LARGE: usize = 16 * 1024;
 /// How long a finished connection may make no progress, and how long it waits for the peer's FIN.
 const LINGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
+
+/// Nobody's connection.
+pub(crate) const NOBODY: ConnId = ConnId { index: u32::MAX, generation: 0 };
 
 /// Where a connection is in its life, as in `net`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,10 @@ pub(crate) struct Opening {
 #[derive(Debug)]
 pub(crate) struct Loop {
     pub(crate) now: Instant,
+    /// Which shard it is.
+    pub(crate) shard: usize,
+    /// What it says its load is: the seed's will, drawn for each turn.
+    pub(crate) load: u32,
     pub(crate) rng: Rng,
     slots: Vec<(u32, Option<Conn>)>,
     free: Vec<u32>,
@@ -88,9 +95,11 @@ pub(crate) struct Loop {
 }
 
 impl Loop {
-    pub(crate) fn new(rng: Rng, read_max: usize) -> Loop {
+    pub(crate) fn new(shard: usize, rng: Rng, read_max: usize) -> Loop {
         Loop {
             now: Instant(0),
+            shard,
+            load: 0,
             rng,
             slots: Vec::new(),
             free: Vec::new(),
@@ -361,6 +370,31 @@ impl Io for View<'_> {
 
     fn push_layer(&mut self, _: ConnId, _: Layer) {
         panic!("the proxy pushes no layers");
+    }
+
+    fn release(&mut self, conn: ConnId) -> Option<Parcel> {
+        let c = self.looped.get(conn)?;
+        if c.stage != Stage::Open || !c.inbox.is_empty() || !c.outbox.is_empty() || c.ended {
+            return None;
+        }
+        let link = self.looped.remove(conn)?;
+        self.net.link_mut(link).conn = NOBODY;
+        Some(Parcel::simulated(link as u64))
+    }
+
+    fn adopt(&mut self, parcel: Parcel) -> Option<ConnId> {
+        let link = parcel.number()? as LinkId;
+        let id = self.looped.insert(Stage::Open, None);
+        let at = self.net.link_mut(link);
+        (at.shard, at.conn) = (self.looped.shard, id);
+        let conn = self.looped.get_mut(id)?;
+        (conn.link, conn.readable) = (Some(link), true);
+        self.looped.queue_read(id);
+        Some(id)
+    }
+
+    fn load(&self) -> u32 {
+        self.looped.load
     }
 
     fn buffered(&self) -> usize {

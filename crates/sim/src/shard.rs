@@ -21,7 +21,8 @@ pub(crate) enum Ready {
     ConnectFailed(ConnId, Fault),
     Readable(ConnId),
     Writable(ConnId),
-    Mail(Mail),
+    /// One of the shard's letters, by number.
+    Mail(usize),
     Stop,
 }
 
@@ -29,6 +30,8 @@ pub(crate) struct Shard {
     pub(crate) looped: Loop,
     pub(crate) proxy: Proxy,
     pub(crate) ready: Vec<Ready>,
+    /// Mail from other shards; taken out when it is read.
+    pub(crate) letters: Vec<Option<Mail>>,
     /// When the next turn is planned.
     pub(crate) turn_at: Option<Instant>,
     /// For each pool, the index of its first backend.
@@ -41,6 +44,7 @@ impl Shard {
     pub(crate) fn turn(&mut self, net: &mut Network) {
         self.looped.now = net.now;
         self.looped.intake = 0;
+        self.looped.load = self.looped.rng.below(1001) as u32;
         let mut ready = std::mem::take(&mut self.ready);
         let mail: Vec<Ready> = ready.extract_if(.., |r| matches!(r, Ready::Mail(_) | Ready::Stop)).collect();
         self.looped.rng.shuffle(&mut ready);
@@ -58,7 +62,11 @@ impl Shard {
         }
         for letter in mail {
             match letter {
-                Ready::Mail(mail) => self.call(net, |app, io| app.mail(io, mail)),
+                Ready::Mail(letter) => {
+                    if let Some(mail) = self.letters[letter].take() {
+                        self.call(net, |app, io| app.mail(io, mail));
+                    }
+                }
                 _ => self.call(net, |app, io| app.stopping(io)),
             }
         }

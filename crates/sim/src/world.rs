@@ -24,6 +24,7 @@ use telemetry::PoolStats;
 use crate::backend::{Backend, BackendConn, Mood, Watch};
 use crate::client::{Around, Client};
 use crate::expect::Got;
+use crate::io::NOBODY;
 use crate::network::{End, Happening, LinkId, Network, Who};
 use crate::oracle::Oracle;
 use crate::report::Report;
@@ -167,11 +168,12 @@ impl World {
             self.at(at, Event::Network(link, end, what));
         }
         let mail = std::mem::take(&mut *self.mail.lock().expect("one thread"));
-        for (from, mail) in mail {
-            for to in (0..self.shards.len()).filter(|to| *to != from) {
-                let delay = self.rng.between(1, 2000);
-                self.after(delay, Event::Ready(to, Ready::Mail(mail.clone())));
-            }
+        for (to, mail) in mail {
+            let letters = &mut self.shards[to].letters;
+            letters.push(Some(mail));
+            let letter = letters.len() - 1;
+            let delay = self.rng.between(1, 2000);
+            self.after(delay, Event::Ready(to, Ready::Mail(letter)));
         }
     }
 
@@ -277,8 +279,7 @@ impl World {
 
     fn arrive(&mut self, index: usize) {
         let shard = self.rng.below(self.shards.len() as u64) as usize;
-        let nobody = ConnId { index: u32::MAX, generation: 0 };
-        let link = self.net.open(shard, nobody, Who::Client(index), self.scenario.travel);
+        let link = self.net.open(shard, NOBODY, Who::Client(index), self.scenario.travel);
         self.clients[index].link = Some(link);
         if self.has_stopped() {
             // Nobody listens any more.

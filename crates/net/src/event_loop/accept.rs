@@ -6,7 +6,7 @@ use super::{ACCEPT_RETRY, Due, EventLoop, token};
 use crate::conn::{Conn, Stage};
 use crate::listener::ListenSocket;
 use crate::stream::Stream;
-use crate::{App, Peer};
+use crate::{App, ConnId, Peer};
 
 /// Connections accepted from one listener in one turn.
 const ACCEPTS_PER_TURN: usize = 128;
@@ -23,7 +23,9 @@ impl EventLoop {
             match accepted {
                 Ok((stream, peer)) => {
                     stream.tune(keepalive);
-                    self.adopt(app, tag, stream, peer);
+                    if let Some(id) = self.take_in(stream) {
+                        app.accepted(self, tag, id, peer);
+                    }
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Err(e) if is_starvation(&e) => {
@@ -50,16 +52,17 @@ impl EventLoop {
         }
     }
 
-    fn adopt<A: App<EventLoop>>(&mut self, app: &mut A, tag: u32, mut stream: Stream, peer: Peer) {
+    /// Makes an open socket one of this loop's. What has already arrived on it is told as if it came now.
+    pub(super) fn take_in(&mut self, mut stream: Stream) -> Option<ConnId> {
         let id = self.conns.insert(Conn::new(Stream::None, Stage::Open));
         if stream.register(&self.registry, token(id)).is_err() {
             self.conns.remove(id);
-            return;
+            return None;
         }
         if let Some(conn) = self.conns.get_mut(id) {
             conn.stream = stream;
         }
-        app.accepted(self, tag, id, peer);
+        Some(id)
     }
 
     pub(crate) fn close_listeners(&mut self) {

@@ -21,7 +21,9 @@ impl Proxy {
         if pool.servers[place.server as usize].health.failed(policy) {
             let (pool, server) = self.names(place);
             (self.notify)(Notice::Ejected { pool, server, reason: failure.text().into_owned() });
-            (self.broadcast)(Mail::Ejected { pool: place.pool, server: place.server });
+            for shard in (0..self.loads.len()).filter(|shard| *shard != self.shard) {
+                (self.post)(shard, Mail::Ejected { pool: place.pool, server: place.server });
+            }
             self.eject(io, place.pool, place.server);
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use journal::MemFiles;
-use net::{Address, App, ConnId, Input, Instant, Io, Layer, Peer, SocketOptions, TimerId, WallTime};
+use net::{Address, App, ConnId, Input, Instant, Io, Layer, Parcel, Peer, SocketOptions, TimerId, WallTime};
 use nuthatch_queue::ask::{Answer, Ask, Reply};
 use nuthatch_queue::disk::{Disk, Job};
 use nuthatch_queue::outside::Nobody;
@@ -91,6 +91,15 @@ impl Io for TestIo {
         self.timers.retain(|(_, id), _| *id != timer.0);
     }
     fn push_layer(&mut self, _conn: ConnId, _layer: Layer) {}
+    fn release(&mut self, _conn: ConnId) -> Option<Parcel> {
+        None
+    }
+    fn adopt(&mut self, _parcel: Parcel) -> Option<ConnId> {
+        unreachable!("nothing is released")
+    }
+    fn load(&self) -> u32 {
+        0
+    }
     fn buffered(&self) -> usize {
         self.wires.values().map(|wire| wire.unsent).sum()
     }

@@ -60,6 +60,7 @@ impl World {
         for pool in &pools[..pools.len() - 1] {
             first_backend.push(first_backend[first_backend.len() - 1] + pool.servers.len());
         }
+        let loads: Arc<[AtomicU32]> = (0..self.scenario.shards).map(|_| AtomicU32::new(0)).collect();
         for index in 0..self.scenario.shards {
             let names =
                 |p: &config::checked::Pool| p.servers.iter().map(|s| s.identity.clone()).collect::<Vec<_>>();
@@ -74,12 +75,15 @@ impl World {
                 memory_budget: self.scenario.budget,
                 seed: seed.wrapping_mul(31).wrapping_add(index as u64),
                 notify: Box::new(move |notice| notices.lock().expect("one thread").push(notice)),
-                broadcast: Box::new(move |letter| mail.lock().expect("one thread").push((index, letter))),
+                shard: index,
+                loads: Arc::clone(&loads),
+                post: Box::new(move |to, letter| mail.lock().expect("one thread").push((to, letter))),
             };
-            let mut looped = Loop::new(self.rng.fork(), self.scenario.read_max);
+            let mut looped = Loop::new(index, self.rng.fork(), self.scenario.read_max);
             let proxy = Proxy::new(setup, &mut View { looped: &mut looped, net: &mut self.net });
             let (ready, faults, first_backend) = (Vec::new(), Vec::new(), first_backend.clone());
-            self.shards.push(Shard { looped, proxy, ready, turn_at: None, first_backend, faults });
+            let letters = Vec::new();
+            self.shards.push(Shard { looped, proxy, ready, letters, turn_at: None, first_backend, faults });
             self.stats.push(stats);
             self.plan_turn(index, Instant(0));
         }
