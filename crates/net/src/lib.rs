@@ -35,8 +35,8 @@ mod input;
 mod time;
 
 pub use event_loop::EventLoop;
-pub use parcel::Parcel;
 pub use listener::{ListenAddress, Listener, bind};
+pub use parcel::Parcel;
 pub use resolve::Resolver;
 pub use shard::{Handle, Shard, monotonic_now};
 

@@ -64,8 +64,12 @@ impl Proxy {
         let Some((other, load)) = self.least_loaded().filter(|(_, load)| load + GAP <= own) else { return };
         // Half of the difference goes over.
         let count = (self.clients as u64 * u64::from(own - load) / u64::from(2 * own)) as usize;
-        let movable: Vec<ConnId> =
-            self.clients().filter(|c| c.is_quiet() && self.may_move(c.pool)).map(|c| c.id).take(count).collect();
+        let movable: Vec<ConnId> = self
+            .clients()
+            .filter(|c| c.is_quiet() && self.may_move(c.pool))
+            .map(|c| c.id)
+            .take(count)
+            .collect();
         for id in movable {
             self.give_away(io, id, other);
         }

@@ -16,7 +16,10 @@ const READS_PER_TURN: usize = 4;
 /// What the kernel has to say to a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ready {
-    Accept { pool: u32, link: LinkId },
+    Accept {
+        pool: u32,
+        link: LinkId,
+    },
     Connected(ConnId, LinkId),
     ConnectFailed(ConnId, Fault),
     Readable(ConnId),

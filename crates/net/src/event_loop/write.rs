@@ -37,7 +37,8 @@ impl EventLoop {
             wrote = true;
             let mut dirty = std::mem::take(&mut self.dirty);
             for id in dirty.drain(..) {
-                if hold_back && self.conns.get(id).is_some_and(|c| c.flags.outgoing && c.outbox.len() < LARGE) {
+                if hold_back && self.conns.get(id).is_some_and(|c| c.flags.outgoing && c.outbox.len() < LARGE)
+                {
                     self.held_back.push(id);
                     continue;
                 }

@@ -111,7 +111,10 @@ fn a_moved_client_keeps_its_session() {
     let loads = loads(&[0, 0]);
     let (mut from, mut to) = (shard(0, &loads), shard(1, &loads));
     let ids: Vec<ConnId> = (0..4).map(|_| from.accept(FAR)).collect();
-    from.receive(ids[0], b"*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$3\r\nbob\r\n*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n");
+    from.receive(
+        ids[0],
+        b"*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$3\r\nbob\r\n*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n",
+    );
     // A client with a request under way, and one with a part of one, have to stay.
     from.receive(ids[1], b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
     from.receive(ids[2], b"*2\r\n$3\r\nGE");
