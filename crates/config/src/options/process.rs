@@ -21,7 +21,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "threads",
         integer(1, 1024),
         Absent::Computed("the number of cores"),
-        "Shards: event loops, each on a thread of its own. A connection stays on its shard.",
+        "Shards: event loops, each on a thread of its own. Clients fill one shard before the next is used; when one has \
+         no time left, clients without a request under way move to another.",
     ),
     option(
         Scope::Process,
