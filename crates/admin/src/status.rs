@@ -71,7 +71,7 @@ impl Status {
     /// What two samples say; troubles and events are left out. `has_queue` tells no queue from one that does not answer.
     pub(crate) fn between(before: &Sample, now: &Sample, facts: &Facts, has_queue: bool) -> Status {
         let window = Window { seconds: now.at.saturating_duration_since(before.at).as_secs_f64() };
-        let used_bytes = now.pools.iter().filter_map(|pool| pool.get("memory_bytes")).sum();
+        let used_bytes = now.memory_bytes;
         let queue = |report: &Option<QueueReport>| {
             QueueStatus::between(before.queue.as_ref(), report.as_ref(), window)
         };

@@ -22,10 +22,10 @@ const OF_CLIENTS: [&str; 6] =
 /// Errors of a server that do not mean that it fails: ordinary error replies, the end of an idle connection, and what
 /// follows from another error that is named already.
 const HARMLESS: [&str; 5] = ["error_replies", "server_eof", "late_replies", "stray_replies", "probes_failed"];
-/// Memory is tight from here, in percent of the budget,
-const MEMORY_TIGHT: u64 = 80;
-/// and at its limit from here: clients are read late.
-const MEMORY_FULL: u64 = 97;
+/// Memory is tight from here, in percent of the budget: five eighths, where clients begin to wait (`proxy::memory`),
+const MEMORY_TIGHT: u64 = 62;
+/// and at its limit from here: just under seven eighths, where clients are closed.
+const MEMORY_FULL: u64 = 85;
 /// File descriptors are few from here, in percent of the limit.
 const FDS_FEW: u64 = 90;
 /// A channel that grows is worth telling from this depth on.
@@ -197,8 +197,8 @@ fn messages(depth: u64) -> String {
 fn of_memory(memory: Memory) -> Option<Finding> {
     let percent = memory.percent();
     let (severity, kind, consequence) = match percent {
-        MEMORY_FULL.. => (Severity::Critical, "full", "clients are made to wait, then refused"),
-        MEMORY_TIGHT.. => (Severity::Warning, "tight", "at the limit clients are made to wait"),
+        MEMORY_FULL.. => (Severity::Critical, "full", "the clients that hold most are closed"),
+        MEMORY_TIGHT.. => (Severity::Warning, "tight", "clients that hold much are made to wait"),
         _ => return None,
     };
     let (used, budget) = (bytes(memory.used_bytes), bytes(memory.budget_bytes));

@@ -43,6 +43,8 @@ pub(crate) struct Sample {
     pub wall_ms: u64,
     /// Every pool.
     pub pools: Vec<PoolReport>,
+    /// Memory held for requests and replies, on all shards.
+    pub memory_bytes: u64,
     /// The queue; None if it did not answer, or if there is none.
     pub queue: Option<QueueReport>,
     /// The process.
@@ -128,7 +130,14 @@ impl History {
 }
 
 fn sample(registry: &Registry, queue: Option<QueueReport>) -> Sample {
-    Sample { at: Instant::now(), wall_ms: wall_ms(), pools: registry.pools(), queue, process: Process::now() }
+    Sample {
+        at: Instant::now(),
+        wall_ms: wall_ms(),
+        pools: registry.pools(),
+        memory_bytes: registry.shard_row("memory_bytes"),
+        queue,
+        process: Process::now(),
+    }
 }
 
 #[cfg(test)]
@@ -164,6 +173,7 @@ pub(crate) mod tests {
             at: facts.started + Duration::from_secs(seconds),
             wall_ms: facts.started_ms + 1000 * seconds,
             pools: pools.iter().filter_map(|pool| PoolReport::sum(std::slice::from_ref(pool))).collect(),
+            memory_bytes: pools.iter().map(|pool| pool.memory_bytes.get()).sum(),
             queue,
             process: Process::default(),
         }

@@ -93,8 +93,16 @@ impl Conn {
         }
     }
 
-    /// Bytes held for this connection.
+    /// Memory held for this connection, both ways.
     pub(crate) fn held(&self) -> usize {
-        self.inbox.len() + self.outbox.len()
+        inbox_memory(&self.inbox) + self.outbox.memory()
     }
+}
+
+/// Memory of what has arrived and was not consumed. What is reserved far ahead of the bytes (a large buffer doubles when it
+/// grows) is not memory yet: the system gives pages as they are written.
+#[inline]
+pub(crate) fn inbox_memory(inbox: &BytesMut) -> usize {
+    const TOUCHED: usize = 64 * 1024;
+    inbox.capacity().min(inbox.len() + TOUCHED)
 }

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use mio::{Interest, Registry, Token};
 use rustc_hash::FxHashMap;
 
-use crate::conn::{Conn, Stage};
+use crate::conn::{Conn, Stage, inbox_memory};
 use crate::listener::{ListenSocket, Listener};
 use crate::load::Load;
 use crate::outbox::{LARGE, Spare};
@@ -61,12 +61,15 @@ pub struct EventLoop {
     spare_since: bool,
     now: Instant,
     wall: WallTime,
+    /// The sum of what [`Conn::held`] tells of all connections.
     buffered: usize,
     names: FxHashMap<(String, u16), (Vec<SocketAddr>, Instant)>,
     ask: Ask,
     /// Accepting ran out of file descriptors.
     starved: bool,
     load: Load,
+    /// When accepting is tried again.
+    accept_timer: Option<(Instant, TimerId)>,
 }
 
 impl std::fmt::Debug for EventLoop {
@@ -109,6 +112,7 @@ impl EventLoop {
             ask,
             starved: false,
             load: Load::default(),
+            accept_timer: None,
         })
     }
 
@@ -158,7 +162,7 @@ impl EventLoop {
         }
         if self.starved {
             // A descriptor is free again.
-            self.timers.set(self.now, Due::Accept);
+            self.accept_at(self.now);
         }
     }
 }
@@ -193,17 +197,18 @@ impl Io for EventLoop {
         }
         let mut rest = bytes;
         if bytes.len() >= LARGE && c.stage == Stage::Open && !c.flags.blocked {
-            let before = c.outbox.len();
+            let before = c.outbox.memory();
             // An error shows again, and is told, when the connection is written at the end of the turn.
             let taken = c.outbox.write_with(&mut c.stream, bytes, &mut self.spare).unwrap_or(0);
-            self.buffered -= before - c.outbox.len();
+            self.buffered -= before - c.outbox.memory();
             if taken == bytes.len() {
                 return;
             }
             rest = &bytes[taken..];
         }
+        let before = c.outbox.memory();
         c.outbox.push(rest, &mut self.spare);
-        self.buffered += rest.len();
+        self.buffered += c.outbox.memory() - before;
         if !c.flags.dirty {
             c.flags.dirty = true;
             self.dirty.push(conn);
@@ -218,9 +223,14 @@ impl Io for EventLoop {
         if c.layers.is_some() {
             return self.send_layered(conn, &bytes);
         }
-        self.buffered += bytes.len();
+        let before = c.outbox.memory();
         c.outbox.push_shared(bytes, &mut self.spare);
+        self.buffered = self.buffered + c.outbox.memory() - before;
         self.mark_dirty(conn);
+    }
+
+    fn unread(&self, conn: ConnId) -> usize {
+        self.conns.get(conn).map_or(0, |c| c.inbox.len())
     }
 
     #[inline]
@@ -263,7 +273,7 @@ impl Io for EventLoop {
             return self.close(conn);
         }
         c.flags.paused = false;
-        self.buffered -= c.inbox.len();
+        self.buffered -= inbox_memory(&c.inbox);
         c.inbox = BytesMut::new();
         self.flush_layers(conn, true);
         let Some(c) = self.conns.get_mut(conn) else { return };
@@ -311,7 +321,7 @@ impl Io for EventLoop {
     }
 
     fn buffered(&self) -> usize {
-        self.buffered
+        self.buffered + self.spare.bytes()
     }
 }
 

@@ -24,6 +24,9 @@ pub trait Io {
     fn send(&mut self, conn: ConnId, bytes: &[u8]);
     /// The same without a copy, for large pieces.
     fn send_shared(&mut self, conn: ConnId, bytes: Bytes);
+    /// Bytes that have arrived on `conn` and were not consumed; not to be asked from within [`App::received`] for the same
+    /// connection.
+    fn unread(&self, conn: ConnId) -> usize;
     /// Bytes queued on `conn` that the kernel has not taken yet.
     fn unsent(&self, conn: ConnId) -> usize;
     /// Asks for one [`App::drained`] when `unsent(conn)` has fallen to zero at the end of a write.
@@ -56,7 +59,7 @@ pub trait Io {
     /// Share of this shard's thread time that was used lately, in permille.
     fn load(&self) -> u32;
 
-    /// Bytes held in buffers by all connections of this shard, both directions.
+    /// Memory that the buffers of this shard's connections take, both directions: what is reserved, not only what is in use.
     fn buffered(&self) -> usize;
 }
 

@@ -1,7 +1,9 @@
 //! Bytes on their way out of one connection.
 //!
 //! Small pieces are copied into one contiguous `tail`, which leaves in one write: that is cheaper than a `writev` of
-//! many small slices up to about 16 KB. Large pieces are queued as they are, without a copy, in front of the tail.
+//! many small slices up to about 16 KB. Large pieces are queued as they are, without a copy, in front of the tail, and so
+//! is a tail that has become long: one buffer that grew with its bytes would be up to twice as large as they are, and
+//! could not be given back piece by piece while they leave.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
@@ -12,30 +14,46 @@ use bytes::Bytes;
 pub(crate) const LARGE: usize = 16 * 1024;
 /// Most slices in one `writev`.
 const SLICES_MAX: usize = 32;
-/// A gathering buffer larger than this goes back to the system once it is empty.
-const KEEP_MAX: usize = 256 * 1024;
+/// A tail is not made longer than this by another piece; also the largest gathering buffer that is kept once it is empty.
+const TAIL_MAX: usize = 64 * 1024;
 /// Most spare gathering buffers that a shard keeps.
 const SPARE_MAX: usize = 64;
 
 /// Spare gathering buffers of a shard: a connection borrows one while it has something to send.
 #[derive(Debug, Default)]
-pub(crate) struct Spare(Vec<Vec<u8>>);
+pub(crate) struct Spare {
+    buffers: Vec<Vec<u8>>,
+    /// Their memory.
+    bytes: usize,
+}
 
 impl Spare {
     fn take(&mut self) -> Vec<u8> {
-        self.0.pop().unwrap_or_else(|| Vec::with_capacity(4096))
+        match self.buffers.pop() {
+            Some(buffer) => {
+                self.bytes -= buffer.capacity();
+                buffer
+            }
+            None => Vec::with_capacity(4096),
+        }
     }
 
     fn give(&mut self, mut buffer: Vec<u8>) {
-        if self.0.len() < SPARE_MAX && buffer.capacity() > 0 && buffer.capacity() <= KEEP_MAX {
+        if self.buffers.len() < SPARE_MAX && buffer.capacity() > 0 && buffer.capacity() <= TAIL_MAX {
             buffer.clear();
-            self.0.push(buffer);
+            self.bytes += buffer.capacity();
+            self.buffers.push(buffer);
         }
     }
 
     /// Gives the memory back to the system: for a shard that has gone quiet.
     pub(crate) fn release(&mut self) {
-        self.0 = Vec::new();
+        *self = Spare::default();
+    }
+
+    /// The memory of all of them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
@@ -56,10 +74,23 @@ impl Outbox {
         self.len
     }
 
+    /// Memory that the bytes take, including what is reserved and what was written of a piece that is not through.
+    #[inline]
+    pub(crate) fn memory(&self) -> usize {
+        self.len + self.written + self.tail.capacity() - self.tail.len()
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8], spare: &mut Spare) {
-        if self.tail.capacity() == 0 {
+        if self.tail.len() + bytes.len() > TAIL_MAX && !self.tail.is_empty() {
+            self.seal_tail();
+            self.tail = Vec::with_capacity(TAIL_MAX.max(bytes.len()));
+        } else if self.tail.capacity() == 0 {
             self.tail = spare.take();
+        } else if self.tail.len() + bytes.len() > self.tail.capacity() && self.tail.capacity() > TAIL_MAX / 2
+        {
+            // Doubled it would be longer than it may become.
+            self.tail.reserve_exact(TAIL_MAX - self.tail.len());
         }
         self.tail.extend_from_slice(bytes);
         self.len += bytes.len();
@@ -79,7 +110,11 @@ impl Outbox {
         if self.tail.is_empty() {
             return;
         }
-        let mut sealed = Bytes::from(std::mem::take(&mut self.tail));
+        let mut tail = std::mem::take(&mut self.tail);
+        if tail.capacity() - tail.len() > tail.len() / 16 {
+            tail.shrink_to_fit();
+        }
+        let mut sealed = Bytes::from(tail);
         if self.queue.is_empty() && self.written > 0 {
             sealed = sealed.slice(self.written..);
             self.written = 0;
@@ -158,9 +193,6 @@ impl Outbox {
             if self.queue.capacity() > 0 {
                 self.queue = VecDeque::new();
             }
-        } else if self.written > KEEP_MAX {
-            self.tail.drain(..self.written);
-            self.written = 0;
         }
     }
 }
@@ -212,7 +244,27 @@ mod tests {
                 out.write_to(&mut to, &mut spare).unwrap();
             }
             assert!(to.got == expected, "step {step}");
-            assert_eq!(out.tail.capacity(), 0, "an idle connection holds no buffer");
+            assert_eq!(out.memory(), 0, "an idle connection holds no buffer");
+        }
+    }
+
+    #[test]
+    fn memory_is_what_is_unsent_and_little_more() {
+        for piece in [1, 37, 4096, LARGE - 1, LARGE, TAIL_MAX, 3 * TAIL_MAX] {
+            let (mut out, mut spare) = (Outbox::default(), Spare::default());
+            let mut to = Slow { step: 10_000, got: Vec::new() };
+            let bytes = vec![b'x'; piece];
+            while out.len() < 2_000_000 {
+                out.push(&bytes, &mut spare);
+            }
+            while out.len() > 0 {
+                let held: usize = out.queue.iter().map(Bytes::len).sum::<usize>() + out.tail.capacity();
+                assert_eq!(out.memory(), held, "pieces of {piece}");
+                let slack = 2 * TAIL_MAX.max(piece);
+                assert!(out.memory() <= out.len() + slack, "pieces of {piece}: {held} for {}", out.len());
+                out.write_to(&mut to, &mut spare).unwrap();
+            }
+            assert_eq!(out.memory(), 0);
         }
     }
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use config::checked::{self, Listen, Target};
 use net::{EventLoop, Handle, ListenAddress, Listener, Resolver, Shard};
-use proxy::{Mail, Notice, Proxy, Setup};
-use telemetry::PoolStats;
+use proxy::{Budget, Mail, Notice, Proxy, Setup};
+use telemetry::{PoolStats, ShardStats};
 
 /// What the cache side is started with.
 pub struct Plan {
@@ -21,6 +21,8 @@ pub struct Plan {
     pub pools: Vec<Arc<checked::Pool>>,
     /// Shards, at least 1.
     pub threads: usize,
+    /// The counters of each shard.
+    pub shards: Vec<Arc<ShardStats>>,
     /// Most bytes held for requests and replies, over all shards.
     pub memory_budget: usize,
     /// Most bytes of the embedded cache.
@@ -76,6 +78,7 @@ fn spawn(
     stats: &[Vec<Arc<PoolStats>>],
 ) -> io::Result<Vec<Running>> {
     let resolver = Resolver::start()?;
+    let budget = Arc::new(Budget::new(plan.memory_budget, plan.threads));
     let clients: Vec<Arc<AtomicU32>> = plan.pools.iter().map(|_| Arc::default()).collect();
     let shards: Vec<Shard<Mail>> = per_shard
         .into_iter()
@@ -92,7 +95,8 @@ fn spawn(
                 .map(|p| (Arc::clone(&plan.pools[p]), Arc::clone(&stats[p][n]), Arc::clone(&clients[p])))
                 .collect(),
             local_bytes_max: plan.local_bytes_max,
-            memory_budget: plan.memory_budget / plan.threads,
+            budget: Arc::clone(&budget),
+            stats: Arc::clone(&plan.shards[n]),
             seed: seed(n),
             notify: Box::new(move |notice| notify(notice)),
             shard: n,

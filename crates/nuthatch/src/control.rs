@@ -87,7 +87,7 @@ async fn serve(
     if let Some(admin) = running.admin.take() {
         tokio::spawn(admin.serve());
     }
-    tokio::spawn(quiet::run(Arc::clone(&running.registry)));
+    tokio::spawn(quiet::run(Arc::clone(&running.registry), Arc::clone(&running.relief)));
     let (stop, stopping) = watch::channel(false);
     let api = running.http.take().map(|http| http.spawn(log, &stopping));
     if let Some(questions) = running.questions.take() {

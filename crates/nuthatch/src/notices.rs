@@ -17,9 +17,14 @@ pub fn log(notice: &Notice) {
         Notice::ClientOverflow { pool, bytes } => {
             warn!(%pool, bytes = *bytes, "client closed: it does not read its replies");
         }
-        Notice::Starved { error } => error!(%error, "accepting paused: no file descriptor is left"),
+        Notice::Starved { error } => {
+            error!(%error, "accepting paused: no file descriptor is left; {DESCRIPTORS_REMEDY}");
+        }
     }
 }
+
+/// What an operator can do about it.
+const DESCRIPTORS_REMEDY: &str = "raise the limit (ulimit -n, LimitNOFILE=) or set client_connections";
 
 /// Severity, subject and text for the page.
 pub fn event(notice: &Notice) -> (Severity, String, String) {
@@ -42,7 +47,8 @@ pub fn event(notice: &Notice) -> (Severity, String, String) {
             (Severity::Warning, format!("pool {pool}"), text)
         }
         Notice::Starved { error } => {
-            let text = format!("accepting paused: no file descriptor is left ({error})");
+            let text =
+                format!("accepting paused: no file descriptor is left ({error}); {DESCRIPTORS_REMEDY}");
             (Severity::Critical, "process".into(), text)
         }
     }

@@ -1,18 +1,26 @@
-//! Gives memory back to the system in quiet moments.
+//! Gives memory back to the system: in quiet moments, and after a peak.
 //!
 //! The allocator keeps what was freed. Under load that is right; after a peak it means that the process stays as large as
-//! it ever was. So, once nothing has happened for a while, it is told to let go, once per quiet time: walking its lists costs
-//! milliseconds, and a shard that allocates meanwhile waits.
+//! it ever was. So it is told to let go once nothing has happened for a while, once per quiet time, and when the shards hold
+//! much less than they did: walking its lists costs milliseconds, and a shard that allocates meanwhile waits.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use telemetry::Registry;
+use tokio::sync::Notify;
 
 /// How long nothing must happen.
 const PERIOD: Duration = Duration::from_secs(10);
 /// CPU time in a period that still counts as nothing: timers, and somebody who looks at the statistics.
 const IDLE_CPU: Duration = Duration::from_millis(200);
+
+/// The least time between two of many clients that are closed.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often it is looked whether a peak has passed.
+const LOOK: Duration = Duration::from_secs(1);
+/// A peak that is worth it: the shards have given up so much since, and at least half of what they held.
+const PEAK_BYTES: u64 = 8 << 20;
 
 /// What has happened so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +42,29 @@ impl Activity {
     }
 }
 
-/// Watches for quiet moments, for ever. Needs a tokio runtime.
-pub async fn run(registry: Arc<Registry>) {
+/// Watches for quiet moments, for ever, and gives memory back when `relief` is notified: a client was closed for the memory it
+/// held, which another shard, whose allocator does not see it, is about to use. Needs a tokio runtime.
+pub async fn run(registry: Arc<Registry>, relief: Arc<Notify>) {
     let mut before = Activity::so_far(&registry);
     // The start leaves something behind too.
     let mut owed = true;
+    let (mut peak, mut looks) = (Peak::default(), 0);
     loop {
-        tokio::time::sleep(PERIOD).await;
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = relief.notified() => {
+                give_back();
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        }
+        if peak.has_passed(registry.shard_row("memory_bytes")) {
+            give_back();
+        }
+        looks = (looks + 1) % PERIOD.div_duration_f64(LOOK) as u32;
+        if looks > 0 {
+            continue;
+        }
         let now = Activity::so_far(&registry);
         if !now.is_quiet_since(before) {
             owed = true;
@@ -48,6 +72,22 @@ pub async fn run(registry: Arc<Registry>) {
             give_back();
         }
         before = now;
+    }
+}
+
+/// The most that the shards have held since memory was last given back.
+#[derive(Debug, Default)]
+struct Peak(u64);
+
+impl Peak {
+    /// Told what they hold now: is it much less than it was? Then the next peak begins.
+    fn has_passed(&mut self, held: u64) -> bool {
+        self.0 = self.0.max(held);
+        let passed = self.0 - held >= PEAK_BYTES && held <= self.0 / 2;
+        if passed {
+            self.0 = held;
+        }
+        passed
     }
 }
 
@@ -72,6 +112,15 @@ mod tests {
         assert!(activity(7, 1200).is_quiet_since(before));
         assert!(!activity(8, 1000).is_quiet_since(before));
         assert!(!activity(7, 1201).is_quiet_since(before));
+    }
+
+    #[test]
+    fn a_peak_passes_once() {
+        let mut peak = Peak::default();
+        let mib = |n: u64| n << 20;
+        let held = [0, 5, 60, 64, 50, 33, 31, 30, 22, 60, 56, 0, 0, 7, 0].map(mib);
+        let passed: Vec<usize> = (0..held.len()).filter(|n| peak.has_passed(held[*n])).collect();
+        assert_eq!(passed, [6, 11], "at 31 of 64 MiB and at 0 of 60 MiB");
     }
 
     #[test]

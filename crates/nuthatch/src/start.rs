@@ -11,7 +11,9 @@ use admin::events::{self, Events, Teller};
 use admin::{Facts, Watch};
 use config::checked::{Config, Listen, Pool, Protocol};
 use config::endpoint::show_listen;
+use proxy::Notice;
 use telemetry::Registry;
+use tokio::sync::Notify;
 
 use crate::admin_port::{AdminPort, QueueView};
 use crate::cache::{self, Cache, Plan};
@@ -29,6 +31,8 @@ pub struct Running {
     pub http: Option<Http>,
     /// Every counter.
     pub registry: Arc<Registry>,
+    /// Notified when a client was closed for the memory it held.
+    pub relief: Arc<Notify>,
     /// The statistics port, bound and not yet served.
     pub stats: Option<ControlPort>,
     /// The admin port, bound and not yet served.
@@ -59,10 +63,11 @@ pub fn start(config: &Config) -> Result<Running, String> {
     let admin = port("admin", config.admin.as_ref().map(|admin| &admin.listen))?;
     let (teller, events) = events::connect();
     let registry = Arc::new(Registry::new(config.threads));
+    let relief = Arc::new(Notify::new());
     let mut listening = Vec::new();
     let cache = match config.pools.is_empty() {
         true => None,
-        false => Some(caching(config, &registry, teller, &mut listening)?),
+        false => Some(caching(config, &registry, teller, &relief, &mut listening)?),
     };
     let mut messages = match config.queue.as_ref().map(messages::start).transpose() {
         Ok(messages) => messages,
@@ -90,7 +95,19 @@ pub fn start(config: &Config) -> Result<Running, String> {
         let watch = watch(config, &registry, &listening, messages.as_ref(), events, since);
         AdminPort { port, watch: Arc::new(watch) }
     });
-    Ok(Running { cache, messages, questions, http, registry, stats, admin, listening, since, stop_timeout })
+    Ok(Running {
+        cache,
+        messages,
+        questions,
+        http,
+        registry,
+        relief,
+        stats,
+        admin,
+        listening,
+        since,
+        stop_timeout,
+    })
 }
 
 /// What the admin port shows.
@@ -114,16 +131,22 @@ fn caching(
     config: &Config,
     registry: &Registry,
     teller: Teller,
+    relief: &Arc<Notify>,
     listening: &mut Vec<Listening>,
 ) -> Result<Cache, String> {
     let pools: Vec<Arc<Pool>> = config.pools.iter().cloned().map(Arc::new).collect();
+    let relief = Arc::clone(relief);
     let cache = cache::start(Plan {
         pools: pools.clone(),
         threads: config.threads,
+        shards: registry.shards().to_vec(),
         memory_budget: config.memory_budget_bytes,
         local_bytes_max: config.local.bytes_max,
         notify: Arc::new(move |notice| {
             notices::log(&notice);
+            if matches!(notice, Notice::ClientOverflow { .. }) {
+                relief.notify_one();
+            }
             let (severity, subject, text) = notices::event(&notice);
             teller.tell(severity, subject, text);
         }),

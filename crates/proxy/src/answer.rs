@@ -1,5 +1,7 @@
 //! Commands that need no server are answered here, so that any client connects without errors.
 
+mod settings;
+
 use config::checked::{Pool as Config, Protocol};
 use net::Io;
 use wire::redis::encode::{self, Version};
@@ -43,6 +45,14 @@ pub(crate) fn cross_slot(tag: Option<[u8; 2]>, command: &str, out: &mut Vec<u8>)
 }
 
 impl Proxy {
+    /// Gives a client a reply that no server is needed for, in its place.
+    pub(crate) fn give<I: Io>(&self, io: &mut I, client: &mut Client, reply: &[u8]) {
+        let stats = &self.pools[client.pool as usize].stats;
+        stats.client_replies.inc();
+        stats.client_reply_bytes.add(reply.len() as u64);
+        client.answer_now(io, reply);
+    }
+
     pub(crate) fn answer<I: Io>(
         &mut self,
         io: &mut I,
@@ -86,7 +96,10 @@ impl Proxy {
             Local::ClientSetName => set_name(session, args.nth(1).map_or(b"", |a| a.bytes()), &mut out),
             Local::ClientSetInfo => out.extend_from_slice(OK),
             Local::Command => wire::redis::command_reply(request.args(frame), version(session), &mut out),
-            Local::ConfigGet => config_get(args, version(session), &mut out),
+            Local::ConfigGet => {
+                args.next(); // the word GET
+                settings::get(args, &pool.config, version(session), &mut out);
+            }
             Local::Info => {
                 let text = self.info(client.pool, args);
                 encode::bulk(&mut out, text.as_bytes());
@@ -103,9 +116,7 @@ impl Proxy {
                 encode::bulk(&mut out, (micros % 1_000_000).to_string().as_bytes());
             }
         }
-        let before = client.held_bytes();
-        client.answer_now(io, &out);
-        self.held = self.held + client.held_bytes() - before;
+        self.give(io, client, &out);
         self.scratch.reply = out;
     }
 
@@ -258,19 +269,4 @@ fn set_name(session: &mut Session, name: &[u8], out: &mut Vec<u8>) {
     }
     session.name = if name.is_empty() { None } else { Some(name.into()) };
     out.extend_from_slice(OK);
-}
-
-/// The few settings that clients and benchmark tools ask for.
-fn config_get(patterns: Args<'_>, version: Version, out: &mut Vec<u8>) {
-    const KNOWN: [(&str, &str); 4] =
-        [("save", ""), ("appendonly", "no"), ("databases", "1"), ("proto-max-bulk-len", "536870912")];
-    let found: Vec<_> = KNOWN
-        .into_iter()
-        .filter(|(name, _)| patterns.clone().any(|p| p.is(name) || p.bytes() == b"*"))
-        .collect();
-    encode::map(out, found.len(), version);
-    for (name, value) in found {
-        encode::bulk(out, name.as_bytes());
-        encode::bulk(out, value.as_bytes());
-    }
 }

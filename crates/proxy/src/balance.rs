@@ -79,7 +79,8 @@ impl Proxy {
         let Some(Role::Client(_)) = self.role_mut(id) else { return };
         let Some(parcel) = io.release(id) else { return };
         let Some(client) = self.take_client(id) else { return };
-        let Client { pool, session, .. } = *client;
+        let Client { pool, session, counted, .. } = *client;
+        self.held -= counted;
         self.vacate(id);
         self.clients -= 1;
         self.pools[pool as usize].stats.client_connections.dec();

@@ -16,7 +16,7 @@ pub struct Census {
     pub in_flight: usize,
     /// Gather records in use.
     pub gathers: usize,
-    /// Bytes of replies and requests that wait for their turn, found by looking at each.
+    /// Memory of lines, gather records and what waits in them, found by looking at each.
     pub held: usize,
     /// The same as the proxy's own counters tell.
     pub held_counted: usize,
@@ -27,18 +27,18 @@ impl Proxy {
     pub fn census(&self) -> Census {
         let mut census = Census {
             gathers: self.gathers.open_count(),
-            held: self.gathers.recount(),
-            held_counted: self.held + self.gathers.held,
+            held: self.gathers.census(),
+            held_counted: self.held + self.gathers.memory(),
             ..Census::default()
         };
         for client in self.clients() {
             census.clients += 1;
             census.waiting += client.waiting();
-            census.held += client.held_bytes();
+            census.held += client.memory();
         }
         for conn in self.pools.iter().flat_map(|p| &p.servers).flat_map(|s| &s.conns) {
             census.in_flight += conn.line.iter().filter(|p| !matches!(p.owner, Owner::Handshake(_))).count();
-            census.held += conn.held.len();
+            census.held += conn.memory();
         }
         census
     }

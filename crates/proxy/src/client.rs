@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use net::{ConnId, Io};
 
+use crate::memory::ReplySize;
+
 /// Names a slot while it is in the line. Wraps; a line is always far shorter than 2^32.
 pub(crate) type Seq = u32;
 
@@ -25,10 +27,12 @@ pub(crate) struct Client {
     /// Sequence number of `line[0]`.
     first: Seq,
     hold: Hold,
-    /// Bytes that will be shown again: a part of a request, or what came while it was paused.
-    pub(crate) unread: usize,
     /// Scanner state of a request of which only a part has arrived.
     pub(crate) partial: Option<Box<crate::request::Partial>>,
+    /// How long its replies are.
+    pub(crate) reply_size: ReplySize,
+    /// What [`Client::memory`] told when it was last added to `Proxy::held`.
+    pub(crate) counted: usize,
 }
 
 /// What a client has told us about itself, and where it is in its life.
@@ -45,9 +49,25 @@ pub(crate) struct Session {
     pub(crate) leaving: bool,
     /// The peer has sent FIN.
     pub(crate) ended: bool,
-    pub(crate) paused: bool,
+    /// What it waits for while it is not read.
+    pub(crate) paused: Option<Wait>,
+    /// The request in hand was not taken: it stays where it is until the client is read again.
+    pub(crate) put_off: bool,
     /// Bytes still to be thrown away: the data block of a request that was refused (memcached).
     pub(crate) skip: u64,
+}
+
+/// Why a client is not read, and so who has to see to it that it is read again. A client waits in one place only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// For replies: too many requests wait, or too much is held behind the first of them.
+    Reply,
+    /// Until it has taken what was sent to it.
+    Drain,
+    /// For memory: it is in `Proxy::starving`.
+    Memory,
+    /// For a server: it is in [`crate::server_conn::ServerConn::pausing`].
+    Server,
 }
 
 #[derive(Debug)]
@@ -101,8 +121,9 @@ impl Client {
             line: VecDeque::new(),
             first: 0,
             hold: Hold::default(),
-            unread: 0,
             partial: None,
+            reply_size: ReplySize::default(),
+            counted: 0,
         }
     }
 
@@ -115,14 +136,27 @@ impl Client {
     /// Nothing of it is anywhere but in its socket: no request under way, no part of one, no reason to stop reading.
     pub(crate) fn is_quiet(&self) -> bool {
         let s = &self.session;
-        let reading = !(s.leaving || s.ended || s.paused) && s.skip == 0;
-        self.line.is_empty() && self.unread == 0 && self.partial.is_none() && reading
+        let reading = !(s.leaving || s.ended || s.paused.is_some()) && s.skip == 0;
+        self.line.is_empty() && self.partial.is_none() && reading
     }
 
     /// Bytes of replies that wait for their turn.
     #[inline]
     pub(crate) fn held_bytes(&self) -> usize {
         self.hold.live + self.hold.shared
+    }
+
+    /// Memory of the line and of the replies that wait in it.
+    #[inline]
+    pub(crate) fn memory(&self) -> usize {
+        self.line.capacity() * size_of::<Slot>() + self.hold.bytes.capacity() + self.hold.shared
+    }
+
+    /// The memory as it was last counted, and now.
+    #[inline]
+    pub(crate) fn recount(&mut self) -> (usize, usize) {
+        let now = self.memory();
+        (std::mem::replace(&mut self.counted, now), now)
     }
 
     /// A place in the line for a request that one reply will answer.

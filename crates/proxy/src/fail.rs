@@ -41,6 +41,11 @@ impl Failure {
         }
     }
 
+    /// True if it says nothing about the server: the process has run out of something.
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self, Failure::Os(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+    }
+
     pub(crate) fn text(self) -> std::borrow::Cow<'static, str> {
         std::borrow::Cow::Borrowed(match self {
             Failure::Refused => "Connection refused",

@@ -30,9 +30,18 @@ pub(crate) struct Gather {
     pub(crate) error: Option<Vec<u8>>,
     /// Time of the request, for the latency histogram.
     pub(crate) at: net::Instant,
+    /// What [`Gather::memory`] told when it was last counted.
+    counted: usize,
 }
 
 impl Gather {
+    fn memory(&self) -> usize {
+        let parts: usize = self.parts.iter().map(Vec::capacity).sum();
+        let keys = self.keys.0.capacity() + self.keys.1.capacity() * size_of::<u32>();
+        let rest = self.parts.capacity() * size_of::<Vec<u8>>() + self.order.capacity() * size_of::<u16>();
+        parts + keys + rest + self.error.as_ref().map_or(0, Vec::capacity)
+    }
+
     /// The replies of the parts.
     pub(crate) fn used(&self) -> impl Iterator<Item = &[u8]> {
         self.parts.iter().take(self.count as usize).map(Vec::as_slice)
@@ -61,20 +70,23 @@ pub(crate) enum Merge {
 pub(crate) struct Gathers {
     records: Vec<Gather>,
     free: Vec<GatherId>,
-    /// Bytes of replies held in records.
-    pub(crate) held: usize,
+    /// Memory of what records hold, free ones included.
+    held: usize,
+    /// Memory of what free records hold.
+    held_free: usize,
 }
 
-/// A record's memory is kept for reuse up to this many bytes per part.
-const KEEP_PART: usize = 4096;
-/// And up to this many parts or keys.
-const KEEP_COUNT: usize = 256;
+/// A record's memory is kept for reuse up to this many bytes,
+const KEEP_RECORD: usize = 32 * 1024;
+/// and that of all of them together up to this many.
+const KEEP_ALL: usize = 1 << 20;
 
 impl Gathers {
     /// A new record with `parts` parts; `order` is empty and to be filled.
     pub(crate) fn open(&mut self, client: ConnId, merge: Merge, at: net::Instant) -> GatherId {
         if let Some(id) = self.free.pop() {
             let g = &mut self.records[id as usize];
+            self.held_free -= g.counted;
             (g.client, g.seq, g.merge, g.waiting, g.error, g.at) = (client, 0, merge, 0, None, at);
             return id;
         }
@@ -92,6 +104,7 @@ impl Gathers {
             parts: Vec::new(),
             error: None,
             at,
+            counted: 0,
         });
         id
     }
@@ -107,8 +120,11 @@ impl Gathers {
         if g.error.is_none()
             && let Some(place) = g.parts.get_mut(part as usize)
         {
+            let before = place.capacity();
             place.extend_from_slice(reply);
-            self.held += reply.len();
+            let grown = place.capacity() - before;
+            g.counted += grown;
+            self.held += grown;
         }
         g.waiting == 0
     }
@@ -119,28 +135,42 @@ impl Gathers {
         g.waiting -= 1;
         if g.error.is_none() {
             g.error = Some(error.to_vec());
+            g.counted += error.len();
+            self.held += error.len();
         }
         g.waiting == 0
+    }
+
+    /// Counts a record's memory, once it is filled.
+    pub(crate) fn recount(&mut self, id: GatherId) {
+        let g = &mut self.records[id as usize];
+        let now = g.memory();
+        self.held = self.held + now - std::mem::replace(&mut g.counted, now);
     }
 
     /// Gives a finished record back.
     pub(crate) fn close(&mut self, id: GatherId) {
         let g = &mut self.records[id as usize];
-        for part in &mut g.parts {
-            self.held -= part.len();
-            part.clear();
-            part.shrink_to(KEEP_PART);
-        }
-        g.parts.truncate(KEEP_COUNT);
         g.silent = false;
-        g.keys.0.clear();
-        g.keys.0.shrink_to(KEEP_PART);
-        g.keys.1.clear();
-        g.keys.1.shrink_to(KEEP_COUNT);
-        g.order.clear();
-        g.order.shrink_to(KEEP_COUNT);
         g.error = None;
+        let memory = g.memory();
+        if memory > KEEP_RECORD || self.held_free + memory > KEEP_ALL {
+            (g.parts, g.keys, g.order) = Default::default();
+        } else {
+            g.parts.iter_mut().for_each(Vec::clear);
+            g.keys.0.clear();
+            g.keys.1.clear();
+            g.order.clear();
+        }
+        self.recount(id);
+        self.held_free += self.records[id as usize].counted;
         self.free.push(id);
+    }
+
+    /// Memory of the records and of what they hold.
+    #[inline]
+    pub(crate) fn memory(&self) -> usize {
+        self.held + self.records.capacity() * size_of::<Gather>()
     }
 
     /// Records in use.
@@ -148,9 +178,10 @@ impl Gathers {
         self.records.len() - self.free.len()
     }
 
-    /// Bytes of replies held, counted anew.
-    pub(crate) fn recount(&self) -> usize {
-        self.records.iter().flat_map(|g| &g.parts).map(Vec::len).sum()
+    /// The same as [`Gathers::memory`], counted anew.
+    pub(crate) fn census(&self) -> usize {
+        let held: usize = self.records.iter().map(Gather::memory).sum();
+        held + self.records.capacity() * size_of::<Gather>()
     }
 
     /// Gives the memory back when nothing is in use.

@@ -39,5 +39,6 @@ mod testing;
 
 pub use balance::Moved;
 pub use census::Census;
+pub use memory::Budget;
 pub use notice::Notice;
 pub use proxy::{Mail, Proxy, Setup};

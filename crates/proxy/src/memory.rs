@@ -1,65 +1,190 @@
-//! Memory of one shard: what is held for requests and replies, and what happens when that is too much.
+//! Memory: what is held for requests and replies, and what happens when that is too much.
+//!
+//! ```text
+//! 0 ──────────── half ──────────────── five eighths ─────────────────────── seven eighths ──────────── the budget
+//!   everybody is read   those who wait      clients that hold more than their       clients that hold most
+//!                       are read again      reserve are not read any more           are closed
+//! ```
+//! What counts is memory, not bytes: what buffers have reserved, and the records of requests. The last eighth is left to the
+//! allocator, so that the process stays within the budget as the system sees it. The budget belongs to all shards; each publishes what it holds once per turn. The reserves of all clients together are a quarter of the budget, so
+//! that a client with little outstanding is served however much the others hoard, and what they hoard is theirs to lose: a
+//! client past its reserve is not read until it has taken its replies; replies to what was accepted from it before may still
+//! come, and if they fill the budget, the clients that hold most of it are closed.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use net::{ConnId, Io};
+use net::{ConnId, Instant, Io};
 
+use crate::client::{Client, Wait};
 use crate::notice::Notice;
 use crate::proxy::{Proxy, Role};
+use crate::server::Place;
 
 /// How long clients may have to wait for memory before the client that holds most of it is closed.
 const STARVING_MAX: Duration = Duration::from_secs(1);
+/// Bounds of a client's reserve.
+const RESERVE: (usize, usize) = (512, 64 * 1024);
+/// What a request takes that awaits its reply, beside its bytes: its places in the lines of its client and its server.
+const REQUEST: usize = 96;
 
-impl Proxy {
-    /// Bytes held on this shard for requests and replies.
-    pub(crate) fn memory<I: Io>(&self, io: &I) -> usize {
-        io.buffered() + self.held + self.gathers.held
+/// How long replies are, by those that came last: it says what requests that wait will bring. Each reply counts a sixteenth.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReplySize(u32);
+
+impl Default for ReplySize {
+    /// Before anything is known replies are taken to be rather long, so that nobody asks for much at once.
+    fn default() -> Self {
+        ReplySize(16 * 1024)
+    }
+}
+
+impl ReplySize {
+    #[inline]
+    pub(crate) fn note(&mut self, len: usize) {
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.0 = self.0 - self.0 / 16 + len / 16;
     }
 
-    /// Past the budget clients are not read until a quarter of it is free; a quarter above it, or when the shortage
-    /// lasts (requests of which only a part has come can fill it, and nobody is read who could complete them), the
-    /// largest client is closed.
+    /// Bytes that so many replies will have.
+    #[inline]
+    pub(crate) fn of(self, count: usize) -> usize {
+        count.saturating_mul(self.0 as usize)
+    }
+
+    /// How many replies have so many bytes.
+    pub(crate) fn fit(self, bytes: usize) -> usize {
+        bytes / (self.0 as usize).max(1)
+    }
+}
+
+/// The memory that all shards may hold together.
+#[derive(Debug)]
+pub struct Budget {
+    bytes: usize,
+    /// What each shard holds.
+    held: Box<[AtomicUsize]>,
+}
+
+impl Budget {
+    /// A budget of `bytes` for so many shards.
+    pub fn new(bytes: usize, shards: usize) -> Budget {
+        Budget { bytes, held: (0..shards.max(1)).map(|_| AtomicUsize::new(0)).collect() }
+    }
+
+    /// Says what `shard` holds; what do the others?
+    fn tell(&self, shard: usize, held: usize) -> usize {
+        let mut others = 0;
+        for (n, cell) in self.held.iter().enumerate() {
+            if n == shard {
+                cell.store(held, Ordering::Relaxed);
+            } else {
+                others += cell.load(Ordering::Relaxed);
+            }
+        }
+        others
+    }
+
+    /// An equal part of it.
+    fn share(&self) -> usize {
+        self.bytes / self.held.len()
+    }
+}
+
+impl Proxy {
+    /// Memory held on this shard for requests and replies.
+    #[inline]
+    pub(crate) fn memory<I: Io>(&self, io: &I) -> usize {
+        io.buffered() + self.held + self.gathers.memory()
+    }
+
+    #[inline]
+    fn memory_everywhere<I: Io>(&self, io: &I) -> usize {
+        self.memory(io) + self.held_elsewhere
+    }
+
+    /// True while memory is not so plenty that some may be wasted.
+    #[inline]
+    pub(crate) fn is_tight<I: Io>(&self, io: &I) -> bool {
+        self.memory_everywhere(io) > self.budget.bytes / 8
+    }
+
+    /// What a client may hold when memory is short.
+    fn reserve(&self) -> usize {
+        let clients = (self.clients as usize).max(1) * self.budget.held.len();
+        (self.budget.bytes / 4 / clients).clamp(RESERVE.0, RESERVE.1)
+    }
+
+    /// What the client has to wait for before another request of it can be taken, if memory is short.
+    #[inline]
+    pub(crate) fn must_wait_for_memory<I: Io>(
+        &self,
+        io: &I,
+        client: &Client,
+        unread: usize,
+        unsent: usize,
+    ) -> Option<Wait> {
+        if self.memory_everywhere(io) <= self.budget.bytes / 8 * 5 {
+            return None;
+        }
+        let reserve = self.reserve();
+        let waiting = client.held_bytes() + client.waiting() * REQUEST;
+        if waiting + unread + unsent <= reserve {
+            None
+        } else if unsent > 0 {
+            Some(Wait::Drain)
+        } else if waiting > reserve {
+            Some(Wait::Reply)
+        } else {
+            Some(Wait::Memory)
+        }
+    }
+
+    /// At the end of a turn: clients that wait for memory are read again if there is some, and clients are closed if there
+    /// is too little.
     pub(crate) fn relieve<I: Io>(&mut self, io: &mut I) {
-        let (used, budget, now) = (self.memory(io), self.memory_budget, io.now());
-        let excessive = used > budget / 4 * 5;
+        self.held_elsewhere = self.budget.tell(self.shard, self.memory(io));
+        // The shard that has more than its share makes room, so that nobody is closed for what others hoard.
+        while self.memory_everywhere(io) > self.budget.bytes / 8 * 7
+            && self.memory(io) > self.budget.share() / 8 * 7
+            && self.close_largest(io)
+        {}
         if self.starving.is_empty() {
             self.starving_since = None;
-            if excessive {
-                self.close_largest(io);
-            }
             return;
-        }
-        let long = now.since(*self.starving_since.get_or_insert(now)) >= STARVING_MAX;
-        if used < budget / 4 * 3 || (long && used <= budget) {
-            self.starving_since = None;
-            for id in std::mem::take(&mut self.starving) {
-                self.read_again(io, id);
-            }
-            return;
-        }
-        if long || excessive {
-            self.starving_since = Some(now);
-            self.close_largest(io);
         }
         // Writes free memory without another word to us: look again, also if nothing else happens.
         self.maintain_later(io);
+        let now = io.now();
+        if self.memory_everywhere(io) <= self.budget.bytes / 2 {
+            self.starving_since = None;
+            for id in std::mem::take(&mut self.starving) {
+                self.read_again(io, id, Wait::Memory);
+            }
+        } else if self.is_long(now) {
+            // Requests of which only a part has come can fill the memory, and nobody is read who could complete them.
+            self.starving_since = Some(now);
+            self.close_largest(io);
+        }
     }
 
-    /// Memory is short although nobody is read: the client that holds most of it has to go.
-    fn close_largest<I: Io>(&mut self, io: &mut I) {
+    fn is_long(&mut self, now: Instant) -> bool {
+        now.since(*self.starving_since.get_or_insert(now)) >= STARVING_MAX
+    }
+
+    /// The client that holds most has to go. False if nobody holds more than its reserve: closing would free nothing.
+    fn close_largest<I: Io>(&mut self, io: &mut I) -> bool {
         let largest = self
             .roles
             .iter()
             .filter_map(|(_, role)| match role {
-                Role::Client(c) => Some((c.held_bytes() + c.unread + io.unsent(c.id), c.id)),
+                Role::Client(c) => Some((c.memory() + io.unread(c.id) + io.unsent(c.id), c.id)),
                 _ => None,
             })
             .max();
-        if let Some((bytes, id)) = largest
-            && bytes > 0
-        {
-            self.overflow(io, id, bytes);
-        }
+        let Some((bytes, id)) = largest.filter(|(bytes, _)| *bytes > self.reserve()) else { return false };
+        self.overflow(io, id, bytes);
+        true
     }
 
     /// Closes a client that has more replies waiting than it may.
@@ -72,13 +197,54 @@ impl Proxy {
         self.forget(&client);
     }
 
-    /// Reads a client again that was paused; if the reason still stands it will be paused again.
-    pub(crate) fn read_again<I: Io>(&mut self, io: &mut I, id: ConnId) {
+    /// Reads a client again that waits for `wait`; if the reason still stands it will wait again.
+    pub(crate) fn read_again<I: Io>(&mut self, io: &mut I, id: ConnId, wait: Wait) {
         if let Some(client) = self.client_mut(id)
-            && client.session.paused
+            && client.session.paused == Some(wait)
         {
-            client.session.paused = false;
+            client.session.paused = None;
             io.resume(id);
         }
+    }
+
+    #[inline]
+    pub(crate) fn recount_client(&mut self, client: &mut Client) {
+        let (before, now) = client.recount();
+        self.held = self.held + now - before;
+    }
+
+    #[inline]
+    pub(crate) fn recount_server(&mut self, place: Place) {
+        let (before, now) = self.server_conn(place).recount();
+        self.held = self.held + now - before;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_replies_follows_them() {
+        let mut size = ReplySize::default();
+        assert_eq!((size.of(64), size.fit(1 << 20)), (1 << 20, 64));
+        (0..100).for_each(|_| size.note(100));
+        assert!(size.of(1) < 160, "{size:?}");
+        (0..200).for_each(|_| size.note(60_000));
+        assert!(size.of(10) > 590_000 && size.of(10) <= 600_000, "{size:?}");
+        (0..100).for_each(|_| size.note(usize::MAX));
+        (0..500).for_each(|_| size.note(0));
+        assert!(size.fit(1 << 20) >= 1 << 16, "{size:?}");
+    }
+
+    #[test]
+    fn a_shard_learns_what_the_others_hold() {
+        let budget = Budget::new(1000, 3);
+        assert_eq!(budget.tell(0, 10), 0);
+        assert_eq!(budget.tell(1, 200), 10);
+        assert_eq!(budget.tell(2, 0), 210);
+        assert_eq!(budget.tell(0, 40), 200);
+        assert_eq!(budget.tell(2, 7), 240);
+        assert_eq!(budget.share(), 333);
     }
 }

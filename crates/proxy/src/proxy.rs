@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use config::checked;
 use net::{App, ConnId, Fault, Input, Instant, Io, Peer};
-use telemetry::PoolStats;
+use telemetry::{PoolStats, ShardStats};
 
 use crate::balance::Moved;
-use crate::client::{Client, Session};
+use crate::client::{Client, Session, Wait};
 use crate::fail::Failure;
 use crate::gather::Gathers;
 use crate::local::Store;
+use crate::memory::Budget;
 use crate::notice::Notice;
 use crate::pool::Pool;
 use crate::server::Place;
@@ -41,8 +42,10 @@ pub struct Setup {
     pub pools: Vec<(Arc<checked::Pool>, Arc<PoolStats>, Arc<AtomicU32>)>,
     /// Most bytes of the embedded cache.
     pub local_bytes_max: usize,
-    /// Most bytes held for requests and replies on this shard.
-    pub memory_budget: usize,
+    /// Memory for requests and replies, which all shards share.
+    pub budget: Arc<Budget>,
+    /// This shard's own counters.
+    pub stats: Arc<ShardStats>,
     /// Seeds the `random` distribution and the jitter of retries.
     pub seed: u64,
     /// Is told what an operator should know.
@@ -72,8 +75,11 @@ pub struct Proxy {
     pub(crate) shard: usize,
     pub(crate) loads: Arc<[AtomicU32]>,
     pub(crate) post: Box<dyn FnMut(usize, Mail) + Send>,
-    pub(crate) memory_budget: usize,
-    /// Bytes of replies held for clients until their turn comes, and of requests held until a handshake is done.
+    pub(crate) budget: Arc<Budget>,
+    stats: Arc<ShardStats>,
+    /// What the other shards held when this one's turn ended.
+    pub(crate) held_elsewhere: usize,
+    /// Memory of the lines of clients and server connections and of what is held in them, apart from gather records.
     pub(crate) held: usize,
     /// Clients that are not read because memory is short.
     pub(crate) starving: Vec<ConnId>,
@@ -166,7 +172,9 @@ impl Proxy {
             shard: setup.shard,
             loads: setup.loads,
             post: setup.post,
-            memory_budget: setup.memory_budget,
+            budget: setup.budget,
+            stats: setup.stats,
+            held_elsewhere: 0,
             held: 0,
             starving: Vec::new(),
             starving_since: None,
@@ -293,7 +301,7 @@ impl Proxy {
 
     /// A client is gone or about to be: forget it. Its requests are still answered by the servers, and the answers dropped.
     pub(crate) fn forget(&mut self, client: &Client) {
-        self.held -= client.held_bytes();
+        self.held -= client.counted;
         self.clients -= 1;
         self.vacate(client.id);
         let pool = &self.pools[client.pool as usize];
@@ -303,7 +311,8 @@ impl Proxy {
 
     /// After work on a client: it goes back into the table, or, if nothing more is to come from it and it has all its
     /// replies, away.
-    pub(crate) fn settle<I: Io>(&mut self, io: &mut I, client: Box<Client>) {
+    pub(crate) fn settle<I: Io>(&mut self, io: &mut I, mut client: Box<Client>) {
+        self.recount_client(&mut client);
         if client.session.leaving && client.waiting() == 0 {
             io.finish(client.id);
             self.forget(&client);
@@ -339,22 +348,46 @@ impl Proxy {
 
     fn maintain<I: Io>(&mut self, io: &mut I) {
         self.maintaining = false;
-        if std::mem::take(&mut self.busy) {
+        let quiet = !std::mem::take(&mut self.busy);
+        if !quiet {
             self.maintain_later(io);
             self.busy = false;
-        } else {
-            // A quiet moment: idle clients need no buffers.
-            self.gathers.rest();
-            for (_, role) in &mut self.roles {
-                if let Role::Client(client) = role {
-                    client.rest();
-                }
-            }
+        }
+        if quiet || !self.starving.is_empty() {
+            self.rest();
         }
         self.balance(io);
-        let memory = self.memory(io) as u64;
-        for (n, pool) in self.pools.iter().enumerate() {
-            pool.stats.memory_bytes.set(if n == 0 { memory } else { 0 });
+        self.update_gauges(io);
+    }
+
+    /// Nobody who is idle needs buffers.
+    fn rest(&mut self) {
+        self.gathers.rest();
+        for conn in self.pools.iter_mut().flat_map(|p| &mut p.servers).flat_map(|s| &mut s.conns) {
+            conn.rest();
+            let (before, now) = conn.recount();
+            self.held = self.held + now - before;
+        }
+        for (_, role) in &mut self.roles {
+            if let Role::Client(client) = role {
+                client.rest();
+                let (before, now) = client.recount();
+                self.held = self.held + now - before;
+            }
+        }
+    }
+
+    fn update_gauges<I: Io>(&mut self, io: &I) {
+        self.stats.memory_bytes.set(self.memory(io) as u64);
+        let mut memory = vec![0; self.pools.len()];
+        for client in self.clients() {
+            memory[client.pool as usize] += client.memory() + io.unread(client.id) + io.unsent(client.id);
+        }
+        for (pool, mut memory) in self.pools.iter().zip(memory) {
+            for conn in pool.servers.iter().flat_map(|s| &s.conns) {
+                memory += conn.memory() + conn.conn.map_or(0, |id| io.unread(id) + io.unsent(id));
+            }
+            pool.stats.memory_bytes.set(memory as u64);
             let mut in_flight = 0;
             for (server, stats) in pool.servers.iter().zip(&pool.stats.servers) {
                 let (mut sent, mut waiting) = ((0, 0), (0, 0));
@@ -400,6 +433,7 @@ impl<I: Io> App<I> for Proxy {
     }
 
     fn ended(&mut self, io: &mut I, conn: ConnId) {
+        self.maintain_later(io);
         match self.server_place(conn) {
             Some(place) => {
                 io.abort(conn);
@@ -410,6 +444,7 @@ impl<I: Io> App<I> for Proxy {
     }
 
     fn failed(&mut self, io: &mut I, conn: ConnId, fault: Fault) {
+        self.maintain_later(io);
         match self.server_place(conn) {
             Some(place) => self.server_lost(io, place, Failure::of(fault)),
             None => self.client_failed(conn),
@@ -419,19 +454,23 @@ impl<I: Io> App<I> for Proxy {
     fn drained(&mut self, io: &mut I, conn: ConnId) {
         match self.server_place(conn) {
             Some(place) => self.server_drained(io, place),
-            None => self.read_again(io, conn),
+            None => self.read_again(io, conn, Wait::Drain),
         }
     }
 
     fn timer(&mut self, io: &mut I, token: u64) {
         match Alarm::of(token) {
             Alarm::Maintenance => self.maintain(io),
-            Alarm::Deadline(place) => self.deadline(io, place),
+            Alarm::Deadline(place) => {
+                self.maintain_later(io);
+                self.deadline(io, place);
+            }
             Alarm::Probe { pool, server } => self.probe(io, pool, server),
         }
     }
 
     fn mail(&mut self, io: &mut I, mail: Mail) {
+        self.stats.mail.inc();
         match mail {
             Mail::Ejected { pool, server } => self.eject_as_told(io, pool, server),
             Mail::Client(moved) => self.take_in(io, *moved),
@@ -439,10 +478,12 @@ impl<I: Io> App<I> for Proxy {
     }
 
     fn turn_end(&mut self, io: &mut I) {
+        self.stats.turns.inc();
         self.relieve(io);
     }
 
     fn starved(&mut self, _: &mut I, error: &std::io::Error) {
+        self.stats.accept_pauses.inc();
         (self.notify)(Notice::Starved { error: error.to_string() });
     }
 

@@ -14,6 +14,7 @@ use wire::memcache::Silence;
 
 use crate::client::Seq;
 use crate::gather::GatherId;
+use crate::memory::ReplySize;
 use crate::proxy::Alarm;
 use crate::server::Place;
 
@@ -70,7 +71,7 @@ pub(crate) struct ServerConn {
     pub(crate) connected: bool,
     /// Handshake replies not seen yet.
     pub(crate) handshakes: u32,
-    /// Requests that wait for the handshake; counted in `Proxy::held`.
+    /// Requests that wait for the handshake.
     pub(crate) held: Vec<u8>,
     pub(crate) line: VecDeque<Pending>,
     /// How many at the front of the line have expired.
@@ -85,8 +86,12 @@ pub(crate) struct ServerConn {
     pub(crate) timer: Option<(TimerId, Instant)>,
     pub(crate) redis: wire::redis::ReplyScanner,
     pub(crate) memcache: wire::memcache::ReplyScanner,
-    /// Clients that are not read because too much is unsent here.
+    /// Clients that are not read because too much is unsent here, or too many wait.
     pub(crate) pausing: Vec<ConnId>,
+    /// How long its replies are.
+    pub(crate) reply_size: ReplySize,
+    /// What [`ServerConn::memory`] told when it was last added to `Proxy::held`.
+    pub(crate) counted: usize,
 }
 
 /// Bytes of requests that may be sent again.
@@ -98,6 +103,8 @@ pub(crate) struct Kept {
 
 /// Requests up to this size are kept for a second try.
 pub(crate) const KEEP_MAX: usize = 1024;
+/// An empty line with more room than this gives it back.
+const LINE_KEEP: usize = 1024;
 /// The front of the kept bytes is given up once it is this long.
 const COMPACT_AT: usize = 16 * 1024;
 
@@ -135,6 +142,27 @@ impl ServerConn {
         self.handshakes == 0
     }
 
+    /// Gives back memory that an idle connection does not need.
+    pub(crate) fn rest(&mut self) {
+        if self.line.is_empty() {
+            self.line = VecDeque::new();
+            self.kept = Kept::default();
+        }
+    }
+
+    /// Memory of the line and of the requests that are kept.
+    #[inline]
+    pub(crate) fn memory(&self) -> usize {
+        self.line.capacity() * size_of::<Pending>() + self.kept.bytes.capacity() + self.held.capacity()
+    }
+
+    /// The memory as it was last counted, and now.
+    #[inline]
+    pub(crate) fn recount(&mut self) -> (usize, usize) {
+        let now = self.memory();
+        (std::mem::replace(&mut self.counted, now), now)
+    }
+
     /// Sees to it that deadlines are looked at by `at`: the alarm that is set may be for something later.
     #[inline]
     pub(crate) fn alarm_at<I: Io>(&mut self, io: &mut I, place: Place, at: Instant) {
@@ -153,12 +181,20 @@ impl ServerConn {
         if pending.kept > 0 {
             self.kept.drop_front(pending.kept as usize);
         }
+        if self.line.is_empty() && self.line.capacity() > LINE_KEEP {
+            self.line = VecDeque::new();
+        }
         Some(pending)
     }
 
     /// Forgets the connection and hands out what was on it; the clients it holds back stay noted.
     pub(crate) fn take(&mut self) -> ServerConn {
-        let fresh = ServerConn { pausing: std::mem::take(&mut self.pausing), ..ServerConn::default() };
+        let fresh = ServerConn {
+            pausing: std::mem::take(&mut self.pausing),
+            counted: self.counted,
+            reply_size: self.reply_size,
+            ..ServerConn::default()
+        };
         std::mem::replace(self, fresh)
     }
 }

@@ -47,6 +47,9 @@ impl Io for FakeIo {
     fn send_shared(&mut self, conn: ConnId, bytes: Bytes) {
         self.send(conn, &bytes);
     }
+    fn unread(&self, _: ConnId) -> usize {
+        0
+    }
     fn unsent(&self, _: ConnId) -> usize {
         0
     }

@@ -311,6 +311,10 @@ impl Io for View<'_> {
         self.queue(conn, &bytes);
     }
 
+    fn unread(&self, conn: ConnId) -> usize {
+        self.looped.get(conn).map_or(0, |c| c.inbox.len())
+    }
+
     fn unsent(&self, conn: ConnId) -> usize {
         self.looped.get(conn).map_or(0, |c| c.outbox.len())
     }

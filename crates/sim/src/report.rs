@@ -1,5 +1,7 @@
 //! What a run has seen: enough to tell that the simulation gets everywhere.
 
+use telemetry::{PoolStats, ServerStats, ShardStats};
+
 /// Counts of one run, or of many added up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Report {
@@ -27,6 +29,8 @@ pub struct Report {
     pub no_server: u64,
     /// Requests refused because too many wait for a server.
     pub overloaded: u64,
+    /// Times a client had to wait for room in a server's queue.
+    pub queue_waits: u64,
     /// Parts of split requests.
     pub fragments: u64,
     /// Reads that were sent again.
@@ -39,6 +43,8 @@ pub struct Report {
     pub ejections: u64,
     /// Probes without a good answer.
     pub probes_failed: u64,
+    /// Rows of the tables of statistics that were seen above zero: a bit for each, in the order of [`Report::rows`].
+    pub moved: u128,
     /// The deliberate bug was applied.
     pub tampered: bool,
 }
@@ -58,12 +64,28 @@ impl Report {
         self.timeouts += other.timeouts;
         self.no_server += other.no_server;
         self.overloaded += other.overloaded;
+        self.queue_waits += other.queue_waits;
         self.fragments += other.fragments;
         self.retries += other.retries;
         self.late_replies += other.late_replies;
         self.strays += other.strays;
         self.ejections += other.ejections;
         self.probes_failed += other.probes_failed;
+        self.moved |= other.moved;
         self.tampered |= other.tampered;
+    }
+
+    /// Every row of the tables of statistics, as table and name.
+    pub fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
+        let tables = [("shard", ShardStats::ROWS), ("pool", PoolStats::ROWS), ("server", ServerStats::ROWS)];
+        tables.into_iter().flat_map(|(table, rows)| rows.iter().map(move |row| (table, row.name)))
+    }
+
+    /// Notes which rows are above zero in one set of values, of the table that begins at bit `at`; returns where the next begins.
+    pub(crate) fn note_moved(&mut self, at: usize, values: &[u64]) -> usize {
+        for (n, value) in values.iter().enumerate() {
+            self.moved |= u128::from(*value > 0) << (at + n);
+        }
+        at + values.len()
     }
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use net::{ConnId, Fault, Instant};
 use proxy::{Mail, Notice};
-use telemetry::PoolStats;
+use telemetry::{PoolStats, ShardStats};
 
 use crate::backend::{Backend, BackendConn, Mood, Watch};
 use crate::client::{Around, Client};
@@ -99,6 +99,9 @@ pub(crate) struct World {
     healed: bool,
     events: u64,
     memory_peak: usize,
+    /// Rows of the statistics that were seen above zero.
+    moved: Report,
+    shard_stats: Vec<Arc<ShardStats>>,
     trace: bool,
 }
 

@@ -37,7 +37,7 @@ stats_table! {
             timeouts: Counter, "# requests whose deadline passed before a reply";
             no_server: Counter, "# requests that found no server to go to";
             requests_in_flight: Gauge, "# requests of clients that await their reply";
-            memory_bytes: Gauge, "bytes held for requests and replies";
+            memory_bytes: Gauge, "memory that this pool's clients and server connections hold";
         }
         with {
             /// Name of the pool.
@@ -76,7 +76,8 @@ stats_table! {
             late_replies: Counter, "# replies discarded because their request had timed out";
             stray_replies: Counter, "# replies that no request had asked for";
             retries: Counter, "# safe requests sent again on a fresh connection";
-            refused: Counter, "# requests refused because this server's queue was full";
+            queue_waits: Counter, "# times a client had to wait for room in this server's queue";
+            refused: Counter, "# requests refused because this server's queue was full and it had let requests time out";
             failures: Counter, "# failures that count towards ejection";
             ejections: Counter, "# times the server was ejected";
             probes: Counter, "# probes sent to the server while ejected";

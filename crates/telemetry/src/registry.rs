@@ -60,6 +60,12 @@ impl Registry {
         ShardStats::sum(self.shards.iter().map(|shard| &**shard))
     }
 
+    /// The sum over shards of the row `name` of [`ShardStats`]; zero if there is no such row.
+    pub fn shard_row(&self, name: &str) -> u64 {
+        let at = ShardStats::ROWS.iter().position(|row| row.name == name);
+        at.and_then(|at| self.shard_sum().get(at).copied()).unwrap_or(0)
+    }
+
     /// Everything as one Prometheus page.
     pub fn prometheus(&self) -> String {
         let mut text = prometheus::Text::default();
@@ -117,5 +123,6 @@ mod tests {
             assert!(page.contains(line), "{line} is missing in\n{page}");
         }
         assert_eq!(registry.shard_sum().len(), ShardStats::ROWS.len());
+        assert_eq!((registry.shard_row("turns"), registry.shard_row("no such row")), (4, 0));
     }
 }

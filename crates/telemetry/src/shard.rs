@@ -1,26 +1,20 @@
 //! What is counted for a shard as a whole: its connections, its memory, its turns.
 //!
-//! The event loop's owner bumps these; pools have their own (see `pool`). How many requests a turn gathers, the figure on
-//! which the cost of a request hangs most, is the pools' requests over `turns`.
+//! The product on the shard bumps these; pools have their own (see `pool`). How many requests a turn gathers, the figure on
+//! which the cost of a request hangs most, is the pools' requests over `turns`. nutcracker's `total_connections` and
+//! `curr_connections` are no rows: they are summed from the pools' when its document is written.
 
 use crate::table::{merge, stats_table};
 
 stats_table! {
-    /// One shard. It is the only writer. The two nutcracker rows are scalars of its document, there counted with
-    /// listeners and server connections included.
+    /// One shard. It is the only writer.
     pub struct ShardStats {
-        nutcracker {
-            total_connections: Counter, "# connections since start, listeners and servers included";
-            curr_connections: Gauge, "# connections now, listeners and servers included";
-        }
+        nutcracker {}
         native {
             turns: Counter, "# turns of the event loop";
-            events: Counter, "# readiness events handled";
-            reads: Counter, "# reads from sockets";
-            writes: Counter, "# writes to sockets";
-            mail: Counter, "# pieces of mail taken from other threads";
+            mail: Counter, "# pieces of mail taken from other shards";
             accept_pauses: Counter, "# times accepting paused because no file descriptor was left";
-            buffered_bytes: Gauge, "bytes in buffers of connections";
+            memory_bytes: Gauge, "memory held for requests and replies, which counts against memory_budget";
         }
         with {}
     }

@@ -65,17 +65,17 @@ fn pools() {
 #[test]
 fn memory_and_descriptors() {
     for (used, expected) in [
-        (799, None),
+        (619, None),
         (
-            800,
+            620,
             Some(
-                "Warning memory: 80 % of the budget (800 B of 1000 B): at the limit clients are made to wait",
+                "Warning memory: 62 % of the budget (620 B of 1000 B): clients that hold much are made to wait",
             ),
         ),
         (
-            970,
+            850,
             Some(
-                "Critical memory: 97 % of the budget (970 B of 1000 B): clients are made to wait, then refused",
+                "Critical memory: 85 % of the budget (850 B of 1000 B): the clients that hold most are closed",
             ),
         ),
     ] {

@@ -171,7 +171,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         None,
         size(1024, u64::MAX >> 1),
         Absent::Is("1MiB"),
-        "Reply bytes that a client has not taken, past which it is not read.",
+        "Reply bytes that a client has not taken, or that are to be expected from the length of its last replies, past \
+         which it is not read.",
     ),
     option(
         "client_output_hard_bytes",
@@ -185,7 +186,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         None,
         integer(1, u32::MAX as i64),
         Absent::Is("65536"),
-        "Most requests queued or awaiting replies on one server, per shard; more are refused with an error.",
+        "Most requests queued or awaiting replies on one connection to a server, per shard. From half of it on (or from \
+         8192, or from 16 MiB of expected replies, if that is less) clients that have more than an equal share of \
+         them wait: they are not read until it is half as long. At the limit everybody who needs that server waits. A request is refused with an error only \
+         when waiting cannot help: the queue is full and the server has let requests time out.",
     ),
     server("address", Kind::Target, Absent::Required, "Where the server is."),
     server(

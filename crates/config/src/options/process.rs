@@ -29,8 +29,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "memory_budget",
         size(16 << 20, u64::MAX >> 1),
         Absent::Is("1GiB"),
-        "Most bytes in connection buffers and queued requests, over all shards. At the limit clients are not read \
-         until others have been served. The embedded cache has a limit of its own.",
+        "Most memory for connection buffers and queued requests, over all shards. From five eighths of it on, clients \
+         that hold more than their reserve (a quarter of the budget divided by the clients, at most 64 KiB) are not \
+         read until they have taken their replies; at seven eighths the clients that hold most are closed. Clients with \
+         little outstanding are always served. The embedded cache has a limit of its own.",
     ),
     option(
         Scope::Process,

@@ -6,15 +6,21 @@ use super::{ACCEPT_RETRY, Due, EventLoop, token};
 use crate::conn::{Conn, Stage};
 use crate::listener::ListenSocket;
 use crate::stream::Stream;
-use crate::{App, ConnId, Peer};
+use crate::{App, ConnId, Instant, Peer};
 
 /// Connections accepted from one listener in one turn.
 const ACCEPTS_PER_TURN: usize = 128;
 
 impl EventLoop {
+    /// Accepts from a listener whatever waits there.
     pub(crate) fn accept<A: App<EventLoop>>(&mut self, app: &mut A, listener: usize) {
+        self.accept_from(app, listener);
+    }
+
+    /// The same; true if file descriptors have run out.
+    fn accept_from<A: App<EventLoop>>(&mut self, app: &mut A, listener: usize) -> bool {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some(l) = self.listeners.get(listener) else { return };
+            let Some(l) = self.listeners.get(listener) else { return false };
             let (tag, keepalive) = (l.tag, l.keepalive);
             let accepted = match &l.socket {
                 ListenSocket::Tcp(l) => l.accept().map(|(s, a)| (Stream::Tcp(s), Peer::Tcp(a))),
@@ -27,29 +33,42 @@ impl EventLoop {
                         app.accepted(self, tag, id, peer);
                     }
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(e) if is_starvation(&e) => {
-                    if !self.starved {
-                        self.starved = true;
+                    if !std::mem::replace(&mut self.starved, true) {
                         app.starved(self, &e);
-                        self.timers.set(self.now + ACCEPT_RETRY, Due::Accept);
                     }
-                    return;
+                    self.accept_at(self.now + ACCEPT_RETRY);
+                    return true;
                 }
                 // The client went away before we got to it, or a network error that belongs to it alone.
                 Err(_) => {}
             }
         }
         // More may be waiting, and an edge-triggered listener will not say so again.
-        self.timers.set(self.now, Due::Accept);
+        self.accept_at(self.now);
+        false
     }
 
-    /// Accepts from all listeners, after a shortage or a full turn.
-    pub(crate) fn accept_again<A: App<EventLoop>>(&mut self, app: &mut A) {
-        self.starved = false;
-        for n in 0..self.listeners.len() {
-            self.accept(app, n);
+    /// Has [`EventLoop::accept_again`] called at `at`, or earlier if that was asked for.
+    pub(super) fn accept_at(&mut self, at: Instant) {
+        match self.accept_timer {
+            Some((due, _)) if due <= at => return,
+            Some((_, timer)) => self.timers.cancel(timer),
+            None => {}
         }
+        self.accept_timer = Some((at, self.timers.set(at, Due::Accept)));
+    }
+
+    /// Accepts from all listeners, after a shortage or a full turn. A shortage is over when none of them meets it; the next one
+    /// is told again.
+    pub(crate) fn accept_again<A: App<EventLoop>>(&mut self, app: &mut A) {
+        self.accept_timer = None;
+        let mut starved = false;
+        for n in 0..self.listeners.len() {
+            starved |= self.accept_from(app, n);
+        }
+        self.starved &= starved;
     }
 
     /// Makes an open socket one of this loop's. What has already arrived on it is told as if it came now.

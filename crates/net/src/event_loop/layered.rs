@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::{EventLoop, Progress, SCRATCH};
-use crate::conn::{Conn, Stage};
+use crate::conn::{Conn, Stage, inbox_memory};
 use crate::layer::{LayerError, PLAIN_MAX, Received};
 use crate::{App, ConnId, Fault, Layer};
 
@@ -36,8 +36,9 @@ impl EventLoop {
         if let Some(conn) = self.conns.get_mut(id)
             && !wire.is_empty()
         {
+            let before = conn.outbox.memory();
             conn.outbox.push(&wire, &mut self.spare);
-            self.buffered += wire.len();
+            self.buffered += conn.outbox.memory() - before;
             self.mark_dirty(id);
         }
         self.wire = wire;
@@ -95,7 +96,7 @@ impl EventLoop {
         }
         let left = std::mem::take(&mut conn.inbox);
         conn.want = 0;
-        self.buffered -= left.len();
+        self.buffered -= inbox_memory(&left);
         if let Some(stack) = conn.layers.as_mut() {
             stack.unread(&left);
         }
@@ -108,10 +109,10 @@ impl EventLoop {
     fn decode<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, bytes: &[u8]) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         self.wire.clear();
-        let before = conn.inbox.len();
+        let (before, held) = (conn.inbox.len(), inbox_memory(&conn.inbox));
         let received = receive(conn, bytes, &mut self.wire);
         let grown = conn.inbox.len() - before;
-        self.buffered += grown;
+        self.buffered = self.buffered + inbox_memory(&conn.inbox) - held;
         self.queue_wire(id);
         let received = match received {
             Ok(received) => received,

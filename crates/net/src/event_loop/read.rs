@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use mio::event::Event;
 
 use super::{EventLoop, Progress, SCRATCH, fault_of, id_of};
-use crate::conn::{Conn, Stage};
+use crate::conn::{Conn, Stage, inbox_memory};
 use crate::{App, ConnId, Input};
 
 /// Reads of one connection in one turn, so that one fast peer cannot starve the others.
@@ -131,7 +131,7 @@ impl EventLoop {
             conn.inbox.reserve((want.min(GROW_MAX)).max(n - consumed));
             conn.inbox.extend_from_slice(&scratch[consumed..n]);
             conn.want = want;
-            self.buffered += n - consumed;
+            self.buffered += inbox_memory(&conn.inbox);
         }
         self.scratch = scratch;
         Ok(progress)
@@ -142,22 +142,24 @@ impl EventLoop {
         let Some(conn) = self.conns.get_mut(id) else { return Ok(Progress::Dry) };
         let missing = conn.want.saturating_sub(conn.inbox.len());
         let room = missing.clamp(4096, GROW_MAX.max(conn.inbox.len()));
+        let held = inbox_memory(&conn.inbox);
         if conn.inbox.capacity() - conn.inbox.len() < room.min(SCRATCH) {
             conn.inbox.reserve(room);
         }
         let spare = conn.inbox.spare_capacity_mut();
         let room = spare.len();
-        let n = match conn.stream.read_uninit(spare) {
+        let read = conn.stream.read_uninit(spare);
+        // SAFETY: the kernel has initialised as many bytes of the spare capacity as it says.
+        unsafe { conn.inbox.set_len(conn.inbox.len() + read.as_ref().map_or(0, |n| *n)) };
+        self.buffered = self.buffered + inbox_memory(&conn.inbox) - held;
+        let n = match read {
             Ok(n) => n,
             Err(e) => return dry(conn, e),
         };
         if n == 0 {
             return Ok(Progress::End);
         }
-        // SAFETY: the kernel has initialised the first `n` bytes of the spare capacity.
-        unsafe { conn.inbox.set_len(conn.inbox.len() + n) };
         let progress = after_read(conn, n < room);
-        self.buffered += n;
         if conn.inbox.len() >= conn.want {
             self.show(app, id);
         }
@@ -168,22 +170,20 @@ impl EventLoop {
     pub(super) fn show<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let mut inbox = std::mem::take(&mut conn.inbox);
+        let held = inbox_memory(&inbox);
         let before = inbox.len();
         let mut input = Input::owned(&mut inbox);
         app.received(self, id, &mut input);
         let (consumed, want) = input.outcome();
         let _ = inbox.split_to(consumed);
-        self.buffered -= before - inbox.len();
-        let Some(conn) = self.conns.get_mut(id) else {
-            self.buffered -= inbox.len();
-            return;
-        };
+        self.buffered -= held;
+        let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.stage != Stage::Open {
-            self.buffered -= inbox.len();
             return;
         }
         conn.want = want;
-        conn.inbox = if inbox.is_empty() { BytesMut::new() } else { inbox };
+        conn.inbox = remainder(inbox, before);
+        self.buffered += inbox_memory(&conn.inbox);
     }
 
     /// Throws away what arrives on a connection that the app is done with.
@@ -209,6 +209,15 @@ impl EventLoop {
             }
         }
         self.queue_read(id);
+    }
+}
+
+/// What is kept of a buffer that had `before` bytes: the rest must not keep the memory of what was consumed.
+fn remainder(inbox: BytesMut, before: usize) -> BytesMut {
+    match inbox.len() {
+        0 => BytesMut::new(),
+        left if left < before && left <= SCRATCH => BytesMut::from(&inbox[..]),
+        _ => inbox,
     }
 }
 

@@ -63,11 +63,11 @@ impl EventLoop {
         if conn.stage == Stage::Opening || conn.flags.blocked {
             return;
         }
-        let before = conn.outbox.len();
-        if before > 0 {
+        if conn.outbox.len() > 0 {
+            let memory = conn.outbox.memory();
             let result = conn.outbox.write_to(&mut conn.stream, &mut self.spare);
             let left = conn.outbox.len();
-            self.buffered -= before - left;
+            self.buffered -= memory - conn.outbox.memory();
             if let Err(e) = result {
                 if conn.stage == Stage::Open {
                     return self.fail(app, id, fault_of(&e));

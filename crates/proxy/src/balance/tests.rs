@@ -36,7 +36,8 @@ fn shard(index: usize, loads: &Arc<[AtomicU32]>) -> Shard {
     let setup = Setup {
         pools: pools.collect(),
         local_bytes_max: 1 << 20,
-        memory_budget: 1 << 20,
+        budget: Arc::new(crate::Budget::new(1 << 20, loads.len())),
+        stats: Arc::default(),
         seed: 1,
         notify: Box::new(|_| {}),
         shard: index,

@@ -6,12 +6,10 @@ use crate::client::{Client, Reply};
 use crate::fail::Failure;
 use crate::proxy::Proxy;
 use crate::request::Frame;
+use crate::request::room::is_overfull;
 use crate::server::Place;
 use crate::server_conn::{ANY_REPLY, Expect, KEEP_MAX, Owner, Pending};
 use wire::memcache::Silence;
-
-/// Unsent bytes on a server connection past which the clients that send there are not read.
-const SERVER_UNSENT_SOFT: usize = 1 << 20;
 
 /// What is known of a request besides its bytes.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +53,11 @@ impl Proxy {
         frame: Frame<'_>,
         traits: Traits,
     ) {
+        if let Some(server) = server
+            && self.put_off(io, client, server, &frame)
+        {
+            return;
+        }
         let seq = client.reserve();
         let Traits { retry_safe, expect, silence } = traits;
         let sent = match server {
@@ -69,23 +72,24 @@ impl Proxy {
                 Forwarded::Refused(Failure::Refused)
             }
         };
-        let before = client.held_bytes();
         match sent {
-            Forwarded::Queued => return,
+            Forwarded::Queued => {}
             Forwarded::Answered => {
                 let stats = &self.pools[client.pool as usize].stats;
                 stats.client_replies.inc();
                 stats.client_reply_bytes.add(self.scratch.local.len() as u64);
+                stats.latency.record(0);
                 client.fulfil(io, seq, Reply::Slice(&self.scratch.local));
             }
             Forwarded::Refused(failure) => {
                 let pool = &self.pools[client.pool as usize];
                 pool.stats.forward_error.inc();
                 let error = failure.reply(pool.config.protocol);
+                pool.stats.client_replies.inc();
+                pool.stats.client_reply_bytes.add(error.len() as u64);
                 client.fulfil(io, seq, Reply::Slice(if silence == Silence::Always { b"" } else { &error }));
             }
         }
-        self.held = self.held + client.held_bytes() - before;
     }
 
     #[inline]
@@ -109,18 +113,7 @@ impl Proxy {
         if let Err(failure) = self.enqueue(io, place, frame, pending, retry_safe) {
             return Forwarded::Refused(failure);
         }
-        let conn = &mut self.pools[place.pool as usize].servers[server as usize].conns[place.slot as usize];
-        if let Some(id) = conn.conn
-            && io.unsent(id) + conn.held.len() > SERVER_UNSENT_SOFT
-            && !client.session.paused
-        {
-            client.session.paused = true;
-            io.pause(client.id);
-            if conn.ready() {
-                io.notify_drained(id);
-            }
-            conn.pausing.push(client.id);
-        }
+        self.hold_back(io, client, place);
         Forwarded::Queued
     }
 
@@ -144,8 +137,9 @@ impl Proxy {
         let stats = &pool.stats.servers[place.server as usize];
         let conn = &mut pool.servers[place.server as usize].conns[place.slot as usize];
         let Some(id) = conn.conn else { return Err(Failure::Refused) };
-        if conn.line.len() >= pool.config.server_queue_max as usize {
+        if is_overfull(conn, &pool.config) {
             stats.refused.inc();
+            pool.stats.refused.inc();
             return Err(Failure::Overloaded);
         }
         let bytes = frame.bytes();
@@ -160,7 +154,6 @@ impl Proxy {
             }
         } else {
             conn.held.extend_from_slice(bytes);
-            self.held += bytes.len();
         }
         stats.requests.inc();
         stats.request_bytes.add(bytes.len() as u64);
@@ -168,6 +161,8 @@ impl Proxy {
             conn.alarm_at(io, place, pending.at + timeout);
         }
         conn.line.push_back(pending);
+        let (before, now) = conn.recount();
+        self.held = self.held + now - before;
         Ok(())
     }
 }

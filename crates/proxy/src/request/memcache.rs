@@ -31,21 +31,24 @@ impl Proxy {
                 input.consume(input.bytes().len());
                 break;
             }
-            if input.bytes().is_empty() || !self.admit(io, client) {
+            if input.bytes().is_empty() || !self.admit(io, client, input.bytes().len()) {
                 break;
             }
             match scanner.scan(input.bytes(), &limits) {
                 Scan::Done(request) => {
                     let len = request.frame_len();
-                    requests += 1;
-                    bytes += len as u64;
                     if len >= SHARE_MIN {
                         let frame = input.take(len);
                         self.memcache_request(io, client, &request, Frame::Shared(&frame));
                     } else {
                         self.memcache_request(io, client, &request, Frame::Slice(&input.bytes()[..len]));
+                        if std::mem::take(&mut client.session.put_off) {
+                            break;
+                        }
                         input.consume(len);
                     }
+                    requests += 1;
+                    bytes += len as u64;
                 }
                 Scan::NeedMore { want } => {
                     want_more(input, want);
@@ -76,13 +79,7 @@ impl Proxy {
             stats.client_err.inc();
             client.session.leaving = true;
         }
-        self.answer_line(io, client, bad.reply);
-    }
-
-    fn answer_line<I: Io>(&mut self, io: &mut I, client: &mut Client, line: &[u8]) {
-        let before = client.held_bytes();
-        client.answer_now(io, line);
-        self.held = self.held + client.held_bytes() - before;
+        self.give(io, client, bad.reply);
     }
 
     fn memcache_request<I: Io>(
@@ -110,7 +107,7 @@ impl Proxy {
                 self.pools[client.pool as usize].stats.answered_here.inc();
                 match row.command {
                     Command::Quit => client.session.leaving = true,
-                    _ => self.answer_line(io, client, b"MN\r\n"),
+                    _ => self.give(io, client, b"MN\r\n"),
                 }
             }
             Route::Refused(line) => self.refuse_memcache(io, client, line),
@@ -125,7 +122,7 @@ impl Proxy {
             client.session.leaving = true;
             return;
         }
-        self.answer_line(io, client, line.as_bytes());
+        self.give(io, client, line.as_bytes());
     }
 
     fn forward_memcache<I: Io>(
@@ -167,6 +164,9 @@ impl Proxy {
         if let [(server, _)] = self.scratch.parts[..] {
             return self.forward_memcache(io, client, Some(server), request, frame);
         }
+        if self.put_off_parts(io, client, frame) {
+            return;
+        }
         let gather = self.open_gather(io, client, Merge::Values);
         let count = self.scratch.parts.len();
         let mut requests = self.take_requests(count);
@@ -181,6 +181,7 @@ impl Proxy {
             part.extend_from_slice(key);
             part.push(b' ');
         }
+        self.gathers.recount(gather);
         for (n, part) in requests.iter_mut().enumerate().take(count) {
             part.pop();
             part.extend_from_slice(b"\r\n");
@@ -198,6 +199,9 @@ impl Proxy {
         self.scratch.parts.clear();
         self.scratch.parts.extend((0..servers as u16).map(|server| (server, 1)));
         self.scratch.order.clear();
+        if self.put_off_parts(io, client, frame) {
+            return;
+        }
         let merge = match request.row().merge {
             wire::memcache::Merge::Stats => Merge::Stats,
             _ => Merge::OkLine,

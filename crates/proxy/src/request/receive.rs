@@ -3,7 +3,7 @@
 use config::checked::Protocol;
 use net::{ConnId, Input, Io};
 
-use crate::client::Client;
+use crate::client::{Client, Wait};
 use crate::proxy::Proxy;
 
 /// However long a request is going to be: after this many bytes more of it we want to be asked, since memory may have
@@ -22,25 +22,41 @@ impl Proxy {
             Protocol::Redis => self.receive_redis(io, &mut client, input),
             Protocol::Memcache => self.receive_memcache(io, &mut client, input),
         }
-        client.unread = input.bytes().len();
         self.settle(io, client);
     }
 
     /// May another request of this client be taken? If not, the client is not read until the reason is gone.
-    pub(crate) fn admit<I: Io>(&mut self, io: &mut I, client: &mut Client) -> bool {
-        let config = &self.pools[client.pool as usize].config;
-        if client.waiting() >= config.client_pipeline_max as usize {
-            // Resumed by the reply that brings the line under half of its limit.
-        } else if client.held_bytes() > config.client_output_soft_bytes {
-            // Resumed by the reply that lets some of them go.
-        } else if io.unsent(client.id) > config.client_output_soft_bytes {
-            io.notify_drained(client.id);
-        } else if self.memory(io) > self.memory_budget {
-            self.starving.push(client.id);
-        } else {
-            return true;
+    /// `unread` is how many of its bytes are there.
+    pub(crate) fn admit<I: Io>(&mut self, io: &mut I, client: &mut Client, unread: usize) -> bool {
+        if client.session.paused.is_some() {
+            // The request before this one has to wait for its server.
+            return false;
         }
-        client.session.paused = true;
+        let config = &self.pools[client.pool as usize].config;
+        let unsent = io.unsent(client.id);
+        let wait = if client.waiting() >= config.client_pipeline_max as usize {
+            // Read again at the reply that brings the line under half of its limit.
+            Wait::Reply
+        } else if client.held_bytes() + client.reply_size.of(client.waiting())
+            > config.client_output_soft_bytes
+        {
+            // Read again at a reply: it lets some of them go, and shows how long replies are.
+            Wait::Reply
+        } else if unsent > config.client_output_soft_bytes {
+            Wait::Drain
+        } else {
+            self.recount_client(client);
+            match self.must_wait_for_memory(io, client, unread, unsent) {
+                Some(wait) => wait,
+                None => return true,
+            }
+        };
+        match wait {
+            Wait::Drain => io.notify_drained(client.id),
+            Wait::Memory => self.starving.push(client.id),
+            Wait::Reply | Wait::Server => {}
+        }
+        client.session.paused = Some(wait);
         io.pause(client.id);
         false
     }

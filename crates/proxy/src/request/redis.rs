@@ -1,7 +1,7 @@
 //! Redis requests: scanned, answered here, or sent on their way.
 
 use net::{Input, Io};
-use wire::redis::{Command, Local, Refusal, Request, RequestScanner, Route, Scan};
+use wire::redis::{Command, Local, ProtocolError, Refusal, Request, RequestScanner, Route, Scan};
 
 use crate::client::Client;
 use crate::proxy::Proxy;
@@ -22,7 +22,7 @@ impl Proxy {
                 input.consume(input.bytes().len());
                 break;
             }
-            if input.bytes().is_empty() || !self.admit(io, client) {
+            if input.bytes().is_empty() || !self.admit(io, client, input.bytes().len()) {
                 break;
             }
             let pool = &self.pools[client.pool as usize];
@@ -33,8 +33,6 @@ impl Proxy {
             };
             match scanner.scan(input.bytes(), limits) {
                 Scan::Done(request) => {
-                    requests += 1;
-                    bytes += request.len() as u64;
                     if request.len() >= SHARE_MIN {
                         let frame = input.take(request.len());
                         self.redis_request(io, client, &request, Frame::Shared(&frame));
@@ -45,15 +43,23 @@ impl Proxy {
                             &request,
                             Frame::Slice(&input.bytes()[..request.len()]),
                         );
+                        if std::mem::take(&mut client.session.put_off) {
+                            break;
+                        }
                         input.consume(request.len());
                     }
+                    requests += 1;
+                    bytes += request.len() as u64;
                 }
                 Scan::Skip { len } => input.consume(len),
                 Scan::Inline { len } => {
+                    self.inline_request(io, client, &input.bytes()[..len]);
+                    if std::mem::take(&mut client.session.put_off) {
+                        break;
+                    }
+                    input.consume(len);
                     requests += 1;
                     bytes += len as u64;
-                    self.inline_request(io, client, &input.bytes()[..len]);
-                    input.consume(len);
                 }
                 Scan::NeedMore { want } => {
                     want_more(input, want);
@@ -61,7 +67,10 @@ impl Proxy {
                     break;
                 }
                 Scan::Bad(error) => {
-                    pool.stats.protocol_errors.inc();
+                    match error {
+                        ProtocolError::TooBigRequest => pool.stats.oversized.inc(),
+                        _ => pool.stats.protocol_errors.inc(),
+                    }
                     self.protocol_error(io, client, error);
                 }
             }
@@ -72,11 +81,11 @@ impl Proxy {
     }
 
     /// The framing is lost: an error after all earlier replies, then the end.
-    fn protocol_error<I: Io>(&mut self, io: &mut I, client: &mut Client, error: wire::redis::ProtocolError) {
+    fn protocol_error<I: Io>(&mut self, io: &mut I, client: &mut Client, error: ProtocolError) {
         self.pools[client.pool as usize].stats.client_err.inc();
         self.scratch.reply.clear();
         error.write(&mut self.scratch.reply);
-        answer_now(&mut self.held, io, client, &self.scratch.reply);
+        self.give(io, client, &self.scratch.reply);
         client.session.leaving = true;
     }
 
@@ -102,7 +111,7 @@ impl Proxy {
         let routed = request.route(frame.bytes());
         if !client.session.authenticated && !may_come_before_password(&routed) {
             self.pools[client.pool as usize].stats.denied.inc();
-            return answer_now(&mut self.held, io, client, crate::answer::NOAUTH);
+            return self.give(io, client, crate::answer::NOAUTH);
         }
         let (command, route) = match routed {
             Ok(found) => found,
@@ -137,7 +146,7 @@ impl Proxy {
         pool.stats.cross_slot.inc();
         self.scratch.reply.clear();
         crate::answer::cross_slot(pool.config.hash_tag, command.name, &mut self.scratch.reply);
-        answer_now(&mut self.held, io, client, &self.scratch.reply);
+        self.give(io, client, &self.scratch.reply);
     }
 
     fn refuse<I: Io>(&mut self, io: &mut I, client: &mut Client, refusal: &Refusal<'_>) {
@@ -152,15 +161,8 @@ impl Proxy {
         }
         self.scratch.reply.clear();
         refusal.write(&mut self.scratch.reply);
-        answer_now(&mut self.held, io, client, &self.scratch.reply);
+        self.give(io, client, &self.scratch.reply);
     }
-}
-
-/// Answers without a server, and counts what waits for its turn.
-fn answer_now<I: Io>(held: &mut usize, io: &mut I, client: &mut Client, reply: &[u8]) {
-    let before = client.held_bytes();
-    client.answer_now(io, reply);
-    *held = *held + client.held_bytes() - before;
 }
 
 /// What a client may say before it has given the pool's password.

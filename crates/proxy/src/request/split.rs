@@ -31,6 +31,9 @@ impl Proxy {
         if let [(server, _)] = self.scratch.parts[..] {
             return self.forward_one(io, client, Some(server), frame, traits);
         }
+        if self.put_off_parts(io, client, frame) {
+            return;
+        }
         let gather = self.open_gather(io, client, merge_of(merge));
         let count = self.scratch.parts.len();
         let mut requests = self.take_requests(count);
@@ -98,6 +101,7 @@ impl Proxy {
         if record.parts.len() < parts {
             record.parts.resize_with(parts, Vec::new);
         }
+        self.gathers.recount(id);
         id
     }
 

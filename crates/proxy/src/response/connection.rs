@@ -5,6 +5,7 @@ use net::Io;
 use telemetry::ServerStats;
 use wire::memcache::ReplyKind;
 
+use crate::client::Wait;
 use crate::fail::Failure;
 use crate::health::State;
 use crate::notice::Notice;
@@ -73,6 +74,7 @@ impl Proxy {
         } else if probe {
             shake(Handshake::Probe, b"version\r\n".to_vec());
         }
+        self.recount_server(place);
         self.server_stats(place).connects.inc();
         self.set_server(id, place);
     }
@@ -120,7 +122,6 @@ impl Proxy {
         {
             let held = std::mem::take(&mut conn.held);
             let holds_back = !conn.pausing.is_empty();
-            self.held -= held.len();
             io.send_shared(id, Bytes::from(held));
             if holds_back {
                 io.notify_drained(id);
@@ -137,8 +138,8 @@ impl Proxy {
             io.cancel_timer(timer);
         }
         let pausing = std::mem::take(&mut conn.pausing);
-        let ServerConn { conn: id, line, expired, mut kept, held, .. } = conn.take();
-        self.held -= held.len();
+        let ServerConn { conn: id, line, expired, mut kept, .. } = conn.take();
+        self.recount_server(place);
         if let Some(id) = id {
             self.vacate(id);
         }
@@ -167,7 +168,7 @@ impl Proxy {
             }
         }
         for client in pausing {
-            self.read_again(io, client);
+            self.read_again(io, client, Wait::Server);
         }
     }
 
@@ -199,7 +200,9 @@ impl Proxy {
             let (pool, server) = self.names(place);
             (self.notify)(Notice::ServerFailed { pool, server, reason: failure.text().into_owned() });
         }
-        self.count_failure(io, place, failure);
+        if !failure.is_ours() {
+            self.count_failure(io, place, failure);
+        }
     }
 
     pub(super) fn server_works(&mut self, place: Place) {
@@ -232,9 +235,7 @@ impl Proxy {
     }
 
     pub(crate) fn server_drained<I: Io>(&mut self, io: &mut I, place: Place) {
-        for client in std::mem::take(&mut self.server_conn(place).pausing) {
-            self.read_again(io, client);
-        }
+        self.make_room(io, place);
     }
 
     // ---- deadlines ------------------------------------------------------------------------------------------------

@@ -91,6 +91,7 @@ impl Proxy {
         if let Some(id) = conn.conn {
             io.abort(id);
             conn.take();
+            self.recount_server(place);
             self.vacate(id);
             self.server_stats(place).server_connections.dec();
         }

@@ -32,9 +32,12 @@ impl Proxy {
         self.gathers.close(id);
         match client {
             Some(client) => {
-                let before = client.held_bytes();
+                let stats = &self.pools[pool as usize].stats;
+                stats.client_replies.inc();
+                stats.client_reply_bytes.add(merged.len() as u64);
+                stats.latency.record(io.now().since(at).as_micros() as u64);
+                client.reply_size.note(merged.len());
                 client.fulfil(io, seq, Reply::Slice(&merged));
-                self.held = self.held + client.held_bytes() - before;
             }
             None => self.reply(io, to, seq, Reply::Slice(&merged), at),
         }

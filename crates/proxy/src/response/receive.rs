@@ -31,6 +31,12 @@ enum Next {
 
 impl Proxy {
     pub(crate) fn server_received<I: Io>(&mut self, io: &mut I, place: Place, input: &mut Input<'_>) {
+        self.take_replies(io, place, input);
+        self.recount_server(place);
+        self.make_room(io, place);
+    }
+
+    fn take_replies<I: Io>(&mut self, io: &mut I, place: Place, input: &mut Input<'_>) {
         let now = io.now();
         let Some(opened) = self.server_conn(place).conn else { return };
         self.server_conn(place).progress = now;
@@ -56,6 +62,7 @@ impl Proxy {
                 continue;
             }
             let expired = conn.expired > 0;
+            conn.reply_size.note(found.len);
             let Some(pending) = conn.pop() else {
                 return self.break_server_conn(io, place, input, Failure::Garbage);
             };
@@ -71,7 +78,14 @@ impl Proxy {
             }
             self.server_stats(place).latency.record(now.since(pending.at).as_micros() as u64);
             if found.len >= SHARE_MIN {
-                let bytes = input.take(found.len);
+                // Handed on as it is, a reply keeps the memory of the buffer that it came in, and of its neighbours.
+                let bytes = if self.is_tight(io) {
+                    let bytes = bytes::Bytes::copy_from_slice(&input.bytes()[..found.len]);
+                    input.consume(found.len);
+                    bytes
+                } else {
+                    input.take(found.len)
+                };
                 self.pair(io, place, &pending, Reply::Shared(bytes), &found);
             } else {
                 self.pair(io, place, &pending, Reply::Slice(&input.bytes()[..found.len]), &found);

@@ -2,7 +2,7 @@
 
 use net::{ConnId, Instant, Io};
 
-use crate::client::{Reply, Seq};
+use crate::client::{Reply, Seq, Wait};
 use crate::proxy::Proxy;
 
 impl Proxy {
@@ -12,11 +12,13 @@ impl Proxy {
         let Some(client) = self.client_mut(id) else { return };
         let before = client.held_bytes();
         let len = reply.len();
+        client.reply_size.note(len);
         client.fulfil(io, seq, reply);
         let after = client.held_bytes();
         let (pool, waiting, session) = (client.pool, client.waiting(), &client.session);
         let (leaving, paused) = (session.leaving, session.paused);
-        self.held = self.held + after - before;
+        let (counted, memory) = client.recount();
+        self.held = self.held + memory - counted;
         let pool = &self.pools[pool as usize];
         pool.stats.client_replies.inc();
         pool.stats.client_reply_bytes.add(len as u64);
@@ -25,8 +27,10 @@ impl Proxy {
         if waits > pool.config.client_output_hard_bytes {
             return self.overflow(io, id, waits);
         }
-        if paused && (waiting <= pool.config.client_pipeline_max as usize / 2 || after < before) {
-            self.read_again(io, id);
+        if paused == Some(Wait::Reply)
+            && (waiting <= pool.config.client_pipeline_max as usize / 2 || after < before)
+        {
+            self.read_again(io, id, Wait::Reply);
         }
         if leaving
             && waiting == 0

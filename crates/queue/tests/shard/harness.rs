@@ -55,6 +55,9 @@ impl Io for TestIo {
     fn send_shared(&mut self, conn: ConnId, bytes: Bytes) {
         self.send(conn, &bytes);
     }
+    fn unread(&self, _: ConnId) -> usize {
+        0
+    }
     fn unsent(&self, conn: ConnId) -> usize {
         self.wires.get(&conn).map_or(0, |wire| wire.unsent)
     }

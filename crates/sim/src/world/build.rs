@@ -1,6 +1,6 @@
 //! Making a world from its scenario.
 
-use proxy::{Proxy, Setup};
+use proxy::{Budget, Proxy, Setup};
 
 use super::*;
 use crate::io::{Loop, View};
@@ -44,6 +44,8 @@ impl World {
             healed: false,
             events: 0,
             memory_peak: 0,
+            moved: Report::default(),
+            shard_stats: Vec::new(),
             trace: std::env::var_os("NUTHATCH_SIM_TRACE").is_some(),
             rng,
             scenario,
@@ -61,18 +63,22 @@ impl World {
             first_backend.push(first_backend[first_backend.len() - 1] + pool.servers.len());
         }
         let loads: Arc<[AtomicU32]> = (0..self.scenario.shards).map(|_| AtomicU32::new(0)).collect();
+        let budget = Arc::new(Budget::new(self.scenario.budget, self.scenario.shards));
         for index in 0..self.scenario.shards {
             let names =
                 |p: &config::checked::Pool| p.servers.iter().map(|s| s.identity.clone()).collect::<Vec<_>>();
             let stats: Vec<Arc<PoolStats>> =
                 pools.iter().map(|p| Arc::new(PoolStats::new(&p.name, &names(p)))).collect();
             let (mail, notices) = (Arc::clone(&self.mail), Arc::clone(&self.notices));
+            let shard_stats: Arc<ShardStats> = Arc::default();
+            self.shard_stats.push(Arc::clone(&shard_stats));
             let setup = Setup {
                 pools: (0..pools.len())
                     .map(|p| (Arc::clone(&pools[p]), Arc::clone(&stats[p]), Arc::clone(&counts[p])))
                     .collect(),
                 local_bytes_max: 1 << 20,
-                memory_budget: self.scenario.budget,
+                budget: Arc::clone(&budget),
+                stats: Arc::clone(&shard_stats),
                 seed: seed.wrapping_mul(31).wrapping_add(index as u64),
                 notify: Box::new(move |notice| notices.lock().expect("one thread").push(notice)),
                 shard: index,

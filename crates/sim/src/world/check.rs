@@ -8,14 +8,14 @@ fn lanes(pool: &config::checked::Pool) -> usize {
 }
 
 impl World {
-    /// Memory may exceed the budget by a quarter, at which clients are closed; by what one turn can bring; by a whole
+    /// Memory may exceed the budget, at which clients are closed, by what one turn can bring; by a whole
     /// reply for each server connection, since servers are always read; and by 64 KB for each client, after which the
     /// proxy looks at its memory again.
     fn memory_limit(&self) -> usize {
         let servers: usize = self.scenario.pools.iter().map(|p| p.servers.len() * lanes(p)).sum();
         let turn = 4 * self.scenario.read_max;
         let (server, client) = (turn + self.scenario.frame_max(), turn + (64 << 10));
-        self.scenario.budget / 4 * 5 + servers * server + self.clients.len() * client
+        self.scenario.budget + servers * server + self.clients.len() * client
     }
 
     /// Where there is a timeout, every request has been answered within it.
@@ -60,6 +60,7 @@ impl World {
         if timers > most {
             self.oracle.fault(format!("shard {index} has {timers} timers; {most} would be enough"));
         }
+        self.note_moved(index);
         // It is looked for at the end.
         self.plan.strikes(Tamper::LeaveGatherOpen);
         if self.plan.strikes(Tamper::AskEjected) {
@@ -67,6 +68,16 @@ impl World {
         }
         if self.plan.strikes(Tamper::CutClient) {
             self.cut_client();
+        }
+    }
+
+    fn note_moved(&mut self, index: usize) {
+        let at = self.moved.note_moved(0, &self.shard_stats[index].values());
+        for pool in &self.stats[index] {
+            let at = self.moved.note_moved(at, &pool.values());
+            for server in &pool.servers {
+                self.moved.note_moved(at, &server.values());
+            }
         }
     }
 
@@ -177,6 +188,7 @@ impl World {
             events: self.events,
             time_us: self.net.now.0,
             memory_peak: self.memory_peak,
+            moved: self.moved.moved,
             cut_off: self.oracle.cut_off.len() as u64,
             replies: self.clients.iter().map(|c| c.line.answered as u64).sum(),
             tampered: self.plan.done,
@@ -197,6 +209,7 @@ impl World {
                 report.ejections += server.ejections.get();
                 report.probes_failed += server.probes_failed.get();
                 report.overloaded += server.refused.get();
+                report.queue_waits += server.queue_waits.get();
             }
         }
         report

@@ -1,0 +1,117 @@
+"""The statistics of /metrics move when what they count happens. (The simulation sees to it that each of them can move, but for
+those that need a real process: crates/sim/tests/seeds.rs.)"""
+
+import contextlib
+import select
+import time
+import urllib.request
+
+import kit
+from test_limits import DESCRIPTORS, bulk
+
+
+def metrics(port):
+    """Every sample, by name and labels as they stand on the page."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as page:
+        lines = page.read().decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+
+def start(path, before=(), top="", **pools):
+    """The binary with an admin port and pools over the embedded cache; `ports` are those of admin, then of the pools."""
+
+    def argv(admin, *ports):
+        lines = [top, "[admin]", f'listen = "127.0.0.1:{admin}"']
+        for (name, options), port in zip(pools.items(), ports, strict=True):
+            lines += [f"[pool.{name}]", f'listen = "127.0.0.1:{port}"', 'servers = ["local"]', options]
+        conf = path / "nuthatch.toml"
+        conf.write_text("\n".join(lines) + "\n")
+        return [*before, kit.BINARY, "run", "-c", conf]
+
+    return kit.start("nuthatch", 1 + len(pools), argv, path)
+
+
+def moved(before, after, row, labels=""):
+    """How far a sample has moved, or all of a family if no labels are given."""
+    name = row + labels
+    return sum(after[key] - before[key] for key in after if key == name or (not labels and key.startswith(name + "{")))
+
+
+def until_moved(port, before, row, labels=""):
+    """Gauges and the counts of a turn follow within a moment."""
+    deadline = time.monotonic() + 10
+    while not moved(before, metrics(port), row, labels):
+        assert time.monotonic() < deadline, f"{row}{labels} does not move"
+        select.select([], [], [], 0.05)
+
+
+def test_rows_move_with_what_they_count(tmp_path):
+    program = start(
+        tmp_path,
+        plain="",
+        secret='auth = "sesame"',
+        small='protocol = "memcache"\nrequest_bytes_max = "1KiB"',
+        short='request_bytes_max = "1KiB"',
+    )
+    admin, plain, secret, small, short = program.ports
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(program.stop)
+        before = metrics(admin)
+        with kit.Wire(plain) as wire:
+            wire.ask(bulk(b"SET", b"k", b"v"), b"+OK\r\n")
+            wire.ask(bulk(b"GET", b"k") * 3, b"$1\r\nv\r\n" * 3)
+            wire.ask(b"PING\r\n", b"+PONG\r\n")
+            wire.ask(bulk(b"LPUSH", b"l", b"v"), b"-ERR the embedded cache holds strings only: 'LPUSH' needs a redis server "
+                     b"(set servers = [...])\r\n")
+            now = metrics(admin)
+            assert moved(before, now, "nuthatch_pool_client_connections", '{pool="plain"}') == 1
+        with kit.Wire(secret) as wire:
+            wire.ask(bulk(b"GET", b"k"), b"-NOAUTH Authentication required\r\n")
+        with kit.Wire(small) as wire:
+            wire.send(b"set k 0 0 2000\r\n" + b"x" * 2000 + b"\r\n")
+            wire.expect(b"SERVER_ERROR object too large for cache\r\n")
+        with kit.Wire(short) as wire:
+            wire.send(bulk(b"SET", b"k", b"x" * 2000))
+            wire.expect(b"-ERR Protocol error")
+        after = metrics(admin)
+        expected = {
+            ("pool_client_requests_total", "plain"): 6,
+            ("pool_client_replies_total", "plain"): 6,
+            ("pool_answered_here_total", "plain"): 1,
+            ("pool_client_accepts_total", "plain"): 1,
+            ("pool_denied_total", "secret"): 1,
+            ("pool_client_replies_total", "secret"): 1,
+            ("pool_oversized_total", "small"): 1,
+            ("pool_oversized_total", "short"): 1,
+            ("pool_request_duration_seconds_count", "plain"): 5,
+        }
+        for (row, pool), count in expected.items():
+            found = moved(before, after, f"nuthatch_{row}", f'{{pool="{pool}"}}')
+            assert found == count, f"{row} of {pool}: {found}"
+        server = '{pool="plain",server="local"}'
+        for row, count in {"requests_total": 5, "responses_total": 5, "error_replies_total": 1,
+                           "response_duration_seconds_count": 5}.items():
+            assert moved(before, after, f"nuthatch_server_{row}", server) == count, row
+        assert moved(before, after, "nuthatch_shard_turns_total") > 0
+        assert not [name for name in after if "connections" in name and name.startswith("nuthatch_shard")]
+        # A request of which only a part has come is memory.
+        with kit.Wire(plain) as wire:
+            wire.send(bulk(b"SET", b"k", b"x" * 50_000)[:-10])
+            until_moved(admin, before, "nuthatch_shard_memory_bytes")
+            until_moved(admin, before, "nuthatch_pool_memory_bytes", '{pool="plain"}')
+
+
+def test_a_lack_of_descriptors_is_counted(tmp_path):
+    before = ["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}"]
+    program = start(tmp_path, before, top="threads = 1", plain="")
+    admin, port = program.ports
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(program.stop)
+        counted = metrics(admin)
+        wires = [kit.Wire(port) for _ in range(DESCRIPTORS + 5)]
+        for wire in wires[:3]:
+            wire.ask(b"PING\r\n", b"+PONG\r\n")
+        # /metrics needs a descriptor too.
+        for wire in wires:
+            wire.socket.close()
+        until_moved(admin, counted, "nuthatch_shard_accept_pauses_total")
