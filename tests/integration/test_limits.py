@@ -28,8 +28,9 @@ ATTACK_BYTES = 31_000_000
 SLACK_MB = 6
 AFTER_MB = 24
 WATCH_SECONDS = 4
-# The healthy client shares its machine with the attack, and perhaps with a build.
-MEDIAN_MS_MAX = 50
+# On an idle machine the median is a few milliseconds. Here the healthy client shares it with the attack, perhaps with a build,
+# and stands behind thousands of requests that the attackers may still make.
+MEDIAN_MS_MAX = 250
 SLOWEST_MS_MAX = 1500
 SETTLE_SECONDS = 20
 DESCRIPTORS = 40
