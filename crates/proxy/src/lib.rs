@@ -30,6 +30,7 @@ mod server_conn;
 mod health;
 mod balance;
 mod memory;
+mod maintain;
 pub mod local;
 mod notice;
 mod census;

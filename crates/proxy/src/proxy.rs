@@ -1,11 +1,9 @@
 //! One shard's proxy, as its event loop sees it: whose connection is it, and which step of the path is next.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-
 use config::checked;
 use net::{App, ConnId, Fault, Input, Instant, Io, Peer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use telemetry::{PoolStats, ShardStats};
 
 use crate::balance::Moved;
@@ -17,9 +15,6 @@ use crate::memory::Budget;
 use crate::notice::Notice;
 use crate::pool::Pool;
 use crate::server::Place;
-
-/// How often memory is given back and gauges are brought up to date, while there is traffic.
-const MAINTENANCE: Duration = Duration::from_millis(100);
 
 /// What other shards tell a shard's proxy.
 #[derive(Debug)]
@@ -76,7 +71,7 @@ pub struct Proxy {
     pub(crate) loads: Arc<[AtomicU32]>,
     pub(crate) post: Box<dyn FnMut(usize, Mail) + Send>,
     pub(crate) budget: Arc<Budget>,
-    stats: Arc<ShardStats>,
+    pub(crate) stats: Arc<ShardStats>,
     /// What the other shards held when this one's turn ended.
     pub(crate) held_elsewhere: usize,
     /// Memory of the lines of clients and server connections and of what is held in them, apart from gather records.
@@ -88,8 +83,10 @@ pub struct Proxy {
     pub(crate) scratch: Scratch,
     pub(crate) clients: u32,
     next_number: u64,
-    maintaining: bool,
-    busy: bool,
+    /// [`Alarm::Maintenance`] is set.
+    pub(crate) maintaining: bool,
+    /// Something has happened since it went off last.
+    pub(crate) busy: bool,
     pub(crate) stopping: bool,
 }
 
@@ -334,76 +331,6 @@ impl Proxy {
         let Some(client) = self.take_client(id) else { return };
         self.pools[client.pool as usize].stats.client_err.inc();
         self.forget(&client);
-    }
-
-    // ---- now and then -----------------------------------------------------------------------------------------------
-
-    pub(crate) fn maintain_later<I: Io>(&mut self, io: &mut I) {
-        self.busy = true;
-        if !self.maintaining {
-            self.maintaining = true;
-            io.set_timer(io.now() + MAINTENANCE, Alarm::Maintenance.token());
-        }
-    }
-
-    fn maintain<I: Io>(&mut self, io: &mut I) {
-        self.maintaining = false;
-        let quiet = !std::mem::take(&mut self.busy);
-        if !quiet {
-            self.maintain_later(io);
-            self.busy = false;
-        }
-        if quiet || !self.starving.is_empty() {
-            self.rest();
-        }
-        self.balance(io);
-        self.update_gauges(io);
-    }
-
-    /// Nobody who is idle needs buffers.
-    fn rest(&mut self) {
-        self.gathers.rest();
-        for conn in self.pools.iter_mut().flat_map(|p| &mut p.servers).flat_map(|s| &mut s.conns) {
-            conn.rest();
-            let (before, now) = conn.recount();
-            self.held = self.held + now - before;
-        }
-        for (_, role) in &mut self.roles {
-            if let Role::Client(client) = role {
-                client.rest();
-                let (before, now) = client.recount();
-                self.held = self.held + now - before;
-            }
-        }
-    }
-
-    fn update_gauges<I: Io>(&mut self, io: &I) {
-        self.stats.memory_bytes.set(self.memory(io) as u64);
-        let mut memory = vec![0; self.pools.len()];
-        for client in self.clients() {
-            memory[client.pool as usize] += client.memory() + io.unread(client.id) + io.unsent(client.id);
-        }
-        for (pool, mut memory) in self.pools.iter().zip(memory) {
-            for conn in pool.servers.iter().flat_map(|s| &s.conns) {
-                memory += conn.memory() + conn.conn.map_or(0, |id| io.unread(id) + io.unsent(id));
-            }
-            pool.stats.memory_bytes.set(memory as u64);
-            let mut in_flight = 0;
-            for (server, stats) in pool.servers.iter().zip(&pool.stats.servers) {
-                let (mut sent, mut waiting) = ((0, 0), (0, 0));
-                for conn in &server.conns {
-                    let lot = if conn.connected && conn.ready() { &mut sent } else { &mut waiting };
-                    lot.0 += conn.line.len() as u64;
-                    lot.1 += conn.line.iter().map(|p| u64::from(p.len)).sum::<u64>();
-                }
-                in_flight += sent.0 + waiting.0;
-                stats.in_queue.set(waiting.0);
-                stats.in_queue_bytes.set(waiting.1);
-                stats.out_queue.set(sent.0);
-                stats.out_queue_bytes.set(sent.1);
-            }
-            pool.stats.requests_in_flight.set(in_flight);
-        }
     }
 }
 

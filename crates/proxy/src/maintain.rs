@@ -1,0 +1,80 @@
+//! What is done now and then, while there is traffic: memory is given back, load is balanced, gauges are brought up to date.
+
+use std::time::Duration;
+
+use net::Io;
+
+use crate::proxy::{Alarm, Proxy, Role};
+
+/// How often.
+const MAINTENANCE: Duration = Duration::from_millis(100);
+
+impl Proxy {
+    pub(crate) fn maintain_later<I: Io>(&mut self, io: &mut I) {
+        self.busy = true;
+        if !self.maintaining {
+            self.maintaining = true;
+            io.set_timer(io.now() + MAINTENANCE, Alarm::Maintenance.token());
+        }
+    }
+
+    pub(crate) fn maintain<I: Io>(&mut self, io: &mut I) {
+        self.maintaining = false;
+        let quiet = !std::mem::take(&mut self.busy);
+        if !quiet {
+            self.maintain_later(io);
+            self.busy = false;
+        }
+        if quiet || !self.starving.is_empty() {
+            self.rest();
+        }
+        self.balance(io);
+        self.update_gauges(io);
+    }
+
+    /// Nobody who is idle needs buffers.
+    fn rest(&mut self) {
+        self.gathers.rest();
+        for conn in self.pools.iter_mut().flat_map(|p| &mut p.servers).flat_map(|s| &mut s.conns) {
+            conn.rest();
+            let (before, now) = conn.recount();
+            self.held = self.held + now - before;
+        }
+        for (_, role) in &mut self.roles {
+            if let Role::Client(client) = role {
+                client.rest();
+                let (before, now) = client.recount();
+                self.held = self.held + now - before;
+            }
+        }
+    }
+
+    fn update_gauges<I: Io>(&mut self, io: &I) {
+        self.stats.memory_bytes.set(self.memory(io) as u64);
+        let mut memory = vec![0; self.pools.len()];
+        for client in self.clients() {
+            memory[client.pool as usize] += client.memory() + io.unread(client.id) + io.unsent(client.id);
+        }
+        for (pool, mut memory) in self.pools.iter().zip(memory) {
+            for conn in pool.servers.iter().flat_map(|s| &s.conns) {
+                memory += conn.memory() + conn.conn.map_or(0, |id| io.unread(id) + io.unsent(id));
+            }
+            pool.stats.memory_bytes.set(memory as u64);
+            let mut in_flight = 0;
+            for (server, stats) in pool.servers.iter().zip(&pool.stats.servers) {
+                let (mut sent, mut waiting) = ((0, 0), (0, 0));
+                for conn in &server.conns {
+                    let lot = if conn.connected && conn.ready() { &mut sent } else { &mut waiting };
+                    lot.0 += conn.line.len() as u64;
+                    lot.1 += conn.line.iter().map(|p| u64::from(p.len)).sum::<u64>();
+                }
+                in_flight += sent.0 + waiting.0;
+                stats.in_queue.set(waiting.0);
+                stats.in_queue_bytes.set(waiting.1);
+                stats.out_queue.set(sent.0);
+                stats.out_queue_bytes.set(sent.1);
+            }
+            pool.stats.requests_in_flight.set(in_flight);
+        }
+    }
+}
