@@ -13,6 +13,7 @@ mod faces;
 
 mod daemon;
 mod getopt;
+mod log_level;
 mod pid_file;
 
 mod cache;

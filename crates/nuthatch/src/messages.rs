@@ -8,7 +8,9 @@
 //! ```
 
 mod http;
+mod lookups;
 mod outside;
+mod question;
 mod tls;
 
 use std::fs::{File, TryLockError};

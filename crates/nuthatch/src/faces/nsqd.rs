@@ -11,8 +11,8 @@ use config::native;
 use config::nsqd::{self, Nsqd, Refusal, machine};
 use telemetry::log::{Format, Options, Verbosity};
 
-use super::run::verbosity;
 use crate::control::{Control, Manners};
+use crate::log_level::verbosity;
 use crate::start;
 
 /// Runs the face; `arguments` do not include the program's name.

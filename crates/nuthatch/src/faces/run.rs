@@ -7,12 +7,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use config::checked::{Config, LogFormat, LogLevel};
+use config::checked::{Config, LogFormat};
 use config::{Severity, native};
-use telemetry::log::{Destination, Format, Log, Options, Verbosity};
+use telemetry::log::{Destination, Format, Log, Options};
 use telemetry::{error, info};
 
 use crate::control::{Control, Manners};
+use crate::log_level::verbosity;
 use crate::start::{self, Running};
 
 /// Runs with a file, or with the defaults.
@@ -96,17 +97,6 @@ fn open_log(config: &Config) -> Result<Log, String> {
         ..Options::default()
     };
     options.open().and_then(|log| log.install()).map_err(|error| format!("cannot log to {shown}: {error}"))
-}
-
-/// A level as the log counts.
-pub fn verbosity(level: LogLevel) -> Verbosity {
-    match level {
-        LogLevel::Debug => Verbosity::DEBUG,
-        LogLevel::Info => Verbosity::INFO,
-        LogLevel::Warn => Verbosity::WARN,
-        LogLevel::Error => Verbosity::ERROR,
-        LogLevel::Fatal => Verbosity::OFF,
-    }
 }
 
 /// Says what is listened on, and one line to try.

@@ -1,8 +1,7 @@
 //! The queue's HTTP API, bound with the queue and served on the control thread; the push to statsd goes with it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::checked::{Listen, LogLevel};
@@ -12,14 +11,13 @@ use net::Handle;
 use queue::Mail;
 use queue::http::{About, Adjustable, Api, Listener, SendAsk, Stop, router, serve};
 use rustls::ServerConfig;
-use telemetry::log::{Log, Verbosity};
+use telemetry::log::Log;
 use telemetry::{error, warn};
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::outside::Question;
-use crate::faces::run::verbosity;
+use super::lookups::Lookups;
+use crate::log_level;
 
 /// The listeners, bound.
 pub struct Bound {
@@ -143,38 +141,6 @@ fn ask(shard: &Handle<Mail>) -> SendAsk {
     Box::new(move |ask, reply| shard.send(Mail::Ask(ask, reply)))
 }
 
-/// The nsqlookupds that are registered with; can be changed while everything runs.
-#[derive(Clone)]
-pub struct Lookups {
-    addresses: Arc<Mutex<Vec<String>>>,
-    any: Arc<AtomicBool>,
-    questions: UnboundedSender<Question>,
-}
-
-impl Lookups {
-    /// These to begin with; who registers hears of others through `questions`.
-    pub fn new(addresses: Vec<String>, questions: UnboundedSender<Question>) -> Lookups {
-        let any = Arc::new(AtomicBool::new(!addresses.is_empty()));
-        Lookups { addresses: Arc::new(Mutex::new(addresses)), any, questions }
-    }
-
-    /// True if there are any. Never waits.
-    pub fn any(&self) -> bool {
-        self.any.load(Ordering::Relaxed)
-    }
-
-    /// All of them.
-    pub fn get(&self) -> Vec<String> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, addresses: Vec<String>) {
-        self.any.store(!addresses.is_empty(), Ordering::Relaxed);
-        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses.clone();
-        let _ = self.questions.send(Question::Lookups(addresses));
-    }
-}
-
 /// What `/config` can change.
 struct Knobs {
     lookups: Lookups,
@@ -191,16 +157,10 @@ impl Adjustable for Knobs {
     }
 
     fn log_level(&self) -> LogLevel {
-        match self.log.verbosity() {
-            level if level >= Verbosity::DEBUG => LogLevel::Debug,
-            level if level >= Verbosity::INFO => LogLevel::Info,
-            level if level >= Verbosity::WARN => LogLevel::Warn,
-            level if level >= Verbosity::new(1) => LogLevel::Error,
-            _ => LogLevel::Fatal,
-        }
+        log_level::level(self.log.verbosity())
     }
 
     fn set_log_level(&self, level: LogLevel) {
-        self.log.set_verbosity(verbosity(level));
+        self.log.set_verbosity(log_level::verbosity(level));
     }
 }

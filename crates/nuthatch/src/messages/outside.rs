@@ -19,19 +19,8 @@ use telemetry::warn;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use wire::nsq::lookup::Node;
 
-use super::http::Lookups;
-
-/// What the control thread is to do or to find out.
-pub enum Question {
-    /// Who is this client?
-    Auth(Asker, AuthQuery),
-    /// Others may want to know.
-    Notice(Notice),
-    /// Which channels of this topic do others know?
-    Channels(String),
-    /// From now on these nsqlookupds are registered with.
-    Lookups(Vec<String>),
-}
+use super::lookups::Lookups;
+use super::question::Question;
 
 /// The shard's end. Sending never waits; what is under way is bounded by clients (one AUTH each) and topics.
 pub struct ControlThread {

@@ -1,0 +1,38 @@
+//! The level of a configuration and the verbosity of the log: the same thing, counted differently.
+
+use config::checked::LogLevel;
+use telemetry::log::Verbosity;
+
+/// A level as the log counts.
+pub fn verbosity(level: LogLevel) -> Verbosity {
+    match level {
+        LogLevel::Debug => Verbosity::DEBUG,
+        LogLevel::Info => Verbosity::INFO,
+        LogLevel::Warn => Verbosity::WARN,
+        LogLevel::Error => Verbosity::ERROR,
+        LogLevel::Fatal => Verbosity::OFF,
+    }
+}
+
+/// The level that the log is at.
+pub fn level(verbosity: Verbosity) -> LogLevel {
+    match verbosity {
+        v if v >= Verbosity::DEBUG => LogLevel::Debug,
+        v if v >= Verbosity::INFO => LogLevel::Info,
+        v if v >= Verbosity::WARN => LogLevel::Warn,
+        v if v >= Verbosity::new(1) => LogLevel::Error,
+        _ => LogLevel::Fatal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways() {
+        for at in [LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error, LogLevel::Fatal] {
+            assert_eq!(level(verbosity(at)), at);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The addresses of the nsqlookupds: read by the shard and by `/config`, changed by `/config`.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::question::Question;
+
+/// The nsqlookupds that are registered with; can be changed while everything runs.
+#[derive(Clone)]
+pub struct Lookups {
+    addresses: Arc<Mutex<Vec<String>>>,
+    any: Arc<AtomicBool>,
+    questions: UnboundedSender<Question>,
+}
+
+impl Lookups {
+    /// These to begin with; who registers hears of others through `questions`.
+    pub fn new(addresses: Vec<String>, questions: UnboundedSender<Question>) -> Lookups {
+        let any = Arc::new(AtomicBool::new(!addresses.is_empty()));
+        Lookups { addresses: Arc::new(Mutex::new(addresses)), any, questions }
+    }
+
+    /// True if there are any. Never waits.
+    pub fn any(&self) -> bool {
+        self.any.load(Ordering::Relaxed)
+    }
+
+    /// All of them.
+    pub fn get(&self) -> Vec<String> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Registers with these from now on.
+    pub fn set(&self, addresses: Vec<String>) {
+        self.any.store(!addresses.is_empty(), Ordering::Relaxed);
+        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses.clone();
+        let _ = self.questions.send(Question::Lookups(addresses));
+    }
+}
