@@ -29,8 +29,7 @@ from proxy_faults import bulk, rss_mb  # noqa: E402
 IDLE_CLIENTS = 10_000
 IDLE_MB_MAX = 8
 ATTACK_BYTES = 31_000_000
-# As many as together cannot fill one server's queue (client_pipeline_max, server_queue_max): then others are refused.
-ATTACKERS = 3
+ATTACKERS = 20
 BUDGET_MB = 64
 # Beside the budget: the other client, the allocator's own, pages of code touched for the first time.
 SLACK_MB = 16
