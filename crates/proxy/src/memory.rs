@@ -6,10 +6,13 @@
 //!                       are read again      reserve are not read any more           are closed
 //! ```
 //! What counts is memory, not bytes: what buffers have reserved, and the records of requests. The last eighth is left to the
-//! allocator, so that the process stays within the budget as the system sees it. The budget belongs to all shards; each publishes what it holds once per turn. The reserves of all clients together are a quarter of the budget, so
-//! that a client with little outstanding is served however much the others hoard, and what they hoard is theirs to lose: a
-//! client past its reserve is not read until it has taken its replies; replies to what was accepted from it before may still
-//! come, and if they fill the budget, the clients that hold most of it are closed.
+//! allocator, so that the process stays within the budget as the system sees it. The budget belongs to all shards; each
+//! publishes what it holds once per turn.
+//!
+//! The reserves of all clients together are a quarter of the budget, so that a client with little outstanding is served
+//! however much the others hoard, and what they hoard is theirs to lose: a client past its reserve is not read until it has
+//! taken its replies; replies to what was accepted from it before may still come, and if they fill the budget, the clients
+//! that hold most of it are closed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
