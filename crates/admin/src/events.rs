@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use serde::Serialize;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::Severity;
 use crate::facts::wall_ms;
+use crate::trouble::Severity;
 
 /// Events that are kept.
 const KEPT_MAX: usize = 50;

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! telemetry::Registry ─┐
-//! queue, if it runs ───┼─▶ watch (a sample now and then) ─▶ status ─▶ trouble ─▶ page     GET /
-//! notices of shards ───┘                                      │  (since when)     json     GET /api/status
-//!                                                             └────────▶ health  text     GET /health
-//!                             registry ─▶ metrics (as they are, no window)        text     GET /metrics
+//! queue, if it runs ───┼─▶ watch ─▶ sample ─▶ status ─▶ diagnosis ─▶ trouble ─▶ page     GET /
+//! notices of shards ───┘   (now and then)       │                (since when)   json     GET /api/status
+//!                                               └────────▶ health               text     GET /health
+//!                             registry ─▶ metrics (as they are, no window)      text     GET /metrics
 //! ```
 //! Counters only grow, so what happens *now* is the difference between two samples: the rates and latencies of the page
 //! are those of the last ten seconds. Samples are taken every five seconds, and whenever somebody looks, so that
@@ -20,10 +20,15 @@ mod router;
 
 mod watch;
 
+mod sample;
+
 pub mod status;
+
+mod diagnosis;
+mod health;
 mod trouble;
 
-mod health;
+mod format;
 mod metrics;
 mod page;
 

@@ -4,16 +4,15 @@
 //! written here, on the server, so that it is whole without JavaScript; the script only fetches the body anew every two
 //! seconds. Nothing on it comes from elsewhere. Names come from clients (topics, channels): everything is escaped.
 
-pub(crate) mod format;
 mod pools;
 mod queue;
 
 use std::fmt::{self, Write};
 
 use crate::events::Event;
+use crate::format::{bytes, clock, count, date, duration};
 use crate::status::Status;
-use crate::{Severity, Trouble};
-use format::{bytes, clock, count, date, duration};
+use crate::trouble::{Severity, Trouble};
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/refresh.js");
@@ -212,8 +211,8 @@ fn foot(html: &mut Html, status: &Status) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::tests::{facts, sample_at};
     use crate::status::Status;
-    use crate::watch::tests::{facts, sample_at};
 
     #[test]
     fn texts_are_escaped() {

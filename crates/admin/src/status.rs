@@ -5,15 +5,17 @@
 
 mod pools;
 mod queue;
+mod window;
 
 use serde::Serialize;
 
-use crate::events::{Event, Events};
+use crate::events::Event;
 use crate::facts::{Facts, Listening};
 use crate::process::Process;
-use crate::trouble::{self, Tracker, Trouble};
-use crate::watch::Sample;
-use crate::{health, queue::QueueReport};
+use crate::queue::QueueReport;
+use crate::sample::Sample;
+use crate::trouble::Trouble;
+use window::Window;
 
 pub use pools::{ErrorCount, Errors, Latency, PoolState, PoolStatus, ServerState, ServerStatus};
 pub use queue::{ChannelStatus, QueueStatus, TopicStatus};
@@ -92,52 +94,11 @@ impl Status {
             events_lost: 0,
         }
     }
-
-    /// Adds what is wrong, and what happened.
-    pub(crate) fn judge(&mut self, tracker: &mut Tracker, events: &Events) {
-        self.events = events.newest_first().cloned().collect();
-        self.events_lost = events.lost();
-        self.troubles = tracker.settle(trouble::find(self), self.now_ms);
-        self.reasons = health::reasons(self);
-        self.healthy = self.reasons.is_empty();
-    }
-}
-
-/// The time between two samples.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Window {
-    /// Zero if the samples are the same.
-    pub seconds: f64,
-}
-
-impl Window {
-    /// How fast a counter grew. One that went back (made anew) counts from zero.
-    fn rate(self, before: u64, now: u64) -> f64 {
-        self.per_second(now.checked_sub(before).unwrap_or(now) as f64)
-    }
-
-    /// How fast a level changed; negative if it fell.
-    fn growth(self, before: u64, now: u64) -> f64 {
-        self.per_second(now as f64 - before as f64)
-    }
-
-    fn per_second(self, difference: f64) -> f64 {
-        if self.seconds > 0.0 { difference / self.seconds } else { 0.0 }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rates() {
-        let window = Window { seconds: 2.0 };
-        assert_eq!(window.rate(10, 30), 10.0);
-        assert_eq!(window.rate(30, 10), 5.0, "made anew");
-        assert_eq!(window.growth(30, 10), -10.0);
-        assert_eq!(Window { seconds: 0.0 }.rate(0, 5), 0.0);
-    }
 
     #[test]
     fn percent_of_the_budget() {

@@ -1,35 +1,11 @@
 //! What is wrong now, and since when.
 //!
-//! [`find`] looks at one [`Status`] and names everything that somebody who was just woken up wants to know. The
-//! [`Tracker`] remembers what was found before, so that each trouble keeps the moment at which it began.
+//! A [`Finding`] says that something is wrong. The [`Tracker`] remembers what was found before, so that each
+//! [`Trouble`] keeps the moment at which it began.
 
 use std::collections::HashMap;
 
 use serde::Serialize;
-use telemetry::{PoolStats, Row, ServerStats};
-
-use crate::events::Event;
-use crate::page::format::{bytes, count, rate};
-use crate::process::Process;
-use crate::status::{
-    ChannelStatus, ErrorCount, Memory, PoolState, PoolStatus, QueueStatus, ServerState, ServerStatus, Status,
-    TopicStatus,
-};
-
-/// Errors of a pool that are the doing of its clients: worth a look, by day.
-const OF_CLIENTS: [&str; 6] =
-    ["client_err", "protocol_errors", "unsupported", "oversized", "cross_slot", "denied"];
-/// Errors of a server that do not mean that it fails: ordinary error replies, the end of an idle connection, and what
-/// follows from another error that is named already.
-const HARMLESS: [&str; 5] = ["error_replies", "server_eof", "late_replies", "stray_replies", "probes_failed"];
-/// Memory is tight from here, in percent of the budget: five eighths, where clients begin to wait (`proxy::memory`),
-const MEMORY_TIGHT: u64 = 62;
-/// and at its limit from here: just under seven eighths, where clients are closed.
-const MEMORY_FULL: u64 = 85;
-/// File descriptors are few from here, in percent of the limit.
-const FDS_FEW: u64 = 90;
-/// A channel that grows is worth telling from this depth on.
-const DEPTH_WORTH_TELLING: u64 = 100;
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,16 +34,21 @@ pub enum Severity {
 
 /// A trouble whose beginning may not be known.
 pub(crate) struct Finding {
-    severity: Severity,
-    subject: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is in trouble.
+    pub subject: String,
     /// Tells apart what one subject may suffer from.
-    kind: &'static str,
-    text: String,
-    since_ms: Option<u64>,
+    pub kind: &'static str,
+    /// What is wrong with it.
+    pub text: String,
+    /// Since when, in milliseconds since the Unix epoch, if that is known.
+    pub since_ms: Option<u64>,
 }
 
 impl Finding {
-    fn new(
+    /// Something that is wrong since nobody knows when.
+    pub fn new(
         severity: Severity,
         subject: impl Into<String>,
         kind: &'static str,
@@ -75,143 +56,6 @@ impl Finding {
     ) -> Finding {
         Finding { severity, subject: subject.into(), kind, text: text.into(), since_ms: None }
     }
-}
-
-/// Everything that is wrong.
-pub(crate) fn find(status: &Status) -> Vec<Finding> {
-    let mut found = Vec::new();
-    status.pools.iter().for_each(|pool| of_pool(pool, &status.events, &mut found));
-    status.queue.iter().for_each(|queue| of_queue(queue, &mut found));
-    found.extend(of_memory(status.memory));
-    found.extend(of_descriptors(&status.process));
-    found
-}
-
-fn of_pool(pool: &PoolStatus, events: &[Event], found: &mut Vec<Finding>) {
-    let subject = format!("pool {}", pool.name);
-    if pool.state == PoolState::Down {
-        let since_ms = pool.servers.iter().filter_map(|server| server.ejected_since_ms).max();
-        let text = "every server is ejected: requests are answered with errors";
-        found.push(Finding { since_ms, ..Finding::new(Severity::Critical, &subject, "down", text) });
-    }
-    for (kind, error) in &pool.errors {
-        let severity = if OF_CLIENTS.contains(kind) { Severity::Notice } else { Severity::Warning };
-        found.extend(of_error(&subject, kind, error, PoolStats::ROWS, severity));
-    }
-    for server in &pool.servers {
-        of_server(&format!("{subject}, server {}", server.name), server, events, found);
-    }
-}
-
-fn of_server(subject: &str, server: &ServerStatus, events: &[Event], found: &mut Vec<Finding>) {
-    if server.state == ServerState::Ejected {
-        // What was said when it happened has the reason, unless too much has happened since.
-        let said =
-            events.iter().find(|event| event.severity == Severity::Critical && event.subject == subject);
-        let text = said.map_or("ejected: it gets probes only", |event| &event.text);
-        let finding = Finding::new(Severity::Critical, subject, "ejected", text);
-        found.push(Finding { since_ms: server.ejected_since_ms, ..finding });
-    }
-    for (kind, error) in server.errors.iter().filter(|(kind, _)| !HARMLESS.contains(kind)) {
-        found.extend(of_error(subject, kind, error, ServerStats::ROWS, Severity::Warning));
-    }
-    if let Some(p99) = server.latency.p99_us.filter(|_| server.slow) {
-        let text =
-            format!("much slower than its pool's other servers: p99 {}", crate::page::format::micros(p99));
-        found.push(Finding::new(Severity::Warning, subject, "slow", text));
-    }
-}
-
-/// A kind of error that occurs now; its words are those of the statistics' table.
-fn of_error(
-    subject: &str,
-    kind: &'static str,
-    error: &ErrorCount,
-    rows: &[Row],
-    severity: Severity,
-) -> Option<Finding> {
-    if error.per_second <= 0.0 {
-        return None;
-    }
-    let help = rows.iter().find(|row| row.name == kind).map_or(kind, |row| row.help);
-    let text = format!("{}/s {}", rate(error.per_second), help.trim_start_matches("# "));
-    Some(Finding::new(severity, subject, kind, text))
-}
-
-fn of_queue(queue: &QueueStatus, found: &mut Vec<Finding>) {
-    if !queue.answers {
-        found.push(Finding::new(Severity::Critical, "queue", "mute", "it does not answer"));
-    }
-    if let Some(fault) = &queue.fault {
-        found.push(Finding::new(Severity::Critical, "queue", "fault", fault));
-    }
-    for topic in &queue.topics {
-        of_topic(topic, found);
-        for channel in &topic.channels {
-            of_channel(&format!("topic {}, channel {}", topic.name, channel.name), channel, found);
-        }
-    }
-}
-
-fn of_topic(topic: &TopicStatus, found: &mut Vec<Finding>) {
-    if topic.depth == 0 {
-        return;
-    }
-    let waiting = messages(topic.depth);
-    let (kind, text) = match (topic.paused, topic.channels.is_empty()) {
-        (true, _) => ("paused", format!("paused; {waiting} in it")),
-        (false, true) => ("no channel", format!("no channel: {waiting} for the first one")),
-        (false, false) => return,
-    };
-    found.push(Finding::new(Severity::Notice, format!("topic {}", topic.name), kind, text));
-}
-
-fn of_channel(subject: &str, channel: &ChannelStatus, found: &mut Vec<Finding>) {
-    let mut push = |severity, kind, text: String| found.push(Finding::new(severity, subject, kind, text));
-    let waiting = messages(channel.depth);
-    let grows = channel.depth_growth_per_second > 0.0;
-    if channel.depth > 0 && channel.paused {
-        push(Severity::Notice, "paused", format!("paused; {waiting} in it"));
-    } else if channel.depth > 0 && channel.consumers == 0 {
-        push(Severity::Warning, "no consumer", format!("nobody consumes; {waiting}"));
-    } else if channel.depth >= DEPTH_WORTH_TELLING && grows {
-        let growth = rate(channel.depth_growth_per_second);
-        let consumers = count(channel.consumers);
-        let text = format!("grows by {growth}/s; {waiting}, consumers: {consumers}");
-        push(Severity::Warning, "grows", text);
-    }
-    if channel.timed_out_per_second > 0.0 {
-        let often = rate(channel.timed_out_per_second);
-        push(Severity::Warning, "timeouts", format!("{often}/s messages were not finished in time"));
-    }
-    if channel.requeued_per_second > 0.0 {
-        let often = rate(channel.requeued_per_second);
-        push(Severity::Notice, "requeues", format!("{often}/s messages are given back by consumers"));
-    }
-}
-
-fn messages(depth: u64) -> String {
-    if depth == 1 { "1 message waits".into() } else { format!("{} messages wait", count(depth)) }
-}
-
-fn of_memory(memory: Memory) -> Option<Finding> {
-    let percent = memory.percent();
-    let (severity, kind, consequence) = match percent {
-        MEMORY_FULL.. => (Severity::Critical, "full", "the clients that hold most are closed"),
-        MEMORY_TIGHT.. => (Severity::Warning, "tight", "clients that hold much are made to wait"),
-        _ => return None,
-    };
-    let (used, budget) = (bytes(memory.used_bytes), bytes(memory.budget_bytes));
-    let text = format!("{percent} % of the budget ({used} of {budget}): {consequence}");
-    Some(Finding::new(severity, "memory", kind, text))
-}
-
-fn of_descriptors(process: &Process) -> Option<Finding> {
-    let (open, max) = process.open_fds.zip(process.fds_max)?;
-    (open.saturating_mul(100) / max.max(1) >= FDS_FEW).then(|| {
-        let text = format!("{} of {} file descriptors are in use", count(open), count(max));
-        Finding::new(Severity::Warning, "process", "descriptors", text)
-    })
 }
 
 /// Remembers since when each trouble is there. As large as what is wrong now.
@@ -241,4 +85,37 @@ impl Tracker {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_keeps_its_beginning_until_it_ends() {
+        let mut tracker = Tracker::default();
+        let finding =
+            |since_ms| vec![Finding { since_ms, ..Finding::new(Severity::Warning, "s", "k", "text") }];
+        let mut since =
+            |findings, now_ms| tracker.settle(findings, now_ms).first().map(|trouble| trouble.since_ms);
+        assert_eq!(since(finding(None), 10), Some(10));
+        assert_eq!(since(finding(None), 20), Some(10));
+        assert_eq!(since(finding(Some(5)), 30), Some(5));
+        assert_eq!(since(Vec::new(), 40), None);
+        assert_eq!(since(finding(None), 50), Some(50));
+    }
+
+    #[test]
+    fn the_worst_and_then_the_latest_come_first() {
+        let finding = |severity, subject: &str, since_ms| Finding {
+            since_ms: Some(since_ms),
+            ..Finding::new(severity, subject, "k", "text")
+        };
+        let findings = vec![
+            finding(Severity::Notice, "a", 9),
+            finding(Severity::Critical, "b", 1),
+            finding(Severity::Warning, "c", 5),
+            finding(Severity::Critical, "d", 2),
+        ];
+        let order: Vec<String> =
+            Tracker::default().settle(findings, 10).into_iter().map(|trouble| trouble.subject).collect();
+        assert_eq!(order, ["d", "b", "c", "a"]);
+    }
+}

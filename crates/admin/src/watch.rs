@@ -5,18 +5,19 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use telemetry::{PoolReport, Registry};
+use telemetry::Registry;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
 use crate::events::Events;
-use crate::facts::{Facts, wall_ms};
-use crate::process::Process;
-use crate::queue::{QueueReport, Source};
+use crate::facts::Facts;
+use crate::queue::Source;
+use crate::sample::Sample;
 use crate::status::Status;
 use crate::trouble::Tracker;
+use crate::{diagnosis, health};
 
 /// Rates and latencies are those of this time.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -35,22 +36,6 @@ pub struct Watch {
     history: Mutex<History>,
 }
 
-/// Everything that counts, at one moment.
-pub(crate) struct Sample {
-    /// When it was taken.
-    pub at: Instant,
-    /// The same on the wall, in milliseconds since the Unix epoch.
-    pub wall_ms: u64,
-    /// Every pool.
-    pub pools: Vec<PoolReport>,
-    /// Memory held for requests and replies, on all shards.
-    pub memory_bytes: u64,
-    /// The queue; None if it did not answer, or if there is none.
-    pub queue: Option<QueueReport>,
-    /// The process.
-    pub process: Process,
-}
-
 struct History {
     /// Oldest first; the first is the one to compare with. Never empty.
     samples: VecDeque<Sample>,
@@ -67,7 +52,7 @@ impl Watch {
         queue: Option<Arc<dyn Source>>,
         events: Events,
     ) -> Watch {
-        let first = sample(&registry, None);
+        let first = Sample::take(&registry, None);
         let samples = VecDeque::from([first]);
         let history = History { samples, tracker: Tracker::default(), events, latest: None };
         Watch { facts, registry, queue, history: Mutex::new(history) }
@@ -87,7 +72,7 @@ impl Watch {
             Some(queue) => timeout(QUEUE_TIMEOUT, queue.ask()).await.unwrap_or_default(),
             None => None,
         };
-        let sample = sample(&self.registry, queue);
+        let sample = Sample::take(&self.registry, queue);
         let status = Arc::new(history.take(sample, &self.facts, self.queue.is_some()));
         history.latest = Some(Arc::clone(&status));
         status
@@ -123,61 +108,28 @@ impl History {
             Some(before) => Status::between(before, &sample, facts, has_queue),
             None => Status::between(&sample, &sample, facts, has_queue),
         };
-        status.judge(&mut self.tracker, &self.events);
+        self.judge(&mut status);
         self.samples.push_back(sample);
         status
     }
-}
 
-fn sample(registry: &Registry, queue: Option<QueueReport>) -> Sample {
-    Sample {
-        at: Instant::now(),
-        wall_ms: wall_ms(),
-        pools: registry.pools(),
-        memory_bytes: registry.shard_row("memory_bytes"),
-        queue,
-        process: Process::now(),
+    /// Adds what happened, what is wrong, and whether the process can do its work all the same.
+    fn judge(&mut self, status: &mut Status) {
+        status.events = self.events.newest_first().cloned().collect();
+        status.events_lost = self.events.lost();
+        status.troubles = self.tracker.settle(diagnosis::find(status), status.now_ms);
+        status.reasons = health::reasons(status);
+        status.healthy = status.reasons.is_empty();
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use telemetry::PoolStats;
 
     use super::*;
     use crate::events;
-    use crate::facts::PoolFacts;
-
-    /// Facts for tests: one shard, a budget of 1000 bytes, pools `a` (redis) and `m` (memcache).
-    pub(crate) fn facts() -> Facts {
-        let pool = |name: &str, protocol| PoolFacts { name: name.into(), protocol };
-        Facts {
-            version: "1.2.3",
-            memory_budget_bytes: 1000,
-            shards: 1,
-            pools: vec![pool("a", "redis"), pool("m", "memcache")],
-            listening: Vec::new(),
-            started: Instant::now(),
-            started_ms: 1_000,
-        }
-    }
-
-    /// A sample `seconds` after the start.
-    pub(crate) fn sample_at(
-        facts: &Facts,
-        seconds: u64,
-        pools: &[Arc<PoolStats>],
-        queue: Option<QueueReport>,
-    ) -> Sample {
-        Sample {
-            at: facts.started + Duration::from_secs(seconds),
-            wall_ms: facts.started_ms + 1000 * seconds,
-            pools: pools.iter().filter_map(|pool| PoolReport::sum(std::slice::from_ref(pool))).collect(),
-            memory_bytes: pools.iter().map(|pool| pool.memory_bytes.get()).sum(),
-            queue,
-            process: Process::default(),
-        }
-    }
+    use crate::sample::tests::{facts, sample_at};
 
     #[test]
     fn compares_with_what_was_ten_seconds_ago() {

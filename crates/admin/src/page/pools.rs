@@ -1,7 +1,7 @@
 //! A pool on the page: a line about it, and its servers with the slow and the failing ones marked.
-
-use super::format::{count, duration, micros, rate};
 use super::{Escaped, Html};
+
+use crate::format::{count, duration, micros, rate};
 use crate::status::{Errors, Latency, PoolState, PoolStatus, ServerState, ServerStatus};
 
 /// A pool.

@@ -1,7 +1,7 @@
 //! The queue on the page: what waits, whether it grows, who consumes.
-
-use super::format::{bytes, count, rate};
 use super::{Escaped, Html};
+
+use crate::format::{bytes, count, rate};
 use crate::status::{ChannelStatus, QueueStatus, TopicStatus};
 
 /// Rows shown; with more, the deepest are.
@@ -113,8 +113,8 @@ fn row(html: &mut Html, (topic, channel): Row<'_>) {
 mod tests {
     use super::*;
     use crate::queue::{ChannelReport, QueueReport, TopicReport};
+    use crate::sample::tests::{facts, sample_at};
     use crate::status::Status;
-    use crate::watch::tests::{facts, sample_at};
 
     fn shown(topics: Vec<TopicReport>) -> String {
         let report = QueueReport { topics, ..Default::default() };

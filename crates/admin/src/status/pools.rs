@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use telemetry::{HistogramSnapshot, PoolReport, ServerReport};
 
-use super::Window;
+use super::window::Window;
 use crate::facts::Facts;
 
 /// Counters of a pool that count something that should not be, by the names that they have everywhere.
@@ -261,8 +261,8 @@ mod tests {
     use telemetry::{PoolStats, Row, ServerStats};
 
     use super::*;
+    use crate::sample::tests::{facts, sample_at};
     use crate::status::Status;
-    use crate::watch::tests::{facts, sample_at};
 
     #[test]
     fn errors_are_rows_of_the_tables() {

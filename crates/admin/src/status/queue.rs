@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Window;
+use super::window::Window;
 use crate::queue::{ChannelReport, QueueReport, TopicReport};
 
 /// The queue.

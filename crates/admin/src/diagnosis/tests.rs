@@ -6,8 +6,9 @@ use telemetry::PoolStats;
 
 use super::*;
 use crate::queue::{ChannelReport, QueueReport, TopicReport};
-use crate::watch::Sample;
-use crate::watch::tests::{facts, sample_at};
+use crate::sample::Sample;
+use crate::sample::tests::{facts, sample_at};
+use crate::trouble::{Tracker, Trouble};
 
 /// What is found between two samples ten seconds apart, as `SEVERITY SUBJECT: TEXT`.
 fn found(before: &Sample, now: &Sample) -> Vec<String> {
@@ -140,34 +141,4 @@ fn topics_and_the_queue_itself() {
     let mute = sample_at(&facts(), 1, &[], None);
     let status = Status::between(&mute, &mute, &facts(), true);
     assert_eq!(find(&status)[0].text, "it does not answer");
-}
-
-#[test]
-fn a_trouble_keeps_its_beginning_until_it_ends() {
-    let mut tracker = Tracker::default();
-    let finding = |since_ms| vec![Finding { since_ms, ..Finding::new(Severity::Warning, "s", "k", "text") }];
-    let mut since =
-        |findings, now_ms| tracker.settle(findings, now_ms).first().map(|trouble| trouble.since_ms);
-    assert_eq!(since(finding(None), 10), Some(10));
-    assert_eq!(since(finding(None), 20), Some(10));
-    assert_eq!(since(finding(Some(5)), 30), Some(5));
-    assert_eq!(since(Vec::new(), 40), None);
-    assert_eq!(since(finding(None), 50), Some(50));
-}
-
-#[test]
-fn the_worst_and_then_the_latest_come_first() {
-    let finding = |severity, subject: &str, since_ms| Finding {
-        since_ms: Some(since_ms),
-        ..Finding::new(severity, subject, "k", "text")
-    };
-    let findings = vec![
-        finding(Severity::Notice, "a", 9),
-        finding(Severity::Critical, "b", 1),
-        finding(Severity::Warning, "c", 5),
-        finding(Severity::Critical, "d", 2),
-    ];
-    let order: Vec<String> =
-        Tracker::default().settle(findings, 10).into_iter().map(|trouble| trouble.subject).collect();
-    assert_eq!(order, ["d", "b", "c", "a"]);
 }

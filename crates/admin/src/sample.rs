@@ -1,0 +1,83 @@
+//! Everything that counts, read at one moment.
+//!
+//! A sample alone tells totals; what happens now is the difference between two ([`crate::status`]).
+
+use std::time::Instant;
+
+use telemetry::{PoolReport, Registry};
+
+use crate::facts::wall_ms;
+use crate::process::Process;
+use crate::queue::QueueReport;
+
+/// Everything that counts, at one moment.
+pub(crate) struct Sample {
+    /// When it was taken.
+    pub at: Instant,
+    /// The same on the wall, in milliseconds since the Unix epoch.
+    pub wall_ms: u64,
+    /// Every pool.
+    pub pools: Vec<PoolReport>,
+    /// Memory held for requests and replies, on all shards.
+    pub memory_bytes: u64,
+    /// The queue; None if it did not answer, or if there is none.
+    pub queue: Option<QueueReport>,
+    /// The process.
+    pub process: Process,
+}
+
+impl Sample {
+    /// The counters as they are; what the queue answered is given.
+    pub fn take(registry: &Registry, queue: Option<QueueReport>) -> Sample {
+        Sample {
+            at: Instant::now(),
+            wall_ms: wall_ms(),
+            pools: registry.pools(),
+            memory_bytes: registry.shard_row("memory_bytes"),
+            queue,
+            process: Process::now(),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use telemetry::PoolStats;
+
+    use super::*;
+    use crate::facts::{Facts, PoolFacts};
+
+    /// Facts for tests: one shard, a budget of 1000 bytes, pools `a` (redis) and `m` (memcache).
+    pub(crate) fn facts() -> Facts {
+        let pool = |name: &str, protocol| PoolFacts { name: name.into(), protocol };
+        Facts {
+            version: "1.2.3",
+            memory_budget_bytes: 1000,
+            shards: 1,
+            pools: vec![pool("a", "redis"), pool("m", "memcache")],
+            listening: Vec::new(),
+            started: Instant::now(),
+            started_ms: 1_000,
+        }
+    }
+
+    /// A sample `seconds` after the start.
+    pub(crate) fn sample_at(
+        facts: &Facts,
+        seconds: u64,
+        pools: &[Arc<PoolStats>],
+        queue: Option<QueueReport>,
+    ) -> Sample {
+        Sample {
+            at: facts.started + Duration::from_secs(seconds),
+            wall_ms: facts.started_ms + 1000 * seconds,
+            pools: pools.iter().filter_map(|pool| PoolReport::sum(std::slice::from_ref(pool))).collect(),
+            memory_bytes: pools.iter().map(|pool| pool.memory_bytes.get()).sum(),
+            queue,
+            process: Process::default(),
+        }
+    }
+}
