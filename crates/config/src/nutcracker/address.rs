@@ -1,7 +1,7 @@
 //! The two kinds of addresses of a nutcracker.yml, split from the right as nutcracker splits them.
 //!
-//! A part that is missing is not an error where C would read on: an empty host is the wildcard address, an empty name
-//! after a trailing space is a name.
+//! A part that is missing is not always an error: an empty name after a trailing space is a name, and a server's empty host
+//! is found out when it is connected to. A listener's empty host is an error.
 
 use std::path::PathBuf;
 
@@ -24,9 +24,9 @@ pub(super) fn listen(text: &str, resolve: Resolve<'_>) -> Result<Listen, (Option
     let Some(port) = number::port(port.as_bytes()) else {
         return Err((None, "has an invalid port in \"hostname:port\" format string"));
     };
-    // Without a host nutcracker passes none to the resolver, which then gives the wildcard address.
-    let host = if host.is_empty() { "0.0.0.0" } else { host };
-    resolve(host, port).map_err(|reason| {
+    // nutcracker asks the resolver for the empty name, which it does not know; ours might take it for the wildcard.
+    let resolved = if host.is_empty() { Err("Name or service not known".into()) } else { resolve(host, port) };
+    resolved.map_err(|reason| {
         let logged = format!("address resolution of node '{host}' service '{port}' failed: {reason}");
         (Some(logged), INVALID)
     })?;

@@ -81,12 +81,12 @@ fn the_end_of_the_text_within_a_scalar() {
 #[test]
 fn a_pool() {
     let accepted = accepted(
-        "alpha:\n  listen: :22121\n  redis: true\n  timeout: 4294967297\n  hash: murmur\n  hash_tag: '{}'\n  \
+        "alpha:\n  listen: 127.0.0.1:22121\n  redis: true\n  timeout: 4294967297\n  hash: murmur\n  hash_tag: '{}'\n  \
          client_connections: 3\n  server_failure_limit: 0\n  tcpkeepalive: true\n  servers:\n  - 10.0.0.1:06379:2\n  \
          - ::1:11211:1\n  - /tmp/a.sock:1\n  - h:1:1 b\n",
     );
     let pool = &accepted.pools[0];
-    assert_eq!(pool.listen, [Listen::Tcp { host: "0.0.0.0".into(), port: 22121 }]);
+    assert_eq!(pool.listen, [Listen::Tcp { host: "127.0.0.1".into(), port: 22121 }]);
     assert_eq!(pool.protocol, Protocol::Redis);
     assert_eq!(pool.timeout, Some(Duration::from_millis(1)), "numbers wrap");
     assert_eq!(pool.hash, ring::Hash::Murmur);
@@ -134,16 +134,22 @@ fn every_reason_with_its_line() {
 
 #[test]
 fn unresolvable_listen() {
-    let failing = |_: &str, _: u16| Err("Name or service not known".to_string());
-    let text = b"a:\n  listen: nosuch:1\n  servers:\n  - a:1:1\n";
-    let refusal = parse(text, "c.yml", &failing).unwrap_err();
-    assert_eq!(
-        refusal.reasons[0].logged,
-        [
-            "address resolution of node 'nosuch' service '1' failed: Name or service not known",
-            "conf: directive \"listen\" has an invalid value",
-        ]
-    );
+    let resolve = |host: &str, _: u16| match host {
+        "nosuch" => Err("Name or service not known".to_string()),
+        _ => Ok(()),
+    };
+    // The empty name is known to nobody, whatever the resolver says.
+    for host in ["nosuch", ""] {
+        let text = format!("a:\n  listen: {host}:1\n  servers:\n  - a:1:1\n");
+        let refusal = parse(text.as_bytes(), "c.yml", &resolve).unwrap_err();
+        assert_eq!(
+            refusal.reasons[0].logged,
+            [
+                format!("address resolution of node '{host}' service '1' failed: Name or service not known"),
+                "conf: directive \"listen\" has an invalid value".into(),
+            ]
+        );
+    }
 }
 
 proptest! {
