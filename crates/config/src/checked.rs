@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use crate::nsqd::Nsqd;
 
+pub use crate::listen::Listen;
+pub use crate::log_level::LogLevel;
+
 /// All that one process was told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -40,21 +43,6 @@ pub struct Log {
     pub format: LogFormat,
     /// Where lines go. None: standard error.
     pub file: Option<PathBuf>,
-}
-
-/// Severity of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// For whoever debugs Nuthatch itself.
-    Debug,
-    /// Normal operation.
-    Info,
-    /// Something an operator may want to look at.
-    Warn,
-    /// Something failed.
-    Error,
-    /// The process ends.
-    Fatal,
 }
 
 /// Shape of a log line.
@@ -133,25 +121,6 @@ pub struct Pool {
     pub client_output_hard_bytes: usize,
     /// Most requests queued or awaiting replies on one server, per shard; past it requests are refused.
     pub server_queue_max: u32,
-}
-
-/// A listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listen {
-    /// Host and port; port 0 lets the system choose (tests).
-    Tcp {
-        /// Name or literal address, without brackets.
-        host: String,
-        /// Port.
-        port: u16,
-    },
-    /// Unix socket with optional file mode.
-    Unix {
-        /// Path of the socket file.
-        path: PathBuf,
-        /// Mode bits, at most 0o777.
-        mode: Option<u32>,
-    },
 }
 
 /// What a pool speaks.

@@ -1,11 +1,9 @@
 //! What is wrong with a file, where, and what to do about it.
 //!
-//! A fault has a place, says what is wrong and what to do; it never stops the check: a [`Report`] holds all of them.
-//! Columns count characters, so that an editor jumps to the right one.
+//! A fault has a place, says what is wrong and what to do; it never stops the check: a
+//! [`Report`](crate::Report) holds all of them. Columns count characters, so that an editor jumps to the right one.
 
 use std::fmt;
-
-use crate::checked::Config;
 
 /// Place in a text: line and column, both from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,30 +86,6 @@ impl fmt::Display for Shown<'_> {
             write!(f, "; {}", self.fault.help)?;
         }
         Ok(())
-    }
-}
-
-/// The outcome of a check.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// Every fault, in the order of the file; faults without a place last.
-    pub faults: Vec<Fault>,
-    /// What was configured; present if no fault is an error.
-    pub config: Option<Config>,
-}
-
-impl Report {
-    /// Puts the faults in order, and keeps `config` only if nothing is an error.
-    pub fn new(mut faults: Vec<Fault>, config: Option<Config>) -> Report {
-        faults.sort_by_key(|fault| (fault.position.is_none(), fault.position, fault.severity));
-        faults.dedup();
-        let usable = faults.iter().all(|fault| fault.severity == Severity::Warning);
-        Report { faults, config: config.filter(|_| usable) }
-    }
-
-    /// How many faults are errors.
-    pub fn errors(&self) -> usize {
-        self.faults.iter().filter(|fault| fault.severity == Severity::Error).count()
     }
 }
 

@@ -10,7 +10,7 @@ mod usage;
 
 use std::collections::BTreeMap;
 
-use crate::checked::LogLevel;
+use crate::log_level::LogLevel;
 
 pub use usage::usage;
 

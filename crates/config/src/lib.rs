@@ -16,12 +16,15 @@
 #![forbid(unsafe_code)]
 
 pub mod checked;
+mod listen;
+mod log_level;
 
 pub mod endpoint;
 pub mod options;
 pub mod quantity;
 
 pub mod fault;
+mod report;
 pub mod native;
 mod suggest;
 mod values;
@@ -35,4 +38,5 @@ pub mod nutcracker;
 pub mod go_flags;
 pub mod nsqd;
 
-pub use fault::{Fault, Position, Report, Severity};
+pub use fault::{Fault, Position, Severity};
+pub use report::Report;

@@ -10,8 +10,9 @@ use std::path::Path;
 
 use crate::checked::{Admin, Config, Listen, Local, Log, LogFormat, Pool, Server, Stats};
 use crate::endpoint::show_listen;
-use crate::fault::{Fault, Position, Report};
+use crate::fault::{Fault, Position};
 use crate::options::Scope;
+use crate::report::Report;
 use crate::values::{self, Settings};
 use crate::written::{self, Entry, Value};
 use crate::{go_flags, suggest};

@@ -16,8 +16,9 @@ pub mod machine;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::checked::{Listen, LogLevel};
 use crate::go_flags::{self, Exit, GoKind, GoValue, GoValues};
+use crate::listen::Listen;
+use crate::log_level::LogLevel;
 
 pub use check::check;
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::{
     AuthMethod, ClientAuth, Durability, Nsqd, Refusal, Statsd, Tls, TlsRequired, TlsVersion, machine,
 };
-use crate::checked::Listen;
 use crate::go_flags::{self, GoValue, GoValues, number};
+use crate::listen::Listen;
 
 /// What nsqd has no flag for, under its face; the native file has an option for each.
 const JOURNAL_CACHE_BYTES: usize = 24 << 20;

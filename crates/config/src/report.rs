@@ -1,0 +1,30 @@
+//! The outcome of a check: every fault, and the configuration if it can be used.
+//!
+//! A warning leaves the configuration usable; an error does not.
+
+use crate::checked::Config;
+use crate::fault::{Fault, Severity};
+
+/// The outcome of a check.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Every fault, in the order of the file; faults without a place last.
+    pub faults: Vec<Fault>,
+    /// What was configured; present if no fault is an error.
+    pub config: Option<Config>,
+}
+
+impl Report {
+    /// Puts the faults in order, and keeps `config` only if nothing is an error.
+    pub fn new(mut faults: Vec<Fault>, config: Option<Config>) -> Report {
+        faults.sort_by_key(|fault| (fault.position.is_none(), fault.position, fault.severity));
+        faults.dedup();
+        let usable = faults.iter().all(|fault| fault.severity == Severity::Warning);
+        Report { faults, config: config.filter(|_| usable) }
+    }
+
+    /// How many faults are errors.
+    pub fn errors(&self) -> usize {
+        self.faults.iter().filter(|fault| fault.severity == Severity::Error).count()
+    }
+}
