@@ -10,7 +10,7 @@
 //! ```
 
 use crate::hash::md5_words;
-use crate::ring::Node;
+use crate::node::Node;
 
 /// Points of a server of average weight.
 const POINTS_PER_SERVER: f32 = 160.0;

@@ -6,6 +6,7 @@
 //!
 //! `Hash::hash` is the function itself. A pool treats the empty key apart (its hash is 0): see [`crate::Ring`].
 
+mod bytes;
 mod crc;
 mod fnv;
 mod hsieh;
@@ -67,28 +68,13 @@ impl Hash {
 }
 
 /// The MD5 digest as four little-endian words: the first is the `md5` hash, all four are ketama points.
-pub(crate) fn md5_words(bytes: &[u8]) -> [u32; 4] {
-    let digest: [u8; 16] = Md5::digest(bytes).into();
+pub(crate) fn md5_words(text: &[u8]) -> [u32; 4] {
+    let digest: [u8; 16] = Md5::digest(text).into();
     let mut words = [0; 4];
     for (word, quarter) in words.iter_mut().zip(digest.chunks_exact(4)) {
-        *word = little_endian(quarter);
+        *word = bytes::little_endian(quarter);
     }
     words
-}
-
-/// A byte as a C `char` on x86-64, widened to 32 bits: 0x80..=0xff become 0xffffff80..=0xffffffff.
-#[inline]
-fn signed_char(byte: u8) -> u32 {
-    byte as i8 as u32
-}
-
-/// Up to four bytes as a little-endian number; missing high bytes are 0.
-#[inline]
-fn little_endian(bytes: &[u8]) -> u32 {
-    if let Ok(word) = <[u8; 4]>::try_from(bytes) {
-        return u32::from_le_bytes(word);
-    }
-    bytes.iter().rev().fold(0, |word, &byte| (word << 8) | u32::from(byte))
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ mod tag;
 
 // Hash to server.
 mod distribution;
+mod node;
 mod ring;
 
 mod continuum;
@@ -50,8 +51,9 @@ mod warning;
 pub use continuum::{Point, ketama_points};
 pub use distribution::Distribution;
 pub use hash::Hash;
+pub use node::Node;
 pub use order::{libmemcached_identity, sort_order};
 pub use random::Random;
-pub use ring::{Node, Ring};
+pub use ring::Ring;
 pub use tag::tagged;
 pub use warning::{Warning, warnings};

@@ -3,7 +3,7 @@
 //! nutcracker lists each live server as often as its weight says and takes entry `hash % length`. The list is kept
 //! here as the running sum of weights, so that a weight of a million costs nothing.
 
-use crate::ring::Node;
+use crate::node::Node;
 
 /// The live servers and where each one's share ends.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 //! nutcracker returns 32 bits of the 64-bit flavours. The low half of a product depends only on the low halves of
 //! its factors, so 32-bit arithmetic with the low halves of the constants gives the same value.
 
-use super::signed_char;
+use super::bytes::signed_char;
 
 /// Low half of the 64-bit offset basis 0xcbf29ce484222325.
 pub(super) const INIT_64: u32 = 0x8422_2325;

@@ -2,7 +2,7 @@
 //!
 //! The first reads signed chars; the second reads words of four bytes, little-endian, whatever the alignment.
 
-use super::{little_endian, signed_char};
+use super::bytes::{little_endian, signed_char};
 
 /// One-at-a-time, started at 0.
 pub(super) fn one_at_a_time(key: &[u8]) -> u32 {

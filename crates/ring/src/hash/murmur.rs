@@ -2,7 +2,7 @@
 //!
 //! Four bytes per round, little-endian; the tail of one to three bytes is one smaller word.
 
-use super::little_endian;
+use super::bytes::little_endian;
 
 const MULTIPLIER: u32 = 0x5bd1_e995;
 const SHIFT: u32 = 24;
