@@ -13,35 +13,23 @@
 //! Two targets are special. [`ALWAYS`] passes at every level (the banner). [`SIGNAL`] does too, and in nutcracker's
 //! format it gets dots for a time, as the original's signal handlers write it.
 
+mod destination;
 mod format;
 mod level;
 mod logger;
 mod quota;
+mod target;
 mod writer;
 
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
+pub use destination::Destination;
 pub use format::Format;
 pub use level::Verbosity;
 pub use logger::Logger;
 pub use quota::Quota;
-
-/// Target of lines that every level lets pass.
-pub const ALWAYS: &str = "always";
-/// Target of lines about a signal that arrived; every level lets them pass.
-pub const SIGNAL: &str = "signal";
-
-/// Where lines go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// Standard error.
-    Stderr,
-    /// Appended to a file, made with mode 0644 if absent.
-    File(PathBuf),
-}
+pub use target::{ALWAYS, SIGNAL};
 
 /// How to log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +130,3 @@ impl Log {
         self.logger.queue().flush(patience)
     }
 }
-
-/// Shared by every clone of a logger.
-type Queue = Arc<writer::Queue>;

@@ -15,7 +15,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use super::SIGNAL;
+use super::target::SIGNAL;
 
 /// Longest line, in bytes; what is beyond is cut and marked.
 pub(super) const LINE_BYTES_MAX: usize = 16 * 1024;

@@ -11,26 +11,29 @@ use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber, span};
 
-use super::format::Record;
-use super::{ALWAYS, Format, Queue, SIGNAL, Verbosity};
+use super::format::{Format, Record};
+use super::level::Verbosity;
+use super::target::{ALWAYS, SIGNAL};
+use super::writer::Queue;
 
 /// Gives events to the log's writer. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Logger {
-    queue: Queue,
+    /// Shared by every clone.
+    queue: Arc<Queue>,
     format: Format,
     verbosity: Arc<AtomicU8>,
     zone: TimeZone,
 }
 
 impl Logger {
-    pub(super) fn new(queue: Queue, format: Format, verbosity: Verbosity) -> Logger {
+    pub(super) fn new(queue: Arc<Queue>, format: Format, verbosity: Verbosity) -> Logger {
         // The zone is read from the system once, here, and not by a shard in the middle of a turn.
         let zone = TimeZone::system();
         Logger { queue, format, verbosity: Arc::new(AtomicU8::new(verbosity.number())), zone }
     }
 
-    pub(super) fn queue(&self) -> &Queue {
+    pub(super) fn queue(&self) -> &Arc<Queue> {
         &self.queue
     }
 

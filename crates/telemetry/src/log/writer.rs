@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::format::Record;
-use super::{Destination, Format};
+use super::destination::Destination;
+use super::format::{Format, Record};
 
 /// Most bytes gathered into one write.
 const WRITE_BYTES_MAX: usize = 64 * 1024;

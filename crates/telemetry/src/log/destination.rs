@@ -1,0 +1,14 @@
+//! Where a log goes: the standard error or a file.
+//!
+//! Opening it, and opening it anew for rotation, is the writer's.
+
+use std::path::PathBuf;
+
+/// Where lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Standard error.
+    Stderr,
+    /// Appended to a file, made with mode 0644 if absent.
+    File(PathBuf),
+}
