@@ -5,6 +5,7 @@
 //! flushed, an arbitrary part stays, in any order: pages and changes of names). All choices come from the seed.
 
 mod disk;
+mod fault;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,8 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use self::disk::{Disk, Inode, NameChange, Node};
 use super::{Entry, File, Files, Lock, OpenMode};
 
-const EIO: i32 = 5;
-const ENOSPC: i32 = 28;
+pub use self::fault::{Fault, Operation};
 
 /// What kind of crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,54 +24,6 @@ pub enum Crash {
     Process,
     /// The machine ends: only what was flushed is sure to stay.
     Power,
-}
-
-/// An operation that can be made to fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    /// Opening or creating.
-    Open,
-    /// Reading.
-    Read,
-    /// Writing.
-    Write,
-    /// Setting the length.
-    Truncate,
-    /// Flushing a file.
-    Sync,
-    /// Flushing a directory.
-    SyncDir,
-    /// Renaming.
-    Rename,
-    /// Removing a file.
-    Remove,
-}
-
-/// A failure that is to come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// Which operation fails.
-    pub operation: Operation,
-    /// How many of them succeed before.
-    pub skip: u64,
-    /// How many of them fail.
-    pub times: u64,
-    /// With which error number.
-    pub errno: i32,
-    /// A failing write leaves a part of its bytes behind.
-    pub torn: bool,
-}
-
-impl Fault {
-    /// The next `operation` fails with EIO, once.
-    pub fn eio(operation: Operation) -> Fault {
-        Fault { operation, skip: 0, times: 1, errno: EIO, torn: false }
-    }
-
-    /// The next write fails with ENOSPC, once, after a part of it was written.
-    pub fn disk_full() -> Fault {
-        Fault { operation: Operation::Write, skip: 0, times: 1, errno: ENOSPC, torn: true }
-    }
 }
 
 /// See the module.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{ENOSPC, Fault, Operation};
+use super::fault::{ENOSPC, Fault, Operation};
 
 /// Bytes that reach the device together, or not.
 const PAGE_BYTES: usize = 512;

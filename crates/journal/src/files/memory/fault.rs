@@ -1,0 +1,56 @@
+//! A failure that is to come: which operation of the model fails, when, and how.
+//!
+//! Faults are given before they happen, so that a seed alone plays a run again.
+
+/// The device failed.
+const EIO: i32 = 5;
+/// The disk is full.
+pub(super) const ENOSPC: i32 = 28;
+
+/// An operation that can be made to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Opening or creating.
+    Open,
+    /// Reading.
+    Read,
+    /// Writing.
+    Write,
+    /// Setting the length.
+    Truncate,
+    /// Flushing a file.
+    Sync,
+    /// Flushing a directory.
+    SyncDir,
+    /// Renaming.
+    Rename,
+    /// Removing a file.
+    Remove,
+}
+
+/// A failure that is to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which operation fails.
+    pub operation: Operation,
+    /// How many of them succeed before.
+    pub skip: u64,
+    /// How many of them fail.
+    pub times: u64,
+    /// With which error number.
+    pub errno: i32,
+    /// A failing write leaves a part of its bytes behind.
+    pub torn: bool,
+}
+
+impl Fault {
+    /// The next `operation` fails with EIO, once.
+    pub fn eio(operation: Operation) -> Fault {
+        Fault { operation, skip: 0, times: 1, errno: EIO, torn: false }
+    }
+
+    /// The next write fails with ENOSPC, once, after a part of it was written.
+    pub fn disk_full() -> Fault {
+        Fault { operation: Operation::Write, skip: 0, times: 1, errno: ENOSPC, torn: true }
+    }
+}
