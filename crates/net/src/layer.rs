@@ -29,12 +29,16 @@ use crate::{Layer, LayerInfo};
 
 mod common_name;
 mod deflate;
+mod error;
 mod snappy;
 mod tls;
+mod transform;
 
 use deflate::Deflate;
+pub(crate) use error::LayerError;
 use snappy::Snappy;
 use tls::Tls;
+use transform::Transform;
 
 /// Plain bytes to make in one go: what the loop passes as `plain_max`.
 pub(crate) const PLAIN_MAX: usize = 64 * 1024;
@@ -43,51 +47,6 @@ pub(crate) const PLAIN_MAX: usize = 64 * 1024;
 const GATHER_MAX: usize = 64 * 1024;
 /// A gathering buffer larger than this is given back once it is empty.
 const GATHER_KEEP: usize = 4 * 1024;
-
-/// Why a connection cannot go on.
-#[derive(Debug, PartialEq)]
-pub(crate) enum LayerError {
-    /// Handshake, record or alert.
-    Tls(rustls::Error),
-    /// Framing, checksum or content.
-    Snappy(&'static str),
-    /// Content.
-    Deflate,
-    /// A layer where it cannot stand: TLS upon anything, compression upon compression.
-    Order,
-}
-
-impl std::fmt::Display for LayerError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            LayerError::Tls(error) => write!(f, "tls: {error}"),
-            LayerError::Snappy(what) => write!(f, "snappy: {what}"),
-            LayerError::Deflate => f.write_str("deflate: corrupt stream"),
-            LayerError::Order => f.write_str("layers in an impossible order"),
-        }
-    }
-}
-
-impl std::error::Error for LayerError {}
-
-/// A compression, both ways. TLS has a life of its own and is no `Transform`.
-trait Transform: std::fmt::Debug {
-    /// Decodes `wire` until it is used up or about `plain_max` bytes were appended to `plain`.
-    fn decode(&mut self, wire: &[u8], plain: &mut BytesMut, plain_max: usize) -> Result<Decoded, LayerError>;
-    /// Encodes `plain`, whole, so that the peer can decode all of it at once.
-    fn encode(&mut self, plain: &[u8], wire: &mut Vec<u8>);
-}
-
-/// What a call of [`Transform::decode`] has done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Decoded {
-    /// Bytes of the input that need not be shown again.
-    consumed: usize,
-    /// There may be more plain bytes even without more input.
-    full: bool,
-    /// The stream has ended by itself.
-    ended: bool,
-}
 
 /// What a call of [`Stack::receive`] has done besides appending bytes.
 #[derive(Debug, Default, PartialEq, Eq)]

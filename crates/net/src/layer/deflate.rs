@@ -5,7 +5,8 @@
 use bytes::BytesMut;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use super::{Decoded, LayerError, Transform};
+use super::error::LayerError;
+use super::transform::{Decoded, Transform};
 
 /// Bytes decoded at a time.
 const STEP: usize = 16 * 1024;

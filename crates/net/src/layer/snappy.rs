@@ -12,7 +12,8 @@
 
 use bytes::{Buf, BytesMut};
 
-use super::{Decoded, LayerError, Transform};
+use super::error::LayerError;
+use super::transform::{Decoded, Transform};
 
 /// Most bytes of content in one chunk.
 const BLOCK_MAX: usize = 65_536;

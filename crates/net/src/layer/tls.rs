@@ -10,8 +10,8 @@ use bytes::BytesMut;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 
-use super::LayerError;
 use super::common_name::common_name;
+use super::error::LayerError;
 use crate::LayerInfo;
 
 #[derive(Debug)]
