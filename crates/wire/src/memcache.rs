@@ -52,7 +52,5 @@ pub use command::{COMMANDS, Command, Merge, PLACEHOLDER_KEY, Retry, Route, Row, 
 pub use flag::{FLAGS, Flag, FlagSet, TokenKind};
 pub use quiet::{Silence, suppressed};
 pub use reply::{BadReply, Block, Blocks, Expect, Reply, ReplyKind, ReplyScanner, Status};
-pub use request::{
-    BadRequest, Cause, KEY_BYTES_MAX, Keys, MetaFlags, Request, RequestScanner, signed, unsigned,
-};
-pub use scan::{Limits, Scan, Span};
+pub use request::{BadRequest, Cause, Keys, MetaFlags, Request, RequestScanner, signed, unsigned};
+pub use scan::{KEY_BYTES_MAX, Limits, Scan, Span};

@@ -30,6 +30,7 @@ mod decimal;
 mod error;
 mod inline;
 mod item;
+mod kind;
 mod limits;
 mod reply;
 mod request;
@@ -42,6 +43,7 @@ pub use command::{
 pub use encode::Version;
 pub use error::{ProtocolError, ReplyError};
 pub use inline::encode_inline;
+pub use kind::Kind;
 pub use limits::{Limits, ReplyLimits};
-pub use reply::{Elements, Kind, Reply, ReplyScan, ReplyScanner};
+pub use reply::{Elements, Reply, ReplyScan, ReplyScanner};
 pub use request::{Request, RequestScanner, Scan};

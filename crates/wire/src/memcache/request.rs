@@ -6,6 +6,7 @@ mod line;
 mod meta;
 mod number;
 mod scanner;
+mod text;
 mod token;
 
 pub use bad::{BadRequest, Cause};
@@ -13,11 +14,8 @@ pub use number::{signed, unsigned};
 pub use scanner::RequestScanner;
 pub use token::{Keys, MetaFlags};
 
-use super::{Command, Expect, FlagSet, Retry, Row, Span};
+use super::{Command, Expect, FlagSet, KEY_BYTES_MAX, Retry, Row, Span};
 use token::Tokens;
-
-/// Longest key, in bytes as written on the line (a base64 key counts encoded), as memcached 1.6.
-pub const KEY_BYTES_MAX: usize = 250;
 
 /// A well-formed request. It holds places only: methods that give bytes take the frame it was scanned from.
 ///

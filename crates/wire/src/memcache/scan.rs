@@ -52,7 +52,10 @@ impl Span {
     }
 }
 
-/// Limits on what is accepted. The length of a key is not among them: it is [`super::KEY_BYTES_MAX`] everywhere.
+/// Longest key, in bytes as written on the line (a base64 key counts encoded), as memcached 1.6.
+pub const KEY_BYTES_MAX: usize = 250;
+
+/// Limits on what is accepted. The length of a key is not among them: it is [`KEY_BYTES_MAX`] everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Longest command line without its LF. memcached gives up on a line without LF after 2048 bytes.

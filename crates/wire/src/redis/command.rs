@@ -7,6 +7,7 @@
 pub mod flags;
 mod keys;
 mod lookup;
+mod merge;
 mod refusal;
 mod render;
 mod route;
@@ -15,10 +16,11 @@ mod table;
 use bytes::BufMut;
 
 pub use keys::{Count, KeyError, KeySpec, Keys, Part, Parts};
-pub use lookup::lookup;
+pub use lookup::{all, lookup};
+pub use merge::Merge;
 pub use refusal::{Reason, Refusal};
 pub use render::{DocsRow, command_reply, docs_rows};
-pub use route::{Merge, Route, write_split_head};
+pub use route::{Route, write_split_head};
 
 /// One command, or one subcommand of a container such as `OBJECT`.
 #[derive(Debug)]
@@ -89,11 +91,6 @@ pub enum Local {
     Lolwut,
     /// `TIME`
     Time,
-}
-
-/// All commands, in alphabetical order.
-pub fn all() -> &'static [Command] {
-    &table::TABLE
 }
 
 impl Command {

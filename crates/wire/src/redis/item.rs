@@ -4,7 +4,7 @@
 //! where it stopped.
 
 use super::decimal::{Decimal, decimal};
-use super::reply::Kind;
+use super::kind::Kind;
 use super::{ReplyError, ReplyLimits};
 
 /// An item that is there whole.

@@ -12,6 +12,7 @@
 //! numbers, and a bulk must end with `\r\n`: beyond such an error nobody knows where the next reply begins.
 
 use super::item::{Item, Scanned, item};
+use super::kind::Kind;
 use super::{ReplyError, ReplyLimits};
 
 /// What the bytes at hand turned out to be.
@@ -27,39 +28,6 @@ pub enum ReplyScan {
     },
     /// These bytes are no reply, and no reply can follow them.
     Bad(ReplyError),
-}
-
-/// The type of a reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `+`
-    Simple,
-    /// `-`
-    Error,
-    /// `:`
-    Integer,
-    /// `$`
-    Bulk,
-    /// `*`
-    Array,
-    /// `$-1`, `*-1` or `_`
-    Null,
-    /// `#`
-    Boolean,
-    /// `,`
-    Double,
-    /// `(`
-    BigNumber,
-    /// `!`
-    BulkError,
-    /// `=`
-    Verbatim,
-    /// `%`
-    Map,
-    /// `~`
-    Set,
-    /// `>`: sent by the server on its own account; it answers no request.
-    Push,
 }
 
 /// What was found about one whole reply. It holds positions only; its methods take the frame it was found in.

@@ -3,7 +3,7 @@
 //! The alphabet of RFC 4648 with padding. memcached skips over misplaced padding and stops at the first full group
 //! that has any; we refuse such keys. Unused bits before the padding are ignored, as in memcached.
 
-use super::KEY_BYTES_MAX;
+use crate::memcache::KEY_BYTES_MAX;
 
 /// Decodes `encoded` to the front of `out` and returns the length; nothing if it is not base64 or is empty or too long.
 pub(super) fn decode(encoded: &[u8], out: &mut [u8; KEY_BYTES_MAX]) -> Option<usize> {

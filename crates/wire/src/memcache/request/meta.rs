@@ -6,9 +6,9 @@
 use super::bad::{self, BadRequest, Cause};
 use super::line::{Line, data_bytes, swallow, with_data};
 use super::token::Tokens;
-use super::{KEY_BYTES_MAX, Request, base64, signed, unsigned};
+use super::{Request, base64, signed, unsigned};
 use crate::memcache::flag::{Flag, TokenKind};
-use crate::memcache::{Command, FlagSet, Limits, Span};
+use crate::memcache::{Command, FlagSet, KEY_BYTES_MAX, Limits, Span};
 
 /// Most words on a line, name and key included.
 const WORDS_MAX: usize = 19;

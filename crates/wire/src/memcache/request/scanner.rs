@@ -3,7 +3,7 @@
 use memchr::memchr2;
 
 use super::bad::{self, BadRequest, Cause};
-use super::{Request, line};
+use super::{Request, text};
 use crate::memcache::{Limits, Scan};
 
 /// Longest run of spaces before a `get` whose line is longer than [`Limits::line_bytes_max`], as memcached 1.6: a
@@ -56,7 +56,7 @@ impl RequestScanner {
         if frame[line_end] == 0 {
             return Scan::Bad(BadRequest::close(Cause::Protocol, bad::BAD_FORMAT));
         }
-        match line::parse(frame, line_end, limits) {
+        match text::parse(frame, line_end, limits) {
             Ok(request) if request.frame_len() == line_end + 1 => Scan::Done(request),
             Ok(request) => self.data(frame, request),
             Err(fault) => Scan::Bad(fault),

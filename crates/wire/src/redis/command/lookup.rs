@@ -10,6 +10,11 @@ const SLOTS: usize = 1024;
 const EMPTY: u16 = u16::MAX;
 static INDEX: [u16; SLOTS] = index();
 
+/// All commands, in alphabetical order.
+pub fn all() -> &'static [Command] {
+    &TABLE
+}
+
 /// The command of that name, ASCII case ignored. Containers only: `object`, not `object|encoding`.
 #[inline]
 pub fn lookup(name: &[u8]) -> Option<&'static Command> {

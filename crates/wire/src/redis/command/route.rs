@@ -5,6 +5,7 @@
 
 use bytes::BufMut;
 
+use super::merge::Merge;
 use super::{Command, KeyError, KeySpec, Keys, Local, Parts, Proxied, Refusal};
 use crate::redis::args::Argument;
 use crate::redis::{Request, encode};
@@ -20,17 +21,6 @@ pub enum Route<'a> {
     Same(Keys<'a>),
     /// Cut into one request per server, for at least two keys.
     Split(Merge, Parts<'a>),
-}
-
-/// How the replies to the parts of a split request become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Merge {
-    /// Arrays of values, put together in the order of the request's keys (`MGET`).
-    Values,
-    /// Integers, added (`DEL`, `UNLINK`, `TOUCH`, `EXISTS`).
-    Sum,
-    /// `+OK` if every part said so (`MSET`).
-    AllOk,
 }
 
 impl Request {

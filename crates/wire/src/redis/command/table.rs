@@ -15,7 +15,8 @@ use super::Local::{
 };
 use super::Proxied::{self, Forward, Refused, Split};
 use super::Reason::{Admin, Blocking, Cluster, Connection, Keyless, PubSub, Scripting, Transaction};
-use super::{Command, Merge, flags};
+use super::merge::Merge;
+use super::{Command, flags};
 
 // Short names, so that a command's line stays a line.
 const R: u32 = flags::READONLY;
