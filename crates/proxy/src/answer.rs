@@ -2,7 +2,7 @@
 
 mod settings;
 
-use config::checked::{Pool as Config, Protocol};
+use config::checked::Pool as Config;
 use net::Io;
 use wire::redis::encode::{self, Version};
 use wire::redis::{Args, Local, Request};
@@ -18,14 +18,6 @@ const HELLO_NEEDS_AUTH: &[u8] = b"-NOAUTH HELLO must be called with the client a
     the same time\r\n";
 /// What we say our version is: the Redis whose commands the table has.
 const REDIS_VERSION: &str = "7.0.15";
-
-/// The error for a client above `client_connections`.
-pub(crate) fn too_many_clients(protocol: Protocol) -> &'static [u8] {
-    match protocol {
-        Protocol::Redis => b"-ERR max number of clients reached\r\n",
-        Protocol::Memcache => b"SERVER_ERROR too many open connections\r\n",
-    }
-}
 
 /// The error for keys that live on several servers.
 pub(crate) fn cross_slot(tag: Option<[u8; 2]>, command: &str, out: &mut Vec<u8>) {

@@ -10,10 +10,11 @@
 
 use std::sync::atomic::Ordering;
 
-use net::{ConnId, Io, Parcel};
+use net::{ConnId, Io};
 
-use crate::client::{Client, Session};
-use crate::proxy::{Mail, Proxy, Role};
+use crate::client::Client;
+use crate::mail::{Mail, Moved};
+use crate::proxy::{Proxy, Role};
 
 /// A shard whose load is below this has time for a new client. Loads are in permille of a thread's time.
 const ROOM: u32 = 600;
@@ -21,15 +22,6 @@ const ROOM: u32 = 600;
 const FULL: u32 = 800;
 /// ... if another one's load is lower by this much.
 const GAP: u32 = 200;
-
-/// A client on its way to another shard.
-#[derive(Debug)]
-pub struct Moved {
-    pool: u16,
-    parcel: Parcel,
-    /// None: it was only just accepted.
-    session: Option<Session>,
-}
 
 impl Proxy {
     /// A client was accepted here: it is welcomed by the shard that shall serve it.

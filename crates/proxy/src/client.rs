@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use net::{ConnId, Io};
 
-use crate::memory::ReplySize;
+use crate::reply_size::ReplySize;
 
 /// Names a slot while it is in the line. Wraps; a line is always far shorter than 2^32.
 pub(crate) type Seq = u32;

@@ -77,6 +77,14 @@ impl Failure {
     }
 }
 
+/// The error for a client above `client_connections`.
+pub(crate) fn too_many_clients(protocol: Protocol) -> &'static [u8] {
+    match protocol {
+        Protocol::Redis => b"-ERR max number of clients reached\r\n",
+        Protocol::Memcache => b"SERVER_ERROR too many open connections\r\n",
+    }
+}
+
 /// The C library's words for an error number, as nutcracker prints them.
 fn os_text(errno: i32) -> String {
     let text = std::io::Error::from_raw_os_error(errno).to_string();

@@ -27,8 +27,13 @@ mod gather;
 mod pool;
 mod server;
 mod server_conn;
+mod place;
+mod alarm;
 mod health;
+mod mail;
 mod balance;
+mod reply_size;
+mod budget;
 mod memory;
 mod maintain;
 pub mod local;
@@ -38,8 +43,8 @@ mod census;
 #[cfg(test)]
 mod testing;
 
-pub use balance::Moved;
+pub use budget::Budget;
 pub use census::Census;
-pub use memory::Budget;
+pub use mail::{Mail, Moved};
 pub use notice::Notice;
-pub use proxy::{Mail, Proxy, Setup};
+pub use proxy::{Proxy, Setup};

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use net::Io;
 
-use crate::proxy::{Alarm, Proxy, Role};
+use crate::alarm::Alarm;
+use crate::proxy::{Proxy, Role};
 
 /// How often.
 const MAINTENANCE: Duration = Duration::from_millis(100);

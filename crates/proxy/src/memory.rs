@@ -14,15 +14,14 @@
 //! taken its replies; replies to what was accepted from it before may still come, and if they fill the budget, the clients
 //! that hold most of it are closed.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use net::{ConnId, Instant, Io};
 
 use crate::client::{Client, Wait};
 use crate::notice::Notice;
+use crate::place::Place;
 use crate::proxy::{Proxy, Role};
-use crate::server::Place;
 
 /// How long clients may have to wait for memory before the client that holds most of it is closed.
 const STARVING_MAX: Duration = Duration::from_secs(1);
@@ -30,69 +29,6 @@ const STARVING_MAX: Duration = Duration::from_secs(1);
 const RESERVE: (usize, usize) = (512, 64 * 1024);
 /// What a request takes that awaits its reply, beside its bytes: its places in the lines of its client and its server.
 const REQUEST: usize = 96;
-
-/// How long replies are, by those that came last: it says what requests that wait will bring. Each reply counts a sixteenth.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ReplySize(u32);
-
-impl Default for ReplySize {
-    /// Before anything is known replies are taken to be rather long, so that nobody asks for much at once.
-    fn default() -> Self {
-        ReplySize(16 * 1024)
-    }
-}
-
-impl ReplySize {
-    #[inline]
-    pub(crate) fn note(&mut self, len: usize) {
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        self.0 = self.0 - self.0 / 16 + len / 16;
-    }
-
-    /// Bytes that so many replies will have.
-    #[inline]
-    pub(crate) fn of(self, count: usize) -> usize {
-        count.saturating_mul(self.0 as usize)
-    }
-
-    /// How many replies have so many bytes.
-    pub(crate) fn fit(self, bytes: usize) -> usize {
-        bytes / (self.0 as usize).max(1)
-    }
-}
-
-/// The memory that all shards may hold together.
-#[derive(Debug)]
-pub struct Budget {
-    bytes: usize,
-    /// What each shard holds.
-    held: Box<[AtomicUsize]>,
-}
-
-impl Budget {
-    /// A budget of `bytes` for so many shards.
-    pub fn new(bytes: usize, shards: usize) -> Budget {
-        Budget { bytes, held: (0..shards.max(1)).map(|_| AtomicUsize::new(0)).collect() }
-    }
-
-    /// Says what `shard` holds; what do the others?
-    fn tell(&self, shard: usize, held: usize) -> usize {
-        let mut others = 0;
-        for (n, cell) in self.held.iter().enumerate() {
-            if n == shard {
-                cell.store(held, Ordering::Relaxed);
-            } else {
-                others += cell.load(Ordering::Relaxed);
-            }
-        }
-        others
-    }
-
-    /// An equal part of it.
-    fn share(&self) -> usize {
-        self.bytes / self.held.len()
-    }
-}
 
 impl Proxy {
     /// Memory held on this shard for requests and replies.
@@ -109,13 +45,13 @@ impl Proxy {
     /// True while memory is not so plenty that some may be wasted.
     #[inline]
     pub(crate) fn is_tight<I: Io>(&self, io: &I) -> bool {
-        self.memory_everywhere(io) > self.budget.bytes / 8
+        self.memory_everywhere(io) > self.budget.bytes() / 8
     }
 
     /// What a client may hold when memory is short.
     fn reserve(&self) -> usize {
-        let clients = (self.clients as usize).max(1) * self.budget.held.len();
-        (self.budget.bytes / 4 / clients).clamp(RESERVE.0, RESERVE.1)
+        let clients = (self.clients as usize).max(1) * self.budget.shards();
+        (self.budget.bytes() / 4 / clients).clamp(RESERVE.0, RESERVE.1)
     }
 
     /// What the client has to wait for before another request of it can be taken, if memory is short.
@@ -127,7 +63,7 @@ impl Proxy {
         unread: usize,
         unsent: usize,
     ) -> Option<Wait> {
-        if self.memory_everywhere(io) <= self.budget.bytes / 8 * 5 {
+        if self.memory_everywhere(io) <= self.budget.bytes() / 8 * 5 {
             return None;
         }
         let reserve = self.reserve();
@@ -148,7 +84,7 @@ impl Proxy {
     pub(crate) fn relieve<I: Io>(&mut self, io: &mut I) {
         self.held_elsewhere = self.budget.tell(self.shard, self.memory(io));
         // The shard that has more than its share makes room, so that nobody is closed for what others hoard.
-        while self.memory_everywhere(io) > self.budget.bytes / 8 * 7
+        while self.memory_everywhere(io) > self.budget.bytes() / 8 * 7
             && self.memory(io) > self.budget.share() / 8 * 7
             && self.close_largest(io)
         {}
@@ -159,7 +95,7 @@ impl Proxy {
         // Writes free memory without another word to us: look again, also if nothing else happens.
         self.maintain_later(io);
         let now = io.now();
-        if self.memory_everywhere(io) <= self.budget.bytes / 2 {
+        if self.memory_everywhere(io) <= self.budget.bytes() / 2 {
             self.starving_since = None;
             for id in std::mem::take(&mut self.starving) {
                 self.read_again(io, id, Wait::Memory);
@@ -220,34 +156,5 @@ impl Proxy {
     pub(crate) fn recount_server(&mut self, place: Place) {
         let (before, now) = self.server_conn(place).recount();
         self.held = self.held + now - before;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_size_of_replies_follows_them() {
-        let mut size = ReplySize::default();
-        assert_eq!((size.of(64), size.fit(1 << 20)), (1 << 20, 64));
-        (0..100).for_each(|_| size.note(100));
-        assert!(size.of(1) < 160, "{size:?}");
-        (0..200).for_each(|_| size.note(60_000));
-        assert!(size.of(10) > 590_000 && size.of(10) <= 600_000, "{size:?}");
-        (0..100).for_each(|_| size.note(usize::MAX));
-        (0..500).for_each(|_| size.note(0));
-        assert!(size.fit(1 << 20) >= 1 << 16, "{size:?}");
-    }
-
-    #[test]
-    fn a_shard_learns_what_the_others_hold() {
-        let budget = Budget::new(1000, 3);
-        assert_eq!(budget.tell(0, 10), 0);
-        assert_eq!(budget.tell(1, 200), 10);
-        assert_eq!(budget.tell(2, 0), 210);
-        assert_eq!(budget.tell(0, 40), 200);
-        assert_eq!(budget.tell(2, 7), 240);
-        assert_eq!(budget.share(), 333);
     }
 }

@@ -6,29 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use telemetry::{PoolStats, ShardStats};
 
-use crate::balance::Moved;
+use crate::alarm::Alarm;
+use crate::budget::Budget;
 use crate::client::{Client, Session, Wait};
-use crate::fail::Failure;
+use crate::fail::{Failure, too_many_clients};
 use crate::gather::Gathers;
 use crate::local::Store;
-use crate::memory::Budget;
+use crate::mail::Mail;
 use crate::notice::Notice;
+use crate::place::Place;
 use crate::pool::Pool;
-use crate::server::Place;
-
-/// What other shards tell a shard's proxy.
-#[derive(Debug)]
-pub enum Mail {
-    /// Another shard has ejected a server: all shards should use the same ring.
-    Ejected {
-        /// Index of the pool.
-        pool: u16,
-        /// Index of the server.
-        server: u16,
-    },
-    /// A client that this shard shall serve.
-    Client(Box<Moved>),
-}
 
 /// What one shard's proxy is made from.
 pub struct Setup {
@@ -118,40 +105,6 @@ pub(crate) enum Role {
 impl std::fmt::Debug for Proxy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Proxy").field("clients", &self.clients).finish_non_exhaustive()
-    }
-}
-
-/// What a timer is for, packed into its token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Alarm {
-    Maintenance,
-    /// The oldest request on a server connection.
-    Deadline(Place),
-    /// An ejected server is to be probed, or its probe has had its time.
-    Probe {
-        pool: u16,
-        server: u16,
-    },
-}
-
-impl Alarm {
-    pub(crate) fn token(self) -> u64 {
-        match self {
-            Alarm::Maintenance => 0,
-            Alarm::Deadline(p) => {
-                1 << 48 | u64::from(p.pool) << 32 | u64::from(p.server) << 16 | u64::from(p.slot)
-            }
-            Alarm::Probe { pool, server } => 2 << 48 | u64::from(pool) << 32 | u64::from(server) << 16,
-        }
-    }
-
-    fn of(token: u64) -> Alarm {
-        let (pool, server, slot) = ((token >> 32) as u16, (token >> 16) as u16, token as u16);
-        match token >> 48 {
-            0 => Alarm::Maintenance,
-            1 => Alarm::Deadline(Place { pool, server, slot }),
-            _ => Alarm::Probe { pool, server },
-        }
     }
 }
 
@@ -259,7 +212,7 @@ impl Proxy {
         if self.stopping || pool.clients.fetch_add(1, Ordering::Relaxed) >= limit {
             if !self.stopping {
                 pool.clients.fetch_sub(1, Ordering::Relaxed);
-                io.send(id, crate::answer::too_many_clients(pool.config.protocol));
+                io.send(id, too_many_clients(pool.config.protocol));
             }
             pool.stats.client_refused.inc();
             return io.finish(id);

@@ -6,15 +6,6 @@ use net::{Address, SocketOptions, TimerId};
 use crate::health::Health;
 use crate::server_conn::ServerConn;
 
-/// Names a connection to a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) pool: u16,
-    pub(crate) server: u16,
-    /// Index in [`Server::conns`].
-    pub(crate) slot: u16,
-}
-
 #[derive(Debug)]
 pub(crate) struct Server {
     /// Where to connect; None for the embedded cache.

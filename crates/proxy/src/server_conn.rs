@@ -12,11 +12,11 @@ use std::collections::VecDeque;
 use net::{ConnId, Instant, Io, TimerId};
 use wire::memcache::Silence;
 
+use crate::alarm::Alarm;
 use crate::client::Seq;
 use crate::gather::GatherId;
-use crate::memory::ReplySize;
-use crate::proxy::Alarm;
-use crate::server::Place;
+use crate::place::Place;
+use crate::reply_size::ReplySize;
 
 /// Who gets a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

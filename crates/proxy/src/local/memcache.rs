@@ -14,24 +14,16 @@ mod fetch;
 mod item;
 mod meta;
 mod number;
+mod refusal;
 mod request;
 mod stats;
 mod update;
 
 use super::Store;
+use refusal::Refusal;
 use request::{Request, Words};
 
-/// The version that the embedded cache behaves as.
-pub const VERSION: &str = "1.6.18";
-
-/// Longest key, before base64 is taken off.
-const KEY_BYTES_MAX: usize = 250;
-
-/// Wrong words: an answer that the client gets, without the line end.
-type Refusal = &'static str;
-
-/// Memcached's answer to most of what it cannot read.
-const BAD_FORMAT: Refusal = "CLIENT_ERROR bad command line format";
+pub use admin::VERSION;
 
 /// A row of the table of commands.
 struct Command {

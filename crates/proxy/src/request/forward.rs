@@ -4,10 +4,10 @@ use net::{Instant, Io};
 
 use crate::client::{Client, Reply};
 use crate::fail::Failure;
+use crate::place::Place;
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::room::is_overfull;
-use crate::server::Place;
 use crate::server_conn::{ANY_REPLY, Expect, KEEP_MAX, Owner, Pending};
 use wire::memcache::Silence;
 

@@ -15,9 +15,9 @@ use config::checked;
 use net::Io;
 
 use crate::client::{Client, Wait};
+use crate::place::Place;
 use crate::proxy::Proxy;
 use crate::request::Frame;
-use crate::server::Place;
 use crate::server_conn::ServerConn;
 
 /// Unsent bytes on a server connection past which the clients that send there are not read.

@@ -9,9 +9,9 @@ use crate::client::Wait;
 use crate::fail::Failure;
 use crate::health::State;
 use crate::notice::Notice;
+use crate::place::Place;
 use crate::proxy::Proxy;
 use crate::request::Frame;
-use crate::server::Place;
 use crate::server_conn::{Expect, Handshake, Owner, Pending, ServerConn};
 
 impl Proxy {

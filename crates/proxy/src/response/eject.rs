@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use net::{Instant, Io};
 
+use crate::alarm::Alarm;
 use crate::fail::Failure;
 use crate::health::State;
+use crate::mail::Mail;
 use crate::notice::Notice;
-use crate::proxy::{Alarm, Mail, Proxy};
-use crate::server::Place;
+use crate::place::Place;
+use crate::proxy::Proxy;
 
 /// How long a probe may take when the pool has no timeout.
 const PROBE_TIME: Duration = Duration::from_secs(5);

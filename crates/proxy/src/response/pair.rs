@@ -5,9 +5,9 @@ use wire::memcache::Silence;
 
 use crate::client::Reply;
 use crate::fail::Failure;
+use crate::place::Place;
 use crate::proxy::Proxy;
 use crate::response::receive::Found;
-use crate::server::Place;
 use crate::server_conn::{Owner, Pending};
 
 impl Proxy {

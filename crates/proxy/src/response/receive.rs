@@ -7,9 +7,9 @@ use wire::redis::{ReplyLimits, ReplyScan};
 
 use crate::client::Reply;
 use crate::fail::Failure;
+use crate::place::Place;
 use crate::proxy::Proxy;
 use crate::request::SHARE_MIN;
-use crate::server::Place;
 use crate::server_conn::{Owner, ServerConn};
 
 /// One reply on the wire.

@@ -5,8 +5,11 @@
 
 use super::exptime::deadline_ms;
 use super::number::{signed_32, unsigned_32};
+use super::refusal::{BAD_FORMAT, Refusal};
 use super::request::Request;
-use super::{BAD_FORMAT, Refusal, VERSION};
+
+/// The version that the embedded cache behaves as.
+pub const VERSION: &str = "1.6.18";
 
 /// `flush_all [exptime] [noreply]`
 pub(super) fn flush_all(request: &mut Request<'_>) -> Result<(), Refusal> {

@@ -3,9 +3,9 @@
 //! Up wraps around, down stops at 0. A result that is shorter than what was there is padded with spaces, as the value
 //! is overwritten in place; clients see `99 ` after `decr` of `100`, and so they do here.
 
-use super::Refusal;
 use super::item::{CHUNK_BYTES_MAX, renew, size};
 use super::number::unsigned;
+use super::refusal::Refusal;
 use super::request::Request;
 use crate::local::Store;
 

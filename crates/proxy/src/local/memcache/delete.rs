@@ -3,7 +3,7 @@
 //! The 0 is a relic of a hold time, which old clients still send; any other number there is refused, with the one
 //! error line of memcached that explains itself.
 
-use super::Refusal;
+use super::refusal::Refusal;
 use super::request::Request;
 
 pub(super) fn delete(request: &mut Request<'_>) -> Result<(), Refusal> {

@@ -7,10 +7,12 @@
 
 use std::io::Write as _;
 
+use wire::memcache::KEY_BYTES_MAX;
+
 use super::exptime::deadline_ms;
 use super::number::signed_32;
+use super::refusal::{BAD_FORMAT, Refusal};
 use super::request::Request;
-use super::{BAD_FORMAT, KEY_BYTES_MAX, Refusal};
 use crate::local::store::Entry;
 
 const BAD_EXPTIME: Refusal = "CLIENT_ERROR invalid exptime argument";

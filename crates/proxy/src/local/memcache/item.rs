@@ -9,7 +9,7 @@
 //! Cas         stored if the cas is the same        not found
 //! ```
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::local::Store;
 use crate::local::store::{Attributes, Entry};
 

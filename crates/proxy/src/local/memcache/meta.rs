@@ -18,9 +18,9 @@ pub(super) mod set;
 
 use std::io::Write as _;
 
-use super::Refusal;
 use super::base64;
 use super::exptime::left_s;
+use super::refusal::Refusal;
 use crate::local::store::Entry;
 use flags::Flags;
 

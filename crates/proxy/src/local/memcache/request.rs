@@ -3,7 +3,9 @@
 //! A command that fails returns the line that its client gets; text commands that end in `noreply` are run inside
 //! `unless_noreply`, which drops whatever they say.
 
-use super::{BAD_FORMAT, KEY_BYTES_MAX, Refusal};
+use wire::memcache::KEY_BYTES_MAX;
+
+use super::refusal::{BAD_FORMAT, Refusal};
 use crate::local::Store;
 
 /// Words that are kept at hand; a line of more is only legal for the commands that read many keys.

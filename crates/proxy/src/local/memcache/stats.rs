@@ -2,9 +2,10 @@
 //!
 //! The list is shorter than memcached's: slabs, threads and connections are not here to be counted.
 
+use super::admin::VERSION;
 use super::item::ITEM_BYTES_MAX;
+use super::refusal::Refusal;
 use super::request::Request;
-use super::{Refusal, VERSION};
 use crate::local::Store;
 
 /// A row: the name, and what to print.

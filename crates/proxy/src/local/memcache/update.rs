@@ -7,8 +7,8 @@
 use super::exptime::deadline_ms;
 use super::item::{self, Item, Mode, Outcome};
 use super::number::{signed_32, unsigned, unsigned_32};
+use super::refusal::{BAD_FORMAT, Refusal};
 use super::request::Request;
-use super::{BAD_FORMAT, Refusal};
 use crate::local::store::Attributes;
 
 /// Longest data block that memcached would count.

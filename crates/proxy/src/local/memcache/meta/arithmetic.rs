@@ -3,8 +3,8 @@
 //! Without `D` the step is 1, without `M` it goes up. `J` is the first value of a number that is made; it is answered as
 //! it is, nothing is added to it.
 
-use super::super::Refusal;
 use super::super::arithmetic::{Direction, Sum, add};
+use super::super::refusal::Refusal;
 use super::super::request::Request;
 use super::flags::{Flags, check_line};
 use super::{write_key, write_left, write_number, write_opaque, write_without_item};

@@ -4,10 +4,11 @@
 
 use std::io::Write as _;
 
+use super::super::base64;
 use super::super::exptime::left_s;
 use super::super::item::{CHUNK_BYTES_MAX, size};
+use super::super::refusal::{BAD_FORMAT, Refusal};
 use super::super::request::Request;
-use super::super::{BAD_FORMAT, Refusal, base64};
 
 pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     if request.words.count() < 2 {

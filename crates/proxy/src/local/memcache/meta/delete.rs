@@ -3,7 +3,7 @@
 //! With `C` only the item of that cas unique goes. Faults in the flags all get one answer, which is how memcached has it
 //! for this command and for `ma`.
 
-use super::super::Refusal;
+use super::super::refusal::Refusal;
 use super::super::request::Request;
 use super::flags::{Flags, check_line};
 use super::{OPAQUE_BYTES_MAX, OPAQUE_TOO_LONG, write_without_item};

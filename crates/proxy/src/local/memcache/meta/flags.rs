@@ -4,10 +4,11 @@
 
 use std::borrow::Cow;
 
+use super::super::base64;
 use super::super::exptime::deadline_ms;
 use super::super::number::{signed_32, unsigned, unsigned_32};
+use super::super::refusal::{BAD_FORMAT, Refusal};
 use super::super::request::{Request, Words};
-use super::super::{BAD_FORMAT, Refusal, base64};
 
 /// Words of a meta command at most, with name and key.
 const WORDS_MAX: usize = 19;

@@ -3,7 +3,7 @@
 //! The first client to meet a missing item (`N`), one that ends soon (`R`) or a stale one is told `W`, it has won the
 //! right to refill; the others are told `Z`. `X` marks a stale item.
 
-use super::super::Refusal;
+use super::super::refusal::Refusal;
 use super::super::request::Request;
 use super::flags::Flags;
 use super::{write_key, write_left, write_number, write_opaque, write_without_item};

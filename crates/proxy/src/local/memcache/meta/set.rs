@@ -5,9 +5,9 @@
 
 use super::super::item::{self, Item, Mode, Outcome};
 use super::super::number::signed_32;
+use super::super::refusal::{BAD_FORMAT, Refusal};
 use super::super::request::Request;
 use super::super::update::length_of;
-use super::super::{BAD_FORMAT, Refusal};
 use super::flags::{self, Flags};
 use super::{OPAQUE_BYTES_MAX, OPAQUE_TOO_LONG, write_key, write_number, write_opaque};
 use crate::local::store::{Attributes, NEVER};

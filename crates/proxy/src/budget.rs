@@ -1,0 +1,66 @@
+//! The memory that all shards may hold together, and what each of them has said that it holds.
+//!
+//! What happens when it is used up is in [`crate::memory`].
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The memory that all shards may hold together.
+#[derive(Debug)]
+pub struct Budget {
+    bytes: usize,
+    /// What each shard holds.
+    held: Box<[AtomicUsize]>,
+}
+
+impl Budget {
+    /// A budget of `bytes` for so many shards.
+    pub fn new(bytes: usize, shards: usize) -> Budget {
+        Budget { bytes, held: (0..shards.max(1)).map(|_| AtomicUsize::new(0)).collect() }
+    }
+
+    /// Says what `shard` holds; what do the others?
+    pub(crate) fn tell(&self, shard: usize, held: usize) -> usize {
+        let mut others = 0;
+        for (n, cell) in self.held.iter().enumerate() {
+            if n == shard {
+                cell.store(held, Ordering::Relaxed);
+            } else {
+                others += cell.load(Ordering::Relaxed);
+            }
+        }
+        others
+    }
+
+    /// All of it, in bytes.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many shards share it.
+    #[inline]
+    pub(crate) fn shards(&self) -> usize {
+        self.held.len()
+    }
+
+    /// An equal part of it.
+    pub(crate) fn share(&self) -> usize {
+        self.bytes / self.held.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_learns_what_the_others_hold() {
+        let budget = Budget::new(1000, 3);
+        assert_eq!(budget.tell(0, 10), 0);
+        assert_eq!(budget.tell(1, 200), 10);
+        assert_eq!(budget.tell(2, 0), 210);
+        assert_eq!(budget.tell(0, 40), 200);
+        assert_eq!(budget.tell(2, 7), 240);
+        assert_eq!(budget.share(), 333);
+    }
+}

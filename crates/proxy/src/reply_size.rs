@@ -1,0 +1,50 @@
+//! How long the replies of a client or of a server connection are: what requests that wait will bring.
+
+/// How long replies are, by those that came last: it says what requests that wait will bring. Each reply counts a sixteenth.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReplySize(u32);
+
+impl Default for ReplySize {
+    /// Before anything is known replies are taken to be rather long, so that nobody asks for much at once.
+    fn default() -> Self {
+        ReplySize(16 * 1024)
+    }
+}
+
+impl ReplySize {
+    /// A reply of this length has come.
+    #[inline]
+    pub(crate) fn note(&mut self, len: usize) {
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        self.0 = self.0 - self.0 / 16 + len / 16;
+    }
+
+    /// Bytes that so many replies will have.
+    #[inline]
+    pub(crate) fn of(self, count: usize) -> usize {
+        count.saturating_mul(self.0 as usize)
+    }
+
+    /// How many replies have so many bytes.
+    pub(crate) fn fit(self, bytes: usize) -> usize {
+        bytes / (self.0 as usize).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_replies_follows_them() {
+        let mut size = ReplySize::default();
+        assert_eq!((size.of(64), size.fit(1 << 20)), (1 << 20, 64));
+        (0..100).for_each(|_| size.note(100));
+        assert!(size.of(1) < 160, "{size:?}");
+        (0..200).for_each(|_| size.note(60_000));
+        assert!(size.of(10) > 590_000 && size.of(10) <= 600_000, "{size:?}");
+        (0..100).for_each(|_| size.note(usize::MAX));
+        (0..500).for_each(|_| size.note(0));
+        assert!(size.fit(1 << 20) >= 1 << 16, "{size:?}");
+    }
+}
