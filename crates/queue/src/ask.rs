@@ -5,8 +5,8 @@ use wire::nsq::Limits;
 use wire::nsq::http_mpub::{self, Fault};
 
 use crate::message::Position;
-use crate::queue::Snapshot;
 use crate::settings::{ChannelSettings, Durability, TopicSettings};
+use crate::snapshot::Snapshot;
 use crate::topic::{SeekTo, Sought};
 
 /// A question or an order. Names are valid names.

@@ -32,7 +32,7 @@ use crate::message::{Message, Position};
 use crate::record::{ChannelNumber, Requeued};
 use crate::settings::ChannelSettings;
 
-pub use commands::{Refused, Seek};
+pub use commands::Refused;
 pub use holes::Holes;
 pub use image::{ChannelImage, ImagedMessage, read_text, text};
 pub use recover::Recovering;

@@ -19,24 +19,27 @@
 //! - records behind the write position of a stale meta file are read, as nsqd does;
 //! - a message that is twice in one channel, through a stale read position, is yielded once.
 
+mod marker;
 mod metadata;
 mod names;
 mod plan;
 mod publish;
 mod queue;
 mod records;
+mod set_aside;
 mod store;
 mod topic;
 
+use std::path::Path;
 use std::{fmt, io};
 
 pub use metadata::{Metadata, MetadataChannel, MetadataTopic};
 pub use plan::{ChannelPlan, Plan, Step, TopicPlan, plan};
-pub use publish::SetAside;
-pub use queue::{QueueFiles, ReadPosition};
+pub use queue::{Failed, QueueFiles, ReadPosition, Skipped};
 pub use records::Message;
+pub use set_aside::SetAside;
 pub use store::{Imported, run};
-pub use topic::{Failed, Skipped, Target, TopicReport, read_topic};
+pub use topic::{Target, TopicReport, read_topic};
 
 /// Why a directory cannot be taken over. Nothing was changed; the text says what to do.
 #[derive(Debug)]
@@ -57,9 +60,18 @@ pub enum ImportError {
 }
 
 impl ImportError {
-    pub(crate) fn io(doing: &str, path: &std::path::Path) -> impl FnOnce(io::Error) -> ImportError {
+    pub(crate) fn io(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> ImportError {
         let doing = format!("{doing} {}", path.display());
         move |source| ImportError::Io { doing, source }
+    }
+
+    /// What to tell somebody whose directory holds nsqd data that we have not imported, and a store.
+    pub(super) fn conflict(dir: &Path, store: &str, example: &str) -> ImportError {
+        ImportError::Conflict(format!(
+            "{} holds nsqd data ({example}) that did not go into {store}: move one of the two away, \
+             {store} to import the nsqd data, or nsqd.dat and *.diskqueue.* to go on with {store}",
+            dir.display()
+        ))
     }
 }
 

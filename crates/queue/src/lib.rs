@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ask;
+mod snapshot;
 pub mod authority;
 pub mod disk;
 pub mod outside;

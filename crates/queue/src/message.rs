@@ -12,7 +12,7 @@
 
 use wire::nsq::MessageId;
 
-use crate::record::{KIND_COPY, KIND_MESSAGE, KIND_PRIVATE};
+use crate::record::kind::{KIND_COPY, KIND_MESSAGE, KIND_PRIVATE};
 
 /// Where a record starts in its topic's journal: [`journal::Position`] as a bare number.
 pub type Position = u64;

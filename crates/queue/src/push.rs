@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
 use crate::ask::{Answer, Ask, Reply};
 use crate::http::{SendAsk, memory};
-use crate::queue::Snapshot;
+use crate::snapshot::Snapshot;
 use crate::statsd::{Statsd, gap, prefix};
 
 /// Pushes until the queue is gone. The key's `%s` becomes the broadcast address and HTTP port. The first push comes after one

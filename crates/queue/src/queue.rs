@@ -38,7 +38,7 @@ use crate::outside::{Asker, Outside};
 use crate::registry::{Registry, TopicKey};
 use crate::topic::ChannelKey;
 
-pub use stats::{ChannelStats, ClientStats, Snapshot, TopicStats};
+pub use crate::snapshot::{ChannelStats, ClientStats, Snapshot, TopicStats};
 pub use topics::OpenError;
 pub(crate) use topics::{
     DURABILITY_IS_FIXED, STORE, TOO_MANY_CHANNELS, TOO_MANY_DEFERRED, TOO_MANY_TOPICS, topic_directory,

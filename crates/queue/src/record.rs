@@ -7,28 +7,16 @@
 //!
 //! Integers are variable-length (7 bits a byte, low end first); lists of positions are coded as differences.
 
-use crate::channel::Seek;
-use crate::message::Position;
+pub(crate) mod kind;
 
-/// A message in the stream that every channel reads.
-pub const KIND_MESSAGE: u8 = 1;
-/// A message for one channel only; no cursor reads it.
-pub const KIND_PRIVATE: u8 = 2;
-/// A live message copied forward out of an old segment; no cursor reads it. Its payload says where it stood.
-pub const KIND_COPY: u8 = 3;
-/// See [`Record::Finished`] and its companions.
-pub const KIND_FINISHED: u8 = 4;
-const KIND_REQUEUED: u8 = 5;
-const KIND_CHANNEL_CREATED: u8 = 6;
-const KIND_CHANNEL_DELETED: u8 = 7;
-const KIND_CHANNEL_PAUSED: u8 = 8;
-const KIND_CHANNEL_EMPTIED: u8 = 9;
-const KIND_TOPIC_PAUSED: u8 = 10;
-const KIND_TOPIC_EMPTIED: u8 = 11;
-const KIND_TOPIC_CREATED: u8 = 12;
-const KIND_CHANNEL_SOUGHT: u8 = 13;
-const KIND_CONFIGURED: u8 = 14;
-const KIND_DROPPED: u8 = 15;
+use crate::message::Position;
+use kind::{
+    KIND_CHANNEL_CREATED, KIND_CHANNEL_DELETED, KIND_CHANNEL_EMPTIED, KIND_CHANNEL_PAUSED,
+    KIND_CHANNEL_SOUGHT, KIND_CONFIGURED, KIND_DROPPED, KIND_REQUEUED, KIND_TOPIC_CREATED,
+    KIND_TOPIC_EMPTIED, KIND_TOPIC_PAUSED,
+};
+
+pub use kind::{KIND_COPY, KIND_FINISHED, KIND_MESSAGE, KIND_PRIVATE};
 
 /// Names a channel in the journal for as long as the channel lives; never used again after it is deleted.
 pub type ChannelNumber = u32;
@@ -44,6 +32,19 @@ pub struct Requeued {
     pub attempts: u16,
     /// Wall time (ns) before which it is not delivered again; 0 for at once.
     pub due: i64,
+}
+
+/// Where a channel is moved to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seek {
+    /// Where it reads on.
+    pub cursor: Position,
+    /// Messages of the stream from there to its end.
+    pub behind: u64,
+    /// Up to here messages with a due time of their own are taken with the stream.
+    pub end: Position,
+    /// Messages published before this (wall, ns) are passed over.
+    pub not_before: i64,
 }
 
 /// One event, as it is read back.

@@ -25,7 +25,8 @@ pub(super) fn listen(text: &str, resolve: Resolve<'_>) -> Result<Listen, (Option
         return Err((None, "has an invalid port in \"hostname:port\" format string"));
     };
     // nutcracker asks the resolver for the empty name, which it does not know; ours might take it for the wildcard.
-    let resolved = if host.is_empty() { Err("Name or service not known".into()) } else { resolve(host, port) };
+    let resolved =
+        if host.is_empty() { Err("Name or service not known".into()) } else { resolve(host, port) };
     resolved.map_err(|reason| {
         let logged = format!("address resolution of node '{host}' service '{port}' failed: {reason}");
         (Some(logged), INVALID)

@@ -11,7 +11,7 @@ use crate::consumers::{ConsumerKey, Terms};
 use crate::deferred::Waiting;
 use crate::in_flight::Flight;
 use crate::message::Position;
-use crate::record::Requeued;
+use crate::record::{Requeued, Seek};
 
 /// Why FIN, REQ or TOUCH was refused; the texts are nsqd's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,19 +30,6 @@ impl Refused {
             Refused::NotOwner => "client does not own message",
         }
     }
-}
-
-/// Where a channel is moved to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seek {
-    /// Where it reads on.
-    pub cursor: Position,
-    /// Messages of the stream from there to its end.
-    pub behind: u64,
-    /// Up to here messages with a due time of their own are taken with the stream.
-    pub end: Position,
-    /// Messages published before this (wall, ns) are passed over.
-    pub not_before: i64,
 }
 
 impl Channel {

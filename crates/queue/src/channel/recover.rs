@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Channel, ChannelImage, Counters, ImagedMessage, Seek};
+use super::{Channel, ChannelImage, Counters, ImagedMessage};
 use crate::clock::Clock;
 use crate::deferred::Waiting;
 use crate::message::Position;
-use crate::record::Requeued;
+use crate::record::{Requeued, Seek};
 
 /// A channel that is being put together again.
 #[derive(Debug)]

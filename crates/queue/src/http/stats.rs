@@ -34,7 +34,7 @@ impl Api {
 }
 
 /// `OK`, or what is wrong.
-fn health(snapshot: &crate::queue::Snapshot) -> String {
+fn health(snapshot: &crate::snapshot::Snapshot) -> String {
     snapshot.health.as_ref().map_or_else(|| "OK".to_owned(), |why| format!("NOK - {why}"))
 }
 

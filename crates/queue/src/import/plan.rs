@@ -10,9 +10,10 @@ use std::sync::Arc;
 use journal::Files;
 use journal::files::{Entry, OpenMode};
 
+use super::marker::Marker;
 use super::metadata::{self, Metadata};
-use super::publish::{self, Marker, SetAside};
 use super::queue::{QueueFiles, ReadPosition};
+use super::set_aside::SetAside;
 use super::{ImportError, names};
 
 /// A meta file is some 40 bytes.
@@ -101,7 +102,7 @@ pub fn plan(files: &Arc<dyn Files>, dir: &Path, store: &str) -> Result<Step, Imp
         return match Marker::read(&**files, &dir.join(store))? {
             Some(marker) => Ok(Step::SetAside(SetAside::new(Arc::clone(files), dir, store, marker))),
             None if originals.is_empty() => Ok(Step::Nothing),
-            None => Err(publish::conflict(dir, store, &originals[0].name)),
+            None => Err(ImportError::conflict(dir, store, &originals[0].name)),
         };
     }
     if originals.is_empty() {

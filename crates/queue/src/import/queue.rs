@@ -11,10 +11,37 @@ use journal::files::{File, OpenMode};
 
 use super::ImportError;
 use super::records::{self, Message, Parsed};
-use super::topic::Skipped;
 
 /// Bytes that are read at a time. A longer record is read whole.
 const READ_BYTES: usize = 256 << 10;
+
+/// A stretch of a data file that holds no message that can be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The file.
+    pub file: PathBuf,
+    /// Where it begins.
+    pub offset: u64,
+    /// How long it is.
+    pub bytes: u64,
+    /// What is wrong with it.
+    pub why: &'static str,
+}
+
+/// Why reading stopped.
+#[derive(Debug)]
+pub enum Failed<E> {
+    /// Reading the originals failed.
+    Import(ImportError),
+    /// What the caller's function returned.
+    Caller(E),
+}
+
+impl<E> From<ImportError> for Failed<E> {
+    fn from(error: ImportError) -> Self {
+        Failed::Import(error)
+    }
+}
 
 /// The files of one disk queue.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -72,7 +99,7 @@ impl QueueFiles {
         body_bytes_max: usize,
         skipped: &mut dyn FnMut(Skipped),
         each: &mut dyn FnMut(Message<'_>) -> Result<bool, E>,
-    ) -> Result<(), super::Failed<E>> {
+    ) -> Result<(), Failed<E>> {
         for ((_, name, bytes), from) in self.unread() {
             if from >= *bytes {
                 continue;
@@ -107,7 +134,7 @@ impl FileReader<'_> {
         body_bytes_max: usize,
         skipped: &mut dyn FnMut(Skipped),
         each: &mut dyn FnMut(Message<'_>) -> Result<bool, E>,
-    ) -> Result<bool, super::Failed<E>> {
+    ) -> Result<bool, Failed<E>> {
         while self.offset < self.end {
             let bytes = match records::parse(&self.buffer[self.at..], self.end - self.offset, body_bytes_max)
             {
@@ -116,7 +143,7 @@ impl FileReader<'_> {
                     continue;
                 }
                 Parsed::Message(message, bytes) => {
-                    if !each(message).map_err(super::Failed::Caller)? {
+                    if !each(message).map_err(Failed::Caller)? {
                         return Ok(false);
                     }
                     bytes as u64

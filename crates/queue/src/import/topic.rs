@@ -4,12 +4,13 @@
 //! the topic's queue and already in a channel's. Such twins lie near the place where reading stood, so that
 //! remembering the first [`REMEMBERED_MAX`] messages of each queue finds them; nsqd flushes every 2500 by default.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use journal::Files;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{ImportError, Message, Plan, TopicPlan};
+use super::queue::{Failed, QueueFiles, Skipped};
+use super::{Message, Plan, TopicPlan};
 
 /// How many messages of a queue are remembered, to know them when they come again. 16 bytes each.
 pub const REMEMBERED_MAX: usize = 100_000;
@@ -56,34 +57,6 @@ impl TopicReport {
         self.skipped_bytes += other.skipped_bytes;
         let room = SKIPPED_LISTED_MAX.saturating_sub(self.skipped.len());
         self.skipped.extend(other.skipped.into_iter().take(room));
-    }
-}
-
-/// A stretch of a data file that holds no message that can be taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
-    /// The file.
-    pub file: PathBuf,
-    /// Where it begins.
-    pub offset: u64,
-    /// How long it is.
-    pub bytes: u64,
-    /// What is wrong with it.
-    pub why: &'static str,
-}
-
-/// Why reading stopped.
-#[derive(Debug)]
-pub enum Failed<E> {
-    /// Reading the originals failed.
-    Import(ImportError),
-    /// What the caller's function returned.
-    Caller(E),
-}
-
-impl<E> From<ImportError> for Failed<E> {
-    fn from(error: ImportError) -> Self {
-        Failed::Import(error)
     }
 }
 
@@ -141,7 +114,7 @@ impl Source<'_> {
     /// Each message of a queue, once.
     fn once<E>(
         &self,
-        queue: &super::QueueFiles,
+        queue: &QueueFiles,
         report: &mut TopicReport,
         each: &mut dyn FnMut(&mut TopicReport, Message<'_>) -> Result<(), E>,
     ) -> Result<(), Failed<E>> {

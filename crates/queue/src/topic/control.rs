@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use super::{ChannelKey, Slot, Topic, at};
-use crate::channel::{Channel, Seek};
+use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::deferred::Waiting;
 use crate::message::{Message, Position};
-use crate::record::Record;
+use crate::record::{Record, Seek};
 use crate::settings::{ChannelSettings, TopicSettings};
 
 /// Why a change was not made.

@@ -4,7 +4,7 @@
 use serde::{Serialize, Serializer};
 
 use super::{health, memory_rows};
-use crate::queue::{ChannelStats, ClientStats, Snapshot, TopicStats};
+use crate::snapshot::{ChannelStats, ClientStats, Snapshot, TopicStats};
 
 /// The whole.
 #[derive(Serialize)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::text;
 use super::{health, memory_rows};
-use crate::queue::{ChannelStats, ClientStats, Snapshot, TopicStats};
+use crate::snapshot::{ChannelStats, ClientStats, Snapshot, TopicStats};
 use crate::statsd::Memory;
 
 /// The page; `started` is in seconds since 1970.

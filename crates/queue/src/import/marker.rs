@@ -1,0 +1,67 @@
+//! `imported.json`: which originals a store was made of, while some of them are still where nsqd left them.
+
+use std::io;
+use std::path::Path;
+
+use journal::Files;
+use journal::files::OpenMode;
+use serde::{Deserialize, Serialize};
+
+use super::ImportError;
+
+/// Name of the file, in the store.
+pub const MARKER: &str = "imported.json";
+/// Largest marker that is read, in bytes.
+const MARKER_BYTES_MAX: u64 = 1 << 30;
+
+/// Which originals a store was made of.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Marker {
+    /// The folder that they are moved to.
+    pub aside: String,
+    /// Name and bytes of each.
+    pub originals: Vec<(String, u64)>,
+}
+
+impl Marker {
+    /// The marker of a store, if it has one.
+    pub fn read(files: &dyn Files, store: &Path) -> Result<Option<Marker>, ImportError> {
+        let path = store.join(MARKER);
+        let file = match files.open(&path, OpenMode::Read) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(ImportError::io("open", &path)(e)),
+        };
+        let bytes = file.bytes().map_err(ImportError::io("read", &path))?;
+        if bytes > MARKER_BYTES_MAX {
+            return Err(ImportError::io("read", &path)(io::ErrorKind::FileTooLarge.into()));
+        }
+        let mut content = vec![0; bytes as usize];
+        let mut filled = 0;
+        while filled < content.len() {
+            match file
+                .read_at(&mut content[filled..], filled as u64)
+                .map_err(ImportError::io("read", &path))?
+            {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        let marker = serde_json::from_slice(&content[..filled]);
+        Ok(Some(marker.map_err(|e| ImportError::io("read", &path)(e.into()))?))
+    }
+
+    /// Writes it into the store, or into the directory that will be the store.
+    pub fn write(&self, files: &dyn Files, store: &Path) -> io::Result<()> {
+        let content = serde_json::to_vec(self)?;
+        let file = files.open(&store.join(MARKER), OpenMode::Create)?;
+        let mut written = 0;
+        while written < content.len() {
+            match file.write_at(&content[written..], written as u64)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                n => written += n,
+            }
+        }
+        Ok(())
+    }
+}

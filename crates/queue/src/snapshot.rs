@@ -1,0 +1,109 @@
+//! Statistics of the queue, as a copy that other threads may keep.
+//!
+//! Everything is as of one turn of the loop. What nsqd counts is counted as its `/stats` does.
+
+/// Everything `/stats` shows.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// What is wrong, if something is.
+    pub health: Option<String>,
+    /// When the daemon started (wall, ns).
+    pub started: i64,
+    /// Now (wall, ns).
+    pub now: i64,
+    /// Topics, sorted by name; `None` if one was asked for that is not there.
+    pub topics: Option<Vec<TopicStats>>,
+    /// Connections that have published over TCP; `None` if clients were not asked for.
+    pub producers: Option<Vec<ClientStats>>,
+    /// Connections.
+    pub connections: usize,
+}
+
+/// A topic.
+#[derive(Debug, Clone, Default)]
+pub struct TopicStats {
+    /// Its name.
+    pub name: String,
+    /// Its channels, sorted by name.
+    pub channels: Vec<ChannelStats>,
+    /// Messages waiting in the topic itself.
+    pub depth: u64,
+    /// Those of them that nsqd would have on disk.
+    pub backend_depth: u64,
+    /// Messages published.
+    pub messages: u64,
+    /// Bytes published.
+    pub bytes: u64,
+    /// True if it is paused.
+    pub paused: bool,
+    /// Number of samples and quantiles (share, ns) of end-to-end latency.
+    pub latency: (u64, Vec<(f64, u64)>),
+    /// Bytes of its journal.
+    pub stored_bytes: u64,
+    /// Messages refused and dropped at its limits.
+    pub rejected: u64,
+    /// See `rejected`.
+    pub dropped: u64,
+    /// Events that are not written yet: what a crash would repeat.
+    pub unwritten_events: u64,
+}
+
+/// A channel.
+#[derive(Debug, Clone, Default)]
+pub struct ChannelStats {
+    /// Its name.
+    pub name: String,
+    /// Messages waiting for a consumer.
+    pub depth: u64,
+    /// Those of them that nsqd would have on disk.
+    pub backend_depth: u64,
+    /// Messages in consumers' hands.
+    pub in_flight: u64,
+    /// Messages waiting for their time.
+    pub deferred: u64,
+    /// See [`crate::channel::Counters`].
+    pub counters: crate::channel::Counters,
+    /// Number of consumers.
+    pub client_count: u64,
+    /// Consumers; `None` if they were not asked for.
+    pub clients: Option<Vec<ClientStats>>,
+    /// True if it is paused.
+    pub paused: bool,
+    /// Number of samples and quantiles (share, ns) of end-to-end latency.
+    pub latency: (u64, Vec<(f64, u64)>),
+}
+
+/// A connection.
+#[derive(Debug, Clone, Default)]
+pub struct ClientStats {
+    /// See [`crate::connection::Identity`].
+    pub identity: crate::connection::Identity,
+    /// Address and port.
+    pub remote_address: String,
+    /// Number of its state.
+    pub state: u8,
+    /// Its RDY.
+    pub ready: u64,
+    /// Messages it has.
+    pub in_flight: u64,
+    /// Messages it got.
+    pub messages: u64,
+    /// Messages it finished.
+    pub finished: u64,
+    /// Messages it requeued.
+    pub requeued: u64,
+    /// When it connected (wall, s).
+    pub connected_at: i64,
+    /// Its sample rate.
+    pub sample_rate: u8,
+    /// Layers that stand.
+    pub deflate: bool,
+    /// See `deflate`.
+    pub snappy: bool,
+    /// What is known about its TLS.
+    pub tls: Option<net::LayerInfo>,
+    /// Who it is, and where more is to be learnt, if it sent AUTH.
+    pub authed: Option<(String, String)>,
+    /// Messages published, by topic.
+    pub published: Vec<(String, u64)>,
+}
