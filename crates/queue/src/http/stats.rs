@@ -39,17 +39,6 @@ fn health(snapshot: &crate::snapshot::Snapshot) -> String {
 }
 
 /// Memory in nsqd's order and under its names.
-fn memory_rows(memory: &crate::statsd::Memory) -> [(&'static str, u64); 9] {
-    let [longest, p99, p95] = memory.gc_pause_usec;
-    [
-        ("heap_objects", memory.heap_objects),
-        ("heap_idle_bytes", memory.heap_idle_bytes),
-        ("heap_in_use_bytes", memory.heap_in_use_bytes),
-        ("heap_released_bytes", memory.heap_released_bytes),
-        ("gc_pause_usec_100", longest),
-        ("gc_pause_usec_99", p99),
-        ("gc_pause_usec_95", p95),
-        ("next_gc_bytes", memory.next_gc_bytes),
-        ("gc_total_runs", memory.gc_runs),
-    ]
+fn memory_rows(memory: &crate::statsd::Memory) -> impl Iterator<Item = (&'static str, u64)> {
+    memory.gauges().into_iter().chain([("gc_total_runs", memory.gc_runs)])
 }

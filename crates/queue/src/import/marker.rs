@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use journal::Files;
-use journal::files::OpenMode;
+use journal::files::{OpenMode, read_full, write_all};
 use serde::{Deserialize, Serialize};
 
 use super::ImportError;
@@ -37,16 +37,7 @@ impl Marker {
             return Err(ImportError::io("read", &path)(io::ErrorKind::FileTooLarge.into()));
         }
         let mut content = vec![0; bytes as usize];
-        let mut filled = 0;
-        while filled < content.len() {
-            match file
-                .read_at(&mut content[filled..], filled as u64)
-                .map_err(ImportError::io("read", &path))?
-            {
-                0 => break,
-                n => filled += n,
-            }
-        }
+        let filled = read_full(&*file, &mut content, 0).map_err(ImportError::io("read", &path))?;
         let marker = serde_json::from_slice(&content[..filled]);
         Ok(Some(marker.map_err(|e| ImportError::io("read", &path)(e.into()))?))
     }
@@ -54,14 +45,6 @@ impl Marker {
     /// Writes it into the store, or into the directory that will be the store.
     pub fn write(&self, files: &dyn Files, store: &Path) -> io::Result<()> {
         let content = serde_json::to_vec(self)?;
-        let file = files.open(&store.join(MARKER), OpenMode::Create)?;
-        let mut written = 0;
-        while written < content.len() {
-            match file.write_at(&content[written..], written as u64)? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                n => written += n,
-            }
-        }
-        Ok(())
+        write_all(&*files.open(&store.join(MARKER), OpenMode::Create)?, &content, 0)
     }
 }

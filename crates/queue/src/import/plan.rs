@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use journal::Files;
-use journal::files::{Entry, OpenMode};
+use journal::files::{Entry, OpenMode, read_full};
 
 use super::marker::Marker;
 use super::metadata::{self, Metadata};
@@ -139,16 +139,7 @@ impl Planner<'_> {
         let path = self.dir.join(name);
         let file = self.files.open(&path, OpenMode::Read).map_err(ImportError::io("open", &path))?;
         let mut content = vec![0; bytes as usize];
-        let mut filled = 0;
-        while filled < content.len() {
-            match file
-                .read_at(&mut content[filled..], filled as u64)
-                .map_err(ImportError::io("read", &path))?
-            {
-                0 => break,
-                n => filled += n,
-            }
-        }
+        let filled = read_full(&*file, &mut content, 0).map_err(ImportError::io("read", &path))?;
         content.truncate(filled);
         Ok(content)
     }

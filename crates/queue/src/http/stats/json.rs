@@ -105,11 +105,11 @@ struct Percentile {
     value: u64,
 }
 
-struct Memory([(&'static str, u64); 9]);
+struct Memory(crate::statsd::Memory);
 
 impl Serialize for Memory {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0)
+        serializer.collect_map(memory_rows(&self.0))
     }
 }
 
@@ -135,7 +135,7 @@ pub(super) fn document<'a>(
         health: health(snapshot),
         start_time: started,
         topics: snapshot.topics.as_ref().map(|topics| topics.iter().map(topic).collect()),
-        memory: memory.map(|memory| Memory(memory_rows(memory))),
+        memory: memory.copied().map(Memory),
         producers: Some(producers).filter(|producers| !producers.is_empty()),
     }
 }
