@@ -27,11 +27,7 @@ impl Proxy {
         let (mut requests, mut bytes) = (0u64, 0u64);
         loop {
             skip(client, input);
-            if client.session.leaving {
-                input.consume(input.bytes().len());
-                break;
-            }
-            if input.bytes().is_empty() || !self.admit(io, client, input.bytes().len()) {
+            if !self.may_scan(io, client, input) {
                 break;
             }
             match scanner.scan(input.bytes(), &limits) {
@@ -62,9 +58,7 @@ impl Proxy {
                 }
             }
         }
-        let stats = &self.pools[client.pool as usize].stats;
-        stats.client_requests.add(requests);
-        stats.client_request_bytes.add(bytes);
+        self.count_requests(client.pool, requests, bytes);
     }
 
     /// An error line in the request's place; where the stream cannot be followed any further, also the end.

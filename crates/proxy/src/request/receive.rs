@@ -25,9 +25,29 @@ impl Proxy {
         self.settle(io, client);
     }
 
+    /// Is there more of this client's input to scan, and may it be scanned now? What comes after a client's last request is thrown
+    /// away.
+    #[inline]
+    pub(super) fn may_scan<I: Io>(&mut self, io: &mut I, client: &mut Client, input: &mut Input<'_>) -> bool {
+        let unread = input.bytes().len();
+        if client.session.leaving {
+            input.consume(unread);
+            return false;
+        }
+        unread > 0 && self.admit(io, client, unread)
+    }
+
+    /// Counts requests of a client of `pool`, and their bytes.
+    #[inline]
+    pub(super) fn count_requests(&self, pool: u16, requests: u64, bytes: u64) {
+        let stats = &self.pools[pool as usize].stats;
+        stats.client_requests.add(requests);
+        stats.client_request_bytes.add(bytes);
+    }
+
     /// May another request of this client be taken? If not, the client is not read until the reason is gone.
     /// `unread` is how many of its bytes are there.
-    pub(crate) fn admit<I: Io>(&mut self, io: &mut I, client: &mut Client, unread: usize) -> bool {
+    fn admit<I: Io>(&mut self, io: &mut I, client: &mut Client, unread: usize) -> bool {
         if client.session.paused.is_some() {
             // The request before this one has to wait for its server.
             return false;

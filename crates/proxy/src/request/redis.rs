@@ -17,14 +17,7 @@ impl Proxy {
         };
         let mut requests = 0u64;
         let mut bytes = 0u64;
-        loop {
-            if client.session.leaving {
-                input.consume(input.bytes().len());
-                break;
-            }
-            if input.bytes().is_empty() || !self.admit(io, client, input.bytes().len()) {
-                break;
-            }
+        while self.may_scan(io, client, input) {
             let pool = &self.pools[client.pool as usize];
             let limits = if client.session.authenticated {
                 &pool.redis_limits
@@ -75,9 +68,7 @@ impl Proxy {
                 }
             }
         }
-        let stats = &self.pools[client.pool as usize].stats;
-        stats.client_requests.add(requests);
-        stats.client_request_bytes.add(bytes);
+        self.count_requests(client.pool, requests, bytes);
     }
 
     /// The framing is lost: an error after all earlier replies, then the end.
