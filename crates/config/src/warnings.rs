@@ -7,6 +7,9 @@ use crate::checked::{Listen, Pool};
 use crate::endpoint::show_listen;
 use crate::nsqd::{Nsqd, TlsVersion};
 
+/// The only experiment of nsqd's, `--enable-experiment`.
+const EXPERIMENT: &str = "topology-aware-consumption";
+
 /// Something doubtful.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
@@ -102,6 +105,15 @@ pub fn of_queue(queue: &Nsqd) -> Vec<Warning> {
     if queue.max_msg_size > queue.max_body_size {
         found.push(warning("max_msg_size", "max_msg_size is above max_body_size", "raise max_body_size"));
     }
+    if queue.min_output_buffer_timeout > queue.max_output_buffer_timeout {
+        let text = "min_output_buffer_timeout is above max_output_buffer_timeout";
+        found.push(warning("min_output_buffer_timeout", text, "clients cannot ask for any; swap them"));
+    }
+    found.extend(addresses_without_port(queue));
+    for name in queue.experiments.iter().filter(|name| *name != EXPERIMENT) {
+        let help = format!("the one there is is {EXPERIMENT}");
+        found.push(warning("enable_experiment", format!("there is no experiment {name}"), help));
+    }
     if queue.tls.is_some() && queue.tls_min_version == TlsVersion::Tls11 {
         found.push(warning(
             "tls_min_version",
@@ -110,6 +122,19 @@ pub fn of_queue(queue: &Nsqd) -> Vec<Warning> {
         ));
     }
     found
+}
+
+/// Addresses to connect to that cannot be connected to.
+fn addresses_without_port(queue: &Nsqd) -> impl Iterator<Item = Warning> {
+    let lookups = queue.lookupd_tcp_addresses.iter().map(|address| ("nsqlookupd_tcp_addresses", address));
+    let statsd = queue.statsd.iter().map(|statsd| ("statsd_address", &statsd.address));
+    lookups
+        .chain(statsd)
+        .filter(|(_, address)| {
+            let port = address.rsplit_once(':').map(|(_, port)| port);
+            port.and_then(|port| port.parse::<u16>().ok()).is_none()
+        })
+        .map(|(option, address)| warning(option, format!("{address} has no port"), "write HOST:PORT"))
 }
 
 /// The address can be reached from other machines without anybody having said so by name.

@@ -299,6 +299,13 @@ impl Channel {
         self.cursor = next;
     }
 
+    /// Passes over what is before `end` if no message of the stream is among it: all of it is events.
+    pub fn pass_events(&mut self, end: Position) {
+        if self.behind == 0 && self.replay_to <= self.cursor {
+            self.cursor = self.cursor.max(end);
+        }
+    }
+
     /// Passes over a stretch of the journal that cannot be read.
     pub fn pass_damage(&mut self, next: Position) {
         self.cursor = next;

@@ -40,6 +40,7 @@ pub mod in_flight;
 pub mod latency;
 
 pub mod message;
+mod reserve;
 pub mod record;
 
 // before the first start beside an nsqd's data

@@ -14,6 +14,7 @@ mod clients;
 mod peek;
 mod redrive;
 mod results;
+mod space;
 mod stats;
 mod topics;
 mod turn;
@@ -36,6 +37,7 @@ use crate::disk::{Disk, Done};
 use crate::options::{Options, millis};
 use crate::outside::{Asker, Outside};
 use crate::registry::{Registry, TopicKey};
+use crate::reserve::Reserve;
 use crate::topic::ChannelKey;
 
 pub use crate::snapshot::{ChannelStats, ClientStats, Snapshot, TopicStats};
@@ -148,6 +150,10 @@ pub struct Queue {
     stopping: bool,
     /// What went wrong last, until something went right.
     health: Option<String>,
+    /// Why publications are refused until there is room on the disk.
+    out_of_space: Option<String>,
+    /// What is given up for that.
+    reserve: Reserve,
     /// A journal takes no more writes until the daemon is started again.
     poisoned: Option<String>,
     scratch: Vec<u8>,
@@ -171,6 +177,7 @@ impl Queue {
     ) -> Result<Queue, OpenError> {
         let mut queue = Queue {
             limits: options.wire_limits(),
+            reserve: Reserve::new(Arc::clone(&files), &options.data_path),
             terms: terms(&options),
             options,
             files,
@@ -203,6 +210,7 @@ impl Queue {
             ticks: 0,
             stopping: false,
             health: None,
+            out_of_space: None,
             poisoned: None,
             scratch: Vec::new(),
         };
@@ -218,6 +226,7 @@ impl Queue {
     /// Sets the timers that run all the time, and those of what was recovered. To be called once, in the loop.
     pub fn start<I: Io>(&mut self, io: &mut I) {
         self.tick_clock(io);
+        self.put_space_by();
         io.set_timer(io.now() + TICK, token(Timer::Tick, 0, 0));
         for key in self.topics.keys() {
             self.schedule_all(key);
@@ -261,7 +270,7 @@ impl Queue {
 
     /// What is wrong, if something is.
     fn ailment(&self) -> Option<String> {
-        self.poisoned.clone().or_else(|| self.health.clone())
+        self.poisoned.clone().or_else(|| self.out_of_space.clone()).or_else(|| self.health.clone())
     }
 
     fn now(&self) -> Instant {

@@ -99,6 +99,8 @@ pub struct Topic<W> {
     pub settings: TopicSettings,
     /// What happened so far.
     pub counters: Counters,
+    /// The last commit failed because the disk is full.
+    pub disk_full: bool,
     /// True while it stands in the queue's list of topics to commit.
     pub dirty: bool,
     /// True while it stands in the queue's list of topics whose events are to be written soon.
@@ -144,6 +146,7 @@ impl<W> Topic<W> {
             journal,
             settings: TopicSettings::default(),
             counters: Counters::default(),
+            disk_full: false,
             dirty: false,
             lazy: false,
             written: false,

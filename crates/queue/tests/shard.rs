@@ -61,6 +61,47 @@ fn a_refused_write_is_refused_to_its_publisher_and_leaves_nothing() {
     }
 }
 
+#[test]
+fn a_full_disk_can_be_drained_and_takes_publications_again() {
+    // With many segments, with one that is in use; also when the process ends while the disk is full.
+    for (segment_bytes, crash) in [(512 << 10, false), (16 << 20, false), (512 << 10, true), (16 << 20, true)]
+    {
+        let mut world = World::new(Options { segment_bytes, ..Options::default() });
+        world.advance(Duration::from_millis(1500));
+        let keeper = world.consumer("t", "c", 0);
+        world.files.set_capacity(Some(6 << 20));
+        let mut accepted = 0;
+        loop {
+            let producer = world.client();
+            world.publish(producer, "t", &[b'x'; 10_000]);
+            if world.take(producer) != OK {
+                break;
+            }
+            accepted += 1;
+        }
+        assert!(accepted > 300 && world.health().is_some(), "{accepted}");
+        world.disconnect(keeper);
+        if crash {
+            world = world.crash(Crash::Process);
+        }
+        for _ in 0..3 {
+            world.advance(Duration::from_secs(1));
+            let producer = world.client();
+            world.publish(producer, "t", b"not yet");
+            assert_ne!(world.take(producer), OK);
+            assert!(world.health().is_some_and(|why| why.starts_with("disk is full")));
+        }
+        assert_eq!(drain(&mut world, "t", "c").len(), accepted, "nothing accepted is lost");
+        (0..10).for_each(|_| world.advance(Duration::from_secs(1)));
+        assert_eq!(world.health(), None, "{segment_bytes} {crash}");
+        let producer = world.client();
+        world.publish(producer, "t", b"again");
+        assert_eq!(world.take(producer), OK);
+        let mut world = world.crash(Crash::Process);
+        assert_eq!(drain(&mut world, "t", "c"), ["again"], "what was finished does not come back");
+    }
+}
+
 /// An MPUB of these messages.
 fn batch(topic: &str, bodies: &[&[u8]]) -> Vec<u8> {
     let mut data = (bodies.len() as u32).to_be_bytes().to_vec();

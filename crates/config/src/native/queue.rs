@@ -20,7 +20,8 @@ pub(super) fn check(
     faults: &mut Vec<Fault>,
 ) -> Option<Nsqd> {
     let read = values::read(Scope::Queue, "[queue]", at, entries, faults);
-    if read.faulty {
+    let files_stand = files(&read, at, faults);
+    if read.faulty || !files_stand {
         return None;
     }
     match nsqd::check(&nsqd::resolve(flags(&read), GoValues::new())) {
@@ -65,6 +66,25 @@ pub(super) fn check(
             None
         }
     }
+}
+
+/// The files of TLS: nsqd stops at the first that it cannot read, here each of them is named. Whether none is missing.
+fn files(read: &Settings, at: Position, faults: &mut Vec<Fault>) -> bool {
+    let before = faults.len();
+    for option in ["tls_cert", "tls_key", "tls_root_ca_file"] {
+        if let Some(Err(error)) = read.text(option).map(std::fs::read) {
+            let (path, why) = (read.text(option).unwrap_or_default(), nsqd::machine::error_text(&error));
+            let text = format!("[queue]: failed to build TLS config - open {path}: {why}");
+            faults.push(Fault::error(read.place(option).or(Some(at)), text, ""));
+        }
+    }
+    for (option, other) in [("tls_cert", "tls_key"), ("tls_key", "tls_cert")] {
+        if read.text(option).is_some() && read.text(other).is_none() && !read.written(other) {
+            let text = format!("[queue]: {option} is of no use without {other}");
+            faults.push(Fault::error(read.place(option).or(Some(at)), text, format!("write {other} too")));
+        }
+    }
+    faults.len() == before
 }
 
 /// The settings as nsqd's flags.

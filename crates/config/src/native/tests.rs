@@ -172,9 +172,11 @@ fn one_fault_each() {
             "2:16 [queue]: cannot require TLS client connections without TLS key and cert",
         ),
         (
-            "[queue]\ntls_cert = \"/nonexistent/c\"\n".into(),
+            "[queue]\ntls_cert = \"/nonexistent/c\"\ntls_key = \"/dev/null\"\n".into(),
             "2:12 [queue]: failed to build TLS config - open /nonexistent/c: no such file or directory",
         ),
+        ("[queue]\ntls_cert = \"/dev/null\"\n".into(), "2:12 [queue]: tls_cert is of no use without tls_key"),
+        ("[queue]\ntls_key = \"/dev/null\"\n".into(), "2:11 [queue]: tls_key is of no use without tls_cert"),
         ("[queue]\nmax_req_timeot = 1\n".into(), "2:1 unknown option max_req_timeot in [queue]"),
         ("[queue]\ntcp_address = \"a:1\"\n".into(), "2:1 unknown option tcp_address in [queue]"),
     ];
@@ -182,6 +184,21 @@ fn one_fault_each() {
         assert_eq!(faults(&text), [fault], "{text}");
         assert_eq!(check(&text, 1).config, None);
     }
+}
+
+#[test]
+fn every_file_that_cannot_be_read_is_named_beside_other_faults() {
+    let text = "[queue]\ntls_cert = \"/nonexistent/c\"\ntls_key = \"/nonexistent/k\"\ntls_root_ca_file = \"/nonexistent/r\"\nsnappy = 1\n";
+    let open = |line, column, path| {
+        format!(
+            "{line}:{column} [queue]: failed to build TLS config - open /nonexistent/{path}: no such file or directory"
+        )
+    };
+    let expected =
+        [open(2, 12, "c"), open(3, 11, "k"), open(4, 20, "r"), "5:10 snappy is a whole number".into()];
+    let mut got = faults(text);
+    got.sort();
+    assert_eq!(got, expected);
 }
 
 #[test]
@@ -208,6 +225,19 @@ fn warnings() {
             "2:7 W [queue]: 0.0.0.0:1 is open to everybody who can reach this machine",
         ),
         ("[queue]\nmsg_timeout = \"20m\"\n".into(), "2:15 W [queue]: msg_timeout is above max_msg_timeout"),
+        (
+            "[queue]\nmin_output_buffer_timeout = \"1m\"\n".into(),
+            "2:29 W [queue]: min_output_buffer_timeout is above max_output_buffer_timeout",
+        ),
+        (
+            "[queue]\nnsqlookupd_tcp_addresses = [\"[::1]:4160\", \"lookup\"]\n".into(),
+            "2:28 W [queue]: lookup has no port",
+        ),
+        ("[queue]\nstatsd_address = \"statsd\"\n".into(), "2:18 W [queue]: statsd has no port"),
+        (
+            "[queue]\nenable_experiment = [\"topology-aware-consumption\", \"warp\"]\n".into(),
+            "2:21 W [queue]: there is no experiment warp",
+        ),
         ("threads = 1\n".into(), "W nothing is served"),
     ];
     for (text, warning) in cases {

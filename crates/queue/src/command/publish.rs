@@ -84,7 +84,11 @@ impl Queue {
     ) -> Result<(), String> {
         let clock = self.clock();
         let max_deferred = self.options().max_deferred;
+        let refused = self.out_of_space().map(str::to_owned);
         let topic = self.topic_mut(key).ok_or_else(|| Refusal::EXITING.to_owned())?;
+        if let Some(why) = refused.filter(|_| !topic.in_memory()) {
+            return Err(why);
+        }
         topic.admit(count as u64, bytes as u64).map_err(|e| e.to_string())?;
         let due = (delay_ms > 0).then(|| clock.now + Duration::from_millis(delay_ms));
         if due.is_some() && topic.deferred_count() + count as u64 > max_deferred {

@@ -188,6 +188,29 @@ fn a_channel_is_moved_and_dead_letters_come_back() {
 }
 
 #[test]
+fn a_topic_filter_leaves_producers_and_limits_what_is_said_of_them() {
+    let daemon = start();
+    let mut client = TcpStream::connect(daemon.tcp).unwrap();
+    client.write_all(b"  V2SUB t c\nRDY 3\nPUB other\n\0\0\0\x01x").unwrap();
+    client.read_exact(&mut [0; 20]).unwrap();
+    for (filter, producers) in [
+        ("topic=t", json!([[3, null]])),
+        ("topic=other", json!([[3, [{"topic": "other", "count": 1}]]])),
+        ("topic=t&channel=nosuch", json!([[3, null]])),
+        ("channel=c", json!([[3, [{"topic": "other", "count": 1}]]])),
+        ("topic=nosuch", json!(null)),
+    ] {
+        let stats = json_of(&daemon, &format!("/stats?format=json&{filter}"));
+        let said = stats["producers"].as_array().map(|list| {
+            list.iter().map(|one| json!([one["ready_count"], one["pub_counts"]])).collect::<Value>()
+        });
+        assert_eq!(json!(said), producers, "{filter}");
+    }
+    let consumer = &json_of(&daemon, "/stats?format=json&topic=t")["topics"][0]["channels"][0]["clients"][0];
+    assert_eq!((&consumer["ready_count"], &consumer["pub_counts"]), (&json!(3), &json!(null)));
+}
+
+#[test]
 fn ping_tells_the_truth_about_the_disk() {
     let daemon = start();
     check(&daemon, &[("GET", "/ping", "", 200, "OK"), ("POST", "/pub?topic=t", "x", 200, "OK")]);

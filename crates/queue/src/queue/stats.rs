@@ -5,6 +5,7 @@ use wire::nsq::ClientState;
 use super::Queue;
 use crate::channel::Channel;
 use crate::connection::Connection;
+use crate::consumers::Consumer;
 use crate::latency::Counts;
 use crate::registry::TopicKey;
 use crate::snapshot::{ChannelStats, ClientStats, Snapshot, TopicStats};
@@ -17,11 +18,12 @@ impl Queue {
         };
         let topics = keys.map(|keys| {
             let mut list: Vec<TopicStats> =
-                keys.into_iter().filter_map(|key| self.topic_stats(key, channel, clients)).collect();
+                keys.into_iter().filter_map(|key| self.topic_stats(key, topic, channel, clients)).collect();
             list.sort_by(|a, b| a.name.cmp(&b.name));
             list
         });
-        let producers = clients.then(|| self.producers(topic));
+        // A topic that does not exist has no producers; one that does has all of them (as nsqd).
+        let producers = (clients && topics.is_some()).then(|| self.producers(topic));
         Snapshot {
             health: self.ailment(),
             started: self.started.wall.0,
@@ -32,21 +34,30 @@ impl Queue {
         }
     }
 
+    /// Every connection that has published; `topic` limits only what is said about what it published (as nsqd).
     fn producers(&self, topic: Option<&str>) -> Vec<ClientStats> {
-        let has_published = |client: &&Connection| match topic {
-            Some(topic) => client.published.iter().any(|(name, _)| name == topic),
-            None => !client.published.is_empty(),
-        };
         let all = self.clients.iter().flatten().map(|client| &**client);
-        let mut list: Vec<ClientStats> =
-            all.filter(has_published).map(|client| client_stats(client, None)).collect();
-        if let Some(topic) = topic {
-            list.iter_mut().for_each(|client| client.published.retain(|(name, _)| name == topic));
-        }
-        list
+        all.filter(|client| !client.published.is_empty())
+            .map(|client| client_stats(client, self.consumer_of(client), topic))
+            .collect()
     }
 
-    fn topic_stats(&mut self, key: TopicKey, channel: Option<&str>, clients: bool) -> Option<TopicStats> {
+    fn consumer_of(&self, client: &Connection) -> Option<&Consumer> {
+        let subscription = client.subscription?;
+        self.topics
+            .get(subscription.topic)?
+            .channel(subscription.channel)?
+            .consumers
+            .get(subscription.consumer)
+    }
+
+    fn topic_stats(
+        &mut self,
+        key: TopicKey,
+        filter: Option<&str>,
+        channel: Option<&str>,
+        clients: bool,
+    ) -> Option<TopicStats> {
         let (now, memory) = (self.clock.now, self.options.mem_queue_size);
         let percentiles = self.options.e2e_percentiles.clone();
         let mut sum = Counts::default();
@@ -65,7 +76,7 @@ impl Queue {
             stats.backend_depth =
                 if in_memory || found.ephemeral { 0 } else { stats.depth.saturating_sub(memory) };
             stats.latency = quantiles(&counts, &percentiles);
-            stats.clients = clients.then(|| consumers(found, clients_of));
+            stats.clients = clients.then(|| consumers(found, clients_of, filter));
             channels.push(stats);
         }
         channels.sort_by(|a, b| a.name.cmp(&b.name));
@@ -100,19 +111,25 @@ fn channel_stats(channel: &Channel) -> ChannelStats {
     }
 }
 
-fn consumers(channel: &Channel, clients: &[Option<Box<Connection>>]) -> Vec<ClientStats> {
+fn consumers(
+    channel: &Channel,
+    clients: &[Option<Box<Connection>>],
+    topic: Option<&str>,
+) -> Vec<ClientStats> {
     let mut list = Vec::new();
     for (_, consumer) in channel.consumers.iter() {
         let conn = consumer.terms.conn;
         let place = clients.get(conn.index as usize).and_then(|place| place.as_deref());
         if let Some(client) = place.filter(|client| client.id == conn) {
-            list.push(client_stats(client, Some(consumer)));
+            list.push(client_stats(client, Some(consumer), topic));
         }
     }
     list
 }
 
-fn client_stats(client: &Connection, consumer: Option<&crate::consumers::Consumer>) -> ClientStats {
+/// What `/stats` says of a client; of what it published only that to `topic`, if one is named.
+fn client_stats(client: &Connection, consumer: Option<&Consumer>, topic: Option<&str>) -> ClientStats {
+    let published = client.published.iter().filter(|(name, _)| topic.is_none_or(|topic| topic == name));
     ClientStats {
         identity: client.identity.clone(),
         remote_address: match client.peer {
@@ -134,7 +151,7 @@ fn client_stats(client: &Connection, consumer: Option<&crate::consumers::Consume
             .authorization
             .as_ref()
             .map(|auth| (auth.grant.identity().to_owned(), auth.grant.identity_url().to_owned())),
-        published: client.published.clone(),
+        published: published.cloned().collect(),
     }
 }
 

@@ -138,7 +138,15 @@ impl Queue {
         let Some(mut topic) = self.topics.take(key) else { return };
         topic.dirty = false;
         topic.noted = 0;
-        if let Err(why) = topic.commit(clock) {
+        let mut written = topic.commit(clock);
+        if let Err(why) = &written
+            && topic.disk_full
+            && self.run_out(why)
+        {
+            // The publications are refused; what has been finished is written all the same.
+            written = topic.commit(clock);
+        }
+        if let Err(why) = written {
             if self.health.as_deref() != Some(&why) {
                 telemetry::error!(topic = topic.name, error = why, "journal refuses writes");
             }
@@ -293,12 +301,17 @@ impl Queue {
         io.set_timer(self.clock.now + TICK, token(Timer::Tick, 0, 0));
         self.ticks += 1;
         self.retry_reads();
-        let (flush, idle) = (self.ticks.is_multiple_of(FLUSH_TICKS), self.ticks.is_multiple_of(IDLE_TICKS));
+        self.find_space(self.ticks.is_multiple_of(IDLE_TICKS));
+        let flush = self.ticks.is_multiple_of(FLUSH_TICKS);
+        let idle = self.ticks.is_multiple_of(IDLE_TICKS) || self.out_of_space.is_some();
         let (mut begun, mut flushed) = (0, 0);
         let (mut jobs, mut later) = (Vec::new(), Vec::new());
         let clock = self.clock;
         for key in std::mem::take(&mut self.written) {
             let Some(topic) = self.topics.get_mut(key) else { continue };
+            if self.out_of_space.is_some() {
+                topic.begin_anew(clock);
+            }
             if begun < CHECKPOINTS_PER_TICK
                 && topic.wants_checkpoint(idle)
                 && let Some(job) = topic.checkpoint(clock)

@@ -14,6 +14,8 @@ use crate::record::KIND_COPY;
 
 /// Most messages that are copied at once.
 const COPY_MAX: usize = 512;
+/// A segment in use is given up for a new one only if it is larger.
+const ANEW_BYTES: u64 = 64 << 10;
 /// A segment is cleaned if no more than this part of it is alive.
 const LIVE_SHARE: u64 = 4;
 
@@ -36,15 +38,36 @@ pub struct Copied {
 impl<W> Topic<W> {
     /// Releases the segments that nobody needs. To be called when a checkpoint has come into force.
     pub(super) fn release(&mut self, now_wall: i64) -> Option<RemoveJob> {
+        let job = self.journal.release(at(self.needed_from(now_wall)));
+        self.milestones.forget_before(self.journal.first().0);
+        job
+    }
+
+    /// The oldest position that anybody needs.
+    fn needed_from(&self, now_wall: i64) -> Position {
         let mut floor = self.lowest_cursor();
         for (_, channel) in self.iter() {
             floor = floor.min(channel.oldest_needed().unwrap_or(floor));
         }
         floor = floor.min(self.held.iter().map(|(_, message)| message.at).min().unwrap_or(floor));
-        floor = floor.min(self.retained_from(now_wall));
-        let job = self.journal.release(at(floor));
-        self.milestones.forget_before(self.journal.first().0);
-        job
+        floor.min(self.retained_from(now_wall))
+    }
+
+    /// If nobody needs anything any more, begins a new segment, so that the next checkpoint gives back the one in use. For a
+    /// full disk; otherwise a segment goes when the next one is begun.
+    pub fn begin_anew(&mut self, clock: Clock) {
+        let active = self.journal.segments().next_back().map_or(0, |segment| segment.bytes);
+        if self.in_memory() || active < ANEW_BYTES || self.commit(clock).is_err() {
+            return;
+        }
+        let end = self.pumped;
+        self.iter_mut().for_each(|(_, channel)| channel.pass_events(end));
+        if self.needed_from(clock.wall.0) < self.end() {
+            return;
+        }
+        self.journal.seal();
+        // Says what is so already: a segment begins with a record.
+        let _ = self.pause(self.is_paused(), clock);
     }
 
     /// The oldest position that is kept for replay.

@@ -180,11 +180,13 @@ impl<W> Topic<W> {
         match self.journal.commit() {
             Ok(sequence) => {
                 self.committing.written.extend(self.staged.waiters.drain(..).map(|w| (sequence, w)));
+                self.disk_full = false;
                 self.forget_events();
                 self.take_in(start, clock);
                 Ok(())
             }
             Err(error) => {
+                self.disk_full = matches!(error, journal::WriteError::DiskFull(_));
                 let why = error.to_string();
                 let refused = self.staged.waiters.drain(..).map(|w| (w, why.clone()));
                 self.committing.refused.extend(refused);

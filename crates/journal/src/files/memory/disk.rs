@@ -125,9 +125,18 @@ impl Disk {
         Err(error)
     }
 
+    /// Bytes of the files that have a name; of one that was removed while it is open none.
+    fn used(&self) -> u64 {
+        let files = self.names.values().filter_map(|node| match node {
+            Node::File(inode) => Some(self.inodes[*inode].written.len() as u64),
+            Node::Dir => None,
+        });
+        files.sum()
+    }
+
     pub fn write(&mut self, inode: usize, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let verdict = self.admit(Operation::Write);
-        let used: u64 = self.inodes.iter().map(|inode| inode.written.len() as u64).sum();
+        let used = if self.capacity.is_some() { self.used() } else { 0 };
         let growth = (offset + bytes.len() as u64).saturating_sub(self.inodes[inode].written.len() as u64);
         let missing = self.capacity.map_or(0, |capacity| (used + growth).saturating_sub(capacity));
         let fits = bytes.len().saturating_sub(missing as usize);

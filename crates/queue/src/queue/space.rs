@@ -1,0 +1,60 @@
+//! A full disk: publishers wait, consumers do not, and what they finish gives the space back.
+
+use std::io::ErrorKind;
+
+use super::Queue;
+use crate::settings::Durability;
+
+impl Queue {
+    /// Why publications that would have to be written are refused, while the disk is full.
+    pub(crate) fn out_of_space(&self) -> Option<&str> {
+        self.out_of_space.as_deref()
+    }
+
+    /// The disk is full. True if there was a reserve to give up: what is not a publication may then be tried again.
+    pub(super) fn run_out(&mut self, why: &str) -> bool {
+        if !self.reserve.spend() {
+            return false;
+        }
+        telemetry::warn!("the disk is full: publications are refused until consumers have made room");
+        self.out_of_space = Some(why.to_owned());
+        self.look_everywhere_for_space();
+        true
+    }
+
+    /// What a start finds: with data from before and no room for the reserve, the disk was full then and is now.
+    pub(super) fn put_space_by(&mut self) {
+        if self.options.durability == Durability::Memory || self.topics.is_empty() {
+            return;
+        }
+        if let Err(error) = self.reserve.keep()
+            && matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+        {
+            self.out_of_space = Some(format!("disk is full: free space, then publish again ({error})"));
+            self.look_everywhere_for_space();
+        }
+    }
+
+    /// Once a second while there is no reserve, and the disk is full; once in a while if there never was room for one.
+    pub(super) fn find_space(&mut self, seldom: bool) {
+        let wanted = self.out_of_space.is_some() || seldom || self.ticks == 1;
+        if self.reserve.is_kept() || !wanted || self.options.durability == Durability::Memory {
+            return;
+        }
+        if self.reserve.keep().is_ok() && self.out_of_space.take().is_some() {
+            telemetry::info!("the disk has room again: publications are taken");
+            self.health = None;
+        }
+    }
+
+    fn look_everywhere_for_space(&mut self) {
+        for key in self.topics.keys() {
+            if let Some(topic) = self.topics.get_mut(key)
+                && !topic.in_memory()
+                && !std::mem::replace(&mut topic.written, true)
+            {
+                self.written.push(key);
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Disk space put by, so that a full disk can be drained.
+//!
+//! What consumers finish has to be written before the space of the messages can be given back. On a disk without a byte
+//! left that would never come about. So a file of [`BYTES`] lies in the data path from the start; when the disk is full
+//! it is removed, and only events, checkpoints and changes by operators are written until there is room for it again, and
+//! for as much besides: publishers wait for that.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use journal::files::{Files, OpenMode};
+
+/// Size of the reserve: the FINs of a few hundred thousand messages.
+pub const BYTES: u64 = 1 << 20;
+/// Its name in the data path.
+pub const NAME: &str = "reserve";
+/// Bytes written at once.
+const CHUNK: usize = 64 << 10;
+
+/// The reserve.
+#[derive(Debug)]
+pub struct Reserve {
+    files: Arc<dyn Files>,
+    path: PathBuf,
+    kept: bool,
+}
+
+impl Reserve {
+    /// One in this directory, which must exist by the time it is kept. Nothing is written yet.
+    pub fn new(files: Arc<dyn Files>, dir: &Path) -> Reserve {
+        Reserve { files, path: dir.join(NAME), kept: false }
+    }
+
+    /// True while the space is put by.
+    pub fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// Puts the space by, if it is not. Not flushed: a crash of the machine may cost it, and the next start makes it anew.
+    ///
+    /// # Errors
+    ///
+    /// The disk has no room for it and as much again; then nothing of it remains.
+    pub fn keep(&mut self) -> io::Result<()> {
+        if self.kept {
+            return Ok(());
+        }
+        let made = self.make();
+        if made.is_err() {
+            let _ = self.files.remove(&self.path);
+        }
+        self.kept = made.is_ok();
+        made
+    }
+
+    /// Gives the space back. True if there was some.
+    pub fn spend(&mut self) -> bool {
+        std::mem::take(&mut self.kept) && self.files.remove(&self.path).is_ok()
+    }
+
+    fn make(&self) -> io::Result<()> {
+        if let Ok(file) = self.files.open(&self.path, OpenMode::Read)
+            && file.bytes()? == BYTES
+        {
+            return Ok(());
+        }
+        let file = self.files.open(&self.path, OpenMode::Create)?;
+        // Content that file systems do not leave out as a hole.
+        let chunk = vec![0xa5; CHUNK];
+        let mut at = 0;
+        while at < 2 * BYTES {
+            match file.write_at(&chunk, at)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => at += written as u64,
+            }
+        }
+        file.truncate(BYTES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use journal::files::MemFiles;
+
+    use super::*;
+
+    #[test]
+    fn it_is_kept_where_there_is_room_for_twice_as_much() {
+        let dir = Path::new("/data");
+        for (capacity, kept) in
+            [(None, true), (Some(2 * BYTES), true), (Some(2 * BYTES - 1), false), (Some(0), false)]
+        {
+            let files = MemFiles::new(1);
+            files.create_dir(dir).unwrap();
+            files.set_capacity(capacity);
+            let mut reserve = Reserve::new(Arc::new(files.clone()), dir);
+            assert_eq!((reserve.keep().is_ok(), reserve.is_kept()), (kept, kept), "{capacity:?}");
+            assert_eq!(files.content(&dir.join(NAME)).map(|all| all.len() as u64), kept.then_some(BYTES));
+            assert_eq!(reserve.spend(), kept);
+            assert!(!reserve.spend() && files.paths().is_empty(), "{capacity:?}");
+        }
+    }
+
+    #[test]
+    fn one_that_is_there_is_taken_over_and_a_part_of_one_is_made_anew() {
+        let dir = Path::new("/data");
+        let files = MemFiles::new(1);
+        files.create_dir(dir).unwrap();
+        for bytes in [BYTES, BYTES - 1, 0] {
+            files.set_content(&dir.join(NAME), vec![0xa5; bytes as usize]);
+            let before = files.changes();
+            Reserve::new(Arc::new(files.clone()), dir).keep().unwrap();
+            assert_eq!(files.changes() == before, bytes == BYTES, "{bytes}");
+            assert_eq!(files.content(&dir.join(NAME)).unwrap().len() as u64, BYTES);
+        }
+    }
+}
