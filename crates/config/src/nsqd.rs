@@ -303,6 +303,17 @@ mod tests {
     }
 
     #[test]
+    fn segments_are_smaller_than_nsqds_files_unless_the_native_file_says_so() {
+        for (written, used) in [(None, 16 << 20), (Some(4_000_000), 4_000_000), (Some(1 << 30), 16 << 20)] {
+            let given = written.map(|bytes| ("max-bytes-per-file", GoValue::Int(bytes)));
+            let nsqd = check(&resolve(GoValues::from_iter(given), GoValues::new())).unwrap();
+            assert_eq!(nsqd.max_bytes_per_file, used, "{written:?}");
+        }
+        let native = crate::native::check("[queue]\nmax_bytes_per_file = \"64MiB\"\n", 1).config.unwrap();
+        assert_eq!(native.queue.unwrap().max_bytes_per_file, 64 << 20);
+    }
+
+    #[test]
     fn precedence() {
         let given = GoValues::from([("msg-timeout", GoValue::Duration(1)), ("snappy", GoValue::Bool(false))]);
         let file = GoValues::from([("msg-timeout", GoValue::Duration(2)), ("sync-every", GoValue::Int(7))]);

@@ -99,12 +99,25 @@ fn unknown(scope: Scope, section: &str, entry: &Entry) -> Fault {
         option.nutcracker == Some(&entry.key)
             || option.nsqd.is_some_and(|flag| flag.replace('-', "_") == entry.key)
     });
-    let help = match (alias, nearest) {
-        (Some(option), _) => format!("here it is called {}", option.name),
-        (None, Some(name)) => format!("did you mean {name}?"),
-        (None, None) => "`nuthatch help options` lists what there is".into(),
+    // An nsqd's own file, or a section whose heading was forgotten.
+    let elsewhere = Scope::ALL
+        .iter()
+        .filter(|other| **other != scope)
+        .flat_map(|other| other.options().map(move |option| (other, option)))
+        .find(|(_, option)| {
+            option.name == entry.key || option.nsqd.is_some_and(|flag| flag.replace('-', "_") == entry.key)
+        });
+    let help = match (alias, elsewhere, nearest) {
+        (Some(option), ..) => format!("here it is called {}", option.name),
+        (None, Some((other, option)), _) => format!("write {} in {}", option.name, place_of(*other)),
+        (None, None, Some(name)) => format!("did you mean {name}?"),
+        (None, None, None) => "`nuthatch help options` lists what there is".into(),
     };
     Fault::error(Some(entry.at), format!("unknown option {} in {section}", entry.key), help)
+}
+
+fn place_of(scope: Scope) -> &'static str {
+    if scope == Scope::Process { "the top of the file" } else { scope.heading() }
 }
 
 /// Reads one value; None if a fault was added.

@@ -102,6 +102,37 @@ fn a_full_disk_can_be_drained_and_takes_publications_again() {
     }
 }
 
+#[test]
+fn an_idle_topic_gives_back_the_space_of_what_is_done_with() {
+    for left in [0, 1] {
+        let mut world = World::new(Options::default());
+        let (producer, consumer) = (world.client(), world.consumer("t", "c", 2500));
+        for _ in 0..20 {
+            world.publish(producer, "t", &[b'x'; 10_000]);
+        }
+        let messages = world.messages(consumer);
+        for (_, id, _) in &messages[left..] {
+            world.send(consumer, format!("FIN {id}\n").as_bytes());
+        }
+        world.advance(secs(50));
+        let stored = |world: &World| -> usize {
+            let logs =
+                world.files.paths().into_iter().filter(|path| path.extension().is_some_and(|e| e == "log"));
+            logs.map(|path| world.files.content(&path).map_or(0, |all| all.len())).sum()
+        };
+        assert!(stored(&world) > 200_000);
+        world.advance(secs(9));
+        // Its minute is about to pass; one that is in flight keeps everything.
+        for (_, id, _) in &messages[..left] {
+            world.send(consumer, format!("TOUCH {id}\n").as_bytes());
+        }
+        world.advance(secs(11));
+        assert_eq!(stored(&world) < 1000, left == 0, "{left}: {}", stored(&world));
+        let mut world = world.crash(Crash::Process);
+        assert_eq!(drain(&mut world, "t", "c").len(), left);
+    }
+}
+
 /// An MPUB of these messages.
 fn batch(topic: &str, bodies: &[&[u8]]) -> Vec<u8> {
     let mut data = (bodies.len() as u32).to_be_bytes().to_vec();

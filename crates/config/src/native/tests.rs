@@ -137,6 +137,20 @@ redis_db = 3
 }
 
 #[test]
+fn an_option_in_the_wrong_section_is_told_where_it_belongs() {
+    for (text, help) in [
+        ("msg_timeout = \"5s\"\n", "write msg_timeout in [queue]"),
+        ("tcp_address = \":4150\"\n", "write tcp in [queue]"),
+        ("lookupd_tcp_address = [\"a:1\"]\n", "write nsqlookupd_tcp_addresses in [queue]"),
+        ("[queue]\nmemory_budget = \"1GiB\"\n", "write memory_budget in the top of the file"),
+        ("[log]\nservers = []\n", "write servers in [pool.NAME]"),
+        ("[queue]\nmax_topic = 5\n", "did you mean max_topics?"),
+    ] {
+        assert_eq!(check(text, 1).faults[0].help, help, "{text}");
+    }
+}
+
+#[test]
 fn one_fault_each() {
     let pool = |lines: &str| format!("[pool.a]\nlisten = \"127.0.0.1:1\"\nservers = [\"a:1\"]\n{lines}\n");
     let cases = [

@@ -14,6 +14,9 @@ use crate::listen::Listen;
 
 /// What nsqd has no flag for, under its face; the native file has an option for each.
 const JOURNAL_CACHE_BYTES: usize = 24 << 20;
+/// Largest segment of a journal: nsqd removes a file when it is read, a journal a segment when the next one is begun, so that
+/// nsqd's 100 MiB for each of many topics would fill the disk with what is done with.
+const SEGMENT_BYTES_MAX: i64 = 16 << 20;
 const MAX_DEFERRED: u64 = 1_000_000;
 const MAX_TOPICS: u64 = 100_000;
 const MAX_CHANNELS: u64 = 100_000;
@@ -79,7 +82,7 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
         max_connections: 0,
         magic_timeout: MAGIC_TIMEOUT,
         mem_queue_size: read.count("mem-queue-size", 0, i64::MAX)? as u64,
-        max_bytes_per_file: read.count("max-bytes-per-file", 1, i64::MAX)? as u64,
+        max_bytes_per_file: read.count("max-bytes-per-file", 1, i64::MAX)?.min(SEGMENT_BYTES_MAX) as u64,
         sync_every: read.count("sync-every", 1, i64::MAX)? as u64,
         sync_timeout: read.duration("sync-timeout")?,
         queue_scan_worker_pool_max: read.count("queue-scan-worker-pool-max", 0, i32::MAX.into())? as u32,

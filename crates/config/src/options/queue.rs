@@ -118,7 +118,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "mem-queue-size",
         integer(0, i64::MAX),
         Absent::Is("10000"),
-        "Messages that a topic or channel keeps in memory for fast delivery; all of them are in the journal too.",
+        "Most messages that an ephemeral topic or channel holds, more are dropped; and the depth past which statistics count messages as nsqd's on disk.",
     ),
     option(
         "max_bytes_per_file",
@@ -132,14 +132,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "sync-every",
         integer(1, i64::MAX),
         Absent::Is("2500"),
-        "Messages after which a journal is synchronised to the disk, where durability does not say so earlier.",
+        "Accepted for the sake of old configurations; a journal is flushed every two seconds where durability does not say so earlier.",
     ),
     option(
         "sync_timeout",
         "sync-timeout",
         duration(1),
         Absent::Is("2s"),
-        "Time after which a journal is synchronised to the disk, where durability does not say so earlier.",
+        "Accepted for the sake of old configurations; a journal is flushed every two seconds where durability does not say so earlier.",
     ),
     option(
         "msg_timeout",

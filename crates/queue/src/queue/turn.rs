@@ -309,7 +309,7 @@ impl Queue {
         let clock = self.clock;
         for key in std::mem::take(&mut self.written) {
             let Some(topic) = self.topics.get_mut(key) else { continue };
-            if self.out_of_space.is_some() {
+            if idle {
                 topic.begin_anew(clock);
             }
             if begun < CHECKPOINTS_PER_TICK

@@ -53,8 +53,8 @@ impl<W> Topic<W> {
         floor.min(self.retained_from(now_wall))
     }
 
-    /// If nobody needs anything any more, begins a new segment, so that the next checkpoint gives back the one in use. For a
-    /// full disk; otherwise a segment goes when the next one is begun.
+    /// If nobody needs anything any more, begins a new segment, so that the next checkpoint gives back the one in use. For
+    /// idle topics and a full disk; otherwise a segment goes when the next one is begun.
     pub fn begin_anew(&mut self, clock: Clock) {
         let active = self.journal.segments().next_back().map_or(0, |segment| segment.bytes);
         if self.in_memory() || active < ANEW_BYTES || self.commit(clock).is_err() {
