@@ -122,7 +122,10 @@ fn lock(path: &Path) -> Result<File, String> {
         format!("failed to lock data-path: open {shown}: {}", machine::error_text(&error))
     })?;
     match directory.try_lock() {
-        Ok(()) => Ok(directory),
+        Ok(()) => {
+            flush_name_of(path);
+            Ok(directory)
+        }
         Err(error) => {
             let reason = match error {
                 TryLockError::WouldBlock => "resource temporarily unavailable".into(),
@@ -133,6 +136,15 @@ fn lock(path: &Path) -> Result<File, String> {
                  instance of nsqd)"
             ))
         }
+    }
+}
+
+/// The directory may have been made a moment ago: what is flushed in there must be found after a loss of power. As far as
+/// the directory above may be opened.
+fn flush_name_of(path: &Path) {
+    let above = path.canonicalize().ok().and_then(|path| path.parent().map(File::open));
+    if let Some(Ok(above)) = above {
+        let _ = above.sync_all();
     }
 }
 

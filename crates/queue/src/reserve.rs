@@ -16,7 +16,7 @@ pub const BYTES: u64 = 1 << 20;
 /// Its name in the data path.
 pub const NAME: &str = "reserve";
 /// Bytes written at once.
-const CHUNK: usize = 64 << 10;
+const CHUNK: usize = 256 << 10;
 
 /// The reserve.
 #[derive(Debug)]

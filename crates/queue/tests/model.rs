@@ -425,6 +425,9 @@ impl World {
     }
 
     fn checkpoint(&mut self) {
+        if self.random.below(2) == 0 {
+            self.topic.begin_anew(1, self.clock);
+        }
         let Some(job) = self.topic.checkpoint(self.clock) else { return };
         let remove = self.topic.checkpointed(job.run(), self.clock.wall.0).expect("the disk is fine");
         if let Some(job) = remove {

@@ -7,7 +7,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::World;
-use journal::files::{Crash, Fault, Operation};
+use journal::files::{Crash, Fault, MemFiles, Operation};
 use nuthatch_queue::Options;
 use nuthatch_queue::ask::{Answer, Ask, Batch, Layout, PeekAt};
 use nuthatch_queue::settings::{AtLimit, ChannelSettings, Durability, TopicSettings};
@@ -67,7 +67,6 @@ fn a_full_disk_can_be_drained_and_takes_publications_again() {
     for (segment_bytes, crash) in [(512 << 10, false), (16 << 20, false), (512 << 10, true), (16 << 20, true)]
     {
         let mut world = World::new(Options { segment_bytes, ..Options::default() });
-        world.advance(Duration::from_millis(1500));
         let keeper = world.consumer("t", "c", 0);
         world.files.set_capacity(Some(6 << 20));
         let mut accepted = 0;
@@ -303,6 +302,19 @@ fn a_topic_is_in_memory_or_in_files_for_good() {
     let mut world = world.crash(Crash::Process);
     assert_eq!(drain(&mut world, "f", "c"), ["x"]);
     assert_eq!(drain(&mut world, "m", "c"), [""; 0]);
+}
+
+#[test]
+fn with_fsync_what_got_ok_survives_a_loss_of_power_whatever_else_it_takes() {
+    for seed in 0..60 {
+        let options = Options { durability: Durability::Fsync, ..Options::default() };
+        let mut world = World::open(MemFiles::new(seed), options, 1_700_000_000_000_000_000);
+        let producer = world.client();
+        world.publish(producer, "t", b"one");
+        assert_eq!(world.take(producer), OK);
+        let mut world = world.crash(Crash::Power);
+        assert_eq!(drain(&mut world, "t", "c"), ["one"], "seed {seed}");
+    }
 }
 
 #[test]

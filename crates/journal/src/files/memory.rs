@@ -35,7 +35,8 @@ pub struct MemFiles {
 impl MemFiles {
     /// A file system with nothing but a root and a working directory, whose choices follow from `seed`.
     pub fn new(seed: u64) -> MemFiles {
-        let root = BTreeMap::from([(PathBuf::from("/"), Node::Dir), (PathBuf::new(), Node::Dir)]);
+        let root = ["/", "", "."].map(|path| (PathBuf::from(path), Node::Dir));
+        let root = BTreeMap::from(root);
         let disk = Disk { random: seed, names: root.clone(), flushed_names: root, ..Disk::default() };
         MemFiles { disk: Arc::new(Mutex::new(disk)) }
     }

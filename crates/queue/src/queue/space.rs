@@ -22,12 +22,13 @@ impl Queue {
         true
     }
 
-    /// What a start finds: with data from before and no room for the reserve, the disk was full then and is now.
+    /// At a start. With data from before and no room for the reserve, the disk was full then and is now.
     pub(super) fn put_space_by(&mut self) {
-        if self.options.durability == Durability::Memory || self.topics.is_empty() {
+        if self.options.durability == Durability::Memory {
             return;
         }
         if let Err(error) = self.reserve.keep()
+            && !self.topics.is_empty()
             && matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
         {
             self.out_of_space = Some(format!("disk is full: free space, then publish again ({error})"));
@@ -37,13 +38,12 @@ impl Queue {
 
     /// Once a second while there is no reserve, and the disk is full; once in a while if there never was room for one.
     pub(super) fn find_space(&mut self, seldom: bool) {
-        let wanted = self.out_of_space.is_some() || seldom || self.ticks == 1;
+        let wanted = self.out_of_space.is_some() || seldom;
         if self.reserve.is_kept() || !wanted || self.options.durability == Durability::Memory {
             return;
         }
         if self.reserve.keep().is_ok() && self.out_of_space.take().is_some() {
             telemetry::info!("the disk has room again: publications are taken");
-            self.health = None;
         }
     }
 

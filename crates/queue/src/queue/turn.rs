@@ -138,13 +138,18 @@ impl Queue {
         let Some(mut topic) = self.topics.take(key) else { return };
         topic.dirty = false;
         topic.noted = 0;
-        let mut written = topic.commit(clock);
+        let written = topic.commit(clock);
         if let Err(why) = &written
             && topic.disk_full
             && self.run_out(why)
         {
             // The publications are refused; what has been finished is written all the same.
-            written = topic.commit(clock);
+            let _ = topic.commit(clock);
+            if !std::mem::replace(&mut topic.written, true) {
+                self.written.push(key);
+            }
+            // Perhaps somebody has made room meanwhile.
+            self.find_space(true);
         }
         if let Err(why) = written {
             if self.health.as_deref() != Some(&why) {
@@ -310,7 +315,7 @@ impl Queue {
         for key in std::mem::take(&mut self.written) {
             let Some(topic) = self.topics.get_mut(key) else { continue };
             if idle {
-                topic.begin_anew(clock);
+                topic.begin_anew(ANEW_BYTES, clock);
             }
             if begun < CHECKPOINTS_PER_TICK
                 && topic.wants_checkpoint(idle)
@@ -426,5 +431,7 @@ impl Queue {
     }
 }
 
+/// Bytes for which a new segment is begun, so that an idle topic can give them back.
+const ANEW_BYTES: u64 = 64 << 10;
 /// Bytes after which a topic in memory drops what everybody is done with.
 const MEMORY_RELEASE: u64 = 256 << 10;

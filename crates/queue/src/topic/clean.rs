@@ -14,8 +14,6 @@ use crate::record::KIND_COPY;
 
 /// Most messages that are copied at once.
 const COPY_MAX: usize = 512;
-/// A segment in use is given up for a new one only if it is larger.
-const ANEW_BYTES: u64 = 64 << 10;
 /// A segment is cleaned if no more than this part of it is alive.
 const LIVE_SHARE: u64 = 4;
 
@@ -53,11 +51,11 @@ impl<W> Topic<W> {
         floor.min(self.retained_from(now_wall))
     }
 
-    /// If nobody needs anything any more, begins a new segment, so that the next checkpoint gives back the one in use. For
-    /// idle topics and a full disk; otherwise a segment goes when the next one is begun.
-    pub fn begin_anew(&mut self, clock: Clock) {
+    /// If nobody needs anything any more, and the segment in use has `bytes_min` or more, begins a new one, so that the next
+    /// checkpoint gives its space back. For idle topics and a full disk; otherwise a segment goes when the next one is begun.
+    pub fn begin_anew(&mut self, bytes_min: u64, clock: Clock) {
         let active = self.journal.segments().next_back().map_or(0, |segment| segment.bytes);
-        if self.in_memory() || active < ANEW_BYTES || self.commit(clock).is_err() {
+        if self.in_memory() || active < bytes_min || self.commit(clock).is_err() {
             return;
         }
         let end = self.pumped;
