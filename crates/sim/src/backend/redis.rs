@@ -1,6 +1,6 @@
 //! What a redis server answers.
 
-use super::{Backend, Mood, Session, Watch};
+use super::{Backend, Mood, Watch};
 use crate::resp::{self, Node};
 use crate::tamper::Tamper;
 use crate::value;
@@ -43,6 +43,16 @@ fn ok() -> Node {
 
 fn error(text: &str) -> Node {
     Node::Error(text.as_bytes().to_vec())
+}
+
+/// What was said on a connection ahead of requests.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    password: bool,
+    resp3: bool,
+    db: u32,
+    /// The server has refused something: what comes now is not its fault.
+    refused: bool,
 }
 
 impl Session {
