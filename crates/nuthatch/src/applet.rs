@@ -4,6 +4,7 @@
 //! exit codes are the original's. Otherwise it is the native command line below.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -116,27 +117,35 @@ fn native(command: Native) -> ExitCode {
         Native::Run { config } => faces::run::main(config.as_deref()),
         Native::Check { config } => faces::check::main(&config),
         Native::Help { topic: None } => {
-            print!("{}", with_faces().render_help());
+            show(with_faces().render_help());
             ExitCode::SUCCESS
         }
         Native::Help { topic: Some(Topic::Options) } => {
-            print!("{}", config::render::help(100));
+            show(config::render::help(100));
             ExitCode::SUCCESS
         }
         Native::Help { topic: Some(Topic::Stats) } => {
-            print!("{}", telemetry::render::describe::all());
+            show(telemetry::render::describe::all());
             ExitCode::SUCCESS
         }
         Native::Completions { shell } => {
-            clap_complete::generate(shell, &mut with_faces(), "nuthatch", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut with_faces(), "nuthatch", &mut script);
+            show(String::from_utf8_lossy(&script));
             ExitCode::SUCCESS
         }
         Native::Man => manual(),
         Native::Version => {
-            println!("nuthatch {}", env!("CARGO_PKG_VERSION"));
+            show(concat!("nuthatch ", env!("CARGO_PKG_VERSION"), "\n"));
             ExitCode::SUCCESS
         }
     }
+}
+
+/// Prints to standard output. Whoever read it may have gone away, as `head` does: that is nobody's fault.
+pub(crate) fn show(text: impl std::fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// The native command line with the faces as subcommands, for help and completions; they are dispatched before clap
@@ -156,7 +165,7 @@ fn manual() -> ExitCode {
     if clap_mangen::Man::new(with_faces()).render(&mut page).is_err() {
         return ExitCode::FAILURE;
     }
-    print!("{}{}", String::from_utf8_lossy(&page), config::render::roff());
+    show(String::from_utf8_lossy(&page) + config::render::roff().as_str());
     ExitCode::SUCCESS
 }
 

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use config::{Fault, Severity, native, nutcracker, warnings};
 
 use super::run::cores;
+use crate::applet::show;
 
 /// Checks `path`; a name that ends in `.yml` or `.yaml` is a nutcracker.yml.
 pub fn main(path: &Path) -> ExitCode {
@@ -26,11 +27,12 @@ pub fn main(path: &Path) -> ExitCode {
         }
     };
     for fault in &faults {
-        println!("{}", fault.show(&shown));
+        show(format_args!("{}\n", fault.show(&shown)));
     }
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
     let warnings = faults.len() - errors;
-    println!("{shown}: {errors} error{}, {warnings} warning{}", plural(errors), plural(warnings));
+    let (s, ws) = (plural(errors), plural(warnings));
+    show(format_args!("{shown}: {errors} error{s}, {warnings} warning{ws}\n"));
     if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

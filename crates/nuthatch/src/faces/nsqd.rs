@@ -11,6 +11,7 @@ use config::native;
 use config::nsqd::{self, Nsqd, Refusal, machine};
 use telemetry::log::{Format, Options, Verbosity};
 
+use crate::applet::show;
 use crate::control::{Control, Manners};
 use crate::log_level::verbosity;
 use crate::start;
@@ -96,7 +97,7 @@ fn banner(prefix: &str, node_id: u16) {
 fn end(exit: Exit, prefix: &str) -> ExitCode {
     match exit {
         Exit::Answer(text) => {
-            print!("{text}");
+            show(text);
             ExitCode::SUCCESS
         }
         Exit::Usage(code, text) => {

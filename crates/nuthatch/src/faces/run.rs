@@ -12,6 +12,7 @@ use config::{Severity, native};
 use telemetry::log::{Destination, Format, Log, Options};
 use telemetry::{error, info};
 
+use crate::applet::show;
 use crate::control::{Control, Manners};
 use crate::log_level::verbosity;
 use crate::start::{self, Running};
@@ -101,14 +102,14 @@ fn open_log(config: &Config) -> Result<Log, String> {
 
 /// Says what is listened on, and one line to try.
 fn greet(running: &Running) {
-    println!("nuthatch {}", env!("CARGO_PKG_VERSION"));
+    show(concat!("nuthatch ", env!("CARGO_PKG_VERSION"), "\n"));
     let width = running.listening.iter().map(|listening| listening.address.len()).max().unwrap_or(0);
     for listening in &running.listening {
-        println!("  {:<width$}  {}", listening.address, listening.what);
+        show(format_args!("  {:<width$}  {}\n", listening.address, listening.what));
     }
     let redis = running.listening.iter().find(|listening| listening.what.starts_with("redis"));
     if let Some(try_it) = redis.and_then(|redis| redis_cli(&redis.address)) {
-        println!("try: {try_it} set k v");
+        show(format_args!("try: {try_it} set k v\n"));
     }
 }
 

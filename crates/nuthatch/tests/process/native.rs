@@ -37,6 +37,30 @@ fn serves_and_stops() {
 }
 
 #[test]
+fn a_reader_that_went_away_is_no_panic() {
+    let (directory, path) = directory_with("nuthatch.toml", "[queue]\nnonsense = 1\n");
+    let path = path.to_string_lossy().into_owned();
+    for (name, arguments) in [
+        ("nuthatch", &["check", "-c", &path][..]),
+        ("nuthatch", &["help", "options"]),
+        ("nuthatch", &["help"]),
+        ("nuthatch", &["completions", "bash"]),
+        ("nuthatch", &["man"]),
+        ("nuthatch", &["version"]),
+        ("nsqd", &["--version"]),
+    ] {
+        let mut command = called(name);
+        command.args(arguments).current_dir(directory.path());
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        command.stdout(writer);
+        let end = command.output().expect("the binary runs");
+        assert_eq!(text(&end.stderr), "", "{arguments:?}");
+        assert_eq!(end.status.code(), Some(i32::from(arguments[0] == "check")), "{arguments:?}");
+    }
+}
+
+#[test]
 fn two_cannot_share_a_port() {
     let (directory, path) = directory_with("nuthatch.toml", POOL);
     let mut command = called("nuthatch");
