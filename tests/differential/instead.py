@@ -102,6 +102,7 @@ REDIS = [
     ("commands that modern clients send are answered here", {}, [REAL], [
         ("a", r("SELECT", 0) + r("ECHO", "x") + r("PING", "y"), b"+OK\r\n", b"$1\r\nx\r\n", b"$1\r\ny\r\n"),
         ("a", r("CLIENT", "SETNAME", "me") + r("CLIENT", "GETNAME"), b"+OK\r\n", b"$2\r\nme\r\n"),
+        ("a", r("INFO", "server") + r("INFO", "nosuch"), rb"\$\d+\r\n# Server\r\nredis_version:[^#]*\r\n", b"$0\r\n\r\n"),
         ("a", r("HELLO", 3), rb"%\d[^*]*?(?:\$\d+\r\n[^\r]*\r\n|:\d+\r\n)*\*0\r\n"),
     ]),
     ("more commands are forwarded", {}, [REAL], [

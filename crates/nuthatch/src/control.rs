@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::nsqd::machine;
-use telemetry::log::{Log, SIGNAL};
+use telemetry::log::{Log, SIGNAL, Verbosity};
 use telemetry::render::nutcracker::{Header, document};
 use telemetry::{Registry, error, info};
 use tokio::runtime::Runtime;
@@ -98,8 +98,8 @@ async fn serve(
         tell(found, manners);
         match found {
             libc::SIGHUP => log.reopen(),
-            libc::SIGTTIN => log.set_verbosity(log.verbosity().raised()),
-            libc::SIGTTOU => log.set_verbosity(log.verbosity().lowered()),
+            libc::SIGTTIN => set_verbosity(log, "up", log.verbosity().raised(), manners),
+            libc::SIGTTOU => set_verbosity(log, "down", log.verbosity().lowered(), manners),
             libc::SIGINT => break manners.interrupted,
             libc::SIGTERM | libc::SIGQUIT => break 0,
             _ => {}
@@ -162,6 +162,17 @@ fn tell(found: i32, manners: &Manners) {
     } else {
         info!("signal {number} ({name}) received{action}");
     }
+}
+
+/// Sets the log's level, and says so as nutcracker does: not if it was at its end already.
+fn set_verbosity(log: &Log, direction: &str, to: Verbosity, manners: &Manners) {
+    let before = log.verbosity();
+    // The line is written at the level that writes more.
+    log.set_verbosity(before.max(to));
+    if manners.nutcracker && to != before {
+        error!(target: SIGNAL, "{direction} log level to {}", to.number());
+    }
+    log.set_verbosity(to);
 }
 
 /// nutcracker's document. Its connection counts are of clients, servers and listeners together.

@@ -3,7 +3,9 @@
 //! It is removed at every end of the process, and only while it is still ours: a second start that fails does not
 //! take a running instance's file away.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 /// A written pid file; dropping it removes it.
@@ -19,7 +21,9 @@ impl PidFile {
     /// What writing the file gave.
     pub fn write(path: impl Into<PathBuf>) -> io::Result<PidFile> {
         let path = path.into();
-        std::fs::write(&path, std::process::id().to_string())?;
+        // A daemon has no umask: without a mode everybody could write down another process to be stopped.
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&path)?;
+        file.write_all(std::process::id().to_string().as_bytes())?;
         Ok(PidFile { path })
     }
 }

@@ -113,7 +113,7 @@ impl Proxy {
     }
 
     /// INFO of the proxy itself: enough for clients that look at versions and roles.
-    fn info(&self, pool: u16, mut sections: Args<'_>) -> String {
+    fn info(&self, pool: u16, sections: Args<'_>) -> String {
         let stats = &self.pools[pool as usize].stats;
         let server = format!(
             "# Server\r\nredis_version:{REDIS_VERSION}\r\nredis_mode:standalone\r\nnuthatch_version:{}\r\n\
@@ -136,7 +136,7 @@ impl Proxy {
             ("keyspace", "# Keyspace\r\n".to_owned()),
         ];
         let all = sections.count_left() == 0
-            || sections.any(|s| s.is("all") || s.is("default") || s.is("everything"));
+            || sections.clone().any(|s| s.is("all") || s.is("default") || s.is("everything"));
         let chosen = sections_known.iter().filter(|(name, _)| all || sections.clone().any(|s| s.is(name)));
         chosen.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\r\n")
     }

@@ -32,7 +32,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Most memory for connection buffers and queued requests, over all shards. From five eighths of it on, clients \
          that hold more than their reserve (a quarter of the budget divided by the clients, at most 64 KiB) are not \
          read until they have taken their replies; at seven eighths the clients that hold most are closed. Clients with \
-         little outstanding are always served. The embedded cache has a limit of its own.",
+         little outstanding are always served. One reply that is larger than the budget is read and passed on all the \
+         same, whole: leave room for the largest value. The embedded cache has a limit of its own.",
     ),
     option(
         Scope::Process,

@@ -1,5 +1,6 @@
 //! The process under nutcracker's face: signals, log rotation, pid file, daemon.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -41,7 +42,9 @@ fn signals_and_rotation() {
     log_has(path, "log", "");
     for (name, line) in [
         ("TTIN", "[.......................] signal 21 (SIGTTIN) received, up logging level"),
+        ("TTIN", "[.......................] up log level to 7"),
         ("TTOU", "signal 22 (SIGTTOU) received, down logging level"),
+        ("TTOU", "down log level to 5"),
         ("USR1", "signal 10 (SIGUSR1) received"),
         ("USR2", "signal 12 (SIGUSR2) received"),
     ] {
@@ -76,6 +79,8 @@ fn a_daemon_reports_to_its_starter() {
     let started = run("nutcracker", &arguments, path);
     assert_eq!((started.status.code(), text(&started.stderr)), (Some(0), String::new()));
     let pid: u32 = std::fs::read_to_string(path.join("pid")).expect("a pid file").parse().expect("a pid");
+    let mode = std::fs::metadata(path.join("pid")).expect("a pid file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o644, "a daemon has no umask");
     let ended = |pid: u32| !Path::new(&format!("/proc/{pid}")).exists();
     assert_eq!(exchange(port, b"*1\r\n$4\r\nPING\r\n"), "+PONG\r\n", "it is up when the starter ends");
 
