@@ -77,7 +77,7 @@ async fn serve(
         let registry = Arc::clone(&running.registry);
         let (service, version) = manners.service;
         let since = running.since;
-        let listeners = running.listening.len() as u64;
+        let listeners = running.pool_listeners as u64;
         let document = move || {
             let uptime = since.elapsed().as_secs();
             statistics(&registry, service, version, uptime, listeners)

@@ -39,6 +39,8 @@ pub struct Running {
     pub admin: Option<AdminPort>,
     /// What is listened on.
     pub listening: Vec<Listening>,
+    /// How many of them are listeners of pools, which nutcracker's statistics count as connections.
+    pub pool_listeners: usize,
     /// When it was started.
     pub since: Instant,
     stop_timeout: Duration,
@@ -69,6 +71,7 @@ pub fn start(config: &Config) -> Result<Running, String> {
         true => None,
         false => Some(caching(config, &registry, teller, &relief, &mut listening)?),
     };
+    let pool_listeners = listening.len();
     let mut messages = match config.queue.as_ref().map(messages::start).transpose() {
         Ok(messages) => messages,
         Err(reason) => {
@@ -105,6 +108,7 @@ pub fn start(config: &Config) -> Result<Running, String> {
         stats,
         admin,
         listening,
+        pool_listeners,
         since,
         stop_timeout,
     })

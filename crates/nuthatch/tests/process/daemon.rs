@@ -32,6 +32,7 @@ fn signals_and_rotation() {
     let document: serde_json::Value = serde_json::from_str(&exchange(stats, b"")).expect("JSON");
     assert_eq!((&document["service"], &document["version"]), (&"nutcracker".into(), &"0.5.0".into()));
     assert!(document["alpha"]["s"].is_object());
+    assert_eq!(document["curr_connections"], 1, "the pool's listener; that of the statistics is none");
     wait_for("the pid file", || {
         let written = std::fs::read_to_string(path.join("pid")).ok()?;
         (written == running.pid().to_string()).then_some(())
