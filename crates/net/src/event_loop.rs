@@ -179,10 +179,9 @@ impl Io for EventLoop {
     }
 
     fn connect(&mut self, to: &Address, options: &SocketOptions) -> ConnId {
-        let id = self.conns.insert(Conn::new(Stream::None, Stage::Opening));
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.flags.outgoing = true;
-        }
+        let mut conn = Conn::new(Stream::None, Stage::Opening);
+        conn.flags.outgoing = true;
+        let id = self.conns.insert(conn);
         self.open(id, to, options);
         id
     }

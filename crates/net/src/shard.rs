@@ -149,7 +149,9 @@ impl<M: Send + 'static> Shard<M> {
                 count += 1;
                 match event.token() {
                     Token(WAKER_TOKEN) => mail = true,
-                    Token(t) if t >= LISTENER_TOKENS => el.accept(&mut app, t - LISTENER_TOKENS),
+                    Token(t) if t >= LISTENER_TOKENS => {
+                        el.accept(&mut app, t - LISTENER_TOKENS);
+                    }
                     _ => el.event(&mut app, event),
                 }
             }

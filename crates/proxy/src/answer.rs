@@ -39,9 +39,7 @@ pub(crate) fn cross_slot(tag: Option<[u8; 2]>, command: &str, out: &mut Vec<u8>)
 impl Proxy {
     /// Gives a client a reply that no server is needed for, in its place.
     pub(crate) fn give<I: Io>(&self, io: &mut I, client: &mut Client, reply: &[u8]) {
-        let stats = &self.pools[client.pool as usize].stats;
-        stats.client_replies.inc();
-        stats.client_reply_bytes.add(reply.len() as u64);
+        self.pools[client.pool as usize].count_reply(reply.len());
         client.answer_now(io, reply);
     }
 

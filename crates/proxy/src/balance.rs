@@ -14,7 +14,7 @@ use net::{ConnId, Io};
 
 use crate::client::Client;
 use crate::mail::{Mail, Moved};
-use crate::proxy::{Proxy, Role};
+use crate::proxy::Proxy;
 
 /// A shard whose load is below this has time for a new client. Loads are in permille of a thread's time.
 const ROOM: u32 = 600;
@@ -68,14 +68,10 @@ impl Proxy {
     }
 
     fn give_away<I: Io>(&mut self, io: &mut I, id: ConnId, to: usize) {
-        let Some(Role::Client(_)) = self.role_mut(id) else { return };
-        let Some(parcel) = io.release(id) else { return };
         let Some(client) = self.take_client(id) else { return };
-        let Client { pool, session, counted, .. } = *client;
-        self.held -= counted;
-        self.vacate(id);
-        self.clients -= 1;
-        self.pools[pool as usize].stats.client_connections.dec();
+        let Some(parcel) = io.release(id) else { return self.put_client(client) };
+        self.unseat(&client);
+        let Client { pool, session, .. } = *client;
         (self.post)(to, Mail::Client(Box::new(Moved { pool, parcel, session: Some(session) })));
     }
 

@@ -152,6 +152,11 @@ impl Client {
         self.line.capacity() * size_of::<Slot>() + self.hold.bytes.capacity() + self.hold.shared
     }
 
+    /// The same with what its connection holds, in and out.
+    pub(crate) fn memory_with_socket<I: Io>(&self, io: &I) -> usize {
+        self.memory() + io.unread(self.id) + io.unsent(self.id)
+    }
+
     /// The memory as it was last counted, and now.
     #[inline]
     pub(crate) fn recount(&mut self) -> (usize, usize) {

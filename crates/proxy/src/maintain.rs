@@ -54,7 +54,7 @@ impl Proxy {
         self.stats.memory_bytes.set(self.memory(io) as u64);
         let mut memory = vec![0; self.pools.len()];
         for client in self.clients() {
-            memory[client.pool as usize] += client.memory() + io.unread(client.id) + io.unsent(client.id);
+            memory[client.pool as usize] += client.memory_with_socket(io);
         }
         for (pool, mut memory) in self.pools.iter().zip(memory) {
             for conn in pool.servers.iter().flat_map(|s| &s.conns) {

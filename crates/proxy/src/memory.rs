@@ -117,7 +117,7 @@ impl Proxy {
             .roles
             .iter()
             .filter_map(|(_, role)| match role {
-                Role::Client(c) => Some((c.memory() + io.unread(c.id) + io.unsent(c.id), c.id)),
+                Role::Client(c) => Some((c.memory_with_socket(io), c.id)),
                 _ => None,
             })
             .max();

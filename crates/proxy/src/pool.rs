@@ -56,6 +56,13 @@ impl Pool {
         }
     }
 
+    /// Counts a reply that a client is given, and its bytes.
+    #[inline]
+    pub(crate) fn count_reply(&self, len: usize) {
+        self.stats.client_replies.inc();
+        self.stats.client_reply_bytes.add(len as u64);
+    }
+
     /// The server of a key, None when all are ejected.
     #[inline]
     pub(crate) fn server_of_key(&mut self, key: &[u8]) -> Option<u16> {

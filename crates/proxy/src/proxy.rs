@@ -1,9 +1,10 @@
 //! One shard's proxy, as its event loop sees it: whose connection is it, and which step of the path is next.
 
-use config::checked;
-use net::{App, ConnId, Fault, Input, Instant, Io, Peer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use config::checked;
+use net::{App, ConnId, Fault, Input, Instant, Io, Peer};
 use telemetry::{PoolStats, ShardStats};
 
 use crate::alarm::Alarm;
@@ -217,7 +218,6 @@ impl Proxy {
             pool.stats.client_refused.inc();
             return io.finish(id);
         }
-        pool.stats.client_connections.inc();
         let session = Session {
             authenticated: pool.config.auth.is_none(),
             number: self.next_number,
@@ -225,15 +225,27 @@ impl Proxy {
         };
         // In steps of the number of shards: no two clients of the process have the same.
         self.next_number += self.loads.len() as u64;
+        self.seat(pool_index, id, session);
+    }
+
+    /// From now on this shard serves a client.
+    fn seat(&mut self, pool: u16, id: ConnId, session: Session) {
+        self.pools[pool as usize].stats.client_connections.inc();
         self.clients += 1;
-        self.set_role(id, Role::Client(Box::new(Client::new(id, pool_index, session))));
+        self.set_role(id, Role::Client(Box::new(Client::new(id, pool, session))));
+    }
+
+    /// This shard serves a client no longer.
+    pub(crate) fn unseat(&mut self, client: &Client) {
+        self.held -= client.counted;
+        self.clients -= 1;
+        self.vacate(client.id);
+        self.pools[client.pool as usize].stats.client_connections.dec();
     }
 
     /// A client that another shard has served until now.
     pub(crate) fn admit_moved<I: Io>(&mut self, io: &mut I, pool: u16, id: ConnId, session: Session) {
-        self.pools[pool as usize].stats.client_connections.inc();
-        self.clients += 1;
-        self.set_role(id, Role::Client(Box::new(Client::new(id, pool, session))));
+        self.seat(pool, id, session);
         if self.stopping
             && let Some(mut client) = self.take_client(id)
         {
@@ -251,12 +263,8 @@ impl Proxy {
 
     /// A client is gone or about to be: forget it. Its requests are still answered by the servers, and the answers dropped.
     pub(crate) fn forget(&mut self, client: &Client) {
-        self.held -= client.counted;
-        self.clients -= 1;
-        self.vacate(client.id);
-        let pool = &self.pools[client.pool as usize];
-        pool.stats.client_connections.dec();
-        pool.clients.fetch_sub(1, Ordering::Relaxed);
+        self.unseat(client);
+        self.pools[client.pool as usize].clients.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// After work on a client: it goes back into the table, or, if nothing more is to come from it and it has all its

@@ -12,13 +12,8 @@ use crate::{App, ConnId, Instant, Peer};
 const ACCEPTS_PER_TURN: usize = 128;
 
 impl EventLoop {
-    /// Accepts from a listener whatever waits there.
-    pub(crate) fn accept<A: App<EventLoop>>(&mut self, app: &mut A, listener: usize) {
-        self.accept_from(app, listener);
-    }
-
-    /// The same; true if file descriptors have run out.
-    fn accept_from<A: App<EventLoop>>(&mut self, app: &mut A, listener: usize) -> bool {
+    /// Accepts from a listener whatever waits there. True if file descriptors have run out: it goes on by itself.
+    pub(crate) fn accept<A: App<EventLoop>>(&mut self, app: &mut A, listener: usize) -> bool {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(l) = self.listeners.get(listener) else { return false };
             let (tag, keepalive) = (l.tag, l.keepalive);
@@ -66,7 +61,7 @@ impl EventLoop {
         self.accept_timer = None;
         let mut starved = false;
         for n in 0..self.listeners.len() {
-            starved |= self.accept_from(app, n);
+            starved |= self.accept(app, n);
         }
         self.starved &= starved;
     }

@@ -53,19 +53,20 @@ impl Proxy {
         frame: Frame<'_>,
         traits: Traits,
     ) {
-        if let Some(server) = server
-            && self.put_off(io, client, server, &frame)
+        let place = server.map(|server| self.place_for(client, server));
+        if let Some(place) = place
+            && self.put_off(io, client, place, &frame)
         {
             return;
         }
         let seq = client.reserve();
         let Traits { retry_safe, expect, silence } = traits;
-        let sent = match server {
-            Some(server) => {
+        let sent = match place {
+            Some(place) => {
                 let owner = Owner::Client(client.id, seq);
                 let pending =
                     Pending { expect, silence, ..Pending::new(owner, io.now(), frame.bytes().len()) };
-                self.forward(io, client, server, frame, pending, retry_safe)
+                self.forward(io, client, place, frame, pending, retry_safe)
             }
             None => {
                 self.pools[client.pool as usize].stats.no_server.inc();
@@ -75,21 +76,26 @@ impl Proxy {
         match sent {
             Forwarded::Queued => {}
             Forwarded::Answered => {
-                let stats = &self.pools[client.pool as usize].stats;
-                stats.client_replies.inc();
-                stats.client_reply_bytes.add(self.scratch.local.len() as u64);
-                stats.latency.record(0);
+                let pool = &self.pools[client.pool as usize];
+                pool.count_reply(self.scratch.local.len());
+                pool.stats.latency.record(0);
                 client.fulfil(io, seq, Reply::Slice(&self.scratch.local));
             }
             Forwarded::Refused(failure) => {
                 let pool = &self.pools[client.pool as usize];
                 pool.stats.forward_error.inc();
                 let error = failure.reply(pool.config.protocol);
-                pool.stats.client_replies.inc();
-                pool.stats.client_reply_bytes.add(error.len() as u64);
+                pool.count_reply(error.len());
                 client.fulfil(io, seq, Reply::Slice(if silence == Silence::Always { b"" } else { &error }));
             }
         }
+    }
+
+    /// Which connection to `server` serves a client.
+    #[inline]
+    pub(super) fn place_for(&self, client: &Client, server: u16) -> Place {
+        let target = &self.pools[client.pool as usize].servers[server as usize];
+        Place { pool: client.pool, server, slot: target.slot_for(client.id.index, client.session.resp3) }
     }
 
     #[inline]
@@ -97,19 +103,15 @@ impl Proxy {
         &mut self,
         io: &mut I,
         client: &mut Client,
-        server: u16,
+        place: Place,
         frame: Frame<'_>,
         pending: Pending,
         retry_safe: bool,
     ) -> Forwarded {
-        let pool = &mut self.pools[client.pool as usize];
-        let target = &mut pool.servers[server as usize];
-        if target.address.is_none() {
-            self.execute_local(io, client, server, frame.bytes());
+        if self.pools[place.pool as usize].is_local(place.server) {
+            self.execute_local(io, client, place.server, frame.bytes());
             return Forwarded::Answered;
         }
-        let place =
-            Place { pool: client.pool, server, slot: target.slot_for(client.id.index, client.session.resp3) };
         if let Err(failure) = self.enqueue(io, place, frame, pending, retry_safe) {
             return Forwarded::Refused(failure);
         }

@@ -44,19 +44,17 @@ pub(super) fn is_overfull(conn: &ServerConn, config: &checked::Pool) -> bool {
 }
 
 impl Proxy {
-    /// If the queue of `server` is full, the client is not read until there is room, and its request stays where it is: true.
+    /// If the queue at `place` is full, the client is not read until there is room, and its request stays where it is: true.
     #[inline]
     pub(super) fn put_off<I: Io>(
         &mut self,
         io: &mut I,
         client: &mut Client,
-        server: u16,
+        place: Place,
         frame: &Frame<'_>,
     ) -> bool {
-        let pool = &mut self.pools[client.pool as usize];
-        let target = &mut pool.servers[server as usize];
-        let slot = target.slot_for(client.id.index, client.session.resp3);
-        let conn = &mut target.conns[slot as usize];
+        let pool = &mut self.pools[place.pool as usize];
+        let conn = &mut pool.servers[place.server as usize].conns[place.slot as usize];
         if conn.line.len() < pool.config.server_queue_max as usize || conn.conn.is_none() {
             return false;
         }
@@ -68,7 +66,7 @@ impl Proxy {
             client.session.paused = Some(Wait::Server);
             io.pause(client.id);
             conn.pausing.push(client.id);
-            pool.stats.servers[server as usize].queue_waits.inc();
+            pool.stats.servers[place.server as usize].queue_waits.inc();
         }
         true
     }
@@ -76,8 +74,8 @@ impl Proxy {
     /// The same for the servers of a split request, which [`Proxy::sort_keys`] has found.
     pub(super) fn put_off_parts<I: Io>(&mut self, io: &mut I, client: &mut Client, frame: Frame<'_>) -> bool {
         (0..self.scratch.parts.len()).any(|n| {
-            let server = self.scratch.parts[n].0;
-            self.put_off(io, client, server, &frame)
+            let place = self.place_for(client, self.scratch.parts[n].0);
+            self.put_off(io, client, place, &frame)
         })
     }
 

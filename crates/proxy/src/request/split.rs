@@ -117,7 +117,8 @@ impl Proxy {
         let owner = Owner::Part(gather, part);
         let pending = Pending { expect: traits.expect, ..Pending::new(owner, io.now(), request.len()) };
         let frame = Frame::Slice(request);
-        let finished = match self.forward(io, client, server, frame, pending, traits.retry_safe) {
+        let place = self.place_for(client, server);
+        let finished = match self.forward(io, client, place, frame, pending, traits.retry_safe) {
             Forwarded::Queued => return,
             Forwarded::Answered => {
                 let protocol = self.pools[client.pool as usize].config.protocol;

@@ -32,10 +32,9 @@ impl Proxy {
         self.gathers.close(id);
         match client {
             Some(client) => {
-                let stats = &self.pools[pool as usize].stats;
-                stats.client_replies.inc();
-                stats.client_reply_bytes.add(merged.len() as u64);
-                stats.latency.record(io.now().since(at).as_micros() as u64);
+                let pool = &self.pools[pool as usize];
+                pool.count_reply(merged.len());
+                pool.stats.latency.record(io.now().since(at).as_micros() as u64);
                 client.reply_size.note(merged.len());
                 client.fulfil(io, seq, Reply::Slice(&merged));
             }

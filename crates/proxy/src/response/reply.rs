@@ -20,8 +20,7 @@ impl Proxy {
         let (counted, memory) = client.recount();
         self.held = self.held + memory - counted;
         let pool = &self.pools[pool as usize];
-        pool.stats.client_replies.inc();
-        pool.stats.client_reply_bytes.add(len as u64);
+        pool.count_reply(len);
         pool.stats.latency.record(io.now().since(at).as_micros() as u64);
         let waits = after + io.unsent(id);
         if waits > pool.config.client_output_hard_bytes {
