@@ -289,6 +289,23 @@ def run(name, asked, case, stack):
     return 0
 
 
+def streams(what, protocol, server, cases, damaged, settings):
+    """The whole of a comparison of streams: `cases` in turn, against nutcracker and a plain `server`; the one that is `damaged`
+    gets a `Victim` in nutcracker's place."""
+    asked = options(what, short=15, long=600)
+    skip_without("nutcracker", server)
+    with kit.Stack() as stack:
+        sharded = [original(stack, protocol, 2, **settings), ours(stack, protocol, 2, **settings)]
+        alone = [Victim(stack, protocol), sharded[1], plain(stack, protocol)]
+
+        def case(rng, number):
+            kind = cases[number % len(cases)]
+            kind(alone if kind is damaged else [*sharded, alone[2]], rng, number)
+            stack.check_alive()
+
+        return run(f"{server.removesuffix('-server')} streams", asked, case, stack)
+
+
 def skip_without(*programs):
     """Ends with a message if a program that the comparison needs is not installed."""
     missing = kit.missing(*programs)

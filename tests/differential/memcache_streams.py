@@ -69,8 +69,8 @@ def served(rng, prefix):
     return rng.choice(loud if is_loud else quiet)(), is_loud
 
 
-def blocks(reply):
-    """The blocks of a multi-get's reply in any order; cas values, which count a server's stores, are left out."""
+def in_order(reply):
+    """The blocks of a multi-get's reply, and what is behind them; cas values, which count a server's stores, are left out."""
     found, at = [], 0
     while reply[at : at + 6] == b"VALUE ":
         line_end = reply.find(b"\r\n", at)
@@ -78,29 +78,25 @@ def blocks(reply):
         end = line_end + 2 + int(words[3]) + 2
         found.append((words[1:4], reply[line_end:end]))
         at = end
-    return sorted(found), reply[at:]
+    return found, reply[at:]
+
+
+def blocks(reply):
+    """The same in any order."""
+    found, rest = in_order(reply)
+    return sorted(found), rest
 
 
 def check_order(request, reply):
     """Ours: blocks follow the request's keys."""
     asked = request.split()[1:]
     at = 0
-    for (key, *_), _ in [(block[0], block[1]) for block in in_order(reply)]:
+    for (key, *_), _ in in_order(reply)[0]:
         while at < len(asked) and asked[at] != key:
             at += 1
         if at == len(asked):
             raise Difference(f"{request!r:.300}: blocks out of the request's order: {reply!r:.300}")
         at += 1
-
-
-def in_order(reply):
-    found, at = [], 0
-    while reply[at : at + 6] == b"VALUE ":
-        line_end = reply.find(b"\r\n", at)
-        words = reply[at:line_end].split(b" ")
-        at = line_end + 2 + int(words[3]) + 2
-        found.append((words[1:4], b""))
-    return found
 
 
 def valid(lanes, rng, number):
@@ -240,18 +236,7 @@ CASES = [valid, valid, wider, wider, damaged, damaged, damaged]
 
 
 def main():
-    asked = _stage.options(__doc__.splitlines()[0], short=15, long=600)
-    _stage.skip_without("nutcracker", "memcached")
-    with _stage.kit.Stack() as stack:
-        sharded = [_stage.original(stack, "memcache", 2, **POOL), _stage.ours(stack, "memcache", 2, **POOL)]
-        alone = [_stage.Victim(stack, "memcache"), sharded[1], _stage.plain(stack, "memcache")]
-
-        def case(rng, number):
-            kind = CASES[number % len(CASES)]
-            kind(alone if kind is damaged else [*sharded, alone[2]], rng, number)
-            stack.check_alive()
-
-        return _stage.run("memcached streams", asked, case, stack)
+    return _stage.streams(__doc__.splitlines()[0], "memcache", "memcached", CASES, damaged, POOL)
 
 
 if __name__ == "__main__":

@@ -295,18 +295,7 @@ CASES = [valid, valid, refusals, refusals, damaged, damaged, damaged]
 
 
 def main():
-    asked = _stage.options(__doc__.splitlines()[0], short=15, long=600)
-    _stage.skip_without("nutcracker", "redis-server")
-    with _stage.kit.Stack() as stack:
-        sharded = [_stage.original(stack, "redis", 2, **POOL), _stage.ours(stack, "redis", 2, **POOL)]
-        alone = [_stage.Victim(stack, "redis"), sharded[1], _stage.plain(stack, "redis")]
-
-        def case(rng, number):
-            kind = CASES[number % len(CASES)]
-            kind(alone if kind is damaged else [*sharded, alone[2]], rng, number)
-            stack.check_alive()
-
-        return _stage.run("redis streams", asked, case, stack)
+    return _stage.streams(__doc__.splitlines()[0], "redis", "redis-server", CASES, damaged, POOL)
 
 
 if __name__ == "__main__":
