@@ -56,7 +56,9 @@ def served(rng, prefix):
         *[lambda: f"get {keys()}\r\n".encode()] * 3,
         lambda: f"gets {key()}\r\n".encode(),
         lambda: f"gets  {keys()} \r\n".encode(),
-        lambda: stored("cas", key(), value(rng), tail=f" {rng.randrange(50)}"),
+        # A server counts its stores in the order in which clients' requests reach it: only a value that it will not come to
+        # is answered alike.
+        lambda: stored("cas", key(), value(rng), tail=f" {2**63 + rng.randrange(50)}"),
         lambda: f"incr {key()} {rng.randrange(5)}\r\n".encode(),
         lambda: f"decr {key()} 3\r\n".encode(),
         lambda: f"touch {key()} 1000\r\n".encode(),

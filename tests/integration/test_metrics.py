@@ -45,6 +45,19 @@ def until_moved(port, before, row, labels=""):
         select.select([], [], [], 0.05)
 
 
+def settled(port, *pools):
+    """Every sample once the connections that found the pools' ports ready have come and gone."""
+    deadline = time.monotonic() + 10
+    while True:
+        now = metrics(port)
+        accepted, held = ([now[f'nuthatch_pool_{row}{{pool="{pool}"}}'] for pool in pools]
+                          for row in ("client_accepts_total", "client_connections"))
+        if all(accepted) and not any(held):
+            return now
+        assert time.monotonic() < deadline, f"clients accepted {accepted}, still there {held}"
+        select.select([], [], [], 0.05)
+
+
 def test_rows_move_with_what_they_count(tmp_path):
     program = start(
         tmp_path,
@@ -56,7 +69,7 @@ def test_rows_move_with_what_they_count(tmp_path):
     admin, plain, secret, small, short = program.ports
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(program.stop)
-        before = metrics(admin)
+        before = settled(admin, "plain", "secret", "small", "short")
         with kit.Wire(plain) as wire:
             wire.ask(bulk(b"SET", b"k", b"v"), b"+OK\r\n")
             wire.ask(bulk(b"GET", b"k") * 3, b"$1\r\nv\r\n" * 3)
