@@ -76,6 +76,8 @@ class Down:
         pass
 
 
+# Of the script "return 1".
+SHA = b"e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
 REAL = object()
 SECRET = object()
 
@@ -144,6 +146,14 @@ REDIS = [
     ]),
     ("EXISTS counts over all servers", {}, [REAL, REAL], [
         ("a", r("MSET", "a", 1, "b", 2) + r("EXISTS", "a", "b", "c", "a"), b"+OK\r\n", b":3\r\n"),
+    ]),
+    ("scripts are loaded on every server", {}, [REAL, REAL], [
+        ("a", r("SCRIPT", "FLUSH") + r("SCRIPT", "LOAD", "return 1"), b"+OK\r\n", b"$40\r\n" + SHA + b"\r\n"),
+        ("direct", r("SCRIPT", "EXISTS", SHA), b"*1\r\n:1\r\n"),
+        ("a", r("EVALSHA", SHA, 1, "a") + r("EVALSHA", SHA, 1, "b"), b":1\r\n" * 2),
+        ("direct", r("SCRIPT", "FLUSH"), b"+OK\r\n"),
+        ("a", r("SCRIPT", "EXISTS", SHA, SHA) + r("MSET", "a", 1, "b", 2) + r("DBSIZE"), b"*2\r\n:0\r\n:0\r\n", b"+OK\r\n", b":2\r\n"),
+        ("a", r("SCRIPT", "LOAD", "x y") + r("PING"), rb"-ERR [^\r]*compiling[^\r]* \(server [^\r]*\)\r\n", b"+PONG\r\n"),
     ]),
     ("a part's error is passed on", {}, [Says(b"-READONLY no\r\n"), Says(b"-READONLY no\r\n")], [
         ("a", r("MGET", "a", "b") + r("DEL", "a", "b") + r("MSET", "a", 1, "b", 2) + r("PING"),

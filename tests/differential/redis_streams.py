@@ -156,6 +156,7 @@ def refused(rng, key):
             ("XLEN", key), ("XADD", key, "1-1", "f", "v"), ("XRANGE", key, "-", "+"), ("GEORADIUS_RO", key, 0, 0, 1, "m"),
             ("EVAL_RO", "return 1", 1, key), ("ZRANGESTORE", key, key, 0, -1), ("RENAME", key, key), ("LMPOP", 1, key, "LEFT"),
             ("ZDIFF", 1, key), ("SUBSTR", key, 0, 1), ("MSETNX", key, 1), ("COPY", key, key), ("ZINTERCARD", 1, key),
+            ("SCRIPT", "LOAD", "return 1"), ("SCRIPT", "EXISTS", "a", "b"), ("SCRIPT", "FLUSH", "SYNC"),
         ]],
         # The wrong number of arguments or keys.
         *[(encode(*words), LIKE_REDIS) for words in [
@@ -166,9 +167,9 @@ def refused(rng, key):
         ]],
         # What a proxy cannot do.
         *[(encode(*words), UNSUPPORTED) for words in [
-            ("KEYS", "*"), ("SCAN", 0), ("MULTI",), ("EXEC",), ("WATCH", key), ("SUBSCRIBE", key), ("DBSIZE",), ("FLUSHALL",),
+            ("KEYS", "*"), ("SCAN", 0), ("MULTI",), ("EXEC",), ("WATCH", key), ("SUBSCRIBE", key), ("FLUSHDB",), ("FLUSHALL",),
             ("SHUTDOWN",), ("MONITOR",), ("DEBUG", "SLEEP", 0), ("RANDOMKEY",), ("SWAPDB", 0, 1), ("nonsense", key), ("",),
-            ("CLUSTER", "INFO"), ("SLAVEOF", "no", "one"), ("WAIT", 0, 0), ("SCRIPT", "FLUSH"), ("GETX", key), ("ge",),
+            ("CLUSTER", "INFO"), ("SLAVEOF", "no", "one"), ("WAIT", 0, 0), ("SCRIPT", "KILL"), ("GETX", key), ("ge",),
         ]],
         (encode("EVAL", "return 1", 0), ERROR),
         *[(encode("SET", key, "v")[:cut] + junk, PROTOCOL) for cut, junk in [

@@ -1,6 +1,7 @@
 """Redis clients as people use them: redis-cli, redis-py and ioredis, through the binary as nutcracker with three real
 servers behind it, and over the embedded cache."""
 
+import hashlib
 import os
 import random
 import subprocess
@@ -314,6 +315,108 @@ def test_keys_are_where_nutcracker_puts_them(servers, sharded, prefix):
             found.append({key for n in range(300) if direct.exists(key := f"{prefix}{n}")})
     assert sum(map(len, found)) == 300
     assert all(keys for keys in found)
+
+
+# scripts, which every server has to know
+
+
+@pytest.fixture
+def no_scripts(servers):
+    """No server knows a script, as after a restart."""
+    for server in servers:
+        with redis.Redis(port=server.port) as direct:
+            direct.script_flush()
+
+
+def test_redis_py_lock(sharded, prefix, no_scripts):
+    """Acquired with SET NX, released and extended by scripts, which are loaded where a server does not know them."""
+    with client(sharded) as r:
+        for n in range(20):
+            lock = r.lock(f"{prefix}{n}", timeout=20, blocking=False)
+            assert lock.acquire() is True
+            assert r.lock(f"{prefix}{n}", timeout=20, blocking=False).acquire() is False
+            assert lock.extend(20) and lock.reacquire() and lock.owned()
+            lock.release()
+            assert r.exists(f"{prefix}{n}") == 0
+            with pytest.raises(redis.exceptions.LockError):
+                lock.release()
+        with r.lock(prefix + "with", timeout=20):
+            assert r.exists(prefix + "with") == 1
+
+
+def test_redis_py_registered_scripts(sharded, servers, prefix, no_scripts):
+    with client(sharded) as r:
+        add = r.register_script(f"return redis.call('incrby', KEYS[1], ARGV[1]) -- {prefix}")
+        for n in range(20):
+            assert add(keys=[f"{prefix}{n}"], args=[n]) == n
+        for server in servers:
+            with redis.Redis(port=server.port) as direct:
+                assert direct.script_exists(add.sha) == [True]
+        # One that a server has lost is loaded again, alone and within a pipeline.
+        with redis.Redis(port=servers[1].port) as direct:
+            direct.script_flush()
+        assert r.script_exists(add.sha, "f" * 40) == [False, False]
+        pipeline = r.pipeline(transaction=False)
+        for n in range(20):
+            add(keys=[f"{prefix}{n}"], args=[1], client=pipeline)
+        assert pipeline.execute() == [n + 1 for n in range(20)]
+        assert r.script_exists(add.sha, "f" * 40) == [True, False]
+        assert r.script_flush() is True
+        assert r.script_exists(add.sha) == [False]
+
+
+def test_redis_py_what_every_server_is_asked(sharded, servers, prefix):
+    with client(sharded) as r:
+        r.mset({f"{prefix}{n}": n for n in range(50)})
+        total = 0
+        for server in servers:
+            with redis.Redis(port=server.port) as direct:
+                total += direct.dbsize()
+        assert r.dbsize() == total >= 50
+        with pytest.raises(redis.ResponseError, match=r"compiling script.*\(server r\d\)"):
+            r.script_load("this is no lua")
+        for command in (["SCRIPT", "KILL"], ["FLUSHALL"], ["FLUSHDB"]):
+            with pytest.raises(redis.ResponseError, match="unsupported"):
+                r.execute_command(*command)
+        assert r.dbsize() == total
+
+
+def test_scripts_while_a_server_is_down(stack, prefix):
+    """Its error is the reply as long as keys may go there, and the others have the script all the same."""
+    up, down = kit.start_redis("up", stack.path), kit.start_redis("down", stack.path)
+    options = {"auto_eject_hosts": "false", "timeout": '"2s"'}
+    proxy = kit.start_native(stack.path, "redis", [up, down], **options)
+    try:
+        down.kill()
+        with client(proxy) as r, redis.Redis(port=up.port) as direct:
+            with pytest.raises(redis.ResponseError, match=r"refused.*\(server down\)"):
+                r.script_load("return 7")
+            assert direct.script_exists(hashlib.sha1(b"return 7").hexdigest()) == [True]
+    finally:
+        assert proxy.stop() == 0
+        up.stop()
+
+
+def test_scripts_with_an_ejected_server(stack, prefix):
+    """No key goes there, so that it need not know the script."""
+    up, down = kit.start_redis("up", stack.path), kit.start_redis("down", stack.path)
+    options = {"auto_eject_hosts": "true", "server_failure_limit": 1, "server_retry_timeout": '"60s"'}
+    proxy = kit.start_native(stack.path, "redis", [up, down], **options)
+    try:
+        down.kill()
+        with client(proxy) as r:
+            for n in range(50):
+                try:
+                    r.set(f"{prefix}{n}", n)
+                except redis.RedisError:
+                    pass
+            lock = r.lock(prefix + "lock", timeout=20)
+            assert lock.acquire()
+            lock.release()
+            assert r.script_exists(r.script_load("return 7")) == [True]
+    finally:
+        assert proxy.stop() == 0
+        up.stop()
 
 
 # ioredis

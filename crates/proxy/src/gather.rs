@@ -1,4 +1,4 @@
-//! A split request: what its parts have answered so far, and how the parts make one reply.
+//! A request in parts, split or sent to every server: what its parts have answered so far, and how the parts make one reply.
 
 use net::ConnId;
 
@@ -7,7 +7,7 @@ use crate::client::Seq;
 /// Names a gather record until all its parts are answered.
 pub(crate) type GatherId = u32;
 
-/// One record for each split request.
+/// One record for each request that was split or went to every server.
 #[derive(Debug)]
 pub(crate) struct Gather {
     pub(crate) client: ConnId,
@@ -22,6 +22,8 @@ pub(crate) struct Gather {
     pub(crate) keys: (Vec<u8>, Vec<u32>),
     /// The client wants no reply.
     pub(crate) silent: bool,
+    /// It went to every server, and an error is to say to which one it belongs.
+    pub(crate) names_servers: bool,
     /// How many parts there are.
     pub(crate) count: u16,
     /// What each part has answered; may be longer than `count`.
@@ -53,10 +55,14 @@ impl Gather {
 pub(crate) enum Merge {
     /// Elements of arrays, in the order of the keys (MGET).
     Array,
-    /// Integers are added (DEL, UNLINK, TOUCH, EXISTS).
+    /// Integers are added (DEL, UNLINK, TOUCH, EXISTS, DBSIZE).
     Sum,
-    /// `+OK` when all have said so (MSET).
+    /// `+OK` when all have said so (MSET, SCRIPT FLUSH).
     Ok,
+    /// What all have said (SCRIPT LOAD).
+    Same,
+    /// Arrays of integers, the least at each place (SCRIPT EXISTS).
+    Least,
     /// memcached VALUE blocks in the order of the keys, then END (get, gets, gat, gats).
     Values,
     /// memcached `OK` when all servers have said so (flush_all, verbosity).
@@ -99,6 +105,7 @@ impl Gathers {
             waiting: 0,
             keys: Default::default(),
             silent: false,
+            names_servers: false,
             count: 0,
             order: Vec::new(),
             parts: Vec::new(),
@@ -151,7 +158,7 @@ impl Gathers {
     /// Gives a finished record back.
     pub(crate) fn close(&mut self, id: GatherId) {
         let g = &mut self.records[id as usize];
-        g.silent = false;
+        (g.silent, g.names_servers) = (false, false);
         g.error = None;
         let memory = g.memory();
         if memory > KEEP_RECORD || self.held_free + memory > KEEP_ALL {

@@ -9,7 +9,7 @@
 //! ```
 //! (a)-(d) are twemproxy's own four steps. Each client has a line of slots, in order ([`client`]); each server connection has
 //! a line of requests that were sent and await their reply ([`server_conn`]): a reply meets the oldest one there. A
-//! split request has one gather record ([`gather`]).
+//! request in parts has one gather record ([`gather`]).
 //!
 //! [`Proxy`] is the whole of one shard's proxy as a state machine over [`net::Io`]: it touches no socket, no clock, no
 //! file and no log. What an operator should know leaves it as [`Notice`]s.

@@ -89,7 +89,7 @@ pub(crate) struct Scratch {
     pub(crate) reply: Vec<u8>,
     /// The embedded cache's answer.
     pub(crate) local: Vec<u8>,
-    /// Servers of a split request: index, keys.
+    /// Servers of a request in parts: index, keys.
     pub(crate) parts: Vec<(u16, u32)>,
     /// For each key of a split request, its part.
     pub(crate) order: Vec<u16>,

@@ -4,6 +4,7 @@ mod receive;
 mod redis;
 mod memcache;
 mod split;
+mod every;
 mod room;
 mod forward;
 mod embedded;

@@ -23,7 +23,7 @@ use crate::reply_size::ReplySize;
 pub(crate) enum Owner {
     /// A client's request.
     Client(ConnId, Seq),
-    /// A part of a split request.
+    /// A part of a request that was split or went to every server.
     Part(GatherId, u16),
     /// The handshake: the password, the protocol version, the database.
     Handshake(Handshake),

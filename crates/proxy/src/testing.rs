@@ -1,9 +1,36 @@
-//! A pretended event loop for unit tests: it remembers what it was asked to do.
+//! A pretended event loop for unit tests: it remembers what it was asked to do. And a proxy over it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use bytes::Bytes;
 use net::{Address, ConnId, Instant, Io, Layer, Parcel, SocketOptions, TimerId, WallTime};
+use telemetry::PoolStats;
+
+use crate::proxy::{Proxy, Setup};
+
+/// The only shard's proxy, for a native configuration.
+pub(crate) fn proxy(io: &mut FakeIo, config: &str) -> Proxy {
+    let config = config::native::check(config, 1).config.expect("valid");
+    let pools = config.pools.into_iter().map(|pool| {
+        let names: Vec<String> = pool.servers.iter().map(|s| s.identity.clone()).collect();
+        let stats = Arc::new(PoolStats::new(&pool.name, &names));
+        (Arc::new(pool), stats, Arc::default())
+    });
+    let setup = Setup {
+        pools: pools.collect(),
+        local_bytes_max: 1 << 20,
+        budget: Arc::new(crate::Budget::new(1 << 20, 1)),
+        stats: Arc::default(),
+        seed: 1,
+        notify: Box::new(|_| {}),
+        shard: 0,
+        loads: Arc::new([AtomicU32::new(0)]),
+        post: Box::new(|_, _| {}),
+    };
+    Proxy::new(setup, io)
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct FakeIo {

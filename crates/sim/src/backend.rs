@@ -5,7 +5,7 @@ mod conn;
 mod memcache;
 mod redis;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use config::checked::Protocol;
@@ -56,6 +56,8 @@ pub(crate) struct Backend {
     fill_max: usize,
     store: HashMap<Vec<u8>, Vec<u8>>,
     deleted: HashMap<Vec<u8>, ()>,
+    /// What names the scripts that it knows.
+    scripts: HashSet<Vec<u8>>,
 }
 
 impl Backend {
@@ -70,6 +72,7 @@ impl Backend {
             fill_max,
             store: HashMap::new(),
             deleted: HashMap::new(),
+            scripts: HashSet::new(),
         }
     }
 

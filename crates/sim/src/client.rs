@@ -97,6 +97,8 @@ pub(crate) struct Client {
     /// Its own keys, as they are if all has gone well.
     model: HashMap<Vec<u8>, Vec<u8>>,
     deleted: HashSet<Vec<u8>>,
+    /// What names the scripts that it has loaded.
+    scripts: Vec<Vec<u8>>,
     /// What it expects is certain.
     calm: bool,
     /// A reply that changes places with the next one.
@@ -148,6 +150,7 @@ impl Client {
             line: Line::default(),
             model: HashMap::new(),
             deleted: HashSet::new(),
+            scripts: Vec::new(),
             calm: scenario.calm,
             swapped: None,
             rng,

@@ -25,6 +25,8 @@ pub(crate) enum What {
     Values(Vec<Vec<u8>>),
     /// A count from 0 to this.
     Count(i64),
+    /// An array of so many integers, each 0 or 1.
+    Flags(usize),
     /// `[key, 1, [value or null], done]`.
     Nested(Vec<u8>),
     /// Exactly this.
@@ -174,6 +176,11 @@ fn is_failure(expected: &Expected, got: &Got) -> bool {
         },
         _ => return false,
     };
+    // A request that went to every server says whose error it is.
+    let text = match text.windows(9).position(|w| w == b" (server ") {
+        Some(at) if text.ends_with(b")") => &text[..at],
+        _ => text,
+    };
     let own = FAILURES.iter().any(|f| f.as_bytes() == text);
     own || expected.keys.iter().any(|key| text == [b"BUSY the server is, key:", &key[..]].concat())
 }
@@ -198,6 +205,9 @@ fn redis_fits(what: &What, node: &Node) -> Result<bool, String> {
             keys.len() == nodes.len()
         }
         (What::Count(max), Node::Int(n)) => (0..=*max).contains(n),
+        (What::Flags(count), Node::Array(nodes)) => {
+            nodes.len() == *count && nodes.iter().all(|n| matches!(n, Node::Int(0 | 1)))
+        }
         (What::Nested(key), Node::Array(nodes)) => match &nodes[..] {
             [Node::Bulk(k), Node::Int(1), Node::Array(inner), Node::Simple(done)] => {
                 k == key && done == b"done" && inner.len() == 1 && is_value(key, &inner[0])?

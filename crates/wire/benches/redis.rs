@@ -51,7 +51,7 @@ fn requests(criterion: &mut Criterion) {
                     Ok((_, Route::One(key))) => key.bytes().len(),
                     Ok((_, Route::Same(keys))) => keys.map(|key| key.bytes().len()).sum(),
                     Ok((_, Route::Split(_, parts))) => parts.map(|part| part.encoded_range().len()).sum(),
-                    Ok((_, Route::Local(_))) | Err(_) => 0,
+                    Ok((_, Route::Local(_) | Route::Every(_))) | Err(_) => 0,
                 }
             });
         });

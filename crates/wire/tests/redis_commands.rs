@@ -29,6 +29,7 @@ fn route(line: &str) -> String {
             let keys: Vec<_> = parts.map(|part| text(part.key.bytes())).collect();
             format!("split {merge:?} {}", keys.join(" "))
         }
+        Ok((_, Route::Every(merge))) => format!("every {merge:?}"),
         Ok((_, Route::Local(local))) => format!("local {local:?}"),
         Err(refusal) => {
             let mut out = Vec::new();
@@ -135,6 +136,24 @@ fn splits() {
 }
 
 #[test]
+fn sent_to_every_server() {
+    check(&[
+        ("SCRIPT LOAD 'return 1'", "every Same"),
+        ("script exists a", "every Least"),
+        ("SCRIPT EXISTS a b c", "every Least"),
+        ("SCRIPT FLUSH", "every AllOk"),
+        ("SCRIPT FLUSH ASYNC", "every AllOk"),
+        ("DBSIZE", "every Sum"),
+        ("SCRIPT LOAD", "-ERR wrong number of arguments for 'script|load' command"),
+        ("SCRIPT LOAD a b", "-ERR wrong number of arguments for 'script|load' command"),
+        ("SCRIPT EXISTS", "-ERR wrong number of arguments for 'script|exists' command"),
+        ("SCRIPT", "-ERR wrong number of arguments for 'script' command"),
+        ("DBSIZE x", "-ERR wrong number of arguments for 'dbsize' command"),
+        ("SCRIPT NOSUCH", "-ERR unknown or unsupported subcommand 'NOSUCH' of 'script'"),
+    ]);
+}
+
+#[test]
 fn a_split_request_is_put_together_from_its_parts() {
     let cases = [
         ("MSET a 1 b 22 c 3", 2, "*5|$4|mset|$1|a|$1|1|$1|b|$2|22|"),
@@ -192,7 +211,7 @@ fn refused_with_the_reason() {
         ("SUBSCRIBE c", unsupported("subscribe", "publish/subscribe is not proxied")),
         ("MULTI", unsupported("multi", "transactions need a connection of their own")),
         ("KEYS *", unsupported("keys", "it names no key to find a server by")),
-        ("SCRIPT LOAD x", unsupported("script", "scripts and functions are managed on each server")),
+        ("SCRIPT KILL", unsupported("script|kill", "scripts and functions are managed on each server")),
         ("FUNCTION LIST", unsupported("function", "scripts and functions are managed on each server")),
         ("DEBUG SLEEP 1", unsupported("debug", "it administers one server")),
         ("CONFIG SET a b", unsupported("config|set", "it administers one server")),
@@ -277,7 +296,7 @@ fn the_table_agrees_with_itself() {
         assert!(served || !command.retry_safe(), "{name}");
         match command.proxied {
             Proxied::Forward | Proxied::Split(_) => assert!(keys, "{name} is forwarded without a key"),
-            Proxied::Local(_) => assert!(!keys, "{name}"),
+            Proxied::Local(_) | Proxied::Every(_) => assert!(!keys, "{name}"),
             Proxied::Refused(reason) => assert!(!reason.text().is_empty()),
         }
         let blocking = command.flags & flags::BLOCKING != 0;
@@ -355,7 +374,13 @@ fn docs_have_a_row_for_each_command() {
     assert_eq!(row("OBJECT ENCODING").keys, "argument 2");
     assert_eq!(row("BLPOP").proxied, "refused: it would block a connection that clients share");
     assert_eq!(row("COMMAND").proxied, "answered by the proxy");
-    assert!(rows.iter().all(|row| row.command != "OBJECT"));
+    assert_eq!(row("SCRIPT LOAD").proxied, "sent to every server, the reply that all give");
+    assert_eq!(row("SCRIPT EXISTS").proxied, "sent to every server, the least reply for each argument");
+    assert_eq!(
+        (row("DBSIZE").proxied.as_str(), row("DBSIZE").retry_safe),
+        ("sent to every server, replies added", true)
+    );
+    assert!(rows.iter().all(|row| row.command != "OBJECT" && row.command != "SCRIPT"));
 }
 
 #[test]

@@ -6,6 +6,26 @@ const Redis = require('ioredis');
 
 const [port, prefix, kind, protocol] = process.argv.slice(2);
 
+// A custom command sends its script once on a connection and its sha from then on. Alone it sends the script again to a server
+// that does not know it; in a pipeline it cannot, and there the script has to be loaded before.
+async function scripts(redis) {
+  await redis.script('FLUSH');
+  const lua = `return redis.call('incrby', KEYS[1], ARGV[1]) -- ${prefix}`;
+  redis.defineCommand('addTo', { numberOfKeys: 1, lua });
+  for (let n = 0; n < 30; n++) assert.strictEqual(await redis.addTo(`${prefix}s${n}`, n), n);
+
+  await redis.script('FLUSH');
+  const sha = await redis.script('LOAD', lua);
+  assert.deepStrictEqual(await redis.script('EXISTS', sha, 'f'.repeat(40)), [1, 0]);
+  const another = redis.duplicate();
+  another.defineCommand('addTo', { numberOfKeys: 1, lua });
+  const pipeline = another.pipeline();
+  for (let n = 0; n < 30; n++) pipeline.addTo(`${prefix}s${n}`, 1);
+  assert.deepStrictEqual(await pipeline.exec(), Array.from({ length: 30 }, (_, n) => [null, n + 1]));
+  another.disconnect();
+  for (let n = 0; n < 30; n++) assert.strictEqual(await redis.evalsha(sha, 1, `${prefix}s${n}`, 1), n + 2);
+}
+
 async function main() {
   const redis = new Redis({ host: '127.0.0.1', port: Number(port), protocol: Number(protocol), retryStrategy: null });
   assert.strictEqual(await redis.set(`${prefix}k`, 'v'), 'OK');
@@ -32,6 +52,7 @@ async function main() {
   if (kind === 'sharded') {
     await redis.hset(`${prefix}h`, { a: '1', b: '2' });
     assert.deepStrictEqual(await redis.hgetall(`${prefix}h`), { a: '1', b: '2' });
+    await scripts(redis);
   }
 
   await assert.rejects(redis.call('KEYS', '*'), /keys/i);

@@ -182,30 +182,22 @@ impl Proxy {
             let (server, keys) = self.scratch.parts[n];
             let mut traits = traits(request);
             traits.expect.keys = keys;
-            self.forward_part(io, client, (gather, n as u16), server, part, traits);
+            self.forward_part(io, client, (gather, n as u16), server, Frame::Slice(part), traits);
         }
         self.give_requests(requests);
     }
 
     /// To every server of the pool, ejected ones included: `flush_all` must not miss one.
     fn fan_out<I: Io>(&mut self, io: &mut I, client: &mut Client, request: &Request, frame: Frame<'_>) {
-        let servers = self.pools[client.pool as usize].servers.len();
-        self.scratch.parts.clear();
-        self.scratch.parts.extend((0..servers as u16).map(|server| (server, 1)));
-        self.scratch.order.clear();
-        if self.put_off_parts(io, client, frame) {
-            return;
-        }
+        self.list_servers(client.pool, |_| true);
         let merge = match request.row().merge {
             wire::memcache::Merge::Stats => Merge::Stats,
             _ => Merge::OkLine,
         };
-        let gather = self.open_gather(io, client, merge);
+        let Some(gather) = self.open_broadcast(io, client, merge, frame) else { return };
         self.gathers.get_mut(gather).silent = request.noreply();
         let whole = request.forward(frame.bytes()).concat();
-        for server in 0..servers as u16 {
-            self.forward_part(io, client, (gather, server), server, &whole, traits(request));
-        }
+        self.forward_parts(io, client, gather, Frame::Slice(&whole), traits(request));
     }
 }
 

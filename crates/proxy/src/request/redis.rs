@@ -115,6 +115,9 @@ impl Proxy {
             }
             Route::Same(keys) => self.forward_together(io, client, command, keys, frame),
             Route::Split(merge, parts) => self.split_redis(io, client, command, merge, parts, frame),
+            Route::Every(merge) => {
+                self.broadcast_redis(io, client, merge, frame, Traits::redis(command.retry_safe()));
+            }
             Route::Local(local) => self.answer(io, client, local, request, frame.bytes()),
         }
     }

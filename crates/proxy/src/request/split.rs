@@ -45,7 +45,7 @@ impl Proxy {
         }
         for (part, request) in requests.iter().enumerate().take(count) {
             let server = self.scratch.parts[part].0;
-            self.forward_part(io, client, (gather, part as u16), server, request, traits);
+            self.forward_part(io, client, (gather, part as u16), server, Frame::Slice(request), traits);
         }
         self.give_requests(requests);
     }
@@ -111,19 +111,21 @@ impl Proxy {
         client: &mut Client,
         (gather, part): (GatherId, u16),
         server: u16,
-        request: &[u8],
+        frame: Frame<'_>,
         traits: Traits,
     ) {
         let owner = Owner::Part(gather, part);
-        let pending = Pending { expect: traits.expect, ..Pending::new(owner, io.now(), request.len()) };
-        let frame = Frame::Slice(request);
+        let pending = Pending { expect: traits.expect, ..Pending::new(owner, io.now(), frame.bytes().len()) };
         let place = self.place_for(client, server);
         let finished = match self.forward(io, client, place, frame, pending, traits.retry_safe) {
             Forwarded::Queued => return,
             Forwarded::Answered => {
                 let protocol = self.pools[client.pool as usize].config.protocol;
                 if is_error(protocol, &self.scratch.local) {
-                    self.gathers.fail(gather, &self.scratch.local)
+                    let error = std::mem::take(&mut self.scratch.local);
+                    let finished = self.fail_part(gather, place, &error);
+                    self.scratch.local = error;
+                    finished
                 } else {
                     self.gathers.store(gather, part, &self.scratch.local)
                 }
@@ -131,7 +133,7 @@ impl Proxy {
             Forwarded::Refused(failure) => {
                 let protocol = self.pools[client.pool as usize].config.protocol;
                 self.pools[client.pool as usize].stats.forward_error.inc();
-                self.gathers.fail(gather, &failure.reply(protocol))
+                self.fail_part(gather, place, &failure.reply(protocol))
             }
         };
         if finished {
@@ -140,10 +142,12 @@ impl Proxy {
     }
 }
 
-fn merge_of(merge: wire::redis::Merge) -> Merge {
+pub(super) fn merge_of(merge: wire::redis::Merge) -> Merge {
     match merge {
         wire::redis::Merge::Values => Merge::Array,
         wire::redis::Merge::Sum => Merge::Sum,
         wire::redis::Merge::AllOk => Merge::Ok,
+        wire::redis::Merge::Same => Merge::Same,
+        wire::redis::Merge::Least => Merge::Least,
     }
 }

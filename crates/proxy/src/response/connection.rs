@@ -164,7 +164,7 @@ impl Proxy {
             }
             let retry = again && pending.kept > 0 && !(n == 0 && mid_reply) && self.is_wanted(&pending);
             if !retry || !self.send_again(io, place, &pending, &bytes) {
-                self.fail_pending(io, place.pool, &pending, failure);
+                self.fail_pending(io, place, &pending, failure);
             }
         }
         for client in pausing {
@@ -264,7 +264,7 @@ impl Proxy {
             any = true;
             self.server_stats(place).request_timeouts.inc();
             self.pools[place.pool as usize].stats.timeouts.inc();
-            self.fail_pending(io, place.pool, &pending, Failure::TimedOut);
+            self.fail_pending(io, place, &pending, Failure::TimedOut);
         }
         if any {
             self.server_stats(place).server_timedout.inc();

@@ -64,6 +64,12 @@ fn write_merged(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
             out.extend_from_slice(b"+OK\r\n");
             Some(())
         }
+        Merge::Same => {
+            let mut parts = gather.used();
+            let first = parts.next()?;
+            parts.all(|part| part == first).then(|| out.extend_from_slice(first))
+        }
+        Merge::Least => merge_least(gather, out),
         Merge::Values => merge_values(gather, out),
         Merge::OkLine => {
             out.extend_from_slice(b"OK\r\n");
@@ -89,6 +95,26 @@ fn merge_arrays(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
         out.extend_from_slice(element);
     }
     parts.iter_mut().all(|rest| rest.next().is_none()).then_some(())
+}
+
+/// The least integer at each place. Arrays of different lengths answer different questions.
+fn merge_least(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
+    let mut least: Option<Vec<i64>> = None;
+    for part in gather.used() {
+        let reply = scanned(part).filter(|r| r.kind() == Kind::Array)?;
+        let these: Vec<i64> = reply.elements(part).map(|(n, _)| n.integer()).collect::<Option<_>>()?;
+        least = Some(match least {
+            None => these,
+            Some(before) if before.len() == these.len() => {
+                before.iter().zip(&these).map(|(a, b)| *a.min(b)).collect()
+            }
+            Some(_) => return None,
+        });
+    }
+    let least = least?;
+    encode::array(out, least.len());
+    least.into_iter().for_each(|n| encode::integer(out, n));
+    Some(())
 }
 
 /// A part's reply, which was found whole once before.

@@ -5,6 +5,7 @@ use wire::memcache::Silence;
 
 use crate::client::Reply;
 use crate::fail::Failure;
+use crate::gather::GatherId;
 use crate::place::Place;
 use crate::proxy::Proxy;
 use crate::response::receive::Found;
@@ -27,7 +28,7 @@ impl Proxy {
             }
             Owner::Part(gather, part) => {
                 let finished = if found.is_error {
-                    self.gathers.fail(gather, reply.bytes())
+                    self.fail_part(gather, place, reply.bytes())
                 } else {
                     self.gathers.store(gather, part, reply.bytes())
                 };
@@ -39,9 +40,28 @@ impl Proxy {
         }
     }
 
+    /// A part has failed at its server; true once no part is missing. A request that went to every server gets an error that
+    /// says which of them it is from, behind the server's own words: clients look at how an error begins.
+    pub(crate) fn fail_part(&mut self, gather: GatherId, place: Place, error: &[u8]) -> bool {
+        match error.strip_suffix(b"\r\n") {
+            Some(text) if self.gathers.get_mut(gather).names_servers && text.starts_with(b"-") => {
+                let (_, server) = self.names(place);
+                let named = [text, b" (server ", server.as_bytes(), b")\r\n"].concat();
+                self.gathers.fail(gather, &named)
+            }
+            _ => self.gathers.fail(gather, error),
+        }
+    }
+
     /// A request gets an error instead of a reply.
-    pub(crate) fn fail_pending<I: Io>(&mut self, io: &mut I, pool: u16, pending: &Pending, failure: Failure) {
-        let pool = &self.pools[pool as usize];
+    pub(crate) fn fail_pending<I: Io>(
+        &mut self,
+        io: &mut I,
+        place: Place,
+        pending: &Pending,
+        failure: Failure,
+    ) {
+        let pool = &self.pools[place.pool as usize];
         let error = failure.reply(pool.config.protocol);
         match pending.owner {
             Owner::Client(id, seq) => {
@@ -51,7 +71,7 @@ impl Proxy {
             }
             Owner::Part(gather, _) => {
                 pool.stats.forward_error.inc();
-                if self.gathers.fail(gather, &error) {
+                if self.fail_part(gather, place, &error) {
                     self.finish_gather(io, None, gather);
                 }
             }

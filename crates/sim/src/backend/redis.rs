@@ -98,6 +98,11 @@ fn execute(args: &[&[u8]], backend: &mut Backend, watch: &mut Watch<'_>) -> Resu
     let (name, keys) = (args[0].to_ascii_uppercase(), keys(args)?);
     let reads = matches!(&name[..], b"GET" | b"MGET" | b"EXISTS" | b"SINTER");
     let mut uids: Vec<u64> = keys.iter().filter_map(|key| value::uid_of_key(key)).collect();
+    let everywhere = name == b"SCRIPT";
+    if everywhere {
+        // Once at each server.
+        uids.iter_mut().for_each(|uid| *uid |= (watch.index as u64 + 1) << 52);
+    }
     if matches!(&name[..], b"SET" | b"MSET") {
         for pair in args[1..].chunks(2) {
             uids.push(value::written_by(pair[0], pair[1])?);
@@ -105,9 +110,10 @@ fn execute(args: &[&[u8]], backend: &mut Backend, watch: &mut Watch<'_>) -> Resu
     } else if name == b"EVAL" {
         uids.extend(args.last().and_then(|uid| value::uid_of_key(uid)));
     }
-    watch.oracle.served(backend.pool, watch.index, &keys, &uids, reads);
+    let homes = if everywhere { &[] } else { &keys[..] };
+    watch.oracle.served(backend.pool, watch.index, homes, &uids, reads);
     if !reads && !uids.is_empty() && watch.plan.strikes(Tamper::RepeatWrite) {
-        watch.oracle.served(backend.pool, watch.index, &keys, &uids, reads);
+        watch.oracle.served(backend.pool, watch.index, homes, &uids, reads);
     }
     if backend.mood == Mood::Loading || backend.is_busy() {
         return Ok(Node::Error([b"BUSY the server is, key:", keys[0]].concat()));
@@ -123,6 +129,14 @@ fn execute(args: &[&[u8]], backend: &mut Backend, watch: &mut Watch<'_>) -> Resu
             ok()
         }
         b"SINTER" => Node::Array(vec![]),
+        b"SCRIPT" if args[1] == b"LOAD" => {
+            let sha = value::sha_of_script(args[2]);
+            backend.scripts.insert(sha.clone());
+            Node::Bulk(sha)
+        }
+        b"SCRIPT" => {
+            Node::Array(keys.iter().map(|k| Node::Int(backend.scripts.contains(*k).into())).collect())
+        }
         _ => Node::Array(vec![
             Node::Bulk(keys[0].to_vec()),
             Node::Int(1),
@@ -140,6 +154,7 @@ fn keys<'a>(args: &[&'a [u8]]) -> Result<Vec<&'a [u8]>, String> {
         (b"MGET" | b"EXISTS" | b"DEL" | b"SINTER", 2..) => args[1..].to_vec(),
         (b"MSET", n) if n >= 3 && n % 2 == 1 => args[1..].iter().step_by(2).copied().collect(),
         (b"EVAL", 5) => vec![args[3]],
+        (b"SCRIPT", 3..) if matches!(args[1], b"LOAD" | b"EXISTS") => args[2..].to_vec(),
         (_, n) => return Err(format!("'{}' with {n} arguments", name.escape_ascii())),
     };
     Ok(keys)

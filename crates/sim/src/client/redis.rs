@@ -3,6 +3,7 @@
 use super::{Client, node};
 use crate::expect::{Got, What};
 use crate::resp::{self, Node};
+use crate::value;
 
 impl Client {
     pub(super) fn ask_redis(&mut self, uid: u64) {
@@ -13,8 +14,10 @@ impl Client {
             65..72 => self.ask_mset(uid),
             72..79 => self.ask_del(uid),
             79..85 => self.ask_exists(uid),
-            85..88 => self.ask_eval(uid),
-            88..90 => self.ask_sinter(),
+            85..87 => self.ask_eval(uid),
+            87 => self.ask_script_load(uid),
+            88 => self.ask_script_exists(uid),
+            89 => self.ask_sinter(),
             90..93 => self.push(resp::request(&[b"PING"]), node(Node::Simple(b"PONG".to_vec())), &[]),
             93..95 => self.push(b"ping\r\n".to_vec(), node(Node::Simple(b"PONG".to_vec())), &[]),
             95..98 => {
@@ -96,6 +99,26 @@ impl Client {
         ]);
         let request = resp::request(&[b"EVAL", b"return 1", b"1", &key, &name]);
         self.push(request, (What::Nested(key.clone()), Some(Got::Redis(found))), &[key]);
+    }
+
+    /// Every server has to answer the same.
+    fn ask_script_load(&mut self, uid: u64) {
+        let script = format!("u:{uid}").into_bytes();
+        let name = value::sha_of_script(&script);
+        self.scripts.push(name.clone());
+        let request = resp::request(&[b"SCRIPT", b"LOAD", &script]);
+        self.push(request, node(Node::Bulk(name)), &[script]);
+    }
+
+    /// Of scripts that it has loaded, and of one that nobody has.
+    fn ask_script_exists(&mut self, uid: u64) {
+        let mut names: Vec<Vec<u8>> = self.scripts.iter().rev().take(3).cloned().collect();
+        let exactly = vec![Node::Int(1); names.len()].into_iter().chain([Node::Int(0)]).collect();
+        names.push(format!("u:{uid}").into_bytes());
+        let mut args: Vec<&[u8]> = vec![b"SCRIPT", b"EXISTS"];
+        args.extend(names.iter().map(Vec::as_slice));
+        let what = What::Flags(names.len());
+        self.push(resp::request(&args), (what, Some(Got::Redis(Node::Array(exactly)))), &names[..1]);
     }
 
     /// Its keys live on one server, or it is refused.

@@ -50,6 +50,8 @@ pub enum Proxied {
     Forward,
     /// Cut into one request per server, whose replies are merged.
     Split(Merge),
+    /// Sent verbatim to every server that is not ejected; the replies are merged.
+    Every(Merge),
     /// Answered by the proxy itself.
     Local(Local),
     /// Not served, and why.
@@ -96,7 +98,12 @@ pub enum Local {
 impl Command {
     /// True if it may be sent a second time when the first was lost without a reply: it only reads.
     pub fn retry_safe(&self) -> bool {
-        self.flags & flags::READONLY != 0 && matches!(self.proxied, Proxied::Forward | Proxied::Split(_))
+        self.flags & flags::READONLY != 0 && self.reaches_servers()
+    }
+
+    /// True if servers answer it.
+    fn reaches_servers(&self) -> bool {
+        matches!(self.proxied, Proxied::Forward | Proxied::Split(_) | Proxied::Every(_))
     }
 
     /// True if it changes data.

@@ -151,12 +151,23 @@ impl Command {
     fn proxied_text(&self) -> String {
         match self.proxied {
             Proxied::Forward => "forwarded to the server of its keys".into(),
-            Proxied::Split(Merge::Values) => "split by server, values put together in order".into(),
-            Proxied::Split(Merge::Sum) => "split by server, replies added".into(),
-            Proxied::Split(Merge::AllOk) => "split by server, OK if all parts are".into(),
+            Proxied::Split(merge) => format!("split by server, {}", merge.text()),
+            Proxied::Every(merge) => format!("sent to every server, {}", merge.text()),
             Proxied::Local(_) => "answered by the proxy".into(),
             Proxied::Refused(_) if self.is_served() => "served in part".into(),
             Proxied::Refused(reason) => format!("refused: {}", reason.text()),
+        }
+    }
+}
+
+impl Merge {
+    fn text(self) -> &'static str {
+        match self {
+            Merge::Values => "values put together in order",
+            Merge::Sum => "replies added",
+            Merge::AllOk => "OK if all parts are",
+            Merge::Same => "the reply that all give",
+            Merge::Least => "the least reply for each argument",
         }
     }
 }

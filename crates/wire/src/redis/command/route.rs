@@ -21,6 +21,8 @@ pub enum Route<'a> {
     Same(Keys<'a>),
     /// Cut into one request per server, for at least two keys.
     Split(Merge, Parts<'a>),
+    /// Passed on verbatim to every server.
+    Every(Merge),
 }
 
 impl Request {
@@ -46,6 +48,7 @@ impl Request {
         let command = self.subcommand_of(frame, container)?;
         let route = match command.proxied {
             Proxied::Local(local) => Route::Local(local),
+            Proxied::Every(merge) => Route::Every(merge),
             Proxied::Refused(reason) => return Err(Refusal::Unsupported(command.name, reason)),
             Proxied::Forward => {
                 let mut keys = self.keys(frame, command)?;

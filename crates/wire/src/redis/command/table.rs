@@ -13,7 +13,7 @@ use super::Local::{
     self as By, Auth, ClientGetName, ClientId, ClientSetInfo, ClientSetName, ConfigGet, Echo, Hello, Info,
     Lolwut, Ping, Quit, Reset, Select, Time,
 };
-use super::Proxied::{self, Forward, Refused, Split};
+use super::Proxied::{self, Every, Forward, Refused, Split};
 use super::Reason::{Admin, Blocking, Cluster, Connection, Keyless, PubSub, Scripting, Transaction};
 use super::merge::Merge;
 use super::{Command, flags};
@@ -103,7 +103,7 @@ pub(super) static TABLE: [Command; 252] = [
     container("command", -1, L | S, KeySpec::None, local(By::Command), "server", "2.8.13", &COMMAND),
     container("config", -2, 0, KeySpec::None, Refused(Admin), "server", "2.0.0", &CONFIG),
     row("copy", -3, W | OOM, TWO, Forward, "generic", "6.2.0"),
-    row("dbsize", 1, R | F, KeySpec::None, Refused(Keyless), "server", "1.0.0"),
+    row("dbsize", 1, R | F, KeySpec::None, Every(Merge::Sum), "server", "1.0.0"),
     row("debug", -2, ADM | NS | L | S, KeySpec::None, Refused(Admin), "server", "1.0.0"),
     row("decr", 2, W | OOM | F, FIRST, Forward, "string", "1.0.0"),
     row("decrby", 3, W | OOM | F, FIRST, Forward, "string", "1.0.0"),
@@ -240,7 +240,7 @@ pub(super) static TABLE: [Command; 252] = [
     row("save", 1, ADM | NS | NM | NAL, KeySpec::None, Refused(Admin), "server", "1.0.0"),
     row("scan", -2, R, KeySpec::None, Refused(Keyless), "generic", "2.8.0"),
     row("scard", 2, R | F, FIRST, Forward, "set", "1.0.0"),
-    row("script", -2, 0, KeySpec::None, Refused(Scripting), "scripting", "2.6.0"),
+    container("script", -2, 0, KeySpec::None, Refused(Scripting), "scripting", "2.6.0", &SCRIPT),
     row("sdiff", -2, R, ALL, Forward, "set", "1.0.0"),
     row("sdiffstore", -3, W | OOM, ALL, Forward, "set", "1.0.0"),
     row("select", 2, L | S | F, KeySpec::None, local(Select), "connection", "1.0.0"),
@@ -391,6 +391,16 @@ const OBJECT: [Command; 5] = [
     row("object|help", 2, L | S, KeySpec::None, Refused(Keyless), "generic", "6.2.0"),
     row("object|idletime", 3, R, SECOND, Forward, "generic", "2.2.3"),
     row("object|refcount", 3, R, SECOND, Forward, "generic", "2.2.3"),
+];
+
+#[rustfmt::skip]
+const SCRIPT: [Command; 6] = [
+    row("script|debug", 3, NS, KeySpec::None, Refused(Scripting), "scripting", "3.2.0"),
+    row("script|exists", -3, NS, KeySpec::None, Every(Merge::Least), "scripting", "2.6.0"),
+    row("script|flush", -2, NS, KeySpec::None, Every(Merge::AllOk), "scripting", "2.6.0"),
+    row("script|help", 2, L | S, KeySpec::None, Refused(Scripting), "scripting", "5.0.0"),
+    row("script|kill", 2, NS | AB, KeySpec::None, Refused(Scripting), "scripting", "2.6.0"),
+    row("script|load", 3, NS | S, KeySpec::None, Every(Merge::Same), "scripting", "2.6.0"),
 ];
 
 #[rustfmt::skip]

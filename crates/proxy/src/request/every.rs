@@ -1,0 +1,165 @@
+//! A request for every server of a pool: each gets it as it is, and their replies become one.
+//!
+//! memcached's go to ejected servers too: `flush_all` must not miss one. Redis' do not: an ejected server gets no traffic
+//! that could need the script, and answers `NOSCRIPT` when it comes back without it, upon which clients load it again.
+
+use net::Io;
+
+use crate::client::Client;
+use crate::gather::{GatherId, Merge};
+use crate::health::State;
+use crate::proxy::Proxy;
+use crate::request::Frame;
+use crate::request::forward::Traits;
+use crate::request::split::merge_of;
+
+impl Proxy {
+    /// For all servers of the pool that are not ejected.
+    pub(super) fn broadcast_redis<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        merge: wire::redis::Merge,
+        frame: Frame<'_>,
+        traits: Traits,
+    ) {
+        self.list_servers(client.pool, |state| state == State::Up);
+        let only = match self.scratch.parts[..] {
+            [] => None,
+            [(server, _)] => Some(server),
+            _ => {
+                if let Some(gather) = self.open_broadcast(io, client, merge_of(merge), frame) {
+                    self.gathers.get_mut(gather).names_servers = true;
+                    self.forward_parts(io, client, gather, frame, traits);
+                }
+                return;
+            }
+        };
+        self.forward_one(io, client, only, frame, traits);
+    }
+
+    /// Fills `scratch.parts` with the servers of a pool in whose state they may be.
+    pub(super) fn list_servers(&mut self, pool: u16, may: impl Fn(State) -> bool) {
+        let servers = self.pools[pool as usize].servers.iter().enumerate();
+        self.scratch.parts.clear();
+        self.scratch.parts.extend(servers.filter(|(_, s)| may(s.health.state)).map(|(n, _)| (n as u16, 1)));
+        self.scratch.order.clear();
+    }
+
+    /// A gather record for the servers in `scratch.parts`; None if the client has to wait for one of them.
+    pub(super) fn open_broadcast<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        merge: Merge,
+        frame: Frame<'_>,
+    ) -> Option<GatherId> {
+        if self.put_off_parts(io, client, frame) {
+            return None;
+        }
+        Some(self.open_gather(io, client, merge))
+    }
+
+    /// The same request for each server in `scratch.parts`.
+    pub(super) fn forward_parts<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        gather: GatherId,
+        frame: Frame<'_>,
+        traits: Traits,
+    ) {
+        for part in 0..self.scratch.parts.len() {
+            let server = self.scratch.parts[part].0;
+            self.forward_part(io, client, (gather, part as u16), server, frame, traits);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use net::{App, ConnId, Fault, Input, Peer};
+
+    use crate::proxy::Proxy;
+    use crate::testing::{FakeIo, proxy};
+
+    const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nauto_eject_hosts = true\nserver_failure_limit = 1\n\
+                        servers = [\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\", \"127.0.0.1:13:1 c\"]\n";
+    const EXISTS: &[u8] = b"*4\r\n$6\r\nSCRIPT\r\n$6\r\nEXISTS\r\n$1\r\nx\r\n$1\r\ny\r\n";
+    const LOAD: &[u8] = b"*3\r\n$6\r\nscript\r\n$4\r\nload\r\n$8\r\nreturn 1\r\n";
+    const FLUSH: &[u8] = b"*2\r\n$6\r\nSCRIPT\r\n$5\r\nFLUSH\r\n";
+    const DBSIZE: &[u8] = b"*1\r\n$6\r\nDBSIZE\r\n";
+
+    /// What a server does about its part.
+    enum Server {
+        Says(&'static [u8]),
+        Refuses,
+    }
+    use Server::{Refuses, Says};
+
+    fn ask(io: &mut FakeIo, proxy: &mut Proxy, request: &[u8]) -> ConnId {
+        let client = io.open();
+        proxy.accepted(io, 0, client, Peer::Unix);
+        proxy.received(io, client, &mut Input::scratch(request));
+        client
+    }
+
+    fn check(request: &'static [u8], servers: [Server; 3], wanted: &[u8]) {
+        let mut io = FakeIo::default();
+        let mut proxy = proxy(&mut io, POOL);
+        let client = ask(&mut io, &mut proxy, request);
+        let conns: Vec<ConnId> = io.connects.iter().map(|(id, _)| *id).collect();
+        assert_eq!(conns.len(), 3, "each server is asked");
+        for (conn, server) in conns.into_iter().zip(servers).rev() {
+            assert_eq!(io.sent(client), b"", "not before all have answered");
+            assert_eq!(io.sent(conn), request);
+            match server {
+                Says(reply) => {
+                    proxy.connected(&mut io, conn);
+                    proxy.received(&mut io, conn, &mut Input::scratch(reply));
+                }
+                Refuses => proxy.failed(&mut io, conn, Fault::Refused),
+            }
+        }
+        assert_eq!(io.sent(client).escape_ascii().to_string(), wanted.escape_ascii().to_string());
+        assert_eq!(proxy.gathers.open_count(), 0);
+    }
+
+    #[test]
+    fn replies_become_one() {
+        let sha = b"$3\r\nabc\r\n";
+        check(LOAD, [Says(sha), Says(sha), Says(sha)], sha);
+        check(LOAD, [Says(sha), Says(b"$3\r\nabd\r\n"), Says(sha)], b"-ERR Invalid argument\r\n");
+        let (both, none) = (b"*2\r\n:1\r\n:1\r\n", b"*2\r\n:0\r\n:0\r\n");
+        check(EXISTS, [Says(both), Says(both), Says(both)], both);
+        check(EXISTS, [Says(both), Says(b"*2\r\n:0\r\n:1\r\n"), Says(both)], b"*2\r\n:0\r\n:1\r\n");
+        check(EXISTS, [Says(b"*2\r\n:1\r\n:0\r\n"), Says(b"*2\r\n:0\r\n:1\r\n"), Says(both)], none);
+        check(EXISTS, [Says(both), Says(b"*1\r\n:1\r\n"), Says(both)], b"-ERR Invalid argument\r\n");
+        check(EXISTS, [Says(both), Says(b"*2\r\n:1\r\n+x\r\n"), Says(both)], b"-ERR Invalid argument\r\n");
+        check(FLUSH, [Says(b"+OK\r\n"), Says(b"+OK\r\n"), Says(b"+OK\r\n")], b"+OK\r\n");
+        check(FLUSH, [Says(b"+OK\r\n"), Says(b":1\r\n"), Says(b"+OK\r\n")], b"-ERR Invalid argument\r\n");
+        check(DBSIZE, [Says(b":3\r\n"), Says(b":0\r\n"), Says(b":40\r\n")], b":43\r\n");
+    }
+
+    #[test]
+    fn an_error_of_any_server_is_the_reply_and_names_it() {
+        let ok = || Says(b"+OK\r\n");
+        let denied = b"-NOPERM this user has no permissions\r\n";
+        check(FLUSH, [ok(), ok(), Says(denied)], b"-NOPERM this user has no permissions (server c)\r\n");
+        check(FLUSH, [ok(), Refuses, ok()], b"-ERR Connection refused (server b)\r\n");
+    }
+
+    #[test]
+    fn an_ejected_server_is_left_out() {
+        let mut io = FakeIo::default();
+        let mut proxy = proxy(&mut io, POOL);
+        let first = ask(&mut io, &mut proxy, FLUSH);
+        for (conn, _) in io.connects.clone() {
+            proxy.failed(&mut io, conn, Fault::Refused);
+        }
+        assert_eq!(io.sent(first), b"-ERR Connection refused (server a)\r\n");
+        let second = ask(&mut io, &mut proxy, FLUSH);
+        assert_eq!(io.sent(second), b"-ERR Connection refused\r\n", "nobody is left to ask");
+        assert_eq!(io.connects.len(), 3);
+    }
+}
