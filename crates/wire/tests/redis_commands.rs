@@ -200,26 +200,74 @@ fn answered_here() {
 
 #[test]
 fn refused_with_the_reason() {
-    let blocks = "it would block a connection that clients share";
+    let blocks = "it would block a connection that clients share; ask again and again without blocking";
+    let pubsub = "publish/subscribe is not proxied; connect to one of the servers itself";
+    let transaction =
+        "a transaction needs a connection of its own; use a script (EVAL), or connect to the server itself";
+    let all_keys = "it is about the keys of all servers; ask each server itself";
+    let destroys = "it would change the data of all servers; send it to each server itself, if it is meant";
+    let script = "it is about a script that runs on one server; send it to that server itself";
+    let function = "functions are managed on each server; send it to each server itself (FCALL is served)";
+    let admin = "it administers one server; send it to that server itself";
+    let tells = "it tells about one server; ask that server itself";
+    let cluster = "it belongs to Redis Cluster; switch cluster mode off in the client: the proxy finds the server \
+                   of a key";
+    let stream = "a connection that clients share cannot become a stream; connect to the server itself";
+    let caching = "client-side caching needs a connection of its own; switch it off in the client";
+    let clients = "a server knows the connections of the proxy, not its clients; ask the server itself, or the \
+                   proxy's statistics";
+    let help = "a server explains its own subcommands only; ask a server itself";
     let unsupported =
         |name: &str, reason: &str| format!("-ERR unknown or unsupported command '{name}': {reason}");
     let cases = [
         ("BLPOP a 0", unsupported("blpop", blocks)),
         ("BLPOP", unsupported("blpop", blocks)),
         ("BZMPOP 0 1 a MIN", unsupported("bzmpop", blocks)),
-        ("WAIT 1 0", unsupported("wait", blocks)),
-        ("SUBSCRIBE c", unsupported("subscribe", "publish/subscribe is not proxied")),
-        ("MULTI", unsupported("multi", "transactions need a connection of their own")),
-        ("KEYS *", unsupported("keys", "it names no key to find a server by")),
-        ("SCRIPT KILL", unsupported("script|kill", "scripts and functions are managed on each server")),
-        ("FUNCTION LIST", unsupported("function", "scripts and functions are managed on each server")),
-        ("DEBUG SLEEP 1", unsupported("debug", "it administers one server")),
-        ("CONFIG SET a b", unsupported("config|set", "it administers one server")),
-        ("MEMORY DOCTOR", unsupported("memory|doctor", "it administers one server")),
-        ("CLUSTER SLOTS", unsupported("cluster", "it belongs to Redis Cluster")),
-        ("MONITOR", unsupported("monitor", "it changes a connection that clients share")),
-        ("CLIENT TRACKING ON", unsupported("client|tracking", "it changes a connection that clients share")),
-        ("OBJECT HELP", unsupported("object|help", "it names no key to find a server by")),
+        (
+            "WAIT 1 0",
+            unsupported(
+                "wait",
+                "it waits for what was written on a connection that clients share; set min-replicas-to-write on \
+                 the servers",
+            ),
+        ),
+        ("SUBSCRIBE c", unsupported("subscribe", pubsub)),
+        ("MULTI", unsupported("multi", transaction)),
+        ("UNWATCH", unsupported("unwatch", transaction)),
+        ("KEYS *", unsupported("keys", all_keys)),
+        ("SCAN 0", unsupported("scan", all_keys)),
+        ("FLUSHALL ASYNC", unsupported("flushall", destroys)),
+        ("SWAPDB 0 1", unsupported("swapdb", destroys)),
+        ("SCRIPT KILL", unsupported("script|kill", script)),
+        ("SCRIPT DEBUG YES", unsupported("script|debug", script)),
+        ("FUNCTION LIST", unsupported("function", function)),
+        ("DEBUG SLEEP 1", unsupported("debug", admin)),
+        ("CONFIG SET a b", unsupported("config|set", admin)),
+        ("MEMORY DOCTOR", unsupported("memory|doctor", tells)),
+        ("ROLE", unsupported("role", tells)),
+        ("CLUSTER SLOTS", unsupported("cluster", cluster)),
+        ("MONITOR", unsupported("monitor", stream)),
+        ("PSYNC ? -1", unsupported("psync", stream)),
+        ("CLIENT TRACKING ON", unsupported("client|tracking", caching)),
+        ("CLIENT LIST", unsupported("client|list", clients)),
+        ("CLIENT LIST TYPE normal", unsupported("client|list", clients)),
+        ("CLIENT KILL ID 7", unsupported("client|kill", clients)),
+        ("CLIENT KILL", unsupported("client|kill", clients)),
+        ("CLIENT INFO", unsupported("client|info", clients)),
+        ("CLIENT PAUSE 100", unsupported("client|pause", clients)),
+        (
+            "CLIENT REPLY OFF",
+            unsupported("client|reply", "it changes a connection that clients share; leave it out"),
+        ),
+        ("CLIENT HELP", unsupported("client|help", help)),
+        ("OBJECT HELP", unsupported("object|help", help)),
+        (
+            "COMMAND GETKEYSANDFLAGS GET k",
+            unsupported(
+                "command|getkeysandflags",
+                "the proxy does not know what a command does to each key; use COMMAND GETKEYS",
+            ),
+        ),
         (
             "XREAD BLOCK 0 STREAMS a $",
             format!("-ERR unknown or unsupported option BLOCK of 'xread': {blocks}"),
@@ -232,7 +280,10 @@ fn refused_with_the_reason() {
         ("\"a\\r\\nb\"", "-ERR unknown or unsupported command 'a  b'".into()),
         ("''", "-ERR unknown or unsupported command ''".into()),
         ("OBJECT NOSUCH k", "-ERR unknown or unsupported subcommand 'NOSUCH' of 'object'".into()),
-        ("EVAL script 0", "-ERR 'eval' needs at least one key here, to find its server by".into()),
+        (
+            "EVAL script 0",
+            "-ERR 'eval' needs at least one key here, to find its server by; give it one, used or not".into(),
+        ),
     ];
     for (line, expected) in &cases {
         assert_eq!(route(line), *expected, "{line}");
@@ -297,7 +348,9 @@ fn the_table_agrees_with_itself() {
         match command.proxied {
             Proxied::Forward | Proxied::Split(_) => assert!(keys, "{name} is forwarded without a key"),
             Proxied::Local(_) | Proxied::Every(_) => assert!(!keys, "{name}"),
-            Proxied::Refused(reason) => assert!(!reason.text().is_empty()),
+            Proxied::Refused(reason) => {
+                assert!(!reason.why().is_empty() && !reason.remedy().is_empty(), "{name}")
+            }
         }
         let blocking = command.flags & flags::BLOCKING != 0;
         assert!(!blocking || !served || name.starts_with("xread"), "{name} blocks");
@@ -372,7 +425,10 @@ fn docs_have_a_row_for_each_command() {
     assert_eq!(row("GET").proxied, "forwarded to the server of its keys");
     assert_eq!((row("GET").keys, row("GET").retry_safe), ("argument 1", true));
     assert_eq!(row("OBJECT ENCODING").keys, "argument 2");
-    assert_eq!(row("BLPOP").proxied, "refused: it would block a connection that clients share");
+    assert_eq!(
+        row("BLPOP").proxied,
+        "refused: it would block a connection that clients share; ask again and again without blocking"
+    );
     assert_eq!(row("COMMAND").proxied, "answered by the proxy");
     assert_eq!(row("SCRIPT LOAD").proxied, "sent to every server, the reply that all give");
     assert_eq!(row("SCRIPT EXISTS").proxied, "sent to every server, the least reply for each argument");

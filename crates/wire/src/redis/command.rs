@@ -8,6 +8,7 @@ pub mod flags;
 mod keys;
 mod lookup;
 mod merge;
+mod reason;
 mod refusal;
 mod render;
 mod route;
@@ -18,7 +19,8 @@ use bytes::BufMut;
 pub use keys::{Count, KeyError, KeySpec, Keys, Part, Parts};
 pub use lookup::{all, lookup};
 pub use merge::Merge;
-pub use refusal::{Reason, Refusal};
+pub use reason::Reason;
+pub use refusal::Refusal;
 pub use render::{DocsRow, command_reply, docs_rows};
 pub use route::{Route, write_split_head};
 

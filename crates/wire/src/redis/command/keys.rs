@@ -5,6 +5,7 @@
 
 use super::super::args::{Args, Argument};
 use super::super::decimal::integer;
+use super::Reason;
 
 /// The rule by which a command's keys are found. Indexes count from 0, the command's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,10 +99,12 @@ impl KeyError {
             KeyError::KeyAndKeys => {
                 "When using MIGRATE KEYS option, the key argument must be set to the empty string".into()
             }
-            KeyError::NoKey => format!("'{name}' needs at least one key here, to find its server by"),
-            KeyError::Blocks => format!(
-                "unknown or unsupported option BLOCK of '{name}': it would block a connection that clients share"
+            KeyError::NoKey => format!(
+                "'{name}' needs at least one key here, to find its server by; give it one, used or not"
             ),
+            KeyError::Blocks => {
+                format!("unknown or unsupported option BLOCK of '{name}': {}", Reason::Blocking.text())
+            }
         }
     }
 }

@@ -1,49 +1,12 @@
-//! Why a request is answered with an error by the proxy, and the text of that error.
+//! A request that is answered with an error by the proxy, and the text of that error.
 //!
 //! Where Redis would refuse the same request the words are Redis'. A refusal concerns one request: it was framed well, so
 //! the connection goes on.
 
 use bytes::BufMut;
 
-use super::KeyError;
+use super::{KeyError, Reason};
 use crate::redis::encode;
-
-/// Why a command cannot be served over connections that many clients share, or across many servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// It waits, and everybody behind it on the server's connection would wait with it.
-    Blocking,
-    /// Publish and subscribe.
-    PubSub,
-    /// `MULTI` and what belongs to it: state on a connection that is not the client's own.
-    Transaction,
-    /// It names no key, so it concerns every server or none in particular.
-    Keyless,
-    /// Scripts and functions are loaded on single servers; `EVAL` and `EVALSHA` with keys are served.
-    Scripting,
-    /// Running and inspecting one server.
-    Admin,
-    /// Redis Cluster's own commands.
-    Cluster,
-    /// State or output of a connection: `MONITOR`, `CLIENT TRACKING` ….
-    Connection,
-}
-
-impl Reason {
-    /// The reason in words, for an error or a table.
-    pub fn text(self) -> &'static str {
-        match self {
-            Reason::Blocking => "it would block a connection that clients share",
-            Reason::PubSub => "publish/subscribe is not proxied",
-            Reason::Transaction => "transactions need a connection of their own",
-            Reason::Keyless => "it names no key to find a server by",
-            Reason::Scripting => "scripts and functions are managed on each server",
-            Reason::Admin => "it administers one server",
-            Reason::Cluster => "it belongs to Redis Cluster",
-            Reason::Connection => "it changes a connection that clients share",
-        }
-    }
-}
 
 /// A well-framed request that gets an error from the proxy and reaches no server. The client's connection stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

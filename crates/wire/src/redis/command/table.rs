@@ -14,7 +14,10 @@ use super::Local::{
     Lolwut, Ping, Quit, Reset, Select, Time,
 };
 use super::Proxied::{self, Every, Forward, Refused, Split};
-use super::Reason::{Admin, Blocking, Cluster, Connection, Keyless, PubSub, Scripting, Transaction};
+use super::Reason::{
+    Admin, Blocking, Cluster, Connection, Destructive, Function, Help, Inspection, KeyFlags, Keyless, PubSub,
+    Replicas, RunningScript, ServerClients, Stream, Tracking, Transaction,
+};
 use super::merge::Merge;
 use super::{Command, flags};
 
@@ -98,7 +101,7 @@ pub(super) static TABLE: [Command; 252] = [
     row("bzmpop", -5, W | BLK | MK, Numkeys { at: 2, count: Pop }, Refused(Blocking), "sorted-set", "7.0.0"),
     row("bzpopmax", -3, W | NS | BLK | F, Range { first: 1, last: -2, step: 1 }, Refused(Blocking), "sorted-set", "5.0.0"),
     row("bzpopmin", -3, W | NS | BLK | F, Range { first: 1, last: -2, step: 1 }, Refused(Blocking), "sorted-set", "5.0.0"),
-    container("client", -2, 0, KeySpec::None, Refused(Connection), "connection", "2.4.0", &CLIENT),
+    container("client", -2, 0, KeySpec::None, Refused(ServerClients), "connection", "2.4.0", &CLIENT),
     row("cluster", -2, 0, KeySpec::None, Refused(Cluster), "cluster", "3.0.0"),
     container("command", -1, L | S, KeySpec::None, local(By::Command), "server", "2.8.13", &COMMAND),
     container("config", -2, 0, KeySpec::None, Refused(Admin), "server", "2.0.0", &CONFIG),
@@ -123,9 +126,9 @@ pub(super) static TABLE: [Command; 252] = [
     row("failover", -1, ADM | NS | S, KeySpec::None, Refused(Admin), "server", "6.2.0"),
     row("fcall", -3, NS | S | MK | NMK | SM, Numkeys { at: 2, count: Script }, Forward, "scripting", "7.0.0"),
     row("fcall_ro", -3, R | NS | S | MK | NMK | SM, Numkeys { at: 2, count: Script }, Forward, "scripting", "7.0.0"),
-    row("flushall", -1, W, KeySpec::None, Refused(Keyless), "server", "1.0.0"),
-    row("flushdb", -1, W, KeySpec::None, Refused(Keyless), "server", "1.0.0"),
-    row("function", -2, 0, KeySpec::None, Refused(Scripting), "scripting", "7.0.0"),
+    row("flushall", -1, W, KeySpec::None, Refused(Destructive), "server", "1.0.0"),
+    row("flushdb", -1, W, KeySpec::None, Refused(Destructive), "server", "1.0.0"),
+    row("function", -2, 0, KeySpec::None, Refused(Function), "scripting", "7.0.0"),
     row("geoadd", -5, W | OOM, FIRST, Forward, "geo", "3.2.0"),
     row("geodist", -4, R, FIRST, Forward, "geo", "3.2.0"),
     row("geohash", -2, R, FIRST, Forward, "geo", "3.2.0"),
@@ -176,8 +179,8 @@ pub(super) static TABLE: [Command; 252] = [
     row("incrbyfloat", 3, W | OOM | F, FIRST, Forward, "string", "2.6.0"),
     row("info", -1, L | S, KeySpec::None, local(Info), "server", "1.0.0"),
     row("keys", 2, R, KeySpec::None, Refused(Keyless), "generic", "1.0.0"),
-    row("lastsave", 1, L | S | F, KeySpec::None, Refused(Admin), "server", "1.0.0"),
-    row("latency", -2, 0, KeySpec::None, Refused(Admin), "server", "2.8.13"),
+    row("lastsave", 1, L | S | F, KeySpec::None, Refused(Inspection), "server", "1.0.0"),
+    row("latency", -2, 0, KeySpec::None, Refused(Inspection), "server", "2.8.13"),
     row("lcs", -3, R, TWO, Forward, "string", "7.0.0"),
     row("lindex", 3, R, FIRST, Forward, "list", "1.0.0"),
     row("linsert", 5, W | OOM, FIRST, Forward, "list", "2.2.0"),
@@ -193,16 +196,16 @@ pub(super) static TABLE: [Command; 252] = [
     row("lrem", 4, W, FIRST, Forward, "list", "1.0.0"),
     row("lset", 4, W | OOM, FIRST, Forward, "list", "1.0.0"),
     row("ltrim", 4, W, FIRST, Forward, "list", "1.0.0"),
-    container("memory", -2, 0, KeySpec::None, Refused(Admin), "server", "4.0.0", &MEMORY),
+    container("memory", -2, 0, KeySpec::None, Refused(Inspection), "server", "4.0.0", &MEMORY),
     row("mget", -2, R | F, ALL, Split(Merge::Values), "string", "1.0.0"),
     row("migrate", -6, W | MK, Migrate, Forward, "generic", "2.6.0"),
     row("module", -2, 0, KeySpec::None, Refused(Admin), "server", "4.0.0"),
-    row("monitor", 1, ADM | NS | L | S, KeySpec::None, Refused(Connection), "server", "1.0.0"),
+    row("monitor", 1, ADM | NS | L | S, KeySpec::None, Refused(Stream), "server", "1.0.0"),
     row("move", 3, W | F, FIRST, Forward, "generic", "1.0.0"),
     row("mset", -3, W | OOM, PAIRS, Split(Merge::AllOk), "string", "1.0.1"),
     row("msetnx", -3, W | OOM, PAIRS, Forward, "string", "1.0.1"),
     row("multi", 1, NS | L | S | F | AB, KeySpec::None, Refused(Transaction), "transactions", "1.2.0"),
-    container("object", -2, 0, KeySpec::None, Refused(Keyless), "generic", "2.2.3", &OBJECT),
+    container("object", -2, 0, KeySpec::None, Refused(Help), "generic", "2.2.3", &OBJECT),
     row("persist", 2, W | F, FIRST, Forward, "generic", "2.2.0"),
     row("pexpire", -3, W | F, FIRST, Forward, "generic", "2.6.0"),
     row("pexpireat", -3, W | F, FIRST, Forward, "generic", "2.6.0"),
@@ -215,7 +218,7 @@ pub(super) static TABLE: [Command; 252] = [
     row("ping", -1, F, KeySpec::None, local(Ping), "connection", "1.0.0"),
     row("psetex", 4, W | OOM, FIRST, Forward, "string", "2.6.0"),
     row("psubscribe", -2, PS | NS | L | S, KeySpec::None, Refused(PubSub), "pubsub", "2.0.0"),
-    row("psync", -3, ADM | NS | NM | NAL, KeySpec::None, Refused(Connection), "server", "2.8.0"),
+    row("psync", -3, ADM | NS | NM | NAL, KeySpec::None, Refused(Stream), "server", "2.8.0"),
     row("pttl", 2, R | F, FIRST, Forward, "generic", "2.6.0"),
     row("publish", 3, PS | L | S | F, KeySpec::None, Refused(PubSub), "pubsub", "2.0.0"),
     row("pubsub", -2, 0, KeySpec::None, Refused(PubSub), "pubsub", "2.8.0"),
@@ -226,12 +229,12 @@ pub(super) static TABLE: [Command; 252] = [
     row("readwrite", 1, L | S | F, KeySpec::None, Refused(Cluster), "cluster", "3.0.0"),
     row("rename", 3, W, TWO, Forward, "generic", "1.0.0"),
     row("renamenx", 3, W | F, TWO, Forward, "generic", "1.0.0"),
-    row("replconf", -1, ADM | NS | L | S | AB, KeySpec::None, Refused(Connection), "server", "3.0.0"),
+    row("replconf", -1, ADM | NS | L | S | AB, KeySpec::None, Refused(Stream), "server", "3.0.0"),
     row("replicaof", 3, ADM | NS | S | NAL, KeySpec::None, Refused(Admin), "server", "5.0.0"),
     row("reset", 1, NS | L | S | F | NA | AB, KeySpec::None, local(Reset), "connection", "6.2.0"),
     row("restore", -4, W | OOM, FIRST, Forward, "generic", "2.6.0"),
     row("restore-asking", -4, W | OOM | ASK, FIRST, Refused(Cluster), "server", "3.0.0"),
-    row("role", 1, NS | L | S | F, KeySpec::None, Refused(Admin), "server", "2.8.12"),
+    row("role", 1, NS | L | S | F, KeySpec::None, Refused(Inspection), "server", "2.8.12"),
     row("rpop", -2, W | F, FIRST, Forward, "list", "1.0.0"),
     row("rpoplpush", 3, W | OOM, TWO, Forward, "list", "1.2.0"),
     row("rpush", -3, W | OOM | F, FIRST, Forward, "list", "1.0.0"),
@@ -240,7 +243,7 @@ pub(super) static TABLE: [Command; 252] = [
     row("save", 1, ADM | NS | NM | NAL, KeySpec::None, Refused(Admin), "server", "1.0.0"),
     row("scan", -2, R, KeySpec::None, Refused(Keyless), "generic", "2.8.0"),
     row("scard", 2, R | F, FIRST, Forward, "set", "1.0.0"),
-    container("script", -2, 0, KeySpec::None, Refused(Scripting), "scripting", "2.6.0", &SCRIPT),
+    container("script", -2, 0, KeySpec::None, Refused(RunningScript), "scripting", "2.6.0", &SCRIPT),
     row("sdiff", -2, R, ALL, Forward, "set", "1.0.0"),
     row("sdiffstore", -3, W | OOM, ALL, Forward, "set", "1.0.0"),
     row("select", 2, L | S | F, KeySpec::None, local(Select), "connection", "1.0.0"),
@@ -255,7 +258,7 @@ pub(super) static TABLE: [Command; 252] = [
     row("sinterstore", -3, W | OOM, ALL, Forward, "set", "1.0.0"),
     row("sismember", 3, R | F, FIRST, Forward, "set", "1.0.0"),
     row("slaveof", 3, ADM | NS | S | NAL, KeySpec::None, Refused(Admin), "server", "1.0.0"),
-    row("slowlog", -2, 0, KeySpec::None, Refused(Admin), "server", "2.2.12"),
+    row("slowlog", -2, 0, KeySpec::None, Refused(Inspection), "server", "2.2.12"),
     row("smembers", 2, R, FIRST, Forward, "set", "1.0.0"),
     row("smismember", -3, R | F, FIRST, Forward, "set", "6.2.0"),
     row("smove", 4, W | F, TWO, Forward, "set", "1.0.0"),
@@ -273,8 +276,8 @@ pub(super) static TABLE: [Command; 252] = [
     row("sunion", -2, R, ALL, Forward, "set", "1.0.0"),
     row("sunionstore", -3, W | OOM, ALL, Forward, "set", "1.0.0"),
     row("sunsubscribe", -1, PS | NS | L | S, ALL, Refused(PubSub), "pubsub", "7.0.0"),
-    row("swapdb", 3, W | F, KeySpec::None, Refused(Keyless), "server", "4.0.0"),
-    row("sync", 1, ADM | NS | NM | NAL, KeySpec::None, Refused(Connection), "server", "1.0.0"),
+    row("swapdb", 3, W | F, KeySpec::None, Refused(Destructive), "server", "4.0.0"),
+    row("sync", 1, ADM | NS | NM | NAL, KeySpec::None, Refused(Stream), "server", "1.0.0"),
     row("time", 1, L | S | F, KeySpec::None, local(Time), "server", "2.6.0"),
     row("touch", -2, R | F, ALL, SUM, "generic", "3.2.1"),
     row("ttl", 2, R | F, FIRST, Forward, "generic", "1.0.0"),
@@ -282,15 +285,15 @@ pub(super) static TABLE: [Command; 252] = [
     row("unlink", -2, W | F, ALL, SUM, "generic", "4.0.0"),
     row("unsubscribe", -1, PS | NS | L | S, KeySpec::None, Refused(PubSub), "pubsub", "2.0.0"),
     row("unwatch", 1, NS | L | S | F | AB, KeySpec::None, Refused(Transaction), "transactions", "2.2.0"),
-    row("wait", 3, NS, KeySpec::None, Refused(Blocking), "generic", "3.0.0"),
+    row("wait", 3, NS, KeySpec::None, Refused(Replicas), "generic", "3.0.0"),
     row("watch", -2, NS | L | S | F | AB, ALL, Refused(Transaction), "transactions", "2.2.0"),
     row("xack", -4, W | F, FIRST, Forward, "stream", "5.0.0"),
     row("xadd", -5, W | OOM | F, FIRST, Forward, "stream", "5.0.0"),
     row("xautoclaim", -6, W | F, FIRST, Forward, "stream", "6.2.0"),
     row("xclaim", -6, W | F, FIRST, Forward, "stream", "5.0.0"),
     row("xdel", -3, W | F, FIRST, Forward, "stream", "5.0.0"),
-    container("xgroup", -2, 0, KeySpec::None, Refused(Keyless), "stream", "5.0.0", &XGROUP),
-    container("xinfo", -2, 0, KeySpec::None, Refused(Keyless), "stream", "5.0.0", &XINFO),
+    container("xgroup", -2, 0, KeySpec::None, Refused(Help), "stream", "5.0.0", &XGROUP),
+    container("xinfo", -2, 0, KeySpec::None, Refused(Help), "stream", "5.0.0", &XINFO),
     row("xlen", 2, R | F, FIRST, Forward, "stream", "5.0.0"),
     row("xpending", -3, R, FIRST, Forward, "stream", "5.0.0"),
     row("xrange", -4, R, FIRST, Forward, "stream", "5.0.0"),
@@ -335,23 +338,23 @@ pub(super) static TABLE: [Command; 252] = [
 
 #[rustfmt::skip]
 const CLIENT: [Command; 17] = [
-    row("client|caching", 3, NS | L | S, KeySpec::None, Refused(Connection), "connection", "6.0.0"),
+    row("client|caching", 3, NS | L | S, KeySpec::None, Refused(Tracking), "connection", "6.0.0"),
     row("client|getname", 2, NS | L | S, KeySpec::None, local(ClientGetName), "connection", "2.6.9"),
-    row("client|getredir", 2, NS | L | S, KeySpec::None, Refused(Connection), "connection", "6.0.0"),
-    row("client|help", 2, L | S, KeySpec::None, Refused(Connection), "connection", "5.0.0"),
+    row("client|getredir", 2, NS | L | S, KeySpec::None, Refused(Tracking), "connection", "6.0.0"),
+    row("client|help", 2, L | S, KeySpec::None, Refused(Help), "connection", "5.0.0"),
     row("client|id", 2, NS | L | S, KeySpec::None, local(ClientId), "connection", "5.0.0"),
-    row("client|info", 2, NS | L | S, KeySpec::None, Refused(Connection), "connection", "6.2.0"),
-    row("client|kill", -3, ADM | NS | L | S, KeySpec::None, Refused(Connection), "connection", "2.4.0"),
-    row("client|list", -2, ADM | NS | L | S, KeySpec::None, Refused(Connection), "connection", "2.4.0"),
+    row("client|info", 2, NS | L | S, KeySpec::None, Refused(ServerClients), "connection", "6.2.0"),
+    row("client|kill", -3, ADM | NS | L | S, KeySpec::None, Refused(ServerClients), "connection", "2.4.0"),
+    row("client|list", -2, ADM | NS | L | S, KeySpec::None, Refused(ServerClients), "connection", "2.4.0"),
     row("client|no-evict", 3, ADM | NS | L | S, KeySpec::None, Refused(Connection), "connection", "7.0.0"),
-    row("client|pause", -3, ADM | NS | L | S, KeySpec::None, Refused(Connection), "connection", "2.9.50"),
+    row("client|pause", -3, ADM | NS | L | S, KeySpec::None, Refused(ServerClients), "connection", "2.9.50"),
     row("client|reply", 3, NS | L | S, KeySpec::None, Refused(Connection), "connection", "3.2.0"),
     row("client|setinfo", 4, NS | L | S, KeySpec::None, local(ClientSetInfo), "connection", "7.2.0"),
     row("client|setname", 3, NS | L | S, KeySpec::None, local(ClientSetName), "connection", "2.6.9"),
-    row("client|tracking", -3, NS | L | S, KeySpec::None, Refused(Connection), "connection", "6.0.0"),
-    row("client|trackinginfo", 2, NS | L | S, KeySpec::None, Refused(Connection), "connection", "6.2.0"),
-    row("client|unblock", -3, ADM | NS | L | S, KeySpec::None, Refused(Connection), "connection", "5.0.0"),
-    row("client|unpause", 2, ADM | NS | L | S, KeySpec::None, Refused(Connection), "connection", "6.2.0"),
+    row("client|tracking", -3, NS | L | S, KeySpec::None, Refused(Tracking), "connection", "6.0.0"),
+    row("client|trackinginfo", 2, NS | L | S, KeySpec::None, Refused(Tracking), "connection", "6.2.0"),
+    row("client|unblock", -3, ADM | NS | L | S, KeySpec::None, Refused(ServerClients), "connection", "5.0.0"),
+    row("client|unpause", 2, ADM | NS | L | S, KeySpec::None, Refused(ServerClients), "connection", "6.2.0"),
 ];
 
 #[rustfmt::skip]
@@ -359,8 +362,8 @@ const COMMAND: [Command; 7] = [
     row("command|count", 2, L | S, KeySpec::None, local(By::Command), "server", "2.8.13"),
     row("command|docs", -2, L | S, KeySpec::None, local(By::Command), "server", "7.0.0"),
     row("command|getkeys", -4, L | S, KeySpec::None, local(By::Command), "server", "2.8.13"),
-    row("command|getkeysandflags", -4, L | S, KeySpec::None, Refused(Keyless), "server", "7.0.0"),
-    row("command|help", 2, L | S, KeySpec::None, Refused(Keyless), "server", "5.0.0"),
+    row("command|getkeysandflags", -4, L | S, KeySpec::None, Refused(KeyFlags), "server", "7.0.0"),
+    row("command|help", 2, L | S, KeySpec::None, Refused(Help), "server", "5.0.0"),
     row("command|info", -2, L | S, KeySpec::None, local(By::Command), "server", "2.8.13"),
     row("command|list", -2, L | S, KeySpec::None, local(By::Command), "server", "7.0.0"),
 ];
@@ -368,7 +371,7 @@ const COMMAND: [Command; 7] = [
 #[rustfmt::skip]
 const CONFIG: [Command; 5] = [
     row("config|get", -3, ADM | NS | L | S, KeySpec::None, local(ConfigGet), "server", "2.0.0"),
-    row("config|help", 2, L | S, KeySpec::None, Refused(Admin), "server", "5.0.0"),
+    row("config|help", 2, L | S, KeySpec::None, Refused(Help), "server", "5.0.0"),
     row("config|resetstat", 2, ADM | NS | L | S, KeySpec::None, Refused(Admin), "server", "2.0.0"),
     row("config|rewrite", 2, ADM | NS | L | S, KeySpec::None, Refused(Admin), "server", "2.8.0"),
     row("config|set", -4, ADM | NS | L | S, KeySpec::None, Refused(Admin), "server", "2.0.0"),
@@ -376,11 +379,11 @@ const CONFIG: [Command; 5] = [
 
 #[rustfmt::skip]
 const MEMORY: [Command; 6] = [
-    row("memory|doctor", 2, 0, KeySpec::None, Refused(Admin), "server", "4.0.0"),
-    row("memory|help", 2, L | S, KeySpec::None, Refused(Admin), "server", "4.0.0"),
-    row("memory|malloc-stats", 2, 0, KeySpec::None, Refused(Admin), "server", "4.0.0"),
+    row("memory|doctor", 2, 0, KeySpec::None, Refused(Inspection), "server", "4.0.0"),
+    row("memory|help", 2, L | S, KeySpec::None, Refused(Help), "server", "4.0.0"),
+    row("memory|malloc-stats", 2, 0, KeySpec::None, Refused(Inspection), "server", "4.0.0"),
     row("memory|purge", 2, 0, KeySpec::None, Refused(Admin), "server", "4.0.0"),
-    row("memory|stats", 2, 0, KeySpec::None, Refused(Admin), "server", "4.0.0"),
+    row("memory|stats", 2, 0, KeySpec::None, Refused(Inspection), "server", "4.0.0"),
     row("memory|usage", -3, R, SECOND, Forward, "server", "4.0.0"),
 ];
 
@@ -388,18 +391,18 @@ const MEMORY: [Command; 6] = [
 const OBJECT: [Command; 5] = [
     row("object|encoding", 3, R, SECOND, Forward, "generic", "2.2.3"),
     row("object|freq", 3, R, SECOND, Forward, "generic", "4.0.0"),
-    row("object|help", 2, L | S, KeySpec::None, Refused(Keyless), "generic", "6.2.0"),
+    row("object|help", 2, L | S, KeySpec::None, Refused(Help), "generic", "6.2.0"),
     row("object|idletime", 3, R, SECOND, Forward, "generic", "2.2.3"),
     row("object|refcount", 3, R, SECOND, Forward, "generic", "2.2.3"),
 ];
 
 #[rustfmt::skip]
 const SCRIPT: [Command; 6] = [
-    row("script|debug", 3, NS, KeySpec::None, Refused(Scripting), "scripting", "3.2.0"),
+    row("script|debug", 3, NS, KeySpec::None, Refused(RunningScript), "scripting", "3.2.0"),
     row("script|exists", -3, NS, KeySpec::None, Every(Merge::Least), "scripting", "2.6.0"),
     row("script|flush", -2, NS, KeySpec::None, Every(Merge::AllOk), "scripting", "2.6.0"),
-    row("script|help", 2, L | S, KeySpec::None, Refused(Scripting), "scripting", "5.0.0"),
-    row("script|kill", 2, NS | AB, KeySpec::None, Refused(Scripting), "scripting", "2.6.0"),
+    row("script|help", 2, L | S, KeySpec::None, Refused(Help), "scripting", "5.0.0"),
+    row("script|kill", 2, NS | AB, KeySpec::None, Refused(RunningScript), "scripting", "2.6.0"),
     row("script|load", 3, NS | S, KeySpec::None, Every(Merge::Same), "scripting", "2.6.0"),
 ];
 
@@ -409,7 +412,7 @@ const XGROUP: [Command; 6] = [
     row("xgroup|createconsumer", 5, W | OOM, SECOND, Forward, "stream", "6.2.0"),
     row("xgroup|delconsumer", 5, W, SECOND, Forward, "stream", "5.0.0"),
     row("xgroup|destroy", 4, W, SECOND, Forward, "stream", "5.0.0"),
-    row("xgroup|help", 2, L | S, KeySpec::None, Refused(Keyless), "stream", "5.0.0"),
+    row("xgroup|help", 2, L | S, KeySpec::None, Refused(Help), "stream", "5.0.0"),
     row("xgroup|setid", -5, W, SECOND, Forward, "stream", "5.0.0"),
 ];
 
@@ -417,6 +420,6 @@ const XGROUP: [Command; 6] = [
 const XINFO: [Command; 4] = [
     row("xinfo|consumers", 4, R, SECOND, Forward, "stream", "5.0.0"),
     row("xinfo|groups", 3, R, SECOND, Forward, "stream", "5.0.0"),
-    row("xinfo|help", 2, L | S, KeySpec::None, Refused(Keyless), "stream", "5.0.0"),
+    row("xinfo|help", 2, L | S, KeySpec::None, Refused(Help), "stream", "5.0.0"),
     row("xinfo|stream", -3, R, SECOND, Forward, "stream", "5.0.0"),
 ];
