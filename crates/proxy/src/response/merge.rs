@@ -2,7 +2,7 @@
 
 use net::Io;
 use wire::memcache::Blocks;
-use wire::redis::{Kind, Reply as Scanned, ReplyLimits, ReplyScan, ReplyScanner, encode};
+use wire::redis::{Elements, Reply as Scanned, ReplyLimits, ReplyScan, ReplyScanner, encode};
 
 use crate::client::{Client, Reply};
 use crate::fail::Failure;
@@ -86,8 +86,7 @@ fn write_merged(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
 fn merge_arrays(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
     let mut parts = Vec::with_capacity(gather.count as usize);
     for part in gather.used() {
-        let reply = scanned(part).filter(|r| r.kind() == Kind::Array)?;
-        parts.push(reply.elements(part));
+        parts.push(Elements::of_array(part)?);
     }
     encode::array(out, gather.order.len());
     for part in &gather.order {

@@ -24,9 +24,13 @@ const DIGITS_MAX: usize = 18;
 #[inline(always)]
 pub(crate) fn decimal(text: &[u8]) -> Decimal {
     match text {
-        // Nearly every header is of one or two digits.
+        // Nearly every header is of one to three digits, or that of a missing value.
         [a @ b'0'..=b'9', b'\r', b'\n', ..] => Decimal::Done(digit(*a), 3),
         [a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => Decimal::Done(digit(*a) * 10 + digit(*b), 4),
+        [b'-', b'1', b'\r', b'\n', ..] => Decimal::Done(-1, 4),
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..] => {
+            Decimal::Done(digit(*a) * 100 + digit(*b) * 10 + digit(*c), 5)
+        }
         _ => any_decimal(text),
     }
 }
@@ -83,6 +87,12 @@ mod tests {
             (b"10\r\n", Decimal::Done(10, 4)),
             (b"99\r\n", Decimal::Done(99, 4)),
             (b"512\r\n", Decimal::Done(512, 5)),
+            (b"100\r\n", Decimal::Done(100, 5)),
+            (b"16384\r\n", Decimal::Done(16384, 7)),
+            (b"010\r\n", Decimal::Bad),
+            (b"-1\r", Decimal::More),
+            (b"-1\n", Decimal::Bad),
+            (b"100\rx", Decimal::Bad),
             (b"-1\r\n", Decimal::Done(-1, 4)),
             (b"-10\r\n", Decimal::Done(-10, 5)),
             (b"999999999999999999\r\n", Decimal::Done(999_999_999_999_999_999, 20)),

@@ -59,6 +59,27 @@ pub(super) fn item(frame: &[u8], head: usize, searched: &mut usize, limits: &Rep
     }
 }
 
+/// The bulk or missing bulk at `head`, if it is there whole and keeps the limit: what nearly every reply and element is.
+/// Anything else, also what is wrong, is for [`item`] to say.
+#[inline(always)]
+pub(super) fn whole_bulk(frame: &[u8], head: usize, bulk_bytes_max: usize) -> Option<Item> {
+    let [b'$', rest @ ..] = frame.get(head..)? else { return None };
+    let Decimal::Done(len, head_len) = decimal(rest) else { return None };
+    let body = head + 1 + head_len;
+    if len < 0 {
+        return Some(Item { kind: Some(Kind::Null), value: None, elements: None, body, end: body });
+    }
+    let len = usize::try_from(len).ok().filter(|len| *len <= bulk_bytes_max.min(u32::MAX as usize))?;
+    let end = body + len + 2;
+    (frame.get(end - 2..end)? == b"\r\n").then_some(Item {
+        kind: Some(Kind::Bulk),
+        value: Some(len as i64),
+        elements: None,
+        body,
+        end,
+    })
+}
+
 fn leaf(kind: Kind, value: Option<i64>, body: usize, end: usize) -> Scanned {
     Scanned::Item(Item { kind: Some(kind), value, elements: None, body, end })
 }

@@ -11,7 +11,8 @@
 //! negative length is a missing value (as nutcracker 0.5.0 has it). Lengths and counts must otherwise be canonical
 //! numbers, and a bulk must end with `\r\n`: beyond such an error nobody knows where the next reply begins.
 
-use super::item::{Item, Scanned, item};
+use super::decimal::{Decimal, decimal};
+use super::item::{Item, Scanned, item, whole_bulk};
 use super::kind::Kind;
 use super::{ReplyError, ReplyLimits};
 
@@ -44,6 +45,11 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The reply that `item` is, at the front of its frame.
+    fn of(item: &Item, kind: Kind) -> Self {
+        Reply { len: item.end as u32, head: 0, body: item.body as u32, kind, value: item.value }
+    }
+
     /// Bytes of the reply on the wire, its attributes included.
     #[allow(clippy::len_without_is_empty, reason = "no reply is empty")]
     pub fn len(&self) -> usize {
@@ -105,21 +111,45 @@ pub struct Elements<'a> {
     left: usize,
 }
 
+impl<'a> Elements<'a> {
+    /// The elements of the array that `frame` is, which was scanned whole before. `None` if it is no array.
+    pub fn of_array(frame: &'a [u8]) -> Option<Self> {
+        if let [b'*', count @ ..] = frame
+            && let Decimal::Done(left, len) = decimal(count)
+            && left >= 0
+        {
+            return Some(Elements { rest: frame.get(1 + len..)?, left: left as usize });
+        }
+        // It may stand behind attributes.
+        match ReplyScanner::new().scan(frame, &ANY) {
+            ReplyScan::Done(reply) if reply.kind == Kind::Array => Some(reply.elements(frame)),
+            _ => None,
+        }
+    }
+}
+
+/// For what was scanned before: the limits were kept then.
+const ANY: ReplyLimits = ReplyLimits {
+    elements_max: usize::MAX,
+    bulk_bytes_max: usize::MAX,
+    line_bytes_max: usize::MAX,
+    depth_max: usize::MAX,
+    reply_bytes_max: usize::MAX,
+};
+
 impl<'a> Iterator for Elements<'a> {
     type Item = (Reply, &'a [u8]);
 
     #[inline]
     fn next(&mut self) -> Option<(Reply, &'a [u8])> {
         self.left = self.left.checked_sub(1)?;
-        // The limits were kept when the whole was scanned.
-        let any = ReplyLimits {
-            elements_max: usize::MAX,
-            bulk_bytes_max: usize::MAX,
-            line_bytes_max: usize::MAX,
-            depth_max: usize::MAX,
-            reply_bytes_max: usize::MAX,
+        let reply = match whole_bulk(self.rest, 0, usize::MAX) {
+            Some(item) => Reply::of(&item, item.kind?),
+            None => match ReplyScanner::new().scan(self.rest, &ANY) {
+                ReplyScan::Done(reply) => reply,
+                _ => return None,
+            },
         };
-        let ReplyScan::Done(reply) = ReplyScanner::new().scan(self.rest, &any) else { return None };
         let (element, rest) = self.rest.split_at(reply.len());
         self.rest = rest;
         Some((reply, element))
@@ -162,11 +192,11 @@ impl ReplyScanner {
         }
         // Nearly every reply is one item, and leaves no trace in the scanner.
         match item(frame, 0, &mut self.searched, limits) {
-            Scanned::Item(Item { kind: Some(kind), elements: None, value, body, end })
+            Scanned::Item(item @ Item { kind: Some(kind), elements: None, end, .. })
                 if end <= limits.reply_bytes_max.min(u32::MAX as usize) =>
             {
                 self.searched = 0;
-                ReplyScan::Done(Reply { len: end as u32, head: 0, body: body as u32, kind, value })
+                ReplyScan::Done(Reply::of(&item, kind))
             }
             Scanned::More { want } => ReplyScan::NeedMore { want },
             _ => self.scan_further(frame, limits),
@@ -185,7 +215,10 @@ impl ReplyScanner {
                 return self.bad(ReplyError::TooBig);
             }
             match self.step(head, &item, limits.depth_max) {
-                Ok(false) => (self.scanned, self.searched) = (item.end, 0),
+                Ok(false) => {
+                    (self.scanned, self.searched) = (item.end, 0);
+                    self.step_over_bulks(frame, limits);
+                }
                 Ok(true) => return self.done(item.end),
                 Err(error) => return self.bad(error),
             }
@@ -211,6 +244,20 @@ impl ReplyScanner {
                 Ok(false)
             }
             _ => Ok(self.close_element()),
+        }
+    }
+
+    /// Steps over bulks that are there whole, as most elements are, but for the last one, with which an aggregate ends.
+    #[inline]
+    fn step_over_bulks(&mut self, frame: &[u8], limits: &ReplyLimits) {
+        let Some(inner) = self.open.last_mut() else { return };
+        let end_max = limits.reply_bytes_max.min(u32::MAX as usize);
+        while inner.left > 1
+            && let Some(item) = whole_bulk(frame, self.scanned, limits.bulk_bytes_max)
+            && item.end <= end_max
+        {
+            self.scanned = item.end;
+            inner.left -= 1;
         }
     }
 

@@ -194,14 +194,14 @@ pub struct Parts<'a> {
 pub struct Part<'a> {
     /// The key.
     pub key: Argument<'a>,
-    /// The last argument that goes with the key: its value for `MSET`, else the key itself.
-    pub last: Argument<'a>,
+    /// Where the last argument that goes with the key ends: its value for `MSET`, else the key itself.
+    end: usize,
 }
 
 impl Part<'_> {
     /// Key (and value) with their headers, from the start of the frame: copied as it is into a server's request.
     pub fn encoded_range(&self) -> std::ops::Range<usize> {
-        self.key.encoded_range().start..self.last.encoded_range().end
+        self.key.encoded_range().start..self.end
     }
 }
 
@@ -230,7 +230,7 @@ impl<'a> Iterator for Parts<'a> {
     fn next(&mut self) -> Option<Part<'a>> {
         let key = self.args.next()?;
         let last = if self.arguments_each == 1 { key } else { self.args.nth(self.arguments_each - 2)? };
-        Some(Part { key, last })
+        Some(Part { key, end: last.encoded_range().end })
     }
 }
 
