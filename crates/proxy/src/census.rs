@@ -28,7 +28,7 @@ impl Proxy {
         let mut census = Census {
             gathers: self.gathers.open_count(),
             held: self.gathers.census(),
-            held_counted: self.held + self.gathers.memory(),
+            held_counted: self.held.bytes() + self.gathers.memory(),
             ..Census::default()
         };
         for client in self.clients() {

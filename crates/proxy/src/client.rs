@@ -9,6 +9,7 @@ use bytes::Bytes;
 use net::{ConnId, Io};
 
 use crate::reply_size::ReplySize;
+use crate::tally::Change;
 
 /// Names a slot while it is in the line. Wraps; a line is always far shorter than 2^32.
 pub(crate) type Seq = u32;
@@ -159,9 +160,9 @@ impl Client {
 
     /// The memory as it was last counted, and now.
     #[inline]
-    pub(crate) fn recount(&mut self) -> (usize, usize) {
+    pub(crate) fn recount(&mut self) -> Change {
         let now = self.memory();
-        (std::mem::replace(&mut self.counted, now), now)
+        Change::note(&mut self.counted, now)
     }
 
     /// A place in the line for a request that one reply will answer.

@@ -3,6 +3,7 @@
 use net::ConnId;
 
 use crate::client::Seq;
+use crate::tally::{Change, Tally};
 
 /// Names a gather record until all its parts are answered.
 pub(crate) type GatherId = u32;
@@ -77,7 +78,7 @@ pub(crate) struct Gathers {
     records: Vec<Gather>,
     free: Vec<GatherId>,
     /// Memory of what records hold, free ones included.
-    held: usize,
+    held: Tally,
     /// Memory of what free records hold.
     held_free: usize,
 }
@@ -130,8 +131,8 @@ impl Gathers {
             let before = place.capacity();
             place.extend_from_slice(reply);
             let grown = place.capacity() - before;
-            g.counted += grown;
-            self.held += grown;
+            let now = g.counted + grown;
+            self.held.apply(Change::note(&mut g.counted, now));
         }
         g.waiting == 0
     }
@@ -142,8 +143,8 @@ impl Gathers {
         g.waiting -= 1;
         if g.error.is_none() {
             g.error = Some(error.to_vec());
-            g.counted += error.len();
-            self.held += error.len();
+            let now = g.counted + error.len();
+            self.held.apply(Change::note(&mut g.counted, now));
         }
         g.waiting == 0
     }
@@ -152,7 +153,7 @@ impl Gathers {
     pub(crate) fn recount(&mut self, id: GatherId) {
         let g = &mut self.records[id as usize];
         let now = g.memory();
-        self.held = self.held + now - std::mem::replace(&mut g.counted, now);
+        self.held.apply(Change::note(&mut g.counted, now));
     }
 
     /// Gives a finished record back.
@@ -177,7 +178,7 @@ impl Gathers {
     /// Memory of the records and of what they hold.
     #[inline]
     pub(crate) fn memory(&self) -> usize {
-        self.held + self.records.capacity() * size_of::<Gather>()
+        self.held.bytes() + self.records.capacity() * size_of::<Gather>()
     }
 
     /// Records in use.

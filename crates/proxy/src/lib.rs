@@ -33,6 +33,7 @@ mod health;
 mod mail;
 mod balance;
 mod reply_size;
+mod tally;
 mod budget;
 mod memory;
 mod maintain;

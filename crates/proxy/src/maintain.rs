@@ -38,14 +38,12 @@ impl Proxy {
         self.gathers.rest();
         for conn in self.pools.iter_mut().flat_map(|p| &mut p.servers).flat_map(|s| &mut s.conns) {
             conn.rest();
-            let (before, now) = conn.recount();
-            self.held = self.held + now - before;
+            self.held.apply(conn.recount());
         }
         for (_, role) in &mut self.roles {
             if let Role::Client(client) = role {
                 client.rest();
-                let (before, now) = client.recount();
-                self.held = self.held + now - before;
+                self.held.apply(client.recount());
             }
         }
     }

@@ -34,7 +34,7 @@ impl Proxy {
     /// Memory held on this shard for requests and replies.
     #[inline]
     pub(crate) fn memory<I: Io>(&self, io: &I) -> usize {
-        io.buffered() + self.held + self.gathers.memory()
+        io.buffered() + self.held.bytes() + self.gathers.memory()
     }
 
     #[inline]
@@ -148,13 +148,12 @@ impl Proxy {
 
     #[inline]
     pub(crate) fn recount_client(&mut self, client: &mut Client) {
-        let (before, now) = client.recount();
-        self.held = self.held + now - before;
+        self.held.apply(client.recount());
     }
 
     #[inline]
     pub(crate) fn recount_server(&mut self, place: Place) {
-        let (before, now) = self.server_conn(place).recount();
-        self.held = self.held + now - before;
+        let change = self.server_conn(place).recount();
+        self.held.apply(change);
     }
 }

@@ -17,6 +17,7 @@ use crate::mail::Mail;
 use crate::notice::Notice;
 use crate::place::Place;
 use crate::pool::Pool;
+use crate::tally::{Change, Tally};
 
 /// What one shard's proxy is made from.
 pub struct Setup {
@@ -63,7 +64,7 @@ pub struct Proxy {
     /// What the other shards held when this one's turn ended.
     pub(crate) held_elsewhere: usize,
     /// Memory of the lines of clients and server connections and of what is held in them, apart from gather records.
-    pub(crate) held: usize,
+    pub(crate) held: Tally,
     /// Clients that are not read because memory is short.
     pub(crate) starving: Vec<ConnId>,
     /// Since when there have been such clients.
@@ -126,7 +127,7 @@ impl Proxy {
             budget: setup.budget,
             stats: setup.stats,
             held_elsewhere: 0,
-            held: 0,
+            held: Tally::default(),
             starving: Vec::new(),
             starving_since: None,
             scratch: Scratch::default(),
@@ -237,7 +238,7 @@ impl Proxy {
 
     /// This shard serves a client no longer.
     pub(crate) fn unseat(&mut self, client: &Client) {
-        self.held -= client.counted;
+        self.held.apply(Change::gone(client.counted));
         self.clients -= 1;
         self.vacate(client.id);
         self.pools[client.pool as usize].stats.client_connections.dec();

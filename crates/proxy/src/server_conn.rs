@@ -17,6 +17,7 @@ use crate::client::Seq;
 use crate::gather::GatherId;
 use crate::place::Place;
 use crate::reply_size::ReplySize;
+use crate::tally::Change;
 
 /// Who gets a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,9 +159,9 @@ impl ServerConn {
 
     /// The memory as it was last counted, and now.
     #[inline]
-    pub(crate) fn recount(&mut self) -> (usize, usize) {
+    pub(crate) fn recount(&mut self) -> Change {
         let now = self.memory();
-        (std::mem::replace(&mut self.counted, now), now)
+        Change::note(&mut self.counted, now)
     }
 
     /// Sees to it that deadlines are looked at by `at`: the alarm that is set may be for something later.

@@ -163,8 +163,7 @@ impl Proxy {
             conn.alarm_at(io, place, pending.at + timeout);
         }
         conn.line.push_back(pending);
-        let (before, now) = conn.recount();
-        self.held = self.held + now - before;
+        self.held.apply(conn.recount());
         Ok(())
     }
 }

@@ -17,8 +17,8 @@ impl Proxy {
         let after = client.held_bytes();
         let (pool, waiting, session) = (client.pool, client.waiting(), &client.session);
         let (leaving, paused) = (session.leaving, session.paused);
-        let (counted, memory) = client.recount();
-        self.held = self.held + memory - counted;
+        let change = client.recount();
+        self.held.apply(change);
         let pool = &self.pools[pool as usize];
         pool.count_reply(len);
         pool.stats.latency.record(io.now().since(at).as_micros() as u64);
