@@ -230,7 +230,7 @@ pub fn read(kind: GoKind, text: &str) -> Result<GoValue, String> {
         GoKind::Floats => GoValue::Floats(floats(text)?),
         GoKind::LogLevel => GoValue::Text(
             log_level(text)
-                .ok_or_else(|| format!("invalid log level '{text}' (debug, info, warn, error, fatal)"))?,
+                .ok_or_else(|| format!("invalid log level '{text}' ({})", LogLevel::names().join(", ")))?,
         ),
         GoKind::TlsRequired => {
             GoValue::Text(tls_required(text).ok_or_else(|| {
@@ -251,19 +251,12 @@ fn floats(text: &str) -> Result<Vec<f64>, String> {
 }
 
 fn log_level(text: &str) -> Option<String> {
-    let lower = text.to_lowercase();
-    ["debug", "info", "warn", "error", "fatal"].contains(&lower.as_str()).then_some(lower)
+    LogLevel::of(text.as_bytes()).map(|level| level.name().to_owned())
 }
 
 /// The level that a stored `log-level` value means.
 pub fn level_of(text: &str) -> LogLevel {
-    match text {
-        "debug" => LogLevel::Debug,
-        "warn" => LogLevel::Warn,
-        "error" => LogLevel::Error,
-        "fatal" => LogLevel::Fatal,
-        _ => LogLevel::Info,
-    }
+    LogLevel::of(text.as_bytes()).unwrap_or(LogLevel::Info)
 }
 
 fn tls_required(text: &str) -> Option<String> {

@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn both_ways() {
-        for at in [LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error, LogLevel::Fatal] {
+        for (at, _) in LogLevel::ALL {
             assert_eq!(level(verbosity(at)), at);
         }
     }

@@ -4,6 +4,7 @@
 //! without its section.
 
 use super::{Absent, Kind, OptionSpec, Scope, duration, integer, size};
+use crate::log_level::LogLevel;
 
 const fn option(
     scope: Scope,
@@ -45,7 +46,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     option(
         Scope::Log,
         "level",
-        Kind::Choice(|| vec!["debug", "info", "warn", "error", "fatal"]),
+        Kind::Choice(LogLevel::names),
         Absent::Is("info"),
         "Least severe level that is written.",
     ),

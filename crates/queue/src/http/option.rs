@@ -16,15 +16,6 @@ use super::{Api, Asked};
 const INVALID_OPTION: Refusal = Refusal::bad("INVALID_OPTION");
 const INVALID_VALUE: Refusal = Refusal::bad("INVALID_VALUE");
 
-/// Levels by number, from 1.
-const LEVELS: [(LogLevel, &str); 5] = [
-    (LogLevel::Debug, "debug"),
-    (LogLevel::Info, "info"),
-    (LogLevel::Warn, "warn"),
-    (LogLevel::Error, "error"),
-    (LogLevel::Fatal, "fatal"),
-];
-
 impl Api {
     pub(super) fn read_option(&self, key: &str) -> Result<Response<Body>, Refusal> {
         match self.option(key).ok_or(INVALID_OPTION)? {
@@ -47,9 +38,7 @@ impl Api {
                 self.adjustable.set_lookup_addresses(addresses.unwrap_or_default());
             }
             "log_level" => {
-                let is = |name: &str| body.bytes.eq_ignore_ascii_case(name.as_bytes());
-                let level = LEVELS.iter().find(|(_, name)| is(name)).ok_or(INVALID_VALUE)?.0;
-                self.adjustable.set_log_level(level);
+                self.adjustable.set_log_level(LogLevel::of(&body.bytes).ok_or(INVALID_VALUE)?);
             }
             _ => return Err(INVALID_OPTION),
         }
@@ -59,10 +48,7 @@ impl Api {
     fn option(&self, key: &str) -> Option<Value> {
         match key {
             "nsqlookupd_tcp_addresses" => Some(json!(self.adjustable.lookup_addresses())),
-            "log_level" => {
-                let level = self.adjustable.log_level();
-                LEVELS.iter().position(|(one, _)| *one == level).map(|at| json!(at + 1))
-            }
+            "log_level" => Some(json!(self.adjustable.log_level().index() + 1)),
             key => fixed(&self.about.settings, key),
         }
     }
