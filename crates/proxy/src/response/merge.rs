@@ -100,8 +100,7 @@ fn merge_arrays(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
 fn merge_least(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
     let mut least: Option<Vec<i64>> = None;
     for part in gather.used() {
-        let reply = scanned(part).filter(|r| r.kind() == Kind::Array)?;
-        let these: Vec<i64> = reply.elements(part).map(|(n, _)| n.integer()).collect::<Option<_>>()?;
+        let these: Vec<i64> = Elements::of_array(part)?.map(|(n, _)| n.integer()).collect::<Option<_>>()?;
         least = Some(match least {
             None => these,
             Some(before) if before.len() == these.len() => {
