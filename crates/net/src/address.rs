@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Address {
     /// A host (name, IPv4 or bare IPv6) and a port. Names are resolved off the shard thread, again for each
-    /// connection once the cached answer is stale, and every address of the answer is tried.
+    /// connection, and every address of the answer is tried.
     Tcp {
         /// Host name or literal address, without brackets.
         host: String,

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use crate::TimerId;
 use crate::layer::Stack;
 use crate::outbox::Outbox;
 use crate::stream::Stream;
+use crate::{Instant, TimerId};
 
 #[derive(Debug)]
 pub(crate) struct Conn {
@@ -73,6 +73,10 @@ pub(crate) struct Flags {
 pub(crate) struct Opening {
     /// Addresses not tried yet.
     pub(crate) addresses: VecDeque<SocketAddr>,
+    /// When all of it must be done.
+    pub(crate) deadline: Instant,
+    /// The resolver has not answered yet.
+    pub(crate) unresolved: bool,
     pub(crate) keepalive: Option<Duration>,
     /// The last failure, told when no address is left.
     pub(crate) errno: Option<i32>,

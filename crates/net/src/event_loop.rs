@@ -7,12 +7,10 @@ mod read;
 mod write;
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mio::{Interest, Registry, Token};
-use rustc_hash::FxHashMap;
 
 use crate::conn::{Conn, Stage, inbox_memory};
 use crate::listener::{ListenSocket, Listener};
@@ -63,7 +61,6 @@ pub struct EventLoop {
     wall: WallTime,
     /// The sum of what [`Conn::held`] tells of all connections.
     buffered: usize,
-    names: FxHashMap<(String, u16), (Vec<SocketAddr>, Instant)>,
     ask: Ask,
     /// Accepting ran out of file descriptors.
     starved: bool,
@@ -108,7 +105,6 @@ impl EventLoop {
             now,
             wall,
             buffered: 0,
-            names: FxHashMap::default(),
             ask,
             starved: false,
             load: Load::default(),

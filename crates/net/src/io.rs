@@ -105,7 +105,7 @@ pub enum Fault {
     Refused,
     /// The peer reset the connection, or went away while we wrote.
     Reset,
-    /// The name could not be resolved.
+    /// The name could not be resolved, or not in time.
     Unresolved,
     /// Connecting took longer than allowed.
     ConnectTimeout,

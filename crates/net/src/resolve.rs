@@ -1,20 +1,27 @@
 //! Names to addresses, off the shard threads: getaddrinfo can take seconds.
 //!
-//! One resolver thread serves all shards of the process. Each shard remembers an answer for [`FRESH_FOR`].
+//! One resolver thread serves all shards of the process. Nothing is remembered: a name is asked for at each connect, so that
+//! an address which has changed is used from the next connection on. The system's resolver has caches enough, and servers that
+//! cannot be reached are not tried more often than their backoff allows.
+//!
+//! While one name is being looked up, questions gather. Those for the same name get one lookup, so that a resolver that
+//! hangs is not asked again for each attempt to connect that was made meanwhile.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
-use std::time::Duration;
-
-/// How long an answer is used before the name is asked for again.
-pub(crate) const FRESH_FOR: Duration = Duration::from_secs(15);
 
 type Answer = Box<dyn FnOnce(Vec<SocketAddr>) + Send>;
+
+struct Question {
+    host: String,
+    port: u16,
+    answer: Answer,
+}
 
 /// A handle to the resolver thread.
 #[derive(Clone)]
 pub struct Resolver {
-    questions: mpsc::Sender<(String, u16, Answer)>,
+    questions: mpsc::Sender<Question>,
 }
 
 impl std::fmt::Debug for Resolver {
@@ -26,10 +33,25 @@ impl std::fmt::Debug for Resolver {
 impl Resolver {
     /// Starts the thread; it ends when the last handle is dropped.
     pub fn start() -> std::io::Result<Resolver> {
-        let (questions, inbox) = mpsc::channel::<(String, u16, Answer)>();
+        Resolver::with(|host, port| (host, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default())
+    }
+
+    /// The same with another way from a name and a port to addresses, in order of preference, than the system's. None means
+    /// that the name is not known.
+    pub fn with(
+        mut lookup: impl FnMut(&str, u16) -> Vec<SocketAddr> + Send + 'static,
+    ) -> std::io::Result<Resolver> {
+        let (questions, inbox) = mpsc::channel::<Question>();
         std::thread::Builder::new().name("resolver".into()).spawn(move || {
-            while let Ok((host, port, answer)) = inbox.recv() {
-                answer((host.as_str(), port).to_socket_addrs().map(Iterator::collect).unwrap_or_default());
+            while let Ok(first) = inbox.recv() {
+                let mut asked = vec![first];
+                while let Some(Question { host, port, .. }) = asked.first() {
+                    let (host, port) = (host.clone(), *port);
+                    let found = lookup(&host, port);
+                    asked.extend(inbox.try_iter());
+                    let same = |q: &mut Question| q.host == host && q.port == port;
+                    asked.extract_if(.., same).for_each(|q| (q.answer)(found.clone()));
+                }
             }
         })?;
         Ok(Resolver { questions })
@@ -38,11 +60,50 @@ impl Resolver {
     /// Calls `answer` with all addresses of `host`, in the system's order of preference; none means a failure.
     pub(crate) fn ask(&self, host: String, port: u16, answer: Answer) {
         // The thread lives as long as this handle does.
-        let _ = self.questions.send((host, port, answer));
+        let _ = self.questions.send(Question { host, port, answer });
     }
 }
 
 /// A literal IPv4 or IPv6 address needs no resolver.
 pub(crate) fn literal(host: &str, port: u16) -> Option<SocketAddr> {
     host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_that_gather_get_one_lookup_for_each_name() {
+        let (begun, begins) = mpsc::channel();
+        let (go_on, gate) = mpsc::channel::<()>();
+        let resolver = Resolver::with(move |host, port| {
+            begun.send(host.to_owned()).unwrap();
+            gate.recv().unwrap();
+            if host == "none" { vec![] } else { vec![SocketAddr::from(([127, 0, 0, 1], port))] }
+        })
+        .unwrap();
+        let (told, answers) = mpsc::channel();
+        let ask = |host: &str, port| {
+            let (told, name) = (told.clone(), format!("{host}:{port}"));
+            resolver.ask(
+                host.into(),
+                port,
+                Box::new(move |found| told.send((name, found.first().map(SocketAddr::port))).unwrap()),
+            );
+        };
+        ask("a", 1);
+        assert_eq!(begins.recv().unwrap(), "a");
+        // The first lookup hangs.
+        for (host, port) in [("b", 1), ("a", 1), ("b", 2), ("none", 1), ("a", 1), ("b", 1)] {
+            ask(host, port);
+        }
+        (0..4).for_each(|_| go_on.send(()).unwrap());
+        let mut found: Vec<_> = (0..7).map(|_| answers.recv().unwrap()).collect();
+        found.sort();
+        let wanted = [("a:1", 1), ("a:1", 1), ("a:1", 1), ("b:1", 1), ("b:1", 1), ("b:2", 2), ("none:1", 0)];
+        let wanted = wanted.map(|(name, port)| (name.to_owned(), (port > 0).then_some(port)));
+        assert_eq!(found, wanted);
+        assert_eq!(begins.try_iter().collect::<Vec<_>>(), ["b", "b", "none"]);
+    }
 }

@@ -60,6 +60,15 @@ impl Failure {
         })
     }
 
+    /// The same for the log, where nutcracker's words say too little.
+    pub(crate) fn reason(self) -> String {
+        match self {
+            Failure::Closed => "the server closed the connection".into(),
+            Failure::Unresolved => "its name cannot be resolved".into(),
+            other => other.text().into_owned(),
+        }
+    }
+
     /// The whole error reply.
     pub(crate) fn write(self, protocol: Protocol, out: &mut Vec<u8>) {
         out.extend_from_slice(match protocol {

@@ -25,7 +25,7 @@ pub enum Notice {
         pool: String,
         /// Server identity.
         server: String,
-        /// In the words of the error reply.
+        /// In words.
         reason: String,
     },
     /// A server works again after [`Notice::ServerFailed`].

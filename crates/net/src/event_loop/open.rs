@@ -1,9 +1,12 @@
 //! Opening connections: names, one address after the other, and giving up.
+//!
+//! Each address gets an equal part of the time that is left, so that one which never answers leaves time for the others.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::{Due, EventLoop, token};
+use super::{Due, EventLoop, fault_of, token};
 use crate::conn::{Opening, Stage};
 use crate::resolve;
 use crate::stream::Stream;
@@ -11,10 +14,10 @@ use crate::{Address, App, ConnId, Fault, SocketOptions};
 
 impl EventLoop {
     pub(super) fn open(&mut self, id: ConnId, to: &Address, options: &SocketOptions) {
-        let deadline = self.timers.set(self.now + options.connect_timeout, Due::Conn(id));
-        let opening = Opening { keepalive: options.keepalive, ..Opening::default() };
+        let deadline = self.now + options.connect_timeout;
+        let opening = Opening { keepalive: options.keepalive, deadline, ..Opening::default() };
         let Some(conn) = self.conns.get_mut(id) else { return };
-        conn.timer = Some(deadline);
+        conn.timer = Some(self.timers.set(deadline, Due::Conn(id)));
         conn.opening = Some(Box::new(opening));
         match to {
             Address::Unix(path) => self.open_unix(id, path),
@@ -22,14 +25,10 @@ impl EventLoop {
                 if let Some(address) = resolve::literal(host, *port) {
                     return self.open_any(id, vec![address]);
                 }
-                let key = (host.clone(), *port);
-                match self.names.get(&key) {
-                    Some((found, at)) if self.now.since(*at) < resolve::FRESH_FOR => {
-                        let found = found.clone();
-                        self.open_any(id, found);
-                    }
-                    _ => (self.ask)(id, key.0, key.1),
+                if let Some(opening) = conn.opening.as_mut() {
+                    opening.unresolved = true;
                 }
+                (self.ask)(id, host.clone(), *port);
             }
         }
     }
@@ -49,6 +48,7 @@ impl EventLoop {
     fn open_any(&mut self, id: ConnId, addresses: Vec<SocketAddr>) {
         if let Some(opening) = self.conns.get_mut(id).and_then(|c| c.opening.as_mut()) {
             opening.addresses = addresses.into();
+            opening.unresolved = false;
         }
         self.open_next(id);
     }
@@ -66,12 +66,40 @@ impl EventLoop {
                 Ok(stream) => {
                     stream.tune(opening.keepalive);
                     conn.stream = stream;
-                    return;
+                    opening.errno = None;
+                    return self.limit_attempt(id);
                 }
                 Err(e) => opening.errno = e.raw_os_error().or(opening.errno),
             }
         }
         self.give_up_soon(id);
+    }
+
+    /// The address that is being tried has its part of the time.
+    fn limit_attempt(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(opening) = conn.opening.as_ref() else { return };
+        let left = opening.deadline.since(self.now) / (opening.addresses.len() as u32 + 1);
+        if let Some(timer) = conn.timer.take() {
+            self.timers.cancel(timer);
+        }
+        conn.timer = Some(self.timers.set(self.now + left, Due::Conn(id)));
+    }
+
+    /// The time of an attempt to connect is over: on to the next address, if there is one.
+    pub(super) fn attempt_is_over<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(opening) = conn.opening.as_ref() else { return };
+        let fault = match opening.errno {
+            Some(errno) => fault_of(&io::Error::from_raw_os_error(errno)),
+            None if opening.unresolved => Fault::Unresolved,
+            None if !opening.addresses.is_empty() => {
+                conn.stream = Stream::None;
+                return self.open_next(id);
+            }
+            None => Fault::ConnectTimeout,
+        };
+        self.fail(app, id, fault);
     }
 
     fn open_unix(&mut self, id: ConnId, path: &Path) {

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use std::io;
-
 use super::{Due, EventLoop, LINGER, fault_of};
 use crate::conn::Stage;
 use crate::outbox::LARGE;
@@ -114,13 +112,7 @@ impl EventLoop {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.timer = None;
         match conn.stage {
-            Stage::Opening => {
-                let fault = match conn.opening.as_ref().and_then(|o| o.errno) {
-                    Some(errno) => fault_of(&io::Error::from_raw_os_error(errno)),
-                    None => Fault::ConnectTimeout,
-                };
-                self.fail(app, id, fault);
-            }
+            Stage::Opening => self.attempt_is_over(app, id),
             Stage::Finishing => {
                 let left = conn.outbox.len();
                 if std::mem::replace(&mut conn.want, left) == left {

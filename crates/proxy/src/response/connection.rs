@@ -198,7 +198,7 @@ impl Proxy {
         }
         if !std::mem::replace(&mut server.failing, true) {
             let (pool, server) = self.names(place);
-            (self.notify)(Notice::ServerFailed { pool, server, reason: failure.text().into_owned() });
+            (self.notify)(Notice::ServerFailed { pool, server, reason: failure.reason() });
         }
         if !failure.is_ours() {
             self.count_failure(io, place, failure);

@@ -22,7 +22,7 @@ impl Proxy {
         let policy = pool.policy();
         if pool.servers[place.server as usize].health.failed(policy) {
             let (pool, server) = self.names(place);
-            (self.notify)(Notice::Ejected { pool, server, reason: failure.text().into_owned() });
+            (self.notify)(Notice::Ejected { pool, server, reason: failure.reason() });
             for shard in (0..self.loads.len()).filter(|shard| *shard != self.shard) {
                 (self.post)(shard, Mail::Ejected { pool: place.pool, server: place.server });
             }
