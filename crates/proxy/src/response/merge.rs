@@ -1,4 +1,4 @@
-//! The replies to the parts of a split request become one reply.
+//! The replies to the parts of a request become one reply.
 
 use net::Io;
 use wire::memcache::Blocks;
