@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 import kit  # noqa: E402
 
 ORIGINAL = shutil.which("nutcracker") or "/usr/sbin/nutcracker"
-ANSWER_SECONDS = 20
 
 
 class Difference(Exception):
@@ -178,7 +177,7 @@ class Conversation:
 
     def __init__(self, lane, protocol):
         self.lane, self.protocol = lane, protocol
-        self.socket = socket.create_connection(("127.0.0.1", lane.port), timeout=ANSWER_SECONDS)
+        self.socket = socket.create_connection(("127.0.0.1", lane.port), timeout=kit.ANSWER_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = b""
         self.sender = None
@@ -235,7 +234,7 @@ class Conversation:
         that an end of stream that arrives with the last bytes is never seen.
         """
         while True:
-            self.socket.settimeout(quiet or ANSWER_SECONDS)
+            self.socket.settimeout(quiet or kit.ANSWER_SECONDS)
             try:
                 data = self.socket.recv(262144)
             except ConnectionResetError:

@@ -1,4 +1,4 @@
-"""Starts the programs that the tests talk to, on ports of the system's choice, and stops them.
+"""Starts the programs that the tests talk to, on ports that are free, and stops them.
 
 Nothing here sleeps: a program is ready when a connection to it succeeds, and it is waited for by its exit. Everything
 binds 127.0.0.1 only. `NUTHATCH_BIN` is the binary under test (default: target/release/nuthatch). If its name is
@@ -7,8 +7,11 @@ binds 127.0.0.1 only. `NUTHATCH_BIN` is the binary under test (default: target/r
     NUTHATCH_BIN=/usr/sbin/nutcracker pytest tests/integration -m original
 """
 
+import collections
 import contextlib
 import os
+import random
+import select
 import shutil
 import socket
 import subprocess
@@ -22,16 +25,35 @@ BINARY = Path(os.environ.get("NUTHATCH_BIN") or ROOT / "target/release/nuthatch"
 NODE_MODULES = os.environ.get("NUTHATCH_NODE_MODULES") or str(ROOT / "target/test-node/node_modules")
 IS_ORIGINAL = BINARY.name == "nutcracker"
 
-READY_SECONDS = 20
-STOP_SECONDS = 20
+# Far more than anything takes, also where others keep the machine busy.
+READY_SECONDS = 60
+STOP_SECONDS = 60
+ANSWER_SECONDS = 60
 STARTS_MAX = 5
+# Ports that programs are told to listen on. The system gives those above to outgoing connections: one of them might take the
+# port before the program does, or while it is down, or even connect to itself. Well-known ports are further down.
+PORTS = range(23_000, 32_768)
+given = collections.deque(maxlen=1000)
+
+
+def system_ports():
+    """First of the ports that the system gives to outgoing connections."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        return PORTS.stop
 
 
 def free_port():
-    """A port that nobody listens on now. Somebody may take it before it is used: see `Program`."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that nobody uses now, and that was not given lately. Another process may take it before it is used: see `start`."""
+    ours = [port for port in PORTS if port < system_ports() and port not in given]
+    for port in [*random.sample(ours, min(100, len(ours))), 0]:
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            port = listener.getsockname()[1]
+            given.append(port)
+            return port
+    raise AssertionError("no port is free")
 
 
 def accepts(port):
@@ -39,6 +61,15 @@ def accepts(port):
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
         return True
     return False
+
+
+def until(condition, what, seconds=ANSWER_SECONDS):
+    """Waits until something holds, and gives what it gave. `what` is waited for, in words or as a function that finds them."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited in vain: {what() if callable(what) else what}"
+        select.select([], [], [], 0.01)
+    return found
 
 
 class Program:
@@ -221,7 +252,7 @@ class Wire:
     """A bare connection, for what client libraries do not send."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS)
 
     def __enter__(self):
         return self
@@ -241,6 +272,19 @@ class Wire:
                 break
             got += more
         assert got == data, f"wanted {data!r:.300}, got {got!r:.300}"
+
+    def line(self):
+        """The next line, with its end."""
+        got = b""
+        while not got.endswith(b"\r\n"):
+            more = self.socket.recv(1)
+            assert more, f"closed after {got!r:.300}"
+            got += more
+        return got
+
+    def has_answer(self):
+        """Something has come that was not read yet, or the other side has closed."""
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def ask(self, request, reply):
         self.send(request)

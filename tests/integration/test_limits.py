@@ -28,11 +28,13 @@ ATTACK_BYTES = 31_000_000
 SLACK_MB = 6
 AFTER_MB = 24
 WATCH_SECONDS = 4
-# On an idle machine the median is a few milliseconds. Here the healthy client shares it with the attack, perhaps with a build,
-# and stands behind thousands of requests that the attackers may still make.
+# On an idle machine the median is a few milliseconds. Here the healthy client shares it with the attack and stands behind thousands
+# of requests that the attackers may still make. What others cost, such as a build on the same machine, is seen by a client of a
+# second proxy that nobody attacks: so many times what that one waits is allowed besides.
 MEDIAN_MS_MAX = 250
 SLOWEST_MS_MAX = 1500
-SETTLE_SECONDS = 20
+BESIDE = 5
+SETTLE_SECONDS = 60
 DESCRIPTORS = 40
 
 
@@ -67,7 +69,20 @@ def start(path, servers, top="", pool="", **options):
 
 @pytest.fixture(scope="module")
 def servers(stack):
-    return [stack.keep(kit.start_redis(f"r{n}", stack.path)) for n in range(2)]
+    return [stack.keep(kit.start_redis(f"r{n}", stack.path)) for n in range(3)]
+
+
+class Asked:
+    """A client that writes and reads one key again and again, and how long it waited for its replies, in milliseconds."""
+
+    def __init__(self, wire):
+        self.wire, self.took = wire, []
+
+    def ask(self):
+        number, asked = b"%d" % len(self.took), time.monotonic()
+        reply = b"+OK\r\n$%d\r\n%s\r\n" % (len(number), number)
+        self.wire.ask(bulk(b"SET", b"k", number) + bulk(b"GET", b"k"), reply)
+        self.took.append((time.monotonic() - asked) * 1000)
 
 
 @contextlib.contextmanager
@@ -85,34 +100,35 @@ def attack(port, clients):
 @pytest.mark.parametrize("value", [100, 8000, 60_000])
 @pytest.mark.parametrize("clients", [1, 3, 20, 200])
 def test_clients_that_never_read_stay_under_the_memory_budget(servers, tmp_path, clients, value):
-    proxy = start(tmp_path, servers, top=f'memory_budget = "{BUDGET_MB}MiB"')
+    proxy = start(tmp_path / "attacked", servers[:2], top=f'memory_budget = "{BUDGET_MB}MiB"')
+    beside = start(tmp_path / "beside", servers[2:])
     pid = proxy.process.pid
     with contextlib.ExitStack() as cleanup:
+        cleanup.callback(beside.stop)
         cleanup.callback(proxy.stop)
         healthy = cleanup.enter_context(kit.Wire(proxy.port))
         healthy.ask(bulk(b"SET", b"large", b"x" * value), b"+OK\r\n")
-        before, took = memory_mb(pid, "VmRSS"), []
+        before = memory_mb(pid, "VmRSS")
+        here, there = Asked(healthy), Asked(cleanup.enter_context(kit.Wire(beside.port)))
         with attack(proxy.port, clients):
             until = time.monotonic() + WATCH_SECONDS
             while time.monotonic() < until:
-                number, asked = b"%d" % len(took), time.monotonic()
-                reply = b"+OK\r\n$%d\r\n%s\r\n" % (len(number), number)
-                healthy.ask(bulk(b"SET", b"k", number) + bulk(b"GET", b"k"), reply)
-                took.append((time.monotonic() - asked) * 1000)
+                here.ask()
+                there.ask()
                 select.select([], [], [], 0.002)
         peak = memory_mb(pid, "VmHWM")
         until = time.monotonic() + SETTLE_SECONDS
         while (after := memory_mb(pid, "VmRSS")) > before + AFTER_MB and time.monotonic() < until:
             healthy.ask(b"PING\r\n", b"+PONG\r\n")
             select.select([], [], [], 0.1)
-        median, slowest = statistics.median(took), max(took)
+        (median, slowest), (usual, longest) = [(statistics.median(asked.took), max(asked.took)) for asked in (here, there)]
         print(
             f"{clients} clients, values of {value}: peak {peak - before:.1f} MB, {after - before:.1f} MB when they were gone; "
-            f"{len(took)} answers, median {median:.1f} ms, slowest {slowest:.0f} ms"
+            f"{len(here.took)} answers, median {median:.1f} ms, slowest {slowest:.0f} ms; without an attack {usual:.1f} and {longest:.0f}"
         )
         assert peak - before <= BUDGET_MB + SLACK_MB
         assert after - before <= AFTER_MB
-        assert median <= MEDIAN_MS_MAX and slowest <= SLOWEST_MS_MAX
+        assert median <= MEDIAN_MS_MAX + BESIDE * usual and slowest <= SLOWEST_MS_MAX + BESIDE * longest
 
 
 def test_a_full_queue_makes_clients_wait_and_refuses_nobody(servers, tmp_path):
@@ -134,11 +150,9 @@ def test_a_full_queue_makes_clients_wait_and_refuses_nobody(servers, tmp_path):
         kit.in_threads(9, work)
 
 
-def accepted(wire):
-    """The proxy has accepted the connection and answers."""
-    wire.socket.setblocking(True)
-    wire.socket.settimeout(20)
-    wire.expect(b"+PONG\r\n")
+def has_run_out(proxy):
+    """It has said that no descriptor is left."""
+    return "no file descriptor is left" in proxy.output()
 
 
 def test_without_descriptors_clients_wait_and_the_others_are_served(servers, tmp_path):
@@ -150,17 +164,19 @@ def test_without_descriptors_clients_wait_and_the_others_are_served(servers, tmp
         cleanup.callback(proxy.stop)
         first = cleanup.enter_context(kit.Wire(proxy.port))
         first.ask(bulk(b"SET", b"k", b"v"), b"+OK\r\n")
-        wires = [kit.Wire(proxy.port) for _ in range(DESCRIPTORS + 20)]
+        wires = [cleanup.enter_context(kit.Wire(proxy.port)) for _ in range(DESCRIPTORS + 20)]
         for wire in wires:
             wire.send(b"PING\r\n")
-        # Those that are not accepted wait in the kernel; how many that are is seen by who answers.
-        served, waiting = [], []
-        for wire in wires:
-            ready = select.select([wire.socket], [], [], 0.5 if not waiting else 0)[0]
-            (served if ready else waiting).append(wire)
+        kit.until(lambda: has_run_out(proxy), "a lack of descriptors")
+        # Who was accepted by then is answered before requests that are made now, two of them since one may be in the same turn. The
+        # others wait in the kernel.
+        for _ in range(2):
+            first.ask(bulk(b"GET", b"k"), b"$1\r\nv\r\n")
+        served = [wire for wire in wires if wire.has_answer()]
+        waiting = [wire for wire in wires if wire not in served]
         assert served and len(waiting) >= 20, f"{len(served)} served, {len(waiting)} wait"
         for wire in served:
-            accepted(wire)
+            wire.expect(b"+PONG\r\n")
             wire.ask(b"PING\r\n", b"+PONG\r\n")
         busy, since = cpu_seconds(pid), time.monotonic()
         while time.monotonic() < since + 2:
@@ -171,13 +187,10 @@ def test_without_descriptors_clients_wait_and_the_others_are_served(servers, tmp
         text = proxy.output()
         assert text.count("descriptor") <= 2 and "ulimit" in text, text
         # As descriptors come free, those that wait get theirs.
-        for _ in range(len(waiting)):
-            if served:
-                served.pop().socket.close()
-            accepted(waiting[0])
-            served.insert(0, waiting.pop(0))
-        for wire in served:
-            wire.socket.close()
+        for wire in waiting:
+            served.pop().socket.close()
+            wire.expect(b"+PONG\r\n")
+            served.insert(0, wire)
 
 
 def test_without_descriptors_a_request_gets_an_error_and_a_later_one_a_reply(servers, tmp_path):
@@ -186,24 +199,23 @@ def test_without_descriptors_a_request_gets_an_error_and_a_later_one_a_reply(ser
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(proxy.stop)
         wires = []
-        # Until one is not served: then there is no descriptor for a connection to the server.
-        while True:
+        # Until there is no descriptor for another client, and so none for a connection to the server either.
+        while not has_run_out(proxy):
             wire = cleanup.enter_context(kit.Wire(proxy.port))
             wire.send(b"PING\r\n")
-            if not select.select([wire.socket], [], [], 0.5)[0]:
-                break
-            accepted(wire)
+            kit.until(lambda: wire.has_answer() or has_run_out(proxy), "an answer")
             wires.append(wire)
             assert len(wires) < DESCRIPTORS
+        wires[0].expect(b"+PONG\r\n")
         wires[0].ask(bulk(b"GET", b"k2"), b"-ERR Too many open files\r\n")
         wires[0].ask(b"PING\r\n", b"+PONG\r\n")
-        for other in [wire, *wires[1:]]:
+        for other in wires[1:]:
             other.socket.close()
-        until = time.monotonic() + 10
-        while True:
+
+        def replied():
             wires[0].send(bulk(b"GET", b"k2"))
-            reply = wires[0].socket.recv(100)
-            if reply == b"$-1\r\n":
-                break
-            assert reply == b"-ERR Too many open files\r\n" and time.monotonic() < until, reply
-            select.select([], [], [], 0.02)
+            reply = wires[0].line()
+            assert reply in (b"$-1\r\n", b"-ERR Too many open files\r\n"), reply
+            return reply == b"$-1\r\n"
+
+        kit.until(replied, "a descriptor for the server")

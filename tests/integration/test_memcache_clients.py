@@ -63,7 +63,8 @@ def wire(proxy):
 
 def connect(proxy, **options):
     """A client that is closed at the end of a `with`. Without no_delay what follows a noreply waits 40 ms for its ACK."""
-    return contextlib.closing(Client(("127.0.0.1", proxy.port), timeout=20, connect_timeout=20, no_delay=True, **options))
+    patience = {"timeout": kit.ANSWER_SECONDS, "connect_timeout": kit.ANSWER_SECONDS}
+    return contextlib.closing(Client(("127.0.0.1", proxy.port), **patience, no_delay=True, **options))
 
 
 # pymemcache
@@ -220,7 +221,7 @@ def test_pymemcache_in_many_threads(proxy, prefix):
 
 @pytest.fixture
 def python_memcached(proxy):
-    client = memcache.Client([f"127.0.0.1:{proxy.port}"], socket_timeout=20, cache_cas=True)
+    client = memcache.Client([f"127.0.0.1:{proxy.port}"], socket_timeout=kit.ANSWER_SECONDS, cache_cas=True)
     yield client
     client.disconnect_all()
 

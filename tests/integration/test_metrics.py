@@ -2,17 +2,15 @@
 those that need a real process: crates/sim/tests/seeds.rs.)"""
 
 import contextlib
-import select
-import time
 import urllib.request
 
 import kit
-from test_limits import DESCRIPTORS, bulk
+from test_limits import DESCRIPTORS, bulk, has_run_out
 
 
 def metrics(port):
     """Every sample, by name and labels as they stand on the page."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as page:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=kit.ANSWER_SECONDS) as page:
         lines = page.read().decode().splitlines()
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
@@ -39,23 +37,22 @@ def moved(before, after, row, labels=""):
 
 def until_moved(port, before, row, labels=""):
     """Gauges and the counts of a turn follow within a moment."""
-    deadline = time.monotonic() + 10
-    while not moved(before, metrics(port), row, labels):
-        assert time.monotonic() < deadline, f"{row}{labels} does not move"
-        select.select([], [], [], 0.05)
+    kit.until(lambda: moved(before, metrics(port), row, labels), f"{row}{labels} to move")
 
 
 def settled(port, *pools):
     """Every sample once the connections that found the pools' ports ready have come and gone."""
-    deadline = time.monotonic() + 10
-    while True:
-        now = metrics(port)
-        accepted, held = ([now[f'nuthatch_pool_{row}{{pool="{pool}"}}'] for pool in pools]
-                          for row in ("client_accepts_total", "client_connections"))
-        if all(accepted) and not any(held):
-            return now
-        assert time.monotonic() < deadline, f"clients accepted {accepted}, still there {held}"
-        select.select([], [], [], 0.05)
+    now = {}
+
+    def values(row):
+        return [now[f'nuthatch_pool_{row}{{pool="{pool}"}}'] for pool in pools]
+
+    def are_gone():
+        now.update(metrics(port))
+        return all(values("client_accepts_total")) and not any(values("client_connections"))
+
+    kit.until(are_gone, lambda: f"accepted {values('client_accepts_total')}, there {values('client_connections')}")
+    return now
 
 
 def test_rows_move_with_what_they_count(tmp_path):
@@ -86,7 +83,6 @@ def test_rows_move_with_what_they_count(tmp_path):
         with kit.Wire(short) as wire:
             wire.send(bulk(b"SET", b"k", b"x" * 2000))
             wire.expect(b"-ERR Protocol error")
-        after = metrics(admin)
         expected = {
             ("pool_client_requests_total", "plain"): 6,
             ("pool_client_replies_total", "plain"): 6,
@@ -98,13 +94,19 @@ def test_rows_move_with_what_they_count(tmp_path):
             ("pool_oversized_total", "short"): 1,
             ("pool_request_duration_seconds_count", "plain"): 5,
         }
-        for (row, pool), count in expected.items():
-            found = moved(before, after, f"nuthatch_{row}", f'{{pool="{pool}"}}')
-            assert found == count, f"{row} of {pool}: {found}"
-        server = '{pool="plain",server="local"}'
+        wanted = {f'nuthatch_{row}{{pool="{pool}"}}': count for (row, pool), count in expected.items()}
         for row, count in {"requests_total": 5, "responses_total": 5, "error_replies_total": 1,
                            "response_duration_seconds_count": 5}.items():
-            assert moved(before, after, f"nuthatch_server_{row}", server) == count, row
+            wanted[f'nuthatch_server_{row}{{pool="plain",server="local"}}'] = count
+        after = {}
+
+        def found():
+            after.update(metrics(admin))
+            return {name: moved(before, after, name) for name in wanted}
+
+        # A client may have its reply a moment before all of it is counted.
+        kit.until(lambda: all(found()[name] >= count for name, count in wanted.items()), lambda: f"{wanted}, not {found()}")
+        assert found() == wanted
         assert moved(before, after, "nuthatch_shard_turns_total") > 0
         assert not [name for name in after if "connections" in name and name.startswith("nuthatch_shard")]
         # A request of which only a part has come is memory.
@@ -121,9 +123,9 @@ def test_a_lack_of_descriptors_is_counted(tmp_path):
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(program.stop)
         counted = metrics(admin)
-        wires = [kit.Wire(port) for _ in range(DESCRIPTORS + 5)]
-        for wire in wires[:3]:
-            wire.ask(b"PING\r\n", b"+PONG\r\n")
+        wires = [cleanup.enter_context(kit.Wire(port)) for _ in range(DESCRIPTORS + 5)]
+        wires[0].ask(b"PING\r\n", b"+PONG\r\n")
+        kit.until(lambda: has_run_out(program), "a lack of descriptors")
         # /metrics needs a descriptor too.
         for wire in wires:
             wire.socket.close()

@@ -53,7 +53,7 @@ def client(proxy, **options):
     """redis-py, without the CLIENT SETINFO and the RESP3 greeting that the original does not know."""
     if kit.IS_ORIGINAL:
         options = {"protocol": 2, "driver_info": None, **options}
-    return redis.Redis(host="127.0.0.1", port=proxy.port, socket_timeout=20, **options)
+    return redis.Redis(host="127.0.0.1", port=proxy.port, socket_timeout=kit.ANSWER_SECONDS, **options)
 
 
 # redis-cli
@@ -61,7 +61,7 @@ def client(proxy, **options):
 
 def redis_cli(proxy, *arguments, stdin=None):
     argv = ["redis-cli", "-h", "127.0.0.1", "-p", str(proxy.port), *arguments]
-    ended = subprocess.run(argv, input=stdin, capture_output=True, timeout=60)
+    ended = subprocess.run(argv, input=stdin, capture_output=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.decode().strip()
 
