@@ -17,7 +17,7 @@ nsq = pytest.importorskip("nsq")
 
 pytestmark = pytest.mark.skipif(kit.IS_ORIGINAL, reason="the binary is nutcracker")
 
-SECONDS = 30
+SECONDS = 60
 SECRET = "open sesame"
 TLS = {"tls_v1": True, "tls_options": {"cert_reqs": ssl.CERT_NONE}}
 PYTHON_LAYERS = {
@@ -149,8 +149,10 @@ def test_pynsq_publishes_and_consumes(nsqd, layer):
 
 @pytest.mark.parametrize("layer", PYTHON_LAYERS)
 def test_pynsq_requeues_touches_and_times_out(nsqd, layer):
+    """Two topics: only where a delivery is to time out may it, however slow this machine is."""
+
     async def scenario():
-        topic, got = f"python-again-{layer}", []
+        topic, hasty, got = f"python-again-{layer}", f"python-left-{layer}", []
 
         def handler(message):
             got.append((message.body, message.attempts))
@@ -166,11 +168,13 @@ def test_pynsq_requeues_touches_and_times_out(nsqd, layer):
 
         async with Client(nsqd.port, **PYTHON_LAYERS[layer]) as client:
             await client.ready()
-            assert await client.publish("mpub", topic, [b"requeued", b"left", b"touched"]) == b"OK"
-            client.read(topic, "c", handler, msg_timeout=1)
-            await until(lambda: len(got) >= 5)
-        expected = [(b"left", 1), (b"left", 2), (b"requeued", 1), (b"requeued", 2), (b"touched", 1)]
-        assert sorted(got) == expected
+            assert await client.publish("mpub", topic, [b"requeued", b"touched"]) == b"OK"
+            assert await client.publish("pub", hasty, b"left") == b"OK"
+            client.read(topic, "c", handler)
+            client.read(hasty, "c", handler, msg_timeout=1)
+            expected = {(b"left", 1), (b"left", 2), (b"requeued", 1), (b"requeued", 2), (b"touched", 1)}
+            await until(lambda: expected <= set(got))
+        assert sorted(one for one in got if one[0] != b"left") == sorted(one for one in expected if one[0] != b"left")
 
     asyncio.run(scenario())
 

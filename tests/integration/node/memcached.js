@@ -6,7 +6,7 @@ const { promisify } = require('util');
 const Memcached = require('memcached');
 
 const [port, prefix] = process.argv.slice(2);
-const client = new Memcached(`127.0.0.1:${port}`, { timeout: 20000, retries: 0, maxValue: 10 * 1024 * 1024 });
+const client = new Memcached(`127.0.0.1:${port}`, { timeout: 60000, retries: 0, maxValue: 10 * 1024 * 1024 });
 const call = (name, ...args) => promisify(client[name]).apply(client, args);
 
 async function main() {

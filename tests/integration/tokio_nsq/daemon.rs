@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,9 @@ impl Daemon {
     }
 
     fn start_once(options: &[&str], has_tls: bool) -> Option<Daemon> {
+        // From when the ports are chosen until the daemon has them nobody else here looks for some.
+        static STARTING: Mutex<()> = Mutex::new(());
+        let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempfile::tempdir().expect("a directory");
         let free = || std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let listeners = [free(), free(), free()];

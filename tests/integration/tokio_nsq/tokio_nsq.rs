@@ -20,7 +20,7 @@ use tokio_nsq::{
 };
 
 /// Far more than anything takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a message is put off where it is.
 const DELAY: Duration = Duration::from_millis(200);
 /// What one message may have, by default.
@@ -192,20 +192,20 @@ async fn under_tls_and_deflate() {
 /// time anew.
 #[tokio::test]
 async fn a_delivery_times_out() {
-    const TIMEOUT: Duration = Duration::from_millis(1500);
+    // A client that is kept from running for so long fails for no fault of the daemon's.
+    const TIMEOUT: Duration = Duration::from_secs(3);
     let daemon = Daemon::start(&[&format!("--msg-timeout={}ms", TIMEOUT.as_millis())]);
     let (topic, mut producer, mut consumer) = connected(&daemon, NSQConfigShared::new()).await;
 
+    let start = Instant::now();
     producer.publish(&topic, b"left".to_vec()).await.expect("PUB");
     confirmed(&mut producer).await;
     let left = message(&mut consumer).await;
-    let start = Instant::now();
     assert_eq!(left.attempt, 1);
     // What it counts as in flight goes down by this, and is what bounds it.
     let again = message(&mut consumer).await;
     assert_eq!((again.id, again.attempt), (left.id, 2));
-    // The delivery left the daemon before it got here: its time began a little earlier.
-    assert!(start.elapsed() > TIMEOUT / 2, "after {:?} already", start.elapsed());
+    assert!(start.elapsed() >= TIMEOUT, "after {:?} already", start.elapsed());
     again.finish().await;
 
     producer.publish(&topic, b"touched".to_vec()).await.expect("PUB");
@@ -214,7 +214,7 @@ async fn a_delivery_times_out() {
     let start = Instant::now();
     while start.elapsed() < 2 * TIMEOUT {
         touched.touch().await;
-        let other = tokio::time::timeout(TIMEOUT / 6, consumer.consume()).await;
+        let other = tokio::time::timeout(TIMEOUT / 12, consumer.consume()).await;
         assert!(other.is_err(), "it came again, touched or not: {other:?}");
     }
     touched.finish().await;
