@@ -46,7 +46,7 @@ def system_ports():
 
 def free_port():
     """A port that nobody uses now, and that was not given lately. Another process may take it before it is used: see `start`."""
-    ours = [port for port in PORTS if port < system_ports() and port not in given]
+    ours = sorted({*PORTS[: max(0, system_ports() - PORTS.start)]} - {*given})
     for port in [*random.sample(ours, min(100, len(ours))), 0]:
         with contextlib.suppress(OSError), socket.socket() as listener:
             listener.bind(("127.0.0.1", port))
