@@ -34,7 +34,7 @@ ALLOWED = re.compile(
     rb"(-ERR|SERVER_ERROR) (Connection refused|Connection reset by peer|Connection timed out|unknown|Broken pipe)\r\n"
     rb"|-LOADING .*\r\n"
 )
-RECOVERY_SECONDS = 30
+RECOVERY_SECONDS = 60
 
 
 class Offence(Exception):
@@ -57,13 +57,16 @@ class Farm:
         return ["memcached", "-u", "nobody", "-l", "127.0.0.1", "-U", "0", "-p", self.ports[n]]
 
     def start_again(self, n):
-        """A new, empty server in the place of the old one."""
-        while True:
+        """A new, empty server in the place of the old one. Its predecessor's connections may hold the port for a moment."""
+
+        def started():
             program = kit.Program(f"s{n}", self.argv(n), [self.ports[n]], self.path)
             if program.is_ready():
                 self.programs[n] = program
-                return
-            # Its predecessor's connections may hold the port for a moment.
+                return True
+            return False
+
+        kit.until(started, lambda: f"s{n} on port {self.ports[n]}:\n{(self.path / f's{n}.log').read_text(errors='replace')}")
 
     def stop(self):
         for program in self.programs:
@@ -77,25 +80,32 @@ class Chaos(threading.Thread):
     def __init__(self, farms, rng, over, counts):
         super().__init__()
         self.farms, self.rng, self.over, self.counts = farms, rng, over, counts
+        self.fault = None
 
     def run(self):
-        while not self.over.is_set():
-            farm, n = self.rng.choice(self.farms), self.rng.randrange(SERVERS)
-            what = self.rng.choice(["killed", "paused", "replaced"])
-            program = farm.programs[n]
-            if what == "paused":
-                program.signal(signal.SIGSTOP)
-                self.over.wait(self.rng.choice([0.05, 0.6, 1.5]))
-                program.signal(signal.SIGCONT)
-            elif what == "killed":
-                program.kill()
-                self.over.wait(self.rng.choice([0, 0.2, 1.5]))
-                farm.start_again(n)
-            else:
-                program.stop()
-                farm.start_again(n)
-            self.counts[what] += 1
-            self.over.wait(self.rng.choice([0, 0.3, 1]))
+        try:
+            while not self.over.is_set():
+                self.one()
+        except AssertionError as fault:
+            self.fault = fault
+
+    def one(self):
+        farm, n = self.rng.choice(self.farms), self.rng.randrange(SERVERS)
+        what = self.rng.choice(["killed", "paused", "replaced"])
+        program = farm.programs[n]
+        if what == "paused":
+            program.signal(signal.SIGSTOP)
+            self.over.wait(self.rng.choice([0.05, 0.6, 1.5]))
+            program.signal(signal.SIGCONT)
+        elif what == "killed":
+            program.kill()
+            self.over.wait(self.rng.choice([0, 0.2, 1.5]))
+            farm.start_again(n)
+        else:
+            program.stop()
+            farm.start_again(n)
+        self.counts[what] += 1
+        self.over.wait(self.rng.choice([0, 0.3, 1]))
 
 
 # -- what is asked, in the words of each protocol ------------------------------------------------------------------------
@@ -300,6 +310,8 @@ def soak(stack, seconds, seed):
     for protocol, count in counts.items():
         print(f"  {protocol}: {dict(sorted(count.items()))}")
     assert proxy.process.poll() is None, "the proxy has ended"
+    if chaos.fault:
+        raise chaos.fault
     for client in clients:
         if client.offence:
             raise client.offence
