@@ -139,10 +139,10 @@ def check(daemon, manifest):
 
     def post(path):
         request = urllib.request.Request(f"http://127.0.0.1:{daemon.ports[1]}{path}", method="POST")
-        urllib.request.urlopen(request, timeout=20).close()
+        urllib.request.urlopen(request, timeout=SECONDS).close()
 
     url = f"http://127.0.0.1:{daemon.ports[1]}/stats?format=json"
-    stats = {topic["topic_name"]: topic for topic in json.load(urllib.request.urlopen(url, timeout=20))["topics"]}
+    stats = {topic["topic_name"]: topic for topic in json.load(urllib.request.urlopen(url, timeout=SECONDS))["topics"]}
     if sorted(stats) != sorted(manifest):
         return [f"topics {sorted(stats)}, expected {sorted(manifest)}"]
     for topic, (paused, own, channels) in manifest.items():

@@ -5,6 +5,7 @@ import socket
 import struct
 
 RESPONSE, ERROR, MESSAGE = 0, 1, 2
+ANSWER_SECONDS = 60
 
 
 def sized(body):
@@ -38,7 +39,7 @@ class Connection:
     """One connection. Anything that ends it raises `OSError`."""
 
     def __init__(self, port, **identify):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
         self.send(b"  V2")
@@ -52,6 +53,8 @@ class Connection:
         self.socket.close()
 
     def send(self, data):
+        # Whoever waits only a moment for frames would wait no longer for room.
+        self.socket.settimeout(ANSWER_SECONDS)
         self.socket.sendall(data)
 
     def subscribe(self, topic, channel, ready):
@@ -81,7 +84,7 @@ class Connection:
             raise OSError("closed")
         self.buffer += more
 
-    def frame(self, timeout=20):
+    def frame(self, timeout=ANSWER_SECONDS):
         """The next frame."""
         while (frame := self._take()) is None:
             self._fill(timeout)
