@@ -441,9 +441,11 @@ def test_without_arguments_it_is_a_cache(stack):
         pytest.skip(f"somebody listens on {taken}")
     program = kit.Program("default", [kit.BINARY], [22121], stack.path)
     try:
-        assert program.is_ready(), program.output()
+        if not program.is_ready() and "already in use" in program.output():
+            pytest.skip("somebody has taken a port of the default meanwhile")
         with client(program) as r:
             assert r.set("k", "v") is True and r.get("k") == b"v"
-        assert "22121" in program.output() and "redis-cli -p 22121" in program.output()
+        # It says so once it listens.
+        kit.until(lambda: "redis-cli -p 22121" in program.output(), program.output)
     finally:
-        assert program.stop() == 0
+        assert program.stop() == 0 or "already in use" in program.output()

@@ -154,7 +154,13 @@ mod tests {
     #[tokio::test]
     async fn who_asks_often_gets_the_same() {
         let watch = Watch::new(facts(), Arc::new(Registry::new(1)), None, events::connect().1);
-        let first = watch.look().await;
-        assert!(Arc::ptr_eq(&first, &watch.look().await));
+        loop {
+            let begin = std::time::Instant::now();
+            let (first, second) = (watch.look().await, watch.look().await);
+            // On a machine that stalled in between they may differ.
+            if begin.elapsed() < FRESH {
+                return assert!(Arc::ptr_eq(&first, &second));
+            }
+        }
     }
 }

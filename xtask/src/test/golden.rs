@@ -2,8 +2,8 @@
 //!
 //! The captures and their replayers are not part of this repository; they are looked for in `../shared/golden` beside
 //! it, or where `NUTHATCH_GOLDEN` says. A case may differ on purpose: then `tests/golden/intended.toml` lists it with
-//! the reason. A case that fails unlisted is played once more alone, since captures hold times and machines stall; if it
-//! fails again it is a failure. A listed one that passes is a remark.
+//! the reason. Captures hold times and machines stall, so a case that fails unlisted is played once more when all others have
+//! ended, and nothing runs beside it; if it fails again it is a failure. A listed one that passes is a remark.
 //!
 //! Replays mostly wait (for a close, for a timeout), so several are played at a time.
 
@@ -132,56 +132,103 @@ pub fn run(context: &Context) -> Result<Outcome, Fault> {
     let intended = intended(&context.root.join("tests/golden/intended.toml"))?;
     let faces: Vec<&str> = FACES.into_iter().filter(|face| has_face(&context.binary(), face)).collect();
     let next = AtomicUsize::new(0);
-    let faults = Mutex::new(Vec::new());
+    let suspects = Mutex::new(Vec::new());
+    let stage = Stage { context, golden: &golden, faces: &faces, intended: &intended };
     std::thread::scope(|scope| {
         for _ in 0..AT_A_TIME {
             scope.spawn(|| {
                 while let Some(replay) = REPLAYS.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = one(context, replay, &golden, &faces, &intended);
-                    faults.lock().expect("no other panic").extend(outcome.err());
+                    let suspect = stage.play(replay);
+                    suspects.lock().expect("no other panic").extend(suspect);
                 }
             });
         }
     });
-    let faults = faults.into_inner().map_err(|e| e.to_string())?;
+    let suspects = suspects.into_inner().map_err(|e| e.to_string())?;
+    let faults: Vec<Fault> =
+        suspects.iter().filter_map(|(replay, wrong)| stage.play_again(replay, wrong).err()).collect();
     if faults.is_empty() { Ok(Outcome::Passed) } else { Err(faults.join(", ")) }
 }
 
-/// Plays one set of captures and tells what came of it.
-fn one(
-    context: &Context,
-    replay: &Replay,
-    golden: &Path,
-    faces: &[&str],
-    intended: &Intended,
-) -> Result<(), Fault> {
-    if let Some(absent) = replay.faces.iter().find(|face| !faces.contains(face)) {
-        println!("-- {}: SKIPPED: this build has no face {absent}", replay.data);
-        return Ok(());
+/// What all replays share.
+struct Stage<'a> {
+    context: &'a Context,
+    golden: &'a Path,
+    faces: &'a [&'a str],
+    intended: &'a Intended,
+}
+
+/// What was wrong with a replay: the cases that failed, by id and as told. None if there is nothing to tell by case.
+type Suspect = (&'static Replay, Option<Vec<(String, String)>>);
+
+impl Stage<'_> {
+    /// Plays one set of captures and tells what came of it. What is wrong is to be played again.
+    fn play(&self, replay: &'static Replay) -> Option<Suspect> {
+        if let Some(absent) = replay.faces.iter().find(|face| !self.faces.contains(face)) {
+            println!("-- {}: SKIPPED: this build has no face {absent}", replay.data);
+            return None;
+        }
+        let start = Instant::now();
+        let listed = listed(self.intended, replay.data);
+        let text = match self.replayed(replay, None) {
+            Ok(text) => text,
+            Err(fault) => {
+                println!("-- {}: {fault}", replay.data);
+                return Some((replay, None));
+            }
+        };
+        let wrong = judged(&text, &listed);
+        let total = text.lines().rev().find(|line| line.contains(" passed, ")).unwrap_or("");
+        let mut said = vec![format!(
+            "-- {}: {total}; {} listed as intended, {} to play again; {} s",
+            replay.data,
+            listed.len(),
+            wrong.len(),
+            start.elapsed().as_secs()
+        )];
+        let ids = ids(&self.golden.join(replay.data)).unwrap_or_default();
+        said.extend(stale(&text, &ids, &listed).iter().map(|line| format!("   remark: {line}")));
+        println!("{}", said.join("\n"));
+        (!wrong.is_empty()).then_some((replay, Some(wrong)))
     }
-    let start = Instant::now();
-    let text = replayed(context, replay, golden, faces, None)?;
-    let listed = listed(intended, replay.data);
-    let mut wrong = judged(&text, &listed);
-    let mut again = 0;
-    if !wrong.is_empty() && !PLAYED_WHOLE.contains(&replay.script) {
-        again = wrong.len();
-        let text = replayed(context, replay, golden, faces, Some(&only(&wrong)))?;
-        wrong = judged(&text, &listed);
+
+    /// Plays what was wrong once more: those cases, or the whole where there is no choice. What is wrong again is a fault.
+    fn play_again(&self, replay: &Replay, wrong: &Option<Vec<(String, String)>>) -> Result<(), Fault> {
+        let cases = wrong.as_deref().filter(|_| !PLAYED_WHOLE.contains(&replay.script)).map(only);
+        let text = self.replayed(replay, cases.as_deref())?;
+        let wrong = judged(&text, &listed(self.intended, replay.data));
+        println!("-- {}: played again, {} wrong", replay.data, wrong.len());
+        wrong.iter().for_each(|(_, line)| println!("   {line}"));
+        if wrong.is_empty() { Ok(()) } else { Err(format!("{} of {}", wrong.len(), replay.data)) }
     }
-    let total = text.lines().rev().find(|line| line.contains(" passed, ")).unwrap_or("");
-    let took = start.elapsed().as_secs();
-    let mut said = vec![format!(
-        "-- {}: {total}; {} listed as intended, {again} played again, {} wrong; {took} s",
-        replay.data,
-        listed.len(),
-        wrong.len()
-    )];
-    said.extend(wrong.iter().map(|(_, line)| format!("   {line}")));
-    let ids = ids(&golden.join(replay.data))?;
-    said.extend(stale(&text, &ids, &listed).iter().map(|line| format!("   remark: {line}")));
-    println!("{}", said.join("\n"));
-    if wrong.is_empty() { Ok(()) } else { Err(format!("{} of {}", wrong.len(), replay.data)) }
+
+    /// Runs a replayer and gives back what it printed.
+    fn replayed(&self, replay: &Replay, only: Option<&str>) -> Result<String, Fault> {
+        let binary = self.context.binary().display().to_string();
+        let mut command = Command::new("python3");
+        command.arg(self.golden.join("replay").join(replay.script)).env("PYTHONDONTWRITEBYTECODE", "1");
+        for face in replay.faces {
+            let option = if *face == "nutcracker" { "--binary".to_owned() } else { format!("--{face}") };
+            command.arg(option).arg(format!("{binary} {face}"));
+        }
+        if replay.script == "replay_tools.py" {
+            for face in self.faces {
+                command.arg("--bin").arg(format!("{face}={binary} {face}"));
+            }
+        }
+        if let Some(only) = only {
+            command.args(["--only", only]);
+        }
+        // The directory of nsqd's data holds its cases; the replayer looks for them one level down.
+        command.args(replay.options).arg(self.golden.join(replay.data));
+        let text = run::taken(&mut command, Duration::from_secs(900))?.output;
+        let is_whole = text.lines().any(|line| line.contains(" passed, ") && line.contains(" failed"));
+        if is_whole {
+            Ok(text)
+        } else {
+            Err(format!("{} on {} broke off: {text}", replay.script, replay.data))
+        }
+    }
 }
 
 /// An expression for these cases and no others.
@@ -189,36 +236,6 @@ fn only(wrong: &[(String, String)]) -> String {
     // Ids are letters, digits and hyphens.
     let ids: Vec<&str> = wrong.iter().map(|(id, _)| id.as_str()).collect();
     format!("^({})$", ids.join("|"))
-}
-
-/// Runs a replayer and gives back what it printed.
-fn replayed(
-    context: &Context,
-    replay: &Replay,
-    golden: &Path,
-    faces: &[&str],
-    only: Option<&str>,
-) -> Result<String, Fault> {
-    let binary = context.binary().display().to_string();
-    let mut command = Command::new("python3");
-    command.arg(golden.join("replay").join(replay.script)).env("PYTHONDONTWRITEBYTECODE", "1");
-    for face in replay.faces {
-        let option = if *face == "nutcracker" { "--binary".to_owned() } else { format!("--{face}") };
-        command.arg(option).arg(format!("{binary} {face}"));
-    }
-    if replay.script == "replay_tools.py" {
-        for face in faces {
-            command.arg("--bin").arg(format!("{face}={binary} {face}"));
-        }
-    }
-    if let Some(only) = only {
-        command.args(["--only", only]);
-    }
-    // The directory of nsqd's data holds its cases; the replayer looks for them one level down.
-    command.args(replay.options).arg(golden.join(replay.data));
-    let text = run::taken(&mut command, Duration::from_secs(900))?.output;
-    let is_whole = text.lines().any(|line| line.contains(" passed, ") && line.contains(" failed"));
-    if is_whole { Ok(text) } else { Err(format!("{} on {} broke off: {text}", replay.script, replay.data)) }
 }
 
 /// Listed cases that passed. Worth a look, but no failure: where a close is expected, a replay on a machine that stalls may

@@ -5,10 +5,11 @@ use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Far more than anything takes.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary under test.
 pub fn binary() -> &'static str {
@@ -44,12 +45,17 @@ pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that is free, and that no other test here is given. It lies below those that the system hands out, so that neither an
+/// outgoing connection nor who asks the system for a port can take it before it is used.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a port")
-        .port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(89);
+    let mut ports = std::iter::repeat_with(|| {
+        let n = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        // Steps of a prime walk through all of them.
+        20_000 + (n.wrapping_mul(31) % 12_000) as u16
+    });
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port")
 }
 
 /// A directory of the test with a file in it.

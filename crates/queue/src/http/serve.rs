@@ -97,7 +97,8 @@ fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<UnixListener> {
 pub async fn serve(listener: Listener, router: Router, stop: Stop) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
     let tls = listener.tls.map(TlsAcceptor::from);
-    let door = Door { router, tls, stop: stop.clone() };
+    let (close, closed) = watch::channel(false);
+    let door = Door { router, tls, stop: closed };
     match listener.socket {
         Socket::Tcp(listener) => {
             let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -129,6 +130,8 @@ pub async fn serve(listener: Listener, router: Router, stop: Stop) -> io::Result
             .await;
         }
     }
+    // The listener is closed. Only now connections are told: who sees one end and comes again is not let in.
+    close.send_replace(true);
     // Each connection holds a place until it has ended.
     let _ = places.acquire_many(CONNECTIONS_MAX).await;
     Ok(())
@@ -136,8 +139,9 @@ pub async fn serve(listener: Listener, router: Router, stop: Stop) -> io::Result
 
 async fn until(stop: Stop, work: impl Future<Output = ()>) {
     tokio::select! {
-        () = work => {}
+        biased;
         () = stopped(stop) => {}
+        () = work => {}
     }
 }
 
