@@ -227,6 +227,38 @@ class Stack(contextlib.ExitStack):
             raise AssertionError(f"{program.name} ended with {program.process.returncode}:\n{program.output()[-3000:]}")
 
 
+def cpu_seconds(pid):
+    """CPU time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Others:
+    """How busy others keep the machine. What a limit in seconds says of the binary, it says only where they leave it room."""
+
+    SHARE_MAX = 0.2
+
+    def __init__(self, *pids):
+        self.pids = [os.getpid(), *pids]
+        self.since, self.before = time.monotonic(), self.used()
+
+    def used(self):
+        """CPU seconds of everybody but these processes: in programs, in the kernel for them, and on the host's other machines."""
+        user, nice, system, _, _, _, _, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+        return (user + nice + system + steal) / os.sysconf("SC_CLK_TCK") - sum(map(cpu_seconds, self.pids))
+
+    def share(self):
+        """Of all cores' time since the beginning."""
+        return max(0, self.used() - self.before) / ((time.monotonic() - self.since) * os.cpu_count())
+
+    def leave_room(self):
+        """True if a limit in seconds may be held against the binary. Asked while its processes are there; tells what it found."""
+        share = self.share()
+        is_much = share > self.SHARE_MAX
+        print(f"others use {share:.0%} of the machine" + (": SKIPPED: limits in seconds" if is_much else ""))
+        return not is_much
+
+
 def missing(*programs):
     """The first of the programs that is not installed, if any."""
     return next((program for program in programs if shutil.which(program) is None), None)
