@@ -12,6 +12,7 @@ mod check;
 pub mod file;
 pub mod flags;
 pub mod machine;
+pub mod pem;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -128,7 +129,7 @@ pub struct Nsqd {
     pub e2e_window: Duration,
     /// TLS. None: not offered.
     pub tls: Option<Tls>,
-    /// Authorities for the certificates of clients and of authorization servers, PEM; it could be opened. None: those
+    /// Authorities for the certificates of clients and of authorization servers, PEM; some are in it. None: those
     /// that the system trusts.
     pub tls_root_ca: Option<PathBuf>,
     /// Lowest version of TLS, towards clients and authorization servers.
@@ -181,9 +182,9 @@ pub struct Statsd {
 /// TLS towards clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
-    /// Certificate, PEM; it could be opened.
+    /// Certificate, PEM; one is in it.
     pub cert: PathBuf,
-    /// Private key, PEM; it could be opened.
+    /// Private key, PEM; one is in it.
     pub key: PathBuf,
     /// What clients must show.
     pub client_auth: ClientAuth,

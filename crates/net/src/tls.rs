@@ -84,6 +84,9 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
+/// What [`Error::Certificate`] calls the file of authorities.
+pub const ROOT_CA: &str = "root CA file";
+
 fn certificates(pem: &[u8], which: &'static str) -> Result<Vec<CertificateDer<'static>>, Error> {
     let list: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     list.ok().filter(|list| !list.is_empty()).ok_or(Error::Certificate(which))
@@ -91,8 +94,8 @@ fn certificates(pem: &[u8], which: &'static str) -> Result<Vec<CertificateDer<'s
 
 fn roots(pem: &[u8]) -> Result<RootCertStore, Error> {
     let mut store = RootCertStore::empty();
-    let (added, _ignored) = store.add_parsable_certificates(certificates(pem, "root CA file")?);
-    if added == 0 { Err(Error::Certificate("root CA file")) } else { Ok(store) }
+    let (added, _ignored) = store.add_parsable_certificates(certificates(pem, ROOT_CA)?);
+    if added == 0 { Err(Error::Certificate(ROOT_CA)) } else { Ok(store) }
 }
 
 /// Where systems keep the authorities that they trust, most common first.
@@ -146,7 +149,7 @@ pub fn client_config(
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(min_version.versions())
         .map_err(Error::Rustls)?
-        .with_webpki_verifier(verifier.map_err(|_| Error::Certificate("root CA file"))?);
+        .with_webpki_verifier(verifier.map_err(|_| Error::Certificate(ROOT_CA))?);
     match identity {
         None => Ok(Arc::new(builder.with_no_client_auth())),
         Some((certificate, key)) => {

@@ -31,6 +31,7 @@ use telemetry::{info, warn};
 use crate::cache::address;
 pub use http::Http;
 pub use outside::Questions;
+pub use tls::verify as verify_tls;
 
 /// Backlog of the listener; nsqd leaves it to Go, which takes the system's.
 const BACKLOG: u32 = 4096;

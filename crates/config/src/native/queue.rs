@@ -3,9 +3,12 @@
 //! So a rule of nsqd (a range, a file that must exist) is written once, in [`crate::nsqd::check`]; here its complaints
 //! only get the native option's name and place.
 
+use std::path::Path;
+
 use super::Listeners;
 use crate::fault::{Fault, Position};
 use crate::go_flags::{GoValue, GoValues};
+use crate::nsqd::pem::{self, Holds};
 use crate::nsqd::{self, Durability, Nsqd};
 use crate::options::Scope;
 use crate::values::{self, Setting, Settings};
@@ -69,13 +72,14 @@ pub(super) fn check(
     }
 }
 
-/// The files of TLS: nsqd stops at the first that it cannot read, here each of them is named. Whether none is missing.
+/// The files of TLS: nsqd stops at the first that it cannot use, here each of them is named. Whether all are good.
 fn files(read: &Settings, at: Position, faults: &mut Vec<Fault>) -> bool {
     let before = faults.len();
-    for option in ["tls_cert", "tls_key", "tls_root_ca_file"] {
-        if let Some(Err(error)) = read.text(option).map(std::fs::read) {
-            let (path, why) = (read.text(option).unwrap_or_default(), nsqd::machine::error_text(&error));
-            let text = format!("[queue]: failed to build TLS config - open {path}: {why}");
+    let files =
+        [("tls_cert", Holds::Certificate), ("tls_key", Holds::Key), ("tls_root_ca_file", Holds::Authorities)];
+    for (option, holds) in files {
+        if let Some(Err(why)) = read.text(option).map(|path| pem::check(Path::new(path), holds)) {
+            let text = format!("[queue]: failed to build TLS config - {why}");
             faults.push(Fault::error(read.place(option).or(Some(at)), text, ""));
         }
     }

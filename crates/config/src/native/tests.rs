@@ -185,18 +185,43 @@ fn one_fault_each() {
             "[queue]\ntls_required = \"true\"\n".into(),
             "2:16 [queue]: cannot require TLS client connections without TLS key and cert",
         ),
-        (
-            "[queue]\ntls_cert = \"/nonexistent/c\"\ntls_key = \"/dev/null\"\n".into(),
-            "2:12 [queue]: failed to build TLS config - open /nonexistent/c: no such file or directory",
-        ),
-        ("[queue]\ntls_cert = \"/dev/null\"\n".into(), "2:12 [queue]: tls_cert is of no use without tls_key"),
-        ("[queue]\ntls_key = \"/dev/null\"\n".into(), "2:11 [queue]: tls_key is of no use without tls_cert"),
         ("[queue]\nmax_req_timeot = 1\n".into(), "2:1 unknown option max_req_timeot in [queue]"),
         ("[queue]\ntcp_address = \"a:1\"\n".into(), "2:1 unknown option tcp_address in [queue]"),
     ];
     for (text, fault) in cases {
         assert_eq!(faults(&text), [fault], "{text}");
         assert_eq!(check(&text, 1).config, None);
+    }
+}
+
+#[test]
+fn files_of_tls_hold_what_they_should() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let cert = file("c.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let key = file("k.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    let junk = file("junk", "junk");
+    let (c, k, ca) = ("2:12 [queue]: ", "3:11 [queue]: ", "4:20 [queue]: ");
+    let failed = "failed to build TLS config - ";
+    for (lines, expected) in [
+        (vec![("tls_cert", &cert), ("tls_key", &key), ("tls_root_ca_file", &cert)], vec![]),
+        (vec![("tls_cert", &cert)], vec![format!("{c}tls_cert is of no use without tls_key")]),
+        (vec![("tls_key", &key)], vec!["2:11 [queue]: tls_key is of no use without tls_cert".into()]),
+        (
+            vec![("tls_cert", &junk), ("tls_key", &junk), ("tls_root_ca_file", &junk)],
+            vec![
+                format!("{c}{failed}{junk}: tls: failed to find any PEM data in certificate input"),
+                format!("{k}{failed}{junk}: tls: failed to find any PEM data in key input"),
+                format!("{ca}{failed}{junk}: failed to append certificate to pool"),
+            ],
+        ),
+    ] {
+        let lines: String = lines.iter().map(|(option, path)| format!("{option} = \"{path}\"\n")).collect();
+        assert_eq!(faults(&format!("[queue]\n{lines}")), expected, "{lines}");
     }
 }
 

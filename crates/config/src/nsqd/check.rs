@@ -3,11 +3,12 @@
 //! nsqd stops at its first complaint, and scripts may look for it: so does this. Whatever passes has its type's range
 //! and needs no further check.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::pem::Holds;
 use super::{
-    AuthMethod, ClientAuth, Durability, Nsqd, Refusal, Statsd, Tls, TlsRequired, TlsVersion, machine,
+    AuthMethod, ClientAuth, Durability, Nsqd, Refusal, Statsd, Tls, TlsRequired, TlsVersion, machine, pem,
 };
 use crate::go_flags::{self, GoValue, GoValues, number};
 use crate::listen::Listen;
@@ -36,6 +37,13 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
     };
     let tls = tls(&read)?;
     let tls_root_ca = root_ca(&read)?;
+    let auth_http_request_method = match read.text("auth-http-request-method").as_str() {
+        "post" => AuthMethod::Post,
+        "get" => AuthMethod::Get,
+        _ => {
+            return Err(early("auth-http-request-method", "--auth-http-request-method must be post or get"));
+        }
+    };
     let mut e2e_percentiles = read.floats("e2e-processing-latency-percentile");
     if let Some(bad) = e2e_percentiles.iter().find(|q| !(**q > 0.0 && **q <= 1.0)) {
         let text = format!("invalid E2E processing latency percentile: {bad}");
@@ -55,14 +63,7 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
         broadcast_http_port: read.count("broadcast-http-port", 0, 65_535)? as u16,
         lookupd_tcp_addresses: read.texts("lookupd-tcp-address"),
         auth_http_addresses: read.texts("auth-http-address"),
-        auth_http_request_method: match read.text("auth-http-request-method").as_str() {
-            "post" => AuthMethod::Post,
-            "get" => AuthMethod::Get,
-            _ => {
-                let text = "--auth-http-request-method must be get or post";
-                return Err(early("auth-http-request-method", text));
-            }
-        },
+        auth_http_request_method,
         http_client_connect_timeout: read.duration("http-client-connect-timeout")?,
         http_client_request_timeout: read.duration("http-client-request-timeout")?,
         topology_region: read.text("topology-region"),
@@ -200,13 +201,15 @@ fn tls(read: &Reader<'_>) -> Result<Option<Tls>, Refusal> {
         return Ok(None);
     }
     let root_ca = read.text("tls-root-ca-file");
-    for (flag, path) in [("tls-cert", &cert), ("tls-key", &key), ("tls-root-ca-file", &root_ca)] {
-        if flag == "tls-root-ca-file" && path.is_empty() {
-            continue;
-        }
-        if let Err(error) = std::fs::read(path) {
-            let text = format!("failed to build TLS config - open {path}: {}", machine::error_text(&error));
-            return Err(early(flag, &text));
+    let files = [
+        ("tls-cert", &cert, Holds::Certificate),
+        ("tls-key", &key, Holds::Key),
+        ("tls-root-ca-file", &root_ca, Holds::Authorities),
+    ];
+    for (flag, path, holds) in files {
+        if holds != Holds::Authorities || !path.is_empty() {
+            pem::check(Path::new(path), holds)
+                .map_err(|why| early(flag, &format!("failed to build TLS config - {why}")))?;
         }
     }
     Ok(Some(Tls {
@@ -227,13 +230,10 @@ fn root_ca(read: &Reader<'_>) -> Result<Option<PathBuf>, Refusal> {
     if path.is_empty() {
         return Ok(None);
     }
-    match std::fs::read(&path) {
-        Ok(_) => Ok(Some(PathBuf::from(path))),
-        Err(error) => {
-            let why = machine::error_text(&error);
-            Err(early("tls-root-ca-file", &format!("failed to build client TLS config - open {path}: {why}")))
-        }
-    }
+    let path = PathBuf::from(path);
+    pem::check(&path, Holds::Authorities)
+        .map_err(|why| early("tls-root-ca-file", &format!("failed to build client TLS config - {why}")))?;
+    Ok(Some(path))
 }
 
 fn early(flag: &'static str, text: &str) -> Refusal {

@@ -9,16 +9,13 @@ use config::{Fault, Severity, native, nutcracker, warnings};
 
 use super::run::cores;
 use crate::applet::show;
+use crate::messages::verify_tls;
 
 /// Checks `path`; a name that ends in `.yml` or `.yaml` is a nutcracker.yml.
 pub fn main(path: &Path) -> ExitCode {
     let shown = path.display().to_string();
     let yaml = path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
-    let faults = if yaml {
-        of_nutcracker(path)
-    } else {
-        native::check_file(path, cores()).map(|report| report.faults)
-    };
+    let faults = if yaml { of_nutcracker(path) } else { of_native(path) };
     let faults = match faults {
         Ok(faults) => faults,
         Err(error) => {
@@ -38,6 +35,14 @@ pub fn main(path: &Path) -> ExitCode {
 
 fn plural(n: usize) -> &'static str {
     if n == 1 { "" } else { "s" }
+}
+
+fn of_native(path: &Path) -> std::io::Result<Vec<Fault>> {
+    let report = native::check_file(path, cores())?;
+    let queue = report.config.as_ref().and_then(|config| config.queue.as_ref());
+    let tls = queue.and_then(|queue| verify_tls(queue).err());
+    let tls = tls.map(|reason| Fault::error(None, format!("[queue]: {reason}"), ""));
+    Ok(report.faults.into_iter().chain(tls).collect())
 }
 
 fn of_nutcracker(path: &Path) -> std::io::Result<Vec<Fault>> {

@@ -14,6 +14,7 @@ use telemetry::log::{Format, Options, Verbosity};
 use crate::applet::show;
 use crate::control::{Control, Manners};
 use crate::log_level::verbosity;
+use crate::messages::verify_tls;
 use crate::start;
 
 /// Runs the face; `arguments` do not include the program's name.
@@ -33,7 +34,10 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
             }
             end(Exit::Fatal(format!("failed to instantiate nsqd - {text}")), &prefix)
         }
-        Ok(settings) => run(settings),
+        Ok(settings) => match verify_tls(&settings) {
+            Ok(()) => run(settings),
+            Err(reason) => end(Exit::Fatal(format!("failed to instantiate nsqd - {reason}")), &prefix),
+        },
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use config::nsqd::{ClientAuth, Nsqd, Tls, TlsVersion, machine};
-use net::tls::{self, MinVersion};
+use net::tls::{self, MinVersion, ROOT_CA};
 use rustls::{ClientConfig, ServerConfig};
 
 /// What clients of the queue find; `None` if TLS is not offered.
@@ -29,7 +29,35 @@ fn build(settings: &Nsqd, offered: &Tls) -> Result<Arc<ServerConfig>, String> {
     };
     let (certificate, key) = (read(&offered.cert)?, read(&offered.key)?);
     tls::server_config(&certificate, &key, roots.as_deref(), policy, oldest(settings))
-        .map_err(|e| e.to_string())
+        .map_err(|error| blame(&error, settings, Some(offered)))
+}
+
+/// The file at fault, and what is wrong with it: in nsqd's words where it has some.
+fn blame(error: &tls::Error, settings: &Nsqd, offered: Option<&Tls>) -> String {
+    let authorities = settings.tls_root_ca.as_deref();
+    let (certificate, key) = (offered.map(|tls| tls.cert.as_path()), offered.map(|tls| tls.key.as_path()));
+    let (file, why) = match error {
+        tls::Error::Certificate(ROOT_CA) | tls::Error::NoRoots => (authorities, error.to_string()),
+        tls::Error::Key => (key, error.to_string()),
+        tls::Error::Rustls(rustls::Error::InconsistentKeys(_)) => {
+            (key, "tls: private key does not match public key".into())
+        }
+        tls::Error::Certificate(_) | tls::Error::Rustls(_) => (certificate, error.to_string()),
+    };
+    file.map_or(why.clone(), |file| format!("{}: {why}", file.display()))
+}
+
+/// Whether TLS can be offered and spoken with these settings: all that [`server`] and [`client`] may find wrong, also in a
+/// file of authorities that nobody needs so far.
+///
+/// # Errors
+/// What is wrong with the files, in a sentence.
+pub fn verify(settings: &Nsqd) -> Result<(), String> {
+    server(settings)?;
+    if settings.tls_root_ca.is_some() {
+        client_config(settings)?;
+    }
+    Ok(())
 }
 
 /// How authorization servers are spoken to; `None` if none of them has an `https` address.
@@ -41,9 +69,14 @@ pub fn client(settings: &Nsqd) -> Result<Option<Arc<ClientConfig>>, String> {
     if !secure {
         return Ok(None);
     }
-    let config = authorities(settings)
-        .and_then(|roots| tls::client_config(&roots, None, oldest(settings)).map_err(|e| e.to_string()));
-    config.map(Some).map_err(|reason| format!("failed to build client TLS config - {reason}"))
+    client_config(settings).map(Some)
+}
+
+fn client_config(settings: &Nsqd) -> Result<Arc<ClientConfig>, String> {
+    let config = authorities(settings).and_then(|roots| {
+        tls::client_config(&roots, None, oldest(settings)).map_err(|error| blame(&error, settings, None))
+    });
+    config.map_err(|reason| format!("failed to build client TLS config - {reason}"))
 }
 
 /// The authorities that are trusted, PEM.

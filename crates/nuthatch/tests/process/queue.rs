@@ -226,3 +226,42 @@ fn an_authorization_server_is_asked_over_tls() {
     let expected = "FATAL: failed to instantiate nsqd - failed to build client TLS config - open x: no such file or directory";
     assert!(text(&bad.stderr).contains(expected), "{}", text(&bad.stderr));
 }
+
+#[test]
+fn files_of_tls_that_cannot_be_used_are_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, content: &str| {
+        std::fs::write(directory.path().join(name), content).expect("written");
+    };
+    let pair = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let (one, other) = (pair(), pair());
+    write("c.pem", &one.cert.pem());
+    write("k.pem", &one.signing_key.serialize_pem());
+    write("other.pem", &other.signing_key.serialize_pem());
+    write("junk.pem", "junk");
+    write("hollow.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let no_pem = "tls: failed to find any PEM data in";
+    for (cert, key, ca, complaint) in [
+        ("junk.pem", "k.pem", "c.pem", format!("TLS config - junk.pem: {no_pem} certificate input")),
+        ("c.pem", "junk.pem", "c.pem", format!("TLS config - junk.pem: {no_pem} key input")),
+        ("c.pem", "k.pem", "junk.pem", "TLS config - junk.pem: failed to append certificate to pool".into()),
+        ("c.pem", "other.pem", "c.pem", "other.pem: tls: private key does not match public key".into()),
+        ("hollow.pem", "k.pem", "c.pem", "TLS config - hollow.pem: ".into()),
+        ("c.pem", "k.pem", "hollow.pem", "client TLS config - hollow.pem: ".into()),
+    ] {
+        let flags =
+            [format!("--tls-cert={cert}"), format!("--tls-key={key}"), format!("--tls-root-ca-file={ca}")];
+        let started = run("nsqd", &flags.each_ref().map(|flag| &**flag), directory.path());
+        assert_eq!(started.status.code(), Some(1), "{complaint}");
+        let said = text(&started.stderr);
+        assert!(said.lines().count() == 1 && said.contains(&complaint), "no {complaint} in {said}");
+
+        let file =
+            format!("[queue]\ntls_cert = \"{cert}\"\ntls_key = \"{key}\"\ntls_root_ca_file = \"{ca}\"\n");
+        write("n.toml", &file);
+        let checked = run("nuthatch", &["check", "-c", "n.toml"], directory.path());
+        assert_eq!(checked.status.code(), Some(1), "{complaint}");
+        let said = text(&checked.stdout);
+        assert!(said.contains(&complaint) && said.contains("n.toml: 1 error,"), "no {complaint} in {said}");
+    }
+}
