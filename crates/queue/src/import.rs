@@ -16,10 +16,12 @@
 //!
 //! What is read goes beyond nsqd where nsqd loses messages that are on disk (facts: NSQ 1.3.0):
 //! - a queue without a readable meta file is read from its first file on (nsqd ignores the files and later writes over them);
+//! - a queue whose meta file points behind the end of its data is read from the beginning (nsqd puts such a file aside);
 //! - records behind the write position of a stale meta file are read, as nsqd does;
 //! - a message that is twice in one channel, through a stale read position, is yielded once.
 
 mod marker;
+mod meta;
 mod metadata;
 mod names;
 mod plan;
@@ -33,9 +35,10 @@ mod topic;
 use std::path::Path;
 use std::{fmt, io};
 
+pub use meta::{Meta, Place};
 pub use metadata::{Metadata, MetadataChannel, MetadataTopic};
 pub use plan::{ChannelPlan, Plan, Step, TopicPlan, plan};
-pub use queue::{Failed, QueueFiles, ReadPosition, Skipped};
+pub use queue::{Failed, QueueFiles, Skipped};
 pub use records::Message;
 pub use set_aside::SetAside;
 pub use store::{Imported, run};

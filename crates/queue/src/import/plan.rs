@@ -1,7 +1,7 @@
 //! Looking at a data directory: what is to be done, if anything. Looking changes nothing.
 //!
 //! Queues that `nsqd.dat` does not name (a crash between two files) are taken along if something unread is in them: nsqd would
-//! find them again as soon as their topic is used. Read positions come from the meta files; see [`super::queue`].
+//! find them again as soon as their topic is used. Read positions come from the meta files; see [`super::meta`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,9 @@ use journal::Files;
 use journal::files::{Entry, OpenMode, read_full};
 
 use super::marker::Marker;
+use super::meta::Meta;
 use super::metadata::{self, Metadata};
-use super::queue::{QueueFiles, ReadPosition};
+use super::queue::QueueFiles;
 use super::set_aside::SetAside;
 use super::{ImportError, names};
 
@@ -71,8 +72,8 @@ impl Plan {
         &self.topics
     }
 
-    /// What an operator should be told: names that were left out, queues that `nsqd.dat` does not name, meta files that are missing or
-    /// not readable.
+    /// What an operator should be told: names that were left out, queues that `nsqd.dat` does not name, meta files that are missing, not
+    /// readable, or not borne out by the data files.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -112,6 +113,7 @@ pub fn plan(files: &Arc<dyn Files>, dir: &Path, store: &str) -> Result<Step, Imp
     for entry in &originals {
         planner.add_file(entry)?;
     }
+    planner.reconcile();
     let metadata = planner.metadata(&originals)?;
     let topics = planner.topics(metadata);
     let warnings = planner.warnings;
@@ -160,29 +162,40 @@ impl Planner<'_> {
 
     fn add_file(&mut self, entry: &Entry) -> Result<(), ImportError> {
         let Some(file) = names::parse(&entry.name) else { return Ok(()) };
-        let position = match file.number {
-            None if entry.bytes <= META_BYTES_MAX => {
-                let position = ReadPosition::parse(&self.read(&entry.name, entry.bytes)?);
-                if position.is_none() {
+        let says = match file.number {
+            None => {
+                let bytes = self.read(&entry.name, entry.bytes.min(META_BYTES_MAX))?;
+                let says = Meta::parse(&bytes).filter(|_| entry.bytes <= META_BYTES_MAX);
+                if says.is_none() {
                     self.warnings.push(format!(
                         "{} is not readable: its queue is read from the beginning",
                         entry.name
                     ));
                 }
-                position
+                says
             }
-            _ => None,
+            Some(_) => None,
         };
         let key = (file.topic.to_owned(), file.channel.map(str::to_owned));
         let queue = self.queues.entry(key).or_default();
         match file.number {
-            None => (queue.meta, queue.position) = (Some(entry.name.clone()), position),
+            None => {
+                queue.meta = Some(entry.name.clone());
+                (queue.says, queue.position) = (says, says.map(|says| says.read));
+            }
             Some(number) => {
                 queue.data.push((number, entry.name.clone(), entry.bytes));
                 queue.data.sort_unstable();
             }
         }
         Ok(())
+    }
+
+    /// Compares meta files with data files.
+    fn reconcile(&mut self) {
+        for ((topic, channel), queue) in &mut self.queues {
+            self.warnings.append(&mut queue.reconcile(&shown(topic, channel.as_deref())));
+        }
     }
 
     /// The topics of `nsqd.dat` with their queues, then those of which there are only files.
@@ -230,8 +243,13 @@ impl Planner<'_> {
 
     fn note_queue(&mut self, topic: &str, channel: Option<&str>, queue: &QueueFiles) {
         if queue.meta.is_none() && !queue.data.is_empty() {
-            let name = channel.map_or_else(|| topic.to_owned(), |channel| format!("{topic}:{channel}"));
+            let name = shown(topic, channel);
             self.warnings.push(format!("{name} has no meta file: its queue is read from the beginning"));
         }
     }
+}
+
+/// The name of a queue, as in the names of its files.
+fn shown(topic: &str, channel: Option<&str>) -> String {
+    channel.map_or_else(|| topic.to_owned(), |channel| format!("{topic}:{channel}"))
 }

@@ -1,7 +1,7 @@
 //! One disk queue: its meta file, its data files, and reading what is unread in them.
 //!
 //! The meta file says where reading and writing stood when it was last flushed; after a crash it may be behind. So reading begins
-//! where it says, and ends where the files end, whatever it says about the write position. A file is read to its real size
+//! where it says (if that is in the files, see [`super::meta`]), and ends where the files end, whatever it says about the write position. A file is read to its real size
 //! (older versions of nsqd began a new one *after* passing max-bytes-per-file).
 
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use journal::Files;
 use journal::files::{File, OpenMode};
 
 use super::ImportError;
+use super::meta::{Meta, Place};
 use super::records::{self, Message, Parsed};
 
 /// Bytes that are read at a time. A longer record is read whole.
@@ -51,37 +52,15 @@ pub struct QueueFiles {
     /// Data files: number, name, bytes; in order of number.
     pub data: Vec<(u64, String, u64)>,
     /// What the meta file says, if it is readable.
-    pub position: Option<ReadPosition>,
-}
-
-/// Where a meta file says that reading goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReadPosition {
-    /// Number of the file.
-    pub file: u64,
-    /// Offset in it.
-    pub offset: u64,
-}
-
-impl ReadPosition {
-    /// Reads a meta file: `depth\nreadFile,readOffset\nwriteFile,writeOffset\n`.
-    pub fn parse(bytes: &[u8]) -> Option<ReadPosition> {
-        let text = std::str::from_utf8(bytes).ok()?;
-        let mut lines = text.lines();
-        lines.next()?.parse::<i64>().ok()?;
-        let (file, offset) = lines.next()?.split_once(',')?;
-        let position = ReadPosition { file: file.parse().ok()?, offset: offset.parse().ok()? };
-        let (file, offset) = lines.next()?.split_once(',')?;
-        file.parse::<u64>().ok()?;
-        offset.parse::<u64>().ok()?;
-        Some(position)
-    }
+    pub says: Option<Meta>,
+    /// Where reading begins; at the beginning if nothing is known.
+    pub position: Option<Place>,
 }
 
 impl QueueFiles {
     /// Data files with something unread, and from where.
     fn unread(&self) -> impl Iterator<Item = (&(u64, String, u64), u64)> {
-        let begin = self.position.unwrap_or(ReadPosition { file: 0, offset: 0 });
+        let begin = self.position.unwrap_or(Place { file: 0, offset: 0 });
         let rest = self.data.iter().filter(move |(number, ..)| *number >= begin.file);
         rest.map(move |file| (file, if file.0 == begin.file { begin.offset } else { 0 }))
     }
@@ -195,29 +174,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn meta_files() {
-        let at = |file, offset| Some(ReadPosition { file, offset });
-        let cases = [
-            ("0\n0,0\n0,0\n", at(0, 0)),
-            ("87\n3,1212\n8,1096\n", at(3, 1212)),
-            ("-3\n3,1212\n8,1096\n", at(3, 1212)),
-            ("1\n0,0\n0,31", at(0, 0)),
-            ("", None),
-            ("1\n", None),
-            ("1\n0,0\n", None),
-            ("x\n0,0\n0,0\n", None),
-            ("1\n0\n0,0\n", None),
-            ("1\n-1,0\n0,0\n", None),
-            ("1\n0,0\n0\n", None),
-            ("\0\0\0\0\0\0\0\0\0\0", None),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(ReadPosition::parse(text.as_bytes()), expected, "{text:?}");
-        }
-        assert_eq!(ReadPosition::parse(b"\xff\n0,0\n0,0\n"), None);
-    }
-
-    #[test]
     fn unread_files() {
         let data = (2..5).map(|number| (number, format!("t.diskqueue.{number:06}.dat"), 100)).collect();
         let mut queue = QueueFiles { data, ..QueueFiles::default() };
@@ -229,7 +185,7 @@ mod tests {
             (Some((4, 200)), 0),
         ];
         for (position, unread) in cases {
-            queue.position = position.map(|(file, offset)| ReadPosition { file, offset });
+            queue.position = position.map(|(file, offset)| Place { file, offset });
             assert_eq!(queue.unread_bytes(), unread, "{position:?}");
         }
     }
