@@ -32,6 +32,7 @@ mod body;
 mod debug;
 mod go_json;
 mod info;
+mod malformed;
 mod memory;
 mod option;
 mod peek;
@@ -190,6 +191,9 @@ impl Api {
     async fn serve(&self, link: Link, request: Request) -> Response<Body> {
         let begun = Instant::now();
         let (parts, body) = request.into_parts();
+        if let Some(words) = malformed::fault(&parts) {
+            return malformed::refusal(words);
+        }
         let (method, uri) = (parts.method, parts.uri.clone());
         let (answer, quiet) = match self.route(&link, method.as_str(), &uri) {
             Ok((endpoint, word)) => {
@@ -216,7 +220,7 @@ impl Api {
             return Err(answer::tls_required(self.about.https_port).into());
         }
         let Ok(path) = query::unescape(uri.path(), false) else {
-            return Err(Refusal::bad("INVALID_REQUEST").answer().into());
+            return Err(malformed::refusal("400 Bad Request").into());
         };
         match route::resolve(method, &String::from_utf8_lossy(&path)) {
             Route::Found(endpoint, word) => Ok((endpoint, word)),

@@ -21,12 +21,13 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use telemetry::debug;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::Link;
+use super::malformed::Worded;
 
 /// Connections at once, per listener.
 const CONNECTIONS_MAX: u32 = 1024;
@@ -34,6 +35,8 @@ const CONNECTIONS_MAX: u32 = 1024;
 const HEAD_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a client may take to take in that it is to speak TLS.
+const EXPLAIN_DEADLINE: Duration = Duration::from_secs(1);
 /// Pause after a failed accept, so that a lack of file descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -168,14 +171,19 @@ impl Door {
             match tls {
                 None => converse(socket, router, stop).await,
                 Some(tls) => {
-                    let handshake = timeout(HANDSHAKE_DEADLINE, tls.accept(socket));
+                    let handshake = timeout(HANDSHAKE_DEADLINE, tls.accept(socket).into_fallible());
                     let shaken = tokio::select! {
                         shaken = handshake => shaken,
                         () = stopped(stop.clone()) => return,
                     };
                     match shaken {
                         Ok(Ok(socket)) => converse(socket, router, stop).await,
-                        Ok(Err(error)) => debug!(remote = link.remote, %error, "TLS handshake failed"),
+                        Ok(Err((error, socket))) => {
+                            debug!(remote = link.remote, %error, "TLS handshake failed");
+                            if is_no_tls(&error) {
+                                explain(socket).await;
+                            }
+                        }
                         Err(_) => debug!(remote = link.remote, "TLS handshake took too long"),
                     }
                 }
@@ -183,6 +191,19 @@ impl Door {
             drop(place);
         });
     }
+}
+
+/// Whether a handshake failed because the client began to speak something else.
+fn is_no_tls(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)))
+}
+
+/// Tells a client so, in Go's words, as far as it takes them at once.
+async fn explain<S: AsyncWrite + Unpin>(mut socket: S) {
+    let words = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    let _ = timeout(EXPLAIN_DEADLINE, socket.write_all(words)).await;
+    let _ = timeout(EXPLAIN_DEADLINE, socket.shutdown()).await;
 }
 
 /// Requests and answers of one connection.
@@ -195,7 +216,7 @@ where
         .half_close(true)
         .header_read_timeout(HEAD_DEADLINE)
         .title_case_headers(true)
-        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Worded::new(socket)), TowerToHyperService::new(router));
     tokio::pin!(connection);
     let result = tokio::select! {
         result = &mut connection => result,
