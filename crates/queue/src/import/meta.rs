@@ -141,11 +141,13 @@ mod tests {
     }
 
     /// Data files of 100 bytes with these numbers, what the meta file says, from where is read, and a word of each warning.
+    type Case<'a> = (&'a [u64], &'a str, Option<(u64, u64)>, &'a [&'a str]);
+
     #[test]
     fn what_the_files_do_not_bear_out() {
         let huge = format!("1\n0,0\n{},5\n", u64::MAX);
         let far = format!("1\n{0},{0}\n{0},{0}\n", u64::MAX);
-        let cases: &[(&[u64], &str, Option<(u64, u64)>, &[&str])] = &[
+        let cases: &[Case<'_>] = &[
             (&[0], "2\n0,40\n0,100\n", Some((0, 40)), &[]),
             (&[0], "0\n0,100\n0,100\n", Some((0, 100)), &[]),
             (&[0, 1], "3\n0,40\n2,0\n", Some((0, 40)), &[]),
