@@ -303,7 +303,13 @@ fn refused(why: &str) -> Refusal {
         (DURABILITY_IS_FIXED, StatusCode::BAD_REQUEST, "DURABILITY_IS_FIXED"),
     ];
     match codes.iter().find(|(begins, ..)| why.starts_with(begins)) {
-        Some(&(_, status, code)) => Refusal(status, code),
+        // What stands behind the words that are looked for says whose fault it is.
+        Some(&(begins, status, code)) => {
+            match why.strip_prefix(begins).and_then(|rest| rest.strip_prefix(": ")) {
+                Some(rest) => Refusal::new(status, code).help(rest.to_owned()),
+                None => Refusal::new(status, code),
+            }
+        }
         None => {
             warn!(error = why, "a request over HTTP was refused");
             Refusal::EXITING

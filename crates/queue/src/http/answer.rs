@@ -1,5 +1,7 @@
 //! Answers in nsqd's shape: a text, JSON, nothing at all, or an error as `{"message":"CODE"}`.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -18,36 +20,56 @@ pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 /// Content type of pages.
 pub(super) const HTML: &str = "text/html; charset=utf-8";
 
-/// An error: a status and the `message`.
+/// An error: a status, the `message`, which is a code, and `help` for people, where nsqd has no such request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal(pub StatusCode, pub &'static str);
+pub(super) struct Refusal {
+    status: StatusCode,
+    message: &'static str,
+    help: Cow<'static, str>,
+}
 
 impl Refusal {
+    /// Without help.
+    pub(super) const fn new(status: StatusCode, message: &'static str) -> Refusal {
+        Refusal { status, message, help: Cow::Borrowed("") }
+    }
+
+    /// With a sentence that says what to do.
+    pub(super) fn help(self, help: impl Into<Cow<'static, str>>) -> Refusal {
+        Refusal { help: help.into(), ..self }
+    }
+
     /// 400.
     pub(super) const fn bad(message: &'static str) -> Refusal {
-        Refusal(StatusCode::BAD_REQUEST, message)
+        Refusal::new(StatusCode::BAD_REQUEST, message)
     }
 
     /// 404.
     pub(super) const fn missing(message: &'static str) -> Refusal {
-        Refusal(StatusCode::NOT_FOUND, message)
+        Refusal::new(StatusCode::NOT_FOUND, message)
     }
 
     /// 413.
     pub(super) const fn too_big(message: &'static str) -> Refusal {
-        Refusal(StatusCode::PAYLOAD_TOO_LARGE, message)
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
     /// 503, also for disks that refuse: nsqd knows no other word.
-    pub(super) const EXITING: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "EXITING");
+    pub(super) const EXITING: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "EXITING");
 
     /// As it is sent.
     pub(super) fn answer(&self) -> Response<Body> {
         #[derive(Serialize)]
-        struct Message {
+        struct Message<'a> {
             message: &'static str,
+            #[serde(skip_serializing_if = "str::is_empty")]
+            help: &'a str,
         }
-        nsq(with_type(self.0, JSON, go_json::to_vec(&Message { message: self.1 })))
+        nsq(with_type(
+            self.status,
+            JSON,
+            go_json::to_vec(&Message { message: self.message, help: &self.help }),
+        ))
     }
 }
 
@@ -80,7 +102,7 @@ pub(super) fn methods(list: &str) -> Response<Body> {
 
 /// The refusal of a method.
 pub(super) fn wrong_method(list: &str) -> Response<Body> {
-    allowing(Refusal(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED").answer(), list)
+    allowing(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED").answer(), list)
 }
 
 fn allowing(mut answer: Response<Body>, list: &str) -> Response<Body> {

@@ -56,9 +56,9 @@ impl Fault {
     pub(super) fn refusal(self, too_big: &'static str) -> Refusal {
         match self {
             Fault::TooBig => Refusal::too_big(too_big),
-            Fault::Late => Refusal(StatusCode::REQUEST_TIMEOUT, "TIMEOUT"),
-            Fault::Broken => Refusal(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
-            Fault::Busy => Refusal(StatusCode::SERVICE_UNAVAILABLE, "BUSY"),
+            Fault::Late => Refusal::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT"),
+            Fault::Broken => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
+            Fault::Busy => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::answer::{HTML, Refusal, TEXT, with_type};
 
 /// What nsqd says after each garbage collection, and after each change of the rate: it has done it, and then fails to
 /// answer. There is nothing to collect here, and no profile of blocking.
-pub(super) const DONE_NOTHING: Refusal = Refusal(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
+pub(super) const DONE_NOTHING: Refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
 
 const INDEX: &str = "<html>
 <head>

@@ -58,7 +58,11 @@ impl Api {
             "deferred" => PeekAt::Deferred,
             "in_flight" => PeekAt::InFlight,
             "dead" => PeekAt::Dead,
-            _ => return Err(Refusal::bad("INVALID_ARG_WHAT")),
+            _ => {
+                return Err(
+                    Refusal::bad("INVALID_ARG_WHAT").help("what: queued, deferred, in_flight or dead")
+                );
+            }
         };
         let count = count(query, COUNT)?;
         self.peek(Ask::Peek { topic, channel: Some(channel), what, count }).await

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::Response;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::answer::{self, Refusal};
 use super::query::Query;
@@ -15,6 +16,10 @@ use crate::topic::{SeekTo, Sought};
 
 /// Largest body with settings.
 const SETTINGS_BYTES_MAX: u64 = 64 << 10;
+
+/// Where a channel can be moved.
+const SEEK_HELP: &str =
+    "to: beginning, end, seconds since 1970, or a time as 2026-01-31T12:00:00Z (a + in it written as %2B)";
 
 /// How many messages something concerned.
 #[derive(Serialize)]
@@ -52,15 +57,16 @@ impl Api {
         let settings: ChannelSettings = self.settings_of(asked).await?;
         let dead = &settings.dead_letter_topic;
         if !dead.is_empty() && wire::nsq::valid_name(dead.as_bytes()).is_none() {
-            return Err(Refusal::bad("INVALID_DEAD_LETTER_TOPIC"));
+            let help = "dead_letter_topic: a name of 1 to 64 of the characters . a-z A-Z 0-9 _ -";
+            return Err(Refusal::bad("INVALID_DEAD_LETTER_TOPIC").help(help));
         }
         self.order(Ask::ConfigureChannel(topic, channel, settings)).await
     }
 
     pub(super) async fn seek(&self, query: &Query) -> Result<Response<Body>, Refusal> {
         let (topic, channel) = topic_and_channel(query)?;
-        let to = query.text("to").ok_or(Refusal::bad("MISSING_ARG_TO"))?;
-        let to = place(to).ok_or(Refusal::bad("INVALID_ARG_TO"))?;
+        let to = query.text("to").ok_or_else(|| Refusal::bad("MISSING_ARG_TO").help(SEEK_HELP))?;
+        let to = place(to).ok_or_else(|| Refusal::bad("INVALID_ARG_TO").help(SEEK_HELP))?;
         self.show(Ask::Seek(topic, channel, to)).await
     }
 
@@ -86,10 +92,11 @@ impl Api {
     async fn settings_of<T: DeserializeOwned>(&self, asked: Asked) -> Result<T, Refusal> {
         let body = self.budget.read(&asked.headers, asked.body, SETTINGS_BYTES_MAX).await;
         let body = body.map_err(|fault| fault.refusal("BODY_TOO_BIG"))?;
-        serde_json::from_slice(&body.bytes).map_err(|error| {
-            telemetry::warn!(%error, "settings refused");
-            Refusal::bad("INVALID_SETTINGS")
-        })
+        // A list would do for serde, value by value.
+        let object = serde_json::from_slice::<serde_json::Map<String, Value>>(&body.bytes);
+        object
+            .and_then(|object| serde_json::from_value(Value::Object(object)))
+            .map_err(|error| Refusal::bad("INVALID_SETTINGS").help(error.to_string()))
     }
 }
 
@@ -97,7 +104,9 @@ impl Api {
 pub(super) fn count(query: &Query, default: usize) -> Result<usize, Refusal> {
     match query.text("count") {
         None => Ok(default),
-        Some(text) => text.parse().map_err(|_| Refusal::bad("INVALID_ARG_COUNT")),
+        Some(text) => {
+            text.parse().map_err(|_| Refusal::bad("INVALID_ARG_COUNT").help("count: a whole number"))
+        }
     }
 }
 

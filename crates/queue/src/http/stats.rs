@@ -17,6 +17,7 @@ impl Api {
         // An empty name is no filter.
         let filter = |name| query.text(name).filter(|value| !value.is_empty()).map(str::to_owned);
         let clients = query.switch("include_clients").unwrap_or(true);
+        let limits = query.switch("include_limits").unwrap_or(false);
         let memory = query.switch("include_mem").unwrap_or(true).then(memory);
         let (topic, channel) = (filter("topic"), filter("channel"));
         let channel_wanted = channel.is_some();
@@ -27,7 +28,9 @@ impl Api {
             topics.retain(|topic| !topic.channels.is_empty());
         }
         Ok(match query.get("format") {
-            Some(b"json") => answer::json(&json::document(&snapshot, self.about.started, memory.as_ref())),
+            Some(b"json") => {
+                answer::json(&json::document(&snapshot, self.about.started, memory.as_ref(), limits))
+            }
             _ => answer::text(page::render(&snapshot, self.about.started, memory.as_ref())),
         })
     }

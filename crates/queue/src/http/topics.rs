@@ -51,7 +51,7 @@ fn durability(query: &Query) -> Result<Option<Durability>, Refusal> {
         Some(b"memory") => Ok(Some(Durability::Memory)),
         Some(b"os") => Ok(Some(Durability::Os)),
         Some(b"fsync") => Ok(Some(Durability::Fsync)),
-        Some(_) => Err(Refusal::bad("INVALID_DURABILITY")),
+        Some(_) => Err(Refusal::bad("INVALID_DURABILITY").help("durability: memory, os or fsync")),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use journal::{Block, ReadOutcome};
 
-use super::{Queue, TopicKey};
+use super::{Queue, TopicKey, redrive};
 use crate::ask::{Answer, Ask, Inquiry, PeekAt, Peeked, Reply};
 use crate::channel::Channel;
 use crate::deferred::Waiting;
@@ -28,12 +28,12 @@ impl Queue {
                 let number = self.next_ask;
                 self.next_ask += 1;
                 let count = (*count).min(PEEK_MAX);
-                let channel = match what {
-                    PeekAt::Queued => {
-                        self.topics.get(key).zip(channel.as_deref()).and_then(|(t, name)| t.find(name))
-                    }
-                    _ => None,
+                let reader = match what {
+                    PeekAt::Queued => channel.as_deref(),
+                    PeekAt::Dead => Some(redrive::CHANNEL),
+                    PeekAt::Deferred | PeekAt::InFlight => None,
                 };
+                let channel = self.topics.get(key).zip(reader).and_then(|(t, name)| t.find(name));
                 let inquiry =
                     Inquiry { topic: key, wanted, channel, cursor, found: Vec::new(), count, reply };
                 self.inquiries.insert(number, inquiry);
@@ -60,18 +60,18 @@ impl Queue {
         if what == PeekAt::Dead {
             let name = self.dead_letter_topic_of(topic, channel).ok_or(Answer::NoChannel)?;
             let Some(dead) = self.topics.find(&name) else { return Ok((key, VecDeque::new(), None)) };
-            let first = self.topics.get(dead).map(|topic| topic.journal.first().0);
-            return Ok((dead, VecDeque::new(), first));
+            let letters = self.topics.get(dead).ok_or(Answer::NoTopic)?;
+            // What was brought back is done with there; before that nobody has read them as far as this is concerned.
+            return Ok(match letters.find(redrive::CHANNEL).and_then(|reader| letters.channel(reader)) {
+                Some(reader) => (dead, again(reader, count), Some(reader.cursor())),
+                None => (dead, VecDeque::new(), Some(letters.journal.first().0)),
+            });
         }
         let clock = self.clock;
         let target = self.topics.get(key).ok_or(Answer::NoTopic)?;
         let found = target.find(channel).and_then(|found| target.channel(found)).ok_or(Answer::NoChannel)?;
-        let plain = |message: &Waiting, due| (message.at, peeked(message.id, message.attempts, due));
         Ok(match what {
-            PeekAt::Queued => {
-                let wanted = found.again().take(count).map(|message| plain(message, 0)).collect();
-                (key, wanted, Some(found.cursor()))
-            }
+            PeekAt::Queued => (key, again(found, count), Some(found.cursor())),
             PeekAt::Deferred => {
                 let mut list: Vec<_> = found.deferred().iter().collect();
                 list.sort_unstable_by_key(|(due, message)| (*due, message.at));
@@ -169,6 +169,15 @@ impl Queue {
             inquiry.reply.send(Answer::Messages(inquiry.found));
         }
     }
+}
+
+/// What a channel has to deliver again, before it goes on with the stream.
+fn again(channel: &Channel, count: usize) -> VecDeque<(Position, Peeked)> {
+    channel.again().take(count).map(|message| plain(message, 0)).collect()
+}
+
+fn plain(message: &Waiting, due: i64) -> (Position, Peeked) {
+    (message.at, peeked(message.id, message.attempts, due))
 }
 
 fn is_full(inquiry: &Inquiry) -> bool {

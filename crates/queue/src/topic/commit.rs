@@ -274,7 +274,7 @@ impl<W> Topic<W> {
         if self.journal.segments().next_back().is_some_and(|segment| segment.start.0 == start) {
             self.milestones.begin(mark);
         } else if count + later > 0 {
-            self.milestones.pass(mark);
+            self.milestones.pass(mark, self.settings.bytes_max);
         }
         self.sequence += count;
         self.counters.messages += count + later;

@@ -1,6 +1,6 @@
 //! Marks along a topic's journal: how many messages stand before a position, and how old they are.
 //!
-//! One mark per mebibyte or so, and one where a segment begins, which is where what is kept begins later. They are what lets a channel be moved to a time without reading, a limit drop the oldest
+//! One mark per mebibyte or so (more of them in a topic that may hold little), and one where a segment begins, which is where what is kept begins later. They are what lets a channel be moved to a time without reading, a limit drop the oldest
 //! messages and know how many, and retention know what is old enough.
 
 use std::collections::VecDeque;
@@ -10,6 +10,10 @@ use crate::record::{Reader, difference, number};
 
 /// Bytes between two marks, at least.
 const SPACING: u64 = 1 << 20;
+/// The same in a topic that may hold very little.
+const SPACING_MIN: u64 = 4 << 10;
+/// A topic that may hold so many bytes has a mark in each of so many parts of them.
+const PARTS: u64 = 16;
 
 /// A mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,9 +33,13 @@ pub struct Milestones {
 }
 
 impl Milestones {
-    /// Sets a mark if the last one is far enough back.
-    pub fn pass(&mut self, mark: Milestone) {
-        if self.list.back().is_none_or(|last| mark.at >= last.at + SPACING) {
+    /// Sets a mark if the last one is far enough back, in a topic that may hold `bytes_max` (0: any number).
+    pub fn pass(&mut self, mark: Milestone, bytes_max: u64) {
+        let spacing = match bytes_max {
+            0 => SPACING,
+            bytes_max => (bytes_max / PARTS).clamp(SPACING_MIN, SPACING),
+        };
+        if self.list.back().is_none_or(|last| mark.at >= last.at + spacing) {
             self.list.push_back(mark);
         }
     }
@@ -102,7 +110,7 @@ mod tests {
     fn marks_are_found_by_time_and_position() {
         let mut marks = Milestones::default();
         for n in 0..100u64 {
-            marks.pass(Milestone { at: n * SPACING / 2, sequence: n * 10, time: n as i64 * 100 });
+            marks.pass(Milestone { at: n * SPACING / 2, sequence: n * 10, time: n as i64 * 100 }, 0);
         }
         assert_eq!(marks.list.len(), 50);
         assert_eq!(marks.before_time(450).map(|m| m.sequence), Some(40));

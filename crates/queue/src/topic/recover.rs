@@ -161,7 +161,7 @@ impl Replay {
         let mark = |at| Milestone { at, sequence: self.image.sequence, time: message.timestamp };
         match self.begun.take() {
             Some(start) => self.image.milestones.begin(mark(start)),
-            None => self.image.milestones.pass(mark(at)),
+            None => self.image.milestones.pass(mark(at), self.image.settings.bytes_max),
         }
         let flows = !self.image.paused && !self.channels.is_empty();
         if message.due != 0 {

@@ -28,6 +28,30 @@ struct Topic<'a> {
     message_bytes: u64,
     paused: bool,
     e2e_processing_latency: Latency,
+    #[serde(flatten)]
+    limits: Option<TopicLimits>,
+}
+
+/// What nsqd does not count; shown to who asks for it.
+#[derive(Serialize)]
+struct TopicLimits {
+    /// Messages refused because the topic was full.
+    rejected_count: u64,
+    /// Messages dropped because it was.
+    dropped_count: u64,
+    /// Bytes of its journal.
+    stored_bytes: u64,
+}
+
+/// The same of a channel.
+#[derive(Serialize)]
+struct ChannelLimits {
+    /// Messages set aside after too many attempts.
+    dead_count: u64,
+    /// Messages dropped because they were too old.
+    expired_count: u64,
+    /// Messages dropped because the topic was full.
+    dropped_count: u64,
 }
 
 #[derive(Serialize)]
@@ -51,6 +75,8 @@ struct Channel<'a> {
     clients: Option<Vec<Client<'a>>>,
     paused: bool,
     e2e_processing_latency: Latency,
+    #[serde(flatten)]
+    limits: Option<ChannelLimits>,
 }
 
 #[derive(Serialize)]
@@ -123,37 +149,43 @@ fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-/// The document; `started` is in seconds since 1970.
+/// The document; `started` is in seconds since 1970. With `limits` it says what was refused, dropped and set aside.
 pub(super) fn document<'a>(
     snapshot: &'a Snapshot,
     started: i64,
     memory: Option<&crate::statsd::Memory>,
+    limits: bool,
 ) -> Document<'a> {
     let producers: Vec<Client<'_>> = snapshot.producers.iter().flatten().map(client).collect();
     Document {
         version: config::nsqd::VERSION,
         health: health(snapshot),
         start_time: started,
-        topics: snapshot.topics.as_ref().map(|topics| topics.iter().map(topic).collect()),
+        topics: snapshot.topics.as_ref().map(|topics| topics.iter().map(|one| topic(one, limits)).collect()),
         memory: memory.copied().map(Memory),
         producers: Some(producers).filter(|producers| !producers.is_empty()),
     }
 }
 
-fn topic(topic: &TopicStats) -> Topic<'_> {
+fn topic(topic: &TopicStats, limits: bool) -> Topic<'_> {
     Topic {
         topic_name: &topic.name,
-        channels: topic.channels.iter().map(channel).collect(),
+        channels: topic.channels.iter().map(|one| channel(one, limits)).collect(),
         depth: topic.depth,
         backend_depth: topic.backend_depth,
         message_count: topic.messages,
         message_bytes: topic.bytes,
         paused: topic.paused,
         e2e_processing_latency: latency(&topic.latency),
+        limits: limits.then_some(TopicLimits {
+            rejected_count: topic.rejected,
+            dropped_count: topic.dropped,
+            stored_bytes: topic.stored_bytes,
+        }),
     }
 }
 
-fn channel(channel: &ChannelStats) -> Channel<'_> {
+fn channel(channel: &ChannelStats, limits: bool) -> Channel<'_> {
     let (zone, region) = (channel.counters.delivered_in_zone, channel.counters.delivered_in_region);
     Channel {
         channel_name: &channel.name,
@@ -171,6 +203,11 @@ fn channel(channel: &ChannelStats) -> Channel<'_> {
         clients: channel.clients.as_ref().map(|clients| clients.iter().map(client).collect()),
         paused: channel.paused,
         e2e_processing_latency: latency(&channel.latency),
+        limits: limits.then_some(ChannelLimits {
+            dead_count: channel.counters.dead,
+            expired_count: channel.counters.expired,
+            dropped_count: channel.counters.dropped,
+        }),
     }
 }
 
