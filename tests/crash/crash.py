@@ -17,7 +17,6 @@ FINs within the window, or not confirmed, may be forgotten: they are counted and
 many messages are deferred (pipelined DPUB), the daemon is killed, and each must come once, not before its time.
 `NUTHATCH_BIN` is the binary (default: target/release/nuthatch)."""
 
-import argparse
 import random
 import struct
 import sys
@@ -31,6 +30,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 
 import kit  # noqa: E402
 import nsqlib  # noqa: E402
+import trial  # noqa: E402
 
 TOPIC, CHANNELS, FENCE = b"crash", (b"one", b"two"), b"fence#ephemeral"
 # Events are written 25 ms after they happened; the rest is for a busy machine.
@@ -397,17 +397,9 @@ def report(durability, count, oracle):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=50)
-    parser.add_argument("--deferred", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--short", action="store_true", help="8 rounds and 20,000 deferred messages, half a minute")
-    options = parser.parse_args()
-    if options.short:
-        options.rounds, options.deferred = 8, 20_000
-    seed = options.seed if options.seed is not None else random.randrange(1 << 32)
-    print(f"seed {seed} (times differ from run to run), {kit.BINARY}", flush=True)
-    rng, faults = random.Random(seed), []
+    short = ("8 rounds and 20,000 deferred messages, half a minute", {"rounds": 8, "deferred": 20_000})
+    options, rng = trial.begin(__doc__, 50, short, [("deferred", 100_000)])
+    faults = []
     for durability in ("os", "fsync"):
         with kit.directory() as directory:
             count = (options.rounds + 1) // 2
@@ -416,10 +408,7 @@ def main():
             found, line = deferred(directory, durability, options.deferred, rng)
             print(line, flush=True)
             faults += [f"{durability}: {fault}" for fault in found]
-    for fault in faults[:50]:
-        print(f"FAULT {fault}")
-    print(f"{len(faults)} faults")
-    return 1 if faults else 0
+    return trial.end(faults)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ A round writes a directory as nsqd would have left it, starts the daemon on it a
 five times, then lets it finish. Every channel must give exactly its messages: id, timestamp, attempts and body. Then the golden
 directories, if they are there, the same way. `NUTHATCH_BIN` is the binary (default: target/release/nuthatch)."""
 
-import argparse
 import json
-import random
 import shutil
 import struct
 import sys
@@ -22,6 +20,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 
 import kit  # noqa: E402
 import nsqlib  # noqa: E402
+import trial  # noqa: E402
 
 GOLDEN = kit.ROOT.parent / "shared/golden/nsqd-data"
 SECONDS = 60
@@ -175,15 +174,8 @@ def finish(directory, manifest):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--short", action="store_true", help="5 rounds")
-    options = parser.parse_args()
-    rounds = 5 if options.short else options.rounds
-    seed = options.seed if options.seed is not None else random.randrange(1 << 32)
-    print(f"seed {seed} (times differ from run to run), {kit.BINARY}", flush=True)
-    rng, faults, stages = random.Random(seed), [], {}
+    options, rng = trial.begin(__doc__, 30, ("5 rounds", {"rounds": 5}))
+    rounds, faults, stages = options.rounds, [], {}
     with kit.directory() as directory:
         (directory / "data").mkdir()
         manifest = made(rng, EACH)
@@ -209,10 +201,7 @@ def main():
             faults += [f"{case.name}: {fault}" for fault in finish(directory, golden(case))[0]]
     hits = ", ".join(f"{name} {count}" for name, count in sorted(stages.items()))
     print(f"{rounds} rounds of {5 * EACH} messages, {len(cases)} golden directories; killed while: {hits}")
-    for fault in faults[:30]:
-        print(f"FAULT {fault}")
-    print(f"{len(faults)} faults")
-    return 1 if faults else 0
+    return trial.end(faults)
 
 
 if __name__ == "__main__":

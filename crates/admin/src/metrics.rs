@@ -49,14 +49,16 @@ fn process(text: &mut Text, facts: &Facts, status: &Status) {
 /// A family of topics or channels: name, kind, help, value.
 type Column<T> = (&'static str, Kind, &'static str, fn(&T) -> u64);
 
-const OF_TOPICS: [Column<TopicStatus>; 4] = [
+const OF_TOPICS: [Column<TopicStatus>; 6] = [
     ("messages", Kind::Counter, "messages published", |topic| topic.messages_total),
     ("depth", Kind::Gauge, "messages that wait in the topic for want of a channel", |topic| topic.depth),
     ("stored_bytes", Kind::Gauge, "bytes of the topic's journal", |topic| topic.stored_bytes),
+    ("rejected", Kind::Counter, "messages refused because the topic was full", |topic| topic.rejected_total),
+    ("dropped", Kind::Counter, "messages dropped because the topic was full", |topic| topic.dropped_total),
     ("paused", Kind::Gauge, "1 if the topic is paused", |topic| u64::from(topic.paused)),
 ];
 
-const OF_CHANNELS: [Column<ChannelStatus>; 9] = [
+const OF_CHANNELS: [Column<ChannelStatus>; 11] = [
     ("depth", Kind::Gauge, "messages that wait for a consumer", |channel| channel.depth),
     ("in_flight", Kind::Gauge, "messages in consumers' hands", |channel| channel.in_flight),
     ("deferred", Kind::Gauge, "messages that wait for their time", |channel| channel.deferred),
@@ -66,6 +68,10 @@ const OF_CHANNELS: [Column<ChannelStatus>; 9] = [
     ("requeued", Kind::Counter, "messages given back", |channel| channel.requeued_total),
     ("timed_out", Kind::Counter, "deliveries that ran into their timeout", |channel| channel.timed_out_total),
     ("dead", Kind::Counter, "messages set aside after too many attempts", |channel| channel.dead_total),
+    ("expired", Kind::Counter, "messages dropped because they were too old", |channel| channel.expired_total),
+    ("dropped", Kind::Counter, "messages dropped because the topic was full", |channel| {
+        channel.dropped_total
+    }),
 ];
 
 fn topics(text: &mut Text, queue: &QueueStatus) {

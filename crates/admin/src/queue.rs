@@ -35,6 +35,10 @@ pub struct TopicReport {
     pub messages: u64,
     /// Bytes of its journal.
     pub stored_bytes: u64,
+    /// Messages refused because the topic was full.
+    pub rejected: u64,
+    /// Messages dropped because it was.
+    pub dropped: u64,
     /// Its channels, sorted by name.
     pub channels: Vec<ChannelReport>,
 }
@@ -64,4 +68,8 @@ pub struct ChannelReport {
     pub timed_out: u64,
     /// Messages set aside after too many attempts.
     pub dead: u64,
+    /// Messages dropped because they were too old.
+    pub expired: u64,
+    /// Messages dropped because the topic was full.
+    pub dropped: u64,
 }

@@ -71,6 +71,8 @@ fn topic(stats: TopicStats) -> TopicReport {
         depth: stats.depth,
         messages: stats.messages,
         stored_bytes: stats.stored_bytes,
+        rejected: stats.rejected,
+        dropped: stats.dropped,
         channels: stats.channels.into_iter().map(channel).collect(),
     }
 }
@@ -88,5 +90,7 @@ fn channel(stats: ChannelStats) -> ChannelReport {
         requeued: stats.counters.requeued,
         timed_out: stats.counters.timed_out,
         dead: stats.counters.dead,
+        expired: stats.counters.expired,
+        dropped: stats.counters.dropped,
     }
 }

@@ -11,7 +11,7 @@
 //! `TOO_MANY_CHANNELS`; more bodies at once than there is memory for with `BUSY`; a body that does not arrive in a minute
 //! with 408 and `TIMEOUT`.
 //!
-//! Beyond nsqd (names as everywhere: `topic`, `channel` in the query string; answers are JSON):
+//! Beyond nsqd, for operators in docs/queue.md (names as everywhere: `topic`, `channel` in the query string; answers are JSON):
 //!
 //! | request | does |
 //! |---|---|

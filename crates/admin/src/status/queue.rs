@@ -33,6 +33,10 @@ pub struct TopicStatus {
     pub messages_per_second: f64,
     /// Bytes of its journal.
     pub stored_bytes: u64,
+    /// Messages refused because the topic was full.
+    pub rejected_total: u64,
+    /// Messages dropped because it was.
+    pub dropped_total: u64,
     /// Its channels, sorted by name.
     pub channels: Vec<ChannelStatus>,
 }
@@ -70,6 +74,10 @@ pub struct ChannelStatus {
     pub timed_out_per_second: f64,
     /// Messages set aside after too many attempts.
     pub dead_total: u64,
+    /// Messages dropped because they were too old.
+    pub expired_total: u64,
+    /// Messages dropped because the topic was full.
+    pub dropped_total: u64,
 }
 
 impl QueueStatus {
@@ -109,6 +117,8 @@ fn topic(before: Option<&TopicReport>, now: &TopicReport, window: Window) -> Top
         messages_total: now.messages,
         messages_per_second: window.rate(before.map_or(0, |before| before.messages), now.messages),
         stored_bytes: now.stored_bytes,
+        rejected_total: now.rejected,
+        dropped_total: now.dropped,
         channels: now.channels.iter().map(channel).collect(),
     }
 }
@@ -131,6 +141,8 @@ fn channel(before: Option<&ChannelReport>, now: &ChannelReport, window: Window) 
         timed_out_total: now.timed_out,
         timed_out_per_second: window.rate(old(|channel| channel.timed_out), now.timed_out),
         dead_total: now.dead,
+        expired_total: now.expired,
+        dropped_total: now.dropped,
     }
 }
 
