@@ -534,6 +534,34 @@ fn a_message_that_nobody_finishes_becomes_a_dead_letter_and_can_be_brought_back(
 }
 
 #[test]
+fn dead_letters_that_others_read_can_be_brought_back_and_are_then_dead_no_more() {
+    let mut world = World::new(Options::default());
+    let producer = world.client();
+    let consumer = world.consumer("t", "c", 5);
+    let settings = ChannelSettings { max_attempts: 1, ..ChannelSettings::default() };
+    assert!(matches!(world.ask(Ask::ConfigureChannel("t".into(), "c".into(), settings)), Answer::Done));
+    for body in [b"one", b"two"] {
+        world.publish(producer, "t", body);
+        let (_, id, _) = world.messages(consumer).remove(0);
+        world.send(consumer, format!("REQ {id} 0\n").as_bytes());
+    }
+    // an operator's own channel is the first of the dead-letter topic, and takes everything
+    assert_eq!(drain(&mut world, "t.c.dead", "tail"), ["one", "two"]);
+    let peek = Ask::Peek { topic: "t".into(), channel: Some("c".into()), what: PeekAt::Dead, count: 10 };
+    let dead = |world: &mut World| match world.ask(peek.clone()) {
+        Answer::Messages(dead) => dead.iter().map(|one| one.body.clone()).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(dead(&mut world), ["one", "two"]);
+    let redrive = |count| Ask::Redrive { topic: "t".into(), channel: "c".into(), count };
+    assert!(matches!(world.ask(redrive(1)), Answer::Count(1)));
+    assert_eq!(dead(&mut world), ["two"]);
+    assert!(matches!(world.ask(redrive(9)), Answer::Count(1)));
+    assert!(dead(&mut world).is_empty());
+    assert_eq!(world.messages(consumer).len(), 2);
+}
+
+#[test]
 fn limits_of_a_topic_are_kept() {
     let mut world = World::new(Options::default());
     let body = vec![b'x'; 100_000];

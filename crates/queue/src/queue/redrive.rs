@@ -84,7 +84,8 @@ impl Queue {
         if self.topics.find(&letters).is_none() {
             return Ok(None);
         }
-        let letters = self.open_channel(&letters, CHANNEL).map_err(Answer::Refused)?;
+        // Whoever reads dead letters through a channel of their own has not taken them away from here.
+        let letters = self.open_channel_from(&letters, CHANNEL, true).map_err(Answer::Refused)?;
         Ok(Some((letters, (key, found))))
     }
 

@@ -193,8 +193,18 @@ impl Queue {
         topic: &str,
         channel: &str,
     ) -> Result<(TopicKey, ChannelKey), String> {
+        self.open_channel_from(topic, channel, self.options.channels_from_beginning)
+    }
+
+    /// The same; a channel that is created begins with the oldest message that is kept, if this says so.
+    pub(crate) fn open_channel_from(
+        &mut self,
+        topic: &str,
+        channel: &str,
+        from_beginning: bool,
+    ) -> Result<(TopicKey, ChannelKey), String> {
         let key = self.open_topic(topic)?;
-        let (clock, from_beginning) = (self.clock, self.options.channels_from_beginning);
+        let clock = self.clock;
         let latency = !self.options.e2e_percentiles.is_empty();
         let window = self.options.e2e_window;
         let Some(target) = self.topics.get_mut(key) else { return Err("exiting".to_owned()) };
