@@ -8,6 +8,7 @@ five times, then lets it finish. Every channel must give exactly its messages: i
 directories, if they are there, the same way. `NUTHATCH_BIN` is the binary (default: target/release/nuthatch)."""
 
 import json
+import random
 import shutil
 import struct
 import sys
