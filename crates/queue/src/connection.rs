@@ -106,7 +106,7 @@ pub struct Connection {
     pub past: (u64, u64, u64),
     /// When it connected (wall, seconds).
     pub connected_at: i64,
-    /// When something last arrived.
+    /// When it last finished a command.
     pub heard: Instant,
     /// The timer of its heartbeat, or of the magic's deadline.
     pub timer: Option<TimerId>,

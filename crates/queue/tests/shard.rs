@@ -562,6 +562,44 @@ fn dead_letters_that_others_read_can_be_brought_back_and_are_then_dead_no_more()
 }
 
 #[test]
+fn who_finishes_no_command_for_two_heartbeats_is_given_up() {
+    let mut world = World::new(Options::default());
+    let beat = |number| vec![(0, b"_heartbeat_".to_vec()); number];
+    let identify = b"IDENTIFY\n\0\0\0\x1b{\"heartbeat_interval\":1000}";
+    // what comes every 600 ms, and what is said at the end beside two heartbeats
+    for (pieces, error) in [
+        ([&b""[..], b"", b""], None),
+        ([b"PU", b"B ", b"t"], None),
+        ([b"PUB t\n\0\0", b"\0", b""], Some("E_BAD_MESSAGE PUB failed to read message body size")),
+        ([b"PUB t\n\0\0\0\x09x", b"x", b"x"], Some("E_BAD_MESSAGE PUB failed to read message body")),
+        (
+            [b"MPUB t\n\0\0\0\x09\0\0\0\x01", b"\0", b""],
+            Some("E_BAD_MESSAGE MPUB failed to read message(0) body size"),
+        ),
+    ] {
+        let client = world.client();
+        world.send(client, &identify[..]);
+        assert_eq!(world.frames(client), [(0, b"OK".to_vec())]);
+        for piece in pieces {
+            world.send(client, piece);
+            world.advance(millis(600));
+        }
+        world.advance(millis(200));
+        let expected: Vec<_> =
+            beat(2).into_iter().chain(error.map(|error| (1, error.as_bytes().to_vec()))).collect();
+        assert_eq!(world.frames(client), expected, "{error:?}");
+        assert!(world.wire(client).closed, "{error:?}");
+    }
+    let client = world.client();
+    world.send(client, &identify[..]);
+    for _ in 0..5 {
+        world.advance(millis(900));
+        world.send(client, b"NOP\n");
+    }
+    assert!(!world.wire(client).closed);
+}
+
+#[test]
 fn limits_of_a_topic_are_kept() {
     let mut world = World::new(Options::default());
     let body = vec![b'x'; 100_000];

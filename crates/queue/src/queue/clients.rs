@@ -56,7 +56,6 @@ impl Queue {
 
     pub(super) fn receive<I: Io>(&mut self, io: &mut I, conn: ConnId, input: &mut Input<'_>) {
         let Some(mut client) = self.take_client(conn) else { return };
-        client.heard = self.now();
         let open = self.read_commands(io, &mut client, input);
         if open {
             self.put_client(client);
@@ -86,6 +85,7 @@ impl Queue {
                 Scan::Topic(topic) => self.begin_mpub(io, client, topic),
                 Scan::Done { command, len } => {
                     let flow = self.carry_out(io, client, command);
+                    client.heard = self.now();
                     if flow != Flow::Again {
                         input.consume(len);
                     }
@@ -121,6 +121,7 @@ impl Queue {
             Magic::V2 => {
                 input.consume(4);
                 client.greeted = true;
+                client.heard = self.now();
                 self.start_heartbeat(io, client);
                 true
             }
@@ -268,7 +269,8 @@ impl Queue {
     }
 
     /// A heartbeat is due, and with it a look at whether the client is still there. As in nsqd a client is given up when
-    /// nothing has come from it for two intervals, or when it has not taken what it was sent for one.
+    /// it has not finished a command for two intervals, or when it has not taken what it was sent for one. Who is in
+    /// the middle of a body is told what is missing.
     pub(super) fn heartbeat<I: Io>(&mut self, io: &mut I, index: u32, generation: u32) {
         let now = self.now();
         let Some(conn) = self.id_of(index, generation) else { return };
@@ -281,6 +283,9 @@ impl Queue {
         let Some(interval) = client.settings.heartbeat_ms.map(std::time::Duration::from_millis) else {
             return;
         };
+        if matches!(client.holdup, Some(Holdup::Handshake(_) | Holdup::Auth | Holdup::Renewal)) {
+            client.heard = now;
+        }
         let silent = now.since(client.heard) >= interval * 2;
         let unsent = io.unsent(conn) > 0;
         let stalled = unsent && client.stalled;
@@ -293,7 +298,10 @@ impl Queue {
         self.scratch.clear();
         frame::write_response(&mut self.scratch, frame::HEARTBEAT);
         io.send(conn, &self.scratch);
-        if silent && let Some(client) = self.take_client(conn) {
+        if silent && let Some(mut client) = self.take_client(conn) {
+            if let Some(refusal) = client.scanner.ended() {
+                self.refuse(io, &mut client, &refusal);
+            }
             self.farewell(io, client);
         }
     }
