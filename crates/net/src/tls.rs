@@ -13,8 +13,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
-    SupportedProtocolVersion,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
+    SignatureScheme, SupportedProtocolVersion,
 };
 
 /// What a server asks of its clients (`tls-client-auth-policy`).
@@ -131,9 +131,13 @@ pub fn server_config(
         ClientAuth::None => builder.with_no_client_auth(),
         ClientAuth::Require => builder.with_client_cert_verifier(Arc::new(AnyCertificate(provider()))),
         ClientAuth::RequireVerify => {
-            let roots = Arc::new(roots(root_ca.ok_or(Error::NoRoots)?)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build();
-            builder.with_client_cert_verifier(verifier.map_err(|_| Error::NoRoots)?)
+            let root_ca = root_ca.ok_or(Error::NoRoots)?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(root_ca)?), provider());
+            let inner = verifier.build().map_err(|_| Error::NoRoots)?;
+            builder.with_client_cert_verifier(Arc::new(OrItself {
+                inner,
+                roots: certificates(root_ca, ROOT_CA)?,
+            }))
         }
     };
     builder.with_single_cert(chain, key).map(Arc::new).map_err(Error::Rustls)
@@ -157,6 +161,61 @@ pub fn client_config(
             let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Error::Key)?;
             builder.with_client_auth_cert(chain, key).map(Arc::new).map_err(Error::Rustls)
         }
+    }
+}
+
+/// Takes what an authority has signed, and an authority itself: a certificate that its owner has signed, as `openssl req -x509`
+/// makes them, is one, and stands in the file of authorities. Go takes it, webpki does not.
+#[derive(Debug)]
+struct OrItself {
+    inner: Arc<dyn ClientCertVerifier>,
+    roots: Vec<CertificateDer<'static>>,
+}
+
+/// What webpki says of an authority that is used as a client. It has looked at its dates by then.
+const AUTHORITY: &str = "CaUsedAsEndEntity";
+
+impl ClientCertVerifier for OrItself {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.inner.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        match self.inner.verify_client_cert(certificate, chain, now) {
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(other)))
+                if other.0.to_string() == AUTHORITY && self.roots.contains(certificate) =>
+            {
+                Ok(ClientCertVerified::assertion())
+            }
+            result => result,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
     }
 }
 

@@ -351,6 +351,22 @@ fn tls_client_certificates_are_asked_for() {
 }
 
 #[test]
+fn an_authority_may_be_its_own_client() {
+    let authority = |name: &str| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        (parameters.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let (ours, theirs, strangers) = (identity("queue"), authority("client"), authority("stranger"));
+    let verified = server(&ours, Some(&theirs.0), ClientAuth::RequireVerify, MinVersion::Tls12);
+    for (with, welcome) in [(&theirs, true), (&strangers, false)] {
+        let (mut a, mut b) = pair(&client(&ours.0, Some(with), MinVersion::Tls12), &verified);
+        assert_eq!(shake(&mut a, &mut b, 4096).is_ok(), welcome);
+    }
+}
+
+#[test]
 fn tls_refuses_noise_with_an_alert() {
     let ours = identity("queue");
     let mut stack = compressed(&server(&ours, None, ClientAuth::None, MinVersion::Tls12));
