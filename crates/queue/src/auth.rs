@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
+use serde_json::Value;
 use telemetry::warn;
 use wire::nsq::auth::Question;
 
@@ -164,7 +165,8 @@ struct Entry {
 impl Rights {
     /// Reads a server's answer.
     pub fn parse(body: &[u8]) -> Result<Rights, AuthError> {
-        let written: Written = serde_json::from_slice(body).map_err(AuthError::Json)?;
+        let written: Value = serde_json::from_slice(body).map_err(AuthError::Json)?;
+        let written: Written = serde_json::from_value(lowered(written)).map_err(AuthError::Json)?;
         let entries = written.authorizations.unwrap_or_default().into_iter().map(Entry::new);
         let entries = entries.collect::<Result<_, _>>()?;
         let ttl = written.ttl.unwrap_or(0);
@@ -175,6 +177,17 @@ impl Rights {
             identity_url: written.identity_url.unwrap_or_default(),
             entries,
         })
+    }
+}
+
+/// The same with the keys of all objects in lower case: Go finds them whatever their case.
+fn lowered(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            members.into_iter().map(|(key, value)| (key.to_ascii_lowercase(), lowered(value))).collect()
+        }
+        Value::Array(list) => list.into_iter().map(lowered).collect(),
+        value => value,
     }
 }
 

@@ -80,6 +80,14 @@ fn answers_without_authority() {
 }
 
 #[test]
+fn keys_are_found_whatever_their_case() {
+    let text = r#"{"TTL":5,"Identity":"me","authorizations":[{"Topic":"t","Channels":["c"],"PERMISSIONS":["subscribe"]}]}"#;
+    let rights = Rights::parse(text.as_bytes()).unwrap();
+    assert_eq!((rights.ttl(), rights.identity()), (Duration::from_secs(5), "me"));
+    assert!(rights.allows(Access::Subscribe, "t", "c"));
+}
+
+#[test]
 fn both_methods_ask_as_nsqd_does() {
     run(async {
         let stub = Stub::new(vec![answer(200, &body(ALL))], None).await;
