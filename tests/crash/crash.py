@@ -30,7 +30,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 
 import kit  # noqa: E402
 import nsqlib  # noqa: E402
-import trial  # noqa: E402
+import _trial  # noqa: E402
 
 TOPIC, CHANNELS, FENCE = b"crash", (b"one", b"two"), b"fence#ephemeral"
 # Events are written 25 ms after they happened; the rest is for a busy machine.
@@ -398,7 +398,7 @@ def report(durability, count, oracle):
 
 def main():
     short = ("8 rounds and 20,000 deferred messages, half a minute", {"rounds": 8, "deferred": 20_000})
-    options, rng = trial.begin(__doc__, 50, short, [("deferred", 100_000)])
+    options, rng = _trial.begin(__doc__, 50, short, [("deferred", 100_000)])
     faults = []
     for durability in ("os", "fsync"):
         with kit.directory() as directory:
@@ -408,7 +408,7 @@ def main():
             found, line = deferred(directory, durability, options.deferred, rng)
             print(line, flush=True)
             faults += [f"{durability}: {fault}" for fault in found]
-    return trial.end(faults)
+    return _trial.end(faults)
 
 
 if __name__ == "__main__":

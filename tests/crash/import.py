@@ -21,7 +21,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 
 import kit  # noqa: E402
 import nsqlib  # noqa: E402
-import trial  # noqa: E402
+import _trial  # noqa: E402
 
 GOLDEN = kit.ROOT.parent / "shared/golden/nsqd-data"
 SECONDS = 60
@@ -175,7 +175,7 @@ def finish(directory, manifest):
 
 
 def main():
-    options, rng = trial.begin(__doc__, 30, ("5 rounds", {"rounds": 5}))
+    options, rng = _trial.begin(__doc__, 30, ("5 rounds", {"rounds": 5}))
     rounds, faults, stages = options.rounds, [], {}
     with kit.directory() as directory:
         (directory / "data").mkdir()
@@ -202,7 +202,7 @@ def main():
             faults += [f"{case.name}: {fault}" for fault in finish(directory, golden(case))[0]]
     hits = ", ".join(f"{name} {count}" for name, count in sorted(stages.items()))
     print(f"{rounds} rounds of {5 * EACH} messages, {len(cases)} golden directories; killed while: {hits}")
-    return trial.end(faults)
+    return _trial.end(faults)
 
 
 if __name__ == "__main__":
