@@ -147,9 +147,25 @@ impl Outbox {
         Ok(n.saturating_sub(own))
     }
 
-    /// One write of what is there.
+    /// Writes what is there, until there is nothing left or the kernel takes less than it is offered. Only then does it say
+    /// when there is room again; and one write has place for so many pieces only.
     pub(crate) fn write_to<W: Write>(&mut self, to: &mut W, spare: &mut Spare) -> io::Result<()> {
-        self.write_with(to, &[], spare).map(|_| ())
+        while self.len > 0 {
+            let (before, offered) = (self.len, self.offered());
+            self.write_with(to, &[], spare)?;
+            if before - self.len < offered {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that one write offers.
+    fn offered(&self) -> usize {
+        if self.queue.len() + 2 <= SLICES_MAX {
+            return self.len;
+        }
+        self.queue.iter().take(SLICES_MAX).map(Bytes::len).sum::<usize>() - self.written
     }
 
     fn write_vectored<W: Write>(&self, to: &mut W, extra: &[u8]) -> io::Result<usize> {
@@ -245,6 +261,21 @@ mod tests {
             }
             assert!(to.got == expected, "step {step}");
             assert_eq!(out.memory(), 0, "an idle connection holds no buffer");
+        }
+    }
+
+    /// With more pieces than one write takes, a connection waited for a word of the kernel that never came.
+    #[test]
+    fn whoever_takes_all_that_it_is_offered_gets_everything() {
+        for pieces in [1, 29, 30, 31, 32, 33, 100] {
+            let (mut out, mut spare) = (Outbox::default(), Spare::default());
+            for _ in 0..pieces {
+                out.push_shared(Bytes::from(vec![b'x'; LARGE]), &mut spare);
+            }
+            out.push(b"end", &mut spare);
+            let mut to = Slow { step: usize::MAX, got: Vec::new() };
+            out.write_to(&mut to, &mut spare).unwrap();
+            assert_eq!((out.len(), to.got.len()), (0, pieces * LARGE + 3), "{pieces} pieces");
         }
     }
 
