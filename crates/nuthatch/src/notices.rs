@@ -17,6 +17,9 @@ pub fn log(notice: &Notice) {
         Notice::ClientOverflow { pool, bytes } => {
             warn!(%pool, bytes = *bytes, "client closed: it does not read its replies");
         }
+        Notice::ReplyCut { pool, server } => {
+            warn!(%pool, %server, "client closed: its server was lost in the middle of a large reply");
+        }
         Notice::Starved { error } => {
             error!(%error, "accepting paused: no file descriptor is left; {DESCRIPTORS_REMEDY}");
         }
@@ -45,6 +48,10 @@ pub fn event(notice: &Notice) -> (Severity, String, String) {
         Notice::ClientOverflow { pool, bytes } => {
             let text = format!("a client was closed that had {bytes} bytes of replies to read");
             (Severity::Warning, format!("pool {pool}"), text)
+        }
+        Notice::ReplyCut { pool, server } => {
+            let text = "lost in the middle of a large reply, whose client was closed".into();
+            (Severity::Warning, of(pool, server), text)
         }
         Notice::Starved { error } => {
             let text =

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use net::{ConnId, Io};
 
+use crate::place::Place;
 use crate::reply_size::ReplySize;
 use crate::tally::Change;
 
@@ -30,6 +31,8 @@ pub(crate) struct Client {
     hold: Hold,
     /// Scanner state of a request of which only a part has arrived.
     pub(crate) partial: Option<Box<crate::request::Partial>>,
+    /// The server connection that is not read because this client has to take a large reply first.
+    pub(crate) holds_up: Option<Place>,
     /// How long its replies are.
     pub(crate) reply_size: ReplySize,
     /// What [`Client::memory`] told when it was last added to `Proxy::held`.
@@ -123,6 +126,7 @@ impl Client {
             first: 0,
             hold: Hold::default(),
             partial: None,
+            holds_up: None,
             reply_size: ReplySize::default(),
             counted: 0,
         }
@@ -170,6 +174,11 @@ impl Client {
     pub(crate) fn reserve(&mut self) -> Seq {
         self.line.push_back(Slot::Waiting);
         self.first.wrapping_add(self.line.len() as u32 - 1)
+    }
+
+    /// True if the request at `seq` is the next to be answered.
+    pub(crate) fn is_first(&self, seq: Seq) -> bool {
+        seq == self.first && matches!(self.line.front(), Some(Slot::Waiting))
     }
 
     /// Answers a request that needs no server: at once if nothing is before it.

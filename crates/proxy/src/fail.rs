@@ -27,6 +27,8 @@ pub(crate) enum Failure {
     Overloaded,
     /// The server did not accept our password or our database.
     Handshake,
+    /// The reply takes too much of the memory to be held until it can be given to its client.
+    TooLarge,
 }
 
 impl Failure {
@@ -56,6 +58,9 @@ impl Failure {
             Failure::Garbage => "Invalid argument",
             Failure::Os(errno) => return std::borrow::Cow::Owned(os_text(errno)),
             Failure::Overloaded => "too many requests wait for this server (server_queue_max)",
+            Failure::TooLarge => {
+                "the reply is too large to wait for its turn (memory_budget): ask for it alone"
+            }
             Failure::Handshake => "the server did not accept the pool's password or database",
         })
     }

@@ -48,6 +48,12 @@ impl Proxy {
         self.memory_everywhere(io) > self.budget.bytes() / 8
     }
 
+    /// True if so much is held that no more should be read for those who do not take it.
+    #[inline]
+    pub(crate) fn is_half_full<I: Io>(&self, io: &I) -> bool {
+        self.memory_everywhere(io) > self.budget.bytes() / 2
+    }
+
     /// What a client may hold when memory is short.
     fn reserve(&self) -> usize {
         let clients = (self.clients as usize).max(1) * self.budget.shards();

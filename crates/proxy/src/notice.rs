@@ -51,6 +51,13 @@ pub enum Notice {
         /// Reply bytes held for it.
         bytes: usize,
     },
+    /// A server was lost in the middle of a large reply, of which its client had got the beginning: the client was closed.
+    ReplyCut {
+        /// Pool name.
+        pool: String,
+        /// Server identity.
+        server: String,
+    },
     /// Accepting ran out of file descriptors.
     Starved {
         /// The system's words.

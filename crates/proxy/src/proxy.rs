@@ -67,6 +67,8 @@ pub struct Proxy {
     pub(crate) held: Tally,
     /// Clients that are not read because memory is short.
     pub(crate) starving: Vec<ConnId>,
+    /// Server connections that may be read again, since the client that held them up is gone.
+    pub(crate) released: Vec<Place>,
     /// Since when there have been such clients.
     pub(crate) starving_since: Option<Instant>,
     pub(crate) scratch: Scratch,
@@ -129,6 +131,7 @@ impl Proxy {
             held_elsewhere: 0,
             held: Tally::default(),
             starving: Vec::new(),
+            released: Vec::new(),
             starving_since: None,
             scratch: Scratch::default(),
             clients: 0,
@@ -238,6 +241,7 @@ impl Proxy {
 
     /// This shard serves a client no longer.
     pub(crate) fn unseat(&mut self, client: &Client) {
+        self.released.extend(client.holds_up);
         self.held.apply(Change::gone(client.counted));
         self.clients -= 1;
         self.vacate(client.id);
@@ -343,7 +347,12 @@ impl<I: Io> App<I> for Proxy {
     fn drained(&mut self, io: &mut I, conn: ConnId) {
         match self.server_place(conn) {
             Some(place) => self.server_drained(io, place),
-            None => self.read_again(io, conn, Wait::Drain),
+            None => {
+                if let Some(place) = self.client_mut(conn).and_then(|client| client.holds_up.take()) {
+                    self.go_on_reading(io, place);
+                }
+                self.read_again(io, conn, Wait::Drain);
+            }
         }
     }
 
@@ -369,6 +378,9 @@ impl<I: Io> App<I> for Proxy {
     fn turn_end(&mut self, io: &mut I) {
         self.stats.turns.inc();
         self.relieve(io);
+        for place in std::mem::take(&mut self.released) {
+            self.go_on_reading(io, place);
+        }
     }
 
     fn starved(&mut self, _: &mut I, error: &std::io::Error) {

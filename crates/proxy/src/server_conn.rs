@@ -17,6 +17,7 @@ use crate::client::Seq;
 use crate::gather::GatherId;
 use crate::place::Place;
 use crate::reply_size::ReplySize;
+use crate::response::pass_on::Passage;
 use crate::tally::Change;
 
 /// Who gets a reply.
@@ -87,6 +88,8 @@ pub(crate) struct ServerConn {
     pub(crate) timer: Option<(TimerId, Instant)>,
     pub(crate) redis: wire::redis::ReplyScanner,
     pub(crate) memcache: wire::memcache::ReplyScanner,
+    /// The front reply is passed on while it comes.
+    pub(crate) passage: Option<Box<Passage>>,
     /// Clients that are not read because too much is unsent here, or too many wait.
     pub(crate) pausing: Vec<ConnId>,
     /// How long its replies are.

@@ -41,6 +41,8 @@ pub(crate) struct FakeIo {
     pub(crate) connects: Vec<(ConnId, Address)>,
     pub(crate) closed: Vec<ConnId>,
     pub(crate) paused: Vec<ConnId>,
+    /// What each peer has not taken yet.
+    pub(crate) unsent: BTreeMap<ConnId, usize>,
     pub(crate) timers: BTreeMap<(Instant, u64), u64>,
 }
 
@@ -77,8 +79,8 @@ impl Io for FakeIo {
     fn unread(&self, _: ConnId) -> usize {
         0
     }
-    fn unsent(&self, _: ConnId) -> usize {
-        0
+    fn unsent(&self, conn: ConnId) -> usize {
+        self.unsent.get(&conn).copied().unwrap_or(0)
     }
     fn notify_drained(&mut self, _: ConnId) {}
     fn pause(&mut self, conn: ConnId) {

@@ -121,7 +121,7 @@ impl Line {
 }
 
 /// The proxy's own words for a server that does not answer.
-const FAILURES: [&str; 8] = [
+const FAILURES: [&str; 9] = [
     "Connection refused",
     "Connection reset by peer",
     "Connection timed out",
@@ -129,6 +129,7 @@ const FAILURES: [&str; 8] = [
     "Host is down",
     "Invalid argument",
     "too many requests wait for this server (server_queue_max)",
+    "the reply is too large to wait for its turn (memory_budget): ask for it alone",
     "the server did not accept the pool's password or database",
 ];
 

@@ -32,6 +32,7 @@ mod inline;
 mod item;
 mod kind;
 mod limits;
+mod passage;
 mod reply;
 mod request;
 
@@ -45,5 +46,6 @@ pub use error::{ProtocolError, ReplyError};
 pub use inline::encode_inline;
 pub use kind::Kind;
 pub use limits::{Limits, ReplyLimits};
+pub use passage::{Piece, ReplyPassage};
 pub use reply::{Elements, Reply, ReplyScan, ReplyScanner};
 pub use request::{Request, RequestScanner, Scan};

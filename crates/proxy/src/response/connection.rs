@@ -138,12 +138,15 @@ impl Proxy {
             io.cancel_timer(timer);
         }
         let pausing = std::mem::take(&mut conn.pausing);
-        let ServerConn { conn: id, line, expired, mut kept, .. } = conn.take();
+        let ServerConn { conn: id, line, expired, mut kept, passage, .. } = conn.take();
         self.recount_server(place);
         if let Some(id) = id {
             self.vacate(id);
         }
         self.count_loss(place, failure, was_connected);
+        if let Some(to) = passage.as_ref().and_then(|passage| passage.client()) {
+            self.cut_off(io, place, to);
+        }
         let server = &self.pools[place.pool as usize].servers[place.server as usize];
         // A server that does not know HELLO 3 is good enough for everybody else.
         let unversed = failure == Failure::Handshake && server.speaks_resp3(place.slot);
@@ -159,7 +162,7 @@ impl Proxy {
         for (n, pending) in line.into_iter().enumerate() {
             let bytes = kept.front(pending.kept as usize).to_vec();
             kept.drop_front(pending.kept as usize);
-            if n < expired {
+            if n < expired || (n == 0 && passage.is_some()) {
                 continue;
             }
             let retry = again && pending.kept > 0 && !(n == 0 && mid_reply) && self.is_wanted(&pending);
@@ -244,9 +247,15 @@ impl Proxy {
     /// that the others on the connection are not harmed. A connection on which nothing has come for twice the timeout
     /// is stuck and replaced.
     pub(crate) fn deadline<I: Io>(&mut self, io: &mut I, place: Place) {
-        let Some(timeout) = self.pools[place.pool as usize].config.timeout else { return };
         let now = io.now();
         self.server_conn(place).timer = None;
+        let patience = self.end_of_patience(io, place);
+        let Some(timeout) = self.pools[place.pool as usize].config.timeout else {
+            if let Some(at) = patience {
+                self.server_conn(place).alarm_at(io, place, at);
+            }
+            return;
+        };
         let mut any = false;
         loop {
             let conn = self.server_conn(place);
@@ -258,7 +267,8 @@ impl Proxy {
                 break;
             }
             conn.expired += 1;
-            if handshake {
+            // A reply that is passed on is late only when it does not get on.
+            if handshake || (at == 0 && conn.passage.is_some()) {
                 continue;
             }
             any = true;
@@ -272,7 +282,9 @@ impl Proxy {
         }
         let conn = self.server_conn(place);
         let Some(id) = conn.conn else { return };
-        let oldest = conn.line.front().filter(|_| conn.expired > 0).map(|p| p.at.max(conn.progress));
+        let held_up = conn.passage.as_ref().is_some_and(|passage| passage.is_held_up());
+        let stuck = conn.expired > 0 && !held_up;
+        let oldest = conn.line.front().filter(|_| stuck).map(|p| p.at.max(conn.progress));
         if let Some(since) = oldest
             && since + timeout * 2 <= now
         {
@@ -281,7 +293,7 @@ impl Proxy {
         }
         let next = conn.line.get(conn.expired).map(|p| p.at + timeout);
         let stuck = oldest.map(|since| since + timeout * 2);
-        if let Some(at) = [next, stuck].into_iter().flatten().min() {
+        if let Some(at) = [next, stuck, patience].into_iter().flatten().min() {
             conn.alarm_at(io, place, at.max(now));
         }
     }

@@ -47,11 +47,21 @@ impl Proxy {
                 self.server_stats(place).stray_replies.inc();
                 return self.break_server_conn(io, place, input, Failure::Garbage);
             }
+            if self.server_conn(place).passage.is_some() {
+                if self.pass_on(io, place, input) {
+                    continue;
+                }
+                return;
+            }
             let found = match self.next_reply(place, protocol, input.bytes()) {
                 Next::Reply(found) => found,
                 Next::More(want) => {
                     self.server_conn(place).mid_reply = true;
-                    return input.want(want);
+                    let push = *first == b'>';
+                    if !push && self.is_passed_on(io, place, input.bytes().len(), want) {
+                        continue;
+                    }
+                    return Self::want_more_of_reply(input, want);
                 }
                 Next::Garbage => return self.break_server_conn(io, place, input, Failure::Garbage),
             };
@@ -123,7 +133,7 @@ impl Proxy {
         }
     }
 
-    fn count_reply(&mut self, place: Place, found: &Found, expired: bool) {
+    pub(super) fn count_reply(&mut self, place: Place, found: &Found, expired: bool) {
         let pool = &mut self.pools[place.pool as usize];
         let stats = &pool.stats.servers[place.server as usize];
         stats.responses.inc();
@@ -143,7 +153,7 @@ impl Proxy {
     }
 
     /// The server speaks out of turn or not the protocol: nothing on this connection can be trusted any more.
-    fn break_server_conn<I: Io>(
+    pub(super) fn break_server_conn<I: Io>(
         &mut self,
         io: &mut I,
         place: Place,

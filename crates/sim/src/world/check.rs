@@ -144,8 +144,9 @@ impl World {
     fn check_overflows(&self) -> Result<(), String> {
         let notices = self.notices.lock().expect("one thread");
         let overflows = notices.iter().filter(|n| matches!(n, Notice::ClientOverflow { .. })).count();
+        let cut = notices.iter().filter(|n| matches!(n, Notice::ReplyCut { .. })).count();
         let cut_off = &self.oracle.cut_off;
-        if cut_off.len() > overflows {
+        if cut_off.len() > overflows + cut {
             return Err(format!(
                 "clients were cut off, {overflows} of them for what they cost: {}",
                 cut_off.join("; ")

@@ -1,0 +1,413 @@
+//! A reply that is too large to be held is passed on while it comes.
+//!
+//! ```text
+//! server ─▶ [held until it is past a sixteenth of the budget] ─▶ piece by piece ─▶ client, whose turn it is
+//!              └─ past half of it, and still not its client's turn: an error, and its bytes are thrown away
+//! ```
+//! Where memory allows, the server is read as fast as it sends. Where it does not, the server's connection is not read while
+//! the client is behind, and everybody else on it waits: so all this waiting for one client may take as long as a request may
+//! ([`checked::Pool::timeout`](config::checked::Pool), or [`WAIT_MAX`] where there is none), and a second more for every
+//! [`RATE_MIN`] bytes. A client that needs longer is closed, and the rest of its reply thrown away. A server that is lost in the
+//! middle takes the client along: an error cannot be put into the middle of a reply.
+
+use std::time::Duration;
+
+use config::checked::Protocol;
+use net::{ConnId, Input, Instant, Io};
+use wire::redis::{Piece, ReplyLimits, ReplyPassage};
+
+use crate::client::Reply;
+use crate::fail::Failure;
+use crate::notice::Notice;
+use crate::place::Place;
+use crate::proxy::Proxy;
+use crate::request::SHARE_MIN;
+use crate::response::receive::Found;
+use crate::server_conn::Owner;
+
+/// How long a client may hold up a server's connection in a pool without a timeout.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+/// What a client has to take of a large reply in a second, beyond that time.
+const RATE_MIN: usize = 10 << 20;
+/// However long a reply is going to be: after this many bytes more of it we want to be asked.
+const READ_AHEAD: usize = 1 << 20;
+
+/// A reply on its way through.
+#[derive(Debug)]
+pub(crate) struct Passage {
+    scanner: ReplyPassage,
+    /// Whose it is; None if its bytes are thrown away.
+    to: Option<ConnId>,
+    /// When it began: a request counts as answered then, whatever time its client takes.
+    begun: Instant,
+    /// Bytes passed on or thrown away.
+    len: usize,
+    /// Since when the server is not read because the client is behind.
+    behind_since: Option<Instant>,
+    /// How long that was the case before.
+    waited: Duration,
+}
+
+impl Passage {
+    /// The server's connection is not read: what it does not say is not its fault.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.behind_since.is_some()
+    }
+
+    /// Until when the server may go on being held up, in a pool with this timeout.
+    fn patience(&self, timeout: Option<Duration>) -> Option<Instant> {
+        let for_its_length =
+            Duration::from_micros((self.len as u64).saturating_mul(1_000_000) / RATE_MIN as u64);
+        let all = timeout.unwrap_or(WAIT_MAX) + for_its_length;
+        Some(self.behind_since? + all.saturating_sub(self.waited))
+    }
+
+    /// Who has got the beginning of the reply.
+    pub(crate) fn client(&self) -> Option<ConnId> {
+        self.to
+    }
+}
+
+impl Proxy {
+    /// A reply of which `arrived` bytes are there is going to have at least `want`. If it is too large to be held, it is passed
+    /// on from now on: true.
+    pub(super) fn is_passed_on<I: Io>(
+        &mut self,
+        io: &mut I,
+        place: Place,
+        arrived: usize,
+        want: usize,
+    ) -> bool {
+        let budget = self.budget.bytes();
+        let redis = self.pools[place.pool as usize].config.protocol == Protocol::Redis;
+        if want <= budget / 16 || !redis {
+            return false;
+        }
+        let conn = self.server_conn(place);
+        let Some(pending) = conn.line.front().copied() else { return false };
+        let to = match pending.owner {
+            Owner::Handshake(_) => return false,
+            // Nobody waits for it.
+            _ if conn.expired > 0 => None,
+            Owner::Client(id, seq) => match self.client_mut(id) {
+                None => None,
+                Some(client) if client.is_first(seq) => Some(id),
+                Some(_) if arrived <= budget / 2 => return false,
+                Some(_) => {
+                    self.fail_pending(io, place, &pending, Failure::TooLarge);
+                    None
+                }
+            },
+            Owner::Part(..) if arrived <= budget / 2 => return false,
+            Owner::Part(..) => {
+                self.fail_pending(io, place, &pending, Failure::TooLarge);
+                None
+            }
+        };
+        let scanner = ReplyPassage::new();
+        let passage =
+            Passage { scanner, to, begun: io.now(), len: 0, behind_since: None, waited: Duration::ZERO };
+        let conn = self.server_conn(place);
+        conn.redis = wire::redis::ReplyScanner::new();
+        conn.passage = Some(Box::new(passage));
+        true
+    }
+
+    /// What to wait for of a reply that will have `want` bytes.
+    pub(super) fn want_more_of_reply(input: &mut Input<'_>, want: usize) {
+        input.want(want.min(input.bytes().len() + READ_AHEAD));
+    }
+
+    /// Passes on what has come. False if that is all for now.
+    pub(super) fn pass_on<I: Io>(&mut self, io: &mut I, place: Place, input: &mut Input<'_>) -> bool {
+        static LIMITS: std::sync::LazyLock<ReplyLimits> = std::sync::LazyLock::new(ReplyLimits::default);
+        let Some(passage) = self.server_conn(place).passage.as_mut() else { return true };
+        let (piece, to) = (passage.scanner.advance(input.bytes(), &LIMITS), passage.to);
+        let n = match piece {
+            Piece::Bad(_) => {
+                self.break_server_conn(io, place, input, Failure::Garbage);
+                return false;
+            }
+            Piece::Part(0) => {
+                input.want(input.bytes().len() + 1);
+                return false;
+            }
+            Piece::Part(n) | Piece::End(n) => n,
+        };
+        passage.len += n;
+        let bytes = (n > SHARE_MIN).then(|| input.take(n));
+        let reply = match &bytes {
+            Some(bytes) => Reply::Shared(bytes.clone()),
+            None => Reply::Slice(&input.bytes()[..n]),
+        };
+        let over = matches!(piece, Piece::End(_));
+        if over {
+            self.end_passage(io, place, reply);
+        } else if let Some(to) = to.filter(|to| self.client_mut(*to).is_some()) {
+            self.give_piece(io, place, to, reply);
+        }
+        if bytes.is_none() {
+            input.consume(n);
+        }
+        over || !self.server_conn(place).passage.as_ref().is_some_and(|p| p.is_held_up())
+    }
+
+    fn give_piece<I: Io>(&mut self, io: &mut I, place: Place, to: ConnId, reply: Reply<'_>) {
+        self.pools[place.pool as usize].stats.client_reply_bytes.add(reply.len() as u64);
+        match reply {
+            Reply::Slice(bytes) => io.send(to, bytes),
+            Reply::Shared(bytes) => io.send_shared(to, bytes),
+        }
+        if !self.is_behind(io, place, to) {
+            return;
+        }
+        let now = io.now();
+        if let Some(client) = self.client_mut(to) {
+            client.holds_up = Some(place);
+        }
+        let timeout = self.pools[place.pool as usize].config.timeout;
+        let conn = self.server_conn(place);
+        let Some(passage) = conn.passage.as_mut() else { return };
+        passage.behind_since = Some(now);
+        if let Some(until) = passage.patience(timeout) {
+            conn.alarm_at(io, place, until);
+        }
+        if let Some(id) = conn.conn {
+            io.pause(id);
+        }
+        io.notify_drained(to);
+    }
+
+    /// Has the client so much to take that no more is to be read for it?
+    fn is_behind<I: Io>(&self, io: &I, place: Place, to: ConnId) -> bool {
+        let (unsent, hard) = (io.unsent(to), self.pools[place.pool as usize].config.client_output_hard_bytes);
+        unsent > hard / 2 || (unsent >= SHARE_MIN && self.is_half_full(io))
+    }
+
+    /// The client that held up a server's connection has taken all that was there for it, or is gone.
+    pub(crate) fn go_on_reading<I: Io>(&mut self, io: &mut I, place: Place) {
+        let now = io.now();
+        let conn = self.server_conn(place);
+        let Some(passage) = conn.passage.as_mut() else { return };
+        let Some(since) = passage.behind_since.take() else { return };
+        passage.waited += now.since(since);
+        // It was not read, so it could make no progress.
+        conn.progress = now;
+        if let Some(id) = conn.conn {
+            io.resume(id);
+        }
+    }
+
+    /// The last piece: the reply has its place in the client's line, as any other.
+    fn end_passage<I: Io>(&mut self, io: &mut I, place: Place, last: Reply<'_>) {
+        let now = io.now();
+        let conn = self.server_conn(place);
+        conn.mid_reply = false;
+        let (Some(passage), Some(pending)) = (conn.passage.take(), conn.pop()) else { return };
+        let expired = conn.expired > 0;
+        conn.expired -= usize::from(expired);
+        conn.reply_size.note(passage.len);
+        let found = Found { len: passage.len, is_error: false, status: None, is_push: false };
+        self.count_reply(place, &found, expired && passage.to.is_none());
+        if let (Some(_), Owner::Client(id, seq)) = (passage.to, pending.owner) {
+            self.server_stats(place).latency.record(passage.begun.since(pending.at).as_micros() as u64);
+            self.reply(io, id, seq, last, pending.at + now.since(passage.begun));
+        } else if expired {
+            self.server_stats(place).late_replies.inc();
+        }
+    }
+
+    /// Has a client held up a server's connection for long enough? Then it is closed. Returns when to look again.
+    pub(super) fn end_of_patience<I: Io>(&mut self, io: &mut I, place: Place) -> Option<Instant> {
+        let now = io.now();
+        let timeout = self.pools[place.pool as usize].config.timeout;
+        let passage = self.server_conn(place).passage.as_mut()?;
+        let (until, to) = (passage.patience(timeout)?, passage.to?);
+        if until > now {
+            return Some(until);
+        }
+        passage.to = None;
+        let bytes = io.unsent(to);
+        self.overflow(io, to, bytes);
+        self.go_on_reading(io, place);
+        None
+    }
+
+    /// A server was lost in the middle of a reply of which this client has got the beginning.
+    pub(super) fn cut_off<I: Io>(&mut self, io: &mut I, place: Place, to: ConnId) {
+        let Some(client) = self.take_client(to) else { return };
+        self.pools[place.pool as usize].stats.client_err.inc();
+        let (pool, server) = self.names(place);
+        (self.notify)(Notice::ReplyCut { pool, server });
+        io.abort(to);
+        self.forget(&client);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use net::{App, Fault, Peer};
+
+    use super::*;
+    use crate::testing::{FakeIo, proxy};
+
+    // The budget is 1 MiB here: more than 64 KiB is passed on, more than 512 KiB does not wait for its turn.
+    const ONE: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\ntimeout = \"2s\"\n\
+                       client_output_hard_bytes = \"4MiB\"\n";
+    const TWO: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nhash = \"fnv1a_64\"\ndistribution = \"modula\"\n\
+                       servers = [\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"]\n";
+    const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
+    const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+    struct World {
+        io: FakeIo,
+        proxy: Proxy,
+    }
+
+    impl World {
+        fn new(pool: &str) -> World {
+            let mut io = FakeIo::default();
+            let proxy = proxy(&mut io, pool);
+            World { io, proxy }
+        }
+
+        fn client(&mut self, request: &[u8]) -> ConnId {
+            let client = self.io.open();
+            self.proxy.accepted(&mut self.io, 0, client, Peer::Unix);
+            self.receive(client, request);
+            client
+        }
+
+        /// The `n`th server connection, connected.
+        fn server(&mut self, n: usize) -> ConnId {
+            let conn = self.io.connects[n].0;
+            self.proxy.connected(&mut self.io, conn);
+            conn
+        }
+
+        fn receive(&mut self, conn: ConnId, bytes: &[u8]) -> usize {
+            let mut input = Input::scratch(bytes);
+            self.proxy.received(&mut self.io, conn, &mut input);
+            input.outcome().0
+        }
+
+        fn pass_time(&mut self, time: Duration) {
+            self.io.now = self.io.now + time;
+            while let Some(due) = self.io.timers.first_entry().filter(|t| t.key().0 <= self.io.now) {
+                let token = due.remove();
+                self.proxy.timer(&mut self.io, token);
+            }
+            self.proxy.turn_end(&mut self.io);
+        }
+    }
+
+    #[test]
+    fn a_large_reply_is_passed_on_while_it_comes() {
+        let mut w = World::new(ONE);
+        let client = w.client(&[GET, PING, GET].concat());
+        let server = w.server(0);
+        assert_eq!(w.receive(server, b"$100000\r\nabc"), 12);
+        assert_eq!(w.io.sent(client), b"$100000\r\nabc");
+        assert_eq!(w.receive(server, &[b'x'; 99_000]), 99_000);
+        assert_eq!(w.receive(server, &[&[b'y'; 997][..], b"\r\n$1\r\nz\r\n"].concat()), 1006);
+        let sent = w.io.sent(client);
+        assert_eq!(sent.len(), 9 + 100_000 + 2 + 7 + 7);
+        assert!(sent.ends_with(b"y\r\n+PONG\r\n$1\r\nz\r\n"));
+    }
+
+    #[test]
+    fn a_reply_that_fits_waits_until_it_is_whole() {
+        let mut w = World::new(ONE);
+        let client = w.client(GET);
+        let server = w.server(0);
+        assert_eq!(w.receive(server, b"$60000\r\nabc"), 0);
+        assert_eq!(w.io.sent(client), b"");
+    }
+
+    #[test]
+    fn a_part_that_is_too_large_to_wait_is_an_error() {
+        let mut w = World::new(TWO);
+        // Keys `a` and `b` live apart.
+        let client = w.client(b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n");
+        let (first, second) = (w.server(0), w.server(1));
+        let large = [b"*1\r\n$600000\r\n".as_slice(), &[b'x'; 500_000]].concat();
+        assert_eq!(w.receive(first, &large), 0, "it may still fit");
+        let larger = [&large[..], &[b'x'; 50_000]].concat();
+        assert_eq!(w.receive(first, &larger), larger.len(), "thrown away");
+        assert_eq!(w.receive(second, b"*1\r\n$1\r\nv\r\n"), 11);
+        let text = "-ERR the reply is too large to wait for its turn (memory_budget): ask for it alone\r\n";
+        assert_eq!(String::from_utf8_lossy(w.io.sent(client)), text);
+        assert_eq!(w.receive(first, &[&[b'x'; 50_000][..], b"\r\n"].concat()), 50_002);
+        // The connection is in step.
+        let other = w.client(b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n");
+        w.receive(second, b"*1\r\n$1\r\n2\r\n");
+        w.receive(first, b"*1\r\n$1\r\n1\r\n");
+        let values = w.io.sent(other).to_vec();
+        assert!(values == b"*2\r\n$1\r\n1\r\n$1\r\n2\r\n" || values == b"*2\r\n$1\r\n2\r\n$1\r\n1\r\n");
+    }
+
+    #[test]
+    fn a_client_that_is_behind_holds_up_the_server_for_a_while() {
+        let mut w = World::new(ONE);
+        let client = w.client(GET);
+        let other = w.client(GET);
+        let server = w.server(0);
+        w.io.unsent.insert(client, 3 << 20);
+        assert_eq!(w.receive(server, b"$100000\r\nabc"), 12);
+        assert_eq!(w.io.paused, [server]);
+        // It takes what it has, and falls behind again.
+        w.pass_time(Duration::from_millis(1500));
+        w.io.unsent.clear();
+        w.proxy.drained(&mut w.io, client);
+        assert_eq!(w.io.paused, []);
+        w.io.unsent.insert(client, 3 << 20);
+        assert_eq!(w.receive(server, &[b'x'; 1000]), 1000);
+        assert_eq!(w.io.paused, [server]);
+        w.pass_time(Duration::from_millis(400));
+        assert!(!w.io.closed.contains(&client));
+        w.pass_time(Duration::from_millis(200));
+        assert!(w.io.closed.contains(&client), "two seconds in all");
+        assert_eq!(w.io.paused, []);
+        assert_eq!(w.io.sent(other), b"-ERR Connection timed out\r\n");
+        // The rest of its reply is thrown away, and the late reply after it.
+        let third = w.client(GET);
+        let rest = [&[b'x'; 98_997][..], b"\r\n$1\r\n2\r\n$1\r\n3\r\n"].concat();
+        assert_eq!(w.receive(server, &rest), rest.len());
+        assert_eq!(w.io.sent(third), b"$1\r\n3\r\n");
+    }
+
+    #[test]
+    fn who_has_got_a_beginning_gets_no_error_behind_it() {
+        let mut w = World::new(ONE);
+        let client = w.client(&[GET, GET].concat());
+        let server = w.server(0);
+        w.receive(server, b"$100000\r\nabc");
+        w.proxy.failed(&mut w.io, server, Fault::Reset);
+        assert_eq!(w.io.sent(client), b"$100000\r\nabc");
+        assert!(w.io.closed.contains(&client));
+
+        // The same where the reply is nonsense in the middle.
+        let client = w.client(GET);
+        let server = w.server(w.io.connects.len() - 1);
+        w.receive(server, b"$100000\r\nabc");
+        w.receive(server, &[b'x'; 100_000]);
+        assert!(w.io.closed.contains(&client) && w.io.closed.contains(&server));
+    }
+
+    #[test]
+    fn a_client_that_goes_away_lets_the_server_be_read() {
+        let mut w = World::new(ONE);
+        let client = w.client(GET);
+        let server = w.server(0);
+        w.io.unsent.insert(client, 3 << 20);
+        w.receive(server, b"$100000\r\nabc");
+        assert_eq!(w.io.paused, [server]);
+        w.proxy.failed(&mut w.io, client, Fault::Reset);
+        w.proxy.turn_end(&mut w.io);
+        assert_eq!(w.io.paused, []);
+        let other = w.client(GET);
+        let rest = [&[b'x'; 99_997][..], b"\r\n$1\r\n2\r\n"].concat();
+        assert_eq!(w.receive(server, &rest), rest.len());
+        assert_eq!(w.io.sent(other), b"$1\r\n2\r\n");
+    }
+}
