@@ -5,8 +5,8 @@
 //! tests over a seeded corpus.
 
 use super::{
-    Limits, Reply, ReplyLimits, ReplyScan, ReplyScanner, Request, RequestScanner, Route, Scan, Version,
-    command_reply, encode, encode_inline,
+    Kind, Limits, Piece, Reply, ReplyLimits, ReplyPassage, ReplyScan, ReplyScanner, Request, RequestScanner,
+    Route, Scan, Version, command_reply, encode, encode_inline,
 };
 
 /// Limits that random bytes can reach.
@@ -176,9 +176,35 @@ fn one_reply(scanner: &mut ReplyScanner, bytes: &[u8], limits: &ReplyLimits) -> 
         ReplyScan::NeedMore { .. } => assert_eq!(piecemeal, None),
         _ => assert_eq!(piecemeal, Some(whole)),
     }
+    let passed = [bytes.len(), 1, 7].map(|step| passage(bytes, step.max(1), limits));
+    assert!(passed.iter().all(|end| *end == passed[0]), "{passed:?}");
     let ReplyScan::Done(reply) = whole else { return None };
+    if reply.kind() != Kind::Push {
+        assert_eq!(passed[0], Some(reply.len()), "{}", bytes.escape_ascii());
+    }
     whole_reply(&reply, bytes);
     Some(reply.len())
+}
+
+/// Where a reply ends that is shown once, `step` bytes at a time; `None` if it does not, or is none.
+fn passage(bytes: &[u8], step: usize, limits: &ReplyLimits) -> Option<usize> {
+    let (mut passage, mut done, mut shown) = (ReplyPassage::new(), 0, 0);
+    while shown < bytes.len() {
+        shown = (shown + step).min(bytes.len());
+        let part = &bytes[done..shown];
+        match passage.advance(part, limits) {
+            Piece::Part(n) => {
+                assert!(n <= part.len());
+                done += n;
+            }
+            Piece::End(n) => {
+                assert!(n <= part.len());
+                return Some(done + n);
+            }
+            Piece::Bad(_) => return None,
+        }
+    }
+    None
 }
 
 /// The elements of a reply follow each other to its end.
