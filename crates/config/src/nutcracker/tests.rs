@@ -79,6 +79,24 @@ fn the_end_of_the_text_within_a_scalar() {
 }
 
 #[test]
+fn utf_16() {
+    let text = "\u{feff}\u{e9}|\u{1f95c}:\n  listen: 127.0.0.1:1\n  servers:\n  - a:1:1";
+    let encoded =
+        |bytes: fn(u16) -> [u8; 2], text: &str| -> Vec<u8> { text.encode_utf16().flat_map(bytes).collect() };
+    for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+        let mut whole = encoded(bytes, text);
+        let accepted = parse(&whole, "c.yml", &resolve_all).expect("is well-formed");
+        assert_eq!(accepted.pools[0].name, "\u{e9}|\u{1f95c}");
+        for wrong in [&[0u8][..], &bytes(0xdc00), &bytes(0xd800)] {
+            whole.extend_from_slice(wrong);
+            let refusal = parse(&whole, "c.yml", &resolve_all).expect_err("is not UTF-16");
+            assert_eq!(refusal.reasons[0].logged, ["conf: failed (err 2) to get the next yaml document"]);
+            whole.truncate(whole.len() - wrong.len());
+        }
+    }
+}
+
+#[test]
 fn a_pool() {
     let accepted = accepted(
         "alpha:\n  listen: 127.0.0.1:22121\n  redis: true\n  timeout: 4294967297\n  hash: murmur\n  hash_tag: '{}'\n  \

@@ -1,5 +1,6 @@
-//! The text of a file, so that libyaml-safer 0.3 can take it whatever it is: it panics in two places where libyaml goes on.
+//! The text of a file, so that libyaml-safer 0.3 can take it whatever it is: it fails in three places where libyaml goes on.
 //!
+//! - It loses half of a text in UTF-16, which is made UTF-8 here; the first wrong character becomes a wrong byte.
 //! - A block scalar or a `\` in quotes at the very end, without a line break: one is added, and taken out of the value again.
 //! - A tag before a comma in a flow collection, as in `[!x, y]`: a blank is put between them. nutcracker refuses flow
 //!   collections and tags in any case, and a text that has none is left as it is.
@@ -19,10 +20,16 @@ pub(super) struct Text<'a> {
 
 impl<'a> Text<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Text<'a> {
-        let text = padded(bytes);
-        let is_padded = matches!(text, Cow::Owned(_));
-        let spaced = spaced(&text);
-        let bytes = if spaced.len() > text.len() && has_flow(&spaced) { Cow::Owned(spaced) } else { text };
+        let mut bytes = utf8(bytes);
+        // A block scalar's mark, or the start of an escape.
+        let is_padded = bytes.iter().any(|byte| b"|>\\".contains(byte)) && !bytes.ends_with(b"\n");
+        if is_padded {
+            bytes.to_mut().push(b'\n');
+        }
+        let spaced = spaced(&bytes);
+        if spaced.len() > bytes.len() && has_flow(&spaced) {
+            bytes = Cow::Owned(spaced);
+        }
         Text { bytes, is_padded }
     }
 
@@ -41,32 +48,34 @@ impl<'a> Text<'a> {
     }
 }
 
-/// With a line break at its end, if it may need one.
-fn padded(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let line_break: &[u8] = match bytes {
-        [0xff, 0xfe, ..] => b"\n\0",
-        [0xfe, 0xff, ..] => b"\0\n",
-        _ => b"\n",
+/// In UTF-8, up to the first character that is none.
+fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let unit = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return Cow::Borrowed(bytes),
     };
-    let may_need = bytes.iter().any(|byte| b"|>\\".contains(byte));
-    if may_need && !bytes.ends_with(line_break) {
-        Cow::Owned([bytes, line_break].concat())
-    } else {
-        Cow::Borrowed(bytes)
+    const LONE_SURROGATE: u16 = 0xdc00;
+    let units = bytes.chunks(2).map(|pair| pair.try_into().map_or(LONE_SURROGATE, unit));
+    let mut out = Vec::with_capacity(bytes.len());
+    for read in char::decode_utf16(units) {
+        let Ok(read) = read else {
+            out.push(0xff);
+            break;
+        };
+        out.extend_from_slice(read.encode_utf8(&mut [0; 4]).as_bytes());
     }
+    Cow::Owned(out)
 }
 
 /// With a blank before every comma that a tag might stand before.
 fn spaced(bytes: &[u8]) -> Vec<u8> {
-    let is_wide = matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]);
     let mut out = Vec::with_capacity(bytes.len());
     let mut in_tag = false;
     for byte in bytes {
         match byte {
             b'!' => in_tag = true,
             b' ' | b'\t' | b'\n' | b'\r' => in_tag = false,
-            // In either order: the other byte of the comma stands behind it, or is there already.
-            b',' if in_tag && is_wide => out.extend_from_slice(b" \0"),
             b',' if in_tag => out.push(b' '),
             _ => {}
         }
