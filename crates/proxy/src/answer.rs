@@ -5,7 +5,7 @@ mod settings;
 use config::checked::Pool as Config;
 use net::Io;
 use wire::redis::encode::{self, Version};
-use wire::redis::{Args, Local, Request};
+use wire::redis::{Args, Local, Refusal, Request};
 
 use crate::client::{Client, Session};
 use crate::proxy::Proxy;
@@ -59,10 +59,7 @@ impl Proxy {
         args.next();
         let session = &mut client.session;
         match local {
-            Local::Ping => match args.next() {
-                None => out.extend_from_slice(b"+PONG\r\n"),
-                Some(message) => encode::bulk(&mut out, message.bytes()),
-            },
+            Local::Ping => ping(args, &mut out),
             Local::Echo => encode::bulk(&mut out, args.next().map_or(b"", |a| a.bytes())),
             Local::Quit => {
                 out.extend_from_slice(OK);
@@ -144,8 +141,20 @@ fn version(session: &Session) -> Version {
     if session.resp3 { Version::Resp3 } else { Version::Resp2 }
 }
 
+/// `PING [message]`.
+fn ping(mut args: Args<'_>, out: &mut Vec<u8>) {
+    match (args.next(), args.next()) {
+        (None, _) => out.extend_from_slice(b"+PONG\r\n"),
+        (Some(message), None) => encode::bulk(out, message.bytes()),
+        _ => Refusal::Arity("ping").write(out),
+    }
+}
+
 /// `AUTH password` or `AUTH default password`. The texts are nutcracker's.
 fn authenticate(session: &mut Session, config: &Config, mut args: Args<'_>, out: &mut Vec<u8>) {
+    if args.count_left() > 2 {
+        return out.extend_from_slice(b"-ERR syntax error\r\n");
+    }
     let (first, second) = (args.next().map(|a| a.bytes()), args.next().map(|a| a.bytes()));
     let (user, password) = match (first, second) {
         (Some(user), Some(password)) => (user, password),
@@ -247,7 +256,7 @@ fn select(config: &Config, mut args: Args<'_>, out: &mut Vec<u8>) {
             )
             .as_bytes(),
         ),
-        None => out.extend_from_slice(b"-ERR invalid DB index\r\n"),
+        None => out.extend_from_slice(b"-ERR value is not an integer or out of range\r\n"),
     }
 }
 
