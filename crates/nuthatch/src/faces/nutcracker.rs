@@ -18,7 +18,7 @@ use config::checked::{Config, Listen, Stats};
 use config::nutcracker::{Accepted, parse_file};
 use config::{native, warnings};
 use options::{Options, Outcome};
-use telemetry::log::{ALWAYS, Destination, Format, Opened, Verbosity};
+use telemetry::log::{ALWAYS, Destination, Format, Log, Opened, Verbosity};
 use telemetry::{error, info, warn};
 
 use super::run::cores;
@@ -95,7 +95,7 @@ fn run(options: &Options) -> ExitCode {
     };
     let Ok(log) = opened.install() else { return ExitCode::FAILURE };
     info!(target: ALWAYS, "nutcracker-{} built for {} started on pid {}", text::NUMBER, text::platform(), std::process::id());
-    let code = match prepare(options) {
+    let code = match prepare(options, &log) {
         Ok((control, running, pid_file)) => {
             if let Some(ready) = ready {
                 ready.tell();
@@ -129,7 +129,10 @@ fn open_log(options: &Options) -> std::io::Result<Opened> {
 
 /// Everything from the configuration file to listening sockets and the pid file. The error is the line to log, if
 /// it was not logged already.
-fn prepare(options: &Options) -> Result<(Control, start::Running, Option<PidFile>), Option<String>> {
+fn prepare(
+    options: &Options,
+    log: &Log,
+) -> Result<(Control, start::Running, Option<PidFile>), Option<String>> {
     let file = &options.conf_file;
     let accepted = match parse_file(Path::new(file)) {
         Err(error) => return Err(Some(cannot_open(file, &error))),
@@ -137,6 +140,8 @@ fn prepare(options: &Options) -> Result<(Control, start::Running, Option<PidFile
             for line in refusal.reasons.iter().flat_map(|reason| &reason.logged) {
                 error!("{line}");
             }
+            // The log may go to the same place; the reasons come first there.
+            log.flush(Duration::from_secs(2));
             eprintln!("nutcracker: configuration file '{file}' syntax is invalid");
             return Err(None);
         }
