@@ -3,7 +3,7 @@
     stats_document.py [--short]
 
 Keys and their order are equal, and so is every counter that the traffic sets, but for those that are defects of the
-original: `fragments` stays 0 there.
+original: `fragments` stays 0 there. A server that went away counts as ejected once.
 """
 
 import argparse
@@ -106,16 +106,37 @@ def compare(protocol):
         raise Difference(f"{protocol}: split requests are not counted")
 
 
+def ejection():
+    """A server that went away is ejected once, however many shards leave it out."""
+    keys = {**POOL, "auto_eject_hosts": "true", "server_failure_limit": 1, "server_retry_timeout": 60000}
+    counts = []
+    for start in (_stage.original, _stage.ours):
+        with kit.Stack() as stack:
+            lane = start(stack, "redis", 2, **keys)
+            lane.servers[0].stop()
+            with Conversation(lane, "redis") as talk:
+                talk.send(b"".join(TRAFFIC["redis"][0]))
+                talk.take(len(TRAFFIC["redis"][0]))
+            ejects, deadline = 0, time.monotonic() + SECONDS_MAX
+            while ejects == 0 and time.monotonic() < deadline:
+                ejects = document(stack.programs[-1].ports[1])["alpha"]["server_ejects"]
+            # A second count would be there by now.
+            counts.append(document(stack.programs[-1].ports[1])["alpha"]["server_ejects"])
+    if counts != [1, 1]:
+        raise Difference(f"redis: server_ejects {counts[0]} there, {counts[1]} here")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="the same: there is only one form")
     parser.parse_args()
     _stage.skip_without("nutcracker", "redis-server", "memcached")
     failed = 0
-    for protocol in TRAFFIC:
+    comparisons = {protocol: lambda protocol=protocol: compare(protocol) for protocol in TRAFFIC} | {"ejection": ejection}
+    for name, comparison in comparisons.items():
         try:
-            compare(protocol)
-            print(f"{protocol}: the documents agree")
+            comparison()
+            print(f"{name}: the documents agree")
         except Difference as difference:
             failed += 1
             print(f"FAILED {difference}")

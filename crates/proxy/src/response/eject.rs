@@ -26,6 +26,9 @@ impl Proxy {
             for shard in (0..self.loads.len()).filter(|shard| *shard != self.shard) {
                 (self.post)(shard, Mail::Ejected { pool: place.pool, server: place.server });
             }
+            // Counted where it was found out, once for all shards.
+            self.pools[place.pool as usize].stats.server_ejects.inc();
+            self.server_stats(place).ejections.inc();
             self.eject(io, place.pool, place.server);
         }
     }
@@ -37,8 +40,6 @@ impl Proxy {
         let probe_at = pool.servers[server as usize].health.eject(policy, now);
         pool.rebuild();
         let stats = &pool.stats.servers[server as usize];
-        pool.stats.server_ejects.inc();
-        stats.ejections.inc();
         stats.ejected.set(1);
         stats.server_ejected_at.set((io.wall_time().0 / 1000) as u64);
         self.probe_at(io, pool_index, server, Some(probe_at));
