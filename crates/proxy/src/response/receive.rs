@@ -12,6 +12,10 @@ use crate::proxy::Proxy;
 use crate::request::SHARE_MIN;
 use crate::server_conn::{Owner, ServerConn};
 
+/// When memory is tight, shorter replies leave the buffer that they came in. A longer one is most of its buffer: a copy of
+/// it would need what is not there.
+const COPY_MAX: usize = 1 << 20;
+
 /// One reply on the wire.
 pub(crate) struct Found {
     pub(crate) len: usize,
@@ -89,7 +93,7 @@ impl Proxy {
             self.server_stats(place).latency.record(now.since(pending.at).as_micros() as u64);
             if found.len >= SHARE_MIN {
                 // Handed on as it is, a reply keeps the memory of the buffer that it came in, and of its neighbours.
-                let bytes = if self.is_tight(io) {
+                let bytes = if found.len < COPY_MAX && self.is_tight(io) {
                     let bytes = bytes::Bytes::copy_from_slice(&input.bytes()[..found.len]);
                     input.consume(found.len);
                     bytes
