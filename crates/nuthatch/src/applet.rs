@@ -58,9 +58,9 @@ enum Native {
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Explain the commands, or the options of the configuration file
+    /// Explain the commands or one of them, the options of the configuration file, or the statistics
     Help {
-        /// What to explain
+        /// What to explain; the name of a command will do
         topic: Option<Topic>,
     },
     /// Print a completion script
@@ -92,6 +92,13 @@ pub fn dispatch(arguments: Vec<OsString>) -> ExitCode {
         && let Some(code) = as_face(&first.to_string_lossy(), &arguments[2..])
     {
         return code;
+    }
+    if let [_, help, name] = arguments.as_slice()
+        && help == "help"
+        && let Some(text) = help_of(&name.to_string_lossy())
+    {
+        show(text);
+        return ExitCode::SUCCESS;
     }
     match Command::try_parse_from(&arguments) {
         Ok(command) => native(command.command.unwrap_or(Native::Run { config: None })),
@@ -160,6 +167,12 @@ fn with_faces() -> clap::Command {
     })
 }
 
+/// `nuthatch help COMMAND`.
+fn help_of(name: &str) -> Option<clap::builder::StyledStr> {
+    let command = with_faces().find_subcommand(name)?.clone();
+    Some(command.bin_name(format!("nuthatch {name}")).render_help())
+}
+
 fn manual() -> ExitCode {
     let mut page = Vec::new();
     if clap_mangen::Man::new(with_faces()).render(&mut page).is_err() {
@@ -176,6 +189,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         with_faces().debug_assert();
+    }
+
+    #[test]
+    fn every_command_can_be_asked_about() {
+        for command in with_faces().get_subcommands() {
+            let name = command.get_name();
+            let help = help_of(name).expect(name).to_string();
+            assert!(help.contains(&format!("Usage: nuthatch {name}")), "{help}");
+        }
+        assert!(help_of("nosuch").is_none());
     }
 
     #[test]
