@@ -91,9 +91,11 @@ const SUITES: [Suite; 12] = [
     }),
     live("golden", "captures from the original programs", golden::run),
     live("integration", "real servers and real clients", integration::run),
-    live("differential", "random streams through nutcracker and through nuthatch", |context| {
-        scripts(context, "differential")
-    }),
+    live(
+        "differential",
+        "random streams and every command, through nutcracker and through nuthatch",
+        |context| scripts(context, "differential"),
+    ),
     live("soak", "faults under load, short form", |context| scripts(context, "soak")),
     live("crash", "kill -9 under load, short form", |context| scripts(context, "crash")),
 ];
