@@ -7,6 +7,7 @@ upon a key of any type. What nutcracker serves, we serve and answer alike; what 
 does, or refuse. `INSTEAD` has the answers that are neither. The short form is every command once.
 """
 
+import re
 import sys
 
 import _stage
@@ -26,8 +27,8 @@ SEEDS = [None, ("SET", 5), ("RPUSH", 1, "x"), ("HSET", "x", 1), ("SADD", "x"), (
 STRANGE = [["nosuchcommand"], [""], ["getx"], ["OBJECT", "nosuch"], ["XINFO"]]
 # Answered by the proxy about itself; a server answers otherwise.
 OWN = {"CLIENT", "COMMAND", "CONFIG", "HELLO", "INFO", "LOLWUT", "QUIT", "RESET", "TIME"}
-# The first makes a server look for another one, the second tells the time.
-LEFT_OUT = {"MIGRATE", "OBJECT|IDLETIME"}
+# One makes a server look for another one, one tells the time, one counts what other cases have left.
+LEFT_OUT = {"MIGRATE", "OBJECT|IDLETIME", "DBSIZE"}
 # A cursor that nobody gave out finds what a server's hash seed says.
 ALIKE_HERE = {**ALIKE, b"SSCAN": lambda reply: reply[:1]}
 UNSUPPORTED = (b"-ERR unknown or unsupported command ", b"-ERR unknown or unsupported subcommand ")
@@ -38,6 +39,9 @@ INSTEAD = {
     "SELECT": (b"-ERR this pool serves database 0 only",),
     "EVAL": (b"-ERR 'eval' needs at least one key here",),
     "EVAL_RO": (b"-ERR 'eval_ro' needs at least one key here",),
+    # Its keys are looked for before its other words are.
+    "XREAD": (b"-ERR syntax error",),
+    "XREADGROUP": (b"-ERR syntax error",),
     # The number of keys is looked at before the server looks for the script.
     "EVALSHA": (b"-ERR 'evalsha' needs at least one key here", *NUMKEYS),
     "EVALSHA_RO": (b"-ERR 'evalsha_ro' needs at least one key here", *NUMKEYS),
@@ -107,6 +111,8 @@ def fault(words, theirs, ours, right):
         return None
     if ours.startswith(UNSUPPORTED) and theirs is not None:
         return "nutcracker serves it"
+    # What goes to every server tells whose error it is.
+    ours = re.sub(rb"^(-.*) \(server s\d\)\r\n$", rb"\1\r\n", ours)
     if name in OWN or right is None or ours.startswith(INSTEAD.get(name, ())) or alike(ours) == alike(right):
         return None
     return "as neither of them"
