@@ -276,7 +276,8 @@ impl Proxy {
             self.pools[place.pool as usize].stats.timeouts.inc();
             self.fail_pending(io, place, &pending, Failure::TimedOut);
         }
-        if any {
+        let blameless = self.server_conn(place).passage.as_ref().is_some_and(|passage| passage.was_held_up());
+        if any && !blameless {
             self.server_stats(place).server_timedout.inc();
             self.server_failed(io, place, Failure::TimedOut, true);
         }

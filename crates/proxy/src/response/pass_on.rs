@@ -54,6 +54,11 @@ impl Passage {
         self.behind_since.is_some()
     }
 
+    /// The server was not read for a while: requests that come too late meanwhile are not its fault either.
+    pub(crate) fn was_held_up(&self) -> bool {
+        self.is_held_up() || self.waited > Duration::ZERO
+    }
+
     /// Until when the server may go on being held up, in a pool with this timeout.
     fn patience(&self, timeout: Option<Duration>) -> Option<Instant> {
         let for_its_length =
@@ -369,6 +374,7 @@ mod tests {
         assert!(w.io.closed.contains(&client), "two seconds in all");
         assert_eq!(w.io.paused, []);
         assert_eq!(w.io.sent(other), b"-ERR Connection timed out\r\n");
+        assert!(!w.proxy.pools[0].servers[0].failing, "it is not the server's fault");
         // The rest of its reply is thrown away, and the late reply after it.
         let third = w.client(GET);
         let rest = [&[b'x'; 98_997][..], b"\r\n$1\r\n2\r\n$1\r\n3\r\n"].concat();
