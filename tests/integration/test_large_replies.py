@@ -21,7 +21,9 @@ BUDGET_MB = 64
 SLACK_MB = 16
 LARGE = 300_000_000
 PIECE = 1_000_000
+# Where a client is to be closed for taking nothing, and elsewhere: far more than a busy machine needs to begin such a reply.
 TIMEOUT = 2
+PATIENCE = 60
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +40,26 @@ def server(stack):
 
 
 @pytest.fixture
-def proxy(server, tmp_path):
-    proxy = start(tmp_path, [server], top=f'memory_budget = "{BUDGET_MB}MiB"', pool=f'timeout = "{TIMEOUT}s"')
+def proxy(request, server, tmp_path):
+    """With `PATIENCE`, or the timeout that the test names."""
+    timeout = getattr(request, "param", PATIENCE)
+    proxy = start(tmp_path, [server], top=f'memory_budget = "{BUDGET_MB}MiB"', pool=f'timeout = "{timeout}s"')
     yield proxy
     assert proxy.stop() == 0
+
+
+hasty = pytest.mark.parametrize("proxy", [TIMEOUT], indirect=True, ids=["hasty"])
+
+
+def asked_small(wire):
+    """The value, or that it took too long."""
+    wire.send(bulk(b"GET", b"small"))
+    line = wire.line()
+    if line == b"$1\r\n":
+        wire.expect(b"v\r\n")
+        return True
+    assert line == b"-ERR Connection timed out\r\n", line
+    return False
 
 
 def digest(port, request, pause=0.0):
@@ -75,7 +93,7 @@ def test_several_at_once(server, proxy):
     before = memory_mb(proxy.process.pid, "VmRSS")
 
     def work(_):
-        with contextlib.suppress(AssertionError):
+        with contextlib.suppress(AssertionError, ConnectionResetError):
             assert digest(proxy.port, bulk(b"GET", b"value")) == direct
 
     assert digest(proxy.port, bulk(b"GET", b"value")) == direct
@@ -83,30 +101,27 @@ def test_several_at_once(server, proxy):
     assert memory_mb(proxy.process.pid, "VmHWM") - before <= BUDGET_MB + SLACK_MB
 
 
-def test_a_client_that_does_not_read_is_closed_and_the_others_are_served(proxy):
+@hasty
+def test_a_client_that_does_not_read_is_closed_and_the_others_are_served(server, proxy):
     pid = proxy.process.pid
     before = memory_mb(pid, "VmRSS")
+    others = kit.Others(pid, server.process.pid)
     with socket.socket() as lazy, kit.Wire(proxy.port) as other:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         lazy.connect(("127.0.0.1", proxy.port))
-        other.ask(bulk(b"GET", b"small"), b"$1\r\nv\r\n")
+        kit.until(lambda: asked_small(other), "a reply")
         lazy.sendall(bulk(b"GET", b"value"))
-        asked = time.monotonic()
-        answers, slowest = set(), 0.0
+        asked, slowest = time.monotonic(), 0.0
         while time.monotonic() - asked < 3 * TIMEOUT or "does not read" not in proxy.output():
-            assert time.monotonic() - asked < 20 * TIMEOUT
+            assert time.monotonic() - asked < kit.ANSWER_SECONDS
             begun = time.monotonic()
-            other.send(bulk(b"GET", b"small"))
-            reply = other.socket.recv(1000)
-            answers.add(reply)
+            asked_small(other)
             slowest = max(slowest, time.monotonic() - begun)
-            if reply != b"$1\r\nv\r\n":
-                assert reply == b"-ERR Connection timed out\r\n"
-        print(f"slowest {slowest * 1000:.0f} ms, peak {memory_mb(pid, 'VmHWM') - before:.1f} MB, {answers}")
-        assert slowest <= TIMEOUT + 1
-        other.ask(bulk(b"GET", b"small"), b"$1\r\nv\r\n")
+        print(f"slowest {slowest * 1000:.0f} ms, peak {memory_mb(pid, 'VmHWM') - before:.1f} MB")
+        assert slowest <= TIMEOUT + 1 or not others.leave_room()
+        kit.until(lambda: asked_small(other), "a reply")
         with pytest.raises((ConnectionResetError, AssertionError)):
-            lazy.settimeout(20)
+            lazy.settimeout(kit.ANSWER_SECONDS)
             while lazy.recv(1 << 20):
                 pass
             raise AssertionError("closed")
@@ -114,19 +129,15 @@ def test_a_client_that_does_not_read_is_closed_and_the_others_are_served(proxy):
     assert "does not read its replies" in proxy.output()
 
 
+@hasty
 def test_a_client_that_goes_away_in_the_middle(proxy):
     """What is left of its reply is thrown away, as fast as the server sends it; that may take longer than a request may."""
     for _ in range(3):
         with kit.Wire(proxy.port) as wire:
             wire.send(bulk(b"GET", b"value"))
             assert wire.socket.recv(1000)
-    until = time.monotonic() + 20
     with kit.Wire(proxy.port) as wire:
-        reply = b""
-        while reply != b"$1\r\nv\r\n":
-            assert reply in (b"", b"-ERR Connection timed out\r\n") and time.monotonic() < until
-            wire.send(bulk(b"GET", b"small"))
-            reply = wire.socket.recv(1000)
+        kit.until(lambda: asked_small(wire), "a reply")
 
 
 def test_a_server_that_goes_away_in_the_middle(tmp_path):
@@ -152,7 +163,7 @@ def test_a_server_that_goes_away_in_the_middle(tmp_path):
                     while more := wire.socket.recv(1 << 20):
                         got += more
                 assert got.startswith(b"$%d\r\nxxx" % LARGE) and b"ERR" not in got
-            assert "in the middle of a large reply" in proxy.output()
+            kit.until(lambda: "in the middle of a large reply" in proxy.output(), "a word in the log")
         finally:
             thread.join()
             assert proxy.stop() == 0
