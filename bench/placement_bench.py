@@ -9,6 +9,7 @@ import argparse
 import sys
 
 from benchlib import *
+import proxy_bench
 
 # (load, proxy, first server, second server): the core of each.
 PLACEMENTS = {
@@ -17,33 +18,20 @@ PLACEMENTS = {
     "load and servers / proxy": ("0", "1", "0", "0"),
     "as the scheduler likes": ("0,1",) * 4,
 }
-KEY = "key:__rand_int__"
-LOADS = {"GET": ["GET", KEY], "SET": ["SET", KEY, "x" * 100], "MGET of 10": ["MGET"] + [KEY] * 10}
+OPERATIONS = {"GET": "get", "SET": "set", "MGET of 10": "mget"}
 
 
 def bind(pid, cores):
-    output(["taskset", "-a", "-p", "-c", cores, str(pid)])
+    """All threads of a process; what it starts from then on is bound as well."""
+    for task in os.listdir("/proc/%d/task" % pid):
+        os.sched_setaffinity(int(task), map(int, cores.split(",")))
 
 
-def nutcracker(stage, servers):
-    port, stats = free_port(), free_port()
-    conf = stage.write("nutcracker.yml", "bench:\n  listen: 127.0.0.1:%d\n  redis: true\n  servers:\n" % port
-                       + "".join("   - 127.0.0.1:%d:1 s%d\n" % (s.port, n) for n, s in enumerate(servers)))
-    return stage.start([find("nutcracker"), "-c", conf, "-a", "127.0.0.1", "-s", str(stats)], port)
-
-
-def nuthatch(stage, servers):
-    port = free_port()
-    listed = ", ".join('"127.0.0.1:%d:1 s%d"' % (s.port, n) for n, s in enumerate(servers))
-    conf = stage.write("nuthatch.toml", 'threads = 1\n[pool.bench]\nlisten = "127.0.0.1:%d"\nservers = [%s]\n' % (port, listed))
-    return stage.start([NUTHATCH, "run", "-c", conf], port)
-
-
-def load(proxy, cores, command, requests):
+def load(proxy, cores, operation, requests):
     """CPU microseconds of the proxy per request."""
+    bind(os.getpid(), cores)
     before = proxy.cpu_s()
-    output(["taskset", "-c", cores, find("redis-benchmark"), "-p", str(proxy.port), "-c", "50", "-n", str(requests), "-r", "10000",
-            "--csv", *command])
+    proxy_bench.Case("redis", operation, 1, 50, requests).load(proxy.port, requests)
     return (proxy.cpu_s() - before) * 1e6 / requests
 
 
@@ -56,25 +44,25 @@ def main():
     options = parser.parse_args()
     rows = []
     with Stage() as stage:
-        servers = []
-        for _ in range(2):
-            port = free_port()
-            servers.append(stage.start([find("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", ""], port))
-        proxies = [nutcracker(stage, servers), nuthatch(stage, servers)]
-        load(proxies[1], "0,1", LOADS["SET"], options.requests)
+        servers = proxy_bench.start_servers(stage, "redis")
+        for server in servers:
+            proxy_bench.fill("redis", server.port, 100)
+        ports = [server.port for server in servers]
+        proxies = [proxy_bench.PROXIES[name](stage, "redis", ports) for name in ("nutcracker", "nuthatch")]
         for placement, (of_load, of_proxy, *of_servers) in PLACEMENTS.items():
             for server, cores in zip(servers, of_servers):
                 bind(server.popen.pid, cores)
             for proxy in proxies:
                 bind(proxy.popen.pid, of_proxy)
-            for name, command in LOADS.items():
+            for name, operation in OPERATIONS.items():
                 print("%s, %s ..." % (placement, name), file=sys.stderr, flush=True)
-                runs = [[load(proxy, of_load, command, options.requests) for proxy in proxies] for _ in range(options.rounds)]
+                runs = [[load(proxy, of_load, operation, options.requests) for proxy in proxies] for _ in range(options.rounds)]
                 theirs, ours = (median(column) for column in zip(*runs))
                 spread = "%.2f to %.2f" % (min(run[1] for run in runs), max(run[1] for run in runs))
                 rows.append([placement, name, show(theirs), show(ours), spread, show(median(run[1] / run[0] for run in runs))])
-    text = heading([first_line([NUTHATCH, "--version"]), first_line([find("nutcracker"), "-V"]), first_line([find("redis-server"), "--version"])]) + "\n\n" + table(
-        ["first core / second core", "load", "nutcracker, CPU µs per request", "nuthatch", "least to most", "ratio"], rows)
+    programs = [[NUTHATCH, "--version"], [find("nutcracker"), "-V"], [find("redis-server"), "--version"]]
+    head = ["first core / second core", "load", "nutcracker, CPU µs per request", "nuthatch", "least to most", "ratio"]
+    text = heading(map(first_line, programs)) + "\n\n" + table(head, rows)
     print(text)
     if options.write:
         replace_section(os.path.join(ROOT, "docs", "performance.md"), "placement", text)

@@ -142,6 +142,22 @@ pub struct Nsqd {
     pub snappy: bool,
 }
 
+impl Nsqd {
+    /// The TCP port that others are told: the one listened on, unless another is set.
+    pub fn told_tcp_port(&self, listened: u16) -> u16 {
+        told(self.broadcast_tcp_port, listened)
+    }
+
+    /// The same of HTTP.
+    pub fn told_http_port(&self, listened: u16) -> u16 {
+        told(self.broadcast_http_port, listened)
+    }
+}
+
+fn told(set: u16, listened: u16) -> u16 {
+    if set > 0 { set } else { listened }
+}
+
 /// When a publisher is told OK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {

@@ -101,10 +101,7 @@ impl Http {
             started: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         };
         if let Some(statsd) = self.settings.statsd.clone() {
-            let told = match self.settings.broadcast_http_port {
-                0 => http_port.unwrap_or(0),
-                told => told,
-            };
+            let told = self.settings.told_http_port(http_port.unwrap_or(0));
             let address = self.settings.broadcast_address.clone();
             tokio::spawn(queue::push::push(statsd, address, told, ask(&self.shard)));
         }

@@ -90,13 +90,11 @@ pub fn connect(
 /// What we say of ourselves. The ports are those listened on unless others are to be told.
 fn node(settings: &Nsqd, bound: Option<SocketAddr>, http: u16) -> Node {
     let listened = bound.map_or(0, |address| address.port());
-    let told =
-        |configured: u16, listened: u16| i64::from(if configured == 0 { listened } else { configured });
     Node {
         broadcast_address: settings.broadcast_address.clone(),
         hostname: machine::hostname(),
-        http_port: told(settings.broadcast_http_port, http),
-        tcp_port: told(settings.broadcast_tcp_port, listened),
+        http_port: settings.told_http_port(http).into(),
+        tcp_port: settings.told_tcp_port(listened).into(),
         topology_region: settings.topology_region.clone(),
         topology_zone: settings.topology_zone.clone(),
         version: VERSION.into(),

@@ -125,9 +125,8 @@ impl Proxy {
 
     /// Passes on what has come. False if that is all for now.
     pub(super) fn pass_on<I: Io>(&mut self, io: &mut I, place: Place, input: &mut Input<'_>) -> bool {
-        static LIMITS: std::sync::LazyLock<ReplyLimits> = std::sync::LazyLock::new(ReplyLimits::default);
         let Some(passage) = self.server_conn(place).passage.as_mut() else { return true };
-        let (piece, to) = (passage.scanner.advance(input.bytes(), &LIMITS), passage.to);
+        let (piece, to) = (passage.scanner.advance(input.bytes(), &ReplyLimits::DEFAULT), passage.to);
         let n = match piece {
             Piece::Bad(_) => {
                 self.break_server_conn(io, place, input, Failure::Garbage);

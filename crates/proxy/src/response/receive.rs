@@ -114,7 +114,6 @@ impl Proxy {
 
     #[inline]
     fn next_reply(&mut self, place: Place, protocol: Protocol, bytes: &[u8]) -> Next {
-        static LIMITS: std::sync::LazyLock<ReplyLimits> = std::sync::LazyLock::new(ReplyLimits::default);
         let server = &mut self.pools[place.pool as usize].servers[place.server as usize];
         let resp3 = server.speaks_resp3(place.slot);
         let conn = &mut server.conns[place.slot as usize];
@@ -123,7 +122,7 @@ impl Proxy {
             Protocol::Redis if !resp3 && bytes.first().is_some_and(|b| b"_#,(!=%~>|".contains(b)) => {
                 Next::Garbage
             }
-            Protocol::Redis => match conn.redis.scan(bytes, &LIMITS) {
+            Protocol::Redis => match conn.redis.scan(bytes, &ReplyLimits::DEFAULT) {
                 ReplyScan::Done(reply) => Next::Reply(Found {
                     len: reply.len(),
                     is_error: reply.is_error(),

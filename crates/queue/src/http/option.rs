@@ -1,7 +1,8 @@
 //! `/config/:opt`: every setting by its key in nsqd's configuration file, two of which can be changed.
 //!
 //! A text is shown as it is, everything else as JSON: durations in nanoseconds, the log level as a number from 1 (debug) to
-//! 5 (fatal), broadcast ports and `statsd_prefix` as they have become at the start, `tls_required` as 0 (no), 1 (`tcp-https`) or 2, `tls_min_version` as the number on the wire.
+//! 5 (fatal), broadcast ports and `statsd_prefix` as they have become at the start, `tls_required` as 0 (no), 1 (`tcp-https`)
+//! or 2, `tls_min_version` as the number on the wire.
 
 use axum::body::Body;
 use axum::http::Response;
@@ -47,7 +48,7 @@ impl Api {
     }
 
     fn broadcast_http_port(&self) -> u16 {
-        told(self.about.settings.broadcast_http_port, self.about.http_port)
+        self.about.settings.told_http_port(self.about.http_port.try_into().unwrap_or(0))
     }
 
     fn option(&self, key: &str) -> Option<Value> {
@@ -55,7 +56,7 @@ impl Api {
             "nsqlookupd_tcp_addresses" => Some(json!(self.adjustable.lookup_addresses())),
             "log_level" => Some(json!(self.adjustable.log_level().index() + 1)),
             "broadcast_tcp_port" => {
-                Some(json!(told(self.about.settings.broadcast_tcp_port, self.about.tcp_port)))
+                Some(json!(self.about.settings.told_tcp_port(self.about.tcp_port.try_into().unwrap_or(0))))
             }
             "broadcast_http_port" => Some(json!(self.broadcast_http_port())),
             "statsd_prefix" => {
@@ -66,11 +67,6 @@ impl Api {
             key => fixed(&self.about.settings, key),
         }
     }
-}
-
-/// The port that others are told: the one listened on (-1 for none) unless another is set.
-fn told(set: u16, listened: i64) -> u16 {
-    if set > 0 { set } else { u16::try_from(listened).unwrap_or(0) }
 }
 
 /// The value of a setting that does not change: as the flag says, but for what that flag does not say alone.

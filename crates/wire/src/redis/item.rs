@@ -62,22 +62,12 @@ pub(super) fn item(frame: &[u8], head: usize, searched: &mut usize, limits: &Rep
 /// The bulk or missing bulk at `head`, if it is there whole and keeps the limit: what nearly every reply and element is.
 /// Anything else, also what is wrong, is for [`item`] to say.
 #[inline(always)]
-pub(super) fn whole_bulk(frame: &[u8], head: usize, bulk_bytes_max: usize) -> Option<Item> {
+pub(super) fn whole_bulk(frame: &[u8], head: usize, limits: &ReplyLimits) -> Option<Item> {
     let [b'$', rest @ ..] = frame.get(head..)? else { return None };
-    let Decimal::Done(len, head_len) = decimal(rest) else { return None };
-    let body = head + 1 + head_len;
-    if len < 0 {
-        return Some(Item { kind: Some(Kind::Null), value: None, elements: None, body, end: body });
+    match bulk(frame, rest, head + 1, Kind::Bulk, limits) {
+        Scanned::Item(item) => Some(item),
+        _ => None,
     }
-    let len = usize::try_from(len).ok().filter(|len| *len <= bulk_bytes_max.min(u32::MAX as usize))?;
-    let end = body + len + 2;
-    (frame.get(end - 2..end)? == b"\r\n").then_some(Item {
-        kind: Some(Kind::Bulk),
-        value: Some(len as i64),
-        elements: None,
-        body,
-        end,
-    })
 }
 
 fn leaf(kind: Kind, value: Option<i64>, body: usize, end: usize) -> Scanned {
@@ -85,7 +75,7 @@ fn leaf(kind: Kind, value: Option<i64>, body: usize, end: usize) -> Scanned {
 }
 
 /// `len\r\n bytes \r\n`, of which `rest` is what is there.
-#[inline]
+#[inline(always)]
 fn bulk(frame: &[u8], rest: &[u8], at: usize, kind: Kind, limits: &ReplyLimits) -> Scanned {
     match decimal(rest) {
         Decimal::Done(len, head_len) if len < 0 && kind == Kind::Bulk => {

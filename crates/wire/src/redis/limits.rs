@@ -55,16 +55,20 @@ pub struct ReplyLimits {
     pub reply_bytes_max: usize,
 }
 
-impl Default for ReplyLimits {
+impl ReplyLimits {
     /// 268,435,456 elements, 512 MB a bulk, 1 MB a line, 32 levels, 4 GiB - 1 in all. These only tell a reply from
     /// garbage; what memory a reply may take is for its receiver to say.
+    pub const DEFAULT: ReplyLimits = ReplyLimits {
+        elements_max: 1 << 28,
+        bulk_bytes_max: 512 * 1024 * 1024,
+        line_bytes_max: 1024 * 1024,
+        depth_max: 32,
+        reply_bytes_max: u32::MAX as usize,
+    };
+}
+
+impl Default for ReplyLimits {
     fn default() -> Self {
-        ReplyLimits {
-            elements_max: 1 << 28,
-            bulk_bytes_max: 512 * 1024 * 1024,
-            line_bytes_max: 1024 * 1024,
-            depth_max: 32,
-            reply_bytes_max: u32::MAX as usize,
-        }
+        ReplyLimits::DEFAULT
     }
 }

@@ -11,7 +11,6 @@
 //! negative length is a missing value (as nutcracker 0.5.0 has it). Lengths and counts must otherwise be canonical
 //! numbers, and a bulk must end with `\r\n`: beyond such an error nobody knows where the next reply begins.
 
-use super::decimal::{Decimal, decimal};
 use super::item::{Item, Scanned, item, whole_bulk};
 use super::kind::Kind;
 use super::{ReplyError, ReplyLimits};
@@ -114,11 +113,10 @@ pub struct Elements<'a> {
 impl<'a> Elements<'a> {
     /// The elements of the array that `frame` is, which was scanned whole before. `None` if it is no array.
     pub fn of_array(frame: &'a [u8]) -> Option<Self> {
-        if let [b'*', count @ ..] = frame
-            && let Decimal::Done(left, len) = decimal(count)
-            && left >= 0
+        if let Scanned::Item(Item { kind: Some(Kind::Array), elements: Some(left), body, .. }) =
+            item(frame, 0, &mut 0, &ANY)
         {
-            return Some(Elements { rest: frame.get(1 + len..)?, left: left as usize });
+            return Some(Elements { rest: frame.get(body..)?, left: left as usize });
         }
         // It may stand behind attributes.
         match ReplyScanner::new().scan(frame, &ANY) {
@@ -143,7 +141,7 @@ impl<'a> Iterator for Elements<'a> {
     #[inline]
     fn next(&mut self) -> Option<(Reply, &'a [u8])> {
         self.left = self.left.checked_sub(1)?;
-        let reply = match whole_bulk(self.rest, 0, usize::MAX) {
+        let reply = match whole_bulk(self.rest, 0, &ANY) {
             Some(item) => Reply::of(&item, item.kind?),
             None => match ReplyScanner::new().scan(self.rest, &ANY) {
                 ReplyScan::Done(reply) => reply,
@@ -253,7 +251,7 @@ impl ReplyScanner {
         let Some(inner) = self.open.last_mut() else { return };
         let end_max = limits.reply_bytes_max.min(u32::MAX as usize);
         while inner.left > 1
-            && let Some(item) = whole_bulk(frame, self.scanned, limits.bulk_bytes_max)
+            && let Some(item) = whole_bulk(frame, self.scanned, limits)
             && item.end <= end_max
         {
             self.scanned = item.end;
