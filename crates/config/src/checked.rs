@@ -20,6 +20,8 @@ pub struct Config {
     pub memory_budget_bytes: usize,
     /// How long a graceful stop may take before what is left is closed.
     pub stop_timeout: Duration,
+    /// How long a cache shard may sleep before a poll while that saves CPU. Zero: never.
+    pub coalesce: Duration,
     /// What is logged, and where.
     pub log: Log,
     /// nutcracker's statistics port. None: not served.

@@ -71,6 +71,7 @@ pub fn check(text: &str, threads: usize) -> Report {
         threads: process.integer_if_set("threads").map_or(threads, |n| n as usize),
         memory_budget_bytes: process.size("memory_budget"),
         stop_timeout: process.duration("stop_timeout"),
+        coalesce: process.duration("coalesce"),
         log: logging(&log),
         stats,
         admin,

@@ -11,6 +11,7 @@
 
 mod io;
 
+mod coalesce;
 mod conn;
 mod event_loop;
 mod layer;

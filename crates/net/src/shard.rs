@@ -9,6 +9,7 @@
 //! In a busy turn what goes to clients is written at once and what goes to servers is held back until the shard would
 //! have to sleep, two more turns at most: a client that has its reply often sends again while the others are written to,
 //! and a write to a server that has gone to sleep costs more than all else in a turn, so there should be few of them.
+//! A shard that coalesces sleeps a little before a poll while that pays, for the same reason (`coalesce`).
 //!
 //! Sockets are registered once, edge-triggered, for both directions; nothing is re-armed per request.
 
@@ -18,6 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Poll, Token, Waker};
 
+use crate::coalesce::Coalesce;
 use crate::event_loop::{Due, EventLoop, LISTENER_TOKENS, WAKER_TOKEN};
 use crate::listener::Listener;
 use crate::mailbox::{Mailbox, Sender, mailbox};
@@ -92,6 +94,7 @@ pub struct Shard<M> {
     mailbox: Mailbox<Letter<M>>,
     sender: Sender<Letter<M>>,
     resolver: Resolver,
+    coalesce: Duration,
 }
 
 impl<M> std::fmt::Debug for Letter<M> {
@@ -106,7 +109,15 @@ impl<M: Send + 'static> Shard<M> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), Token(WAKER_TOKEN))?;
         let (sender, mailbox) = mailbox(waker);
-        Ok(Shard { poll, listeners, mailbox, sender, resolver })
+        Ok(Shard { poll, listeners, mailbox, sender, resolver, coalesce: Duration::ZERO })
+    }
+
+    /// Lets the shard sleep for so long before a poll, while there is enough traffic for that to save CPU. Zero, as
+    /// without this: never.
+    #[must_use]
+    pub fn coalescing(mut self, sleep: Duration) -> Self {
+        self.coalesce = sleep;
+        self
     }
 
     /// A handle for other threads.
@@ -120,7 +131,7 @@ impl<M: Send + 'static> Shard<M> {
     where
         A: App<EventLoop, Mail = M>,
     {
-        let Shard { mut poll, listeners, mailbox, sender, resolver } = self;
+        let Shard { mut poll, listeners, mailbox, sender, resolver, coalesce } = self;
         let registry = poll.registry().try_clone()?;
         let ask = Box::new(move |id, host: String, port| {
             let back = sender.clone();
@@ -137,6 +148,8 @@ impl<M: Send + 'static> Shard<M> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut stop_at = None;
         let mut turns_held = 0;
+        let mut coalesce = Coalesce::new(coalesce);
+        let mut found = 0;
         el.write_all(&mut app, false);
         loop {
             match poll.poll(&mut events, wait(&el, stop_at)) {
@@ -178,6 +191,10 @@ impl<M: Send + 'static> Shard<M> {
             };
             el.write_all(&mut app, hold_back);
             turns_held = if el.holds_back() { turns_held + 1 } else { 0 };
+            found += count;
+            if !el.holds_back() && !el.has_queued() && stop_at.is_none() {
+                coalesce.sleep_after(el.now_at(), std::mem::take(&mut found));
+            }
             if let Some(at) = stop_at
                 && ((app.idle() && el.nothing_unsent()) || el.now_at() >= at)
             {

@@ -27,6 +27,8 @@ pub struct Plan {
     pub memory_budget: usize,
     /// Most bytes of the embedded cache.
     pub local_bytes_max: usize,
+    /// How long a shard may sleep before a poll; zero: not at all.
+    pub coalesce: Duration,
     /// Is told what an operator should know.
     pub notify: Arc<dyn Fn(Notice) + Send + Sync>,
 }
@@ -82,7 +84,7 @@ fn spawn(
     let clients: Vec<Arc<AtomicU32>> = plan.pools.iter().map(|_| Arc::default()).collect();
     let shards: Vec<Shard<Mail>> = per_shard
         .into_iter()
-        .map(|listeners| Shard::new(listeners, resolver.clone()))
+        .map(|listeners| Ok(Shard::new(listeners, resolver.clone())?.coalescing(plan.coalesce)))
         .collect::<io::Result<_>>()?;
     let handles: Vec<Handle<Mail>> = shards.iter().map(Shard::handle).collect();
     let loads: Arc<[AtomicU32]> = (0..shards.len()).map(|_| AtomicU32::new(0)).collect();

@@ -146,6 +146,7 @@ fn caching(
         shards: registry.shards().to_vec(),
         memory_budget: config.memory_budget_bytes,
         local_bytes_max: config.local.bytes_max,
+        coalesce: config.coalesce,
         notify: Arc::new(move |notice| {
             notices::log(&notice);
             if matches!(notice, Notice::ClientOverflow { .. }) {

@@ -42,6 +42,7 @@ fn a_full_file() {
 threads = 4
 memory_budget = "512MiB"
 stop_timeout = "3s"
+coalesce = "off"
 [log]
 level = "debug"
 format = "json"
@@ -72,6 +73,7 @@ max_defer_timeout = "30d"
     assert_eq!(faults(text), Vec::<String>::new());
     let config = check(text, 2).config.unwrap();
     assert_eq!((config.threads, config.memory_budget_bytes), (4, 512 << 20));
+    assert_eq!((config.coalesce.as_micros(), default(1).coalesce.as_micros()), (0, 80));
     assert_eq!((config.stats, config.admin), (None, None));
     let pool = &config.pools[0];
     let identities: Vec<_> = pool.servers.iter().map(|s| (s.identity.as_str(), s.weight)).collect();
