@@ -20,17 +20,17 @@ use std::time::Duration;
 use crate::Instant;
 
 /// Rounds that are counted before the next decision, and as many before them that only let the traffic settle.
-const SPELL: u32 = 32;
+const SPELL: u32 = 50;
 /// Rounds with fewer events than this on average are worth a try ...
-const FEW: u64 = 6;
+const FEW: u64 = 5;
 /// ... if they follow one another at this pace at least.
 const BRISK: Duration = Duration::from_micros(100);
 /// Events that a sleep must gather on average: from here on it costs less than it saves.
-const MANY: u64 = 13;
+const MANY: u64 = 12;
 /// A round longer than this and two sleeps is one of a shard that has nothing to do.
 const IDLE: Duration = Duration::from_millis(1);
 /// After so long what it is like without sleeping is looked at again.
-const REVIEW: Duration = Duration::from_millis(100);
+const REVIEW: Duration = Duration::from_millis(250);
 /// After a try that failed, none for this long; doubled up to the second after each that follows.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -85,7 +85,9 @@ impl Coalesce {
         self.events += events as u64;
         if gone > IDLE + self.sleep * 2 {
             // What was counted is of another time.
-            self.sleeping = false;
+            if std::mem::take(&mut self.sleeping) {
+                self.until = now;
+            }
             self.start_spell();
         } else if self.rounds == SPELL {
             (self.events, self.began) = (0, now);
@@ -135,21 +137,21 @@ mod tests {
     #[test]
     fn brisk_rounds_with_few_events_are_slept_between() {
         let c = &mut coalesce();
-        assert_eq!(play(c, 63, 30, 2), 0);
+        assert_eq!(play(c, 99, 30, 2), 0);
         assert_eq!(play(c, 1, 30, 2), 1, "two spells are enough");
-        // It pays: it goes on until it is reviewed after 100 ms, and then without the poor rounds being waited for long.
-        let (rounds, began) = (100_000 / 150, c.round_began);
+        // It pays: it goes on until it is reviewed after 250 ms, and then without the poor rounds being waited for long.
+        let (rounds, began) = (250_000 / 150, c.round_began);
         assert_eq!(play(c, rounds, 150, 20), rounds);
         while c.sleeping {
             play(c, 1, 150, 20);
         }
-        assert!((100..120).contains(&c.round_began.since(began).as_millis()));
-        assert_eq!(play(c, 64, 30, 2), 1);
+        assert!((250..270).contains(&c.round_began.since(began).as_millis()));
+        assert_eq!(play(c, 100, 30, 2), 1);
     }
 
     #[test]
     fn full_slow_and_lone_rounds_are_not() {
-        for (us, events) in [(30, 6), (70, 13), (100, 2), (900, 3), (20_000, 1)] {
+        for (us, events) in [(30, 5), (70, 13), (100, 2), (900, 3), (20_000, 1)] {
             assert_eq!(play(&mut coalesce(), 1000, us, events), 0, "{us} {events}");
         }
     }
@@ -173,9 +175,10 @@ mod tests {
     #[test]
     fn the_end_of_traffic_ends_it() {
         let c = &mut coalesce();
-        play(c, 64, 30, 2);
+        play(c, 100, 30, 2);
         assert!(c.sleeping);
         assert_eq!(play(c, 1, 1161, 1), 0);
-        assert_eq!(play(c, 63, 30, 2), 0, "all is counted anew");
+        assert_eq!(play(c, 99, 30, 2), 0, "all is counted anew");
+        assert_eq!(play(c, 1, 30, 2), 1);
     }
 }

@@ -96,6 +96,8 @@ pub(crate) struct Scratch {
     pub(crate) parts: Vec<(u16, u32)>,
     /// For each key of a split request, its part.
     pub(crate) order: Vec<u16>,
+    /// Where each key of it ends, with what goes with it.
+    pub(crate) ends: Vec<u32>,
 }
 
 pub(crate) enum Role {

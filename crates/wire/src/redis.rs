@@ -13,7 +13,7 @@
 //!
 //! Commands ([`command`]): one table of all commands. [`Route`] says what to do with a request: `Local` (answer it),
 //! `One` (forward by this key), `Same` (forward if all these keys live on one server), `Split` (one request per server,
-//! written with [`write_split_head`] and [`Part::encoded_range`], merged by [`Merge`]). [`Refusal::write`] and
+//! written with [`write_split_head`] and what stands up to [`Part::end`], merged by [`Merge`]). [`Refusal::write`] and
 //! [`ProtocolError::write`] append the error a client gets: after a refusal the connection goes on, after a protocol
 //! error it cannot. [`command_reply`] answers `COMMAND`; [`docs_rows`] fills the table in the documentation.
 //!

@@ -1,7 +1,7 @@
 //! A request whose keys live on several servers is cut into one request for each of them.
 
 use net::Io;
-use wire::redis::{Command, Part, Parts, write_split_head};
+use wire::redis::{Command, Parts, write_split_head};
 
 use crate::client::Client;
 use crate::gather::{GatherId, Merge};
@@ -25,9 +25,17 @@ impl Proxy {
         frame: Frame<'_>,
     ) {
         let traits = Traits::redis(command.retry_safe());
-        let Some(()) = self.sort_keys(client.pool, parts.map(|p: Part<'_>| p.key.bytes())) else {
+        let mut ends = std::mem::take(&mut self.scratch.ends);
+        ends.clear();
+        let keys = parts.map(|part| {
+            ends.push(part.end() as u32);
+            part.key.bytes()
+        });
+        let sorted = self.sort_keys(client.pool, keys);
+        self.scratch.ends = ends;
+        if sorted.is_none() {
             return self.forward_one(io, client, None, frame, traits);
-        };
+        }
         if let [(server, _)] = self.scratch.parts[..] {
             return self.forward_one(io, client, Some(server), frame, traits);
         }
@@ -40,9 +48,14 @@ impl Proxy {
         for (request, (_, keys)) in requests.iter_mut().zip(&self.scratch.parts) {
             write_split_head(request, command, *keys as usize, parts.arguments_each());
         }
-        for (part, to) in parts.zip(&self.gathers.get_mut(gather).order) {
-            requests[*to as usize].extend_from_slice(&frame.bytes()[part.encoded_range()]);
-        }
+        copy_runs(
+            frame.bytes(),
+            parts.start(),
+            &self.scratch.ends,
+            &self.gathers.get_mut(gather).order,
+            &mut requests,
+        );
+        self.scratch.ends.shrink_to(KEEP_REQUEST);
         for (part, request) in requests.iter().enumerate().take(count) {
             let server = self.scratch.parts[part].0;
             self.forward_part(io, client, (gather, part as u16), server, Frame::Slice(request), traits);
@@ -140,6 +153,21 @@ impl Proxy {
             self.finish_gather(io, Some(client), gather);
         }
     }
+}
+
+/// Copies what belongs to each key into the request that it goes with: of those that follow one another, from `start` on, each
+/// ends where `ends` says. What stands together and goes together is copied at once.
+fn copy_runs(frame: &[u8], start: usize, ends: &[u32], order: &[u16], requests: &mut [Vec<u8>]) {
+    let Some(mut to) = order.first() else { return };
+    let (mut begin, mut end) = (start, start);
+    for (next_end, next) in ends.iter().zip(order) {
+        if next != to {
+            requests[*to as usize].extend_from_slice(&frame[begin..end]);
+            (begin, to) = (end, next);
+        }
+        end = *next_end as usize;
+    }
+    requests[*to as usize].extend_from_slice(&frame[begin..end]);
 }
 
 pub(super) fn merge_of(merge: wire::redis::Merge) -> Merge {

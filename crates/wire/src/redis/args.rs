@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::decimal::{Decimal, decimal};
+use super::decimal::{Decimal, decimal, known};
 
 /// Where one argument stands in its frame: `$len\r\n` from `head`, its bytes from `start` to `end`, then `\r\n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +72,11 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// Where the next one begins, from the start of the frame.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
     /// How many are left.
     pub fn count_left(&self) -> usize {
         self.left
@@ -81,15 +86,15 @@ impl<'a> Args<'a> {
 impl<'a> Iterator for Args<'a> {
     type Item = Argument<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Argument<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let Decimal::Done(len, head_len) = decimal(self.frame.get(self.at + 1..)?) else { return None };
-        let start = self.at + 1 + head_len;
-        let argument =
-            Argument::at(self.frame, self.at, start, start.checked_add(usize::try_from(len).ok()?)?)?;
-        self.at = argument.end + 2;
-        Some(argument)
+        let head = self.at;
+        let (len, head_len) = known(self.frame.get(head + 1..)?)?;
+        let start = head + 1 + head_len;
+        let end = start.checked_add(usize::try_from(len).ok()?)?;
+        self.at = end.checked_add(2)?;
+        (self.at <= self.frame.len()).then_some(Argument { frame: self.frame, head, start, end })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -23,15 +23,40 @@ const DIGITS_MAX: usize = 18;
 /// Reads the number at the front of `text`.
 #[inline(always)]
 pub(crate) fn decimal(text: &[u8]) -> Decimal {
-    match text {
-        // Nearly every header is of one to three digits, or that of a missing value.
-        [a @ b'0'..=b'9', b'\r', b'\n', ..] => Decimal::Done(digit(*a), 3),
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => Decimal::Done(digit(*a) * 10 + digit(*b), 4),
-        [b'-', b'1', b'\r', b'\n', ..] => Decimal::Done(-1, 4),
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..] => {
-            Decimal::Done(digit(*a) * 100 + digit(*b) * 10 + digit(*c), 5)
+    // Nearly every header is of one to three digits, or that of a missing value, and has something behind it.
+    if let Some(&[a, b, c, d, e]) = text.first_chunk() {
+        match (a, b) {
+            (b'0'..=b'9', b'\r') if c == b'\n' => return Decimal::Done(digit(a), 3),
+            (b'1'..=b'9', b'0'..=b'9') => {
+                let two = digit(a) * 10 + digit(b);
+                match c {
+                    b'\r' if d == b'\n' => return Decimal::Done(two, 4),
+                    b'0'..=b'9' if d == b'\r' && e == b'\n' => return Decimal::Done(two * 10 + digit(c), 5),
+                    _ => {}
+                }
+            }
+            (b'-', b'1') if c == b'\r' && d == b'\n' => return Decimal::Done(-1, 4),
+            _ => {}
         }
-        _ => any_decimal(text),
+    }
+    any_decimal(text)
+}
+
+/// Reads again what [`decimal`] has read before: the number and the bytes it takes with its line end. Nothing is checked but
+/// what safety needs; of bytes that are no number it makes anything, or nothing.
+#[inline(always)]
+pub(crate) fn known(text: &[u8]) -> Option<(i64, usize)> {
+    let mut value = 0i64;
+    for (at, byte) in text.iter().enumerate() {
+        match byte.wrapping_sub(b'0') {
+            digit @ 0..=9 => value = value.wrapping_mul(10).wrapping_add(digit.into()),
+            _ if *byte == b'\r' => return Some((value, at + 2)),
+            _ => break,
+        }
+    }
+    match any_decimal(text) {
+        Decimal::Done(value, len) => Some((value, len)),
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 //! An item is read anew from its head until it is there whole; only the search for a line's end, which may be long, goes on
 //! where it stopped.
 
-use super::decimal::{Decimal, decimal};
+use super::decimal::{Decimal, decimal, known};
 use super::kind::Kind;
 use super::{ReplyError, ReplyLimits};
 
@@ -68,6 +68,21 @@ pub(super) fn whole_bulk(frame: &[u8], head: usize, limits: &ReplyLimits) -> Opt
         Scanned::Item(item) => Some(item),
         _ => None,
     }
+}
+
+/// The bulk or missing bulk at the front of `frame`, which was found whole before. Anything else is for [`item`].
+#[inline(always)]
+pub(super) fn known_bulk(frame: &[u8]) -> Option<Item> {
+    let [b'$', rest @ ..] = frame else { return None };
+    let (len, head_len) = known(rest)?;
+    let body = 1 + head_len;
+    Some(match usize::try_from(len) {
+        Ok(len) => {
+            let end = body.checked_add(len)?.checked_add(2)?;
+            Item { kind: Some(Kind::Bulk), value: Some(len as i64), elements: None, body, end }
+        }
+        Err(_) => Item { kind: Some(Kind::Null), value: None, elements: None, body, end: body },
+    })
 }
 
 fn leaf(kind: Kind, value: Option<i64>, body: usize, end: usize) -> Scanned {

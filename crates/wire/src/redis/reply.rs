@@ -11,7 +11,8 @@
 //! negative length is a missing value (as nutcracker 0.5.0 has it). Lengths and counts must otherwise be canonical
 //! numbers, and a bulk must end with `\r\n`: beyond such an error nobody knows where the next reply begins.
 
-use super::item::{Item, Scanned, item, whole_bulk};
+use super::decimal::known;
+use super::item::{Item, Scanned, item, known_bulk, whole_bulk};
 use super::kind::Kind;
 use super::{ReplyError, ReplyLimits};
 
@@ -104,7 +105,7 @@ impl Reply {
 }
 
 /// See [`Reply::elements`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Elements<'a> {
     rest: &'a [u8],
     left: usize,
@@ -113,10 +114,9 @@ pub struct Elements<'a> {
 impl<'a> Elements<'a> {
     /// The elements of the array that `frame` is, which was scanned whole before. `None` if it is no array.
     pub fn of_array(frame: &'a [u8]) -> Option<Self> {
-        if let Scanned::Item(Item { kind: Some(Kind::Array), elements: Some(left), body, .. }) =
-            item(frame, 0, &mut 0, &ANY)
-        {
-            return Some(Elements { rest: frame.get(body..)?, left: left as usize });
+        if let [b'*', rest @ ..] = frame {
+            let (left, len) = known(rest)?;
+            return Some(Elements { rest: rest.get(len..)?, left: usize::try_from(left).ok()? });
         }
         // It may stand behind attributes.
         match ReplyScanner::new().scan(frame, &ANY) {
@@ -138,19 +138,25 @@ const ANY: ReplyLimits = ReplyLimits {
 impl<'a> Iterator for Elements<'a> {
     type Item = (Reply, &'a [u8]);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<(Reply, &'a [u8])> {
         self.left = self.left.checked_sub(1)?;
-        let reply = match whole_bulk(self.rest, 0, &ANY) {
+        let reply = match known_bulk(self.rest) {
             Some(item) => Reply::of(&item, item.kind?),
-            None => match ReplyScanner::new().scan(self.rest, &ANY) {
-                ReplyScan::Done(reply) => reply,
-                _ => return None,
-            },
+            None => any_element(self.rest)?,
         };
-        let (element, rest) = self.rest.split_at(reply.len());
+        let (element, rest) = self.rest.split_at_checked(reply.len())?;
         self.rest = rest;
         Some((reply, element))
+    }
+}
+
+/// An element that is no bulk, or stands behind attributes.
+#[cold]
+fn any_element(frame: &[u8]) -> Option<Reply> {
+    match ReplyScanner::new().scan(frame, &ANY) {
+        ReplyScan::Done(reply) => Some(reply),
+        _ => None,
     }
 }
 
@@ -250,13 +256,15 @@ impl ReplyScanner {
     fn step_over_bulks(&mut self, frame: &[u8], limits: &ReplyLimits) {
         let Some(inner) = self.open.last_mut() else { return };
         let end_max = limits.reply_bytes_max.min(u32::MAX as usize);
-        while inner.left > 1
-            && let Some(item) = whole_bulk(frame, self.scanned, limits)
+        let (mut left, mut at) = (inner.left, self.scanned);
+        while left > 1
+            && let Some(item) = whole_bulk(frame, at, limits)
             && item.end <= end_max
         {
-            self.scanned = item.end;
-            inner.left -= 1;
+            at = item.end;
+            left -= 1;
         }
+        (inner.left, self.scanned) = (left, at);
     }
 
     /// An element has ended, and with it perhaps what it is in; true if that is the reply.

@@ -199,9 +199,9 @@ pub struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Key (and value) with their headers, from the start of the frame: copied as it is into a server's request.
-    pub fn encoded_range(&self) -> std::ops::Range<usize> {
-        self.key.encoded_range().start..self.end
+    /// Where key (and value) end with their headers and line ends, from the start of the frame. There the next part begins.
+    pub fn end(&self) -> usize {
+        self.end
     }
 }
 
@@ -217,6 +217,11 @@ impl<'a> Parts<'a> {
         self.args.count_left() / self.arguments_each
     }
 
+    /// Where the next one begins with its header, from the start of the frame.
+    pub fn start(&self) -> usize {
+        self.args.position()
+    }
+
     /// Arguments that each brings to a request: 2 for `MSET`, else 1.
     pub fn arguments_each(&self) -> usize {
         self.arguments_each
@@ -226,7 +231,7 @@ impl<'a> Parts<'a> {
 impl<'a> Iterator for Parts<'a> {
     type Item = Part<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Part<'a>> {
         let key = self.args.next()?;
         let last = if self.arguments_each == 1 { key } else { self.args.nth(self.arguments_each - 2)? };

@@ -120,7 +120,7 @@ fn unless_refused(command: &'static Command, refusal: Refusal<'static>) -> Refus
 }
 
 /// Appends the head of a split request for one server: `*n\r\n$4\r\nmget\r\n`, in lower case as nutcracker 0.5.0 writes
-/// it. `keys` parts follow, copied from the client's request (see [`super::Part::encoded_range`]).
+/// it. `keys` parts follow, copied from the client's request (see [`super::Part::end`]).
 pub fn write_split_head(out: &mut impl BufMut, command: &Command, keys: usize, arguments_each: usize) {
     encode::array(out, 1 + keys * arguments_each);
     encode::bulk(out, command.name.as_bytes());
