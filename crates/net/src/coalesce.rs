@@ -23,8 +23,10 @@ use crate::Instant;
 const SPELL: u32 = 50;
 /// Rounds with fewer events than this on average are worth a try ...
 const FEW: u64 = 5;
-/// ... if they follow one another at this pace at least.
+/// ... if they follow one another at this pace at least ...
 const BRISK: Duration = Duration::from_micros(100);
+/// ... and bring fewer bytes per event: more cost what copying them costs, not what waking somebody does.
+const SMALL: u64 = 4096;
 /// Events that a sleep must gather on average: from here on it costs less than it saves.
 const MANY: u64 = 12;
 /// A round longer than this and two sleeps is one of a shard that has nothing to do.
@@ -40,9 +42,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Coalesce {
     sleep: Duration,
     sleeping: bool,
-    /// Rounds of this spell, and the events in those that count.
+    /// Rounds of this spell, and the events and bytes of those that count.
     rounds: u32,
     events: u64,
+    bytes: u64,
     /// When the last round began, and the first that counts.
     round_began: Instant,
     began: Instant,
@@ -63,6 +66,7 @@ impl Coalesce {
             sleeping: false,
             rounds: 0,
             events: 0,
+            bytes: 0,
             round_began: Instant(0),
             began: Instant(0),
             until: Instant(0),
@@ -70,19 +74,20 @@ impl Coalesce {
         }
     }
 
-    /// To be called after a round that began at `now` and found `events`.
+    /// To be called after a round that began at `now`, found `events` and read so many `bytes`.
     #[inline]
-    pub(crate) fn sleep_after(&mut self, now: Instant, events: usize) {
-        if !self.sleep.is_zero() && self.decide(now, events) {
+    pub(crate) fn sleep_after(&mut self, now: Instant, events: usize, bytes: usize) {
+        if !self.sleep.is_zero() && self.decide(now, events, bytes) {
             std::thread::sleep(self.sleep);
         }
     }
 
-    fn decide(&mut self, now: Instant, events: usize) -> bool {
+    fn decide(&mut self, now: Instant, events: usize, bytes: usize) -> bool {
         let gone = now.since(self.round_began);
         self.round_began = now;
         self.rounds += 1;
         self.events += events as u64;
+        self.bytes += bytes as u64;
         if gone > IDLE + self.sleep * 2 {
             // What was counted is of another time.
             if std::mem::take(&mut self.sleeping) {
@@ -90,7 +95,7 @@ impl Coalesce {
             }
             self.start_spell();
         } else if self.rounds == SPELL {
-            (self.events, self.began) = (0, now);
+            (self.events, self.bytes, self.began) = (0, 0, now);
         } else if self.rounds == 2 * SPELL {
             self.judge(now);
             self.start_spell();
@@ -99,14 +104,15 @@ impl Coalesce {
     }
 
     fn start_spell(&mut self) {
-        (self.rounds, self.events) = (0, 0);
+        (self.rounds, self.events, self.bytes) = (0, 0, 0);
     }
 
     fn judge(&mut self, now: Instant) {
         let per_round = self.events / u64::from(SPELL);
         if !self.sleeping {
             let brisk = now.since(self.began) < BRISK * SPELL;
-            if per_round < FEW && brisk && now >= self.until {
+            let small = self.bytes < self.events * SMALL;
+            if per_round < FEW && brisk && small && now >= self.until {
                 self.sleeping = true;
                 self.until = now + REVIEW;
             }
@@ -127,7 +133,7 @@ mod tests {
 
     /// Plays `count` rounds with so many events each, one every `us` microseconds; how many were followed by a sleep.
     fn play(c: &mut Coalesce, count: usize, us: u64, events: usize) -> usize {
-        (0..count).filter(|_| c.decide(Instant(c.round_began.0 + us), events)).count()
+        (0..count).filter(|_| c.decide(Instant(c.round_began.0 + us), events, events * 100)).count()
     }
 
     fn coalesce() -> Coalesce {
@@ -157,12 +163,19 @@ mod tests {
     }
 
     #[test]
+    fn large_values_are_not_waited_for() {
+        let c = &mut coalesce();
+        assert!((0..1000).all(|_| !c.decide(Instant(c.round_began.0 + 30), 2, 2 * 4096)));
+        assert!((0..1000).any(|_| c.decide(Instant(c.round_began.0 + 30), 2, 2 * 4095)));
+    }
+
+    #[test]
     fn sleeps_that_gather_little_are_tried_more_and_more_rarely() {
         let c = &mut coalesce();
         let mut tries = Vec::new();
         let mut sleeping = false;
         for _ in 0..2_000_000 {
-            let slept = c.decide(Instant(c.round_began.0 + 30), if sleeping { 8 } else { 2 });
+            let slept = c.decide(Instant(c.round_began.0 + 30), if sleeping { 8 } else { 2 }, 100);
             if slept && !sleeping {
                 tries.push(c.round_began.0 / 1000);
             }

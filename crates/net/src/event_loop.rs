@@ -57,6 +57,8 @@ pub struct EventLoop {
     wire: Vec<u8>,
     spare: Spare,
     spare_since: bool,
+    /// Bytes read since it was last asked.
+    arrived: usize,
     now: Instant,
     wall: WallTime,
     /// The sum of what [`Conn::held`] tells of all connections.
@@ -102,6 +104,7 @@ impl EventLoop {
             wire: Vec::new(),
             spare: Spare::default(),
             spare_since: false,
+            arrived: 0,
             now,
             wall,
             buffered: 0,
@@ -130,6 +133,11 @@ impl EventLoop {
 
     pub(crate) fn pop_due(&mut self) -> Option<Due> {
         self.timers.pop_due(self.now)
+    }
+
+    /// Bytes read since this was last called, without those under layers.
+    pub(crate) fn take_arrived(&mut self) -> usize {
+        std::mem::take(&mut self.arrived)
     }
 
     pub(crate) fn has_spare(&self) -> bool {

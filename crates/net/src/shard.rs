@@ -193,7 +193,8 @@ impl<M: Send + 'static> Shard<M> {
             turns_held = if el.holds_back() { turns_held + 1 } else { 0 };
             found += count;
             if !el.holds_back() && !el.has_queued() && stop_at.is_none() {
-                coalesce.sleep_after(el.now_at(), std::mem::take(&mut found));
+                let bytes = el.take_arrived();
+                coalesce.sleep_after(el.now_at(), std::mem::take(&mut found), bytes);
             }
             if let Some(at) = stop_at
                 && ((app.idle() && el.nothing_unsent()) || el.now_at() >= at)

@@ -119,6 +119,7 @@ impl EventLoop {
         if n == 0 {
             return Ok(Progress::End);
         }
+        self.arrived += n;
         let progress = after_read(conn, n < SCRATCH);
         let scratch = std::mem::take(&mut self.scratch);
         let mut input = Input::scratch(&scratch[..n]);
@@ -159,6 +160,7 @@ impl EventLoop {
         if n == 0 {
             return Ok(Progress::End);
         }
+        self.arrived += n;
         let progress = after_read(conn, n < room);
         if conn.inbox.len() >= conn.want {
             self.show(app, id);
