@@ -15,7 +15,7 @@ use mio::{Interest, Registry, Token};
 use crate::conn::{Conn, Stage, inbox_memory};
 use crate::listener::{ListenSocket, Listener};
 use crate::load::Load;
-use crate::outbox::{LARGE, Spare};
+use crate::outbox::{GATHERED_MAX, LARGE, Spare};
 use crate::slab::Slab;
 use crate::stream::Stream;
 use crate::timers::Timers;
@@ -199,7 +199,8 @@ impl Io for EventLoop {
             return self.send_layered(conn, bytes);
         }
         let mut rest = bytes;
-        if bytes.len() >= LARGE && c.stage == Stage::Open && !c.flags.blocked {
+        let at_once = if c.flags.outgoing { GATHERED_MAX } else { LARGE };
+        if bytes.len() >= at_once && c.stage == Stage::Open && !c.flags.blocked {
             let before = c.outbox.memory();
             // An error shows again, and is told, when the connection is written at the end of the turn.
             let taken = c.outbox.write_with(&mut c.stream, bytes, &mut self.spare).unwrap_or(0);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Due, EventLoop, LINGER, fault_of};
 use crate::conn::Stage;
-use crate::outbox::LARGE;
+use crate::outbox::GATHERED_MAX;
 use crate::{App, ConnId, Fault};
 
 impl EventLoop {
@@ -35,7 +35,11 @@ impl EventLoop {
             wrote = true;
             let mut dirty = std::mem::take(&mut self.dirty);
             for id in dirty.drain(..) {
-                if hold_back && self.conns.get(id).is_some_and(|c| c.flags.outgoing && c.outbox.len() < LARGE)
+                if hold_back
+                    && self
+                        .conns
+                        .get(id)
+                        .is_some_and(|c| c.flags.outgoing && c.outbox.len() < 2 * GATHERED_MAX)
                 {
                     self.held_back.push(id);
                     continue;
