@@ -3,6 +3,7 @@
 CPU time is the sum of the on-CPU nanoseconds of every thread of a process (/proc/PID/task/*/schedstat), which is
 utime+stime without the rounding to clock ticks; where the kernel does not tell, utime+stime it is.
 """
+import argparse
 import contextlib
 import datetime
 import json
@@ -204,6 +205,21 @@ def heading(versions):
     command = "cargo xtask bench %s %s" % (os.path.basename(sys.argv[0]).replace("_bench.py", ""), " ".join(sys.argv[1:]))
     return "%s; commit %s; %s.\n\nVersions: %s.\n\nCommand: `%s`." % (
         today, commit(), machine(), "; ".join(versions), command.strip())
+
+
+def command_line(name, description):
+    """The parser of `cargo xtask bench NAME`, with what every bench takes."""
+    parser = argparse.ArgumentParser(prog="cargo xtask bench " + name, description=description,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="put what is printed into docs/performance.md")
+    return parser
+
+
+def publish(name, text, options):
+    """Prints what was found and, if asked to, puts it into its section of the page."""
+    print(text)
+    if options.write:
+        replace_section(os.path.join(ROOT, "docs", "performance.md"), name, text)
 
 
 def keep(name, data):

@@ -5,7 +5,6 @@ On two cores, load, proxy and two redis servers cannot each have one. Which of t
 to run, and matters more than anything else: waking a process on a core that sleeps costs several times what waking one on
 the same core does. Bound to cores, runs differ by a few percent. Load by redis-benchmark, 50 clients, no pipeline.
 """
-import argparse
 import sys
 
 from benchlib import *
@@ -36,11 +35,9 @@ def load(proxy, cores, operation, requests):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="cargo xtask bench placement", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line("placement", __doc__)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (%(default)s)")
     parser.add_argument("--requests", type=int, default=50_000, help="requests of each run (%(default)s)")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     options = parser.parse_args()
     rows = []
     with Stage() as stage:
@@ -60,12 +57,9 @@ def main():
                 theirs, ours = (median(column) for column in zip(*runs))
                 spread = "%.2f to %.2f" % (min(run[1] for run in runs), max(run[1] for run in runs))
                 rows.append([placement, name, show(theirs), show(ours), spread, show(median(run[1] / run[0] for run in runs))])
-    programs = [[NUTHATCH, "--version"], [find("nutcracker"), "-V"], [find("redis-server"), "--version"]]
     head = ["first core / second core", "load", "nutcracker, CPU µs per request", "nuthatch", "least to most", "ratio"]
-    text = heading(map(first_line, programs)) + "\n\n" + table(head, rows)
-    print(text)
-    if options.write:
-        replace_section(os.path.join(ROOT, "docs", "performance.md"), "placement", text)
+    text = heading(proxy_bench.versions("nuthatch", "nutcracker", "redis")) + "\n\n" + table(head, rows)
+    publish("placement", text, options)
 
 
 if __name__ == "__main__":

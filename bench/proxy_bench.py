@@ -7,7 +7,6 @@ taken within a round, nuthatch to nutcracker next to it, and the median of the r
 
 Redis is loaded by redis-benchmark (rows with "burst" by our load generator), memcached by our load generator.
 """
-import argparse
 import csv
 import io
 import json
@@ -250,24 +249,26 @@ HEAD = ["load", "proxy", "CPU µs per request", "of nutcracker", "of nutcracker 
         "p99 µs", "RSS MB: start / peak / after"]
 
 
-def versions():
-    ours = [first_line([NUTHATCH, "--version"])] if os.path.exists(NUTHATCH) else []
-    return ours + [
-first_line([find("nutcracker"), "-V"]).replace("This is ", "").replace("nutcracker-", "nutcracker "),
-            first_line(["/usr/sbin/haproxy", "-v"]).split(" 20")[0].replace("version ", ""),
-            first_line(["redis-server", "--version"]).split(" sha")[0], first_line(["memcached", "-V"])]
+def versions(*names):
+    """Of the programs named; without names of all."""
+    of = {
+        "nuthatch": lambda: first_line([NUTHATCH, "--version"]),
+        "nutcracker": lambda: first_line([find("nutcracker"), "-V"]).replace("This is ", "").replace("nutcracker-", "nutcracker "),
+        "haproxy": lambda: first_line(["/usr/sbin/haproxy", "-v"]).split(" 20")[0].replace("version ", ""),
+        "redis": lambda: first_line(["redis-server", "--version"]).split(" sha")[0],
+        "memcached": lambda: first_line(["memcached", "-V"]),
+    }
+    return [of[name]() for name in names or of if name != "nuthatch" or os.path.exists(NUTHATCH)]
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="cargo xtask bench proxy", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line("proxy", __doc__)
     parser.add_argument("--quick", action="store_true", help="a fifth of the load, two rounds")
     parser.add_argument("--rounds", type=int, help="interleaved rounds (5)")
     parser.add_argument("--only", default="", help="regular expression on names of cases")
     parser.add_argument("--proxies", default=",".join(PROXIES), help="which proxies, by name (%(default)s)")
     parser.add_argument("--idle", type=int, default=9900, help="idle clients of the case idle (%(default)s)")
     parser.add_argument("--list", action="store_true", help="name the cases")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
     options = parser.parse_args()
     chosen = [case for case in cases() if re.search(options.only, case.name)]
     if options.list:
@@ -292,10 +293,8 @@ def main():
                 for name, r in raw["idle"].items()]
         text += "\n\n%d idle clients:\n\n" % options.idle
         text += table(["proxy", "RSS MB at start", "RSS MB with them", "difference"], idle)
-    print(text)
+    publish("proxy", text, options)
     print("raw results: " + keep("proxy", raw), file=sys.stderr)
-    if options.write:
-        replace_section(os.path.join(ROOT, "docs", "performance.md"), "proxy", text)
 
 
 if __name__ == "__main__":

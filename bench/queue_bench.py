@@ -9,7 +9,6 @@ The figures are CPU seconds of the daemon per million messages (per million deli
 when it is quiet again, and its resident memory with the whole backlog. Wall rates depend on the clients and are shown
 for orientation only. beanstalkd has no channels, so it is left out of the rows with several.
 """
-import argparse
 import sys
 import urllib.request
 
@@ -157,15 +156,13 @@ def versions():
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="cargo xtask bench queue", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line("queue", __doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the messages, one round")
     parser.add_argument("--messages", type=int, default=1_000_000, help="messages of batch (%(default)s)")
     parser.add_argument("--rounds", type=int, help="interleaved rounds (3)")
     parser.add_argument("--only", default="", help="regular expression on NAME-CHANNELS")
     parser.add_argument("--channels", default="1,8", help="numbers of channels (%(default)s)")
     parser.add_argument("--list", action="store_true", help="name the cases")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     options = parser.parse_args()
     count = options.messages // (10 if options.quick else 1)
     rounds = options.rounds or (1 if options.quick else 3)
@@ -185,10 +182,8 @@ def main():
                 print("  SKIPPED: %s" % why, file=sys.stderr)
     rows = [row_of(name, channels, done) for (name, channels), done in runs.items() if done]
     text = heading(versions()) + "\n\n" + table(HEAD, rows)
-    print(text)
+    publish("queue", text, options)
     print("raw results: " + keep("queue", {"%s-%d" % case: done for case, done in runs.items()}), file=sys.stderr)
-    if options.write:
-        replace_section(os.path.join(ROOT, "docs", "performance.md"), "queue", text)
 
 
 if __name__ == "__main__":

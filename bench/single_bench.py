@@ -5,7 +5,6 @@ The figure is CPU microseconds of the daemon per message, by the number of write
 comes to a file and says OK, so it costs what the kernel asks for the least that a durable queue must do. What a daemon
 costs above it is its own.
 """
-import argparse
 import sys
 
 from benchlib import *
@@ -40,13 +39,11 @@ def run(contender, writers, count):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="cargo xtask bench single", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line("single", __doc__)
     parser.add_argument("--messages", type=int, default=60_000, help="messages of each run (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (%(default)s)")
     parser.add_argument("--writers", default="1,2,8,32", help="numbers of writers (%(default)s)")
     parser.add_argument("--only", default="", help="regular expression on the contender")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     options = parser.parse_args()
     numbers = [int(n) for n in options.writers.split(",")]
     names = [name for name in CONTENDERS if re.search(options.only, name)]
@@ -62,9 +59,7 @@ def main():
                 print("  SKIPPED: %s" % why, file=sys.stderr)
     rows = [[name] + [show(median(runs[name, n])) for n in numbers] for name in names]
     text = heading(queue_bench.versions()) + "\n\n" + table(["writers:", *map(str, numbers)], rows)
-    print(text)
-    if options.write:
-        replace_section(os.path.join(ROOT, "docs", "performance.md"), "single", text)
+    publish("single", text, options)
 
 
 if __name__ == "__main__":
