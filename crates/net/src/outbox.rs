@@ -10,7 +10,7 @@ use std::io::{self, IoSlice, Write};
 
 use bytes::Bytes;
 
-/// Pieces of at least this many bytes are passed on without being copied.
+/// Pieces of at least this many bytes are passed on without being copied, but for those that [`GATHERED_MAX`] is about.
 pub(crate) const LARGE: usize = 16 * 1024;
 /// Pieces for a connection that we opened, shorter than this, are gathered: its server is woken once for several, which costs
 /// less than the copies do.

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::{Due, EventLoop, LINGER, fault_of};
-use crate::conn::Stage;
+use crate::conn::{Conn, Stage};
 use crate::outbox::GATHERED_MAX;
 use crate::{App, ConnId, Fault};
+
+/// A connection with this much to send is not held back: as much as two pieces that are gathered.
+const HELD_BACK_MAX: usize = 2 * GATHERED_MAX;
 
 impl EventLoop {
     #[inline]
@@ -35,12 +38,8 @@ impl EventLoop {
             wrote = true;
             let mut dirty = std::mem::take(&mut self.dirty);
             for id in dirty.drain(..) {
-                if hold_back
-                    && self
-                        .conns
-                        .get(id)
-                        .is_some_and(|c| c.flags.outgoing && c.outbox.len() < 2 * GATHERED_MAX)
-                {
+                let may_wait = |c: &Conn| c.flags.outgoing && c.outbox.len() < HELD_BACK_MAX;
+                if hold_back && self.conns.get(id).is_some_and(may_wait) {
                     self.held_back.push(id);
                     continue;
                 }

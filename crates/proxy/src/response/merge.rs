@@ -82,17 +82,11 @@ fn write_merged(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
     }
 }
 
-/// Parts of a request that are walked without memory from the heap.
-const FEW: usize = 8;
-
 /// Element by element, in the order of the request's keys.
 fn merge_arrays(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
-    let count = gather.count as usize;
-    let mut few: [Elements<'_>; FEW] = Default::default();
-    let mut many = if count > FEW { vec![Elements::default(); count] } else { Vec::new() };
-    let parts = if count > FEW { &mut many[..] } else { &mut few[..count] };
-    for (elements, part) in parts.iter_mut().zip(gather.used()) {
-        *elements = Elements::of_array(part)?;
+    let mut parts = Vec::with_capacity(gather.count as usize);
+    for part in gather.used() {
+        parts.push(Elements::of_array(part)?);
     }
     encode::array(out, gather.order.len());
     for part in &gather.order {

@@ -17,19 +17,11 @@ pub(super) const PRIME_32: u32 = 16_777_619;
 /// FNV-1: multiply, then mix the byte in.
 #[inline]
 pub(super) fn fnv1(key: &[u8], init: u32, prime: u32) -> u32 {
-    fold(key, init, |hash, byte| hash.wrapping_mul(prime) ^ signed_char(byte))
+    key.iter().fold(init, |hash, &byte| hash.wrapping_mul(prime) ^ signed_char(byte))
 }
 
 /// FNV-1a: mix the byte in, then multiply.
 #[inline]
 pub(super) fn fnv1a(key: &[u8], init: u32, prime: u32) -> u32 {
-    fold(key, init, |hash, byte| (hash ^ signed_char(byte)).wrapping_mul(prime))
-}
-
-/// Byte by byte, with a loop that goes round once for eight of them.
-#[inline(always)]
-fn fold(key: &[u8], init: u32, mix: impl Fn(u32, u8) -> u32) -> u32 {
-    let (eights, rest) = key.as_chunks::<8>();
-    let hash = eights.iter().fold(init, |hash, eight| eight.iter().fold(hash, |hash, &byte| mix(hash, byte)));
-    rest.iter().fold(hash, |hash, &byte| mix(hash, byte))
+    key.iter().fold(init, |hash, &byte| (hash ^ signed_char(byte)).wrapping_mul(prime))
 }

@@ -23,23 +23,16 @@ const DIGITS_MAX: usize = 18;
 /// Reads the number at the front of `text`.
 #[inline(always)]
 pub(crate) fn decimal(text: &[u8]) -> Decimal {
-    // Nearly every header is of one to three digits, or that of a missing value, and has something behind it.
-    if let Some(&[a, b, c, d, e]) = text.first_chunk() {
-        match (a, b) {
-            (b'0'..=b'9', b'\r') if c == b'\n' => return Decimal::Done(digit(a), 3),
-            (b'1'..=b'9', b'0'..=b'9') => {
-                let two = digit(a) * 10 + digit(b);
-                match c {
-                    b'\r' if d == b'\n' => return Decimal::Done(two, 4),
-                    b'0'..=b'9' if d == b'\r' && e == b'\n' => return Decimal::Done(two * 10 + digit(c), 5),
-                    _ => {}
-                }
-            }
-            (b'-', b'1') if c == b'\r' && d == b'\n' => return Decimal::Done(-1, 4),
-            _ => {}
+    match text {
+        // Nearly every header is of one to three digits, or that of a missing value.
+        [a @ b'0'..=b'9', b'\r', b'\n', ..] => Decimal::Done(digit(*a), 3),
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => Decimal::Done(digit(*a) * 10 + digit(*b), 4),
+        [b'-', b'1', b'\r', b'\n', ..] => Decimal::Done(-1, 4),
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..] => {
+            Decimal::Done(digit(*a) * 100 + digit(*b) * 10 + digit(*c), 5)
         }
+        _ => any_decimal(text),
     }
-    any_decimal(text)
 }
 
 /// Reads again what [`decimal`] has read before: the number and the bytes it takes with its line end. Nothing is checked but
@@ -54,7 +47,7 @@ pub(crate) fn known(text: &[u8]) -> Option<(i64, usize)> {
             _ => break,
         }
     }
-    match any_decimal(text) {
+    match decimal(text) {
         Decimal::Done(value, len) => Some((value, len)),
         _ => None,
     }

@@ -105,7 +105,7 @@ impl Reply {
 }
 
 /// See [`Reply::elements`].
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Elements<'a> {
     rest: &'a [u8],
     left: usize,
@@ -119,10 +119,8 @@ impl<'a> Elements<'a> {
             return Some(Elements { rest: rest.get(len..)?, left: usize::try_from(left).ok()? });
         }
         // It may stand behind attributes.
-        match ReplyScanner::new().scan(frame, &ANY) {
-            ReplyScan::Done(reply) if reply.kind == Kind::Array => Some(reply.elements(frame)),
-            _ => None,
-        }
+        let reply = scanned_before(frame).filter(|reply| reply.kind == Kind::Array)?;
+        Some(reply.elements(frame))
     }
 }
 
@@ -143,7 +141,7 @@ impl<'a> Iterator for Elements<'a> {
         self.left = self.left.checked_sub(1)?;
         let reply = match known_bulk(self.rest) {
             Some(item) => Reply::of(&item, item.kind?),
-            None => any_element(self.rest)?,
+            None => scanned_before(self.rest)?,
         };
         let (element, rest) = self.rest.split_at_checked(reply.len())?;
         self.rest = rest;
@@ -151,9 +149,9 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// An element that is no bulk, or stands behind attributes.
+/// A reply or element that is not of the usual kind, or stands behind attributes.
 #[cold]
-fn any_element(frame: &[u8]) -> Option<Reply> {
+fn scanned_before(frame: &[u8]) -> Option<Reply> {
     match ReplyScanner::new().scan(frame, &ANY) {
         ReplyScan::Done(reply) => Some(reply),
         _ => None,
@@ -256,15 +254,13 @@ impl ReplyScanner {
     fn step_over_bulks(&mut self, frame: &[u8], limits: &ReplyLimits) {
         let Some(inner) = self.open.last_mut() else { return };
         let end_max = limits.reply_bytes_max.min(u32::MAX as usize);
-        let (mut left, mut at) = (inner.left, self.scanned);
-        while left > 1
-            && let Some(item) = whole_bulk(frame, at, limits)
+        while inner.left > 1
+            && let Some(item) = whole_bulk(frame, self.scanned, limits)
             && item.end <= end_max
         {
-            at = item.end;
-            left -= 1;
+            self.scanned = item.end;
+            inner.left -= 1;
         }
-        (inner.left, self.scanned) = (left, at);
     }
 
     /// An element has ended, and with it perhaps what it is in; true if that is the reply.

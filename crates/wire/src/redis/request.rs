@@ -105,8 +105,8 @@ pub struct RequestScanner {
     scanned: u32,
     /// Arguments of the request, 0 until its header was read.
     count: u32,
-    /// Arguments that were stepped over.
-    seen: u32,
+    /// Arguments not yet stepped over.
+    left: u32,
     name: Place,
     first: Place,
 }
@@ -140,28 +140,36 @@ impl RequestScanner {
         if self.count == 0 {
             match header(frame, limits) {
                 Ok((0, len)) => return Scan::Skip { len },
-                Ok((count, len)) => (self.count, self.scanned) = (count, len as u32),
+                Ok((count, len)) => (self.count, self.left, self.scanned) = (count, count, len as u32),
                 Err(scan) => return scan,
             }
         }
         let bulk_bytes_max = limits.bulk_bytes_max.min(FRAME_BYTES_MAX);
         let request_bytes_max = limits.request_bytes_max.min(FRAME_BYTES_MAX);
-        let mut head = self.scanned as usize;
-        for index in self.seen..self.count {
-            let (start, end) = match bulk(frame, head, bulk_bytes_max, request_bytes_max, limits) {
+        while self.left > 0 {
+            let head = self.scanned as usize;
+            let (start, len) = match bulk_header(frame, head, bulk_bytes_max, limits) {
                 Ok(found) => found,
-                Err(scan) => {
-                    (self.scanned, self.seen) = (head as u32, index);
-                    return scan;
-                }
+                Err(scan) => return scan,
             };
-            if index < 2 {
-                let place = Place { head: head as u32, start: start as u32, end: end as u32 };
-                *(if index == 0 { &mut self.name } else { &mut self.first }) = place;
+            let end = start + len;
+            if end + 2 > request_bytes_max {
+                return Scan::Bad(ProtocolError::TooBigRequest);
             }
-            head = end + 2;
+            match frame.get(end..end + 2) {
+                Some(b"\r\n") => {}
+                Some(_) => return Scan::Bad(ProtocolError::UnterminatedBulk),
+                None => return Scan::NeedMore { want: end + 2 },
+            }
+            let place = Place { head: head as u32, start: start as u32, end: end as u32 };
+            match self.count - self.left {
+                0 => self.name = place,
+                1 => self.first = place,
+                _ => {}
+            }
+            self.scanned = (end + 2) as u32;
+            self.left -= 1;
         }
-        self.scanned = head as u32;
         let name = &frame[self.name.start as usize..self.name.end as usize];
         Scan::Done(Request {
             len: self.scanned,
@@ -208,27 +216,6 @@ fn header(frame: &[u8], limits: &Limits) -> Result<(u32, usize), Scan> {
         }
         Decimal::Done(..) | Decimal::Bad => Err(Scan::Bad(ProtocolError::InvalidMultibulkLength)),
         Decimal::More => Err(Scan::NeedMore { want: frame.len() + 1 }),
-    }
-}
-
-/// Steps over the argument at `head`: where its bytes start and end.
-#[inline(always)]
-fn bulk(
-    frame: &[u8],
-    head: usize,
-    bulk_bytes_max: usize,
-    request_bytes_max: usize,
-    limits: &Limits,
-) -> Result<(usize, usize), Scan> {
-    let (start, len) = bulk_header(frame, head, bulk_bytes_max, limits)?;
-    let end = start + len;
-    if end + 2 > request_bytes_max {
-        return Err(Scan::Bad(ProtocolError::TooBigRequest));
-    }
-    match frame.get(end..end + 2) {
-        Some(b"\r\n") => Ok((start, end)),
-        Some(_) => Err(Scan::Bad(ProtocolError::UnterminatedBulk)),
-        None => Err(Scan::NeedMore { want: end + 2 }),
     }
 }
 
