@@ -7,7 +7,8 @@
 //! nsqd        [nsqd] 2025/01/31 13:00:00.123456 WARNING: server ejected pool=alpha server="s 1"
 //! ```
 //!
-//! Text that came from outside cannot start a line of its own: control characters are escaped everywhere.
+//! Text that came from outside cannot start a line of its own, nor change how the line is shown: control characters, marks of
+//! direction and invisible characters are escaped everywhere.
 
 use std::fmt::{Debug, Write};
 
@@ -198,9 +199,19 @@ fn escape(line: &mut String, text: &str, quotes: bool) {
             c if c.is_control() => {
                 let _ = write!(line, "\\x{:02x}", c as u32);
             }
+            c if is_deceptive(c) => {
+                let _ = write!(line, "\\u{{{:x}}}", c as u32);
+            }
             c => line.push(c),
         }
     }
+}
+
+/// Characters that change how the text around them is shown, or show nothing: line and paragraph separators, marks of
+/// direction, characters without width, tags (Unicode categories Zl, Zp and Cf).
+fn is_deceptive(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 fn quoted_if_needed(line: &mut String, value: &str) {
@@ -220,8 +231,11 @@ fn json_string(line: &mut String, value: &str) {
     for c in value.chars().take(LINE_BYTES_MAX) {
         match c {
             '"' | '\\' => line.extend(['\\', c]),
-            c if (c as u32) < 0x20 => {
-                let _ = write!(line, "\\u{:04x}", c as u32);
+            c if c.is_control() || is_deceptive(c) => {
+                // All of these that are above U+FFFF are tags, which JSON writes as two surrogates.
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(line, "\\u{unit:04x}");
+                }
             }
             c => line.push(c),
         }
@@ -292,6 +306,17 @@ mod tests {
         }
         let json: serde_json::Value = serde_json::from_str(&line(&record, Format::Json)).unwrap();
         assert_eq!((&json["key"], &json["n"]), (&"a \"b\"\n".into(), &3.into()));
+    }
+
+    #[test]
+    fn characters_that_deceive_the_eye_are_escaped() {
+        let record = record("t", "a\u{202e}b\u{2066}c\u{feff}d\u{e0041}\u{85}é");
+        let text = line(&record, Format::Text);
+        assert!(text.contains(r"a\u{202e}b\u{2066}c\u{feff}d\u{e0041}\x85é"), "{text}");
+        let json = line(&record, Format::Json);
+        assert!(json.contains(r"a\u202eb\u2066c\ufeffd\udb40\udc41\u0085é"), "{json}");
+        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read["message"], record.message.as_str());
     }
 
     #[test]
