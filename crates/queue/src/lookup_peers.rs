@@ -144,10 +144,10 @@ impl LookupPeers {
     /// Takes note of what has come into being or gone away. Never waits.
     pub fn notice(&self, notice: &Notice) {
         match notice {
-            Notice::TopicCreated(topic) => self.registrations.add(topic, None),
-            Notice::TopicDeleted(topic) => self.registrations.remove(topic, None),
-            Notice::ChannelCreated(topic, channel) => self.registrations.add(topic, Some(channel)),
-            Notice::ChannelDeleted(topic, channel) => self.registrations.remove(topic, Some(channel)),
+            Notice::TopicAdded(topic) => self.registrations.add(topic, None),
+            Notice::TopicRemoved(topic) => self.registrations.remove(topic, None),
+            Notice::ChannelAdded(topic, channel) => self.registrations.add(topic, Some(channel)),
+            Notice::ChannelRemoved(topic, channel) => self.registrations.remove(topic, Some(channel)),
         }
     }
 

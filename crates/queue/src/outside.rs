@@ -2,17 +2,18 @@
 
 use crate::authority::AuthQuery;
 
-/// Something came into being or went away.
+/// A change to the set of topics and channels that are here, whatever made it: all notices since the process started add up
+/// to that set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// A topic was created.
-    TopicCreated(String),
-    /// A topic was deleted.
-    TopicDeleted(String),
-    /// A channel was created: topic, channel.
-    ChannelCreated(String, String),
-    /// A channel was deleted: topic, channel.
-    ChannelDeleted(String, String),
+    /// A topic is here: created, restored or imported.
+    TopicAdded(String),
+    /// A topic is gone, with all its channels.
+    TopicRemoved(String),
+    /// A channel is here: topic, channel.
+    ChannelAdded(String, String),
+    /// A channel is gone: topic, channel.
+    ChannelRemoved(String, String),
 }
 
 /// Names a connection in a question whose answer comes by mail.

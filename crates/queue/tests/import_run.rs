@@ -113,6 +113,7 @@ fn check(files: &MemFiles) {
         ("u", false, 0, vec![("x", false, 1)]),
     ];
     assert_eq!(shape, expected);
+    assert_eq!(world.announced(), world.present(), "nsqlookupds are told of what was imported");
     assert_eq!(take(&mut world, "t", "c"), [""; 0], "it is paused");
     assert_eq!(take(&mut world, "t", "d"), ["d1 2", "d2 2", "d3 2"]);
     assert_eq!(take(&mut world, "u", "x"), ["x1 2"]);

@@ -133,11 +133,11 @@ fn peers(timing: Timing) -> LookupPeers {
 }
 
 fn topic(name: &str) -> Notice {
-    Notice::TopicCreated(name.into())
+    Notice::TopicAdded(name.into())
 }
 
 fn channel(topic: &str, name: &str) -> Notice {
-    Notice::ChannelCreated(topic.into(), name.into())
+    Notice::ChannelAdded(topic.into(), name.into())
 }
 
 #[test]
@@ -154,9 +154,9 @@ fn everything_is_told_then_what_changes() {
         lookupd.hears(&["+c"]).await;
         peers.notice(&channel("c", "z"));
         lookupd.hears(&["+c/z"]).await;
-        peers.notice(&Notice::ChannelDeleted("b".into(), "x".into()));
+        peers.notice(&Notice::ChannelRemoved("b".into(), "x".into()));
         lookupd.hears(&["-b/x"]).await;
-        peers.notice(&Notice::TopicDeleted("b".into()));
+        peers.notice(&Notice::TopicRemoved("b".into()));
         lookupd.hears(&["-b"]).await;
         assert_eq!(peers.http_addresses(), ["127.0.0.1:4161"]);
         drop(peers);

@@ -68,8 +68,7 @@ impl Queue {
                 && wire::nsq::valid_name(name.as_bytes()).is_some()
             {
                 let topic = self.recover_topic(name)?;
-                self.channel_count += topic.channel_count();
-                self.topics.insert(topic);
+                self.add_topic(topic);
             }
         }
         Ok(())
@@ -89,6 +88,29 @@ impl Queue {
         self.prepare(&mut topic);
         topic.journal.rest();
         Ok(topic)
+    }
+
+    /// Adds a topic, created or restored, to those that are here, and announces it and its channels.
+    fn add_topic(&mut self, topic: Topic<Waiter>) -> TopicKey {
+        self.outside.notice(Notice::TopicAdded(topic.name.clone()));
+        topic.iter().for_each(|(_, channel)| self.announce_channel(&topic.name, &channel.name));
+        self.channel_count += topic.channel_count();
+        self.topics.insert(topic)
+    }
+
+    /// Takes a topic out of those that are here, and withdraws what was announced of it.
+    fn remove_topic(&mut self, key: TopicKey) -> Option<Topic<Waiter>> {
+        let topic = self.topics.remove(key)?;
+        self.channel_count -= topic.channel_count();
+        for (_, channel) in topic.iter() {
+            self.outside.notice(Notice::ChannelRemoved(topic.name.clone(), channel.name.clone()));
+        }
+        self.outside.notice(Notice::TopicRemoved(topic.name.clone()));
+        Some(topic)
+    }
+
+    fn announce_channel(&mut self, topic: &str, channel: &str) {
+        self.outside.notice(Notice::ChannelAdded(topic.to_owned(), channel.to_owned()));
     }
 
     fn topic_dir(&self, name: &str) -> PathBuf {
@@ -147,13 +169,12 @@ impl Queue {
         };
         let held = self.outside.ask_channels(name);
         topic.hold(held);
-        let key = self.topics.insert(topic);
+        let key = self.add_topic(topic);
         telemetry::info!(topic = name, "created");
         self.mark_dirty(key);
         if held {
             self.held.push(key);
         }
-        self.outside.notice(Notice::TopicCreated(name.to_owned()));
         Ok(key)
     }
 
@@ -223,22 +244,17 @@ impl Queue {
         telemetry::info!(topic, channel, "created");
         self.mark_dirty(key);
         self.schedule_all(key);
-        self.outside.notice(Notice::ChannelCreated(topic.to_owned(), channel.to_owned()));
+        self.announce_channel(topic, channel);
         Ok((key, made))
     }
 
     /// Deletes a topic with all its channels. Consumers are closed without a word, as in nsqd.
     pub(super) fn delete_topic<I: Io>(&mut self, io: &mut I, key: TopicKey) {
-        let Some(mut topic) = self.topics.remove(key) else { return };
-        self.channel_count -= topic.channel_count();
+        let Some(mut topic) = self.remove_topic(key) else { return };
         topic.refuse_all("exiting");
         self.settle_topic(&mut topic);
-        for (_, channel) in topic.iter() {
-            self.close_consumers(io, channel);
-            self.outside.notice(Notice::ChannelDeleted(topic.name.clone(), channel.name.clone()));
-        }
+        topic.iter().for_each(|(_, channel)| self.close_consumers(io, channel));
         telemetry::info!(topic = topic.name, "deleted");
-        self.outside.notice(Notice::TopicDeleted(topic.name.clone()));
         match topic.journal.delete() {
             Ok(Some(job)) => self.submit(Job::Delete(job)),
             Ok(None) => {}
@@ -261,7 +277,7 @@ impl Queue {
         self.mark_dirty(key);
         self.close_consumers(io, &removed);
         telemetry::info!(topic = name, channel = removed.name, "deleted");
-        self.outside.notice(Notice::ChannelDeleted(name, removed.name));
+        self.outside.notice(Notice::ChannelRemoved(name, removed.name));
         if last {
             self.delete_topic(io, key);
         }

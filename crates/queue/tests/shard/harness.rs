@@ -1,7 +1,7 @@
 //! A queue without sockets, threads or a clock: an `Io` that keeps what is sent, a disk that works when it is told to, and a
 //! file system in memory that fails on request.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,8 +9,9 @@ use bytes::Bytes;
 use journal::MemFiles;
 use net::{Address, App, ConnId, Input, Instant, Io, Layer, Parcel, Peer, SocketOptions, TimerId, WallTime};
 use nuthatch_queue::ask::{Answer, Ask, Reply};
+use nuthatch_queue::authority::AuthQuery;
 use nuthatch_queue::disk::{Disk, Job};
-use nuthatch_queue::outside::Nobody;
+use nuthatch_queue::outside::{Asker, Notice, Outside};
 use nuthatch_queue::{Clock, Mail, Options, Queue};
 
 /// One end of a connection, as the test sees it.
@@ -118,12 +119,60 @@ impl Disk for TestDisk {
     }
 }
 
+/// What the queue has told the world since it was opened.
+#[derive(Debug, Default)]
+pub struct Heard {
+    pub notices: Vec<Notice>,
+    /// Topics whose channels elsewhere were asked for.
+    pub asked: Vec<String>,
+}
+
+/// A topic, or a topic and a channel.
+pub type Name = (String, Option<String>);
+
+impl Heard {
+    /// The topics and channels that the notices add up to. Each must change something, and no channel is without its topic.
+    pub fn announced(&self) -> BTreeSet<Name> {
+        let mut set = BTreeSet::new();
+        for notice in &self.notices {
+            let changed = match notice.clone() {
+                Notice::TopicAdded(topic) => set.insert((topic, None)),
+                Notice::ChannelAdded(topic, channel) => {
+                    set.contains(&(topic.clone(), None)) && set.insert((topic, Some(channel)))
+                }
+                Notice::ChannelRemoved(topic, channel) => set.remove(&(topic, Some(channel))),
+                Notice::TopicRemoved(topic) => {
+                    assert!(!set.iter().any(|(name, channel)| *name == topic && channel.is_some()));
+                    set.remove(&(topic, None))
+                }
+            };
+            assert!(changed, "{notice:?} among {:?}", self.notices);
+        }
+        set
+    }
+}
+
+/// The world: it listens, and knows no channels elsewhere.
+struct Listener(Arc<Mutex<Heard>>);
+
+impl Outside for Listener {
+    fn ask_authority(&mut self, _asker: Asker, _query: AuthQuery) {}
+    fn notice(&mut self, notice: Notice) {
+        self.0.lock().expect("one thread").notices.push(notice);
+    }
+    fn ask_channels(&mut self, topic: &str) -> bool {
+        self.0.lock().expect("one thread").asked.push(topic.to_owned());
+        false
+    }
+}
+
 /// A queue in its loop.
 pub struct World {
     pub files: MemFiles,
     pub options: Options,
     pub io: TestIo,
     pub queue: Queue,
+    pub heard: Arc<Mutex<Heard>>,
     jobs: Jobs,
     /// Jobs are done at the end of each turn.
     pub disk_works: bool,
@@ -140,8 +189,10 @@ impl World {
         let clock = Clock { now: Instant(1_000_000), wall: WallTime(wall) };
         let jobs = Jobs::default();
         let disk = Box::new(TestDisk(Arc::clone(&jobs)));
-        let queue = Queue::open(options.clone(), Arc::new(files.clone()), disk, Box::new(Nobody), clock)
-            .expect("opens");
+        let heard = Arc::<Mutex<Heard>>::default();
+        let outside = Box::new(Listener(Arc::clone(&heard)));
+        let queue =
+            Queue::open(options.clone(), Arc::new(files.clone()), disk, outside, clock).expect("opens");
         let io = TestIo {
             clock,
             wires: HashMap::new(),
@@ -149,7 +200,7 @@ impl World {
             next_timer: 0,
             resumed: Vec::new(),
         };
-        let mut world = World { files, options, io, queue, jobs, disk_works: true, next_conn: 0 };
+        let mut world = World { files, options, io, queue, heard, jobs, disk_works: true, next_conn: 0 };
         world.queue.start(&mut world.io);
         world.turn();
         world
@@ -334,6 +385,23 @@ impl World {
         self.queue.mail(&mut self.io, Mail::Ask(ask, reply));
         self.turn();
         answer.lock().expect("one thread").take().expect("an answer in this turn")
+    }
+
+    /// The topics and channels that are here.
+    pub fn present(&mut self) -> BTreeSet<Name> {
+        let ask = Ask::Stats { topic: None, channel: None, clients: false };
+        let Answer::Stats(snapshot) = self.ask(ask) else { panic!("statistics") };
+        let mut set = BTreeSet::new();
+        for topic in snapshot.topics.expect("all topics") {
+            set.extend(topic.channels.into_iter().map(|channel| (topic.name.clone(), Some(channel.name))));
+            set.insert((topic.name, None));
+        }
+        set
+    }
+
+    /// The topics and channels that were announced since the queue was opened.
+    pub fn announced(&self) -> BTreeSet<Name> {
+        self.heard.lock().expect("one thread").announced()
     }
 
     /// Depth, in flight and deferred of a channel.

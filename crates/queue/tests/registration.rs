@@ -1,0 +1,86 @@
+//! What is announced to whoever registers topics and channels elsewhere (nsqlookupds) is what is here, however it came here.
+
+#[path = "shard/harness.rs"]
+#[allow(dead_code, reason = "another test uses the rest")]
+mod harness;
+
+use harness::World;
+use journal::files::Crash;
+use nuthatch_queue::Options;
+use nuthatch_queue::ask::{Answer, Ask};
+use nuthatch_queue::settings::{ChannelSettings, Durability};
+
+/// Names as `topic` or `topic/channel`, in order.
+fn shown(names: impl IntoIterator<Item = harness::Name>) -> Vec<String> {
+    let show = |(topic, channel): harness::Name| match channel {
+        Some(channel) => format!("{topic}/{channel}"),
+        None => topic,
+    };
+    let mut list: Vec<String> = names.into_iter().map(show).collect();
+    list.sort();
+    list
+}
+
+fn check(world: &mut World, expected: &[&str]) {
+    assert_eq!(shown(world.announced()), expected);
+    assert_eq!(world.present(), world.announced());
+}
+
+fn done(world: &mut World, ask: Ask) {
+    let text = format!("{ask:?}");
+    let answer = world.ask(ask);
+    assert!(matches!(answer, Answer::Done), "{text}: {answer:?}");
+}
+
+#[test]
+fn restored_topics_and_channels_are_announced() {
+    let mut world = World::new(Options::default());
+    let producer = world.client();
+    world.publish(producer, "alone", b"x");
+    world.publish(producer, "in-memory#ephemeral", b"x");
+    done(&mut world, Ask::CreateTopic("memory".into(), Some(Durability::Memory)));
+    for (topic, channel) in [("t", "a"), ("t", "b"), ("t", "c#ephemeral"), ("u", "d")] {
+        world.consumer(topic, channel, 1);
+    }
+    let kept = ["alone", "t", "t/a", "t/b", "u", "u/d"];
+    let all = ["alone", "in-memory#ephemeral", "memory", "t", "t/a", "t/b", "t/c#ephemeral", "u", "u/d"];
+    check(&mut world, &all);
+    assert_eq!(world.heard.lock().unwrap().asked.len(), 5, "others are asked about each new topic");
+    for how in [Crash::Process, Crash::Process] {
+        world = world.crash(how);
+        check(&mut world, &kept);
+        assert!(world.heard.lock().unwrap().asked.is_empty(), "nobody is asked about what was here before");
+    }
+    // What changes afterwards is announced on top of it.
+    done(&mut world, Ask::DeleteChannel("t".into(), "a".into()));
+    done(&mut world, Ask::DeleteTopic("u".into()));
+    world.consumer("t", "e", 1);
+    check(&mut world, &["alone", "t", "t/b", "t/e"]);
+}
+
+#[test]
+fn what_comes_and_goes_by_itself_is_announced() {
+    let mut world = World::new(Options::default());
+    let producer = world.client();
+    // A dead-letter topic, the channel of a redrive.
+    let consumer = world.consumer("t", "c", 1);
+    let settings = ChannelSettings { max_attempts: 1, ..ChannelSettings::default() };
+    done(&mut world, Ask::ConfigureChannel("t".into(), "c".into(), settings));
+    world.publish(producer, "t", b"poison");
+    let (_, id, _) = world.messages(consumer).remove(0);
+    world.send(consumer, format!("REQ {id} 0\n").as_bytes());
+    check(&mut world, &["t", "t.c.dead", "t/c"]);
+    let redrive = Ask::Redrive { topic: "t".into(), channel: "c".into(), count: 1 };
+    assert!(matches!(world.ask(redrive), Answer::Count(1)));
+    check(&mut world, &["t", "t.c.dead", "t.c.dead/redrive", "t/c"]);
+    // An ephemeral channel goes with its consumer, an ephemeral topic with its channel.
+    let last = world.consumer("gone#ephemeral", "x#ephemeral", 1);
+    check(
+        &mut world,
+        &["gone#ephemeral", "gone#ephemeral/x#ephemeral", "t", "t.c.dead", "t.c.dead/redrive", "t/c"],
+    );
+    world.disconnect(last);
+    check(&mut world, &["t", "t.c.dead", "t.c.dead/redrive", "t/c"]);
+    let mut world = world.crash(Crash::Process);
+    check(&mut world, &["t", "t.c.dead", "t.c.dead/redrive", "t/c"]);
+}
