@@ -206,6 +206,11 @@ fn set(
         _ => format!("invalid value {} for flag -{}: {reason}", number::quote(&text), flag.name),
     })?;
     match (given.get_mut(flag.name), parsed) {
+        // An empty minimum version leaves the flag as it was.
+        (Some(_), GoValue::Text(empty)) if flag.kind == GoKind::TlsVersion && empty.is_empty() => {}
+        (None, GoValue::Text(empty)) if flag.kind == GoKind::TlsVersion && empty.is_empty() => {
+            given.insert(flag.name, GoValue::Text(flag.default.into()));
+        }
         (Some(GoValue::Texts(all)), GoValue::Texts(more)) => all.extend(more),
         (Some(GoValue::Floats(all)), GoValue::Floats(more)) => all.extend(more),
         (_, parsed) => {
@@ -267,9 +272,10 @@ fn tls_required(text: &str) -> Option<String> {
     number::boolean(&lower).map(|on| on.to_string())
 }
 
+/// A version's name in lower case. The empty text, which nsqd takes without a change of the setting, stays empty.
 fn tls_version(text: &str) -> Option<String> {
     let lower = text.to_lowercase();
-    ["ssl3.0", "tls1.0", "tls1.1", "tls1.2", "tls1.3"].contains(&lower.as_str()).then_some(lower)
+    ["", "ssl3.0", "tls1.0", "tls1.1", "tls1.2", "tls1.3"].contains(&lower.as_str()).then_some(lower)
 }
 
 /// A flag's default as `%v` shows it; empty where it depends on the machine.
@@ -314,6 +320,17 @@ mod tests {
             run(&["--tls-required=tcp-https"]).unwrap().given["tls-required"],
             GoValue::Text("tcp-https".into())
         );
+    }
+
+    #[test]
+    fn an_empty_minimum_tls_version_changes_nothing() {
+        for (arguments, version) in [
+            (&["--tls-min-version="][..], "tls1.0"),
+            (&["--tls-min-version=tls1.2", "--tls-min-version", ""], "tls1.2"),
+            (&["--tls-min-version=", "--tls-min-version=tls1.3"], "tls1.3"),
+        ] {
+            assert_eq!(run(arguments).unwrap().given["tls-min-version"], GoValue::Text(version.into()));
+        }
     }
 
     #[test]

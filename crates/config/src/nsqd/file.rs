@@ -40,7 +40,11 @@ pub fn parse(text: &str, flags: &'static [FlagSpec]) -> Result<GoValues, Exit> {
     let mut values = GoValues::new();
     for entry in &entries {
         if let Some(flag) = flags.iter().find(|flag| flag.file_key().as_deref() == Some(&entry.key)) {
-            values.insert(flag.name, coerce(flag, &entry.key, &entry.value.value)?);
+            let value = coerce(flag, &entry.key, &entry.value.value)?;
+            // nsqd's own example file has `tls_min_version = ""`: as if the key were not there.
+            if flag.kind != GoKind::TlsVersion || value != GoValue::Text(String::new()) {
+                values.insert(flag.name, value);
+            }
         }
     }
     Ok(values)
@@ -176,6 +180,7 @@ mod tests {
             assert_eq!(parse(text, FLAGS).unwrap()[flag], value, "{text}");
         }
         assert!(parse("nonsense = 1\nversion = true", FLAGS).unwrap().is_empty());
+        assert!(parse("tls_min_version = \"\"", FLAGS).unwrap().is_empty(), "nsqd's example file");
     }
 
     #[test]
