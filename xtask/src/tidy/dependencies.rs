@@ -1,7 +1,7 @@
 //! Every dependency has a row with its reason in `docs/dependencies.md`, and every row its dependency.
 //!
 //! What members use comes from cargo; what is declared for all of them from the root manifest. A declared dependency that
-//! nobody uses yet is worth a remark only.
+//! no member uses is a fault, since its row would claim a use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -31,7 +31,9 @@ pub fn check(metadata: &Metadata, root: &Path, findings: &mut Findings) {
         findings.faults.push(format!("docs/dependencies.md: {name} is no dependency any more"));
     }
     for name in declared.iter().filter(|name| !used.contains(*name)) {
-        findings.remarks.push(format!("Cargo.toml: no crate uses {name}"));
+        findings
+            .faults
+            .push(format!("Cargo.toml: no crate uses {name}; remove it and its row in docs/dependencies.md"));
     }
 }
 
