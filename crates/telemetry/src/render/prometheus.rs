@@ -122,9 +122,10 @@ fn head(text: &mut String, name: &str, word: &str, help: &str) {
     writeln!(text, "# HELP {name} {}\n# TYPE {name} {word}", help_text(help)).expect("a string takes all");
 }
 
-/// Help with nutcracker's leading `#` spelled out, escaped.
+/// Help with nutcracker's leading `#` spelled out and its unit of time made Prometheus' own, which samples are in; escaped.
 fn help_text(help: &str) -> String {
     let plain = help.strip_prefix("# ").map_or(help.to_owned(), |counted| format!("number of {counted}"));
+    let plain = plain.replace("in usec", "in seconds");
     plain.replace('\\', "\\\\").replace('\n', "\\n")
 }
 
@@ -168,12 +169,12 @@ mod tests {
         let mut text = Text::default();
         text.family("n_requests", Kind::Counter, "# requests").sample(&[], 3);
         text.family("n_queue", Kind::Gauge, "queue").sample(&[("pool", "a"), ("server", "b")], 4);
-        text.family("n_ejected_at", Kind::Timestamp, "moment").sample(&[], 1_500_000);
+        text.family("n_ejected_at", Kind::Timestamp, "moment in usec since epoch").sample(&[], 1_500_000);
         assert_eq!(
             text.finish(),
             "# HELP n_requests_total number of requests\n# TYPE n_requests_total counter\nn_requests_total 3\n\
              # HELP n_queue queue\n# TYPE n_queue gauge\nn_queue{pool=\"a\",server=\"b\"} 4\n\
-             # HELP n_ejected_at_seconds moment\n# TYPE n_ejected_at_seconds gauge\nn_ejected_at_seconds 1.500000\n"
+             # HELP n_ejected_at_seconds moment in seconds since epoch\n# TYPE n_ejected_at_seconds gauge\nn_ejected_at_seconds 1.500000\n"
         );
     }
 
