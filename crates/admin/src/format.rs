@@ -15,6 +15,11 @@ pub(crate) fn count(n: u64) -> String {
     text
 }
 
+/// A count with its noun, in the plural unless it is one.
+pub(crate) fn counted(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
 /// Two digits below ten, whole numbers above: `0`, `0.05`, `3.4`, `1,234`.
 pub(crate) fn rate(n: f64) -> String {
     match n {
@@ -97,6 +102,12 @@ fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        let counts = [0, 1, 2].map(|n| counted(n, "topic"));
+        assert_eq!(counts, ["0 topics", "1 topic", "2 topics"]);
+    }
 
     #[test]
     fn counts_and_rates() {

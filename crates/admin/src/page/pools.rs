@@ -1,7 +1,7 @@
 //! A pool on the page: a line about it, and its servers with the slow and the failing ones marked.
 use super::{Escaped, Html};
 
-use crate::format::{count, duration, micros, rate};
+use crate::format::{count, counted, duration, micros, rate};
 use crate::status::{Errors, Latency, PoolState, PoolStatus, ServerState, ServerStatus};
 
 /// A pool.
@@ -13,11 +13,11 @@ pub(super) fn pool(html: &mut Html, pool: &PoolStatus, now_ms: u64) {
     };
     html.add(format_args!(
         "<section><h2>Pool {} <small>{}</small> <strong class=\"state {class}\">{state}</strong></h2>\n\
-         <p class=\"facts\">{} requests/s · {} clients · {} in flight · p50 {} · p99 {}</p>\n",
+         <p class=\"facts\">{} requests/s · {} · {} in flight · p50 {} · p99 {}</p>\n",
         Escaped(&pool.name),
         pool.protocol,
         rate(pool.requests_per_second),
-        count(pool.clients),
+        counted(pool.clients, "client"),
         count(pool.in_flight),
         latency(pool.latency.p50_us),
         latency(pool.latency.p99_us),

@@ -1,7 +1,7 @@
 //! The queue on the page: what waits, whether it grows, who consumes.
 use super::{Escaped, Html};
 
-use crate::format::{bytes, count, rate};
+use crate::format::{bytes, count, counted, rate};
 use crate::status::{ChannelStatus, QueueStatus, TopicStatus};
 
 /// Rows shown; with more, the deepest are.
@@ -21,10 +21,10 @@ pub(super) fn queue(html: &mut Html, queue: &QueueStatus) {
     let published: f64 = queue.topics.iter().map(|topic| topic.messages_per_second).sum();
     html.add(format_args!(
         "<section><h2>Queue <strong class=\"state {class}\">{state}</strong></h2>\n\
-         <p class=\"facts\">{} published/s · {} topics · {} connections · {} on disk</p>\n",
+         <p class=\"facts\">{} published/s · {} · {} · {} on disk</p>\n",
         rate(published),
-        count(queue.topics.len() as u64),
-        count(queue.connections),
+        counted(queue.topics.len() as u64, "topic"),
+        counted(queue.connections, "connection"),
         bytes(stored),
     ));
     let (rows, hidden) = rows(queue);
