@@ -25,6 +25,7 @@ mod shard;
 mod slab;
 mod stream;
 mod timers;
+mod unix_socket;
 
 pub mod tls;
 
@@ -40,6 +41,7 @@ pub use listener::{ListenAddress, Listener, bind};
 pub use parcel::Parcel;
 pub use resolve::Resolver;
 pub use shard::{Handle, Shard, monotonic_now};
+pub use unix_socket::bind_unix;
 
 pub use address::{Address, Peer};
 pub use id::{ConnId, TimerId};

@@ -5,7 +5,6 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 pub enum ListenAddress {
     /// Host (name or literal without brackets) and port; port 0 lets the system choose.
     Tcp(String, u16),
-    /// Unix socket path and its mode bits. An old socket file at the path is removed first.
+    /// Unix socket path and its mode bits. See [`crate::bind_unix`] for what may be there already.
     Unix(PathBuf, Option<u32>),
 }
 
@@ -101,23 +100,12 @@ fn bind_unix(
     shards: usize,
     tag: u32,
 ) -> io::Result<Vec<Listener>> {
-    if std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket()) {
-        if std::os::unix::net::UnixStream::connect(path).is_ok() {
-            return Err(io::Error::from(io::ErrorKind::AddrInUse));
-        }
-        std::fs::remove_file(path)?;
-    }
-    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
-    socket.bind(&socket2::SockAddr::unix(path)?)?;
-    if let Some(mode) = mode {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    }
-    socket.listen(backlog)?;
+    let socket = crate::bind_unix(path, mode, backlog)?;
     (0..shards)
         .map(|_| {
             let copy = socket.try_clone()?;
             Ok(Listener {
-                socket: ListenSocket::Unix(mio::net::UnixListener::from_std(copy.into())),
+                socket: ListenSocket::Unix(mio::net::UnixListener::from_std(copy)),
                 tag,
                 keepalive: None,
             })

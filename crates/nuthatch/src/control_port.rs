@@ -4,7 +4,6 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,8 @@ use tokio::sync::Semaphore;
 
 /// Clients served at once.
 const CLIENTS_MAX: usize = 64;
+/// Clients of a unix socket that may wait in the kernel.
+const UNIX_BACKLOG: i32 = 128;
 /// Pause after a failed accept, so that a lack of file descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -40,7 +41,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 pub type Client = Box<dyn Stream>;
 
 impl ControlPort {
-    /// Binds the port; `what` is served there. A socket file that is in the way is removed.
+    /// Binds the port; `what` is served there. A unix socket that is in use is left to its process.
     ///
     /// # Errors
     /// What is wrong, for the operator.
@@ -109,14 +110,7 @@ fn bind(listen: &Listen) -> io::Result<Bound> {
             Bound::Tcp(listener)
         }
         Listen::Unix { path, mode } => {
-            if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
-                std::fs::remove_file(path)?;
-            }
-            let listener = UnixListener::bind(path)?;
-            if let Some(mode) = mode {
-                std::fs::set_permissions(path, std::fs::Permissions::from_mode(*mode))?;
-            }
-            listener.set_nonblocking(true)?;
+            let listener = net::bind_unix(path, *mode, UNIX_BACKLOG)?;
             Bound::Unix(listener, path.display().to_string())
         }
     })

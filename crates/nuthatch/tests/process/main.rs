@@ -4,6 +4,7 @@
 mod admin;
 mod captured;
 mod daemon;
+mod doors;
 mod native;
 mod queue;
 mod redis_crate;

@@ -9,9 +9,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +29,8 @@ use super::malformed::Worded;
 
 /// Connections at once, per listener.
 const CONNECTIONS_MAX: u32 = 1024;
+/// Clients of a unix socket that may wait in the kernel; the system's limit holds as well.
+const UNIX_BACKLOG: i32 = 1024;
 /// How long a request's head may take, and how long a connection may be idle.
 const HEAD_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
@@ -61,7 +61,7 @@ impl std::fmt::Debug for Listener {
 }
 
 impl Listener {
-    /// Binds; with `tls` the clients must speak it. A socket file that is in the way is removed.
+    /// Binds; with `tls` the clients must speak it. A unix socket that is in use is left to its process.
     pub fn bind(listen: &Listen, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Listener> {
         let socket = match listen {
             Listen::Tcp { host, port } => {
@@ -69,7 +69,7 @@ impl Listener {
                 listener.set_nonblocking(true)?;
                 Socket::Tcp(listener)
             }
-            Listen::Unix { path, mode } => Socket::Unix(bind_unix(path, *mode)?),
+            Listen::Unix { path, mode } => Socket::Unix(net::bind_unix(path, *mode, UNIX_BACKLOG)?),
         };
         Ok(Listener { socket, tls })
     }
@@ -81,18 +81,6 @@ impl Listener {
             Socket::Unix(_) => None,
         }
     }
-}
-
-fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<UnixListener> {
-    if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
-        std::fs::remove_file(path)?;
-    }
-    let listener = UnixListener::bind(path)?;
-    if let Some(mode) = mode {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    }
-    listener.set_nonblocking(true)?;
-    Ok(listener)
 }
 
 /// Serves a listener until it is told to stop and every request under way is answered: whoever cannot wait so long drops the

@@ -1,0 +1,156 @@
+//! Unix sockets to listen on: one way to bind them for every listener of the daemon.
+//!
+//! The file of a socket outlives its process, so a start has to remove what an earlier one left. It removes nothing else: a
+//! socket that somebody listens on is in use, and so is one that cannot be asked. Between the question and the removal another
+//! process could bind, so both are done under a lock: a file beside the socket, there only while a start binds.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// How often a lock is tried that its holder removes at the same moment.
+const LOCK_TRIES: usize = 8;
+
+/// Binds `path` and listens there, not blocking. With a mode the file has it before anybody can connect.
+///
+/// # Errors
+/// `AddrInUse` if a process listens there, binds it at this moment, or if the file at `path` is no socket; it is left alone then.
+pub fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<UnixListener> {
+    let _lock = Lock::take(path)?;
+    if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        remove_abandoned(path)?;
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// Removes a socket that nobody listens on. Never waits: a listener with a full backlog is one that lives.
+fn remove_abandoned(path: &Path) -> io::Result<()> {
+    let asking = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+    match asking.connect(&SockAddr::unix(path)?) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        // A socket of another kind, and one that we may not connect to, cannot be asked.
+        Ok(()) | Err(_) => Err(in_use()),
+    }
+}
+
+fn in_use() -> io::Error {
+    io::Error::from_raw_os_error(libc::EADDRINUSE)
+}
+
+/// Holds the right to bind a path; dropping it gives the right and the file up.
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    fn take(socket: &Path) -> io::Result<Lock> {
+        let mut path = socket.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        for _ in 0..LOCK_TRIES {
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+                .open(&path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(in_use()),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // Its last holder may have removed it after we opened it: then it keeps nobody out.
+            let ours = file.metadata()?.ino();
+            if std::fs::symlink_metadata(&path).is_ok_and(|there| there.ino() == ours) {
+                return Ok(Lock { path, _file: file });
+            }
+        }
+        Err(in_use())
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+    use std::sync::Barrier;
+
+    use super::*;
+
+    fn refused(path: &Path) {
+        assert_eq!(bind_unix(path, None, 16).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn a_socket_in_use_stays_where_it_is_and_an_abandoned_one_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let first = bind_unix(&path, Some(0o660), 16).unwrap();
+        refused(&path);
+        UnixStream::connect(&path).unwrap();
+        drop(first);
+        let _second = bind_unix(&path, Some(0o600), 16).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "no lock is left");
+    }
+
+    #[test]
+    fn a_listener_that_accepts_nothing_is_in_use() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let _busy = bind_unix(&path, None, 0).unwrap();
+        let _waiting = UnixStream::connect(&path).unwrap();
+        // Its backlog is full: a connect that waits would wait for ever.
+        refused(&path);
+    }
+
+    #[test]
+    fn what_is_no_listening_socket_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = directory.path().join("text");
+        std::fs::write(&text, "precious").unwrap();
+        refused(&text);
+        assert_eq!(std::fs::read_to_string(&text).unwrap(), "precious");
+        let datagrams = directory.path().join("datagrams");
+        let _other = UnixDatagram::bind(&datagrams).unwrap();
+        refused(&datagrams);
+        assert!(datagrams.exists());
+    }
+
+    #[test]
+    fn of_many_that_start_at_once_one_has_the_socket() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        for _ in 0..50 {
+            drop(bind_unix(&path, None, 16).unwrap());
+            let barrier = Barrier::new(4);
+            let bound: Vec<_> = std::thread::scope(|scope| {
+                let start = || {
+                    barrier.wait();
+                    bind_unix(&path, None, 16).ok()
+                };
+                let starts: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+                starts.into_iter().filter_map(|start| start.join().unwrap()).collect()
+            });
+            assert_eq!(bound.len(), 1);
+            UnixStream::connect(&path).unwrap();
+        }
+    }
+}
