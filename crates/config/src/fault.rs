@@ -66,6 +66,25 @@ impl Fault {
     }
 }
 
+/// Longest line that is shown under a fault, in characters.
+const EXCERPT_CHARS_MAX: usize = 160;
+
+impl Position {
+    /// The line of `text` that the position is in and a caret under the place, each indented by two spaces and ended by a
+    /// line feed; empty where there is no such line or where it is too long to be read.
+    pub fn excerpt(self, text: &str) -> String {
+        let Some(line) = text.lines().nth(self.line - 1) else { return String::new() };
+        if line.trim().is_empty() || line.chars().count() > EXCERPT_CHARS_MAX {
+            return String::new();
+        }
+        // Tabs stay tabs, so that the caret stands right whatever their width.
+        let blank = |c: char| if c == '\t' { '\t' } else { ' ' };
+        let shown: String = line.chars().map(|c| if c.is_control() { blank(c) } else { c }).collect();
+        let indent: String = line.chars().take(self.column - 1).map(blank).collect();
+        format!("  {shown}\n  {indent}^\n")
+    }
+}
+
 struct Shown<'a> {
     fault: &'a Fault,
     file: &'a str,
@@ -101,6 +120,16 @@ mod tests {
         {
             assert_eq!(Position::of(text, offset), Position { line, column }, "{offset}");
         }
+    }
+
+    #[test]
+    fn excerpts() {
+        let text = "a = 1\n\tb = x\u{1b}\n\n";
+        let at = |line, column| Position { line, column }.excerpt(text);
+        assert_eq!(at(1, 5), "  a = 1\n      ^\n");
+        assert_eq!(at(2, 6), "  \tb = x \n  \t    ^\n");
+        assert_eq!((at(3, 1), at(9, 1)), (String::new(), String::new()));
+        assert_eq!(Position { line: 1, column: 1 }.excerpt(&"x".repeat(EXCERPT_CHARS_MAX + 1)), "");
     }
 
     #[test]

@@ -125,6 +125,15 @@ pub enum Exit {
     Fatal(String),
 }
 
+impl Exit {
+    /// The text, without what it is printed after.
+    pub fn text(&self) -> &str {
+        match self {
+            Exit::Answer(text) | Exit::Usage(_, text) | Exit::Plain(text) | Exit::Fatal(text) => text,
+        }
+    }
+}
+
 /// What a command line said.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {

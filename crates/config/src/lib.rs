@@ -11,6 +11,8 @@
 //! it. A check finds every fault of a file at once, with line and column ([`Fault`]); what is legal but most likely
 //! not meant is a [`Severity::Warning`].
 //!
+//! [`FileKind`] tells the three files apart by their content.
+//!
 //! Reading order: `checked` (what comes out), `options`, `quantity`, `endpoint` (values), `written`, `native`,
 //! `fault`, `warnings`; then the two faces `nutcracker` and `nsqd`.
 #![forbid(unsafe_code)]
@@ -18,6 +20,8 @@
 pub mod checked;
 mod listen;
 mod log_level;
+
+mod file_kind;
 
 pub mod endpoint;
 pub mod options;
@@ -39,4 +43,5 @@ pub mod go_flags;
 pub mod nsqd;
 
 pub use fault::{Fault, Position, Severity};
+pub use file_kind::FileKind;
 pub use report::Report;

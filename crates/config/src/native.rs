@@ -6,8 +6,6 @@
 mod pool;
 mod queue;
 
-use std::path::Path;
-
 use crate::checked::{Admin, Config, Listen, Local, Log, LogFormat, Pool, Server, Stats};
 use crate::endpoint::show_listen;
 use crate::fault::{Fault, Position};
@@ -38,9 +36,13 @@ servers = [\"local\"]
 [queue]
 ";
 
-/// Checks the text of a native file. `threads` is what the option of that name is when it is not written.
+/// Checks the text of a native file; of syntax errors the first is reported, and nothing else. `threads` is what the option of that name is when it is not written.
 pub fn check(text: &str, threads: usize) -> Report {
     let (entries, mut faults) = written::parse(text);
+    if let Some(fault) = faults.drain(..).next() {
+        // What follows a syntax error is most often a consequence of it.
+        return Report::new(vec![fault], None);
+    }
     let sections = Sections::split(&entries, &mut faults);
     let process = values::read(Scope::Process, "the top of the file", TOP, &sections.process, &mut faults);
     let log = sections.read(Scope::Log, "log", &mut faults).unwrap_or_default();
@@ -82,20 +84,15 @@ pub fn check(text: &str, threads: usize) -> Report {
     Report::new(faults, Some(config))
 }
 
-/// Reads and checks a native file.
-///
-/// # Errors
-///
-/// The file cannot be read.
-pub fn check_file(path: &Path, threads: usize) -> std::io::Result<Report> {
-    let bytes = std::fs::read(path)?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(check(&text, threads)),
+/// Checks the content of a native file.
+pub fn check_bytes(bytes: &[u8], threads: usize) -> Report {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => check(text, threads),
         Err(error) => {
-            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let valid = &bytes[..error.valid_up_to()];
             let at = Position::of(&String::from_utf8_lossy(valid), valid.len());
             let fault = Fault::error(Some(at), "the file is not UTF-8 here", "save it as UTF-8");
-            Ok(Report::new(vec![fault], None))
+            Report::new(vec![fault], None)
         }
     }
 }

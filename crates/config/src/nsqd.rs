@@ -280,6 +280,16 @@ pub fn from_arguments(arguments: &[String]) -> Result<GoValues, Exit> {
     Ok(resolve(parsed.given, file))
 }
 
+/// Checks the text of a file as if nsqd were started with it and nothing else.
+///
+/// # Errors
+///
+/// nsqd's reason.
+pub fn check_text(text: &str) -> Result<Nsqd, String> {
+    let file = file::parse(text, flags::FLAGS).map_err(|exit| exit.text().to_owned())?;
+    check(&resolve(GoValues::new(), file)).map_err(|refusal| refusal.text)
+}
+
 /// `nsqd v1.3.0 (built w/...)`: what `-version` prints and the first line of the log says.
 pub fn version_line(program: &str) -> String {
     format!("{program} v{VERSION} (built w/nuthatch{})", env!("CARGO_PKG_VERSION"))

@@ -77,6 +77,15 @@ pub fn parse(bytes: &[u8], file: &str, resolve: Resolve<'_>) -> Result<Accepted,
     validate::pools(pools, file).map_err(|reasons| Refusal { reasons })
 }
 
+/// Parses the content of a file, asking the system's resolver, blocking.
+///
+/// # Errors
+///
+/// Why nutcracker would refuse it.
+pub fn parse_bytes(bytes: &[u8], file: &str) -> Result<Accepted, Refusal> {
+    parse(bytes, file, &system_resolve)
+}
+
 /// Reads and parses a file.
 ///
 /// # Errors
@@ -90,7 +99,7 @@ pub fn parse_file(path: &Path) -> std::io::Result<Result<Accepted, Refusal>> {
     if file.read_to_end(&mut bytes).is_err() {
         return Ok(Err(Refusal { reasons: vec![yaml::unreadable()] }));
     }
-    Ok(parse(&bytes, &shown, &system_resolve))
+    Ok(parse_bytes(&bytes, &shown))
 }
 
 /// Asks the system's resolver, blocking.

@@ -48,13 +48,13 @@ pub struct Command {
 enum Native {
     /// Run in the foreground (also without any argument)
     Run {
-        /// Configuration file; without one everything runs on loopback over the embedded cache
+        /// Configuration file (- is standard input); without one everything runs on loopback over the embedded cache
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Name every fault of a configuration file (nuthatch.toml, or a nutcracker.yml by its ending)
+    /// Name every fault of a configuration file: a nuthatch.toml, a nutcracker.yml or an nsqd.cfg
     Check {
-        /// The file
+        /// The file; - is standard input
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },

@@ -7,3 +7,4 @@ pub mod check;
 pub mod nsqd;
 pub mod nutcracker;
 pub mod run;
+pub mod source;

@@ -1,35 +1,38 @@
-//! `nuthatch check`: every fault of a file at once.
+//! `nuthatch check`: every fault of a file at once, be it a nuthatch.toml, a nutcracker.yml or an nsqd.cfg.
 //!
 //! Exit status 0: the file can be used (there may be warnings). 1: it cannot. 2: it cannot be read.
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use config::{Fault, Severity, native, nutcracker, warnings};
+use config::{Fault, FileKind, Severity, native, nsqd, nutcracker, warnings};
 
 use super::run::cores;
+use super::source::Source;
 use crate::applet::show;
 use crate::messages::verify_tls;
 
-/// Checks `path`; a name that ends in `.yml` or `.yaml` is a nutcracker.yml.
+/// Checks the file at `path`, or standard input for `-`.
 pub fn main(path: &Path) -> ExitCode {
-    let shown = path.display().to_string();
-    let yaml = path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
-    let faults = if yaml { of_nutcracker(path) } else { of_native(path) };
-    let faults = match faults {
-        Ok(faults) => faults,
+    let source = match Source::read(path) {
+        Ok(source) => source,
         Err(error) => {
-            eprintln!("{shown}: error: {error}");
+            eprintln!("{}: error: {error}", path.display());
             return ExitCode::from(2);
         }
     };
+    let faults = match source.kind {
+        FileKind::Native => of_native(&source.bytes),
+        FileKind::Nutcracker => of_nutcracker(&source),
+        FileKind::Nsqd => of_nsqd(&source.bytes),
+    };
     for fault in &faults {
-        show(format_args!("{}\n", fault.show(&shown)));
+        show(source.show(fault));
     }
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
     let warnings = faults.len() - errors;
     let (s, ws) = (plural(errors), plural(warnings));
-    show(format_args!("{shown}: {errors} error{s}, {warnings} warning{ws}\n"));
+    show(format_args!("{}: {errors} error{s}, {warnings} warning{ws}\n", source.name));
     if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -37,16 +40,23 @@ fn plural(n: usize) -> &'static str {
     if n == 1 { "" } else { "s" }
 }
 
-fn of_native(path: &Path) -> std::io::Result<Vec<Fault>> {
-    let report = native::check_file(path, cores())?;
+fn of_native(bytes: &[u8]) -> Vec<Fault> {
+    let report = native::check_bytes(bytes, cores());
     let queue = report.config.as_ref().and_then(|config| config.queue.as_ref());
     let tls = queue.and_then(|queue| verify_tls(queue).err());
     let tls = tls.map(|reason| Fault::error(None, format!("[queue]: {reason}"), ""));
-    Ok(report.faults.into_iter().chain(tls).collect())
+    report.faults.into_iter().chain(tls).collect()
 }
 
-fn of_nutcracker(path: &Path) -> std::io::Result<Vec<Fault>> {
-    Ok(match nutcracker::parse_file(path)? {
+/// nsqd stops at its first complaint.
+fn of_nsqd(bytes: &[u8]) -> Vec<Fault> {
+    let text = String::from_utf8_lossy(bytes);
+    let refused = nsqd::check_text(&text).and_then(|settings| verify_tls(&settings)).err();
+    refused.map(|reason| Fault::error(None, reason, "")).into_iter().collect()
+}
+
+fn of_nutcracker(source: &Source) -> Vec<Fault> {
+    match nutcracker::parse_bytes(&source.bytes, &source.name) {
         Err(refusal) => {
             let error = |reason: nutcracker::Reason| Fault::error(reason.position, reason.to_string(), "");
             refusal.reasons.into_iter().map(error).collect()
@@ -65,5 +75,5 @@ fn of_nutcracker(path: &Path) -> std::io::Result<Vec<Fault>> {
             });
             ignored.chain(doubtful).collect()
         }
-    })
+    }
 }

@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use config::checked::{Config, LogFormat};
-use config::{Severity, native};
+use config::{FileKind, Severity, native};
 use telemetry::log::{Destination, Format, Log, Options};
 use telemetry::{error, info};
 
+use super::source::Source;
 use crate::applet::show;
 use crate::control::{Control, Manners};
 use crate::log_level::verbosity;
@@ -56,16 +57,22 @@ pub fn main(file: Option<&Path>) -> ExitCode {
 /// The configuration, if there is no error in it; everything that is wrong goes to standard error.
 fn configuration(file: Option<&Path>) -> Option<Config> {
     let Some(path) = file else { return Some(native::default(cores())) };
-    let shown = path.display().to_string();
-    let report = match native::check_file(path, cores()) {
-        Ok(report) => report,
+    let source = match Source::read(path) {
+        Ok(source) => source,
         Err(error) => {
-            eprintln!("nuthatch: {shown}: {error}");
+            eprintln!("nuthatch: {}: {error}", path.display());
             return None;
         }
     };
+    let shown = &source.name;
+    if source.kind != FileKind::Native {
+        let (kind, command) = (source.kind.name(), source.kind.command(&path.display().to_string()));
+        eprintln!("nuthatch: {shown} is a {kind}, not a nuthatch.toml; run it with: {command}");
+        return None;
+    }
+    let report = native::check_bytes(&source.bytes, cores());
     for fault in &report.faults {
-        eprintln!("{}", fault.show(&shown));
+        eprint!("{}", source.show(fault));
     }
     if report.config.is_none() {
         let errors = report.faults.iter().filter(|fault| fault.severity == Severity::Error).count();

@@ -86,8 +86,12 @@ fn check_names_every_fault() {
     assert_eq!(
         text(&output.stdout),
         "n.toml:1:1: error: unknown option thread in the top of the file; did you mean threads?\n\
+         \x20 thread = 1\n\
+         \x20 ^\n\
          n.toml:3:10: error: listen: \"x\" has no port; write HOST:PORT, such as \"127.0.0.1:22121\" or \
          \"[::1]:22121\", or a path that begins with /\n\
+         \x20 listen = \"x\"\n\
+         \x20          ^\n\
          n.toml: 2 errors, 0 warnings\n"
     );
     let output = run("nuthatch", &["run", "-c", "n.toml"], directory.path());
@@ -103,7 +107,10 @@ fn check_reads_a_nutcracker_yml() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         text(&output.stdout),
-        "n.yml:3:12: error: conf: directive \"timeout\" is not a number\nn.yml: 1 error, 0 warnings\n"
+        "n.yml:3:12: error: conf: directive \"timeout\" is not a number\n\
+         \x20   timeout: x\n\
+         \x20            ^\n\
+         n.yml: 1 error, 0 warnings\n"
     );
     std::fs::write(path, pool.replace("  timeout: x\n", "")).expect("written");
     let output = run("nuthatch", &["check", "-c", "n.yml"], directory.path());
@@ -111,6 +118,56 @@ fn check_reads_a_nutcracker_yml() {
     assert!(text(&output.stdout).contains("warning: pool a: hash crc32 has 15 bits only"), "{output:?}");
     let output = run("nuthatch", &["check", "-c", "nosuch.toml"], directory.path());
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// Neither fifteen errors of TOML for a file of another program, nor a start on what was not meant.
+#[test]
+fn a_file_of_another_program_is_named_with_its_command() {
+    let yaml = "alpha:\n  listen: 127.0.0.1:1\n  timeout: 400\n  servers:\n  - 127.0.0.1:2:1\n";
+    for (content, kind, command) in [
+        (yaml, "nutcracker.yml", "nuthatch nutcracker -c f.conf"),
+        (
+            "tcp_address = \"127.0.0.1:0\"\ntls_min_version = \"\"\n",
+            "nsqd.cfg",
+            "nuthatch nsqd --config=f.conf",
+        ),
+    ] {
+        let (directory, _) = directory_with("f.conf", content);
+        let output = run("nuthatch", &["run", "-c", "f.conf"], directory.path());
+        assert_eq!(output.status.code(), Some(1));
+        let expected = format!("nuthatch: f.conf is a {kind}, not a nuthatch.toml; run it with: {command}\n");
+        assert_eq!(text(&output.stderr), expected);
+        let output = run("nuthatch", &["check", "-c", "f.conf"], directory.path());
+        assert_eq!(text(&output.stdout), "f.conf: 0 errors, 0 warnings\n");
+        assert_eq!(output.status.code(), Some(0));
+    }
+    let (directory, _) = directory_with("f.cfg", "max_msg_size = 1\nmsg_timeout = \"soon\"\n");
+    let output = run("nuthatch", &["check", "-c", "f.cfg"], directory.path());
+    assert!(
+        text(&output.stdout).contains("time: invalid duration \"soon\"\nf.cfg: 1 error, 0 warnings"),
+        "{output:?}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn one_syntax_error_is_one_error() {
+    let (directory, path) =
+        directory_with("n.toml", "[pool.a\nlisten = \"127.0.0.1:0\"\nservers = \nx = = 1\n");
+    for name in ["n.toml", "-"] {
+        let mut command = called("nuthatch");
+        command.args(["check", "-c", name]).current_dir(directory.path());
+        command.stdin(std::fs::File::open(&path).expect("readable"));
+        let output = command.output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(1));
+        let said = text(&output.stdout);
+        let shown = if name == "-" { "standard input" } else { name };
+        assert!(said.starts_with(&format!("{shown}:1:")), "{said}");
+        assert!(
+            said.contains("\n  [pool.a\n") && said.ends_with(&format!("{shown}: 1 error, 0 warnings\n")),
+            "{said}"
+        );
+    }
 }
 
 #[test]

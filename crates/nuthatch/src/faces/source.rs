@@ -1,0 +1,48 @@
+//! A configuration file as the native commands read it: by its path or, as `-`, from standard input.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use config::{Fault, FileKind};
+
+/// Most bytes of a file: tens of thousands of servers take a fraction of it.
+const BYTES_MAX: u64 = 64 << 20;
+
+/// A file that was read.
+pub struct Source {
+    /// Its name in messages.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// Whose it is.
+    pub kind: FileKind,
+}
+
+impl Source {
+    /// Reads a file, or standard input for `-`.
+    ///
+    /// # Errors
+    /// It cannot be read, or it is larger than a configuration can be.
+    pub fn read(path: &Path) -> io::Result<Source> {
+        let standard_input = path.as_os_str() == "-";
+        let mut bytes = Vec::new();
+        if standard_input {
+            io::stdin().lock().take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        } else {
+            std::fs::File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        }
+        if bytes.len() as u64 > BYTES_MAX {
+            let text = format!("it is larger than {} MiB, which no configuration is", BYTES_MAX >> 20);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+        }
+        let name = if standard_input { "standard input".into() } else { path.display().to_string() };
+        Ok(Source { name, kind: FileKind::of(path, &bytes), bytes })
+    }
+
+    /// A fault with the line that it is in.
+    pub fn show(&self, fault: &Fault) -> String {
+        let text = String::from_utf8_lossy(&self.bytes);
+        let excerpt = fault.position.map(|at| at.excerpt(&text)).unwrap_or_default();
+        format!("{}\n{excerpt}", fault.show(&self.name))
+    }
+}
