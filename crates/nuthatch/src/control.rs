@@ -7,6 +7,7 @@
 //! | SIGTTIN, SIGTTOU | more, less is logged |
 //! | SIGUSR1, SIGUSR2 | logged, no effect |
 //! | SIGPIPE | ignored |
+//! | SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT | logged with a backtrace, then the process dies by it (`crash.rs`) |
 
 use std::io;
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::start::Running;
-use crate::{quiet, stats_port};
+use crate::{crash, quiet, stats_port};
 
 /// What a face does in its own way.
 pub struct Manners {
@@ -48,6 +49,7 @@ impl Control {
     /// The system's, for the operator.
     pub fn prepare() -> Result<Control, String> {
         let text = |error| format!("cannot start the control thread: {error}");
+        crash::install().map_err(text)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)?;
         let signals = {
             let _inside = runtime.enter();

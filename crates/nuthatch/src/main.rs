@@ -24,6 +24,7 @@ mod start;
 mod admin_port;
 mod control;
 mod control_port;
+mod crash;
 mod quiet;
 mod stats_port;
 

@@ -30,6 +30,7 @@ pub use level::Verbosity;
 pub use logger::Logger;
 pub use quota::Quota;
 pub use target::{ALWAYS, SIGNAL};
+pub use writer::crash_fd;
 
 /// How to log.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! `nuthatch` itself: run, check, help and the rest.
 
-use crate::support::{Running, called, directory_with, exchange, run, text};
+use crate::support::{Running, called, directory_with, exchange, run, text, wait_for};
 
 const POOL: &str =
     "[pool.a]\nlisten = \"127.0.0.1:0\"\nservers = [\"local\"]\n[stats]\nlisten = \"127.0.0.1:0\"\n";
@@ -118,6 +118,33 @@ fn check_reads_a_nutcracker_yml() {
     assert!(text(&output.stdout).contains("warning: pool a: hash crc32 has 15 bits only"), "{output:?}");
     let output = run("nuthatch", &["check", "-c", "nosuch.toml"], directory.path());
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// Rust's own handler of the first two lets one that was sent pass by once.
+#[test]
+fn a_sent_fault_signal_is_logged_and_kills_at_once() {
+    let signals = [("SEGV", 11), ("BUS", 7), ("ILL", 4), ("FPE", 8), ("ABRT", 6)];
+    for (name, number) in signals {
+        let (directory, path) = directory_with("nuthatch.toml", &format!("{POOL}[log]\nfile = \"log\"\n"));
+        let mut command = called("nuthatch");
+        command.args(["run", "-c"]).arg(&path).current_dir(directory.path());
+        let (running, _) = Running::until(&mut command, "try:");
+        // The handler's descriptor is that of the file that was opened anew.
+        std::fs::rename(directory.path().join("log"), directory.path().join("old")).expect("renamed");
+        running.signal("HUP");
+        let log = || std::fs::read_to_string(directory.path().join("log")).ok();
+        wait_for("the new log", || {
+            log().filter(|text| !text.is_empty()).or_else(|| {
+                running.signal("USR1");
+                None
+            })
+        });
+        running.signal(name);
+        assert_eq!(running.killed_by(), Some(number), "{name}");
+        let log = log().expect("a log");
+        assert!(log.contains(&format!("signal {number} (SIG{name}) received, core dumping\n")), "{log}");
+        assert_eq!(cfg!(target_env = "gnu"), log.contains("nuthatch(+0x"), "a backtrace: {log}");
+    }
 }
 
 /// Neither fifteen errors of TOML for a file of another program, nor a start on what was not meant.

@@ -2,9 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -113,8 +113,17 @@ impl Running {
     }
 
     /// Waits for the end; the exit status, None if a signal killed it.
-    pub fn end(mut self) -> Option<i32> {
-        wait_for("the end", || self.child.try_wait().expect("a status")).code()
+    pub fn end(self) -> Option<i32> {
+        self.status().code()
+    }
+
+    /// Waits for the end; the signal that killed it, None if it exited.
+    pub fn killed_by(self) -> Option<i32> {
+        self.status().signal()
+    }
+
+    fn status(mut self) -> ExitStatus {
+        wait_for("the end", || self.child.try_wait().expect("a status"))
     }
 }
 

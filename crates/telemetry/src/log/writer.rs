@@ -6,10 +6,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +19,14 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::destination::Destination;
 use super::format::{Format, Record};
+
+/// Descriptor that the running log writes to.
+static CRASH_FD: AtomicI32 = AtomicI32::new(2);
+
+/// Descriptor that the log writes to, for a signal handler that cannot ask the log's thread; standard error until a log runs.
+pub fn crash_fd() -> i32 {
+    CRASH_FD.load(SeqCst)
+}
 
 /// Most bytes gathered into one write.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
@@ -93,7 +102,10 @@ impl Sink {
 
     fn reopen(&mut self) -> io::Result<()> {
         if let Sink::File(path, file) = self {
-            *file = open_file(path)?;
+            // The new descriptor is known before the old one is closed.
+            let new = open_file(path)?;
+            CRASH_FD.store(new.as_raw_fd(), SeqCst);
+            *file = new;
         }
         Ok(())
     }
@@ -114,6 +126,9 @@ fn open_file(path: &PathBuf) -> io::Result<File> {
 pub(super) fn start(sink: Sink, format: Format, queue_max: usize) -> io::Result<Arc<Queue>> {
     let (messages, inbox) = sync_channel(queue_max.max(1));
     let shared = Arc::new(Shared::default());
+    if let Sink::File(_, file) = &sink {
+        CRASH_FD.store(file.as_raw_fd(), SeqCst);
+    }
     let writer = Writer { sink, format, shared: shared.clone(), reported: 0, batch: Vec::new(), lines: 0 };
     thread::Builder::new().name("log".into()).spawn(move || writer.run(&inbox))?;
     Ok(Arc::new(Queue { messages, shared }))
