@@ -28,6 +28,7 @@
 //! `/debug/pprof/` serves the command line and a heap profile; a CPU profile and Go's own profiles answer 501 and say what to
 //! use instead.
 
+mod account;
 mod answer;
 mod body;
 mod debug;
@@ -110,6 +111,13 @@ pub struct Link {
     pub tls: bool,
 }
 
+impl Link {
+    /// The address without its port; all of a unix socket's clients have the same.
+    fn host(&self) -> &str {
+        self.remote.rsplit_once(':').map_or(&self.remote, |(host, _)| host)
+    }
+}
+
 /// The API; all listeners share it.
 pub struct Api {
     about: About,
@@ -171,6 +179,8 @@ enum Endpoint {
 struct Asked {
     /// The word that stood for `:opt` in the path.
     word: String,
+    /// Address of the client, without its port.
+    from: String,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
@@ -198,7 +208,8 @@ impl Api {
         let (method, uri) = (parts.method, parts.uri.clone());
         let (answer, quiet) = match self.route(&link, method.as_str(), &uri) {
             Ok((endpoint, word)) => {
-                let asked = Asked { word, uri: parts.uri, headers: parts.headers, body };
+                let from = link.host().to_owned();
+                let asked = Asked { word, from, uri: parts.uri, headers: parts.headers, body };
                 let answer = self.answer(endpoint, asked).await.unwrap_or_else(|refusal| refusal.answer());
                 (answer, matches!(endpoint, Endpoint::Publish | Endpoint::PublishMany))
             }

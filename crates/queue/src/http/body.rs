@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::account::{Account, Charge, Overdrawn};
 use super::answer::Refusal;
 
 /// How long a body may take to arrive.
@@ -20,13 +20,11 @@ const DISCARD_BYTES_MAX: usize = 1 << 20;
 const DISCARD_DEADLINE: Duration = Duration::from_secs(2);
 /// Bytes that bodies may hold together, unless a single one may be larger.
 const TOTAL_BYTES_MAX: u64 = 64 << 20;
-/// Unit of the account of those bytes.
-const UNIT: usize = 1024;
 
-/// The account of what all bodies together hold.
+/// What there is for all bodies together.
 #[derive(Debug)]
 pub(super) struct Budget {
-    units: Arc<Semaphore>,
+    account: Arc<Account>,
     deadline: Duration,
 }
 
@@ -35,7 +33,7 @@ pub(super) struct Budget {
 pub(super) struct Held {
     /// The bytes.
     pub bytes: Bytes,
-    _units: Vec<OwnedSemaphorePermit>,
+    _charge: Charge,
 }
 
 /// Why there is no body.
@@ -47,7 +45,7 @@ pub(super) enum Fault {
     Late,
     /// Its sender went away, or sent no HTTP.
     Broken,
-    /// Other bodies take up all the memory there is for them.
+    /// Other bodies take up all the memory there is for them, or for those from the same address.
     Busy,
 }
 
@@ -64,17 +62,16 @@ impl Fault {
 }
 
 impl Budget {
-    /// An account in which a body of `body_bytes_max` has room.
+    /// A budget in which a body of `body_bytes_max` has room.
     pub(super) fn new(body_bytes_max: u64) -> Budget {
         let bytes = TOTAL_BYTES_MAX.max(body_bytes_max.saturating_mul(2));
-        let units = usize::try_from(bytes / UNIT as u64).unwrap_or(usize::MAX);
-        let units = Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS)));
-        Budget { units, deadline: DEADLINE }
+        Budget { account: Account::new(usize::try_from(bytes).unwrap_or(usize::MAX)), deadline: DEADLINE }
     }
 
-    /// Reads a body of at most `bytes_max`.
+    /// Reads a body of at most `bytes_max`, on the account of the address that it comes from.
     pub(super) async fn read(
         &self,
+        from: &str,
         headers: &HeaderMap,
         mut body: Body,
         bytes_max: u64,
@@ -84,7 +81,9 @@ impl Budget {
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
         let result = match announced {
             Some(announced) if announced > bytes_max => Err(Fault::TooBig),
-            _ => timeout(self.deadline, self.collect(&mut body, bytes_max)).await.unwrap_or(Err(Fault::Late)),
+            _ => timeout(self.deadline, self.collect(from, &mut body, bytes_max))
+                .await
+                .unwrap_or(Err(Fault::Late)),
         };
         // Who asked for leave to send has not sent yet.
         if matches!(result, Err(Fault::TooBig | Fault::Busy)) && !headers.contains_key(header::EXPECT) {
@@ -93,27 +92,31 @@ impl Budget {
         result
     }
 
-    async fn collect(&self, body: &mut Body, bytes_max: usize) -> Result<Held, Fault> {
-        let mut units = Vec::new();
+    async fn collect(&self, from: &str, body: &mut Body, bytes_max: usize) -> Result<Held, Fault> {
+        let mut charge = self.account.open(from);
+        // A body that comes in one piece is not copied.
         let mut first = Bytes::new();
-        let mut all = BytesMut::new();
+        let mut all = Vec::new();
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| Fault::Broken)?.into_data() else { continue };
-            if first.len().max(all.len()) + data.len() > bytes_max {
+            let length = first.len() + all.len() + data.len();
+            if length > bytes_max {
                 return Err(Fault::TooBig);
             }
-            let wanted = u32::try_from(data.len().div_ceil(UNIT)).unwrap_or(u32::MAX);
-            units.push(self.units.clone().try_acquire_many_owned(wanted).map_err(|_| Fault::Busy)?);
-            if first.is_empty() && all.is_empty() {
+            if length == data.len() {
+                charge.grow_to(length).map_err(|Overdrawn| Fault::Busy)?;
                 first = data;
-            } else {
-                if all.is_empty() {
-                    all.extend_from_slice(&first);
-                }
-                all.extend_from_slice(&data);
+                continue;
             }
+            if length > all.capacity() {
+                let capacity = all.capacity().saturating_mul(2).clamp(length, bytes_max);
+                charge.grow_to(capacity).map_err(|Overdrawn| Fault::Busy)?;
+                all.reserve_exact(capacity - all.len());
+            }
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&data);
         }
-        Ok(Held { bytes: if all.is_empty() { first } else { all.freeze() }, _units: units })
+        Ok(Held { bytes: if all.is_empty() { first } else { all.into() }, _charge: charge })
     }
 }
 
@@ -160,8 +163,12 @@ mod tests {
     }
 
     fn read(budget: &Budget, chunks: Chunks, bytes_max: u64) -> Result<Held, Fault> {
+        read_from("192.0.2.1", budget, chunks, bytes_max)
+    }
+
+    fn read_from(from: &str, budget: &Budget, chunks: Chunks, bytes_max: u64) -> Result<Held, Fault> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(budget.read(&HeaderMap::new(), Body::new(chunks), bytes_max))
+        runtime.block_on(budget.read(from, &HeaderMap::new(), Body::new(chunks), bytes_max))
     }
 
     #[test]
@@ -189,10 +196,25 @@ mod tests {
     #[test]
     fn what_all_bodies_hold_is_limited_and_given_back() {
         let budget = Budget::new(1 << 20);
-        let total = usize::try_from(TOTAL_BYTES_MAX).unwrap();
-        let held = read(&budget, Chunks(total, 1, true), TOTAL_BYTES_MAX).unwrap();
-        assert_eq!(read(&budget, Chunks(1, 1, true), 10).map(|_| ()), Err(Fault::Busy));
-        drop(held);
-        assert!(read(&budget, Chunks(1, 1, true), 10).is_ok());
+        let half = TOTAL_BYTES_MAX / 2;
+        let whole = |from: &str| read_from(from, &budget, Chunks(half.try_into().unwrap(), 1, true), half);
+        let one = |from: &str| read_from(from, &budget, Chunks(1, 1, true), 10).map(|held| held.bytes.len());
+        let first = whole("192.0.2.1").unwrap();
+        assert_eq!((one("192.0.2.1"), one("192.0.2.2")), (Err(Fault::Busy), Ok(1)), "others have room");
+        let second = whole("192.0.2.2").unwrap();
+        assert_eq!(one("192.0.2.3"), Err(Fault::Busy));
+        drop((first, second));
+        assert_eq!(one("192.0.2.1"), Ok(1));
+    }
+
+    #[test]
+    fn small_chunks_are_charged_by_what_they_hold() {
+        let budget = Budget::new(1 << 20);
+        let held = read(&budget, Chunks(1, 65_536, true), 1 << 20).unwrap();
+        assert_eq!(held.bytes.len(), 65_536);
+        let rest = TOTAL_BYTES_MAX / 2 - 2 * 65_536;
+        assert!(read(&budget, Chunks(rest.try_into().unwrap(), 1, true), rest).is_ok());
+        let largest = read(&budget, Chunks(1, 1 << 20, true), 1 << 20).unwrap();
+        assert_eq!(largest.bytes.len(), 1 << 20);
     }
 }

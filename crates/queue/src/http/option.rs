@@ -28,7 +28,7 @@ impl Api {
 
     pub(super) async fn write_option(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
         let bytes_max = self.about.settings.max_msg_size;
-        let body = self.budget.read(&asked.headers, asked.body, bytes_max).await;
+        let body = self.budget.read(&asked.from, &asked.headers, asked.body, bytes_max).await;
         let body = body.map_err(|fault| fault.refusal("INVALID_VALUE"))?;
         if body.bytes.is_empty() {
             return Err(Refusal::too_big("INVALID_VALUE"));
