@@ -4,6 +4,7 @@
 mod admin;
 mod captured;
 mod daemon;
+mod docs;
 mod doors;
 mod native;
 mod queue;
