@@ -10,7 +10,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::faces;
+use crate::version::VERSION;
+use crate::{faces, manual};
 
 /// A program that this binary can be.
 pub struct Face {
@@ -38,7 +39,7 @@ const PLANNED: &[&str] =
 
 /// Routes cache traffic and holds messages.
 #[derive(Debug, Parser)]
-#[command(name = "nuthatch", version, disable_help_subcommand = true)]
+#[command(name = "nuthatch", version = VERSION, disable_help_subcommand = true)]
 pub struct Command {
     #[command(subcommand)]
     command: Option<Native>,
@@ -68,8 +69,11 @@ enum Native {
         /// The shell it is for
         shell: clap_complete::Shell,
     },
-    /// Print the manual page, in roff
-    Man,
+    /// Print the manual page, or that of a command, in roff
+    Man {
+        /// The command
+        command: Option<String>,
+    },
     /// Print the version
     Version,
 }
@@ -141,9 +145,9 @@ fn native(command: Native) -> ExitCode {
             show(String::from_utf8_lossy(&script));
             ExitCode::SUCCESS
         }
-        Native::Man => manual(),
+        Native::Man { command } => manual(command.as_deref()),
         Native::Version => {
-            show(concat!("nuthatch ", env!("CARGO_PKG_VERSION"), "\n"));
+            show(format_args!("nuthatch {VERSION}\n"));
             ExitCode::SUCCESS
         }
     }
@@ -173,13 +177,25 @@ fn help_of(name: &str) -> Option<clap::builder::StyledStr> {
     Some(command.bin_name(format!("nuthatch {name}")).render_help())
 }
 
-fn manual() -> ExitCode {
-    let mut page = Vec::new();
-    if clap_mangen::Man::new(with_faces()).render(&mut page).is_err() {
-        return ExitCode::FAILURE;
+fn manual(command: Option<&str>) -> ExitCode {
+    let page = match command {
+        None => manual::page(with_faces()).map(Some),
+        Some(name) => manual::page_of(&with_faces(), name),
+    };
+    match page {
+        Ok(Some(page)) => {
+            show(page);
+            ExitCode::SUCCESS
+        }
+        Ok(None) => {
+            eprintln!("nuthatch: no command {}; nuthatch help names them", command.unwrap_or_default());
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            eprintln!("nuthatch: the manual page cannot be made: {error}");
+            ExitCode::FAILURE
+        }
     }
-    show(String::from_utf8_lossy(&page) + config::render::roff().as_str());
-    ExitCode::SUCCESS
 }
 
 #[cfg(test)]
@@ -197,6 +213,8 @@ mod tests {
             let name = command.get_name();
             let help = help_of(name).expect(name).to_string();
             assert!(help.contains(&format!("Usage: nuthatch {name}")), "{help}");
+            let page = manual::page_of(&with_faces(), name).unwrap().expect(name);
+            assert!(page.contains(".SH SYNOPSIS") && page.contains(&format!("nuthatch {name}")), "{page}");
         }
         assert!(help_of("nosuch").is_none());
     }

@@ -14,12 +14,14 @@ mod faces;
 mod daemon;
 mod getopt;
 mod log_level;
+mod manual;
 mod pid_file;
 
 mod cache;
 mod messages;
 mod notices;
 mod start;
+mod version;
 
 mod admin_port;
 mod control;

@@ -20,6 +20,7 @@ use crate::cache::{self, Cache, Plan};
 use crate::control_port::ControlPort;
 use crate::messages::{self, Http, Messages, Questions};
 use crate::notices;
+use crate::version::VERSION;
 
 /// All that runs. Dropping it does not stop anything: see [`Running::stop`].
 pub struct Running {
@@ -125,7 +126,7 @@ fn watch(
 ) -> Watch {
     let shown = |at: &Listening| admin::Listening { what: at.what.clone(), address: at.address.clone() };
     let listening = listening.iter().map(shown).collect();
-    let facts = Facts::new(env!("CARGO_PKG_VERSION"), config, listening, since);
+    let facts = Facts::new(VERSION, config, listening, since);
     let queue = messages.map(|messages| Arc::new(QueueView { shard: messages.shard() }) as _);
     Watch::new(facts, Arc::clone(registry), queue, events)
 }

@@ -3,6 +3,9 @@
 //! With nothing configured it serves on loopback over the embedded cache. It says on standard output what it listens
 //! on and one line to try; everything else goes to the log.
 
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,6 +20,7 @@ use crate::applet::show;
 use crate::control::{Control, Manners};
 use crate::log_level::verbosity;
 use crate::start::{self, Running};
+use crate::version::VERSION;
 
 /// Runs with a file, or with the defaults.
 pub fn main(file: Option<&Path>) -> ExitCode {
@@ -29,7 +33,7 @@ pub fn main(file: Option<&Path>) -> ExitCode {
         }
     };
     if let Some(queue) = &config.queue
-        && let Err(error) = std::fs::create_dir_all(&queue.data_path)
+        && let Err(error) = make_private_dir(&queue.data_path)
     {
         eprintln!("nuthatch: {}: {error}", queue.data_path.display());
         return ExitCode::FAILURE;
@@ -44,8 +48,8 @@ pub fn main(file: Option<&Path>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    greet(&running);
-    info!(threads = config.threads as u64, version = env!("CARGO_PKG_VERSION"), "started");
+    greet(&running, config.queue.as_ref().map(|queue| queue.data_path.as_path()));
+    info!(threads = config.threads as u64, version = VERSION, "started");
     let manners =
         Manners { service: ("nuthatch", env!("CARGO_PKG_VERSION")), interrupted: 0, nutcracker: false };
     let code = control.run(running, &manners, &log);
@@ -107,12 +111,27 @@ fn open_log(config: &Config) -> Result<Log, String> {
     options.open().and_then(|log| log.install()).map_err(|error| format!("cannot log to {shown}: {error}"))
 }
 
-/// Says what is listened on, and one line to try.
-fn greet(running: &Running) {
-    show(concat!("nuthatch ", env!("CARGO_PKG_VERSION"), "\n"));
+/// Makes a directory and its parents, if it is not there, for its owner only: messages are nobody else's to read.
+fn make_private_dir(path: &Path) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+/// Says what is listened on, where messages are kept, and one line to try.
+fn greet(running: &Running, data_path: Option<&Path>) {
+    show(format_args!("nuthatch {VERSION}\n"));
     let width = running.listening.iter().map(|listening| listening.address.len()).max().unwrap_or(0);
     for listening in &running.listening {
         show(format_args!("  {:<width$}  {}\n", listening.address, listening.what));
+    }
+    if let Some(path) = data_path {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        show(format_args!("messages are kept in {}\n", path.display()));
     }
     let redis = running.listening.iter().find(|listening| listening.what.starts_with("redis"));
     if let Some(try_it) = redis.and_then(|redis| redis_cli(&redis.address)) {

@@ -34,7 +34,9 @@ fn request(line: &str) -> String {
     }
     let method = method.as_deref().unwrap_or(if body.is_empty() { "GET" } else { "POST" });
     let length = body.len();
-    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
 }
 
 #[test]

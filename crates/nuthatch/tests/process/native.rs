@@ -1,5 +1,7 @@
 //! `nuthatch` itself: run, check, help and the rest.
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::support::{Running, called, directory_with, exchange, run, text, wait_for};
 
 const POOL: &str =
@@ -120,6 +122,21 @@ fn check_reads_a_nutcracker_yml() {
     assert_eq!(output.status.code(), Some(2));
 }
 
+#[test]
+fn messages_are_kept_where_the_banner_says_and_for_the_owner_only() {
+    let text = "[queue]\ntcp = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\ndata_path = \"in/data\"\n[pool.a]\n\
+                listen = \"127.0.0.1:0\"\nservers = [\"local\"]\n";
+    let (directory, path) = directory_with("nuthatch.toml", text);
+    let mut command = called("nuthatch");
+    command.args(["run", "-c"]).arg(&path).current_dir(directory.path());
+    let (running, lines) = Running::until(&mut command, "try:");
+    let data = directory.path().join("in/data");
+    assert!(lines.contains(&format!("messages are kept in {}", data.display())), "{lines:?}");
+    assert_eq!(std::fs::metadata(&data).expect("made").permissions().mode() & 0o777, 0o700);
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0));
+}
+
 /// Rust's own handler of the first two lets one that was sent pass by once.
 #[test]
 fn a_sent_fault_signal_is_logged_and_kills_at_once() {
@@ -208,6 +225,8 @@ fn help_completions_manual_version() {
         (&["completions", "bash"], "complete"),
         (&["completions", "zsh"], "#compdef"),
         (&["man"], ".SH CONFIGURATION"),
+        (&["man"], ".SH \"EXIT STATUS\""),
+        (&["man", "check"], "nuthatch\\-check"),
         (&["version"], env!("CARGO_PKG_VERSION")),
         (&["--version"], env!("CARGO_PKG_VERSION")),
         (&["nutcracker", "--help"], ""),

@@ -1,0 +1,86 @@
+//! Manual pages in roff: `nuthatch man` for the whole, `nuthatch man COMMAND` for one command.
+
+use clap_mangen::Man;
+
+/// A section that clap does not know of: its heading, and a paragraph for each tag.
+type Section = (&'static str, &'static [(&'static str, &'static str)]);
+
+/// Sections of the whole program's page.
+const SECTIONS: [Section; 4] = [
+    (
+        "SIGNALS",
+        &[
+            (
+                "TERM, INT, QUIT",
+                "Stop: take no more clients, answer what is owed within stop_timeout, then end.",
+            ),
+            ("HUP", "Open the log file anew."),
+            ("TTIN, TTOU", "Log more, log less."),
+            ("USR1, USR2", "Logged, without effect."),
+            ("SEGV, BUS, ILL, FPE, ABRT", "Log a backtrace, then die by the signal."),
+        ],
+    ),
+    (
+        "EXIT STATUS",
+        &[
+            ("0", "Stopped by a signal, or done."),
+            ("1", "It could not start, or the file that was checked cannot be used."),
+            ("2", "The command line is wrong, or the file that was to be checked cannot be read."),
+        ],
+    ),
+    (
+        "FILES",
+        &[
+            (
+                "nuthatch.toml",
+                "The configuration, by the name that \\-\\-config gives. Without one there are defaults on loopback.",
+            ),
+            (
+                "nuthatch\\-data/",
+                "Journals of topics, where data_path does not say otherwise; made readable by its owner only.",
+            ),
+        ],
+    ),
+    (
+        "EXAMPLES",
+        &[
+            ("nuthatch", "A cache, a queue and the web page on loopback."),
+            (
+                "nuthatch check \\-c nuthatch.toml && nuthatch run \\-c nuthatch.toml",
+                "Run what was found to be right.",
+            ),
+            ("nuthatch nutcracker \\-c nutcracker.yml", "Run in nutcracker's place."),
+            ("nuthatch nsqd \\-\\-data\\-path=/var/lib/nsqd", "Run in nsqd's place, on its data."),
+        ],
+    ),
+];
+
+/// The page of the whole program.
+///
+/// # Errors
+/// None that a string can give; the renderer's type has them.
+pub fn page(command: clap::Command) -> std::io::Result<String> {
+    let mut page = Vec::new();
+    Man::new(command).render(&mut page)?;
+    let sections = SECTIONS.iter().map(section).collect::<String>();
+    Ok(format!("{}{}{sections}", String::from_utf8_lossy(&page), config::render::roff()))
+}
+
+/// The page of a command of `program`; None if it has none of this name.
+///
+/// # Errors
+/// As for [`page`].
+pub fn page_of(program: &clap::Command, name: &str) -> std::io::Result<Option<String>> {
+    let Some(command) = program.find_subcommand(name) else { return Ok(None) };
+    let mut page = Vec::new();
+    Man::new(command.clone().name(format!("nuthatch-{name}")).bin_name(format!("nuthatch {name}")))
+        .render(&mut page)?;
+    let mut page = String::from_utf8_lossy(&page).into_owned();
+    page += ".SH SEE ALSO\nnuthatch(1)\n";
+    Ok(Some(page))
+}
+
+fn section((heading, tags): &Section) -> String {
+    let paragraph = |(tag, text): &(&str, &str)| format!(".TP\n.B {tag}\n{text}\n");
+    format!(".SH \"{heading}\"\n{}", tags.iter().map(paragraph).collect::<String>())
+}
