@@ -11,6 +11,7 @@
 mod asks;
 mod bury;
 mod clients;
+mod create;
 mod peek;
 mod redrive;
 mod results;
@@ -135,6 +136,8 @@ pub struct Queue {
     held: Vec<TopicKey>,
     /// Ephemeral channels that have lost their last consumer.
     doomed: Vec<(TopicKey, ChannelKey)>,
+    /// Those that could not be deleted.
+    undeleted: Vec<(TopicKey, ChannelKey)>,
     /// Channels whose read has failed.
     retries: Vec<(TopicKey, ChannelKey)>,
     replies: FxHashMap<u64, Reply>,
@@ -198,6 +201,7 @@ impl Queue {
             work_armed: false,
             held: Vec::new(),
             doomed: Vec::new(),
+            undeleted: Vec::new(),
             retries: Vec::new(),
             replies: FxHashMap::default(),
             inquiries: FxHashMap::default(),

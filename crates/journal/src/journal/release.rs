@@ -111,10 +111,13 @@ impl Journal {
         done.error.map_or(Ok(()), Err)
     }
 
-    /// Ends the journal and deletes its directory. The directory is renamed first, to its name with [`DELETED_SUFFIX`], so
-    /// that a new journal can take the name at once and a half-done deletion is known at the next start. Jobs
-    /// that are still out may fail afterwards; their results have no journal to go to.
-    pub fn delete(self) -> io::Result<Option<DeleteJob>> {
+    /// Deletes the journal's directory. It is renamed first, to its name with [`DELETED_SUFFIX`], so that a new journal can
+    /// take the name at once and a half-done deletion is known at the next start. Jobs that are still out may fail
+    /// afterwards. On success the journal is to be dropped.
+    ///
+    /// # Errors
+    /// The directory could not be renamed: nothing was deleted.
+    pub fn delete(&self) -> io::Result<Option<DeleteJob>> {
         if self.options.durability == Durability::Memory {
             return Ok(None);
         }
@@ -122,7 +125,7 @@ impl Journal {
         name.push(format!(".{:016x}{DELETED_SUFFIX}", self.tag));
         let renamed = PathBuf::from(name);
         match self.files.rename(&self.dir, &renamed) {
-            Ok(()) => Ok(Some(DeleteJob::new(self.files, renamed))),
+            Ok(()) => Ok(Some(DeleteJob::new(Arc::clone(&self.files), renamed))),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }

@@ -49,16 +49,15 @@ impl Queue {
         let clock = self.clock;
         match ask {
             Ask::CreateTopic(topic, durability) => {
-                let key = match durability {
+                let opened = match durability {
                     Some(durability) => self.open_topic_as(&topic, durability),
                     None => self.open_topic(&topic),
                 };
-                let key = key.map_err(Fault::Refused)?;
-                self.commit_topic(key);
+                opened.map_err(Fault::Refused)?;
             }
             Ask::DeleteTopic(topic) => {
                 let key = self.named(&topic)?;
-                self.delete_topic(io, key);
+                self.delete_topic(io, key)?;
             }
             Ask::EmptyTopic(topic) => {
                 let key = self.named(&topic)?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use journal::{DELETED_SUFFIX, DeleteJob, Journal};
+use journal::{DELETED_SUFFIX, DeleteJob, Recovered};
 use net::{Io, WallTime};
 use wire::nsq::is_ephemeral;
 
@@ -10,7 +10,6 @@ use super::{Queue, Waiter};
 use crate::channel::Channel;
 use crate::connection::Subscription;
 use crate::disk::Job;
-use crate::latency::Latency;
 use crate::outside::Notice;
 use crate::registry::TopicKey;
 use crate::settings::{Durability, TopicSettings};
@@ -67,14 +66,25 @@ impl Queue {
             } else if let Some(name) = entry.name.strip_suffix(SUFFIX)
                 && wire::nsq::valid_name(name.as_bytes()).is_some()
             {
-                let topic = self.recover_topic(name)?;
-                self.add_topic(topic);
+                self.restore_topic(name)?;
             }
         }
         Ok(())
     }
 
-    fn recover_topic(&mut self, name: &str) -> Result<Topic<Waiter>, OpenError> {
+    fn restore_topic(&mut self, name: &str) -> Result<(), OpenError> {
+        let (topic, recovered) = self.recover_topic(name)?;
+        if topic.end() == 0 && recovered.damages == 0 {
+            telemetry::info!(topic = name, "creation was refused or cut short: its files are deleted");
+            self.discard_topic(&topic);
+        } else {
+            self.add_topic(topic);
+        }
+        Ok(())
+    }
+
+    /// Opens a topic's files; new ones if there are none.
+    pub(super) fn recover_topic(&mut self, name: &str) -> Result<(Topic<Waiter>, Recovered), OpenError> {
         let dir = self.topic_dir(name);
         let opened =
             Topic::open(name, self.new_tag(name), self.files.clone(), &dir, &self.options, self.clock);
@@ -87,11 +97,11 @@ impl Queue {
         }
         self.prepare(&mut topic);
         topic.journal.rest();
-        Ok(topic)
+        Ok((topic, recovered))
     }
 
     /// Adds a topic, created or restored, to those that are here, and announces it and its channels.
-    fn add_topic(&mut self, topic: Topic<Waiter>) -> TopicKey {
+    pub(super) fn add_topic(&mut self, topic: Topic<Waiter>) -> TopicKey {
         self.outside.notice(Notice::TopicAdded(topic.name.clone()));
         topic.iter().for_each(|(_, channel)| self.announce_channel(&topic.name, &channel.name));
         self.channel_count += topic.channel_count();
@@ -109,25 +119,16 @@ impl Queue {
         Some(topic)
     }
 
-    fn announce_channel(&mut self, topic: &str, channel: &str) {
+    pub(super) fn announce_channel(&mut self, topic: &str, channel: &str) {
         self.outside.notice(Notice::ChannelAdded(topic.to_owned(), channel.to_owned()));
     }
 
-    fn topic_dir(&self, name: &str) -> PathBuf {
+    pub(super) fn topic_dir(&self, name: &str) -> PathBuf {
         self.topics_dir().join(topic_directory(name))
     }
 
-    fn new_tag(&self, name: &str) -> u32 {
+    pub(super) fn new_tag(&self, name: &str) -> u32 {
         topic_tag(name, self.clock.wall)
-    }
-
-    /// What a topic and its channels need to know of the daemon's options.
-    fn prepare(&self, topic: &mut Topic<Waiter>) {
-        if !self.options.e2e_percentiles.is_empty() {
-            for (_, channel) in topic.iter_mut() {
-                channel.latency = Latency::enabled(self.options.e2e_window, self.clock.now);
-            }
-        }
     }
 
     pub(crate) fn topic_mut(&mut self, key: TopicKey) -> Option<&mut Topic<Waiter>> {
@@ -140,56 +141,6 @@ impl Queue {
 
     pub(crate) fn channel_at(&mut self, at: (TopicKey, ChannelKey)) -> Option<&mut Channel> {
         self.topics.get_mut(at.0)?.channel_mut(at.1)
-    }
-
-    /// The topic of this (valid) name; it is made if need be. The error is for the client.
-    #[inline]
-    pub(crate) fn open_topic(&mut self, name: &str) -> Result<TopicKey, String> {
-        match self.topics.find(name) {
-            Some(key) => Ok(key),
-            None => self.create_topic(name, self.options.durability),
-        }
-    }
-
-    /// Makes a topic, which is not there yet. With `memory` it has no files, now or later.
-    fn create_topic(&mut self, name: &str, durability: Durability) -> Result<TopicKey, String> {
-        let max = self.options.max_topics;
-        if max > 0 && self.topics.len() as u64 >= max {
-            return Err(format!("{TOO_MANY_TOPICS}, {max} allowed"));
-        }
-        let in_memory = is_ephemeral(name) || durability == Durability::Memory;
-        let mut topic = if in_memory {
-            let journal = Journal::in_memory(self.options.journal(Durability::Memory));
-            Topic::create(name, self.new_tag(name), journal, &self.options)
-        } else {
-            self.recover_topic(name).map_err(|e| {
-                telemetry::error!(topic = name, error = %e, "topic cannot be created");
-                e.to_string()
-            })?
-        };
-        let held = self.outside.ask_channels(name);
-        topic.hold(held);
-        let key = self.add_topic(topic);
-        telemetry::info!(topic = name, "created");
-        self.mark_dirty(key);
-        if held {
-            self.held.push(key);
-        }
-        Ok(key)
-    }
-
-    /// The topic of this (valid) name as durable as this; it is made if need be.
-    pub(super) fn open_topic_as(&mut self, name: &str, durability: Durability) -> Result<TopicKey, String> {
-        let key = match self.topics.find(name) {
-            Some(key) => key,
-            None if is_ephemeral(name) && durability != Durability::Memory => {
-                return Err(format!("{DURABILITY_IS_FIXED}: topic {name} is in memory"));
-            }
-            None => self.create_topic(name, durability)?,
-        };
-        let settings = self.topics.get(key).map(|topic| topic.settings).unwrap_or_default();
-        self.configure_topic(key, TopicSettings { durability: Some(durability), ..settings })?;
-        Ok(key)
     }
 
     /// Changes a topic's settings. Between `os` and `fsync` it can be moved at any time. What it holds in memory has no
@@ -208,58 +159,25 @@ impl Queue {
         Ok(())
     }
 
-    /// The channel of this name; it and its topic are made if need be. The error is for the client.
-    pub(crate) fn open_channel(
-        &mut self,
-        topic: &str,
-        channel: &str,
-    ) -> Result<(TopicKey, ChannelKey), String> {
-        self.open_channel_from(topic, channel, self.options.channels_from_beginning)
-    }
-
-    /// The same; a channel that is created begins with the oldest message that is kept, if this says so.
-    pub(crate) fn open_channel_from(
-        &mut self,
-        topic: &str,
-        channel: &str,
-        from_beginning: bool,
-    ) -> Result<(TopicKey, ChannelKey), String> {
-        let key = self.open_topic(topic)?;
-        let clock = self.clock;
-        let latency = !self.options.e2e_percentiles.is_empty();
-        let window = self.options.e2e_window;
-        let Some(target) = self.topics.get_mut(key) else { return Err("exiting".to_owned()) };
-        if let Some(existing) = target.find(channel) {
-            return Ok((key, existing));
-        }
-        let max = self.options.max_channels;
-        if max > 0 && self.channel_count as u64 >= max {
-            return Err(format!("{TOO_MANY_CHANNELS}, {max} allowed"));
-        }
-        let made = target.create_channel(channel, from_beginning, clock).map_err(|e| e.to_string())?;
-        self.channel_count += 1;
-        if latency && let Some(channel) = target.channel_mut(made) {
-            channel.latency = Latency::enabled(window, clock.now);
-        }
-        telemetry::info!(topic, channel, "created");
-        self.mark_dirty(key);
-        self.schedule_all(key);
-        self.announce_channel(topic, channel);
-        Ok((key, made))
-    }
-
     /// Deletes a topic with all its channels. Consumers are closed without a word, as in nsqd.
-    pub(super) fn delete_topic<I: Io>(&mut self, io: &mut I, key: TopicKey) {
-        let Some(mut topic) = self.remove_topic(key) else { return };
+    ///
+    /// # Errors
+    /// Its files could not be deleted: the topic stays, as it would be back after a restart.
+    pub(super) fn delete_topic<I: Io>(&mut self, io: &mut I, key: TopicKey) -> Result<(), ControlError> {
+        let Some(topic) = self.topics.get(key) else { return Ok(()) };
+        let job = topic.journal.delete().map_err(|e| {
+            telemetry::error!(topic = topic.name, error = %e, "topic cannot be deleted");
+            ControlError::NotWritten(format!("journal cannot be deleted: {e}"))
+        })?;
+        let Some(mut topic) = self.remove_topic(key) else { return Ok(()) };
         topic.refuse_all("exiting");
         self.settle_topic(&mut topic);
         topic.iter().for_each(|(_, channel)| self.close_consumers(io, channel));
         telemetry::info!(topic = topic.name, "deleted");
-        match topic.journal.delete() {
-            Ok(Some(job)) => self.submit(Job::Delete(job)),
-            Ok(None) => {}
-            Err(e) => telemetry::error!(topic = topic.name, error = %e, "journal cannot be deleted"),
+        if let Some(job) = job {
+            self.submit(Job::Delete(job));
         }
+        Ok(())
     }
 
     /// Deletes a channel, and its topic if that is ephemeral and this was the last one.
@@ -278,10 +196,7 @@ impl Queue {
         self.close_consumers(io, &removed);
         telemetry::info!(topic = name, channel = removed.name, "deleted");
         self.outside.notice(Notice::ChannelRemoved(name, removed.name));
-        if last {
-            self.delete_topic(io, key);
-        }
-        Ok(())
+        if last { self.delete_topic(io, key) } else { Ok(()) }
     }
 
     /// Closes the connections of a channel that is gone.
@@ -308,12 +223,14 @@ impl Queue {
         self.note_events(subscription);
     }
 
-    /// Deletes the ephemeral channels that have lost their last consumer and not got another one since.
+    /// Deletes the ephemeral channels that have lost their last consumer and not got another one since. What cannot be deleted
+    /// now is tried again.
     pub(super) fn delete_doomed<I: Io>(&mut self, io: &mut I) {
         for (topic, channel) in std::mem::take(&mut self.doomed) {
             let deserted = self.channel_at((topic, channel)).is_some_and(|c| c.consumers.is_empty());
             if deserted && let Err(e) = self.delete_channel(io, topic, channel) {
                 telemetry::error!(error = %e, "ephemeral channel cannot be deleted");
+                self.undeleted.push((topic, channel));
             }
         }
     }

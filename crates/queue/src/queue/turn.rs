@@ -306,6 +306,7 @@ impl Queue {
         io.set_timer(self.clock.now + TICK, token(Timer::Tick, 0, 0));
         self.ticks += 1;
         self.retry_reads();
+        self.doomed.append(&mut self.undeleted);
         self.find_space(self.ticks.is_multiple_of(IDLE_TICKS));
         let flush = self.ticks.is_multiple_of(FLUSH_TICKS);
         let idle = self.ticks.is_multiple_of(IDLE_TICKS) || self.out_of_space.is_some();

@@ -66,18 +66,41 @@ impl<W> Topic<W> {
         if let Some(key) = self.find(name) {
             return Ok(key);
         }
-        self.commit(clock).map_err(ControlError::NotWritten)?;
+        if self.end() > 0 {
+            self.commit(clock).map_err(ControlError::NotWritten)?;
+        }
+        // Otherwise the topic is new, and its creation is written along with the channel's.
         let number = self.next_number;
         let cursor = self.pumped;
         // Ephemeral ones too: what they took from the topic must not come back to it.
-        self.write(&Record::ChannelCreated { number, cursor, name: name.to_owned() }, clock)?;
+        let mut records = vec![Record::ChannelCreated { number, cursor, name: name.to_owned() }];
+        let seek = from_beginning.then(|| self.find_beginning()).flatten();
+        if let Some(seek) = seek
+            && !wire::nsq::is_ephemeral(name)
+        {
+            records.push(Record::ChannelSought { number, seek });
+        }
+        self.write(&records, clock)?;
         self.next_number += 1;
         let key = self.insert_channel(Channel::new(name, number, cursor, 0));
         self.pump();
-        if from_beginning && self.journal.first().0 < self.pumped {
-            self.seek(key, SeekTo::Beginning, clock)?;
+        if let Some(seek) = seek
+            && let Some(channel) = self.channel_mut(key)
+        {
+            channel.seek(seek);
         }
         Ok(key)
+    }
+
+    /// The oldest message that is kept, for a channel that is about to be created; `None` if the topic has had none.
+    fn find_beginning(&self) -> Option<Seek> {
+        // Unless the topic holds its messages back, its creation hands all of them out.
+        let seek = if self.paused || self.holding {
+            self.find_place(SeekTo::Beginning)
+        } else {
+            self.place(SeekTo::Beginning, self.end(), self.sequence)
+        };
+        (self.journal.first().0 < seek.end).then_some(seek)
     }
 
     /// Removes a channel and gives it back, so that its consumers can be told.
@@ -85,7 +108,7 @@ impl<W> Topic<W> {
         let channel = self.channel(key).ok_or(ControlError::NoChannel)?;
         let number = channel.number;
         self.commit(clock).map_err(ControlError::NotWritten)?;
-        self.write(&Record::ChannelDeleted(number), clock)?;
+        self.write(&[Record::ChannelDeleted(number)], clock)?;
         let slot = &mut self.channels[key.slot as usize];
         slot.generation = slot.generation.wrapping_add(1);
         self.channel_count -= 1;
@@ -143,7 +166,7 @@ impl<W> Topic<W> {
     /// Pauses or resumes the topic.
     pub fn pause(&mut self, paused: bool, clock: Clock) -> Result<(), ControlError> {
         self.commit(clock).map_err(ControlError::NotWritten)?;
-        self.write(&Record::TopicPaused(paused), clock)?;
+        self.write(&[Record::TopicPaused(paused)], clock)?;
         self.paused = paused;
         self.pump();
         Ok(())
@@ -153,7 +176,7 @@ impl<W> Topic<W> {
     pub fn empty(&mut self, clock: Clock) -> Result<(), ControlError> {
         self.commit(clock).map_err(ControlError::NotWritten)?;
         let (from, to) = (self.pumped, self.end());
-        self.write(&Record::TopicEmptied(from, to), clock)?;
+        self.write(&[Record::TopicEmptied(from, to)], clock)?;
         self.waiting = 0;
         self.held.clear();
         self.pumped = to;
@@ -167,7 +190,7 @@ impl<W> Topic<W> {
     pub fn configure(&mut self, settings: TopicSettings, clock: Clock) -> Result<(), ControlError> {
         let json = serde_json::to_string(&settings).unwrap_or_default();
         self.commit(clock).map_err(ControlError::NotWritten)?;
-        self.write(&Record::Configured(None, json), clock)?;
+        self.write(&[Record::Configured(None, json)], clock)?;
         self.settings = settings;
         Ok(())
     }
@@ -212,6 +235,13 @@ impl<W> Topic<W> {
     /// Puts the first record of a new journal into its batch.
     pub(super) fn stage_creation(&mut self) {
         self.stage_record(&Record::TopicCreated { tag: self.tag, name: self.name.clone() });
+    }
+
+    /// Gives a topic whose creation is not written yet its settings, which are written along with it.
+    pub fn stage_settings(&mut self, settings: TopicSettings) {
+        let json = serde_json::to_string(&settings).unwrap_or_default();
+        self.stage_record(&Record::Configured(None, json));
+        self.settings = settings;
     }
 
     /// Puts a record into the batch, to be written with whatever is written next.
@@ -272,19 +302,23 @@ impl<W> Topic<W> {
     }
 
     fn find_place(&self, to: SeekTo) -> Seek {
+        self.place(to, self.pumped, self.sequence - self.waiting)
+    }
+
+    /// The place in a stream that is read up to `pumped`, with `sequence` messages before that.
+    fn place(&self, to: SeekTo, pumped: Position, sequence: u64) -> Seek {
         let first = self.journal.first().0;
-        let pumped_sequence = self.sequence - self.waiting;
         let (mark, not_before) = match to {
             SeekTo::End => (None, 0),
             SeekTo::Beginning => (self.milestones.at_or_after(first), 0),
             SeekTo::Time(time) => (self.milestones.before_time(time), time),
         };
-        match mark.filter(|mark| mark.at < self.pumped) {
+        match mark.filter(|mark| mark.at < pumped) {
             Some(mark) => {
-                let behind = pumped_sequence.saturating_sub(mark.sequence);
-                Seek { cursor: mark.at.max(first), behind, end: self.pumped, not_before }
+                let behind = sequence.saturating_sub(mark.sequence);
+                Seek { cursor: mark.at.max(first), behind, end: pumped, not_before }
             }
-            None => Seek { cursor: self.pumped, behind: 0, end: self.pumped, not_before: 0 },
+            None => Seek { cursor: pumped, behind: 0, end: pumped, not_before: 0 },
         }
     }
 
@@ -309,16 +343,21 @@ impl<W> Topic<W> {
         let (number, ephemeral) = (channel.number, channel.ephemeral);
         self.commit(clock).map_err(ControlError::NotWritten)?;
         if !ephemeral {
-            self.write(&record(number), clock)?;
+            self.write(&[record(number)], clock)?;
         }
         Ok(())
     }
 
-    /// Writes one record at once.
-    fn write(&mut self, record: &Record, clock: Clock) -> Result<(), ControlError> {
-        self.scratch.clear();
-        let kind = record.encode(&mut self.scratch);
-        self.journal.append(kind, &[&self.scratch]).map_err(|e| ControlError::NotWritten(e.to_string()))?;
+    /// Writes records at once, all or none, along with what is staged.
+    fn write(&mut self, records: &[Record], clock: Clock) -> Result<(), ControlError> {
+        for record in records {
+            self.scratch.clear();
+            let kind = record.encode(&mut self.scratch);
+            if let Err(e) = self.journal.append(kind, &[&self.scratch]) {
+                self.journal.discard();
+                return Err(ControlError::NotWritten(e.to_string()));
+            }
+        }
         self.commit(clock).map_err(ControlError::NotWritten)
     }
 

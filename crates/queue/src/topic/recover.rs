@@ -60,8 +60,12 @@ impl<W> Topic<W> {
         options: &Options,
         clock: Clock,
     ) -> Result<(Topic<W>, Recovered), RecoverError> {
-        let recovery =
-            Recovery::open(files, dir, options.journal(options.durability)).map_err(RecoverError::Open)?;
+        // What has files keeps them, whatever new topics get.
+        let durability = match options.durability {
+            Durability::Memory => Durability::Os,
+            other => other,
+        };
+        let recovery = Recovery::open(files, dir, options.journal(durability)).map_err(RecoverError::Open)?;
         let image = match recovery.checkpoint() {
             Some(checkpoint) => TopicImage::decode(&checkpoint.payload).ok_or(RecoverError::Checkpoint)?,
             None => TopicImage { tag: new_tag, next_number: 1, ..TopicImage::default() },

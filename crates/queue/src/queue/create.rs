@@ -1,0 +1,223 @@
+//! Topics and channels are created: wholly, or not at all.
+//!
+//! ```text
+//! limits ▸ make (files, first records) ▸ write ─┬─ written ▸ add_topic, add_channel: listed, announced
+//!                                               └─ refused ▸ discard: its files go
+//! ```
+//! What is listed has its creation in its journal, so that a restart finds the same topics and channels. A creation that is
+//! refused leaves nothing: a channel that cannot be created does not leave behind a topic that was created for it.
+
+use journal::Journal;
+use wire::nsq::is_ephemeral;
+
+use super::{DURABILITY_IS_FIXED, Queue, TOO_MANY_CHANNELS, TOO_MANY_TOPICS, Waiter};
+use crate::disk::Job;
+use crate::latency::Latency;
+use crate::registry::TopicKey;
+use crate::settings::{Durability, TopicSettings};
+use crate::topic::{ChannelKey, Topic};
+
+impl Queue {
+    /// The topic of this (valid) name; it is created if need be. The error is for the client.
+    #[inline]
+    pub(crate) fn open_topic(&mut self, name: &str) -> Result<TopicKey, String> {
+        match self.topics.find(name) {
+            Some(key) => Ok(key),
+            None => self.create_topic(name, None),
+        }
+    }
+
+    /// The topic of this (valid) name as durable as this; it is created if need be.
+    pub(super) fn open_topic_as(&mut self, name: &str, durability: Durability) -> Result<TopicKey, String> {
+        let Some(key) = self.topics.find(name) else {
+            return self.create_topic(name, Some(durability));
+        };
+        let settings = self.topics.get(key).map(|topic| topic.settings).unwrap_or_default();
+        self.configure_topic(key, TopicSettings { durability: Some(durability), ..settings })?;
+        Ok(key)
+    }
+
+    /// The channel of this name; it and its topic are created if need be. The error is for the client.
+    pub(crate) fn open_channel(
+        &mut self,
+        topic: &str,
+        channel: &str,
+    ) -> Result<(TopicKey, ChannelKey), String> {
+        self.open_channel_from(topic, channel, self.options.channels_from_beginning)
+    }
+
+    /// The same; a channel that is created begins with the oldest message that is kept, if this says so.
+    pub(crate) fn open_channel_from(
+        &mut self,
+        topic: &str,
+        channel: &str,
+        from_beginning: bool,
+    ) -> Result<(TopicKey, ChannelKey), String> {
+        let found = self.topics.find(topic);
+        let target = found.and_then(|key| Some((key, self.topics.get(key)?)));
+        if let Some((key, target)) = target
+            && let Some(existing) = target.find(channel)
+        {
+            return Ok((key, existing));
+        }
+        let max = self.options.max_channels;
+        if max > 0 && self.channel_count as u64 >= max {
+            return Err(format!("{TOO_MANY_CHANNELS}, {max} allowed"));
+        }
+        match found {
+            Some(key) => self.add_channel(key, channel, from_beginning),
+            None => self.create_both(topic, channel, from_beginning),
+        }
+    }
+
+    fn add_channel(
+        &mut self,
+        key: TopicKey,
+        channel: &str,
+        from_beginning: bool,
+    ) -> Result<(TopicKey, ChannelKey), String> {
+        let clock = self.clock;
+        let Some(topic) = self.topics.get_mut(key) else { return Err("exiting".to_owned()) };
+        let made = topic.create_channel(channel, from_beginning, clock);
+        let (name, full) = (topic.name.clone(), topic.disk_full);
+        let made = made.map_err(|e| self.creation_refused(&name, e.to_string(), full))?;
+        let latency = self.new_latency();
+        if let Some(channel) = self.channel_at((key, made)) {
+            channel.latency = latency;
+        }
+        self.channel_count += 1;
+        telemetry::info!(topic = name, channel, "created");
+        self.announce_channel(&name, channel);
+        self.mark_dirty(key);
+        self.schedule_all(key);
+        Ok((key, made))
+    }
+
+    fn create_both(
+        &mut self,
+        name: &str,
+        channel: &str,
+        from_beginning: bool,
+    ) -> Result<(TopicKey, ChannelKey), String> {
+        let topic = self.make_topic(name, None)?;
+        let clock = self.clock;
+        let (key, made) = self.write_creation(topic, |topic| {
+            topic.create_channel(channel, from_beginning, clock).map_err(|e| e.to_string())
+        })?;
+        telemetry::info!(topic = name, channel, "created");
+        Ok((key, made))
+    }
+
+    fn create_topic(&mut self, name: &str, durability: Option<Durability>) -> Result<TopicKey, String> {
+        let topic = self.make_topic(name, durability)?;
+        let clock = self.clock;
+        self.write_creation(topic, |topic| topic.commit(clock)).map(|(key, ())| key)
+    }
+
+    /// Makes a topic, which is not there yet. `durability` is kept as a setting of it, if it is given; with `memory` it has no
+    /// files, now or later. That it was created is staged.
+    fn make_topic(&mut self, name: &str, durability: Option<Durability>) -> Result<Topic<Waiter>, String> {
+        let max = self.options.max_topics;
+        if max > 0 && self.topics.len() as u64 >= max {
+            return Err(format!("{TOO_MANY_TOPICS}, {max} allowed"));
+        }
+        let wanted = durability.unwrap_or(self.options.durability);
+        if is_ephemeral(name) && durability.is_some_and(|named| named != Durability::Memory) {
+            return Err(format!("{DURABILITY_IS_FIXED}: topic {name} is in memory"));
+        }
+        let mut topic = if is_ephemeral(name) || wanted == Durability::Memory {
+            let journal = Journal::in_memory(self.options.journal(Durability::Memory));
+            Topic::create(name, self.new_tag(name), journal, &self.options)
+        } else {
+            self.make_files(name)?
+        };
+        if durability.is_some() {
+            topic.stage_settings(TopicSettings { durability, ..topic.settings });
+            topic.apply_durability(&self.options);
+        }
+        Ok(topic)
+    }
+
+    /// Writes what is staged of a new topic and what `write` adds to it; the topic then joins the others. If it is refused
+    /// the files of the topic go.
+    fn write_creation<T>(
+        &mut self,
+        mut topic: Topic<Waiter>,
+        write: impl FnOnce(&mut Topic<Waiter>) -> Result<T, String>,
+    ) -> Result<(TopicKey, T), String> {
+        let new = topic.end() == 0;
+        match write(&mut topic) {
+            Ok(made) => {
+                self.prepare(&mut topic);
+                Ok((self.enter_topic(topic), made))
+            }
+            Err(why) => {
+                let why = self.creation_refused(&topic.name, why, topic.disk_full);
+                if new {
+                    self.discard_topic(&topic);
+                }
+                Err(why)
+            }
+        }
+    }
+
+    fn make_files(&mut self, name: &str) -> Result<Topic<Waiter>, String> {
+        if let Some(why) = self.out_of_space() {
+            return Err(why.to_owned());
+        }
+        match self.recover_topic(name) {
+            Ok((topic, _)) => Ok(topic),
+            Err(e) => {
+                // The directory, if it was made and nothing else was.
+                let _ = self.files.remove_dir(&self.topic_dir(name));
+                Err(self.creation_refused(name, e.to_string(), false))
+            }
+        }
+    }
+
+    /// A topic that was created joins the others. If others may know channels of it, it waits for those.
+    fn enter_topic(&mut self, mut topic: Topic<Waiter>) -> TopicKey {
+        let held = self.outside.ask_channels(&topic.name);
+        topic.hold(held);
+        telemetry::info!(topic = topic.name, "created");
+        let key = self.add_topic(topic);
+        self.mark_dirty(key);
+        if held {
+            self.held.push(key);
+        }
+        key
+    }
+
+    /// Removes the files of a topic whose creation was refused. If that fails as well, the next start does it.
+    pub(super) fn discard_topic(&mut self, topic: &Topic<Waiter>) {
+        match topic.journal.delete() {
+            Ok(Some(job)) => self.submit(Job::Delete(job)),
+            Ok(None) => {}
+            Err(e) => telemetry::error!(topic = topic.name, error = %e, "journal cannot be deleted"),
+        }
+    }
+
+    /// Notes why the disk did not take a creation.
+    fn creation_refused(&mut self, topic: &str, why: String, disk_full: bool) -> String {
+        telemetry::error!(topic, error = why, "creation refused");
+        if disk_full {
+            self.run_out(&why);
+        }
+        self.health = Some(why.clone());
+        why
+    }
+
+    /// What a topic and its channels need to know of the daemon's options.
+    pub(super) fn prepare(&self, topic: &mut Topic<Waiter>) {
+        for (_, channel) in topic.iter_mut() {
+            channel.latency = self.new_latency();
+        }
+    }
+
+    fn new_latency(&self) -> Latency {
+        match self.options.e2e_percentiles.is_empty() {
+            true => Latency::default(),
+            false => Latency::enabled(self.options.e2e_window, self.clock.now),
+        }
+    }
+}
