@@ -419,6 +419,36 @@ def test_scripts_with_an_ejected_server(stack, prefix):
         up.stop()
 
 
+@pytest.mark.parametrize("eject", ["true", "false"])
+def test_a_server_whose_password_was_corrected_serves_again(stack, prefix, eject):
+    """The proxy keeps trying: within the retry time, without a restart and though all its connections were refused."""
+    server = kit.start_redis("guarded", stack.path, "--requirepass", "other")
+    options = {"auth": '"sesame"', "auto_eject_hosts": eject, "server_failure_limit": 2, "server_retry_timeout": '"1s"'}
+    proxy = kit.start_native(stack.path, "redis", [server], **options)
+    try:
+        with client(proxy, password="sesame", retry=None) as r, redis.Redis(port=server.port, password="other") as direct:
+            for _ in range(5):
+                with pytest.raises(redis.RedisError, match="did not accept the pool's password|Connection refused"):
+                    r.set(prefix, 1)
+                time.sleep(0.1)
+            connections = direct.info("stats")["total_connections_received"]
+            assert connections < 8, "it does not hammer the server"
+            direct.config_set("requirepass", "sesame")
+            corrected = time.monotonic()
+
+            def works():
+                try:
+                    return r.set(prefix, 1)
+                except redis.RedisError:
+                    return False
+
+            kit.until(works, proxy.output)
+            assert time.monotonic() - corrected < 1.5
+    finally:
+        assert proxy.stop() == 0
+        server.stop()
+
+
 # ioredis
 
 

@@ -25,8 +25,12 @@ pub(crate) enum Failure {
     Os(i32),
     /// As many requests as allowed wait for this server.
     Overloaded,
-    /// The server did not accept our password or our database.
-    Handshake,
+    /// The server did not accept the pool's password.
+    Password,
+    /// The server does not know HELLO 3. Clients of RESP2 can use it all the same.
+    Version,
+    /// The server has no such database.
+    Database,
     /// The reply takes too much of the memory to be held until it can be given to its client.
     TooLarge,
 }
@@ -48,6 +52,11 @@ impl Failure {
         matches!(self, Failure::Os(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
     }
 
+    /// True if the server answered the handshake with an error: another connection would fare the same.
+    pub(crate) fn is_handshake(self) -> bool {
+        matches!(self, Failure::Password | Failure::Version | Failure::Database)
+    }
+
     pub(crate) fn text(self) -> std::borrow::Cow<'static, str> {
         std::borrow::Cow::Borrowed(match self {
             Failure::Refused => "Connection refused",
@@ -61,7 +70,9 @@ impl Failure {
             Failure::TooLarge => {
                 "the reply is too large to wait for its turn (memory_budget): ask for it alone"
             }
-            Failure::Handshake => "the server did not accept the pool's password or database",
+            Failure::Password => "the server did not accept the pool's password",
+            Failure::Version => "the server does not speak RESP3 (HELLO 3)",
+            Failure::Database => "the server did not accept the pool's database",
         })
     }
 
@@ -76,9 +87,11 @@ impl Failure {
 
     /// The whole error reply.
     pub(crate) fn write(self, protocol: Protocol, out: &mut Vec<u8>) {
-        out.extend_from_slice(match protocol {
-            Protocol::Redis => b"-ERR ",
-            Protocol::Memcache => b"SERVER_ERROR ",
+        out.extend_from_slice(match (protocol, self) {
+            // What a server that lacks a password says: clients know the word.
+            (Protocol::Redis, Failure::Password) => b"-NOAUTH ",
+            (Protocol::Redis, _) => b"-ERR ",
+            (Protocol::Memcache, _) => b"SERVER_ERROR ",
         });
         out.extend_from_slice(self.text().as_bytes());
         out.extend_from_slice(b"\r\n");
@@ -127,5 +140,7 @@ mod tests {
             assert_eq!(failure.reply(Protocol::Redis), format!("-ERR {text}\r\n").into_bytes());
             assert_eq!(failure.reply(Protocol::Memcache), format!("SERVER_ERROR {text}\r\n").into_bytes());
         }
+        let password = b"-NOAUTH the server did not accept the pool's password\r\n";
+        assert_eq!(Failure::Password.reply(Protocol::Redis), password);
     }
 }

@@ -14,10 +14,9 @@ use std::time::Duration;
 
 use net::Instant;
 
+use crate::backoff::Backoff;
 use crate::fail::Failure;
 
-/// Shortest and longest wait between two attempts to connect to a server that is not ejected.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 /// An ejected server that does not answer is probed after at most this many times `server_retry_timeout`.
 const PROBE_BACKOFF_MAX: u32 = 8;
 
@@ -27,14 +26,10 @@ pub(crate) struct Health {
     pub(crate) state: State,
     /// Failures since the last good reply.
     failures: u32,
-    /// Attempts to connect that failed in a row.
-    refusals: u32,
-    /// No attempt to connect before this time, and what to say instead.
-    wait_until: Instant,
-    last: Failure,
+    /// Attempts to connect.
+    attempts: Backoff,
     /// Probes without a good answer since the ejection.
     probes: u32,
-    jitter: Jitter,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,22 +49,14 @@ pub(crate) struct Policy {
 
 impl Health {
     pub(crate) fn new(seed: u64) -> Health {
-        Health {
-            state: State::Up,
-            failures: 0,
-            refusals: 0,
-            wait_until: Instant(0),
-            last: Failure::Refused,
-            probes: 0,
-            jitter: Jitter(seed | 1),
-        }
+        Health { state: State::Up, failures: 0, attempts: Backoff::new(seed), probes: 0 }
     }
 
     /// A good reply came.
     #[inline]
     pub(crate) fn good(&mut self) {
         self.failures = 0;
-        self.refusals = 0;
+        self.attempts.reset();
     }
 
     /// A connection broke while requests awaited replies, or could not be opened. True if the server is to be ejected.
@@ -78,20 +65,17 @@ impl Health {
         policy.eject && self.state == State::Up && self.failures >= policy.failure_limit
     }
 
-    /// A connection could not be opened. With ejection the failure limit decides how often it is tried; without it, attempts
-    /// are spread out.
+    /// A connection could not be opened, or its handshake was refused. With ejection the failure limit decides how often it
+    /// is tried; without it, attempts are spread out, but no further than `retry_timeout`.
     pub(crate) fn refused(&mut self, policy: Policy, failure: Failure, now: Instant) {
-        self.refusals = self.refusals.saturating_add(1);
-        self.last = failure;
         if !policy.eject {
-            let doubled = BACKOFF.0 * 2u32.saturating_pow(self.refusals.min(10) - 1);
-            self.wait_until = now + self.jitter.spread(doubled.min(BACKOFF.1));
+            self.attempts.failed(failure, policy.retry_timeout, now);
         }
     }
 
     /// May a connection be opened now? If not, why the last attempt failed.
     pub(crate) fn may_connect(&self, now: Instant) -> Result<(), Failure> {
-        if self.refusals > 0 && now < self.wait_until { Err(self.last) } else { Ok(()) }
+        self.attempts.may_try(now)
     }
 
     /// Out of the ring. Returns when to probe.
@@ -101,33 +85,19 @@ impl Health {
         now + policy.retry_timeout
     }
 
-    /// The probe got no good answer. Returns when to probe again.
-    pub(crate) fn probe_failed(&mut self, policy: Policy, now: Instant) -> Instant {
+    /// The probe got no good answer. Returns when to probe again: a server that is there and refuses the handshake costs
+    /// nothing to ask, and serves again as soon as somebody has corrected its password.
+    pub(crate) fn probe_failed(&mut self, policy: Policy, failure: Failure, now: Instant) -> Instant {
         self.state = State::Ejected;
-        self.probes = self.probes.saturating_add(1);
+        self.probes = if failure.is_handshake() { 0 } else { self.probes.saturating_add(1) };
         let factor = 2u32.saturating_pow(self.probes.min(8)).min(PROBE_BACKOFF_MAX);
-        now + self.jitter.spread(policy.retry_timeout * factor)
+        now + self.attempts.spread(policy.retry_timeout * factor)
     }
 
     /// The probe got a good answer: back in the ring.
     pub(crate) fn probe_good(&mut self) {
         self.state = State::Up;
         self.good();
-    }
-}
-
-/// Spreads waits so that many proxies do not come back at the same moment.
-#[derive(Debug)]
-struct Jitter(u64);
-
-impl Jitter {
-    /// Between three quarters and all of `wait`.
-    fn spread(&mut self, wait: Duration) -> Duration {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        let quarter = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX) / 4;
-        wait - Duration::from_micros(if quarter == 0 { 0 } else { self.0 % quarter })
     }
 }
 
@@ -149,8 +119,10 @@ mod tests {
         assert_eq!(at, Instant(1_000_005));
         assert!(!h.failed(EJECT), "it is out already");
         h.state = State::Probing;
-        let again = h.probe_failed(EJECT, at);
+        let again = h.probe_failed(EJECT, Failure::Refused, at);
         assert!(again > at + Duration::from_millis(1400) && again <= at + Duration::from_secs(2));
+        let again = h.probe_failed(EJECT, Failure::Password, at);
+        assert!(again > at + Duration::from_millis(700) && again <= at + Duration::from_secs(1));
         h.probe_good();
         assert_eq!(h.state, State::Up);
         assert!(!h.failed(EJECT), "the count starts again");
@@ -159,18 +131,12 @@ mod tests {
     #[test]
     fn attempts_to_connect_are_spread_out_without_ejection() {
         let mut h = Health::new(7);
-        assert_eq!(h.may_connect(Instant(0)), Ok(()));
-        let (mut now, mut last) = (Instant(0), Duration::ZERO);
-        for _ in 0..20 {
-            h.failed(KEEP);
-            h.refused(KEEP, Failure::Unresolved, now);
-            assert_eq!(h.may_connect(now), Err(Failure::Unresolved));
-            last = h.wait_until.since(now);
-            now = h.wait_until;
-            assert_eq!(h.may_connect(now), Ok(()));
-        }
-        assert!(last <= BACKOFF.1 && last > BACKOFF.1 / 2);
+        h.failed(KEEP);
+        h.refused(KEEP, Failure::Unresolved, Instant(0));
+        assert_eq!(h.may_connect(Instant(0)), Err(Failure::Unresolved));
         h.good();
         assert_eq!(h.may_connect(Instant(0)), Ok(()));
+        h.refused(EJECT, Failure::Unresolved, Instant(0));
+        assert_eq!(h.may_connect(Instant(0)), Ok(()), "the failure limit decides");
     }
 }

@@ -30,6 +30,7 @@ mod server_conn;
 mod place;
 mod alarm;
 mod health;
+mod backoff;
 mod mail;
 mod balance;
 mod reply_size;

@@ -35,7 +35,7 @@ pub enum Notice {
         /// Server identity.
         server: String,
     },
-    /// A server refused our password or database.
+    /// A server refused our password, HELLO 3 or our database. Said once until it accepts a handshake.
     HandshakeRefused {
         /// Pool name.
         pool: String,

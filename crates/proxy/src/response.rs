@@ -6,4 +6,5 @@ mod pair;
 mod merge;
 mod reply;
 mod connection;
+mod handshake;
 mod eject;

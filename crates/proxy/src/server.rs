@@ -1,8 +1,10 @@
 //! A server of a pool on one shard: its address, its connections, its health.
 
 use config::checked::{self, Target};
-use net::{Address, SocketOptions, TimerId};
+use net::{Address, Instant, SocketOptions, TimerId};
 
+use crate::backoff::Backoff;
+use crate::fail::Failure;
 use crate::health::Health;
 use crate::server_conn::ServerConn;
 
@@ -16,10 +18,14 @@ pub(crate) struct Server {
     /// `server_connections` for RESP2 and memcached, then as many for RESP3, then one for probes.
     pub(crate) conns: Vec<ServerConn>,
     pub(crate) health: Health,
+    /// Attempts to speak RESP3 with it.
+    pub(crate) resp3: Backoff,
     /// When an ejected server is probed, or the time of its probe is over. There is never more than one.
     pub(crate) probe_timer: Option<TimerId>,
     /// A failure was told and the server has not worked since.
     pub(crate) failing: bool,
+    /// A refused handshake was told and none has been accepted since.
+    pub(crate) refuses: bool,
 }
 
 impl Server {
@@ -40,8 +46,10 @@ impl Server {
             password: server.password.clone().or_else(|| pool.auth.clone()),
             conns: (0..lanes).map(|_| ServerConn::default()).collect(),
             health: Health::new(seed),
+            resp3: Backoff::new(seed),
             probe_timer: None,
             failing: false,
+            refuses: false,
         }
     }
 
@@ -51,6 +59,12 @@ impl Server {
         let each = (self.conns.len() / 2) as u32;
         let spread = if each == 1 { 0 } else { client % each };
         (spread + if resp3 { each } else { 0 }) as u16
+    }
+
+    /// May a connection be opened now, for this slot? If not, why the last attempt failed.
+    pub(crate) fn may_connect(&self, slot: u16, now: Instant) -> Result<(), Failure> {
+        self.health.may_connect(now)?;
+        if self.speaks_resp3(slot) { self.resp3.may_try(now) } else { Ok(()) }
     }
 
     /// The connection for probes.

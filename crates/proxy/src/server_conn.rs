@@ -34,11 +34,11 @@ pub(crate) enum Owner {
 /// What a handshake request was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Handshake {
-    /// AUTH. A refusal is logged; what follows tells the client.
+    /// AUTH.
     Password,
     /// HELLO 3.
     Version,
-    /// SELECT. A refusal fails the connection: the data of another database must not be touched.
+    /// SELECT.
     Database,
     /// The question that a server has to answer before it takes traffic again.
     Probe,
@@ -73,6 +73,8 @@ pub(crate) struct ServerConn {
     pub(crate) connected: bool,
     /// Handshake replies not seen yet.
     pub(crate) handshakes: u32,
+    /// The server was given a password and wants none.
+    pub(crate) unneeded_password: bool,
     /// Requests that wait for the handshake.
     pub(crate) held: Vec<u8>,
     pub(crate) line: VecDeque<Pending>,

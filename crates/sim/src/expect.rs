@@ -121,7 +121,7 @@ impl Line {
 }
 
 /// The proxy's own words for a server that does not answer.
-const FAILURES: [&str; 9] = [
+const FAILURES: [&str; 11] = [
     "Connection refused",
     "Connection reset by peer",
     "Connection timed out",
@@ -130,7 +130,9 @@ const FAILURES: [&str; 9] = [
     "Invalid argument",
     "too many requests wait for this server (server_queue_max)",
     "the reply is too large to wait for its turn (memory_budget): ask for it alone",
-    "the server did not accept the pool's password or database",
+    "NOAUTH the server did not accept the pool's password",
+    "the server does not speak RESP3 (HELLO 3)",
+    "the server did not accept the pool's database",
 ];
 
 fn accepts(expected: &Expected, got: &Got, calm: bool) -> Result<(), String> {

@@ -5,7 +5,7 @@
 //! | every accepted request is answered once, in its client's order | [`crate::expect`], at every reply |
 //! | with its own key's value, elements in the order of the keys, or an error | values carry their key |
 //! | a client that behaves is closed only after what it is owed | [`crate::client`], at FIN and reset |
-//! | no backend receives a malformed or torn frame, or data ahead of the handshake | [`crate::backend`], at every frame |
+//! | no backend receives a malformed or torn frame, or requests without an accepted handshake | [`crate::backend`], at every frame |
 //! | only reads are sent twice, and no more than twice | [`Oracle::served`], by the request's number |
 //! | a key stays with its server while none is ejected | [`Oracle::served`] |
 //! | an ejected server gets probes only | [`crate::shard`], after every callback |

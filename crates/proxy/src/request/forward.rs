@@ -132,7 +132,7 @@ impl Proxy {
         let pool = &mut self.pools[place.pool as usize];
         let target = &mut pool.servers[place.server as usize];
         if target.conns[place.slot as usize].conn.is_none() {
-            target.health.may_connect(io.now())?;
+            target.may_connect(place.slot, io.now())?;
             self.open_server_conn(io, place);
         }
         let pool = &mut self.pools[place.pool as usize];

@@ -1,6 +1,5 @@
 //! A connection to a server: opened, established, lost, too slow.
 
-use bytes::Bytes;
 use net::Io;
 use telemetry::ServerStats;
 use wire::memcache::ReplyKind;
@@ -87,48 +86,6 @@ impl Proxy {
         self.server_stats(place).server_connections.inc();
     }
 
-    /// A reply to one of the handshake's requests.
-    pub(super) fn handshake_reply<I: Io>(
-        &mut self,
-        io: &mut I,
-        place: Place,
-        step: Handshake,
-        reply: &[u8],
-        is_error: bool,
-    ) {
-        let refused = is_error && step != Handshake::Probe;
-        if refused {
-            let pool = &self.pools[place.pool as usize].config;
-            let answer = String::from_utf8_lossy(reply.trim_ascii()).into_owned();
-            let (pool, server) = (pool.name.clone(), pool.servers[place.server as usize].identity.clone());
-            (self.notify)(Notice::HandshakeRefused { pool, server, answer });
-        }
-        if step == Handshake::Probe {
-            return self.probe_answered(io, place, reply, is_error);
-        }
-        let conn = self.server_conn(place);
-        conn.handshakes -= 1;
-        // After a refused password the server's own words (NOAUTH) are the best answer to what follows; but a request
-        // must not reach another database, or a connection that speaks another version.
-        if refused && step != Handshake::Password {
-            if let Some(id) = conn.conn {
-                io.abort(id);
-            }
-            return self.server_lost(io, place, Failure::Handshake);
-        }
-        if conn.handshakes == 0
-            && !conn.held.is_empty()
-            && let Some(id) = conn.conn
-        {
-            let held = std::mem::take(&mut conn.held);
-            let holds_back = !conn.pausing.is_empty();
-            io.send_shared(id, Bytes::from(held));
-            if holds_back {
-                io.notify_drained(id);
-            }
-        }
-    }
-
     /// The connection is gone. What may be sent again goes to a fresh connection, once; the rest fails.
     pub(crate) fn server_lost<I: Io>(&mut self, io: &mut I, place: Place, failure: Failure) {
         let conn = self.server_conn(place);
@@ -148,17 +105,15 @@ impl Proxy {
             self.cut_off(io, place, to);
         }
         let server = &self.pools[place.pool as usize].servers[place.server as usize];
-        // A server that does not know HELLO 3 is good enough for everybody else.
-        let unversed = failure == Failure::Handshake && server.speaks_resp3(place.slot);
         let waited = line.iter().any(|p| !matches!(p.owner, Owner::Handshake(_)));
         if place.slot == server.probe_slot() {
-            self.probe_lost(io, place);
-        } else if waited && !unversed {
+            self.probe_lost(io, place, failure);
+        } else if waited && failure != Failure::Version {
             self.server_failed(io, place, failure, was_connected);
         }
         // This loss may have been one too many: an ejected server gets nothing but probes.
         let up = self.pools[place.pool as usize].servers[place.server as usize].health.state == State::Up;
-        let again = up && was_connected && !matches!(failure, Failure::TimedOut | Failure::Handshake);
+        let again = up && was_connected && failure != Failure::TimedOut && !failure.is_handshake();
         for (n, pending) in line.into_iter().enumerate() {
             let bytes = kept.front(pending.kept as usize).to_vec();
             kept.drop_front(pending.kept as usize);
@@ -196,10 +151,11 @@ impl Proxy {
         let pool = &mut self.pools[place.pool as usize];
         let policy = pool.policy();
         let server = &mut pool.servers[place.server as usize];
-        if !was_connected {
+        if !was_connected || failure.is_handshake() {
             server.health.refused(policy, failure, io.now());
         }
-        if !std::mem::replace(&mut server.failing, true) {
+        // A refused handshake was told in the server's own words.
+        if !std::mem::replace(&mut server.failing, true) && !failure.is_handshake() {
             let (pool, server) = self.names(place);
             (self.notify)(Notice::ServerFailed { pool, server, reason: failure.reason() });
         }

@@ -99,7 +99,7 @@ impl Proxy {
             self.server_stats(place).server_connections.dec();
         }
         if !good {
-            return self.probe_lost(io, place);
+            return self.probe_lost(io, place, Failure::Garbage);
         }
         let pool = &mut self.pools[place.pool as usize];
         let server = &mut pool.servers[place.server as usize];
@@ -112,14 +112,14 @@ impl Proxy {
         (self.notify)(Notice::Returned { pool, server });
     }
 
-    pub(super) fn probe_lost<I: Io>(&mut self, io: &mut I, place: Place) {
+    pub(super) fn probe_lost<I: Io>(&mut self, io: &mut I, place: Place, failure: Failure) {
         let pool = &mut self.pools[place.pool as usize];
         let policy = pool.policy();
         let server = &mut pool.servers[place.server as usize];
         if server.health.state != State::Probing {
             return;
         }
-        let again = server.health.probe_failed(policy, io.now());
+        let again = server.health.probe_failed(policy, failure, io.now());
         self.server_stats(place).probes_failed.inc();
         self.probe_at(io, place.pool, place.server, Some(again));
     }

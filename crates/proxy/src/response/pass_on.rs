@@ -212,7 +212,7 @@ impl Proxy {
         conn.expired -= usize::from(expired);
         conn.reply_size.note(passage.len);
         let found = Found { len: passage.len, is_error: false, status: None, is_push: false };
-        self.count_reply(place, &found, expired && passage.to.is_none());
+        self.count_reply(place, &found, !expired || passage.to.is_some());
         if let (Some(_), Owner::Client(id, seq)) = (passage.to, pending.owner) {
             self.server_stats(place).latency.record(passage.begun.since(pending.at).as_micros() as u64);
             self.reply(io, id, seq, last, pending.at + now.since(passage.begun));

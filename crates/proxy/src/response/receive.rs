@@ -80,12 +80,13 @@ impl Proxy {
             let Some(pending) = conn.pop() else {
                 return self.break_server_conn(io, place, input, Failure::Garbage);
             };
-            self.count_reply(place, &found, expired);
+            let handshake = matches!(pending.owner, Owner::Handshake(_));
+            self.count_reply(place, &found, !expired && !handshake);
             if expired {
                 self.server_conn(place).expired -= 1;
             }
             // What a handshake answers counts however late it comes: requests wait for it.
-            if expired && !matches!(pending.owner, Owner::Handshake(_)) {
+            if expired && !handshake {
                 self.server_stats(place).late_replies.inc();
                 input.consume(found.len);
                 continue;
@@ -136,7 +137,9 @@ impl Proxy {
         }
     }
 
-    pub(super) fn count_reply(&mut self, place: Place, found: &Found, expired: bool) {
+    /// `good`: it shows that the server works. One that is too late does not: a server that always is has to be ejected some
+    /// time. Nor does one to a handshake, as long as nobody is served.
+    pub(super) fn count_reply(&mut self, place: Place, found: &Found, good: bool) {
         let pool = &mut self.pools[place.pool as usize];
         let stats = &pool.stats.servers[place.server as usize];
         stats.responses.inc();
@@ -144,8 +147,7 @@ impl Proxy {
         if found.is_error {
             stats.error_replies.inc();
         }
-        if expired {
-            // Too late is not good: a server that always is has to be ejected some time.
+        if !good {
             return;
         }
         let server = &mut pool.servers[place.server as usize];

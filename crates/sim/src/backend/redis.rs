@@ -51,7 +51,7 @@ pub(super) struct Session {
     password: bool,
     resp3: bool,
     db: u32,
-    /// The server has refused something: what comes now is not its fault.
+    /// The server has refused something: nothing may come now.
     refused: bool,
 }
 
@@ -84,10 +84,13 @@ impl Session {
         })
     }
 
-    /// Requests must not come ahead of the handshake.
+    /// Requests must not come ahead of the handshake, nor after one that was refused.
     fn check(&self, args: &[&[u8]], backend: &Backend) -> Result<(), String> {
         let (wants_password, command) = (backend.password.is_some(), args[0].escape_ascii());
-        if !self.refused && ((wants_password && !self.password) || self.db != backend.db) {
+        if self.refused {
+            return Err(format!("'{command}' came though the handshake was refused"));
+        }
+        if (wants_password && !self.password) || self.db != backend.db {
             return Err(format!("'{command}' came ahead of the password or the database"));
         }
         Ok(())
