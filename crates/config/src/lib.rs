@@ -42,6 +42,8 @@ pub mod nutcracker;
 pub mod go_flags;
 pub mod nsqd;
 
+pub mod convert;
+
 pub use fault::{Fault, Position, Severity};
 pub use file_kind::FileKind;
 pub use report::Report;

@@ -9,11 +9,12 @@ mod queue;
 use crate::checked::{Admin, Config, Listen, Local, Log, LogFormat, Pool, Server, Stats};
 use crate::endpoint::show_listen;
 use crate::fault::{Fault, Position};
+use crate::go_flags::{self, GoValues};
 use crate::options::Scope;
 use crate::report::Report;
+use crate::suggest;
 use crate::values::{self, Settings};
 use crate::written::{self, Entry, Value};
-use crate::{go_flags, suggest};
 
 const TOP: Position = Position { line: 1, column: 1 };
 
@@ -100,6 +101,11 @@ pub fn check_bytes(bytes: &[u8], threads: usize) -> Report {
 /// The configuration that runs when there is no file.
 pub fn default(threads: usize) -> Config {
     check(DEFAULT_FILE, threads).config.expect("the default file is valid: a test of this module")
+}
+
+/// The flags of nsqd that the queue has when no option is written.
+pub(crate) fn default_queue_flags() -> GoValues {
+    queue::flags(&values::read(Scope::Queue, "", TOP, &[], &mut Vec::new()))
 }
 
 /// A pool of these servers with every other option as when it is not written.

@@ -286,8 +286,16 @@ pub fn from_arguments(arguments: &[String]) -> Result<GoValues, Exit> {
 ///
 /// nsqd's reason.
 pub fn check_text(text: &str) -> Result<Nsqd, String> {
-    let file = file::parse(text, flags::FLAGS).map_err(|exit| exit.text().to_owned())?;
-    check(&resolve(GoValues::new(), file)).map_err(|refusal| refusal.text)
+    check(&resolve(GoValues::new(), read_text(text)?)).map_err(|refusal| refusal.text)
+}
+
+/// The flags that the text of a file sets.
+///
+/// # Errors
+///
+/// nsqd's reason.
+pub fn read_text(text: &str) -> Result<GoValues, String> {
+    file::parse(text, flags::FLAGS).map_err(|exit| exit.text().to_owned())
 }
 
 /// `nsqd v1.3.0 (built w/...)`: what `-version` prints and the first line of the log says.

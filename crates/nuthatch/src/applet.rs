@@ -59,6 +59,12 @@ enum Native {
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Print a nutcracker.yml or an nsqd.cfg as a nuthatch.toml that does the same
+    Convert {
+        /// The file; - is standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Explain the commands or one of them, the options of the configuration file, or the statistics
     Help {
         /// What to explain; the name of a command will do
@@ -126,6 +132,7 @@ fn as_face(name: &str, arguments: &[OsString]) -> Option<ExitCode> {
 fn native(command: Native) -> ExitCode {
     match command {
         Native::Run { config } => faces::run::main(config.as_deref()),
+        Native::Convert { file } => faces::convert::main(&file),
         Native::Check { config } => faces::check::main(&config),
         Native::Help { topic: None } => {
             show(with_faces().render_help());

@@ -4,6 +4,7 @@
 //! [`crate::start`]. Texts and exit statuses are its own.
 
 pub mod check;
+pub mod convert;
 pub mod nsqd;
 pub mod nutcracker;
 pub mod run;

@@ -93,7 +93,7 @@ fn files(read: &Settings, at: Position, faults: &mut Vec<Fault>) -> bool {
 }
 
 /// The settings as nsqd's flags.
-fn flags(read: &Settings) -> GoValues {
+pub(super) fn flags(read: &Settings) -> GoValues {
     let mut values = GoValues::new();
     for option in Scope::Queue.options() {
         let Some((flag, setting)) = option.nsqd.zip(read.get(option.name)) else { continue };

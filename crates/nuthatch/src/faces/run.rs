@@ -72,6 +72,7 @@ fn configuration(file: Option<&Path>) -> Option<Config> {
     if source.kind != FileKind::Native {
         let (kind, command) = (source.kind.name(), source.kind.command(&path.display().to_string()));
         eprintln!("nuthatch: {shown} is a {kind}, not a nuthatch.toml; run it with: {command}");
+        eprintln!("nuthatch: or make a nuthatch.toml of it: nuthatch convert {}", path.display());
         return None;
     }
     let report = native::check_bytes(&source.bytes, cores());

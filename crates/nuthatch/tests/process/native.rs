@@ -179,12 +179,23 @@ fn a_file_of_another_program_is_named_with_its_command() {
         let (directory, _) = directory_with("f.conf", content);
         let output = run("nuthatch", &["run", "-c", "f.conf"], directory.path());
         assert_eq!(output.status.code(), Some(1));
-        let expected = format!("nuthatch: f.conf is a {kind}, not a nuthatch.toml; run it with: {command}\n");
+        let expected = format!(
+            "nuthatch: f.conf is a {kind}, not a nuthatch.toml; run it with: {command}\n\
+             nuthatch: or make a nuthatch.toml of it: nuthatch convert f.conf\n"
+        );
         assert_eq!(text(&output.stderr), expected);
         let output = run("nuthatch", &["check", "-c", "f.conf"], directory.path());
         assert_eq!(text(&output.stdout), "f.conf: 0 errors, 0 warnings\n");
         assert_eq!(output.status.code(), Some(0));
     }
+    let (directory, path) = directory_with("f.yml", yaml);
+    let output = run("nuthatch", &["convert", "f.yml"], directory.path());
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    std::fs::write(path.with_extension("toml"), &output.stdout).expect("written");
+    let output = run("nuthatch", &["check", "-c", "f.toml"], directory.path());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let output = run("nuthatch", &["convert", "f.toml"], directory.path());
+    assert_eq!(text(&output.stderr), "nuthatch: f.toml: it is a nuthatch.toml already\n");
     let (directory, _) = directory_with("f.cfg", "max_msg_size = 1\nmsg_timeout = \"soon\"\n");
     let output = run("nuthatch", &["check", "-c", "f.cfg"], directory.path());
     assert!(
