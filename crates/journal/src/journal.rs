@@ -274,6 +274,15 @@ impl Journal {
         }
     }
 
+    /// The last batch that is known to be on the device, whatever [`Options::durability`] asks; of a journal in memory the last
+    /// one there is.
+    pub fn durable(&self) -> CommitSeq {
+        match self.options.durability {
+            Durability::Memory => self.committed,
+            Durability::Os | Durability::Fsync => self.durable,
+        }
+    }
+
     /// Bytes that are committed but not known to be on the device.
     pub fn bytes_at_risk(&self) -> u64 {
         match self.options.durability {

@@ -13,6 +13,7 @@
 //! everything at once cannot starve the backlog.
 
 mod commands;
+mod departing;
 mod holes;
 mod image;
 mod recover;
@@ -33,6 +34,7 @@ use crate::record::{ChannelNumber, Requeued};
 use crate::settings::ChannelSettings;
 
 pub use commands::Refused;
+pub use departing::Departing;
 pub use holes::Holes;
 pub use image::{ChannelImage, ImagedMessage, read_text, text};
 pub use recover::Recovering;
@@ -123,13 +125,15 @@ pub struct Channel {
     pub latency: Latency,
     /// Messages to be set aside.
     pub dying: VecDeque<Dying>,
+    /// Those of them that are written elsewhere and not known to be safe there.
+    pub departing: Departing,
     /// Set while the events are part of the journal's batch.
     pub events_staged: bool,
     /// Set while the channel waits for a block to be read from a file.
     pub reading: bool,
     /// A message that was read from a file for this channel alone.
     pub fetched: Option<journal::Block>,
-    /// Set while a message that is to be set aside is read from a file.
+    /// Set while a message that is to be set aside is read from a file, or is tried again later.
     pub burying: bool,
     /// That message.
     pub fetched_dead: Option<journal::Block>,
@@ -167,6 +171,7 @@ impl Channel {
             counters: Counters { messages: behind, ..Counters::default() },
             latency: Latency::default(),
             dying: VecDeque::new(),
+            departing: Departing::default(),
             events_staged: false,
             reading: false,
             fetched: None,
@@ -223,10 +228,10 @@ impl Channel {
         flights.chain(waiting).min()
     }
 
-    /// Messages outside the stream, for peeking and checkpoints: those that wait again, are deferred or dying.
+    /// Messages outside the stream, for peeking and checkpoints: those that wait again, are deferred, dying or departing.
     pub fn waiting(&self) -> impl Iterator<Item = &Waiting> {
         let twins = self.twins.values().flatten();
-        let dying = self.dying.iter().map(|dying| &dying.message);
+        let dying = self.dying.iter().chain(self.departing.letters()).map(|dying| &dying.message);
         self.again.iter().chain(twins).chain(self.deferred.iter().map(|(_, m)| m)).chain(dying)
     }
 

@@ -12,6 +12,7 @@ mod asks;
 mod bury;
 mod clients;
 mod create;
+mod moves;
 mod peek;
 mod redrive;
 mod results;
@@ -39,7 +40,7 @@ use crate::options::{Options, millis};
 use crate::outside::{Asker, Outside};
 use crate::registry::{Registry, TopicKey};
 use crate::reserve::Reserve;
-use crate::topic::ChannelKey;
+use crate::topic::{ChannelKey, Outcome};
 
 pub use crate::snapshot::{ChannelStats, ClientStats, Snapshot, TopicStats};
 pub use topics::OpenError;
@@ -73,6 +74,17 @@ pub enum Waiter {
     },
     /// An ask from the control thread.
     Ask(u64),
+    /// A channel that gives dead letters away.
+    Letters {
+        /// Its topic.
+        topic: TopicKey,
+        /// The channel.
+        channel: ChannelKey,
+        /// The batch that it has on its way.
+        batch: u32,
+    },
+    /// An order to bring dead letters back.
+    Redrive(u64),
 }
 
 /// Kinds of timers; the rest of a token says whose.
@@ -140,6 +152,10 @@ pub struct Queue {
     undeleted: Vec<(TopicKey, ChannelKey)>,
     /// Channels whose read has failed.
     retries: Vec<(TopicKey, ChannelKey)>,
+    /// Channels whose dead letters were refused or could not be read.
+    bury_retries: Vec<(TopicKey, ChannelKey)>,
+    /// Moves between journals whose outcome is known: who gives the messages away, and whether they arrived.
+    moved: Vec<(Waiter, Outcome)>,
     replies: FxHashMap<u64, Reply>,
     inquiries: FxHashMap<u64, Inquiry>,
     redrives: FxHashMap<u64, redrive::Redrive>,
@@ -203,6 +219,8 @@ impl Queue {
             doomed: Vec::new(),
             undeleted: Vec::new(),
             retries: Vec::new(),
+            bury_retries: Vec::new(),
+            moved: Vec::new(),
             replies: FxHashMap::default(),
             inquiries: FxHashMap::default(),
             redrives: FxHashMap::default(),
@@ -376,6 +394,6 @@ impl<I: Io> App<I> for Queue {
     }
 
     fn idle(&self) -> bool {
-        self.jobs_out == 0 && self.dirty.is_empty()
+        self.jobs_out == 0 && self.dirty.is_empty() && self.moved.is_empty()
     }
 }

@@ -128,6 +128,7 @@ impl Channel {
         self.twins.clear();
         self.deferred.take();
         self.dying.clear();
+        self.departing.clear();
         self.deadlines.clear();
         self.holes.clear();
         self.taken.clear();
@@ -173,7 +174,7 @@ impl Channel {
         self.in_flight.relocate(moved);
         self.deferred.relocate(moved);
         let waiting = self.again.iter_mut().chain(self.twins.values_mut().flatten());
-        let dying = self.dying.iter_mut().map(|dying| &mut dying.message);
+        let dying = self.dying.iter_mut().chain(self.departing.letters_mut()).map(|dying| &mut dying.message);
         for message in waiting.chain(dying) {
             message.at = moved(message.at).unwrap_or(message.at);
         }
@@ -190,12 +191,6 @@ impl Channel {
     /// Counts what never came in because the channel was full.
     pub fn count_dropped(&mut self, count: u64) {
         self.counters.dropped += count;
-    }
-
-    /// The dead letter was written: the channel is done with it.
-    pub fn buried(&mut self, at: Position) {
-        self.counters.dead += 1;
-        self.events.finished.push(at);
     }
 
     /// Lets everybody who can take a message stand in the ring.

@@ -57,7 +57,8 @@ impl Channel {
         let mut messages: Vec<ImagedMessage> =
             self.in_flight.iter().map(|flight| now(flight.at, flight.id, flight.attempts)).collect();
         messages.extend(self.again().map(|message| now(message.at, message.id, message.attempts)));
-        messages.extend(self.dying.iter().map(|d| now(d.message.at, d.message.id, d.message.attempts)));
+        let dying = self.dying.iter().chain(self.departing.letters());
+        messages.extend(dying.map(|d| now(d.message.at, d.message.id, d.message.attempts)));
         messages.extend(self.deferred.iter().map(|(due, message)| ImagedMessage {
             at: message.at,
             id: message.id,

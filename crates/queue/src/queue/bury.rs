@@ -1,19 +1,19 @@
 //! Messages that were delivered too often are set aside: they go to the channel's dead-letter topic.
 //!
-//! The dead letter is written to its topic first, and only then the channel is done with the message: a crash in between leaves
-//! both, never neither.
+//! They are written there in batches, and the channel is done with a batch once it is safe there ([`super::moves`]). What cannot be
+//! written is tried again every second; what cannot be read is lost, counted and logged.
 
-use journal::{Block, ReadOutcome};
+use journal::{Block, ReadError, ReadOutcome};
 use serde::Serialize;
 
-use super::Queue;
+use super::{Queue, Waiter};
 use crate::channel::Dying;
 use crate::disk::{Job, Purpose};
-use crate::message::Message;
+use crate::message::{Message, Position};
 use crate::registry::TopicKey;
-use crate::topic::{ChannelKey, at};
+use crate::topic::{ChannelKey, Outcome, StageError, at};
 
-/// Most dead letters that are written before others have their turn.
+/// Most dead letters of a batch.
 const PER_TURN: usize = 1000;
 
 /// What a dead letter says of its past; kept with it as JSON.
@@ -39,67 +39,100 @@ pub(super) fn dead_letter_topic(topic: &str, channel: &str) -> String {
     format!("{topic}.{channel}.dead")
 }
 
+/// What can be read of a message that is to be set aside.
+enum Remains {
+    /// Its record.
+    Record(Block),
+    /// Nothing: the record was released, or is damaged.
+    Nothing,
+    /// It has to be read from a file first.
+    Later,
+}
+
 impl Queue {
-    /// Sets aside what a channel has given up.
+    /// Sets aside what a channel has given up: a batch is written to the dead-letter topic. See [`super::moves`].
     pub(super) fn bury(&mut self, key: TopicKey, channel_key: ChannelKey) {
         let Some(topic) = self.topics.get_mut(key) else { return };
-        let topic_name = topic.name.clone();
         let Some(channel) = topic.channel(channel_key) else { return };
-        if channel.burying {
+        if channel.burying || channel.dying.is_empty() || !channel.departing.is_empty() {
             return;
         }
-        let channel_name = channel.name.clone();
+        let names = (topic.name.clone(), channel.name.clone());
         let target = match channel.settings.dead_letter_topic.as_str() {
-            "" => dead_letter_topic(&topic_name, &channel_name),
+            "" => dead_letter_topic(&names.0, &names.1),
             name => name.to_owned(),
         };
-        let mut written = Vec::new();
-        for _ in 0..PER_TURN {
-            let Some((dying, block)) = self.next_dying(key, channel_key) else { break };
-            match self.write_dead_letter(&target, &topic_name, &channel_name, dying, &block) {
-                Ok(()) => written.push(dying),
+        let target = self.open_topic(&target).and_then(|target| match self.move_refused(target) {
+            Some(why) => Err(why),
+            None => Ok(target),
+        });
+        let written = target.and_then(|target| self.write_batch((key, channel_key), &names, target));
+        if let Err(why) = written {
+            self.refuse_letters((key, channel_key), &why);
+        }
+    }
+
+    /// Writes a batch of dead letters of a channel, if there are any that are in memory.
+    fn write_batch(
+        &mut self,
+        source: (TopicKey, ChannelKey),
+        names: &(String, String),
+        target: TopicKey,
+    ) -> Result<(), String> {
+        let mut letters = Vec::new();
+        let mut lost = 0;
+        let mut refused = Ok(());
+        while letters.len() + lost < PER_TURN {
+            let Some((dying, remains)) = self.next_dying(source) else { break };
+            let staged = match &remains {
+                Remains::Record(block) => self.stage_letter(target, names, dying, block),
+                Remains::Nothing => Ok(false),
+                Remains::Later => break,
+            };
+            let Some(channel) = self.channel_at(source) else { break };
+            channel.dying.pop_front();
+            match staged {
+                Ok(true) => letters.push(dying),
+                Ok(false) => {
+                    channel.lose_message(dying.message.at);
+                    lost += 1;
+                }
+                Err(StageError::Journal(journal::AppendError::BatchFull { .. })) if !letters.is_empty() => {
+                    channel.dying.push_front(dying);
+                    break;
+                }
                 Err(why) => {
-                    telemetry::error!(
-                        topic = topic_name,
-                        channel = channel_name,
-                        error = why,
-                        "dead letter refused"
-                    );
-                    self.keep_dying(key, channel_key, dying);
+                    // Others have their turn before it is tried again.
+                    channel.dying.push_back(dying);
+                    refused = Err(why.to_string());
                     break;
                 }
             }
         }
-        if written.is_empty() {
-            return;
-        }
-        let clock = self.clock;
-        let committed = match self.topics.find(&target).and_then(|key| self.topics.get_mut(key)) {
-            Some(target) => target.commit(clock),
-            None => Err("dead-letter topic is gone".to_owned()),
-        };
-        if let Err(why) = committed {
+        if lost > 0 {
+            let (topic, channel) = names;
             telemetry::error!(
-                topic = topic_name,
-                channel = channel_name,
-                error = why,
-                "dead letters refused"
+                topic,
+                channel,
+                count = lost,
+                "messages that were to be set aside cannot be read: they are lost"
             );
-            written.into_iter().for_each(|dying| self.keep_dying(key, channel_key, dying));
-            return;
+            self.mark_dirty(source.0);
+            self.schedule(source.0, source.1);
         }
-        if let Some(channel) = self.channel_at((key, channel_key)) {
-            written.into_iter().for_each(|dying| channel.buried(dying.message.at));
+        if letters.is_empty() {
+            return refused;
         }
-        if let Some(target) = self.topics.find(&target) {
-            self.mark_dirty(target);
-        }
-        self.mark_dirty(key);
-        self.schedule(key, channel_key);
+        let Some(channel) = self.channel_at(source) else { return refused };
+        let batch = channel.depart(letters);
+        let (topic, channel) = source;
+        self.commit_move(topic, target, Waiter::Letters { topic, channel, batch });
+        refused
     }
 
-    /// The next message to be set aside, with its record. `None` if there is none, or it has to be read from a file first.
-    fn next_dying(&mut self, key: TopicKey, channel_key: ChannelKey) -> Option<(Dying, Block)> {
+    /// The next message to be set aside, and what can be read of it. `None` if there is none.
+    fn next_dying(&mut self, source: (TopicKey, ChannelKey)) -> Option<(Dying, Remains)> {
+        let (key, channel_key) = source;
         let (channel, journal) = self.topics.get_mut(key)?.channel_and_journal(channel_key)?;
         let dying = *channel.dying.front()?;
         let fetched = channel.fetched_dead.take().filter(|block| block.start().0 == dying.message.at);
@@ -107,37 +140,28 @@ impl Queue {
             Some(block) => ReadOutcome::Block(block),
             None => journal.read_one(at(dying.message.at), 4096),
         };
-        match outcome {
-            ReadOutcome::Block(block) => {
-                channel.dying.pop_front();
-                Some((dying, block))
-            }
+        let remains = match outcome {
+            ReadOutcome::Block(block) => Remains::Record(block),
             ReadOutcome::NeedsDisk(job) => {
                 channel.burying = true;
                 self.submit(Job::Read(key, Purpose::Bury(channel_key, dying.message.at), job));
-                None
+                Remains::Later
             }
-            ReadOutcome::AtEnd | ReadOutcome::Gone { .. } => {
-                channel.dying.pop_front();
-                channel.lose_message(dying.message.at);
-                None
-            }
-        }
+            ReadOutcome::AtEnd | ReadOutcome::Gone { .. } => Remains::Nothing,
+        };
+        Some((dying, remains))
     }
 
-    fn write_dead_letter(
+    /// Stages one dead letter. False if nothing can be read of the message.
+    fn stage_letter(
         &mut self,
-        target: &str,
-        topic: &str,
-        channel: &str,
+        target: TopicKey,
+        (topic, channel): &(String, String),
         dying: Dying,
         block: &Block,
-    ) -> Result<(), String> {
+    ) -> Result<bool, StageError> {
         let message = block.records().next().and_then(|record| Message::decode(record.payload));
-        let Some(message) = message else {
-            // Nothing can be read of it: there is nothing to keep.
-            return Ok(());
-        };
+        let Some(message) = message else { return Ok(false) };
         let origin = Origin {
             topic,
             channel,
@@ -148,16 +172,71 @@ impl Queue {
             died: self.clock.wall.0,
         };
         let origin = serde_json::to_vec(&origin).unwrap_or_default();
-        let wall = self.clock.wall.0;
-        let target = self.open_topic(target)?;
-        let target = self.topics.get_mut(target).ok_or("dead-letter topic is gone")?;
-        let letter = Message { origin: &origin, ..Message::new(wall, message.body) };
-        target.stage(&letter, None).map(|_| ()).map_err(|e| e.to_string())
+        let letter = Message { origin: &origin, ..Message::new(self.clock.wall.0, message.body) };
+        // It was opened in this turn.
+        let Some(target) = self.topics.get_mut(target) else { return Err(StageError::Full) };
+        target.stage(&letter, None).map(|_| true)
     }
 
-    fn keep_dying(&mut self, key: TopicKey, channel_key: ChannelKey, dying: Dying) {
-        if let Some(channel) = self.channel_at((key, channel_key)) {
-            channel.dying.push_back(dying);
+    /// A batch of dead letters is safe, or was refused.
+    pub(super) fn letters_moved(&mut self, source: (TopicKey, ChannelKey), batch: u32, outcome: Outcome) {
+        let Some(channel) = self.channel_at(source) else { return };
+        match outcome {
+            Outcome::Accepted => {
+                channel.departed(batch);
+                self.mark_dirty(source.0);
+                self.schedule(source.0, source.1);
+            }
+            Outcome::Refused(why) => {
+                channel.come_back(batch);
+                self.refuse_letters(source, &why);
+            }
+        }
+    }
+
+    /// Dead letters cannot be written now: they are tried again with the next tick.
+    fn refuse_letters(&mut self, source: (TopicKey, ChannelKey), why: &str) {
+        let Some(topic) = self.topics.get_mut(source.0) else { return };
+        let name = topic.name.clone();
+        let Some(channel) = topic.channel_mut(source.1) else { return };
+        telemetry::error!(
+            topic = name,
+            channel = channel.name,
+            error = why,
+            "dead letters refused; they are tried again"
+        );
+        channel.burying = true;
+        self.bury_retries.push(source);
+    }
+
+    /// Channels whose dead letters were refused try again.
+    pub(super) fn retry_burials(&mut self) {
+        for source in std::mem::take(&mut self.bury_retries) {
+            if let Some(channel) = self.channel_at(source) {
+                channel.burying = false;
+            }
+            self.schedule(source.0, source.1);
+        }
+    }
+
+    /// A message that is to be set aside was read, or cannot be.
+    pub(super) fn dead_arrived(
+        &mut self,
+        key: TopicKey,
+        channel: ChannelKey,
+        at: Position,
+        block: Result<Block, ReadError>,
+    ) {
+        let source = (key, channel);
+        match block {
+            Ok(block) => {
+                let Some(channel) = self.channel_at(source) else { return };
+                channel.burying = false;
+                channel.fetched_dead = (block.start().0 == at).then_some(block);
+                self.schedule(source.0, source.1);
+            }
+            // Not readable now, or copied forward meanwhile.
+            Err(error) => self.refuse_letters(source, &error.to_string()),
         }
     }
 }

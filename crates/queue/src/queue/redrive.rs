@@ -1,21 +1,22 @@
 //! Dead letters are brought back to the channel that gave them up.
 //!
-//! The dead-letter topic is read through a channel of its own, named [`CHANNEL`], like any consumer would: what was brought back is
-//! finished there, and a crash in between brings a message back twice rather than never. All letters in that topic are
-//! moved: channels that share a dead-letter topic by configuration share this, too.
+//! The dead-letter topic is read through a channel of its own, named [`CHANNEL`], like any consumer would. An order moves one batch
+//! after the other: what it has taken is in flight to it, and is finished once it is safe where it went ([`super::moves`]).
+//! It is answered when its last batch is. All letters in that topic are moved: channels that share a dead-letter topic by
+//! configuration share this, too.
 
-use journal::Block;
+use journal::{Block, ReadError, ReadJob};
 use net::ConnId;
 use wire::nsq::MessageId;
 use wire::nsq::frame::MESSAGE_HEADER_BYTES;
 
-use super::{Queue, TopicKey};
+use super::{Queue, TopicKey, Waiter};
 use crate::ask::{Answer, Reply};
 use crate::consumers::{ConsumerKey, Terms};
 use crate::delivery::{Sink, deliver};
 use crate::disk::{Job, Purpose};
 use crate::message::Message;
-use crate::topic::ChannelKey;
+use crate::topic::{ChannelKey, Outcome};
 
 /// The channel that dead letters are read through.
 pub const CHANNEL: &str = "redrive";
@@ -29,22 +30,36 @@ const NOBODY: ConnId = ConnId { index: u32::MAX, generation: u32::MAX };
 /// An order under way.
 #[derive(Debug)]
 pub(super) struct Redrive {
+    number: u64,
+    /// Another order has its turn first.
+    waiting: bool,
     letters: (TopicKey, ChannelKey),
     consumer: ConsumerKey,
     target: (TopicKey, ChannelKey),
     left: usize,
     moved: u64,
+    /// Ids of the batch that is on its way.
+    departing: Vec<u64>,
+    /// A read that is needed after that batch.
+    read: Option<ReadJob>,
     reply: Reply,
 }
 
+/// A dead letter that was taken.
+struct Letter {
+    id: u64,
+    timestamp: i64,
+    body: Vec<u8>,
+}
+
 #[derive(Default)]
-struct Taken(Vec<(u64, i64, Vec<u8>)>);
+struct Taken(Vec<Letter>);
 
 impl Sink for Taken {
     fn deliver(&mut self, _conn: ConnId, head: &[u8; MESSAGE_HEADER_BYTES], body: &[u8]) -> bool {
         let timestamp = head[8..16].try_into().map_or(0, i64::from_be_bytes);
         let id = head[18..].try_into().ok().and_then(|hex| MessageId::from_hex(&hex));
-        self.0.push((id.map_or(0, |id| id.0), timestamp, body.to_vec()));
+        self.0.push(Letter { id: id.map_or(0, |id| id.0), timestamp, body: body.to_vec() });
         true
     }
 }
@@ -64,9 +79,26 @@ impl Queue {
                 };
                 let Some(source) = self.channel_at(letters) else { return reply.send(Answer::Count(0)) };
                 let consumer = source.subscribe(terms);
-                let redrive =
-                    Redrive { letters, consumer, target, left: count.min(COUNT_MAX), moved: 0, reply };
-                self.redrive(redrive);
+                let number = self.next_ask;
+                self.next_ask += 1;
+                let waiting = self.redrives.values().any(|other| other.letters == letters);
+                let order = Redrive {
+                    number,
+                    waiting,
+                    letters,
+                    consumer,
+                    target,
+                    left: count.min(COUNT_MAX),
+                    moved: 0,
+                    departing: Vec::new(),
+                    read: None,
+                    reply,
+                };
+                if waiting {
+                    self.redrives.insert(number, order);
+                } else {
+                    self.redrive(order);
+                }
             }
         }
     }
@@ -89,80 +121,128 @@ impl Queue {
         Ok(Some((letters, (key, found))))
     }
 
-    /// Moves dead letters until enough are moved, none is left, or one has to be read from a file first.
+    /// Takes the next batch of dead letters and writes it to where it belongs; ends when enough are moved or none is left.
     fn redrive(&mut self, mut order: Redrive) {
-        let clock = self.clock;
-        while order.left > 0 {
-            let mut taken = Taken::default();
-            let Some(topic) = self.topics.get_mut(order.letters.0) else { break };
-            let Some(channel) = topic.channel_mut(order.letters.1) else { break };
-            channel.set_ready(order.consumer, order.left.min(BATCH) as u32);
-            let job = deliver(topic, order.letters.1, clock, &mut taken);
-            if let Some(channel) = topic.channel_mut(order.letters.1) {
-                channel.set_ready(order.consumer, 0);
-                // Nobody else is to take what this order waits for.
-                channel.reading |= job.is_some();
-            }
-            if taken.0.is_empty() && job.is_none() {
-                break;
-            }
-            if let Err(why) = self.bring_back(&mut order, taken.0) {
-                self.end_redrive(order, Some(why));
-                return;
-            }
-            if let Some(job) = job {
-                let number = self.next_ask;
-                self.next_ask += 1;
-                self.submit(Job::Read(order.letters.0, Purpose::Redrive(number), job));
+        if self.stopping {
+            return self.end_redrive(order, Some("exiting".to_owned()));
+        }
+        let taken = match self.take_letters(&mut order) {
+            Ok(taken) => taken,
+            Err(why) => return self.end_redrive(order, Some(why)),
+        };
+        if taken.is_empty() {
+            return match order.read.is_some() {
+                true => self.read_letters(order),
+                false => self.end_redrive(order, None),
+            };
+        }
+        match self.bring_back(order.target, &taken) {
+            Ok(()) => {
+                let (number, source, target) = (order.number, order.letters.0, order.target.0);
+                order.departing = taken.iter().map(|letter| letter.id).collect();
                 self.redrives.insert(number, order);
-                return;
+                self.commit_move(source, target, Waiter::Redrive(number));
             }
-        }
-        self.end_redrive(order, None);
-    }
-
-    /// A block of dead letters was read.
-    pub(super) fn redrive_arrived(&mut self, number: u64, block: Option<Block>) {
-        let Some(order) = self.redrives.remove(&number) else { return };
-        let readable = block.is_some();
-        if let Some(channel) = self.channel_at(order.letters) {
-            channel.reading = false;
-            channel.fetched = block;
-        }
-        if readable {
-            self.redrive(order);
-        } else {
-            self.end_redrive(order, Some("dead letters cannot be read".to_owned()));
+            Err(why) => self.end_redrive(order, Some(why)),
         }
     }
 
-    fn bring_back(&mut self, order: &mut Redrive, taken: Vec<(u64, i64, Vec<u8>)>) -> Result<(), String> {
+    /// Takes a batch of letters as far as memory holds them, and notes the read that is needed to go on.
+    fn take_letters(&mut self, order: &mut Redrive) -> Result<Vec<Letter>, String> {
         let clock = self.clock;
-        let (key, channel) = order.target;
+        let mut taken = Taken::default();
+        let Some(topic) = self.topics.get_mut(order.letters.0) else { return Ok(taken.0) };
+        let Some(channel) = topic.channel_mut(order.letters.1) else { return Ok(taken.0) };
+        if channel.reading {
+            return Err(format!("channel {CHANNEL} of topic {} is being read: try again", topic.name));
+        }
+        if channel.consumers.iter().any(|(_, consumer)| consumer.terms.conn != NOBODY) {
+            return Err(format!("channel {CHANNEL} of topic {} has consumers: disconnect them", topic.name));
+        }
+        channel.set_ready(order.consumer, order.left.min(BATCH) as u32);
+        order.read = deliver(topic, order.letters.1, clock, &mut taken);
+        if let Some(channel) = topic.channel_mut(order.letters.1) {
+            channel.set_ready(order.consumer, 0);
+            // Nobody else is to take what this order waits for.
+            channel.reading |= order.read.is_some();
+        }
+        Ok(taken.0)
+    }
+
+    /// Stages a batch for the channel that the letters belong to.
+    fn bring_back(&mut self, (key, channel): (TopicKey, ChannelKey), taken: &[Letter]) -> Result<(), String> {
+        let clock = self.clock;
+        if let Some(why) = self.move_refused(key) {
+            return Err(why);
+        }
         let target = self.topics.get_mut(key).ok_or("the topic is gone")?;
         let messages: Vec<Message<'_>> =
-            taken.iter().map(|(_, timestamp, body)| Message::new(*timestamp, body)).collect();
-        target.add_private(channel, &messages, clock).map_err(|e| e.to_string())?;
-        order.left -= messages.len().min(order.left);
-        order.moved += messages.len() as u64;
+            taken.iter().map(|letter| Message::new(letter.timestamp, &letter.body)).collect();
+        target.stage_private(channel, &messages, clock).map_err(|e| e.to_string())
+    }
+
+    /// An order's batch is safe, or was refused.
+    pub(super) fn redrive_moved(&mut self, number: u64, outcome: Outcome) {
+        let Some(mut order) = self.redrives.remove(&number) else { return };
+        let departed = std::mem::take(&mut order.departing);
+        if let Outcome::Refused(why) = outcome {
+            return self.end_redrive(order, Some(why));
+        }
+        order.left -= departed.len().min(order.left);
+        order.moved += departed.len() as u64;
         if let Some(source) = self.channel_at(order.letters) {
-            for (id, ..) in &taken {
-                // It is in flight to this order, which nobody can take it from.
-                let _ = source.finish(order.consumer, *id);
+            for id in departed {
+                // It is in flight to this order, unless the channel was emptied meanwhile.
+                let _ = source.finish(order.consumer, id);
             }
         }
         self.mark_dirty(order.letters.0);
-        self.mark_dirty(key);
-        self.schedule(key, channel);
-        Ok(())
+        if order.read.is_some() && order.left > 0 {
+            self.read_letters(order);
+        } else {
+            self.redrive(order);
+        }
     }
 
+    fn read_letters(&mut self, mut order: Redrive) {
+        let Some(job) = order.read.take() else { return self.redrive(order) };
+        let number = order.number;
+        self.submit(Job::Read(order.letters.0, Purpose::Redrive(number), job));
+        self.redrives.insert(number, order);
+    }
+
+    /// A block of dead letters was read; `None` if their topic is gone.
+    pub(super) fn redrive_arrived(&mut self, number: u64, block: Option<Result<Block, ReadError>>) {
+        let Some(order) = self.redrives.remove(&number) else { return };
+        let failed = match &block {
+            Some(Err(error @ ReadError::Io(_))) => Some(format!("dead letters cannot be read: {error}")),
+            _ => None,
+        };
+        if let Some(channel) = self.channel_at(order.letters) {
+            channel.reading = false;
+            channel.fetched = block.and_then(Result::ok);
+        }
+        match failed {
+            Some(why) => self.end_redrive(order, Some(why)),
+            None => self.redrive(order),
+        }
+    }
+
+    /// Ends an order. What it has taken and not moved goes back.
     fn end_redrive(&mut self, order: Redrive, why: Option<String>) {
         let clock = self.clock;
         if let Some(source) = self.channel_at(order.letters) {
             source.unsubscribe(order.consumer, clock);
+            source.reading &= order.read.is_none();
         }
         self.mark_dirty(order.letters.0);
+        self.schedule(order.letters.0, order.letters.1);
+        let waiting =
+            self.redrives.values_mut().filter(|other| other.waiting && other.letters == order.letters);
+        if let Some(next) = waiting.min_by_key(|other| other.number) {
+            next.waiting = false;
+            self.moved.push((Waiter::Redrive(next.number), Outcome::Accepted));
+        }
         order.reply.send(why.map_or(Answer::Count(order.moved), Answer::Refused));
     }
 }

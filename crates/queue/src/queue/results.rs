@@ -4,7 +4,6 @@ use journal::{Block, ReadDone, ReadError};
 
 use super::{Queue, TopicKey};
 use crate::disk::{Done, Job, Purpose};
-use crate::message::Position;
 use crate::topic::{ChannelKey, Copied};
 
 impl Queue {
@@ -30,13 +29,17 @@ impl Queue {
     }
 
     fn read_done(&mut self, key: TopicKey, purpose: Purpose, done: ReadDone) {
-        let Some(topic) = self.topics.get_mut(key) else { return };
-        let block = topic.journal.read_done(done);
-        match purpose {
-            Purpose::Deliver(channel) => self.block_arrived(key, channel, block),
-            Purpose::Bury(channel, at) => self.dead_arrived(key, channel, at, block.ok()),
-            Purpose::Redrive(order) => self.redrive_arrived(order, block.ok()),
-            Purpose::Peek(inquiry) => self.peeked(inquiry, block.ok()),
+        let block = match self.topics.get_mut(key) {
+            Some(topic) => Some(topic.journal.read_done(done)),
+            // Deleted meanwhile: whoever asks for it is answered all the same.
+            None => None,
+        };
+        match (purpose, block) {
+            (Purpose::Deliver(channel), Some(block)) => self.block_arrived(key, channel, block),
+            (Purpose::Bury(channel, at), Some(block)) => self.dead_arrived(key, channel, at, block),
+            (Purpose::Deliver(_) | Purpose::Bury(..), None) => {}
+            (Purpose::Redrive(order), block) => self.redrive_arrived(order, block),
+            (Purpose::Peek(inquiry), block) => self.peeked(inquiry, block.and_then(Result::ok)),
         }
     }
 
@@ -129,22 +132,5 @@ impl Queue {
             }
         }
         self.mark_dirty(key);
-    }
-
-    /// A message that is to be set aside was read, or cannot be.
-    fn dead_arrived(&mut self, key: TopicKey, channel: ChannelKey, at: Position, block: Option<Block>) {
-        if let Some(target) = self.channel_at((key, channel)) {
-            target.burying = false;
-            if target.dying.front().is_some_and(|dying| dying.message.at == at) {
-                match block {
-                    Some(block) => target.fetched_dead = Some(block),
-                    None => {
-                        target.dying.pop_front();
-                        target.lose_message(at);
-                    }
-                }
-            }
-            self.schedule(key, channel);
-        }
     }
 }

@@ -58,6 +58,10 @@ impl Queue {
         self.delete_doomed(io);
         self.commit_dirty(io);
         self.deliver_scheduled(io);
+        self.end_moves();
+        if !(self.scheduled.is_empty() && self.dirty.is_empty() && self.moved.is_empty()) {
+            self.wake(io);
+        }
         self.arm_events(io);
         for key in std::mem::take(&mut self.held) {
             io.set_timer(self.clock.now + KNOWN_TIMEOUT, token(Timer::Known, key.slot, 0));
@@ -164,7 +168,8 @@ impl Queue {
             }
         }
         let durability = topic.settings.durability.unwrap_or(self.options.durability);
-        let sync = if durability == Durability::Fsync { topic.journal.sync_job() } else { None };
+        let flush = durability == Durability::Fsync || topic.is_flush_awaited();
+        let sync = if flush { topic.journal.sync_job() } else { None };
         self.settle_topic(&mut topic);
         topic.release_memory(MEMORY_RELEASE);
         let held = topic.journal.memory_bytes();
@@ -198,7 +203,7 @@ impl Queue {
     /// Tells whoever waited for publications whose outcome is known.
     pub(super) fn settle_topic(&mut self, topic: &mut Topic<Waiter>) {
         let mut asks = Vec::new();
-        let (clients, payable) = (&mut self.clients, &mut self.payable);
+        let (clients, payable, moved) = (&mut self.clients, &mut self.payable, &mut self.moved);
         topic.settle(|settled| match settled.waiter {
             Waiter::Client { conn, number } => {
                 let place = clients.get_mut(conn.index as usize).and_then(|place| place.as_deref_mut());
@@ -211,6 +216,7 @@ impl Queue {
                 }
             }
             Waiter::Ask(ask) => asks.push((ask, settled.outcome)),
+            Waiter::Letters { .. } | Waiter::Redrive(_) => moved.push((settled.waiter, settled.outcome)),
         });
         for (ask, outcome) in asks {
             self.answer_publication(ask, outcome);
@@ -221,9 +227,6 @@ impl Queue {
         for _ in 0..self.scheduled.len() {
             let Some((topic_key, channel_key)) = self.scheduled.pop_front() else { break };
             self.deliver_channel(io, topic_key, channel_key);
-        }
-        if !self.scheduled.is_empty() {
-            self.wake(io);
         }
     }
 
@@ -307,6 +310,7 @@ impl Queue {
         self.ticks += 1;
         self.retry_reads();
         self.doomed.append(&mut self.undeleted);
+        self.retry_burials();
         self.find_space(self.ticks.is_multiple_of(IDLE_TICKS));
         let flush = self.ticks.is_multiple_of(FLUSH_TICKS);
         let idle = self.ticks.is_multiple_of(IDLE_TICKS) || self.out_of_space.is_some();

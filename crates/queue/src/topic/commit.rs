@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use journal::CommitSeq;
 use net::Instant;
 
-use super::Topic;
 use super::milestones::Milestone;
+use super::{ChannelKey, Topic};
 use crate::clock::Clock;
 use crate::deferred::Waiting;
 use crate::message::{Message, Position};
@@ -45,7 +45,20 @@ pub(super) struct Staged<W> {
     deferred_bytes: u64,
     /// Positions of the messages of the stream; only noted when a channel has a limit.
     positions: Vec<Position>,
+    /// Messages that one channel alone gets.
+    pub private: Vec<Private>,
     waiters: Vec<W>,
+    /// Those who wait for the device, whatever the topic's durability.
+    device_waiters: Vec<W>,
+}
+
+/// A staged message that one channel alone gets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Private {
+    pub channel: ChannelKey,
+    pub message: Waiting,
+    /// When it may be delivered, if not at once.
+    pub due: Option<Instant>,
 }
 
 /// A point in what is staged; see [`Topic::mark`].
@@ -57,6 +70,7 @@ pub struct Mark {
     deferred: usize,
     deferred_bytes: u64,
     positions: usize,
+    private: usize,
 }
 
 impl<W> Default for Staged<W> {
@@ -67,7 +81,9 @@ impl<W> Default for Staged<W> {
             deferred: Vec::new(),
             deferred_bytes: 0,
             positions: Vec::new(),
+            private: Vec::new(),
             waiters: Vec::new(),
+            device_waiters: Vec::new(),
         }
     }
 }
@@ -104,6 +120,7 @@ impl<W> Staged<W> {
         self.deferred_bytes = 0;
         self.deferred.clear();
         self.positions.clear();
+        self.private.clear();
     }
 }
 
@@ -111,12 +128,14 @@ impl<W> Staged<W> {
 #[derive(Debug)]
 pub(super) struct Committing<W> {
     written: VecDeque<(CommitSeq, W)>,
+    /// Those who wait for the device.
+    unflushed: VecDeque<(CommitSeq, W)>,
     refused: Vec<(W, String)>,
 }
 
 impl<W> Default for Committing<W> {
     fn default() -> Self {
-        Committing { written: VecDeque::new(), refused: Vec::new() }
+        Committing { written: VecDeque::new(), unflushed: VecDeque::new(), refused: Vec::new() }
     }
 }
 
@@ -131,6 +150,7 @@ impl<W> Topic<W> {
             deferred: staged.deferred.len(),
             deferred_bytes: staged.deferred_bytes,
             positions: staged.positions.len(),
+            private: staged.private.len(),
         }
     }
 
@@ -143,12 +163,24 @@ impl<W> Topic<W> {
         staged.deferred.truncate(mark.deferred);
         staged.deferred_bytes = mark.deferred_bytes;
         staged.positions.truncate(mark.positions);
+        staged.private.truncate(mark.private);
     }
 
     /// Adds somebody who waits for what is staged.
     #[inline]
     pub fn wait(&mut self, waiter: W) {
         self.staged.waiters.push(waiter);
+    }
+
+    /// Adds somebody who waits until what is staged is on the device, whatever the topic's durability. In memory there is
+    /// nothing to wait for.
+    pub fn wait_for_device(&mut self, waiter: W) {
+        self.staged.device_waiters.push(waiter);
+    }
+
+    /// True while somebody waits for a flush that the topic's durability does not ask for.
+    pub fn is_flush_awaited(&self) -> bool {
+        !self.committing.unflushed.is_empty()
     }
 
     /// The last of those who wait for what is staged now.
@@ -158,7 +190,8 @@ impl<W> Topic<W> {
 
     /// True if messages are staged.
     pub fn has_staged(&self) -> bool {
-        self.journal.staged_bytes() > 0 || !self.staged.waiters.is_empty()
+        let staged = &self.staged;
+        self.journal.staged_bytes() > 0 || !staged.waiters.is_empty() || !staged.device_waiters.is_empty()
     }
 
     /// True if a channel has events that are not written.
@@ -179,7 +212,9 @@ impl<W> Topic<W> {
         let start = self.end();
         match self.journal.commit() {
             Ok(sequence) => {
-                self.committing.written.extend(self.staged.waiters.drain(..).map(|w| (sequence, w)));
+                let (staged, committing) = (&mut self.staged, &mut self.committing);
+                committing.written.extend(staged.waiters.drain(..).map(|w| (sequence, w)));
+                committing.unflushed.extend(staged.device_waiters.drain(..).map(|w| (sequence, w)));
                 self.disk_full = false;
                 self.forget_events();
                 self.take_in(start, clock);
@@ -188,8 +223,9 @@ impl<W> Topic<W> {
             Err(error) => {
                 self.disk_full = matches!(error, journal::WriteError::DiskFull(_));
                 let why = error.to_string();
-                let refused = self.staged.waiters.drain(..).map(|w| (w, why.clone()));
-                self.committing.refused.extend(refused);
+                let staged = &mut self.staged;
+                let refused = staged.waiters.drain(..).chain(staged.device_waiters.drain(..));
+                self.committing.refused.extend(refused.map(|w| (w, why.clone())));
                 self.staged.clear();
                 Err(why)
             }
@@ -198,9 +234,12 @@ impl<W> Topic<W> {
 
     /// Publications whose outcome is known by now, in the order in which they were staged.
     pub fn settle(&mut self, mut each: impl FnMut(Settled<W>)) {
-        let accepted = self.journal.accepted();
-        while self.committing.written.front().is_some_and(|(sequence, _)| *sequence <= accepted) {
-            if let Some((_, waiter)) = self.committing.written.pop_front() {
+        let reached = [
+            (&mut self.committing.written, self.journal.accepted()),
+            (&mut self.committing.unflushed, self.journal.durable()),
+        ];
+        for (line, reached) in reached {
+            while let Some((_, waiter)) = line.pop_front_if(|(sequence, _)| *sequence <= reached) {
                 each(Settled { waiter, outcome: Outcome::Accepted });
             }
         }
@@ -211,21 +250,24 @@ impl<W> Topic<W> {
 
     /// The journal takes no more: what was written and not flushed cannot be acknowledged.
     pub fn refuse_written(&mut self, why: &str) {
-        let refused = self.committing.written.drain(..).map(|(_, waiter)| (waiter, why.to_owned()));
-        self.committing.refused.extend(refused);
+        let Committing { written, unflushed, refused } = &mut self.committing;
+        let waiting = written.drain(..).chain(unflushed.drain(..));
+        refused.extend(waiting.map(|(_, waiter)| (waiter, why.to_owned())));
     }
 
     /// The topic goes away: whoever waits is told so.
     pub fn refuse_all(&mut self, why: &str) {
-        let staged = std::mem::take(&mut self.staged.waiters);
         self.refuse_written(why);
-        self.committing.refused.extend(staged.into_iter().map(|waiter| (waiter, why.to_owned())));
+        let staged = self.staged.waiters.drain(..).chain(self.staged.device_waiters.drain(..));
+        self.committing.refused.extend(staged.map(|waiter| (waiter, why.to_owned())));
     }
 
     /// True while a publication waits for its outcome.
     pub fn is_waited_for(&self) -> bool {
         !self.staged.waiters.is_empty()
+            || !self.staged.device_waiters.is_empty()
             || !self.committing.written.is_empty()
+            || !self.committing.unflushed.is_empty()
             || !self.committing.refused.is_empty()
     }
 
@@ -286,9 +328,22 @@ impl<W> Topic<W> {
             self.waiting += count;
             self.held.append(&mut self.staged.deferred);
         }
+        if !self.staged.private.is_empty() {
+            self.hand_out_private();
+        }
         self.staged.clear();
         if self.settings.at_limit == AtLimit::DropOldest {
             self.drop_oldest();
+        }
+    }
+
+    fn hand_out_private(&mut self) {
+        for Private { channel, message, due } in std::mem::take(&mut self.staged.private) {
+            let Some(channel) = self.channel_mut(channel) else { continue };
+            match due {
+                Some(due) => channel.defer(message, due),
+                None => channel.add(message),
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::commit::Private;
 use super::{ChannelKey, Slot, Topic, at};
 use crate::channel::Channel;
 use crate::clock::Clock;
@@ -195,39 +196,29 @@ impl<W> Topic<W> {
         Ok(())
     }
 
-    /// Appends messages that one channel alone is to get, at once. All of them, or none.
-    pub fn add_private(
+    /// Stages messages that one channel alone is to get. All of them, or none; the channel has them once they are committed.
+    pub fn stage_private(
         &mut self,
         key: ChannelKey,
         messages: &[Message<'_>],
         clock: Clock,
     ) -> Result<(), ControlError> {
         let number = self.channel(key).ok_or(ControlError::NoChannel)?.number;
-        self.commit(clock).map_err(ControlError::NotWritten)?;
-        let mut added = Vec::with_capacity(messages.len());
+        let mark = self.mark();
         for message in messages {
             let message = Message { channel: Some(number), ..*message };
             self.scratch.clear();
             message.encode_head(&mut self.scratch);
-            match self.journal.append(message.kind(), &[&self.scratch, message.body]) {
-                Ok(at) => {
-                    let id = message.id_at(self.tag, at.0).0;
-                    let due = (message.due > clock.wall.0).then_some(message.due);
-                    added.push((Waiting { at: at.0, id, attempts: message.attempts }, due));
-                }
+            let at = match self.journal.append(message.kind(), &[&self.scratch, message.body]) {
+                Ok(at) => at.0,
                 Err(e) => {
-                    self.journal.discard();
+                    self.unstage(mark);
                     return Err(ControlError::NotWritten(e.to_string()));
                 }
-            }
-        }
-        self.commit(clock).map_err(ControlError::NotWritten)?;
-        let Some(channel) = self.channel_mut(key) else { return Err(ControlError::NoChannel) };
-        for (waiting, due) in added {
-            match due {
-                Some(due) => channel.defer(waiting, clock.to_instant(due, Duration::MAX)),
-                None => channel.add(waiting),
-            }
+            };
+            let waiting = Waiting { at, id: message.id_at(self.tag, at).0, attempts: message.attempts };
+            let due = (message.due > clock.wall.0).then(|| clock.to_instant(message.due, Duration::MAX));
+            self.staged.private.push(Private { channel: key, message: waiting, due });
         }
         Ok(())
     }

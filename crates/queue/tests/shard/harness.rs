@@ -109,6 +109,9 @@ impl Io for TestIo {
     }
 }
 
+/// A place for an answer.
+pub type Asked = Arc<Mutex<Option<Answer>>>;
+
 type Jobs = Arc<Mutex<VecDeque<Job>>>;
 
 struct TestDisk(Jobs);
@@ -299,6 +302,17 @@ impl World {
         count
     }
 
+    /// Does one of the jobs that wait, which `choose` picks (given how many there are). False if there is none.
+    pub fn work_one(&mut self, choose: impl FnOnce(usize) -> usize) -> bool {
+        let mut jobs = self.jobs.lock().expect("one thread");
+        let count = jobs.len();
+        let Some(job) = (count > 0).then(|| jobs.remove(choose(count))).flatten() else { return false };
+        drop(jobs);
+        self.queue.mail(&mut self.io, Mail::Done(job.run()));
+        self.turn();
+        true
+    }
+
     /// Time passes, timer by timer.
     pub fn advance(&mut self, by: Duration) {
         let end = self.io.clock.now + by;
@@ -379,12 +393,34 @@ impl World {
     }
 
     pub fn ask(&mut self, ask: Ask) -> Answer {
-        let answer = Arc::new(Mutex::new(None));
-        let slot = Arc::clone(&answer);
+        let asked = self.ask_later(ask);
+        Self::answered(&asked).expect("an answer in this turn")
+    }
+
+    /// Asks; the answer may come later.
+    pub fn ask_later(&mut self, ask: Ask) -> Asked {
+        let asked = Asked::default();
+        let slot = Arc::clone(&asked);
         let reply = Reply(Box::new(move |answer| *slot.lock().expect("one thread") = Some(answer)));
         self.queue.mail(&mut self.io, Mail::Ask(ask, reply));
         self.turn();
-        answer.lock().expect("one thread").take().expect("an answer in this turn")
+        asked
+    }
+
+    /// The answer, if it has come; once.
+    pub fn answered(asked: &Asked) -> Option<Answer> {
+        asked.lock().expect("one thread").take()
+    }
+
+    /// The daemon is to stop; turns go on.
+    pub fn stop(&mut self) {
+        self.queue.stopping(&mut self.io);
+        self.turn();
+    }
+
+    /// True if a daemon that is to stop may end.
+    pub fn is_idle(&self) -> bool {
+        App::<TestIo>::idle(&self.queue)
     }
 
     /// The topics and channels that are here.

@@ -1,0 +1,61 @@
+//! Dead letters between two journals: written to their topic, not yet safe there, and still their channel's.
+//!
+//! A message is in one of the two journals at every moment only if the one that gives it away forgets it last. So the letters of a
+//! batch stay with their channel, in its checkpoints too, until the outcome is known: finished here if they are safe there,
+//! among the dying again if not. A channel has one batch on its way at a time, which bounds what is held here.
+
+use super::{Channel, Dying};
+
+/// The batch that is on its way.
+#[derive(Debug, Default)]
+pub struct Departing {
+    number: u32,
+    letters: Vec<Dying>,
+}
+
+impl Departing {
+    /// True if no batch is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.letters.is_empty()
+    }
+
+    /// The letters of the batch.
+    pub fn letters(&self) -> impl Iterator<Item = &Dying> {
+        self.letters.iter()
+    }
+
+    pub(super) fn letters_mut(&mut self) -> impl Iterator<Item = &mut Dying> {
+        self.letters.iter_mut()
+    }
+
+    /// Forgets the letters: the channel was emptied or moved. The outcome of their batch concerns nobody any more.
+    pub(super) fn clear(&mut self) {
+        self.letters.clear();
+    }
+
+    fn take(&mut self, number: u32) -> Vec<Dying> {
+        if number == self.number { std::mem::take(&mut self.letters) } else { Vec::new() }
+    }
+}
+
+impl Channel {
+    /// Notes that these letters are written elsewhere. Gives the number of their batch.
+    pub fn depart(&mut self, letters: Vec<Dying>) -> u32 {
+        debug_assert!(self.departing.is_empty(), "one batch at a time");
+        self.departing = Departing { number: self.departing.number.wrapping_add(1), letters };
+        self.departing.number
+    }
+
+    /// The batch is safe where it went: the channel is done with its letters.
+    pub fn departed(&mut self, number: u32) {
+        let letters = self.departing.take(number);
+        self.counters.dead += letters.len() as u64;
+        self.events.finished.extend(letters.iter().map(|dying| dying.message.at));
+    }
+
+    /// The batch did not get there: its letters are to be set aside again, before all others.
+    pub fn come_back(&mut self, number: u32) {
+        let letters = self.departing.take(number);
+        letters.into_iter().rev().for_each(|dying| self.dying.push_front(dying));
+    }
+}
