@@ -16,7 +16,10 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use telemetry::debug;
@@ -48,18 +51,29 @@ pub fn router(watch: Arc<Watch>) -> Router {
         .with_state(watch)
 }
 
-/// Requests and answers of one client, until it goes or is idle for too long.
-pub async fn serve_client<S>(client: S, router: Router)
+/// Requests and answers of one client, until it goes or is idle for too long. While an answer is under way, what `owing` gave is
+/// held.
+pub async fn serve_client<S, O>(client: S, router: Router, owing: impl Fn() -> O)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let service = TowerToHyperService::new(router);
+    let answering = service_fn(|request: Request<Incoming>| {
+        let owed = owing();
+        let answer = service.call(request);
+        async move {
+            let answer = answer.await;
+            drop(owed);
+            answer
+        }
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(HEAD_BYTES_MAX)
         // Simple clients close their side once they have asked.
         .half_close(true)
-        .serve_connection(TokioIo::new(client), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(client), answering)
         .await;
     if let Err(error) = served {
         debug!(%error, "a client of the admin port ended");

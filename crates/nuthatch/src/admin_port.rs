@@ -26,7 +26,13 @@ impl AdminPort {
     /// Serves and watches for ever. Needs a tokio runtime.
     pub async fn serve(self) -> io::Result<()> {
         let router = admin::router(Arc::clone(&self.watch));
-        let served = self.port.serve(|client| admin::serve_client(client, router.clone()));
+        let served = self.port.serve(|client, seat| {
+            let owing = move || {
+                seat.owe();
+                seat.settling()
+            };
+            admin::serve_client(client, router.clone(), owing)
+        });
         tokio::select! {
             ended = served => ended,
             () = self.watch.run() => Ok(()),

@@ -1,17 +1,17 @@
 //! A port of the control thread: bound early, served later, to a limited number of clients at once.
 //!
-//! Slow clients do not hold up others. Those that are too many wait in the kernel.
+//! Slow clients do not hold up others: when they are too many, those that wait for something make room
+//! ([`queue::http::Places`]).
 
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
 use std::time::Duration;
 
 use config::checked::Listen;
 use config::endpoint::show_listen;
+use queue::http::{Places, Seat, Seated};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
 
 /// Clients served at once.
 const CLIENTS_MAX: usize = 64;
@@ -61,26 +61,24 @@ impl ControlPort {
         }
     }
 
-    /// Gives each client to `served`, for ever. Needs a tokio runtime.
+    /// Gives each client to `served`, for ever, with what is to be told when an answer is owed. Needs a tokio runtime.
     pub async fn serve<F, S>(self, served: F) -> io::Result<()>
     where
-        F: Fn(Client) -> S,
+        F: Fn(Client, Seat) -> S,
         S: Future<Output = ()> + Send + 'static,
     {
         let listener = match self.listener {
             Bound::Tcp(listener) => Listener::Tcp(tokio::net::TcpListener::from_std(listener)?),
             Bound::Unix(listener, _) => Listener::Unix(tokio::net::UnixListener::from_std(listener)?),
         };
-        let places = Arc::new(Semaphore::new(CLIENTS_MAX));
+        let places = Places::new(CLIENTS_MAX);
         loop {
-            let place = Arc::clone(&places).acquire_owned().await;
             match listener.accept().await {
-                Ok(client) => {
-                    let served = served(client);
-                    tokio::spawn(async move {
-                        served.await;
-                        drop(place);
-                    });
+                Ok((socket, address)) => {
+                    let place = places.take(&address).await;
+                    let seat = place.seat();
+                    let client = Box::new(Seated::new(socket, seat.clone()));
+                    tokio::spawn(place.hold(served(client, seat)));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
@@ -94,10 +92,14 @@ enum Listener {
 }
 
 impl Listener {
-    async fn accept(&self) -> io::Result<Client> {
+    /// A client and its address without the port; all of a unix socket's clients have the same.
+    async fn accept(&self) -> io::Result<(Client, String)> {
         Ok(match self {
-            Listener::Tcp(listener) => Box::new(listener.accept().await?.0),
-            Listener::Unix(listener) => Box::new(listener.accept().await?.0),
+            Listener::Tcp(listener) => {
+                let (socket, address) = listener.accept().await?;
+                (Box::new(socket), address.ip().to_string())
+            }
+            Listener::Unix(listener) => (Box::new(listener.accept().await?.0), "@".to_owned()),
         })
     }
 }

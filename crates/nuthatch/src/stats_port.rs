@@ -18,7 +18,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves `document` for ever. Needs a tokio runtime.
 pub async fn serve(port: ControlPort, document: Arc<dyn Fn() -> String + Send + Sync>) -> io::Result<()> {
-    port.serve(|client| {
+    port.serve(|client, _| {
         let text = document();
         async move {
             let _ = tokio::time::timeout(CLIENT_TIMEOUT, answer(client, text)).await;

@@ -38,6 +38,7 @@ mod malformed;
 mod memory;
 mod option;
 mod peek;
+mod places;
 mod publish;
 mod query;
 mod route;
@@ -68,6 +69,7 @@ use route::Route;
 use text::escape_path;
 
 pub use memory::memory;
+pub use places::{Place, Places, Seat, Seated, Settling};
 pub use serve::{Listener, Stop, serve};
 
 /// What the API says of the daemon.

@@ -73,3 +73,23 @@ fn the_default_has_metrics_and_a_page() {
     running.signal("TERM");
     assert_eq!(running.end(), Some(0));
 }
+
+#[test]
+fn idle_connections_shut_no_port() {
+    let (directory, path) = directory_with("nuthatch.toml", &default_file());
+    let mut command = called("nuthatch");
+    command.args(["run", "-c"]).arg(&path).current_dir(directory.path());
+    let (_running, port) = start(&mut command);
+    for (what, request) in [
+        ("admin", &b"GET /health HTTP/1.0\r\n\r\n"[..]),
+        ("statistics", b""),
+        ("queue, HTTP", b"GET /ping HTTP/1.0\r\n\r\n"),
+    ] {
+        let connect = || std::net::TcpStream::connect(("127.0.0.1", port(what))).expect("a connection");
+        let idle: Vec<_> = (0..200).map(|_| connect()).collect();
+        let begun = std::time::Instant::now();
+        assert!(!exchange(port(what), request).is_empty(), "{what}");
+        assert!(begun.elapsed().as_secs() < 15, "{what}: {:?}", begun.elapsed());
+        drop(idle);
+    }
+}

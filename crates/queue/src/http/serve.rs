@@ -1,6 +1,6 @@
 //! Listeners of the HTTP API: TCP, TLS over TCP, and unix sockets.
 //!
-//! Connections are counted, and those that are too many wait in the kernel. A head that does not come, and a handshake that
+//! Connections are counted; when they are too many, those that wait for their client make room ([`super::places`]). A head that does not come, and a handshake that
 //! does not end, close their connection; so does a minute without a request. A client may close its side as soon as it has
 //! sent its request: it gets its answer all the same.
 //!
@@ -10,25 +10,32 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::{Extension, Router};
+use bytes::Bytes;
 use config::checked::Listen;
+use hyper::Request;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use telemetry::debug;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::Link;
 use super::malformed::Worded;
+use super::places::{Places, Seat, Seated};
 
 /// Connections at once, per listener.
-const CONNECTIONS_MAX: u32 = 1024;
+const CONNECTIONS_MAX: usize = 1024;
 /// Clients of a unix socket that may wait in the kernel; the system's limit holds as well.
 const UNIX_BACKLOG: i32 = 1024;
 /// How long a request's head may take, and how long a connection may be idle.
@@ -86,20 +93,29 @@ impl Listener {
 /// Serves a listener until it is told to stop and every request under way is answered: whoever cannot wait so long drops the
 /// future. Needs a tokio runtime.
 pub async fn serve(listener: Listener, router: Router, stop: Stop) -> io::Result<()> {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+    serve_at_most(CONNECTIONS_MAX, listener, router, stop).await
+}
+
+/// The same with so many connections at once.
+pub(super) async fn serve_at_most(
+    connections_max: usize,
+    listener: Listener,
+    router: Router,
+    stop: Stop,
+) -> io::Result<()> {
+    let places = Places::new(connections_max);
     let tls = listener.tls.map(TlsAcceptor::from);
     let (close, closed) = watch::channel(false);
-    let door = Door { router, tls, stop: closed };
+    let door = Door { router, tls, stop: closed, places: Arc::clone(&places) };
     match listener.socket {
         Socket::Tcp(listener) => {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             until(stop, async {
                 loop {
-                    let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                     match listener.accept().await {
                         Ok((socket, remote)) => {
                             let _ = socket.set_nodelay(true);
-                            door.admit(socket, remote.to_string(), place);
+                            door.admit(socket, remote.to_string()).await;
                         }
                         Err(_) => sleep(ACCEPT_PAUSE).await,
                     }
@@ -111,9 +127,8 @@ pub async fn serve(listener: Listener, router: Router, stop: Stop) -> io::Result
             let listener = tokio::net::UnixListener::from_std(listener)?;
             until(stop, async {
                 loop {
-                    let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                     match listener.accept().await {
-                        Ok((socket, _)) => door.admit(socket, "@".to_owned(), place),
+                        Ok((socket, _)) => door.admit(socket, "@".to_owned()).await,
                         Err(_) => sleep(ACCEPT_PAUSE).await,
                     }
                 }
@@ -123,8 +138,7 @@ pub async fn serve(listener: Listener, router: Router, stop: Stop) -> io::Result
     }
     // The listener is closed. Only now connections are told: who sees one end and comes again is not let in.
     close.send_replace(true);
-    // Each connection holds a place until it has ended.
-    let _ = places.acquire_many(CONNECTIONS_MAX).await;
+    places.all_free().await;
     Ok(())
 }
 
@@ -145,39 +159,139 @@ struct Door {
     router: Router,
     tls: Option<TlsAcceptor>,
     stop: Stop,
+    places: Arc<Places>,
 }
 
 impl Door {
-    fn admit<S>(&self, socket: S, remote: String, place: OwnedSemaphorePermit)
+    /// Serves a connection as soon as it has a place.
+    async fn admit<S>(&self, socket: S, remote: String)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let link = Link { remote, tls: self.tls.is_some() };
-        let (tls, stop) = (self.tls.clone(), self.stop.clone());
+        let place = self.places.take(link.host()).await;
+        let seat = place.seat();
         let router = self.router.clone().layer(Extension(link.clone()));
-        tokio::spawn(async move {
+        let talk = Talk { link, router, seat: seat.clone(), stop: self.stop.clone() };
+        let tls = self.tls.clone();
+        let socket = Seated::new(socket, seat);
+        tokio::spawn(place.hold(async move {
             match tls {
-                None => converse(socket, router, stop).await,
-                Some(tls) => {
-                    let handshake = timeout(HANDSHAKE_DEADLINE, tls.accept(socket).into_fallible());
-                    let shaken = tokio::select! {
-                        shaken = handshake => shaken,
-                        () = stopped(stop.clone()) => return,
-                    };
-                    match shaken {
-                        Ok(Ok(socket)) => converse(socket, router, stop).await,
-                        Ok(Err((error, socket))) => {
-                            debug!(remote = link.remote, %error, "TLS handshake failed");
-                            if is_no_tls(&error) {
-                                explain(socket).await;
-                            }
-                        }
-                        Err(_) => debug!(remote = link.remote, "TLS handshake took too long"),
-                    }
+                None => talk.converse(socket).await,
+                Some(tls) => talk.shake_hands(socket, tls).await,
+            }
+        }));
+    }
+}
+
+/// What a connection needs.
+struct Talk {
+    link: Link,
+    router: Router,
+    seat: Seat,
+    stop: Stop,
+}
+
+impl Talk {
+    /// TLS first.
+    async fn shake_hands<S>(self, socket: S, tls: TlsAcceptor)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let handshake = timeout(HANDSHAKE_DEADLINE, tls.accept(socket).into_fallible());
+        let shaken = tokio::select! {
+            shaken = handshake => shaken,
+            () = stopped(self.stop.clone()) => return,
+        };
+        match shaken {
+            Ok(Ok(socket)) => self.converse(socket).await,
+            Ok(Err((error, socket))) => {
+                debug!(remote = self.link.remote, %error, "TLS handshake failed");
+                if is_no_tls(&error) {
+                    explain(socket).await;
                 }
             }
-            drop(place);
+            Err(_) => debug!(remote = self.link.remote, "TLS handshake took too long"),
+        }
+    }
+
+    /// Requests and answers.
+    async fn converse<S>(self, socket: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (service, seat) = (TowerToHyperService::new(self.router), self.seat);
+        let answering = service_fn(move |request: Request<Incoming>| {
+            let settling = seat.settling();
+            let answer = service.call(request.map(|body| Awaited::new(body, seat.clone())));
+            async move {
+                let answer = answer.await;
+                drop(settling);
+                answer
+            }
         });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .half_close(true)
+            .header_read_timeout(HEAD_DEADLINE)
+            .title_case_headers(true)
+            .serve_connection(TokioIo::new(Worded::new(socket)), answering);
+        tokio::pin!(connection);
+        let result = tokio::select! {
+            result = &mut connection => result,
+            () = stopped(self.stop) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            debug!(%error, "HTTP connection ended");
+        }
+    }
+}
+
+/// A body that its seat waits for: once it is there, the answer is owed.
+struct Awaited {
+    body: Incoming,
+    seat: Seat,
+}
+
+impl Awaited {
+    fn new(body: Incoming, seat: Seat) -> Awaited {
+        let awaited = Awaited { body, seat };
+        awaited.look();
+        awaited
+    }
+
+    fn look(&self) {
+        if self.body.is_end_stream() {
+            self.seat.owe();
+        }
+    }
+}
+
+impl Body for Awaited {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        match frame {
+            None => self.seat.owe(),
+            Some(_) => self.look(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -192,28 +306,4 @@ async fn explain<S: AsyncWrite + Unpin>(mut socket: S) {
     let words = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
     let _ = timeout(EXPLAIN_DEADLINE, socket.write_all(words)).await;
     let _ = timeout(EXPLAIN_DEADLINE, socket.shutdown()).await;
-}
-
-/// Requests and answers of one connection.
-async fn converse<S>(socket: S, router: Router, stop: Stop)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .half_close(true)
-        .header_read_timeout(HEAD_DEADLINE)
-        .title_case_headers(true)
-        .serve_connection(TokioIo::new(Worded::new(socket)), TowerToHyperService::new(router));
-    tokio::pin!(connection);
-    let result = tokio::select! {
-        result = &mut connection => result,
-        () = stopped(stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = result {
-        debug!(%error, "HTTP connection ended");
-    }
 }

@@ -2,8 +2,10 @@
 
 mod daemon;
 mod edge;
+mod gate;
 mod golden;
 mod malformed;
+mod places;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,82 +1,14 @@
 //! The two ends of a conversation: a client that stops sending before it has its answer, and a daemon that stops while it owes one.
-//!
-//! The service here has a gate: `/wait` is answered when the test lets it through. So nothing depends on time.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::net::{Shutdown, TcpStream};
 
-use axum::Router;
-use axum::http::Uri;
-use config::checked::Listen;
-use tokio::sync::{Semaphore, watch};
-
-use super::super::{Listener, serve};
 use super::daemon::{Daemon, converse, read_answer, settings};
-
-/// Large enough not to fit in the buffers of a socket.
-const LARGE: usize = 8 << 20;
-const PATIENCE: Duration = Duration::from_secs(60);
-
-struct Gate {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    serving: JoinHandle<()>,
-    arrivals: mpsc::Receiver<()>,
-    open: Arc<Semaphore>,
-}
-
-impl Gate {
-    fn start() -> Gate {
-        let listen = Listen::Tcp { host: "127.0.0.1".into(), port: 0 };
-        let listener = Listener::bind(&listen, None).unwrap();
-        let address = listener.local_address().unwrap();
-        let (stop, stopping) = watch::channel(false);
-        let (arrived, arrivals) = mpsc::channel();
-        let open = Arc::new(Semaphore::new(0));
-        let gate = Arc::clone(&open);
-        let serving = std::thread::spawn(move || {
-            let router = Router::new().fallback(move |uri: Uri| {
-                let (arrived, gate) = (arrived.clone(), Arc::clone(&gate));
-                async move {
-                    match uri.path() {
-                        "/wait" => {
-                            arrived.send(()).unwrap();
-                            gate.acquire().await.unwrap().forget();
-                            "waited".to_owned()
-                        }
-                        "/large" => "x".repeat(LARGE),
-                        _ => String::new(),
-                    }
-                }
-            });
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(serve(listener, router, stopping)).unwrap();
-        });
-        Gate { address, stop, serving, arrivals, open }
-    }
-
-    /// A connection on which this was asked for.
-    fn ask(&self, target: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "GET {target} HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
-        stream
-    }
-
-    /// A connection whose request waits at the gate.
-    fn wait(&self) -> TcpStream {
-        let stream = self.ask("/wait");
-        self.arrivals.recv_timeout(PATIENCE).unwrap();
-        stream
-    }
-}
+use super::gate::{Gate, LARGE};
 
 #[test]
 fn a_client_that_stops_sending_gets_its_whole_answer() {
-    let gate = Gate::start();
+    let gate = Gate::start(16);
     let mut waiting = gate.wait();
     waiting.shutdown(Shutdown::Write).unwrap();
     // Others are answered meanwhile: by then the end of what the first one sends was seen.
@@ -118,7 +50,7 @@ fn a_publication_counts_although_its_client_stops_sending() {
 
 #[test]
 fn a_stop_waits_for_answers_under_way_and_for_nobody_else() {
-    let gate = Gate::start();
+    let gate = Gate::start(16);
     let (mut idle, mut waiting, mut large) = (gate.ask("/"), gate.wait(), gate.ask("/large"));
     for stream in [&mut idle, &mut large] {
         stream.read_exact(&mut [0; 15]).unwrap();

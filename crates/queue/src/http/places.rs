@@ -1,0 +1,291 @@
+//! Places of connections: a listener serves so many at once, and when they are all taken, those that wait for their client make
+//! room for new ones.
+//!
+//! A connection to which an answer is owed keeps its place: its request is whole, and the rest is up to us. Of the others the
+//! address that has most of them gives up one, the one that has moved no byte for longest. So neither idle connections, nor heads
+//! and bodies that come drop by drop, nor answers that nobody reads shut others out. If answers are owed to all, a new connection
+//! waits for the first of them.
+
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+
+/// The places of a listener. One task takes them, see [`Places::take`].
+#[derive(Debug)]
+pub struct Places {
+    places_max: usize,
+    taken: Mutex<HashMap<u64, Seat>>,
+    /// Counts moves: who has the least number has not moved for longest.
+    moves: AtomicU64,
+    /// A place is free, or one is not owed an answer any more.
+    changed: Notify,
+}
+
+/// A place that is taken; dropping it gives it back.
+#[derive(Debug)]
+pub struct Place {
+    id: u64,
+    seat: Seat,
+}
+
+/// How it stands with the connection that has a place.
+#[derive(Debug, Clone)]
+pub struct Seat(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    places: Arc<Places>,
+    /// Where the client is, without its port.
+    address: String,
+    moved: AtomicU64,
+    owing: AtomicBool,
+    /// It is to make room.
+    leaving: AtomicBool,
+    leave: Notify,
+}
+
+/// While it lasts, an answer may be owed; none is when it is dropped.
+#[derive(Debug)]
+pub struct Settling(Seat);
+
+impl Places {
+    /// So many, all free.
+    pub fn new(places_max: usize) -> Arc<Places> {
+        Arc::new(Places {
+            places_max,
+            taken: Mutex::default(),
+            moves: AtomicU64::new(0),
+            changed: Notify::new(),
+        })
+    }
+
+    /// Takes a place for a client at `address`, as soon as there is one; others make room for it. Only one task may wait here.
+    pub async fn take(self: &Arc<Places>, address: &str) -> Place {
+        loop {
+            if let Some(place) = self.try_take(address) {
+                return place;
+            }
+            self.make_room(address);
+            self.changed.notified().await;
+        }
+    }
+
+    /// Waits until nobody has a place. Not while another task waits in [`Places::take`].
+    pub async fn all_free(&self) {
+        while !self.taken().is_empty() {
+            self.changed.notified().await;
+        }
+    }
+
+    fn try_take(self: &Arc<Places>, address: &str) -> Option<Place> {
+        let mut taken = self.taken();
+        if taken.len() >= self.places_max {
+            return None;
+        }
+        let id = self.next_move();
+        let seat = Seat(Arc::new(State {
+            places: Arc::clone(self),
+            address: address.to_owned(),
+            moved: AtomicU64::new(id),
+            owing: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
+            leave: Notify::new(),
+        }));
+        taken.insert(id, seat.clone());
+        Some(Place { id, seat })
+    }
+
+    /// Tells one to leave, unless one is about to.
+    fn make_room(&self, newcomer: &str) {
+        let taken = self.taken();
+        if taken.values().any(|seat| seat.0.leaving.load(Ordering::Relaxed)) {
+            return;
+        }
+        let waiting = || taken.values().filter(|seat| !seat.0.owing.load(Ordering::Relaxed));
+        let mut of_address = HashMap::from([(newcomer, 1_usize)]);
+        for seat in waiting() {
+            *of_address.entry(&seat.0.address).or_default() += 1;
+        }
+        let many = |seat: &Seat| of_address.get(&*seat.0.address).copied().unwrap_or(0);
+        let longest = |seat: &Seat| std::cmp::Reverse(seat.0.moved.load(Ordering::Relaxed));
+        if let Some(seat) = waiting().max_by_key(|seat| (many(seat), longest(seat))) {
+            seat.0.leaving.store(true, Ordering::Relaxed);
+            seat.0.leave.notify_one();
+        }
+    }
+
+    fn next_move(&self) -> u64 {
+        self.moves.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn taken(&self) -> MutexGuard<'_, HashMap<u64, Seat>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// How it stands with this connection.
+    pub fn seat(&self) -> Seat {
+        self.seat.clone()
+    }
+
+    /// Does `work` in this place, until it is done or has to make room; then the place is free.
+    pub async fn hold(self, work: impl Future<Output = ()>) {
+        tokio::select! {
+            biased;
+            () = self.seat.0.leave.notified() => {}
+            () = work => {}
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let places = &self.seat.0.places;
+        places.taken().remove(&self.id);
+        places.changed.notify_one();
+    }
+}
+
+impl Seat {
+    /// From now on an answer is owed.
+    pub fn owe(&self) {
+        self.0.owing.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends what is owed when it is dropped.
+    pub fn settling(&self) -> Settling {
+        Settling(self.clone())
+    }
+
+    fn moved(&self) {
+        self.0.moved.store(self.0.places.next_move(), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        let Settling(seat) = self;
+        seat.moved();
+        seat.0.owing.store(false, Ordering::Relaxed);
+        seat.0.places.changed.notify_one();
+    }
+}
+
+/// A socket that tells its seat when bytes move.
+#[derive(Debug)]
+pub struct Seated<S> {
+    socket: S,
+    seat: Seat,
+}
+
+impl<S> Seated<S> {
+    /// The socket of the connection that has this seat.
+    pub fn new(socket: S, seat: Seat) -> Seated<S> {
+        Seated { socket, seat }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Seated<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.socket).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.seat.moved();
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Seated<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.socket).poll_write(context, bytes);
+        if matches!(polled, Poll::Ready(Ok(1..))) {
+            self.seat.moved();
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Place {
+        fn leaves(&self) -> bool {
+            self.seat.0.leaving.load(Ordering::Relaxed)
+        }
+    }
+
+    fn taken(places: &Arc<Places>, addresses: &[&str]) -> Vec<Place> {
+        addresses.iter().map(|address| places.try_take(address).unwrap()).collect()
+    }
+
+    fn who_leaves(taken: &[Place]) -> Vec<usize> {
+        (0..taken.len()).filter(|at| taken[*at].leaves()).collect()
+    }
+
+    #[test]
+    fn the_one_that_has_not_moved_for_longest_makes_room() {
+        let places = Places::new(3);
+        let taken = taken(&places, &["a", "a", "a"]);
+        assert!(places.try_take("a").is_none());
+        taken[0].seat().moved();
+        places.make_room("a");
+        assert_eq!(who_leaves(&taken), [1]);
+        places.make_room("a");
+        assert_eq!(who_leaves(&taken), [1], "one is enough");
+    }
+
+    #[test]
+    fn the_address_that_has_most_makes_room() {
+        let places = Places::new(5);
+        let taken = taken(&places, &["a", "b", "b", "c", "c"]);
+        places.make_room("c");
+        assert_eq!(who_leaves(&taken), [3], "the new one counts");
+    }
+
+    #[test]
+    fn whoever_is_owed_an_answer_stays_until_it_is_settled() {
+        let places = Places::new(2);
+        let taken = taken(&places, &["a", "a"]);
+        let settling: Vec<Settling> = taken.iter().map(|place| place.seat().settling()).collect();
+        taken.iter().for_each(|place| place.seat().owe());
+        places.make_room("a");
+        assert!(who_leaves(&taken).is_empty());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut taking = Box::pin(places.take("a"));
+            assert!(
+                std::future::poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await.is_pending()
+            );
+            drop(settling);
+            let mut taken = taken.into_iter();
+            let (first, second) = (taken.next().unwrap(), taken.next().unwrap());
+            let ends = tokio::join!(taking, first.hold(std::future::pending()));
+            assert!(!ends.0.leaves() && !second.leaves());
+        });
+    }
+}
