@@ -1,15 +1,25 @@
-//! Whether this process can do its work: for load balancers and orchestrators, which take a process that cannot out.
+//! Three questions that load balancers and orchestrators ask, each with an answer of its own.
 //!
-//! It cannot if a pool has no server left, if the queue cannot write its journal, or if the queue does not answer. Everything
-//! else is trouble, shown on the page, and no reason to be taken out: an ejected server is no better elsewhere.
+//! | question | no, if |
+//! |---|---|
+//! | alive: would a restart help? | the control thread does not answer; nothing here can say so |
+//! | ready: is there anything that it can serve? | it stops, or no pool has a server and no queue can write |
+//! | healthy: can it do all its work? | it stops, or a pool has no server, or the queue cannot write or does not answer |
+//!
+//! Everything else is trouble, shown on the page: an ejected server is no better elsewhere. Nor is one pool without a server
+//! a reason to take traffic from the others, hence the second question.
 
-use crate::status::{PoolState, Status};
+use crate::status::{PoolState, QueueStatus, Status};
 
-/// Why it cannot; empty if it can.
+/// What is wrong with a process that stops.
+const DRAINING: &str = "draining: the process stops";
+
+/// Why it cannot do all its work; empty if it can.
 pub(crate) fn reasons(status: &Status) -> Vec<String> {
+    let draining = status.draining.then(|| DRAINING.to_owned());
     let down = status.pools.iter().filter(|pool| pool.state == PoolState::Down);
-    let mut reasons: Vec<String> =
-        down.map(|pool| format!("pool {}: every server is ejected", pool.name)).collect();
+    let down = down.map(|pool| format!("pool {}: every server is ejected", pool.name));
+    let mut reasons: Vec<String> = draining.into_iter().chain(down).collect();
     if let Some(queue) = &status.queue {
         if !queue.answers {
             reasons.push("queue: it does not answer".into());
@@ -17,4 +27,56 @@ pub(crate) fn reasons(status: &Status) -> Vec<String> {
         reasons.extend(queue.fault.iter().map(|fault| format!("queue: {fault}")));
     }
     reasons
+}
+
+/// Whether it can serve anything, and goes on doing so.
+pub(crate) fn ready(status: &Status) -> bool {
+    let works = |queue: &QueueStatus| queue.answers && queue.fault.is_none();
+    let pool = status.pools.iter().any(|pool| pool.state != PoolState::Down);
+    !status.draining && (pool || status.queue.as_ref().is_some_and(works))
+}
+
+#[cfg(test)]
+mod tests {
+    use telemetry::PoolStats;
+
+    use super::*;
+    use crate::queue::QueueReport;
+    use crate::sample::tests::{facts, sample_at};
+
+    /// A process with a pool whose only server is `ejected` or not, and perhaps a queue with this fault.
+    fn status(ejected: u64, queue: Option<Option<&str>>) -> Status {
+        let pools = PoolStats::for_shards("a", &["s"], 1);
+        pools[0].servers[0].ejected.set(ejected);
+        let report =
+            |fault: Option<&str>| QueueReport { fault: fault.map(str::to_owned), ..Default::default() };
+        let sample = sample_at(&facts(), 1, &pools, queue.map(report));
+        Status::between(&sample, &sample, &facts(), queue.is_some())
+    }
+
+    #[test]
+    fn one_thing_that_works_is_enough_to_be_ready_and_not_to_be_healthy() {
+        for (ejected, queue, is_ready, healthy) in [
+            (0, None, true, true),
+            (1, None, false, false),
+            (0, Some(None), true, true),
+            (1, Some(None), true, false),
+            (0, Some(Some("disk full")), true, false),
+            (1, Some(Some("disk full")), false, false),
+        ] {
+            let status = status(ejected, queue);
+            assert_eq!(
+                (ready(&status), reasons(&status).is_empty()),
+                (is_ready, healthy),
+                "{ejected} {queue:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_process_that_stops_is_neither_ready_nor_healthy() {
+        let status = Status { draining: true, ..status(0, Some(None)) };
+        assert!(!ready(&status));
+        assert_eq!(reasons(&status), [DRAINING]);
+    }
 }

@@ -30,6 +30,7 @@ fn process(text: &mut Text, facts: &Facts, status: &Status) {
     };
     gauge("nuthatch_uptime_seconds", "seconds since the start", Some(uptime));
     gauge("nuthatch_healthy", "1 if /health says so", Some(u64::from(status.healthy)));
+    gauge("nuthatch_ready", "1 if /ready says so", Some(u64::from(status.ready)));
     gauge(
         "nuthatch_troubles",
         "what is wrong now, as the page counts it",

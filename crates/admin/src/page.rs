@@ -16,13 +16,15 @@ use crate::trouble::{Severity, Trouble};
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/refresh.js");
+/// The icon, as SVG.
+pub(crate) const ICON: &str = include_str!("page/icon.svg");
 
 /// The page, with its style and script.
 pub(crate) fn whole(status: &Status) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"favicon.ico\" type=\"image/svg+xml\">\n\
          <noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\n\
          <title>{}</title>\n<style>\n{STYLE}</style></head>\n<body>\n\
          <p id=\"stale\" role=\"alert\" hidden></p>\n<main id=\"view\">\n{}</main>\n<script>\n{SCRIPT}</script>\n\
@@ -204,6 +206,8 @@ fn foot(html: &mut Html, status: &Status) {
     }
     html.add(format_args!(
         "</p>\n<p><a href=\"metrics\">/metrics</a> <a href=\"health\">/health</a> \
+         <a href=\"ready\">/ready</a> \
+         <a href=\"live\">/live</a> \
          <a href=\"api/status\">/api/status</a></p></footer>\n"
     ));
 }

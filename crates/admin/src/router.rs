@@ -4,8 +4,11 @@
 //! |---|---|
 //! | `/` | the page |
 //! | `/metrics` | every counter, for Prometheus |
-//! | `/health` | 200 `ok`, or 503 and the reasons, a line each |
+//! | `/live` | 200 `ok`, whatever else is wrong |
+//! | `/ready` | 200 `ok`, or 503 and the reasons, a line each: there is nothing that it can serve |
+//! | `/health` | 200 `ok`, or 503 and the reasons, a line each: something does not work |
 //! | `/api/status` | [`crate::status::Status`] as JSON; with `?as=html` the page's body, which the page refreshes itself from |
+//! | `/favicon.ico` | the page's icon |
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,17 +40,22 @@ const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Everything on the page is on the page; it asks nobody but us.
+const ICON: &str = "image/svg+xml";
+
+/// Everything on the page is on the page but its icon; it asks nobody but us.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The service.
 pub fn router(watch: Arc<Watch>) -> Router {
     Router::new()
         .route("/", get(whole_page))
         .route("/metrics", get(all_metrics))
+        .route("/live", get(live))
+        .route("/ready", get(ready))
         .route("/health", get(health))
         .route("/api/status", get(status))
+        .route("/favicon.ico", get(icon))
         .with_state(watch)
 }
 
@@ -92,11 +100,29 @@ async fn all_metrics(State(watch): State<Arc<Watch>>) -> Response {
 
 async fn health(State(watch): State<Arc<Watch>>) -> Response {
     let status = watch.look().await;
-    if status.healthy {
+    verdict(status.healthy, &status.reasons)
+}
+
+async fn ready(State(watch): State<Arc<Watch>>) -> Response {
+    let status = watch.look().await;
+    verdict(status.ready, &status.reasons)
+}
+
+/// Asks nobody: that it is answered is the answer.
+async fn live() -> Response {
+    verdict(true, &[])
+}
+
+fn verdict(well: bool, reasons: &[String]) -> Response {
+    if well {
         return answer(StatusCode::OK, TEXT, "ok\n".into());
     }
-    let reasons: String = status.reasons.iter().map(|reason| format!("{reason}\n")).collect();
+    let reasons: String = reasons.iter().map(|reason| format!("{reason}\n")).collect();
     answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, reasons)
+}
+
+async fn icon() -> Response {
+    answer(StatusCode::OK, ICON, page::ICON.into())
 }
 
 async fn status(State(watch): State<Arc<Watch>>, RawQuery(query): RawQuery) -> Response {

@@ -35,6 +35,10 @@ pub struct Status {
     pub healthy: bool,
     /// Why not.
     pub reasons: Vec<String>,
+    /// As `/ready` says.
+    pub ready: bool,
+    /// True from the signal that stops the process on.
+    pub draining: bool,
     /// What is wrong, worst first.
     pub troubles: Vec<Trouble>,
     /// Memory for requests and replies.
@@ -84,6 +88,8 @@ impl Status {
             window_seconds: window.seconds,
             healthy: true,
             reasons: Vec::new(),
+            ready: true,
+            draining: false,
             troubles: Vec::new(),
             memory: Memory { used_bytes, budget_bytes: facts.memory_budget_bytes },
             process: now.process,

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use telemetry::Registry;
@@ -33,6 +34,7 @@ pub struct Watch {
     facts: Facts,
     registry: Arc<Registry>,
     queue: Option<Arc<dyn Source>>,
+    draining: AtomicBool,
     history: Mutex<History>,
 }
 
@@ -55,15 +57,22 @@ impl Watch {
         let first = Sample::take(&registry, None);
         let samples = VecDeque::from([first]);
         let history = History { samples, tracker: Tracker::default(), events, latest: None };
-        Watch { facts, registry, queue, history: Mutex::new(history) }
+        Watch { facts, registry, queue, draining: AtomicBool::new(false), history: Mutex::new(history) }
     }
 
-    /// How things are: at most a second old.
+    /// The process stops: from now on it is neither ready nor healthy.
+    pub fn drain(&self) {
+        self.draining.store(true, Relaxed);
+    }
+
+    /// How things are: at most a second old, but never from before a stop that has begun.
     pub async fn look(&self) -> Arc<Status> {
         // Held while the queue is asked, so that those who come meanwhile get the same answer.
         let mut history = self.history.lock().await;
         let age = history.samples.back().map(|sample| sample.at.elapsed());
+        let draining = self.draining.load(Relaxed);
         if let Some(latest) = &history.latest
+            && latest.draining == draining
             && age.is_some_and(|age| age < FRESH)
         {
             return Arc::clone(latest);
@@ -73,7 +82,7 @@ impl Watch {
             None => None,
         };
         let sample = Sample::take(&self.registry, queue);
-        let status = Arc::new(history.take(sample, &self.facts, self.queue.is_some()));
+        let status = Arc::new(history.take(sample, &self.facts, self.queue.is_some(), draining));
         history.latest = Some(Arc::clone(&status));
         status
     }
@@ -99,7 +108,7 @@ impl Watch {
 
 impl History {
     /// Takes in a sample and says what it means.
-    fn take(&mut self, sample: Sample, facts: &Facts, has_queue: bool) -> Status {
+    fn take(&mut self, sample: Sample, facts: &Facts, has_queue: bool, draining: bool) -> Status {
         self.events.collect();
         while self.samples.get(1).is_some_and(|second| second.at + WINDOW <= sample.at) {
             self.samples.pop_front();
@@ -108,6 +117,7 @@ impl History {
             Some(before) => Status::between(before, &sample, facts, has_queue),
             None => Status::between(&sample, &sample, facts, has_queue),
         };
+        status.draining = draining;
         self.judge(&mut status);
         self.samples.push_back(sample);
         status
@@ -120,6 +130,7 @@ impl History {
         status.troubles = self.tracker.settle(diagnosis::find(status), status.now_ms);
         status.reasons = health::reasons(status);
         status.healthy = status.reasons.is_empty();
+        status.ready = health::ready(status);
     }
 }
 
@@ -145,7 +156,7 @@ mod tests {
         for (second, rate) in [(1, 1.0), (2, 1.0), (10, 1.0), (12, 1.0), (15, 10.0 / 13.0), (22, 0.0)] {
             let requests = &pools[0].client_requests;
             requests.add(second.min(12) - requests.get());
-            let status = history.take(sample_at(&facts, second, &pools, None), &facts, false);
+            let status = history.take(sample_at(&facts, second, &pools, None), &facts, false, false);
             assert_eq!(status.pools[0].requests_per_second, rate, "{second}");
         }
         assert!(history.samples.len() <= 3);

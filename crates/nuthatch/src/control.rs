@@ -86,6 +86,7 @@ async fn serve(
         };
         tokio::spawn(stats_port::serve(port, Arc::new(document)));
     }
+    let watch = running.admin.as_ref().map(|admin| Arc::clone(&admin.watch));
     if let Some(admin) = running.admin.take() {
         tokio::spawn(admin.serve());
     }
@@ -107,6 +108,9 @@ async fn serve(
             _ => {}
         }
     };
+    if let Some(watch) = watch {
+        watch.drain();
+    }
     stop.send_replace(true);
     let stopped = async move {
         // Requests under way are asked of the queue: it goes on until they have their answers.

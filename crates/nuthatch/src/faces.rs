@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod convert;
+mod environment;
 pub mod nsqd;
 pub mod nutcracker;
 pub mod run;

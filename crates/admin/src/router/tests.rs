@@ -22,6 +22,7 @@ impl Source for Fixed {
 }
 
 struct Place {
+    watch: Arc<Watch>,
     pools: Vec<Arc<PoolStats>>,
     teller: events::Teller,
     router: Router,
@@ -42,8 +43,8 @@ fn place(queue: Option<QueueReport>) -> Place {
         started_ms: 1_000,
     };
     let (teller, events) = events::connect();
-    let watch = Watch::new(facts, registry, Some(Arc::new(Fixed(queue))), events);
-    Place { pools, teller, router: router(Arc::new(watch)) }
+    let watch = Arc::new(Watch::new(facts, registry, Some(Arc::new(Fixed(queue))), events));
+    Place { pools, teller, router: router(Arc::clone(&watch)), watch }
 }
 
 /// A topic with a channel in which 7 messages wait for nobody.
@@ -75,7 +76,10 @@ async fn what_is_served_where() {
     let place = place(Some(report()));
     for (path, code, content_type, part) in [
         ("/", "200", HTML, "<title>1 warning · nuthatch</title>"),
+        ("/live", "200", TEXT, "ok\n"),
+        ("/ready", "200", TEXT, "ok\n"),
         ("/health", "200", TEXT, "ok\n"),
+        ("/favicon.ico", "200", ICON, "<svg "),
         (
             "/metrics",
             "200",
@@ -155,6 +159,28 @@ async fn health_says_why_not() {
         assert!(head.starts_with("http/1.1 503"), "{head}");
         assert_eq!(body, reasons);
     }
+}
+
+#[tokio::test]
+async fn a_process_that_stops_is_alive_and_takes_nothing_new() {
+    let place = place(Some(report()));
+    // The answer from before the stop is not given again.
+    assert_eq!(fetch(place.router.clone(), "/health").await.1, "ok\n");
+    place.watch.drain();
+    for (path, code) in [("/live", "200"), ("/ready", "503"), ("/health", "503")] {
+        let (head, body) = fetch(place.router.clone(), path).await;
+        assert!(head.starts_with(&format!("http/1.1 {code}")), "{path}: {head}");
+        assert!(code == "200" || body == "draining: the process stops\n", "{path}: {body}");
+    }
+    let (_, metrics) = fetch(place.router, "/metrics").await;
+    assert!(metrics.contains("nuthatch_ready 0\n") && metrics.contains("nuthatch_healthy 0\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn the_policy_allows_what_the_page_asks_for() {
+    let (head, page) = fetch(place(Some(report())).router, "/").await;
+    assert!(page.contains("<link rel=\"icon\" href=\"favicon.ico\""), "{page}");
+    assert!(head.contains("img-src 'self'"), "{head}");
 }
 
 /// Every line of the text format: a comment, or a name with labels and a number; a family's samples follow its head; no

@@ -11,6 +11,7 @@ use config::native;
 use config::nsqd::{self, Nsqd, Refusal, machine};
 use telemetry::log::{Format, Options, Verbosity};
 
+use super::environment;
 use crate::applet::show;
 use crate::control::{Control, Manners};
 use crate::log_level::verbosity;
@@ -56,21 +57,31 @@ fn run(settings: Nsqd) -> ExitCode {
         Ok(log) => log,
         Err(error) => return end(Exit::Fatal(error.to_string()), &prefix),
     };
-    let config =
-        Config { pools: Vec::new(), stats: None, admin: None, queue: Some(settings), ..native::default(1) };
-    let started = Control::prepare().and_then(|control| Ok((control, start::start(&config)?)));
+    let started = configuration(settings).and_then(|config| {
+        let control = Control::prepare()?;
+        Ok((control, start::start(&config)?))
+    });
     let (control, running) = match started {
         Ok(started) => started,
         Err(reason) => return end(Exit::Fatal(format!("failed to instantiate nsqd - {reason}")), &prefix),
     };
     for listening in running.listening.iter().filter(|_| talkative) {
-        let name = listening.what.strip_prefix("queue, ").unwrap_or("TCP");
+        let name = match listening.what.as_str() {
+            "queue" => "TCP",
+            other => other.strip_prefix("queue, ").unwrap_or(other),
+        };
         eprintln!("{}", logged(&prefix, "INFO", &format!("{name}: listening on {}", listening.address)));
     }
     let manners = Manners { service: ("nsqd", nsqd::VERSION), interrupted: 0, nutcracker: false };
     let code = control.run(running, &manners, &log);
     log.flush(Duration::from_secs(2));
     code
+}
+
+/// The queue alone, and the admin port if the environment asks for one.
+fn configuration(settings: Nsqd) -> Result<Config, String> {
+    let admin = environment::admin()?;
+    Ok(Config { pools: Vec::new(), stats: None, admin, queue: Some(settings), ..native::default(1) })
 }
 
 /// nsqd does not make its directory, and says so before anything else.

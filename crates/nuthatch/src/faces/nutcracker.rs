@@ -14,13 +14,14 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use config::checked::{Config, Listen, Stats};
+use config::checked::{Admin, Config, Listen, Stats};
 use config::nutcracker::{Accepted, parse_file};
 use config::{native, warnings};
 use options::{Options, Outcome};
 use telemetry::log::{ALWAYS, Destination, Format, Log, Opened, Verbosity};
 use telemetry::{error, info, warn};
 
+use super::environment;
 use super::run::cores;
 use crate::control::{Control, Manners};
 use crate::pid_file::PidFile;
@@ -149,7 +150,8 @@ fn prepare(
     };
     doubts(&accepted);
     let control = Control::prepare().map_err(Some)?;
-    let running = start::start(&configuration(options, accepted)).map_err(Some)?;
+    let admin = environment::admin().map_err(Some)?;
+    let running = start::start(&configuration(options, accepted, admin)).map_err(Some)?;
     for listening in &running.listening {
         info!("{} listens on {}", listening.what, listening.address);
     }
@@ -181,13 +183,13 @@ fn doubts(accepted: &Accepted) {
     }
 }
 
-fn configuration(options: &Options, accepted: Accepted) -> Config {
+fn configuration(options: &Options, accepted: Accepted, admin: Option<Admin>) -> Config {
     let listen = Listen::Tcp { host: options.stats_addr.clone(), port: options.stats_port };
     let interval = Duration::from_millis(u64::from(options.stats_interval_ms));
     Config {
         pools: accepted.pools,
         stats: Some(Stats { listen, interval }),
-        admin: None,
+        admin,
         queue: None,
         ..native::default(cores())
     }

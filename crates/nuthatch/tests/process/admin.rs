@@ -1,10 +1,13 @@
 //! The admin port of the process that runs when nothing is configured.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Running, called, directory_with, exchange, wait_for};
+use crate::support::{Running, called, directory_with, exchange, free_port, text, wait_for};
 
 /// What runs without a file, on ports that are free: those of the default may be in use here.
 fn default_file() -> String {
@@ -88,4 +91,67 @@ fn idle_connections_shut_no_port() {
         assert!(begun.elapsed().as_secs() < 15, "{what}: {:?}", begun.elapsed());
         drop(idle);
     }
+}
+
+/// nsqd and nutcracker on ports of their own, each with `NUTHATCH_ADMIN` as given, and a line of what only its page has.
+fn faces(directory: &Path, admin: &str) -> [(Command, u16, &'static str); 2] {
+    let (http, pool) = (free_port(), free_port());
+    let yaml =
+        format!("alpha:\n  listen: 127.0.0.1:{pool}\n  redis: true\n  servers:\n  - 127.0.0.1:1:1 s\n");
+    std::fs::write(directory.join("c.yml"), yaml).expect("a file");
+    let mut nsqd = called("nsqd");
+    nsqd.args(["--tcp-address=127.0.0.1:0", &format!("--http-address=127.0.0.1:{http}")]);
+    let mut nutcracker = called("nutcracker");
+    nutcracker.args(["-c", "c.yml", "-o", "log", "-a", "127.0.0.1", "-s", &free_port().to_string()]);
+    for command in [&mut nsqd, &mut nutcracker] {
+        command.env("NUTHATCH_ADMIN", admin).current_dir(directory);
+    }
+    [(nsqd, http, "<h2>Queue <strong"), (nutcracker, pool, "Pool alpha")]
+}
+
+#[test]
+fn other_faces_have_an_admin_port_if_the_environment_says_where() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let port = free_port();
+    for (mut command, _, part) in faces(directory.path(), &format!("127.0.0.1:{port}")) {
+        let _running = Running::start(&mut command);
+        let (head, page) = get(port, "/");
+        assert!(head.starts_with("HTTP/1.0 200") && page.contains(part), "{head}\n{page}");
+        assert!(get(port, "/metrics").1.contains("nuthatch_uptime_seconds "));
+    }
+    for (mut command, ..) in faces(directory.path(), "nowhere") {
+        let ended = command.output().expect("the binary runs");
+        let log = std::fs::read_to_string(directory.path().join("log")).unwrap_or_default();
+        let said = text(&ended.stderr) + &log;
+        assert_eq!(ended.status.code(), Some(1), "{said}");
+        assert!(said.contains("NUTHATCH_ADMIN: \"nowhere\" has no port"), "{said}");
+    }
+    for (mut command, serves, _) in faces(directory.path(), "") {
+        let _running = Running::start(&mut command);
+        wait_for("a listener", || TcpStream::connect(("127.0.0.1", serves)).ok());
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "off by default");
+    }
+}
+
+#[test]
+fn who_drains_is_alive_and_not_ready() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let port = free_port();
+    let [(mut nsqd, http, _), _] = faces(directory.path(), &format!("127.0.0.1:{port}"));
+    let running = Running::start(&mut nsqd);
+    assert_eq!(get(port, "/ready").1, "ok\n");
+    // A publication under way, which the stop waits for.
+    let mut stream = wait_for("a connection", || TcpStream::connect(("127.0.0.1", http)).ok());
+    let head = "POST /pub?topic=t HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    stream.write_all(head.as_bytes()).expect("sent");
+    stream.read_exact(&mut [0; 25]).expect("leave to send");
+    running.signal("TERM");
+    wait_for("the drain", || get(port, "/health").0.starts_with("HTTP/1.0 503").then_some(()));
+    assert_eq!(get(port, "/ready").1, "draining: the process stops\n");
+    assert_eq!(get(port, "/live").1, "ok\n");
+    stream.write_all(b"hello").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.ends_with("\r\n\r\nOK"), "{answer}");
+    assert_eq!(running.end(), Some(0));
 }

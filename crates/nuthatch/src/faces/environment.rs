@@ -1,0 +1,45 @@
+//! What the environment adds to faces whose command lines belong to other programs.
+//!
+//! | variable | what it is |
+//! |---|---|
+//! | `NUTHATCH_ADMIN` | where the admin port listens, as `[admin] listen` in a nuthatch.toml; none without it |
+
+use config::checked::Admin;
+use config::endpoint;
+
+/// The variable of the admin port.
+const ADMIN: &str = "NUTHATCH_ADMIN";
+
+/// The admin port, if the environment asks for one.
+///
+/// # Errors
+/// What is wrong with the address, and what to write instead.
+pub fn admin() -> Result<Option<Admin>, String> {
+    match std::env::var_os(ADMIN) {
+        Some(address) => admin_at(&address.to_string_lossy()),
+        None => Ok(None),
+    }
+}
+
+fn admin_at(address: &str) -> Result<Option<Admin>, String> {
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let listen = endpoint::listen(address).map_err(|(wrong, help)| format!("{ADMIN}: {wrong}; {help}"))?;
+    Ok(Some(Admin { listen }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::admin_at;
+
+    #[test]
+    fn an_address_of_the_admin_port() {
+        assert_eq!(admin_at(""), Ok(None));
+        for good in ["127.0.0.1:22220", "[::1]:0", "/run/admin.sock 0660"] {
+            assert!(matches!(admin_at(good), Ok(Some(_))), "{good}");
+        }
+        let error = admin_at("22220").unwrap_err();
+        assert!(error.starts_with("NUTHATCH_ADMIN: \"22220\" has no port; write HOST:PORT"), "{error}");
+    }
+}
