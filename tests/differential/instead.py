@@ -88,6 +88,12 @@ def r(*words):
     return encode(*words)
 
 
+# Requests that are refused, and that what comes behind them depends on.
+DEPENDED_ON = [
+    ("MULTI",), ("WATCH", "k"), ("SELECT", 1), ("SUBSCRIBE", "c"), ("PSUBSCRIBE", "c"), ("SSUBSCRIBE", "c"), ("MONITOR",), ("SYNC",),
+    ("CLIENT", "REPLY", "OFF"), ("CLIENT", "TRACKING", "ON"), ("ASKING",), ("SCRIPT", "DEBUG", "YES"), ("SELECT", "x"), ("RESET", "x"),
+]
+
 REDIS = [
     ("unknown commands are answered", {}, [REAL], [
         ("a", r("SET", "k", "v") + r("KEYS", "*") + r("GET", "k"),
@@ -96,6 +102,18 @@ REDIS = [
         ("a", r(""), rb"-ERR unknown or unsupported command ''[^\r]*\r\n"),
         ("a", r("PING"), b"+PONG\r\n"),
     ]),
+    ("refusals that close", {}, [REAL], [
+        *[(f"a{n}", r("INCR", "n") + r(*words) + r("INCR", "n") + r("EXEC"), b":%d\r\n" % (n + 1), rb"-ERR [^\r]*\r\n", CLOSED)
+          for n, words in enumerate(DEPENDED_ON)],
+        ("direct", r("GET", "n"), b"$2\r\n%d\r\n" % len(DEPENDED_ON)),
+    ]),
+    ("refusals that close, before the password", {"redis_auth": "sekret"}, [SECRET], [
+        ("a", r("MULTI") + r("AUTH", "sekret") + r("INCR", "n"), b"-NOAUTH Authentication required\r\n", CLOSED),
+        ("direct", r("AUTH", "sekret") + r("GET", "n"), b"+OK\r\n", b"$-1\r\n"),
+    ]),
+    *[(f"{words[0]} is refused and the client stays", {}, [REAL], [
+        ("a", r(*words) + r("PING"), rb"-ERR [^\r]*\r\n", b"+PONG\r\n"),
+    ]) for words in [("EXEC",), ("UNWATCH",), ("UNSUBSCRIBE",), ("READONLY",), ("CLIENT", "NO-EVICT", "ON"), ("AUTH", "x")]],
     ("wrong numbers of arguments are answered", {}, [REAL], [
         ("a", r("GET") + r("MSET", "k") + r("LINSERT", "l", "BEFORE", "p") + r("PING"),
          b"-ERR wrong number of arguments for 'get' command\r\n", b"-ERR wrong number of arguments for 'mset' command\r\n",
@@ -203,6 +221,10 @@ MEMCACHE = [
         ("a", b"get " + b"k" * 251 + b"\r\nmn\r\n", b"CLIENT_ERROR bad command line format\r\n", b"MN\r\n"),
         ("a", b"delete k junk\r\nmn\r\n", b"CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n", b"MN\r\n"),
         ("a", b"shutdown\r\nmn\r\n", rb"CLIENT_ERROR [^\r]*\r\n", b"MN\r\n"),
+    ]),
+    ("refusals that close", {}, [REAL], [
+        ("a", b"set n 0 0 1\r\n1\r\nwatch fetchers\r\nincr n 1\r\n", b"STORED\r\n", rb"CLIENT_ERROR [^\r]*\r\n", CLOSED),
+        ("b", b"get n\r\nslabs automove 1 noreply\r\nmn\r\n", b"VALUE n 0 1\r\n1\r\nEND\r\n", b"MN\r\n"),
     ]),
     ("a refused storage line takes its data block along", {}, [REAL], [
         ("a", b"set k x 0 11\r\nflush_all\r\n\r\nmn\r\n", b"CLIENT_ERROR bad command line format\r\n", b"MN\r\n"),

@@ -141,6 +141,7 @@ def valid(lanes, rng, number):
 LIKE_REDIS = "as redis-server, byte for byte"
 ERROR = "an error; the connection stays"
 UNSUPPORTED = "-ERR unknown or unsupported command; the connection stays"
+DEPENDED_ON = "-ERR unknown or unsupported command, then closed, since what comes behind depends on it"
 PROTOCOL = "-ERR Protocol error, then closed, as redis-server"
 PROTOCOL_OURS = "-ERR Protocol error, then closed, though redis-server takes it or words it otherwise"
 SKIPPED = "no reply; the connection stays"
@@ -168,9 +169,12 @@ def refused(rng, key):
         ]],
         # What a proxy cannot do.
         *[(encode(*words), UNSUPPORTED) for words in [
-            ("KEYS", "*"), ("SCAN", 0), ("MULTI",), ("EXEC",), ("WATCH", key), ("SUBSCRIBE", key), ("FLUSHDB",), ("FLUSHALL",),
-            ("SHUTDOWN",), ("MONITOR",), ("DEBUG", "SLEEP", 0), ("RANDOMKEY",), ("SWAPDB", 0, 1), ("nonsense", key), ("",),
-            ("CLUSTER", "INFO"), ("SLAVEOF", "no", "one"), ("WAIT", 0, 0), ("SCRIPT", "KILL"), ("GETX", key), ("ge",),
+            ("KEYS", "*"), ("SCAN", 0), ("EXEC",), ("FLUSHDB",), ("FLUSHALL",), ("SHUTDOWN",), ("DEBUG", "SLEEP", 0), ("RANDOMKEY",),
+            ("SWAPDB", 0, 1), ("nonsense", key), ("",), ("CLUSTER", "INFO"), ("SLAVEOF", "no", "one"), ("WAIT", 0, 0),
+            ("SCRIPT", "KILL"), ("GETX", key), ("ge",),
+        ]],
+        *[(encode(*words), DEPENDED_ON) for words in [
+            ("MULTI",), ("WATCH", key), ("SUBSCRIBE", key), ("MONITOR",), ("CLIENT", "REPLY", "OFF"), ("ASKING",),
         ]],
         (encode("EVAL", "return 1", 0), ERROR),
         *[(encode("SET", key, "v")[:cut] + junk, PROTOCOL) for cut, junk in [
@@ -203,6 +207,7 @@ REFUSED = {
     LIKE_REDIS: lambda ours, redis: ours == redis,
     ERROR: lambda ours, redis: ours[0].startswith(b"-ERR ") and ours[1],
     UNSUPPORTED: lambda ours, redis: ours[0].startswith(b"-ERR unknown or unsupported command ") and ours[1],
+    DEPENDED_ON: lambda ours, redis: ours[0].startswith(b"-ERR unknown or unsupported command ") and not ours[1],
     PROTOCOL: lambda ours, redis: ours[0].startswith(b"-ERR Protocol error") and ours == redis,
     PROTOCOL_OURS: lambda ours, redis: ours[0].startswith(b"-ERR Protocol error") and not ours[1],
     SKIPPED: lambda ours, redis: ours == (b"", True) == redis,
@@ -217,7 +222,7 @@ def refusals(lanes, rng, number):
     _, ours, plain = lanes
     replies, *got = answer_to(ours, rng, before, request)
     # Some of what cannot be proxied would stop the judge.
-    expected, *right = answer_to(plain, rng, before, b"" if rule is UNSUPPORTED else request)
+    expected, *right = answer_to(plain, rng, before, b"" if rule in (UNSUPPORTED, DEPENDED_ON) else request)
     if len(replies) != len(expected):
         raise Difference(f"{request!r} lost replies to what came before it: {replies!r} of {expected!r}")
     for words, first, second in zip(before, expected, replies):

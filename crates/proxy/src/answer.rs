@@ -5,7 +5,7 @@ mod settings;
 use config::checked::Pool as Config;
 use net::Io;
 use wire::redis::encode::{self, Version};
-use wire::redis::{Args, Local, Refusal, Request};
+use wire::redis::{Args, Local, Request, integer};
 
 use crate::client::{Client, Session};
 use crate::proxy::Proxy;
@@ -67,7 +67,10 @@ impl Proxy {
             }
             Local::Auth => authenticate(session, &pool.config, args, &mut out),
             Local::Hello => hello(session, &pool.config, args, &mut out),
-            Local::Select => select(&pool.config, args, &mut out),
+            Local::Select => {
+                self.scratch.reply = out;
+                return self.select(io, client, args);
+            }
             Local::Reset => {
                 session.resp3 = false;
                 session.name = None;
@@ -105,6 +108,27 @@ impl Proxy {
         }
         self.give(io, client, &out);
         self.scratch.reply = out;
+    }
+
+    /// `SELECT index`: the pool's own database can be selected, no other.
+    fn select<I: Io>(&self, io: &mut I, client: &mut Client, mut args: Args<'_>) {
+        let pool = &self.pools[client.pool as usize];
+        let served = pool.config.db;
+        match args.next().and_then(|index| integer(index.bytes())) {
+            Some(wanted) if wanted == i64::from(served) => self.give(io, client, OK),
+            Some(wanted) => {
+                if self.unsupported(client) {
+                    return;
+                }
+                let error = format!(
+                    "-ERR this pool serves database {served} only, not {wanted} (set redis_db, or use another pool)\r\n"
+                );
+                self.reject(io, client, true, error.as_bytes());
+            }
+            None => {
+                self.reject(io, client, true, b"-ERR value is not an integer or out of range\r\n");
+            }
+        }
     }
 
     /// INFO of the proxy itself: enough for clients that look at versions and roles.
@@ -146,7 +170,7 @@ fn ping(mut args: Args<'_>, out: &mut Vec<u8>) {
     match (args.next(), args.next()) {
         (None, _) => out.extend_from_slice(b"+PONG\r\n"),
         (Some(message), None) => encode::bulk(out, message.bytes()),
-        _ => Refusal::Arity("ping").write(out),
+        _ => out.extend_from_slice(b"-ERR wrong number of arguments for 'ping' command\r\n"),
     }
 }
 
@@ -241,23 +265,6 @@ fn write_hello(session: &Session, out: &mut Vec<u8>) {
     }
     encode::bulk(out, b"modules");
     encode::array(out, 0);
-}
-
-/// The pool's own database can be selected, no other.
-fn select(config: &Config, mut args: Args<'_>, out: &mut Vec<u8>) {
-    let wanted = args.next().and_then(|a| std::str::from_utf8(a.bytes()).ok()?.parse::<u32>().ok());
-    match wanted {
-        Some(db) if db == config.db => out.extend_from_slice(OK),
-        Some(db) => encode::error(
-            out,
-            format!(
-                "ERR this pool serves database {} only, not {db} (set redis_db, or use another pool)",
-                config.db
-            )
-            .as_bytes(),
-        ),
-        None => out.extend_from_slice(b"-ERR value is not an integer or out of range\r\n"),
-    }
 }
 
 fn set_name(session: &mut Session, name: &[u8], out: &mut Vec<u8>) {

@@ -3,6 +3,7 @@
 mod receive;
 mod redis;
 mod memcache;
+mod refuse;
 mod split;
 mod every;
 mod room;

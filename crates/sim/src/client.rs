@@ -39,6 +39,8 @@ pub(crate) enum Temper {
 enum Ending {
     HalfClose,
     Quit,
+    /// With a command that is refused, and one behind it that may therefore not be executed.
+    Refused,
     Malformed,
     /// Once it has all its replies.
     Close,
@@ -127,7 +129,7 @@ impl Client {
         let never = temper == Temper::Never;
         let requests = if never { scenario.requests * 4 } else { rng.between(1, scenario.requests * 2) };
         let redis = config.protocol == Protocol::Redis;
-        let endings = [Ending::HalfClose, Ending::Close, Ending::Quit, Ending::Malformed];
+        let endings = [Ending::HalfClose, Ending::Close, Ending::Quit, Ending::Refused, Ending::Malformed];
         Client {
             index,
             pool,
@@ -137,7 +139,7 @@ impl Client {
             protocol: config.protocol,
             limited: config.client_connections.is_some(),
             password: config.auth.clone(),
-            ending: rng.pick(&endings[..if redis { 4 } else { 3 }]),
+            ending: rng.pick(&endings[..if redis { 5 } else { 4 }]),
             state: State::Talking,
             requests_left: requests,
             depth: if never { usize::MAX } else { rng.pick(&[1, 1, 4, 30, 200]) },
@@ -286,6 +288,8 @@ impl Client {
         match (self.ending, self.protocol) {
             (Ending::Quit, Protocol::Redis) => self.push(resp::request(&[b"QUIT"]), ok, &[]),
             (Ending::Quit, Protocol::Memcache) => self.output.extend_from_slice(b"quit\r\n"),
+            (Ending::Refused, Protocol::Redis) => self.end_with_refusal(),
+            (Ending::Refused, Protocol::Memcache) => self.end_with_memcached_refusal(),
             (Ending::Malformed, _) => {
                 let broken = self.rng.pick(&[
                     "*2\r\n$3\r\nGET\r\n:1\r\n",
@@ -438,8 +442,8 @@ impl Client {
     /// The proxy has closed the connection.
     fn closed(&mut self, around: &mut Around<'_>) {
         let owed = !self.line.is_satisfied() || !self.input.is_empty();
-        // Who breaks the framing may be answered before all of it is sent.
-        let sent = self.output.is_empty() || self.ending == Ending::Malformed;
+        // Who breaks the framing, or is refused, may be answered before all of it is sent.
+        let sent = self.output.is_empty() || matches!(self.ending, Ending::Malformed | Ending::Refused);
         let expected = self.state == State::Leaving && self.ending != Ending::Close && !owed && sent;
         let refused = self.limited && self.line.answered == 0;
         if !(expected || refused || around.stopping) {

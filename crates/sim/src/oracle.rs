@@ -6,6 +6,7 @@
 //! | with its own key's value, elements in the order of the keys, or an error | values carry their key |
 //! | a client that behaves is closed only after what it is owed | [`crate::client`], at FIN and reset |
 //! | no backend receives a malformed or torn frame, or requests without an accepted handshake | [`crate::backend`], at every frame |
+//! | nothing is executed behind a refused command that it depends on | no backend knows `INCR`, which comes there only |
 //! | only reads are sent twice, and no more than twice | [`Oracle::served`], by the request's number |
 //! | a key stays with its server while none is ejected | [`Oracle::served`] |
 //! | an ejected server gets probes only | [`crate::shard`], after every callback |

@@ -14,8 +14,9 @@
 //! Commands ([`command`]): one table of all commands. [`Route`] says what to do with a request: `Local` (answer it),
 //! `One` (forward by this key), `Same` (forward if all these keys live on one server), `Split` (one request per server,
 //! written with [`write_split_head`] and what stands up to [`Part::end`], merged by [`Merge`]). [`Refusal::write`] and
-//! [`ProtocolError::write`] append the error a client gets: after a refusal the connection goes on, after a protocol
-//! error it cannot. [`command_reply`] answers `COMMAND`; [`docs_rows`] fills the table in the documentation.
+//! [`ProtocolError::write`] append the error a client gets: after a refusal the connection goes on, unless it
+//! [is stateful](Refusal::is_stateful), after a protocol error it cannot. [`command_reply`] answers `COMMAND`; [`docs_rows`]
+//! fills the table in the documentation.
 //!
 //! Writing ([`encode`]): arrays, bulks, integers, errors, maps and nulls in either version.
 //!
@@ -41,6 +42,7 @@ pub use command::{
     Command, DocsRow, KeyError, Keys, Local, Merge, Part, Parts, Proxied, Reason, Refusal, Route,
     command_reply, docs_rows, lookup, write_split_head,
 };
+pub use decimal::integer;
 pub use encode::Version;
 pub use error::{ProtocolError, ReplyError};
 pub use inline::encode_inline;

@@ -295,6 +295,30 @@ fn refused_with_the_reason() {
     assert!(!found.route(&frame).unwrap_err().is_unsupported());
 }
 
+/// A refusal of one of these ends the connection, whatever is wrong with the request.
+#[test]
+fn commands_that_later_ones_depend_on_are_stateful() {
+    let rows = all().iter().flat_map(|c| std::iter::once(c).chain(c.subcommands));
+    let names: Vec<_> = rows.filter(|command| command.stateful).map(|command| command.name).collect();
+    let expected = "asking client|reply client|tracking monitor multi psubscribe psync replconf reset script|debug select \
+                    ssubscribe subscribe sync watch";
+    assert_eq!(names.join(" "), expected);
+    let is_stateful = |line: &str| {
+        let (frame, found) = request(line);
+        found.route(&frame).unwrap_err().is_stateful()
+    };
+    for line in
+        ["MULTI", "MULTI x", "SELECT", "RESET x", "CLIENT REPLY", "client reply off", "SCRIPT DEBUG", "WATCH"]
+    {
+        assert!(is_stateful(line), "{line}");
+    }
+    for line in
+        ["EXEC", "GET", "CLIENT", "CLIENT NOSUCH", "NOSUCH", "XREAD BLOCK 0 STREAMS a $", "SCRIPT KILL"]
+    {
+        assert!(!is_stateful(line), "{line}");
+    }
+}
+
 #[test]
 fn all_that_nutcracker_forwards_is_served() {
     let arities: &[(usize, &str)] = &[

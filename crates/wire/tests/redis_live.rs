@@ -131,7 +131,7 @@ impl Value {
 }
 
 /// Rows that are not Redis 7.0's, on purpose: later commands, and the later arity of two.
-const LATER: &[&str] = &["client|setinfo"];
+const LATER: &[&str] = &["client|setinfo", "client|no-touch"];
 const WIDER: &[&str] = &["zrank", "zrevrank"];
 
 fn is_later(command: &Command) -> bool {

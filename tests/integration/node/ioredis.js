@@ -26,6 +26,24 @@ async function scripts(redis) {
   for (let n = 0; n < 30; n++) assert.strictEqual(await redis.evalsha(sha, 1, `${prefix}s${n}`, 1), n + 2);
 }
 
+// What is refused may not be applied: neither a transaction nor what was meant for another database.
+async function refusals(redis) {
+  const options = { port: Number(port), retryStrategy: null, maxRetriesPerRequest: 0 };
+  for (const extra of [{}, { enableAutoPipelining: true }]) {
+    const transaction = new Redis({ ...options, ...extra });
+    transaction.on('error', () => {});
+    await assert.rejects(transaction.multi().incr(`${prefix}refused`).exec());
+    transaction.disconnect();
+  }
+  for (const enableReadyCheck of [true, false]) {
+    const other = new Redis({ ...options, db: 1, enableReadyCheck });
+    other.on('error', () => {});
+    await assert.rejects(other.set(`${prefix}refused`, 'v'));
+    other.disconnect();
+  }
+  assert.strictEqual(await redis.get(`${prefix}refused`), null);
+}
+
 async function main() {
   const redis = new Redis({ host: '127.0.0.1', port: Number(port), protocol: Number(protocol), retryStrategy: null });
   assert.strictEqual(await redis.set(`${prefix}k`, 'v'), 'OK');
@@ -57,6 +75,7 @@ async function main() {
 
   await assert.rejects(redis.call('KEYS', '*'), /keys/i);
   assert.strictEqual(await redis.get(`${prefix}k`), 'v');
+  await refusals(redis);
   assert.strictEqual(await redis.quit(), 'OK');
 
   const automatic = new Redis({ port: Number(port), enableAutoPipelining: true, retryStrategy: null });

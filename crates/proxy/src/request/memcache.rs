@@ -104,19 +104,8 @@ impl Proxy {
                     _ => self.give(io, client, b"MN\r\n"),
                 }
             }
-            Route::Refused(line) => self.refuse_memcache(io, client, line),
+            Route::Refused(line) => self.refuse_memcache(io, client, request, line),
         }
-    }
-
-    fn refuse_memcache<I: Io>(&mut self, io: &mut I, client: &mut Client, line: &'static str) {
-        let pool = &self.pools[client.pool as usize];
-        pool.stats.unsupported.inc();
-        if pool.config.unsupported == config::checked::Unsupported::Close {
-            pool.stats.client_err.inc();
-            client.session.leaving = true;
-            return;
-        }
-        self.give(io, client, line.as_bytes());
     }
 
     fn forward_memcache<I: Io>(

@@ -102,11 +102,13 @@ impl Proxy {
         let routed = request.route(frame.bytes());
         if !client.session.authenticated && !may_come_before_password(&routed) {
             self.pools[client.pool as usize].stats.denied.inc();
-            return self.give(io, client, crate::answer::NOAUTH);
+            let stateful =
+                routed.map_or_else(|refusal| refusal.is_stateful(), |(command, _)| command.stateful);
+            return self.reject(io, client, stateful, crate::answer::NOAUTH);
         }
         let (command, route) = match routed {
             Ok(found) => found,
-            Err(refusal) => return self.refuse(io, client, &refusal),
+            Err(refusal) => return self.refuse_redis(io, client, &refusal),
         };
         match route {
             Route::One(key) => {
@@ -140,21 +142,6 @@ impl Proxy {
         pool.stats.cross_slot.inc();
         self.scratch.reply.clear();
         crate::answer::cross_slot(pool.config.hash_tag, command.name, &mut self.scratch.reply);
-        self.give(io, client, &self.scratch.reply);
-    }
-
-    fn refuse<I: Io>(&mut self, io: &mut I, client: &mut Client, refusal: &Refusal<'_>) {
-        let pool = &self.pools[client.pool as usize];
-        if refusal.is_unsupported() {
-            pool.stats.unsupported.inc();
-            if pool.config.unsupported == config::checked::Unsupported::Close {
-                pool.stats.client_err.inc();
-                client.session.leaving = true;
-                return;
-            }
-        }
-        self.scratch.reply.clear();
-        refusal.write(&mut self.scratch.reply);
         self.give(io, client, &self.scratch.reply);
     }
 }

@@ -22,6 +22,14 @@ impl Client {
         }
     }
 
+    /// `watch` is refused, and so is what comes behind it. No server knows `incr`, so that one which gets it raises a fault.
+    pub(super) fn end_with_memcached_refusal(&mut self) {
+        const REFUSAL: &str = "CLIENT_ERROR watch is not available through a proxy";
+        self.expect(b"watch fetchers\r\n".to_vec(), What::Lines(&[REFUSAL]), Some(Reply::line(REFUSAL)), &[]);
+        let key = self.own_key();
+        self.output.extend_from_slice(&[b"incr ", &key[..], b" 1\r\n"].concat());
+    }
+
     fn expect(&mut self, request: Vec<u8>, what: What, exactly: Option<Reply>, keys: &[Vec<u8>]) {
         self.push(request, (what, exactly.map(Got::Memcache)), keys);
     }

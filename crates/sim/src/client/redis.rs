@@ -28,6 +28,22 @@ impl Client {
         }
     }
 
+    /// Ends with a command that is refused and that INCR behind it depends on. No server knows INCR, so that one which gets it
+    /// raises a fault.
+    pub(super) fn end_with_refusal(&mut self) {
+        let refused: &[&[u8]] = match self.rng.below(5) {
+            0 => &[b"MULTI"],
+            1 => &[b"WATCH", b"k"],
+            2 => &[b"SELECT", b"1"],
+            3 => &[b"SUBSCRIBE", b"c"],
+            _ => &[b"CLIENT", b"REPLY", b"OFF"],
+        };
+        self.push(resp::request(refused), (What::ErrorLike("ERR "), None), &[]);
+        let key = self.own_key();
+        self.output.extend_from_slice(&resp::request(&[b"INCR", &key]));
+        self.output.extend_from_slice(&resp::request(&[b"EXEC"]));
+    }
+
     fn present(&self, key: &[u8]) -> Node {
         self.lookup(key).map_or(Node::Null, Node::Bulk)
     }

@@ -145,6 +145,8 @@ pub struct Row {
     pub noreply: bool,
     /// Whether it may be repeated.
     pub retry: Retry,
+    /// True if memcached answers later requests of the connection differently after it. If it is refused, the connection ends.
+    pub stateful: bool,
     /// A sentence for the documentation.
     pub note: &'static str,
 }
@@ -197,6 +199,7 @@ const GET: Row = Row {
     reply: ReplyKind::Values,
     noreply: false,
     retry: Retry::Safe,
+    stateful: false,
     note: "Split per server; hits come back in the order of the request's keys.",
 };
 
@@ -210,6 +213,7 @@ const SET: Row = Row {
     reply: ReplyKind::Stored,
     noreply: true,
     retry: Retry::No,
+    stateful: false,
     note: "Negative expiry times and flags up to 2^64-1 are passed on, as memcached takes them.",
 };
 
@@ -233,6 +237,7 @@ const META_GET: Row = Row {
     reply: ReplyKind::MetaGet,
     noreply: false,
     retry: Retry::SafeWithout(b"NRTE"),
+    stateful: false,
     note: "Not repeated with a flag that changes the item or hands out a win.",
 };
 
@@ -246,6 +251,7 @@ const EVERYWHERE: Row = Row {
     reply: ReplyKind::Ok,
     noreply: true,
     retry: Retry::No,
+    stateful: false,
     note: "Sent to every server of the pool; `OK` when all have said so.",
 };
 
@@ -259,6 +265,7 @@ const HERE: Row = Row {
     reply: ReplyKind::Never,
     noreply: false,
     retry: Retry::No,
+    stateful: false,
     note: "The connection is closed after everything that was asked before is answered.",
 };
 
@@ -274,6 +281,7 @@ macro_rules! refused {
             reply: ReplyKind::Never,
             noreply: $noreply,
             retry: Retry::No,
+            stateful: false,
             note: $note,
         }
     };
@@ -400,6 +408,7 @@ pub static COMMANDS: [Row; 34] = [
         reply: ReplyKind::Version,
         noreply: false,
         retry: Retry::Safe,
+        stateful: false,
         note: "The version of one server, the one that owns the key `placeholder`, as nutcracker.",
     },
     Row {
@@ -424,7 +433,7 @@ pub static COMMANDS: [Row; 34] = [
     refused!(RefreshCerts, "refresh_certs", true, "Administration of one server."),
     refused!(Shutdown, "shutdown", false, "Would stop a shared server."),
     refused!(Slabs, "slabs", true, "Administration of one server."),
-    refused!(Watch, "watch", true, "Takes over the connection."),
+    Row { stateful: true, ..refused!(Watch, "watch", true, "Turns the connection into a stream of events.") },
 ];
 
 #[cfg(test)]

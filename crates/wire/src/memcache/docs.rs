@@ -20,7 +20,7 @@ pub fn commands_table() -> String {
             out,
             "| {} | {} | {} | {} | {} | {} |",
             syntax(row),
-            route(row.route),
+            route(row),
             merge(row),
             if row.noreply { "swallowed" } else { "" },
             retry(row.retry),
@@ -55,13 +55,14 @@ fn letter(flag: &Flag) -> String {
     format!("{}{token}", flag.letter as char)
 }
 
-fn route(route: Route) -> &'static str {
-    match route {
+fn route(row: &Row) -> &'static str {
+    match row.route {
         Route::Key => "the key's server",
         Route::EachKey => "each key's server",
         Route::OneServer => "one server",
         Route::EveryServer => "every server",
         Route::Here => "nowhere: answered here",
+        Route::Refused(_) if row.stateful => "nowhere: refused and the client closed",
         Route::Refused(_) => "nowhere: refused",
     }
 }

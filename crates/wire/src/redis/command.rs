@@ -41,6 +41,9 @@ pub struct Command {
     pub group: &'static str,
     /// The version of Redis that brought it.
     pub since: &'static str,
+    /// True if Redis executes or answers later commands of the connection differently after it: `MULTI`, `SELECT`. If it is
+    /// refused, the connection must end, or those behind it are executed in a state that their sender did not mean.
+    pub stateful: bool,
     /// If it is a container: its subcommands. (Not listed for a container that is refused as a whole.)
     pub subcommands: &'static [Command],
 }
@@ -137,8 +140,8 @@ impl Command {
     }
 
     /// Appends the error for a wrong number of arguments, as Redis writes it.
-    pub fn write_arity_error(&self, out: &mut impl BufMut) {
-        Refusal::Arity(self.name).write(out);
+    pub fn write_arity_error(&'static self, out: &mut impl BufMut) {
+        Refusal::Arity(self).write(out);
     }
 }
 

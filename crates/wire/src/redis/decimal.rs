@@ -81,8 +81,8 @@ fn any_decimal(text: &[u8]) -> Decimal {
     Decimal::More
 }
 
-/// Reads `text` as a whole, without a line end: `numkeys` and the like. `None` if it is not a number by the rule above.
-pub(crate) fn integer(text: &[u8]) -> Option<i64> {
+/// Reads an argument that is a number, as Redis does: `numkeys` and the like. `None` if it is not a number by the rule above.
+pub fn integer(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     match digits {
         [b'0'] if digits.len() == text.len() => Some(0),

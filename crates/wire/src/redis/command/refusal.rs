@@ -1,14 +1,14 @@
 //! A request that is answered with an error by the proxy, and the text of that error.
 //!
-//! Where Redis would refuse the same request the words are Redis'. A refusal concerns one request: it was framed well, so
-//! the connection goes on.
+//! Where Redis would refuse the same request the words are Redis'. The request was framed well, so the connection can go
+//! on, unless the command is [stateful](Command::stateful): then nothing behind it may be executed.
 
 use bytes::BufMut;
 
-use super::{KeyError, Reason};
+use super::{Command, KeyError, Reason};
 use crate::redis::encode;
 
-/// A well-framed request that gets an error from the proxy and reaches no server. The client's connection stays.
+/// A well-framed request that gets an error from the proxy and reaches no server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal<'a> {
     /// No such command.
@@ -16,11 +16,11 @@ pub enum Refusal<'a> {
     /// No such subcommand of that container.
     UnknownSubcommand(&'static str, &'a [u8]),
     /// A wrong number of arguments for that command.
-    Arity(&'static str),
+    Arity(&'static Command),
     /// A command that is known and not served.
-    Unsupported(&'static str, Reason),
+    Unsupported(&'static Command, Reason),
     /// Its keys cannot be found.
-    Keys(&'static str, KeyError),
+    Keys(&'static Command, KeyError),
 }
 
 impl Refusal<'_> {
@@ -30,6 +30,17 @@ impl Refusal<'_> {
             Refusal::Unknown(_) | Refusal::UnknownSubcommand(..) | Refusal::Unsupported(..) => true,
             Refusal::Keys(_, error) => matches!(error, KeyError::Blocks | KeyError::NoKey),
             Refusal::Arity(_) => false,
+        }
+    }
+
+    /// True if the connection must end: see [`Command::stateful`]. Unknown commands are not, since client libraries try
+    /// commands of later versions and go on without them.
+    pub fn is_stateful(&self) -> bool {
+        match self {
+            Refusal::Unknown(_) | Refusal::UnknownSubcommand(..) => false,
+            Refusal::Arity(command) | Refusal::Unsupported(command, _) | Refusal::Keys(command, _) => {
+                command.stateful
+            }
         }
     }
 
@@ -51,13 +62,14 @@ impl Refusal<'_> {
                 text.extend_from_slice(format!(" of '{container}'").as_bytes());
                 text
             }
-            Refusal::Arity(name) => {
-                format!("ERR wrong number of arguments for '{name}' command").into_bytes()
+            Refusal::Arity(command) => {
+                format!("ERR wrong number of arguments for '{}' command", command.name).into_bytes()
             }
-            Refusal::Unsupported(name, reason) => {
-                format!("ERR unknown or unsupported command '{name}': {}", reason.text()).into_bytes()
+            Refusal::Unsupported(command, reason) => {
+                format!("ERR unknown or unsupported command '{}': {}", command.name, reason.text())
+                    .into_bytes()
             }
-            Refusal::Keys(name, error) => format!("ERR {}", error.text(name)).into_bytes(),
+            Refusal::Keys(command, error) => format!("ERR {}", error.text(command.name)).into_bytes(),
         }
     }
 }

@@ -155,6 +155,9 @@ impl Command {
             Proxied::Every(merge) => format!("sent to every server, {}", merge.text()),
             Proxied::Local(_) => "answered by the proxy".into(),
             Proxied::Refused(_) if self.is_served() => "served in part".into(),
+            Proxied::Refused(reason) if self.stateful => {
+                format!("refused and the client closed: {}", reason.text())
+            }
             Proxied::Refused(reason) => format!("refused: {}", reason.text()),
         }
     }

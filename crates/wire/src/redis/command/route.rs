@@ -31,7 +31,7 @@ impl Request {
     pub fn route<'a>(&self, frame: &'a [u8]) -> Result<(&'static Command, Route<'a>), Refusal<'a>> {
         let Some(command) = self.command() else { return Err(Refusal::Unknown(self.name(frame))) };
         if !command.takes(self.argument_count()) {
-            return Err(unless_refused(command, Refusal::Arity(command.name)));
+            return Err(unless_refused(command, Refusal::Arity(command)));
         }
         const FIRST: KeySpec = KeySpec::Range { first: 1, last: 1, step: 1 };
         match (command.proxied, command.keys, self.first(frame)) {
@@ -49,11 +49,11 @@ impl Request {
         let route = match command.proxied {
             Proxied::Local(local) => Route::Local(local),
             Proxied::Every(merge) => Route::Every(merge),
-            Proxied::Refused(reason) => return Err(Refusal::Unsupported(command.name, reason)),
+            Proxied::Refused(reason) => return Err(Refusal::Unsupported(command, reason)),
             Proxied::Forward => {
                 let mut keys = self.keys(frame, command)?;
                 match keys.count_left() {
-                    1 => Route::One(keys.next().ok_or(Refusal::Keys(command.name, KeyError::Syntax))?),
+                    1 => Route::One(keys.next().ok_or(Refusal::Keys(command, KeyError::Syntax))?),
                     _ => Route::Same(keys),
                 }
             }
@@ -74,13 +74,13 @@ impl Request {
         match container.subcommand(name.bytes()) {
             None => Err(Refusal::UnknownSubcommand(container.name, name.bytes())),
             Some(command) if command.takes(self.argument_count()) => Ok(command),
-            Some(command) => Err(unless_refused(command, Refusal::Arity(command.name))),
+            Some(command) => Err(unless_refused(command, Refusal::Arity(command))),
         }
     }
 
     fn keys<'a>(&self, frame: &'a [u8], command: &'static Command) -> Result<Keys<'a>, Refusal<'a>> {
         self.whole_pairs(command)?;
-        command.keys.find(self.args(frame)).map_err(|error| Refusal::Keys(command.name, error))
+        command.keys.find(self.args(frame)).map_err(|error| Refusal::Keys(command, error))
     }
 
     fn split<'a>(
@@ -102,7 +102,7 @@ impl Request {
             KeySpec::Range { first, last: -1, step } => {
                 let step = usize::from(step);
                 let whole = self.argument_count().saturating_sub(first.into()).is_multiple_of(step);
-                if whole { Ok(step) } else { Err(Refusal::Arity(command.name)) }
+                if whole { Ok(step) } else { Err(Refusal::Arity(command)) }
             }
             _ => Ok(1),
         }
@@ -112,9 +112,7 @@ impl Request {
 /// What is refused anyway is not blamed on its arguments.
 fn unless_refused(command: &'static Command, refusal: Refusal<'static>) -> Refusal<'static> {
     match command.proxied {
-        Proxied::Refused(reason) if command.subcommands.is_empty() => {
-            Refusal::Unsupported(command.name, reason)
-        }
+        Proxied::Refused(reason) if command.subcommands.is_empty() => Refusal::Unsupported(command, reason),
         _ => refusal,
     }
 }

@@ -2,10 +2,18 @@
 //!
 //! Arity, flags, key positions, group and version are what `COMMAND` and `COMMAND DOCS` of Redis 7.0.15 say, and a test
 //! compares them with a running server. The exceptions: ZRANK and ZREVRANK take the extra argument of Redis 7.2;
-//! CLIENT SETINFO (7.2), the expiry of hash fields (7.4) and HGETDEL, HGETEX, HSETEX (8.0) are added, since they go
-//! where their key is like any other command. Servers that do not know them say so themselves.
+//! CLIENT SETINFO and NO-TOUCH (7.2), the expiry of hash fields (7.4) and HGETDEL, HGETEX, HSETEX (8.0) are added, since
+//! they go where their key is like any other command. Servers that do not know them say so themselves.
 //!
 //! The fifth column is ours: what the proxy does. Everything that nutcracker 0.5.0 forwards is served here.
+//!
+//! Ours too: [`stateful`] marks the commands that put a connection into a state in which Redis executes or answers later
+//! commands differently. Where one of them is refused, nothing behind it may be executed. Not marked, on purpose:
+//! - AUTH and HELLO: Redis refuses them for the same reasons and goes on; nothing behind a wrong password is executed;
+//! - EXEC, DISCARD, UNWATCH, UNSUBSCRIBE, CLIENT CACHING: they do nothing where MULTI, WATCH, SUBSCRIBE and CLIENT TRACKING
+//!   were never executed;
+//! - READONLY: it permits stale replies, it does not demand them; READWRITE: the state that a connection begins in;
+//! - CLIENT NO-EVICT and NO-TOUCH: they concern memory, not what is executed or answered.
 
 use super::Count::{Algebra, Card, Pop, Script};
 use super::KeySpec::{self, Georadius, Migrate, Numkeys, NumkeysAndDestination, Range, Sort, Streams};
@@ -76,7 +84,12 @@ const fn container(
     since: &'static str,
     subcommands: &'static [Command],
 ) -> Command {
-    Command { name, arity, flags, keys, proxied, group, since, subcommands }
+    Command { name, arity, flags, keys, proxied, group, since, stateful: false, subcommands }
+}
+
+/// A command after which Redis executes or answers later commands of the connection differently.
+const fn stateful(command: Command) -> Command {
+    Command { stateful: true, ..command }
 }
 
 /// The table.
@@ -84,7 +97,7 @@ const fn container(
 pub(super) static TABLE: [Command; 252] = [
     row("acl", -2, 0, KeySpec::None, Refused(Admin), "server", "6.0.0"),
     row("append", 3, W | OOM | F, FIRST, Forward, "string", "2.0.0"),
-    row("asking", 1, F, KeySpec::None, Refused(Cluster), "cluster", "3.0.0"),
+    stateful(row("asking", 1, F, KeySpec::None, Refused(Cluster), "cluster", "3.0.0")),
     row("auth", -2, NS | L | S | F | NA | AB, KeySpec::None, local(Auth), "connection", "1.0.0"),
     row("bgrewriteaof", 1, ADM | NS | NAL, KeySpec::None, Refused(Admin), "server", "1.0.0"),
     row("bgsave", -1, ADM | NS | NAL, KeySpec::None, Refused(Admin), "server", "1.0.0"),
@@ -200,11 +213,11 @@ pub(super) static TABLE: [Command; 252] = [
     row("mget", -2, R | F, ALL, Split(Merge::Values), "string", "1.0.0"),
     row("migrate", -6, W | MK, Migrate, Forward, "generic", "2.6.0"),
     row("module", -2, 0, KeySpec::None, Refused(Admin), "server", "4.0.0"),
-    row("monitor", 1, ADM | NS | L | S, KeySpec::None, Refused(Stream), "server", "1.0.0"),
+    stateful(row("monitor", 1, ADM | NS | L | S, KeySpec::None, Refused(Stream), "server", "1.0.0")),
     row("move", 3, W | F, FIRST, Forward, "generic", "1.0.0"),
     row("mset", -3, W | OOM, PAIRS, Split(Merge::AllOk), "string", "1.0.1"),
     row("msetnx", -3, W | OOM, PAIRS, Forward, "string", "1.0.1"),
-    row("multi", 1, NS | L | S | F | AB, KeySpec::None, Refused(Transaction), "transactions", "1.2.0"),
+    stateful(row("multi", 1, NS | L | S | F | AB, KeySpec::None, Refused(Transaction), "transactions", "1.2.0")),
     container("object", -2, 0, KeySpec::None, Refused(Help), "generic", "2.2.3", &OBJECT),
     row("persist", 2, W | F, FIRST, Forward, "generic", "2.2.0"),
     row("pexpire", -3, W | F, FIRST, Forward, "generic", "2.6.0"),
@@ -217,8 +230,8 @@ pub(super) static TABLE: [Command; 252] = [
     row("pfselftest", 1, ADM, KeySpec::None, Refused(Admin), "hyperloglog", "2.8.9"),
     row("ping", -1, F, KeySpec::None, local(Ping), "connection", "1.0.0"),
     row("psetex", 4, W | OOM, FIRST, Forward, "string", "2.6.0"),
-    row("psubscribe", -2, PS | NS | L | S, KeySpec::None, Refused(PubSub), "pubsub", "2.0.0"),
-    row("psync", -3, ADM | NS | NM | NAL, KeySpec::None, Refused(Stream), "server", "2.8.0"),
+    stateful(row("psubscribe", -2, PS | NS | L | S, KeySpec::None, Refused(PubSub), "pubsub", "2.0.0")),
+    stateful(row("psync", -3, ADM | NS | NM | NAL, KeySpec::None, Refused(Stream), "server", "2.8.0")),
     row("pttl", 2, R | F, FIRST, Forward, "generic", "2.6.0"),
     row("publish", 3, PS | L | S | F, KeySpec::None, Refused(PubSub), "pubsub", "2.0.0"),
     row("pubsub", -2, 0, KeySpec::None, Refused(PubSub), "pubsub", "2.8.0"),
@@ -229,9 +242,9 @@ pub(super) static TABLE: [Command; 252] = [
     row("readwrite", 1, L | S | F, KeySpec::None, Refused(Cluster), "cluster", "3.0.0"),
     row("rename", 3, W, TWO, Forward, "generic", "1.0.0"),
     row("renamenx", 3, W | F, TWO, Forward, "generic", "1.0.0"),
-    row("replconf", -1, ADM | NS | L | S | AB, KeySpec::None, Refused(Stream), "server", "3.0.0"),
+    stateful(row("replconf", -1, ADM | NS | L | S | AB, KeySpec::None, Refused(Stream), "server", "3.0.0")),
     row("replicaof", 3, ADM | NS | S | NAL, KeySpec::None, Refused(Admin), "server", "5.0.0"),
-    row("reset", 1, NS | L | S | F | NA | AB, KeySpec::None, local(Reset), "connection", "6.2.0"),
+    stateful(row("reset", 1, NS | L | S | F | NA | AB, KeySpec::None, local(Reset), "connection", "6.2.0")),
     row("restore", -4, W | OOM, FIRST, Forward, "generic", "2.6.0"),
     row("restore-asking", -4, W | OOM | ASK, FIRST, Refused(Cluster), "server", "3.0.0"),
     row("role", 1, NS | L | S | F, KeySpec::None, Refused(Inspection), "server", "2.8.12"),
@@ -246,7 +259,7 @@ pub(super) static TABLE: [Command; 252] = [
     container("script", -2, 0, KeySpec::None, Refused(RunningScript), "scripting", "2.6.0", &SCRIPT),
     row("sdiff", -2, R, ALL, Forward, "set", "1.0.0"),
     row("sdiffstore", -3, W | OOM, ALL, Forward, "set", "1.0.0"),
-    row("select", 2, L | S | F, KeySpec::None, local(Select), "connection", "1.0.0"),
+    stateful(row("select", 2, L | S | F, KeySpec::None, local(Select), "connection", "1.0.0")),
     row("set", -3, W | OOM, FIRST, Forward, "string", "1.0.0"),
     row("setbit", 4, W | OOM, FIRST, Forward, "bitmap", "2.2.0"),
     row("setex", 4, W | OOM, FIRST, Forward, "string", "2.0.0"),
@@ -269,15 +282,15 @@ pub(super) static TABLE: [Command; 252] = [
     row("srandmember", -2, R, FIRST, Forward, "set", "1.0.0"),
     row("srem", -3, W | F, FIRST, Forward, "set", "1.0.0"),
     row("sscan", -3, R, FIRST, Forward, "set", "2.8.0"),
-    row("ssubscribe", -2, PS | NS | L | S, ALL, Refused(PubSub), "pubsub", "7.0.0"),
+    stateful(row("ssubscribe", -2, PS | NS | L | S, ALL, Refused(PubSub), "pubsub", "7.0.0")),
     row("strlen", 2, R | F, FIRST, Forward, "string", "2.2.0"),
-    row("subscribe", -2, PS | NS | L | S, KeySpec::None, Refused(PubSub), "pubsub", "2.0.0"),
+    stateful(row("subscribe", -2, PS | NS | L | S, KeySpec::None, Refused(PubSub), "pubsub", "2.0.0")),
     row("substr", 4, R, FIRST, Forward, "string", "1.0.0"),
     row("sunion", -2, R, ALL, Forward, "set", "1.0.0"),
     row("sunionstore", -3, W | OOM, ALL, Forward, "set", "1.0.0"),
     row("sunsubscribe", -1, PS | NS | L | S, ALL, Refused(PubSub), "pubsub", "7.0.0"),
     row("swapdb", 3, W | F, KeySpec::None, Refused(Destructive), "server", "4.0.0"),
-    row("sync", 1, ADM | NS | NM | NAL, KeySpec::None, Refused(Stream), "server", "1.0.0"),
+    stateful(row("sync", 1, ADM | NS | NM | NAL, KeySpec::None, Refused(Stream), "server", "1.0.0")),
     row("time", 1, L | S | F, KeySpec::None, local(Time), "server", "2.6.0"),
     row("touch", -2, R | F, ALL, SUM, "generic", "3.2.1"),
     row("ttl", 2, R | F, FIRST, Forward, "generic", "1.0.0"),
@@ -286,7 +299,7 @@ pub(super) static TABLE: [Command; 252] = [
     row("unsubscribe", -1, PS | NS | L | S, KeySpec::None, Refused(PubSub), "pubsub", "2.0.0"),
     row("unwatch", 1, NS | L | S | F | AB, KeySpec::None, Refused(Transaction), "transactions", "2.2.0"),
     row("wait", 3, NS, KeySpec::None, Refused(Replicas), "generic", "3.0.0"),
-    row("watch", -2, NS | L | S | F | AB, ALL, Refused(Transaction), "transactions", "2.2.0"),
+    stateful(row("watch", -2, NS | L | S | F | AB, ALL, Refused(Transaction), "transactions", "2.2.0")),
     row("xack", -4, W | F, FIRST, Forward, "stream", "5.0.0"),
     row("xadd", -5, W | OOM | F, FIRST, Forward, "stream", "5.0.0"),
     row("xautoclaim", -6, W | F, FIRST, Forward, "stream", "6.2.0"),
@@ -337,7 +350,7 @@ pub(super) static TABLE: [Command; 252] = [
 ];
 
 #[rustfmt::skip]
-const CLIENT: [Command; 17] = [
+const CLIENT: [Command; 18] = [
     row("client|caching", 3, NS | L | S, KeySpec::None, Refused(Tracking), "connection", "6.0.0"),
     row("client|getname", 2, NS | L | S, KeySpec::None, local(ClientGetName), "connection", "2.6.9"),
     row("client|getredir", 2, NS | L | S, KeySpec::None, Refused(Tracking), "connection", "6.0.0"),
@@ -347,11 +360,12 @@ const CLIENT: [Command; 17] = [
     row("client|kill", -3, ADM | NS | L | S, KeySpec::None, Refused(ServerClients), "connection", "2.4.0"),
     row("client|list", -2, ADM | NS | L | S, KeySpec::None, Refused(ServerClients), "connection", "2.4.0"),
     row("client|no-evict", 3, ADM | NS | L | S, KeySpec::None, Refused(Connection), "connection", "7.0.0"),
+    row("client|no-touch", 3, NS | L | S, KeySpec::None, Refused(Connection), "connection", "7.2.0"),
     row("client|pause", -3, ADM | NS | L | S, KeySpec::None, Refused(ServerClients), "connection", "2.9.50"),
-    row("client|reply", 3, NS | L | S, KeySpec::None, Refused(Connection), "connection", "3.2.0"),
+    stateful(row("client|reply", 3, NS | L | S, KeySpec::None, Refused(Connection), "connection", "3.2.0")),
     row("client|setinfo", 4, NS | L | S, KeySpec::None, local(ClientSetInfo), "connection", "7.2.0"),
     row("client|setname", 3, NS | L | S, KeySpec::None, local(ClientSetName), "connection", "2.6.9"),
-    row("client|tracking", -3, NS | L | S, KeySpec::None, Refused(Tracking), "connection", "6.0.0"),
+    stateful(row("client|tracking", -3, NS | L | S, KeySpec::None, Refused(Tracking), "connection", "6.0.0")),
     row("client|trackinginfo", 2, NS | L | S, KeySpec::None, Refused(Tracking), "connection", "6.2.0"),
     row("client|unblock", -3, ADM | NS | L | S, KeySpec::None, Refused(ServerClients), "connection", "5.0.0"),
     row("client|unpause", 2, ADM | NS | L | S, KeySpec::None, Refused(ServerClients), "connection", "6.2.0"),
@@ -398,7 +412,7 @@ const OBJECT: [Command; 5] = [
 
 #[rustfmt::skip]
 const SCRIPT: [Command; 6] = [
-    row("script|debug", 3, NS, KeySpec::None, Refused(RunningScript), "scripting", "3.2.0"),
+    stateful(row("script|debug", 3, NS, KeySpec::None, Refused(RunningScript), "scripting", "3.2.0")),
     row("script|exists", -3, NS, KeySpec::None, Every(Merge::Least), "scripting", "2.6.0"),
     row("script|flush", -2, NS, KeySpec::None, Every(Merge::AllOk), "scripting", "2.6.0"),
     row("script|help", 2, L | S, KeySpec::None, Refused(Help), "scripting", "5.0.0"),

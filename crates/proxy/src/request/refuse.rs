@@ -1,0 +1,254 @@
+//! Requests that are not executed: the error that each gets in its place, and whether the requests behind it may be executed.
+//!
+//! ```text
+//! MULTI           -ERR …, then the close     a stateful command: INCR was to wait for EXEC, or be thrown away by DISCARD
+//! INCR k          never executed
+//! DISCARD         never executed
+//! ```
+//! A stateful command is marked in the tables of `wire`. All requests that came before it are answered first. What comes after
+//! it, in the same packet or a later one, is thrown away (`may_scan`).
+
+use config::checked::Unsupported;
+use net::Io;
+use wire::memcache;
+use wire::redis::Refusal;
+
+use crate::client::Client;
+use crate::proxy::Proxy;
+
+impl Proxy {
+    /// Gives a client the error for a request that was not executed. If it is stateful, nothing behind it is executed either:
+    /// the client is closed once it has its replies, this error the last of them.
+    pub(crate) fn reject<I: Io>(&self, io: &mut I, client: &mut Client, stateful: bool, error: &[u8]) {
+        self.give(io, client, error);
+        client.session.leaving |= stateful;
+    }
+
+    /// Counts a request that is not served. True if it ends its client without a word, as in nutcracker
+    /// (`unsupported = "close"`).
+    pub(crate) fn unsupported(&self, client: &mut Client) -> bool {
+        let pool = &self.pools[client.pool as usize];
+        pool.stats.unsupported.inc();
+        let closes = pool.config.unsupported == Unsupported::Close;
+        if closes {
+            pool.stats.client_err.inc();
+            client.session.leaving = true;
+        }
+        closes
+    }
+
+    pub(super) fn refuse_redis<I: Io>(&mut self, io: &mut I, client: &mut Client, refusal: &Refusal<'_>) {
+        if refusal.is_unsupported() && self.unsupported(client) {
+            return;
+        }
+        self.scratch.reply.clear();
+        refusal.write(&mut self.scratch.reply);
+        self.reject(io, client, refusal.is_stateful(), &self.scratch.reply);
+    }
+
+    pub(super) fn refuse_memcache<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        request: &memcache::Request,
+        line: &'static str,
+    ) {
+        if self.unsupported(client) {
+            return;
+        }
+        let stateful = request.row().stateful;
+        // A client that is cut off is told why.
+        let silent = request.noreply() && !stateful;
+        self.reject(io, client, stateful, if silent { b"" } else { line.as_bytes() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use net::{App, ConnId, Input, Peer};
+
+    use super::*;
+    use crate::testing::{FakeIo, proxy};
+
+    const REDIS: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\n";
+    const INCR: &str = "INCR k";
+    /// What the server answers, in turn.
+    const REPLIES: &[u8] = b":1\r\n:2\r\n:3\r\n:4\r\n";
+
+    /// Lines as one would type them, as arrays.
+    fn packet(lines: &[&str]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for line in lines {
+            wire::redis::encode_inline(line.as_bytes(), &mut bytes).unwrap();
+        }
+        bytes
+    }
+
+    struct World {
+        io: FakeIo,
+        proxy: Proxy,
+        client: ConnId,
+    }
+
+    impl World {
+        fn new(options: &str) -> World {
+            let mut io = FakeIo::default();
+            let mut proxy = proxy(&mut io, &format!("{REDIS}{options}"));
+            let client = io.open();
+            proxy.accepted(&mut io, 0, client, Peer::Unix);
+            World { io, proxy, client }
+        }
+
+        fn receive(&mut self, bytes: &[u8]) {
+            self.proxy.received(&mut self.io, self.client, &mut Input::scratch(bytes));
+        }
+
+        /// The server answers what it was sent, which is returned.
+        fn serve(&mut self) -> String {
+            let Some((conn, _)) = self.io.connects.first().cloned() else { return String::new() };
+            self.proxy.connected(&mut self.io, conn);
+            let sent = String::from_utf8(self.io.sent(conn).to_vec()).unwrap();
+            let count = sent.matches("INCR").count();
+            self.proxy.received(&mut self.io, conn, &mut Input::scratch(&REPLIES[..4 * count]));
+            sent
+        }
+
+        fn is_closed(&self) -> bool {
+            self.io.closed.contains(&self.client)
+        }
+
+        fn replies(&self) -> String {
+            String::from_utf8(self.io.sent(self.client).to_vec()).unwrap()
+        }
+    }
+
+    /// `request` between two INCR: is the second one executed? In one packet, in two, and one byte at a time.
+    fn goes_on(options: &str, request: &str) -> bool {
+        let whole = packet(&[INCR, request, INCR]);
+        let cuts = [whole.len(), whole.len() - packet(&[INCR]).len(), 1];
+        let outcomes = cuts.map(|cut| {
+            let mut w = World::new(options);
+            let mut unread = Vec::new();
+            for piece in whole.chunks(cut) {
+                unread.extend_from_slice(piece);
+                let mut input = Input::scratch(&unread);
+                w.proxy.received(&mut w.io, w.client, &mut input);
+                let consumed = input.outcome().0;
+                unread.drain(..consumed);
+            }
+            assert!(!w.is_closed(), "{request}: not before everything is answered");
+            let executed = w.serve().matches("INCR").count();
+            let replies = w.replies();
+            assert!(replies.starts_with(":1\r\n-"), "{request}: {replies}");
+            assert_eq!(replies.lines().count(), executed + 1, "{request}: {replies}");
+            assert_eq!(w.is_closed(), executed == 1, "{request}");
+            executed == 2
+        });
+        assert_eq!(outcomes, [outcomes[0]; 3], "{request}: however it arrives");
+        outcomes[0]
+    }
+
+    /// The issue's `MULTI, INCR, DISCARD`; `SELECT 1, SET`; `CLIENT REPLY OFF`.
+    #[test]
+    fn nothing_is_executed_behind_a_refused_command_that_it_depends_on() {
+        let ends = [
+            "MULTI",
+            "multi",
+            "MULTI x",
+            "WATCH k",
+            "WATCH",
+            "SELECT 1",
+            "SELECT x",
+            "SELECT",
+            "SELECT 0 1",
+            "RESET x",
+            "CLIENT REPLY OFF",
+            "CLIENT REPLY SKIP",
+            "client reply",
+            "CLIENT TRACKING ON",
+            "SUBSCRIBE c",
+            "PSUBSCRIBE c*",
+            "SSUBSCRIBE c",
+            "MONITOR",
+            "SYNC",
+            "PSYNC ? -1",
+            "REPLCONF ACK 1",
+            "ASKING",
+            "SCRIPT DEBUG YES",
+        ];
+        ends.iter().for_each(|request| assert!(!goes_on("", request), "{request}"));
+    }
+
+    #[test]
+    fn the_client_stays_after_any_other_refusal() {
+        let stays = [
+            "KEYS *",
+            "FLUSHALL",
+            "BLPOP k 0",
+            "GET",
+            "NOSUCH",
+            "EXEC",
+            "DISCARD",
+            "UNWATCH",
+            "UNSUBSCRIBE",
+            "PUBLISH c m",
+            "READONLY",
+            "READWRITE",
+            "CLIENT NO-EVICT ON",
+            "CLIENT NO-TOUCH ON",
+            "CLIENT CACHING YES",
+            "CLIENT TRACKINGINFO",
+            "CLIENT MAINT_NOTIFICATIONS ON",
+            "CLIENT SETNAME 'a b'",
+            "HELLO 4",
+            "HELLO 3 SETNAME 'a b'",
+            "AUTH x",
+            "AUTH someone x",
+        ];
+        stays.iter().for_each(|request| assert!(goes_on("", request), "{request}"));
+    }
+
+    #[test]
+    fn an_unsupported_command_closes_without_a_word_if_the_pool_says_so() {
+        for request in ["KEYS *", "MULTI", "SELECT 1", "CLIENT REPLY OFF"] {
+            let mut w = World::new("unsupported = \"close\"\n");
+            w.receive(&packet(&[INCR, request, INCR]));
+            assert_eq!(w.serve().matches("INCR").count(), 1, "{request}");
+            assert_eq!((w.replies().as_str(), w.is_closed()), (":1\r\n", true), "{request}");
+        }
+    }
+
+    /// `MULTI, AUTH password, INCR`: the refusal comes from the password, the fault is the same.
+    #[test]
+    fn a_stateful_command_before_the_password_closes_too() {
+        let options = "auth = \"sekret\"\n";
+        for request in ["MULTI", "SELECT 0", "SUBSCRIBE c", "CLIENT REPLY OFF"] {
+            let mut w = World::new(options);
+            w.receive(&packet(&["GET k", request, "AUTH sekret", INCR]));
+            let noauth = "-NOAUTH Authentication required\r\n".repeat(2);
+            assert_eq!((w.serve().as_str(), w.replies(), w.is_closed()), ("", noauth, true), "{request}");
+        }
+        let mut w = World::new(options);
+        w.receive(&packet(&["GET k", "AUTH wrong", "AUTH sekret", "SELECT 0", "AUTH wrong", INCR]));
+        assert_eq!(w.serve(), "", "nothing is executed behind a wrong password");
+        let replies = ["NOAUTH", "ERR", "OK", "OK", "ERR", "NOAUTH"];
+        let got = w.replies();
+        assert!(got.lines().zip(replies).all(|(line, word)| line[1..].starts_with(word)), "{got}");
+        assert!(!w.is_closed());
+    }
+
+    #[test]
+    fn a_memcached_client_that_wants_no_reply_gets_none() {
+        let memcached = "protocol = \"memcache\"\n";
+        for (request, replies, closed) in [
+            ("shutdown\r\nmn\r\n", "CLIENT_ERROR shutdown is not available through a proxy\r\nMN\r\n", false),
+            ("cache_memlimit 1 noreply\r\nlru mode flat noreply\r\nmn\r\n", "MN\r\n", false),
+            ("watch fetchers\r\nmn\r\n", "CLIENT_ERROR watch is not available through a proxy\r\n", true),
+            ("watch noreply\r\nmn\r\n", "CLIENT_ERROR watch is not available through a proxy\r\n", true),
+        ] {
+            let mut w = World::new(memcached);
+            w.receive(request.as_bytes());
+            assert_eq!((w.replies().as_str(), w.is_closed()), (replies, closed), "{request}");
+        }
+    }
+}
