@@ -75,6 +75,8 @@ pub struct Nsqd {
     pub journal_cache_bytes: usize,
     /// Longest delay of a deferred message.
     pub max_defer_timeout: Duration,
+    /// Names of this node, and of pages, that browsers may use the HTTP API under.
+    pub http_names: Vec<String>,
     /// Most deferred messages of a topic.
     pub max_deferred: u64,
     /// Most topics at once; 0: no limit.

@@ -11,6 +11,8 @@
 //! `TOO_MANY_CHANNELS`; more bodies at once than there is memory for with `BUSY`; a body that does not arrive in a minute
 //! with 408 and `TIMEOUT`.
 //!
+//! What a browser sends for a page of another site changes nothing and reads no message: 403 `FOREIGN_SITE` ([`browser`]).
+//!
 //! Beyond nsqd, for operators in docs/queue.md (names as everywhere: `topic`, `channel` in the query string; answers are JSON):
 //!
 //! | request | does |
@@ -31,6 +33,7 @@
 mod account;
 mod answer;
 mod body;
+mod browser;
 mod debug;
 mod go_json;
 mod info;
@@ -212,7 +215,11 @@ impl Api {
             Ok((endpoint, word)) => {
                 let from = link.host().to_owned();
                 let asked = Asked { word, from, uri: parts.uri, headers: parts.headers, body };
-                let answer = self.answer(endpoint, asked).await.unwrap_or_else(|refusal| refusal.answer());
+                let answer = match self.guard(&method, endpoint, &asked.headers) {
+                    Ok(()) => self.answer(endpoint, asked).await,
+                    Err(refusal) => Err(refusal),
+                };
+                let answer = answer.unwrap_or_else(|refusal| refusal.answer());
                 (answer, matches!(endpoint, Endpoint::Publish | Endpoint::PublishMany))
             }
             Err(answer) => (*answer, false),

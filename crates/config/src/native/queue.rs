@@ -42,6 +42,10 @@ pub(super) fn check(
                     .duration_if_on("max_defer_timeout")
                     .unwrap_or(checked.max_req_timeout),
                 max_bytes_per_file: read.size("max_bytes_per_file") as u64,
+                http_names: match read.get("http_names") {
+                    Some(Setting::Texts(names)) => names.clone(),
+                    _ => Vec::new(),
+                },
                 max_deferred: read.integer("max_deferred") as u64,
                 max_topics: read.integer("max_topics") as u64,
                 max_channels: read.integer("max_channels") as u64,

@@ -77,6 +77,7 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
         channels_from_beginning: false,
         journal_cache_bytes: JOURNAL_CACHE_BYTES,
         max_defer_timeout: read.duration("max-req-timeout")?,
+        http_names: Vec::new(),
         max_deferred: MAX_DEFERRED,
         max_topics: MAX_TOPICS,
         max_channels: MAX_CHANNELS,

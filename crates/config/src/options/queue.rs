@@ -84,6 +84,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Longest delay of a deferred message.",
     ),
     own(
+        "http_names",
+        Kind::Texts,
+        Absent::Unset("none"),
+        "Names under which browsers may use the HTTP API, and of pages that may. Addresses, names without a dot, this \
+         machine's and broadcast_address need not be listed; clients that are no browsers use any name.",
+    ),
+    own(
         "max_deferred",
         integer(0, i64::MAX),
         Absent::Is("1000000"),

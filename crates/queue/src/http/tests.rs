@@ -444,6 +444,37 @@ fn statistics_are_pushed_to_statsd() {
 }
 
 #[test]
+fn a_page_of_another_site_changes_and_reads_nothing() {
+    let mut settings = settings(&[]);
+    settings.http_names = vec!["dash.example.com".into()];
+    let daemon = Daemon::start(settings, None);
+    let ask = |method, target, headers: &str| {
+        let mut stream = TcpStream::connect(daemon.http).unwrap();
+        let body = if method == "GET" { &b""[..] } else { b"x" };
+        converse(&mut stream, method, target, headers, body)
+    };
+    let (evil, ours) = ("Origin: http://evil.example\r\n", "Origin: https://dash.example.com\r\n");
+    assert_eq!(ask("POST", "/pub?topic=t", "").status, 200, "a client that is no browser");
+    for (method, target) in [
+        ("POST", "/pub?topic=t"),
+        ("POST", "/topic/delete?topic=t"),
+        ("PUT", "/config/log_level"),
+        ("PUT", "/topic/settings?topic=t"),
+        ("GET", "/topic/peek?topic=t"),
+    ] {
+        for headers in [evil, "Sec-Fetch-Site: cross-site\r\n"] {
+            let got = ask(method, target, headers);
+            assert_eq!(got.status, 403, "{method} {target}");
+            let named = headers.trim_end();
+            assert!(got.text().contains("FOREIGN_SITE") && got.text().contains(named), "{}", got.text());
+        }
+    }
+    assert_eq!(ask("GET", "/stats", evil).status, 200);
+    assert_eq!(json_of(&daemon, "/stats?format=json")["topics"][0]["depth"], 1);
+    assert_eq!(ask("POST", "/topic/delete?topic=t", ours).status, 200);
+}
+
+#[test]
 fn a_unix_socket_is_served() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("http.sock");
