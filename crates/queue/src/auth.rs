@@ -18,7 +18,7 @@ use telemetry::warn;
 use wire::nsq::auth::Question;
 
 use crate::authority::{Access, AuthAnswer, AuthQuery, Grant};
-use crate::http_client::{HttpClient, HttpError};
+use crate::http_client::{HttpClient, HttpError, without_secrets};
 
 /// Largest compiled size of an expression from a server, bytes.
 const REGEX_BYTES_MAX: usize = 1 << 20;
@@ -96,7 +96,7 @@ impl Authenticator {
             match self.query_one(server, question).await {
                 Ok(rights) => return Ok(rights),
                 Err(error) => {
-                    warn!(server = %server, %error, "authorization failed");
+                    warn!(server = %without_secrets(server), %error, "authorization failed");
                     last = error;
                 }
             }

@@ -139,6 +139,16 @@ impl HttpClient {
     }
 }
 
+/// A URL or address as it may be shown: with `***` for a user and a password before the host, and for the query.
+pub fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let mark = if scheme.is_empty() { "" } else { "://" };
+    let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let place = authority.rsplit_once('@').map_or(authority.to_owned(), |(_, place)| format!("***@{place}"));
+    let tail = tail.split_once('?').map_or(tail.to_owned(), |(path, _)| format!("{path}?***"));
+    format!("{scheme}{mark}{place}{tail}")
+}
+
 /// Where a request goes.
 struct Target<'a> {
     tls: bool,

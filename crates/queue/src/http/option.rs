@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::answer::{self, Refusal};
 use super::{Api, Asked};
+use crate::http_client::without_secrets;
 use crate::statsd;
 
 const INVALID_OPTION: Refusal = Refusal::bad("INVALID_OPTION");
@@ -77,6 +78,10 @@ fn fixed(settings: &Nsqd, key: &str) -> Option<Value> {
     Some(match key {
         "broadcast_address" => json!(settings.broadcast_address),
         "e2e_processing_latency_percentiles" => json!(settings.e2e_percentiles),
+        // They may hold passwords, which nsqd shows.
+        "auth_http_addresses" => {
+            json!(settings.auth_http_addresses.iter().map(|url| without_secrets(url)).collect::<Vec<_>>())
+        }
         "id" => json!(settings.node_id),
         "tls_required" => json!(match settings.tls.as_ref().map(|tls| tls.required) {
             None | Some(TlsRequired::No) => 0,
@@ -118,7 +123,10 @@ mod tests {
                 assert!(fixed(&settings, &key).is_some(), "{key}");
             }
         }
+        let urls = vec!["http://joe:pass@h:1/auth?t=pass".to_owned(), "h:1".into()];
+        let settings = Nsqd { auth_http_addresses: urls, ..settings };
         for (key, expected) in [
+            ("auth_http_addresses", json!(["http://***@h:1/auth?***", "h:1"])),
             ("max_rdy_count", json!(2500)),
             ("msg_timeout", json!(60_000_000_000_u64)),
             ("tls_required", json!(0)),

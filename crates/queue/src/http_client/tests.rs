@@ -104,3 +104,18 @@ fn over_tls() {
         assert!(matches!(wrong_name, Err(HttpError::Connect(_))), "{wrong_name:?}");
     });
 }
+
+#[test]
+fn secrets_of_an_address_are_not_shown() {
+    for (url, shown) in [
+        ("h:4180", "h:4180"),
+        ("joe:p@ss@h:4180", "***@h:4180"),
+        ("https://joe:pass@h/auth", "https://***@h/auth"),
+        ("https://h/a@b?token=x@y", "https://h/a@b?***"),
+        ("https://[::1]:1?x", "https://[::1]:1?***"),
+        ("http://h/auth", "http://h/auth"),
+        ("", ""),
+    ] {
+        assert_eq!(without_secrets(url), shown);
+    }
+}
