@@ -111,7 +111,7 @@ pub fn memcache_replies() -> Vec<Vec<u8>> {
     let kinds = 0..17u8;
     replies
         .iter()
-        .flat_map(|reply| kinds.clone().map(move |kind| [&[kind, 2], reply.as_slice()].concat()))
+        .flat_map(|reply| kinds.clone().map(move |kind| [&[kind, 2, 3], b"k l".as_slice(), reply].concat()))
         .collect()
 }
 

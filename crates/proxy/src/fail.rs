@@ -81,6 +81,7 @@ impl Failure {
         match self {
             Failure::Closed => "the server closed the connection".into(),
             Failure::Unresolved => "its name cannot be resolved".into(),
+            Failure::Garbage => "it answered something that is no reply to what it was asked".into(),
             other => other.text().into_owned(),
         }
     }

@@ -121,6 +121,22 @@ impl Gathers {
         &mut self.records[id as usize]
     }
 
+    /// True if a reply that is no error can be one to a part with so many keys. One that cannot is the sign of a connection
+    /// that is out of step.
+    #[inline]
+    pub(crate) fn fits(&self, id: GatherId, keys: u32, reply: &[u8]) -> bool {
+        let first = reply.first().copied();
+        match self.records[id as usize].merge {
+            // One behind attributes is looked at when it is merged.
+            Merge::Array => first == Some(b'|') || wire::redis::array_len(reply) == Some(keys as usize),
+            Merge::Sum => matches!(first, Some(b':' | b'|')),
+            Merge::Ok => matches!(first, Some(b'+' | b'|')),
+            Merge::Least => matches!(first, Some(b'*' | b'|')),
+            // What these may be was held against the request before.
+            Merge::Same | Merge::Values | Merge::OkLine | Merge::Stats => true,
+        }
+    }
+
     /// Keeps a part's reply; true once no part is missing.
     pub(crate) fn store(&mut self, id: GatherId, part: u16, reply: &[u8]) -> bool {
         let g = &mut self.records[id as usize];

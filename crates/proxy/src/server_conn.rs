@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 
 use net::{ConnId, Instant, Io, TimerId};
-use wire::memcache::Silence;
+use wire::memcache::{Silence, Span};
 
 use crate::alarm::Alarm;
 use crate::client::Seq;
@@ -59,10 +59,40 @@ pub(crate) struct Pending {
     pub(crate) expect: Expect,
     /// Which replies its client does not want (memcached's noreply and quiet mode).
     pub(crate) silence: Silence,
-    /// Bytes of it kept for a second try; 0 if it must not be sent twice.
+    /// Bytes of it that are kept: all of them, for a second try, or what its reply may name.
     pub(crate) kept: u32,
+    /// Where in them what its reply may name begins ([`wire::memcache::Request::asked`]); [`NOT_NAMED`] if there is nothing.
+    pub(crate) asked: u16,
+    /// It may be sent again.
+    pub(crate) again: bool,
     /// Its length.
     pub(crate) len: u32,
+}
+
+// One for each request that is under way.
+const _: () = assert!(size_of::<Pending>() <= 48);
+
+/// The reply names nothing that was asked for.
+pub(crate) const NOT_NAMED: u16 = u16::MAX;
+
+/// What is to be kept of a request until its reply has come.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Keep {
+    /// All of it if it is short, to be sent a second time if the first was lost without a reply.
+    pub(crate) again: bool,
+    /// Where it has what its reply may name; for redis, nothing.
+    pub(crate) asked: Span,
+}
+
+impl Pending {
+    /// What is to be kept of a request when it is sent for the second time, of which these bytes were kept.
+    pub(crate) fn keep_again(&self, bytes: &[u8]) -> Keep {
+        let asked = match self.asked {
+            NOT_NAMED => Span::default(),
+            start => Span { start: start.into(), end: bytes.len() as u32 - 2 },
+        };
+        Keep { again: false, asked }
+    }
 }
 
 /// A connection to a server.
@@ -80,7 +110,7 @@ pub(crate) struct ServerConn {
     pub(crate) line: VecDeque<Pending>,
     /// How many at the front of the line have expired.
     pub(crate) expired: usize,
-    /// Requests that may be sent again, one behind the other, as [`Pending::kept`] tells.
+    /// What is kept of requests, one behind the other, as [`Pending::kept`] tells.
     pub(crate) kept: Kept,
     /// When the last byte arrived, or the connection was opened.
     pub(crate) progress: Instant,
@@ -100,7 +130,7 @@ pub(crate) struct ServerConn {
     pub(crate) counted: usize,
 }
 
-/// Bytes of requests that may be sent again.
+/// Bytes of requests that may be sent again, or whose replies are compared with them.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     bytes: Vec<u8>,
@@ -136,8 +166,19 @@ impl Kept {
     }
 
     /// The first `n` bytes.
+    #[inline]
     pub(crate) fn front(&self, n: usize) -> &[u8] {
         &self.bytes[self.start..self.start + n]
+    }
+
+    /// What the reply to `pending`, the first that is kept, may name.
+    #[inline]
+    pub(crate) fn asked(&self, pending: &Pending) -> &[u8] {
+        if pending.asked == NOT_NAMED {
+            return b"";
+        }
+        let kept = &self.front(pending.kept as usize)[pending.asked as usize..];
+        kept.strip_suffix(b"\r\n").unwrap_or(kept)
     }
 }
 
@@ -178,6 +219,23 @@ impl ServerConn {
             None => {}
         }
         self.timer = Some((io.set_timer(at, Alarm::Deadline(place).token()), at));
+    }
+
+    /// Keeps of a request what it takes to send it again and to compare its reply with it.
+    #[inline]
+    pub(crate) fn keep(&mut self, pending: &mut Pending, bytes: &[u8], keep: Keep) {
+        if keep.again && bytes.len() <= KEEP_MAX {
+            self.kept.push(bytes);
+            pending.kept = bytes.len() as u32;
+            pending.again = true;
+            if !keep.asked.is_empty() {
+                pending.asked = keep.asked.start as u16;
+            }
+        } else if !keep.asked.is_empty() {
+            self.kept.push(keep.asked.of(bytes));
+            pending.kept = keep.asked.len() as u32;
+            pending.asked = 0;
+        }
     }
 
     /// Takes the request that the next reply belongs to.

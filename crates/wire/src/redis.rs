@@ -49,5 +49,5 @@ pub use inline::encode_inline;
 pub use kind::Kind;
 pub use limits::{Limits, ReplyLimits};
 pub use passage::{Piece, ReplyPassage};
-pub use reply::{Elements, Reply, ReplyScan, ReplyScanner};
+pub use reply::{Elements, Reply, ReplyScan, ReplyScanner, array_len};
 pub use request::{Request, RequestScanner, Scan};

@@ -212,8 +212,10 @@ const NOOP: &[u8] = b"MN\r\n";
 /// A well-formed request gets its one reply unless quiet mode hides it, and always if it is forwarded without `noreply`
 /// and `q`.
 fn check_good(server: &Memcached, request: &Request, frame: &[u8]) -> Result<(), String> {
+    let forwarded = request.forward(frame).concat();
+    let asked = request.asked().of(&forwarded);
     let answer = server.ask(&[frame, b"mn\r\n"].concat());
-    let reply = one_reply(&answer, request);
+    let reply = one_reply(&answer, request, asked);
     match reply {
         Some(reply) if suppressed(request, reply.status) => {
             return Err(format!("{:?} was sent", reply.status));
@@ -223,17 +225,16 @@ fn check_good(server: &Memcached, request: &Request, frame: &[u8]) -> Result<(),
         }
         _ => {}
     }
-    let forwarded = request.forward(frame).concat();
     let answer = server.ask(&[&forwarded[..], b"mn\r\n"].concat());
-    match one_reply(&answer, request) {
+    match one_reply(&answer, request, asked) {
         Some(_) => Ok(()),
         None => Err(format!("forwarded, not one reply: {}", answer.escape_ascii())),
     }
 }
 
 /// The reply in `answer`, if there is one that fits the request and `MN` is all that follows.
-fn one_reply(answer: &[u8], request: &Request) -> Option<Reply> {
-    match ReplyScanner::new().scan(answer, request.expect(), &Limits::default()) {
+fn one_reply(answer: &[u8], request: &Request, asked: &[u8]) -> Option<Reply> {
+    match ReplyScanner::new().scan(answer, request.expect(), asked, &Limits::default()) {
         Scan::Done(reply) if &answer[reply.len..] == NOOP => Some(reply),
         _ => None,
     }

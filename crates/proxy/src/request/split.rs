@@ -9,7 +9,7 @@ use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::embedded::is_error;
 use crate::request::forward::{Forwarded, Traits};
-use crate::server_conn::{Owner, Pending};
+use crate::server_conn::{Expect, Owner, Pending};
 
 /// A part's buffer is kept for the next split up to this size.
 const KEEP_REQUEST: usize = 64 * 1024;
@@ -57,7 +57,9 @@ impl Proxy {
         );
         self.scratch.ends.shrink_to(KEEP_REQUEST);
         for (part, request) in requests.iter().enumerate().take(count) {
-            let server = self.scratch.parts[part].0;
+            let (server, keys) = self.scratch.parts[part];
+            let expect = Expect { keys, ..traits.expect };
+            let traits = Traits { expect, ..traits };
             self.forward_part(io, client, (gather, part as u16), server, Frame::Slice(request), traits);
         }
         self.give_requests(requests);
@@ -130,7 +132,7 @@ impl Proxy {
         let owner = Owner::Part(gather, part);
         let pending = Pending { expect: traits.expect, ..Pending::new(owner, io.now(), frame.bytes().len()) };
         let place = self.place_for(client, server);
-        let finished = match self.forward(io, client, place, frame, pending, traits.retry_safe) {
+        let finished = match self.forward(io, client, place, frame, pending, traits.keep) {
             Forwarded::Queued => return,
             Forwarded::Answered => {
                 let protocol = self.pools[client.pool as usize].config.protocol;

@@ -11,7 +11,7 @@ use crate::notice::Notice;
 use crate::place::Place;
 use crate::proxy::Proxy;
 use crate::request::Frame;
-use crate::server_conn::{Expect, Handshake, Owner, Pending, ServerConn};
+use crate::server_conn::{Expect, Handshake, NOT_NAMED, Owner, Pending, ServerConn};
 
 impl Proxy {
     #[inline]
@@ -120,7 +120,7 @@ impl Proxy {
             if n < expired || (n == 0 && passage.is_some()) {
                 continue;
             }
-            let retry = again && pending.kept > 0 && !(n == 0 && mid_reply) && self.is_wanted(&pending);
+            let retry = again && pending.again && !(n == 0 && mid_reply) && self.is_wanted(&pending);
             if !retry || !self.send_again(io, place, &pending, &bytes) {
                 self.fail_pending(io, place, &pending, failure);
             }
@@ -185,8 +185,9 @@ impl Proxy {
     }
 
     fn send_again<I: Io>(&mut self, io: &mut I, place: Place, pending: &Pending, bytes: &[u8]) -> bool {
-        let again = Pending { kept: 0, ..*pending };
-        let sent = self.enqueue(io, place, Frame::Slice(bytes), again, false).is_ok();
+        let again = Pending { kept: 0, asked: NOT_NAMED, again: false, ..*pending };
+        let keep = pending.keep_again(bytes);
+        let sent = self.enqueue(io, place, Frame::Slice(bytes), again, keep).is_ok();
         if sent {
             self.server_stats(place).retries.inc();
         }

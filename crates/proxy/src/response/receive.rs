@@ -10,7 +10,7 @@ use crate::fail::Failure;
 use crate::place::Place;
 use crate::proxy::Proxy;
 use crate::request::SHARE_MIN;
-use crate::server_conn::{Owner, ServerConn};
+use crate::server_conn::{Owner, Pending, ServerConn};
 
 /// When memory is tight, shorter replies leave the buffer that they came in. A longer one is most of its buffer: a copy of
 /// it would need what is not there.
@@ -67,14 +67,23 @@ impl Proxy {
                     }
                     return Self::want_more_of_reply(input, want);
                 }
-                Next::Garbage => return self.break_server_conn(io, place, input, Failure::Garbage),
+                Next::Garbage => {
+                    // Its reply has begun, such as it is.
+                    self.server_conn(place).mid_reply = true;
+                    return self.break_server_conn(io, place, input, Failure::Garbage);
+                }
             };
-            let conn = self.server_conn(place);
-            conn.mid_reply = false;
             if found.is_push {
+                self.server_conn(place).mid_reply = false;
                 input.consume(found.len);
                 continue;
             }
+            if !self.fits_part(place, &found, input.bytes()) {
+                self.server_conn(place).mid_reply = true;
+                return self.break_server_conn(io, place, input, Failure::Garbage);
+            }
+            let conn = self.server_conn(place);
+            conn.mid_reply = false;
             let expired = conn.expired > 0;
             conn.reply_size.note(found.len);
             let Some(pending) = conn.pop() else {
@@ -137,6 +146,19 @@ impl Proxy {
         }
     }
 
+    /// False for the reply to a part of a request that has not the form that such a part is answered in.
+    #[inline]
+    fn fits_part(&self, place: Place, found: &Found, bytes: &[u8]) -> bool {
+        let conn = &self.pools[place.pool as usize].servers[place.server as usize].conns[place.slot as usize];
+        match conn.line.front() {
+            // Of one that has expired the record is gone.
+            Some(Pending { owner: Owner::Part(gather, _), expect, .. }) if conn.expired == 0 => {
+                found.is_error || self.gathers.fits(*gather, expect.keys, bytes)
+            }
+            _ => true,
+        }
+    }
+
     /// `good`: it shows that the server works. One that is too late does not: a server that always is has to be ejected some
     /// time. Nor does one to a handshake, as long as nobody is served.
     pub(super) fn count_reply(&mut self, place: Place, found: &Found, good: bool) {
@@ -177,7 +199,7 @@ impl Proxy {
 fn next_memcache(conn: &mut ServerConn, bytes: &[u8]) -> Next {
     static LIMITS: std::sync::LazyLock<Limits> = std::sync::LazyLock::new(Limits::default);
     let Some(pending) = conn.line.front() else { return Next::Garbage };
-    match conn.memcache.scan(bytes, pending.expect, &LIMITS) {
+    match conn.memcache.scan(bytes, pending.expect, conn.kept.asked(pending), &LIMITS) {
         Scan::Done(reply) => Next::Reply(Found {
             len: reply.len,
             is_error: reply.status.is_error(),
@@ -186,5 +208,146 @@ fn next_memcache(conn: &mut ServerConn, bytes: &[u8]) -> Next {
         }),
         Scan::NeedMore { want } => Next::More(want),
         Scan::Bad(_) => Next::Garbage,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use net::{App, ConnId, Peer};
+
+    use super::*;
+    use crate::testing::{FakeIo, proxy};
+
+    const REDIS: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\n";
+    const MEMCACHE: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nprotocol = \"memcache\"\n\
+                            servers = [\"127.0.0.1:11:1 a\"]\n";
+
+    struct World {
+        io: FakeIo,
+        proxy: Proxy,
+    }
+
+    impl World {
+        fn new(pool: &str) -> World {
+            let mut io = FakeIo::default();
+            let proxy = proxy(&mut io, pool);
+            World { io, proxy }
+        }
+
+        fn receive(&mut self, conn: ConnId, bytes: &[u8]) {
+            self.proxy.received(&mut self.io, conn, &mut Input::scratch(bytes));
+        }
+
+        fn ask(&mut self, request: &str) -> ConnId {
+            let client = self.io.open();
+            self.proxy.accepted(&mut self.io, 0, client, Peer::Unix);
+            self.receive(client, request.as_bytes());
+            client
+        }
+
+        fn server(&mut self, n: usize) -> ConnId {
+            let conn = self.io.connects[n].0;
+            self.proxy.connected(&mut self.io, conn);
+            conn
+        }
+
+        fn sent(&self, conn: ConnId) -> String {
+            String::from_utf8_lossy(self.io.sent(conn)).into_owned()
+        }
+    }
+
+    const GET: &str = "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+    const SET: &str = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
+
+    #[test]
+    fn a_length_below_minus_one_fails_those_who_wait_and_the_connection() {
+        let mut w = World::new(REDIS);
+        let clients = [GET, SET, GET].map(|request| w.ask(request));
+        let server = w.server(0);
+        w.receive(server, b"$-5\r\n+OK\r\n$1\r\nv\r\n");
+        assert!(w.io.closed.contains(&server));
+        let error = "-ERR Invalid argument\r\n";
+        assert_eq!((w.sent(clients[0]).as_str(), w.sent(clients[1]).as_str()), (error, error));
+        // What is safe to repeat and had no reply goes out again.
+        let server = w.server(1);
+        assert_eq!((w.sent(server).as_str(), w.sent(clients[2]).as_str()), (GET, ""));
+        w.receive(server, b"$1\r\nv\r\n");
+        assert_eq!(w.sent(clients[2]), "$1\r\nv\r\n");
+    }
+
+    #[test]
+    fn a_reply_that_is_none_to_the_part_of_a_request_fails_the_connection() {
+        let two = format!("{REDIS}distribution = \"modula\"\nhash = \"fnv1a_64\"\n")
+            .replace("1 a\"", "1 a\", \"127.0.0.1:12:1 b\"");
+        // Keys `a` and `b` live apart.
+        let words = |name: &str, words: &[&str]| {
+            let words = words.iter().map(|w| format!("${}\r\n{w}\r\n", w.len())).collect::<String>();
+            format!("*{}\r\n${}\r\n{name}\r\n{words}", words.matches('$').count() + 1, name.len())
+        };
+        let cases = [
+            ("MGET", &["a", "b"][..], "*2\r\n$1\r\n1\r\n$1\r\n2\r\n", "*1\r\n$1\r\n1\r\n"),
+            ("MGET", &["a", "b"], "*-1\r\n", "*1\r\n$-1\r\n"),
+            ("MGET", &["a", "b"], "+OK\r\n", "*1\r\n$1\r\n1\r\n"),
+            ("DEL", &["a", "b"], "+OK\r\n", ":1\r\n"),
+            ("MSET", &["a", "1", "b", "2"], ":1\r\n", "+OK\r\n"),
+        ];
+        for (name, args, wrong, right) in cases {
+            let mut w = World::new(&two);
+            let client = w.ask(&words(name, args));
+            let (one, other) = (w.server(0), w.server(1));
+            w.receive(one, right.as_bytes());
+            w.receive(other, wrong.as_bytes());
+            assert_eq!(w.sent(client), "-ERR Invalid argument\r\n", "{name} {wrong:?}");
+            assert!(w.io.closed.contains(&other) && !w.io.closed.contains(&one));
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_key_is_given_to_nobody() {
+        let long = format!("get {}\r\n", (0..400).map(|n| format!("key{n}")).collect::<Vec<_>>().join(" "));
+        let requests =
+            ["get a\r\n", "gets a b\r\n", "gat 60 a\r\n", "  get   a   b\n", &long, "mg a k v O1\r\n"];
+        for request in requests {
+            let wrong = if request.starts_with("mg") {
+                "VA 6 kother O1\r\nsecret\r\n"
+            } else if request.starts_with("gets") {
+                "VALUE other 0 6 1\r\nsecret\r\nEND\r\n"
+            } else {
+                "VALUE other 0 6\r\nsecret\r\nEND\r\n"
+            };
+            let mut w = World::new(MEMCACHE);
+            let (client, next) = (w.ask(request), w.ask("get other\r\n"));
+            let server = w.server(0);
+            w.receive(server, wrong.as_bytes());
+            assert_eq!(w.sent(client), "SERVER_ERROR Invalid argument\r\n", "{request:?}");
+            assert!(w.io.closed.contains(&server));
+            // The one behind is asked again, and its answer is looked at again.
+            let server = w.server(1);
+            assert_eq!((w.sent(server).as_str(), w.sent(next).as_str()), ("get other\r\n", ""));
+            w.receive(server, b"VALUE a 0 1\r\nx\r\nEND\r\n");
+            assert_eq!(w.sent(next), "SERVER_ERROR Invalid argument\r\n");
+        }
+    }
+
+    #[test]
+    fn the_values_that_were_asked_for_come_through() {
+        let long = format!("get {}\r\n", (0..400).map(|n| format!("key{n}")).collect::<Vec<_>>().join(" "));
+        let cases = [
+            ("get a\r\n", "VALUE a 0 1\r\nx\r\nEND\r\n"),
+            ("  get   a   b\n", "VALUE a 0 1\r\nx\r\nVALUE b 0 1\r\ny\r\nEND\r\n"),
+            ("gat 60 a b\r\n", "VALUE b 0 1\r\nx\r\nEND\r\n"),
+            (&long, "VALUE key7 0 1\r\nx\r\nVALUE key399 0 1\r\ny\r\nEND\r\n"),
+            ("mg a k v O1\r\n", "VA 1 ka O1\r\nx\r\n"),
+            ("mg a v O1\r\n", "VA 1 O1\r\nx\r\n"),
+            ("ms a 1 O1 k\r\nx\r\n", "HD O1 ka\r\n"),
+        ];
+        for (request, reply) in cases {
+            let mut w = World::new(MEMCACHE);
+            // Twice, so that what is kept of the first is in front of what is kept of the second.
+            let clients = [w.ask(request), w.ask("set k 0 0 1\r\nx\r\n"), w.ask(request)];
+            let server = w.server(0);
+            w.receive(server, [reply, "STORED\r\n", reply].concat().as_bytes());
+            assert_eq!(clients.map(|c| w.sent(c)), [reply, "STORED\r\n", reply]);
+        }
     }
 }

@@ -108,7 +108,14 @@ impl BackendConn {
             if backend.mood == Mood::Garbage && backend.rng.one_in(6) {
                 reply = backend
                     .rng
-                    .pick(&[&b"?what\r\n"[..], b"\0\0\0\r\n", b"$x\r\nabc\r\n", b"VALUE k\r\n"])
+                    .pick(&[
+                        &b"?what\r\n"[..],
+                        b"\0\0\0\r\n",
+                        b"$x\r\nabc\r\n",
+                        b"$-5\r\n",
+                        b"VALUE k\r\n",
+                        b"VALUE other 0 1\r\nx\r\nEND\r\n",
+                    ])
                     .to_vec();
             }
             self.replies.push_back((after + backend.service_time(), reply, dies));

@@ -107,18 +107,24 @@ fn check_forward(request: &Request, frame: &[u8]) {
     assert_eq!(again.key().of(&sent), request.key().of(frame));
     assert_eq!(again.data().of(&sent), request.data().of(frame));
     assert_eq!(again.key_count(), request.key_count());
+    let asked = request.asked();
+    assert_eq!(asked, again.asked());
+    assert!(asked.is_empty() || asked.of(&sent).starts_with(again.key().of(&sent)));
+    assert!(!asked.of(&sent).contains(&b'\n'));
     if request.is_verbatim() {
         assert_eq!(sent, frame);
     }
 }
 
-/// Scans `stream` as what a server sent; the first byte chooses the request, the second the number of keys.
+/// Scans `stream` as what a server sent; the first byte chooses the request, the second the number of keys, and the third how
+/// many bytes of it are those keys.
 pub fn reply(stream: &[u8]) {
-    let [choice, keys, bytes @ ..] = stream else { return };
+    let [choice, keys, asked, bytes @ ..] = stream else { return };
     let expect = Expect { kind: KINDS[*choice as usize % KINDS.len()], keys: u32::from(*keys) };
-    let whole = ReplyScanner::new().scan(bytes, expect, &LIMITS);
+    let (asked, bytes) = bytes.split_at((*asked as usize).min(bytes.len()));
+    let whole = ReplyScanner::new().scan(bytes, expect, asked, &LIMITS);
     assert_eq!(
-        bytewise_reply(bytes, expect),
+        bytewise_reply(bytes, expect, asked),
         whole,
         "one byte at a time: {:?}",
         bytes.escape_ascii().to_string()
@@ -131,14 +137,14 @@ pub fn reply(stream: &[u8]) {
     }
 }
 
-fn bytewise_reply(bytes: &[u8], expect: Expect) -> Scan<Reply, BadReply> {
+fn bytewise_reply(bytes: &[u8], expect: Expect, asked: &[u8]) -> Scan<Reply, BadReply> {
     let mut scanner = ReplyScanner::new();
-    let mut last = scanner.scan(&[], expect, &LIMITS);
+    let mut last = scanner.scan(&[], expect, asked, &LIMITS);
     for shown in 1..=bytes.len() {
         if !matches!(last, Scan::NeedMore { .. }) {
             return last;
         }
-        last = scanner.scan(&bytes[..shown], expect, &LIMITS);
+        last = scanner.scan(&bytes[..shown], expect, asked, &LIMITS);
     }
     last
 }

@@ -1,5 +1,6 @@
 //! One reply to one request.
 
+mod asked;
 mod block;
 mod line;
 mod scanner;
@@ -47,6 +48,20 @@ pub enum ReplyKind {
     AnyText,
     /// There is none: the command is never sent to a server.
     Never,
+}
+
+impl ReplyKind {
+    /// True for replies that may name the request's key and opaque: those to meta commands.
+    pub fn is_meta(self) -> bool {
+        matches!(
+            self,
+            ReplyKind::MetaGet
+                | ReplyKind::MetaSet
+                | ReplyKind::MetaDelete
+                | ReplyKind::MetaArithmetic
+                | ReplyKind::MetaDebug
+        )
+    }
 }
 
 /// What a reply must look like to be one to a given request. See [`super::Request::expect`].
@@ -129,6 +144,8 @@ pub enum BadReply {
     Data,
     /// More VALUE blocks than keys were asked for.
     TooManyBlocks,
+    /// A key or an opaque that is not the request's.
+    NotAsked,
     /// A STAT reply above its limit.
     TooLong,
 }

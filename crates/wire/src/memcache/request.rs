@@ -14,8 +14,8 @@ pub use number::{signed, unsigned};
 pub use scanner::RequestScanner;
 pub use token::{Keys, MetaFlags};
 
-use super::{Command, Expect, FlagSet, KEY_BYTES_MAX, Retry, Row, Span};
-use token::Tokens;
+use super::{Command, Expect, FlagSet, KEY_BYTES_MAX, Retry, Row, Shape, Span};
+pub(super) use token::Tokens;
 
 /// A well-formed request. It holds places only: methods that give bytes take the frame it was scanned from.
 ///
@@ -153,6 +153,19 @@ impl Request {
     /// What a reply to it must look like.
     pub fn expect(&self) -> Expect {
         Expect { kind: self.row().reply, keys: self.key_count }
+    }
+
+    /// Where the frame that goes to a server has what its reply may name: the keys of the `get` family; of a meta command
+    /// that wants its key or opaque back, the line from the key on. Empty for others.
+    pub fn asked(&self) -> Span {
+        let text_end = self.text_end - self.quiet_token.len() as u32;
+        let end = match self.row().shape {
+            Shape::Keys { .. } => text_end,
+            Shape::Meta | Shape::MetaStorage if self.flags.has_any(b"kO") => text_end,
+            Shape::MetaDebug if !self.binary_key => self.key.end,
+            _ => self.key.start,
+        };
+        Span { start: self.key.start, end }
     }
 
     /// True if the frame can go to a server as it is: no `noreply`, no `q`, and the line ends in CR LF.

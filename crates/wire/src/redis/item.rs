@@ -93,7 +93,7 @@ fn leaf(kind: Kind, value: Option<i64>, body: usize, end: usize) -> Scanned {
 #[inline(always)]
 fn bulk(frame: &[u8], rest: &[u8], at: usize, kind: Kind, limits: &ReplyLimits) -> Scanned {
     match decimal(rest) {
-        Decimal::Done(len, head_len) if len < 0 && kind == Kind::Bulk => {
+        Decimal::Done(-1, head_len) if kind == Kind::Bulk => {
             leaf(Kind::Null, None, at + head_len, at + head_len)
         }
         Decimal::Done(len, _) if len > limits.bulk_bytes_max.min(u32::MAX as usize) as i64 => {
@@ -123,9 +123,7 @@ fn aggregate(
     limits: &ReplyLimits,
 ) -> Scanned {
     match decimal(rest) {
-        Decimal::Done(count, len) if count < 0 && kind == Some(Kind::Array) => {
-            leaf(Kind::Null, None, at + len, at + len)
-        }
+        Decimal::Done(-1, len) if kind == Some(Kind::Array) => leaf(Kind::Null, None, at + len, at + len),
         Decimal::Done(count, len) if count >= 0 => {
             let elements = count as u64 * each as u64;
             if elements > limits.elements_max as u64 {

@@ -7,9 +7,9 @@
 //!   %n\r\n (key value)…   ~n\r\n element…   >n\r\n element…   |n\r\n (key value)… reply
 //! ```
 //! The scanner tells where a reply ends; it understands no more of it than that takes, so that what one client makes a
-//! server say cannot fail the connection of all: a line may hold anything but `\r\n`, an integer may be too big, any
-//! negative length is a missing value (as nutcracker 0.5.0 has it). Lengths and counts must otherwise be canonical
-//! numbers, and a bulk must end with `\r\n`: beyond such an error nobody knows where the next reply begins.
+//! server say cannot fail the connection of all: a line may hold anything but `\r\n`, an integer may be too big. Lengths and
+//! counts must be canonical numbers, -1 where a value is missing and no other negative one, and a bulk must end with `\r\n`:
+//! beyond such an error nobody knows where the next reply begins.
 
 use super::decimal::known;
 use super::item::{Item, Scanned, item, known_bulk, whole_bulk};
@@ -122,6 +122,14 @@ impl<'a> Elements<'a> {
         let reply = scanned_before(frame).filter(|reply| reply.kind == Kind::Array)?;
         Some(reply.elements(frame))
     }
+}
+
+/// How many elements the array has that `frame` is, which was scanned whole before. `None` if it is none, or stands behind
+/// attributes.
+#[inline]
+pub fn array_len(frame: &[u8]) -> Option<usize> {
+    let [b'*', rest @ ..] = frame else { return None };
+    usize::try_from(known(rest)?.0).ok()
 }
 
 /// For what was scanned before: the limits were kept then.

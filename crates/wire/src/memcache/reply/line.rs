@@ -1,26 +1,36 @@
 //! Reads one line of a reply.
 
+use super::asked;
 use super::{BadReply, Expect, ReplyKind, Status};
 use crate::memcache::scan::end_of_word;
 use crate::memcache::{KEY_BYTES_MAX, unsigned};
 
 /// What a line says about how the reply goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum Line<'a> {
     /// It is the last (or only) line.
     Last(Status),
-    /// A data block of so many bytes follows, then more lines.
-    Block(u64),
+    /// A data block of so many bytes for this key follows, then more lines.
+    Block(&'a [u8], u64),
     /// A data block of so many bytes follows, and ends the reply.
     Data(u64),
     /// More lines follow.
     More,
 }
 
-/// Reads `line` (without CR LF) of a reply to a request that expects `expect`; `first` if no line came before.
+/// Reads `line` (without CR LF) of a reply to a request that expects `expect` and has `asked`; `first` if no line came before.
+/// Whether the key of a block was asked for is for the caller to say.
 #[inline]
-pub(super) fn read(line: &[u8], first: bool, expect: Expect) -> Result<Line, BadReply> {
+pub(super) fn read<'a>(
+    line: &'a [u8],
+    first: bool,
+    expect: Expect,
+    asked: &[u8],
+) -> Result<Line<'a>, BadReply> {
     if let Some(found) = fitting(line, first, expect.kind)? {
+        if !asked.is_empty() && expect.kind.is_meta() && !echoes(line, expect.kind, asked) {
+            return Err(BadReply::NotAsked);
+        }
         return Ok(found);
     }
     error(line).map(Line::Last).ok_or(BadReply::Unexpected)
@@ -28,7 +38,7 @@ pub(super) fn read(line: &[u8], first: bool, expect: Expect) -> Result<Line, Bad
 
 /// The line as one that fits the request; nothing if it does not.
 #[inline]
-fn fitting(line: &[u8], first: bool, kind: ReplyKind) -> Result<Option<Line>, BadReply> {
+fn fitting(line: &[u8], first: bool, kind: ReplyKind) -> Result<Option<Line<'_>>, BadReply> {
     let status = match kind {
         ReplyKind::Values => return values(line, 3, 3),
         ReplyKind::ValuesCas => return values(line, 4, 4),
@@ -65,11 +75,12 @@ const META_DELETE: &[(&[u8; 2], Status)] =
 
 /// `VALUE key flags bytes [cas]` or END.
 #[inline]
-fn values(line: &[u8], words_min: usize, words_max: usize) -> Result<Option<Line>, BadReply> {
+fn values(line: &[u8], words_min: usize, words_max: usize) -> Result<Option<Line<'_>>, BadReply> {
     let Some(rest) = line.strip_prefix(b"VALUE ") else {
         return Ok((line == b"END").then_some(Line::Last(Status::End)));
     };
     let mut end = end_of_word(rest, 0);
+    let key = &rest[..end];
     if end == 0 || end > KEY_BYTES_MAX {
         return Err(BadReply::Unexpected);
     }
@@ -83,14 +94,14 @@ fn values(line: &[u8], words_min: usize, words_max: usize) -> Result<Option<Line
         count += 1;
     }
     if (words_min..=words_max).contains(&count) {
-        Ok(Some(Line::Block(numbers[1])))
+        Ok(Some(Line::Block(key, numbers[1])))
     } else {
         Err(BadReply::Unexpected)
     }
 }
 
 /// `STAT name value` (the value may be missing or hold spaces) or END.
-fn stats(line: &[u8]) -> Option<Line> {
+fn stats(line: &[u8]) -> Option<Line<'_>> {
     if line == b"END" {
         return Some(Line::Last(Status::End));
     }
@@ -98,13 +109,22 @@ fn stats(line: &[u8]) -> Option<Line> {
 }
 
 /// `VA bytes flags…`.
-fn meta_value(line: &[u8]) -> Result<Line, BadReply> {
+fn meta_value(line: &[u8]) -> Result<Line<'_>, BadReply> {
     let length = line[2..].strip_prefix(b" ").ok_or(BadReply::Length)?;
     let length = length.split(|&byte| byte == b' ').next().unwrap_or_default();
     unsigned(length).map(Line::Data).ok_or(BadReply::Length)
 }
 
-fn any_text(line: &[u8], first: bool) -> Result<Option<Line>, BadReply> {
+/// A meta reply names the key and the opaque that were asked for, or none.
+fn echoes(line: &[u8], kind: ReplyKind, asked: &[u8]) -> bool {
+    let words = line.get(3..).unwrap_or_default();
+    match kind {
+        ReplyKind::MetaDebug => words.is_empty() || asked::is_first(&words[..end_of_word(words, 0)], asked),
+        _ => asked::echoes(words, asked),
+    }
+}
+
+fn any_text(line: &[u8], first: bool) -> Result<Option<Line<'_>>, BadReply> {
     if let Some(found) = values(line, 3, 4)? {
         return Ok(Some(found));
     }

@@ -2,6 +2,7 @@
 
 use memchr::memchr;
 
+use super::asked::Cursor;
 use super::line::{self, Line};
 use super::{BadReply, Expect, Reply, ReplyKind, Status};
 use crate::memcache::{Limits, Scan};
@@ -12,7 +13,7 @@ const LINE_BYTES_MAX: usize = 2048;
 /// Scans replies one after the other.
 ///
 /// `scan` takes all bytes from the reply's first on, and after [`Scan::NeedMore`] the same bytes with more behind them,
-/// with the same expectation; no byte is looked at twice. After [`Scan::Done`] it is ready for the next reply, which
+/// with the same expectation and the same keys; no byte is looked at twice. After [`Scan::Done`] it is ready for the next reply, which
 /// starts [`Reply::len`] bytes further on. After [`Scan::Bad`] the connection is of no more use.
 #[derive(Debug, Clone, Default)]
 pub struct ReplyScanner {
@@ -25,6 +26,7 @@ pub struct ReplyScanner {
     /// The data block is the last part of the reply, and this is where its line started.
     value_line: Option<usize>,
     blocks: u32,
+    cursor: Cursor,
 }
 
 impl ReplyScanner {
@@ -33,8 +35,15 @@ impl ReplyScanner {
         ReplyScanner::default()
     }
 
-    /// Looks at the bytes of the reply that starts at `bytes[0]` and answers a request that expects `expect`.
-    pub fn scan(&mut self, bytes: &[u8], expect: Expect, limits: &Limits) -> Scan<Reply, BadReply> {
+    /// Looks at the bytes of the reply that starts at `bytes[0]` and answers a request that expects `expect` and has
+    /// `asked` ([`super::super::Request::asked`]).
+    pub fn scan(
+        &mut self,
+        bytes: &[u8],
+        expect: Expect,
+        asked: &[u8],
+        limits: &Limits,
+    ) -> Scan<Reply, BadReply> {
         loop {
             if let Some(end) = self.block_end {
                 if bytes.len() < end {
@@ -50,7 +59,7 @@ impl ReplyScanner {
                     return self.done(Status::Value, last_line);
                 }
             }
-            match self.line(bytes, expect, limits) {
+            match self.line(bytes, expect, asked, limits) {
                 Ok(Step::Again) => {}
                 Ok(Step::Done(reply)) => return Scan::Done(reply),
                 Ok(Step::Wait) => return Scan::NeedMore { want: bytes.len() + 1 },
@@ -60,7 +69,13 @@ impl ReplyScanner {
     }
 
     /// Reads the line at `self.at`.
-    fn line(&mut self, bytes: &[u8], expect: Expect, limits: &Limits) -> Result<Step, BadReply> {
+    fn line(
+        &mut self,
+        bytes: &[u8],
+        expect: Expect,
+        asked: &[u8],
+        limits: &Limits,
+    ) -> Result<Step, BadReply> {
         let from = self.at.max(self.searched);
         let Some(lf) = memchr(b'\n', &bytes[from..]).map(|found| from + found) else {
             self.searched = bytes.len();
@@ -71,16 +86,19 @@ impl ReplyScanner {
             return Err(BadReply::Line);
         }
         let start = self.at;
-        match line::read(line, start == 0, expect)? {
+        match line::read(line, start == 0, expect, asked)? {
             Line::Last(status) => {
                 self.at = lf + 1;
                 let Scan::Done(reply) = self.done(status, start..lf + 1) else { return Ok(Step::Again) };
                 return Ok(Step::Done(reply));
             }
-            Line::Block(len) => {
+            Line::Block(key, len) => {
                 self.blocks += 1;
-                if self.blocks > expect.keys && expect.kind != ReplyKind::AnyText {
-                    return Err(BadReply::TooManyBlocks);
+                if expect.kind != ReplyKind::AnyText {
+                    if self.blocks > expect.keys {
+                        return Err(BadReply::TooManyBlocks);
+                    }
+                    self.cursor.meet(key, asked)?;
                 }
                 self.block_end = Some(data_end(lf, len, limits)?);
             }
