@@ -9,9 +9,9 @@
 //! process it leaves in [`Channel::events`], which the topic writes into its journal; what it has delivered lives
 //! only here, because a message that is neither finished nor requeued comes again after a crash in any case.
 //!
-//! Messages are delivered alternately from those that wait again and from the cursor, so that a consumer that requeues
-//! everything at once cannot starve the backlog.
+//! Messages are delivered in nsqd's order: what comes back stands behind what waits at that moment (see [`again`]).
 
+pub mod again;
 mod commands;
 mod departing;
 mod holes;
@@ -32,6 +32,8 @@ use crate::latency::Latency;
 use crate::message::{Message, Position};
 use crate::record::{ChannelNumber, Requeued};
 use crate::settings::ChannelSettings;
+
+use again::Again;
 
 pub use commands::Refused;
 pub use departing::Departing;
@@ -100,8 +102,8 @@ pub enum Source {
     Cursor(Position),
 }
 
-/// With so many messages waiting again none is taken from the stream, so that a consumer that finishes nothing cannot move
-/// the whole backlog into memory.
+/// With so many messages waiting again none is taken from the stream, and they are handed out before their turn, so that a
+/// consumer that finishes nothing cannot move the whole backlog into memory.
 const AGAIN_MAX: usize = 100_000;
 
 /// One channel.
@@ -144,17 +146,18 @@ pub struct Channel {
     paused: bool,
     cursor: Position,
     behind: u64,
+    /// The stream's end when the topic last handed something out.
+    end: Position,
     holes: Holes,
     /// Records ahead of the cursor that were taken before the process started, in order.
     taken: VecDeque<Position>,
     replay_to: Position,
     not_before: i64,
     in_flight: InFlight,
-    again: VecDeque<Waiting>,
+    again: Again,
     deferred: Deferred,
     twins: FxHashMap<u64, VecDeque<Waiting>>,
     deadlines: BinaryHeap<Reverse<(Instant, ConsumerKey)>>,
-    again_next: bool,
     random: u64,
 }
 
@@ -182,16 +185,16 @@ impl Channel {
             paused: false,
             cursor,
             behind,
+            end: cursor,
             holes: Holes::default(),
             taken: VecDeque::new(),
             replay_to: 0,
             not_before: 0,
             in_flight: InFlight::default(),
-            again: VecDeque::new(),
+            again: Again::default(),
             deferred: Deferred::default(),
             twins: FxHashMap::default(),
             deadlines: BinaryHeap::new(),
-            again_next: true,
             random: 0x9e37_79b9_7f4a_7c15 ^ u64::from(number),
         }
     }
@@ -255,8 +258,9 @@ impl Channel {
         &self.in_flight
     }
 
-    /// Notes `count` more messages in the stream.
-    pub fn pumped(&mut self, count: u64) {
+    /// Notes `count` more messages in the stream, which ends at `end`.
+    pub fn pumped(&mut self, count: u64, end: Position) {
+        self.end = end;
         self.behind += count;
         self.counters.messages += count;
     }
@@ -270,7 +274,12 @@ impl Channel {
     /// Notes a message outside the stream that can be delivered now (imported, or brought back from the dead).
     pub fn add(&mut self, message: Waiting) {
         self.counters.messages += 1;
-        self.again.push_back(message);
+        self.wait_again(message);
+    }
+
+    /// Notes a message that waits again, behind what is in the stream now.
+    fn wait_again(&mut self, message: Waiting) {
+        self.again.push(self.end, message);
     }
 
     /// True if a message could be handed to somebody now.
@@ -289,13 +298,17 @@ impl Channel {
             self.cursor = self.holes.pass(self.cursor);
         }
         let stream = self.cursor < end;
-        match self.again.front() {
-            Some(message) if self.again_next || !stream || self.again.len() >= AGAIN_MAX => {
-                Some(Source::Again(*message))
-            }
+        match self.again.first() {
+            Some((behind, message)) if !stream || self.comes_now(behind) => Some(Source::Again(message)),
             _ if stream => Some(Source::Cursor(self.cursor)),
             _ => None,
         }
+    }
+
+    /// True if a message that stands behind this place comes before the record at the cursor.
+    fn comes_now(&self, behind: Position) -> bool {
+        let only_events_ahead = self.behind == 0 && self.replay_to <= self.cursor;
+        behind <= self.cursor || only_events_ahead || self.again.len() >= AGAIN_MAX
     }
 
     /// Passes over a record at the cursor that is nothing for it. `next` is the position behind.
@@ -358,26 +371,16 @@ impl Channel {
     pub fn advance(&mut self, next: Position) {
         self.cursor = next;
         self.behind = self.behind.saturating_sub(1);
-        self.again_next = true;
     }
 
     /// Takes the first of those that wait again.
     pub fn pop_again(&mut self) -> Option<Waiting> {
-        self.again_next = false;
-        self.again.pop_front()
+        self.again.pop()
     }
 
-    /// Brings those that wait again into the order in which they stand in the journal, from the first one's place on and round
-    /// its end. The first one stays first, so that nobody waits for ever; its neighbours come next, and need no read of their own.
+    /// Brings those that wait again, and whose turn has come, into the order in which reading them costs least.
     pub fn line_up_again(&mut self) {
-        if let Some(first) = self.again.front().map(|message| message.at) {
-            self.again.make_contiguous().sort_unstable_by_key(|message| (message.at < first, message.at));
-        }
-    }
-
-    /// Puts back what [`Channel::pop_again`] took.
-    pub fn unpop_again(&mut self, message: Waiting) {
-        self.again.push_front(message);
+        self.again.line_up(self.cursor);
     }
 
     /// Hands a message to a consumer. Gives the number of the attempt; `None` if it is not to be sent after all, either

@@ -78,7 +78,7 @@ impl<S: Sink> Run<'_, S> {
             };
             match outcome {
                 ReadOutcome::NeedsDisk(job) => {
-                    if self.channel.again_count() >= MANY {
+                    if matches!(source, Source::Again(_)) && self.channel.again_count() >= MANY {
                         self.channel.line_up_again();
                     }
                     return Some(job);

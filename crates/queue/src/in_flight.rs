@@ -10,6 +10,7 @@
 use net::Instant;
 use rustc_hash::FxHashMap;
 
+use crate::deferred::Waiting;
 use crate::message::Position;
 
 const NONE: u32 = u32::MAX;
@@ -31,6 +32,13 @@ pub struct Flight {
     pub deadline: Instant,
     /// When it was published (wall, ns).
     pub timestamp: i64,
+}
+
+impl Flight {
+    /// The message, as it is when it comes back.
+    pub fn as_waiting(&self) -> Waiting {
+        Waiting { at: self.at, id: self.id, attempts: self.attempts }
+    }
 }
 
 /// One consumer's flights: the ends of its list.

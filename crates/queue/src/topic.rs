@@ -344,7 +344,7 @@ impl<W> Topic<W> {
         let held = std::mem::take(&mut self.held);
         for slot in &mut self.channels {
             let Some(channel) = &mut slot.channel else { continue };
-            channel.pumped(waiting);
+            channel.pumped(waiting, self.pumped);
             for &(due, message) in &held {
                 channel.defer(message, due);
             }

@@ -2,7 +2,8 @@
 //!
 //! Random commands, simulated time, crashes and restarts on a file system in memory. After each command everything that can
 //! be delivered is delivered; then the counts must agree, each delivery must have been possible (right state, right
-//! attempt, a consumer with room), and nothing deliverable may be left behind. The seed is printed and alone replays a run:
+//! attempt, a consumer with room) and in order (what comes back stands behind what waits), and nothing deliverable may be left
+//! behind. The seed is printed and alone replays a run:
 //! `MODEL_SEED=… MODEL_STEPS=… cargo test -p nuthatch-queue --release --test model`.
 
 use std::collections::{BTreeMap, HashMap};
@@ -31,9 +32,18 @@ enum State {
     InFlight { consumer: ConnId, delivered: Instant, deadline: Instant },
 }
 
+/// Where a message stands in its channel: the step in which it came (back), and its number if it came for the first time.
+type Order = (u64, u32);
+
 #[derive(Debug, Clone)]
 struct Row {
     state: State,
+    order: Order,
+    /// The place that a crash would leave it at; `None` while that is not written.
+    written_order: Option<Order>,
+    /// It has never come back: it is delivered from the stream; and so it would be after a crash.
+    fresh: bool,
+    written_fresh: bool,
     attempts: u16,
     /// Attempts that a crash would leave it with.
     written_attempts: u16,
@@ -55,6 +65,8 @@ struct RefChannel {
     rows: BTreeMap<u32, Row>,
     consumers: HashMap<u32, RefConsumer>,
     paused: bool,
+    /// Those that wait again may be handed out in the order in which reading them costs least.
+    lined_up: bool,
 }
 
 /// Messages are named by the number in their body.
@@ -136,7 +148,9 @@ impl World {
     fn run(&mut self, steps: u64) {
         for step in 0..steps {
             self.step = step;
+            let paused = self.reference.paused;
             self.command();
+            self.note_written(paused);
             self.settle();
             self.compare();
         }
@@ -169,6 +183,17 @@ impl World {
             976..982 => self.restart(),
             982..985 => self.seek_to_end(),
             _ => self.foreign_finish(),
+        }
+    }
+
+    /// What came back stands behind the messages that were written along with the event, unless the topic holds those back.
+    fn note_written(&mut self, paused: bool) {
+        if self.topic.has_events() {
+            return;
+        }
+        let order = (self.step, if paused { 0 } else { u32::MAX });
+        for row in self.reference.channels.values_mut().flat_map(|channel| channel.rows.values_mut()) {
+            row.written_order.get_or_insert(order);
         }
     }
 
@@ -215,7 +240,7 @@ impl World {
         let mut settled = Vec::new();
         self.topic.settle(|one| settled.push((one.waiter, one.outcome)));
         assert!(settled.iter().all(|(_, outcome)| *outcome == Outcome::Accepted));
-        self.reference.pump();
+        self.reference.pump(self.step);
     }
 
     fn channel(&mut self) -> Option<(&'static str, ChannelKey)> {
@@ -231,7 +256,7 @@ impl World {
         let name = CHANNELS[self.random.below(3) as usize];
         self.topic.create_channel(name, false, self.clock).expect("written");
         self.reference.channels.entry(name).or_default();
-        self.reference.pump();
+        self.reference.pump(self.step);
     }
 
     fn delete_channel(&mut self) {
@@ -273,6 +298,7 @@ impl World {
     }
 
     fn unsubscribe(&mut self) {
+        let step = self.step;
         let Some((name, key, conn, consumer)) = self.consumer() else { return };
         let clock = self.clock;
         self.topic.channel_mut(key).expect("found").unsubscribe(consumer.key, clock);
@@ -280,7 +306,7 @@ impl World {
         channel.consumers.remove(&conn);
         for row in channel.rows.values_mut() {
             if matches!(row.state, State::InFlight { consumer, .. } if consumer.index == conn) {
-                row.go_back(State::Queued);
+                row.go_back(State::Queued, step);
             }
         }
     }
@@ -337,8 +363,9 @@ impl World {
         let clock = self.clock;
         let channel = self.topic.channel_mut(key).expect("found");
         assert_eq!(channel.requeue(consumer.key, self.ids[&number], delay, clock), Ok(()));
+        let step = self.step;
         let row = self.reference.row(name, number);
-        row.go_back(State::Queued);
+        row.go_back(State::Queued, step);
         if !delay.is_zero() {
             row.state = State::Deferred(clock.now + delay);
             row.written_due = clock.to_wall(clock.now + delay);
@@ -380,13 +407,16 @@ impl World {
         let step_ns = step.as_nanos() as i64;
         self.clock.wall.0 += if self.random.below(50) == 0 { -step_ns } else { step_ns };
         self.topic.expire(self.clock);
+        let step = self.step;
         for channel in self.reference.channels.values_mut() {
             for row in channel.rows.values_mut() {
                 match row.state {
                     State::InFlight { deadline, .. } if deadline <= self.clock.now => {
-                        row.go_back(State::Queued)
+                        row.go_back(State::Queued, step)
                     }
-                    State::Deferred(due) if due <= self.clock.now => row.state = State::Queued,
+                    State::Deferred(due) if due <= self.clock.now => {
+                        (row.state, row.order, row.fresh) = (State::Queued, (step, 0), false);
+                    }
                     _ => {}
                 }
             }
@@ -404,7 +434,7 @@ impl World {
         let paused = self.random.below(3) == 0;
         self.topic.pause(paused, self.clock).expect("written");
         self.reference.paused = paused;
-        self.reference.pump();
+        self.reference.pump(self.step);
     }
 
     fn empty_channel(&mut self) {
@@ -444,6 +474,11 @@ impl World {
                     State::Deferred(due) => clock.to_wall(due),
                     _ => 0,
                 };
+                row.written_fresh = row.fresh;
+                row.written_order = Some(row.order);
+                if matches!(row.state, State::InFlight { .. }) {
+                    (row.written_order, row.written_fresh) = (Some((0, 0)), false);
+                }
             }
         }
     }
@@ -465,13 +500,14 @@ impl World {
         } else {
             self.commit();
         }
+        self.note_written(self.reference.paused);
         self.files.crash(journal::files::Crash::Process);
         self.clock.now = Instant(self.random.below(1 << 40));
         self.topic = open(&self.files, &self.options, self.clock);
         self.reference.channels.remove("c#ephemeral");
         self.reference.paused = self.topic.is_paused();
         let clock = self.clock;
-        let hour = self.options.max_defer_timeout;
+        let (hour, step) = (self.options.max_defer_timeout, self.step);
         for (_, due) in &mut self.reference.waiting {
             *due = due.map(|(_, wall)| (clock.to_instant(wall, hour), wall));
         }
@@ -483,15 +519,20 @@ impl World {
                     due if due > clock.wall.0 => State::Deferred(clock.to_instant(due, hour)),
                     _ => State::Queued,
                 };
+                (row.order, row.fresh) = (row.written_order.expect("noted"), row.written_fresh);
+                if row.written_due != 0 {
+                    (row.order, row.fresh) = ((step, u32::MAX), false);
+                }
             }
         }
-        self.reference.pump();
+        self.reference.pump(self.step);
     }
 
     /// Delivers all that can be delivered, and checks each delivery.
     fn settle(&mut self) {
         let keys: Vec<_> = self.topic.iter().map(|(key, channel)| (key, channel.name.clone())).collect();
         for (key, name) in keys {
+            self.reference.channels.get_mut(name.as_str()).expect("both have it").note_many();
             let mut sink = Deliveries::default();
             while let Some(job) = deliver(&mut self.topic, key, self.clock, &mut sink) {
                 self.read(key, job);
@@ -522,6 +563,9 @@ impl World {
         let row =
             row.unwrap_or_else(|| panic!("step {step}: {name} delivers {number}, which it does not have"));
         assert_eq!(row.state, State::Queued, "step {step}: {name} delivers {number}");
+        let order = row.order;
+        channel.check_order(number, order, step);
+        let row = channel.rows.get_mut(&number).expect("still there");
         row.attempts += 1;
         assert_eq!(attempts, row.attempts, "step {step}: attempts of {number} in {name}");
         row.state = State::InFlight { consumer: conn, delivered: now, deadline };
@@ -557,14 +601,33 @@ impl World {
 }
 
 impl Row {
-    fn go_back(&mut self, state: State) {
+    fn go_back(&mut self, state: State, step: u64) {
         self.state = state;
+        (self.order, self.fresh) = ((step, 0), false);
+        (self.written_order, self.written_fresh) = (None, false);
         self.written_attempts = self.attempts;
         self.written_due = 0;
     }
 }
 
+/// With so many that wait again they may be lined up.
+const MANY: usize = 16;
+
 impl RefChannel {
+    /// A message is delivered: none that waits may stand before it.
+    fn check_order(&self, number: u32, order: Order, step: u64) {
+        let queued = || self.rows.iter().filter(|(_, row)| row.state == State::Queued);
+        let fresh = self.rows[&number].fresh;
+        for (other, row) in queued().filter(|(_, row)| fresh || row.fresh || !self.lined_up) {
+            assert!(order <= row.order, "step {step}: {number} {order:?} overtakes {other} {:?}", row.order);
+        }
+    }
+
+    fn note_many(&mut self) {
+        let again = self.rows.values().filter(|row| row.state == State::Queued && !row.fresh).count();
+        self.lined_up = again >= MANY || self.lined_up && again > 0;
+    }
+
     fn in_flight_of(&self, conn: ConnId) -> u64 {
         let has = |row: &&Row| matches!(row.state, State::InFlight { consumer, .. } if consumer == conn);
         self.rows.values().filter(has).count() as u64
@@ -572,7 +635,7 @@ impl RefChannel {
 }
 
 impl Reference {
-    fn pump(&mut self) {
+    fn pump(&mut self, step: u64) {
         if self.paused || self.channels.is_empty() {
             return;
         }
@@ -580,7 +643,18 @@ impl Reference {
             for channel in self.channels.values_mut() {
                 let state = due.map_or(State::Queued, |(due, _)| State::Deferred(due));
                 let written_due = due.map_or(0, |(_, wall)| wall);
-                channel.rows.insert(number, Row { state, attempts: 0, written_attempts: 0, written_due });
+                let (order, fresh) = ((step, number), due.is_none());
+                let row = Row {
+                    state,
+                    order,
+                    written_order: Some(order),
+                    fresh,
+                    written_fresh: fresh,
+                    attempts: 0,
+                    written_attempts: 0,
+                    written_due,
+                };
+                channel.rows.insert(number, row);
             }
         }
     }

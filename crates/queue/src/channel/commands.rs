@@ -8,7 +8,6 @@ use net::Instant;
 use super::{Channel, Dying, Events};
 use crate::clock::Clock;
 use crate::consumers::{ConsumerKey, Terms};
-use crate::deferred::Waiting;
 use crate::in_flight::Flight;
 use crate::message::Position;
 use crate::record::{Requeued, Seek};
@@ -235,7 +234,7 @@ impl Channel {
         clock: Clock,
         reason: &'static str,
     ) {
-        let message = Waiting { at: flight.at, id: flight.id, attempts: flight.attempts };
+        let message = flight.as_waiting();
         if self.is_dead(&flight) {
             self.dying.push_back(Dying { message, reason });
             return;
@@ -248,7 +247,7 @@ impl Channel {
         });
         match due {
             Some(due) => self.deferred.push(due, message),
-            None => self.again.push_back(message),
+            None => self.wait_again(message),
         }
     }
 
@@ -262,13 +261,13 @@ impl Channel {
         if self.twins.is_empty() {
             return;
         }
-        if let Some(twins) = self.twins.get_mut(&id) {
-            if let Some(message) = twins.pop_front() {
-                self.again.push_back(message);
-            }
-            if twins.is_empty() {
-                self.twins.remove(&id);
-            }
+        let Some(twins) = self.twins.get_mut(&id) else { return };
+        let first = twins.pop_front();
+        if twins.is_empty() {
+            self.twins.remove(&id);
+        }
+        if let Some(message) = first {
+            self.wait_again(message);
         }
     }
 }

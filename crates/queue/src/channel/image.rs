@@ -2,6 +2,7 @@
 
 use super::{Channel, Holes};
 use crate::clock::Clock;
+use crate::deferred::Waiting;
 use crate::message::Position;
 use crate::record::{ChannelNumber, Reader, difference, number};
 use crate::settings::ChannelSettings;
@@ -17,6 +18,8 @@ pub struct ImagedMessage {
     pub attempts: u16,
     /// Wall time (ns) before which it is not delivered; 0 for at once.
     pub due: i64,
+    /// Where the cursor must be before its turn comes, if it may be delivered at once.
+    pub behind: Position,
 }
 
 /// Everything about a channel that outlasts the process.
@@ -42,8 +45,21 @@ pub struct ChannelImage {
     pub holes: Vec<(Position, Position)>,
     /// Records ahead of the cursor that it has taken.
     pub taken: Vec<Position>,
-    /// Messages behind the cursor that it is not done with; those in flight among them.
+    /// Messages behind the cursor that it is not done with, in the order in which their turn comes; those in flight first.
     pub messages: Vec<ImagedMessage>,
+}
+
+impl ImagedMessage {
+    /// A message that is due then, or else stands behind this place.
+    pub fn new(message: &Waiting, due: i64, behind: Position) -> ImagedMessage {
+        let Waiting { at, id, attempts } = *message;
+        ImagedMessage { at, id, attempts, due, behind }
+    }
+
+    /// The message as a channel or a topic holds it.
+    pub fn as_waiting(&self) -> Waiting {
+        Waiting { at: self.at, id: self.id, attempts: self.attempts }
+    }
 }
 
 impl Channel {
@@ -53,19 +69,18 @@ impl Channel {
             // That it was there is all that matters: it took what came into the topic.
             return ChannelImage { number: self.number, name: self.name.clone(), ..ChannelImage::default() };
         }
-        let now = |at, id, attempts| ImagedMessage { at, id, attempts, due: 0 };
+        let now = |behind, message: &Waiting| ImagedMessage::new(message, 0, behind);
         let mut messages: Vec<ImagedMessage> =
-            self.in_flight.iter().map(|flight| now(flight.at, flight.id, flight.attempts)).collect();
-        messages.extend(self.again().map(|message| now(message.at, message.id, message.attempts)));
+            self.in_flight.iter().map(|flight| now(0, &flight.as_waiting())).collect();
         let dying = self.dying.iter().chain(self.departing.letters());
-        messages.extend(dying.map(|d| now(d.message.at, d.message.id, d.message.attempts)));
-        messages.extend(self.deferred.iter().map(|(due, message)| ImagedMessage {
-            at: message.at,
-            id: message.id,
-            attempts: message.attempts,
-            due: clock.to_wall(due),
-        }));
+        messages.extend(dying.map(|dying| now(0, &dying.message)));
         messages.sort_unstable_by_key(|message| message.at);
+        messages.extend(self.again.places().map(|(behind, message)| now(behind, message)));
+        messages.extend(self.twins.values().flatten().map(|message| now(self.end, message)));
+        let deferred = messages.len();
+        let due_at = |(due, message)| ImagedMessage::new(message, clock.to_wall(due), 0);
+        messages.extend(self.deferred.iter().map(due_at));
+        messages[deferred..].sort_unstable_by_key(|message| message.at);
         ChannelImage {
             number: self.number,
             name: self.name.clone(),
@@ -110,12 +125,13 @@ impl ChannelImage {
             difference(message.at, message.id, out);
             number(u64::from(message.attempts), out);
             difference(last_due, message.due as u64, out);
+            difference(message.at, message.behind, out);
             (last, last_due) = (message.at, message.due as u64);
         }
     }
 
-    /// Reads an image. `None` if it is not well-formed.
-    pub fn decode(from: &mut Reader<'_>) -> Option<ChannelImage> {
+    /// Reads an image; one of version 1 lacks the places of messages. `None` if it is not well-formed.
+    pub fn decode(from: &mut Reader<'_>, version: u64) -> Option<ChannelImage> {
         let mut image = ChannelImage {
             number: from.channel()?,
             name: read_text(from)?,
@@ -141,7 +157,8 @@ impl ChannelImage {
             let id = from.difference(last)?;
             let attempts = u16::try_from(from.number()?).ok()?;
             last_due = from.difference(last_due)?;
-            image.messages.push(ImagedMessage { at: last, id, attempts, due: last_due as i64 });
+            let behind = if version > 1 { from.difference(last)? } else { 0 };
+            image.messages.push(ImagedMessage { at: last, id, attempts, due: last_due as i64, behind });
         }
         Some(image)
     }
@@ -186,17 +203,29 @@ mod tests {
             holes: vec![(1, 2), (5, 9)],
             taken: vec![1 << 41, 1 << 42],
             messages: vec![
-                ImagedMessage { at: 1, id: 2, attempts: 3, due: 0 },
-                ImagedMessage { at: 4, id: u64::MAX, attempts: u16::MAX, due: i64::MAX },
+                ImagedMessage { at: 1, id: 2, attempts: 3, due: 0, behind: 1 << 40 },
+                ImagedMessage { at: 4, id: u64::MAX, attempts: u16::MAX, due: i64::MAX, behind: 0 },
             ],
         };
         let mut bytes = Vec::new();
         image.encode(&mut bytes);
         let mut reader = Reader(&bytes);
-        assert_eq!(ChannelImage::decode(&mut reader), Some(image));
+        assert_eq!(ChannelImage::decode(&mut reader, 2), Some(image));
         assert!(reader.0.is_empty());
         for cut in 0..bytes.len() {
-            assert_eq!(ChannelImage::decode(&mut Reader(&bytes[..cut])), None, "cut at {cut}");
+            assert_eq!(ChannelImage::decode(&mut Reader(&bytes[..cut]), 2), None, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn an_image_without_places_is_read() {
+        let message = ImagedMessage { at: 7, id: 8, attempts: 1, due: 0, behind: 9 };
+        let image = ChannelImage { name: "c".into(), messages: vec![message], ..ChannelImage::default() };
+        let (mut bytes, mut place) = (Vec::new(), Vec::new());
+        image.encode(&mut bytes);
+        difference(7, 9, &mut place);
+        bytes.truncate(bytes.len() - place.len());
+        let read = ChannelImage::decode(&mut Reader(&bytes), 1).expect("well-formed");
+        assert_eq!(read.messages, [ImagedMessage { behind: 0, ..message }]);
     }
 }

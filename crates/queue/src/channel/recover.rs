@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::{Channel, ChannelImage, Counters, ImagedMessage};
 use crate::clock::Clock;
-use crate::deferred::Waiting;
 use crate::message::Position;
 use crate::record::{Requeued, Seek};
 
@@ -18,16 +17,27 @@ use crate::record::{Requeued, Seek};
 pub struct Recovering {
     /// Its part that is not lists.
     pub image: ChannelImage,
-    apart: BTreeMap<Position, ImagedMessage>,
+    apart: BTreeMap<Position, Apart>,
     taken: BTreeSet<Position>,
+    next_order: u64,
+}
+
+/// A message outside the stream.
+#[derive(Debug, Clone, Copy)]
+struct Apart {
+    /// Counts up as messages come back.
+    order: u64,
+    message: ImagedMessage,
 }
 
 impl Recovering {
     /// Starts from an image.
     pub fn new(mut image: ChannelImage) -> Recovering {
-        let apart = std::mem::take(&mut image.messages).into_iter().map(|m| (m.at, m)).collect();
+        let messages = std::mem::take(&mut image.messages);
         let taken = std::mem::take(&mut image.taken).into_iter().collect();
-        Recovering { image, apart, taken }
+        let mut recovering = Recovering { image, apart: BTreeMap::new(), taken, next_order: 0 };
+        messages.into_iter().for_each(|message| recovering.set_apart(message));
+        recovering
     }
 
     /// A message came into the stream.
@@ -37,7 +47,9 @@ impl Recovering {
 
     /// A message came in outside the stream.
     pub fn set_apart(&mut self, message: ImagedMessage) {
-        self.apart.insert(message.at, message);
+        let order = self.next_order;
+        self.next_order += 1;
+        self.apart.insert(message.at, Apart { order, message });
     }
 
     /// The channel was done with the message at `at`.
@@ -47,13 +59,13 @@ impl Recovering {
         }
     }
 
-    /// The message went back to waiting.
-    pub fn requeued(&mut self, event: Requeued) {
+    /// The message went back to waiting; the stream ended at `end` then.
+    pub fn requeued(&mut self, event: Requeued, end: Position) {
         if !self.apart.contains_key(&event.at) {
             self.take(event.at);
         }
         let Requeued { at, id, attempts, due } = event;
-        self.apart.insert(at, ImagedMessage { at, id, attempts, due });
+        self.set_apart(ImagedMessage { at, id, attempts, due, behind: end });
     }
 
     /// Notes that the message at `at`, not taken as of the image, was taken later.
@@ -100,15 +112,15 @@ impl Recovering {
 
     /// A live message was copied forward.
     pub fn moved(&mut self, from: Position, to: Position) {
-        if let Some(message) = self.apart.remove(&from) {
-            self.apart.insert(to, ImagedMessage { at: to, ..message });
+        if let Some(Apart { order, message }) = self.apart.remove(&from) {
+            self.apart.insert(to, Apart { order, message: ImagedMessage { at: to, ..message } });
         }
     }
 
-    /// The channel, ready for work. Due times further away than `delay_max` are brought to that (the wall clock
-    /// stepped).
-    pub fn into_channel(self, clock: Clock, delay_max: Duration) -> Channel {
-        let Recovering { image, apart, taken } = self;
+    /// The channel, ready for work; the stream ends at `end`. Due times further away than `delay_max` are brought to that
+    /// (the wall clock stepped).
+    pub fn into_channel(self, end: Position, clock: Clock, delay_max: Duration) -> Channel {
+        let Recovering { image, apart, taken, .. } = self;
         let mut channel = Channel::new(&image.name, image.number, image.cursor, image.behind);
         channel.holes = image.as_holes();
         channel.taken = taken.into_iter().filter(|&at| at >= image.cursor).collect();
@@ -117,12 +129,17 @@ impl Recovering {
         channel.replay_to = image.replay_to;
         channel.not_before = image.not_before;
         channel.counters = Counters::default();
-        for message in apart.into_values() {
-            let waiting = Waiting { at: message.at, id: message.id, attempts: message.attempts };
-            if message.due > clock.wall.0 {
-                channel.deferred.push(clock.to_instant(message.due, delay_max), waiting);
-            } else {
-                channel.again.push_back(waiting);
+        channel.end = end;
+        let mut apart: Vec<Apart> = apart.into_values().collect();
+        // What fell due meanwhile comes back now: behind the rest, the earliest first.
+        apart.sort_unstable_by_key(|apart| (apart.message.due, apart.order));
+        for Apart { message, .. } in apart {
+            match message.due {
+                0 => channel.again.push(message.behind, message.as_waiting()),
+                due if due > clock.wall.0 => {
+                    channel.deferred.push(clock.to_instant(due, delay_max), message.as_waiting());
+                }
+                _ => channel.wait_again(message.as_waiting()),
             }
         }
         channel

@@ -31,7 +31,7 @@ impl Channel {
             self.expire_consumer(key, due, clock);
         }
         while let Some(message) = self.deferred.pop(clock.now) {
-            self.again.push_back(message);
+            self.wait_again(message);
         }
     }
 

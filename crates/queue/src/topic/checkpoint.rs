@@ -10,14 +10,14 @@ use super::milestones::Milestones;
 use super::{Topic, at};
 use crate::channel::{ChannelImage, ImagedMessage};
 use crate::clock::Clock;
-use crate::deferred::Waiting;
 use crate::message::Position;
 use crate::record::{ChannelNumber, Reader, difference, number};
 use crate::settings::TopicSettings;
 
 /// Bytes of journal after which a checkpoint is due, at least.
 const SPACING: u64 = 8 << 20;
-const VERSION: u64 = 1;
+/// Version 1 lacks the places of messages that wait again.
+const VERSION: u64 = 2;
 
 /// Where checkpointing stands.
 #[derive(Debug, Default)]
@@ -112,7 +112,8 @@ impl TopicImage {
     /// Reads what a checkpoint holds. `None` if it is not well-formed.
     pub fn decode(payload: &[u8]) -> Option<TopicImage> {
         let mut from = Reader(payload);
-        if from.number()? != VERSION {
+        let version = from.number()?;
+        if !(1..=VERSION).contains(&version) {
             return None;
         }
         let mut image = TopicImage {
@@ -129,17 +130,12 @@ impl TopicImage {
             let at = from.number()?;
             let id = from.difference(at)?;
             let attempts = u16::try_from(from.number()?).ok()?;
-            image.held.push(ImagedMessage { at, id, attempts, due: from.number()? as i64 });
+            image.held.push(ImagedMessage { at, id, attempts, due: from.number()? as i64, behind: 0 });
         }
         image.milestones = Milestones::decode(&mut from)?;
         for _ in 0..from.number()? {
-            image.channels.push(ChannelImage::decode(&mut from)?);
+            image.channels.push(ChannelImage::decode(&mut from, version)?);
         }
         from.0.is_empty().then_some(image)
     }
-}
-
-/// A message as the topic holds it.
-pub(super) fn waiting(message: &ImagedMessage) -> Waiting {
-    Waiting { at: message.at, id: message.id, attempts: message.attempts }
 }

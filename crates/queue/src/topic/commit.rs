@@ -360,7 +360,7 @@ impl<W> Topic<W> {
                     channel.count_dropped(count - room);
                 }
             }
-            channel.pumped(room);
+            channel.pumped(room, end);
             for &(due, message) in &self.staged.deferred {
                 channel.defer(message, due);
             }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use journal::{Files, Recovered, Recovery};
 
 use super::Topic;
-use super::checkpoint::{TopicImage, waiting};
+use super::checkpoint::TopicImage;
 use super::milestones::Milestone;
 use crate::channel::{ChannelImage, ImagedMessage, Recovering};
 use crate::clock::Clock;
@@ -96,13 +96,13 @@ impl<W> Topic<W> {
         self.settings = image.settings;
         self.apply_durability(options);
         for message in &image.held {
-            self.held.push((clock.to_instant(message.due, options.max_defer_timeout), waiting(message)));
+            self.held.push((clock.to_instant(message.due, options.max_defer_timeout), message.as_waiting()));
         }
         if !self.paused && !channels.is_empty() {
             self.pumped = self.end();
         }
         for recovering in channels.into_values() {
-            let channel = recovering.into_channel(clock, options.max_defer_timeout);
+            let channel = recovering.into_channel(self.pumped, clock, options.max_defer_timeout);
             if channel.ephemeral {
                 // It went with the process; what is published from now on is not its.
                 self.stage_record(&Record::ChannelDeleted(channel.number));
@@ -148,7 +148,7 @@ impl Replay {
 
     fn message(&mut self, message: &Message<'_>, at: u64, kind: u8) {
         let id = message.id_at(self.image.tag, at).0;
-        let apart = ImagedMessage { at, id, attempts: message.attempts, due: message.due };
+        let apart = ImagedMessage { at, id, attempts: message.attempts, due: message.due, behind: at };
         if kind == KIND_COPY {
             if let Some(from) = message.moved_from {
                 self.channels.values_mut().for_each(|channel| channel.moved(from, at));
@@ -218,11 +218,15 @@ impl Replay {
                 }
             }
             Record::Dropped { floor, channels } => self.dropped(floor, channels),
-            other => self.channel_event(other),
+            other => {
+                let end = if self.image.paused { self.image.pumped } else { at };
+                self.channel_event(other, end);
+            }
         }
     }
 
-    fn channel_event(&mut self, event: Record) {
+    /// The stream ended at `end` then.
+    fn channel_event(&mut self, event: Record, end: u64) {
         let number = match &event {
             Record::Finished(n, _)
             | Record::Requeued(n, _)
@@ -236,7 +240,7 @@ impl Replay {
         let Some(channel) = self.channels.get_mut(&number) else { return };
         match event {
             Record::Finished(_, positions) => positions.into_iter().for_each(|at| channel.finished(at)),
-            Record::Requeued(_, list) => list.into_iter().for_each(|one| channel.requeued(one)),
+            Record::Requeued(_, list) => list.into_iter().for_each(|one| channel.requeued(one, end)),
             Record::ChannelPaused(_, paused) => channel.image.paused = paused,
             Record::ChannelEmptied(_, to) => channel.emptied(to),
             Record::ChannelSought { seek, .. } => channel.sought(seek),
