@@ -17,6 +17,9 @@ pub fn log(notice: &Notice) {
         Notice::ClientOverflow { pool, bytes } => {
             warn!(%pool, bytes = *bytes, "client closed: it does not read its replies");
         }
+        Notice::ClientRefused { pool, command } => {
+            warn!(%pool, %command, "client closed: a command was refused that those behind it depend on");
+        }
         Notice::ReplyCut { pool, server } => {
             warn!(%pool, %server, "client closed: its server was lost in the middle of a large reply");
         }
@@ -47,6 +50,11 @@ pub fn event(notice: &Notice) -> (Severity, String, String) {
         }
         Notice::ClientOverflow { pool, bytes } => {
             let text = format!("a client was closed that had {bytes} bytes of replies to read");
+            (Severity::Warning, format!("pool {pool}"), text)
+        }
+        Notice::ClientRefused { pool, command } => {
+            let text =
+                format!("a client was closed: '{command}', which was refused, changes what follows it");
             (Severity::Warning, format!("pool {pool}"), text)
         }
         Notice::ReplyCut { pool, server } => {

@@ -111,7 +111,7 @@ impl Proxy {
     }
 
     /// `SELECT index`: the pool's own database can be selected, no other.
-    fn select<I: Io>(&self, io: &mut I, client: &mut Client, mut args: Args<'_>) {
+    fn select<I: Io>(&mut self, io: &mut I, client: &mut Client, mut args: Args<'_>) {
         let pool = &self.pools[client.pool as usize];
         let served = pool.config.db;
         match args.next().and_then(|index| integer(index.bytes())) {
@@ -124,6 +124,7 @@ impl Proxy {
                     "-ERR this pool serves database {served} only, not {wanted} (set redis_db, or use another pool)\r\n"
                 );
                 self.reject(io, client, true, error.as_bytes());
+                self.tell_refused(io.now(), client.pool, "select");
             }
             None => {
                 self.reject(io, client, true, b"-ERR value is not an integer or out of range\r\n");

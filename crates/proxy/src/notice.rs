@@ -51,6 +51,13 @@ pub enum Notice {
         /// Reply bytes held for it.
         bytes: usize,
     },
+    /// A client was closed after a refused command that those behind it depend on. Given once a minute for each pool and shard.
+    ClientRefused {
+        /// Pool name.
+        pool: String,
+        /// The command's name.
+        command: &'static str,
+    },
     /// A server was lost in the middle of a large reply, of which its client had got the beginning: the client was closed.
     ReplyCut {
         /// Pool name.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use config::checked::{self, Target};
+use net::Instant;
 use ring::{Distribution, Node, Ring, libmemcached_identity};
 use telemetry::PoolStats;
 
@@ -22,6 +23,8 @@ pub(crate) struct Pool {
     pub(crate) clients: Arc<AtomicU32>,
     pub(crate) redis_limits: wire::redis::Limits,
     pub(crate) redis_limits_unauthenticated: wire::redis::Limits,
+    /// When [`crate::Notice::ClientRefused`] was given last.
+    pub(crate) refusal_told: Option<Instant>,
 }
 
 impl Pool {
@@ -45,7 +48,17 @@ impl Pool {
             ..wire::redis::Limits::default()
         };
         let redis_limits_unauthenticated = wire::redis::Limits::unauthenticated();
-        Pool { config, stats, ring, names, servers, clients, redis_limits, redis_limits_unauthenticated }
+        Pool {
+            config,
+            stats,
+            ring,
+            names,
+            servers,
+            clients,
+            redis_limits,
+            redis_limits_unauthenticated,
+            refusal_told: None,
+        }
     }
 
     pub(crate) fn policy(&self) -> Policy {

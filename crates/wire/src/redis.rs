@@ -15,7 +15,7 @@
 //! `One` (forward by this key), `Same` (forward if all these keys live on one server), `Split` (one request per server,
 //! written with [`write_split_head`] and what stands up to [`Part::end`], merged by [`Merge`]). [`Refusal::write`] and
 //! [`ProtocolError::write`] append the error a client gets: after a refusal the connection goes on, unless it
-//! [is stateful](Refusal::is_stateful), after a protocol error it cannot. [`command_reply`] answers `COMMAND`; [`docs_rows`]
+//! is of a [stateful](Refusal::stateful) command, after a protocol error it cannot. [`command_reply`] answers `COMMAND`; [`docs_rows`]
 //! fills the table in the documentation.
 //!
 //! Writing ([`encode`]): arrays, bulks, integers, errors, maps and nulls in either version.

@@ -305,7 +305,7 @@ fn commands_that_later_ones_depend_on_are_stateful() {
     assert_eq!(names.join(" "), expected);
     let is_stateful = |line: &str| {
         let (frame, found) = request(line);
-        found.route(&frame).unwrap_err().is_stateful()
+        found.route(&frame).unwrap_err().stateful().is_some()
     };
     for line in
         ["MULTI", "MULTI x", "SELECT", "RESET x", "CLIENT REPLY", "client reply off", "SCRIPT DEBUG", "WATCH"]

@@ -103,7 +103,7 @@ impl Proxy {
         if !client.session.authenticated && !may_come_before_password(&routed) {
             self.pools[client.pool as usize].stats.denied.inc();
             let stateful =
-                routed.map_or_else(|refusal| refusal.is_stateful(), |(command, _)| command.stateful);
+                routed.map_or_else(|refusal| refusal.stateful().is_some(), |(command, _)| command.stateful);
             return self.reject(io, client, stateful, crate::answer::NOAUTH);
         }
         let (command, route) = match routed {

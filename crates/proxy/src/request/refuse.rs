@@ -8,13 +8,19 @@
 //! A stateful command is marked in the tables of `wire`. All requests that came before it are answered first. What comes after
 //! it, in the same packet or a later one, is thrown away (`may_scan`).
 
+use std::time::Duration;
+
 use config::checked::Unsupported;
-use net::Io;
+use net::{Instant, Io};
 use wire::memcache;
 use wire::redis::Refusal;
 
 use crate::client::Client;
+use crate::notice::Notice;
 use crate::proxy::Proxy;
+
+/// A pool's clients that are closed are told of no more often than this, on each shard.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 impl Proxy {
     /// Gives a client the error for a request that was not executed. If it is stateful, nothing behind it is executed either:
@@ -43,7 +49,11 @@ impl Proxy {
         }
         self.scratch.reply.clear();
         refusal.write(&mut self.scratch.reply);
-        self.reject(io, client, refusal.is_stateful(), &self.scratch.reply);
+        let stateful = refusal.stateful();
+        self.reject(io, client, stateful.is_some(), &self.scratch.reply);
+        if let Some(command) = stateful {
+            self.tell_refused(io.now(), client.pool, command.name);
+        }
     }
 
     pub(super) fn refuse_memcache<I: Io>(
@@ -60,6 +70,19 @@ impl Proxy {
         // A client that is cut off is told why.
         let silent = request.noreply() && !stateful;
         self.reject(io, client, stateful, if silent { b"" } else { line.as_bytes() });
+        if stateful {
+            self.tell_refused(io.now(), client.pool, request.row().name);
+        }
+    }
+
+    /// Tells the operator why a client was closed: client libraries often report the close instead of the error before it.
+    pub(crate) fn tell_refused(&mut self, now: Instant, pool: u16, command: &'static str) {
+        let pool = &mut self.pools[pool as usize];
+        if pool.refusal_told.is_some_and(|told| now.since(told) < TELL_EVERY) {
+            return;
+        }
+        pool.refusal_told = Some(now);
+        (self.notify)(Notice::ClientRefused { pool: pool.config.name.clone(), command });
     }
 }
 
@@ -235,6 +258,28 @@ mod tests {
         let got = w.replies();
         assert!(got.lines().zip(replies).all(|(line, word)| line[1..].starts_with(word)), "{got}");
         assert!(!w.is_closed());
+    }
+
+    /// Client libraries often report the close instead of the error that came before it.
+    #[test]
+    fn the_operator_is_told_once_a_minute_why_clients_are_closed() {
+        let mut w = World::new("");
+        let (notices, given) = std::sync::mpsc::channel();
+        w.proxy.notify = Box::new(move |notice| notices.send(notice).unwrap());
+        let told = |command| vec![Notice::ClientRefused { pool: "p".into(), command }];
+        for (seconds, request, expected) in [
+            (0, "KEYS *", vec![]),
+            (0, "MULTI", told("multi")),
+            (59, "MULTI", vec![]),
+            (1, "SELECT 1", told("select")),
+            (30, "SELECT 1", vec![]),
+        ] {
+            w.io.now = w.io.now + Duration::from_secs(seconds);
+            let client = w.io.open();
+            w.proxy.accepted(&mut w.io, 0, client, Peer::Unix);
+            w.proxy.received(&mut w.io, client, &mut Input::scratch(&packet(&[request])));
+            assert_eq!(given.try_iter().collect::<Vec<_>>(), expected, "{request}");
+        }
     }
 
     #[test]

@@ -33,13 +33,13 @@ impl Refusal<'_> {
         }
     }
 
-    /// True if the connection must end: see [`Command::stateful`]. Unknown commands are not, since client libraries try
-    /// commands of later versions and go on without them.
-    pub fn is_stateful(&self) -> bool {
-        match self {
-            Refusal::Unknown(_) | Refusal::UnknownSubcommand(..) => false,
+    /// The command because of which the connection must end: see [`Command::stateful`]. Never an unknown one, since client
+    /// libraries try commands of later versions and go on without them.
+    pub fn stateful(&self) -> Option<&'static Command> {
+        match *self {
+            Refusal::Unknown(_) | Refusal::UnknownSubcommand(..) => None,
             Refusal::Arity(command) | Refusal::Unsupported(command, _) | Refusal::Keys(command, _) => {
-                command.stateful
+                Some(command).filter(|command| command.stateful)
             }
         }
     }
