@@ -117,6 +117,25 @@ impl fmt::Debug for Record<'_> {
     }
 }
 
+/// What stands in the log, one after the other.
+#[derive(Debug, Clone, Copy)]
+pub enum Entry<'a> {
+    /// A sound record.
+    Record(Record<'a>),
+    /// A stretch that cannot be read back.
+    Damage(&'a Damage),
+}
+
+impl<'a> Entry<'a> {
+    /// The record, if it is one.
+    pub fn record(self) -> Option<Record<'a>> {
+        match self {
+            Entry::Record(record) => Some(record),
+            Entry::Damage(_) => None,
+        }
+    }
+}
+
 /// A stretch of the log that cannot be read back. Nothing in it is returned, and nothing is made up for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
@@ -126,6 +145,26 @@ pub struct Damage {
     pub to: Position,
     /// What was found, in words.
     pub reason: DamageReason,
+    /// Kinds of the records that were in it and how many of each, as far as their headers can still be read. A guess: what
+    /// is damaged may say anything.
+    pub kinds: Vec<(u8, u64)>,
+}
+
+impl Damage {
+    /// A stretch of which nothing is known.
+    pub(crate) fn unreadable(from: u64, to: u64, reason: DamageReason) -> Damage {
+        Damage { from: Position(from), to: Position(to), reason, kinds: Vec::new() }
+    }
+
+    /// Bytes that are lost.
+    pub fn bytes(&self) -> u64 {
+        self.to - self.from
+    }
+
+    /// How many records of this kind it seems to have held.
+    pub fn count(&self, kind: u8) -> u64 {
+        self.kinds.iter().find(|(k, _)| *k == kind).map_or(0, |(_, count)| *count)
+    }
 }
 
 /// What was found where a record should have been.

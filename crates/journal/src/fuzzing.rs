@@ -98,7 +98,8 @@ fn open_and_check(files: &MemFiles) -> Option<Journal> {
     let recovery = Recovery::open(Arc::new(files.clone()), DIR.as_ref(), options()).ok()?;
     let mut at = Position(0);
     let (journal, _) = recovery
-        .replay(|record| {
+        .replay(|entry| {
+            let Some(record) = entry.record() else { return };
             assert!(record.position >= at, "positions go up");
             assert_eq!(record.payload, payload(record.position), "only what was written");
             at = record.next;

@@ -15,6 +15,7 @@ mod commit;
 mod read;
 mod release;
 mod sync;
+mod walk;
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -18,7 +18,7 @@ mod position;
 mod recovery;
 mod scan;
 
-pub use block::{Block, Damage, DamageReason, Record, Records};
+pub use block::{Block, Damage, DamageReason, Entry, Record, Records};
 pub use error::{AppendError, CheckpointError, OpenError, Poisoned, ReadError, WriteError};
 pub use files::{Files, MemFiles, OsFiles};
 pub use format::record::PAYLOAD_BYTES_LIMIT;

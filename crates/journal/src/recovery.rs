@@ -12,12 +12,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::block::DamageReason;
+use crate::block::{DamageReason, Entry};
 use crate::files::{Files, OpenMode, read_full};
 use crate::format::{checkpoint, segment};
 use crate::journal::{Journal, Segment, random_tag};
-use crate::scan::{Found, Resumed, SegmentReader};
-use crate::{Block, Damage, OpenError, Options, Position, Record};
+use crate::scan::Stopped;
+use crate::{Damage, OpenError, Options, Position};
 
 /// A journal that is being opened.
 #[derive(Debug)]
@@ -55,10 +55,11 @@ pub struct Recovered {
 pub const DAMAGE_LISTED_MAX: usize = 100;
 
 impl Recovered {
-    fn note(&mut self, from: u64, to: u64, reason: DamageReason) {
+    /// Counts a stretch of damage, and lists it if there is room.
+    pub fn note(&mut self, damage: Damage) {
         self.damages += 1;
         if self.damage.len() < DAMAGE_LISTED_MAX {
-            self.damage.push(Damage { from: Position(from), to: Position(to), reason });
+            self.damage.push(damage);
         }
     }
 }
@@ -103,20 +104,36 @@ impl Recovery {
         self.journal.segments.iter().map(|segment| Position(segment.start))
     }
 
-    /// Hands out the records from the checkpoint's position on, in order, and gives the journal, ready for use.
-    pub fn replay(mut self, mut each: impl FnMut(Record<'_>)) -> Result<(Journal, Recovered), OpenError> {
-        let replay_from = self.checkpoint.as_ref().map_or(Position(0), |checkpoint| checkpoint.replay_from);
+    /// Shows what stands behind the checkpoint's position, in order, damage in its place, and gives the journal, ready for use.
+    pub fn replay(mut self, mut each: impl FnMut(Entry<'_>)) -> Result<(Journal, Recovered), OpenError> {
+        let replay_from = self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.replay_from.0);
         let count = self.journal.segments.len();
+        let mut expected = self.journal.segments.front().map_or(0, |first| first.start).min(replay_from);
         for i in 0..count {
-            let segment = &self.journal.segments[i];
-            if i + 1 < count && segment.end() <= replay_from.0 {
-                continue;
+            let Segment { start, bytes, .. } = self.journal.segments[i];
+            self.expect(expected, start, &mut each);
+            if i + 1 == count || start + bytes > replay_from {
+                self.replay_segment(i, start.max(replay_from), i + 1 == count, &mut each)?;
             }
-            let from = segment.start.max(replay_from.0);
-            self.replay_segment(i, from, i + 1 == count, &mut each)?;
+            let segment = &mut self.journal.segments[i];
+            expected = segment.end();
+            if expected <= replay_from {
+                segment.synced = segment.bytes;
+            }
         }
-        self.close_gaps(replay_from.0);
+        self.expect(expected, replay_from, &mut each);
+        self.journal.end = Position(expected.max(replay_from));
+        self.journal.count_at_risk();
         Ok((self.journal, self.recovered))
+    }
+
+    /// Reports what is missing between two segments that should meet.
+    fn expect(&mut self, from: u64, to: u64, each: &mut impl FnMut(Entry<'_>)) {
+        if from < to {
+            let damage = Damage::unreadable(from, to, DamageReason::Missing);
+            each(Entry::Damage(&damage));
+            self.recovered.note(damage);
+        }
     }
 
     fn replay_segment(
@@ -124,56 +141,36 @@ impl Recovery {
         index: usize,
         from: u64,
         last: bool,
-        each: &mut impl FnMut(Record<'_>),
+        each: &mut impl FnMut(Entry<'_>),
     ) -> Result<(), OpenError> {
-        let Segment { start, bytes, .. } = self.journal.segments[index];
+        let start = self.journal.segments[index].start;
         let path = self.journal.segment_path(start);
-        let end = start + bytes;
         let file = self.journal.files.open(&path, OpenMode::Read).map_err(failed("open", &path))?;
-        let reader = SegmentReader { file, tag: self.journal.tag, start, end };
-        let mut at = from;
-        while at < end {
-            match self.step(&reader, at) {
-                Step::Records(block) => {
-                    for record in block.records() {
-                        self.recovered.records += 1;
-                        each(record);
-                    }
-                    self.recovered.bytes += block.bytes() as u64;
-                    at = block.next().0;
+        let reader = self.journal.reader(index, file);
+        let recovered = &mut self.recovered;
+        let mut counted = |entry: Entry<'_>| {
+            match &entry {
+                Entry::Record(record) => {
+                    recovered.records += 1;
+                    recovered.bytes += record.next - record.position;
                 }
-                Step::Skip(to, reason) => {
-                    self.recovered.note(at, to, reason);
-                    at = to;
-                }
-                Step::Torn if last => return self.cut(index, at, &path),
-                Step::Torn => {
-                    self.recovered.note(at, end, DamageReason::Checksum);
-                    at = end;
-                }
-                Step::Unknown(reason) => {
-                    // Nobody knows what is behind: keep it as it is, and write elsewhere.
-                    self.recovered.note(at, end, reason);
-                    self.journal.seal |= last;
-                    at = end;
-                }
+                Entry::Damage(damage) => recovered.note((*damage).clone()),
+            }
+            each(entry);
+        };
+        match reader.walk(from, self.journal.options.read_bytes, &mut counted) {
+            Stopped::AtEnd => {}
+            Stopped::Torn(at) if last => self.cut(index, at, &path)?,
+            Stopped::Torn(at) => {
+                counted(Entry::Damage(&reader.damage(at, reader.end, DamageReason::Checksum)));
+            }
+            Stopped::Unknown(at, reason) => {
+                // Nobody knows what is behind: keep it as it is, and write elsewhere.
+                counted(Entry::Damage(&reader.damage(at, reader.end, reason)));
+                self.journal.seal |= last;
             }
         }
         Ok(())
-    }
-
-    fn step(&self, reader: &SegmentReader, at: u64) -> Step {
-        match reader.read(at, self.journal.options.read_bytes) {
-            Ok(Found::Records(bytes)) => Step::Records(Block::sound(Position(at), bytes)),
-            Ok(Found::Missing) => Step::Unknown(DamageReason::Missing),
-            Err(_) => Step::Unknown(DamageReason::Unreadable),
-            Ok(Found::Damage) => match reader.resume(at) {
-                Ok(Resumed::At(to)) => Step::Skip(to, DamageReason::Checksum),
-                Ok(Resumed::Nowhere) => Step::Torn,
-                Ok(Resumed::Unknown) => Step::Unknown(DamageReason::Checksum),
-                Err(_) => Step::Unknown(DamageReason::Unreadable),
-            },
-        }
     }
 
     /// Cuts the torn tail of the last segment.
@@ -185,41 +182,10 @@ impl Recovery {
         let file = self.journal.files.open(path, OpenMode::Write).map_err(failed("open", path))?;
         file.truncate(length).map_err(failed("truncate", path))
     }
-
-    /// Sets the end, and reports what lies between segments that do not meet.
-    fn close_gaps(&mut self, replay_from: u64) {
-        let first = self.journal.segments.front().map_or(0, |segment| segment.start);
-        let mut expected = first.min(replay_from);
-        for segment in &mut self.journal.segments {
-            if segment.start > expected {
-                self.recovered.note(expected, segment.start, DamageReason::Missing);
-            }
-            expected = segment.end();
-            if expected <= replay_from {
-                segment.synced = segment.bytes;
-            }
-        }
-        if expected < replay_from {
-            self.recovered.note(expected, replay_from, DamageReason::Missing);
-            expected = replay_from;
-        }
-        self.journal.end = Position(expected);
-        self.journal.count_at_risk();
-    }
 }
 
-/// What replay meets at a position.
-enum Step {
-    Records(Block),
-    /// Damage; sound records go on at this position.
-    Skip(u64, DamageReason),
-    /// Damage, and nothing sound behind it.
-    Torn,
-    /// What is there cannot be known.
-    Unknown(DamageReason),
-}
-
-fn failed<'a>(doing: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> OpenError + 'a {
+/// What went wrong with a path while opening.
+pub(crate) fn failed<'a>(doing: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> OpenError + 'a {
     move |source| OpenError { doing: format!("{doing} {}", path.display()), source }
 }
 
@@ -246,7 +212,7 @@ fn read_checkpoint(
     let found = read().map_err(failed("read", &path))?;
     if found.is_none() {
         put_aside(journal, &path)?;
-        recovered.note(0, 0, DamageReason::Checkpoint);
+        recovered.note(Damage::unreadable(0, 0, DamageReason::Checkpoint));
     }
     Ok(found)
 }
@@ -289,7 +255,7 @@ fn list_segments(
             _ if bytes == 0 => journal.files.remove(&path).map_err(failed("remove", &path))?,
             _ => {
                 put_aside(journal, &path)?;
-                recovered.note(start, start + bytes, DamageReason::Header);
+                recovered.note(Damage::unreadable(start, start + bytes, DamageReason::Header));
             }
         }
     }

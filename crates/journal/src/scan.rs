@@ -9,14 +9,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::block::{DamageReason, Entry};
 use crate::files::{File, read_full};
 use crate::format::record::{self, Checked};
 use crate::format::segment::HEADER_BYTES;
+use crate::{Block, Damage, Position};
 
 /// Most bytes whose checksum is computed while searching for the next record.
 pub const SEARCH_BYTES_MAX: u64 = 256 << 20;
 /// How much of the file the search holds at a time.
 const WINDOW_BYTES: usize = 1 << 20;
+/// How much is read at a time to see the headers of damaged records.
+const OUTLINE_BYTES: usize = 64 << 10;
 
 /// A segment that is being read.
 #[derive(Debug, Clone)]
@@ -51,7 +55,74 @@ pub enum Resumed {
     Unknown,
 }
 
+/// How [`SegmentReader::walk`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// At the segment's end.
+    AtEnd,
+    /// At damage behind which nothing is sound.
+    Torn(u64),
+    /// Where nobody can know what stands there, or behind it.
+    Unknown(u64, DamageReason),
+}
+
 impl SegmentReader {
+    /// Shows everything from `from` on, in order, reading about `want` bytes at a time.
+    pub fn walk(&self, from: u64, want: usize, each: &mut impl FnMut(Entry<'_>)) -> Stopped {
+        let mut at = from;
+        while at < self.end {
+            match self.read(at, want) {
+                Ok(Found::Records(bytes)) => {
+                    let block = Block::sound(Position(at), bytes);
+                    block.records().for_each(|record| each(Entry::Record(record)));
+                    at = block.next().0;
+                }
+                Ok(Found::Missing) => return Stopped::Unknown(at, DamageReason::Missing),
+                Ok(Found::Damage) => match self.resume(at) {
+                    Ok(Resumed::At(to)) => {
+                        each(Entry::Damage(&self.damage(at, to, DamageReason::Checksum)));
+                        at = to;
+                    }
+                    Ok(Resumed::Nowhere) => return Stopped::Torn(at),
+                    Ok(Resumed::Unknown) => return Stopped::Unknown(at, DamageReason::Checksum),
+                    Err(_) => return Stopped::Unknown(at, DamageReason::Unreadable),
+                },
+                Err(_) => return Stopped::Unknown(at, DamageReason::Unreadable),
+            }
+        }
+        Stopped::AtEnd
+    }
+
+    /// A stretch that cannot be read back, with what its headers still say.
+    pub fn damage(&self, from: u64, to: u64, reason: DamageReason) -> Damage {
+        let kinds = match reason {
+            DamageReason::Checksum => self.outline(from, to),
+            _ => Vec::new(),
+        };
+        Damage { from: Position(from), to: Position(to), reason, kinds }
+    }
+
+    /// The kinds of the records that were in a damaged stretch, as far as their headers lead from one to the next; what is
+    /// left when one leads nowhere counts as one record.
+    fn outline(&self, from: u64, to: u64) -> Vec<(u8, u64)> {
+        let mut kinds = [0u64; 256];
+        let (mut at, mut base, mut window) = (from, from, Vec::new());
+        while to.saturating_sub(at) >= record::HEADER_BYTES as u64 {
+            let inside = (at - base) as usize + record::HEADER_BYTES <= window.len();
+            if !inside {
+                (base, window) = (at, self.load(at, OUTLINE_BYTES).unwrap_or_default());
+            }
+            let Some(header) = window.get((at - base) as usize..).and_then(<[u8]>::first_chunk) else {
+                break;
+            };
+            let next = record::plausible(header, to - at);
+            kinds[usize::from(next.map_or(record::kind(header), |(kind, _)| kind))] += 1;
+            let Some((_, length)) = next else { break };
+            at += (record::HEADER_BYTES + length) as u64;
+        }
+        (1..=u8::MAX).zip(kinds.into_iter().skip(1)).filter(|&(_, count)| count > 0).collect()
+    }
+
     /// The sound records at `from`, about `want` bytes of them, one at least.
     pub fn read(&self, from: u64, want: usize) -> io::Result<Found> {
         let bytes = self.load(from, want.max(record::HEADER_BYTES))?;

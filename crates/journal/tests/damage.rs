@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nuthatch_journal::files::{Fault, Operation};
-use nuthatch_journal::{DamageReason, MemFiles, Position, ReadError, ReadOutcome, Recovery};
+use nuthatch_journal::{DamageReason, Entry, Journal, MemFiles, Position, ReadError, ReadOutcome, Recovery};
 
 #[path = "support/log.rs"]
 mod log;
-use log::{DIR, new, open, options, path, put, read_all, text};
+use log::{DIR, block, new, open, options, path, put, read_all, text};
 
 const HEADER: usize = 32;
 const FIRST: &str = "00000000000000000000.log";
@@ -41,6 +41,17 @@ fn all_but(missing: &[usize]) -> Vec<String> {
     (0..11).filter(|i| !missing.contains(i)).map(|i| text(&format!("r{i}"))).collect()
 }
 
+/// Records and damage from a position on.
+fn walk(journal: &Journal, from: Position) -> (Vec<String>, Vec<(u64, u64, DamageReason)>) {
+    let (mut records, mut damages) = (Vec::new(), Vec::new());
+    let walked = journal.walk(from, |entry| match entry {
+        Entry::Record(record) => records.push(String::from_utf8_lossy(record.payload).into_owned()),
+        Entry::Damage(d) => damages.push((d.from.0, d.to.0, d.reason)),
+    });
+    walked.unwrap();
+    (records, damages)
+}
+
 /// What a case must come to: records missing, stretches of damage as (from, to, reason), bytes cut.
 type Expected = (&'static [usize], &'static [(u64, u64, DamageReason)], u64);
 
@@ -55,6 +66,10 @@ fn check(name: &str, damage: impl FnOnce(&MemFiles), expected: Expected) {
     assert_eq!(recovered.damages, damages.len() as u64, "{name}");
     assert_eq!(recovered.truncated_bytes, cut, "{name}: cut");
     assert_eq!(read_all(&mut journal).0, all_but(missing), "{name}: read");
+    let walked = walk(&journal, Position(0));
+    assert_eq!(walked.0, all_but(missing), "{name}: walked");
+    let in_log = damages.iter().filter(|(.., reason)| *reason != DamageReason::Header);
+    assert_eq!(walked.1, in_log.copied().collect::<Vec<_>>(), "{name}: walked over damage");
     put(&mut journal, "after");
     let (mut journal, again, records) = open(&files);
     let mut expected = all_but(missing);
@@ -112,6 +127,38 @@ fn damage_in_the_middle_is_skipped_and_reported() {
         });
     };
     check("two records in each other's place", swapped, (&[5, 6], &[(100, 140, Checksum)], 0));
+}
+
+#[test]
+fn damage_says_what_its_headers_still_say() {
+    // Kinds 1 to 5, 20 bytes each, and a sound record behind them.
+    let written = || {
+        let (files, mut journal) = new();
+        for kind in [1, 2, 2, 3, 4] {
+            journal.append(kind, &[&[b'.'; 11]]).unwrap();
+        }
+        journal.commit().unwrap();
+        files
+    };
+    let check = |name: &str, hurt: &[usize], kinds: &[(u8, u64)]| {
+        let files = written();
+        change(&files, FIRST, |content| hurt.iter().for_each(|at| content[HEADER + at] ^= 0x10));
+        let (mut journal, recovered, _) = open(&files);
+        assert_eq!(recovered.damage[0].kinds, kinds, "{name}");
+        let met = block(&mut journal, recovered.damage[0].from);
+        assert_eq!(
+            met.and_then(|block| block.damage().cloned()).as_ref(),
+            recovered.damage.first(),
+            "{name}"
+        );
+    };
+    check("payloads of three", &[30, 50, 70], &[(2, 2), (3, 1)]);
+    check("a checksum", &[60], &[(3, 1)]);
+    check("a length", &[24], &[(2, 1)]);
+    check("a length, too large", &[27], &[(2, 1)]);
+    check("a kind", &[28], &[(0x12, 1)]);
+    check("one, and the length of the next", &[30, 44], &[(2, 2)]);
+    check("a length in front of another", &[24, 50], &[(2, 1)]);
 }
 
 #[test]

@@ -361,7 +361,11 @@ impl Run {
         );
         let mut found = BTreeMap::new();
         let (journal, recovered) = recovery
-            .replay(|record| drop(found.insert(record.position.0, (record.kind, record.payload.to_vec()))))
+            .replay(|entry| {
+                if let Some(record) = entry.record() {
+                    found.insert(record.position.0, (record.kind, record.payload.to_vec()));
+                }
+            })
             .unwrap();
         if crash == Crash::Process && !self.model.holed {
             assert_eq!(recovered.damages, 0, "{recovered:?}");

@@ -98,6 +98,14 @@ impl MemFiles {
         disk.flushed_names.insert(path.to_owned(), Node::File(inode));
     }
 
+    /// Flips the bits of `mask` in one byte of a file, on the device too, under whoever has it open.
+    pub fn flip(&self, path: &Path, at: usize, mask: u8) {
+        let mut disk = self.disk();
+        let Some(Node::File(inode)) = disk.names.get(path).copied() else { return };
+        let Inode { written, flushed } = &mut disk.inodes[inode];
+        [written, flushed].into_iter().filter_map(|bytes| bytes.get_mut(at)).for_each(|byte| *byte ^= mask);
+    }
+
     /// All files, by name.
     pub fn paths(&self) -> Vec<PathBuf> {
         let disk = self.disk();

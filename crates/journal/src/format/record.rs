@@ -67,6 +67,11 @@ pub fn plausible(bytes: &[u8], remaining: u64) -> Option<(u8, usize)> {
     (bytes[8] != 0 && fits).then_some((bytes[8], length))
 }
 
+/// The kind that a header names.
+pub fn kind(header: &[u8; HEADER_BYTES]) -> u8 {
+    header[8]
+}
+
 /// Judges the front of `bytes`, which lie at `position` in a segment that ends after `remaining` more bytes.
 #[inline]
 pub fn check(bytes: &[u8], tag: u64, position: u64, remaining: u64) -> Checked {

@@ -10,7 +10,7 @@ use super::Journal;
 use crate::block::DamageReason;
 use crate::files::{Files, OpenMode};
 use crate::scan::{Found, Resumed, SegmentReader};
-use crate::{Block, Damage, Durability, Position, ReadError};
+use crate::{Block, Durability, Position, ReadError};
 
 /// What [`Journal::read`] found.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl ReadJob {
             },
         };
         let next = Position(to);
-        let damage = Some(Damage { from: self.from, to: next, reason });
+        let damage = Some(reader.damage(from, to, reason));
         Ok(Block { start: self.from, bytes: bytes::Bytes::new(), next, damage })
     }
 }

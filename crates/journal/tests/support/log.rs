@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nuthatch_journal::{
-    Block, Files, Journal, MemFiles, Options, Position, ReadOutcome, Recovered, Recovery,
+    Block, Entry, Files, Journal, MemFiles, Options, Position, ReadOutcome, Recovered, Recovery,
 };
 
 pub const DIR: &str = "/log";
@@ -22,9 +22,23 @@ pub fn path(name: &str) -> PathBuf {
 pub fn open(files: &MemFiles) -> (Journal, Recovered, Vec<String>) {
     let recovery = Recovery::open(Arc::new(files.clone()), DIR.as_ref(), options()).unwrap();
     let mut records = Vec::new();
-    let (journal, recovered) =
-        recovery.replay(|record| records.push(String::from_utf8_lossy(record.payload).into_owned())).unwrap();
+    let mut end = Position(0);
+    let replayed = recovery.replay(|entry| note(&mut records, &mut end, entry));
+    let (journal, recovered) = replayed.unwrap();
     (journal, recovered, records)
+}
+
+/// Notes what is shown; damage stands between the records around it.
+fn note(records: &mut Vec<String>, end: &mut Position, entry: Entry<'_>) {
+    let (from, to) = match entry {
+        Entry::Record(record) => {
+            records.push(String::from_utf8_lossy(record.payload).into_owned());
+            (record.position, record.next)
+        }
+        Entry::Damage(damage) => (damage.from, damage.to),
+    };
+    assert!(*end <= from && from < to, "{entry:?} behind {end}");
+    *end = to;
 }
 
 /// A new journal, in memory as well as on the returned file system.
@@ -48,6 +62,7 @@ pub fn text(name: &str) -> String {
     format!("{name:.<11}")
 }
 
+#[allow(dead_code, reason = "not every test file needs it")]
 pub fn block(journal: &mut Journal, at: Position) -> Option<Block> {
     match journal.read(at) {
         ReadOutcome::Block(block) => Some(block),
