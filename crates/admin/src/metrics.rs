@@ -59,7 +59,7 @@ const OF_TOPICS: [Column<TopicStatus>; 6] = [
     ("paused", Kind::Gauge, "1 if the topic is paused", |topic| u64::from(topic.paused)),
 ];
 
-const OF_CHANNELS: [Column<ChannelStatus>; 11] = [
+const OF_CHANNELS: [Column<ChannelStatus>; 12] = [
     ("depth", Kind::Gauge, "messages that wait for a consumer", |channel| channel.depth),
     ("in_flight", Kind::Gauge, "messages in consumers' hands", |channel| channel.in_flight),
     ("deferred", Kind::Gauge, "messages that wait for their time", |channel| channel.deferred),
@@ -72,6 +72,9 @@ const OF_CHANNELS: [Column<ChannelStatus>; 11] = [
     ("expired", Kind::Counter, "messages dropped because they were too old", |channel| channel.expired_total),
     ("dropped", Kind::Counter, "messages dropped because the topic was full", |channel| {
         channel.dropped_total
+    }),
+    ("lost", Kind::Counter, "messages that can no longer be read from the disk", |channel| {
+        channel.lost_total
     }),
 ];
 

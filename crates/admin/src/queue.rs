@@ -72,4 +72,6 @@ pub struct ChannelReport {
     pub expired: u64,
     /// Messages dropped because the topic was full.
     pub dropped: u64,
+    /// Messages that can no longer be read from the disk.
+    pub lost: u64,
 }

@@ -98,5 +98,6 @@ fn channel(stats: ChannelStats) -> ChannelReport {
         dead: stats.counters.dead,
         expired: stats.counters.expired,
         dropped: stats.counters.dropped,
+        lost: stats.counters.lost,
     }
 }

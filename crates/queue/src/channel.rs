@@ -39,7 +39,7 @@ pub use commands::Refused;
 pub use departing::Departing;
 pub use holes::Holes;
 pub use image::{ChannelImage, ImagedMessage, read_text, text};
-pub use recover::Recovering;
+pub use recover::{Recovering, Tally};
 
 /// What a channel did since its events were last written.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub struct Counters {
     pub expired: u64,
     /// Messages dropped by a limit.
     pub dropped: u64,
-    /// Records that could not be read back.
+    /// Messages that it had not finished and that can no longer be read from the disk; at least so many.
     pub lost: u64,
 }
 
@@ -145,9 +145,14 @@ pub struct Channel {
     pub timer: Option<Instant>,
     paused: bool,
     cursor: Position,
+    /// Messages of the stream from the cursor on: never fewer than can be read, so that none is passed over.
     behind: u64,
     /// The stream's end when the topic last handed something out.
     end: Position,
+    /// Of those, how many are believed to be in records that were found damaged.
+    doubt: u64,
+    /// Set when damage was passed that may still be in `behind`.
+    passed_damage: bool,
     holes: Holes,
     /// Records ahead of the cursor that were taken before the process started, in order.
     taken: VecDeque<Position>,
@@ -186,6 +191,8 @@ impl Channel {
             cursor,
             behind,
             end: cursor,
+            doubt: 0,
+            passed_damage: false,
             holes: Holes::default(),
             taken: VecDeque::new(),
             replay_to: 0,
@@ -201,7 +208,7 @@ impl Channel {
 
     /// Messages that wait for a consumer: not taken yet, or waiting again.
     pub fn depth(&self) -> u64 {
-        self.behind + (self.again.len() + self.twins_len()) as u64
+        self.behind.saturating_sub(self.doubt) + (self.again.len() + self.twins_len()) as u64
     }
 
     /// Messages in consumers' hands.
@@ -285,7 +292,9 @@ impl Channel {
     /// True if a message could be handed to somebody now.
     #[inline]
     pub fn can_deliver(&self) -> bool {
-        !self.paused && self.consumers.may_take() && (self.behind > 0 || !self.again.is_empty())
+        !self.paused
+            && self.consumers.may_take()
+            && (self.behind > 0 || !self.again.is_empty() || self.cursor < self.replay_to)
     }
 
     /// Where the next message comes from, if one is there in the stream before `end`. Nothing is taken yet.
@@ -298,6 +307,9 @@ impl Channel {
             self.cursor = self.holes.pass(self.cursor);
         }
         let stream = self.cursor < end;
+        if !stream && self.behind > 0 {
+            self.lose_rest();
+        }
         match self.again.first() {
             Some((behind, message)) if !stream || self.comes_now(behind) => Some(Source::Again(message)),
             _ if stream => Some(Source::Cursor(self.cursor)),
@@ -324,10 +336,26 @@ impl Channel {
         }
     }
 
-    /// Passes over a stretch of the journal that cannot be read.
-    pub fn pass_damage(&mut self, next: Position) {
+    /// Passes over a stretch of the journal that cannot be read, seems to have held so many messages, and is in `behind`.
+    pub fn pass_damage(&mut self, next: Position, messages: u64) {
+        let mut messages = messages;
+        while self.taken.front().is_some_and(|&taken| taken < next) {
+            let taken = self.taken.pop_front();
+            messages = messages.saturating_sub(u64::from(taken >= Some(self.cursor)));
+        }
+        self.passed_damage = true;
+        self.doubt += messages;
+        self.counters.lost += messages;
         self.cursor = next;
-        self.counters.lost += 1;
+    }
+
+    /// The stream has ended, and not all that was to come has come: it was in records that could not be read.
+    #[cold]
+    fn lose_rest(&mut self) {
+        if std::mem::take(&mut self.passed_damage) {
+            self.counters.lost += self.behind.saturating_sub(self.doubt);
+        }
+        (self.behind, self.doubt) = (0, 0);
     }
 
     /// True if the record at the cursor, a message due at a time of its own, is to be taken from the stream because the
@@ -439,6 +467,21 @@ impl Channel {
     pub fn lose_message(&mut self, at: Position) {
         self.counters.lost += 1;
         self.events.finished.push(at);
+    }
+
+    /// Gives up a message, wherever it waits, whose record cannot be read. A consumer that has it may still finish it.
+    pub fn lose_waiting(&mut self, at: Position) {
+        let before = self.waiting().count();
+        self.again.retain(|message| message.at != at);
+        self.deferred.retain(|message| message.at != at);
+        self.dying.retain(|dying| dying.message.at != at);
+        self.twins.retain(|_, twins| {
+            twins.retain(|message| message.at != at);
+            !twins.is_empty()
+        });
+        if self.waiting().count() < before {
+            self.lose_message(at);
+        }
     }
 
     fn random_percent(&mut self) -> u8 {

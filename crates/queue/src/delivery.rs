@@ -19,7 +19,7 @@ use crate::consumers::ConsumerKey;
 use crate::deferred::Waiting;
 use crate::message::{Message, Position};
 use crate::record::KIND_MESSAGE;
-use crate::topic::{ChannelKey, Topic, at};
+use crate::topic::{ChannelKey, Damaged, Topic, at, messages_in};
 
 /// Where messages go.
 pub trait Sink {
@@ -36,6 +36,7 @@ const MANY: usize = 16;
 struct Run<'a, S> {
     channel: &'a mut Channel,
     journal: &'a mut Journal,
+    known: &'a Damaged,
     sink: &'a mut S,
     clock: Clock,
     tag: u32,
@@ -57,8 +58,8 @@ pub fn deliver<W, S: Sink>(
         Some(ttl) => clock.wall.0.saturating_sub(i64::try_from(ttl.as_nanos()).unwrap_or(i64::MAX)),
         None => i64::MIN,
     };
-    let (channel, journal) = topic.channel_and_journal(key)?;
-    Run { channel, journal, sink, clock, tag, not_before, end }.run()
+    let (channel, journal, known) = topic.channel_and_log(key)?;
+    Run { channel, journal, known, sink, clock, tag, not_before, end }.run()
 }
 
 impl<S: Sink> Run<'_, S> {
@@ -84,8 +85,8 @@ impl<S: Sink> Run<'_, S> {
                     return Some(job);
                 }
                 ReadOutcome::Block(block) => self.take_block(&block),
-                ReadOutcome::AtEnd => self.skip_to(self.end),
-                ReadOutcome::Gone { first } => self.skip_to(first.0),
+                ReadOutcome::AtEnd => self.skip_to(self.end, 0),
+                ReadOutcome::Gone { first } => self.skip_to(first.0, 0),
             }
         }
         None
@@ -95,30 +96,36 @@ impl<S: Sink> Run<'_, S> {
         match self.channel.next_source(self.end) {
             Some(Source::Again(message)) => match block.records().next() {
                 Some(record) => self.take_again(message, &record),
-                None => self.skip_to(block.next().0),
+                None => self.skip_to(block.next().0, 0),
             },
-            Some(Source::Cursor(_)) if block.bytes() == 0 => self.skip_to(block.next().0),
+            Some(Source::Cursor(_)) if block.bytes() == 0 => {
+                let messages = block.damage().map_or(0, messages_in);
+                self.skip_to(block.next().0, messages);
+            }
             Some(Source::Cursor(_)) => self.take_stream(block),
             None => {}
         }
     }
 
-    /// What the next source names cannot be read.
-    fn skip_to(&mut self, position: Position) {
+    /// What the next source names cannot be read; between it and `position` there seem to have been so many messages.
+    fn skip_to(&mut self, position: Position, messages: u64) {
         match self.channel.next_source(self.end) {
             Some(Source::Again(_)) => {
                 if let Some(message) = self.channel.pop_again() {
                     self.channel.lose_message(message.at);
                 }
             }
-            Some(Source::Cursor(cursor)) => self.channel.pass_damage(position.max(cursor + 1)),
+            Some(Source::Cursor(cursor)) => match self.known.end_of(cursor) {
+                Some(end) => self.channel.pass(position.min(end)),
+                None => self.channel.pass_damage(position.max(cursor + 1), messages),
+            },
             None => {}
         }
     }
 
     fn take_again(&mut self, waiting: Waiting, record: &Record<'_>) {
         let Some(message) = Message::decode(record.payload) else {
-            self.skip_to(0);
+            self.skip_to(0, 0);
             return;
         };
         if message.timestamp < self.not_before {
@@ -160,8 +167,8 @@ impl<S: Sink> Run<'_, S> {
             return true;
         }
         let Some(message) = Message::decode(record.payload) else {
-            self.channel.advance(record.next.0);
-            self.channel.lose_message(position);
+            // Another version wrote it. It was never counted.
+            self.channel.pass(record.next.0);
             return true;
         };
         if message.due != 0 && !self.channel.replays(position) {
@@ -169,20 +176,32 @@ impl<S: Sink> Run<'_, S> {
             return true;
         }
         if self.channel.too_early(message.timestamp) {
-            self.channel.advance(record.next.0);
+            self.advance(record, &message);
             return true;
         }
         if message.timestamp < self.not_before {
-            self.channel.advance(record.next.0);
+            self.advance(record, &message);
             self.channel.expire_message(position);
             return true;
         }
         let Some(key) = self.channel.consumers.next_in_turn() else { return false };
-        self.channel.advance(record.next.0);
+        self.advance(record, &message);
         let waiting =
             Waiting { at: position, id: message.id_at(self.tag, position).0, attempts: message.attempts };
         self.send(key, waiting, &message);
         true
+    }
+
+    /// Takes the message at the cursor out of the stream. Those that have a due time of their own are not counted there, nor
+    /// are those that could not be read before.
+    #[inline]
+    fn advance(&mut self, record: &Record<'_>, message: &Message<'_>) {
+        let next = record.next.0;
+        if message.due == 0 && !self.known.contains(record.position.0) {
+            self.channel.advance(next);
+        } else {
+            self.channel.pass(next);
+        }
     }
 
     #[inline]

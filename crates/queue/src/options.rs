@@ -88,6 +88,8 @@ pub struct Options {
     /// Where a channel begins that is created while others are there already: at the beginning of what is kept, instead of
     /// with what is published from then on.
     pub channels_from_beginning: bool,
+    /// Bytes that a start reads again, all topics together, to count what is in them and to find what is damaged.
+    pub recount_bytes: u64,
 }
 
 impl Default for Options {
@@ -132,6 +134,7 @@ impl Default for Options {
             max_channels: 100_000,
             batch_bytes: 64 << 20,
             channels_from_beginning: false,
+            recount_bytes: 256 << 20,
         }
     }
 }

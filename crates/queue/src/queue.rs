@@ -167,6 +167,8 @@ pub struct Queue {
     turn: u64,
     ticks: u64,
     stopping: bool,
+    /// How much may still be read again of journals that are opened.
+    recount_left: u64,
     /// What went wrong last, until something went right.
     health: Option<String>,
     /// Why publications are refused until there is room on the disk.
@@ -196,6 +198,7 @@ impl Queue {
     ) -> Result<Queue, OpenError> {
         let mut queue = Queue {
             limits: options.wire_limits(),
+            recount_left: options.recount_bytes,
             reserve: Reserve::new(Arc::clone(&files), &options.data_path),
             terms: terms(&options),
             options,

@@ -16,10 +16,13 @@ use kind::{
     KIND_TOPIC_EMPTIED, KIND_TOPIC_PAUSED,
 };
 
-pub use kind::{KIND_COPY, KIND_FINISHED, KIND_MESSAGE, KIND_PRIVATE};
+pub use kind::{KIND_COPY, KIND_FINISHED, KIND_LAST, KIND_MESSAGE, KIND_PRIVATE};
 
 /// Names a channel in the journal for as long as the channel lives; never used again after it is deleted.
 pub type ChannelNumber = u32;
+
+/// The topic itself where a list names channels.
+pub const TOPIC: ChannelNumber = 0;
 
 /// A message that went back to its channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +96,7 @@ pub enum Record {
     Dropped {
         /// First position that is left.
         floor: Position,
-        /// Of each channel, how many messages of the stream it had not taken.
+        /// Of each channel, how many messages of the stream it had not taken; under [`TOPIC`], how many waited in the topic.
         channels: Vec<(ChannelNumber, u64)>,
     },
 }

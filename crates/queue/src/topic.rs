@@ -16,7 +16,9 @@ mod checkpoint;
 mod clean;
 mod commit;
 mod control;
+mod damaged;
 mod milestones;
+mod recount;
 mod recover;
 
 use journal::{Journal, Position as At};
@@ -34,7 +36,8 @@ use crate::settings::TopicSettings;
 pub use clean::{Copied, Copy};
 pub use commit::{Mark, Outcome, Settled};
 pub use control::{ControlError, SeekTo, Sought};
-pub use recover::RecoverError;
+pub use damaged::{Damaged, messages_in};
+pub use recover::{Found, RecoverError};
 
 use commit::Staged;
 use milestones::Milestones;
@@ -128,6 +131,8 @@ pub struct Topic<W> {
     held: Vec<(Instant, Waiting)>,
     sequence: u64,
     milestones: Milestones,
+    /// What was found when it was opened.
+    damaged: Damaged,
     queue_limit: u64,
     staged: Staged<W>,
     committing: commit::Committing<W>,
@@ -166,6 +171,7 @@ impl<W> Topic<W> {
             held: Vec::new(),
             sequence: 0,
             milestones: Milestones::default(),
+            damaged: Damaged::default(),
             queue_limit: options.mem_queue_size,
             staged: Staged::default(),
             committing: commit::Committing::default(),
@@ -260,6 +266,16 @@ impl<W> Topic<W> {
             return None;
         }
         slot.channel.as_mut().map(|channel| (channel, &mut self.journal))
+    }
+
+    /// The same, and the damage that is in no channel's count.
+    #[inline]
+    pub fn channel_and_log(&mut self, key: ChannelKey) -> Option<(&mut Channel, &mut Journal, &Damaged)> {
+        let slot = self.channels.get_mut(key.slot as usize)?;
+        if slot.generation != key.generation {
+            return None;
+        }
+        slot.channel.as_mut().map(|channel| (channel, &mut self.journal, &self.damaged))
     }
 
     /// All channels, in order of slot.

@@ -78,6 +78,8 @@ pub struct ChannelStatus {
     pub expired_total: u64,
     /// Messages dropped because the topic was full.
     pub dropped_total: u64,
+    /// Messages that can no longer be read from the disk.
+    pub lost_total: u64,
 }
 
 impl QueueStatus {
@@ -143,6 +145,7 @@ fn channel(before: Option<&ChannelReport>, now: &ChannelReport, window: Window) 
         dead_total: now.dead,
         expired_total: now.expired,
         dropped_total: now.dropped,
+        lost_total: now.lost,
     }
 }
 

@@ -39,7 +39,8 @@ fn clock() -> Clock {
 
 fn open(files: &Arc<dyn Files>) -> Option<Topic<()>> {
     let options = Options::default();
-    Topic::open("t", 7, Arc::clone(files), Path::new(DIR), &options, clock()).ok().map(|opened| opened.0)
+    let (mut recount, dir) = (options.recount_bytes, Path::new(DIR));
+    Topic::open("t", 7, Arc::clone(files), dir, &options, clock(), &mut recount).ok().map(|opened| opened.0)
 }
 
 fn write(files: &Arc<dyn Files>, bytes: &[u8]) {

@@ -131,7 +131,7 @@ impl Channel {
         self.deadlines.clear();
         self.holes.clear();
         self.taken.clear();
-        self.behind = 0;
+        (self.behind, self.doubt, self.passed_damage) = (0, 0, false);
         self.cursor = self.cursor.max(end);
         self.replay_to = 0;
         self.not_before = 0;
@@ -164,6 +164,7 @@ impl Channel {
         let in_stream = self.behind.saturating_sub(left);
         self.counters.dropped += in_stream + gone as u64;
         self.behind -= in_stream;
+        self.doubt = self.doubt.min(self.behind);
         self.cursor = self.cursor.max(floor);
         in_stream
     }

@@ -101,7 +101,7 @@ impl TopicStore {
         plan.channels.sort_by_key(|channel| std::cmp::Reverse(channel.queue.unread_bytes()));
         let dir = staging.join(topic_directory(&plan.name));
         let tag = topic_tag(&plan.name, clock.wall);
-        let opened = Topic::open(&plan.name, tag, Arc::clone(files), &dir, options, clock);
+        let opened = Topic::open(&plan.name, tag, Arc::clone(files), &dir, options, clock, &mut 0);
         let (topic, _) = opened.map_err(|e| not_written(&plan.name, e))?;
         let body_bytes_max = options.journal(Durability::Os).record_bytes_max - HEAD_BYTES_MAX;
         let mut store =

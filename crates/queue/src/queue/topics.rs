@@ -13,7 +13,7 @@ use crate::disk::Job;
 use crate::outside::Notice;
 use crate::registry::TopicKey;
 use crate::settings::{Durability, TopicSettings};
-use crate::topic::{ChannelKey, ControlError, RecoverError, Topic};
+use crate::topic::{ChannelKey, ControlError, Found, RecoverError, Topic};
 
 /// The directory in the data path that holds a directory for each topic.
 pub(crate) const STORE: &str = "topics";
@@ -73,8 +73,8 @@ impl Queue {
     }
 
     fn restore_topic(&mut self, name: &str) -> Result<(), OpenError> {
-        let (topic, recovered) = self.recover_topic(name)?;
-        if topic.end() == 0 && recovered.damages == 0 {
+        let (topic, found) = self.recover_topic(name)?;
+        if topic.end() == 0 && found.journal.damages == 0 {
             telemetry::info!(topic = name, "creation was refused or cut short: its files are deleted");
             self.discard_topic(&topic);
         } else {
@@ -84,20 +84,15 @@ impl Queue {
     }
 
     /// Opens a topic's files; new ones if there are none.
-    pub(super) fn recover_topic(&mut self, name: &str) -> Result<(Topic<Waiter>, Recovered), OpenError> {
-        let dir = self.topic_dir(name);
-        let opened =
-            Topic::open(name, self.new_tag(name), self.files.clone(), &dir, &self.options, self.clock);
-        let (mut topic, recovered) = opened.map_err(|e| OpenError::Topic(name.to_owned(), e))?;
-        if recovered.truncated_bytes > 0 {
-            telemetry::info!(topic = name, bytes = recovered.truncated_bytes, "cut a torn tail");
-        }
-        for damage in &recovered.damage {
-            telemetry::error!(topic = name, %damage, "journal is damaged");
-        }
+    pub(super) fn recover_topic(&mut self, name: &str) -> Result<(Topic<Waiter>, Found), OpenError> {
+        let (dir, tag, files) = (self.topic_dir(name), self.new_tag(name), self.files.clone());
+        let recount = &mut self.recount_left;
+        let opened = Topic::open(name, tag, files, &dir, &self.options, self.clock, recount);
+        let (mut topic, found) = opened.map_err(|e| OpenError::Topic(name.to_owned(), e))?;
+        report(name, &found);
         self.prepare(&mut topic);
         topic.journal.rest();
-        Ok((topic, recovered))
+        Ok((topic, found))
     }
 
     /// Adds a topic, created or restored, to those that are here, and announces it and its channels.
@@ -262,6 +257,29 @@ impl Queue {
             topic.pump();
             self.schedule_all(key);
         }
+    }
+}
+
+/// Tells what opening a topic has found.
+fn report(topic: &str, found: &Found) {
+    let Recovered { truncated_bytes, damage, damages, .. } = &found.journal;
+    if *truncated_bytes > 0 {
+        telemetry::info!(topic, bytes = truncated_bytes, "cut a torn tail");
+    }
+    for damage in damage {
+        telemetry::error!(topic, %damage, "journal is damaged");
+    }
+    if *damages > damage.len() as u64 {
+        telemetry::error!(topic, places = damages, "journal is damaged in more places");
+    }
+    for (channel, messages) in &found.lost {
+        telemetry::error!(topic, channel, messages, "unfinished messages are lost");
+    }
+    if found.lost_elsewhere > 0 {
+        telemetry::error!(topic, messages = found.lost_elsewhere, "messages that waited are lost");
+    }
+    if found.unknown > 0 {
+        telemetry::error!(topic, records = found.unknown, "records of another version are passed over");
     }
 }
 

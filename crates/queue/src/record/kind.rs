@@ -21,3 +21,5 @@ pub(super) const KIND_TOPIC_CREATED: u8 = 12;
 pub(super) const KIND_CHANNEL_SOUGHT: u8 = 13;
 pub(super) const KIND_CONFIGURED: u8 = 14;
 pub(super) const KIND_DROPPED: u8 = 15;
+/// The highest kind that there is.
+pub const KIND_LAST: u8 = KIND_DROPPED;

@@ -38,6 +38,7 @@ impl<W> Topic<W> {
     pub(super) fn release(&mut self, now_wall: i64) -> Option<RemoveJob> {
         let job = self.journal.release(at(self.needed_from(now_wall)));
         self.milestones.forget_before(self.journal.first().0);
+        self.damaged.forget_before(self.journal.first().0);
         job
     }
 
@@ -120,7 +121,12 @@ impl<W> Topic<W> {
         let live: rustc_hash::FxHashSet<Position> = self.live_positions().collect();
         let mut moved = FxHashMap::default();
         for block in &copied.blocks {
-            let Some(record) = block.records().next() else { continue };
+            let Some(record) = block.records().next() else {
+                // Nobody will ever read it: it must not pin its segment.
+                self.iter_mut().for_each(|(_, channel)| channel.lose_waiting(block.start().0));
+                self.held.retain(|(_, message)| message.at != block.start().0);
+                continue;
+            };
             let from = record.position.0;
             let Some(message) = Message::decode(record.payload).filter(|_| live.contains(&from)) else {
                 continue;

@@ -11,7 +11,7 @@ use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::deferred::Waiting;
 use crate::message::{Message, Position};
-use crate::record::{Record, Seek};
+use crate::record::{Record, Seek, TOPIC};
 use crate::settings::{ChannelSettings, TopicSettings};
 
 /// Why a change was not made.
@@ -283,6 +283,7 @@ impl<W> Topic<W> {
         if self.pumped < mark.at {
             let in_topic = self.waiting.saturating_sub(left);
             dropped += in_topic;
+            channels.push((TOPIC, in_topic));
             self.waiting -= in_topic;
             self.pumped = mark.at;
             self.held.retain(|(_, message)| message.at >= mark.at);

@@ -2,22 +2,25 @@
 //!
 //! The image in the last checkpoint, then every record behind it, in order: each has the effect that it had when it was
 //! written. A record that is not well-formed although its checksum is right was written by another version; it is
-//! counted and passed over, and the topic is told to be complete but for that.
+//! counted and passed over, and the topic is told to be complete but for that. A record that is damaged has no effect; what
+//! that means for the counts is in [`Recovering`] and [`super::recount`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
-use journal::{Files, Recovered, Recovery};
+use journal::{Damage, DamageReason, Entry, Files, Recovered, Recovery};
 
 use super::Topic;
 use super::checkpoint::TopicImage;
+use super::damaged::{Damaged, messages_at_most, messages_in, private_in};
 use super::milestones::Milestone;
+use super::recount::Recount;
 use crate::channel::{ChannelImage, ImagedMessage, Recovering};
 use crate::clock::Clock;
-use crate::message::Message;
+use crate::message::{Message, Position};
 use crate::options::Options;
-use crate::record::{ChannelNumber, KIND_COPY, KIND_MESSAGE, KIND_PRIVATE, Record};
+use crate::record::{ChannelNumber, KIND_COPY, KIND_MESSAGE, KIND_PRIVATE, Record, TOPIC};
 use crate::settings::Durability;
 
 /// Why a topic could not be opened.
@@ -40,7 +43,31 @@ impl std::fmt::Display for RecoverError {
 
 impl std::error::Error for RecoverError {}
 
-struct Replay {
+/// What opening a topic has found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Damage, before and behind the checkpoint, and what was cut off.
+    pub journal: Recovered,
+    /// Messages that channels had not finished and will not get, by channel: at least so many.
+    pub lost: Vec<(String, u64)>,
+    /// The same of those that no channel had, or nobody knows which.
+    pub lost_elsewhere: u64,
+    /// Records that another version wrote.
+    pub unknown: u64,
+}
+
+impl Found {
+    /// Notes damage that replay has perhaps not met.
+    fn note(&mut self, damage: Damage) {
+        if !self.journal.damage.contains(&damage) {
+            self.journal.note(damage);
+        }
+    }
+}
+
+/// A topic on its way out of the journal.
+#[derive(Debug)]
+pub(super) struct Replay {
     image: TopicImage,
     channels: BTreeMap<ChannelNumber, Recovering>,
     /// Where segments begin that are still to come.
@@ -48,10 +75,17 @@ struct Replay {
     /// The segment that is read, until a message of the stream has told what time it was when it was begun.
     begun: Option<u64>,
     unknown: u64,
+    /// Where the checkpoint ends.
+    pub from: Position,
+    damaged: Damaged,
+    /// Damaged messages that wait in the topic.
+    unread: u64,
+    lost_elsewhere: u64,
 }
 
 impl<W> Topic<W> {
-    /// Opens the topic whose journal is in `dir`; a new one if there is nothing.
+    /// Opens the topic whose journal is in `dir`; a new one if there is nothing. Up to `recount` bytes are read again to count
+    /// what is in them; what was read is taken off.
     pub fn open(
         name: &str,
         new_tag: u32,
@@ -59,7 +93,8 @@ impl<W> Topic<W> {
         dir: &Path,
         options: &Options,
         clock: Clock,
-    ) -> Result<(Topic<W>, Recovered), RecoverError> {
+        recount: &mut u64,
+    ) -> Result<(Topic<W>, Found), RecoverError> {
         // What has files keeps them, whatever new topics get.
         let durability = match options.durability {
             Durability::Memory => Durability::Os,
@@ -70,23 +105,26 @@ impl<W> Topic<W> {
             Some(checkpoint) => TopicImage::decode(&checkpoint.payload).ok_or(RecoverError::Checkpoint)?,
             None => TopicImage { tag: new_tag, next_number: 1, ..TopicImage::default() },
         };
-        let had_checkpoint = recovery.checkpoint().is_some();
-        let mut replay = Replay::new(image);
+        let replay_from = recovery.checkpoint().map(|checkpoint| checkpoint.replay_from.0);
+        let mut replay = Replay::new(image, replay_from.unwrap_or(0));
         replay.starts = recovery.segment_starts().map(|start| start.0).collect();
         let (journal, recovered) =
-            recovery.replay(|record| replay.apply(record)).map_err(RecoverError::Open)?;
-        let fresh = journal.end().0 == 0 && !had_checkpoint;
+            recovery.replay(|entry| replay.apply(entry)).map_err(RecoverError::Open)?;
+        let mut found = Found { journal: recovered, ..Found::default() };
+        let fresh = journal.end().0 == 0 && replay_from.is_none();
         if fresh {
-            return Ok((Topic::create(name, new_tag, journal, options), recovered));
+            return Ok((Topic::create(name, new_tag, journal, options), found));
         }
+        replay.settle(&journal, recount, &mut found).map_err(RecoverError::Open)?;
         let mut topic = Topic::create(name, replay.image.tag, journal, options);
         topic.journal.discard();
         topic.restore(replay, options, clock);
-        Ok((topic, recovered))
+        Ok((topic, found))
     }
 
     fn restore(&mut self, replay: Replay, options: &Options, clock: Clock) {
-        let Replay { image, channels, .. } = replay;
+        let Replay { image, channels, damaged, .. } = replay;
+        self.damaged = damaged;
         self.paused = image.paused;
         self.next_number = image.next_number;
         self.pumped = image.pumped;
@@ -124,13 +162,82 @@ impl<W> Topic<W> {
 }
 
 impl Replay {
-    fn new(mut image: TopicImage) -> Replay {
+    fn new(mut image: TopicImage, from: Position) -> Replay {
         let channels = std::mem::take(&mut image.channels);
         let channels = channels.into_iter().map(|image| (image.number, Recovering::new(image))).collect();
-        Replay { image, channels, starts: VecDeque::new(), begun: None, unknown: 0 }
+        Replay {
+            image,
+            channels,
+            starts: VecDeque::new(),
+            begun: None,
+            unknown: 0,
+            from,
+            damaged: Damaged::default(),
+            unread: 0,
+            lost_elsewhere: 0,
+        }
     }
 
-    fn apply(&mut self, record: journal::Record<'_>) {
+    /// True if messages go to the channels as they come in.
+    fn flows(&self) -> bool {
+        !self.image.paused && !self.channels.is_empty()
+    }
+
+    /// From where on messages wait in the topic.
+    pub fn waiting_from(&self) -> Position {
+        if self.flows() { Position::MAX } else { self.image.pumped }
+    }
+
+    /// The channels that outlast the process.
+    pub fn lasting(&mut self) -> impl Iterator<Item = &mut Recovering> {
+        self.channels.values_mut().filter(|channel| !wire::nsq::is_ephemeral(&channel.image.name))
+    }
+
+    /// The oldest record that anybody needs.
+    pub fn needed_from(&mut self) -> Position {
+        let channels = self.lasting().map(|channel| channel.needed_from()).min();
+        let held = self.image.held.iter().map(|message| message.at);
+        held.chain(channels).min().unwrap_or(Position::MAX).min(self.waiting_from())
+    }
+
+    /// Counts anew, if that is not too much, and gives up what cannot be read.
+    fn settle(
+        &mut self,
+        journal: &journal::Journal,
+        budget: &mut u64,
+        found: &mut Found,
+    ) -> Result<(), journal::OpenError> {
+        let mut counts = Vec::new().into_iter();
+        if let Some(recount) = Recount::run(self, journal, budget)? {
+            counts = recount.channels.into_iter();
+            recount.damage.into_iter().for_each(|damage| found.note(damage));
+            self.damaged = recount.damaged;
+            if !self.flows() {
+                let lost = self.image.waiting.saturating_sub(recount.waiting);
+                self.lost_elsewhere = self.lost_elsewhere.saturating_add(lost);
+                self.image.waiting = recount.waiting;
+            }
+        }
+        let damaged = std::mem::take(&mut self.damaged);
+        for channel in self.lasting() {
+            channel.settle(counts.next().map(|tally| tally.count), &damaged);
+            if channel.lost() > 0 {
+                found.lost.push((channel.image.name.clone(), channel.lost()));
+            }
+        }
+        self.damaged = damaged;
+        let held = self.image.held.len();
+        self.image.held.retain(|message| !self.damaged.contains(message.at));
+        let lost = self.unread + (held - self.image.held.len()) as u64;
+        (found.lost_elsewhere, found.unknown) = (self.lost_elsewhere.saturating_add(lost), self.unknown);
+        Ok(())
+    }
+
+    fn apply(&mut self, entry: Entry<'_>) {
+        let record = match entry {
+            Entry::Record(record) => record,
+            Entry::Damage(damage) => return self.pass_damage(damage),
+        };
         while self.starts.front().is_some_and(|start| *start <= record.position.0) {
             self.begun = self.starts.pop_front();
         }
@@ -144,6 +251,29 @@ impl Replay {
                 None => self.unknown += 1,
             },
         }
+    }
+
+    /// What was in a damaged stretch is not known but for its headers; what was there before the checkpoint, the image counts.
+    fn pass_damage(&mut self, damage: &Damage) {
+        self.damaged.add(damage, self.from);
+        if damage.from.0 < self.from {
+            return;
+        }
+        if damage.reason == DamageReason::Unreadable {
+            // It may be read another time: room for all that may be in it.
+            let most = messages_at_most(damage.bytes());
+            match self.flows() {
+                true => self.channels.values_mut().for_each(|channel| channel.pumped_unknown(most)),
+                false => self.image.waiting = self.image.waiting.saturating_add(most),
+            }
+            return;
+        }
+        let messages = messages_in(damage);
+        match self.flows() {
+            true => self.channels.values_mut().for_each(|channel| channel.pumped_damaged(messages)),
+            false => self.unread += messages,
+        }
+        self.lost_elsewhere += private_in(damage);
     }
 
     fn message(&mut self, message: &Message<'_>, at: u64, kind: u8) {
@@ -167,7 +297,7 @@ impl Replay {
             Some(start) => self.image.milestones.begin(mark(start)),
             None => self.image.milestones.pass(mark(at), self.image.settings.bytes_max),
         }
-        let flows = !self.image.paused && !self.channels.is_empty();
+        let flows = self.flows();
         if message.due != 0 {
             if flows {
                 self.channels.values_mut().for_each(|channel| channel.set_apart(apart));
@@ -195,7 +325,7 @@ impl Replay {
                 self.pump(at);
             }
             Record::TopicEmptied(from, to) => {
-                self.image.waiting = 0;
+                (self.image.waiting, self.unread) = (0, 0);
                 self.image.held.clear();
                 self.image.pumped = to;
                 self.channels.values_mut().for_each(|channel| channel.add_hole(from, to));
@@ -238,9 +368,12 @@ impl Replay {
         };
         // A channel that was deleted since may have had its last events written after that.
         let Some(channel) = self.channels.get_mut(&number) else { return };
+        let damaged = &self.damaged;
         match event {
-            Record::Finished(_, positions) => positions.into_iter().for_each(|at| channel.finished(at)),
-            Record::Requeued(_, list) => list.into_iter().for_each(|one| channel.requeued(one, end)),
+            Record::Finished(_, positions) => {
+                positions.into_iter().for_each(|at| channel.finished(at, damaged))
+            }
+            Record::Requeued(_, list) => list.into_iter().for_each(|one| channel.requeued(one, end, damaged)),
             Record::ChannelPaused(_, paused) => channel.image.paused = paused,
             Record::ChannelEmptied(_, to) => channel.emptied(to),
             Record::ChannelSought { seek, .. } => channel.sought(seek),
@@ -253,18 +386,29 @@ impl Replay {
     }
 
     fn dropped(&mut self, floor: u64, channels: Vec<(ChannelNumber, u64)>) {
+        let mut in_topic = None;
         for (number, count) in channels {
-            if let Some(channel) = self.channels.get_mut(&number) {
-                channel.dropped(floor, count);
+            match self.channels.get_mut(&number) {
+                Some(channel) => channel.dropped(floor, count, &self.damaged),
+                None if number == TOPIC => in_topic = Some(count),
+                None => {}
             }
         }
         if self.image.pumped < floor {
+            let (said, most) = self.damaged.between(self.image.pumped, floor);
+            let in_topic = in_topic.unwrap_or_else(|| self.waiting_before(floor));
+            self.image.waiting = self.image.waiting.saturating_sub(in_topic.saturating_sub(most));
+            self.unread = self.unread.saturating_sub(said);
             self.image.pumped = floor;
-            let first =
-                self.image.milestones.at_or_after(floor).map_or(self.image.sequence, |mark| mark.sequence);
-            self.image.waiting = self.image.waiting.min(self.image.sequence.saturating_sub(first));
             self.image.held.retain(|message| message.at >= floor);
         }
+    }
+
+    /// How many wait before `floor`, to a mark: earlier versions did not write it down.
+    fn waiting_before(&self, floor: u64) -> u64 {
+        let first =
+            self.image.milestones.at_or_after(floor).map_or(self.image.sequence, |mark| mark.sequence);
+        self.image.waiting.saturating_sub(self.image.sequence.saturating_sub(first))
     }
 
     /// Hands what waits to the channels, as [`Topic::pump`] does; the journal ends at `end`.
@@ -273,10 +417,12 @@ impl Replay {
             return;
         }
         let waiting = std::mem::take(&mut self.image.waiting);
+        let unread = std::mem::take(&mut self.unread);
         let held = std::mem::take(&mut self.image.held);
         self.image.pumped = end;
         for channel in self.channels.values_mut() {
             channel.pumped(waiting);
+            channel.pumped_damaged(unread);
             held.iter().for_each(|message| channel.set_apart(*message));
         }
     }

@@ -189,13 +189,21 @@ impl World {
 
     /// A queue over what is there already.
     pub fn open(files: MemFiles, options: Options, wall: i64) -> World {
+        World::try_open(files, options, wall).expect("opens")
+    }
+
+    /// The same; an error if it does not come up.
+    pub fn try_open(
+        files: MemFiles,
+        options: Options,
+        wall: i64,
+    ) -> Result<World, nuthatch_queue::queue::OpenError> {
         let clock = Clock { now: Instant(1_000_000), wall: WallTime(wall) };
         let jobs = Jobs::default();
         let disk = Box::new(TestDisk(Arc::clone(&jobs)));
         let heard = Arc::<Mutex<Heard>>::default();
         let outside = Box::new(Listener(Arc::clone(&heard)));
-        let queue =
-            Queue::open(options.clone(), Arc::new(files.clone()), disk, outside, clock).expect("opens");
+        let queue = Queue::open(options.clone(), Arc::new(files.clone()), disk, outside, clock)?;
         let io = TestIo {
             clock,
             wires: HashMap::new(),
@@ -206,7 +214,7 @@ impl World {
         let mut world = World { files, options, io, queue, heard, jobs, disk_works: true, next_conn: 0 };
         world.queue.start(&mut world.io);
         world.turn();
-        world
+        Ok(world)
     }
 
     /// The process ends without a word and starts again.

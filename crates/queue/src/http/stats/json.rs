@@ -52,6 +52,8 @@ struct ChannelLimits {
     expired_count: u64,
     /// Messages dropped because the topic was full.
     dropped_count: u64,
+    /// Messages that can no longer be read from the disk.
+    lost_count: u64,
 }
 
 #[derive(Serialize)]
@@ -207,6 +209,7 @@ fn channel(channel: &ChannelStats, limits: bool) -> Channel<'_> {
             dead_count: channel.counters.dead,
             expired_count: channel.counters.expired,
             dropped_count: channel.counters.dropped,
+            lost_count: channel.counters.lost,
         }),
     }
 }
