@@ -29,6 +29,7 @@ pub mod fuzzing;
 mod args;
 mod decimal;
 mod error;
+mod glob;
 mod inline;
 mod item;
 mod kind;
@@ -45,6 +46,7 @@ pub use command::{
 pub use decimal::integer;
 pub use encode::Version;
 pub use error::{ProtocolError, ReplyError};
+pub use glob::glob_matches;
 pub use inline::encode_inline;
 pub use kind::Kind;
 pub use limits::{Limits, ReplyLimits};

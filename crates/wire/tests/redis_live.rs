@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use nuthatch_wire::redis::command::{all, flags};
 use nuthatch_wire::redis::{
-    Command, Kind, ReplyLimits, ReplyScan, ReplyScanner, RequestScanner, Scan, encode, encode_inline, lookup,
+    Args, Command, Kind, ReplyLimits, ReplyScan, ReplyScanner, RequestScanner, Scan, Version, command_reply,
+    encode, encode_inline, lookup,
 };
 
 /// A redis-server of our own, on a unix socket in a directory of its own.
@@ -168,6 +169,8 @@ fn compare(ours: &Command, row: &Value, docs: &Value) {
     assert_eq!(theirs, names, "{name}");
     let (first, last, step) = ours.keys.first_last_step();
     assert_eq!(row[3..6], [Value::Integer(first), Value::Integer(last), Value::Integer(step)], "{name}");
+    let categories = ours.categories().map(|name| format!("@{name}")).collect::<Vec<_>>();
+    assert_eq!(row[6].list().iter().map(Value::text).collect::<Vec<_>>(), categories, "{name}");
     assert_eq!(docs.field("group").unwrap().text(), ours.group, "{name}");
     assert_eq!(docs.field("since").unwrap().text(), ours.since, "{name}");
     if ours.subcommands.is_empty() {
@@ -271,6 +274,64 @@ fn keys_are_where_redis_finds_them() {
     }
 }
 
+/// `COMMAND LIST` with a filter, and keys of requests without any.
+#[test]
+fn lists_are_filtered_as_redis_does() {
+    let Some(mut server) = Server::start("lists") else {
+        return eprintln!("SKIPPED: no redis-server 7.0 to compare COMMAND LIST with");
+    };
+    let names = |value: &Value| {
+        let mut names: Vec<String> = value.list().iter().map(|name| name.text().to_owned()).collect();
+        names.sort_unstable();
+        names
+    };
+    let ours = |line: &str| {
+        let frame = frame(line);
+        let mut out = Vec::new();
+        command_reply(Args::of(&frame).unwrap(), Version::Resp2, &mut out);
+        Value::of(&out)
+    };
+    // What is refused here, and what came later, is in one list only.
+    let (theirs, served) = (names(&server.ask(&["COMMAND", "LIST"])), names(&ours("COMMAND LIST")));
+    for filter in [
+        "PATTERN *",
+        "PATTERN x*",
+        "PATTERN *|*",
+        "pattern [G-h]et*",
+        "PATTERN nosuch",
+        "ACLCAT read",
+        "aclcat DANGEROUS",
+        "ACLCAT keyspace",
+        "ACLCAT scripting",
+        "ACLCAT nosuch",
+        "ACLCAT @read",
+        "MODULE x",
+    ] {
+        let line = format!("COMMAND LIST FILTERBY {filter}");
+        let mut expected = names(&server.ask_bytes(&frame(&line)));
+        expected.retain(|name| served.contains(name));
+        let mut got = names(&ours(&line));
+        got.retain(|name| theirs.contains(name));
+        assert_eq!(got, expected, "{line}");
+    }
+    for line in [
+        "COMMAND LIST x",
+        "COMMAND LIST FILTERBY PATTERN",
+        "COMMAND LIST FILTERBY FOO x",
+        "COMMAND LIST FOO PATTERN x",
+        "COMMAND LIST FILTERBY PATTERN x y",
+        "COMMAND GETKEYS EVAL s 0",
+        "COMMAND GETKEYS EVAL s 0 a",
+        "COMMAND GETKEYS EVAL s -1 a",
+        "COMMAND GETKEYS EVALSHA s x a",
+        "COMMAND GETKEYS FCALL f 0",
+        "COMMAND GETKEYS ZUNION 0 k",
+        "COMMAND GETKEYS PING x",
+    ] {
+        assert_eq!(ours(line), server.ask_bytes(&frame(line)), "{line}");
+    }
+}
+
 /// Requests that Redis and we refuse in the same words.
 const REFUSED: &[&str] = &[
     "GET",
@@ -315,14 +376,29 @@ const REFUSED: &[&str] = &[
     "XREAD foo bar baz",
     "XREADGROUP GROUP g c STREAMS a b c",
     "MIGRATE h 1 k 0 100 KEYS a",
+    "nosuch",
+    "nosuch a 'b c' \"d\\r\\n\" '' e",
+    "OBJECT nosuch k",
+    "cluster|info",
+    "HELP",
 ];
+
+/// An unknown command with so much behind it that its error is cut.
+fn long_and_unknown() -> Vec<String> {
+    let long = |n| "x".repeat(n);
+    let nul = "nosuch \"a\\x00b\" c".to_owned();
+    let lengths = [100, 121, 122, 123, 124, 125, 126, 127, 128, 129, 500];
+    let words = lengths.iter().map(|&n| format!("nosuch {} {} c d", long(n), long(n)));
+    words.chain([long(127), long(128), long(200), nul, format!("nosuch{}", " a".repeat(200))]).collect()
+}
 
 #[test]
 fn errors_are_in_the_words_of_redis() {
     let Some(mut server) = Server::start("errors") else {
         return eprintln!("SKIPPED: no redis-server 7.0 to compare errors with");
     };
-    for line in REFUSED {
+    let long = long_and_unknown();
+    for line in REFUSED.iter().copied().chain(long.iter().map(String::as_str)) {
         let frame = frame(line);
         let theirs = server.ask_bytes(&frame);
         let Scan::Done(request) = RequestScanner::new().scan(&frame, &Default::default()) else {

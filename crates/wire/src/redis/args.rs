@@ -50,7 +50,7 @@ impl<'a> Argument<'a> {
 }
 
 /// The arguments of a request in order, the command's name first. Cheap to copy, so that one walk can be begun anywhere.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Args<'a> {
     frame: &'a [u8],
     at: usize,

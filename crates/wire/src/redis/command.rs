@@ -5,6 +5,7 @@
 //! come from it.
 
 pub mod flags;
+mod category;
 mod keys;
 mod lookup;
 mod merge;

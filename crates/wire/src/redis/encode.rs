@@ -85,11 +85,10 @@ pub fn error(out: &mut impl BufMut, text: &[u8]) {
     line(out, text);
 }
 
-/// Appends `text` as Redis prints what a client sent into an error: at most 128 bytes, line ends and NUL as spaces.
-pub(crate) fn quoted(out: &mut Vec<u8>, text: &[u8]) {
-    out.push(b'\'');
-    out.extend(text.iter().take(128).map(|&b| if matches!(b, b'\r' | b'\n' | 0) { b' ' } else { b }));
-    out.push(b'\'');
+/// What Redis prints of a client's words in an error: at most `max` bytes, up to a NUL.
+pub(crate) fn printed(text: &[u8], max: usize) -> &[u8] {
+    let text = &text[..text.len().min(max)];
+    &text[..memchr::memchr(0, text).unwrap_or(text.len())]
 }
 
 fn line(out: &mut impl BufMut, text: &[u8]) {
@@ -172,8 +171,9 @@ mod tests {
     }
 
     #[test]
-    fn quoted_text_is_cut_and_kept_on_one_line() {
-        assert_eq!(written(|o| quoted(o, b"a\r\n\0b")), "\\'a   b\\'");
-        assert_eq!(written(|o| quoted(o, &[b'x'; 200])).len(), 128 + 4);
+    fn words_are_printed_up_to_a_limit_or_a_nul() {
+        assert_eq!(printed(b"a\r\n\0b", 128), b"a\r\n");
+        assert_eq!(printed(&[b'x'; 200], 128).len(), 128);
+        assert_eq!(printed(b"abc", 0), b"");
     }
 }

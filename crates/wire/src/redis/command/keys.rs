@@ -50,6 +50,8 @@ pub enum KeySpec {
 pub enum Count {
     /// `EVAL` and its like. Redis allows 0; a proxy cannot.
     Script,
+    /// `FCALL`: the same in other words.
+    Function,
     /// `ZUNION`, `ZINTER`, `ZDIFF`, `ZINTERCARD` and the storing ones.
     Algebra,
     /// `SINTERCARD`
@@ -63,6 +65,8 @@ pub enum Count {
 pub enum KeyError {
     /// The number of keys is not an integer.
     NotAnInteger,
+    /// A function's number of keys is not an integer.
+    BadNumber,
     /// A script's number of keys is negative.
     Negative,
     /// More keys than arguments.
@@ -88,6 +92,7 @@ impl KeyError {
     pub fn text(self, name: &str) -> String {
         match self {
             KeyError::NotAnInteger => "value is not an integer or out of range".into(),
+            KeyError::BadNumber => "Bad number of keys provided".into(),
             KeyError::Negative => "Number of keys can't be negative".into(),
             KeyError::MoreThanArguments => "Number of keys can't be greater than number of args".into(),
             KeyError::NoInputKey => format!("at least 1 input key is needed for '{name}' command"),
@@ -103,7 +108,7 @@ impl KeyError {
                 "'{name}' needs at least one key here, to find its server by; give it one, used or not"
             ),
             KeyError::Blocks => {
-                format!("unknown or unsupported option BLOCK of '{name}': {}", Reason::Blocking.text())
+                format!("unsupported option BLOCK of '{name}': {}", Reason::Blocking.text())
             }
         }
     }
@@ -255,16 +260,17 @@ fn numkeys(args: Args<'_>, at: u8, count: Count) -> Result<Span, KeyError> {
     let follow = args.count_left().saturating_sub(at + 1);
     let keys = args.clone().nth(at).and_then(|argument| integer(argument.bytes()));
     let too_many = match count {
-        Count::Script | Count::Card => KeyError::MoreThanArguments,
+        Count::Script | Count::Function | Count::Card => KeyError::MoreThanArguments,
         Count::Algebra | Count::Pop => KeyError::Syntax,
     };
     match (count, keys) {
         (Count::Card | Count::Pop, None) => Err(KeyError::NotPositive),
+        (Count::Function, None) => Err(KeyError::BadNumber),
         (_, None) => Err(KeyError::NotAnInteger),
         (_, Some(keys)) if keys > follow as i64 => Err(too_many),
         (_, Some(keys)) if keys > 0 => Ok(Span { first: at + 1, count: keys as usize, step: 1 }),
-        (Count::Script, Some(0)) => Err(KeyError::NoKey),
-        (Count::Script, Some(_)) => Err(KeyError::Negative),
+        (Count::Script | Count::Function, Some(0)) => Err(KeyError::NoKey),
+        (Count::Script | Count::Function, Some(_)) => Err(KeyError::Negative),
         (Count::Algebra, Some(_)) => Err(KeyError::NoInputKey),
         (Count::Card | Count::Pop, Some(_)) => Err(KeyError::NotPositive),
     }

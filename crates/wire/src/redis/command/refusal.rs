@@ -6,13 +6,17 @@
 use bytes::BufMut;
 
 use super::{Command, KeyError, Reason};
-use crate::redis::encode;
+use crate::redis::Args;
+use crate::redis::encode::{self, printed};
+
+/// Redis prints so many bytes of an unknown command's name, and about as many of its arguments together.
+const PRINTED_MAX: usize = 128;
 
 /// A well-framed request that gets an error from the proxy and reaches no server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal<'a> {
-    /// No such command.
-    Unknown(&'a [u8]),
+    /// No such command: the whole request.
+    Unknown(Args<'a>),
     /// No such subcommand of that container.
     UnknownSubcommand(&'static str, &'a [u8]),
     /// A wrong number of arguments for that command.
@@ -50,26 +54,37 @@ impl Refusal<'_> {
     }
 
     fn text(&self) -> Vec<u8> {
-        match self {
-            Refusal::Unknown(name) => {
-                let mut text = b"ERR unknown or unsupported command ".to_vec();
-                encode::quoted(&mut text, name);
-                text
-            }
+        match *self {
+            Refusal::Unknown(request) => unknown(request),
             Refusal::UnknownSubcommand(container, name) => {
-                let mut text = b"ERR unknown or unsupported subcommand ".to_vec();
-                encode::quoted(&mut text, name);
-                text.extend_from_slice(format!(" of '{container}'").as_bytes());
-                text
+                let help = format!("'. Try {} HELP.", container.to_ascii_uppercase());
+                [b"ERR unknown subcommand '", printed(name, PRINTED_MAX), help.as_bytes()].concat()
             }
             Refusal::Arity(command) => {
                 format!("ERR wrong number of arguments for '{}' command", command.name).into_bytes()
             }
             Refusal::Unsupported(command, reason) => {
-                format!("ERR unknown or unsupported command '{}': {}", command.name, reason.text())
-                    .into_bytes()
+                let (name, why) = (command.name, reason.text());
+                format!("ERR unknown command '{name}', unsupported by this proxy: {why}").into_bytes()
             }
             Refusal::Keys(command, error) => format!("ERR {}", error.text(command.name)).into_bytes(),
         }
     }
+}
+
+/// Redis' words, with the beginning of the arguments.
+fn unknown(mut request: Args<'_>) -> Vec<u8> {
+    let name = request.next().map_or(&b""[..], |name| name.bytes());
+    let mut text =
+        [b"ERR unknown command '", printed(name, PRINTED_MAX), b"', with args beginning with: "].concat();
+    let mut left = PRINTED_MAX;
+    for argument in request {
+        if left == 0 {
+            break;
+        }
+        let word = printed(argument.bytes(), left);
+        text.extend_from_slice(&[b"'", word, b"' "].concat());
+        left = left.saturating_sub(word.len() + 3);
+    }
+    text
 }

@@ -7,6 +7,7 @@ use bytes::BufMut;
 use super::{Command, KeySpec, Merge, Proxied, all, flags, lookup};
 use crate::redis::args::Args;
 use crate::redis::encode::{self, Version};
+use crate::redis::glob_matches;
 
 /// Appends the reply to `COMMAND …`; `args` begins with the word `COMMAND`. It is for requests that were routed to
 /// [`super::Local::Command`], whose number of arguments is therefore right.
@@ -16,7 +17,7 @@ pub fn command_reply(mut args: Args<'_>, version: Version, out: &mut impl BufMut
     let any_named = args.count_left() > 0;
     match subcommand.bytes().to_ascii_lowercase().as_slice() {
         b"count" => encode::integer(out, served(all()).len() as i64),
-        b"list" if !any_named => list(out),
+        b"list" => list(args, out),
         b"info" if any_named => named_infos(args, version, out),
         b"info" => infos(&served(all()), version, out),
         b"docs" if any_named => {
@@ -41,10 +42,31 @@ fn find(name: &[u8]) -> Option<&'static Command> {
     command.filter(|command| command.is_served())
 }
 
-fn list(out: &mut impl BufMut) {
-    let commands = served(all());
-    encode::array(out, commands.len());
-    commands.iter().for_each(|command| encode::bulk(out, command.name.as_bytes()));
+/// `COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN glob]`, subcommands included.
+fn list(mut filter: Args<'_>, out: &mut impl BufMut) {
+    let commands: Vec<_> = served(all()).into_iter().flat_map(with_subcommands).collect();
+    let listed: Vec<_> = match (filter.next(), filter.next(), filter.next(), filter.next()) {
+        (None, ..) => commands,
+        (Some(word), Some(by), Some(what), None) if word.is("filterby") => {
+            let wanted = |command: &&Command| match () {
+                _ if by.is("pattern") => glob_matches(what.bytes(), command.name.as_bytes()),
+                _ if by.is("aclcat") => command.categories().any(|category| what.is(category)),
+                // no module has a command here
+                _ => false,
+            };
+            if !(by.is("pattern") || by.is("aclcat") || by.is("module")) {
+                return encode::error(out, b"ERR syntax error");
+            }
+            commands.into_iter().filter(wanted).collect()
+        }
+        _ => return encode::error(out, b"ERR syntax error"),
+    };
+    encode::array(out, listed.len());
+    listed.iter().for_each(|command| encode::bulk(out, command.name.as_bytes()));
+}
+
+fn with_subcommands(command: &'static Command) -> impl Iterator<Item = &'static Command> {
+    std::iter::once(command).chain(served(command.subcommands))
 }
 
 fn infos(commands: &[&'static Command], version: Version, out: &mut impl BufMut) {
@@ -60,7 +82,7 @@ fn named_infos(names: Args<'_>, version: Version, out: &mut impl BufMut) {
     });
 }
 
-/// The ten fields of Redis 7. ACL categories, tips and key specifications are left empty: nothing here depends on them.
+/// The ten fields of Redis 7. Tips and key specifications are left empty: nothing here depends on them.
 fn info(command: &'static Command, version: Version, out: &mut impl BufMut) {
     encode::array(out, 10);
     encode::bulk(out, command.name.as_bytes());
@@ -70,7 +92,8 @@ fn info(command: &'static Command, version: Version, out: &mut impl BufMut) {
     names().for_each(|(_, name)| encode::simple(out, name.as_bytes()));
     let (first, last, step) = command.keys.first_last_step();
     [first, last, step].into_iter().for_each(|n| encode::integer(out, n));
-    encode::set(out, 0, version);
+    encode::set(out, command.categories().count(), version);
+    command.categories().for_each(|category| encode::simple(out, format!("@{category}").as_bytes()));
     encode::array(out, 0);
     encode::array(out, 0);
     infos(&served(command.subcommands), version, out);
@@ -107,11 +130,16 @@ fn get_keys(args: Args<'_>, out: &mut impl BufMut) {
         Some(command) if !command.takes(args.count_left()) => {
             Err("ERR Invalid number of arguments specified for command")
         }
-        Some(command) => command.keys.find(args).map_err(|_| "ERR Invalid arguments specified for command"),
+        Some(command) => match command.keys.find(args) {
+            Ok(keys) => Ok(Some(keys)),
+            Err(_) if command.flags & flags::NO_MANDATORY_KEYS != 0 => Ok(None),
+            Err(_) => Err("ERR Invalid arguments specified for command"),
+        },
     };
     match keys {
         Err(text) => encode::error(out, text.as_bytes()),
-        Ok(keys) => {
+        Ok(None) => encode::array(out, 0),
+        Ok(Some(keys)) => {
             encode::array(out, keys.count_left());
             keys.for_each(|key| out.put_slice(key.encoded()));
         }

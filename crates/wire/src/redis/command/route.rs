@@ -29,7 +29,7 @@ impl Request {
     /// Looks the request up in the table: its command (the subcommand, for containers) and its way, or the error it gets.
     #[inline]
     pub fn route<'a>(&self, frame: &'a [u8]) -> Result<(&'static Command, Route<'a>), Refusal<'a>> {
-        let Some(command) = self.command() else { return Err(Refusal::Unknown(self.name(frame))) };
+        let Some(command) = self.command() else { return Err(Refusal::Unknown(self.args(frame))) };
         if !command.takes(self.argument_count()) {
             return Err(unless_refused(command, Refusal::Arity(command)));
         }

@@ -15,7 +15,7 @@
 //! - READONLY: it permits stale replies, it does not demand them; READWRITE: the state that a connection begins in;
 //! - CLIENT NO-EVICT and NO-TOUCH: they concern memory, not what is executed or answered.
 
-use super::Count::{Algebra, Card, Pop, Script};
+use super::Count::{self, Algebra, Card, Pop, Script};
 use super::KeySpec::{self, Georadius, Migrate, Numkeys, NumkeysAndDestination, Range, Sort, Streams};
 use super::Local::{
     self as By, Auth, ClientGetName, ClientId, ClientSetInfo, ClientSetName, ConfigGet, Echo, Hello, Info,
@@ -137,8 +137,8 @@ pub(super) static TABLE: [Command; 252] = [
     row("expireat", -3, W | F, FIRST, Forward, "generic", "1.2.0"),
     row("expiretime", 2, R | F, FIRST, Forward, "generic", "7.0.0"),
     row("failover", -1, ADM | NS | S, KeySpec::None, Refused(Admin), "server", "6.2.0"),
-    row("fcall", -3, NS | S | MK | NMK | SM, Numkeys { at: 2, count: Script }, Forward, "scripting", "7.0.0"),
-    row("fcall_ro", -3, R | NS | S | MK | NMK | SM, Numkeys { at: 2, count: Script }, Forward, "scripting", "7.0.0"),
+    row("fcall", -3, NS | S | MK | NMK | SM, Numkeys { at: 2, count: Count::Function }, Forward, "scripting", "7.0.0"),
+    row("fcall_ro", -3, R | NS | S | MK | NMK | SM, Numkeys { at: 2, count: Count::Function }, Forward, "scripting", "7.0.0"),
     row("flushall", -1, W, KeySpec::None, Refused(Destructive), "server", "1.0.0"),
     row("flushdb", -1, W, KeySpec::None, Refused(Destructive), "server", "1.0.0"),
     row("function", -2, 0, KeySpec::None, Refused(Function), "scripting", "7.0.0"),
