@@ -97,9 +97,10 @@ DEPENDED_ON = [
 REDIS = [
     ("unknown commands are answered", {}, [REAL], [
         ("a", r("SET", "k", "v") + r("KEYS", "*") + r("GET", "k"),
-         b"+OK\r\n", rb"-ERR unknown or unsupported command 'keys'[^\r]*\r\n", b"$1\r\nv\r\n"),
-        ("a", r("GETX", "k"), rb"-ERR unknown or unsupported command 'GETX'[^\r]*\r\n"),
-        ("a", r(""), rb"-ERR unknown or unsupported command ''[^\r]*\r\n"),
+         b"+OK\r\n", rb"-ERR unknown command 'keys', unsupported by this proxy: [^\r]*\r\n", b"$1\r\nv\r\n"),
+        ("a", r("GETX", "k"), b"-ERR unknown command 'GETX', with args beginning with: 'k' \r\n"),
+        ("a", r("") + r("OBJECT", "x"), b"-ERR unknown command '', with args beginning with: \r\n",
+         b"-ERR unknown subcommand 'x'. Try OBJECT HELP.\r\n"),
         ("a", r("PING"), b"+PONG\r\n"),
     ]),
     ("refusals that close", {}, [REAL], [
@@ -110,6 +111,20 @@ REDIS = [
     ("refusals that close, before the password", {"redis_auth": "sekret"}, [SECRET], [
         ("a", r("MULTI") + r("AUTH", "sekret") + r("INCR", "n"), b"-NOAUTH Authentication required\r\n", CLOSED),
         ("direct", r("AUTH", "sekret") + r("GET", "n"), b"+OK\r\n", b"$-1\r\n"),
+    ]),
+    ("the user default needs no password where there is none", {}, [REAL], [
+        ("a", r("AUTH", "default", "x") + r("AUTH", "default", "") + r("AUTH", "x") + r("AUTH", "other", "x"), b"+OK\r\n" * 2,
+         b"-ERR Client sent AUTH, but no password is set\r\n",
+         b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"),
+        ("b", r("HELLO", 3, "AUTH", "other", "x"), b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"),
+        ("b", r("HELLO", 2, "AUTH", "default", "x"), rb"\*14\r\n.*\*0\r\n"),
+    ]),
+    ("a user and a password", {"redis_auth": "sekret"}, [SECRET], [
+        ("a", r("AUTH", "other", "sekret") + r("GET", "k"),
+         b"-WRONGPASS invalid username-password pair or user is disabled.\r\n", b"-NOAUTH Authentication required\r\n"),
+        ("a", r("AUTH", "default", "x") + r("AUTH", "default", "sekret") + r("GET", "k"),
+         b"-WRONGPASS invalid username-password pair or user is disabled.\r\n", b"+OK\r\n", b"$-1\r\n"),
+        ("a", r("SELECT", 1), rb"-ERR DB index is out of range: [^\r]* database 0 only, not 1 [^\r]*\r\n", CLOSED),
     ]),
     *[(f"{words[0]} is refused and the client stays", {}, [REAL], [
         ("a", r(*words) + r("PING"), rb"-ERR [^\r]*\r\n", b"+PONG\r\n"),
@@ -155,7 +170,7 @@ REDIS = [
     ]),
     ("inline commands", {}, [REAL], [
         ("a", b"SET k 'a b'\r\nGET k\njunk\r\nPING\r\n",
-         b"+OK\r\n", b"$3\r\na b\r\n", rb"-ERR unknown or unsupported command 'junk'[^\r]*\r\n", b"+PONG\r\n"),
+         b"+OK\r\n", b"$3\r\na b\r\n", b"-ERR unknown command 'junk', with args beginning with: \r\n", b"+PONG\r\n"),
     ]),
     ("empty requests are skipped", {}, [REAL], [("a", b"\r\n*0\r\n\n*-1\r\n" + r("PING"), b"+PONG\r\n")]),
     ("keys on several servers are refused", {"hash_tag": '"{}"'}, [REAL, REAL], [

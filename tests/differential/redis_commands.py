@@ -31,12 +31,13 @@ OWN = {"CLIENT", "COMMAND", "CONFIG", "HELLO", "INFO", "LOLWUT", "QUIT", "RESET"
 LEFT_OUT = {"MIGRATE", "OBJECT|IDLETIME", "DBSIZE"}
 # A cursor that nobody gave out finds what a server's hash seed says.
 ALIKE_HERE = {**ALIKE, b"SSCAN": lambda reply: reply[:1]}
-UNSUPPORTED = (b"-ERR unknown or unsupported command ", b"-ERR unknown or unsupported subcommand ")
+UNSUPPORTED = re.compile(rb"-ERR unknown command '[^']*', unsupported by this proxy: ")
 NUMKEYS = (b"-ERR value is not an integer or out of range\r\n", b"-ERR Number of keys can't be ")
+FUNCTION_NUMKEYS = (b"-ERR Bad number of keys provided\r\n", b"-ERR Number of keys can't be ")
 # Beginnings of errors that we give where a server gives another one, or none.
 INSTEAD = {
     "AUTH": (b"-ERR Client sent AUTH, but no password is set\r\n",),
-    "SELECT": (b"-ERR this pool serves database 0 only",),
+    "SELECT": (b"-ERR DB index is out of range: this pool serves database 0 only",),
     "EVAL": (b"-ERR 'eval' needs at least one key here",),
     "EVAL_RO": (b"-ERR 'eval_ro' needs at least one key here",),
     # Its keys are looked for before its other words are.
@@ -45,8 +46,8 @@ INSTEAD = {
     # The number of keys is looked at before the server looks for the script.
     "EVALSHA": (b"-ERR 'evalsha' needs at least one key here", *NUMKEYS),
     "EVALSHA_RO": (b"-ERR 'evalsha_ro' needs at least one key here", *NUMKEYS),
-    "FCALL": (b"-ERR 'fcall' needs at least one key here", *NUMKEYS),
-    "FCALL_RO": (b"-ERR 'fcall_ro' needs at least one key here", *NUMKEYS),
+    "FCALL": (b"-ERR 'fcall' needs at least one key here", *FUNCTION_NUMKEYS),
+    "FCALL_RO": (b"-ERR 'fcall_ro' needs at least one key here", *FUNCTION_NUMKEYS),
 }
 
 
@@ -109,7 +110,7 @@ def fault(words, theirs, ours, right):
         return "closed"
     if theirs is not None and alike(theirs) == alike(ours):
         return None
-    if ours.startswith(UNSUPPORTED) and theirs is not None:
+    if UNSUPPORTED.match(ours) and theirs is not None:
         return "nutcracker serves it"
     # What goes to every server tells whose error it is.
     ours = re.sub(rb"^(-.*) \(server s\d\)\r\n$", rb"\1\r\n", ours)
@@ -135,7 +136,7 @@ def main():
                 requests = [encode(seed[0], key, *seed[1:])] if seed else []
                 requests.append(encode(*words))
                 theirs, ours, right = nutcracker.ask(requests), nuthatch.ask(requests), None
-                if ours and not ours.startswith((*UNSUPPORTED, b"-CROSSSLOT ")) and name[0] not in OWN:
+                if ours and not UNSUPPORTED.match(ours) and not ours.startswith(b"-CROSSSLOT ") and name[0] not in OWN:
                     right = redis.ask(requests)
                 if name[0] in ("AUTH", "SELECT"):
                     redis.close()

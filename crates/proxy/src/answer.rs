@@ -121,7 +121,8 @@ impl Proxy {
                     return;
                 }
                 let error = format!(
-                    "-ERR this pool serves database {served} only, not {wanted} (set redis_db, or use another pool)\r\n"
+                    "-ERR DB index is out of range: this pool serves database {served} only, not {wanted} (set the pool's \
+                     db, or use another pool)\r\n"
                 );
                 self.reject(io, client, true, error.as_bytes());
                 self.tell_refused(io.now(), client.pool, "select");
@@ -175,33 +176,41 @@ fn ping(mut args: Args<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// `AUTH password` or `AUTH default password`. The texts are nutcracker's.
+/// `AUTH password` or `AUTH user password`. There is one user, `default`, as in a Redis without access control lists.
 fn authenticate(session: &mut Session, config: &Config, mut args: Args<'_>, out: &mut Vec<u8>) {
     if args.count_left() > 2 {
         return out.extend_from_slice(b"-ERR syntax error\r\n");
     }
     let (first, second) = (args.next().map(|a| a.bytes()), args.next().map(|a| a.bytes()));
-    let (user, password) = match (first, second) {
-        (Some(user), Some(password)) => (user, password),
-        (first, _) => (&b"default"[..], first.unwrap_or_default()),
+    let (user, password) = match second {
+        Some(password) => (first, password),
+        None => (None, first.unwrap_or_default()),
     };
-    match check_password(session, config, user, password) {
-        Ok(()) => out.extend_from_slice(OK),
-        Err(error) => out.extend_from_slice(error),
-    }
+    out.extend_from_slice(check_password(session, config, user, password).err().unwrap_or(OK));
 }
 
+/// Without a user the texts are nutcracker's, with one Redis'. A pool without a password lets the user `default` in with any, as
+/// Redis does.
 fn check_password(
     session: &mut Session,
     config: &Config,
-    user: &[u8],
+    user: Option<&[u8]>,
     password: &[u8],
 ) -> Result<(), &'static [u8]> {
-    let Some(expected) = &config.auth else {
-        return Err(b"-ERR Client sent AUTH, but no password is set\r\n");
+    let known = user.is_none_or(|user| user == b"default");
+    let right = match &config.auth {
+        Some(expected) => {
+            session.authenticated = known && same(expected.as_bytes(), password);
+            session.authenticated
+        }
+        None if user.is_none() => return Err(b"-ERR Client sent AUTH, but no password is set\r\n"),
+        None => known,
     };
-    session.authenticated = user == b"default" && same(expected.as_bytes(), password);
-    if session.authenticated { Ok(()) } else { Err(b"-ERR invalid password\r\n") }
+    match user {
+        _ if right => Ok(()),
+        None => Err(b"-ERR invalid password\r\n"),
+        Some(_) => Err(b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"),
+    }
 }
 
 /// Compares without telling by its duration where the difference is.
@@ -228,7 +237,7 @@ fn hello(session: &mut Session, config: &Config, mut args: Args<'_>, out: &mut V
         if option.is("auth") && args.count_left() >= 2 {
             let (user, password) = (args.next(), args.next());
             let (Some(user), Some(password)) = (user, password) else { return };
-            if let Err(error) = check_password(session, config, user.bytes(), password.bytes()) {
+            if let Err(error) = check_password(session, config, Some(user.bytes()), password.bytes()) {
                 return out.extend_from_slice(error);
             }
         } else if option.is("setname") && args.count_left() >= 1 {

@@ -227,6 +227,7 @@ mod tests {
             "HELLO 3 SETNAME 'a b'",
             "AUTH x",
             "AUTH someone x",
+            "HELLO 3 AUTH someone x",
         ];
         stays.iter().for_each(|request| assert!(goes_on("", request), "{request}"));
     }
