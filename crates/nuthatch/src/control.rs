@@ -2,7 +2,7 @@
 //!
 //! | signal | effect |
 //! |---|---|
-//! | SIGTERM, SIGINT, SIGQUIT | graceful stop; the exit status is the face's; a second one ends at once |
+//! | SIGTERM, SIGINT, SIGQUIT | graceful stop; the exit status is the face's; SIGINT twice, or another one a second later, ends at once |
 //! | SIGHUP | the log file is opened anew |
 //! | SIGTTIN, SIGTTOU | more, less is logged |
 //! | SIGUSR1, SIGUSR2 | logged, no effect |
@@ -12,7 +12,7 @@
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use config::nsqd::machine;
 use telemetry::log::{Log, SIGNAL, Verbosity};
@@ -23,6 +23,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::start::Running;
+use crate::stop_signals::StopSignals;
 use crate::{crash, quiet, stats_port};
 
 /// What a face does in its own way.
@@ -96,18 +97,19 @@ async fn serve(
     if let Some(questions) = running.questions.take() {
         tokio::spawn(questions.serve());
     }
-    let code = loop {
-        let Some(found) = signals.recv().await else { break 1 };
+    let (signal, code) = loop {
+        let Some(found) = signals.recv().await else { break (libc::SIGTERM, 1) };
         tell(found, manners);
         match found {
             libc::SIGHUP => log.reopen(),
             libc::SIGTTIN => set_verbosity(log, "up", log.verbosity().raised(), manners),
             libc::SIGTTOU => set_verbosity(log, "down", log.verbosity().lowered(), manners),
-            libc::SIGINT => break manners.interrupted,
-            libc::SIGTERM | libc::SIGQUIT => break 0,
+            libc::SIGINT => break (found, manners.interrupted),
+            libc::SIGTERM | libc::SIGQUIT => break (found, 0),
             _ => {}
         }
     };
+    let mut stop_signals = StopSignals::new(signal, Instant::now());
     if let Some(watch) = watch {
         watch.drain();
     }
@@ -130,7 +132,8 @@ async fn serve(
         tokio::select! {
             result = &mut stopped => return result.map(|()| code),
             Some(found) = signals.recv() => {
-                if [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT].contains(&found) {
+                tell(found, manners);
+                if stop_signals.ends_at_once(found, Instant::now()) {
                     info!("stopped at once: a second signal arrived");
                     return Ok(code.max(1));
                 }

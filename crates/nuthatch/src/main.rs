@@ -29,6 +29,7 @@ mod control_port;
 mod crash;
 mod quiet;
 mod stats_port;
+mod stop_signals;
 
 fn main() -> std::process::ExitCode {
     applet::dispatch(std::env::args_os().collect())

@@ -16,6 +16,8 @@ pub(crate) enum Alarm {
         pool: u16,
         server: u16,
     },
+    /// While the shard stops: do servers that clients wait for still make progress?
+    Stop,
 }
 
 impl Alarm {
@@ -26,6 +28,7 @@ impl Alarm {
                 1 << 48 | u64::from(p.pool) << 32 | u64::from(p.server) << 16 | u64::from(p.slot)
             }
             Alarm::Probe { pool, server } => 2 << 48 | u64::from(pool) << 32 | u64::from(server) << 16,
+            Alarm::Stop => 3 << 48,
         }
     }
 
@@ -34,7 +37,8 @@ impl Alarm {
         match token >> 48 {
             0 => Alarm::Maintenance,
             1 => Alarm::Deadline(Place { pool, server, slot }),
-            _ => Alarm::Probe { pool, server },
+            2 => Alarm::Probe { pool, server },
+            _ => Alarm::Stop,
         }
     }
 }

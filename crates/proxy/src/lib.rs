@@ -38,6 +38,7 @@ mod tally;
 mod budget;
 mod memory;
 mod maintain;
+mod stop;
 pub mod local;
 mod notice;
 mod census;

@@ -17,6 +17,7 @@ use crate::mail::Mail;
 use crate::notice::Notice;
 use crate::place::Place;
 use crate::pool::Pool;
+use crate::stop::Stop;
 use crate::tally::{Change, Tally};
 
 /// What one shard's proxy is made from.
@@ -78,7 +79,8 @@ pub struct Proxy {
     pub(crate) maintaining: bool,
     /// Something has happened since it went off last.
     pub(crate) busy: bool,
-    pub(crate) stopping: bool,
+    /// The shard has been asked to stop.
+    pub(crate) stop: Option<Stop>,
 }
 
 /// Buffers that are used within one request or reply, kept for their memory.
@@ -140,7 +142,7 @@ impl Proxy {
             next_number: setup.shard as u64 + 1,
             maintaining: false,
             busy: false,
-            stopping: false,
+            stop: None,
         };
         proxy.preconnect(io);
         proxy
@@ -216,8 +218,8 @@ impl Proxy {
         let Some(pool) = self.pools.get(pool_index as usize) else { return io.abort(id) };
         pool.stats.client_accepts.inc();
         let limit = pool.config.client_connections.unwrap_or(u32::MAX);
-        if self.stopping || pool.clients.fetch_add(1, Ordering::Relaxed) >= limit {
-            if !self.stopping {
+        if self.stop.is_some() || pool.clients.fetch_add(1, Ordering::Relaxed) >= limit {
+            if self.stop.is_none() {
                 pool.clients.fetch_sub(1, Ordering::Relaxed);
                 io.send(id, too_many_clients(pool.config.protocol));
             }
@@ -253,7 +255,7 @@ impl Proxy {
     /// A client that another shard has served until now.
     pub(crate) fn admit_moved<I: Io>(&mut self, io: &mut I, pool: u16, id: ConnId, session: Session) {
         self.seat(pool, id, session);
-        if self.stopping
+        if self.stop.is_some()
             && let Some(mut client) = self.take_client(id)
         {
             client.session.leaving = true;
@@ -366,6 +368,7 @@ impl<I: Io> App<I> for Proxy {
                 self.deadline(io, place);
             }
             Alarm::Probe { pool, server } => self.probe(io, pool, server),
+            Alarm::Stop => self.continue_stop(io),
         }
     }
 
@@ -391,18 +394,7 @@ impl<I: Io> App<I> for Proxy {
     }
 
     fn stopping(&mut self, io: &mut I) {
-        self.stopping = true;
-        let clients: Vec<ConnId> = self
-            .roles
-            .iter()
-            .filter_map(|(_, role)| if let Role::Client(c) = role { Some(c.id) } else { None })
-            .collect();
-        for id in clients {
-            if let Some(mut client) = self.take_client(id) {
-                client.session.leaving = true;
-                self.settle(io, client);
-            }
-        }
+        self.begin_stop(io);
     }
 
     fn idle(&self) -> bool {

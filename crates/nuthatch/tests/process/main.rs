@@ -9,4 +9,5 @@ mod doors;
 mod native;
 mod queue;
 mod redis_crate;
+mod stop;
 mod support;

@@ -55,8 +55,9 @@ impl World {
         }
         let breeding = self.plan.strikes(Tamper::BreedTimers) || self.plan.lasts(Tamper::BreedTimers);
         let timers = self.shards[index].looped.app_timers() + if breeding { self.events as usize } else { 0 };
+        // One for upkeep, one for the stop.
         let most: usize =
-            1 + self.scenario.pools.iter().map(|p| p.servers.len() * (lanes(p) + 1)).sum::<usize>();
+            2 + self.scenario.pools.iter().map(|p| p.servers.len() * (lanes(p) + 1)).sum::<usize>();
         if timers > most {
             self.oracle.fault(format!("shard {index} has {timers} timers; {most} would be enough"));
         }

@@ -1,0 +1,182 @@
+//! The graceful stop: every client gets what it is owed, as long as it is there to take it.
+//!
+//! A client that has sent FIN may have left or may still read; only a send would tell. Such clients, and requests that want no
+//! reply, are waited for only while their servers make progress: once no server has sent or taken anything for [`SILENCE_MAX`],
+//! their requests fail. A client that has not sent FIN is waited for until the stop times out, which the loop enforces.
+
+use std::time::Duration;
+
+use net::{ConnId, Instant, Io};
+
+use crate::alarm::Alarm;
+use crate::fail::Failure;
+use crate::place::Place;
+use crate::proxy::{Proxy, Role};
+
+/// How long servers may be silent once every client has sent FIN.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
+
+/// What servers have taken since a stop began.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    /// When a server last took something, or the stop began.
+    progress: Instant,
+    /// Bytes that servers had not taken at the last count.
+    unsent: usize,
+}
+
+impl Proxy {
+    /// Accepts no more clients, closes those that are owed nothing.
+    pub(crate) fn begin_stop<I: Io>(&mut self, io: &mut I) {
+        let now = io.now();
+        let unsent = unsent(io, &self.busy_servers(io));
+        self.stop = Some(Stop { progress: now, unsent });
+        let clients: Vec<ConnId> = self
+            .roles
+            .iter()
+            .filter_map(|(_, role)| if let Role::Client(c) = role { Some(c.id) } else { None })
+            .collect();
+        for id in clients {
+            if let Some(mut client) = self.take_client(id) {
+                client.session.leaving = true;
+                self.settle(io, client);
+            }
+        }
+        io.set_timer(now + SILENCE_MAX, Alarm::Stop.token());
+    }
+
+    /// Fails what is left once every client has sent FIN and no server makes progress.
+    pub(crate) fn continue_stop<I: Io>(&mut self, io: &mut I) {
+        let busy = self.busy_servers(io);
+        let now = io.now();
+        let Some(stop) = &mut self.stop else { return };
+        if busy.is_empty() && self.clients == 0 {
+            return;
+        }
+        let unsent = unsent(io, &busy);
+        if unsent < std::mem::replace(&mut stop.unsent, unsent) {
+            stop.progress = now;
+        }
+        let heard = busy.iter().map(|(.., progress)| *progress).max();
+        let silent_at = heard.unwrap_or_default().max(stop.progress) + SILENCE_MAX;
+        let waited_for = self.clients().any(|client| !client.session.ended);
+        if silent_at <= now && !waited_for {
+            for (place, id, _) in busy {
+                io.abort(id);
+                // Nothing is sent again after a timeout.
+                self.server_lost(io, place, Failure::TimedOut);
+            }
+            return;
+        }
+        let next = if silent_at <= now { now + SILENCE_MAX } else { silent_at };
+        io.set_timer(next, Alarm::Stop.token());
+    }
+
+    /// Server connections that owe a reply or have not taken everything, and when each was heard last.
+    fn busy_servers<I: Io>(&self, io: &I) -> Vec<(Place, ConnId, Instant)> {
+        let mut busy = Vec::new();
+        for (p, pool) in self.pools.iter().enumerate() {
+            for (s, server) in pool.servers.iter().enumerate() {
+                for (slot, conn) in server.conns.iter().enumerate() {
+                    if let Some(id) = conn.conn
+                        && (!conn.line.is_empty() || io.unsent(id) > 0)
+                    {
+                        let place = Place { pool: p as u16, server: s as u16, slot: slot as u16 };
+                        busy.push((place, id, conn.progress));
+                    }
+                }
+            }
+        }
+        busy
+    }
+}
+
+/// Bytes that these connections have not taken yet.
+fn unsent<I: Io>(io: &I, busy: &[(Place, ConnId, Instant)]) -> usize {
+    busy.iter().map(|(_, id, _)| io.unsent(*id)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use net::{App, Input, Peer};
+
+    use super::*;
+    use crate::testing::{FakeIo, proxy};
+
+    const POOL: &str =
+        "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\ntimeout = \"off\"\n";
+    const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
+    const TIMED_OUT: &[u8] = b"-ERR Connection timed out\r\n";
+
+    struct World {
+        io: FakeIo,
+        proxy: Proxy,
+        server: ConnId,
+    }
+
+    impl World {
+        /// Two clients wait for the server, which has yet to take `unsent` bytes, when the stop begins.
+        fn stopping(unsent: usize) -> (World, [ConnId; 2]) {
+            let mut io = FakeIo::default();
+            let mut proxy = proxy(&mut io, POOL);
+            let clients = [(); 2].map(|()| {
+                let client = io.open();
+                proxy.accepted(&mut io, 0, client, Peer::Unix);
+                proxy.received(&mut io, client, &mut Input::scratch(GET));
+                client
+            });
+            let server = io.connects[0].0;
+            proxy.connected(&mut io, server);
+            io.unsent.insert(server, unsent);
+            proxy.stopping(&mut io);
+            (World { io, proxy, server }, clients)
+        }
+
+        fn pass(&mut self, millis: u64) {
+            self.io.now = self.io.now + Duration::from_millis(millis);
+            while let Some(due) = self.io.timers.first_entry().filter(|t| t.key().0 <= self.io.now) {
+                let token = due.remove();
+                self.proxy.timer(&mut self.io, token);
+            }
+        }
+
+        fn is_over(&self) -> bool {
+            <Proxy as App<FakeIo>>::idle(&self.proxy)
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_silent_server_for_clients_that_have_left() {
+        let (mut w, clients) = World::stopping(0);
+        w.proxy.ended(&mut w.io, clients[0]);
+        for _ in 0..8 {
+            w.pass(1000);
+        }
+        assert!(!w.is_over(), "one is still there");
+        w.proxy.ended(&mut w.io, clients[1]);
+        w.pass(1000);
+        assert!(w.is_over() && w.io.closed.contains(&w.server));
+        // They may read all the same.
+        assert_eq!(clients.map(|c| w.io.sent(c)), [TIMED_OUT; 2]);
+        w.pass(5000);
+        assert_eq!(w.io.timers.len(), 0);
+    }
+
+    #[test]
+    fn a_server_that_makes_progress_is_waited_for() {
+        let (mut w, clients) = World::stopping(100);
+        clients.iter().for_each(|client| w.proxy.ended(&mut w.io, *client));
+        for left in [90, 50, 10] {
+            w.pass(900);
+            w.io.unsent.insert(w.server, left);
+            assert!(!w.is_over(), "it reads");
+        }
+        w.io.unsent.clear();
+        w.pass(900);
+        w.proxy.received(&mut w.io, w.server, &mut Input::scratch(b"$1\r\nx\r\n"));
+        w.pass(900);
+        assert_eq!((w.io.sent(clients[0]), w.is_over()), (&b"$1\r\nx\r\n"[..], false));
+        w.proxy.received(&mut w.io, w.server, &mut Input::scratch(b"$1\r\ny\r\n"));
+        assert_eq!((w.io.sent(clients[1]), w.is_over()), (&b"$1\r\ny\r\n"[..], true));
+    }
+}
