@@ -136,5 +136,5 @@ fn logged(prefix: &str, level: &str, line: &str) -> String {
 }
 
 fn now(format: &str) -> String {
-    jiff::Zoned::now().strftime(format).to_string()
+    jiff::ZonedDateTime::now().strftime(format).to_string()
 }

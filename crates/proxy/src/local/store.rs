@@ -129,10 +129,6 @@ struct CountEvictions;
 impl Lifecycle<Box<[u8]>, Entry> for CountEvictions {
     type RequestState = u64;
 
-    fn begin_request(&self) -> u64 {
-        0
-    }
-
     fn on_evict(&self, evicted: &mut u64, _: Box<[u8]>, _: Entry) {
         *evicted += 1;
     }
@@ -308,7 +304,7 @@ impl Store {
     }
 
     fn insert(&mut self, key: Box<[u8]>, entry: Entry) {
-        self.counters.evicted += self.cache.insert_with_lifecycle(key, entry);
+        self.cache.insert_with_lifecycle(key, entry, &mut self.counters.evicted);
     }
 
     fn grows_past_limit(&self, growth: usize) -> bool {

@@ -51,7 +51,7 @@ pub(super) fn latency(ns: u64) -> String {
 
 /// Seconds since 1970 as RFC 3339, in local time.
 pub(super) fn rfc3339(seconds: i64) -> String {
-    let at = Timestamp::from_second(seconds).unwrap_or_default().to_zoned(TimeZone::system());
+    let at = Timestamp::from_second(seconds).unwrap_or_default().to_zoned_datetime(TimeZone::system());
     let shown = at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
     match shown.strip_suffix("+00:00") {
         Some(utc) => format!("{utc}Z"),

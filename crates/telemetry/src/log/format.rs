@@ -98,7 +98,8 @@ impl Record {
         if self.target == SIGNAL {
             line.push_str("[.......................] ");
         } else {
-            let _ = write!(line, "[{}] ", at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.3f"));
+            let _ =
+                write!(line, "[{}] ", at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.3f"));
             if let Some((file, number)) = &self.source {
                 let _ = write!(line, "{file}:{number} ");
             }
@@ -113,7 +114,7 @@ impl Record {
             Level::INFO => "INFO",
             _ => "DEBUG",
         };
-        let time = at.to_zoned(zone.clone());
+        let time = at.to_zoned_datetime(zone.clone());
         let _ = write!(line, "{prefix}{} {level}: ", time.strftime("%Y/%m/%d %H:%M:%S%.6f"));
         self.message_and_fields(line);
     }
