@@ -174,8 +174,10 @@ pub enum DamageReason {
     Checksum,
     /// The file ends before its successor begins.
     Missing,
-    /// The segment's header is not readable; the file was renamed to end in `.bad`.
+    /// The segment's header is not readable. The records behind it are, and it was written anew.
     Header,
+    /// The file holds no record of this journal; it was renamed to end in `.bad`.
+    Foreign,
     /// The device refused to read it.
     Unreadable,
     /// The checkpoint file is not readable; it was renamed to end in `.bad`.
@@ -187,7 +189,8 @@ impl fmt::Display for Damage {
         let what = match self.reason {
             DamageReason::Checksum => "records fail their checksum",
             DamageReason::Missing => "records are missing",
-            DamageReason::Header => "segment header is damaged",
+            DamageReason::Header => return write!(f, "header of the segment at {} was damaged", self.from),
+            DamageReason::Foreign => "segment holds no record of this journal",
             DamageReason::Unreadable => "device cannot read",
             DamageReason::Checkpoint => return f.write_str("checkpoint is damaged"),
         };

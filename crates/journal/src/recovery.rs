@@ -1,12 +1,15 @@
 //! Opening a journal: what survived, in order, and nothing else.
 //!
 //! 1. The checkpoint is read, if there is one ([`Recovery::checkpoint`]); a damaged one is put aside as `.bad` and reported.
-//! 2. The segments' headers are read. A segment whose header is damaged is put aside and reported, unless it holds nothing.
+//! 2. The segments' headers are read. One that is damaged is reported and written anew, if sound records of this journal stand
+//!    behind it; a file without any is put aside and reported, unless it holds nothing.
 //! 3. [`Recovery::replay`] hands out every sound record from the checkpoint's position on.
 //! 4. Where the last segment stops being sound and no sound record follows, it was torn by a crash: it is cut there.
 //! 5. Anything else that is not sound (in the middle, or unreadable) is reported as [`Damage`] and left on disk as it is.
 //!
 //! All of this blocks; run it before the journal's owner serves anybody, or on a thread of its own.
+
+mod segments;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,6 +27,8 @@ use crate::{Damage, OpenError, Options, Position};
 pub struct Recovery {
     journal: Journal,
     checkpoint: Option<Checkpoint>,
+    /// There was a checkpoint, so that the first segments may have been released.
+    checkpoint_lost: bool,
     recovered: Recovered,
 }
 
@@ -51,6 +56,8 @@ pub struct Recovered {
     pub damages: u64,
 }
 
+/// A file that names a position behind this is nobody's segment.
+const POSITION_MAX: u64 = 1 << 62;
 /// Most stretches of damage that are listed one by one.
 pub const DAMAGE_LISTED_MAX: usize = 100;
 
@@ -83,15 +90,18 @@ impl Recovery {
             Some(entry) => read_checkpoint(&journal, entry.bytes, &mut recovered)?,
             None => None,
         };
+        let bad = format!("{}{BAD_SUFFIX}", checkpoint::NAME);
+        let checkpoint_lost = recovered.damages > 0 || entries.iter().any(|entry| entry.name == bad);
         let tag = stored.as_ref().map(|(tag, _)| *tag);
         let checkpoint = stored.map(|(_, checkpoint)| checkpoint);
         let mut found: Vec<(u64, u64)> =
             entries.iter().filter_map(|e| Some((segment::parse_name(&e.name)?, e.bytes))).collect();
+        found.retain(|&(start, _)| start < POSITION_MAX);
         found.sort_unstable();
-        let tag = list_segments(&mut journal, &found, tag, &mut recovered)?;
+        let tag = segments::list(&mut journal, &found, tag, &mut recovered)?;
         journal.tag = tag.unwrap_or_else(random_tag);
         journal.checkpoint_found = checkpoint.as_ref().map(|checkpoint| checkpoint.replay_from);
-        Ok(Recovery { journal, checkpoint, recovered })
+        Ok(Recovery { journal, checkpoint, checkpoint_lost, recovered })
     }
 
     /// The checkpoint in force.
@@ -108,7 +118,8 @@ impl Recovery {
     pub fn replay(mut self, mut each: impl FnMut(Entry<'_>)) -> Result<(Journal, Recovered), OpenError> {
         let replay_from = self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.replay_from.0);
         let count = self.journal.segments.len();
-        let mut expected = self.journal.segments.front().map_or(0, |first| first.start).min(replay_from);
+        let first = self.journal.segments.front().map_or(0, |first| first.start);
+        let mut expected = if self.checkpoint_lost { first } else { first.min(replay_from) };
         for i in 0..count {
             let Segment { start, bytes, .. } = self.journal.segments[i];
             self.expect(expected, start, &mut each);
@@ -121,8 +132,9 @@ impl Recovery {
                 segment.synced = segment.bytes;
             }
         }
-        self.expect(expected, replay_from, &mut each);
-        self.journal.end = Position(expected.max(replay_from));
+        let end = expected.max(replay_from).max(self.journal.end.0);
+        self.expect(expected, end, &mut each);
+        self.journal.end = Position(end);
         self.journal.count_at_risk();
         Ok((self.journal, self.recovered))
     }
@@ -184,6 +196,9 @@ impl Recovery {
     }
 }
 
+/// Ends the name of what was put aside.
+const BAD_SUFFIX: &str = ".bad";
+
 /// What went wrong with a path while opening.
 pub(crate) fn failed<'a>(doing: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> OpenError + 'a {
     move |source| OpenError { doing: format!("{doing} {}", path.display()), source }
@@ -219,45 +234,6 @@ fn read_checkpoint(
 
 fn put_aside(journal: &Journal, path: &Path) -> Result<(), OpenError> {
     let mut name = path.as_os_str().to_owned();
-    name.push(".bad");
+    name.push(BAD_SUFFIX);
     journal.files.rename(path, &PathBuf::from(name)).map_err(failed("rename", path))
-}
-
-/// Lists the segments whose headers are sound, and finds the journal's tag.
-fn list_segments(
-    journal: &mut Journal,
-    found: &[(u64, u64)],
-    mut tag: Option<u64>,
-    recovered: &mut Recovered,
-) -> Result<Option<u64>, OpenError> {
-    for &(start, file_bytes) in found {
-        let path = journal.segment_path(start);
-        let file = journal.files.open(&path, OpenMode::Read).map_err(failed("open", &path))?;
-        let mut header = [0; segment::HEADER_BYTES as usize];
-        let filled = read_full(&*file, &mut header, 0).map_err(failed("read", &path))?;
-        let bytes = file_bytes.saturating_sub(segment::HEADER_BYTES);
-        match segment::parse_header(&header[..filled]) {
-            segment::Header::Newer(version) => {
-                let source = io::Error::other(format!("version {version} is not known to this program"));
-                return Err(failed("read", &path)(source));
-            }
-            segment::Header::Sound { tag: its_tag, start: its_start }
-                if its_start == start && tag.is_none_or(|tag| tag == its_tag) =>
-            {
-                tag = Some(its_tag);
-                // Only a sound successor bounds the one before it.
-                if let Some(before) = journal.segments.back_mut() {
-                    before.bytes = before.bytes.min(start - before.start);
-                }
-                journal.segments.push_back(Segment { start, bytes, synced: 0, file: None });
-            }
-            // A crash before the first batch was written.
-            _ if bytes == 0 => journal.files.remove(&path).map_err(failed("remove", &path))?,
-            _ => {
-                put_aside(journal, &path)?;
-                recovered.note(Damage::unreadable(start, start + bytes, DamageReason::Header));
-            }
-        }
-    }
-    Ok(tag)
 }

@@ -53,9 +53,9 @@ fn walk(journal: &Journal, from: Position) -> (Vec<String>, Vec<(u64, u64, Damag
 }
 
 /// What a case must come to: records missing, stretches of damage as (from, to, reason), bytes cut.
-type Expected = (&'static [usize], &'static [(u64, u64, DamageReason)], u64);
+type Expected<'a> = (&'a [usize], &'a [(u64, u64, DamageReason)], u64);
 
-fn check(name: &str, damage: impl FnOnce(&MemFiles), expected: Expected) {
+fn check(name: &str, damage: impl FnOnce(&MemFiles), expected: Expected<'_>) {
     let (missing, damages, cut) = expected;
     let files = written();
     damage(&files);
@@ -68,7 +68,8 @@ fn check(name: &str, damage: impl FnOnce(&MemFiles), expected: Expected) {
     assert_eq!(read_all(&mut journal).0, all_but(missing), "{name}: read");
     let walked = walk(&journal, Position(0));
     assert_eq!(walked.0, all_but(missing), "{name}: walked");
-    let in_log = damages.iter().filter(|(.., reason)| *reason != DamageReason::Header);
+    let beside = [DamageReason::Header, DamageReason::Foreign];
+    let in_log = damages.iter().filter(|(.., reason)| !beside.contains(reason));
     assert_eq!(walked.1, in_log.copied().collect::<Vec<_>>(), "{name}: walked over damage");
     put(&mut journal, "after");
     let (mut journal, again, records) = open(&files);
@@ -92,7 +93,7 @@ fn the_end_of_the_last_segment_is_cut() {
     check("a flipped bit", |files| change(files, LAST, |c| c[HEADER + 12] ^= 1), (&[10], &[], 20));
     let absurd = |files: &MemFiles| change(files, LAST, |c| c[HEADER + 4..HEADER + 8].fill(0xff));
     check("an absurd length", absurd, (&[10], &[], 20));
-    // The last file is gone: nothing says that it was there.
+    // Nothing says that it was there.
     check("no last file", |files| remove(files, LAST), (&[10], &[], 0));
     let short = |files: &MemFiles| change(files, MIDDLE, |c| c.truncate(HEADER + 70));
     let damage = &[(160, 170, DamageReason::Checksum), (170, 200, DamageReason::Missing)];
@@ -101,7 +102,7 @@ fn the_end_of_the_last_segment_is_cut() {
 
 #[test]
 fn damage_in_the_middle_is_skipped_and_reported() {
-    use DamageReason::{Checksum, Header, Missing};
+    use DamageReason::{Checksum, Missing};
     let flip = |name: &'static str, at: usize| {
         move |files: &MemFiles| change(files, name, |c| c[HEADER + at] ^= 0x40)
     };
@@ -112,11 +113,6 @@ fn damage_in_the_middle_is_skipped_and_reported() {
     check("last record of a closed segment", flip(FIRST, 95), (&[4], &[(80, 100, Checksum)], 0));
     let wiped = |files: &MemFiles| change(files, MIDDLE, |c| c[HEADER + 10..HEADER + 50].fill(0));
     check("three records", wiped, (&[5, 6, 7], &[(100, 160, Checksum)], 0));
-    check(
-        "a header",
-        |files| change(files, MIDDLE, |c| c[20] ^= 1),
-        (&[5, 6, 7, 8, 9], &[(100, 200, Header), (100, 200, Missing)], 0),
-    );
     check("a file", |files| remove(files, MIDDLE), (&[5, 6, 7, 8, 9], &[(100, 200, Missing)], 0));
     let grown = |files: &MemFiles| change(files, MIDDLE, |c| c.extend_from_slice(b"something else"));
     check("bytes behind a closed segment", grown, (&[], &[], 0));
@@ -179,13 +175,72 @@ fn a_record_inside_a_payload_is_not_taken_for_one() {
 }
 
 #[test]
-fn a_damaged_header_is_put_aside_and_not_written_over() {
+fn a_damaged_segment_header_costs_no_record() {
+    use DamageReason::Header;
+    let starts = [(FIRST, 0), (MIDDLE, 100), (LAST, 200)];
+    for bit in 0..HEADER * 8 {
+        for (name, start) in starts {
+            let hurt = |files: &MemFiles| change(files, name, |c| c[bit / 8] ^= 1 << (bit % 8));
+            if name == LAST && (65..80).contains(&bit) {
+                // Perhaps a later version wrote it.
+                continue;
+            }
+            check(&format!("bit {bit} of {name}"), hurt, (&[], &[(start, start, Header)], 0));
+        }
+    }
+    for (name, start) in starts {
+        let wiped = |files: &MemFiles| change(files, name, |c| c[..HEADER].fill(0xee));
+        check(&format!("all of {name}"), wiped, (&[], &[(start, start, Header)], 0));
+        let more = |files: &MemFiles| {
+            change(files, name, |c| {
+                c[3] ^= 1;
+                c[HEADER + 10] ^= 1;
+            });
+        };
+        let reason = DamageReason::Checksum;
+        match start {
+            200 => {
+                let damage = [(200, 220, DamageReason::Foreign), (200, 220, DamageReason::Missing)];
+                check(name, more, (&[10], &damage, 0));
+            }
+            0 => check(name, more, (&[0], &[(0, 0, Header), (0, 20, reason)], 0)),
+            _ => check(name, more, (&[5], &[(100, 100, Header), (100, 120, reason)], 0)),
+        }
+    }
+}
+
+#[test]
+fn the_tag_is_found_without_a_sound_header_or_a_checkpoint() {
+    for bit in 0..64 {
+        let (files, mut journal) = new();
+        for i in 0..5 {
+            put(&mut journal, &format!("r{i}"));
+        }
+        change(&files, FIRST, |c| c[16 + bit / 8] ^= 1 << (bit % 8));
+        let (mut journal, recovered, records) = open(&files);
+        assert_eq!((records.len(), recovered.damages), (5, 1), "bit {bit}");
+        put(&mut journal, "after");
+        let (_, recovered, records) = open(&files);
+        assert_eq!((records.len(), recovered.damages), (6, 0), "bit {bit}: it is whole again");
+    }
+    // Neither the header nor the first record.
+    let (files, mut journal) = new();
+    for i in 0..5 {
+        put(&mut journal, &format!("r{i}"));
+    }
+    change(&files, FIRST, |c| [0, HEADER + 2].iter().for_each(|&at| c[at] ^= 1));
+    let (_, recovered, records) = open(&files);
+    assert_eq!((records.len(), recovered.damages), (4, 2));
+}
+
+#[test]
+fn what_holds_no_record_is_put_aside_and_not_written_over() {
     let files = written();
-    change(&files, LAST, |c| c[0] = b'N');
+    change(&files, LAST, |c| c.iter_mut().for_each(|byte| *byte = 0x17));
     let before = files.content(&path(LAST)).unwrap();
     let (mut journal, recovered, _) = open(&files);
-    assert_eq!(recovered.damage[0].to_string(), "segment header is damaged from 200 to 220");
-    put(&mut journal, "after");
+    assert_eq!(recovered.damage[0].to_string(), "segment holds no record of this journal from 200 to 220");
+    assert_eq!(put(&mut journal, "after"), Position(220), "no position is used twice");
     assert_eq!(files.content(&path(&format!("{LAST}.bad"))), Some(before));
 }
 
@@ -193,7 +248,7 @@ fn a_damaged_header_is_put_aside_and_not_written_over() {
 fn a_newer_version_is_refused_not_destroyed() {
     let files = written();
     let before: Vec<PathBuf> = files.paths();
-    change(&files, MIDDLE, |c| c[8] = 2);
+    [MIDDLE, LAST].iter().for_each(|name| change(&files, name, |c| c[8] = 2));
     let error = Recovery::open(Arc::new(files.clone()), DIR.as_ref(), options()).unwrap_err();
     assert!(error.to_string().ends_with("version 2 is not known to this program"), "{error}");
     assert_eq!(files.paths(), before);
@@ -201,11 +256,18 @@ fn a_newer_version_is_refused_not_destroyed() {
 
 #[test]
 fn another_journals_segment_is_put_aside() {
-    let (files, other) = (written(), written());
-    files.set_content(&path(MIDDLE), other.content(&path(MIDDLE)).unwrap());
-    let (_, recovered, records) = open(&files);
-    assert_eq!(records, all_but(&[5, 6, 7, 8, 9]));
-    assert_eq!(recovered.damage[0].reason, DamageReason::Header);
+    for name in [FIRST, MIDDLE, LAST] {
+        let (files, other) = (written(), written());
+        files.set_content(&path(name), other.content(&path(name)).unwrap());
+        let (_, recovered, records) = open(&files);
+        let missing: &[usize] = match name {
+            FIRST => &[0, 1, 2, 3, 4],
+            MIDDLE => &[5, 6, 7, 8, 9],
+            _ => &[10],
+        };
+        assert_eq!(records, all_but(missing));
+        assert_eq!(recovered.damage[0].reason, DamageReason::Foreign);
+    }
 }
 
 #[test]
@@ -224,6 +286,21 @@ fn a_damaged_checkpoint_is_put_aside_and_everything_is_replayed() {
     assert_eq!(recovered.damage[0].reason, DamageReason::Checkpoint);
     assert!(files.content(&path("checkpoint.bad")).is_some());
     assert!(journal.release(Position(220)).is_none(), "nothing is deleted without a checkpoint");
+    // What a checkpoint that nobody can read any more had allowed to be deleted is not missing; without one it is.
+    remove(&files, FIRST);
+    assert_eq!(open(&files).1.damages, 0);
+    remove(&files, "checkpoint.bad");
+    assert_eq!(open(&files).1.damage[0].to_string(), "records are missing from 0 to 100");
+}
+
+#[test]
+fn a_name_that_no_segment_has_is_let_be() {
+    let files = written();
+    for name in [format!("{}.log", u64::MAX), format!("{}.log", 1u64 << 63), "x.log".to_owned()] {
+        files.set_content(&path(&name), vec![0x55; 100]);
+    }
+    let (_, recovered, records) = open(&files);
+    assert_eq!((records, recovered.damages), (all_but(&[]), 0));
 }
 
 #[test]

@@ -22,6 +22,8 @@ use super::{VERSION, u32_at, u64_at};
 pub const HEADER_BYTES: u64 = 32;
 const MAGIC: &[u8; 8] = b"nuthatch";
 const SUFFIX: &str = ".log";
+/// No program will ever write a later version: what names one is damaged.
+const VERSION_MAX: u32 = 0xffff;
 
 /// The file name of the segment that starts at `start`.
 pub fn name(start: u64) -> String {
@@ -63,6 +65,11 @@ pub enum Header {
     Bad,
 }
 
+/// The tag that a header names, sound or not.
+pub fn tag(header: &[u8; HEADER_BYTES as usize]) -> u64 {
+    u64_at(header, 16)
+}
+
 /// Reads a header.
 pub fn parse_header(bytes: &[u8]) -> Header {
     if bytes.len() < HEADER_BYTES as usize || &bytes[..8] != MAGIC {
@@ -73,7 +80,11 @@ pub fn parse_header(bytes: &[u8]) -> Header {
         return Header::Bad;
     }
     if version != VERSION {
-        return Header::Newer(version);
+        return if version > VERSION && version <= VERSION_MAX {
+            Header::Newer(version)
+        } else {
+            Header::Bad
+        };
     }
     Header::Sound { tag: u64_at(bytes, 16), start: u64_at(bytes, 24) }
 }
