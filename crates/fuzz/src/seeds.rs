@@ -5,6 +5,7 @@
 mod golden;
 pub mod words;
 
+use queue::Due;
 use queue::message::Message;
 use queue::record::{Record, Requeued};
 
@@ -249,7 +250,8 @@ pub fn topic_records() -> Vec<Vec<u8>> {
     message(&Message { moved_from: Some(20), ..Message::new(8, b"fourth") }, &mut one);
     let mut two = one.clone();
     record(&Record::Finished(1, vec![20, 30, 90]), &mut two);
-    record(&Record::Requeued(1, vec![Requeued { at: 30, id: 77, attempts: 4, due: i64::MAX }]), &mut two);
+    let due = Due { at: i64::MAX, given: 9 };
+    record(&Record::Requeued(1, vec![Requeued { at: 30, id: 77, attempts: 4, due }]), &mut two);
     record(&Record::ChannelPaused(1, true), &mut two);
     record(&Record::ChannelEmptied(1, 60), &mut two);
     record(&Record::TopicPaused(true), &mut two);
@@ -258,9 +260,10 @@ pub fn topic_records() -> Vec<Vec<u8>> {
     record(&Record::Configured(None, "{\"ttl_seconds\":3}".into()), &mut two);
     record(&Record::Dropped { floor: 40, channels: vec![(1, 2)] }, &mut two);
     record(&Record::ChannelDeleted(1), &mut two);
-    // version, tag, not paused, settings, next number, pumped, waiting, sequence, none held, no milestones, no channels
+    // version, wall time, tag, not paused, settings, next number, pumped, waiting, sequence; none held, no milestones, the clock was
+    // set back once (where, when), no channels
     let mut three = Vec::new();
-    pack(CHECKPOINT, b"\x01\x07\0\x02{}\x01\0\0\0\0\0\0", &mut three);
+    pack(CHECKPOINT, b"\x03\x09\x07\0\x02{}\x01\0\0\0\0\0\x01\x05\x08\0", &mut three);
     vec![two.clone(), [two.clone(), three.clone()].concat(), [three, one.clone()].concat(), one]
 }
 

@@ -1,8 +1,8 @@
 //! Both clocks of a turn, and how one is translated into the other.
 //!
 //! Deadlines are kept on the monotonic clock, which never steps. What must outlast the process (due times) is written as wall
-//! time and translated back when it is read: a wall clock that stepped in between moves a due time by as much as it stepped,
-//! but never further into the future than the message was deferred for.
+//! time, together with the moment at which it was given, and translated back when it is read. A wall clock that was set forward in
+//! between brings a due time forward, as time that passed does; one that was set back never makes a wait longer than was asked for.
 
 use std::time::Duration;
 
@@ -17,7 +17,38 @@ pub struct Clock {
     pub wall: WallTime,
 }
 
+/// A due time that outlasts the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Due {
+    /// Wall time (ns); 0 for at once.
+    pub at: i64,
+    /// Wall time (ns) at which it was given, or written down again: the wait was no longer than from then on. 0 if a version that
+    /// did not keep it wrote this.
+    pub given: i64,
+}
+
+impl Due {
+    /// One that was written down at the wall time `written`, by a clock that has it in the future.
+    pub fn written(at: i64, written: i64) -> Due {
+        Due { at, given: if at == 0 { 0 } else { written } }
+    }
+}
+
 impl Clock {
+    /// A monotonic instant as a due time that is given now.
+    pub fn due(self, at: Instant) -> Due {
+        Due { at: self.to_wall(at), given: self.wall.0 }
+    }
+
+    /// The instant of a due time; `None` if it has come. Where nobody knows how long the wait was to be, it is `delay_max` at most.
+    pub fn until(self, due: Due, delay_max: Duration) -> Option<Instant> {
+        let asked = match due.given {
+            0 => delay_max,
+            given => Duration::from_nanos(u64::try_from(due.at.saturating_sub(given)).unwrap_or(0)),
+        };
+        Some(self.to_instant(due.at, asked)).filter(|at| *at > self.now)
+    }
+
     /// The wall time (ns) of a monotonic instant, as of now.
     pub fn to_wall(self, at: Instant) -> i64 {
         let ahead = i128::from(at.0) - i128::from(self.now.0);
@@ -48,5 +79,34 @@ mod tests {
         assert_eq!(clock.to_instant(0, hour), clock.now);
         assert_eq!(clock.to_instant(i64::MAX, hour), clock.now + hour);
         assert!(Clock { now: Instant(9), wall: WallTime(0) }.to_wall(Instant(0)) > 0);
+    }
+
+    #[test]
+    fn a_wait_is_never_longer_than_was_asked_for() {
+        let day = 86_400_000_000_000;
+        let given = Clock { now: Instant(0), wall: WallTime(10 * day) };
+        let due = given.due(Instant(5_000_000));
+        let (secs, hour) = (Duration::from_secs, Duration::from_secs(3600));
+        let wait = |wall, due| {
+            let clock = Clock { now: Instant(77), wall: WallTime(wall) };
+            clock.until(due, hour).map(|at| at.since(clock.now))
+        };
+        for (wall, expected) in [
+            (10 * day, Some(secs(5))),
+            (10 * day + 2_000_000_000, Some(secs(3))),
+            (10 * day + 5_000_000_000, None),
+            (11 * day, None),
+            (9 * day, Some(secs(5))),
+            (0, Some(secs(5))),
+        ] {
+            assert_eq!(wait(wall, due), expected, "{wall}");
+        }
+        assert_eq!(wait(9 * day, Due { given: 0, ..due }), Some(hour), "written by an older version");
+        assert_eq!(
+            wait(9 * day, Due { given: i64::MAX, ..due }),
+            None,
+            "it was due when it was written down"
+        );
+        assert_eq!(wait(1, Due { at: i64::MAX, given: i64::MIN }).map(|wait| wait > hour), Some(true));
     }
 }

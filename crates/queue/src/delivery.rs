@@ -17,9 +17,9 @@ use crate::channel::{Channel, Source};
 use crate::clock::Clock;
 use crate::consumers::ConsumerKey;
 use crate::deferred::Waiting;
-use crate::message::{Message, Position};
+use crate::message::{Message, Position, birth_of};
 use crate::record::KIND_MESSAGE;
-use crate::topic::{ChannelKey, Damaged, Topic, at, messages_in};
+use crate::topic::{ChannelKey, Damaged, SetBacks, Topic, at, messages_in};
 
 /// Where messages go.
 pub trait Sink {
@@ -42,6 +42,7 @@ struct Run<'a, S> {
     tag: u32,
     /// Messages published before this are too old.
     not_before: i64,
+    set_backs: &'a SetBacks,
     /// The stream ends here.
     end: Position,
 }
@@ -58,8 +59,8 @@ pub fn deliver<W, S: Sink>(
         Some(ttl) => clock.wall.0.saturating_sub(i64::try_from(ttl.as_nanos()).unwrap_or(i64::MAX)),
         None => i64::MIN,
     };
-    let (channel, journal, known) = topic.channel_and_log(key)?;
-    Run { channel, journal, known, sink, clock, tag, not_before, end }.run()
+    let (channel, journal, known, set_backs) = topic.parts_for_delivery(key)?;
+    Run { channel, journal, known, sink, clock, tag, not_before, set_backs, end }.run()
 }
 
 impl<S: Sink> Run<'_, S> {
@@ -128,7 +129,9 @@ impl<S: Sink> Run<'_, S> {
             self.skip_to(0, 0);
             return;
         };
-        if message.timestamp < self.not_before {
+        // A copy stands elsewhere than where it was born, which its id says.
+        let born = birth_of(MessageId(waiting.id), self.tag).unwrap_or(waiting.at);
+        if self.is_too_old(born, message.timestamp) {
             self.channel.pop_again();
             self.channel.expire_message(waiting.at);
             return;
@@ -179,7 +182,7 @@ impl<S: Sink> Run<'_, S> {
             self.advance(record, &message);
             return true;
         }
-        if message.timestamp < self.not_before {
+        if self.is_too_old(position, message.timestamp) {
             self.advance(record, &message);
             self.channel.expire_message(position);
             return true;
@@ -202,6 +205,12 @@ impl<S: Sink> Run<'_, S> {
         } else {
             self.channel.pass(next);
         }
+    }
+
+    /// True if a message was published too long ago.
+    #[inline]
+    fn is_too_old(&self, born: Position, timestamp: i64) -> bool {
+        timestamp.min(self.set_backs.latest(born)) < self.not_before
     }
 
     #[inline]

@@ -58,6 +58,6 @@ mod clock;
 mod options;
 pub mod settings;
 
-pub use clock::Clock;
+pub use clock::{Clock, Due};
 pub use options::Options;
 pub use queue::{Mail, Queue};

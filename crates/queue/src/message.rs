@@ -25,6 +25,12 @@ pub fn born_id(tag: u32, position: Position) -> MessageId {
     MessageId((u64::from(tag) << POSITION_BITS) | (position & ((1 << POSITION_BITS) - 1)))
 }
 
+/// The position at which a message was born in the journal with this `tag`; `None` if its id was given elsewhere.
+pub fn birth_of(id: MessageId, tag: u32) -> Option<Position> {
+    let position = id.0 & ((1 << POSITION_BITS) - 1);
+    (id.0 >> POSITION_BITS == u64::from(tag)).then_some(position)
+}
+
 const HAS_ID: u8 = 1;
 const HAS_ATTEMPTS: u8 = 2;
 const HAS_DUE: u8 = 4;
@@ -165,6 +171,8 @@ mod tests {
     fn a_born_id_says_where_the_message_is() {
         assert_eq!(born_id(0xabcde, 5).to_string(), "abcde00000000005");
         assert_eq!(Message::new(1, b"x").id_at(1, 2), born_id(1, 2));
+        assert_eq!(birth_of(born_id(0xabcde, 5), 0xabcde), Some(5));
+        assert_eq!(birth_of(born_id(0xabcde, 5), 0xabcdf), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod space;
 mod stats;
 mod topics;
 mod turn;
+mod watch_clock;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -166,6 +167,8 @@ pub struct Queue {
     open_files: VecDeque<TopicKey>,
     turn: u64,
     ticks: u64,
+    /// The time of the last tick.
+    ticked: Clock,
     stopping: bool,
     /// How much may still be read again of journals that are opened.
     recount_left: u64,
@@ -233,6 +236,7 @@ impl Queue {
             open_files: VecDeque::new(),
             turn: 0,
             ticks: 0,
+            ticked: clock,
             stopping: false,
             health: None,
             out_of_space: None,

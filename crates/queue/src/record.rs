@@ -9,11 +9,12 @@
 
 pub(crate) mod kind;
 
+use crate::clock::Due;
 use crate::message::Position;
 use kind::{
     KIND_CHANNEL_CREATED, KIND_CHANNEL_DELETED, KIND_CHANNEL_EMPTIED, KIND_CHANNEL_PAUSED,
-    KIND_CHANNEL_SOUGHT, KIND_CONFIGURED, KIND_DROPPED, KIND_REQUEUED, KIND_TOPIC_CREATED,
-    KIND_TOPIC_EMPTIED, KIND_TOPIC_PAUSED,
+    KIND_CHANNEL_SOUGHT, KIND_CONFIGURED, KIND_DROPPED, KIND_REQUEUED, KIND_REQUEUED_UNDATED,
+    KIND_TOPIC_CREATED, KIND_TOPIC_EMPTIED, KIND_TOPIC_PAUSED,
 };
 
 pub use kind::{KIND_COPY, KIND_FINISHED, KIND_LAST, KIND_MESSAGE, KIND_PRIVATE};
@@ -33,8 +34,8 @@ pub struct Requeued {
     pub id: u64,
     /// Deliveries so far.
     pub attempts: u16,
-    /// Wall time (ns) before which it is not delivered again; 0 for at once.
-    pub due: i64,
+    /// When it may be delivered again.
+    pub due: Due,
 }
 
 /// Where a channel is moved to.
@@ -162,7 +163,8 @@ impl Record {
         let mut from = Reader(payload);
         let record = match kind {
             KIND_FINISHED => Record::Finished(from.channel()?, from.positions()?),
-            KIND_REQUEUED => Record::Requeued(from.channel()?, from.requeued()?),
+            KIND_REQUEUED => Record::Requeued(from.channel()?, from.requeued(true)?),
+            KIND_REQUEUED_UNDATED => Record::Requeued(from.channel()?, from.requeued(false)?),
             KIND_CHANNEL_CREATED => {
                 Record::ChannelCreated { number: from.channel()?, cursor: from.number()?, name: from.text()? }
             }
@@ -223,8 +225,11 @@ pub fn encode_requeued(channel: ChannelNumber, list: &[Requeued], out: &mut Vec<
         difference(last, one.at, out);
         difference(one.at, one.id, out);
         number(u64::from(one.attempts), out);
-        difference(last_due, one.due as u64, out);
-        (last, last_due) = (one.at, one.due as u64);
+        difference(last_due, one.due.at as u64, out);
+        if one.due.at != 0 {
+            difference(one.due.at as u64, one.due.given as u64, out);
+        }
+        (last, last_due) = (one.at, one.due.at as u64);
     }
     KIND_REQUEUED
 }
@@ -315,7 +320,8 @@ impl<'a> Reader<'a> {
         Some(list)
     }
 
-    fn requeued(&mut self) -> Option<Vec<Requeued>> {
+    /// The rest as messages that wait again; `dated` if it is kept when a due time was given.
+    fn requeued(&mut self, dated: bool) -> Option<Vec<Requeued>> {
         let mut list = Vec::new();
         let (mut last, mut last_due) = (0, 0);
         while !self.0.is_empty() {
@@ -323,7 +329,8 @@ impl<'a> Reader<'a> {
             let id = self.difference(last)?;
             let attempts = u16::try_from(self.number()?).ok()?;
             last_due = self.difference(last_due)?;
-            list.push(Requeued { at: last, id, attempts, due: last_due as i64 });
+            let given = if dated && last_due != 0 { self.difference(last_due)? as i64 } else { 0 };
+            list.push(Requeued { at: last, id, attempts, due: Due { at: last_due as i64, given } });
         }
         Some(list)
     }
@@ -340,8 +347,14 @@ mod tests {
             Record::Requeued(
                 u32::MAX,
                 vec![
-                    Requeued { at: 5, id: 5, attempts: 1, due: 0 },
-                    Requeued { at: 4, id: u64::MAX, attempts: u16::MAX, due: i64::MAX },
+                    Requeued { at: 5, id: 5, attempts: 1, due: Due::default() },
+                    Requeued {
+                        at: 4,
+                        id: u64::MAX,
+                        attempts: u16::MAX,
+                        due: Due { at: i64::MAX, given: i64::MIN },
+                    },
+                    Requeued { at: 6, id: 6, attempts: 2, due: Due { at: 5_000, given: 4_000 } },
                 ],
             ),
             Record::ChannelCreated { number: 1, cursor: 77, name: "c".into() },
@@ -376,6 +389,14 @@ mod tests {
         let mut bytes = Vec::new();
         encode_finished(1, &positions, &mut bytes);
         assert!(bytes.len() < 2010, "{} bytes", bytes.len());
+    }
+
+    #[test]
+    fn requeued_messages_of_older_versions_are_read() {
+        let bytes = b"\x03\x0a\x00\x01\x00\x02\x00\x02\x10";
+        let undated = |at, attempts, due| Requeued { at, id: at, attempts, due: Due { at: due, given: 0 } };
+        let expected = Record::Requeued(3, vec![undated(5, 1, 0), undated(6, 2, 8)]);
+        assert_eq!(Record::decode(5, bytes), Some(expected));
     }
 
     #[test]

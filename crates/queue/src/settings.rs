@@ -50,6 +50,11 @@ pub struct TopicSettings {
 }
 
 impl TopicSettings {
+    /// True if it matters how old a message is.
+    pub fn limits_age(&self) -> bool {
+        self.ttl_seconds > 0 || self.retention_seconds > 0
+    }
+
     /// How long a message may wait.
     pub fn ttl(&self) -> Option<Duration> {
         (self.ttl_seconds > 0).then(|| Duration::from_secs(self.ttl_seconds))

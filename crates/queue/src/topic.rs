@@ -20,6 +20,7 @@ mod damaged;
 mod milestones;
 mod recount;
 mod recover;
+mod set_backs;
 
 use journal::{Journal, Position as At};
 use net::Instant;
@@ -38,6 +39,7 @@ pub use commit::{Mark, Outcome, Settled};
 pub use control::{ControlError, SeekTo, Sought};
 pub use damaged::{Damaged, messages_in};
 pub use recover::{Found, RecoverError};
+pub use set_backs::SetBacks;
 
 use commit::Staged;
 use milestones::Milestones;
@@ -133,6 +135,7 @@ pub struct Topic<W> {
     milestones: Milestones,
     /// What was found when it was opened.
     damaged: Damaged,
+    set_backs: SetBacks,
     queue_limit: u64,
     staged: Staged<W>,
     committing: commit::Committing<W>,
@@ -172,6 +175,7 @@ impl<W> Topic<W> {
             sequence: 0,
             milestones: Milestones::default(),
             damaged: Damaged::default(),
+            set_backs: SetBacks::default(),
             queue_limit: options.mem_queue_size,
             staged: Staged::default(),
             committing: commit::Committing::default(),
@@ -268,14 +272,19 @@ impl<W> Topic<W> {
         slot.channel.as_mut().map(|channel| (channel, &mut self.journal))
     }
 
-    /// The same, and the damage that is in no channel's count.
+    /// What a delivery needs: the channel, the journal that it reads, the damage that is in no channel's count, and what bounds
+    /// the age of messages.
     #[inline]
-    pub fn channel_and_log(&mut self, key: ChannelKey) -> Option<(&mut Channel, &mut Journal, &Damaged)> {
+    pub fn parts_for_delivery(
+        &mut self,
+        key: ChannelKey,
+    ) -> Option<(&mut Channel, &mut Journal, &Damaged, &SetBacks)> {
         let slot = self.channels.get_mut(key.slot as usize)?;
         if slot.generation != key.generation {
             return None;
         }
-        slot.channel.as_mut().map(|channel| (channel, &mut self.journal, &self.damaged))
+        let channel = slot.channel.as_mut()?;
+        Some((channel, &mut self.journal, &self.damaged, &self.set_backs))
     }
 
     /// All channels, in order of slot.

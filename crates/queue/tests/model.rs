@@ -35,6 +35,26 @@ enum State {
 /// Where a message stands in its channel: the step in which it came (back), and its number if it came for the first time.
 type Order = (u64, u32);
 
+/// A due time (wall, ns; 0 for none) and when it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Written {
+    due: i64,
+    at: i64,
+}
+
+impl Written {
+    fn new(clock: Clock, due: Instant) -> Written {
+        Written { due: clock.to_wall(due), at: clock.wall.0 }
+    }
+
+    /// What is left to wait for at a restart: never more than was left when it was written.
+    fn left(self, wall: i64) -> Duration {
+        let left = (self.due - wall).min(self.due - self.at);
+        // The monotonic clock counts microseconds.
+        Duration::from_micros(u64::try_from(left / 1000).unwrap_or(0))
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Row {
     state: State,
@@ -47,9 +67,9 @@ struct Row {
     attempts: u16,
     /// Attempts that a crash would leave it with.
     written_attempts: u16,
-    /// Due time (wall, ns) that a crash would leave it with: what was due already is deferred again if the wall clock
-    /// was set back since.
-    written_due: i64,
+    /// Due time that a crash would leave it with: what was due already is deferred again if the wall clock was set back
+    /// since.
+    written_due: Written,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +94,7 @@ struct RefChannel {
 struct Reference {
     channels: BTreeMap<&'static str, RefChannel>,
     /// Waiting in the topic: number, due.
-    waiting: Vec<(u32, Option<(Instant, i64)>)>,
+    waiting: Vec<(u32, Option<(Instant, Written)>)>,
     paused: bool,
 }
 
@@ -227,12 +247,12 @@ impl World {
         self.next_number += 1;
         let mut body = number.to_be_bytes().to_vec();
         body.resize(4 + self.random.below(200) as usize, b'x');
-        let wall_due = due.map_or(0, |due| self.clock.to_wall(due));
-        let message = Message { due: wall_due, ..Message::new(self.clock.wall.0, &body) };
+        let written = due.map_or(Written::default(), |due| Written::new(self.clock, due));
+        let message = Message { due: written.due, ..Message::new(self.clock.wall.0, &body) };
         let id = self.topic.stage(&message, due).expect("staged").expect("not dropped");
         self.ids.insert(number, id.0);
         self.topic.wait(number);
-        self.reference.waiting.push((number, due.map(|due| (due, wall_due))));
+        self.reference.waiting.push((number, due.map(|due| (due, written))));
     }
 
     fn commit(&mut self) {
@@ -368,7 +388,7 @@ impl World {
         row.go_back(State::Queued, step);
         if !delay.is_zero() {
             row.state = State::Deferred(clock.now + delay);
-            row.written_due = clock.to_wall(clock.now + delay);
+            row.written_due = Written::new(clock, clock.now + delay);
         }
     }
 
@@ -465,14 +485,14 @@ impl World {
         }
         let clock = self.clock;
         for (_, due) in &mut self.reference.waiting {
-            *due = due.map(|(due, _)| (due, clock.to_wall(due)));
+            *due = due.map(|(due, _)| (due, Written::new(clock, due)));
         }
         for channel in self.reference.channels.values_mut() {
             for row in channel.rows.values_mut() {
                 row.written_attempts = row.attempts;
                 row.written_due = match row.state {
-                    State::Deferred(due) => clock.to_wall(due),
-                    _ => 0,
+                    State::Deferred(due) => Written::new(clock, due),
+                    _ => Written::default(),
                 };
                 row.written_fresh = row.fresh;
                 row.written_order = Some(row.order);
@@ -503,26 +523,30 @@ impl World {
         self.note_written(self.reference.paused);
         self.files.crash(journal::files::Crash::Process);
         self.clock.now = Instant(self.random.below(1 << 40));
+        if self.random.below(4) == 0 {
+            let day = 86_400_000_000_000;
+            self.clock.wall.0 += if self.random.below(3) == 0 { day } else { -day };
+        }
         // Counted anew or not: without damage that is the same.
         let recount = if self.random.below(2) == 0 { 0 } else { u64::MAX };
         self.topic = open(&self.files, &self.options, self.clock, recount);
         self.reference.channels.remove("c#ephemeral");
         self.reference.paused = self.topic.is_paused();
         let clock = self.clock;
-        let (hour, step) = (self.options.max_defer_timeout, self.step);
+        let step = self.step;
         for (_, due) in &mut self.reference.waiting {
-            *due = due.map(|(_, wall)| (clock.to_instant(wall, hour), wall));
+            *due = due.map(|(_, written)| (clock.now + written.left(clock.wall.0), written));
         }
         for channel in self.reference.channels.values_mut() {
             channel.consumers.clear();
             for row in channel.rows.values_mut() {
                 row.attempts = row.written_attempts;
-                row.state = match row.written_due {
-                    due if due > clock.wall.0 => State::Deferred(clock.to_instant(due, hour)),
-                    _ => State::Queued,
+                row.state = match row.written_due.left(clock.wall.0) {
+                    Duration::ZERO => State::Queued,
+                    left => State::Deferred(clock.now + left),
                 };
                 (row.order, row.fresh) = (row.written_order.expect("noted"), row.written_fresh);
-                if row.written_due != 0 {
+                if row.written_due.due != 0 {
                     (row.order, row.fresh) = ((step, u32::MAX), false);
                 }
             }
@@ -608,7 +632,7 @@ impl Row {
         (self.order, self.fresh) = ((step, 0), false);
         (self.written_order, self.written_fresh) = (None, false);
         self.written_attempts = self.attempts;
-        self.written_due = 0;
+        self.written_due = Written::default();
     }
 }
 
@@ -644,7 +668,7 @@ impl Reference {
         for (number, due) in self.waiting.drain(..) {
             for channel in self.channels.values_mut() {
                 let state = due.map_or(State::Queued, |(due, _)| State::Deferred(due));
-                let written_due = due.map_or(0, |(_, wall)| wall);
+                let written_due = due.map_or(Written::default(), |(_, written)| written);
                 let (order, fresh) = ((step, number), due.is_none());
                 let row = Row {
                     state,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use net::Instant;
 
 use super::{Channel, Dying, Events};
-use crate::clock::Clock;
+use crate::clock::{Clock, Due};
 use crate::consumers::{ConsumerKey, Terms};
 use crate::in_flight::Flight;
 use crate::message::Position;
@@ -244,7 +244,7 @@ impl Channel {
             at: message.at,
             id: message.id,
             attempts: message.attempts,
-            due: due.map_or(0, |due| clock.to_wall(due)),
+            due: due.map_or(Due::default(), |due| clock.due(due)),
         });
         match due {
             Some(due) => self.deferred.push(due, message),

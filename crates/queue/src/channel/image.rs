@@ -1,7 +1,7 @@
 //! A channel as a checkpoint keeps it.
 
 use super::{Channel, Holes};
-use crate::clock::Clock;
+use crate::clock::{Clock, Due};
 use crate::deferred::Waiting;
 use crate::message::Position;
 use crate::record::{ChannelNumber, Reader, difference, number};
@@ -16,8 +16,8 @@ pub struct ImagedMessage {
     pub id: u64,
     /// Deliveries so far.
     pub attempts: u16,
-    /// Wall time (ns) before which it is not delivered; 0 for at once.
-    pub due: i64,
+    /// When it may be delivered.
+    pub due: Due,
     /// Where the cursor must be before its turn comes, if it may be delivered at once.
     pub behind: Position,
 }
@@ -51,7 +51,7 @@ pub struct ChannelImage {
 
 impl ImagedMessage {
     /// A message that is due then, or else stands behind this place.
-    pub fn new(message: &Waiting, due: i64, behind: Position) -> ImagedMessage {
+    pub fn new(message: &Waiting, due: Due, behind: Position) -> ImagedMessage {
         let Waiting { at, id, attempts } = *message;
         ImagedMessage { at, id, attempts, due, behind }
     }
@@ -69,7 +69,7 @@ impl Channel {
             // That it was there is all that matters: it took what came into the topic.
             return ChannelImage { number: self.number, name: self.name.clone(), ..ChannelImage::default() };
         }
-        let now = |behind, message: &Waiting| ImagedMessage::new(message, 0, behind);
+        let now = |behind, message: &Waiting| ImagedMessage::new(message, Due::default(), behind);
         let mut messages: Vec<ImagedMessage> =
             self.in_flight.iter().map(|flight| now(0, &flight.as_waiting())).collect();
         let dying = self.dying.iter().chain(self.departing.letters());
@@ -78,7 +78,7 @@ impl Channel {
         messages.extend(self.again.places().map(|(behind, message)| now(behind, message)));
         messages.extend(self.twins.values().flatten().map(|message| now(self.end, message)));
         let deferred = messages.len();
-        let due_at = |(due, message)| ImagedMessage::new(message, clock.to_wall(due), 0);
+        let due_at = |(due, message)| ImagedMessage::new(message, clock.due(due), 0);
         messages.extend(self.deferred.iter().map(due_at));
         messages[deferred..].sort_unstable_by_key(|message| message.at);
         ChannelImage {
@@ -124,14 +124,15 @@ impl ChannelImage {
             difference(last, message.at, out);
             difference(message.at, message.id, out);
             number(u64::from(message.attempts), out);
-            difference(last_due, message.due as u64, out);
+            difference(last_due, message.due.at as u64, out);
             difference(message.at, message.behind, out);
-            (last, last_due) = (message.at, message.due as u64);
+            (last, last_due) = (message.at, message.due.at as u64);
         }
     }
 
-    /// Reads an image; one of version 1 lacks the places of messages. `None` if it is not well-formed.
-    pub fn decode(from: &mut Reader<'_>, version: u64) -> Option<ChannelImage> {
+    /// Reads an image of a checkpoint of this version, written at `wall` (ns; 0 if unknown): no wait was longer than from then on.
+    /// One of version 1 lacks the places of messages. `None` if it is not well-formed.
+    pub fn decode(from: &mut Reader<'_>, version: u64, wall: i64) -> Option<ChannelImage> {
         let mut image = ChannelImage {
             number: from.channel()?,
             name: read_text(from)?,
@@ -157,8 +158,9 @@ impl ChannelImage {
             let id = from.difference(last)?;
             let attempts = u16::try_from(from.number()?).ok()?;
             last_due = from.difference(last_due)?;
+            let due = Due::written(last_due as i64, wall);
             let behind = if version > 1 { from.difference(last)? } else { 0 };
-            image.messages.push(ImagedMessage { at: last, id, attempts, due: last_due as i64, behind });
+            image.messages.push(ImagedMessage { at: last, id, attempts, due, behind });
         }
         Some(image)
     }
@@ -203,29 +205,35 @@ mod tests {
             holes: vec![(1, 2), (5, 9)],
             taken: vec![1 << 41, 1 << 42],
             messages: vec![
-                ImagedMessage { at: 1, id: 2, attempts: 3, due: 0, behind: 1 << 40 },
-                ImagedMessage { at: 4, id: u64::MAX, attempts: u16::MAX, due: i64::MAX, behind: 0 },
+                ImagedMessage { at: 1, id: 2, attempts: 3, due: Due::default(), behind: 1 << 40 },
+                ImagedMessage {
+                    at: 4,
+                    id: u64::MAX,
+                    attempts: u16::MAX,
+                    due: Due { at: i64::MAX, given: 77 },
+                    behind: 0,
+                },
             ],
         };
         let mut bytes = Vec::new();
         image.encode(&mut bytes);
         let mut reader = Reader(&bytes);
-        assert_eq!(ChannelImage::decode(&mut reader, 2), Some(image));
+        assert_eq!(ChannelImage::decode(&mut reader, 2, 77), Some(image));
         assert!(reader.0.is_empty());
         for cut in 0..bytes.len() {
-            assert_eq!(ChannelImage::decode(&mut Reader(&bytes[..cut]), 2), None, "cut at {cut}");
+            assert_eq!(ChannelImage::decode(&mut Reader(&bytes[..cut]), 2, 77), None, "cut at {cut}");
         }
     }
 
     #[test]
     fn an_image_without_places_is_read() {
-        let message = ImagedMessage { at: 7, id: 8, attempts: 1, due: 0, behind: 9 };
+        let message = ImagedMessage { at: 7, id: 8, attempts: 1, due: Due::default(), behind: 9 };
         let image = ChannelImage { name: "c".into(), messages: vec![message], ..ChannelImage::default() };
         let (mut bytes, mut place) = (Vec::new(), Vec::new());
         image.encode(&mut bytes);
         difference(7, 9, &mut place);
         bytes.truncate(bytes.len() - place.len());
-        let read = ChannelImage::decode(&mut Reader(&bytes), 1).expect("well-formed");
+        let read = ChannelImage::decode(&mut Reader(&bytes), 1, 0).expect("well-formed");
         assert_eq!(read.messages, [ImagedMessage { behind: 0, ..message }]);
     }
 }

@@ -187,8 +187,8 @@ impl Recovering {
         self.lost
     }
 
-    /// The channel, ready for work; the stream ends at `end`. Due times further away than `delay_max` are brought to that
-    /// (the wall clock stepped).
+    /// The channel, ready for work; the stream ends at `end`. A due time of which nobody knows when it was given is `delay_max`
+    /// away at most.
     pub fn into_channel(self, end: Position, clock: Clock, delay_max: Duration) -> Channel {
         let Recovering { image, apart, taken, excess, lost, .. } = self;
         let mut channel = Channel::new(&image.name, image.number, image.cursor, image.behind);
@@ -203,14 +203,12 @@ impl Recovering {
         channel.end = end;
         let mut apart: Vec<Apart> = apart.into_values().collect();
         // What fell due meanwhile comes back now: behind the rest, the earliest first.
-        apart.sort_unstable_by_key(|apart| (apart.message.due, apart.order));
+        apart.sort_unstable_by_key(|apart| (apart.message.due.at, apart.order));
         for Apart { message, .. } in apart {
-            match message.due {
-                0 => channel.again.push(message.behind, message.as_waiting()),
-                due if due > clock.wall.0 => {
-                    channel.deferred.push(clock.to_instant(due, delay_max), message.as_waiting());
-                }
-                _ => channel.wait_again(message.as_waiting()),
+            match clock.until(message.due, delay_max) {
+                Some(due) => channel.deferred.push(due, message.as_waiting()),
+                None if message.due.at == 0 => channel.again.push(message.behind, message.as_waiting()),
+                None => channel.wait_again(message.as_waiting()),
             }
         }
         channel

@@ -78,7 +78,8 @@ impl Queue {
             telemetry::info!(topic = name, "creation was refused or cut short: its files are deleted");
             self.discard_topic(&topic);
         } else {
-            self.add_topic(topic);
+            let key = self.add_topic(topic);
+            self.save_set_backs(key);
         }
         Ok(())
     }

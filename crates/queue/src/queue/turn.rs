@@ -308,6 +308,7 @@ impl Queue {
     pub(super) fn tick<I: Io>(&mut self, io: &mut I) {
         io.set_timer(self.clock.now + TICK, token(Timer::Tick, 0, 0));
         self.ticks += 1;
+        self.watch_clock();
         self.retry_reads();
         self.doomed.append(&mut self.undeleted);
         self.retry_burials();

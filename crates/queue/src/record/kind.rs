@@ -10,7 +10,8 @@ pub const KIND_PRIVATE: u8 = 2;
 pub const KIND_COPY: u8 = 3;
 /// See [`Record::Finished`] and its companions.
 pub const KIND_FINISHED: u8 = 4;
-pub(super) const KIND_REQUEUED: u8 = 5;
+/// As version 0.1 wrote it: without the moment at which a due time was given.
+pub(super) const KIND_REQUEUED_UNDATED: u8 = 5;
 pub(super) const KIND_CHANNEL_CREATED: u8 = 6;
 pub(super) const KIND_CHANNEL_DELETED: u8 = 7;
 pub(super) const KIND_CHANNEL_PAUSED: u8 = 8;
@@ -21,5 +22,6 @@ pub(super) const KIND_TOPIC_CREATED: u8 = 12;
 pub(super) const KIND_CHANNEL_SOUGHT: u8 = 13;
 pub(super) const KIND_CONFIGURED: u8 = 14;
 pub(super) const KIND_DROPPED: u8 = 15;
+pub(super) const KIND_REQUEUED: u8 = 16;
 /// The highest kind that there is.
-pub const KIND_LAST: u8 = KIND_DROPPED;
+pub const KIND_LAST: u8 = KIND_REQUEUED;

@@ -7,17 +7,18 @@
 use journal::{CheckpointDone, CheckpointJob, RemoveJob};
 
 use super::milestones::Milestones;
+use super::set_backs::SetBacks;
 use super::{Topic, at};
 use crate::channel::{ChannelImage, ImagedMessage};
-use crate::clock::Clock;
+use crate::clock::{Clock, Due};
 use crate::message::Position;
 use crate::record::{ChannelNumber, Reader, difference, number};
 use crate::settings::TopicSettings;
 
 /// Bytes of journal after which a checkpoint is due, at least.
 const SPACING: u64 = 8 << 20;
-/// Version 1 lacks the places of messages that wait again.
-const VERSION: u64 = 2;
+/// Version 1 lacks the places of messages that wait again, version 2 the wall time and when the clock was set back.
+const VERSION: u64 = 3;
 
 /// Where checkpointing stands.
 #[derive(Debug, Default)]
@@ -40,6 +41,8 @@ pub(super) struct Floor {
 /// A topic as a checkpoint keeps it.
 #[derive(Debug, Default)]
 pub(super) struct TopicImage {
+    /// Wall time (ns) at which it was made; 0 if nobody knows.
+    pub wall: i64,
     pub tag: u32,
     pub paused: bool,
     pub settings: TopicSettings,
@@ -49,6 +52,7 @@ pub(super) struct TopicImage {
     pub sequence: u64,
     pub held: Vec<ImagedMessage>,
     pub milestones: Milestones,
+    pub set_backs: SetBacks,
     pub channels: Vec<ChannelImage>,
 }
 
@@ -56,7 +60,10 @@ impl<W> Topic<W> {
     /// True if a checkpoint is worth its while. `idle` asks for one even if little was written.
     pub fn wants_checkpoint(&self, idle: bool) -> bool {
         let written = self.end() - self.checkpointing.last.min(self.end());
-        let enough = if idle { 1 } else { SPACING.max(self.checkpointing.last_bytes) };
+        let enough = match idle {
+            true => u64::from(!self.wants_set_backs_saved()),
+            false => SPACING.max(self.checkpointing.last_bytes),
+        };
         !self.in_memory() && self.checkpointing.under_way.is_none() && written >= enough
     }
 
@@ -71,6 +78,7 @@ impl<W> Topic<W> {
         self.checkpointing.last_bytes = payload.len() as u64;
         let job = self.journal.checkpoint(at(end), payload).ok()?;
         self.checkpointing.last = end;
+        self.set_backs.saved();
         self.checkpointing.under_way = Some(Floor { cursor: self.lowest_cursor() });
         Some(job)
     }
@@ -86,6 +94,7 @@ impl<W> Topic<W> {
     fn encode_image(&self, clock: Clock, out: &mut Vec<u8>) {
         let settings = serde_json::to_string(&self.settings).unwrap_or_default();
         number(VERSION, out);
+        number(clock.wall.0 as u64, out);
         number(u64::from(self.tag), out);
         number(u64::from(self.paused), out);
         crate::channel::text(&settings, out);
@@ -101,6 +110,7 @@ impl<W> Topic<W> {
             number(clock.to_wall(*due) as u64, out);
         }
         self.milestones.encode(out);
+        self.set_backs.encode(out);
         number(self.channel_count as u64, out);
         for (_, channel) in self.iter() {
             channel.image(clock).encode(out);
@@ -116,7 +126,10 @@ impl TopicImage {
         if !(1..=VERSION).contains(&version) {
             return None;
         }
+        let dated = version > 2;
+        let wall = if dated { from.number()? as i64 } else { 0 };
         let mut image = TopicImage {
+            wall,
             tag: u32::try_from(from.number()?).ok()?,
             paused: from.flag()?,
             settings: serde_json::from_str(&crate::channel::read_text(&mut from)?).ok()?,
@@ -130,12 +143,65 @@ impl TopicImage {
             let at = from.number()?;
             let id = from.difference(at)?;
             let attempts = u16::try_from(from.number()?).ok()?;
-            image.held.push(ImagedMessage { at, id, attempts, due: from.number()? as i64, behind: 0 });
+            let due = Due::written(from.number()? as i64, wall);
+            image.held.push(ImagedMessage { at, id, attempts, due, behind: 0 });
         }
         image.milestones = Milestones::decode(&mut from)?;
+        if dated {
+            image.set_backs = SetBacks::decode(&mut from)?;
+        }
         for _ in 0..from.number()? {
-            image.channels.push(ChannelImage::decode(&mut from, version)?);
+            image.channels.push(ChannelImage::decode(&mut from, version, wall)?);
         }
         from.0.is_empty().then_some(image)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DUE: i64 = 9_000;
+
+    /// What each version wrote at the wall time 5,000.
+    fn payload(version: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        number(version, &mut out);
+        if version > 2 {
+            number(5_000, &mut out);
+        }
+        [5, 0].into_iter().for_each(|n| number(n, &mut out));
+        crate::channel::text("{}", &mut out);
+        // Next number, pumped, waiting, sequence; one message is held: where, id, attempts, due.
+        [2, 10, 0, 3, 1, 7, 0, 0, DUE as u64].into_iter().for_each(|n| number(n, &mut out));
+        Milestones::default().encode(&mut out);
+        if version > 2 {
+            let mut set_backs = SetBacks::default();
+            set_backs.add(10, 4_000);
+            set_backs.encode(&mut out);
+        }
+        number(1, &mut out);
+        let message = ImagedMessage { at: 8, id: 8, attempts: 1, due: Due::written(DUE, 0), behind: 8 };
+        ChannelImage { number: 1, messages: vec![message], ..ChannelImage::default() }.encode(&mut out);
+        if version == 1 {
+            // The place: a byte, as it is the message's own.
+            out.pop();
+        }
+        out
+    }
+
+    #[test]
+    fn images_of_older_versions_are_read() {
+        for (version, given, latest) in [(1, 0, i64::MAX), (2, 0, i64::MAX), (VERSION, 5_000, 4_000)] {
+            let payload = payload(version);
+            let image = TopicImage::decode(&payload).expect("an image");
+            let due = Due { at: DUE, given };
+            assert_eq!((image.wall, image.held[0].due, image.channels[0].messages[0].due), (given, due, due));
+            assert_eq!(image.set_backs.latest(0), latest);
+            for cut in 0..payload.len() {
+                assert!(TopicImage::decode(&payload[..cut]).is_none(), "version {version} cut at {cut}");
+            }
+        }
+        assert!(TopicImage::decode(&payload(VERSION + 1)).is_none());
     }
 }

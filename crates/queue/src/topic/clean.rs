@@ -7,6 +7,7 @@
 use journal::{Block, ReadJob, ReadOutcome, RemoveJob};
 use rustc_hash::FxHashMap;
 
+use super::milestones::Milestone;
 use super::{Topic, at};
 use crate::clock::Clock;
 use crate::message::{Message, Position};
@@ -37,8 +38,10 @@ impl<W> Topic<W> {
     /// Releases the segments that nobody needs. To be called when a checkpoint has come into force.
     pub(super) fn release(&mut self, now_wall: i64) -> Option<RemoveJob> {
         let job = self.journal.release(at(self.needed_from(now_wall)));
-        self.milestones.forget_before(self.journal.first().0);
-        self.damaged.forget_before(self.journal.first().0);
+        let first = self.journal.first().0;
+        self.milestones.forget_before(first);
+        self.damaged.forget_before(first);
+        self.set_backs.forget_before(first);
         job
     }
 
@@ -76,7 +79,9 @@ impl<W> Topic<W> {
         }
         let age =
             i64::try_from(self.settings.retention_seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
-        let by_age = self.milestones.before_time(now_wall.saturating_sub(age)).map_or(0, |mark| mark.at);
+        let old = now_wall.saturating_sub(age);
+        let latest = |mark: Milestone| mark.time.min(self.set_backs.latest(mark.at));
+        let by_age = self.milestones.last_where(|mark| latest(mark) <= old).map_or(0, |mark| mark.at);
         match self.settings.retention_bytes {
             0 => by_age,
             bytes => by_age.max(self.end().saturating_sub(bytes)),

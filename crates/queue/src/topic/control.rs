@@ -192,8 +192,24 @@ impl<W> Topic<W> {
         let json = serde_json::to_string(&settings).unwrap_or_default();
         self.commit(clock).map_err(ControlError::NotWritten)?;
         self.write(&[Record::Configured(None, json)], clock)?;
+        if settings.limits_age() && !self.settings.limits_age() {
+            // What was noted before nobody needed to know.
+            self.set_backs.add(self.end(), clock.wall.0);
+        }
         self.settings = settings;
         Ok(())
+    }
+
+    /// The wall clock was found to be set back. True if a checkpoint is to keep it.
+    pub fn clock_set_back(&mut self, clock: Clock) -> bool {
+        self.set_backs.add(self.end(), clock.wall.0);
+        self.wants_set_backs_saved()
+    }
+
+    /// True if a checkpoint is to keep when the clock was set back, and what is left of due times: where either matters.
+    pub fn wants_set_backs_saved(&self) -> bool {
+        let matters = || self.settings.limits_age() || self.deferred_count() > 0;
+        self.set_backs.is_unsaved() && !self.in_memory() && matters()
     }
 
     /// Stages messages that one channel alone is to get. All of them, or none; the channel has them once they are committed.

@@ -63,10 +63,16 @@ impl Milestones {
         self.list.front().copied()
     }
 
-    /// The last mark that is not later than `time`; messages published at or after `time` stand behind it.
+    /// The mark before the first one that is later than `time`; messages published at or after `time` stand behind it, also where
+    /// the clock was set back in between.
     pub fn before_time(&self, time: i64) -> Option<Milestone> {
-        let behind = self.list.partition_point(|mark| mark.time <= time);
+        let behind = self.list.iter().position(|mark| mark.time > time).unwrap_or(self.list.len());
         behind.checked_sub(1).map(|n| self.list[n]).or_else(|| self.first())
+    }
+
+    /// The last mark of which this is true; the first one if it is of none.
+    pub fn last_where(&self, mut is: impl FnMut(Milestone) -> bool) -> Option<Milestone> {
+        self.list.iter().rev().copied().find(|mark| is(*mark)).or_else(|| self.first())
     }
 
     /// The first mark at or after `at`.
@@ -115,6 +121,8 @@ mod tests {
         assert_eq!(marks.list.len(), 50);
         assert_eq!(marks.before_time(450).map(|m| m.sequence), Some(40));
         assert_eq!(marks.before_time(-1).map(|m| m.sequence), Some(0));
+        assert_eq!(marks.last_where(|mark| mark.time <= 450).map(|m| m.sequence), Some(40));
+        assert_eq!(marks.last_where(|_| false).map(|m| m.sequence), Some(0));
         assert_eq!(marks.at_or_after(SPACING + 1).map(|m| m.at), Some(2 * SPACING));
         assert_eq!(marks.at_or_after(1 << 40), None);
         let mut bytes = Vec::new();
@@ -124,6 +132,10 @@ mod tests {
         marks.begin(Milestone { at: 50 * SPACING - 1, sequence: 1000, time: 10_000 });
         assert_eq!(marks.before_time(10_000).map(|m| m.at), Some(50 * SPACING - 1));
         assert_eq!(marks.list.len(), 51);
+        // The clock is set back: what was published at 9,000 stands behind the first mark of that time.
+        marks.begin(Milestone { at: 60 * SPACING, sequence: 1010, time: 8_000 });
+        assert_eq!(marks.before_time(9_000).map(|m| m.time), Some(9_000));
+        assert_eq!(marks.before_time(9_000).map(|m| m.at), Some(45 * SPACING));
         marks.forget_before(3 * SPACING);
         assert_eq!(marks.first().map(|m| m.at), Some(3 * SPACING));
         assert_eq!(marks.before_time(0).map(|m| m.at), Some(3 * SPACING));

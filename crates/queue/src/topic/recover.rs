@@ -17,7 +17,7 @@ use super::damaged::{Damaged, messages_at_most, messages_in, private_in};
 use super::milestones::Milestone;
 use super::recount::Recount;
 use crate::channel::{ChannelImage, ImagedMessage, Recovering};
-use crate::clock::Clock;
+use crate::clock::{Clock, Due};
 use crate::message::{Message, Position};
 use crate::options::Options;
 use crate::record::{ChannelNumber, KIND_COPY, KIND_MESSAGE, KIND_PRIVATE, Record, TOPIC};
@@ -131,10 +131,15 @@ impl<W> Topic<W> {
         self.waiting = image.waiting;
         self.sequence = image.sequence;
         self.milestones = image.milestones;
+        self.set_backs = image.set_backs;
+        if image.wall > clock.wall.0 {
+            self.set_backs.add(self.end(), clock.wall.0);
+        }
         self.settings = image.settings;
         self.apply_durability(options);
         for message in &image.held {
-            self.held.push((clock.to_instant(message.due, options.max_defer_timeout), message.as_waiting()));
+            let due = clock.until(message.due, options.max_defer_timeout).unwrap_or(clock.now);
+            self.held.push((due, message.as_waiting()));
         }
         if !self.paused && !channels.is_empty() {
             self.pumped = self.end();
@@ -278,7 +283,9 @@ impl Replay {
 
     fn message(&mut self, message: &Message<'_>, at: u64, kind: u8) {
         let id = message.id_at(self.image.tag, at).0;
-        let apart = ImagedMessage { at, id, attempts: message.attempts, due: message.due, behind: at };
+        let due = Due::written(message.due, message.timestamp);
+        let apart = ImagedMessage { at, id, attempts: message.attempts, due, behind: at };
+        self.image.wall = self.image.wall.max(message.timestamp);
         if kind == KIND_COPY {
             if let Some(from) = message.moved_from {
                 self.channels.values_mut().for_each(|channel| channel.moved(from, at));

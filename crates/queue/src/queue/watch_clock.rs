@@ -1,0 +1,40 @@
+//! A wall clock that is set back: topics note the moment (`topic/set_backs.rs`).
+//!
+//! Once a second the wall clock is compared with the monotonic one. What was set back while the daemon was down is found when a topic
+//! is opened, by the times in its journal.
+
+use std::time::Duration;
+
+use super::{Queue, TopicKey};
+
+/// A clock that is this much behind was set; less is its being disciplined.
+const SET_BACK: Duration = Duration::from_millis(100);
+
+impl Queue {
+    /// Once a second.
+    pub(super) fn watch_clock(&mut self) {
+        let expected = self.ticked.to_wall(self.clock.now);
+        self.ticked = self.clock;
+        let behind = Duration::from_nanos(u64::try_from(expected - self.clock.wall.0).unwrap_or(0));
+        if behind < SET_BACK {
+            return;
+        }
+        telemetry::warn!(seconds = behind.as_secs_f64(), "the wall clock was set back");
+        let clock = self.clock;
+        for key in self.topics.keys() {
+            if self.topics.get_mut(key).is_some_and(|topic| topic.clock_set_back(clock)) {
+                self.save_set_backs(key);
+            }
+        }
+    }
+
+    /// Sees to it that the next checkpoints have the topic's, if it is to keep when the clock was set back.
+    pub(super) fn save_set_backs(&mut self, key: TopicKey) {
+        if let Some(topic) = self.topics.get_mut(key)
+            && topic.wants_set_backs_saved()
+            && !std::mem::replace(&mut topic.written, true)
+        {
+            self.written.push(key);
+        }
+    }
+}
