@@ -12,6 +12,11 @@ use crate::proxy::{Proxy, Setup};
 
 /// The only shard's proxy, for a native configuration.
 pub(crate) fn proxy(io: &mut FakeIo, config: &str) -> Proxy {
+    proxy_with_budget(io, config, 1 << 20)
+}
+
+/// The same with a budget of so many bytes.
+pub(crate) fn proxy_with_budget(io: &mut FakeIo, config: &str, budget: usize) -> Proxy {
     let config = config::native::check(config, 1).config.expect("valid");
     let pools = config.pools.into_iter().map(|pool| {
         let names: Vec<String> = pool.servers.iter().map(|s| s.identity.clone()).collect();
@@ -21,7 +26,7 @@ pub(crate) fn proxy(io: &mut FakeIo, config: &str) -> Proxy {
     let setup = Setup {
         pools: pools.collect(),
         local_bytes_max: 1 << 20,
-        budget: Arc::new(crate::Budget::new(1 << 20, 1)),
+        budget: Arc::new(crate::Budget::new(budget, 1)),
         stats: Arc::default(),
         seed: 1,
         notify: Box::new(|_| {}),

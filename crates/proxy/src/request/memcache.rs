@@ -15,14 +15,20 @@ use crate::request::receive::want_more;
 use crate::request::{Frame, Partial, SHARE_MIN};
 use crate::server_conn::Keep;
 
+/// The keys of a longer `get` line go to a server in several requests: memcached takes more than twice as long for a line of
+/// twice the length.
+const PART_BYTES_MAX: usize = 1 << 20;
+
 impl Proxy {
     pub(super) fn receive_memcache<I: Io>(&mut self, io: &mut I, client: &mut Client, input: &mut Input<'_>) {
         let mut scanner = match client.partial.take().map(|p| *p) {
             Some(Partial::Memcache(scanner)) => scanner,
             _ => RequestScanner::new(),
         };
+        let request_bytes_max = self.pools[client.pool as usize].config.request_bytes_max;
         let limits = Limits {
-            value_bytes_max: self.pools[client.pool as usize].config.request_bytes_max,
+            value_bytes_max: request_bytes_max,
+            get_line_bytes_max: get_line_max(request_bytes_max, self.budget.bytes()),
             ..Limits::default()
         };
         let (mut requests, mut bytes) = (0u64, 0u64);
@@ -133,7 +139,7 @@ impl Proxy {
         self.scratch.request = rewritten;
     }
 
-    /// `get k1 k2 …`: one request for each server, with its keys in the client's order.
+    /// `get k1 k2 …`: one request for each server, with its keys in the client's order; more than one for many keys.
     fn split_memcache<I: Io>(
         &mut self,
         io: &mut I,
@@ -144,6 +150,9 @@ impl Proxy {
         let bytes = frame.bytes();
         if self.sort_keys(client.pool, request.keys(bytes).map(|key| key.of(bytes))).is_none() {
             return self.forward_one(io, client, None, frame, traits(request));
+        }
+        if bytes.len() > PART_BYTES_MAX {
+            self.cut_parts(request.keys(bytes).map(Span::len), PART_BYTES_MAX);
         }
         if let [(server, _)] = self.scratch.parts[..] {
             return self.forward_memcache(io, client, Some(server), request, frame);
@@ -192,6 +201,11 @@ impl Proxy {
     }
 }
 
+/// Longest line of a `get` or `gets`, whose lines memcached does not limit. A request in parts has its keys in memory several times.
+fn get_line_max(request_bytes_max: usize, budget: usize) -> usize {
+    request_bytes_max.min((budget / 16).max(PART_BYTES_MAX))
+}
+
 /// Throws away what belongs to a refused request.
 fn skip(client: &mut Client, input: &mut Input<'_>) {
     let now = client.session.skip.min(input.bytes().len() as u64);
@@ -204,5 +218,60 @@ fn traits(request: &Request) -> Traits {
         keep: Keep { again: request.retry_safe(), asked: request.asked() },
         expect: request.expect(),
         silence: Silence::of(request),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use net::{App, Peer};
+
+    use super::*;
+    use crate::testing::{FakeIo, proxy};
+
+    const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nprotocol = \"memcache\"\nhash = \"fnv1a_64\"\n\
+                        distribution = \"modula\"\nservers = [\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"]\n";
+
+    #[test]
+    fn a_get_line_over_a_mebibyte_is_answered_in_the_order_of_its_keys() {
+        let mut io = FakeIo::default();
+        let mut proxy = crate::testing::proxy_with_budget(&mut io, POOL, 64 << 20);
+        let keys: Vec<String> = (0..300_000).map(|n| format!("key{n}")).collect();
+        let line = format!("get {}\r\n", keys.join(" "));
+        assert!((2 << 20..4 << 20).contains(&line.len()));
+        let client = io.open();
+        proxy.accepted(&mut io, 0, client, Peer::Unix);
+        let mut input = Input::scratch(line.as_bytes());
+        proxy.received(&mut io, client, &mut input);
+        assert_eq!(input.outcome().0, line.len());
+        let servers = [io.connects[0].0, io.connects[1].0];
+        for server in servers {
+            proxy.connected(&mut io, server);
+            let lines = String::from_utf8(io.sent(server).to_vec()).expect("text");
+            assert!(lines.len() > 1 << 20 && lines.lines().all(|line| line.len() <= (1 << 20) + 4));
+            // Every thousandth key is there.
+            let replies = lines.lines().flat_map(|line| {
+                let there = line.split(' ').skip(1).filter(|key| key.ends_with("000"));
+                there.map(|key| format!("VALUE {key} 0 1\r\nx\r\n")).chain(["END\r\n".to_owned()])
+            });
+            let replies: String = replies.collect();
+            proxy.received(&mut io, server, &mut Input::scratch(replies.as_bytes()));
+        }
+        let there = keys.iter().filter(|key| key.ends_with("000"));
+        let right: String = there.map(|key| format!("VALUE {key} 0 1\r\nx\r\n")).collect();
+        assert!(io.sent(client) == format!("{right}END\r\n").as_bytes());
+    }
+
+    #[test]
+    fn a_get_line_is_limited_by_the_memory_there_is() {
+        for (len, refused) in [(1 << 20, false), ((1 << 20) + 1, true)] {
+            let mut io = FakeIo::default();
+            let mut proxy = proxy(&mut io, POOL);
+            let client = io.open();
+            proxy.accepted(&mut io, 0, client, Peer::Unix);
+            let line = format!("get a{}b\r\n", " ".repeat(len - 7));
+            proxy.received(&mut io, client, &mut Input::scratch(line.as_bytes()));
+            let text = if refused { &b"CLIENT_ERROR line too long\r\n"[..] } else { b"" };
+            assert_eq!(io.sent(client), text, "{len}");
+        }
     }
 }

@@ -101,6 +101,28 @@ impl Proxy {
         Some(())
     }
 
+    /// Cuts what [`Proxy::sort_keys`] has found so that no part has more than `max` bytes of keys, whose lengths these are.
+    pub(super) fn cut_parts(&mut self, lens: impl Iterator<Item = usize>, max: usize) {
+        let (parts, order) = (&mut self.scratch.parts, &mut self.scratch.order);
+        // Where the next key of each part goes, and what is there already.
+        let mut last: Vec<(u16, usize)> = (0..parts.len() as u16).map(|part| (part, 0)).collect();
+        for (part, len) in order.iter_mut().zip(lens) {
+            let first = *part as usize;
+            let (to, bytes) = &mut last[first];
+            if *bytes + len + 1 > max {
+                let server = parts[first].0;
+                (*to, *bytes) = (parts.len() as u16, 0);
+                parts.push((server, 0));
+            }
+            *bytes += len + 1;
+            if *to != *part {
+                parts[first].1 -= 1;
+                parts[*to as usize].1 += 1;
+                *part = *to;
+            }
+        }
+    }
+
     /// A gather record for what [`Proxy::sort_keys`] has found, and the client's slot for its reply.
     pub(super) fn open_gather<I: Io>(&mut self, io: &I, client: &mut Client, merge: Merge) -> GatherId {
         let id = self.gathers.open(client.id, merge, io.now());

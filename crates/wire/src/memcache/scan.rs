@@ -69,7 +69,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Lines as memcached 1.6; values up to 1 GiB, its largest item; `get` lines and `stats` up to 1 MiB.
+    /// Lines as memcached 1.6; values up to 1 GiB, its largest item; `get` lines up to 1 MiB, unless
+    /// there is memory for more; `stats` up to 1 MiB.
     fn default() -> Self {
         Limits {
             line_bytes_max: 2048,
