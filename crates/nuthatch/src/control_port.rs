@@ -1,35 +1,28 @@
 //! A port of the control thread: bound early, served later, to a limited number of clients at once.
 //!
 //! Slow clients do not hold up others: when they are too many, those that wait for something make room
-//! ([`queue::http::Places`]).
+//! ([`http::Places`]).
 
 use std::io;
-use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use config::checked::Listen;
 use config::endpoint::show_listen;
-use queue::http::{Places, Seat, Seated};
+use http::{Places, Seat, Seated, Socket};
 use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::bind::bind;
 
 /// Clients served at once.
 const CLIENTS_MAX: usize = 64;
-/// Clients of a unix socket that may wait in the kernel.
-const UNIX_BACKLOG: i32 = 128;
 /// Pause after a failed accept, so that a lack of file descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The port, bound.
 #[derive(Debug)]
 pub struct ControlPort {
-    listener: Bound,
-}
-
-#[derive(Debug)]
-enum Bound {
-    Tcp(TcpListener),
-    Unix(UnixListener, String),
+    socket: Socket,
+    address: String,
 }
 
 /// A client's socket, of either kind.
@@ -47,18 +40,13 @@ impl ControlPort {
     /// What is wrong, for the operator.
     pub fn bind(what: &str, listen: &Listen) -> Result<ControlPort, String> {
         bind(listen)
-            .map(|listener| ControlPort { listener })
+            .map(|socket| ControlPort { address: address(&socket, listen), socket })
             .map_err(|error| format!("{what}: cannot listen on {}: {error}", show_listen(listen)))
     }
 
     /// The address as bound.
     pub fn address(&self) -> String {
-        match &self.listener {
-            Bound::Tcp(listener) => {
-                listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
-            }
-            Bound::Unix(_, path) => path.clone(),
-        }
+        self.address.clone()
     }
 
     /// Gives each client to `served`, for ever, with what is to be told when an answer is owed. Needs a tokio runtime.
@@ -67,9 +55,15 @@ impl ControlPort {
         F: Fn(Client, Seat) -> S,
         S: Future<Output = ()> + Send + 'static,
     {
-        let listener = match self.listener {
-            Bound::Tcp(listener) => Listener::Tcp(tokio::net::TcpListener::from_std(listener)?),
-            Bound::Unix(listener, _) => Listener::Unix(tokio::net::UnixListener::from_std(listener)?),
+        let listener = match self.socket {
+            Socket::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                Listener::Tcp(tokio::net::TcpListener::from_std(listener)?)
+            }
+            Socket::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                Listener::Unix(tokio::net::UnixListener::from_std(listener)?)
+            }
         };
         let places = Places::new(CLIENTS_MAX);
         loop {
@@ -104,16 +98,12 @@ impl Listener {
     }
 }
 
-fn bind(listen: &Listen) -> io::Result<Bound> {
-    Ok(match listen {
-        Listen::Tcp { host, port } => {
-            let listener = TcpListener::bind((host.as_str(), *port))?;
-            listener.set_nonblocking(true)?;
-            Bound::Tcp(listener)
-        }
-        Listen::Unix { path, mode } => {
-            let listener = net::bind_unix(path, *mode, UNIX_BACKLOG)?;
-            Bound::Unix(listener, path.display().to_string())
-        }
-    })
+fn address(socket: &Socket, listen: &Listen) -> String {
+    match socket {
+        Socket::Tcp(listener) => listener.local_addr().map(|address| address.to_string()).unwrap_or_default(),
+        Socket::Unix(_) => match listen {
+            Listen::Unix { path, .. } => path.display().to_string(),
+            Listen::Tcp { .. } => show_listen(listen),
+        },
+    }
 }

@@ -24,6 +24,7 @@ mod start;
 mod version;
 
 mod admin_port;
+mod bind;
 mod control;
 mod control_port;
 mod crash;

@@ -7,7 +7,7 @@ use super::Findings;
 use crate::workspace::{Metadata, short_name};
 
 /// Every crate of ours and its layer; ARCHITECTURE.md draws the same.
-const LAYERS: [(&str, Layer); 17] = [
+const LAYERS: [(&str, Layer); 18] = [
     ("nuthatch", Layer::Product(4)),
     ("proxy", Layer::Product(3)),
     ("queue", Layer::Product(3)),
@@ -17,6 +17,7 @@ const LAYERS: [(&str, Layer); 17] = [
     ("net", Layer::Product(2)),
     ("journal", Layer::Product(2)),
     ("config", Layer::Product(2)),
+    ("http", Layer::Product(2)),
     ("client", Layer::Product(2)),
     ("wire", Layer::Product(1)),
     ("ring", Layer::Product(1)),

@@ -13,12 +13,13 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use config::checked::LogLevel;
 use config::nsqd::{self, Nsqd};
+use http::router;
 use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use queue::ask::{Answer, Ask, Reply};
 use queue::authority::{Access, Grant};
-use queue::http::{About, Adjustable, Api, router};
+use queue::http::{About, Adjustable, Api};
 
 /// The names that the queue of this body says are there.
 const KNOWN: &str = "t";

@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use config::checked::{Listen, LogLevel};
 use config::endpoint::show_listen;
 use config::nsqd::{Nsqd, machine};
+use http::{Listener, Stop, router, serve};
 use net::Handle;
 use queue::Mail;
-use queue::http::{About, Adjustable, Api, Listener, SendAsk, Stop, router, serve};
+use queue::http::{About, Adjustable, Api, SendAsk};
 use rustls::ServerConfig;
 use telemetry::log::Log;
 use telemetry::{error, warn};
@@ -17,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::lookups::Lookups;
-use crate::log_level;
+use crate::{bind, log_level};
 
 /// The listeners, bound.
 pub struct Bound {
@@ -32,7 +33,7 @@ impl Bound {
     /// What is wrong, in nsqd's words.
     pub fn new(settings: &Nsqd, tls: Option<&Arc<ServerConfig>>) -> Result<Bound, String> {
         let bind = |listen: &Listen, tls: Option<Arc<ServerConfig>>| {
-            Listener::bind(listen, tls).map_err(|error| {
+            bind::bind(listen).and_then(|socket| Listener::new(socket, tls)).map_err(|error| {
                 format!("listen ({}) failed - {}", show_listen(listen), machine::error_text(&error))
             })
         };

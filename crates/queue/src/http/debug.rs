@@ -10,8 +10,8 @@ use axum::http::{Response, StatusCode};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::Asked;
-use super::answer::{HTML, Refusal, TEXT, with_type};
+use ::http::answer::{HTML, TEXT, with_type};
+use ::http::{Asked, Refusal};
 
 /// What nsqd says after each garbage collection, and after each change of the rate: it has done it, and then fails to
 /// answer. There is nothing to collect here, and no profile of blocking.

@@ -4,8 +4,9 @@ use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{Api, answer};
+use super::Api;
 use crate::ask::{Answer, Ask};
+use ::http::{Refusal, answer};
 
 /// In nsqd's order. Durations are nanoseconds.
 #[derive(Serialize)]
@@ -26,22 +27,22 @@ struct Info<'a> {
 
 impl Api {
     /// OK as long as the disk does what it should and the queue is there.
-    pub(super) async fn ping(&self) -> Response<Body> {
+    pub(super) async fn ping(&self) -> Result<Response<Body>, Refusal> {
         let health = match self.ask(Ask::Health).await {
             Ok(Answer::Health(health)) => health,
             _ => Some("exiting".to_owned()),
         };
-        match health {
+        Ok(match health {
             None => answer::with_type(StatusCode::OK, answer::TEXT, "OK"),
             Some(why) => {
                 answer::with_type(StatusCode::INTERNAL_SERVER_ERROR, answer::TEXT, format!("NOK - {why}"))
             }
-        }
+        })
     }
 
-    pub(super) fn info(&self) -> Response<Body> {
+    pub(super) async fn info(&self) -> Result<Response<Body>, Refusal> {
         let settings = &self.about.settings;
-        answer::json(&Info {
+        Ok(answer::json(&Info {
             version: config::nsqd::VERSION,
             broadcast_address: &settings.broadcast_address,
             hostname: &self.about.hostname,
@@ -54,6 +55,6 @@ impl Api {
             max_deflate_level: settings.max_deflate_level,
             topology_zone: &settings.topology_zone,
             topology_region: &settings.topology_region,
-        })
+        }))
     }
 }

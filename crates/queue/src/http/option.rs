@@ -11,16 +11,21 @@ use config::go_flags::{GoKind, GoValue};
 use config::nsqd::{Nsqd, TlsRequired, flags};
 use serde_json::{Value, json};
 
-use super::answer::{self, Refusal};
-use super::{Api, Asked};
+use super::Api;
 use crate::http_client::without_secrets;
 use crate::statsd;
+use ::http::Asked;
+use ::http::{Refusal, answer};
 
 const INVALID_OPTION: Refusal = Refusal::bad("INVALID_OPTION");
 const INVALID_VALUE: Refusal = Refusal::bad("INVALID_VALUE");
 
 impl Api {
-    pub(super) fn read_option(&self, key: &str) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn read_option(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        self.show_option(asked.word())
+    }
+
+    fn show_option(&self, key: &str) -> Result<Response<Body>, Refusal> {
         match self.option(key).ok_or(INVALID_OPTION)? {
             Value::String(value) => Ok(answer::text(value)),
             value => Ok(answer::json(&value)),
@@ -29,12 +34,13 @@ impl Api {
 
     pub(super) async fn write_option(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
         let bytes_max = self.about.settings.max_msg_size;
-        let body = self.budget.read(&asked.from, &asked.headers, asked.body, bytes_max).await;
+        let key = asked.word().to_owned();
+        let body = self.budget.read(asked.link.host(), &asked.headers, asked.body, bytes_max).await;
         let body = body.map_err(|fault| fault.refusal("INVALID_VALUE"))?;
         if body.bytes.is_empty() {
             return Err(Refusal::too_big("INVALID_VALUE"));
         }
-        match asked.word.as_str() {
+        match key.as_str() {
             "nsqlookupd_tcp_addresses" => {
                 let addresses: Option<Vec<String>> =
                     serde_json::from_slice(&body.bytes).map_err(|_| INVALID_VALUE)?;
@@ -45,7 +51,7 @@ impl Api {
             }
             _ => return Err(INVALID_OPTION),
         }
-        self.read_option(&asked.word)
+        self.show_option(&key)
     }
 
     fn broadcast_http_port(&self) -> u16 {

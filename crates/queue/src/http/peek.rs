@@ -7,12 +7,12 @@ use axum::http::Response;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::answer::{self, Refusal};
-use super::query::Query;
 use super::settings::count;
 use super::topics::{topic, topic_and_channel};
 use super::{Api, text};
 use crate::ask::{Answer, Ask, PeekAt, Peeked};
+use ::http::Asked;
+use ::http::{Refusal, answer};
 
 /// How many messages are shown if nobody says how many.
 const COUNT: usize = 10;
@@ -46,12 +46,14 @@ fn is_zero(number: &i64) -> bool {
 }
 
 impl Api {
-    pub(super) async fn peek_topic(&self, query: &Query) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn peek_topic(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let query = &asked.query()?;
         let (topic, count) = (topic(query)?, count(query, COUNT)?);
         self.peek(Ask::Peek { topic, channel: None, what: PeekAt::Queued, count }).await
     }
 
-    pub(super) async fn peek_channel(&self, query: &Query) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn peek_channel(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let query = &asked.query()?;
         let (topic, channel) = topic_and_channel(query)?;
         let what = match query.text("what").unwrap_or("queued") {
             "queued" => PeekAt::Queued,

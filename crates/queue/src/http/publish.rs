@@ -6,17 +6,18 @@ use axum::http::Response;
 use bytes::Bytes;
 use wire::nsq::Limits;
 
-use super::answer::{self, Refusal};
-use super::query::Query;
-use super::{Api, Asked, topics};
+use super::{Api, topics};
 use crate::ask::{Ask, Batch, Layout};
 use crate::options::millis;
+use ::http::Asked;
+use ::http::Query;
+use ::http::{Refusal, answer};
 
 impl Api {
     pub(super) async fn publish(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
         let query = asked.query();
         let bytes_max = self.about.settings.max_msg_size;
-        let body = self.budget.read(&asked.from, &asked.headers, asked.body, bytes_max).await;
+        let body = self.budget.read(asked.link.host(), &asked.headers, asked.body, bytes_max).await;
         let body = body.map_err(|fault| fault.refusal("MSG_TOO_BIG"))?;
         if body.bytes.is_empty() {
             return Err(Refusal::bad("MSG_EMPTY"));
@@ -30,7 +31,7 @@ impl Api {
     pub(super) async fn publish_many(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
         let query = asked.query();
         let bytes_max = self.about.settings.max_body_size;
-        let body = self.budget.read(&asked.from, &asked.headers, asked.body, bytes_max).await;
+        let body = self.budget.read(asked.link.host(), &asked.headers, asked.body, bytes_max).await;
         let body = body.map_err(|fault| fault.refusal("BODY_TOO_BIG"))?;
         let query = query?;
         let topic = topics::topic(&query)?;

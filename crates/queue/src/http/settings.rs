@@ -6,13 +6,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::answer::{self, Refusal};
-use super::query::Query;
 use super::topics::{topic, topic_and_channel};
-use super::{Api, Asked, text};
+use super::{Api, text};
 use crate::ask::{Answer, Ask};
 use crate::settings::{ChannelSettings, TopicSettings};
 use crate::topic::{SeekTo, Sought};
+use ::http::Asked;
+use ::http::Query;
+use ::http::{Refusal, answer};
 
 /// Largest body with settings.
 const SETTINGS_BYTES_MAX: u64 = 64 << 10;
@@ -37,7 +38,8 @@ struct Moved {
 }
 
 impl Api {
-    pub(super) async fn read_topic_settings(&self, query: &Query) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn read_topic_settings(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let query = &asked.query()?;
         self.show(Ask::TopicSettings(topic(query)?)).await
     }
 
@@ -47,7 +49,8 @@ impl Api {
         self.order(Ask::ConfigureTopic(topic, settings)).await
     }
 
-    pub(super) async fn read_channel_settings(&self, query: &Query) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn read_channel_settings(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let query = &asked.query()?;
         let (topic, channel) = topic_and_channel(query)?;
         self.show(Ask::ChannelSettings(topic, channel)).await
     }
@@ -63,14 +66,16 @@ impl Api {
         self.order(Ask::ConfigureChannel(topic, channel, settings)).await
     }
 
-    pub(super) async fn seek(&self, query: &Query) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn seek(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let query = &asked.query()?;
         let (topic, channel) = topic_and_channel(query)?;
         let to = query.text("to").ok_or_else(|| Refusal::bad("MISSING_ARG_TO").help(SEEK_HELP))?;
         let to = place(to).ok_or_else(|| Refusal::bad("INVALID_ARG_TO").help(SEEK_HELP))?;
         self.show(Ask::Seek(topic, channel, to)).await
     }
 
-    pub(super) async fn redrive(&self, query: &Query) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn redrive(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let query = &asked.query()?;
         let (topic, channel) = topic_and_channel(query)?;
         let count = count(query, usize::MAX)?;
         self.show(Ask::Redrive { topic, channel, count }).await
@@ -90,7 +95,7 @@ impl Api {
     }
 
     async fn settings_of<T: DeserializeOwned>(&self, asked: Asked) -> Result<T, Refusal> {
-        let body = self.budget.read(&asked.from, &asked.headers, asked.body, SETTINGS_BYTES_MAX).await;
+        let body = self.budget.read(asked.link.host(), &asked.headers, asked.body, SETTINGS_BYTES_MAX).await;
         let body = body.map_err(|fault| fault.refusal("BODY_TOO_BIG"))?;
         // A list would do for serde, value by value.
         let object = serde_json::from_slice::<serde_json::Map<String, Value>>(&body.bytes);

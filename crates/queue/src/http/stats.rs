@@ -7,13 +7,14 @@ use axum::body::Body;
 use axum::http::Response;
 
 use super::Api;
-use super::answer::{self, Refusal};
 use super::memory::memory;
-use super::query::Query;
 use crate::ask::{Answer, Ask};
+use ::http::Asked;
+use ::http::{Refusal, answer};
 
 impl Api {
-    pub(super) async fn stats(&self, query: &Query) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn stats(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let query = asked.query()?;
         // An empty name is no filter.
         let filter = |name| query.text(name).filter(|value| !value.is_empty()).map(str::to_owned);
         let clients = query.switch("include_clients").unwrap_or(true);

@@ -478,21 +478,21 @@ fn a_page_of_another_site_changes_and_reads_nothing() {
 fn a_unix_socket_is_served() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("http.sock");
-    let listen = config::checked::Listen::Unix { path: path.clone(), mode: None };
-    let listener = super::Listener::bind(&listen, None).unwrap();
+    let bind = || ::http::Socket::Unix(net::bind_unix(&path, None, 16).unwrap());
+    let listener = ::http::Listener::new(bind(), None).unwrap();
     assert_eq!(listener.local_address(), None);
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let serving = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let router = axum::Router::new().fallback(|link: Option<axum::Extension<super::Link>>| async {
+        let router = axum::Router::new().fallback(|link: Option<axum::Extension<::http::Link>>| async {
             link.map(|link| link.0.remote).unwrap_or_default()
         });
-        runtime.block_on(super::serve(listener, router, stopping)).unwrap();
+        runtime.block_on(::http::serve(listener, router, stopping)).unwrap();
     });
     let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
     assert_eq!(converse(&mut stream, "GET", "/", "", b"").text(), "@");
     stop.send_replace(true);
     serving.join().unwrap();
     // a file left behind is no obstacle
-    drop(super::Listener::bind(&listen, None).unwrap());
+    drop(bind());
 }

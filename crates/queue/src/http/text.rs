@@ -2,7 +2,6 @@
 //!
 //! Durations are written as Go's `time.Duration`, latencies as nsqd's own, rounded to one decimal of their unit.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -80,19 +79,6 @@ pub(super) fn base64(bytes: &[u8]) -> String {
     out
 }
 
-/// A path as it stands in a URL: letters, digits and what separates them stay, the rest is escaped.
-pub(super) fn escape_path(path: &str) -> String {
-    let mut out = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-_.~$&+,:=@".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,12 +120,11 @@ mod tests {
     }
 
     #[test]
-    fn escapes() {
+    fn base64_with_padding() {
         for (bytes, text) in
             [(&b""[..], ""), (b"f", "Zg=="), (b"fo", "Zm8="), (b"foo", "Zm9v"), (b"\xff\xfe\xfd", "//79")]
         {
             assert_eq!(base64(bytes), text);
         }
-        assert_eq!(escape_path("/config/a b\"<\r\né"), "/config/a%20b%22%3C%0D%0A%C3%A9");
     }
 }

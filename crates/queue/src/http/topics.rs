@@ -7,40 +7,40 @@ use axum::body::Body;
 use axum::http::Response;
 use wire::nsq::valid_name;
 
-use super::answer::Refusal;
-use super::query::Query;
-use super::{Api, Endpoint};
+use super::Api;
 use crate::ask::Ask;
 use crate::settings::Durability;
+use ::http::Asked;
+use ::http::Query;
+use ::http::Refusal;
 
 impl Api {
-    pub(super) async fn change_topic(
-        &self,
-        endpoint: Endpoint,
-        query: &Query,
-    ) -> Result<Response<Body>, Refusal> {
-        let ask = match endpoint {
-            Endpoint::CreateTopic => Ask::CreateTopic(topic(query)?, durability(query)?),
-            Endpoint::EmptyTopic => Ask::EmptyTopic(topic(query)?),
-            Endpoint::PauseTopic(paused) => Ask::PauseTopic(any_topic(query)?, paused),
-            _ => Ask::DeleteTopic(any_topic(query)?),
-        };
-        self.order(ask).await
+    pub(super) async fn create_topic(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let query = asked.query()?;
+        self.order(Ask::CreateTopic(topic(&query)?, durability(&query)?)).await
     }
 
-    pub(super) async fn change_channel(
+    pub(super) async fn empty_topic(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        self.order(Ask::EmptyTopic(topic(&asked.query()?)?)).await
+    }
+
+    /// Does something to a topic that is only looked up.
+    pub(super) async fn any_topic(
         &self,
-        endpoint: Endpoint,
-        query: &Query,
+        asked: Asked,
+        order: fn(String) -> Ask,
     ) -> Result<Response<Body>, Refusal> {
-        let (topic, channel) = topic_and_channel(query)?;
-        self.order(match endpoint {
-            Endpoint::CreateChannel => Ask::CreateChannel(topic, channel),
-            Endpoint::EmptyChannel => Ask::EmptyChannel(topic, channel),
-            Endpoint::PauseChannel(paused) => Ask::PauseChannel(topic, channel, paused),
-            _ => Ask::DeleteChannel(topic, channel),
-        })
-        .await
+        self.order(order(any_topic(&asked.query()?)?)).await
+    }
+
+    /// Does something to a channel.
+    pub(super) async fn channel(
+        &self,
+        asked: Asked,
+        order: fn(String, String) -> Ask,
+    ) -> Result<Response<Body>, Refusal> {
+        let (topic, channel) = topic_and_channel(&asked.query()?)?;
+        self.order(order(topic, channel)).await
     }
 }
 

@@ -1,19 +1,20 @@
 //! A queue with its HTTP API, for tests: real files or files in memory, real sockets, on ports of the system's choice.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use config::checked::{Listen, LogLevel};
+use ::http::{Listener, Socket, router, serve};
+use config::checked::LogLevel;
 use config::nsqd::{Nsqd, check, from_arguments};
 use journal::{Files, MemFiles};
 use net::{EventLoop, Handle, ListenAddress, Resolver, Shard, WallTime};
 use tokio::sync::watch;
 
 use crate::disk::DiskThreads;
-use crate::http::{About, Adjustable, Api, Listener, SendAsk, router, serve};
+use crate::http::{About, Adjustable, Api, SendAsk};
 use crate::outside::Nobody;
 use crate::{Clock, Mail, Options, Queue};
 
@@ -111,7 +112,7 @@ impl Daemon {
             };
             shard.run(start).unwrap();
         });
-        let bind = |tls| Listener::bind(&Listen::Tcp { host: "127.0.0.1".into(), port: 0 }, tls).unwrap();
+        let bind = |tls| Listener::new(Socket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap()), tls).unwrap();
         let plain = bind(None);
         let secure = tls.map(|tls| bind(Some(tls)));
         let http = plain.local_address().unwrap();

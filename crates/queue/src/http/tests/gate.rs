@@ -1,20 +1,17 @@
 //! A service with a gate: `/wait` is answered when the test lets it through, so that nothing depends on time.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ::http::{Listener, Socket, serve_at_most};
 use axum::Router;
 use axum::body::Body;
 use axum::http::Uri;
-use config::checked::Listen;
 use http_body_util::BodyExt;
 use tokio::sync::{Semaphore, watch};
-
-use super::super::Listener;
-use super::super::serve::serve_at_most;
 
 /// Large enough not to fit in the buffers of a socket.
 pub(super) const LARGE: usize = 8 << 20;
@@ -32,8 +29,8 @@ pub(super) struct Gate {
 impl Gate {
     /// Serves so many connections at once.
     pub(super) fn start(connections_max: usize) -> Gate {
-        let listen = Listen::Tcp { host: "127.0.0.1".into(), port: 0 };
-        let listener = Listener::bind(&listen, None).unwrap();
+        let socket = Socket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
+        let listener = Listener::new(socket, None).unwrap();
         let address = listener.local_address().unwrap();
         let (stop, stopping) = watch::channel(false);
         let (arrived, arrivals) = mpsc::channel();

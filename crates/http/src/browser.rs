@@ -10,10 +10,9 @@
 use std::net::IpAddr;
 
 use axum::http::header::{HOST, ORIGIN};
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 
-use super::answer::Refusal;
-use super::{Api, Endpoint};
+use crate::answer::Refusal;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Ends of names that nobody can register, so that no stranger's page has one.
@@ -22,14 +21,19 @@ const PRIVATE_ENDS: [&str; 5] = [".localhost", ".local", ".internal", ".home.arp
 const SHOWN_CHARS_MAX: usize = 100;
 
 /// The names that are ours, besides those that cannot be anybody's.
-struct Names<'a> {
-    known: [&'a str; 2],
-    listed: &'a [String],
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a> {
+    /// The machine's own, and the one that clients are told.
+    pub known: [&'a str; 2],
+    /// What the operator has listed.
+    pub listed: &'a [String],
+    /// Where an operator lists them, for the refusal: `http_names in [queue]`.
+    pub option: &'static str,
 }
 
 /// What somebody may want with a browser of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Aim {
+pub enum Aim {
     /// To change something: browsers send `Origin` with it.
     Change,
     /// To see messages: browsers send no `Origin` to the page's own site.
@@ -38,35 +42,20 @@ enum Aim {
     Other,
 }
 
-impl Api {
-    /// Refuses what a page of another site is not to do.
-    pub(super) fn guard(
-        &self,
-        method: &Method,
-        endpoint: Endpoint,
-        headers: &HeaderMap,
-    ) -> Result<(), Refusal> {
-        let settings = &self.about.settings;
-        let known = [self.about.hostname.as_str(), settings.broadcast_address.as_str()];
-        let names = Names { known, listed: &settings.http_names };
-        match stranger(aim(method, endpoint), headers, &names) {
-            None => Ok(()),
-            Some(who) => {
-                let help = format!(
-                    "a browser sent this for a page of another site ({who}); if that name is yours, add it to http_names \
-                     in [queue]"
-                );
-                Err(Refusal::new(StatusCode::FORBIDDEN, "FOREIGN_SITE").help(help))
-            }
+/// Refuses what a page of another site is not to do.
+///
+/// # Errors
+/// The refusal, with the header that shows whose page it is and where to list the name if it is ours after all.
+pub(crate) fn guard(aim: Aim, headers: &HeaderMap, names: &Names<'_>) -> Result<(), Refusal> {
+    match stranger(aim, headers, names) {
+        None => Ok(()),
+        Some(who) => {
+            let option = names.option;
+            let help = format!(
+                "a browser sent this for a page of another site ({who}); if that name is yours, add it to {option}"
+            );
+            Err(Refusal::new(StatusCode::FORBIDDEN, "FOREIGN_SITE").help(help))
         }
-    }
-}
-
-fn aim(method: &Method, endpoint: Endpoint) -> Aim {
-    match endpoint {
-        Endpoint::PeekTopic | Endpoint::PeekChannel => Aim::Messages,
-        _ if method.is_safe() => Aim::Other,
-        _ => Aim::Change,
     }
 }
 
@@ -158,7 +147,7 @@ mod tests {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         let listed = [LISTED.to_owned()];
-        let names = Names { known: ["box", "nsqd.example.com"], listed: &listed };
+        let names = Names { known: ["box", "nsqd.example.com"], listed: &listed, option: "" };
         stranger(aim, &headers, &names).is_some()
     }
 

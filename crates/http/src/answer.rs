@@ -7,22 +7,22 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-use super::go_json;
+use crate::go_json;
 
 /// What every answer carries but `/ping`'s, redirects and the list of methods.
 const NSQ: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-nsq-content-type"), HeaderValue::from_static("nsq; version=1.0"));
 
 /// Content type of structured answers.
-pub(super) const JSON: &str = "application/json; charset=utf-8";
+pub const JSON: &str = "application/json; charset=utf-8";
 /// Content type of texts.
-pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+pub const TEXT: &str = "text/plain; charset=utf-8";
 /// Content type of pages.
-pub(super) const HTML: &str = "text/html; charset=utf-8";
+pub const HTML: &str = "text/html; charset=utf-8";
 
 /// An error: a status, the `message`, which is a code, and `help` for people, where nsqd has no such request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub struct Refusal {
     status: StatusCode,
     message: &'static str,
     help: Cow<'static, str>,
@@ -30,35 +30,35 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// Without help.
-    pub(super) const fn new(status: StatusCode, message: &'static str) -> Refusal {
+    pub const fn new(status: StatusCode, message: &'static str) -> Refusal {
         Refusal { status, message, help: Cow::Borrowed("") }
     }
 
     /// With a sentence that says what to do.
-    pub(super) fn help(self, help: impl Into<Cow<'static, str>>) -> Refusal {
+    pub fn help(self, help: impl Into<Cow<'static, str>>) -> Refusal {
         Refusal { help: help.into(), ..self }
     }
 
     /// 400.
-    pub(super) const fn bad(message: &'static str) -> Refusal {
+    pub const fn bad(message: &'static str) -> Refusal {
         Refusal::new(StatusCode::BAD_REQUEST, message)
     }
 
     /// 404.
-    pub(super) const fn missing(message: &'static str) -> Refusal {
+    pub const fn missing(message: &'static str) -> Refusal {
         Refusal::new(StatusCode::NOT_FOUND, message)
     }
 
     /// 413.
-    pub(super) const fn too_big(message: &'static str) -> Refusal {
+    pub const fn too_big(message: &'static str) -> Refusal {
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
     /// 503, also for disks that refuse: nsqd knows no other word.
-    pub(super) const EXITING: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "EXITING");
+    pub const EXITING: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "EXITING");
 
     /// As it is sent.
-    pub(super) fn answer(&self) -> Response<Body> {
+    pub fn answer(&self) -> Response<Body> {
         #[derive(Serialize)]
         struct Message<'a> {
             message: &'static str,
@@ -74,34 +74,34 @@ impl Refusal {
 }
 
 /// A text; an empty one has no content type.
-pub(super) fn text(text: impl Into<String>) -> Response<Body> {
+pub fn text(text: impl Into<String>) -> Response<Body> {
     let text = text.into();
     if text.is_empty() { empty() } else { nsq(with_type(StatusCode::OK, TEXT, text)) }
 }
 
 /// Nothing.
-pub(super) fn empty() -> Response<Body> {
+pub fn empty() -> Response<Body> {
     nsq(Response::new(Body::empty()))
 }
 
 /// Structured data.
-pub(super) fn json(value: &impl Serialize) -> Response<Body> {
+pub fn json(value: &impl Serialize) -> Response<Body> {
     nsq(with_type(StatusCode::OK, JSON, go_json::to_vec(value)))
 }
 
 /// Plain HTTP where TLS is required: nsqadmin and the tools ask again at this port.
-pub(super) fn tls_required(https_port: i64) -> Response<Body> {
+pub fn tls_required(https_port: i64) -> Response<Body> {
     let body = format!("{{\"message\": \"TLS_REQUIRED\", \"https_port\": {https_port}}}");
     nsq(with_type(StatusCode::FORBIDDEN, JSON, body))
 }
 
 /// The list of methods.
-pub(super) fn methods(list: &str) -> Response<Body> {
+pub fn methods(list: &str) -> Response<Body> {
     allowing(Response::new(Body::empty()), list)
 }
 
 /// The refusal of a method.
-pub(super) fn wrong_method(list: &str) -> Response<Body> {
+pub fn wrong_method(list: &str) -> Response<Body> {
     allowing(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED").answer(), list)
 }
 
@@ -113,7 +113,7 @@ fn allowing(mut answer: Response<Body>, list: &str) -> Response<Body> {
 }
 
 /// A redirect to an escaped path with its query: for good if it was a GET, otherwise with the same method and body.
-pub(super) fn redirect(get: bool, place: &str) -> Response<Body> {
+pub fn redirect(get: bool, place: &str) -> Response<Body> {
     let mut answer = if get {
         let shown = place.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         let shown = shown.replace('"', "&#34;").replace('\'', "&#39;");
@@ -131,7 +131,7 @@ pub(super) fn redirect(get: bool, place: &str) -> Response<Body> {
 }
 
 /// A status, a content type and a body, without nsqd's own header.
-pub(super) fn with_type(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response<Body> {
+pub fn with_type(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response<Body> {
     let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));

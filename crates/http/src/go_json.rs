@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
 /// The value as JSON.
-pub(super) fn to_vec(value: &impl Serialize) -> Vec<u8> {
+pub fn to_vec(value: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     // Writing to memory cannot fail, and all keys are texts.
     let _ = value.serialize(&mut Serializer::with_formatter(&mut out, Go));

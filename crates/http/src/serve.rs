@@ -1,6 +1,6 @@
 //! Listeners of the HTTP API: TCP, TLS over TCP, and unix sockets.
 //!
-//! Connections are counted; when they are too many, those that wait for their client make room ([`super::places`]). A head that does not come, and a handshake that
+//! Connections are counted; when they are too many, those that wait for their client make room ([`crate::places`]). A head that does not come, and a handshake that
 //! does not end, close their connection; so does a minute without a request. A client may close its side as soon as it has
 //! sent its request: it gets its answer all the same.
 //!
@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use axum::{Extension, Router};
 use bytes::Bytes;
-use config::checked::Listen;
 use hyper::Request;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
@@ -30,14 +29,12 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::Link;
-use super::malformed::Worded;
-use super::places::{Places, Seat, Seated};
+use crate::malformed::Worded;
+use crate::places::{Places, Seat, Seated};
+use crate::service::Link;
 
 /// Connections at once, per listener.
 const CONNECTIONS_MAX: usize = 1024;
-/// Clients of a unix socket that may wait in the kernel; the system's limit holds as well.
-const UNIX_BACKLOG: i32 = 1024;
 /// How long a request's head may take, and how long a connection may be idle.
 const HEAD_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
@@ -56,8 +53,12 @@ pub struct Listener {
     tls: Option<Arc<rustls::ServerConfig>>,
 }
 
-enum Socket {
+/// A bound socket of either kind. It need not be non-blocking yet.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
     Tcp(TcpListener),
+    /// A unix socket.
     Unix(UnixListener),
 }
 
@@ -68,16 +69,15 @@ impl std::fmt::Debug for Listener {
 }
 
 impl Listener {
-    /// Binds; with `tls` the clients must speak it. A unix socket that is in use is left to its process.
-    pub fn bind(listen: &Listen, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Listener> {
-        let socket = match listen {
-            Listen::Tcp { host, port } => {
-                let listener = TcpListener::bind((host.as_str(), *port))?;
-                listener.set_nonblocking(true)?;
-                Socket::Tcp(listener)
-            }
-            Listen::Unix { path, mode } => Socket::Unix(net::bind_unix(path, *mode, UNIX_BACKLOG)?),
-        };
+    /// Serves what connects to `socket`; with `tls` the clients must speak it.
+    ///
+    /// # Errors
+    /// The system's, if the socket cannot be made non-blocking.
+    pub fn new(socket: Socket, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Listener> {
+        match &socket {
+            Socket::Tcp(listener) => listener.set_nonblocking(true)?,
+            Socket::Unix(listener) => listener.set_nonblocking(true)?,
+        }
         Ok(Listener { socket, tls })
     }
 
@@ -92,12 +92,18 @@ impl Listener {
 
 /// Serves a listener until it is told to stop and every request under way is answered: whoever cannot wait so long drops the
 /// future. Needs a tokio runtime.
+///
+/// # Errors
+/// The system's, if the socket cannot be served at all.
 pub async fn serve(listener: Listener, router: Router, stop: Stop) -> io::Result<()> {
     serve_at_most(CONNECTIONS_MAX, listener, router, stop).await
 }
 
 /// The same with so many connections at once.
-pub(super) async fn serve_at_most(
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_at_most(
     connections_max: usize,
     listener: Listener,
     router: Router,

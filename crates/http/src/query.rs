@@ -1,16 +1,18 @@
 //! Query strings by Go's rules, which differ from a browser's: a semicolon is an error, and so is a bad escape, wherever they stand.
 
+use std::fmt::Write;
+
 /// Parameters in the order given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Query(Vec<(Vec<u8>, Vec<u8>)>);
+pub struct Query(Vec<(Vec<u8>, Vec<u8>)>);
 
 /// The query string is malformed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub struct Malformed;
 
 impl Query {
     /// Reads what stands behind the question mark.
-    pub(super) fn parse(text: &str) -> Result<Query, Malformed> {
+    pub fn parse(text: &str) -> Result<Query, Malformed> {
         let mut list = Vec::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             if pair.contains(';') {
@@ -23,17 +25,17 @@ impl Query {
     }
 
     /// The first value of a parameter.
-    pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| &value[..])
     }
 
     /// The same as text; what is not UTF-8 never is a name of anything.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).map(|value| std::str::from_utf8(value).unwrap_or("\u{fffd}"))
     }
 
     /// A switch: `true`, `1`, `false`, `0`; `None` if it is absent or something else.
-    pub(super) fn switch(&self, name: &str) -> Option<bool> {
+    pub fn switch(&self, name: &str) -> Option<bool> {
         match self.get(name)? {
             b"true" | b"1" => Some(true),
             b"false" | b"0" => Some(false),
@@ -43,7 +45,7 @@ impl Query {
 }
 
 /// Decodes `%XX`, and `+` if it stands for a space.
-pub(super) fn unescape(text: &str, plus: bool) -> Result<Vec<u8>, Malformed> {
+pub fn unescape(text: &str, plus: bool) -> Result<Vec<u8>, Malformed> {
     let digit = |byte: Option<u8>| byte.and_then(|b| char::from(b).to_digit(16)).ok_or(Malformed);
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -55,6 +57,19 @@ pub(super) fn unescape(text: &str, plus: bool) -> Result<Vec<u8>, Malformed> {
         });
     }
     Ok(out)
+}
+
+/// A path as it stands in a URL: letters, digits and what separates them stay, the rest is escaped.
+pub fn escape_path(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.~$&+,:=@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -80,5 +95,10 @@ mod tests {
         let query = Query::parse("a=true&b=1&c=false&d=0&e=TRUE&f=").unwrap();
         let list = ["a", "b", "c", "d", "e", "f", "g"].map(|name| query.switch(name));
         assert_eq!(list, [Some(true), Some(true), Some(false), Some(false), None, None, None]);
+    }
+
+    #[test]
+    fn paths() {
+        assert_eq!(escape_path("/config/a b\"<\r\né"), "/config/a%20b%22%3C%0D%0A%C3%A9");
     }
 }

@@ -20,7 +20,7 @@ use axum::http::header::{CONNECTION, HOST};
 use axum::http::{HeaderValue, Method, Response, StatusCode, Version, request};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::answer;
+use crate::answer;
 
 /// What hyper says of its own accord, up to the date.
 const AUTOMATIC: [&str; 3] = ["400 Bad Request", "414 URI Too Long", "431 Request Header Fields Too Large"];
@@ -31,7 +31,7 @@ const DATE_BYTES: usize = "Date: Sat, 21 Nov 2026 22:51:54 GMT\r\n\r\n".len();
 const AUTOMATIC_BYTES_MAX: usize = 160;
 
 /// What is wrong with a head that hyper could read.
-pub(super) fn fault(head: &request::Parts) -> Option<&'static str> {
+pub(crate) fn fault(head: &request::Parts) -> Option<&'static str> {
     let hosts = head.headers.get_all(HOST).iter().count();
     let path = head.uri.path();
     let asterisk = path == "*" && head.uri.authority().is_none();
@@ -49,7 +49,7 @@ pub(super) fn fault(head: &request::Parts) -> Option<&'static str> {
 }
 
 /// The answer to it.
-pub(super) fn refusal(words: &'static str) -> Response<Body> {
+pub(crate) fn refusal(words: &'static str) -> Response<Body> {
     let mut answer = answer::with_type(StatusCode::BAD_REQUEST, answer::TEXT, words);
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
@@ -72,14 +72,14 @@ fn automatic_at(bytes: &[u8]) -> Option<usize> {
 }
 
 /// A socket on which hyper's automatic answers get their words.
-pub(super) struct Worded<S> {
+pub(crate) struct Worded<S> {
     socket: S,
     /// What is written instead of an automatic answer, and how much of it was.
     instead: Option<(Vec<u8>, usize)>,
 }
 
 impl<S> Worded<S> {
-    pub(super) fn new(socket: S) -> Worded<S> {
+    pub(crate) fn new(socket: S) -> Worded<S> {
         Worded { socket, instead: None }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The account.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(crate) struct Account {
     bytes_max: usize,
     held: Mutex<HeldBytes>,
 }
@@ -20,7 +20,7 @@ struct HeldBytes {
 
 /// What one body holds; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Charge {
+pub(crate) struct Charge {
     account: Arc<Account>,
     address: String,
     bytes: usize,
@@ -28,16 +28,16 @@ pub(super) struct Charge {
 
 /// The account does not allow that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Overdrawn;
+pub(crate) struct Overdrawn;
 
 impl Account {
     /// An account of this many bytes.
-    pub(super) fn new(bytes_max: usize) -> Arc<Account> {
+    pub(crate) fn new(bytes_max: usize) -> Arc<Account> {
         Arc::new(Account { bytes_max, held: Mutex::default() })
     }
 
     /// Holds nothing yet.
-    pub(super) fn open(self: &Arc<Account>, address: &str) -> Charge {
+    pub(crate) fn open(self: &Arc<Account>, address: &str) -> Charge {
         Charge { account: Arc::clone(self), address: address.to_owned(), bytes: 0 }
     }
 
@@ -48,7 +48,7 @@ impl Account {
 
 impl Charge {
     /// Holds `bytes` from now on, if the account allows; otherwise what it held.
-    pub(super) fn grow_to(&mut self, bytes: usize) -> Result<(), Overdrawn> {
+    pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), Overdrawn> {
         let more = bytes.saturating_sub(self.bytes);
         if more == 0 {
             return Ok(());

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use super::account::{Account, Charge, Overdrawn};
-use super::answer::Refusal;
+use crate::account::{Account, Charge, Overdrawn};
+use crate::answer::Refusal;
 
 /// How long a body may take to arrive.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -23,14 +23,14 @@ const TOTAL_BYTES_MAX: u64 = 64 << 20;
 
 /// What there is for all bodies together.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub struct Budget {
     account: Arc<Account>,
     deadline: Duration,
 }
 
 /// A body, and what it takes up in the account.
 #[derive(Debug)]
-pub(super) struct Held {
+pub struct Held {
     /// The bytes.
     pub bytes: Bytes,
     _charge: Charge,
@@ -38,7 +38,7 @@ pub(super) struct Held {
 
 /// Why there is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub enum Fault {
     /// It is larger than allowed.
     TooBig,
     /// It did not arrive in time.
@@ -51,7 +51,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// The answer; what to say to a body that is too large depends on the request.
-    pub(super) fn refusal(self, too_big: &'static str) -> Refusal {
+    pub fn refusal(self, too_big: &'static str) -> Refusal {
         match self {
             Fault::TooBig => Refusal::too_big(too_big),
             Fault::Late => Refusal::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT"),
@@ -63,13 +63,13 @@ impl Fault {
 
 impl Budget {
     /// A budget in which a body of `body_bytes_max` has room.
-    pub(super) fn new(body_bytes_max: u64) -> Budget {
+    pub fn new(body_bytes_max: u64) -> Budget {
         let bytes = TOTAL_BYTES_MAX.max(body_bytes_max.saturating_mul(2));
         Budget { account: Account::new(usize::try_from(bytes).unwrap_or(usize::MAX)), deadline: DEADLINE }
     }
 
     /// Reads a body of at most `bytes_max`, on the account of the address that it comes from.
-    pub(super) async fn read(
+    pub async fn read(
         &self,
         from: &str,
         headers: &HeaderMap,

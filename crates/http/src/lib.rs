@@ -1,0 +1,35 @@
+//! HTTP in the manner of NSQ's daemons, for every API of the control thread.
+//!
+//! ```text
+//! socket ▸ serve (places, TLS, deadlines) ▸ service: malformed ▸ route ▸ browser ▸ handler ▸ query, body
+//! socket ◀ serve ◀ answer (status, headers, JSON or text)  ◀───────────────────────┘
+//! ```
+//! An API is a table of [`Row`]s, each with its handler, and the few facts that [`Api`] asks for. Everything else is the same for
+//! all of them, and as in nsqd 1.3.0: statuses, headers, redirects, the texts for what is no HTTP, how a query string is read. A
+//! body is limited in size, in time, and in what all of them hold together.
+//!
+//! Connections are limited too; those that wait for their client make room ([`places`]). What a browser sends for a page of
+//! another site changes nothing ([`browser`]).
+
+#![forbid(unsafe_code)]
+
+mod account;
+pub mod answer;
+pub mod body;
+pub mod browser;
+pub mod go_json;
+mod malformed;
+pub mod places;
+pub mod query;
+mod route;
+mod serve;
+mod service;
+
+pub use answer::Refusal;
+pub use body::Budget;
+pub use browser::{Aim, Names};
+pub use places::{Place, Places, Seat, Seated, Settling};
+pub use query::Query;
+pub use route::{Answering, Handler, Row, delete, get, messages, post, put, quiet};
+pub use serve::{Listener, Socket, Stop, serve, serve_at_most};
+pub use service::{Api, Asked, Link, router};

@@ -1,0 +1,138 @@
+//! From a request to its answer, in nsqd's order: what is no HTTP, who may ask at all, the row, whose page sends it, the handler.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, Response, Uri};
+use axum::{Extension, Router};
+use telemetry::info;
+
+use crate::answer::{self, Refusal};
+use crate::browser::{self, Names};
+use crate::malformed;
+use crate::query::{Query, escape_path, unescape};
+use crate::route::{self, Route, Row};
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Default)]
+pub struct Link {
+    /// Address and port; `@` for a unix socket.
+    pub remote: String,
+    /// True if TLS is spoken.
+    pub tls: bool,
+}
+
+impl Link {
+    /// The address without its port; all of a unix socket's clients have the same.
+    pub fn host(&self) -> &str {
+        self.remote.rsplit_once(':').map_or(&self.remote, |(host, _)| host)
+    }
+}
+
+/// An API: its table, and what differs between one and another.
+pub trait Api: Sized + Send + Sync + 'static {
+    /// Every row. The first one of a path and method counts.
+    fn rows(&self) -> &'static [Row<Self>];
+
+    /// Names under which browsers may know this daemon.
+    fn names(&self) -> Names<'_>;
+
+    /// The answer to those who may ask nothing, whatever they ask.
+    ///
+    /// # Errors
+    /// That answer.
+    fn admit(&self, link: &Link) -> Result<(), Box<Response<Body>>> {
+        let _ = link;
+        Ok(())
+    }
+}
+
+/// A request that has found its row.
+#[derive(Debug)]
+pub struct Asked {
+    /// The words that stood for the parts of the path that may be any, in order.
+    pub words: Vec<String>,
+    /// Who asks.
+    pub link: Link,
+    /// Path and query.
+    pub uri: Uri,
+    /// As sent.
+    pub headers: HeaderMap,
+    /// Not read yet; see [`crate::Budget::read`].
+    pub body: Body,
+}
+
+impl Asked {
+    /// The query string.
+    ///
+    /// # Errors
+    /// 400 `INVALID_REQUEST` if it is malformed.
+    pub fn query(&self) -> Result<Query, Refusal> {
+        Query::parse(self.uri.query().unwrap_or_default()).map_err(|_| Refusal::bad("INVALID_REQUEST"))
+    }
+
+    /// The first word, or nothing where the row has none.
+    pub fn word(&self) -> &str {
+        self.words.first().map_or("", String::as_str)
+    }
+}
+
+/// The service. [`crate::serve`] adds a [`Link`] to each request; without one the client counts as one without TLS.
+pub fn router<A: Api>(api: Arc<A>) -> Router {
+    Router::new().fallback(move |link: Option<Extension<Link>>, request: Request| {
+        let api = Arc::clone(&api);
+        async move { serve(&*api, link.map(|Extension(link)| link).unwrap_or_default(), request).await }
+    })
+}
+
+async fn serve<A: Api>(api: &A, link: Link, request: Request) -> Response<Body> {
+    let begun = Instant::now();
+    let (parts, body) = request.into_parts();
+    if let Some(words) = malformed::fault(&parts) {
+        return malformed::refusal(words);
+    }
+    let (method, uri) = (parts.method, parts.uri.clone());
+    let remote = link.remote.clone();
+    let (answer, quiet) = match find(api, &link, method.as_str(), &uri) {
+        Ok((row, words)) => {
+            let asked = Asked { words, link, uri: parts.uri, headers: parts.headers, body };
+            let answer = match browser::guard(row.aim, &asked.headers, &api.names()) {
+                Ok(()) => (row.handler)(api, asked).await,
+                Err(refusal) => Err(refusal),
+            };
+            (answer.unwrap_or_else(|refusal| refusal.answer()), row.quiet)
+        }
+        Err(answer) => (*answer, false),
+    };
+    if !quiet {
+        let (status, took) = (answer.status().as_u16(), begun.elapsed());
+        info!("{status} {method} {uri} ({remote}) {took:?}");
+    }
+    answer
+}
+
+/// A row, and the words of the path.
+type Found<A> = (&'static Row<A>, Vec<String>);
+
+/// The row, or the answer to a request that reaches none.
+fn find<A: Api>(api: &A, link: &Link, method: &str, uri: &Uri) -> Result<Found<A>, Box<Response<Body>>> {
+    if method == "OPTIONS" && uri.path() == "*" {
+        return Err(Response::new(Body::empty()).into());
+    }
+    api.admit(link)?;
+    let Ok(path) = unescape(uri.path(), false) else {
+        return Err(malformed::refusal("400 Bad Request").into());
+    };
+    match route::resolve(api.rows(), method, &String::from_utf8_lossy(&path)) {
+        Route::Found(row, words) => Ok((row, words)),
+        Route::Redirect(path) => {
+            let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+            Err(answer::redirect(method == "GET", &format!("{}{query}", escape_path(&path))).into())
+        }
+        Route::Methods(list) => Err(answer::methods(&list).into()),
+        Route::WrongMethod(list) => Err(answer::wrong_method(&list).into()),
+        Route::NotFound => Err(Refusal::missing("NOT_FOUND").answer().into()),
+    }
+}
