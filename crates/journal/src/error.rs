@@ -44,6 +44,9 @@ pub enum WriteError {
     DiskFull(io::Error),
     /// Writing failed otherwise. Later commits are tried; they may succeed.
     Io(io::Error),
+    /// Nothing is written for now: what was written before cannot be flushed, or the files are not where they were. Later commits
+    /// are tried. The text says why and what to do.
+    Refused(String),
     /// [`crate::Durability::Memory`] only: the limit is reached. Release something, then append again.
     MemoryFull {
         /// The limit, in bytes.
@@ -64,7 +67,8 @@ impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WriteError::DiskFull(e) => write!(f, "disk is full: free space, then publish again ({e})"),
-            WriteError::Io(e) => write!(f, "write failed: check the device, then publish again ({e})"),
+            WriteError::Io(e) => write!(f, "write failed: {}, then publish again ({e})", advice(e)),
+            WriteError::Refused(why) => f.write_str(why),
             WriteError::MemoryFull { max } => write!(f, "memory limit of {max} bytes is reached"),
             WriteError::Poisoned(p) => p.fmt(f),
         }
@@ -81,6 +85,45 @@ impl From<io::Error> for WriteError {
         }
     }
 }
+
+/// What is to be done about an error of the system.
+pub(crate) fn advice(error: &io::Error) -> &'static str {
+    match (error.raw_os_error(), error.kind()) {
+        (Some(EMFILE), _) => "no file descriptor is left, raise their limit or close connections",
+        (Some(ENFILE), _) => "the system has no file descriptor left, close files of other programs",
+        (_, io::ErrorKind::OutOfMemory) => "the system has no memory left, give it some",
+        (_, io::ErrorKind::NotFound) => "the file is not there, put the directory back",
+        (_, io::ErrorKind::PermissionDenied) => "give back the permission",
+        (_, io::ErrorKind::ReadOnlyFilesystem) => "the file system has become read-only, check the device",
+        _ => "check the device",
+    }
+}
+
+/// The process has as many open files as it may.
+const EMFILE: i32 = 24;
+/// The system has as many open files as it may.
+const ENFILE: i32 = 23;
+
+/// Why a flush gave nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyncError {
+    /// It could not be tried, for want of a descriptor for instance. What is written is as safe as before; it is to be tried again.
+    /// The text says why and what to do.
+    Refused(String),
+    /// It was tried and failed.
+    Poisoned(Poisoned),
+}
+
+impl fmt::Display for SyncError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SyncError::Refused(why) => f.write_str(why),
+            SyncError::Poisoned(p) => p.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SyncError {}
 
 /// A flush to the device failed, so that nobody can know which of the written bytes the device has. No further batch is
 /// accepted; what was committed can still be read. Only a restart (which reads back what is really there) helps.
@@ -113,7 +156,7 @@ pub enum ReadError {
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ReadError::Io(e) => write!(f, "read failed ({e})"),
+            ReadError::Io(e) => write!(f, "read failed: {} ({e})", advice(e)),
             ReadError::Gone { from } => write!(f, "records at {from} were released"),
         }
     }
@@ -158,9 +201,11 @@ pub enum CheckpointError {
     UnderWay,
     /// The journal has no files ([`crate::Durability::Memory`]).
     NoFiles,
-    /// Writing it failed.
+    /// Writing it failed. To be tried again.
     Io(io::Error),
-    /// Flushing the log failed before it was written. See [`Poisoned`].
+    /// Flushing the log before it could not be tried. To be tried again. The text says why and what to do.
+    Refused(String),
+    /// Flushing the log before it, or the directory after it, failed. See [`Poisoned`].
     Poisoned(Poisoned),
 }
 
@@ -173,10 +218,20 @@ impl fmt::Display for CheckpointError {
             CheckpointError::NotCommitted => f.write_str("checkpoint position is not committed"),
             CheckpointError::UnderWay => f.write_str("a checkpoint is being written"),
             CheckpointError::NoFiles => f.write_str("a journal in memory has no checkpoints"),
-            CheckpointError::Io(e) => write!(f, "checkpoint could not be written ({e})"),
+            CheckpointError::Io(e) => write!(f, "checkpoint could not be written: {} ({e})", advice(e)),
+            CheckpointError::Refused(why) => f.write_str(why),
             CheckpointError::Poisoned(p) => p.fmt(f),
         }
     }
 }
 
 impl std::error::Error for CheckpointError {}
+
+impl From<SyncError> for CheckpointError {
+    fn from(error: SyncError) -> CheckpointError {
+        match error {
+            SyncError::Refused(why) => CheckpointError::Refused(why),
+            SyncError::Poisoned(poisoned) => CheckpointError::Poisoned(poisoned),
+        }
+    }
+}

@@ -41,7 +41,7 @@ pub trait Files: Send + Sync + fmt::Debug {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
     /// What a directory holds, in no order.
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
-    /// Makes a directory and its parents. True if it was not there before.
+    /// Makes a directory; its parent must be there. True if it was not there before.
     fn create_dir(&self, dir: &Path) -> io::Result<bool>;
     /// Renames a file or directory, replacing a file of the new name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
@@ -49,8 +49,12 @@ pub trait Files: Send + Sync + fmt::Debug {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Removes an empty directory.
     fn remove_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Opens a directory, so that names in it can be flushed later without another descriptor.
+    fn open_dir(&self, dir: &Path) -> io::Result<Arc<dyn Dir>>;
     /// Flushes the names in a directory to the device.
-    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.open_dir(dir)?.sync()
+    }
     /// Takes the exclusive lock of a directory, or fails at once with [`io::ErrorKind::WouldBlock`] when somebody holds it.
     /// It is given back when the guard is dropped or the process ends.
     fn lock(&self, dir: &Path) -> io::Result<Box<dyn Lock>>;
@@ -68,6 +72,31 @@ pub trait File: Send + Sync + fmt::Debug {
     fn truncate(&self, bytes: u64) -> io::Result<()>;
     /// Flushes content and length to the device.
     fn sync(&self) -> io::Result<()>;
+    /// Whether this is the file that `path` names; not so after somebody has moved or replaced it.
+    fn is_at(&self, path: &Path) -> io::Result<bool>;
+}
+
+/// An open directory.
+pub trait Dir: Send + Sync + fmt::Debug {
+    /// Flushes the names in it to the device.
+    fn sync(&self) -> io::Result<()>;
+    /// Whether this is the directory that `path` names.
+    fn is_at(&self, path: &Path) -> io::Result<bool>;
+}
+
+/// Makes a directory and the parents that it lacks. True if it was not there before.
+///
+/// # Errors
+/// What the file system gave.
+pub fn create_dir_all(files: &dyn Files, dir: &Path) -> io::Result<bool> {
+    match files.create_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        done => return done,
+    }
+    if let Some(parent) = dir.parent() {
+        create_dir_all(files, parent)?;
+    }
+    files.create_dir(dir)
 }
 
 /// The guard of [`Files::lock`].

@@ -17,6 +17,7 @@ mod release;
 mod sync;
 mod walk;
 
+use self::commit::UNFLUSHED_OPEN_MAX;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -27,10 +28,11 @@ use bytes::BytesMut;
 pub use checkpoint::{CheckpointDone, CheckpointJob};
 pub use read::{ReadDone, ReadJob, ReadOutcome};
 pub use release::{DELETED_SUFFIX, DeleteJob, RemoveDone, RemoveJob, SegmentInfo};
+use sync::FlushRefused;
 pub use sync::{SyncDone, SyncJob};
 
 use crate::cache::Cache;
-use crate::files::{File, Files};
+use crate::files::{Dir, File, Files};
 use crate::format::{record, segment};
 use crate::{AppendError, Block, CommitSeq, Damage, Durability, OpenError, Options, Poisoned, Position};
 
@@ -63,6 +65,10 @@ pub struct Journal {
     pub(crate) names_flushed: u64,
     /// The directory is new: its own name is not flushed.
     pub(crate) parent_changed: bool,
+    /// The directory, open while names in it are not flushed.
+    dir_open: Option<Arc<dyn Dir>>,
+    /// Its parent, open for as long as whoever shares it wants.
+    parent_open: Option<Arc<dyn Dir>>,
     /// The next batch begins a new segment.
     pub(crate) seal: bool,
     /// The active file is longer than it should be: a refused batch could not be cut off yet.
@@ -73,6 +79,7 @@ pub struct Journal {
     /// The same of a checkpoint that was found at open: its name may not be flushed yet.
     pub(crate) checkpoint_found: Option<Position>,
     refusing: Option<String>,
+    flush_refused: Option<FlushRefused>,
     poisoned: Option<Poisoned>,
     counters: Counters,
 }
@@ -128,7 +135,7 @@ pub struct Counters {
 pub enum Health {
     /// The last batch was accepted.
     Ok,
-    /// The last batch was refused; the next may be accepted. The text says why and what to do.
+    /// The last batch or flush was refused; the next may be accepted. The text says why and what to do.
     Refusing(String),
     /// No batch will be accepted before a restart. The text says why.
     Poisoned(String),
@@ -156,12 +163,15 @@ impl Journal {
             names_changed: 0,
             names_flushed: 0,
             parent_changed: false,
+            dir_open: None,
+            parent_open: None,
             seal: false,
             cut_pending: false,
             checkpoint_under_way: false,
             checkpoint: None,
             checkpoint_found: None,
             refusing: None,
+            flush_refused: None,
             poisoned: None,
             counters: Counters::default(),
         }
@@ -315,8 +325,8 @@ impl Journal {
         self.batch.capacity() + self.cache.cost() + self.read_back_bytes()
     }
 
-    /// Gives back what an idle journal can do without: cached blocks, spare room, and the open file (with `Fsync`, once everything in it
-    /// is flushed). The next reader or batch gets them again.
+    /// Gives back what an idle journal can do without: cached blocks, spare room, the open file and directory (with `Fsync`, once
+    /// everything in them is flushed). The next reader or batch gets them again.
     pub fn rest(&mut self) {
         if self.batch.is_empty() {
             self.batch = BytesMut::new();
@@ -330,12 +340,26 @@ impl Journal {
             && !self.cut_pending
         {
             active.file = None;
+            self.dir_open = None;
         }
+    }
+
+    /// Descriptors held: files of segments, and the directory while names in it are not flushed.
+    pub fn descriptors(&self) -> usize {
+        let files = self.segments.iter().rev().take(UNFLUSHED_OPEN_MAX + 1).filter(|s| s.file.is_some());
+        files.count() + usize::from(self.dir_open.is_some())
+    }
+
+    /// Has the directory that holds the journal's flushed through `parent`, which is it, open: many journals in one directory
+    /// share a descriptor.
+    pub fn share_parent(&mut self, parent: Arc<dyn Dir>) {
+        self.parent_open = Some(parent);
     }
 
     /// What a health page should say.
     pub fn health(&self) -> Health {
-        match (&self.poisoned, &self.refusing) {
+        let flush_refused = self.flush_refused.as_ref().map(|refused| &refused.why);
+        match (&self.poisoned, flush_refused.or(self.refusing.as_ref())) {
             (Some(poisoned), _) => Health::Poisoned(poisoned.to_string()),
             (None, Some(why)) => Health::Refusing(why.clone()),
             (None, None) => Health::Ok,

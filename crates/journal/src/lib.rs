@@ -19,7 +19,7 @@ mod recovery;
 mod scan;
 
 pub use block::{Block, Damage, DamageReason, Entry, Record, Records};
-pub use error::{AppendError, CheckpointError, OpenError, Poisoned, ReadError, WriteError};
+pub use error::{AppendError, CheckpointError, OpenError, Poisoned, ReadError, SyncError, WriteError};
 pub use files::{Files, MemFiles, OsFiles};
 pub use format::record::PAYLOAD_BYTES_LIMIT;
 pub use journal::{

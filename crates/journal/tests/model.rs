@@ -1,7 +1,7 @@
 //! The journal against a simple model, under faults and crashes.
 //!
 //! A run is a sequence of random steps on a modelled file system: batches, flushes, checkpoints, releases, readers, disk-full
-//! and I/O errors, crashes of the process and of the machine at arbitrary operations. The model knows every record that was
+//! and I/O errors, want of descriptors, a directory that is moved away for a while, crashes of the process and of the machine at arbitrary operations. The model knows every record that was
 //! ever handed to the journal, which batches were accepted, and which are on the device. After each crash:
 //!
 //! - every accepted record is there if the process died, every flushed one if the machine died;
@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use nuthatch_journal::files::{Crash, Fault, MemFiles, Operation};
 use nuthatch_journal::{
-    CommitSeq, Durability, Files, Health, Journal, Options, Position, ReadOutcome, Recovery, SyncDone,
-    WriteError,
+    CommitSeq, Durability, Files, Health, Journal, Options, Position, ReadError, ReadOutcome, Recovery,
+    SyncDone, SyncError, WriteError,
 };
 
 #[path = "support/random.rs"]
@@ -54,6 +54,14 @@ struct Model {
     holed: bool,
 }
 
+/// What is short at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shortage {
+    Descriptors,
+    /// The directory has been moved away.
+    Place,
+}
+
 impl Model {
     fn confirm_checkpoint(&mut self, at: u64) {
         self.checkpoint = Some(at);
@@ -72,6 +80,7 @@ struct Run {
     journal: Journal,
     model: Model,
     flush: Option<SyncDone>,
+    shortage: Option<Shortage>,
     cursor: Position,
     counts: Counts,
 }
@@ -88,6 +97,10 @@ struct Counts {
     file_reads: u64,
     checkpoints: u64,
     removed: u64,
+    flush_refused: u64,
+    checkpoint_refused: u64,
+    read_refused: u64,
+    healed: u64,
 }
 
 fn options(random: &mut Random) -> Options {
@@ -112,7 +125,7 @@ impl Run {
         let recovery = Recovery::open(Arc::new(files.clone()), Path::new(DIR), options(&mut random)).unwrap();
         let (journal, _) = recovery.replay(|_| panic!("it is new")).unwrap();
         let (model, counts) = (Model::default(), Counts::default());
-        Run { random, files, journal, model, flush: None, cursor: Position(0), counts }
+        Run { random, files, journal, model, flush: None, shortage: None, cursor: Position(0), counts }
     }
 
     fn step(&mut self) {
@@ -123,7 +136,8 @@ impl Run {
             27..33 => self.read_on(),
             33 => self.checkpoint(),
             34 => self.release(),
-            35 => self.fault(),
+            35 if self.random.one_in(2) => self.fault(),
+            35 => self.shortage(),
             36 => self.journal.seal(),
             37 => self.journal.rest(),
             38 if self.random.one_in(2) => self.fail_flush(),
@@ -155,7 +169,8 @@ impl Run {
                 self.model.cut.extend(cut);
                 self.model.accepted.extend(staged);
                 self.model.ends.push((seq, self.journal.end().0));
-                assert_eq!(self.journal.health(), Health::Ok);
+                // With `Os` batches are accepted while flushes are refused.
+                assert!(self.shortage.is_some() || self.journal.health() == Health::Ok);
             }
             Err(error) => {
                 self.counts.refused += 1;
@@ -183,11 +198,57 @@ impl Run {
         let Some(done) = self.flush.take() else { return };
         match self.journal.synced(done) {
             Ok(seq) => self.learn_flushed(seq),
-            Err(_) => {
+            Err(SyncError::Refused(_)) => {
+                assert!(self.shortage.is_some(), "nothing is short");
+                self.counts.flush_refused += 1;
+            }
+            Err(SyncError::Poisoned(_)) => {
+                assert_eq!(self.shortage, None, "a shortage poisons nothing");
                 self.counts.poisoned += 1;
                 self.restart(Crash::Process);
             }
         }
+    }
+
+    /// Something is short for a while; when it is there again everything works as before.
+    fn shortage(&mut self) {
+        self.end_flush();
+        let away = Path::new("/data/away");
+        self.shortage = Some(if self.random.one_in(3) { Shortage::Place } else { Shortage::Descriptors });
+        match self.shortage {
+            Some(Shortage::Place) => self.files.rename(Path::new(DIR), away).unwrap(),
+            _ => self.files.set_open_max(Some(self.files.open_count() + self.random.below(2))),
+        }
+        for _ in 0..10 {
+            match self.random.below(8) {
+                0..3 => self.batch(),
+                3 => self.journal.rest(),
+                4 => self.checkpoint(),
+                5 => self.read_on(),
+                6 => self.journal.seal(),
+                _ => {
+                    self.begin_flush();
+                    self.end_flush();
+                    self.flush = self.journal.retry_sync().map(|job| job.run());
+                    self.end_flush();
+                }
+            }
+        }
+        self.files.set_open_max(None);
+        if self.shortage == Some(Shortage::Place) {
+            assert!(self.files.list(Path::new(DIR)).is_err(), "nobody makes it again");
+            self.files.rename(away, Path::new(DIR)).unwrap();
+            self.files.sync_dir("/data".as_ref()).unwrap();
+        }
+        self.shortage = None;
+        if let Some(job) = self.journal.retry_sync() {
+            let seq = self.journal.synced(job.run()).unwrap();
+            self.learn_flushed(seq);
+            self.counts.healed += 1;
+        }
+        let refused = self.counts.refused;
+        self.batch();
+        assert_eq!(self.counts.refused, refused, "nothing is short any more");
     }
 
     fn learn_flushed(&mut self, seq: CommitSeq) {
@@ -207,7 +268,10 @@ impl Run {
         self.files.clear_faults();
         match self.journal.synced(done) {
             Ok(seq) => return self.learn_flushed(seq),
-            Err(poisoned) => assert!(poisoned.to_string().contains("restart"), "{poisoned}"),
+            Err(poisoned) => {
+                assert!(matches!(poisoned, SyncError::Poisoned(_)), "{poisoned}");
+                assert!(poisoned.to_string().contains("restart"), "{poisoned}");
+            }
         }
         self.counts.poisoned += 1;
         let accepted = self.journal.accepted();
@@ -230,7 +294,7 @@ impl Run {
         self.model.checkpoints_tried.push(at);
         let fault =
             [Operation::Write, Operation::Rename, Operation::SyncDir, Operation::Sync][self.random.below(4)];
-        if self.random.one_in(4) {
+        if self.random.one_in(4) && self.shortage.is_none() {
             self.files.fail(Fault::eio(fault));
         }
         let done = job.run();
@@ -241,8 +305,11 @@ impl Run {
                 self.model.confirm_checkpoint(at);
                 self.model.flushed = self.journal.end().0;
             }
-            Err(_) if matches!(self.journal.health(), Health::Poisoned(_)) => self.restart(Crash::Process),
-            Err(_) => {}
+            Err(_) if matches!(self.journal.health(), Health::Poisoned(_)) => {
+                assert_eq!(self.shortage, None, "a shortage poisons nothing");
+                self.restart(Crash::Process);
+            }
+            Err(_) => self.counts.checkpoint_refused += u64::from(self.shortage.is_some()),
         }
     }
 
@@ -294,7 +361,14 @@ impl Run {
             ReadOutcome::Block(block) => block,
             ReadOutcome::NeedsDisk(job) => {
                 self.counts.file_reads += 1;
-                self.journal.read_done(job.run()).unwrap()
+                match self.journal.read_done(job.run()) {
+                    Ok(block) => block,
+                    Err(error) => {
+                        assert!(matches!(error, ReadError::Io(_)) && self.shortage.is_some(), "{error}");
+                        self.counts.read_refused += 1;
+                        return;
+                    }
+                }
             }
         };
         assert!(self.model.holed || block.damage().is_none(), "nothing was damaged");
@@ -469,6 +543,10 @@ impl Counts {
         self.file_reads += other.file_reads;
         self.checkpoints += other.checkpoints;
         self.removed += other.removed;
+        self.flush_refused += other.flush_refused;
+        self.checkpoint_refused += other.checkpoint_refused;
+        self.read_refused += other.read_refused;
+        self.healed += other.healed;
     }
 
     fn assert_all_reached(&self) {
@@ -482,9 +560,17 @@ impl Counts {
             file_reads,
             checkpoints,
             removed,
+            flush_refused,
+            checkpoint_refused,
+            read_refused,
+            healed,
         } = *self;
-        let all =
+        let in_peace =
             [accepted, refused, poisoned, crashes, cut, lost_unflushed, file_reads, checkpoints, removed];
-        assert!(all.iter().all(|count| *count > 0), "not everything was exercised: {self:?}");
+        let in_need = [flush_refused, checkpoint_refused, read_refused, healed];
+        assert!(
+            in_peace.iter().chain(&in_need).all(|count| *count > 0),
+            "not everything was exercised: {self:?}"
+        );
     }
 }

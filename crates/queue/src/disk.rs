@@ -58,8 +58,8 @@ pub enum Done {
     Checkpoint(TopicKey, CheckpointDone),
     /// See [`Job::Remove`].
     Remove(TopicKey, RemoveDone),
-    /// See [`Job::Delete`].
-    Delete(std::io::Result<()>),
+    /// See [`Job::Delete`]; to be done again if it has failed.
+    Delete(DeleteJob, std::io::Result<()>),
 }
 
 impl Job {
@@ -73,7 +73,10 @@ impl Job {
             Job::Sync(topic, job) => Done::Sync(topic, job.run()),
             Job::Checkpoint(topic, job) => Done::Checkpoint(topic, job.run()),
             Job::Remove(topic, job) => Done::Remove(topic, job.run()),
-            Job::Delete(job) => Done::Delete(job.run()),
+            Job::Delete(job) => {
+                let result = job.run();
+                Done::Delete(job, result)
+            }
         }
     }
 

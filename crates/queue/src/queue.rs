@@ -16,6 +16,7 @@ mod moves;
 mod peek;
 mod redrive;
 mod results;
+mod retry;
 mod space;
 mod stats;
 mod topics;
@@ -26,7 +27,8 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use journal::Files;
+use journal::files::Dir;
+use journal::{DeleteJob, Files};
 use net::{App, ConnId, Fault, Input, Instant, Io, LayerInfo, Peer};
 use rustc_hash::FxHashMap;
 use wire::nsq::Limits;
@@ -124,6 +126,8 @@ pub struct Queue {
     limits: Limits,
     terms: Terms,
     files: Arc<dyn Files>,
+    /// The directory of the journals: it is flushed without another descriptor.
+    topics_open: Option<Arc<dyn Dir>>,
     disk: Box<dyn Disk>,
     outside: Box<dyn Outside>,
     clock: Clock,
@@ -151,6 +155,12 @@ pub struct Queue {
     doomed: Vec<(TopicKey, ChannelKey)>,
     /// Those that could not be deleted.
     undeleted: Vec<(TopicKey, ChannelKey)>,
+    /// Directories of deleted topics that could not be removed.
+    undeleted_files: Vec<DeleteJob>,
+    /// Topics of which a segment could not be deleted.
+    unreleased: Vec<TopicKey>,
+    /// Topics whose journal has refused a write.
+    unwritten: Vec<TopicKey>,
     /// Channels whose read has failed.
     retries: Vec<(TopicKey, ChannelKey)>,
     /// Channels whose dead letters were refused or could not be read.
@@ -206,6 +216,7 @@ impl Queue {
             terms: terms(&options),
             options,
             files,
+            topics_open: None,
             disk,
             outside,
             clock,
@@ -224,6 +235,9 @@ impl Queue {
             held: Vec::new(),
             doomed: Vec::new(),
             undeleted: Vec::new(),
+            undeleted_files: Vec::new(),
+            unreleased: Vec::new(),
+            unwritten: Vec::new(),
             retries: Vec::new(),
             bury_retries: Vec::new(),
             moved: Vec::new(),

@@ -112,6 +112,8 @@ pub struct Topic<W> {
     pub lazy: bool,
     /// True while it stands in the queue's list of topics that were written to since their last checkpoint.
     pub written: bool,
+    /// True while it stands in the queue's list of topics whose writes are to be tried again.
+    pub unwritten: bool,
     /// FIN and REQ since events were last written.
     pub noted: u32,
     /// Memory of the journal when the queue last looked.
@@ -158,6 +160,7 @@ impl<W> Topic<W> {
             dirty: false,
             lazy: false,
             written: false,
+            unwritten: false,
             noted: 0,
             memory_noted: 0,
             opened: 0,

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::disk::{Disk, Inode, NameChange, Node};
-use super::{Entry, File, Files, Lock, OpenMode};
+use super::{Dir, Entry, File, Files, Lock, OpenMode};
 
 pub use self::fault::{Fault, Operation};
 
@@ -35,7 +35,7 @@ pub struct MemFiles {
 impl MemFiles {
     /// A file system with nothing but a root and a working directory, whose choices follow from `seed`.
     pub fn new(seed: u64) -> MemFiles {
-        let root = ["/", "", "."].map(|path| (PathBuf::from(path), Node::Dir));
+        let root = ["/", "", "."].map(|path| (PathBuf::from(path), Node::Dir(0)));
         let root = BTreeMap::from(root);
         let disk = Disk { random: seed, names: root.clone(), flushed_names: root, ..Disk::default() };
         MemFiles { disk: Arc::new(Mutex::new(disk)) }
@@ -46,14 +46,24 @@ impl MemFiles {
         self.disk().faults.push(fault);
     }
 
-    /// Forgets all failures that are still to come.
-    pub fn clear_faults(&self) {
-        self.disk().faults.clear();
+    /// Forgets all failures that are still to come. True if there was one.
+    pub fn clear_faults(&self) -> bool {
+        !std::mem::take(&mut self.disk().faults).is_empty()
     }
 
     /// Limits the bytes of all files together: writes past it are short, then fail with ENOSPC.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.disk().capacity = bytes;
+    }
+
+    /// Limits how many files and directories may be open: beyond it opening fails with EMFILE.
+    pub fn set_open_max(&self, max: Option<usize>) {
+        self.disk().open_max = max;
+    }
+
+    /// How many are open.
+    pub fn open_count(&self) -> usize {
+        self.disk().open
     }
 
     /// Whether writes may write less than they were asked to.
@@ -109,7 +119,11 @@ impl MemFiles {
     /// All files, by name.
     pub fn paths(&self) -> Vec<PathBuf> {
         let disk = self.disk();
-        disk.names.iter().filter(|(_, node)| **node != Node::Dir).map(|(path, _)| path.clone()).collect()
+        disk.names
+            .iter()
+            .filter(|(_, node)| matches!(node, Node::File(_)))
+            .map(|(path, _)| path.clone())
+            .collect()
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -128,9 +142,9 @@ fn not_found() -> io::Error {
 impl Files for MemFiles {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let mut disk = self.disk();
-        plain(disk.admit(Operation::Open))?;
+        disk.admit_open(Operation::Open)?;
         let inode = match (disk.names.get(path), mode) {
-            (Some(Node::Dir), _) => return Err(io::ErrorKind::IsADirectory.into()),
+            (Some(Node::Dir(_)), _) => return Err(io::ErrorKind::IsADirectory.into()),
             (Some(Node::File(inode)), OpenMode::Create) => {
                 let inode = *inode;
                 disk.inodes[inode].written.clear();
@@ -138,6 +152,10 @@ impl Files for MemFiles {
             }
             (Some(Node::File(inode)), _) => *inode,
             (None, OpenMode::Create) => {
+                let parent = path.parent().and_then(|dir| disk.names.get(dir));
+                if !matches!(parent, Some(Node::Dir(_))) {
+                    return Err(not_found());
+                }
                 let inode = disk.inodes.len();
                 disk.inodes.push(Inode::default());
                 disk.change_name(NameChange::Add(path.to_owned(), Node::File(inode)));
@@ -145,12 +163,14 @@ impl Files for MemFiles {
             }
             (None, _) => return Err(not_found()),
         };
+        disk.open += 1;
         Ok(Arc::new(MemFile { files: self.clone(), inode }))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
-        let disk = self.disk();
-        if disk.names.get(dir) != Some(&Node::Dir) {
+        let mut disk = self.disk();
+        disk.admit_open(Operation::OpenDir)?;
+        if !matches!(disk.names.get(dir), Some(Node::Dir(_))) {
             return Err(not_found());
         }
         let children = disk.names.iter().filter(|(path, _)| path.parent() == Some(dir));
@@ -158,22 +178,29 @@ impl Files for MemFiles {
             name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             bytes: match node {
                 Node::File(inode) => disk.inodes[*inode].written.len() as u64,
-                Node::Dir => 0,
+                Node::Dir(_) => 0,
             },
-            is_dir: *node == Node::Dir,
+            is_dir: matches!(node, Node::Dir(_)),
         };
         Ok(children.map(entry).collect())
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<bool> {
         let mut disk = self.disk();
-        let missing: Vec<PathBuf> =
-            dir.ancestors().take_while(|path| !disk.names.contains_key(*path)).map(Path::to_owned).collect();
-        let created = !missing.is_empty();
-        for path in missing.into_iter().rev() {
-            disk.change_name(NameChange::Add(path, Node::Dir));
+        plain(disk.admit(Operation::CreateDir))?;
+        match disk.names.get(dir) {
+            Some(Node::Dir(_)) => return Ok(false),
+            Some(Node::File(_)) => return Err(io::ErrorKind::AlreadyExists.into()),
+            None => {}
         }
-        Ok(created)
+        let parent = dir.parent().and_then(|parent| disk.names.get(parent));
+        if !matches!(parent, Some(Node::Dir(_))) {
+            return Err(not_found());
+        }
+        disk.dirs += 1;
+        let node = Node::Dir(disk.dirs);
+        disk.change_name(NameChange::Add(dir.to_owned(), node));
+        Ok(true)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -205,16 +232,12 @@ impl Files for MemFiles {
         Ok(())
     }
 
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+    fn open_dir(&self, dir: &Path) -> io::Result<Arc<dyn Dir>> {
         let mut disk = self.disk();
-        plain(disk.admit(Operation::SyncDir))?;
-        let (flushed, left): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut disk.pending_names).into_iter().partition(|change| change.in_dir(dir));
-        disk.pending_names = left;
-        for change in flushed {
-            change.apply(&mut disk.flushed_names);
-        }
-        Ok(())
+        disk.admit_open(Operation::OpenDir)?;
+        let Some(&node @ Node::Dir(_)) = disk.names.get(dir) else { return Err(not_found()) };
+        disk.open += 1;
+        Ok(Arc::new(MemDir { files: self.clone(), path: dir.to_owned(), node }))
     }
 
     fn lock(&self, dir: &Path) -> io::Result<Box<dyn Lock>> {
@@ -263,6 +286,48 @@ impl File for MemFile {
         let inode = &mut disk.inodes[self.inode];
         inode.flushed.clone_from(&inode.written);
         Ok(())
+    }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.files.disk().names.get(path) == Some(&Node::File(self.inode)))
+    }
+}
+
+impl Drop for MemFile {
+    fn drop(&mut self) {
+        self.files.disk().open -= 1;
+    }
+}
+
+/// An open directory. It is flushed where it was opened: nobody flushes one that has moved.
+#[derive(Debug)]
+struct MemDir {
+    files: MemFiles,
+    path: PathBuf,
+    node: Node,
+}
+
+impl Dir for MemDir {
+    fn sync(&self) -> io::Result<()> {
+        let mut disk = self.files.disk();
+        plain(disk.admit(Operation::SyncDir))?;
+        let (flushed, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut disk.pending_names).into_iter().partition(|change| change.in_dir(&self.path));
+        disk.pending_names = left;
+        for change in flushed {
+            change.apply(&mut disk.flushed_names);
+        }
+        Ok(())
+    }
+
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.files.disk().names.get(path) == Some(&self.node))
+    }
+}
+
+impl Drop for MemDir {
+    fn drop(&mut self) {
+        self.files.disk().open -= 1;
     }
 }
 

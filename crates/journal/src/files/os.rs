@@ -4,11 +4,11 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Entry, File, Files, Lock, OpenMode};
+use super::{Dir, Entry, File, Files, Lock, OpenMode};
 
 /// The operating system's files. New files are readable by their owner only, as nsqd's are.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,7 +35,12 @@ impl Files for OsFiles {
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            let Ok(meta) = fs::metadata(entry.path()) else { continue };
+            let meta = match fs::metadata(entry.path()) {
+                Ok(meta) => meta,
+                // Removed meanwhile, or a link to nothing. Anything else must not pass for a file that is not there.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(e),
+            };
             let is_dir = meta.is_dir();
             entries.push(Entry { name, bytes: if is_dir { 0 } else { meta.len() }, is_dir });
         }
@@ -43,11 +48,11 @@ impl Files for OsFiles {
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<bool> {
-        if dir.is_dir() {
-            return Ok(false);
+        match fs::DirBuilder::new().mode(0o700).create(dir) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(false),
+            Err(e) => Err(e),
         }
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        Ok(true)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -62,8 +67,9 @@ impl Files for OsFiles {
         fs::remove_dir(dir)
     }
 
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        fs::File::open(dir)?.sync_all()
+    fn open_dir(&self, dir: &Path) -> io::Result<Arc<dyn Dir>> {
+        let file = fs::OpenOptions::new().read(true).open(dir)?;
+        Ok(Arc::new(OsDir(file)))
     }
 
     fn lock(&self, dir: &Path) -> io::Result<Box<dyn Lock>> {
@@ -95,6 +101,31 @@ impl File for OsFile {
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
     }
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        is_at(&self.0, path)
+    }
+}
+
+#[derive(Debug)]
+struct OsDir(fs::File);
+
+impl Dir for OsDir {
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        is_at(&self.0, path)
+    }
+}
+
+fn is_at(file: &fs::File, path: &Path) -> io::Result<bool> {
+    let there = match fs::metadata(path) {
+        Ok(there) => there,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(e),
+    };
+    let ours = file.metadata()?;
+    Ok((ours.dev(), ours.ino()) == (there.dev(), there.ino()))
 }
 
 /// Holds the open directory: the lock (flock) lives as long as the descriptor.

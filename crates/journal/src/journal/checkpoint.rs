@@ -1,15 +1,15 @@
 //! Checkpoints: what lets a restart replay from somewhere else than the beginning.
 //!
 //! A checkpoint never knows more than the log: the job flushes the log first, and puts the new file in the old one's place only when
-//! both are on the device.
+//! both are on the device. What it will flush is opened before anything is changed.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Journal;
-use super::sync::{SyncDone, SyncJob};
-use crate::files::{Files, OpenMode, write_all};
+use super::sync::{FlushError, SyncDone, SyncJob, failed, find_dir};
+use crate::files::{Dir, Files, OpenMode, write_all};
 use crate::format::checkpoint;
 use crate::{CheckpointError, Durability, Position};
 
@@ -20,6 +20,7 @@ pub struct CheckpointJob {
     log: SyncJob,
     files: Arc<dyn Files>,
     dir: PathBuf,
+    dir_open: Option<Arc<dyn Dir>>,
     tag: u64,
     replay: Position,
     payload: Vec<u8>,
@@ -31,36 +32,50 @@ pub struct CheckpointJob {
 pub struct CheckpointDone {
     log: SyncDone,
     replay: Position,
-    result: io::Result<()>,
+    result: Result<(), Failure>,
+}
+
+/// Why a checkpoint is not in force.
+#[derive(Debug)]
+enum Failure {
+    /// It could not be tried. The one before is in force.
+    Refused(FlushError),
+    /// It could not be written. The one before is in force.
+    NotWritten(io::Error),
+    /// It is in its place, and nobody knows whether it stays there.
+    NotFlushed(FlushError),
 }
 
 impl CheckpointJob {
     /// Writes. Blocks for as long as the device takes.
     pub fn run(self) -> CheckpointDone {
-        let CheckpointJob { log, files, dir, tag, replay, payload } = self;
+        let CheckpointJob { log, files, dir, dir_open, tag, replay, payload } = self;
         let log = log.run();
-        let result = if log.succeeded() { write(&*files, &dir, tag, replay, &payload) } else { Ok(()) };
+        let result =
+            if log.succeeded() { write(&*files, &dir, dir_open, tag, replay, &payload) } else { Ok(()) };
         CheckpointDone { log, replay, result }
     }
 }
 
 fn write(
     files: &dyn Files,
-    dir: &std::path::Path,
+    dir: &Path,
+    dir_open: Option<Arc<dyn Dir>>,
     tag: u64,
     replay: Position,
     payload: &[u8],
-) -> io::Result<()> {
-    files.create_dir(dir)?;
+) -> Result<(), Failure> {
+    let dir_open = find_dir(files, dir, dir_open.as_ref()).map_err(Failure::Refused)?;
     let temporary = dir.join(checkpoint::TEMPORARY_NAME);
-    let file = files.open(&temporary, OpenMode::Create)?;
     let header = checkpoint::header(tag, replay.0, payload);
+    let file = files.open(&temporary, OpenMode::Create).map_err(Failure::NotWritten)?;
     write_all(&*file, &header, 0)
         .and_then(|()| write_all(&*file, payload, header.len() as u64))
         .and_then(|()| file.sync())
         .and_then(|()| files.rename(&temporary, &dir.join(checkpoint::NAME)))
-        .inspect_err(|_| drop(files.remove(&temporary)))?;
-    files.sync_dir(dir)
+        .inspect_err(|_| drop(files.remove(&temporary)))
+        .map_err(Failure::NotWritten)?;
+    dir_open.sync().map_err(|e| Failure::NotFlushed(failed(dir, &e)))
 }
 
 impl Journal {
@@ -92,6 +107,7 @@ impl Journal {
             log: self.flush_all(),
             files: Arc::clone(&self.files),
             dir: self.dir.clone(),
+            dir_open: self.dir_open.clone(),
             tag: self.tag,
             replay: replay_from,
             payload,
@@ -99,11 +115,16 @@ impl Journal {
     }
 
     /// Takes back a checkpoint. On success [`Journal::release`] may delete what lies before it. On failure the one before stays in
-    /// force, and only a failed flush of the log itself poisons the journal.
+    /// force; only a flush that failed, of the log before it or of the directory after it, poisons the journal.
     pub fn checkpointed(&mut self, done: CheckpointDone) -> Result<(), CheckpointError> {
         self.checkpoint_under_way = false;
-        self.absorb(done.log).map_err(CheckpointError::Poisoned)?;
-        done.result.map_err(CheckpointError::Io)?;
+        self.absorb(done.log)?;
+        match done.result {
+            Ok(()) => {}
+            Err(Failure::Refused(error)) => return Err(CheckpointError::Refused(self.why(error))),
+            Err(Failure::NotWritten(e)) => return Err(CheckpointError::Io(e)),
+            Err(Failure::NotFlushed(error)) => return Err(self.not_flushed(error).into()),
+        }
         self.checkpoint_found = None;
         self.checkpoint = Some(done.replay);
         Ok(())

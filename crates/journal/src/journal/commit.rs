@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::sync::find_dir;
 use super::{Journal, Segment};
 use crate::cache::Cache;
 use crate::files::{File, OpenMode, write_all};
@@ -12,7 +13,7 @@ use crate::format::segment::{self, HEADER_BYTES};
 use crate::{CommitSeq, Durability, WriteError};
 
 /// Segments that are closed but not flushed keep their file open, the latest this many.
-const UNFLUSHED_OPEN_MAX: usize = 4;
+pub(super) const UNFLUSHED_OPEN_MAX: usize = 4;
 
 impl Journal {
     /// Writes what is staged, with one write. On success the records can be read, and [`Journal::accepted`] tells when they count.
@@ -46,6 +47,11 @@ impl Journal {
     fn write_batch(&mut self) -> Result<(), WriteError> {
         if let Some(poisoned) = &self.poisoned {
             return Err(WriteError::Poisoned(poisoned.clone()));
+        }
+        if let Some(refused) = &self.flush_refused
+            && (refused.displaced || self.options.durability == Durability::Fsync)
+        {
+            return Err(WriteError::Refused(refused.why.clone()));
         }
         self.cut_refused()?;
         let file = self.writable_segment()?;
@@ -89,14 +95,20 @@ impl Journal {
             return Ok(Arc::clone(file));
         }
         let file = self.files.open(&self.dir.join(segment::name(active.start)), OpenMode::Write)?;
+        if file.bytes()? < HEADER_BYTES + active.bytes {
+            return Err(WriteError::Refused(self.displaced()));
+        }
         active.file = Some(Arc::clone(&file));
         Ok(file)
     }
 
     fn begin_segment(&mut self) -> Result<Arc<dyn File>, WriteError> {
         let start = self.end.0;
+        // What is to be flushed is open before it is changed.
+        let dir = find_dir(&*self.files, &self.dir, self.dir_open.as_ref());
+        self.dir_open = Some(dir.map_err(|error| WriteError::Refused(self.why(error)))?);
         let path = self.segment_path(start);
-        let file = self.files.open(&path, OpenMode::Create)?;
+        let file = self.files.open(&path, OpenMode::Create).inspect_err(|_| self.close_dir())?;
         self.names_changed += 1;
         if let Err(error) = write_all(&*file, &segment::header(self.tag, start), 0) {
             let _ = self.files.remove(&path);

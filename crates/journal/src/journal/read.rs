@@ -138,7 +138,11 @@ impl Journal {
 
     /// Takes back a read. Damage is counted and is no error: the block says where to go on.
     pub fn read_done(&mut self, done: ReadDone) -> Result<Block, ReadError> {
-        let block = done.result?;
+        let block = done.result.map_err(|error| match error {
+            // Not released: somebody has moved it.
+            ReadError::Gone { from } if from >= self.first() => ReadError::Io(io::ErrorKind::NotFound.into()),
+            other => other,
+        })?;
         if let Some(damage) = &block.damage {
             self.count_damage(damage);
         }

@@ -4,7 +4,7 @@
 //! restart replays from there. To free a segment that a few live records pin, append those again and release it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Journal, Segment};
@@ -126,7 +126,11 @@ impl Journal {
         let renamed = PathBuf::from(name);
         match self.files.rename(&self.dir, &renamed) {
             Ok(()) => Ok(Some(DeleteJob::new(Arc::clone(&self.files), renamed))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            // Gone already, if that is where it would be.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.dir.parent().map_or(Ok(()), |parent| self.files.open_dir(parent).map(drop))?;
+                Ok(None)
+            }
             Err(e) => Err(e),
         }
     }
@@ -149,13 +153,26 @@ impl DeleteJob {
         DeleteJob { files, dir }
     }
 
-    /// Deletes the directory and the files in it. May be repeated.
-    pub fn run(self) -> io::Result<()> {
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Deletes the directory and the files in it. To be repeated if it fails.
+    pub fn run(&self) -> io::Result<()> {
         if let Some(parent) = self.dir.parent() {
             self.files.sync_dir(parent)?;
         }
-        for entry in self.files.list(&self.dir)? {
-            self.files.remove(&self.dir.join(entry.name))?;
+        let gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
+        let entries = match self.files.list(&self.dir) {
+            // Somebody else has deleted it.
+            Err(e) if gone(&e) => return Ok(()),
+            listed => listed?,
+        };
+        for entry in entries {
+            self.files
+                .remove(&self.dir.join(entry.name))
+                .or_else(|e| if gone(&e) { Ok(()) } else { Err(e) })?;
         }
         self.files.remove_dir(&self.dir)
     }

@@ -1,15 +1,19 @@
 //! Flushing to the device, on another thread.
 //!
 //! One flush covers every batch that was committed before it was asked for: batches that arrive meanwhile wait for the next.
-//! A flush that fails poisons the journal, because after that the kernel may have dropped the pages it could not write.
+//! One file after the other is opened, found in its place, and flushed. What keeps a file from being flushed leaves things
+//! as they are, and is tried again: want of descriptors, a directory that somebody has moved. A flush that fails poisons
+//! the journal, because after that the kernel may have dropped the pages it could not write.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Journal;
-use crate::files::{File, Files, OpenMode};
-use crate::{CommitSeq, Durability, Poisoned};
+use crate::error::advice;
+use crate::files::{Dir, File, Files, OpenMode};
+use crate::format::segment::HEADER_BYTES;
+use crate::{CommitSeq, Durability, SyncError};
 
 /// Flushes what was committed when it was made.
 #[derive(Debug)]
@@ -17,19 +21,32 @@ use crate::{CommitSeq, Durability, Poisoned};
 pub struct SyncJob {
     files: Arc<dyn Files>,
     dir: PathBuf,
+    /// The active segment, whether it is flushed or not, and those that are not flushed.
     targets: Vec<Target>,
-    /// Which state of the directory is flushed, if it is.
-    names: Option<u64>,
-    parent: bool,
+    names: Option<Names>,
     up_to: CommitSeq,
 }
 
 #[derive(Debug)]
 struct Target {
     start: u64,
+    /// Committed bytes of records.
     bytes: u64,
     path: PathBuf,
     file: Option<Arc<dyn File>>,
+    /// False if it is only looked for in its place.
+    dirty: bool,
+}
+
+/// Changes of names that are to be flushed.
+#[derive(Debug)]
+struct Names {
+    /// Which state of the directory they make.
+    state: u64,
+    dir: Option<Arc<dyn Dir>>,
+    /// The directory's own name is to be flushed as well.
+    own: bool,
+    parent: Option<Arc<dyn Dir>>,
 }
 
 /// What a [`SyncJob`] has done; for [`Journal::synced`].
@@ -39,7 +56,33 @@ pub struct SyncDone {
     targets: Vec<(u64, u64)>,
     names: Option<u64>,
     up_to: CommitSeq,
-    result: Result<(), String>,
+    result: Result<Flushed, FlushError>,
+}
+
+/// What a flush has found.
+#[derive(Debug)]
+struct Flushed {
+    /// Segments that are not in their place: they were released meanwhile, or else somebody has moved them.
+    missing: Vec<u64>,
+}
+
+/// Why nothing is known to be on the device that was not before.
+#[derive(Debug)]
+pub(super) enum FlushError {
+    /// It could not be tried.
+    Refused(String),
+    /// The journal's directory is not where it was.
+    Displaced,
+    /// It was tried and failed: nobody knows what the device has.
+    Failed(String),
+}
+
+/// Why the last flush was refused, until one succeeds.
+#[derive(Debug)]
+pub(super) struct FlushRefused {
+    pub why: String,
+    /// What is written goes to files that a restart does not find.
+    pub displaced: bool,
 }
 
 impl SyncJob {
@@ -47,57 +90,95 @@ impl SyncJob {
     pub fn run(self) -> SyncDone {
         let result = self.flush();
         let targets = self.targets.iter().map(|t| (t.start, t.bytes)).collect();
-        SyncDone { targets, names: self.names, up_to: self.up_to, result }
+        SyncDone { targets, names: self.names.map(|names| names.state), up_to: self.up_to, result }
     }
 
-    fn flush(&self) -> Result<(), String> {
+    /// Holds one descriptor at a time besides those that are open already.
+    fn flush(&self) -> Result<Flushed, FlushError> {
+        let mut missing = Vec::new();
         for target in &self.targets {
-            target.flush(&*self.files).map_err(|e| said("fsync", &target.path, &e))?;
+            match target.find(&*self.files).map_err(|e| refused(&target.path, &e))? {
+                Some(file) if target.dirty => file.sync().map_err(|e| failed(&target.path, &e))?,
+                Some(_) => {}
+                None => missing.push(target.start),
+            }
         }
-        if self.names.is_some() {
-            self.files.sync_dir(&self.dir).map_err(|e| said("fsync", &self.dir, &e))?;
+        if let Some(names) = &self.names {
+            names.flush(&*self.files, &self.dir)?;
         }
-        if self.parent
-            && let Some(parent) = self.dir.parent()
-        {
-            self.files.sync_dir(parent).map_err(|e| said("fsync", parent, &e))?;
+        Ok(Flushed { missing })
+    }
+}
+
+impl SyncDone {
+    /// Whether all of it was flushed, and was in its place.
+    pub(super) fn succeeded(&self) -> bool {
+        self.result.as_ref().is_ok_and(|flushed| flushed.missing.is_empty())
+    }
+}
+
+impl Target {
+    /// The file, open; nothing if its path does not name it.
+    fn find(&self, files: &dyn Files) -> io::Result<Option<Arc<dyn File>>> {
+        if let Some(file) = &self.file {
+            return Ok(file.is_at(&self.path)?.then(|| Arc::clone(file)));
+        }
+        match files.open(&self.path, OpenMode::Write) {
+            Ok(file) => Ok((file.bytes()? >= HEADER_BYTES + self.bytes).then_some(file)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl Names {
+    fn flush(&self, files: &dyn Files, dir: &Path) -> Result<(), FlushError> {
+        let parent = dir.parent().filter(|_| self.own).map(|parent| (parent, &self.parent));
+        for (path, open) in std::iter::once((dir, &self.dir)).chain(parent) {
+            find_dir(files, path, open.as_ref())?.sync().map_err(|e| failed(path, &e))?;
         }
         Ok(())
     }
 }
 
-impl SyncDone {
-    pub(super) fn succeeded(&self) -> bool {
-        self.result.is_ok()
+/// The directory at `path`, which must be the one that is open already, if it is.
+pub(super) fn find_dir(
+    files: &dyn Files,
+    path: &Path,
+    open: Option<&Arc<dyn Dir>>,
+) -> Result<Arc<dyn Dir>, FlushError> {
+    let found = match open {
+        Some(dir) => dir.is_at(path).map(|there| there.then(|| Arc::clone(dir))),
+        None => files.open_dir(path).map(Some),
+    };
+    match found {
+        Ok(Some(dir)) => Ok(dir),
+        Ok(None) => Err(FlushError::Displaced),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(FlushError::Displaced),
+        Err(e) => Err(refused(path, &e)),
     }
 }
 
-impl Target {
-    /// A segment that is no longer there was released, which takes a checkpoint, which flushed it.
-    fn flush(&self, files: &dyn Files) -> io::Result<()> {
-        let file = match &self.file {
-            Some(file) => Arc::clone(file),
-            None => match files.open(&self.path, OpenMode::Write) {
-                Ok(file) => file,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-                Err(e) => return Err(e),
-            },
-        };
-        file.sync()
-    }
+fn refused(path: &Path, error: &io::Error) -> FlushError {
+    FlushError::Refused(format!(
+        "cannot flush {}: {}; it is tried again ({error})",
+        path.display(),
+        advice(error)
+    ))
 }
 
-fn said(what: &str, path: &std::path::Path, error: &io::Error) -> String {
-    format!("{what} of {} failed ({error})", path.display())
+pub(super) fn failed(path: &Path, error: &io::Error) -> FlushError {
+    FlushError::Failed(format!("fsync of {} failed ({error})", path.display()))
 }
 
 impl Journal {
     /// The flush that is due, if something is committed but not on the device and no other flush is under way. To be
-    /// asked for after each turn with `Fsync`, and every few seconds with `Os`.
+    /// asked for after each turn with `Fsync`, and every few seconds with `Os`. After one that was refused there is none
+    /// before [`Journal::retry_sync`].
     pub fn sync_job(&mut self) -> Option<SyncJob> {
         let clean = self.bytes_at_risk() == 0 && self.checkpoint_found.is_none();
         let nothing_due = self.durable == self.committed && clean;
-        if self.sync_under_way || nothing_due || self.poisoned.is_some() {
+        if self.sync_under_way || nothing_due || self.poisoned.is_some() || self.flush_refused.is_some() {
             return None;
         }
         if self.options.durability == Durability::Memory {
@@ -108,40 +189,75 @@ impl Journal {
         Some(self.flush_all())
     }
 
+    /// A flush in place of one that was refused. To be asked for every second or so.
+    pub fn retry_sync(&mut self) -> Option<SyncJob> {
+        if self.sync_under_way || self.poisoned.is_some() || self.flush_refused.is_none() {
+            return None;
+        }
+        self.sync_under_way = true;
+        Some(self.flush_all())
+    }
+
+    /// True from a flush that was refused until one succeeds.
+    pub fn is_flush_refused(&self) -> bool {
+        self.flush_refused.is_some()
+    }
+
+    /// True if nothing is accepted before a restart.
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned.is_some()
+    }
+
     /// A job that flushes everything committed so far.
     pub(super) fn flush_all(&self) -> SyncJob {
-        let dirty = self.segments.iter().filter(|segment| segment.synced < segment.bytes);
-        let targets = dirty.map(|segment| Target {
-            start: segment.start,
-            bytes: segment.bytes,
-            path: self.segment_path(segment.start),
-            file: segment.file.clone(),
+        let active = self.segments.len().wrapping_sub(1);
+        let targets = self.segments.iter().enumerate().filter_map(|(i, segment)| {
+            let dirty = segment.synced < segment.bytes;
+            (dirty || i == active).then(|| Target {
+                start: segment.start,
+                bytes: segment.bytes,
+                path: self.segment_path(segment.start),
+                file: segment.file.clone(),
+                dirty,
+            })
+        });
+        let names = (self.names_flushed < self.names_changed).then(|| Names {
+            state: self.names_changed,
+            dir: self.dir_open.clone(),
+            own: self.parent_changed,
+            parent: self.parent_open.clone(),
         });
         SyncJob {
             files: Arc::clone(&self.files),
             dir: self.dir.clone(),
             targets: targets.collect(),
-            names: (self.names_flushed < self.names_changed).then_some(self.names_changed),
-            parent: self.parent_changed,
+            names,
             up_to: self.committed,
         }
     }
 
-    /// Takes back a flush. Returns the last batch that is on the device; after a failure nothing is accepted any more.
-    pub fn synced(&mut self, done: SyncDone) -> Result<CommitSeq, Poisoned> {
+    /// Takes back a flush. Returns the last batch that is on the device.
+    ///
+    /// # Errors
+    /// It could not be tried, and is to be tried again ([`Journal::retry_sync`]); or it failed, and nothing is accepted any more.
+    pub fn synced(&mut self, done: SyncDone) -> Result<CommitSeq, SyncError> {
         self.sync_under_way = false;
         self.absorb(done)
     }
 
-    pub(super) fn absorb(&mut self, done: SyncDone) -> Result<CommitSeq, Poisoned> {
-        if let Err(reason) = done.result {
-            return Err(self.poison(reason));
-        }
+    pub(super) fn absorb(&mut self, done: SyncDone) -> Result<CommitSeq, SyncError> {
         if let Some(poisoned) = &self.poisoned {
-            return Err(poisoned.clone());
+            return Err(SyncError::Poisoned(poisoned.clone()));
+        }
+        let Flushed { missing } = done.result.map_err(|error| self.not_flushed(error))?;
+        if missing.iter().any(|start| self.segment_at(*start).is_some()) {
+            return Err(self.not_flushed(FlushError::Displaced));
+        }
+        if self.flush_refused.take().is_some() {
+            self.refusing = None;
         }
         for (start, bytes) in done.targets {
-            if let Ok(i) = self.segments.binary_search_by_key(&start, |segment| segment.start) {
+            if let Some(i) = self.segment_at(start) {
                 let segment = &mut self.segments[i];
                 segment.synced = segment.synced.max(bytes);
             }
@@ -151,9 +267,49 @@ impl Journal {
             self.names_flushed = self.names_flushed.max(names);
             self.parent_changed = false;
             self.checkpoint = self.checkpoint_found.take().or(self.checkpoint);
+            self.close_dir();
         }
         self.counters.syncs += 1;
         self.durable = self.durable.max(done.up_to);
         Ok(self.durable)
+    }
+
+    /// Closes the directory, if no name in it is to be flushed.
+    pub(super) fn close_dir(&mut self) {
+        if self.names_flushed == self.names_changed {
+            self.dir_open = None;
+        }
+    }
+
+    fn segment_at(&self, start: u64) -> Option<usize> {
+        self.segments.binary_search_by_key(&start, |segment| segment.start).ok()
+    }
+
+    /// Notes why a flush gave nothing.
+    pub(super) fn not_flushed(&mut self, error: FlushError) -> SyncError {
+        if let FlushError::Failed(reason) = error {
+            return SyncError::Poisoned(self.poison(reason));
+        }
+        let displaced = matches!(error, FlushError::Displaced);
+        let why = self.why(error);
+        self.flush_refused = Some(FlushRefused { why: why.clone(), displaced });
+        SyncError::Refused(why)
+    }
+
+    /// What to say of something that was not flushed.
+    pub(super) fn why(&self, error: FlushError) -> String {
+        match error {
+            FlushError::Refused(why) | FlushError::Failed(why) => why,
+            FlushError::Displaced => self.displaced(),
+        }
+    }
+
+    /// That the files of this journal are not where they were, and what to do about it.
+    pub(super) fn displaced(&self) -> String {
+        format!(
+            "files in {} were moved, removed or replaced while in use: put them back and writing goes on, or restart to go on \
+             with what is there",
+            self.dir.display()
+        )
     }
 }

@@ -1,6 +1,6 @@
 //! What the disk threads have done.
 
-use journal::{Block, ReadDone, ReadError};
+use journal::{Block, CheckpointError, ReadDone, ReadError, SyncError};
 
 use super::{Queue, TopicKey};
 use crate::disk::{Done, Job, Purpose};
@@ -19,11 +19,14 @@ impl Queue {
                     && let Err(e) = target.journal.removed(done)
                 {
                     telemetry::error!(topic = target.name, error = %e, "segment cannot be deleted");
+                    self.unreleased.push(topic);
                 }
             }
-            Done::Delete(Ok(())) => {}
-            Done::Delete(Err(e)) => {
-                telemetry::error!(error = %e, "a deleted topic's files cannot be removed")
+            Done::Delete(_, Ok(())) => {}
+            Done::Delete(job, Err(e)) => {
+                let directory = job.dir().display();
+                telemetry::error!(%directory, error = %e, "a deleted topic's files cannot be removed yet");
+                self.undeleted_files.push(job);
             }
         }
     }
@@ -72,26 +75,19 @@ impl Queue {
         }
     }
 
-    /// Channels whose read has failed try again.
-    pub(super) fn retry_reads(&mut self) {
-        for (key, channel) in std::mem::take(&mut self.retries) {
-            if let Some(target) = self.channel_at((key, channel)) {
-                target.reading = false;
-                self.schedule(key, channel);
-            }
-        }
-    }
-
     fn sync_done(&mut self, key: TopicKey, done: journal::SyncDone) {
         let Some(topic) = self.topics.get_mut(key) else { return };
+        let refused = topic.journal.is_flush_refused();
         match topic.journal.synced(done) {
             Ok(_) => {}
-            Err(poisoned) => {
-                let why = poisoned.to_string();
-                telemetry::error!(topic = topic.name, error = why, "journal is poisoned");
-                topic.refuse_written(&why);
-                self.poisoned = Some(why);
+            Err(SyncError::Refused(why)) => {
+                // Whoever waits since a flush before this one has waited long enough.
+                if refused {
+                    topic.refuse_written(&why);
+                }
+                self.flush_refused(key, why);
             }
+            Err(SyncError::Poisoned(poisoned)) => self.poisoned(key, &poisoned),
         }
         // Settles, and flushes again what was written meanwhile.
         self.mark_dirty(key);
@@ -110,12 +106,14 @@ impl Queue {
                     self.submit(Job::Copy(key, copy.jobs, copy.blocks));
                 }
             }
-            Err(why) => {
-                telemetry::error!(topic = topic.name, error = why, "checkpoint failed");
-                if !topic.written {
-                    topic.written = true;
-                    self.written.push(key);
-                }
+            Err(CheckpointError::Poisoned(poisoned)) => {
+                self.poisoned(key, &poisoned);
+                self.mark_dirty(key);
+            }
+            Err(CheckpointError::Refused(why)) => self.flush_refused(key, why),
+            Err(error) => {
+                telemetry::error!(topic = topic.name, %error, "checkpoint failed; it is tried again");
+                self.note_written(key);
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Topics and channels come and go.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use journal::files::create_dir_all;
 use journal::{DELETED_SUFFIX, DeleteJob, Recovered};
 use net::{Io, WallTime};
 use wire::nsq::is_ephemeral;
@@ -54,10 +56,11 @@ impl Queue {
     pub(super) fn recover(&mut self) -> Result<(), OpenError> {
         let dir = self.topics_dir();
         let failed = |e| OpenError::Directory(dir.clone(), e);
-        if self.files.create_dir(&dir).map_err(failed)? {
+        if create_dir_all(&*self.files, &dir).map_err(failed)? {
             // Whatever is flushed in there later must be found after a loss of power.
             self.files.sync_dir(&self.options.data_path).map_err(failed)?;
         }
+        self.topics_open = Some(self.files.open_dir(&dir).map_err(failed)?);
         let mut entries = self.files.list(&dir).map_err(failed)?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         for entry in entries {
@@ -91,6 +94,9 @@ impl Queue {
         let opened = Topic::open(name, tag, files, &dir, &self.options, self.clock, recount);
         let (mut topic, found) = opened.map_err(|e| OpenError::Topic(name.to_owned(), e))?;
         report(name, &found);
+        if let Some(parent) = &self.topics_open {
+            topic.journal.share_parent(Arc::clone(parent));
+        }
         self.prepare(&mut topic);
         topic.journal.rest();
         Ok((topic, found))

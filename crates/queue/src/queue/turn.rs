@@ -29,6 +29,8 @@ const FLUSHES_AT_STOP: usize = 32;
 const OPEN_FILES_MAX: usize = 256;
 /// Ticks after which a topic that was written to is checkpointed, however little it was.
 const IDLE_TICKS: u64 = 60;
+/// Ticks after which a checkpoint or a deletion that has failed is tried again.
+const RETRY_TICKS: u64 = 10;
 /// Checkpoints begun per tick.
 const CHECKPOINTS_PER_TICK: usize = 16;
 
@@ -160,6 +162,10 @@ impl Queue {
                 telemetry::error!(topic = topic.name, error = why, "journal refuses writes");
             }
             self.health = Some(why);
+            if topic.has_events() && !topic.journal.is_poisoned() && !topic.unwritten {
+                topic.unwritten = true;
+                self.unwritten.push(key);
+            }
         } else if !topic.in_memory() {
             self.health = None;
             if !topic.written {
@@ -310,10 +316,15 @@ impl Queue {
         self.ticks += 1;
         self.watch_clock();
         self.retry_reads();
+        self.retry_writes();
         self.doomed.append(&mut self.undeleted);
         self.retry_burials();
         self.find_space(self.ticks.is_multiple_of(IDLE_TICKS));
         let flush = self.ticks.is_multiple_of(FLUSH_TICKS);
+        let again = self.ticks.is_multiple_of(RETRY_TICKS);
+        if again {
+            self.retry_files();
+        }
         let idle = self.ticks.is_multiple_of(IDLE_TICKS) || self.out_of_space.is_some();
         let (mut begun, mut flushed) = (0, 0);
         let (mut jobs, mut later) = (Vec::new(), Vec::new());
@@ -324,7 +335,7 @@ impl Queue {
                 topic.begin_anew(ANEW_BYTES, clock);
             }
             if begun < CHECKPOINTS_PER_TICK
-                && topic.wants_checkpoint(idle)
+                && topic.wants_checkpoint(idle, again)
                 && let Some(job) = topic.checkpoint(clock)
             {
                 begun += 1;
@@ -332,9 +343,9 @@ impl Queue {
                 jobs.push(Job::Checkpoint(key, job));
                 continue;
             }
-            if flush
-                && flushed < FLUSHES_PER_TICK
-                && let Some(job) = topic.journal.sync_job()
+            if flushed < FLUSHES_PER_TICK
+                && let Some(job) =
+                    topic.journal.retry_sync().or_else(|| flush.then(|| topic.journal.sync_job()).flatten())
             {
                 flushed += 1;
                 jobs.push(Job::Sync(key, job));
@@ -429,7 +440,8 @@ impl Queue {
         others.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
         promised.extend(others.into_iter().take(FLUSHES_AT_STOP).map(|(_, key)| key));
         for key in promised {
-            let job = self.topics.get_mut(key).and_then(|topic| topic.journal.sync_job());
+            let journal = self.topics.get_mut(key).map(|topic| &mut topic.journal);
+            let job = journal.and_then(|journal| journal.retry_sync().or_else(|| journal.sync_job()));
             if let Some(job) = job {
                 self.submit(Job::Sync(key, job));
             }

@@ -4,7 +4,7 @@
 //! itself, so that a million deferred messages do not make the daemon write them out all day. What a crash costs is
 //! bounded by the same amount: replay reads from the last checkpoint on.
 
-use journal::{CheckpointDone, CheckpointJob, RemoveJob};
+use journal::{CheckpointDone, CheckpointError, CheckpointJob, RemoveJob};
 
 use super::milestones::Milestones;
 use super::set_backs::SetBacks;
@@ -26,9 +26,19 @@ pub(super) struct Progress {
     /// End of the journal when the last checkpoint was begun.
     last: Position,
     last_bytes: u64,
-    under_way: Option<Floor>,
+    under_way: Option<Begun>,
+    /// The last one was not taken.
+    failed: bool,
     /// The floor of the checkpoint in force.
     pub floor: Option<Floor>,
+}
+
+/// A checkpoint that is being written.
+#[derive(Debug, Clone, Copy)]
+struct Begun {
+    floor: Floor,
+    /// Where the one before it was begun.
+    before: Position,
 }
 
 /// What a checkpoint needs of the journal.
@@ -57,14 +67,17 @@ pub(super) struct TopicImage {
 }
 
 impl<W> Topic<W> {
-    /// True if a checkpoint is worth its while. `idle` asks for one even if little was written.
-    pub fn wants_checkpoint(&self, idle: bool) -> bool {
-        let written = self.end() - self.checkpointing.last.min(self.end());
+    /// True if a checkpoint is worth its while. `idle` asks for one even if little was written, `again` for one in place of
+    /// one that was not taken.
+    pub fn wants_checkpoint(&self, idle: bool, again: bool) -> bool {
+        let Progress { last, last_bytes, under_way, failed, .. } = &self.checkpointing;
+        let written = self.end() - *last.min(&self.end());
         let enough = match idle {
             true => u64::from(!self.wants_set_backs_saved()),
-            false => SPACING.max(self.checkpointing.last_bytes),
+            false => SPACING.max(*last_bytes),
         };
-        !self.in_memory() && self.checkpointing.under_way.is_none() && written >= enough
+        let due = if *failed { again } else { written >= enough };
+        !self.in_memory() && under_way.is_none() && due
     }
 
     /// Begins a checkpoint. What the channels noted is written first. `None` if it cannot be begun now.
@@ -77,17 +90,26 @@ impl<W> Topic<W> {
         let end = self.end();
         self.checkpointing.last_bytes = payload.len() as u64;
         let job = self.journal.checkpoint(at(end), payload).ok()?;
-        self.checkpointing.last = end;
+        let before = std::mem::replace(&mut self.checkpointing.last, end);
         self.set_backs.saved();
-        self.checkpointing.under_way = Some(Floor { cursor: self.lowest_cursor() });
+        self.checkpointing.under_way = Some(Begun { floor: Floor { cursor: self.lowest_cursor() }, before });
         Some(job)
     }
 
-    /// Takes back a checkpoint, and releases what is no longer needed. The error is for the log.
-    pub fn checkpointed(&mut self, done: CheckpointDone, now_wall: i64) -> Result<Option<RemoveJob>, String> {
-        let floor = self.checkpointing.under_way.take();
-        self.journal.checkpointed(done).map_err(|e| e.to_string())?;
-        self.checkpointing.floor = floor;
+    /// Takes back a checkpoint, and releases what is no longer needed.
+    pub fn checkpointed(
+        &mut self,
+        done: CheckpointDone,
+        now_wall: i64,
+    ) -> Result<Option<RemoveJob>, CheckpointError> {
+        let begun = self.checkpointing.under_way.take();
+        let result = self.journal.checkpointed(done);
+        self.checkpointing.failed = result.is_err();
+        if result.is_err() {
+            self.checkpointing.last = begun.map_or(self.checkpointing.last, |begun| begun.before);
+        }
+        result?;
+        self.checkpointing.floor = begun.map(|begun| begun.floor);
         Ok(self.release(now_wall))
     }
 

@@ -35,8 +35,9 @@ pub struct Copied {
 }
 
 impl<W> Topic<W> {
-    /// Releases the segments that nobody needs. To be called when a checkpoint has come into force.
-    pub(super) fn release(&mut self, now_wall: i64) -> Option<RemoveJob> {
+    /// Releases the segments that nobody needs. To be called when a checkpoint has come into force, and again if they could
+    /// not be deleted.
+    pub fn release(&mut self, now_wall: i64) -> Option<RemoveJob> {
         let job = self.journal.release(at(self.needed_from(now_wall)));
         let first = self.journal.first().0;
         self.milestones.forget_before(first);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::fault::{ENOSPC, Fault, Operation};
+use super::fault::{EMFILE, ENOSPC, Fault, Operation};
 
 /// Bytes that reach the device together, or not.
 const PAGE_BYTES: usize = 512;
@@ -22,6 +22,11 @@ pub struct Disk {
     pub locks: BTreeSet<PathBuf>,
     pub faults: Vec<Fault>,
     pub capacity: Option<u64>,
+    /// Directories that were ever made.
+    pub dirs: usize,
+    /// Files and directories that are open.
+    pub open: usize,
+    pub open_max: Option<usize>,
     pub short_writes: bool,
     pub stop_after: Option<u64>,
     pub operations: u64,
@@ -36,7 +41,8 @@ pub struct Inode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Node {
     File(usize),
-    Dir,
+    /// A directory, and which one: it keeps its number when it is renamed.
+    Dir(usize),
 }
 
 #[derive(Debug, Clone)]
@@ -101,14 +107,14 @@ impl Disk {
             if *left == 0 {
                 return Err((io::Error::other("stopped"), false));
             }
-            if !matches!(operation, Operation::Read | Operation::Open) {
+            if !operation.only_looks() {
                 *left -= 1;
                 if *left == 0 {
                     return Err((io::Error::other("stopped"), true));
                 }
             }
         }
-        self.operations += u64::from(!matches!(operation, Operation::Read | Operation::Open));
+        self.operations += u64::from(!operation.only_looks());
         let Some(i) = self.faults.iter().position(|fault| fault.operation == operation) else {
             return Ok(());
         };
@@ -125,11 +131,20 @@ impl Disk {
         Err(error)
     }
 
+    /// Whether something may be opened.
+    pub fn admit_open(&mut self, operation: Operation) -> io::Result<()> {
+        self.admit(operation).map_err(|(error, _)| error)?;
+        match self.open_max {
+            Some(max) if self.open >= max => Err(io::Error::from_raw_os_error(EMFILE)),
+            _ => Ok(()),
+        }
+    }
+
     /// Bytes of the files that have a name; of one that was removed while it is open none.
     fn used(&self) -> u64 {
         let files = self.names.values().filter_map(|node| match node {
             Node::File(inode) => Some(self.inodes[*inode].written.len() as u64),
-            Node::Dir => None,
+            Node::Dir(_) => None,
         });
         files.sum()
     }
@@ -176,7 +191,7 @@ impl Disk {
         let dirs: BTreeSet<PathBuf> = self
             .flushed_names
             .iter()
-            .filter(|(_, node)| **node == Node::Dir)
+            .filter(|(_, node)| matches!(node, Node::Dir(_)))
             .map(|(path, _)| path.clone())
             .collect();
         self.flushed_names.retain(|path, _| path.ancestors().skip(1).all(|dir| dirs.contains(dir)));

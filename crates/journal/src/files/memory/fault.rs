@@ -4,14 +4,20 @@
 
 /// The device failed.
 const EIO: i32 = 5;
+/// No descriptor is left to the process.
+pub(super) const EMFILE: i32 = 24;
 /// The disk is full.
 pub(super) const ENOSPC: i32 = 28;
 
 /// An operation that can be made to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Opening or creating.
+    /// Opening or creating a file.
     Open,
+    /// Opening or listing a directory.
+    OpenDir,
+    /// Making a directory.
+    CreateDir,
     /// Reading.
     Read,
     /// Writing.
@@ -26,6 +32,13 @@ pub enum Operation {
     Rename,
     /// Removing a file.
     Remove,
+}
+
+impl Operation {
+    /// True if it changes nothing.
+    pub(super) fn only_looks(self) -> bool {
+        matches!(self, Operation::Read | Operation::Open | Operation::OpenDir)
+    }
 }
 
 /// A failure that is to come.
@@ -47,6 +60,11 @@ impl Fault {
     /// The next `operation` fails with EIO, once.
     pub fn eio(operation: Operation) -> Fault {
         Fault { operation, skip: 0, times: 1, errno: EIO, torn: false }
+    }
+
+    /// The next `operation` fails with EMFILE, once.
+    pub fn no_descriptors(operation: Operation) -> Fault {
+        Fault { errno: EMFILE, ..Fault::eio(operation) }
     }
 
     /// The next write fails with ENOSPC, once, after a part of it was written.
