@@ -16,6 +16,7 @@ mod checkpoint;
 mod clean;
 mod commit;
 mod control;
+mod copy;
 mod damaged;
 mod milestones;
 mod recount;
@@ -34,9 +35,9 @@ use crate::options::Options;
 use crate::record::ChannelNumber;
 use crate::settings::TopicSettings;
 
-pub use clean::{Copied, Copy};
 pub use commit::{Mark, Outcome, Settled};
 pub use control::{ControlError, SeekTo, Sought};
+pub use copy::{Copied, Copy};
 pub use damaged::{Damaged, messages_in};
 pub use recover::{Found, RecoverError};
 pub use set_backs::SetBacks;
@@ -143,6 +144,9 @@ pub struct Topic<W> {
     committing: commit::Committing<W>,
     scratch: Vec<u8>,
     checkpointing: checkpoint::Progress,
+    /// Messages that are being copied forward.
+    pass: Option<copy::Pass>,
+    too_much_alive: Option<copy::TooMuchAlive>,
 }
 
 impl<W> Topic<W> {
@@ -184,6 +188,8 @@ impl<W> Topic<W> {
             committing: commit::Committing::default(),
             scratch: Vec::new(),
             checkpointing: checkpoint::Progress::default(),
+            pass: None,
+            too_much_alive: None,
         };
         topic.stage_creation();
         topic

@@ -142,6 +142,8 @@ struct World {
     next_conn: u32,
     delivered: u64,
     step: u64,
+    /// A pass that frees segments, until somebody goes on with it.
+    unfinished: Option<queue::topic::Copy>,
 }
 
 impl World {
@@ -162,6 +164,7 @@ impl World {
             next_conn: 1,
             delivered: 0,
             step: 0,
+            unfinished: None,
         }
     }
 
@@ -504,13 +507,24 @@ impl World {
     }
 
     fn clean(&mut self) {
-        self.checkpoint();
-        let Some(copy) = self.topic.clean() else { return };
-        let mut blocks = copy.blocks;
-        for job in copy.jobs {
-            blocks.push(self.topic.journal.read_done(job.run()).expect("the disk is fine"));
+        let mut next = self.unfinished.take();
+        if next.is_none() {
+            self.checkpoint();
+            next = self.topic.clean(self.clock.wall.0);
         }
-        self.topic.copy_forward(queue::topic::Copied { blocks }, self.clock).expect("the disk is fine");
+        while let Some(copy) = next {
+            if self.random.below(8) == 0 {
+                // Others do something first.
+                self.unfinished = Some(copy);
+                return;
+            }
+            let mut blocks = copy.blocks;
+            // What was finished meanwhile may be gone.
+            blocks
+                .extend(copy.jobs.into_iter().filter_map(|job| self.topic.journal.read_done(job.run()).ok()));
+            let copied = queue::topic::Copied { blocks };
+            next = self.topic.copy_forward(&copied, self.clock).expect("the disk is fine");
+        }
     }
 
     /// The process ends, cleanly or not, and starts again.
@@ -530,6 +544,7 @@ impl World {
         // Counted anew or not: without damage that is the same.
         let recount = if self.random.below(2) == 0 { 0 } else { u64::MAX };
         self.topic = open(&self.files, &self.options, self.clock, recount);
+        self.unfinished = None;
         self.reference.channels.remove("c#ephemeral");
         self.reference.paused = self.topic.is_paused();
         let clock = self.clock;

@@ -98,12 +98,16 @@ impl Queue {
         let Some(topic) = self.topics.get_mut(key) else { return };
         match topic.checkpointed(done, wall) {
             Ok(remove) => {
-                let copy = if self.stopping { None } else { topic.clean() };
+                let copy = if self.stopping { None } else { topic.clean(wall) };
+                let again = topic.wants_another_checkpoint();
                 if let Some(job) = remove {
                     self.submit(Job::Remove(key, job));
                 }
                 if let Some(copy) = copy {
                     self.submit(Job::Copy(key, copy.jobs, copy.blocks));
+                }
+                if again {
+                    self.note_written(key);
                 }
             }
             Err(CheckpointError::Poisoned(poisoned)) => {
@@ -122,9 +126,10 @@ impl Queue {
         let clock = self.clock;
         let Some(topic) = self.topics.get_mut(key) else { return };
         blocks.extend(reads.into_iter().filter_map(|done| topic.journal.read_done(done).ok()));
-        match topic.copy_forward(Copied { blocks }, clock) {
-            Ok(0) => {}
-            Ok(count) => telemetry::debug!(topic = topic.name, count, "copied live messages forward"),
+        match topic.copy_forward(&Copied { blocks }, clock) {
+            Ok(None) => {}
+            Ok(Some(next)) if !self.stopping => self.submit(Job::Copy(key, next.jobs, next.blocks)),
+            Ok(Some(_)) => {}
             Err(why) => {
                 telemetry::warn!(topic = topic.name, error = why, "live messages cannot be copied forward")
             }

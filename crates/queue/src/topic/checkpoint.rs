@@ -29,23 +29,24 @@ pub(super) struct Progress {
     under_way: Option<Begun>,
     /// The last one was not taken.
     failed: bool,
-    /// The floor of the checkpoint in force.
-    pub floor: Option<Floor>,
+    /// The lowest cursor of the checkpoint in force.
+    floor: Option<Position>,
+    /// What stands before this, of which the checkpoint in force knows, has settled down: of what was taken under load most
+    /// is in consumers' hands for a moment yet.
+    pub settled: Option<Position>,
+    /// One is wanted although little was written: to give back what was freed, or because what it knows has not settled.
+    pub wanted: bool,
 }
 
 /// A checkpoint that is being written.
 #[derive(Debug, Clone, Copy)]
 struct Begun {
-    floor: Floor,
+    /// Lowest cursor.
+    cursor: Position,
+    /// Little was written since the one before.
+    quiet: bool,
     /// Where the one before it was begun.
     before: Position,
-}
-
-/// What a checkpoint needs of the journal.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Floor {
-    /// Lowest cursor.
-    pub cursor: Position,
 }
 
 /// A topic as a checkpoint keeps it.
@@ -70,14 +71,19 @@ impl<W> Topic<W> {
     /// True if a checkpoint is worth its while. `idle` asks for one even if little was written, `again` for one in place of
     /// one that was not taken.
     pub fn wants_checkpoint(&self, idle: bool, again: bool) -> bool {
-        let Progress { last, last_bytes, under_way, failed, .. } = &self.checkpointing;
+        let Progress { last, last_bytes, under_way, failed, wanted, .. } = &self.checkpointing;
         let written = self.end() - *last.min(&self.end());
         let enough = match idle {
             true => u64::from(!self.wants_set_backs_saved()),
             false => SPACING.max(*last_bytes),
         };
-        let due = if *failed { again } else { written >= enough };
+        let due = if *failed { again } else { written >= enough || *wanted };
         !self.in_memory() && under_way.is_none() && due
+    }
+
+    /// True if one is wanted although little was written.
+    pub fn wants_another_checkpoint(&self) -> bool {
+        self.checkpointing.wanted
     }
 
     /// Begins a checkpoint. What the channels noted is written first. `None` if it cannot be begun now.
@@ -92,7 +98,9 @@ impl<W> Topic<W> {
         let job = self.journal.checkpoint(at(end), payload).ok()?;
         let before = std::mem::replace(&mut self.checkpointing.last, end);
         self.set_backs.saved();
-        self.checkpointing.under_way = Some(Begun { floor: Floor { cursor: self.lowest_cursor() }, before });
+        self.checkpointing.wanted = false;
+        let quiet = end - before.min(end) < SPACING;
+        self.checkpointing.under_way = Some(Begun { cursor: self.lowest_cursor(), quiet, before });
         Some(job)
     }
 
@@ -109,8 +117,14 @@ impl<W> Topic<W> {
             self.checkpointing.last = begun.map_or(self.checkpointing.last, |begun| begun.before);
         }
         result?;
-        self.checkpointing.floor = begun.map(|begun| begun.floor);
-        Ok(self.release(now_wall))
+        let Some(Begun { cursor, quiet, .. }) = begun else { return Ok(None) };
+        let before = self.checkpointing.floor.replace(cursor);
+        self.checkpointing.settled = if quiet { Some(cursor) } else { before };
+        let job = self.release(now_wall);
+        let pinned =
+            self.journal.segments().next().is_some_and(|first| !first.active && first.end.0 <= cursor);
+        self.checkpointing.wanted |= pinned && !quiet && self.checkpointing.last_bytes < SPACING;
+        Ok(job)
     }
 
     fn encode_image(&self, clock: Clock, out: &mut Vec<u8>) {

@@ -1,38 +1,19 @@
 //! Giving disk space back.
 //!
-//! Whole segments go once nobody needs anything in them, which is decided whenever a checkpoint is in force. A segment that only a
-//! few messages pin (deferred for days, or requeued again and again) is cleaned: those messages are appended once more, as
-//! copies that no cursor reads, and every channel is told the new place.
+//! Whole segments go once nobody needs anything in them, which is decided whenever a checkpoint is in force. What a few messages
+//! pin is freed by [`super::copy`].
 
-use journal::{Block, ReadJob, ReadOutcome, RemoveJob};
-use rustc_hash::FxHashMap;
+use journal::RemoveJob;
 
 use super::milestones::Milestone;
 use super::{Topic, at};
 use crate::clock::Clock;
-use crate::message::{Message, Position};
-use crate::record::KIND_COPY;
+use crate::message::Position;
 
-/// Most messages that are copied at once.
-const COPY_MAX: usize = 512;
-/// A segment is cleaned if no more than this part of it is alive.
-const LIVE_SHARE: u64 = 4;
-
-/// Reads of messages that are to be copied forward.
-#[derive(Debug)]
-pub struct Copy {
-    /// What has to be read from files first.
-    pub jobs: Vec<ReadJob>,
-    /// What was in memory.
-    pub blocks: Vec<Block>,
-}
-
-/// Those messages, read.
-#[derive(Debug)]
-pub struct Copied {
-    /// One block per message, the message first in it.
-    pub blocks: Vec<Block>,
-}
+/// A segment in use that is smaller is not ended because of what is dead in it.
+const DEAD_BYTES_MIN: u64 = 1 << 20;
+/// It is ended if no more than this part of it is believed to be alive.
+const ALIVE_SHARE: u64 = 8;
 
 impl<W> Topic<W> {
     /// Releases the segments that nobody needs. To be called when a checkpoint has come into force, and again if they could
@@ -56,8 +37,8 @@ impl<W> Topic<W> {
         floor.min(self.retained_from(now_wall))
     }
 
-    /// If nobody needs anything any more, and the segment in use has `bytes_min` or more, begins a new one, so that the next
-    /// checkpoint gives its space back. For idle topics and a full disk; otherwise a segment goes when the next one is begun.
+    /// If nobody needs anything any more, or only little of a large segment, and the segment in use has `bytes_min` or more,
+    /// begins a new one, so that the next checkpoint gives its space back. For idle topics and a full disk; otherwise a segment goes when the next one is begun.
     pub fn begin_anew(&mut self, bytes_min: u64, clock: Clock) {
         let active = self.journal.segments().next_back().map_or(0, |segment| segment.bytes);
         if self.in_memory() || active < bytes_min || self.commit(clock).is_err() {
@@ -65,7 +46,7 @@ impl<W> Topic<W> {
         }
         let end = self.pumped;
         self.iter_mut().for_each(|(_, channel)| channel.pass_events(end));
-        if self.needed_from(clock.wall.0) < self.end() {
+        if self.needed_from(clock.wall.0) < self.end() && !self.is_mostly_dead(active, clock.wall.0) {
             return;
         }
         self.journal.seal();
@@ -73,8 +54,16 @@ impl<W> Topic<W> {
         let _ = self.pause(self.is_paused(), clock);
     }
 
+    /// True if only a few messages are still needed of the `active` bytes of the segment in use, which all cursors have passed.
+    fn is_mostly_dead(&self, active: u64, now_wall: i64) -> bool {
+        let passed = self.lowest_cursor().min(self.retained_from(now_wall)) >= self.end();
+        let mean = self.counters.bytes.checked_div(self.counters.messages).unwrap_or(0).max(256);
+        let alive = self.live_positions().count() as u64 * mean;
+        passed && active >= DEAD_BYTES_MIN && alive <= active / ALIVE_SHARE
+    }
+
     /// The oldest position that is kept for replay.
-    fn retained_from(&self, now_wall: i64) -> Position {
+    pub(super) fn retained_from(&self, now_wall: i64) -> Position {
         if self.settings.retention_seconds == 0 {
             return Position::MAX;
         }
@@ -95,91 +84,5 @@ impl<W> Topic<W> {
             self.released = self.end();
             let _ = self.release(0);
         }
-    }
-
-    /// What to read in order to free the oldest segment, if only a few messages pin it.
-    pub fn clean(&mut self) -> Option<Copy> {
-        let floor = self.checkpointing.floor?;
-        let oldest = self.journal.segments().next().filter(|s| !s.active && s.end.0 <= floor.cursor)?;
-        if self.settings.retention_seconds > 0 {
-            return None;
-        }
-        let live = self.live_before(oldest.end.0)?;
-        let each = self.counters.bytes.checked_div(self.counters.messages).unwrap_or(0).max(256);
-        if live.is_empty() || live.len() as u64 * each > oldest.bytes / LIVE_SHARE {
-            return None;
-        }
-        let mut copy = Copy { jobs: Vec::new(), blocks: Vec::new() };
-        for position in live {
-            match self.journal.read_one(at(position), 4096) {
-                ReadOutcome::Block(block) => copy.blocks.push(block),
-                ReadOutcome::NeedsDisk(job) => copy.jobs.push(job),
-                ReadOutcome::AtEnd | ReadOutcome::Gone { .. } => {}
-            }
-        }
-        Some(copy)
-    }
-
-    /// Appends what was read and tells the channels. Gives how many messages have moved.
-    pub fn copy_forward(&mut self, copied: Copied, clock: Clock) -> Result<usize, String> {
-        // Events name the old positions: they go first.
-        self.commit(clock)?;
-        let live: rustc_hash::FxHashSet<Position> = self.live_positions().collect();
-        let mut moved = FxHashMap::default();
-        for block in &copied.blocks {
-            let Some(record) = block.records().next() else {
-                // Nobody will ever read it: it must not pin its segment.
-                self.iter_mut().for_each(|(_, channel)| channel.lose_waiting(block.start().0));
-                self.held.retain(|(_, message)| message.at != block.start().0);
-                continue;
-            };
-            let from = record.position.0;
-            let Some(message) = Message::decode(record.payload).filter(|_| live.contains(&from)) else {
-                continue;
-            };
-            let id = message.id_at(self.tag, from).0;
-            let copy = Message { id: Some(id), moved_from: Some(from), ..message };
-            self.scratch.clear();
-            copy.encode_head(&mut self.scratch);
-            match self.journal.append(KIND_COPY, &[&self.scratch, copy.body]) {
-                Ok(to) => moved.insert(from, to.0),
-                Err(_) => break,
-            };
-        }
-        self.commit(clock)?;
-        for (_, channel) in self.iter_mut() {
-            channel.relocate(|position| moved.get(&position).copied());
-        }
-        for (_, message) in &mut self.held {
-            message.at = moved.get(&message.at).copied().unwrap_or(message.at);
-        }
-        self.counters.copied += moved.len() as u64;
-        Ok(moved.len())
-    }
-
-    /// Messages before `end` that somebody still needs; `None` if they are too many to be copied.
-    fn live_before(&self, end: Position) -> Option<Vec<Position>> {
-        let mut live: Vec<Position> = Vec::new();
-        for position in self.live_positions().filter(|&position| position < end) {
-            live.push(position);
-            if live.len() > COPY_MAX * self.channel_count.max(1) {
-                return None;
-            }
-        }
-        live.sort_unstable();
-        live.dedup();
-        live.truncate(COPY_MAX);
-        Some(live)
-    }
-
-    fn live_positions(&self) -> impl Iterator<Item = Position> {
-        let channels = self.iter().flat_map(|(_, channel)| {
-            channel
-                .in_flight()
-                .iter()
-                .map(|flight| flight.at)
-                .chain(channel.waiting().map(|message| message.at))
-        });
-        channels.chain(self.held.iter().map(|(_, message)| message.at))
     }
 }

@@ -1,0 +1,226 @@
+//! Freeing segments that a few messages pin.
+//!
+//! Behind every cursor stand messages that nobody needs any more, and some that wait: deferred for days, or requeued again and
+//! again. When those are no more than a quarter of what stands there ([`LIVE_SHARE`]), a pass appends them once more, as copies
+//! that no cursor reads, and tells every channel the new places; the checkpoint that follows gives the segments back.
+//!
+//! So of what is behind every cursor at most three bytes are dead for each that is alive, but for the segment in which the
+//! lowest cursor stands and the one that is written to. And a pass that copies one byte frees three dead ones: copying adds at
+//! most a third to what publishers write, however long messages wait.
+//!
+//! A pass goes in steps of about a mebibyte, one read job at a time, so that neither the shard nor the thread that reads is kept
+//! from consumers for long. It begins with a sample: how long waiting messages are stands in their records only.
+
+use journal::{Block, ReadJob, ReadOutcome};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{Topic, at};
+use crate::clock::Clock;
+use crate::message::{Message, Position};
+use crate::record::KIND_COPY;
+
+/// A pass is made if no more than this part of what is behind all cursors is alive.
+const LIVE_SHARE: u64 = 4;
+/// Messages that are read to learn how long they are.
+const SAMPLE: usize = 32;
+/// Most messages that are copied at once,
+const STEP_MESSAGES: usize = 2048;
+/// and about how many bytes.
+const STEP_BYTES: u64 = 1 << 20;
+/// No record of a message is shorter.
+const RECORD_BYTES_MIN: u64 = 18;
+/// Bytes that reading one message asks a file for.
+const READ_BYTES: usize = 4096;
+
+/// Reads of messages that are to be copied forward.
+#[derive(Debug)]
+pub struct Copy {
+    /// What has to be read from files first.
+    pub jobs: Vec<ReadJob>,
+    /// What was in memory.
+    pub blocks: Vec<Block>,
+}
+
+/// Those messages, read.
+#[derive(Debug)]
+pub struct Copied {
+    /// One block per message, the message first in it.
+    pub blocks: Vec<Block>,
+}
+
+/// A pass.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// Segments before this are to be freed.
+    to: Position,
+    /// Their bytes.
+    bytes: u64,
+    /// Messages that are still to be copied, the oldest last.
+    left: Vec<Position>,
+    /// Messages in a step; 0 while the sample is read.
+    step: usize,
+    copied: u64,
+    moved: usize,
+}
+
+/// What a pass was not made for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TooMuchAlive {
+    bytes: u64,
+    messages: usize,
+}
+
+impl<W> Topic<W> {
+    /// What to read in order to free segments that few messages pin, if there are any. To be called when a checkpoint has come
+    /// into force.
+    pub fn clean(&mut self, now_wall: i64) -> Option<Copy> {
+        if self.pass.is_some() {
+            return None;
+        }
+        let (to, bytes) = self.passed_segments(now_wall)?;
+        let live = self.live_before(to, bytes / LIVE_SHARE)?;
+        let step = live.len().div_ceil(SAMPLE).max(1);
+        let sample: Vec<Position> = live.iter().copied().step_by(step).collect();
+        self.pass = Some(Pass { to, bytes, left: live, step: 0, copied: 0, moved: 0 });
+        Some(self.read_all(&sample))
+    }
+
+    /// Takes back what was read, and gives the next step of the pass.
+    ///
+    /// # Errors
+    /// The journal took no copies; the pass has ended.
+    pub fn copy_forward(&mut self, copied: &Copied, clock: Clock) -> Result<Option<Copy>, String> {
+        let Some(mut pass) = self.pass.take() else { return Ok(None) };
+        if self.lowest_cursor() < pass.to {
+            // A channel was moved back: it needs those segments.
+            return Ok(None);
+        }
+        if pass.step == 0 {
+            let bytes: u64 = copied.blocks.iter().filter_map(first_bytes).sum();
+            let mean = (bytes / copied.blocks.len().max(1) as u64).max(1);
+            pass.step = ((STEP_BYTES / mean) as usize).clamp(1, STEP_MESSAGES);
+            if mean * pass.left.len() as u64 > pass.bytes / LIVE_SHARE {
+                self.refuse(&pass);
+                return Ok(None);
+            }
+        } else {
+            self.copy_blocks(copied, &mut pass, clock)?;
+            if pass.copied > 2 * (pass.bytes / LIVE_SHARE) {
+                // The sample was none of the whole.
+                self.refuse(&pass);
+                return Ok(None);
+            }
+        }
+        if pass.left.is_empty() {
+            self.too_much_alive = None;
+            self.checkpointing.wanted |= pass.moved > 0;
+            return Ok(None);
+        }
+        let next = pass.left.split_off(pass.left.len().saturating_sub(pass.step));
+        self.pass = Some(pass);
+        Ok(Some(self.read_all(&next)))
+    }
+
+    /// The end of the closed segments that no cursor and no replay needs, and how many bytes there are.
+    fn passed_segments(&self, now_wall: i64) -> Option<(Position, u64)> {
+        let floor = self.checkpointing.settled?.min(self.lowest_cursor()).min(self.retained_from(now_wall));
+        let passed = self.journal.segments().take_while(|segment| !segment.active && segment.end.0 <= floor);
+        let sum = |(_, bytes), segment: journal::SegmentInfo| (segment.end.0, bytes + segment.bytes);
+        Some(passed.fold((0, 0), sum)).filter(|&(_, bytes)| bytes > 0)
+    }
+
+    /// Messages before `end` that somebody still needs, the oldest last; `None` if there are none, or if they are more than
+    /// `bytes_max`.
+    fn live_before(&self, end: Position, bytes_max: u64) -> Option<Vec<Position>> {
+        let count = self.live_positions().filter(|&position| position < end).count();
+        let at_least = (count / self.channel_count.max(1)) as u64 * RECORD_BYTES_MIN;
+        let bytes = bytes_max * LIVE_SHARE;
+        let as_before = self.too_much_alive.is_some_and(|before| {
+            bytes < before.bytes + before.bytes / 4 && count > before.messages - before.messages / 4
+        });
+        if count == 0 || at_least > bytes_max || as_before {
+            return None;
+        }
+        let mut live: Vec<Position> = self.live_positions().filter(|&position| position < end).collect();
+        live.sort_unstable_by_key(|&position| std::cmp::Reverse(position));
+        live.dedup();
+        Some(live)
+    }
+
+    /// Where messages stand that somebody still needs and no cursor will read; as often as there are channels that need them.
+    pub(super) fn live_positions(&self) -> impl Iterator<Item = Position> {
+        let channels = self.iter().flat_map(|(_, channel)| {
+            let flights = channel.in_flight().iter().map(|flight| flight.at);
+            flights.chain(channel.waiting().map(|message| message.at))
+        });
+        channels.chain(self.held.iter().map(|(_, message)| message.at))
+    }
+
+    /// Remembers that a pass does not pay, until there is more to free or less to copy.
+    fn refuse(&mut self, pass: &Pass) {
+        let messages = self.live_positions().filter(|&position| position < pass.to).count();
+        self.too_much_alive = Some(TooMuchAlive { bytes: pass.bytes, messages });
+    }
+
+    fn read_all(&mut self, positions: &[Position]) -> Copy {
+        let mut copy = Copy { jobs: Vec::new(), blocks: Vec::new() };
+        for &position in positions {
+            match self.journal.read_one(at(position), READ_BYTES) {
+                ReadOutcome::Block(block) => copy.blocks.push(block),
+                ReadOutcome::NeedsDisk(job) => copy.jobs.push(job),
+                ReadOutcome::AtEnd | ReadOutcome::Gone { .. } => {}
+            }
+        }
+        copy
+    }
+
+    /// Appends what was read and tells the channels.
+    fn copy_blocks(&mut self, copied: &Copied, pass: &mut Pass, clock: Clock) -> Result<(), String> {
+        // Events name the old positions: they go first.
+        self.commit(clock)?;
+        let read: FxHashSet<Position> = copied.blocks.iter().map(|block| block.start().0).collect();
+        let live: FxHashSet<Position> = self.live_positions().filter(|at| read.contains(at)).collect();
+        let mut moved = FxHashMap::default();
+        let before = self.end();
+        for block in &copied.blocks {
+            let from = block.start().0;
+            let Some(record) = block.records().next() else {
+                // Nobody will ever read it: it must not pin its segment.
+                self.iter_mut().for_each(|(_, channel)| channel.lose_waiting(from));
+                self.held.retain(|(_, message)| message.at != from);
+                continue;
+            };
+            let Some(message) = Message::decode(record.payload).filter(|_| live.contains(&from)) else {
+                continue;
+            };
+            let id = message.id_at(self.tag, from).0;
+            let copy = Message { id: Some(id), moved_from: Some(from), ..message };
+            self.scratch.clear();
+            copy.encode_head(&mut self.scratch);
+            let to = self.journal.append(KIND_COPY, &[&self.scratch, copy.body]).map_err(|e| e.to_string());
+            match to {
+                Ok(to) => moved.insert(from, to.0),
+                Err(why) => {
+                    self.journal.discard();
+                    return Err(why);
+                }
+            };
+        }
+        self.commit(clock)?;
+        for (_, channel) in self.iter_mut() {
+            channel.relocate(|position| moved.get(&position).copied());
+        }
+        for (_, message) in &mut self.held {
+            message.at = moved.get(&message.at).copied().unwrap_or(message.at);
+        }
+        self.counters.copied += moved.len() as u64;
+        pass.moved += moved.len();
+        pass.copied += self.end() - before;
+        Ok(())
+    }
+}
+
+/// Bytes of the message that a block begins with.
+fn first_bytes(block: &Block) -> Option<u64> {
+    block.records().next().map(|record| record.next - record.position)
+}
