@@ -67,10 +67,27 @@ pub(crate) struct Opening {
     pub(crate) backend: usize,
 }
 
+/// What passed between a loop and its app, in order; noted only if somebody watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Passed {
+    /// The app consumed so many bytes of a connection's input.
+    Took(ConnId, usize),
+    /// The app sent bytes.
+    Sent(ConnId, Vec<u8>),
+    /// The app closed a connection.
+    Closed(ConnId),
+    /// A connection is gone, and the app was told.
+    Gone(ConnId),
+    /// The app was given one of the shard's letters, by number.
+    Mail(usize),
+}
+
 /// The state of one shard's loop.
 #[derive(Debug)]
 pub(crate) struct Loop {
     pub(crate) now: Instant,
+    /// What the wall clock shows beyond [`Loop::now`], in nanoseconds.
+    pub(crate) wall: i64,
     /// Which shard it is.
     pub(crate) shard: usize,
     /// What it says its load is: the seed's will, drawn for each turn.
@@ -92,12 +109,17 @@ pub(crate) struct Loop {
     pub(crate) intake: usize,
     /// Bytes of one read.
     pub(crate) read_max: usize,
+    /// For each pool, the index of its first backend.
+    pub(crate) first_backend: Vec<usize>,
+    /// What passed, if somebody watches.
+    pub(crate) watched: Option<Vec<Passed>>,
 }
 
 impl Loop {
     pub(crate) fn new(shard: usize, rng: Rng, read_max: usize) -> Loop {
         Loop {
             now: Instant(0),
+            wall: 1_700_000_000_000_000_000,
             shard,
             load: 0,
             rng,
@@ -113,6 +135,15 @@ impl Loop {
             sent: Vec::new(),
             intake: 0,
             read_max,
+            first_backend: Vec::new(),
+            watched: None,
+        }
+    }
+
+    /// Notes what has passed, if somebody watches.
+    pub(crate) fn note(&mut self, what: impl FnOnce() -> Passed) {
+        if let Some(watched) = &mut self.watched {
+            watched.push(what());
         }
     }
 
@@ -274,6 +305,7 @@ impl View<'_> {
         conn.outbox.extend_from_slice(bytes);
         self.looped.buffered += bytes.len();
         self.looped.mark_dirty(id);
+        self.looped.note(|| Passed::Sent(id, bytes.to_vec()));
     }
 }
 
@@ -283,7 +315,7 @@ impl Io for View<'_> {
     }
 
     fn wall_time(&self) -> WallTime {
-        WallTime(1_700_000_000_000_000_000 + self.looped.now.0 as i64 * 1000)
+        WallTime(self.looped.wall + self.looped.now.0 as i64 * 1000)
     }
 
     fn connect(&mut self, to: &Address, options: &SocketOptions) -> ConnId {
@@ -345,6 +377,7 @@ impl Io for View<'_> {
     }
 
     fn finish(&mut self, conn: ConnId) {
+        self.looped.note(|| Passed::Closed(conn));
         let Some(c) = self.looped.get_mut(conn) else { return };
         match c.stage {
             Stage::Opening => self.close(conn),
@@ -361,6 +394,7 @@ impl Io for View<'_> {
     }
 
     fn abort(&mut self, conn: ConnId) {
+        self.looped.note(|| Passed::Closed(conn));
         self.close(conn);
     }
 
@@ -373,7 +407,7 @@ impl Io for View<'_> {
     }
 
     fn push_layer(&mut self, _: ConnId, _: Layer) {
-        panic!("the proxy pushes no layers");
+        panic!("the simulator has no layers");
     }
 
     fn release(&mut self, conn: ConnId) -> Option<Parcel> {

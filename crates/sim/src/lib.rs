@@ -21,6 +21,7 @@
 
 mod world;
 mod scenario;
+mod agenda;
 
 mod shard;
 mod io;

@@ -1,13 +1,13 @@
-//! One shard: its loop and its proxy, and a turn of the two, in the order of `net`'s real one.
+//! One shard: its loop and its product, and a turn of the two, in the order of `net`'s real one.
 //!
 //! ```text
 //! turn:  what is ready, in any order ▸ left-over reads ▸ timers ▸ mail ▸ turn_end ▸ write every dirty connection once
 //! ```
 
 use net::{App, ConnId, Fault, Instant, Peer};
-use proxy::{Mail, Proxy};
+use proxy::Proxy;
 
-use crate::io::{Due, Loop, Stage, View};
+use crate::io::{Due, Loop, Passed, Stage, View};
 use crate::network::{End, LinkId, Network, Read};
 
 /// Reads of one connection in one turn.
@@ -29,21 +29,48 @@ pub(crate) enum Ready {
     Stop,
 }
 
-pub(crate) struct Shard {
+/// What runs in a shard's loop.
+pub(crate) trait Product: for<'a> App<View<'a>, Mail = <Self as Product>::Letter> {
+    /// Its mail.
+    type Letter: Send + 'static;
+
+    /// The rules that are looked at after every call; what is broken is added to `faults`, in words.
+    fn check(&self, looped: &Loop, faults: &mut Vec<String>);
+}
+
+impl Product for Proxy {
+    type Letter = proxy::Mail;
+
+    fn check(&self, looped: &Loop, faults: &mut Vec<String>) {
+        for (backend, bytes) in &looped.sent {
+            let pool = looped.first_backend.iter().rposition(|first| first <= backend).unwrap_or(0);
+            let server = backend - looped.first_backend[pool];
+            if !self.server_is_up(pool, server) && !may_go_to_ejected(bytes) {
+                let bytes = bytes.escape_ascii();
+                faults.push(format!("server {server} of pool {pool} is ejected and was sent '{bytes}'"));
+            }
+        }
+    }
+}
+
+pub(crate) struct Shard<P: Product> {
     pub(crate) looped: Loop,
-    pub(crate) proxy: Proxy,
+    pub(crate) app: P,
     pub(crate) ready: Vec<Ready>,
-    /// Mail from other shards; taken out when it is read.
-    pub(crate) letters: Vec<Option<Mail>>,
+    /// Mail from other threads; taken out when it is read.
+    pub(crate) letters: Vec<Option<P::Letter>>,
     /// When the next turn is planned.
     pub(crate) turn_at: Option<Instant>,
-    /// For each pool, the index of its first backend.
-    pub(crate) first_backend: Vec<usize>,
     /// Broken rules, in words.
     pub(crate) faults: Vec<String>,
 }
 
-impl Shard {
+impl<P: Product> Shard<P> {
+    pub(crate) fn new(looped: Loop, app: P) -> Shard<P> {
+        let (ready, letters, faults) = (Vec::new(), Vec::new(), Vec::new());
+        Shard { looped, app, ready, letters, turn_at: None, faults }
+    }
+
     pub(crate) fn turn(&mut self, net: &mut Network) {
         self.looped.now = net.now;
         self.looped.intake = 0;
@@ -68,6 +95,7 @@ impl Shard {
                 Ready::Mail(letter) => {
                     if let Some(mail) = self.letters[letter].take() {
                         self.call(net, |app, io| app.mail(io, mail));
+                        self.looped.note(|| Passed::Mail(letter));
                     }
                 }
                 _ => self.call(net, |app, io| app.stopping(io)),
@@ -78,17 +106,10 @@ impl Shard {
     }
 
     /// Every call of the app goes through here, and is looked at afterwards.
-    pub(crate) fn call(&mut self, net: &mut Network, f: impl FnOnce(&mut Proxy, &mut View<'_>)) {
+    pub(crate) fn call(&mut self, net: &mut Network, f: impl FnOnce(&mut P, &mut View<'_>)) {
         self.looped.sent.clear();
-        f(&mut self.proxy, &mut View { looped: &mut self.looped, net });
-        for (backend, bytes) in &self.looped.sent {
-            let pool = self.first_backend.iter().rposition(|first| first <= backend).unwrap_or(0);
-            let server = backend - self.first_backend[pool];
-            if !self.proxy.server_is_up(pool, server) && !may_go_to_ejected(bytes) {
-                let bytes = bytes.escape_ascii();
-                self.faults.push(format!("server {server} of pool {pool} is ejected and was sent '{bytes}'"));
-            }
-        }
+        f(&mut self.app, &mut View { looped: &mut self.looped, net });
+        self.app.check(&self.looped, &mut self.faults);
     }
 
     fn event(&mut self, net: &mut Network, what: Ready) {
@@ -205,6 +226,7 @@ impl Shard {
         let mut input = net::Input::scratch(bytes);
         self.call(net, |app, io| app.received(io, id, &mut input));
         let (consumed, want) = input.outcome();
+        self.looped.note(|| Passed::Took(id, consumed));
         if consumed < bytes.len()
             && let Some(conn) = self.looped.get_mut(id)
             && conn.stage == Stage::Open
@@ -222,6 +244,7 @@ impl Shard {
         let mut input = net::Input::owned(&mut inbox);
         self.call(net, |app, io| app.received(io, id, &mut input));
         let (consumed, want) = input.outcome();
+        self.looped.note(|| Passed::Took(id, consumed));
         let _ = inbox.split_to(consumed);
         self.looped.buffered -= before - inbox.len();
         match self.looped.get_mut(id) {
@@ -275,6 +298,7 @@ impl Shard {
         View { looped: &mut self.looped, net }.close(id);
         if known {
             self.call(net, |app, io| app.failed(io, id, fault));
+            self.looped.note(|| Passed::Gone(id));
         }
     }
 

@@ -11,16 +11,15 @@
 mod build;
 mod check;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use net::{ConnId, Fault, Instant};
-use proxy::{Mail, Notice};
+use proxy::{Mail, Notice, Proxy};
 use telemetry::{PoolStats, ShardStats};
 
+use crate::agenda::Agenda;
 use crate::backend::{Backend, BackendConn, Mood, Watch};
 use crate::client::{Around, Client};
 use crate::expect::Got;
@@ -56,37 +55,17 @@ enum Event {
     Heal,
 }
 
-/// An event in the queue: when, then as the seed wants it.
-#[derive(Debug, PartialEq, Eq)]
-struct Due {
-    at: Instant,
-    lot: u64,
-    event: Event,
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Due) -> std::cmp::Ordering {
-        (self.at, self.lot).cmp(&(other.at, other.lot))
-    }
-}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Due) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
 pub(crate) struct World {
     scenario: Scenario,
     rng: Rng,
     net: Network,
-    shards: Vec<Shard>,
+    shards: Vec<Shard<Proxy>>,
     /// For each shard, its counters of each pool.
     stats: Vec<Vec<Arc<PoolStats>>>,
     backends: Vec<Backend>,
     conns: Vec<BackendConn>,
     clients: Vec<Client>,
-    queue: BinaryHeap<Reverse<Due>>,
+    queue: Agenda<Event>,
     oracle: Oracle,
     plan: Plan,
     leaked: Option<(usize, Got)>,
@@ -120,21 +99,17 @@ impl World {
     }
 
     fn until_quiet(&mut self) -> Result<(), String> {
-        while let Some(Reverse(due)) = self.queue.pop() {
+        while let Some((at, event)) = self.queue.pop() {
             self.events += 1;
-            if self.events > EVENTS_MAX || due.at > TIME_MAX {
-                return Err(format!(
-                    "it does not come to rest: {} at {:?}, {}",
-                    self.events,
-                    due.at,
-                    self.stuck()
-                ));
+            if self.events > EVENTS_MAX || at > TIME_MAX {
+                let stuck = self.stuck();
+                return Err(format!("it does not come to rest: {} at {at:?}, {stuck}", self.events));
             }
-            self.net.now = due.at;
+            self.net.now = at;
             if self.trace {
-                eprintln!("{:>10} {:?}", due.at.0, due.event);
+                eprintln!("{:>10} {event:?}", at.0);
             }
-            self.handle(due.event);
+            self.handle(event);
             self.collect();
             if let Some(fault) = self.oracle.faults.first() {
                 return Err(format!("at {} µs: {fault}", self.net.now.0));
@@ -145,7 +120,7 @@ impl World {
 
     fn at(&mut self, at: Instant, event: Event) {
         let lot = self.rng.next();
-        self.queue.push(Reverse(Due { at: at.max(self.net.now), lot, event }));
+        self.queue.add(at.max(self.net.now), lot, event);
     }
 
     /// Plans a wake, unless one is planned that comes no later: whoever wakes asks again.

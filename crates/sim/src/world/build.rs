@@ -1,6 +1,6 @@
 //! Making a world from its scenario.
 
-use proxy::{Budget, Proxy, Setup};
+use proxy::{Budget, Setup};
 
 use super::*;
 use crate::io::{Loop, View};
@@ -33,7 +33,7 @@ impl World {
             backends,
             conns: Vec::new(),
             clients,
-            queue: BinaryHeap::new(),
+            queue: Agenda::new(),
             oracle,
             plan,
             leaked: None,
@@ -87,9 +87,8 @@ impl World {
             };
             let mut looped = Loop::new(index, self.rng.fork(), self.scenario.read_max);
             let proxy = Proxy::new(setup, &mut View { looped: &mut looped, net: &mut self.net });
-            let (ready, faults, first_backend) = (Vec::new(), Vec::new(), first_backend.clone());
-            let letters = Vec::new();
-            self.shards.push(Shard { looped, proxy, ready, letters, turn_at: None, first_backend, faults });
+            looped.first_backend.clone_from(&first_backend);
+            self.shards.push(Shard::new(looped, proxy));
             self.stats.push(stats);
             self.plan_turn(index, Instant(0));
         }

@@ -37,7 +37,7 @@ impl World {
     }
 
     pub(super) fn check_turn(&mut self, index: usize) {
-        let mut census = self.shards[index].proxy.census();
+        let mut census = self.shards[index].app.census();
         if self.plan.strikes(Tamper::Hoard) || self.plan.lasts(Tamper::Hoard) {
             census.held_counted += self.memory_limit();
             census.held = census.held_counted;
@@ -105,7 +105,7 @@ impl World {
 
     pub(super) fn stuck(&self) -> String {
         let stuck: Vec<String> = self.clients.iter().filter(|c| !c.is_done()).map(Client::stuck).collect();
-        let censuses: Vec<String> = self.shards.iter().map(|s| format!("{:?}", s.proxy.census())).collect();
+        let censuses: Vec<String> = self.shards.iter().map(|s| format!("{:?}", s.app.census())).collect();
         format!("{} {}", stuck.join("; "), censuses.join(" "))
     }
 
@@ -115,7 +115,7 @@ impl World {
             return Err(format!("all is quiet, but {}", self.stuck()));
         }
         for (index, shard) in self.shards.iter().enumerate() {
-            let mut census = shard.proxy.census();
+            let mut census = shard.app.census();
             if self.plan.lasts(Tamper::LeaveGatherOpen) {
                 census.gathers += 1;
             }
@@ -129,7 +129,7 @@ impl World {
                 ));
             }
             for (pool, config) in self.scenario.pools.iter().enumerate() {
-                if let Some(server) = (0..config.servers.len()).find(|s| !shard.proxy.server_is_up(pool, *s))
+                if let Some(server) = (0..config.servers.len()).find(|s| !shard.app.server_is_up(pool, *s))
                 {
                     return Err(format!(
                         "server {server} of pool {pool} is good, but ejected on shard {index}"

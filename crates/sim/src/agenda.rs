@@ -1,0 +1,55 @@
+//! What will happen and when: events in order of simulated time; what is due at the same time, as the seed wants it.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use net::Instant;
+
+#[derive(Debug)]
+struct Due<E> {
+    at: Instant,
+    lot: u64,
+    event: E,
+}
+
+impl<E> PartialEq for Due<E> {
+    fn eq(&self, other: &Due<E>) -> bool {
+        (self.at, self.lot) == (other.at, other.lot)
+    }
+}
+
+impl<E> Eq for Due<E> {}
+
+impl<E> Ord for Due<E> {
+    fn cmp(&self, other: &Due<E>) -> std::cmp::Ordering {
+        (self.at, self.lot).cmp(&(other.at, other.lot))
+    }
+}
+
+impl<E> PartialOrd for Due<E> {
+    fn partial_cmp(&self, other: &Due<E>) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The queue of events.
+#[derive(Debug)]
+pub(crate) struct Agenda<E> {
+    heap: BinaryHeap<Reverse<Due<E>>>,
+}
+
+impl<E> Agenda<E> {
+    pub(crate) fn new() -> Agenda<E> {
+        Agenda { heap: BinaryHeap::new() }
+    }
+
+    /// Adds an event; `lot` decides among those of the same time.
+    pub(crate) fn add(&mut self, at: Instant, lot: u64, event: E) {
+        self.heap.push(Reverse(Due { at, lot, event }));
+    }
+
+    /// Takes the next one, with its time.
+    pub(crate) fn pop(&mut self) -> Option<(Instant, E)> {
+        self.heap.pop().map(|Reverse(due)| (due.at, due.event))
+    }
+}
