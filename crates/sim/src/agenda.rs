@@ -48,6 +48,11 @@ impl<E> Agenda<E> {
         self.heap.push(Reverse(Due { at, lot, event }));
     }
 
+    /// When the next one is due.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse(due)| due.at)
+    }
+
     /// Takes the next one, with its time.
     pub(crate) fn pop(&mut self) -> Option<(Instant, E)> {
         self.heap.pop().map(|Reverse(due)| (due.at, due.event))

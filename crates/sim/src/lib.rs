@@ -39,6 +39,8 @@ mod report;
 mod tamper;
 mod rng;
 
+pub mod messaging;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use report::Report;
@@ -56,9 +58,13 @@ pub fn run_tampered(seed: u64, tamper: Tamper) -> Result<Report, String> {
     run_with(seed, true, Some(tamper))
 }
 
-/// A panic of the code under test is a broken rule like any other.
 fn run_with(seed: u64, calm: bool, tamper: Option<Tamper>) -> Result<Report, String> {
-    catch_unwind(AssertUnwindSafe(|| world::World::new(seed, calm, tamper).run())).unwrap_or_else(|panic| {
+    unpanicked(|| world::World::new(seed, calm, tamper).run())
+}
+
+/// A panic of the code under test is a broken rule like any other.
+fn unpanicked<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
         Err(format!("panic: {}", text.unwrap_or_default()))

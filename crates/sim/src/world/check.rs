@@ -129,8 +129,7 @@ impl World {
                 ));
             }
             for (pool, config) in self.scenario.pools.iter().enumerate() {
-                if let Some(server) = (0..config.servers.len()).find(|s| !shard.app.server_is_up(pool, *s))
-                {
+                if let Some(server) = (0..config.servers.len()).find(|s| !shard.app.server_is_up(pool, *s)) {
                     return Err(format!(
                         "server {server} of pool {pool} is good, but ejected on shard {index}"
                     ));

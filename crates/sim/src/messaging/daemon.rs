@@ -1,0 +1,106 @@
+//! One life of the daemon: the queue in its loop, its disk threads, and who is connected.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use journal::MemFiles;
+use net::{App, ConnId, WallTime};
+use queue::ask::{Answer, Ask, Reply};
+use queue::outside::Nobody;
+use queue::{Clock, Mail, Options, Queue};
+
+use super::session::{Session, SessionId};
+use super::workers::Workers;
+use crate::io::{Loop, Passed, View};
+use crate::network::Network;
+use crate::rng::Rng;
+use crate::shard::{Product, Ready, Shard};
+
+impl Product for Queue {
+    type Letter = Mail;
+
+    /// The oracle looks at what passed instead.
+    fn check(&self, _looped: &Loop, _faults: &mut Vec<String>) {}
+}
+
+pub(crate) struct Daemon {
+    pub(crate) shard: Shard<Queue>,
+    pub(crate) workers: Workers,
+    /// It was asked to stop.
+    pub(crate) stopping: bool,
+    sessions: HashMap<ConnId, SessionId>,
+}
+
+impl Daemon {
+    /// Opens the queue over what is on the disk.
+    pub(crate) fn start(
+        files: &MemFiles,
+        options: &Options,
+        wall: i64,
+        rng: &mut Rng,
+        net: &mut Network,
+    ) -> Result<Daemon, String> {
+        let workers = Workers::default();
+        let mut looped = Loop::new(0, rng.fork(), rng.pick(&[64, 1000, 64 << 10]));
+        (looped.now, looped.wall, looped.watched) = (net.now, wall, Some(Vec::new()));
+        let clock = Clock { now: net.now, wall: WallTime(wall + net.now.0 as i64 * 1000) };
+        let queue = Queue::open(
+            options.clone(),
+            Arc::new(files.clone()),
+            Box::new(workers.disk()),
+            Box::new(Nobody),
+            clock,
+        )
+        .map_err(|e| e.to_string())?;
+        let mut shard = Shard::new(looped, queue);
+        shard.call(net, |queue, io| queue.start(io));
+        Ok(Daemon { shard, workers, stopping: false, sessions: HashMap::new() })
+    }
+
+    pub(crate) fn letter(&mut self, mail: Mail) -> usize {
+        self.shard.letters.push(Some(mail));
+        self.shard.letters.len() - 1
+    }
+
+    /// Asks between two turns, something that is answered at once.
+    pub(crate) fn ask_now(&mut self, net: &mut Network, ask: Ask) -> Option<Answer> {
+        let answered = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&answered);
+        let reply = Reply(Box::new(move |answer| *slot.lock().expect("one thread") = Some(answer)));
+        self.shard.looped.now = net.now;
+        self.shard.call(net, |queue, io| App::mail(queue, io, Mail::Ask(ask, reply)));
+        answered.lock().expect("one thread").take()
+    }
+
+    /// What has passed since the last time.
+    pub(crate) fn passed(&mut self) -> Vec<Passed> {
+        self.shard.looped.watched.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Whose connection it is.
+    pub(crate) fn session_of(
+        &mut self,
+        conn: ConnId,
+        net: &Network,
+        sessions: &[Session],
+    ) -> Option<SessionId> {
+        if let Some(session) = self.sessions.get(&conn) {
+            return Some(*session);
+        }
+        let session = sessions.iter().rposition(|s| !s.closed && net.link(s.link).conn == conn)?;
+        self.sessions.insert(conn, session);
+        Some(session)
+    }
+
+    /// True if a daemon that was asked to stop may end.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.stopping && self.workers.is_idle() && App::<View<'_>>::idle(&self.shard.app)
+    }
+
+    pub(crate) fn make_ready(&mut self, ready: Ready) {
+        let repeated = matches!(ready, Ready::Readable(_) | Ready::Writable(_));
+        if !repeated || !self.shard.ready.contains(&ready) {
+            self.shard.ready.push(ready);
+        }
+    }
+}

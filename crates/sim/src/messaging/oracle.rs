@@ -1,0 +1,252 @@
+//! What must hold, looked at where the shard and its loop meet. A rule that is broken becomes a fault, in words.
+//!
+//! | rule | where it is looked at |
+//! |---|---|
+//! | a message that got its OK is delivered to each channel until it is finished, whatever a crash may take by its durability | [`Oracle::missing`], after the last drain |
+//! | a message is in one consumer's hands at a time, and in those of one with RDY left | [`Channel::deliver`], at each delivery |
+//! | nothing is delivered before its due time | the same |
+//! | nothing is delivered that was finished: in the same life never, after a crash if the FIN was old enough | the same, and [`Channel::crash`] |
+//! | messages come in nsqd's order: what comes back stands behind what waits | the same |
+//! | attempts count up | the same |
+//! | depth, in flight and deferred agree with what is there | [`Oracle::check_counts`], whenever somebody asks |
+//! | topics and channels outlast the process | [`Oracle::adopt`], at each start |
+//!
+//! What is not known for sure is never a fault: a publication without an answer may be there or not, and a crash makes
+//! uncertain what it may have taken.
+
+mod adopt;
+mod orders;
+mod channel;
+mod row;
+mod topic;
+
+use std::collections::BTreeMap;
+
+use net::Instant;
+use queue::settings::Durability;
+
+use super::body::Uid;
+use super::command::Command;
+use super::frames::Id;
+use super::report::Report;
+use super::scenario::End;
+use super::session::{Fact, SessionId};
+
+pub(crate) use channel::{Channel, Consumer};
+pub(crate) use row::Row;
+pub(crate) use topic::Topic;
+
+/// The time of a fact: both clocks, and its number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now {
+    pub(crate) at: Instant,
+    pub(crate) wall: i64,
+    pub(crate) seq: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    pub(crate) topics: BTreeMap<String, Topic>,
+    /// What topics get that do not say otherwise.
+    durability: Durability,
+    /// Sessions that have subscribed, with their channel.
+    subscribed: BTreeMap<SessionId, (String, String)>,
+    /// Timeouts that clients have asked for.
+    timeouts: BTreeMap<SessionId, u64>,
+    msg_timeout_ms: u64,
+    max_msg_timeout_ms: u64,
+    /// FIN and REQ are written after this, in microseconds.
+    event_delay_us: u64,
+    /// The disk did last not do what it should at this time: what is written late then is nobody's fault.
+    pub(crate) trouble: Option<Instant>,
+    seq: u64,
+    pub(crate) faults: Vec<String>,
+    pub(crate) report: Report,
+}
+
+/// How much later than planned a turn may be, in microseconds.
+pub(crate) const SLACK_US: u64 = 10_000;
+
+impl Oracle {
+    pub(crate) fn new(options: &queue::Options) -> Oracle {
+        Oracle {
+            topics: BTreeMap::new(),
+            durability: options.durability,
+            subscribed: BTreeMap::new(),
+            timeouts: BTreeMap::new(),
+            msg_timeout_ms: options.msg_timeout.as_millis() as u64,
+            max_msg_timeout_ms: options.max_msg_timeout.as_millis() as u64,
+            event_delay_us: options.event_delay.as_micros() as u64,
+            trouble: None,
+            seq: 0,
+            faults: Vec::new(),
+            report: Report::default(),
+        }
+    }
+
+    pub(crate) fn fault(&mut self, text: String) {
+        self.faults.push(text);
+    }
+
+    fn now(&mut self, at: Instant, wall: i64) -> Now {
+        self.seq += 1;
+        Now { at, wall, seq: self.seq }
+    }
+
+    /// Something has happened on a session.
+    pub(crate) fn fact(&mut self, session: SessionId, fact: Fact, at: Instant, wall: i64) {
+        let now = self.now(at, wall);
+        match fact {
+            Fact::Took(command) => self.took(session, command, now),
+            Fact::Saw(Command::Publish { topic, uids, delay_ms }) => {
+                self.publish(&topic, &uids, delay_ms, now)
+            }
+            Fact::Saw(Command::Fin(id) | Command::Req(id, _)) => {
+                if let Some(channel) = self.channel_of(session) {
+                    channel.loosen(&id);
+                }
+            }
+            Fact::Saw(_) => {}
+            Fact::Answered(command, good) => self.answered(session, command, good, now),
+            Fact::Delivered(id, attempts, uid) => self.delivered(session, id, attempts, uid, now),
+            Fact::Wrong(why) => self.fault(format!("session {session} was sent {why}")),
+        }
+    }
+
+    pub(super) fn topic(&mut self, name: &str) -> &mut Topic {
+        let durability = self.durability;
+        self.topics.entry(name.to_owned()).or_insert_with(|| Topic::new(durability))
+    }
+
+    fn channel_of(&mut self, session: SessionId) -> Option<&mut Channel> {
+        let (topic, channel) = self.subscribed.get(&session)?;
+        self.topics.get_mut(topic)?.channels.get_mut(channel)
+    }
+
+    /// A publication was taken: its messages may be there from now on.
+    pub(crate) fn publish(&mut self, topic: &str, uids: &[Uid], delay_ms: u64, now: Now) {
+        self.report.deferred += u64::from(delay_ms > 0);
+        let topic = self.topic(topic);
+        uids.iter().for_each(|uid| topic.publish(*uid, delay_ms, now));
+    }
+
+    fn took(&mut self, session: SessionId, command: Command, now: Now) {
+        let closed = matches!(command, Command::Cls);
+        match command {
+            Command::Identify(timeout) => drop(self.timeouts.insert(session, timeout)),
+            Command::Publish { topic, uids, delay_ms } => self.publish(&topic, &uids, delay_ms, now),
+            Command::Rdy(count) => {
+                if let Some(consumer) = self.channel_of(session).and_then(|c| c.consumers.get_mut(&session))
+                    && !consumer.closing
+                {
+                    consumer.ready = count;
+                }
+            }
+            Command::Fin(id) => {
+                if let Some(Err(why)) = self.channel_of(session).map(|c| c.finish(session, &id, now)) {
+                    self.fault(format!("session {session}: {why}"));
+                }
+                self.report.finished += 1;
+            }
+            Command::Req(id, delay_ms) => {
+                if let Some(Err(why)) =
+                    self.channel_of(session).map(|c| c.requeue(session, &id, delay_ms, now))
+                {
+                    self.fault(format!("session {session}: {why}"));
+                }
+                self.report.requeued += 1;
+            }
+            Command::Touch(id) => {
+                if let Some(channel) = self.channel_of(session) {
+                    channel.touch(session, &id, now);
+                }
+            }
+            Command::Magic | Command::Sub(_) | Command::Cls | Command::Nop => {}
+        }
+        if closed && let Some(consumer) = self.channel_of(session).and_then(|c| c.consumers.get_mut(&session))
+        {
+            (consumer.closing, consumer.ready) = (true, 0);
+        }
+    }
+
+    fn answered(&mut self, session: SessionId, command: Command, good: bool, now: Now) {
+        match command {
+            Command::Publish { topic, uids, .. } if good => self.accepted(&topic, &uids),
+            Command::Publish { .. } => self.report.refused += 1,
+            Command::Sub((topic, channel)) if good => self.subscribe(session, topic, channel, now),
+            _ => {}
+        }
+    }
+
+    /// A publication has got its OK.
+    pub(crate) fn accepted(&mut self, topic: &str, uids: &[Uid]) {
+        self.report.published += uids.len() as u64;
+        if let Some(topic) = self.topics.get_mut(topic) {
+            uids.iter().for_each(|uid| topic.accept(*uid));
+        }
+    }
+
+    fn subscribe(&mut self, session: SessionId, topic: String, channel: String, now: Now) {
+        let timeout_ms = self.timeouts.get(&session).copied().unwrap_or(self.msg_timeout_ms);
+        let consumer = Consumer {
+            ready: 0,
+            closing: false,
+            timeout_us: timeout_ms * 1000,
+            timeout_us_max: self.max_msg_timeout_ms * 1000,
+        };
+        let target = self.topic(&topic).create_channel(&channel, now);
+        target.consumers.insert(session, consumer);
+        self.subscribed.insert(session, (topic, channel));
+    }
+
+    fn delivered(&mut self, session: SessionId, id: Id, attempts: u16, uid: Uid, now: Now) {
+        self.report.delivered += 1;
+        self.report.redelivered += u64::from(attempts > 1);
+        let Some((topic_name, name)) = self.subscribed.get(&session).cloned() else {
+            return self.fault(format!("session {session} was sent message {uid} and has not subscribed"));
+        };
+        let Some(topic) = self.topics.get_mut(&topic_name) else { return };
+        let delivered = topic.deliver(&name, session, id, attempts, uid, now);
+        if let Err(why) = delivered {
+            self.fault(format!("message {uid} to session {session} from {topic_name}/{name}: {why}"));
+        }
+    }
+
+    /// A session is over: what it had goes back.
+    pub(crate) fn gone(&mut self, session: SessionId, at: Instant, wall: i64) {
+        let now = self.now(at, wall);
+        if let Some(channel) = self.channel_of(session) {
+            channel.unsubscribe(session, now);
+        }
+        self.subscribed.remove(&session);
+    }
+
+    /// A life has ended.
+    pub(crate) fn crash(&mut self, how: End, at: Instant) {
+        match how {
+            End::Kill => self.report.kills += 1,
+            End::Power => self.report.power_cuts += 1,
+            End::Stop => self.report.stops += 1,
+        }
+        let settled = match how {
+            _ if self.trouble.is_some() => None,
+            End::Stop => Some(Instant(u64::MAX)),
+            End::Kill => Some(Instant(at.0.saturating_sub(self.event_delay_us + SLACK_US))),
+            End::Power => None,
+        };
+        let life = row::LifeEnd { how, at, settled };
+        self.topics.values_mut().for_each(|topic| topic.crash(&life));
+        self.subscribed.clear();
+        self.trouble = None;
+    }
+
+    /// Messages that are still owed to somebody.
+    pub(crate) fn missing(&self) -> Option<String> {
+        let mut missing = Vec::new();
+        for (name, topic) in &self.topics {
+            missing.extend(topic.missing().into_iter().map(|what| format!("{name}{what}")));
+        }
+        let shown = missing.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        (!missing.is_empty()).then(|| format!("{} messages are missing: {shown}", missing.len()))
+    }
+}

@@ -1,0 +1,205 @@
+//! A channel, as the oracle believes it to be.
+
+use std::collections::{BTreeMap, HashMap};
+
+use net::Instant;
+
+use super::row::{Event, LifeEnd, Place};
+use super::{Now, Row};
+use crate::messaging::body::Uid;
+use crate::messaging::frames::Id;
+use crate::messaging::session::SessionId;
+
+/// With so many that wait again they may be handed out in the order in which reading them costs least.
+const MANY: usize = 16;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Consumer {
+    pub(crate) ready: u32,
+    pub(crate) closing: bool,
+    pub(crate) timeout_us: u64,
+    pub(crate) timeout_us_max: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Channel {
+    pub(crate) rows: BTreeMap<Uid, Row>,
+    pub(crate) consumers: BTreeMap<SessionId, Consumer>,
+    pub(crate) paused: bool,
+    /// The fact by which it was made.
+    pub(crate) made: u64,
+    /// Messages in consumers' hands, or that were lately.
+    ids: HashMap<Id, Uid>,
+    lined_up: bool,
+}
+
+impl Channel {
+    pub(crate) fn new(made: u64) -> Channel {
+        Channel { made, ..Channel::default() }
+    }
+
+    /// The row of a message that this session has in its hands.
+    fn held(&mut self, session: SessionId, id: &Id) -> Result<&mut Row, String> {
+        let uid = *self.ids.get(id).ok_or_else(|| format!("no message has id {id:?}, and its FIN counts"))?;
+        let row = self.rows.get_mut(&uid).ok_or("no such message")?;
+        match row.place {
+            Place::InFlight { session: owner, .. } if owner == session => Ok(row),
+            _ if row.wild => Ok(row),
+            other => Err(format!("message {uid} is {other:?}, and what the session says of it counts")),
+        }
+    }
+
+    /// What was said of this message may count or not.
+    pub(crate) fn loosen(&mut self, id: &Id) {
+        if let Some(row) = self.ids.get(id).and_then(|uid| self.rows.get_mut(uid)) {
+            row.give_up();
+        }
+    }
+
+    pub(crate) fn finish(&mut self, session: SessionId, id: &Id, now: Now) -> Result<(), String> {
+        let row = self.held(session, id)?;
+        row.satisfied = true;
+        if !row.wild {
+            row.gone = Some(Event { at: now.at, seq: now.seq });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn requeue(
+        &mut self,
+        session: SessionId,
+        id: &Id,
+        delay_ms: u64,
+        now: Now,
+    ) -> Result<(), String> {
+        let row = self.held(session, id)?;
+        row.come_back((now.at.0, 0), (now.at.0, u64::MAX));
+        if delay_ms > 0 {
+            let by = Some(Event { at: now.at, seq: now.seq });
+            row.place = deferred(now, delay_ms, by);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn touch(&mut self, session: SessionId, id: &Id, now: Now) {
+        let Some(timeout) = self.consumers.get(&session).map(|consumer| consumer.timeout_us) else { return };
+        if let Ok(row) = self.held(session, id)
+            && let Place::InFlight { deadline, deadline_max, .. } = &mut row.place
+        {
+            *deadline = Instant(now.at.0 + timeout).min(*deadline_max);
+        }
+    }
+
+    pub(crate) fn unsubscribe(&mut self, session: SessionId, now: Now) {
+        self.consumers.remove(&session);
+        for row in self.rows.values_mut() {
+            if matches!(row.place, Place::InFlight { session: owner, .. } if owner == session) {
+                let from = row.line(now.at).map_or((now.at.0, 0), |(from, _)| from);
+                row.come_back(from, (now.at.0, u64::MAX));
+            }
+        }
+    }
+
+    /// A message was sent to a consumer. `known` says of another one whether it is there for sure.
+    pub(crate) fn deliver(
+        &mut self,
+        session: SessionId,
+        id: Id,
+        attempts: u16,
+        uid: Uid,
+        now: Now,
+        known: impl Fn(Uid) -> bool,
+    ) -> Result<(), String> {
+        let consumer = self.consumers.get(&session).ok_or("the session does not consume this channel")?;
+        let (ready, timeout) = (consumer.ready, consumer.timeout_us);
+        let deadline = Instant(now.at.0 + timeout);
+        let deadline_max = Instant(now.at.0 + consumer.timeout_us_max);
+        if self.paused {
+            return Err("the channel is paused".to_owned());
+        }
+        let held = self.held_for_sure(Some(session), now.at);
+        if held >= ready as usize {
+            return Err(format!("RDY is {ready}, and it has {held}"));
+        }
+        let row = self.rows.get(&uid).ok_or("the channel has no such message")?;
+        check_place(row, attempts, now)?;
+        self.check_order(uid, now, known)?;
+        let row = self.rows.get_mut(&uid).ok_or("the channel has no such message")?;
+        (row.attempts, row.recounted, row.fresh) = (attempts, false, false);
+        row.place = Place::InFlight { session, deadline, deadline_max };
+        self.ids.insert(id, uid);
+        Ok(())
+    }
+
+    /// Messages that are in a consumer's hands for sure, or in anybody's.
+    pub(crate) fn held_for_sure(&self, by: Option<SessionId>, now: Instant) -> usize {
+        let held = |row: &&Row| match row.place {
+            Place::InFlight { session, deadline, .. } => {
+                by.is_none_or(|by| by == session) && deadline > now && row.is_owed() && !row.wild
+            }
+            _ => false,
+        };
+        self.rows.values().filter(held).count()
+    }
+
+    /// None that waits may stand before the message that is delivered.
+    fn check_order(&mut self, uid: Uid, now: Now, known: impl Fn(Uid) -> bool) -> Result<(), String> {
+        let waits = |row: &Row| row.is_owed() && !row.wild && row.line(now.at).is_some();
+        let again = self.rows.values().filter(|row| row.line(now.at).is_some() && !row.fresh).count();
+        self.lined_up = again >= MANY || self.lined_up && again > 1;
+        let row = &self.rows[&uid];
+        let from = match row.place {
+            Place::Deferred { due, .. } => (due.0, 0),
+            Place::InFlight { deadline, .. } => (deadline.0, 0),
+            Place::Waiting => row.from,
+        };
+        if row.wild {
+            return Ok(());
+        }
+        let (fresh, lined_up) = (row.fresh, self.lined_up);
+        let others = self.rows.iter().filter(|(_, other)| fresh || other.fresh || !lined_up);
+        for (other, row) in others.filter(|(other, row)| **other != uid && waits(row)) {
+            let (_, to) = row.line(now.at).unwrap_or_default();
+            if to < from && known(*other) {
+                return Err(format!("it stands at {from:?} and overtakes {other}, which stands at {to:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn crash(&mut self, life: &LifeEnd, durable: u64) {
+        self.consumers.clear();
+        self.ids.clear();
+        self.rows.values_mut().for_each(|row| row.crash(life, durable));
+    }
+}
+
+/// Whether a message may be delivered now, wherever it stands in the line.
+fn check_place(row: &Row, attempts: u16, now: Now) -> Result<(), String> {
+    if row.wild {
+        return Ok(());
+    }
+    if let Some(gone) = row.gone {
+        return Err(format!("it was finished, or dropped, at {} µs", gone.at.0));
+    }
+    match row.place {
+        Place::Deferred { due, .. } if now.at < due => {
+            return Err(format!("it is due at {} µs", due.0));
+        }
+        Place::InFlight { session, deadline, .. } if now.at < deadline => {
+            return Err(format!("session {session} has it until {} µs", deadline.0));
+        }
+        _ => {}
+    }
+    let expected = row.attempts + 1;
+    if attempts == expected || row.recounted && (1..=expected).contains(&attempts) {
+        return Ok(());
+    }
+    Err(format!("it is attempt {attempts}, and should be {expected}"))
+}
+
+/// Deferred from now on.
+pub(crate) fn deferred(now: Now, delay_ms: u64, by: Option<Event>) -> Place {
+    let due = Instant(now.at.0 + delay_ms * 1000);
+    Place::Deferred { due, wall: now.wall + delay_ms as i64 * 1_000_000, by }
+}

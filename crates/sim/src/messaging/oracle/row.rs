@@ -1,0 +1,148 @@
+//! A message in a channel, as the oracle believes it to be.
+
+use net::Instant;
+
+use crate::messaging::scenario::End;
+use crate::messaging::session::SessionId;
+
+/// A place in a channel's line: the time at which it was taken, then a number for those of the same turn.
+pub(crate) type Moment = (u64, u64);
+
+/// The end of a life.
+#[derive(Debug)]
+pub(crate) struct LifeEnd {
+    pub(crate) how: End,
+    pub(crate) at: Instant,
+    /// FIN and REQ from before this time are written; none is known to be if this is absent.
+    pub(crate) settled: Option<Instant>,
+}
+
+/// When something happened to a row, so that one can tell later whether a crash has forgotten it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) at: Instant,
+    pub(crate) seq: u64,
+}
+
+impl LifeEnd {
+    /// Whether the event is known to have outlasted this. `durable` is the last fact of the topic known to be on the device.
+    pub(crate) fn kept(&self, event: Event, durable: u64) -> bool {
+        event.seq <= durable || self.settled.is_some_and(|settled| event.at <= settled)
+    }
+}
+
+/// Where a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Waiting,
+    Deferred {
+        due: Instant,
+        /// The same as wall time: the earliest that a restart may take it for.
+        wall: i64,
+        /// The REQ that deferred it; `None` for DPUB, whose delay is in the message.
+        by: Option<Event>,
+    },
+    InFlight {
+        session: SessionId,
+        deadline: Instant,
+        /// TOUCH does not go beyond.
+        deadline_max: Instant,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) place: Place,
+    /// Where it stands in the line: not before the first, not behind the second.
+    pub(crate) from: Moment,
+    pub(crate) to: Moment,
+    /// Its place in the stream.
+    pub(crate) born: Moment,
+    /// It has never been out of the stream.
+    pub(crate) fresh: bool,
+    pub(crate) attempts: u16,
+    /// A crash may have forgotten some of the attempts.
+    pub(crate) recounted: bool,
+    /// It was finished, or dropped by an order: it must not be delivered any more.
+    pub(crate) gone: Option<Event>,
+    /// Anything may be delivered: a crash, or an order, has made it uncertain what there is.
+    pub(crate) wild: bool,
+    /// Nothing more is owed.
+    pub(crate) satisfied: bool,
+}
+
+impl Row {
+    pub(crate) fn new(place: Place, born: Moment) -> Row {
+        Row {
+            place,
+            from: born,
+            to: born,
+            born,
+            fresh: place == Place::Waiting,
+            attempts: 0,
+            recounted: false,
+            gone: None,
+            wild: false,
+            satisfied: false,
+        }
+    }
+
+    /// It may be there, and nobody has a right to it.
+    pub(crate) fn give_up(&mut self) {
+        (self.gone, self.wild, self.satisfied) = (None, true, true);
+    }
+
+    /// The message is owed to the channel, if it is there at all.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.gone.is_none() && !self.satisfied
+    }
+
+    /// It went back into the line at some time between these.
+    pub(crate) fn come_back(&mut self, from: Moment, to: Moment) {
+        (self.place, self.from, self.to, self.fresh) = (Place::Waiting, from, to, false);
+    }
+
+    /// Where it stands if it waits now: what is due, or timed out, has come back. `None` if it is not known to wait.
+    pub(crate) fn line(&self, now: Instant) -> Option<(Moment, Moment)> {
+        let late = |at: Instant| ((at.0, 0), (at.0 + super::SLACK_US, u64::MAX));
+        match self.place {
+            Place::Waiting => Some((self.from, self.to)),
+            Place::Deferred { due, .. } if due.0 + super::SLACK_US <= now.0 => Some(late(due)),
+            Place::InFlight { deadline, .. } if deadline.0 + super::SLACK_US <= now.0 => Some(late(deadline)),
+            _ => None,
+        }
+    }
+
+    /// The life has ended. `durable` as in [`LifeEnd::kept`].
+    pub(crate) fn crash(&mut self, life: &LifeEnd, durable: u64) {
+        if let Some(gone) = self.gone {
+            if !life.kept(gone, durable) {
+                self.give_up();
+            }
+            return;
+        }
+        self.recounted |= self.attempts > 0;
+        match self.place {
+            Place::Deferred { by: None, .. } => {}
+            Place::Deferred { by: Some(event), .. } if life.kept(event, durable) => {}
+            // It was never delivered: it stands in the stream where it stood.
+            Place::Waiting if self.fresh => {}
+            // Whether it is still deferred is not known.
+            Place::Deferred { .. } => self.come_back(self.born, (u64::MAX, 0)),
+            Place::Waiting => self.come_back(self.born, self.to.max((life.at.0, u64::MAX))),
+            Place::InFlight { .. } => self.come_back(self.born, (life.at.0, u64::MAX)),
+        }
+    }
+
+    /// A new life begins at `now`: due times are counted anew, by the wall clock.
+    pub(crate) fn restart(&mut self, now: Instant, wall_now: i64) {
+        let Place::Deferred { wall, by, .. } = self.place else { return };
+        match wall.saturating_sub(wall_now) {
+            ..=0 => self.come_back((0, 0), (now.0 + super::SLACK_US, u64::MAX)),
+            left => {
+                let due = Instant(now.0 + left as u64 / 1000);
+                self.place = Place::Deferred { due, wall, by };
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What a run has seen: enough to tell that the simulation gets everywhere.
+
+/// Counts of one run, or of many added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Events of the agenda.
+    pub events: u64,
+    /// Simulated time in microseconds.
+    pub time_us: u64,
+    /// Messages whose publication got its OK.
+    pub published: u64,
+    /// Messages whose publication was refused.
+    pub refused: u64,
+    /// Deliveries.
+    pub delivered: u64,
+    /// Deliveries beyond the first of a message in a channel.
+    pub redelivered: u64,
+    /// FIN that counted.
+    pub finished: u64,
+    /// REQ that counted.
+    pub requeued: u64,
+    /// Messages that waited for their time.
+    pub deferred: u64,
+    /// Lives that ended by `kill -9`.
+    pub kills: u64,
+    /// Lives that ended with the power.
+    pub power_cuts: u64,
+    /// Lives that ended by a stop.
+    pub stops: u64,
+}
+
+impl Report {
+    /// Adds another run's counts.
+    pub fn add(&mut self, other: &Report) {
+        self.events += other.events;
+        self.time_us += other.time_us;
+        self.published += other.published;
+        self.refused += other.refused;
+        self.delivered += other.delivered;
+        self.redelivered += other.redelivered;
+        self.finished += other.finished;
+        self.requeued += other.requeued;
+        self.deferred += other.deferred;
+        self.kills += other.kills;
+        self.power_cuts += other.power_cuts;
+        self.stops += other.stops;
+    }
+}

@@ -1,0 +1,100 @@
+//! What one seed is: topics and who uses them, how the daemon is configured, and what goes wrong.
+
+use std::time::Duration;
+
+use queue::Options;
+use queue::settings::Durability;
+
+use crate::network::Travel;
+use crate::rng::Rng;
+
+/// How a life of the daemon ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// `kill -9`.
+    Kill,
+    /// The machine loses power.
+    Power,
+    /// It is asked to stop, and does.
+    Stop,
+}
+
+/// A topic and its channels.
+#[derive(Debug, Clone)]
+pub(crate) struct TopicPlan {
+    pub(crate) name: String,
+    pub(crate) channels: Vec<String>,
+    /// They are created before anybody uses them; otherwise by their first user.
+    pub(crate) upfront: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Scenario {
+    pub(crate) topics: Vec<TopicPlan>,
+    pub(crate) options: Options,
+    pub(crate) producers: usize,
+    pub(crate) consumers: usize,
+    /// Messages of a producer, about.
+    pub(crate) messages: u64,
+    /// Most filler bytes of a body.
+    pub(crate) fill_max: usize,
+    /// Most milliseconds between two of a client's actions.
+    pub(crate) think_ms: u64,
+    /// Longest delay of DPUB and REQ, in milliseconds.
+    pub(crate) delay_ms_max: u64,
+    pub(crate) travel: Travel,
+    /// Until then things go wrong; afterwards all is well.
+    pub(crate) chaos: Duration,
+    /// How many lives end before that, at most, and in which ways.
+    pub(crate) ends: Vec<End>,
+    /// Most microseconds that a job of a disk thread takes.
+    pub(crate) job_us_max: u64,
+}
+
+impl Scenario {
+    pub(crate) fn of(seed: u64) -> Scenario {
+        let mut rng = Rng::new(seed);
+        let chaos_ms = rng.pick(&[300, 2000, 2000, 10_000, 150_000]);
+        let think_ms = (chaos_ms / rng.pick(&[10, 40, 100])).max(1);
+        let topics = (0..rng.between(1, 3))
+            .map(|n| TopicPlan {
+                name: format!("t{n}"),
+                channels: (0..rng.between(1, 3)).map(|c| format!("c{c}")).collect(),
+                upfront: !rng.one_in(3),
+            })
+            .collect();
+        let ways = [End::Kill, End::Stop];
+        Scenario {
+            topics,
+            options: options(&mut rng),
+            producers: rng.between(1, 4) as usize,
+            consumers: rng.between(1, 6) as usize,
+            messages: rng.pick(&[5, 30, 100]),
+            fill_max: rng.pick(&[5, 100, 3000]),
+            think_ms,
+            delay_ms_max: rng.pick(&[100, 2000, 20_000]),
+            travel: Travel {
+                latency: rng.pick(&[(5, 50), (50, 3000)]),
+                segment_max: rng.pick(&[40, 1000, 70_000]),
+                window: [1 << 20, rng.pick(&[2000, 1 << 20])],
+            },
+            chaos: Duration::from_millis(chaos_ms),
+            ends: (0..rng.below(6)).map(|_| rng.pick(&ways)).collect(),
+            job_us_max: rng.pick(&[10, 3000, 300_000]),
+        }
+    }
+}
+
+fn options(rng: &mut Rng) -> Options {
+    Options {
+        data_path: "/data".into(),
+        durability: rng.pick(&[Durability::Os, Durability::Fsync]),
+        msg_timeout: Duration::from_millis(rng.pick(&[200, 1000, 5000])),
+        max_msg_timeout: Duration::from_secs(8),
+        segment_bytes: rng.pick(&[1 << 10, 8 << 10, 1 << 20]),
+        cache_bytes: rng.pick(&[0, 16 << 10, 1 << 20]),
+        deflate: false,
+        snappy: false,
+        ..Options::default()
+    }
+}

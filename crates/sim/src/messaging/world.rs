@@ -1,0 +1,173 @@
+//! The whole: lives of a daemon, clients and the network between them, driven by one agenda.
+//!
+//! ```text
+//! 0 ............ chaos ............ healed: everything is drained ...... nothing is missing ...... a last life: nothing is left
+//! clients come, lives end
+//! ```
+
+mod connections;
+mod lives;
+mod passing;
+mod phases;
+
+use journal::MemFiles;
+use net::Instant;
+
+use super::body::Uid;
+use super::client::Client;
+use super::daemon::Daemon;
+use super::oracle::Oracle;
+use super::report::Report;
+use super::scenario::{End as LifeEnd, Scenario};
+use super::session::Session;
+use crate::agenda::Agenda;
+use crate::network::{End, Happening, LinkId, Network};
+use crate::rng::Rng;
+
+/// A run with more events than this is taken for one that never comes to rest.
+const EVENTS_MAX: u64 = 2_000_000;
+
+/// Names a life of the daemon.
+type Life = u32;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Event {
+    Network(LinkId, End, Happening),
+    Turn(Life),
+    /// A disk thread has done its job.
+    Job(Life, usize),
+    Connect(usize),
+    Wake(usize),
+    /// The daemon starts.
+    Start,
+    /// A life ends.
+    End(LifeEnd),
+    /// Somebody asks for statistics.
+    Look,
+}
+
+pub(crate) struct World {
+    scenario: Scenario,
+    rng: Rng,
+    net: Network,
+    files: MemFiles,
+    daemon: Option<Daemon>,
+    life: Life,
+    /// How the last one ended.
+    ended: Option<LifeEnd>,
+    /// What the wall clock shows beyond the simulated time, in nanoseconds.
+    wall: i64,
+    clients: Vec<Client>,
+    sessions: Vec<Session>,
+    agenda: Agenda<Event>,
+    oracle: Oracle,
+    uid: Uid,
+    /// Chaos is over: clients that lose their connection stay away.
+    healed: bool,
+    events: u64,
+    trace: bool,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> World {
+        let scenario = Scenario::of(seed);
+        let mut rng = Rng::new(seed ^ 0x9a7e);
+        World {
+            net: Network::new(rng.fork()),
+            files: MemFiles::new(seed),
+            daemon: None,
+            life: 0,
+            ended: None,
+            wall: 1_700_000_000_000_000_000,
+            clients: Vec::new(),
+            sessions: Vec::new(),
+            agenda: Agenda::new(),
+            oracle: Oracle::new(&scenario.options),
+            uid: 0,
+            healed: false,
+            events: 0,
+            trace: std::env::var_os("NUTHATCH_SIM_TRACE").is_some(),
+            rng,
+            scenario,
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.net.now
+    }
+
+    fn wall_now(&self) -> i64 {
+        self.wall + self.net.now.0 as i64 * 1000
+    }
+
+    fn at(&mut self, at: Instant, event: Event) {
+        let lot = self.rng.next();
+        self.agenda.add(at.max(self.net.now), lot, event);
+    }
+
+    fn after(&mut self, micros: u64, event: Event) {
+        self.at(Instant(self.net.now.0 + micros), event);
+    }
+
+    /// Runs until this time, or until a rule is broken.
+    fn until(&mut self, end: Instant) -> Result<(), String> {
+        while self.agenda.next_at().is_some_and(|at| at <= end)
+            && let Some((at, event)) = self.agenda.pop()
+        {
+            self.events += 1;
+            if self.events > EVENTS_MAX {
+                return Err(format!("it does not come to rest: {} µs, {event:?}", at.0));
+            }
+            self.net.now = at;
+            if self.trace {
+                eprintln!("{:>10} {event:?}", at.0);
+            }
+            self.handle(event);
+            self.collect();
+            self.complain()?;
+        }
+        self.net.now = end;
+        Ok(())
+    }
+
+    fn complain(&self) -> Result<(), String> {
+        match self.oracle.faults.first() {
+            Some(fault) => Err(format!("at {} µs: {fault}", self.net.now.0)),
+            None => Ok(()),
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Network(link, end, what) => self.network(link, end, what),
+            Event::Turn(life) if life == self.life => self.turn(),
+            Event::Job(life, worker) if life == self.life => self.job(worker),
+            Event::Turn(_) | Event::Job(..) => {}
+            Event::Connect(client) => self.connect(client),
+            Event::Wake(client) => self.wake_client(client),
+            Event::Start => self.start(),
+            Event::End(how) => self.end_life(how),
+            Event::Look => self.look(),
+        }
+    }
+
+    /// Puts what the network and the disk threads have in mind on the agenda.
+    fn collect(&mut self) {
+        for (at, link, end, what) in std::mem::take(&mut self.net.due) {
+            self.at(at, Event::Network(link, end, what));
+        }
+        let woken = self.daemon.as_mut().map(|daemon| daemon.workers.collect()).unwrap_or_default();
+        for worker in woken {
+            self.plan_job(worker);
+        }
+    }
+
+    fn plan_job(&mut self, worker: usize) {
+        let micros = self.rng.between(1, self.scenario.job_us_max);
+        self.after(micros, Event::Job(self.life, worker));
+    }
+
+    pub(super) fn report(&self) -> Report {
+        Report { events: self.events, time_us: self.net.now.0, ..self.oracle.report }
+    }
+}

@@ -1,0 +1,123 @@
+//! Lives of the daemon: they begin, have turns, do the disk's work, and end.
+
+use net::Instant;
+use queue::Mail;
+use queue::ask::{Answer, Ask};
+
+use super::{Event, World};
+use crate::messaging::daemon::Daemon;
+use crate::messaging::scenario::End as LifeEnd;
+use crate::network::End;
+use crate::shard::Ready;
+
+impl World {
+    pub(super) fn start(&mut self) {
+        if self.daemon.is_some() {
+            return;
+        }
+        self.life += 1;
+        let started =
+            Daemon::start(&self.files, &self.scenario.options, self.wall, &mut self.rng, &mut self.net);
+        match started {
+            Ok(daemon) => self.daemon = Some(daemon),
+            Err(why) => return self.oracle.fault(format!("the daemon does not start: {why}")),
+        }
+        if let Some(snapshot) = self.statistics() {
+            let (now, wall, after) = (self.now(), self.wall_now(), self.ended);
+            self.oracle.adopt(&snapshot, after, now, wall);
+        }
+        self.plan_turn(self.now());
+    }
+
+    /// Statistics, between two turns.
+    pub(super) fn statistics(&mut self) -> Option<queue::queue::Snapshot> {
+        let ask = Ask::Stats { topic: None, channel: None, clients: false };
+        match self.daemon.as_mut()?.ask_now(&mut self.net, ask) {
+            Some(Answer::Stats(snapshot)) => Some(*snapshot),
+            _ => None,
+        }
+    }
+
+    pub(super) fn look(&mut self) {
+        let now = self.now();
+        if let Some(snapshot) = self.statistics() {
+            self.pass_on();
+            self.oracle.check_counts(&snapshot, now);
+        }
+    }
+
+    pub(super) fn make_ready(&mut self, ready: Ready) {
+        let at = Instant(self.net.now.0 + self.rng.between(1, 100));
+        if let Some(daemon) = &mut self.daemon {
+            daemon.make_ready(ready);
+            self.plan_turn(at);
+        }
+    }
+
+    pub(super) fn plan_turn(&mut self, at: Instant) {
+        let Some(daemon) = &mut self.daemon else { return };
+        if daemon.shard.turn_at.is_none_or(|planned| at < planned) {
+            daemon.shard.turn_at = Some(at);
+            self.at(at, Event::Turn(self.life));
+        }
+    }
+
+    pub(super) fn turn(&mut self) {
+        let now = self.now();
+        let Some(daemon) = self.daemon.as_mut().filter(|daemon| daemon.shard.turn_at == Some(now)) else {
+            return;
+        };
+        daemon.shard.turn_at = None;
+        daemon.shard.turn(&mut self.net);
+        self.pass_on();
+        let Some(daemon) = &self.daemon else { return };
+        if daemon.has_stopped() {
+            return self.end_life(LifeEnd::Stop);
+        }
+        let soon = (!daemon.shard.looped.queued.is_empty()).then(|| Instant(now.0 + 1));
+        // To the millisecond, as promised.
+        let timer = daemon.shard.looped.next_due().map(|at| Instant(at.0.next_multiple_of(1000)));
+        if let Some(at) = [soon, timer].into_iter().flatten().min() {
+            self.plan_turn(at.max(Instant(now.0 + 1)));
+        }
+    }
+
+    pub(super) fn job(&mut self, worker: usize) {
+        let Some(daemon) = &mut self.daemon else { return };
+        let Some((done, more)) = daemon.workers.work(worker) else { return };
+        let letter = daemon.letter(Mail::Done(done));
+        self.make_ready(Ready::Mail(letter));
+        if more {
+            self.plan_job(worker);
+        }
+    }
+
+    /// A life ends, or is asked to.
+    pub(super) fn end_life(&mut self, how: LifeEnd) {
+        let Some(daemon) = &mut self.daemon else { return };
+        if how == LifeEnd::Stop && !daemon.has_stopped() {
+            if !std::mem::replace(&mut daemon.stopping, true) {
+                self.make_ready(Ready::Stop);
+            }
+            return;
+        }
+        self.daemon = None;
+        self.life += 1;
+        self.files.crash(match how {
+            LifeEnd::Power => journal::files::Crash::Power,
+            LifeEnd::Kill | LifeEnd::Stop => journal::files::Crash::Process,
+        });
+        for session in self.sessions.iter_mut().filter(|session| !session.closed) {
+            session.closed = true;
+            match how {
+                LifeEnd::Power => self.net.reset(session.link, End::Proxy),
+                _ => self.net.close(session.link, End::Proxy),
+            }
+        }
+        let now = self.now();
+        self.oracle.crash(how, now);
+        self.ended = Some(how);
+        let pause = self.rng.between(1000, 300_000);
+        self.after(pause, Event::Start);
+    }
+}

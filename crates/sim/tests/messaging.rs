@@ -1,0 +1,60 @@
+//! Seeds of the queue's simulation: a few hundred of them, and one by name.
+
+use nuthatch_sim::messaging::{Report, run};
+
+/// Seeds that every `cargo test` runs; more with NUTHATCH_SIM_SEEDS.
+const SEEDS: u64 = 200;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn run_all(seeds: impl Iterator<Item = u64>) -> Report {
+    let mut total = Report::default();
+    let mut broken = Vec::new();
+    for seed in seeds {
+        match run(seed) {
+            Ok(report) => total.add(&report),
+            Err(why) => broken.push(format!("seed {seed}: {why}")),
+        }
+    }
+    let shown = broken.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n");
+    assert!(broken.is_empty(), "{} seeds break a rule:\n\n{shown}", broken.len());
+    total
+}
+
+#[test]
+fn seeds() {
+    let count = number("NUTHATCH_SIM_SEEDS").unwrap_or(SEEDS);
+    let total = run_all(0..count);
+    println!("{count} seeds: {total:#?}");
+    // The simulation has been everywhere: a path that no seed reaches is not tested.
+    let reached = [
+        ("publications", total.published),
+        ("deliveries", total.delivered),
+        ("redeliveries", total.redelivered),
+        ("FIN", total.finished),
+        ("REQ", total.requeued),
+        ("deferred messages", total.deferred),
+        ("kills", total.kills),
+        ("stops", total.stops),
+    ];
+    for (what, count) in reached {
+        assert!(count > 0, "no seed has led to {what}");
+    }
+}
+
+#[test]
+fn a_seed_is_a_run() {
+    for seed in [3, 4, 5] {
+        assert_eq!(run(seed), run(seed));
+    }
+}
+
+/// One seed by number: `NUTHATCH_SIM_SEED=123 cargo test -p nuthatch-sim --test messaging replay -- --nocapture`.
+#[test]
+fn replay() {
+    let seed = number("NUTHATCH_SIM_SEED").unwrap_or(1);
+    let report = run(seed).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+    println!("seed {seed}: {report:#?}");
+}
