@@ -30,6 +30,12 @@ def sharded(stack, servers):
 
 
 @pytest.fixture(scope="module")
+def single(stack, servers):
+    """One of the servers alone."""
+    return stack.keep_proxy(kit.start_native(stack.path, "redis", servers[:1]))
+
+
+@pytest.fixture(scope="module")
 def embedded(stack):
     """The embedded cache."""
     return stack.keep_proxy(kit.start_native(stack.path, "redis", []))
@@ -340,6 +346,39 @@ def test_redis_py_is_answered_what_it_asks_on_connecting(proxy):
         assert abs(r.time()[0] - time.time()) < 60
         assert isinstance(r.config_get("maxmemory"), dict)
         assert r.execute_command("SELECT", 0) in (b"OK", "OK", True)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_redis_py_is_told_what_the_only_server_says(servers, single, protocol):
+    """INFO and CONFIG GET, which clients and their test suites read before they decide what a server can do."""
+    of_connections = {"maxclients", "tcp-keepalive", "tcp-backlog", "databases", "proto-max-bulk-len"}
+    with client(single, protocol=protocol) as r, redis.Redis(port=servers[0].port, protocol=protocol) as direct:
+        ours, theirs = r.info(), direct.info()
+        # redis-py itself makes the server count an error.
+        assert (ours.keys() ^ theirs.keys()) - {"errorstat_ERR"} == {"nuthatch_version"}
+        assert ours["run_id"] == theirs["run_id"]
+        assert r.info("memory")["maxmemory"] == direct.info("memory")["maxmemory"]
+        ours, theirs = r.config_get("*"), direct.config_get("*")
+        assert theirs.keys() - ours.keys() == {"requirepass", "masterauth", "tls-key-file-pass", "tls-client-key-file-pass"}
+        assert {name for name in ours if ours[name] != theirs[name]} <= of_connections
+        direct.config_set("hash-max-listpack-entries", 77)
+        assert r.config_get("hash-max-*-entries", "timeout") == {
+            "hash-max-listpack-entries": "77", "hash-max-ziplist-entries": "77", "timeout": "0"}
+        direct.config_set("hash-max-listpack-entries", 512)
+
+
+def test_what_the_proxy_says_of_a_redis_is_what_a_redis_says(servers, proxy):
+    with client(proxy, decode_responses=True) as r, redis.Redis(port=servers[0].port, decode_responses=True) as direct:
+        r.set("{here}", 1)
+        ours, theirs = r.info(), direct.info()
+        assert ours.keys() - theirs.keys() <= {"nuthatch_version", "db0"}
+        for name in ("arch_bits", "redis_mode", "role", "loading", "cluster_enabled"):
+            assert ours[name] == theirs[name], name
+        assert ours["used_memory"] >= 0 and ours["connected_clients"] >= 1
+        settings = r.config_get("*")
+        for name in direct.config_get("*-max-*").keys() & settings.keys() - {"proto-max-bulk-len"}:
+            assert settings[name] == direct.config_get(name)[name], name
+        assert "hash-max-listpack-entries" in settings
 
 
 def test_keys_are_where_nutcracker_puts_them(servers, sharded, prefix):

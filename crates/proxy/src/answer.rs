@@ -1,5 +1,7 @@
 //! Commands that need no server are answered here, so that any client connects without errors.
 
+mod facts;
+mod info;
 mod settings;
 
 use config::checked::Pool as Config;
@@ -8,7 +10,9 @@ use wire::redis::encode::{self, Version};
 use wire::redis::{Args, Local, Request, integer};
 
 use crate::client::{Client, Session};
+use crate::gather::About;
 use crate::proxy::Proxy;
+use crate::response::scanned;
 
 /// As nutcracker 0.5.0 writes it, without the full stop that Redis has.
 pub(crate) const NOAUTH: &[u8] = b"-NOAUTH Authentication required\r\n";
@@ -80,25 +84,27 @@ impl Proxy {
             Local::ClientId => encode::integer(&mut out, session.number as i64),
             Local::ClientGetName => match &session.name {
                 Some(name) => encode::bulk(&mut out, name),
-                None => encode::null(&mut out, version(session)),
+                None => encode::null(&mut out, session.version()),
             },
             // the name follows the subcommand
             Local::ClientSetName => set_name(session, args.nth(1).map_or(b"", |a| a.bytes()), &mut out),
             Local::ClientSetInfo => out.extend_from_slice(OK),
-            Local::Command => wire::redis::command_reply(request.args(frame), version(session), &mut out),
+            Local::Command => wire::redis::command_reply(request.args(frame), session.version(), &mut out),
             Local::ConfigGet => {
-                args.next(); // the word GET
-                settings::get(args, &pool.config, version(session), &mut out);
+                let about = (About::Settings, session.version());
+                self.write_about(io, client.pool, about, frame, None, &mut out);
             }
             Local::Info => {
-                let text = self.info(client.pool, args);
-                encode::bulk(&mut out, text.as_bytes());
+                let about = (About::Info, session.version());
+                self.write_about(io, client.pool, about, frame, None, &mut out);
             }
-            Local::Lolwut => encode::bulk(
-                &mut out,
-                format!("    ,\n   (o>   Nuthatch {}\n\\_//)\n \\_/_)\n  _|_\n", env!("CARGO_PKG_VERSION"))
-                    .as_bytes(),
-            ),
+            Local::Lolwut => {
+                let bird = format!(
+                    "    ,\n   (o>   Nuthatch {}\n\\_//)\n \\_/_)\n  _|_\n",
+                    env!("CARGO_PKG_VERSION")
+                );
+                encode::verbatim(&mut out, bird.as_bytes(), session.version());
+            }
             Local::Time => {
                 let micros = io.wall_time().0 / 1000;
                 encode::array(&mut out, 2);
@@ -133,38 +139,33 @@ impl Proxy {
         }
     }
 
-    /// INFO of the proxy itself: enough for clients that look at versions and roles.
-    fn info(&self, pool: u16, sections: Args<'_>) -> String {
-        let stats = &self.pools[pool as usize].stats;
-        let server = format!(
-            "# Server\r\nredis_version:{REDIS_VERSION}\r\nredis_mode:standalone\r\nnuthatch_version:{}\r\n\
-             process_id:{}\r\n",
-            env!("CARGO_PKG_VERSION"),
-            std::process::id()
-        );
-        let clients = format!("# Clients\r\nconnected_clients:{}\r\n", stats.client_connections.get());
-        let traffic = format!(
-            "# Stats\r\ntotal_connections_received:{}\r\ntotal_commands_processed:{}\r\n",
-            stats.client_accepts.get(),
-            stats.client_requests.get()
-        );
-        let sections_known = [
-            ("server", server),
-            ("clients", clients),
-            ("stats", traffic),
-            ("replication", "# Replication\r\nrole:master\r\nconnected_slaves:0\r\n".to_owned()),
-            ("cluster", "# Cluster\r\ncluster_enabled:0\r\n".to_owned()),
-            ("keyspace", "# Keyspace\r\n".to_owned()),
-        ];
-        let all = sections.count_left() == 0
-            || sections.clone().any(|s| s.is("all") || s.is("default") || s.is("everything"));
-        let chosen = sections_known.iter().filter(|(name, _)| all || sections.clone().any(|s| s.is(name)));
-        chosen.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\r\n")
+    /// Appends the answer to a question about the Redis behind a pool: `said` is what the only server has said, if it has.
+    pub(crate) fn write_about<I: Io>(
+        &self,
+        io: &I,
+        pool: u16,
+        (about, version): (About, Version),
+        request: &[u8],
+        said: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        let facts = self.facts(io, pool);
+        let mut args = Args::of(request)?;
+        args.next();
+        let said = said.map(|frame| Some((scanned(frame)?, frame)));
+        match (about, said) {
+            (About::Info, None) => info::own(args, &facts, version, out),
+            (About::Info, Some(said)) => info::corrected(said?, version, out)?,
+            (About::Settings, said) => {
+                args.next(); // the word GET
+                match said {
+                    None => settings::own(args, &facts, version, out),
+                    Some(said) => settings::corrected(said?, args, &facts, version, out)?,
+                }
+            }
+        }
+        Some(())
     }
-}
-
-fn version(session: &Session) -> Version {
-    if session.resp3 { Version::Resp3 } else { Version::Resp2 }
 }
 
 /// `PING [message]`.
@@ -259,7 +260,7 @@ fn hello(session: &mut Session, config: &Config, mut args: Args<'_>, out: &mut V
 }
 
 fn write_hello(session: &Session, out: &mut Vec<u8>) {
-    encode::map(out, 7, version(session));
+    encode::map(out, 7, session.version());
     let texts: [(&str, &str); 2] = [("server", "redis"), ("version", REDIS_VERSION)];
     for (key, value) in texts {
         encode::bulk(out, key.as_bytes());

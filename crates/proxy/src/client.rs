@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use net::{ConnId, Io};
+use wire::redis::Version;
 
 use crate::place::Place;
 use crate::reply_size::ReplySize;
@@ -59,6 +60,13 @@ pub(crate) struct Session {
     pub(crate) put_off: bool,
     /// Bytes still to be thrown away: the data block of a request that was refused (memcached).
     pub(crate) skip: u64,
+}
+
+impl Session {
+    /// The version of the protocol that it reads.
+    pub(crate) fn version(&self) -> Version {
+        if self.resp3 { Version::Resp3 } else { Version::Resp2 }
+    }
 }
 
 /// Why a client is not read, and so who has to see to it that it is read again. A client waits in one place only.

@@ -1,6 +1,7 @@
 //! A request in parts, split or sent to every server: what its parts have answered so far, and how the parts make one reply.
 
 use net::ConnId;
+use wire::redis::Version;
 
 use crate::client::Seq;
 use crate::tally::{Change, Tally};
@@ -19,7 +20,8 @@ pub(crate) struct Gather {
     pub(crate) waiting: u16,
     /// For each key of the request, in its order: the part that it went with.
     pub(crate) order: Vec<u16>,
-    /// The keys themselves, where the merge has to compare them (memcached): one behind the other, and where each ends.
+    /// The keys themselves, where the merge has to compare them (memcached): one behind the other, and where each ends. With
+    /// [`Merge::About`] the whole request.
     pub(crate) keys: (Vec<u8>, Vec<u32>),
     /// The client wants no reply.
     pub(crate) silent: bool,
@@ -70,6 +72,17 @@ pub(crate) enum Merge {
     OkLine,
     /// memcached STAT lines of all servers, then one END.
     Stats,
+    /// What the only server says of itself, or the proxy if that fails.
+    About(About, Version),
+}
+
+/// Questions about a Redis itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    /// `INFO [section…]`
+    Info,
+    /// `CONFIG GET pattern…`
+    Settings,
 }
 
 /// The gather records of a shard, reused with their memory.
@@ -132,6 +145,8 @@ impl Gathers {
             Merge::Sum => matches!(first, Some(b':' | b'|')),
             Merge::Ok => matches!(first, Some(b'+' | b'|')),
             Merge::Least => matches!(first, Some(b'*' | b'|')),
+            Merge::About(About::Info, _) => matches!(first, Some(b'$' | b'=' | b'|')),
+            Merge::About(About::Settings, _) => matches!(first, Some(b'*' | b'%' | b'|')),
             // What these may be was held against the request before.
             Merge::Same | Merge::Values | Merge::OkLine | Merge::Stats => true,
         }

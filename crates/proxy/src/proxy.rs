@@ -81,6 +81,8 @@ pub struct Proxy {
     pub(crate) busy: bool,
     /// The shard has been asked to stop.
     pub(crate) stop: Option<Stop>,
+    /// When this shard's proxy was made.
+    pub(crate) started: Instant,
 }
 
 /// Buffers that are used within one request or reply, kept for their memory.
@@ -143,6 +145,7 @@ impl Proxy {
             maintaining: false,
             busy: false,
             stop: None,
+            started: io.now(),
         };
         proxy.preconnect(io);
         proxy

@@ -6,6 +6,7 @@ mod memcache;
 mod refuse;
 mod split;
 mod every;
+mod about;
 mod room;
 mod forward;
 mod embedded;

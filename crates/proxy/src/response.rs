@@ -8,3 +8,5 @@ mod reply;
 mod connection;
 mod handshake;
 mod eject;
+
+pub(crate) use merge::scanned;

@@ -1,40 +1,107 @@
-//! `CONFIG GET`: the settings that client libraries and tools ask a Redis for before they work.
+//! `CONFIG GET`: what the one server behind a pool says, or else the proxy's own settings in Redis' terms.
 //!
-//! The proxy has no such settings; the values are those that describe it best, and each is one that a Redis could give.
+//! A client's connection ends at the proxy: what concerns it, and the number of databases, is the proxy's in either case. The
+//! rest is the server's. If there is not exactly one, or it does not answer, what it would say stands in the table, as a Redis
+//! 7.0 without a configuration file has it. No password of a server is shown.
 
-use config::checked::Pool as Config;
 use wire::redis::encode::{self, Version};
-use wire::redis::{Args, glob_matches};
+use wire::redis::{Args, Kind, Reply, glob_matches};
 
-/// A row: the name, and its value for a pool.
-type Setting = (&'static str, fn(&Config) -> String);
+use super::facts::Facts;
+
+/// Whose value a client is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Proxy,
+    Server,
+}
+use Whose::{Proxy, Server};
+
+/// A row: the name, whose value counts, and the proxy's value.
+type Setting = (&'static str, Whose, fn(&Facts<'_>) -> String);
 
 /// Sorted by name.
 const SETTINGS: &[Setting] = &[
-    ("appendfsync", |_| "everysec".into()),
-    ("appendonly", |_| "no".into()),
-    ("cluster-enabled", |_| "no".into()),
-    ("databases", |_| "1".into()),
-    ("maxclients", |config| config.client_connections.unwrap_or(u32::MAX).to_string()),
-    ("maxmemory", |_| "0".into()),
-    ("maxmemory-policy", |_| "noeviction".into()),
-    ("notify-keyspace-events", |_| String::new()),
-    ("proto-max-bulk-len", |config| config.request_bytes_max.min(512 << 20).to_string()),
-    ("save", |_| String::new()),
-    ("tcp-backlog", |config| config.backlog.to_string()),
-    ("tcp-keepalive", |config| config.keepalive.map_or(0, |t| t.as_secs()).to_string()),
-    ("timeout", |_| "0".into()),
+    ("appendfsync", Server, |_| "everysec".into()),
+    ("appendonly", Server, |_| "no".into()),
+    ("cluster-enabled", Proxy, |_| "no".into()),
+    ("databases", Proxy, |_| "1".into()),
+    ("hash-max-listpack-entries", Server, |_| "512".into()),
+    ("hash-max-listpack-value", Server, |_| "64".into()),
+    ("hash-max-ziplist-entries", Server, |_| "512".into()),
+    ("hash-max-ziplist-value", Server, |_| "64".into()),
+    ("list-compress-depth", Server, |_| "0".into()),
+    ("list-max-listpack-size", Server, |_| "-2".into()),
+    ("list-max-ziplist-size", Server, |_| "-2".into()),
+    ("maxclients", Proxy, |facts| facts.config().client_connections.unwrap_or(u32::MAX).to_string()),
+    ("maxmemory", Server, |facts| facts.memory_max().to_string()),
+    ("maxmemory-policy", Server, |facts| facts.memory_policy().into()),
+    ("notify-keyspace-events", Server, |_| String::new()),
+    ("proto-max-bulk-len", Proxy, |facts| facts.config().request_bytes_max.min(512 << 20).to_string()),
+    ("save", Server, |_| String::new()),
+    ("set-max-intset-entries", Server, |_| "512".into()),
+    ("stream-node-max-bytes", Server, |_| "4096".into()),
+    ("stream-node-max-entries", Server, |_| "100".into()),
+    ("tcp-backlog", Proxy, |facts| facts.config().backlog.to_string()),
+    ("tcp-keepalive", Proxy, |facts| facts.config().keepalive.map_or(0, |t| t.as_secs()).to_string()),
+    ("timeout", Proxy, |_| "0".into()),
+    ("zset-max-listpack-entries", Server, |_| "128".into()),
+    ("zset-max-listpack-value", Server, |_| "64".into()),
+    ("zset-max-ziplist-entries", Server, |_| "128".into()),
+    ("zset-max-ziplist-value", Server, |_| "64".into()),
 ];
 
-/// Appends the reply to `CONFIG GET pattern…`: each setting that one of the patterns names, once.
-pub(super) fn get(patterns: Args<'_>, config: &Config, version: Version, out: &mut Vec<u8>) {
+/// Appends the proxy's own answer to `CONFIG GET pattern…`: each setting that one of the patterns names, once.
+pub(super) fn own(patterns: Args<'_>, facts: &Facts<'_>, version: Version, out: &mut Vec<u8>) {
+    write(out, version, &asked(patterns, facts, |_| true));
+}
+
+/// Appends what a server has answered, with the proxy's value where that one counts. None if it is no list of settings.
+pub(super) fn corrected(
+    (reply, frame): (Reply, &[u8]),
+    patterns: Args<'_>,
+    facts: &Facts<'_>,
+    version: Version,
+    out: &mut Vec<u8>,
+) -> Option<()> {
+    if !matches!(reply.kind(), Kind::Array | Kind::Map) {
+        return None;
+    }
+    let mut settings: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut elements = reply.elements(frame);
+    while let Some((name, of_name)) = elements.next() {
+        let (value, of_value) = elements.next()?;
+        settings.push((name.body(of_name).to_vec(), value.body(of_value).to_vec()));
+    }
+    settings.retain(|(name, _)| !is_secret(name) && whose(name) == Server);
+    settings.extend(asked(patterns, facts, |whose| whose == Proxy));
+    write(out, version, &settings);
+    Some(())
+}
+
+/// The proxy's settings that the patterns name, of those whose value `counts`.
+fn asked(patterns: Args<'_>, facts: &Facts<'_>, counts: impl Fn(Whose) -> bool) -> Vec<(Vec<u8>, Vec<u8>)> {
     let is_asked =
         |name: &str| patterns.clone().any(|pattern| glob_matches(pattern.bytes(), name.as_bytes()));
-    let found: Vec<&Setting> = SETTINGS.iter().filter(|(name, _)| is_asked(name)).collect();
-    encode::map(out, found.len(), version);
-    for (name, value) in found {
-        encode::bulk(out, name.as_bytes());
-        encode::bulk(out, value(config).as_bytes());
+    let rows = SETTINGS.iter().filter(|(name, whose, _)| counts(*whose) && is_asked(name));
+    rows.map(|(name, _, value)| (name.as_bytes().to_vec(), value(facts).into_bytes())).collect()
+}
+
+fn whose(name: &[u8]) -> Whose {
+    SETTINGS.iter().find(|row| name.eq_ignore_ascii_case(row.0.as_bytes())).map_or(Server, |row| row.1)
+}
+
+/// True for the passwords that a server is configured with.
+fn is_secret(name: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.ends_with(b"pass") || name.ends_with(b"auth") || name.ends_with(b"password")
+}
+
+fn write(out: &mut Vec<u8>, version: Version, settings: &[(Vec<u8>, Vec<u8>)]) {
+    encode::map(out, settings.len(), version);
+    for (name, value) in settings {
+        encode::bulk(out, name);
+        encode::bulk(out, value);
     }
 }
 
@@ -45,5 +112,13 @@ mod tests {
     #[test]
     fn names_are_sorted() {
         assert!(SETTINGS.is_sorted_by(|a, b| a.0 < b.0));
+    }
+
+    #[test]
+    fn passwords_of_a_server_are_secret() {
+        for name in ["requirepass", "masterauth", "tls-key-file-pass", "tls-client-key-file-pass"] {
+            assert!(is_secret(name.as_bytes()), "{name}");
+        }
+        assert!(!is_secret(b"maxmemory"));
     }
 }

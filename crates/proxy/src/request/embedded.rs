@@ -3,7 +3,6 @@
 use config::checked::Protocol;
 use net::Io;
 use wire::redis::Args;
-use wire::redis::encode::Version;
 
 use crate::client::Client;
 use crate::proxy::Proxy;
@@ -18,7 +17,7 @@ impl Proxy {
         match pool.config.protocol {
             Protocol::Redis => {
                 let args: Vec<&[u8]> = Args::of(frame).into_iter().flatten().map(|a| a.bytes()).collect();
-                let version = if client.session.resp3 { Version::Resp3 } else { Version::Resp2 };
+                let version = client.session.version();
                 self.store.execute_redis(&args, now_ms, version, reply);
             }
             Protocol::Memcache => {

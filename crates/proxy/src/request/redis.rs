@@ -5,6 +5,7 @@ use wire::redis::{Command, Local, ProtocolError, Refusal, Request, RequestScanne
 
 use crate::client::Client;
 use crate::proxy::Proxy;
+use crate::request::about::about;
 use crate::request::forward::Traits;
 use crate::request::receive::want_more;
 use crate::request::{Frame, Partial, SHARE_MIN};
@@ -120,7 +121,12 @@ impl Proxy {
             Route::Every(merge) => {
                 self.broadcast_redis(io, client, merge, frame, Traits::redis(command.retry_safe()));
             }
-            Route::Local(local) => self.answer(io, client, local, request, frame.bytes()),
+            Route::Local(local) => match about(local) {
+                Some(about) if self.is_asked_of_a_server(client.pool) => {
+                    self.ask_server(io, client, about, frame)
+                }
+                _ => self.answer(io, client, local, request, frame.bytes()),
+            },
         }
     }
 

@@ -17,16 +17,24 @@ impl Proxy {
         let gather = self.gathers.get_mut(id);
         let (to, seq, at, pool) = (gather.client, gather.seq, gather.at, gather.pool);
         let protocol = self.pools[pool as usize].config.protocol;
-        match gather.error.take() {
-            Some(error) => merged.extend_from_slice(&error),
-            None => {
-                if write_merged(gather, &mut merged).is_none() {
-                    merged.clear();
-                    Failure::Garbage.write(protocol, &mut merged);
-                }
+        let silent = gather.silent;
+        let written = match (gather.merge, gather.error.take()) {
+            (Merge::About(about, version), error) => {
+                let request = std::mem::take(&mut gather.keys.0);
+                let said = if error.is_none() { gather.parts.first_mut().map(std::mem::take) } else { None };
+                self.write_about(io, pool, (about, version), &request, said.as_deref(), &mut merged)
             }
+            (_, Some(error)) => {
+                merged.extend_from_slice(&error);
+                Some(())
+            }
+            (_, None) => write_merged(gather, &mut merged),
+        };
+        if written.is_none() {
+            merged.clear();
+            Failure::Garbage.write(protocol, &mut merged);
         }
-        if gather.silent {
+        if silent {
             merged.clear();
         }
         self.gathers.close(id);
@@ -79,6 +87,8 @@ fn write_merged(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
             merge_stats(gather, out);
             Some(())
         }
+        // Answered with more than the parts say.
+        Merge::About(..) => None,
     }
 }
 
@@ -116,7 +126,7 @@ fn merge_least(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
 }
 
 /// A part's reply, which was found whole once before.
-fn scanned(part: &[u8]) -> Option<Scanned> {
+pub(crate) fn scanned(part: &[u8]) -> Option<Scanned> {
     match ReplyScanner::new().scan(part, &ReplyLimits::default()) {
         ReplyScan::Done(reply) => Some(reply),
         _ => None,

@@ -47,6 +47,19 @@ pub fn bulk_head(out: &mut impl BufMut, len: usize) {
     head(out, b'$', len as u64);
 }
 
+/// A text: `=len\r\ntxt:text\r\n`, or a bulk in RESP2.
+pub fn verbatim(out: &mut impl BufMut, text: &[u8], version: Version) {
+    match version {
+        Version::Resp2 => bulk(out, text),
+        Version::Resp3 => {
+            head(out, b'=', 4 + text.len() as u64);
+            out.put_slice(b"txt:");
+            out.put_slice(text);
+            out.put_slice(b"\r\n");
+        }
+    }
+}
+
 /// A missing value: `$-1\r\n`, or `_\r\n` in RESP3.
 pub fn null(out: &mut impl BufMut, version: Version) {
     out.put_slice(match version {
@@ -152,6 +165,8 @@ mod tests {
             (written(|o| set(o, 3, Resp3)), r"~3\r\n"),
             (written(|o| bulk(o, b"")), r"$0\r\n\r\n"),
             (written(|o| bulk(o, b"a\r\nb")), r"$4\r\na\r\nb\r\n"),
+            (written(|o| verbatim(o, b"ab", Resp2)), r"$2\r\nab\r\n"),
+            (written(|o| verbatim(o, b"ab", Resp3)), r"=6\r\ntxt:ab\r\n"),
             (written(|o| bulk_head(o, 12)), r"$12\r\n"),
             (written(|o| null(o, Resp2)), r"$-1\r\n"),
             (written(|o| null(o, Resp3)), r"_\r\n"),
