@@ -4,6 +4,7 @@ use bytes::Bytes;
 use wire::nsq::Limits;
 use wire::nsq::http_mpub::{self, Fault};
 
+use crate::error::QueueError;
 use crate::message::Position;
 use crate::settings::{ChannelSettings, Durability, TopicSettings};
 use crate::snapshot::Snapshot;
@@ -158,12 +159,8 @@ pub struct Peeked {
 pub enum Answer {
     /// It was done.
     Done,
-    /// There is no such topic.
-    NoTopic,
-    /// There is no such channel.
-    NoChannel,
-    /// It was not done; the text says why.
-    Refused(String),
+    /// It was not done.
+    Refused(QueueError),
     /// To [`Ask::Stats`].
     Stats(Box<Snapshot>),
     /// To [`Ask::Health`]: what is wrong, if something is.

@@ -36,6 +36,7 @@ mod memory;
 mod option;
 mod peek;
 mod publish;
+mod refused;
 mod rows;
 mod settings;
 mod stats;
@@ -47,15 +48,12 @@ use std::sync::Arc;
 use ::http::answer::tls_required;
 use ::http::{Budget, Link, Names, Refusal, Row, answer};
 use axum::body::Body;
-use axum::http::{Response, StatusCode};
+use axum::http::Response;
 use config::checked::LogLevel;
 use config::nsqd::{Nsqd, TlsRequired};
-use telemetry::warn;
 use tokio::sync::oneshot;
 
 use crate::ask::{Answer, Ask, Reply};
-use crate::queue::{DURABILITY_IS_FIXED, TOO_MANY_CHANNELS, TOO_MANY_DEFERRED, TOO_MANY_TOPICS};
-use crate::topic::StageError;
 
 pub use memory::memory;
 
@@ -143,9 +141,7 @@ impl Api {
             return Err(Refusal::EXITING);
         }
         match answer.await {
-            Ok(Answer::NoTopic) => Err(Refusal::missing("TOPIC_NOT_FOUND")),
-            Ok(Answer::NoChannel) => Err(Refusal::missing("CHANNEL_NOT_FOUND")),
-            Ok(Answer::Refused(why)) => Err(refused(&why)),
+            Ok(Answer::Refused(error)) => Err(Refusal::from(error)),
             Ok(answer) => Ok(answer),
             Err(_) => Err(Refusal::EXITING),
         }
@@ -154,32 +150,6 @@ impl Api {
     /// Gives an order.
     async fn order(&self, ask: Ask) -> Result<Response<Body>, Refusal> {
         self.ask(ask).await.map(|_| answer::empty())
-    }
-}
-
-/// What the queue did not do, and whose fault it is: a limit that somebody has set has a code of its own, a disk that refuses is
-/// to nsqd's clients the same as a daemon that stops.
-fn refused(why: &str) -> Refusal {
-    let full = StageError::Full.to_string();
-    let codes = [
-        (&*full, StatusCode::SERVICE_UNAVAILABLE, "TOPIC_FULL"),
-        (TOO_MANY_DEFERRED, StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_DEFERRED"),
-        (TOO_MANY_TOPICS, StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_TOPICS"),
-        (TOO_MANY_CHANNELS, StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_CHANNELS"),
-        (DURABILITY_IS_FIXED, StatusCode::BAD_REQUEST, "DURABILITY_IS_FIXED"),
-    ];
-    match codes.iter().find(|(begins, ..)| why.starts_with(begins)) {
-        // What stands behind the words that are looked for says whose fault it is.
-        Some(&(begins, status, code)) => {
-            match why.strip_prefix(begins).and_then(|rest| rest.strip_prefix(": ")) {
-                Some(rest) => Refusal::new(status, code).help(rest.to_owned()),
-                None => Refusal::new(status, code),
-            }
-        }
-        None => {
-            warn!(error = why, "a request over HTTP was refused");
-            Refusal::EXITING
-        }
     }
 }
 

@@ -23,6 +23,7 @@ pub mod ask;
 mod snapshot;
 pub mod authority;
 pub mod disk;
+pub mod error;
 pub mod outside;
 pub mod queue;
 
@@ -59,5 +60,6 @@ mod options;
 pub mod settings;
 
 pub use clock::{Clock, Due};
+pub use error::QueueError;
 pub use options::Options;
 pub use queue::{Mail, Queue};

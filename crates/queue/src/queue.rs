@@ -47,10 +47,7 @@ use crate::topic::{ChannelKey, Outcome};
 
 pub use crate::snapshot::{ChannelStats, ClientStats, Snapshot, TopicStats};
 pub use topics::OpenError;
-pub(crate) use topics::{
-    DURABILITY_IS_FIXED, STORE, TOO_MANY_CHANNELS, TOO_MANY_DEFERRED, TOO_MANY_TOPICS, topic_directory,
-    topic_tag,
-};
+pub(crate) use topics::{STORE, topic_directory, topic_tag};
 
 /// What other threads send to the queue.
 #[derive(Debug)]

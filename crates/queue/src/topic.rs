@@ -30,6 +30,7 @@ use wire::nsq::MessageId;
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::deferred::Waiting;
+use crate::error::QueueError;
 use crate::message::{Message, Position};
 use crate::options::Options;
 use crate::record::ChannelNumber;
@@ -88,6 +89,15 @@ impl std::fmt::Display for StageError {
         match self {
             StageError::Full => f.write_str("topic is full"),
             StageError::Journal(e) => e.fmt(f),
+        }
+    }
+}
+
+impl From<StageError> for QueueError {
+    fn from(error: StageError) -> QueueError {
+        match error {
+            StageError::Full => QueueError::TopicFull,
+            StageError::Journal(error) => QueueError::Journal(error.to_string()),
         }
     }
 }

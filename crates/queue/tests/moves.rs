@@ -357,7 +357,7 @@ fn a_redrive_is_refused_while_clients_consume_its_channel() {
     let client = world.consumer("dead", "redrive", 1);
     assert_eq!(world.messages(client).len(), 1);
     let Answer::Refused(why) = world.ask(redrive()) else { panic!("refused") };
-    assert_eq!(why, "channel redrive of topic dead has consumers: disconnect them");
+    assert_eq!(why.to_string(), "channel redrive of topic dead has consumers: disconnect them");
     world.disconnect(client);
     assert_eq!(redriven(&mut world), 3);
     // What the client had stands behind the others.

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use harness::World;
 use journal::files::{Crash, Fault, MemFiles, Operation};
-use nuthatch_queue::Options;
 use nuthatch_queue::ask::{Answer, Ask, Batch, Layout, PeekAt};
 use nuthatch_queue::settings::{AtLimit, ChannelSettings, Durability, TopicSettings};
 use nuthatch_queue::topic::{SeekTo, Sought};
+use nuthatch_queue::{Options, QueueError};
 
 const OK: &[u8] = b"\0\0\0\x06\0\0\0\0OK";
 
@@ -287,7 +287,9 @@ fn a_topic_is_in_memory_or_in_files_for_good() {
         let text = format!("{ask:?}");
         match (world.ask(ask), done) {
             (Answer::Done, true) => {}
-            (Answer::Refused(why), false) => assert!(why.starts_with("durability is fixed"), "{text}: {why}"),
+            (Answer::Refused(why), false) => {
+                assert!(matches!(why, QueueError::DurabilityIsFixed { .. }), "{text}: {why}")
+            }
             (answer, _) => panic!("{text}: {answer:?}"),
         }
     }

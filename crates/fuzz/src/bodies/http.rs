@@ -17,6 +17,7 @@ use http::router;
 use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
+use queue::QueueError;
 use queue::ask::{Answer, Ask, Reply};
 use queue::authority::{Access, Grant};
 use queue::http::{About, Adjustable, Api};
@@ -96,8 +97,8 @@ fn answer(ask: Ask, reply: Reply) -> bool {
             assert!(wire::nsq::valid_name(name.as_bytes()).is_some(), "{name}");
             Answer::Done
         }
-        Ask::DeleteChannel(..) => Answer::NoChannel,
-        _ => Answer::NoTopic,
+        Ask::DeleteChannel(..) => Answer::Refused(QueueError::NoChannel),
+        _ => Answer::Refused(QueueError::NoTopic),
     });
     true
 }

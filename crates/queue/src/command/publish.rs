@@ -15,8 +15,9 @@ use super::Flow;
 use super::auth::Rights;
 use crate::authority::Access;
 use crate::connection::{Connection, Owed};
+use crate::error::QueueError;
 use crate::message::Message;
-use crate::queue::{Queue, TOO_MANY_DEFERRED, Waiter};
+use crate::queue::{Queue, Waiter};
 use crate::registry::TopicKey;
 
 /// Bytes in a topic's batch after which it is written within the turn.
@@ -69,7 +70,7 @@ impl Queue {
         }
         match self.open_topic(topic) {
             Ok(_) => Flow::Next,
-            Err(why) => self.fail(io, client, &Refusal::Failed(Verb::Mpub, &why)),
+            Err(why) => self.fail(io, client, &Refusal::Failed(Verb::Mpub, &why.to_string())),
         }
     }
 
@@ -81,18 +82,18 @@ impl Queue {
         count: usize,
         bytes: usize,
         delay_ms: u64,
-    ) -> Result<(), String> {
+    ) -> Result<(), QueueError> {
         let clock = self.clock();
         let max_deferred = self.options().max_deferred;
         let refused = self.out_of_space().map(str::to_owned);
-        let topic = self.topic_mut(key).ok_or_else(|| Refusal::EXITING.to_owned())?;
+        let topic = self.topic_mut(key).ok_or(QueueError::Exiting)?;
         if let Some(why) = refused.filter(|_| !topic.in_memory()) {
-            return Err(why);
+            return Err(QueueError::Journal(why));
         }
-        topic.admit(count as u64, bytes as u64).map_err(|e| e.to_string())?;
+        topic.admit(count as u64, bytes as u64)?;
         let due = (delay_ms > 0).then(|| clock.now + Duration::from_millis(delay_ms));
         if due.is_some() && topic.deferred_count() + count as u64 > max_deferred {
-            return Err(format!("{TOO_MANY_DEFERRED}, {max_deferred} allowed"));
+            return Err(QueueError::TooManyDeferred { max: max_deferred });
         }
         if topic.journal.staged_bytes() > BATCH_BYTES {
             // An error concerns those who published before; they are told.
@@ -104,7 +105,7 @@ impl Queue {
             let message = Message { due: wall_due, ..Message::new(clock.wall.0, body) };
             if let Err(e) = topic.stage(&message, due) {
                 topic.unstage(mark);
-                return Err(e.to_string());
+                return Err(e.into());
             }
         }
         self.mark_dirty(key);
@@ -118,11 +119,11 @@ impl Queue {
         verb: Verb,
         topic: &str,
         count: u64,
-        staged: Result<TopicKey, String>,
+        staged: Result<TopicKey, QueueError>,
     ) -> Flow {
         let key = match staged {
             Ok(key) => key,
-            Err(why) => return self.fail(io, client, &Refusal::Failed(verb, &why)),
+            Err(why) => return self.fail(io, client, &Refusal::Failed(verb, &why.to_string())),
         };
         client.count_published(topic, count);
         let conn = client.id;

@@ -27,7 +27,7 @@ impl Queue {
         }
         let opened = match self.open_channel(topic, channel) {
             Ok(opened) => opened,
-            Err(why) => return self.fail(io, client, &Refusal::Failed(Verb::Sub, &why)),
+            Err(why) => return self.fail(io, client, &Refusal::Failed(Verb::Sub, &why.to_string())),
         };
         let max = self.options().max_channel_consumers;
         let terms = Terms {

@@ -87,7 +87,7 @@ impl OwedLine {
                     match outcome {
                         Outcome::Accepted => (0..*count).for_each(|_| frame::write_response(out, frame::OK)),
                         Outcome::Refused(why) => {
-                            frame::write_error(out, &Refusal::Failed(*verb, why));
+                            frame::write_error(out, &Refusal::Failed(*verb, &why.to_string()));
                             return true;
                         }
                     };
@@ -102,6 +102,7 @@ impl OwedLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::QueueError;
 
     #[test]
     fn answers_keep_their_order() {
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!(out, [&ok[..], ok, b"frame", ok].concat());
         let next = line.push(publication());
         line.push(Owed::Frame(b"never".to_vec()));
-        line.resolve(next, Outcome::Refused("disk is full".into()));
+        line.resolve(next, Outcome::Refused(QueueError::Journal("disk is full".into())));
         out.clear();
         assert!(line.pay(&mut out), "a refused publication is fatal");
         assert!(out.ends_with(b"E_PUB_FAILED PUB failed disk is full"));

@@ -4,33 +4,8 @@ use net::Io;
 
 use super::{Queue, TopicKey, Waiter};
 use crate::ask::{Answer, Ask, Reply};
+use crate::error::QueueError;
 use crate::topic::{ChannelKey, ControlError, Outcome};
-
-/// Why an ask was not done.
-enum Fault {
-    NoTopic,
-    NoChannel,
-    Refused(String),
-}
-
-impl From<ControlError> for Fault {
-    fn from(e: ControlError) -> Fault {
-        match e {
-            ControlError::NoChannel => Fault::NoChannel,
-            ControlError::NotWritten(why) => Fault::Refused(why),
-        }
-    }
-}
-
-impl From<Fault> for Answer {
-    fn from(fault: Fault) -> Answer {
-        match fault {
-            Fault::NoTopic => Answer::NoTopic,
-            Fault::NoChannel => Answer::NoChannel,
-            Fault::Refused(why) => Answer::Refused(why),
-        }
-    }
-}
 
 impl Queue {
     pub(super) fn ask<I: Io>(&mut self, io: &mut I, ask: Ask, reply: Reply) {
@@ -39,13 +14,13 @@ impl Queue {
             Ask::Peek { .. } => self.ask_peek(&ask, reply),
             Ask::Redrive { topic, channel, count } => self.ask_redrive(&topic, &channel, count, reply),
             other => {
-                let answer = self.carry_out_ask(io, other).unwrap_or_else(Answer::from);
+                let answer = self.carry_out_ask(io, other).unwrap_or_else(Answer::Refused);
                 reply.send(answer);
             }
         }
     }
 
-    fn carry_out_ask<I: Io>(&mut self, io: &mut I, ask: Ask) -> Result<Answer, Fault> {
+    fn carry_out_ask<I: Io>(&mut self, io: &mut I, ask: Ask) -> Result<Answer, QueueError> {
         let clock = self.clock;
         match ask {
             Ask::CreateTopic(topic, durability) => {
@@ -53,7 +28,7 @@ impl Queue {
                     Some(durability) => self.open_topic_as(&topic, durability),
                     None => self.open_topic(&topic),
                 };
-                opened.map_err(Fault::Refused)?;
+                opened?;
             }
             Ask::DeleteTopic(topic) => {
                 let key = self.named(&topic)?;
@@ -69,7 +44,7 @@ impl Queue {
             }
             Ask::CreateChannel(topic, channel) => {
                 self.named(&topic)?;
-                self.open_channel(&topic, &channel).map_err(Fault::Refused)?;
+                self.open_channel(&topic, &channel)?;
             }
             Ask::DeleteChannel(topic, channel) => {
                 let (topic, channel) = self.named_channel(&topic, &channel)?;
@@ -90,16 +65,16 @@ impl Queue {
             Ask::Health => return Ok(Answer::Health(self.ailment())),
             Ask::TopicSettings(topic) => {
                 let key = self.named(&topic)?;
-                let topic = self.topics.get(key).ok_or(Fault::NoTopic)?;
+                let topic = self.topics.get(key).ok_or(QueueError::NoTopic)?;
                 return Ok(Answer::TopicSettings(topic.settings));
             }
             Ask::ConfigureTopic(topic, settings) => {
                 let key = self.named(&topic)?;
-                self.configure_topic(key, settings).map_err(Fault::Refused)?;
+                self.configure_topic(key, settings)?;
             }
             Ask::ChannelSettings(topic, channel) => {
                 let at = self.named_channel(&topic, &channel)?;
-                let channel = self.channel_at(at).ok_or(Fault::NoChannel)?;
+                let channel = self.channel_at(at).ok_or(QueueError::NoChannel)?;
                 return Ok(Answer::ChannelSettings(channel.settings.clone()));
             }
             Ask::ConfigureChannel(topic, channel, settings) => {
@@ -116,14 +91,14 @@ impl Queue {
         Ok(Answer::Done)
     }
 
-    fn named(&self, topic: &str) -> Result<TopicKey, Fault> {
-        self.topics.find(topic).ok_or(Fault::NoTopic)
+    fn named(&self, topic: &str) -> Result<TopicKey, QueueError> {
+        self.topics.find(topic).ok_or(QueueError::NoTopic)
     }
 
-    fn named_channel(&self, topic: &str, channel: &str) -> Result<(TopicKey, ChannelKey), Fault> {
+    fn named_channel(&self, topic: &str, channel: &str) -> Result<(TopicKey, ChannelKey), QueueError> {
         let key = self.named(topic)?;
         let found = self.topics.get(key).and_then(|topic| topic.find(channel));
-        Ok((key, found.ok_or(Fault::NoChannel)?))
+        Ok((key, found.ok_or(QueueError::NoChannel)?))
     }
 
     /// Changes a topic; its channels may have something to do then.
@@ -131,8 +106,8 @@ impl Queue {
         &mut self,
         key: TopicKey,
         change: impl FnOnce(&mut crate::topic::Topic<Waiter>) -> Result<T, ControlError>,
-    ) -> Result<T, Fault> {
-        let topic = self.topics.get_mut(key).ok_or(Fault::NoTopic)?;
+    ) -> Result<T, QueueError> {
+        let topic = self.topics.get_mut(key).ok_or(QueueError::NoTopic)?;
         let changed = change(topic)?;
         self.mark_dirty(key);
         self.schedule_all(key);

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{Queue, Waiter};
 use crate::channel::Dying;
 use crate::disk::{Job, Purpose};
+use crate::error::QueueError;
 use crate::message::{Message, Position};
 use crate::registry::TopicKey;
 use crate::topic::{ChannelKey, Outcome, StageError, at};
@@ -68,7 +69,7 @@ impl Queue {
         });
         let written = target.and_then(|target| self.write_batch((key, channel_key), &names, target));
         if let Err(why) = written {
-            self.refuse_letters((key, channel_key), &why);
+            self.refuse_letters((key, channel_key), &why.to_string());
         }
     }
 
@@ -78,7 +79,7 @@ impl Queue {
         source: (TopicKey, ChannelKey),
         names: &(String, String),
         target: TopicKey,
-    ) -> Result<(), String> {
+    ) -> Result<(), QueueError> {
         let mut letters = Vec::new();
         let mut lost = 0;
         let mut refused = Ok(());
@@ -104,7 +105,7 @@ impl Queue {
                 Err(why) => {
                     // Others have their turn before it is tried again.
                     channel.dying.push_back(dying);
-                    refused = Err(why.to_string());
+                    refused = Err(why.into());
                     break;
                 }
             }
@@ -189,7 +190,7 @@ impl Queue {
             }
             Outcome::Refused(why) => {
                 channel.come_back(batch);
-                self.refuse_letters(source, &why);
+                self.refuse_letters(source, &why.to_string());
             }
         }
     }

@@ -10,8 +10,9 @@
 use journal::Journal;
 use wire::nsq::is_ephemeral;
 
-use super::{DURABILITY_IS_FIXED, Queue, TOO_MANY_CHANNELS, TOO_MANY_TOPICS, Waiter};
+use super::{Queue, Waiter};
 use crate::disk::Job;
+use crate::error::QueueError;
 use crate::latency::Latency;
 use crate::registry::TopicKey;
 use crate::settings::{Durability, TopicSettings};
@@ -20,7 +21,7 @@ use crate::topic::{ChannelKey, Topic};
 impl Queue {
     /// The topic of this (valid) name; it is created if need be. The error is for the client.
     #[inline]
-    pub(crate) fn open_topic(&mut self, name: &str) -> Result<TopicKey, String> {
+    pub(crate) fn open_topic(&mut self, name: &str) -> Result<TopicKey, QueueError> {
         match self.topics.find(name) {
             Some(key) => Ok(key),
             None => self.create_topic(name, None),
@@ -28,7 +29,11 @@ impl Queue {
     }
 
     /// The topic of this (valid) name as durable as this; it is created if need be.
-    pub(super) fn open_topic_as(&mut self, name: &str, durability: Durability) -> Result<TopicKey, String> {
+    pub(super) fn open_topic_as(
+        &mut self,
+        name: &str,
+        durability: Durability,
+    ) -> Result<TopicKey, QueueError> {
         let Some(key) = self.topics.find(name) else {
             return self.create_topic(name, Some(durability));
         };
@@ -42,7 +47,7 @@ impl Queue {
         &mut self,
         topic: &str,
         channel: &str,
-    ) -> Result<(TopicKey, ChannelKey), String> {
+    ) -> Result<(TopicKey, ChannelKey), QueueError> {
         self.open_channel_from(topic, channel, self.options.channels_from_beginning)
     }
 
@@ -52,7 +57,7 @@ impl Queue {
         topic: &str,
         channel: &str,
         from_beginning: bool,
-    ) -> Result<(TopicKey, ChannelKey), String> {
+    ) -> Result<(TopicKey, ChannelKey), QueueError> {
         let found = self.topics.find(topic);
         let target = found.and_then(|key| Some((key, self.topics.get(key)?)));
         if let Some((key, target)) = target
@@ -62,7 +67,7 @@ impl Queue {
         }
         let max = self.options.max_channels;
         if max > 0 && self.channel_count as u64 >= max {
-            return Err(format!("{TOO_MANY_CHANNELS}, {max} allowed"));
+            return Err(QueueError::TooManyChannels { max });
         }
         match found {
             Some(key) => self.add_channel(key, channel, from_beginning),
@@ -75,9 +80,9 @@ impl Queue {
         key: TopicKey,
         channel: &str,
         from_beginning: bool,
-    ) -> Result<(TopicKey, ChannelKey), String> {
+    ) -> Result<(TopicKey, ChannelKey), QueueError> {
         let clock = self.clock;
-        let Some(topic) = self.topics.get_mut(key) else { return Err("exiting".to_owned()) };
+        let Some(topic) = self.topics.get_mut(key) else { return Err(QueueError::Exiting) };
         let made = topic.create_channel(channel, from_beginning, clock);
         let (name, full) = (topic.name.clone(), topic.disk_full);
         let made = made.map_err(|e| self.creation_refused(&name, e.to_string(), full))?;
@@ -98,32 +103,36 @@ impl Queue {
         name: &str,
         channel: &str,
         from_beginning: bool,
-    ) -> Result<(TopicKey, ChannelKey), String> {
+    ) -> Result<(TopicKey, ChannelKey), QueueError> {
         let topic = self.make_topic(name, None)?;
         let clock = self.clock;
-        let (key, made) = self.write_creation(topic, |topic| {
-            topic.create_channel(channel, from_beginning, clock).map_err(|e| e.to_string())
-        })?;
+        let (key, made) =
+            self.write_creation(topic, |topic| Ok(topic.create_channel(channel, from_beginning, clock)?))?;
         telemetry::info!(topic = name, channel, "created");
         Ok((key, made))
     }
 
-    fn create_topic(&mut self, name: &str, durability: Option<Durability>) -> Result<TopicKey, String> {
+    fn create_topic(&mut self, name: &str, durability: Option<Durability>) -> Result<TopicKey, QueueError> {
         let topic = self.make_topic(name, durability)?;
         let clock = self.clock;
-        self.write_creation(topic, |topic| topic.commit(clock)).map(|(key, ())| key)
+        self.write_creation(topic, |topic| topic.commit(clock).map_err(QueueError::Journal))
+            .map(|(key, ())| key)
     }
 
     /// Makes a topic, which is not there yet. `durability` is kept as a setting of it, if it is given; with `memory` it has no
     /// files, now or later. That it was created is staged.
-    fn make_topic(&mut self, name: &str, durability: Option<Durability>) -> Result<Topic<Waiter>, String> {
+    fn make_topic(
+        &mut self,
+        name: &str,
+        durability: Option<Durability>,
+    ) -> Result<Topic<Waiter>, QueueError> {
         let max = self.options.max_topics;
         if max > 0 && self.topics.len() as u64 >= max {
-            return Err(format!("{TOO_MANY_TOPICS}, {max} allowed"));
+            return Err(QueueError::TooManyTopics { max });
         }
         let wanted = durability.unwrap_or(self.options.durability);
         if is_ephemeral(name) && durability.is_some_and(|named| named != Durability::Memory) {
-            return Err(format!("{DURABILITY_IS_FIXED}: topic {name} is in memory"));
+            return Err(QueueError::DurabilityIsFixed { topic: name.to_owned(), in_memory: true });
         }
         let mut topic = if is_ephemeral(name) || wanted == Durability::Memory {
             let journal = Journal::in_memory(self.options.journal(Durability::Memory));
@@ -143,8 +152,8 @@ impl Queue {
     fn write_creation<T>(
         &mut self,
         mut topic: Topic<Waiter>,
-        write: impl FnOnce(&mut Topic<Waiter>) -> Result<T, String>,
-    ) -> Result<(TopicKey, T), String> {
+        write: impl FnOnce(&mut Topic<Waiter>) -> Result<T, QueueError>,
+    ) -> Result<(TopicKey, T), QueueError> {
         let new = topic.end() == 0;
         match write(&mut topic) {
             Ok(made) => {
@@ -152,7 +161,7 @@ impl Queue {
                 Ok((self.enter_topic(topic), made))
             }
             Err(why) => {
-                let why = self.creation_refused(&topic.name, why, topic.disk_full);
+                let why = self.creation_refused(&topic.name, why.to_string(), topic.disk_full);
                 if new {
                     self.discard_topic(&topic);
                 }
@@ -161,9 +170,9 @@ impl Queue {
         }
     }
 
-    fn make_files(&mut self, name: &str) -> Result<Topic<Waiter>, String> {
+    fn make_files(&mut self, name: &str) -> Result<Topic<Waiter>, QueueError> {
         if let Some(why) = self.out_of_space() {
-            return Err(why.to_owned());
+            return Err(QueueError::Journal(why.to_owned()));
         }
         match self.recover_topic(name) {
             Ok((topic, _)) => Ok(topic),
@@ -198,13 +207,13 @@ impl Queue {
     }
 
     /// Notes why the disk did not take a creation.
-    fn creation_refused(&mut self, topic: &str, why: String, disk_full: bool) -> String {
+    fn creation_refused(&mut self, topic: &str, why: String, disk_full: bool) -> QueueError {
         telemetry::error!(topic, error = why, "creation refused");
         if disk_full {
             self.run_out(&why);
         }
         self.health = Some(why.clone());
-        why
+        QueueError::Journal(why)
     }
 
     /// What a topic and its channels need to know of the daemon's options.

@@ -9,6 +9,7 @@
 //! publisher does ([`Waiter`]), and each source has one batch on its way at most.
 
 use super::{Queue, TopicKey, Waiter};
+use crate::error::QueueError;
 
 impl Queue {
     /// Waits for what is staged in `target`, which comes from `source`, and writes it.
@@ -24,9 +25,9 @@ impl Queue {
     }
 
     /// Why nothing can be moved to a topic now: the rest of a full disk is for what gives space back.
-    pub(super) fn move_refused(&self, target: TopicKey) -> Option<String> {
+    pub(super) fn move_refused(&self, target: TopicKey) -> Option<QueueError> {
         let in_memory = self.topics.get(target).is_some_and(|topic| topic.in_memory());
-        if in_memory { None } else { self.out_of_space().map(str::to_owned) }
+        if in_memory { None } else { self.out_of_space().map(|why| QueueError::Journal(why.to_owned())) }
     }
 
     /// Ends the moves whose outcome is known.

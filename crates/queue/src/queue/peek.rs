@@ -10,6 +10,7 @@ use crate::ask::{Answer, Ask, Inquiry, PeekAt, Peeked, Reply};
 use crate::channel::Channel;
 use crate::deferred::Waiting;
 use crate::disk::{Job, Purpose};
+use crate::error::QueueError;
 use crate::message::{Message, Position};
 use crate::record::KIND_MESSAGE;
 use crate::topic::at;
@@ -39,7 +40,7 @@ impl Queue {
                 self.inquiries.insert(number, inquiry);
                 self.inquire(number, None);
             }
-            Err(answer) => reply.send(answer),
+            Err(error) => reply.send(Answer::Refused(error)),
         }
     }
 
@@ -51,16 +52,16 @@ impl Queue {
         channel: Option<&str>,
         what: PeekAt,
         count: usize,
-    ) -> Result<(TopicKey, VecDeque<(Position, Peeked)>, Option<Position>), Answer> {
-        let key = self.topics.find(topic).ok_or(Answer::NoTopic)?;
+    ) -> Result<(TopicKey, VecDeque<(Position, Peeked)>, Option<Position>), QueueError> {
+        let key = self.topics.find(topic).ok_or(QueueError::NoTopic)?;
         let Some(channel) = channel else {
-            let target = self.topics.get(key).ok_or(Answer::NoTopic)?;
+            let target = self.topics.get(key).ok_or(QueueError::NoTopic)?;
             return Ok((key, VecDeque::new(), Some(target.pumped())));
         };
         if what == PeekAt::Dead {
-            let name = self.dead_letter_topic_of(topic, channel).ok_or(Answer::NoChannel)?;
+            let name = self.dead_letter_topic_of(topic, channel).ok_or(QueueError::NoChannel)?;
             let Some(dead) = self.topics.find(&name) else { return Ok((key, VecDeque::new(), None)) };
-            let letters = self.topics.get(dead).ok_or(Answer::NoTopic)?;
+            let letters = self.topics.get(dead).ok_or(QueueError::NoTopic)?;
             // What was brought back is done with there; before that nobody has read them as far as this is concerned.
             return Ok(match letters.find(redrive::CHANNEL).and_then(|reader| letters.channel(reader)) {
                 Some(reader) => (dead, again(reader, count), Some(reader.cursor())),
@@ -68,8 +69,9 @@ impl Queue {
             });
         }
         let clock = self.clock;
-        let target = self.topics.get(key).ok_or(Answer::NoTopic)?;
-        let found = target.find(channel).and_then(|found| target.channel(found)).ok_or(Answer::NoChannel)?;
+        let target = self.topics.get(key).ok_or(QueueError::NoTopic)?;
+        let found =
+            target.find(channel).and_then(|found| target.channel(found)).ok_or(QueueError::NoChannel)?;
         Ok(match what {
             PeekAt::Queued => (key, again(found, count), Some(found.cursor())),
             PeekAt::Deferred => {

@@ -15,6 +15,7 @@ use crate::ask::{Answer, Reply};
 use crate::consumers::{ConsumerKey, Terms};
 use crate::delivery::{Sink, deliver};
 use crate::disk::{Job, Purpose};
+use crate::error::QueueError;
 use crate::message::Message;
 use crate::topic::{ChannelKey, Outcome};
 
@@ -67,7 +68,7 @@ impl Sink for Taken {
 impl Queue {
     pub(super) fn ask_redrive(&mut self, topic: &str, channel: &str, count: usize, reply: Reply) {
         match self.plan_redrive(topic, channel) {
-            Err(answer) => reply.send(answer),
+            Err(error) => reply.send(Answer::Refused(error)),
             Ok(None) => reply.send(Answer::Count(0)),
             Ok(Some((letters, target))) => {
                 let terms = Terms {
@@ -109,22 +110,23 @@ impl Queue {
         &mut self,
         topic: &str,
         channel: &str,
-    ) -> Result<Option<((TopicKey, ChannelKey), (TopicKey, ChannelKey))>, Answer> {
-        let key = self.topics.find(topic).ok_or(Answer::NoTopic)?;
-        let found = self.topics.get(key).and_then(|topic| topic.find(channel)).ok_or(Answer::NoChannel)?;
-        let letters = self.dead_letter_topic_of(topic, channel).ok_or(Answer::NoChannel)?;
+    ) -> Result<Option<((TopicKey, ChannelKey), (TopicKey, ChannelKey))>, QueueError> {
+        let key = self.topics.find(topic).ok_or(QueueError::NoTopic)?;
+        let found =
+            self.topics.get(key).and_then(|topic| topic.find(channel)).ok_or(QueueError::NoChannel)?;
+        let letters = self.dead_letter_topic_of(topic, channel).ok_or(QueueError::NoChannel)?;
         if self.topics.find(&letters).is_none() {
             return Ok(None);
         }
         // Whoever reads dead letters through a channel of their own has not taken them away from here.
-        let letters = self.open_channel_from(&letters, CHANNEL, true).map_err(Answer::Refused)?;
+        let letters = self.open_channel_from(&letters, CHANNEL, true)?;
         Ok(Some((letters, (key, found))))
     }
 
     /// Takes the next batch of dead letters and writes it to where it belongs; ends when enough are moved or none is left.
     fn redrive(&mut self, mut order: Redrive) {
         if self.stopping {
-            return self.end_redrive(order, Some("exiting".to_owned()));
+            return self.end_redrive(order, Some(QueueError::Exiting));
         }
         let taken = match self.take_letters(&mut order) {
             Ok(taken) => taken,
@@ -148,16 +150,18 @@ impl Queue {
     }
 
     /// Takes a batch of letters as far as memory holds them, and notes the read that is needed to go on.
-    fn take_letters(&mut self, order: &mut Redrive) -> Result<Vec<Letter>, String> {
+    fn take_letters(&mut self, order: &mut Redrive) -> Result<Vec<Letter>, QueueError> {
         let clock = self.clock;
         let mut taken = Taken::default();
         let Some(topic) = self.topics.get_mut(order.letters.0) else { return Ok(taken.0) };
         let Some(channel) = topic.channel_mut(order.letters.1) else { return Ok(taken.0) };
         if channel.reading {
-            return Err(format!("channel {CHANNEL} of topic {} is being read: try again", topic.name));
+            let who = format!("channel {CHANNEL} of topic {} is being read: try again", topic.name);
+            return Err(QueueError::InUse(who));
         }
         if channel.consumers.iter().any(|(_, consumer)| consumer.terms.conn != NOBODY) {
-            return Err(format!("channel {CHANNEL} of topic {} has consumers: disconnect them", topic.name));
+            let who = format!("channel {CHANNEL} of topic {} has consumers: disconnect them", topic.name);
+            return Err(QueueError::InUse(who));
         }
         channel.set_ready(order.consumer, order.left.min(BATCH) as u32);
         order.read = deliver(topic, order.letters.1, clock, &mut taken);
@@ -170,15 +174,19 @@ impl Queue {
     }
 
     /// Stages a batch for the channel that the letters belong to.
-    fn bring_back(&mut self, (key, channel): (TopicKey, ChannelKey), taken: &[Letter]) -> Result<(), String> {
+    fn bring_back(
+        &mut self,
+        (key, channel): (TopicKey, ChannelKey),
+        taken: &[Letter],
+    ) -> Result<(), QueueError> {
         let clock = self.clock;
         if let Some(why) = self.move_refused(key) {
             return Err(why);
         }
-        let target = self.topics.get_mut(key).ok_or("the topic is gone")?;
+        let target = self.topics.get_mut(key).ok_or(QueueError::NoTopic)?;
         let messages: Vec<Message<'_>> =
             taken.iter().map(|letter| Message::new(letter.timestamp, &letter.body)).collect();
-        target.stage_private(channel, &messages, clock).map_err(|e| e.to_string())
+        Ok(target.stage_private(channel, &messages, clock)?)
     }
 
     /// An order's batch is safe, or was refused.
@@ -215,7 +223,9 @@ impl Queue {
     pub(super) fn redrive_arrived(&mut self, number: u64, block: Option<Result<Block, ReadError>>) {
         let Some(order) = self.redrives.remove(&number) else { return };
         let failed = match &block {
-            Some(Err(error @ ReadError::Io(_))) => Some(format!("dead letters cannot be read: {error}")),
+            Some(Err(error @ ReadError::Io(_))) => {
+                Some(QueueError::Journal(format!("dead letters cannot be read: {error}")))
+            }
             _ => None,
         };
         if let Some(channel) = self.channel_at(order.letters) {
@@ -229,7 +239,7 @@ impl Queue {
     }
 
     /// Ends an order. What it has taken and not moved goes back.
-    fn end_redrive(&mut self, order: Redrive, why: Option<String>) {
+    fn end_redrive(&mut self, order: Redrive, why: Option<QueueError>) {
         let clock = self.clock;
         if let Some(source) = self.channel_at(order.letters) {
             source.unsubscribe(order.consumer, clock);

@@ -12,6 +12,7 @@ use super::{Queue, Waiter};
 use crate::channel::Channel;
 use crate::connection::Subscription;
 use crate::disk::Job;
+use crate::error::QueueError;
 use crate::outside::Notice;
 use crate::registry::TopicKey;
 use crate::settings::{Durability, TopicSettings};
@@ -21,15 +22,6 @@ use crate::topic::{ChannelKey, ControlError, Found, RecoverError, Topic};
 pub(crate) const STORE: &str = "topics";
 /// Ends the name of a topic's directory, so that no topic's name means something else to a file system.
 const SUFFIX: &str = ".topic";
-
-/// How a refusal for want of room begins, whoever is told.
-pub(crate) const TOO_MANY_TOPICS: &str = "too many topics";
-/// See [`TOO_MANY_TOPICS`].
-pub(crate) const TOO_MANY_CHANNELS: &str = "too many channels";
-/// See [`TOO_MANY_TOPICS`].
-pub(crate) const TOO_MANY_DEFERRED: &str = "too many deferred messages";
-/// A topic is in memory or in files from its first message on.
-pub(crate) const DURABILITY_IS_FIXED: &str = "durability is fixed";
 
 /// Why the queue could not be opened.
 #[derive(Debug)]
@@ -147,14 +139,18 @@ impl Queue {
 
     /// Changes a topic's settings. Between `os` and `fsync` it can be moved at any time. What it holds in memory has no
     /// place in its files, and what is in its files is not forgotten: it stays on the side on which it was made.
-    pub(super) fn configure_topic(&mut self, key: TopicKey, settings: TopicSettings) -> Result<(), String> {
+    pub(super) fn configure_topic(
+        &mut self,
+        key: TopicKey,
+        settings: TopicSettings,
+    ) -> Result<(), QueueError> {
         let (clock, options) = (self.clock, &self.options);
-        let Some(topic) = self.topics.get_mut(key) else { return Err("exiting".to_owned()) };
+        let Some(topic) = self.topics.get_mut(key) else { return Err(QueueError::Exiting) };
         if settings.durability.is_some_and(|wanted| (wanted == Durability::Memory) != topic.in_memory()) {
-            let place = if topic.in_memory() { "in memory" } else { "in files" };
-            return Err(format!("{DURABILITY_IS_FIXED}: topic {} is {place}", topic.name));
+            let (topic, in_memory) = (topic.name.clone(), topic.in_memory());
+            return Err(QueueError::DurabilityIsFixed { topic, in_memory });
         }
-        topic.configure(settings, clock).map_err(|e| e.to_string())?;
+        topic.configure(settings, clock)?;
         topic.apply_durability(options);
         self.mark_dirty(key);
         self.schedule_all(key);
@@ -172,7 +168,7 @@ impl Queue {
             ControlError::NotWritten(format!("journal cannot be deleted: {e}"))
         })?;
         let Some(mut topic) = self.remove_topic(key) else { return Ok(()) };
-        topic.refuse_all("exiting");
+        topic.refuse_all();
         self.settle_topic(&mut topic);
         topic.iter().for_each(|(_, channel)| self.close_consumers(io, channel));
         telemetry::info!(topic = topic.name, "deleted");
@@ -245,7 +241,7 @@ impl Queue {
                 && !is_ephemeral(channel)
                 && let Err(e) = self.open_channel(topic, channel)
             {
-                telemetry::error!(topic, channel, error = e, "known channel cannot be created");
+                telemetry::error!(topic, channel, error = %e, "known channel cannot be created");
             }
         }
         self.release_held(key);

@@ -13,6 +13,7 @@ use super::milestones::Milestone;
 use super::{ChannelKey, Topic};
 use crate::clock::Clock;
 use crate::deferred::Waiting;
+use crate::error::QueueError;
 use crate::message::{Message, Position};
 use crate::record::{encode_finished, encode_requeued};
 use crate::settings::AtLimit;
@@ -22,8 +23,8 @@ use crate::settings::AtLimit;
 pub enum Outcome {
     /// It is as durable as it was to be.
     Accepted,
-    /// It was not written; the text says why.
-    Refused(String),
+    /// It was not written.
+    Refused(QueueError),
 }
 
 /// A publication whose outcome is known.
@@ -130,7 +131,7 @@ pub(super) struct Committing<W> {
     written: VecDeque<(CommitSeq, W)>,
     /// Those who wait for the device.
     unflushed: VecDeque<(CommitSeq, W)>,
-    refused: Vec<(W, String)>,
+    refused: Vec<(W, QueueError)>,
 }
 
 impl<W> Default for Committing<W> {
@@ -225,7 +226,7 @@ impl<W> Topic<W> {
                 let why = error.to_string();
                 let staged = &mut self.staged;
                 let refused = staged.waiters.drain(..).chain(staged.device_waiters.drain(..));
-                self.committing.refused.extend(refused.map(|w| (w, why.clone())));
+                self.committing.refused.extend(refused.map(|w| (w, QueueError::Journal(why.clone()))));
                 self.staged.clear();
                 Err(why)
             }
@@ -250,16 +251,20 @@ impl<W> Topic<W> {
 
     /// The journal takes no more: what was written and not flushed cannot be acknowledged.
     pub fn refuse_written(&mut self, why: &str) {
+        self.refuse_unsettled(&QueueError::Journal(why.to_owned()));
+    }
+
+    fn refuse_unsettled(&mut self, why: &QueueError) {
         let Committing { written, unflushed, refused } = &mut self.committing;
         let waiting = written.drain(..).chain(unflushed.drain(..));
-        refused.extend(waiting.map(|(_, waiter)| (waiter, why.to_owned())));
+        refused.extend(waiting.map(|(_, waiter)| (waiter, why.clone())));
     }
 
     /// The topic goes away: whoever waits is told so.
-    pub fn refuse_all(&mut self, why: &str) {
-        self.refuse_written(why);
+    pub fn refuse_all(&mut self) {
+        self.refuse_unsettled(&QueueError::Exiting);
         let staged = self.staged.waiters.drain(..).chain(self.staged.device_waiters.drain(..));
-        self.committing.refused.extend(staged.map(|waiter| (waiter, why.to_owned())));
+        self.committing.refused.extend(staged.map(|waiter| (waiter, QueueError::Exiting)));
     }
 
     /// True while a publication waits for its outcome.

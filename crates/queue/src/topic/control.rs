@@ -10,6 +10,7 @@ use super::{ChannelKey, Slot, Topic, at};
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::deferred::Waiting;
+use crate::error::QueueError;
 use crate::message::{Message, Position};
 use crate::record::{Record, Seek, TOPIC};
 use crate::settings::{ChannelSettings, TopicSettings};
@@ -28,6 +29,15 @@ impl std::fmt::Display for ControlError {
         match self {
             ControlError::NotWritten(why) => f.write_str(why),
             ControlError::NoChannel => f.write_str("channel not found"),
+        }
+    }
+}
+
+impl From<ControlError> for QueueError {
+    fn from(error: ControlError) -> QueueError {
+        match error {
+            ControlError::NoChannel => QueueError::NoChannel,
+            ControlError::NotWritten(why) => QueueError::Journal(why),
         }
     }
 }
