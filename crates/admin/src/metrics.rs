@@ -81,6 +81,12 @@ const OF_CHANNELS: [Column<ChannelStatus>; 12] = [
 fn topics(text: &mut Text, queue: &QueueStatus) {
     text.family("nuthatch_queue_connections", Kind::Gauge, "connections of publishers and consumers")
         .sample(&[], queue.connections);
+    text.family(
+        "nuthatch_queue_memory_bytes",
+        Kind::Gauge,
+        "memory of topics and channels, which counts against max_memory",
+    )
+    .sample(&[], queue.memory_bytes);
     for (name, kind, help, value) in OF_TOPICS {
         let mut family = text.family(&format!("nuthatch_topic_{name}"), kind, help);
         for topic in &queue.topics {

@@ -18,6 +18,8 @@ pub struct QueueReport {
     pub fault: Option<String>,
     /// Connections of publishers and consumers.
     pub connections: u64,
+    /// Bytes that topics and channels take, against `max_memory`.
+    pub memory_bytes: u64,
     /// Topics, sorted by name.
     pub topics: Vec<TopicReport>,
 }

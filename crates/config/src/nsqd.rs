@@ -83,6 +83,10 @@ pub struct Nsqd {
     pub max_topics: u64,
     /// Most channels of all topics together; 0: no limit.
     pub max_channels: u64,
+    /// Most channels of one topic; 0: no limit.
+    pub max_channels_per_topic: u64,
+    /// Most memory for topics and channels, and for buffers of clients; 0: no limit.
+    pub max_memory_bytes: usize,
     /// Most clients at once; 0: no limit.
     pub max_connections: u32,
     /// How long a client may take to send the protocol magic.

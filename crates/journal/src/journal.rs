@@ -21,7 +21,7 @@ use self::commit::UNFLUSHED_OPEN_MAX;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::BytesMut;
 
@@ -32,7 +32,7 @@ use sync::FlushRefused;
 pub use sync::{SyncDone, SyncJob};
 
 use crate::cache::Cache;
-use crate::files::{Dir, File, Files};
+use crate::files::{Dir, File, Files, MemFiles};
 use crate::format::{record, segment};
 use crate::{AppendError, Block, CommitSeq, Damage, Durability, OpenError, Options, Poisoned, Position};
 
@@ -191,8 +191,9 @@ impl Journal {
 
     /// A journal that has no files, whatever `options.durability` says: [`Durability::Memory`].
     pub fn in_memory(mut options: Options) -> Journal {
+        static NO_FILES: LazyLock<MemFiles> = LazyLock::new(|| MemFiles::new(0));
         options.durability = Durability::Memory;
-        Journal::new(Arc::new(crate::files::MemFiles::new(0)), Path::new(""), options, 0)
+        Journal::new(Arc::new(NO_FILES.clone()), Path::new(""), options, 0)
     }
 
     /// Stages a record whose payload is `parts` one after the other. No I/O. The position holds if the next
@@ -226,7 +227,11 @@ impl Journal {
         let needed = self.batch.len() + bytes;
         // A batch that outgrows its allocation is moved; it doubles, so that it is not moved often.
         let doubled = if self.batch.is_empty() { needed } else { 2 * needed };
-        let usual = (4 * self.batch_bytes_last).clamp(ARENA_BYTES_MIN, ARENA_BYTES_MAX);
+        let least = match self.options.durability {
+            Durability::Memory => ARENA_BYTES_MIN_IN_MEMORY,
+            Durability::Os | Durability::Fsync => ARENA_BYTES_MIN,
+        };
+        let usual = (4 * self.batch_bytes_last).clamp(least, ARENA_BYTES_MAX);
         let mut roomier = BytesMut::with_capacity(usual.max(doubled));
         roomier.extend_from_slice(&self.batch);
         self.batch = roomier;
@@ -407,5 +412,7 @@ pub(crate) fn random_tag() -> u64 {
 
 /// Batches are staged in allocations of at least this size,
 const ARENA_BYTES_MIN: usize = 4 << 10;
+/// which in memory, where they stay for as long as a batch in them does, is less,
+const ARENA_BYTES_MIN_IN_MEMORY: usize = 512;
 /// and of at most this size, unless one batch needs more.
 const ARENA_BYTES_MAX: usize = 256 << 10;

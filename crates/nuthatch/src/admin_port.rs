@@ -66,6 +66,7 @@ fn report(snapshot: Snapshot) -> QueueReport {
     QueueReport {
         fault: snapshot.health,
         connections: snapshot.connections as u64,
+        memory_bytes: snapshot.memory_bytes as u64,
         topics: snapshot.topics.unwrap_or_default().into_iter().map(topic).collect(),
     }
 }

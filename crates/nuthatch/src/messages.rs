@@ -223,6 +223,8 @@ fn options(settings: &Nsqd) -> Result<Options, String> {
         max_deferred: settings.max_deferred,
         max_topics: settings.max_topics,
         max_channels: settings.max_channels,
+        max_channels_per_topic: settings.max_channels_per_topic,
+        max_memory: settings.max_memory_bytes,
         // The largest body has room, were it all small messages of twice their size here.
         batch_bytes: usize::try_from(settings.max_body_size.saturating_mul(2))
             .unwrap_or(usize::MAX)

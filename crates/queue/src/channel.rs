@@ -16,6 +16,7 @@ mod commands;
 mod departing;
 mod holes;
 mod image;
+mod memory;
 mod recover;
 mod time;
 
@@ -39,6 +40,7 @@ pub use commands::Refused;
 pub use departing::Departing;
 pub use holes::Holes;
 pub use image::{ChannelImage, ImagedMessage, read_text, text};
+pub use memory::CHANNEL_BYTES;
 pub use recover::{Recovering, Tally};
 
 /// What a channel did since its events were last written.
@@ -164,6 +166,8 @@ pub struct Channel {
     twins: FxHashMap<u64, VecDeque<Waiting>>,
     deadlines: BinaryHeap<Reverse<(Instant, ConsumerKey)>>,
     random: u64,
+    /// Bytes that it was last counted with.
+    memory: usize,
 }
 
 impl Channel {
@@ -203,6 +207,7 @@ impl Channel {
             twins: FxHashMap::default(),
             deadlines: BinaryHeap::new(),
             random: 0x9e37_79b9_7f4a_7c15 ^ u64::from(number),
+            memory: 0,
         }
     }
 
@@ -489,9 +494,5 @@ impl Channel {
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         ((self.random >> 33) % 100) as u8
-    }
-
-    fn twins_len(&self) -> usize {
-        if self.twins.is_empty() { 0 } else { self.twins.values().map(VecDeque::len).sum() }
     }
 }

@@ -28,6 +28,18 @@ pub enum QueueError {
         /// The limit.
         max: u64,
     },
+    /// The topic has as many channels as one may.
+    TooManyChannelsOfTopic {
+        /// The limit.
+        max: u64,
+    },
+    /// Topics and channels take as much memory as they may.
+    MemoryFull {
+        /// Bytes that they take.
+        held: usize,
+        /// The limit.
+        max: usize,
+    },
     /// A topic is in memory or in files from its first message on.
     DurabilityIsFixed {
         /// The topic.
@@ -52,6 +64,15 @@ impl fmt::Display for QueueError {
             QueueError::TooManyDeferred { max } => write!(f, "too many deferred messages, {max} allowed"),
             QueueError::TooManyTopics { max } => write!(f, "too many topics, {max} allowed"),
             QueueError::TooManyChannels { max } => write!(f, "too many channels, {max} allowed"),
+            QueueError::TooManyChannelsOfTopic { max } => {
+                write!(f, "too many channels of one topic, {max} allowed")
+            }
+            QueueError::MemoryFull { held, max } => {
+                write!(
+                    f,
+                    "memory is full: topics and channels take {held} bytes of {max}, consume or delete some"
+                )
+            }
             QueueError::DurabilityIsFixed { topic, in_memory } => {
                 let place = if *in_memory { "memory" } else { "files" };
                 write!(f, "durability is fixed: topic {topic} is in {place}")

@@ -7,8 +7,8 @@
 //! Statuses, headers, bodies and redirects are nsqd's, as is the order of its checks. A body is limited in size and in time.
 //! An ask is one piece of mail and so is its answer: nothing here can hold up the queue.
 //!
-//! What nsqd has no limits for is refused with 503 and `TOPIC_FULL`, `TOO_MANY_DEFERRED`, `TOO_MANY_TOPICS` or
-//! `TOO_MANY_CHANNELS`; more bodies at once than there is memory for with `BUSY`; a body that does not arrive in a minute
+//! What nsqd has no limits for is refused with 503 and `TOPIC_FULL`, `TOO_MANY_DEFERRED`, `TOO_MANY_TOPICS`,
+//! `TOO_MANY_CHANNELS` or `MEMORY_FULL`; more bodies at once than there is memory for with `BUSY`; a body that does not arrive in a minute
 //! with 408 and `TIMEOUT`.
 //!
 //! What a browser sends for a page of another site changes nothing and reads no message: 403 `FOREIGN_SITE` ([`::http::browser`]).

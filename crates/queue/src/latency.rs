@@ -50,6 +50,14 @@ impl Latency {
         self.windows.is_some()
     }
 
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.windows.as_ref().map_or(0, |windows| {
+            let buckets = windows.current.buckets.len() + windows.previous.buckets.len();
+            size_of::<Windows>() + buckets * size_of::<u32>()
+        })
+    }
+
     /// Notes one latency in nanoseconds.
     pub fn note(&mut self, ns: i64, now: Instant) {
         if let Some(windows) = &mut self.windows {

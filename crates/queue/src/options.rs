@@ -83,6 +83,11 @@ pub struct Options {
     pub max_topics: u64,
     /// Channels of all topics together; 0 for no limit. What is there at the start stays.
     pub max_channels: u64,
+    /// Channels of one topic; 0 for no limit. What is there at the start stays.
+    pub max_channels_per_topic: u64,
+    /// Bytes that topics and channels may take (see [`crate::topic::Memory::state`]), and that buffers of connections may take; 0 for
+    /// no limit. What is there at the start stays.
+    pub max_memory: usize,
     /// Bytes that a topic's publications of one turn may take in its journal together; a publication beyond it is refused.
     pub batch_bytes: usize,
     /// Where a channel begins that is created while others are there already: at the beginning of what is kept, instead of
@@ -132,6 +137,8 @@ impl Default for Options {
             max_deferred: 1_000_000,
             max_topics: 100_000,
             max_channels: 100_000,
+            max_channels_per_topic: 10_000,
+            max_memory: 1 << 30,
             batch_bytes: 64 << 20,
             channels_from_beginning: false,
             recount_bytes: 256 << 20,

@@ -12,6 +12,7 @@ mod asks;
 mod bury;
 mod clients;
 mod create;
+mod memory;
 mod moves;
 mod peek;
 mod redrive;
@@ -43,7 +44,7 @@ use crate::options::{Options, millis};
 use crate::outside::{Asker, Outside};
 use crate::registry::{Registry, TopicKey};
 use crate::reserve::Reserve;
-use crate::topic::{ChannelKey, Outcome};
+use crate::topic::{ChannelKey, Memory, Outcome};
 
 pub use crate::snapshot::{ChannelStats, ClientStats, Snapshot, TopicStats};
 pub use topics::OpenError;
@@ -169,7 +170,12 @@ pub struct Queue {
     redrives: FxHashMap<u64, redrive::Redrive>,
     next_ask: u64,
     jobs_out: usize,
-    cached: usize,
+    /// What all topics take.
+    memory: Memory,
+    /// Topics in memory that consumers may be done with messages of.
+    to_release: Vec<TopicKey>,
+    /// What journals cache and could not give back, with some room to grow.
+    cache_in_use: usize,
     /// Topics whose journal has a file open, those that came first in front.
     open_files: VecDeque<TopicKey>,
     turn: u64,
@@ -243,7 +249,9 @@ impl Queue {
             redrives: FxHashMap::default(),
             next_ask: 1,
             jobs_out: 0,
-            cached: 0,
+            memory: Memory::default(),
+            to_release: Vec::new(),
+            cache_in_use: 0,
             open_files: VecDeque::new(),
             turn: 0,
             ticks: 0,

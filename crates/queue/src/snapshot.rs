@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub producers: Option<Vec<ClientStats>>,
     /// Connections.
     pub connections: usize,
+    /// Bytes that topics and channels take, against `max_memory`.
+    pub memory_bytes: usize,
 }
 
 /// A topic.

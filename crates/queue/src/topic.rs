@@ -18,6 +18,7 @@ mod commit;
 mod control;
 mod copy;
 mod damaged;
+mod memory;
 mod milestones;
 mod recount;
 mod recover;
@@ -40,6 +41,7 @@ pub use commit::{Mark, Outcome, Settled};
 pub use control::{ControlError, SeekTo, Sought};
 pub use copy::{Copied, Copy};
 pub use damaged::{Damaged, messages_in};
+pub use memory::{Memory, TOPIC_BYTES};
 pub use recover::{Found, RecoverError};
 pub use set_backs::SetBacks;
 
@@ -125,14 +127,15 @@ pub struct Topic<W> {
     pub written: bool,
     /// True while it stands in the queue's list of topics whose writes are to be tried again.
     pub unwritten: bool,
+    /// True while it stands in the queue's list of topics in memory that may have messages to release.
+    pub to_release: bool,
     /// FIN and REQ since events were last written.
     pub noted: u32,
-    /// Memory of the journal when the queue last looked.
-    pub memory_noted: usize,
     /// The queue's turn in which it came into the list of journals with an open file; 0 if it is not there.
     pub opened: u64,
     /// The queue's turn in which it was last written to.
     pub last_used: u64,
+    memory: Memory,
     tag: u32,
     paused: bool,
     holding: bool,
@@ -175,12 +178,13 @@ impl<W> Topic<W> {
             lazy: false,
             written: false,
             unwritten: false,
+            to_release: false,
             noted: 0,
-            memory_noted: 0,
             opened: 0,
             last_used: 0,
             holding: false,
             released: 0,
+            memory: Memory::default(),
             tag: tag & 0xf_ffff,
             paused: false,
             channels: Vec::new(),

@@ -14,6 +14,8 @@ pub struct QueueStatus {
     pub fault: Option<String>,
     /// Connections of publishers and consumers.
     pub connections: u64,
+    /// Bytes that topics and channels take, against `max_memory`.
+    pub memory_bytes: u64,
     /// Topics, sorted by name.
     pub topics: Vec<TopicStatus>,
 }
@@ -101,6 +103,7 @@ impl QueueStatus {
             answers: true,
             fault: now.fault.clone(),
             connections: now.connections,
+            memory_bytes: now.memory_bytes,
             topics: now.topics.iter().map(topic).collect(),
         }
     }

@@ -49,6 +49,8 @@ pub(super) fn check(
                 max_deferred: read.integer("max_deferred") as u64,
                 max_topics: read.integer("max_topics") as u64,
                 max_channels: read.integer("max_channels") as u64,
+                max_channels_per_topic: read.integer("max_channels_per_topic") as u64,
+                max_memory_bytes: read.size("max_memory"),
                 max_connections: read.integer("max_connections") as u32,
                 magic_timeout: read.duration("magic_timeout"),
                 ..checked

@@ -21,6 +21,8 @@ const SEGMENT_BYTES_MAX: i64 = 16 << 20;
 const MAX_DEFERRED: u64 = 1_000_000;
 const MAX_TOPICS: u64 = 100_000;
 const MAX_CHANNELS: u64 = 100_000;
+const MAX_CHANNELS_PER_TOPIC: u64 = 10_000;
+const MAX_MEMORY_BYTES: usize = 1 << 30;
 const MAGIC_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Checks resolved values, in nsqd's order: the first one that nsqd would refuse is the one reported.
@@ -81,6 +83,8 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
         max_deferred: MAX_DEFERRED,
         max_topics: MAX_TOPICS,
         max_channels: MAX_CHANNELS,
+        max_channels_per_topic: MAX_CHANNELS_PER_TOPIC,
+        max_memory_bytes: MAX_MEMORY_BYTES,
         max_connections: 0,
         magic_timeout: MAGIC_TIMEOUT,
         mem_queue_size: read.count("mem-queue-size", 0, i64::MAX)? as u64,

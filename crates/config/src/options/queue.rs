@@ -109,6 +109,21 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Most channels of all topics together; whoever would create another is refused. 0 means no limit.",
     ),
     own(
+        "max_channels_per_topic",
+        integer(0, i64::MAX),
+        Absent::Is("10000"),
+        "Most channels of one topic; whoever would create another is refused. 0 means no limit.",
+    ),
+    own(
+        "max_memory",
+        size(0, u64::MAX >> 1),
+        Absent::Is("1GiB"),
+        "Most memory for topics and channels: about 2 KiB for each, what is noted of messages that are deferred, in flight or \
+         waiting again, and messages of topics in memory. What would add to it is refused: creations, publications to topics \
+         in memory, deferred ones. Counted apart, buffers of clients may take as much: clients that hold most are closed. 0 \
+         means no limit. journal_cache has a limit of its own.",
+    ),
+    own(
         "max_connections",
         integer(0, u32::MAX as i64),
         Absent::Is("0"),

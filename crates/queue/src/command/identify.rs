@@ -18,11 +18,11 @@ impl Queue {
             Err(refusal) => return self.fail(io, client, &refusal),
         };
         client.identity = Identity {
-            client_id: identify.client_id,
-            hostname: identify.hostname,
-            user_agent: identify.user_agent,
-            topology_region: identify.topology_region,
-            topology_zone: identify.topology_zone,
+            client_id: cut(identify.client_id),
+            hostname: cut(identify.hostname),
+            user_agent: cut(identify.user_agent),
+            topology_region: cut(identify.topology_region),
+            topology_zone: cut(identify.topology_zone),
         };
         client.settings = settlement.settings;
         self.start_heartbeat(io, client);
@@ -40,4 +40,15 @@ impl Queue {
             None => Flow::Next,
         }
     }
+}
+
+/// Bytes that are kept of what a client says of itself, name by name.
+const NAME_BYTES_MAX: usize = 1024;
+
+fn cut(mut text: String) -> String {
+    if text.len() > NAME_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(NAME_BYTES_MAX));
+        text.shrink_to_fit();
+    }
+    text
 }

@@ -83,6 +83,7 @@ impl Queue {
         bytes: usize,
         delay_ms: u64,
     ) -> Result<(), QueueError> {
+        self.has_room_in(key, count, bytes, delay_ms > 0)?;
         let clock = self.clock();
         let max_deferred = self.options().max_deferred;
         let refused = self.out_of_space().map(str::to_owned);

@@ -15,7 +15,10 @@ impl From<QueueError> for Refusal {
             QueueError::TopicFull => unavailable("TOPIC_FULL"),
             QueueError::TooManyDeferred { .. } => unavailable("TOO_MANY_DEFERRED"),
             QueueError::TooManyTopics { .. } => unavailable("TOO_MANY_TOPICS"),
-            QueueError::TooManyChannels { .. } => unavailable("TOO_MANY_CHANNELS"),
+            QueueError::TooManyChannels { .. } | QueueError::TooManyChannelsOfTopic { .. } => {
+                unavailable("TOO_MANY_CHANNELS")
+            }
+            QueueError::MemoryFull { .. } => unavailable("MEMORY_FULL"),
             QueueError::DurabilityIsFixed { .. } => Refusal::bad("DURABILITY_IS_FIXED"),
             QueueError::InUse(_) | QueueError::Exiting | QueueError::Journal(_) => {
                 telemetry::warn!(%error, "a request over HTTP was refused");

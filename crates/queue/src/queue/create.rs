@@ -11,12 +11,13 @@ use journal::Journal;
 use wire::nsq::is_ephemeral;
 
 use super::{Queue, Waiter};
+use crate::channel::CHANNEL_BYTES;
 use crate::disk::Job;
 use crate::error::QueueError;
 use crate::latency::Latency;
 use crate::registry::TopicKey;
 use crate::settings::{Durability, TopicSettings};
-use crate::topic::{ChannelKey, Topic};
+use crate::topic::{ChannelKey, TOPIC_BYTES, Topic};
 
 impl Queue {
     /// The topic of this (valid) name; it is created if need be. The error is for the client.
@@ -69,6 +70,11 @@ impl Queue {
         if max > 0 && self.channel_count as u64 >= max {
             return Err(QueueError::TooManyChannels { max });
         }
+        let max = self.options.max_channels_per_topic;
+        if max > 0 && target.is_some_and(|(_, topic)| topic.channel_count() as u64 >= max) {
+            return Err(QueueError::TooManyChannelsOfTopic { max });
+        }
+        self.has_room(CHANNEL_BYTES)?;
         match found {
             Some(key) => self.add_channel(key, channel, from_beginning),
             None => self.create_both(topic, channel, from_beginning),
@@ -130,6 +136,7 @@ impl Queue {
         if max > 0 && self.topics.len() as u64 >= max {
             return Err(QueueError::TooManyTopics { max });
         }
+        self.has_room(TOPIC_BYTES)?;
         let wanted = durability.unwrap_or(self.options.durability);
         if is_ephemeral(name) && durability.is_some_and(|named| named != Durability::Memory) {
             return Err(QueueError::DurabilityIsFixed { topic: name.to_owned(), in_memory: true });

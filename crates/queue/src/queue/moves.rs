@@ -24,10 +24,12 @@ impl Queue {
         self.commit_topic(target);
     }
 
-    /// Why nothing can be moved to a topic now: the rest of a full disk is for what gives space back.
+    /// Why nothing can be moved to a topic now: memory is full, or the rest of a full disk is for what gives space back.
     pub(super) fn move_refused(&self, target: TopicKey) -> Option<QueueError> {
-        let in_memory = self.topics.get(target).is_some_and(|topic| topic.in_memory());
-        if in_memory { None } else { self.out_of_space().map(|why| QueueError::Journal(why.to_owned())) }
+        if self.topics.get(target).is_some_and(|topic| topic.in_memory()) {
+            return self.has_room_for_messages(0).err();
+        }
+        self.out_of_space().map(|why| QueueError::Journal(why.to_owned()))
     }
 
     /// Ends the moves whose outcome is known.

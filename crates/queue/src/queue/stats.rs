@@ -31,6 +31,7 @@ impl Queue {
             topics,
             producers,
             connections: self.client_count,
+            memory_bytes: self.memory.state,
         }
     }
 

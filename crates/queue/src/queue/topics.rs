@@ -95,7 +95,8 @@ impl Queue {
     }
 
     /// Adds a topic, created or restored, to those that are here, and announces it and its channels.
-    pub(super) fn add_topic(&mut self, topic: Topic<Waiter>) -> TopicKey {
+    pub(super) fn add_topic(&mut self, mut topic: Topic<Waiter>) -> TopicKey {
+        self.count_topic(&mut topic);
         self.outside.notice(Notice::TopicAdded(topic.name.clone()));
         topic.iter().for_each(|(_, channel)| self.announce_channel(&topic.name, &channel.name));
         self.channel_count += topic.channel_count();
@@ -105,6 +106,7 @@ impl Queue {
     /// Takes a topic out of those that are here, and withdraws what was announced of it.
     fn remove_topic(&mut self, key: TopicKey) -> Option<Topic<Waiter>> {
         let topic = self.topics.remove(key)?;
+        self.discount_topic(&topic);
         self.channel_count -= topic.channel_count();
         for (_, channel) in topic.iter() {
             self.outside.notice(Notice::ChannelRemoved(topic.name.clone(), channel.name.clone()));

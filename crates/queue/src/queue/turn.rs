@@ -69,6 +69,7 @@ impl Queue {
             io.set_timer(self.clock.now + KNOWN_TIMEOUT, token(Timer::Known, key.slot, 0));
         }
         self.shrink_caches();
+        self.shed_clients(io);
         self.close_files();
     }
 
@@ -145,6 +146,7 @@ impl Queue {
         topic.dirty = false;
         topic.noted = 0;
         let written = topic.commit(clock);
+        let refused = written.is_err();
         if let Err(why) = &written
             && topic.disk_full
             && self.run_out(why)
@@ -177,10 +179,12 @@ impl Queue {
         let flush = durability == Durability::Fsync || topic.is_flush_awaited();
         let sync = if flush { topic.journal.sync_job() } else { None };
         self.settle_topic(&mut topic);
-        topic.release_memory(MEMORY_RELEASE);
-        let held = topic.journal.memory_bytes();
-        self.cached = (self.cached + held).saturating_sub(topic.memory_noted);
-        topic.memory_noted = held;
+        // A topic that is full may hold what consumers are done with.
+        topic.release_memory(if refused { 0 } else { MEMORY_RELEASE });
+        if topic.in_memory() && !std::mem::replace(&mut topic.to_release, true) {
+            self.to_release.push(key);
+        }
+        self.memory.replace(topic.count_memory());
         topic.last_used = self.turn;
         if topic.opened == 0 && !topic.in_memory() {
             topic.opened = self.turn;
@@ -256,6 +260,7 @@ impl Queue {
             io.set_timer(due, token(Timer::Channel, topic_key.slot, channel_key.slot));
         }
         let (events, dying) = (!channel.events.is_empty(), !channel.dying.is_empty());
+        self.memory.replace(topic.count_channel_memory(channel_key));
         if events && !topic.lazy {
             topic.lazy = true;
             self.lazy.push(topic_key);
@@ -319,6 +324,7 @@ impl Queue {
         self.retry_writes();
         self.doomed.append(&mut self.undeleted);
         self.retry_burials();
+        self.release_messages();
         self.find_space(self.ticks.is_multiple_of(IDLE_TICKS));
         let flush = self.ticks.is_multiple_of(FLUSH_TICKS);
         let again = self.ticks.is_multiple_of(RETRY_TICKS);
@@ -374,39 +380,8 @@ impl Queue {
             }
             topic.opened = 0;
             topic.journal.rest();
-            let held = topic.journal.memory_bytes();
-            self.cached = (self.cached + held).saturating_sub(topic.memory_noted);
-            topic.memory_noted = held;
+            self.memory.replace(topic.count_memory());
         }
-    }
-
-    /// Keeps the memory that all journals hold within its limit: those used longest ago give theirs back.
-    fn shrink_caches(&mut self) {
-        if self.cached <= self.options.cache_bytes {
-            return;
-        }
-        let mut by_age: Vec<(u64, TopicKey)> = self
-            .topics
-            .iter()
-            .filter(|(_, topic)| topic.memory_noted > 0 && !topic.in_memory())
-            .map(|(key, topic)| (topic.last_used, key))
-            .collect();
-        by_age.sort_unstable_by_key(|(used, _)| *used);
-        let full = self.options.journal(self.options.durability).cache_bytes;
-        for (_, key) in by_age {
-            if self.cached <= self.options.cache_bytes / 4 * 3 {
-                break;
-            }
-            let Some(topic) = self.topics.get_mut(key) else { continue };
-            topic.journal.set_cache_bytes(0);
-            topic.journal.rest();
-            topic.journal.set_cache_bytes(full);
-            let held = topic.journal.memory_bytes();
-            self.cached = (self.cached + held).saturating_sub(topic.memory_noted);
-            topic.memory_noted = held;
-        }
-        // What is left is in use: do not look again before it has grown.
-        self.cached = self.cached.min(self.options.cache_bytes);
     }
 
     /// The daemon is to stop: clients are closed, and everything is written.

@@ -77,7 +77,7 @@ impl<W> Topic<W> {
         if let Some(key) = self.find(name) {
             return Ok(key);
         }
-        if self.end() > 0 {
+        if self.end() > 0 || self.channel_count > 0 {
             self.commit(clock).map_err(ControlError::NotWritten)?;
         }
         // Otherwise the topic is new, and its creation is written along with the channel's.
@@ -263,6 +263,9 @@ impl<W> Topic<W> {
 
     /// Puts a record into the batch, to be written with whatever is written next.
     pub(super) fn stage_record(&mut self, record: &Record) {
+        if self.in_memory() {
+            return;
+        }
         self.scratch.clear();
         let kind = record.encode(&mut self.scratch);
         // The batch is empty or nearly so, and takes a record of a hundred bytes.
@@ -366,8 +369,10 @@ impl<W> Topic<W> {
         Ok(())
     }
 
-    /// Writes records at once, all or none, along with what is staged.
+    /// Writes records at once, all or none, along with what is staged. A journal in memory has messages alone: nobody will
+    /// ever replay it.
     fn write(&mut self, records: &[Record], clock: Clock) -> Result<(), ControlError> {
+        let records = if self.in_memory() { &[] } else { records };
         for record in records {
             self.scratch.clear();
             let kind = record.encode(&mut self.scratch);

@@ -56,8 +56,8 @@ impl Io for TestIo {
     fn send_shared(&mut self, conn: ConnId, bytes: Bytes) {
         self.send(conn, &bytes);
     }
-    fn unread(&self, _: ConnId) -> usize {
-        0
+    fn unread(&self, conn: ConnId) -> usize {
+        self.wires.get(&conn).map_or(0, |wire| wire.inbox.len())
     }
     fn unsent(&self, conn: ConnId) -> usize {
         self.wires.get(&conn).map_or(0, |wire| wire.unsent)
@@ -105,7 +105,7 @@ impl Io for TestIo {
         0
     }
     fn buffered(&self) -> usize {
-        self.wires.values().map(|wire| wire.unsent).sum()
+        self.wires.values().filter(|wire| !wire.closed).map(|wire| wire.inbox.len() + wire.unsent).sum()
     }
 }
 

@@ -82,6 +82,8 @@ fn options(settings: &Nsqd) -> Options {
         e2e_percentiles: settings.e2e_percentiles.clone(),
         max_deferred: 3,
         max_topics: settings.max_topics,
+        max_channels_per_topic: settings.max_channels_per_topic,
+        max_memory: settings.max_memory_bytes,
         max_channels: settings.max_channels,
         ..Options::default()
     }

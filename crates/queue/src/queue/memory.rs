@@ -1,0 +1,136 @@
+//! Memory of the queue, within its limits.
+//!
+//! | what | limit | at the limit |
+//! |---|---|---|
+//! | topics, channels, what is noted about messages, messages in memory | `max_memory` | what would add to it is refused |
+//! | buffers of connections | as much again | those that hold most are closed |
+//! | journals' caches of their files | `journal_cache` | those used longest ago give theirs back |
+//!
+//! What consumers have in flight and what comes back is counted and never refused: RDY and a channel's limits bound it.
+
+use net::{ConnId, Io};
+
+use super::{Queue, Waiter};
+use crate::error::QueueError;
+use crate::registry::TopicKey;
+use crate::topic::Topic;
+
+/// A connection is not closed for what it holds up to here.
+const RESERVE: usize = 64 << 10;
+
+impl Queue {
+    /// Whether there is room for a topic or a channel of so many bytes.
+    pub(super) fn has_room(&self, bytes: usize) -> Result<(), QueueError> {
+        self.has_room_up_to(self.options.max_memory, bytes)
+    }
+
+    /// Whether there is room for messages of so many bytes. The last eighth is for topics and channels.
+    pub(super) fn has_room_for_messages(&self, bytes: usize) -> Result<(), QueueError> {
+        let max = self.options.max_memory;
+        self.has_room_up_to(max - max / 8, bytes)
+    }
+
+    fn has_room_up_to(&self, max: usize, bytes: usize) -> Result<(), QueueError> {
+        let held = self.memory.state;
+        match max > 0 && held.saturating_add(bytes) > max {
+            true => Err(QueueError::MemoryFull { held, max: self.options.max_memory }),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether there is room for something that may be in a topic for long: a message in memory, or the note of a deferred one.
+    pub(crate) fn has_room_in(
+        &self,
+        key: TopicKey,
+        messages: usize,
+        bytes: usize,
+        deferred: bool,
+    ) -> Result<(), QueueError> {
+        let Some(topic) = self.topics.get(key) else { return Ok(()) };
+        match (topic.in_memory(), deferred) {
+            (true, _) => {
+                self.has_room_for_messages(topic.journal.staged_bytes() + bytes + messages * MESSAGE_BYTES)
+            }
+            (false, true) => self.has_room_for_messages(messages * MESSAGE_BYTES),
+            (false, false) => Ok(()),
+        }
+    }
+
+    /// A topic has joined the others.
+    pub(super) fn count_topic(&mut self, topic: &mut Topic<Waiter>) {
+        self.memory.replace(topic.count_memory());
+    }
+
+    /// A topic has left.
+    pub(super) fn discount_topic(&mut self, topic: &Topic<Waiter>) {
+        self.memory.replace((topic.memory(), crate::topic::Memory::default()));
+    }
+
+    /// Once a second: drops messages in memory that everybody is done with, however few.
+    pub(super) fn release_messages(&mut self) {
+        let mut work = 0;
+        while work < RELEASE_WORK
+            && let Some(key) = self.to_release.pop()
+        {
+            let Some(topic) = self.topics.get_mut(key) else { continue };
+            topic.to_release = false;
+            work += 1 + topic.entries();
+            topic.release_memory(0);
+            self.memory.replace(topic.count_memory());
+        }
+    }
+
+    /// Closes the connections that hold most, while all of them hold more than they may.
+    pub(super) fn shed_clients<I: Io>(&mut self, io: &mut I) {
+        let max = self.options.max_memory;
+        if max == 0 || io.buffered() <= max {
+            return;
+        }
+        let of = |io: &I, conn: ConnId| io.unread(conn) + io.unsent(conn);
+        let mut by_size: Vec<(usize, ConnId)> =
+            self.clients.iter().flatten().map(|client| (of(io, client.id), client.id)).collect();
+        by_size.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        for (bytes, conn) in by_size {
+            if bytes <= RESERVE || io.buffered() <= max / 8 * 7 {
+                break;
+            }
+            if let Some(client) = self.client_mut(conn) {
+                telemetry::warn!(client = %client.peer, bytes, max, "connection closed: buffers take more than max_memory");
+            }
+            self.drop_client(io, conn);
+        }
+    }
+
+    /// Keeps what all journals cache within its limit: those used longest ago give theirs back.
+    pub(super) fn shrink_caches(&mut self) {
+        let max = self.options.cache_bytes;
+        if self.memory.cache <= max.max(self.cache_in_use) {
+            return;
+        }
+        let mut by_age: Vec<(u64, TopicKey)> = self
+            .topics
+            .iter()
+            .filter(|(_, topic)| topic.memory().cache > 0)
+            .map(|(key, topic)| (topic.last_used, key))
+            .collect();
+        by_age.sort_unstable_by_key(|(used, _)| *used);
+        let full = self.options.journal(self.options.durability).cache_bytes;
+        for (_, key) in by_age {
+            if self.memory.cache <= max / 4 * 3 {
+                break;
+            }
+            let Some(topic) = self.topics.get_mut(key) else { continue };
+            topic.journal.set_cache_bytes(0);
+            topic.journal.rest();
+            topic.journal.set_cache_bytes(full);
+            self.memory.replace(topic.count_memory());
+        }
+        // What is left is in use: all topics are not looked at again before it has grown.
+        self.cache_in_use = self.memory.cache + max / 4;
+    }
+}
+
+/// Channels and messages that are looked at per tick for what can be released.
+const RELEASE_WORK: usize = 100_000;
+/// What is noted about a message that is deferred or in memory, besides its bytes.
+const MESSAGE_BYTES: usize = 64;
