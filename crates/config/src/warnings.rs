@@ -66,7 +66,7 @@ fn placement(pool: &Pool) -> Vec<Warning> {
     let blame = |found: &ring::Warning| match found {
         ring::Warning::HashTooNarrow { .. } => ("hash", "choose another hash, such as murmur"),
         ring::Warning::NoPoints { .. } => ("servers", "choose weights that are closer together"),
-        ring::Warning::WeightsIgnored => {
+        ring::Warning::WeightsIgnored(_) => {
             ("distribution", "remove the weights, or choose another distribution")
         }
     };

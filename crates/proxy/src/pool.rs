@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU32;
 
 use config::checked::{self, Target};
 use net::Instant;
-use ring::{Distribution, Node, Ring, libmemcached_identity};
+use ring::{Node, Ring, libmemcached_identity};
 use telemetry::PoolStats;
 
 use crate::health::{Policy, State};
@@ -95,11 +95,9 @@ impl Pool {
 
 /// What the ring hashes for each server. libmemcached has a rule of its own and knows no names.
 fn ring_names(config: &checked::Pool) -> Vec<String> {
-    let name = |server: &checked::Server| match (&server.target, config.distribution) {
-        (Target::Tcp { host, port }, Distribution::LibmemcachedKetama) => libmemcached_identity(host, *port),
-        (Target::Unix(path), Distribution::LibmemcachedKetama) => {
-            libmemcached_identity(&path.to_string_lossy(), 0)
-        }
+    let name = |server: &checked::Server| match (&server.target, config.distribution.is_libmemcached()) {
+        (Target::Tcp { host, port }, true) => libmemcached_identity(host, *port),
+        (Target::Unix(path), true) => libmemcached_identity(&path.to_string_lossy(), 0),
         _ => server.identity.clone(),
     };
     config.servers.iter().map(name).collect()

@@ -9,6 +9,7 @@
 //! hash ──top bits──▶ starts[bucket] .. starts[bucket + 1] ──▶ points[..]: about one value to compare
 //! ```
 
+use crate::Hash;
 use crate::hash::md5_words;
 use crate::node::Node;
 
@@ -16,6 +17,8 @@ use crate::node::Node;
 const POINTS_PER_SERVER: f32 = 160.0;
 /// One MD5 digest gives four points.
 const POINTS_PER_DIGEST: f32 = 4.0;
+/// Points of a server in libmemcached's ketama without weights.
+const LIBMEMCACHED_POINTS_PER_SERVER: u32 = 100;
 /// nutcracker cuts `identity-i` at this length, which makes very long names repeat their points.
 const POINT_NAME_BYTES_MAX: usize = 272;
 /// Most bits of the bucket table: 256 KiB of starts.
@@ -41,6 +44,19 @@ pub fn ketama_points(nodes: &[Node<'_>]) -> Vec<Point> {
 /// libmemcached's weighted ketama: the same sum, but names are never cut.
 pub(crate) fn libmemcached_points(nodes: &[Node<'_>]) -> Vec<Point> {
     points(nodes, usize::MAX)
+}
+
+/// libmemcached's ketama of servers of equal weight: a fixed number of points, each the hash of a name of its own.
+pub(crate) fn libmemcached_unweighted_points(hash: Hash, nodes: &[Node<'_>]) -> Vec<Point> {
+    let mut points = Vec::new();
+    for (server, node) in nodes.iter().enumerate().filter(|(_, node)| node.live) {
+        for i in 0..LIBMEMCACHED_POINTS_PER_SERVER {
+            let name = [node.identity, b"-", i.to_string().as_bytes()].concat();
+            points.push(Point { value: hash.hash(&name), server: server as u32 });
+        }
+    }
+    points.sort_by_key(|point| point.value);
+    points
 }
 
 fn points(nodes: &[Node<'_>], name_bytes_max: usize) -> Vec<Point> {

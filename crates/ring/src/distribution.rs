@@ -1,6 +1,6 @@
 //! The names of the distributions: how a hash finds its server.
 //!
-//! Three are nutcracker's, one is ours; what each does is in the files `continuum`, `modula` and `random`.
+//! Three are nutcracker's, two are libmemcached's; what each does is in the files `continuum`, `modula` and `random`.
 
 crate::table::named_enum! {
     /// A distribution, by its name in a configuration file.
@@ -16,13 +16,22 @@ crate::table::named_enum! {
         /// a proxy. They differ in what is hashed (always the address: see [`crate::libmemcached_identity`]) and
         /// in equal points (the lower index wins). libmemcached uses it with the hash `md5` unless told otherwise.
         LibmemcachedKetama = "libmemcached_ketama",
+        /// libmemcached's `KETAMA` with servers of equal weight, which pylibmc's `{"ketama": True}` and other bindings
+        /// turn on: 100 points per server, hashed as keys are. libmemcached's own default hash is `one_at_a_time`; a
+        /// weight above 1 makes it `KETAMA_WEIGHTED`.
+        LibmemcachedKetamaUnweighted = "libmemcached_ketama_unweighted",
     }
 }
 
 impl Distribution {
     /// True when nutcracker 0.5.0 knows the distribution, false for our own additions.
     pub const fn is_nutcracker(self) -> bool {
-        !matches!(self, Distribution::LibmemcachedKetama)
+        !self.is_libmemcached()
+    }
+
+    /// True for libmemcached's, which hash addresses ([`crate::libmemcached_identity`]) and know no names.
+    pub const fn is_libmemcached(self) -> bool {
+        matches!(self, Distribution::LibmemcachedKetama | Distribution::LibmemcachedKetamaUnweighted)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A fleet of cache servers is only useful while everybody agrees where a key is. This crate gives the same
 //! answer as nutcracker 0.5.0 (twemproxy) for each of its 12 hashes, 3 distributions, weights, server names,
-//! hash tags and ejected servers; and as libmemcached for its weighted ketama. No socket, no clock, no global state.
+//! hash tags and ejected servers; and as libmemcached for its ketama, weighted and not. No socket, no clock, no global state.
 //!
 //! ```
 //! use nuthatch_ring::{Distribution, Hash, Node, Ring, sort_order, tagged};

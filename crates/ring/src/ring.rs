@@ -3,7 +3,7 @@
 //! Built once, asked on every request: no allocation, no lock, no panic on the way. Servers that fail are left out
 //! by building it again with another live set; the index of a server never changes.
 
-use crate::continuum::{Continuum, ketama_points, libmemcached_points};
+use crate::continuum::{Continuum, ketama_points, libmemcached_points, libmemcached_unweighted_points};
 use crate::modula::Modula;
 use crate::node::Node;
 use crate::{Distribution, Hash, Random};
@@ -36,7 +36,7 @@ impl Ring {
     /// Only [`Distribution::Random`] draws numbers; give it a seed with [`Ring::seeded`] (nutcracker: the time in
     /// seconds). Without one it starts as a C program that never called `srandom`.
     pub fn build(distribution: Distribution, hash: Hash, nodes: &[Node<'_>]) -> Ring {
-        let placement = Placement::new(distribution, nodes);
+        let placement = Placement::new(distribution, hash, nodes);
         Ring { distribution, hash, random: Random::new(1), placement }
     }
 
@@ -49,7 +49,7 @@ impl Ring {
 
     /// Builds the ring again over the same servers with another live set. The generator goes on where it was.
     pub fn rebuild(&mut self, nodes: &[Node<'_>]) {
-        self.placement = Placement::new(self.distribution, nodes);
+        self.placement = Placement::new(self.distribution, self.hash, nodes);
     }
 
     /// Index of the server for `key`, or None when every server is ejected.
@@ -98,7 +98,7 @@ impl Ring {
 }
 
 impl Placement {
-    fn new(distribution: Distribution, nodes: &[Node<'_>]) -> Placement {
+    fn new(distribution: Distribution, hash: Hash, nodes: &[Node<'_>]) -> Placement {
         let live = || nodes.iter().enumerate().filter(|(_, node)| node.live).map(|(i, _)| i as u32);
         if distribution == Distribution::Random {
             let live: Vec<u32> = live().collect();
@@ -114,6 +114,9 @@ impl Placement {
             Distribution::Ketama => Continuum::new(ketama_points(nodes)).map(Placement::Continuum),
             Distribution::LibmemcachedKetama => {
                 Continuum::new(libmemcached_points(nodes)).map(Placement::Continuum)
+            }
+            Distribution::LibmemcachedKetamaUnweighted => {
+                Continuum::new(libmemcached_unweighted_points(hash, nodes)).map(Placement::Continuum)
             }
             Distribution::Modula | Distribution::Random => Modula::new(nodes).map(Placement::Modula),
         };

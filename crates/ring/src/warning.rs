@@ -29,8 +29,8 @@ pub enum Warning {
         /// Its weight.
         weight: u32,
     },
-    /// Weights differ but the distribution looks at none of them.
-    WeightsIgnored,
+    /// Weights differ but this distribution looks at none of them.
+    WeightsIgnored(Distribution),
 }
 
 impl fmt::Display for Warning {
@@ -50,7 +50,9 @@ impl fmt::Display for Warning {
                 f,
                 "server '{identity}' gets no keys: its weight {weight} is too small next to the others"
             ),
-            Warning::WeightsIgnored => write!(f, "distribution random ignores the servers' weights"),
+            Warning::WeightsIgnored(distribution) => {
+                write!(f, "distribution {distribution} ignores the servers' weights")
+            }
         }
     }
 }
@@ -59,7 +61,12 @@ impl fmt::Display for Warning {
 pub fn warnings(distribution: Distribution, hash: Hash, nodes: &[Node<'_>]) -> Vec<Warning> {
     let nodes: Vec<Node> = nodes.iter().map(|node| Node { live: true, ..*node }).collect();
     match distribution {
-        Distribution::Random => weights_ignored(&nodes),
+        Distribution::Random => weights_ignored(distribution, &nodes),
+        Distribution::LibmemcachedKetamaUnweighted => {
+            let mut found = narrow(distribution, hash, &nodes);
+            found.extend(weights_ignored(distribution, &nodes));
+            found
+        }
         Distribution::Modula => narrow(distribution, hash, &nodes),
         Distribution::Ketama | Distribution::LibmemcachedKetama => {
             let mut found = narrow(distribution, hash, &nodes);
@@ -69,9 +76,9 @@ pub fn warnings(distribution: Distribution, hash: Hash, nodes: &[Node<'_>]) -> V
     }
 }
 
-fn weights_ignored(nodes: &[Node<'_>]) -> Vec<Warning> {
+fn weights_ignored(distribution: Distribution, nodes: &[Node<'_>]) -> Vec<Warning> {
     let differ = nodes.windows(2).any(|pair| matches!(pair, [a, b] if a.weight != b.weight));
-    if differ { vec![Warning::WeightsIgnored] } else { Vec::new() }
+    if differ { vec![Warning::WeightsIgnored(distribution)] } else { Vec::new() }
 }
 
 /// Tries every value of a hash that has few of them.
@@ -152,5 +159,9 @@ mod tests {
             ["distribution random ignores the servers' weights"]
         );
         assert!(texts(Distribution::Random, Hash::Md5, &[2, 2]).is_empty());
+        assert_eq!(
+            texts(Distribution::LibmemcachedKetamaUnweighted, Hash::Md5, &[1, 2]),
+            ["distribution libmemcached_ketama_unweighted ignores the servers' weights"]
+        );
     }
 }

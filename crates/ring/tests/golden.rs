@@ -3,7 +3,9 @@
 //! `hash.jsonl` and `ring.jsonl` hold values of nutcracker 0.5.0 (beside the repository, not in it: skipped with
 //! a message when absent). `tests/data/nutcracker_long_names.jsonl` has names past the length at which nutcracker
 //! cuts them, confirmed with the running program. `tests/data/libmemcached.jsonl` holds libmemcached's weighted ketama: computed from its
-//! rules by an independent program and confirmed with libmemcached 1.1.4.
+//! rules by an independent program and confirmed with libmemcached 1.1.4. `tests/data/libmemcached_unweighted.jsonl` has what
+//! `memcached_generate_hash` of libmemcached 1.1.4 says with `MEMCACHED_BEHAVIOR_KETAMA` for servers of equal weight; 1.0.16, which
+//! pylibmc 1.6.3 carries, says the same.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -118,8 +120,17 @@ fn check_choices(case: &Value, nodes: &[Node<'_>]) {
 
 #[test]
 fn weighted_ketama_as_libmemcached() {
-    let cases = lines(include_str!("data/libmemcached.jsonl"));
-    assert!(cases.len() > 10);
+    check_libmemcached(include_str!("data/libmemcached.jsonl"), 13);
+}
+
+#[test]
+fn unweighted_ketama_as_libmemcached() {
+    check_libmemcached(include_str!("data/libmemcached_unweighted.jsonl"), 19);
+}
+
+fn check_libmemcached(file: &str, count: usize) {
+    let cases = lines(file);
+    assert_eq!(cases.len(), count);
     for case in cases {
         let given: Vec<(String, u16, u32)> =
             serde_json::from_value(case["servers"].clone()).expect("servers");

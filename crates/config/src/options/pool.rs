@@ -55,7 +55,10 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("distribution"),
         Kind::Choice(|| ring::Distribution::ALL.iter().map(|distribution| distribution.name()).collect()),
         Absent::Is("ketama"),
-        "How a hash finds its server. All proxies and clients of a fleet must agree on it.",
+        "How a hash finds its server. All proxies and clients of a fleet must agree on it. The last two are those of \
+         libmemcached and its bindings: `libmemcached_ketama` for KETAMA_WEIGHTED (with hash md5), \
+         `libmemcached_ketama_unweighted` for KETAMA, such as pylibmc's {\"ketama\": True} (with hash one_at_a_time, its \
+         default, or the one that clients set).",
     ),
     option(
         "hash_tag",
