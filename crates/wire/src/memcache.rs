@@ -51,6 +51,8 @@ pub mod fuzzing;
 pub use command::{COMMANDS, Command, Merge, PLACEHOLDER_KEY, Retry, Route, Row, Shape};
 pub use flag::{FLAGS, Flag, FlagSet, TokenKind};
 pub use quiet::{Silence, suppressed};
-pub use reply::{BadReply, Block, Blocks, Expect, Reply, ReplyKind, ReplyScanner, Status};
+pub use reply::{
+    BadReply, Block, Blocks, Expect, Piece, Reply, ReplyKind, ReplyPassage, ReplyScanner, Status,
+};
 pub use request::{BadRequest, Cause, Keys, MetaFlags, Request, RequestScanner, signed, unsigned};
 pub use scan::{KEY_BYTES_MAX, Limits, Scan, Span};

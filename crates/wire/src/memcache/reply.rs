@@ -3,9 +3,11 @@
 mod asked;
 mod block;
 mod line;
+mod passage;
 mod scanner;
 
 pub use block::{Block, Blocks};
+pub use passage::{Piece, ReplyPassage};
 pub use scanner::ReplyScanner;
 
 use std::ops::Range;

@@ -27,6 +27,8 @@ pub struct ReplyScanner {
     value_line: Option<usize>,
     blocks: u32,
     cursor: Cursor,
+    /// Bytes of the reply that are not shown any more.
+    passed: usize,
 }
 
 impl ReplyScanner {
@@ -68,6 +70,24 @@ impl ReplyScanner {
         }
     }
 
+    /// After [`Scan::NeedMore`] for `len` bytes: how many of them need not be shown again. The reply goes on behind them.
+    pub(super) fn pass(&mut self, len: usize) -> usize {
+        let n = match &mut self.block_end {
+            // The line end behind the data is looked at as one.
+            Some(end) => {
+                let n = len.min(*end - 2);
+                *end -= n;
+                n
+            }
+            None => self.at,
+        };
+        self.at = self.at.saturating_sub(n);
+        self.searched = self.searched.saturating_sub(n);
+        self.value_line = self.value_line.map(|start| start.saturating_sub(n));
+        self.passed += n;
+        n
+    }
+
     /// Reads the line at `self.at`.
     fn line(
         &mut self,
@@ -86,7 +106,7 @@ impl ReplyScanner {
             return Err(BadReply::Line);
         }
         let start = self.at;
-        match line::read(line, start == 0, expect, asked)? {
+        match line::read(line, self.passed + start == 0, expect, asked)? {
             Line::Last(status) => {
                 self.at = lf + 1;
                 let Scan::Done(reply) = self.done(status, start..lf + 1) else { return Ok(Step::Again) };
@@ -106,7 +126,7 @@ impl ReplyScanner {
                 self.block_end = Some(data_end(lf, len, limits)?);
                 self.value_line = Some(start);
             }
-            Line::More if lf > limits.stats_bytes_max => return Err(BadReply::TooLong),
+            Line::More if self.passed + lf > limits.stats_bytes_max => return Err(BadReply::TooLong),
             Line::More => {}
         }
         self.at = lf + 1;
