@@ -26,4 +26,5 @@ pub mod memcache;
 pub mod redis;
 mod store;
 
+pub(crate) use memcache::counters::Surroundings;
 pub use store::{Counters, Store};

@@ -8,6 +8,7 @@
 mod admin;
 mod arithmetic;
 mod base64;
+pub(super) mod counters;
 mod delete;
 mod exptime;
 mod fetch;

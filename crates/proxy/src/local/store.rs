@@ -8,6 +8,8 @@
 use quick_cache::unsync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
+use super::memcache::counters::{CommandCounters, Surroundings};
+
 /// What an entry costs beyond its key and value: slab slot, hash slot, two allocations.
 pub const ENTRY_OVERHEAD_BYTES: usize = 128;
 
@@ -28,6 +30,9 @@ pub struct Store {
     /// When the store was first used.
     pub(super) started_ms: Option<u64>,
     pub(super) counters: Counters,
+    pub(super) commands: CommandCounters,
+    /// What `stats` says of the pool; filled in before it runs.
+    pub(crate) surroundings: Surroundings,
 }
 
 /// What has happened since the start, or since `stats reset`.
@@ -144,7 +149,17 @@ impl Store {
         let options = options.build().expect("capacities are set");
         let cache = Cache::with_options(options, EntryBytes, DefaultHashBuilder::default(), CountEvictions);
         let counters = Counters::default();
-        Store { cache, bytes_max, cas_last: 0, flush_at_ms: None, started_ms: None, counters }
+        let (commands, surroundings) = Default::default();
+        Store {
+            cache,
+            bytes_max,
+            cas_last: 0,
+            flush_at_ms: None,
+            started_ms: None,
+            counters,
+            commands,
+            surroundings,
+        }
     }
 
     /// The byte limit.

@@ -5,6 +5,8 @@ use net::Io;
 use wire::redis::Args;
 
 use crate::client::Client;
+use crate::local::Surroundings;
+use crate::pool::Pool;
 use crate::proxy::Proxy;
 
 impl Proxy {
@@ -22,6 +24,9 @@ impl Proxy {
             }
             Protocol::Memcache => {
                 let (line, data) = halves(frame);
+                if line.starts_with(b"stats") {
+                    self.store.surroundings = surroundings(pool);
+                }
                 self.store.execute_memcache(line, data, now_ms / 1000, reply);
             }
         }
@@ -35,6 +40,18 @@ impl Proxy {
         stats.response_bytes.add(self.scratch.local.len() as u64);
         // It was executed within this turn, whose clock does not move: less than a microsecond as a rule.
         stats.latency.record(0);
+    }
+}
+
+fn surroundings(pool: &Pool) -> Surroundings {
+    let stats = &pool.stats;
+    Surroundings {
+        connections: stats.client_connections.get(),
+        connections_total: stats.client_accepts.get(),
+        connections_refused: stats.client_refused.get(),
+        connections_max: pool.config.client_connections,
+        bytes_read: stats.client_request_bytes.get(),
+        bytes_written: stats.client_reply_bytes.get(),
     }
 }
 

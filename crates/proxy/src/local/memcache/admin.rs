@@ -20,6 +20,7 @@ pub(super) fn flush_all(request: &mut Request<'_>) -> Result<(), Refusal> {
         } else {
             signed_32(request.words.get(1)).ok_or("CLIENT_ERROR invalid exptime argument")?
         };
+        request.store.commands.flushes += 1;
         if exptime > 0 {
             let at_ms = deadline_ms(exptime, request.now_s).saturating_add(1);
             request.store.clear_at(at_ms);

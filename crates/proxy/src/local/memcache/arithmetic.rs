@@ -59,7 +59,10 @@ pub(super) fn add(
     cas: u64,
     now_ms: u64,
 ) -> Result<Sum, Refusal> {
-    let Some(entry) = store.peek(key, now_ms) else { return Ok(Sum::NotFound) };
+    let Some(entry) = store.peek(key, now_ms) else {
+        count(store, direction, false);
+        return Ok(Sum::NotFound);
+    };
     let in_pieces = size(key.len(), entry.value.len(), entry.flags) > CHUNK_BYTES_MAX;
     if entry.value.is_empty() || in_pieces {
         return Err(NON_NUMERIC);
@@ -88,5 +91,14 @@ pub(super) fn add(
         entry.value.extend_from_slice(text.as_bytes());
         entry.value.resize(length, b' ');
     });
+    count(store, direction, true);
     Ok(Sum::Is(new))
+}
+
+fn count(store: &mut Store, direction: Direction, found: bool) {
+    let commands = &mut store.commands;
+    match direction {
+        Direction::Up => commands.incr.note(found),
+        Direction::Down => commands.decr.note(found),
+    }
 }

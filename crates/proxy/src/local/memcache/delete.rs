@@ -21,6 +21,7 @@ pub(super) fn delete(request: &mut Request<'_>) -> Result<(), Refusal> {
         }
         let (key, now_ms) = (request.key()?, request.now_ms());
         let removed = request.store.remove(key, now_ms);
+        request.store.commands.deletes.note(removed);
         request.answer(if removed { "DELETED" } else { "NOT_FOUND" })
     })
 }

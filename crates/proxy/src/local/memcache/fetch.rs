@@ -51,7 +51,6 @@ fn fetch(request: &mut Request<'_>, with_cas: bool, end: Option<u64>) -> Result<
             return Err(BAD_FORMAT);
         }
         let out = &mut *request.out;
-        request.store.counters.gets += 1;
         let found = request.store.change(key, 0, now_ms, |entry| {
             if let Some(end) = end {
                 entry.deadline_ms = end;
@@ -60,7 +59,12 @@ fn fetch(request: &mut Request<'_>, with_cas: bool, end: Option<u64>) -> Result<
             entry.accessed_ms = now_ms;
             write_value(out, key, entry, with_cas);
         });
-        request.store.counters.get_hits += u64::from(found.is_some());
+        if end.is_some() {
+            request.store.commands.touches.note(found.is_some());
+        } else {
+            request.store.counters.gets += 1;
+            request.store.counters.get_hits += u64::from(found.is_some());
+        }
     }
     request.answer("END")
 }
@@ -90,6 +94,7 @@ pub(super) fn touch(request: &mut Request<'_>) -> Result<(), Refusal> {
             entry.fetched = true;
             entry.accessed_ms = now_ms;
         });
+        request.store.commands.touches.note(touched.is_some());
         request.answer(if touched.is_some() { "TOUCHED" } else { "NOT_FOUND" })
     })
 }

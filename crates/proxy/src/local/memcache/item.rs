@@ -73,8 +73,10 @@ pub(super) fn check_size(
     drop_old: bool,
 ) -> Result<(), Refusal> {
     let refusal = if size(item.key.len(), length, item.attributes.flags) > ITEM_BYTES_MAX {
+        store.commands.too_large += 1;
         "SERVER_ERROR object too large for cache"
     } else if !store.fits(item.key.len(), length) {
+        store.commands.no_memory += 1;
         "SERVER_ERROR out of memory storing object"
     } else {
         return Ok(());
@@ -87,6 +89,20 @@ pub(super) fn check_size(
 
 /// Stores an item whose size is right.
 pub(super) fn store(store: &mut Store, mode: Mode, item: Item<'_>, now_ms: u64) -> Outcome {
+    let outcome = attempt(store, mode, item, now_ms);
+    let commands = &mut store.commands;
+    commands.stores += 1;
+    match outcome {
+        _ if mode != Mode::Cas => {}
+        Outcome::Stored(_) => commands.cas.note(true),
+        Outcome::NotFound => commands.cas.note(false),
+        Outcome::Exists => commands.cas_badval += 1,
+        Outcome::NotStored => {}
+    }
+    outcome
+}
+
+fn attempt(store: &mut Store, mode: Mode, item: Item<'_>, now_ms: u64) -> Outcome {
     let Some(old) = store.peek(item.key, now_ms) else {
         return match mode {
             Mode::Set | Mode::Add => put(store, item, now_ms),

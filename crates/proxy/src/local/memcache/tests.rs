@@ -1,6 +1,9 @@
 //! Sessions of memcached commands, with time.
 
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::local::Surroundings;
 
 /// One step: the second, the line, the data block, the reply.
 type Step = (u64, &'static str, &'static str, &'static str);
@@ -162,6 +165,97 @@ fn malformed_lines_are_answered() {
     ];
     for (line, reply) in lines {
         check(1 << 20, &[(1, Box::leak(line.to_owned().into_boxed_str()), "", reply)]);
+    }
+}
+
+/// What `stats` says, without `END`.
+fn stats(store: &mut Store, which: &str) -> BTreeMap<String, String> {
+    let mut out = Vec::new();
+    store.execute_memcache(format!("stats{which}").as_bytes(), b"", 100, &mut out);
+    let text = String::from_utf8(out).expect("text");
+    let lines = text.strip_suffix("END\r\n").expect("ends");
+    let pairs =
+        lines.lines().map(|line| line.strip_prefix("STAT ").expect("a line").split_once(' ').expect("two"));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Each command in its turn, and which of these figures it moves by how much in memcached 1.6.18.
+#[test]
+fn commands_are_counted_as_memcached_counts_them() {
+    let steps = [
+        ("get x", "", "cmd_get 1 get_misses 1"),
+        ("set x 0 0 1", "1", "cmd_set 1 curr_items 1 total_items 1"),
+        ("set x 0 0 1", "1", "cmd_set 1 total_items 1"),
+        ("get x y", "", "cmd_get 2 get_hits 1 get_misses 1"),
+        ("gat 0 x", "", "cmd_touch 1 touch_hits 1"),
+        ("gat 0 y", "", "cmd_touch 1 touch_misses 1"),
+        ("touch x 0", "", "cmd_touch 1 touch_hits 1"),
+        ("touch y 0", "", "cmd_touch 1 touch_misses 1"),
+        ("incr x 1", "", "incr_hits 1"),
+        ("incr y 1", "", "incr_misses 1"),
+        ("decr x 1", "", "decr_hits 1"),
+        ("decr y 1", "", "decr_misses 1"),
+        ("delete y", "", "delete_misses 1"),
+        ("cas x 0 0 1 999", "1", "cmd_set 1 cas_badval 1"),
+        ("cas y 0 0 1 1", "1", "cmd_set 1 cas_misses 1"),
+        ("add x 0 0 1", "1", "cmd_set 1"),
+        ("replace y 0 0 1", "1", "cmd_set 1"),
+        ("append x 0 0 1", "1", "cmd_set 1 total_items 1"),
+        ("append y 0 0 1", "1", "cmd_set 1"),
+        ("mg x v", "", "cmd_get 1 get_hits 1"),
+        ("mg y v", "", "cmd_get 1 get_misses 1"),
+        ("ms x 1", "1", "cmd_set 1 total_items 1"),
+        ("ms x 1 C99", "1", "cmd_set 1 cas_badval 1"),
+        ("ma x", "", "incr_hits 1"),
+        ("ma y", "", "incr_misses 1"),
+        ("mn", "", ""),
+        ("md y", "", "delete_misses 1"),
+        ("me x", "", "cmd_meta 1"),
+        ("mg x T60 v", "", "cmd_touch 1 touch_hits 1"),
+        ("md x", "", "delete_hits 1 curr_items -1"),
+        ("flush_all", "", "cmd_flush 1"),
+    ];
+    let mut store = Store::new(1 << 20);
+    for (line, data, moves) in steps {
+        let before = stats(&mut store, "");
+        store.execute_memcache(line.as_bytes(), data.as_bytes(), 100, &mut Vec::new());
+        let after = stats(&mut store, "");
+        let number = |of: &BTreeMap<String, String>, name: &str| of[name].parse::<i64>().unwrap_or(0);
+        let moved = after.keys().filter(|name| *name != "bytes" && before[*name] != after[*name]);
+        let moved: Vec<_> =
+            moved.map(|name| format!("{name} {}", number(&after, name) - number(&before, name))).collect();
+        let words: Vec<_> = moves.split_ascii_whitespace().collect();
+        let mut expected: Vec<_> = words.chunks(2).map(|pair| pair.join(" ")).collect();
+        expected.sort();
+        assert_eq!(moved, expected, "{line}");
+    }
+    let too_large = vec![b'x'; 2 << 20];
+    store.execute_memcache(b"set k 0 0 2097152", &too_large, 100, &mut Vec::new());
+    assert_eq!(stats(&mut store, "")["store_too_large"], "1");
+    store.execute_memcache(b"stats reset", b"", 100, &mut Vec::new());
+    let left: Vec<_> =
+        stats(&mut store, "").into_iter().filter(|(_, value)| value != "0").map(|(name, _)| name).collect();
+    let constant = ["accepting_conns", "limit_maxbytes", "pid", "pointer_size", "threads", "time", "version"];
+    assert_eq!(left, constant);
+}
+
+/// Without these, prometheus' memcached_exporter reports that memcached is down.
+#[test]
+fn exporters_find_what_they_cannot_do_without() {
+    let mut store = Store::new(1 << 20);
+    store.surroundings =
+        Surroundings { connections_max: Some(100), connections: 3, ..Surroundings::default() };
+    let general = stats(&mut store, "");
+    for name in ["cmd_set", "cas_hits", "cas_misses", "cas_badval", "max_connections", "curr_connections"] {
+        assert!(general[name].parse::<u64>().is_ok(), "{name}");
+    }
+    assert_eq!(general["curr_connections"], "3");
+    assert_eq!(stats(&mut store, " settings")["maxconns"], "100");
+    assert_eq!(stats(&mut store, " items").len(), 0);
+    store.execute_memcache(b"set k 0 0 1", b"x", 100, &mut Vec::new());
+    assert_eq!(stats(&mut store, " items")["items:1:number"], "1");
+    for name in ["1:cmd_set", "1:cas_hits", "1:cas_badval", "1:get_hits", "total_malloced"] {
+        assert!(stats(&mut store, " slabs").contains_key(name), "{name}");
     }
 }
 

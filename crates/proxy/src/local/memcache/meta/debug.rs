@@ -19,6 +19,7 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
         key = base64::decode(&key).ok_or(BAD_FORMAT)?;
     }
     let (now_s, now_ms) = (request.now_s, request.now_ms());
+    request.store.commands.metas += 1;
     let Some(entry) = request.store.peek(&key, now_ms) else {
         return request.answer("EN");
     };

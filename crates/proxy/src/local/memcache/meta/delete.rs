@@ -24,12 +24,16 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
 fn delete(request: &mut Request<'_>, flags: &Flags<'_>) -> &'static str {
     let now_ms = request.now_ms();
     let store = &mut *request.store;
-    let Some(entry) = store.peek(&flags.key, now_ms) else { return "NF" };
+    let Some(entry) = store.peek(&flags.key, now_ms) else {
+        store.commands.deletes.note(false);
+        return "NF";
+    };
     if flags.cas.is_some_and(|cas| cas != entry.cas) {
         return "EX";
     }
     if !flags.invalidate {
         store.remove(&flags.key, now_ms);
+        store.commands.deletes.note(true);
         return "HD";
     }
     let cas = store.cas_next();

@@ -14,8 +14,12 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     let (now_s, now_ms) = (request.now_s, request.now_ms());
     let store = &mut *request.store;
     let missing = store.peek(&flags.key, now_ms).is_none();
-    store.counters.gets += 1;
-    store.counters.get_hits += u64::from(!missing);
+    if flags.deadline_ms.is_some() {
+        store.commands.touches.note(!missing);
+    } else {
+        store.counters.gets += 1;
+        store.counters.get_hits += u64::from(!missing);
+    }
     if missing && flags.vivify_ms.is_some() {
         let attributes = Attributes { flags: 0, deadline_ms: NEVER, key_base64: flags.key_base64 };
         store.put(&flags.key, b"", attributes, now_ms).map_err(|_| "SERVER_ERROR out of memory")?;
