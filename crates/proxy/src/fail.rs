@@ -82,6 +82,7 @@ impl Failure {
             Failure::Closed => "the server closed the connection".into(),
             Failure::Unresolved => "its name cannot be resolved".into(),
             Failure::Garbage => "it answered something that is no reply to what it was asked".into(),
+            Failure::TooLarge => "its reply held more memory than there was (memory_budget)".into(),
             other => other.text().into_owned(),
         }
     }

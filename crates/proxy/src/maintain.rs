@@ -5,6 +5,7 @@ use std::time::Duration;
 use net::Io;
 
 use crate::alarm::Alarm;
+use crate::place::Place;
 use crate::proxy::{Proxy, Role};
 
 /// How often.
@@ -21,6 +22,7 @@ impl Proxy {
 
     pub(crate) fn maintain<I: Io>(&mut self, io: &mut I) {
         self.maintaining = false;
+        self.busy |= self.serve_waiting(io);
         let quiet = !std::mem::take(&mut self.busy);
         if !quiet {
             self.maintain_later(io);
@@ -31,6 +33,15 @@ impl Proxy {
         }
         self.balance(io);
         self.update_gauges(io);
+    }
+
+    /// Those whose turn it was may have left before they used it. True if somebody waits still.
+    fn serve_waiting<I: Io>(&mut self, io: &mut I) -> bool {
+        let conns = (0..self.pools.len() as u16).flat_map(|pool| self.server_conns(pool));
+        let waited_for = conns.filter(|(_, conn)| !conn.bulky_waiting.is_empty());
+        let places: Vec<Place> = waited_for.map(|(place, _)| place).collect();
+        places.iter().for_each(|place| self.make_bulky_room(io, *place));
+        !places.is_empty()
     }
 
     /// Nobody who is idle needs buffers.
@@ -50,14 +61,7 @@ impl Proxy {
 
     fn update_gauges<I: Io>(&mut self, io: &I) {
         self.stats.memory_bytes.set(self.memory(io) as u64);
-        let mut memory = vec![0; self.pools.len()];
-        for client in self.clients() {
-            memory[client.pool as usize] += client.memory_with_socket(io);
-        }
-        for (pool, mut memory) in self.pools.iter().zip(memory) {
-            for conn in pool.servers.iter().flat_map(|s| &s.conns) {
-                memory += conn.memory() + conn.conn.map_or(0, |id| io.unread(id) + io.unsent(id));
-            }
+        for (pool, memory) in self.pools.iter().zip(self.memory_by_pool(io)) {
             pool.stats.memory_bytes.set(memory as u64);
             let mut in_flight = 0;
             for (server, stats) in pool.servers.iter().zip(&pool.stats.servers) {

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! 0 ──────────── half ──────────────── five eighths ─────────────────────── seven eighths ──────────── the budget
-//!   everybody is read   those who wait      clients that hold more than their       clients that hold most
-//!                       are read again      reserve are not read any more           are closed
+//!   everybody is read   those who wait      clients that hold more than their       who holds most
+//!                       are read again      reserve are not read any more           is closed
 //! ```
 //! What counts is memory, not bytes: what buffers have reserved, and the records of requests. The last eighth is left to the
 //! allocator, so that the process stays within the budget as the system sees it. The budget belongs to all shards; each
@@ -11,17 +11,21 @@
 //!
 //! The reserves of all clients together are a quarter of the budget, so that a client with little outstanding is served
 //! however much the others hoard, and what they hoard is theirs to lose: a client past its reserve is not read until it has
-//! taken its replies; replies to what was accepted from it before may still come, and if they fill the budget, the clients
-//! that hold most of it are closed.
+//! taken its replies; replies to what was accepted from it before may still come, and if they fill the budget, those who
+//! hold most of it are closed.
+//!
+//! The pool that holds most pays first, so that what the servers and clients of one pool do is not paid by those of another: its
+//! client that holds most is closed, or its server connection, if a part of a reply holds more than any client does.
 
 use std::time::Duration;
 
 use net::{ConnId, Instant, Io};
 
 use crate::client::{Client, Wait};
+use crate::fail::Failure;
 use crate::notice::Notice;
 use crate::place::Place;
-use crate::proxy::{Proxy, Role};
+use crate::proxy::Proxy;
 
 /// How long clients may have to wait for memory before the client that holds most of it is closed.
 const STARVING_MAX: Duration = Duration::from_secs(1);
@@ -29,6 +33,13 @@ const STARVING_MAX: Duration = Duration::from_secs(1);
 const RESERVE: (usize, usize) = (512, 64 * 1024);
 /// What a request takes that awaits its reply, beside its bytes: its places in the lines of its client and its server.
 const REQUEST: usize = 96;
+
+/// Who holds memory.
+enum Holder {
+    Client(ConnId),
+    /// A server connection, with a reply that is not whole.
+    Server(Place, ConnId),
+}
 
 impl Proxy {
     /// Memory held on this shard for requests and replies.
@@ -52,6 +63,12 @@ impl Proxy {
     #[inline]
     pub(crate) fn is_half_full<I: Io>(&self, io: &I) -> bool {
         self.memory_everywhere(io) > self.budget.bytes() / 2
+    }
+
+    /// True if so little is left that replies which have to wait must go.
+    #[inline]
+    pub(crate) fn is_nearly_full<I: Io>(&self, io: &I) -> bool {
+        self.memory_everywhere(io) > self.budget.bytes() / 4 * 3
     }
 
     /// What a client may hold when memory is short.
@@ -117,19 +134,46 @@ impl Proxy {
         now.since(*self.starving_since.get_or_insert(now)) >= STARVING_MAX
     }
 
-    /// The client that holds most has to go. False if nobody holds more than its reserve: closing would free nothing.
+    /// Who holds most of the pool that holds most has to go. False if nobody holds more than a reserve: closing would free
+    /// nothing.
     fn close_largest<I: Io>(&mut self, io: &mut I) -> bool {
-        let largest = self
-            .roles
-            .iter()
-            .filter_map(|(_, role)| match role {
-                Role::Client(c) => Some((c.memory_with_socket(io), c.id)),
-                _ => None,
-            })
-            .max();
-        let Some((bytes, id)) = largest.filter(|(bytes, _)| *bytes > self.reserve()) else { return false };
-        self.overflow(io, id, bytes);
+        let mut pools: Vec<(usize, u16)> = self.memory_by_pool(io).into_iter().zip(0..).collect();
+        pools.sort_unstable_by(|a, b| b.cmp(a));
+        let largest = pools.into_iter().find_map(|(_, pool)| self.largest_of(io, pool));
+        match largest {
+            Some((bytes, Holder::Client(id))) => self.overflow(io, id, bytes),
+            Some((_, Holder::Server(place, id))) => {
+                io.abort(id);
+                self.server_lost(io, place, Failure::TooLarge);
+            }
+            None => return false,
+        }
         true
+    }
+
+    /// Who holds most in a pool, if that is more than a reserve.
+    fn largest_of<I: Io>(&self, io: &I, pool: u16) -> Option<(usize, Holder)> {
+        let clients = self.clients().filter(|client| client.pool == pool);
+        let clients = clients.map(|client| (client.memory_with_socket(io), Holder::Client(client.id)));
+        let servers = self.server_conns(pool).filter_map(|(place, conn)| {
+            let id = conn.conn?;
+            Some((io.unread(id), Holder::Server(place, id)))
+        });
+        clients.chain(servers).filter(|(bytes, _)| *bytes > self.reserve()).max_by_key(|(bytes, _)| *bytes)
+    }
+
+    /// What the clients and server connections of each pool hold on this shard.
+    pub(crate) fn memory_by_pool<I: Io>(&self, io: &I) -> Vec<usize> {
+        let mut memory = vec![0; self.pools.len()];
+        for client in self.clients() {
+            memory[client.pool as usize] += client.memory_with_socket(io);
+        }
+        for (pool, memory) in memory.iter_mut().enumerate() {
+            for (_, conn) in self.server_conns(pool as u16) {
+                *memory += conn.memory() + conn.conn.map_or(0, |id| io.unread(id) + io.unsent(id));
+            }
+        }
+        memory
     }
 
     /// Closes a client that has more replies waiting than it may.
@@ -161,5 +205,68 @@ impl Proxy {
     pub(crate) fn recount_server(&mut self, place: Place) {
         let change = self.server_conn(place).recount();
         self.held.apply(change);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use net::{App, Input, Peer};
+
+    use super::*;
+    use crate::testing::{FakeIo, proxy};
+
+    /// The budget is 1 MiB.
+    const TWO: &str = "[pool.a]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1\"]\n\
+                       [pool.b]\nlisten = \"127.0.0.1:2\"\nservers = [\"127.0.0.1:12:1\"]\n";
+    const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+
+    struct World {
+        io: FakeIo,
+        proxy: Proxy,
+    }
+
+    impl World {
+        fn new() -> World {
+            let mut io = FakeIo::default();
+            io.counts_sockets = true;
+            let proxy = proxy(&mut io, TWO);
+            World { io, proxy }
+        }
+
+        /// A client that waits for a reply and has so many bytes to take.
+        fn client(&mut self, pool: u32, unsent: usize) -> ConnId {
+            let client = self.io.open();
+            self.proxy.accepted(&mut self.io, pool, client, Peer::Unix);
+            self.proxy.received(&mut self.io, client, &mut Input::scratch(GET));
+            self.io.unsent.insert(client, unsent);
+            client
+        }
+    }
+
+    #[test]
+    fn the_pool_that_holds_most_pays_first() {
+        let mut w = World::new();
+        // More than any client of the other, but less together.
+        let others: Vec<ConnId> = (0..3).map(|_| w.client(1, 150 << 10)).collect();
+        let many: Vec<ConnId> = (0..5).map(|_| w.client(0, 100 << 10)).collect();
+        w.proxy.turn_end(&mut w.io);
+        let closed = |w: &World, ids: &[ConnId]| ids.iter().filter(|id| w.io.closed.contains(id)).count();
+        assert_eq!((closed(&w, &others), closed(&w, &many) > 0), (0, true));
+    }
+
+    #[test]
+    fn a_server_with_a_reply_without_end_pays_before_clients_of_other_pools() {
+        let mut w = World::new();
+        let others: Vec<ConnId> = (0..4).map(|_| w.client(0, 120 << 10)).collect();
+        let client = w.client(1, 0);
+        let server = w.io.connects[1].0;
+        w.proxy.connected(&mut w.io, server);
+        w.io.unread.insert(server, 600 << 10);
+        w.proxy.turn_end(&mut w.io);
+        assert_eq!(w.io.closed, [server]);
+        assert!(others.iter().all(|id| !w.io.closed.contains(id)));
+        // It was not read, so what waited for it is asked again.
+        assert_eq!(w.io.sent(client), b"");
+        assert_eq!(w.io.connects.len(), 3);
     }
 }

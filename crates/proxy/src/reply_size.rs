@@ -1,13 +1,20 @@
 //! How long the replies of a client or of a server connection are: what requests that wait will bring.
 
-/// How long replies are, by those that came last: it says what requests that wait will bring. Each reply counts a sixteenth.
+/// How long replies are, by those that came last: it says what requests that wait will bring. Each reply counts a sixteenth, the
+/// first one more if it is long.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ReplySize(u32);
+pub(crate) struct ReplySize {
+    mean: u32,
+    known: bool,
+}
+
+/// Replies of this length are long.
+const BULKY: u32 = 64 * 1024;
 
 impl Default for ReplySize {
     /// Before anything is known replies are taken to be rather long, so that nobody asks for much at once.
     fn default() -> Self {
-        ReplySize(16 * 1024)
+        ReplySize { mean: 16 * 1024, known: false }
     }
 }
 
@@ -16,18 +23,25 @@ impl ReplySize {
     #[inline]
     pub(crate) fn note(&mut self, len: usize) {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
-        self.0 = self.0 - self.0 / 16 + len / 16;
+        self.mean = if self.known { self.mean - self.mean / 16 + len / 16 } else { self.mean.max(len) };
+        self.known = true;
+    }
+
+    /// True if replies are long, or may be for all that is known: none has come yet.
+    #[inline]
+    pub(crate) fn is_bulky(self) -> bool {
+        !self.known || self.mean >= BULKY
     }
 
     /// Bytes that so many replies will have.
     #[inline]
     pub(crate) fn of(self, count: usize) -> usize {
-        count.saturating_mul(self.0 as usize)
+        count.saturating_mul(self.mean as usize)
     }
 
     /// How many replies have so many bytes.
     pub(crate) fn fit(self, bytes: usize) -> usize {
-        bytes / (self.0 as usize).max(1)
+        bytes / (self.mean as usize).max(1)
     }
 }
 
@@ -38,11 +52,14 @@ mod tests {
     #[test]
     fn the_size_of_replies_follows_them() {
         let mut size = ReplySize::default();
-        assert_eq!((size.of(64), size.fit(1 << 20)), (1 << 20, 64));
+        assert_eq!((size.of(64), size.fit(1 << 20), size.is_bulky()), (1 << 20, 64, true));
         (0..100).for_each(|_| size.note(100));
-        assert!(size.of(1) < 160, "{size:?}");
+        assert!(size.of(1) < 160 && !size.is_bulky(), "{size:?}");
         (0..200).for_each(|_| size.note(60_000));
         assert!(size.of(10) > 590_000 && size.of(10) <= 600_000, "{size:?}");
+        let mut size = ReplySize::default();
+        size.note(900_000);
+        assert!(size.of(1) == 900_000 && size.is_bulky(), "a first reply that is long counts wholly");
         (0..100).for_each(|_| size.note(usize::MAX));
         (0..500).for_each(|_| size.note(0));
         assert!(size.fit(1 << 20) >= 1 << 16, "{size:?}");

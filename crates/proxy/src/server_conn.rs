@@ -65,6 +65,8 @@ pub(crate) struct Pending {
     pub(crate) asked: u16,
     /// It may be sent again.
     pub(crate) again: bool,
+    /// Its reply is, or may be, long.
+    pub(crate) bulky: bool,
     /// Its length.
     pub(crate) len: u32,
 }
@@ -124,6 +126,10 @@ pub(crate) struct ServerConn {
     pub(crate) passage: Option<Box<Passage>>,
     /// Clients that are not read because too much is unsent here, or too many wait.
     pub(crate) pausing: Vec<ConnId>,
+    /// Requests in the line whose replies are, or may be, long,
+    pub(crate) bulky: usize,
+    /// and clients that are not read because there are many, in their order.
+    pub(crate) bulky_waiting: VecDeque<ConnId>,
     /// How long its replies are.
     pub(crate) reply_size: ReplySize,
     /// What [`ServerConn::memory`] told when it was last added to `Proxy::held`.
@@ -242,6 +248,7 @@ impl ServerConn {
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Pending> {
         let pending = self.line.pop_front()?;
+        self.bulky -= usize::from(pending.bulky);
         if pending.kept > 0 {
             self.kept.drop_front(pending.kept as usize);
         }
@@ -255,6 +262,7 @@ impl ServerConn {
     pub(crate) fn take(&mut self) -> ServerConn {
         let fresh = ServerConn {
             pausing: std::mem::take(&mut self.pausing),
+            bulky_waiting: std::mem::take(&mut self.bulky_waiting),
             counted: self.counted,
             reply_size: self.reply_size,
             ..ServerConn::default()

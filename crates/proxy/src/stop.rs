@@ -74,20 +74,12 @@ impl Proxy {
 
     /// Server connections that owe a reply or have not taken everything, and when each was heard last.
     fn busy_servers<I: Io>(&self, io: &I) -> Vec<(Place, ConnId, Instant)> {
-        let mut busy = Vec::new();
-        for (p, pool) in self.pools.iter().enumerate() {
-            for (s, server) in pool.servers.iter().enumerate() {
-                for (slot, conn) in server.conns.iter().enumerate() {
-                    if let Some(id) = conn.conn
-                        && (!conn.line.is_empty() || io.unsent(id) > 0)
-                    {
-                        let place = Place { pool: p as u16, server: s as u16, slot: slot as u16 };
-                        busy.push((place, id, conn.progress));
-                    }
-                }
-            }
-        }
-        busy
+        let conns = (0..self.pools.len() as u16).flat_map(|pool| self.server_conns(pool));
+        let busy = conns.filter_map(|(place, conn)| {
+            let id = conn.conn.filter(|id| !conn.line.is_empty() || io.unsent(*id) > 0)?;
+            Some((place, id, conn.progress))
+        });
+        busy.collect()
     }
 }
 

@@ -48,6 +48,12 @@ pub(crate) struct FakeIo {
     pub(crate) paused: Vec<ConnId>,
     /// What each peer has not taken yet.
     pub(crate) unsent: BTreeMap<ConnId, usize>,
+    /// What buffers hold,
+    pub(crate) buffered: usize,
+    /// and whether what is unsent and unread belongs to it.
+    pub(crate) counts_sockets: bool,
+    /// What each peer has sent and nobody has taken.
+    pub(crate) unread: BTreeMap<ConnId, usize>,
     pub(crate) timers: BTreeMap<(Instant, u64), u64>,
 }
 
@@ -81,8 +87,8 @@ impl Io for FakeIo {
     fn send_shared(&mut self, conn: ConnId, bytes: Bytes) {
         self.send(conn, &bytes);
     }
-    fn unread(&self, _: ConnId) -> usize {
-        0
+    fn unread(&self, conn: ConnId) -> usize {
+        self.unread.get(&conn).copied().unwrap_or(0)
     }
     fn unsent(&self, conn: ConnId) -> usize {
         self.unsent.get(&conn).copied().unwrap_or(0)
@@ -120,6 +126,8 @@ impl Io for FakeIo {
         self.load
     }
     fn buffered(&self) -> usize {
-        0
+        let open = |(id, _): &(&ConnId, &usize)| self.counts_sockets && !self.closed.contains(id);
+        let sockets = self.unsent.iter().chain(&self.unread).filter(open);
+        self.buffered + sockets.map(|(_, bytes)| bytes).sum::<usize>()
     }
 }

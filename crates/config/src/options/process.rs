@@ -34,11 +34,11 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Absent::Is("1GiB"),
         "Most memory for connection buffers and queued requests, over all shards. From five eighths of it on, clients \
          that hold more than their reserve (a quarter of the budget divided by the clients, at most 64 KiB) are not \
-         read until they have taken their replies; at seven eighths the clients that hold most are closed. Clients with \
-         little outstanding are always served. A Redis reply longer than a sixteenth of the budget is passed on while it \
+         read until they have taken their replies; at seven eighths those who hold most are closed, of the pool that holds most. Clients with \
+         little outstanding are always served. A reply longer than a sixteenth of the budget is passed on while it \
          comes; if half of the budget is in use and its client does not keep up, its server's connection is not read, \
          for `timeout` (5 s without one) and a second for every 10 MiB at most, then the client is closed. A reply longer than half of the \
-         budget is an error where it has to wait: for other replies of its client, or for the other parts of an MGET. \
+         budget is an error where it has to wait (for other replies of its client, or for the other parts of an MGET); so is a shorter one once three quarters are in use. \
          The embedded cache has a limit of its own.",
     ),
     option(

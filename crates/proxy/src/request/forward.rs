@@ -50,6 +50,7 @@ impl Pending {
             kept: 0,
             asked: NOT_NAMED,
             again: false,
+            bulky: false,
             len,
         }
     }
@@ -117,13 +118,14 @@ impl Proxy {
         client: &mut Client,
         place: Place,
         frame: Frame<'_>,
-        pending: Pending,
+        mut pending: Pending,
         keep: Keep,
     ) -> Forwarded {
         if self.pools[place.pool as usize].is_local(place.server) {
             self.execute_local(io, client, place.server, frame.bytes());
             return Forwarded::Answered;
         }
+        pending.bulky = client.reply_size.is_bulky();
         if let Err(failure) = self.enqueue(io, place, frame, pending, keep) {
             return Forwarded::Refused(failure);
         }
@@ -171,6 +173,7 @@ impl Proxy {
         if let Some(timeout) = pool.config.timeout {
             conn.alarm_at(io, place, pending.at + timeout);
         }
+        conn.bulky += usize::from(pending.bulky);
         conn.line.push_back(pending);
         self.held.apply(conn.recount());
         Ok(())

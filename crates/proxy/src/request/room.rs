@@ -8,11 +8,15 @@
 //! A queue is long at half of `server_queue_max`, or at 8192, or when 16 MiB of replies are to come, whichever is least:
 //! enough to keep any server busy, and little enough that a request which comes last is answered soon.
 //!
+//! A server works on all that it was sent, whether anybody takes the replies or not. So of requests whose replies are long, or whose
+//! clients have had no reply yet, only [`BULKY_MAX`] are on a queue. Further ones stay with their clients, which take turns, and
+//! requests with short replies go ahead of them.
+//!
 //! So a client that pipelines without end fills its share of the queue and no more, and nobody is refused because of it.
 //! A request is refused only where waiting cannot help: the server has let requests time out and its queue is full.
 
 use config::checked;
-use net::Io;
+use net::{ConnId, Io};
 
 use crate::client::{Client, Wait};
 use crate::place::Place;
@@ -27,6 +31,9 @@ const SERVER_UNSENT_SOFT: usize = 1 << 20;
 const LONG: usize = 8192;
 /// and so is one whose replies will have so many bytes.
 const LONG_BYTES: usize = 16 << 20;
+
+/// Most requests on a queue whose replies are, or may be, long.
+const BULKY_MAX: usize = 32;
 
 /// The length from which on clients with more than an equal share of the queue are not read.
 #[inline]
@@ -55,17 +62,20 @@ impl Proxy {
     ) -> bool {
         let pool = &mut self.pools[place.pool as usize];
         let conn = &mut pool.servers[place.server as usize].conns[place.slot as usize];
-        if conn.line.len() < pool.config.server_queue_max as usize || conn.conn.is_none() {
-            return false;
-        }
-        if matches!(frame, Frame::Shared(_)) || conn.expired > 0 {
+        let bulky = conn.bulky >= BULKY_MAX && client.reply_size.is_bulky();
+        let full = conn.line.len() >= pool.config.server_queue_max as usize && conn.expired == 0;
+        if !(bulky || full) || conn.conn.is_none() || matches!(frame, Frame::Shared(_)) {
             return false;
         }
         client.session.put_off = true;
         if client.session.paused.is_none() {
             client.session.paused = Some(Wait::Server);
             io.pause(client.id);
-            conn.pausing.push(client.id);
+            if bulky {
+                conn.bulky_waiting.push_back(client.id);
+            } else {
+                conn.pausing.push(client.id);
+            }
             pool.stats.servers[place.server as usize].queue_waits.inc();
         }
         true
@@ -108,6 +118,7 @@ impl Proxy {
     /// After replies have come: the clients that wait for this connection are read again once there is room.
     #[inline]
     pub(crate) fn make_room<I: Io>(&mut self, io: &mut I, place: Place) {
+        self.make_bulky_room(io, place);
         let pool = &mut self.pools[place.pool as usize];
         let conn = &mut pool.servers[place.server as usize].conns[place.slot as usize];
         if conn.pausing.is_empty() || conn.line.len() > long(conn, &pool.config) / 2 {
@@ -119,5 +130,150 @@ impl Proxy {
         for client in std::mem::take(&mut conn.pausing) {
             self.read_again(io, client, Wait::Server);
         }
+    }
+
+    /// The same for clients whose replies are, or may be, long: as many of them as there is room for.
+    #[inline]
+    pub(crate) fn make_bulky_room<I: Io>(&mut self, io: &mut I, place: Place) {
+        let conn = self.server_conn(place);
+        if conn.bulky_waiting.is_empty() || conn.bulky > BULKY_MAX / 2 {
+            return;
+        }
+        let room = BULKY_MAX - conn.bulky;
+        let next: Vec<ConnId> = conn.bulky_waiting.drain(..room.min(conn.bulky_waiting.len())).collect();
+        for client in next {
+            self.read_again(io, client, Wait::Server);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use net::{App, Fault, Input, Peer};
+
+    use super::*;
+    use crate::testing::{FakeIo, proxy_with_budget};
+
+    const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\n";
+    const LARGE: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nl\r\n";
+    const SMALL: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\ns\r\n";
+
+    struct World {
+        io: FakeIo,
+        proxy: Proxy,
+        server: ConnId,
+        /// What each client has sent and the proxy has not taken.
+        unread: Vec<(ConnId, Vec<u8>)>,
+        answered: usize,
+    }
+
+    impl World {
+        /// A client that has had a small reply, and the server.
+        fn new() -> (World, ConnId) {
+            let mut io = FakeIo::default();
+            let mut proxy = proxy_with_budget(&mut io, POOL, 1 << 30);
+            let client = io.open();
+            proxy.accepted(&mut io, 0, client, Peer::Unix);
+            proxy.received(&mut io, client, &mut Input::scratch(SMALL));
+            let server = io.connects[0].0;
+            proxy.connected(&mut io, server);
+            let mut w = World { io, proxy, server, unread: Vec::new(), answered: 0 };
+            w.answer(1);
+            (w, client)
+        }
+
+        fn connect(&mut self, requests: usize) -> ConnId {
+            let client = self.io.open();
+            self.proxy.accepted(&mut self.io, 0, client, Peer::Unix);
+            self.unread.push((client, LARGE.repeat(requests)));
+            self.run();
+            client
+        }
+
+        /// Everybody who is read is heard.
+        fn run(&mut self) {
+            loop {
+                let before = self.unread.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+                for (client, bytes) in &mut self.unread {
+                    if !bytes.is_empty() && !self.io.paused.contains(client) {
+                        let mut input = Input::scratch(bytes);
+                        self.proxy.received(&mut self.io, *client, &mut input);
+                        let taken = input.outcome().0;
+                        bytes.drain(..taken);
+                    }
+                }
+                if self.unread.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() == before {
+                    return;
+                }
+            }
+        }
+
+        /// Requests that the server has and has not answered, the keys only.
+        fn queued(&self) -> Vec<u8> {
+            let keys =
+                self.io.sent(self.server).chunks(LARGE.len()).map(|request| request[request.len() - 3]);
+            keys.skip(self.answered).collect()
+        }
+
+        fn answer(&mut self, count: usize) {
+            for key in self.queued().into_iter().take(count) {
+                let reply = if key == b's' { b"$1\r\nx\r\n".to_vec() } else { large() };
+                self.answered += 1;
+                self.proxy.received(&mut self.io, self.server, &mut Input::scratch(&reply));
+                self.run();
+            }
+        }
+    }
+
+    fn large() -> Vec<u8> {
+        [b"$900000\r\n", "x".repeat(900_000).as_bytes(), b"\r\n"].concat()
+    }
+
+    #[test]
+    fn what_a_hundred_clients_ask_for_does_not_hold_up_another() {
+        let (mut w, healthy) = World::new();
+        let hoarders: Vec<ConnId> = (0..100).map(|_| w.connect(200)).collect();
+        for _ in 0..40 {
+            // They do not read what they get.
+            for hoarder in &hoarders {
+                let bytes = if w.io.sent(*hoarder).is_empty() { 0 } else { 2 << 20 };
+                w.io.unsent.insert(*hoarder, bytes);
+            }
+            assert!(w.queued().len() <= BULKY_MAX, "{}", w.queued().len());
+            w.proxy.received(&mut w.io, healthy, &mut Input::scratch(SMALL));
+            let ahead = w.queued().len();
+            assert_eq!(w.queued().last(), Some(&b's'));
+            w.answer(ahead);
+            assert!(w.io.sent(healthy).ends_with(b"$1\r\nx\r\n"));
+        }
+        let served = hoarders.iter().filter(|id| !w.io.sent(**id).is_empty()).count();
+        assert_eq!(served, 100, "each has its turn");
+    }
+
+    #[test]
+    fn a_turn_that_nobody_takes_passes_on() {
+        let (mut w, _) = World::new();
+        let first = w.connect(BULKY_MAX);
+        assert_eq!(w.queued().len(), BULKY_MAX);
+        let gone: Vec<ConnId> = (0..2 * BULKY_MAX).map(|_| w.connect(1)).collect();
+        let last = w.connect(1);
+        for client in gone {
+            w.proxy.failed(&mut w.io, client, Fault::Reset);
+        }
+        w.unread.retain(|(client, _)| [first, last].contains(client));
+        w.answer(BULKY_MAX);
+        w.run();
+        // Nothing more comes from the server; time passes.
+        for _ in 0..4 {
+            w.io.now = w.io.now + std::time::Duration::from_millis(100);
+            while let Some(due) = w.io.timers.first_entry().filter(|t| t.key().0 <= w.io.now) {
+                let token = due.remove();
+                w.proxy.timer(&mut w.io, token);
+            }
+            w.run();
+        }
+        assert_eq!(w.queued(), b"l", "{:?} {:?}", w.unread.len(), w.io.paused);
+        w.answer(1);
+        assert!(w.io.sent(last) == large());
     }
 }

@@ -19,6 +19,13 @@ impl Proxy {
         &mut self.pools[place.pool as usize].servers[place.server as usize].conns[place.slot as usize]
     }
 
+    /// All places for connections of a pool.
+    pub(crate) fn server_conns(&self, pool: u16) -> impl Iterator<Item = (Place, &ServerConn)> {
+        self.pools[pool as usize].servers.iter().zip(0..).flat_map(move |(target, server)| {
+            target.conns.iter().zip(0..).map(move |(conn, slot)| (Place { pool, server, slot }, conn))
+        })
+    }
+
     #[inline]
     pub(crate) fn server_stats(&self, place: Place) -> &ServerStats {
         &self.pools[place.pool as usize].stats.servers[place.server as usize]
@@ -95,6 +102,7 @@ impl Proxy {
             io.cancel_timer(timer);
         }
         let pausing = std::mem::take(&mut conn.pausing);
+        let bulky_waiting = std::mem::take(&mut conn.bulky_waiting);
         let ServerConn { conn: id, line, expired, mut kept, passage, .. } = conn.take();
         self.recount_server(place);
         if let Some(id) = id {
@@ -125,7 +133,7 @@ impl Proxy {
                 self.fail_pending(io, place, &pending, failure);
             }
         }
-        for client in pausing {
+        for client in pausing.into_iter().chain(bulky_waiting) {
             self.read_again(io, client, Wait::Server);
         }
     }

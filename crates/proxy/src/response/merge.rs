@@ -17,7 +17,7 @@ impl Proxy {
         let gather = self.gathers.get_mut(id);
         let (to, seq, at, pool) = (gather.client, gather.seq, gather.at, gather.pool);
         let protocol = self.pools[pool as usize].config.protocol;
-        let silent = gather.silent;
+        let (silent, failed) = (gather.silent, gather.error.is_some());
         let written = match (gather.merge, gather.error.take()) {
             (Merge::About(about, version), error) => {
                 let request = std::mem::take(&mut gather.keys.0);
@@ -46,6 +46,7 @@ impl Proxy {
                 client.reply_size.note(merged.len());
                 client.fulfil(io, seq, Reply::Slice(&merged));
             }
+            None if failed => self.fail(io, to, seq, &merged, at),
             None => self.reply(io, to, seq, Reply::Slice(&merged), at),
         }
         merged.shrink_to(1 << 20);

@@ -67,7 +67,7 @@ impl Proxy {
             Owner::Client(id, seq) => {
                 pool.stats.forward_error.inc();
                 let hidden = pending.silence == Silence::Always;
-                self.reply(io, id, seq, Reply::Slice(if hidden { b"" } else { &error }), pending.at);
+                self.fail(io, id, seq, if hidden { b"" } else { &error }, pending.at);
             }
             Owner::Part(gather, _) => {
                 pool.stats.forward_error.inc();

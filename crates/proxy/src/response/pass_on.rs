@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! server ─▶ [held until it is past a sixteenth of the budget] ─▶ piece by piece ─▶ client, whose turn it is
-//!              └─ past half of it, and still not its client's turn: an error, and its bytes are thrown away
+//!              └─ past half of it, or three quarters of it are in use, and still not its client's turn: an error, and its
+//!                 bytes are thrown away
 //! ```
 //! Where memory allows, the server is read as fast as it sends. Where it does not, the server's connection is not read while
 //! the client is behind, and everybody else on it waits: so all this waiting for one client may take as long as a request may
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use config::checked::Protocol;
 use net::{ConnId, Input, Instant, Io};
-use wire::redis::{Piece, ReplyLimits, ReplyPassage};
+use wire::memcache::Silence;
+use wire::{memcache, redis};
 
 use crate::client::Reply;
 use crate::fail::Failure;
@@ -23,7 +25,8 @@ use crate::place::Place;
 use crate::proxy::Proxy;
 use crate::request::SHARE_MIN;
 use crate::response::receive::Found;
-use crate::server_conn::Owner;
+use crate::response::receive::MEMCACHE_LIMITS;
+use crate::server_conn::{Owner, ServerConn};
 
 /// How long a client may hold up a server's connection in a pool without a timeout.
 const WAIT_MAX: Duration = Duration::from_secs(5);
@@ -35,7 +38,7 @@ const READ_AHEAD: usize = 1 << 20;
 /// A reply on its way through.
 #[derive(Debug)]
 pub(crate) struct Passage {
-    scanner: ReplyPassage,
+    scanner: Scanner,
     /// Whose it is; None if its bytes are thrown away.
     to: Option<ConnId>,
     /// When it began: a request counts as answered then, whatever time its client takes.
@@ -46,6 +49,19 @@ pub(crate) struct Passage {
     behind_since: Option<Instant>,
     /// How long that was the case before.
     waited: Duration,
+}
+
+#[derive(Debug)]
+enum Scanner {
+    Redis(redis::ReplyPassage),
+    Memcache(Box<memcache::ReplyPassage>),
+}
+
+/// What the next bytes of a reply on its way through are.
+enum Piece {
+    Part(usize),
+    End(usize),
+    Bad,
 }
 
 impl Passage {
@@ -84,10 +100,11 @@ impl Proxy {
         want: usize,
     ) -> bool {
         let budget = self.budget.bytes();
-        let redis = self.pools[place.pool as usize].config.protocol == Protocol::Redis;
-        if want <= budget / 16 || !redis {
+        if want <= budget / 16 {
             return false;
         }
+        let waits = arrived <= budget / 2 && (arrived <= budget / 16 || !self.is_nearly_full(io));
+        let protocol = self.pools[place.pool as usize].config.protocol;
         let conn = self.server_conn(place);
         let Some(pending) = conn.line.front().copied() else { return false };
         let to = match pending.owner {
@@ -96,24 +113,29 @@ impl Proxy {
             _ if conn.expired > 0 => None,
             Owner::Client(id, seq) => match self.client_mut(id) {
                 None => None,
-                Some(client) if client.is_first(seq) => Some(id),
-                Some(_) if arrived <= budget / 2 => return false,
+                // Whether such a reply is hidden from its client is known only once it is whole.
+                Some(client) if client.is_first(seq) && is_shown(pending.silence) => Some(id),
+                Some(_) if waits => return false,
                 Some(_) => {
                     self.fail_pending(io, place, &pending, Failure::TooLarge);
                     None
                 }
             },
-            Owner::Part(..) if arrived <= budget / 2 => return false,
+            Owner::Part(..) if waits => return false,
             Owner::Part(..) => {
                 self.fail_pending(io, place, &pending, Failure::TooLarge);
                 None
             }
         };
-        let scanner = ReplyPassage::new();
+        let scanner = match protocol {
+            Protocol::Redis => Scanner::Redis(redis::ReplyPassage::new()),
+            Protocol::Memcache => Scanner::Memcache(Box::default()),
+        };
         let passage =
             Passage { scanner, to, begun: io.now(), len: 0, behind_since: None, waited: Duration::ZERO };
         let conn = self.server_conn(place);
-        conn.redis = wire::redis::ReplyScanner::new();
+        conn.redis = redis::ReplyScanner::new();
+        conn.memcache = memcache::ReplyScanner::new();
         conn.passage = Some(Box::new(passage));
         true
     }
@@ -125,10 +147,12 @@ impl Proxy {
 
     /// Passes on what has come. False if that is all for now.
     pub(super) fn pass_on<I: Io>(&mut self, io: &mut I, place: Place, input: &mut Input<'_>) -> bool {
-        let Some(passage) = self.server_conn(place).passage.as_mut() else { return true };
-        let (piece, to) = (passage.scanner.advance(input.bytes(), &ReplyLimits::DEFAULT), passage.to);
+        let conn = self.server_conn(place);
+        let piece = next_piece(conn, input.bytes());
+        let Some(passage) = conn.passage.as_mut() else { return true };
+        let to = passage.to;
         let n = match piece {
-            Piece::Bad(_) => {
+            Piece::Bad => {
                 self.break_server_conn(io, place, input, Failure::Garbage);
                 return false;
             }
@@ -248,6 +272,32 @@ impl Proxy {
     }
 }
 
+/// True if a reply that is not short is sent to its client, whatever it says.
+fn is_shown(silence: Silence) -> bool {
+    matches!(silence, Silence::Never | Silence::OnMiss)
+}
+
+/// What the next bytes are of the reply that is on its way through.
+fn next_piece(conn: &mut ServerConn, bytes: &[u8]) -> Piece {
+    let (Some(passage), Some(pending)) = (conn.passage.as_mut(), conn.line.front()) else {
+        return Piece::Bad;
+    };
+    match &mut passage.scanner {
+        Scanner::Redis(scanner) => match scanner.advance(bytes, &redis::ReplyLimits::DEFAULT) {
+            redis::Piece::Part(n) => Piece::Part(n),
+            redis::Piece::End(n) => Piece::End(n),
+            redis::Piece::Bad(_) => Piece::Bad,
+        },
+        Scanner::Memcache(scanner) => {
+            match scanner.advance(bytes, pending.expect, conn.kept.asked(pending), &MEMCACHE_LIMITS) {
+                memcache::Piece::Part(n) => Piece::Part(n),
+                memcache::Piece::End(n) => Piece::End(n),
+                memcache::Piece::Bad(_) => Piece::Bad,
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use net::{App, Fault, Peer};
@@ -260,6 +310,8 @@ mod tests {
                        client_output_hard_bytes = \"4MiB\"\n";
     const TWO: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nhash = \"fnv1a_64\"\ndistribution = \"modula\"\n\
                        servers = [\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"]\n";
+    const MEMCACHE: &str =
+        "[pool.p]\nlisten = \"127.0.0.1:1\"\nprotocol = \"memcache\"\nservers = [\"127.0.0.1:11:1 a\"]\n";
     const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
     const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
@@ -317,6 +369,70 @@ mod tests {
         let sent = w.io.sent(client);
         assert_eq!(sent.len(), 9 + 100_000 + 2 + 7 + 7);
         assert!(sent.ends_with(b"y\r\n+PONG\r\n$1\r\nz\r\n"));
+    }
+
+    #[test]
+    fn a_memcached_server_cannot_fill_the_memory() {
+        // A value without end, and many of them; a client whose turn it is, and one that waits behind another.
+        let many = |n: usize| -> String { (0..n).map(|n| format!(" k{n}")).collect() };
+        let values = |n: usize| -> Vec<u8> {
+            (0..n).flat_map(|n| format!("VALUE k{n} 0 60000\r\n{:60000}\r\n", "").into_bytes()).collect()
+        };
+        let cases = [
+            (" k0".to_owned(), [&b"VALUE k0 0 1000000000\r\n"[..], &[b'x'; 1_000_000]].concat()),
+            (many(20), values(20)),
+        ];
+        for (keys, reply) in cases {
+            let mut w = World::new(MEMCACHE);
+            let client = w.client(format!("get{keys}\r\nget x\r\n").as_bytes());
+            let server = w.server(0);
+            let (mut shown, mut taken, mut most) = (0, 0, 0);
+            while shown < reply.len() {
+                shown = (shown + 7000).min(reply.len());
+                taken += w.receive(server, &reply[taken..shown]);
+                most = most.max(shown - taken);
+            }
+            assert!(most < 80_000, "{most} bytes are held");
+            assert!(w.io.sent(client) == &reply[..taken] && taken > reply.len() - 10);
+            // Nobody's turn any more: the rest is thrown away.
+            w.proxy.failed(&mut w.io, client, Fault::Reset);
+            let rest = b"x".repeat(7000);
+            assert_eq!(w.receive(server, &rest), 7000);
+        }
+    }
+
+    #[test]
+    fn a_memcached_reply_that_is_passed_on_ends_where_it_ends() {
+        let mut w = World::new(MEMCACHE);
+        let client = w.client(b"gets a b\r\nget x\r\nma n q\r\n");
+        let server = w.server(0);
+        let large =
+            [&b"VALUE a 0 100000 1\r\n"[..], &[b'x'; 100_000], b"\r\nVALUE b 0 1 2\r\ny\r\nEND\r\n"].concat();
+        let replies = [&large[..], b"END\r\nHD\r\n"].concat();
+        let mut taken = 0;
+        for shown in (0..replies.len()).step_by(1009).chain([replies.len()]) {
+            taken += w.receive(server, &replies[taken..shown]);
+        }
+        assert!(w.io.sent(client) == [&large[..], b"END\r\n"].concat());
+        // A block that is not its client's, in the middle.
+        let client = w.client(b"get a b\r\n");
+        w.receive(server, &large[..50_000]);
+        w.receive(server, b"");
+        assert!(w.io.closed.contains(&server), "cas was not asked for");
+        assert!(w.io.sent(client).starts_with(b"SERVER_ERROR"));
+    }
+
+    #[test]
+    fn what_waits_for_its_turn_goes_when_memory_is_short() {
+        let mut w = World::new(TWO);
+        let client = w.client(b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n");
+        let (first, second) = (w.server(0), w.server(1));
+        let large = [b"*1\r\n$600000\r\n".as_slice(), &[b'x'; 100_000]].concat();
+        assert_eq!(w.receive(first, &large), 0, "there is room");
+        w.io.buffered = 900 << 10;
+        assert_eq!(w.receive(first, &[&large[..], b"x"].concat()), large.len() + 1);
+        assert_eq!(w.receive(second, b"*1\r\n$1\r\nv\r\n"), 11);
+        assert!(w.io.sent(client).starts_with(b"-ERR the reply is too large"));
     }
 
     #[test]

@@ -195,11 +195,13 @@ impl Proxy {
     }
 }
 
+/// Limits on what a memcached server may say.
+pub(super) static MEMCACHE_LIMITS: std::sync::LazyLock<Limits> = std::sync::LazyLock::new(Limits::default);
+
 /// A memcached reply is one only to the request that it answers.
 fn next_memcache(conn: &mut ServerConn, bytes: &[u8]) -> Next {
-    static LIMITS: std::sync::LazyLock<Limits> = std::sync::LazyLock::new(Limits::default);
     let Some(pending) = conn.line.front() else { return Next::Garbage };
-    match conn.memcache.scan(bytes, pending.expect, conn.kept.asked(pending), &LIMITS) {
+    match conn.memcache.scan(bytes, pending.expect, conn.kept.asked(pending), &MEMCACHE_LIMITS) {
         Scan::Done(reply) => Next::Reply(Found {
             len: reply.len,
             is_error: reply.status.is_error(),

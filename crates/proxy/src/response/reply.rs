@@ -6,13 +6,33 @@ use crate::client::{Reply, Seq, Wait};
 use crate::proxy::Proxy;
 
 impl Proxy {
+    /// The reply of a server.
     #[inline]
     pub(crate) fn reply<I: Io>(&mut self, io: &mut I, id: ConnId, seq: Seq, reply: Reply<'_>, at: Instant) {
+        self.put_reply(io, id, (seq, at), reply, true);
+    }
+
+    /// An error in the place of a server's reply: it says nothing about the length of the next ones.
+    pub(crate) fn fail<I: Io>(&mut self, io: &mut I, id: ConnId, seq: Seq, error: &[u8], at: Instant) {
+        self.put_reply(io, id, (seq, at), Reply::Slice(error), false);
+    }
+
+    #[inline]
+    fn put_reply<I: Io>(
+        &mut self,
+        io: &mut I,
+        id: ConnId,
+        (seq, at): (Seq, Instant),
+        reply: Reply<'_>,
+        of_server: bool,
+    ) {
         // A client that has gone away gets nothing.
         let Some(client) = self.client_mut(id) else { return };
         let before = client.held_bytes();
         let len = reply.len();
-        client.reply_size.note(len);
+        if of_server {
+            client.reply_size.note(len);
+        }
         client.fulfil(io, seq, reply);
         let after = client.held_bytes();
         let (pool, waiting, session) = (client.pool, client.waiting(), &client.session);
