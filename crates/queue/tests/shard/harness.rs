@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use journal::MemFiles;
+use journal::{Files, MemFiles};
 use net::{Address, App, ConnId, Input, Instant, Io, Layer, Parcel, Peer, SocketOptions, TimerId, WallTime};
 use nuthatch_queue::ask::{Answer, Ask, Reply};
 use nuthatch_queue::authority::AuthQuery;
 use nuthatch_queue::disk::{Disk, Job};
 use nuthatch_queue::outside::{Asker, Notice, Outside};
+use nuthatch_queue::queue::OpenError;
 use nuthatch_queue::{Clock, Mail, Options, Queue};
 
 /// One end of a connection, as the test sees it.
@@ -193,17 +194,23 @@ impl World {
     }
 
     /// The same; an error if it does not come up.
-    pub fn try_open(
+    pub fn try_open(files: MemFiles, options: Options, wall: i64) -> Result<World, OpenError> {
+        World::open_through(files.clone(), Arc::new(files), options, wall)
+    }
+
+    /// The same; the queue reaches the files through `seen`.
+    pub fn open_through(
         files: MemFiles,
+        seen: Arc<dyn Files>,
         options: Options,
         wall: i64,
-    ) -> Result<World, nuthatch_queue::queue::OpenError> {
+    ) -> Result<World, OpenError> {
         let clock = Clock { now: Instant(1_000_000), wall: WallTime(wall) };
         let jobs = Jobs::default();
         let disk = Box::new(TestDisk(Arc::clone(&jobs)));
         let heard = Arc::<Mutex<Heard>>::default();
         let outside = Box::new(Listener(Arc::clone(&heard)));
-        let queue = Queue::open(options.clone(), Arc::new(files.clone()), disk, outside, clock)?;
+        let queue = Queue::open(options.clone(), seen, disk, outside, clock)?;
         let io = TestIo {
             clock,
             wires: HashMap::new(),
