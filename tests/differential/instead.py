@@ -90,7 +90,7 @@ def r(*words):
 
 # Requests that are refused, and that what comes behind them depends on.
 DEPENDED_ON = [
-    ("MULTI",), ("WATCH", "k"), ("SELECT", 1), ("SUBSCRIBE", "c"), ("PSUBSCRIBE", "c"), ("SSUBSCRIBE", "c"), ("MONITOR",), ("SYNC",),
+    ("WATCH", "k"), ("SELECT", 1), ("SUBSCRIBE", "c"), ("PSUBSCRIBE", "c"), ("SSUBSCRIBE", "c"), ("MONITOR",), ("SYNC",),
     ("CLIENT", "REPLY", "OFF"), ("CLIENT", "TRACKING", "ON"), ("ASKING",), ("SCRIPT", "DEBUG", "YES"), ("SELECT", "x"), ("RESET", "x"),
 ]
 
@@ -108,8 +108,17 @@ REDIS = [
           for n, words in enumerate(DEPENDED_ON)],
         ("direct", r("GET", "n"), b"$2\r\n%d\r\n" % len(DEPENDED_ON)),
     ]),
+    ("a refused transaction is refused as a whole", {}, [REAL], [
+        ("a", r("MULTI") + r("INCR", "n") + r("EXEC") + r("INCR", "n"), rb"-ERR unknown command 'multi'[^\r]*\r\n",
+         b"-ERR not executed, since the MULTI before it was refused\r\n",
+         b"-EXECABORT Transaction discarded because of previous errors.\r\n", CLOSED),
+        ("b", r("MULTI") + r("INCR", "n") + r("DISCARD"), rb"-ERR unknown command 'multi'[^\r]*\r\n",
+         b"-ERR not executed, since the MULTI before it was refused\r\n+OK\r\n", CLOSED),
+        ("c", r("MULTI"), rb"-ERR unknown command 'multi'[^\r]*\r\n", CLOSED),
+        ("direct", r("GET", "n"), b"$-1\r\n"),
+    ]),
     ("refusals that close, before the password", {"redis_auth": "sekret"}, [SECRET], [
-        ("a", r("MULTI") + r("AUTH", "sekret") + r("INCR", "n"), b"-NOAUTH Authentication required\r\n", CLOSED),
+        ("a", r("WATCH", "n") + r("AUTH", "sekret") + r("INCR", "n"), b"-NOAUTH Authentication required\r\n", CLOSED),
         ("direct", r("AUTH", "sekret") + r("GET", "n"), b"+OK\r\n", b"$-1\r\n"),
     ]),
     ("the user default needs no password where there is none", {}, [REAL], [

@@ -32,6 +32,7 @@ LEFT_OUT = {"MIGRATE", "OBJECT|IDLETIME", "DBSIZE"}
 # A cursor that nobody gave out finds what a server's hash seed says.
 ALIKE_HERE = {**ALIKE, b"SSCAN": lambda reply: reply[:1]}
 UNSUPPORTED = re.compile(rb"-ERR unknown command '[^']*', unsupported by this proxy: ")
+IN_REFUSED_TRANSACTION = b"-ERR not executed, since the MULTI before it was refused\r\n"
 NUMKEYS = (b"-ERR value is not an integer or out of range\r\n", b"-ERR Number of keys can't be ")
 FUNCTION_NUMKEYS = (b"-ERR Bad number of keys provided\r\n", b"-ERR Number of keys can't be ")
 # Beginnings of errors that we give where a server gives another one, or none.
@@ -62,7 +63,7 @@ class Talker:
         self.talk = self.talk or Conversation(self.lane, "redis")
         self.talk.send(b"".join(requests) + encode("PING"))
         found, closed = self.talk.take(len(requests) + 1)
-        if closed:
+        if closed or found[-1] == IN_REFUSED_TRANSACTION:
             self.close()
         elif found[-1] != b"+PONG\r\n":
             raise Difference(f"{self.lane.name}: {requests!r:.300} has more than one reply: {found!r:.300}")

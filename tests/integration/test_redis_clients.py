@@ -313,7 +313,7 @@ def test_redis_py_transactions_apply_nothing(proxy, prefix):
     """The default pipeline, of Celery's result store and Django's set_many: who sees it fail may do it again."""
     with client(proxy) as r:
         for _ in range(3):
-            with pytest.raises(redis.RedisError):
+            with pytest.raises(redis.ResponseError, match="unknown command 'multi'"):
                 r.pipeline().set(prefix + "a", 1).incr(prefix + "n").execute()
             with pytest.raises(redis.RedisError):
                 r.transaction(lambda pipeline: pipeline.incr(prefix + "n"), prefix + "n")

@@ -18,6 +18,8 @@ pub(crate) enum Alarm {
     },
     /// While the shard stops: do servers that clients wait for still make progress?
     Stop,
+    /// The time is over that the first of the clients has whose MULTI was refused.
+    RefusedTransaction,
 }
 
 impl Alarm {
@@ -29,6 +31,7 @@ impl Alarm {
             }
             Alarm::Probe { pool, server } => 2 << 48 | u64::from(pool) << 32 | u64::from(server) << 16,
             Alarm::Stop => 3 << 48,
+            Alarm::RefusedTransaction => 4 << 48,
         }
     }
 
@@ -38,7 +41,8 @@ impl Alarm {
             0 => Alarm::Maintenance,
             1 => Alarm::Deadline(Place { pool, server, slot }),
             2 => Alarm::Probe { pool, server },
-            _ => Alarm::Stop,
+            3 => Alarm::Stop,
+            _ => Alarm::RefusedTransaction,
         }
     }
 }

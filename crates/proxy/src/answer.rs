@@ -16,7 +16,7 @@ use crate::response::scanned;
 
 /// As nutcracker 0.5.0 writes it, without the full stop that Redis has.
 pub(crate) const NOAUTH: &[u8] = b"-NOAUTH Authentication required\r\n";
-const OK: &[u8] = b"+OK\r\n";
+pub(crate) const OK: &[u8] = b"+OK\r\n";
 const HELLO_NEEDS_AUTH: &[u8] = b"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \
     <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
     the same time\r\n";

@@ -52,6 +52,8 @@ pub(crate) struct Session {
     pub(crate) name: Option<Box<[u8]>>,
     /// No more requests are read: it sent FIN, said QUIT or broke the framing. Closed once the line is empty.
     pub(crate) leaving: bool,
+    /// Its MULTI was refused, and it has sent neither EXEC nor DISCARD: nothing of it is executed.
+    pub(crate) in_refused_transaction: bool,
     /// The peer has sent FIN.
     pub(crate) ended: bool,
     /// What it waits for while it is not read.
@@ -149,7 +151,8 @@ impl Client {
     /// Nothing of it is anywhere but in its socket: no request under way, no part of one, no reason to stop reading.
     pub(crate) fn is_quiet(&self) -> bool {
         let s = &self.session;
-        let reading = !(s.leaving || s.ended || s.paused.is_some()) && s.skip == 0;
+        let reading =
+            !(s.leaving || s.ended || s.in_refused_transaction || s.paused.is_some()) && s.skip == 0;
         self.line.is_empty() && self.partial.is_none() && reading
     }
 

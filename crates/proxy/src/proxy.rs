@@ -17,6 +17,7 @@ use crate::mail::Mail;
 use crate::notice::Notice;
 use crate::place::Place;
 use crate::pool::Pool;
+use crate::request::RefusedTransactions;
 use crate::stop::Stop;
 use crate::tally::{Change, Tally};
 
@@ -81,6 +82,7 @@ pub struct Proxy {
     pub(crate) busy: bool,
     /// The shard has been asked to stop.
     pub(crate) stop: Option<Stop>,
+    pub(crate) refused_transactions: RefusedTransactions,
     /// When this shard's proxy was made.
     pub(crate) started: Instant,
 }
@@ -145,6 +147,7 @@ impl Proxy {
             maintaining: false,
             busy: false,
             stop: None,
+            refused_transactions: RefusedTransactions::default(),
             started: io.now(),
         };
         proxy.preconnect(io);
@@ -372,6 +375,7 @@ impl<I: Io> App<I> for Proxy {
             }
             Alarm::Probe { pool, server } => self.probe(io, pool, server),
             Alarm::Stop => self.continue_stop(io),
+            Alarm::RefusedTransaction => self.end_refused_transactions(io),
         }
     }
 

@@ -4,6 +4,7 @@ mod receive;
 mod redis;
 mod memcache;
 mod refuse;
+mod transaction;
 mod split;
 mod every;
 mod about;
@@ -12,6 +13,8 @@ mod forward;
 mod embedded;
 
 use bytes::Bytes;
+
+pub(crate) use transaction::RefusedTransactions;
 
 /// Scanner state of a request of which only a part has arrived.
 #[derive(Debug)]

@@ -248,7 +248,7 @@ impl Client {
         }
         let closes = self.ending != Ending::Close || self.line.is_satisfied();
         if self.requests_left == 0 && closes && !self.is_mute() {
-            self.take_leave();
+            self.take_leave(around.plan);
         }
     }
 
@@ -282,14 +282,14 @@ impl Client {
         }
     }
 
-    fn take_leave(&mut self) {
+    fn take_leave(&mut self, plan: &mut Plan) {
         self.state = State::Leaving;
         let ok = node(Node::Simple(b"OK".to_vec()));
         match (self.ending, self.protocol) {
             (Ending::Quit, Protocol::Redis) => self.push(resp::request(&[b"QUIT"]), ok, &[]),
             (Ending::Quit, Protocol::Memcache) => self.output.extend_from_slice(b"quit\r\n"),
-            (Ending::Refused, Protocol::Redis) => self.end_with_refusal(),
-            (Ending::Refused, Protocol::Memcache) => self.end_with_memcached_refusal(),
+            (Ending::Refused, Protocol::Redis) => self.end_with_refusal(plan),
+            (Ending::Refused, Protocol::Memcache) => self.end_with_memcached_refusal(plan),
             (Ending::Malformed, _) => {
                 let broken = self.rng.pick(&[
                     "*2\r\n$3\r\nGET\r\n:1\r\n",

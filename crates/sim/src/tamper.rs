@@ -29,11 +29,13 @@ pub enum Tamper {
     BreedTimers,
     /// A client is closed though it is owed replies.
     CutClient,
+    /// What comes behind a refused command that it depends on is executed.
+    GoOnAfterRefusal,
 }
 
 impl Tamper {
     /// Every one of them.
-    pub const ALL: [Tamper; 13] = [
+    pub const ALL: [Tamper; 14] = [
         Tamper::SwapReplies,
         Tamper::DropReply,
         Tamper::DuplicateReply,
@@ -47,7 +49,17 @@ impl Tamper {
         Tamper::LeaveGatherOpen,
         Tamper::BreedTimers,
         Tamper::CutClient,
+        Tamper::GoOnAfterRefusal,
     ];
+
+    /// From how many opportunities in a run the one is chosen.
+    pub(crate) fn opportunities(self) -> u64 {
+        match self {
+            // At most one for each client, at its end.
+            Tamper::GoOnAfterRefusal => 2,
+            _ => 30,
+        }
+    }
 }
 
 /// Applies one deliberate bug, once, after some opportunities have passed.

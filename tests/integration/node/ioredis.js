@@ -35,6 +35,13 @@ async function refusals(redis) {
     await assert.rejects(transaction.multi().incr(`${prefix}refused`).exec());
     transaction.disconnect();
   }
+  // A client that connects again sends again what was not answered.
+  const again = new Redis({ port: Number(port), retryStrategy: () => 20, maxRetriesPerRequest: 3 });
+  again.on('error', () => {});
+  const queued = [again.multi({ pipeline: false }), again.incr(`${prefix}refused`), again.exec()];
+  const outcomes = await Promise.allSettled(queued);
+  assert.deepStrictEqual(outcomes.map((outcome) => outcome.status), Array(3).fill('rejected'));
+  again.disconnect();
   for (const enableReadyCheck of [true, false]) {
     const other = new Redis({ ...options, db: 1, enableReadyCheck });
     other.on('error', () => {});

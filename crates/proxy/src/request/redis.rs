@@ -100,12 +100,15 @@ impl Proxy {
     }
 
     fn redis_request<I: Io>(&mut self, io: &mut I, client: &mut Client, request: &Request, frame: Frame<'_>) {
+        if client.session.in_refused_transaction {
+            return self.refuse_in_transaction(io, client, request);
+        }
         let routed = request.route(frame.bytes());
         if !client.session.authenticated && !may_come_before_password(&routed) {
             self.pools[client.pool as usize].stats.denied.inc();
-            let stateful =
-                routed.map_or_else(|refusal| refusal.stateful().is_some(), |(command, _)| command.stateful);
-            return self.reject(io, client, stateful, crate::answer::NOAUTH);
+            let command = routed.map_or_else(|refusal| refusal.stateful(), |(command, _)| Some(command));
+            let stateful = command.filter(|command| command.stateful);
+            return self.reject_redis(io, client, stateful, crate::answer::NOAUTH);
         }
         let (command, route) = match routed {
             Ok(found) => found,

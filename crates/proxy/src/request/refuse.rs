@@ -1,19 +1,18 @@
 //! Requests that are not executed: the error that each gets in its place, and whether the requests behind it may be executed.
 //!
 //! ```text
-//! MULTI           -ERR …, then the close     a stateful command: INCR was to wait for EXEC, or be thrown away by DISCARD
+//! SELECT 1        -ERR …, then the close     a stateful command: INCR was meant for another database
 //! INCR k          never executed
-//! DISCARD         never executed
 //! ```
 //! A stateful command is marked in the tables of `wire`. All requests that came before it are answered first. What comes after
-//! it, in the same packet or a later one, is thrown away (`may_scan`).
+//! it, in the same packet or a later one, is thrown away (`may_scan`), or refused as well ([`super::transaction`]).
 
 use std::time::Duration;
 
 use config::checked::Unsupported;
 use net::{Instant, Io};
 use wire::memcache;
-use wire::redis::Refusal;
+use wire::redis::{Command, Refusal};
 
 use crate::client::Client;
 use crate::notice::Notice;
@@ -50,9 +49,26 @@ impl Proxy {
         self.scratch.reply.clear();
         refusal.write(&mut self.scratch.reply);
         let stateful = refusal.stateful();
-        self.reject(io, client, stateful.is_some(), &self.scratch.reply);
+        let error = std::mem::take(&mut self.scratch.reply);
+        self.reject_redis(io, client, stateful, &error);
+        self.scratch.reply = error;
         if let Some(command) = stateful {
             self.tell_refused(io.now(), client.pool, command.name);
+        }
+    }
+
+    /// Gives a client the error for a request; `stateful` is its command if those behind it depend on that.
+    pub(super) fn reject_redis<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        stateful: Option<&'static Command>,
+        error: &[u8],
+    ) {
+        let multi = stateful.is_some_and(|command| command.name == "multi");
+        self.reject(io, client, stateful.is_some() && !multi, error);
+        if multi {
+            self.begin_refused_transaction(io, client);
         }
     }
 
@@ -171,13 +187,10 @@ mod tests {
         outcomes[0]
     }
 
-    /// The issue's `MULTI, INCR, DISCARD`; `SELECT 1, SET`; `CLIENT REPLY OFF`.
+    /// The issue's `SELECT 1, SET` and `CLIENT REPLY OFF`; for `MULTI` see [`super::super::transaction`].
     #[test]
     fn nothing_is_executed_behind_a_refused_command_that_it_depends_on() {
         let ends = [
-            "MULTI",
-            "multi",
-            "MULTI x",
             "WATCH k",
             "WATCH",
             "SELECT 1",
@@ -242,11 +255,11 @@ mod tests {
         }
     }
 
-    /// `MULTI, AUTH password, INCR`: the refusal comes from the password, the fault is the same.
+    /// `WATCH, AUTH password, INCR`: the refusal comes from the password, the fault is the same.
     #[test]
     fn a_stateful_command_before_the_password_closes_too() {
         let options = "auth = \"sekret\"\n";
-        for request in ["MULTI", "SELECT 0", "SUBSCRIBE c", "CLIENT REPLY OFF"] {
+        for request in ["WATCH k", "SELECT 0", "SUBSCRIBE c", "CLIENT REPLY OFF"] {
             let mut w = World::new(options);
             w.receive(&packet(&["GET k", request, "AUTH sekret", INCR]));
             let noauth = "-NOAUTH Authentication required\r\n".repeat(2);

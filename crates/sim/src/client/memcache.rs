@@ -3,6 +3,7 @@
 use super::Client;
 use crate::expect::{Expected, Got, What};
 use crate::memcache::Reply;
+use crate::tamper::{Plan, Tamper};
 
 impl Client {
     pub(super) fn ask_memcache(&mut self, uid: u64) {
@@ -23,9 +24,15 @@ impl Client {
     }
 
     /// `watch` is refused, and so is what comes behind it. No server knows `incr`, so that one which gets it raises a fault.
-    pub(super) fn end_with_memcached_refusal(&mut self) {
+    pub(super) fn end_with_memcached_refusal(&mut self, plan: &mut Plan) {
         const REFUSAL: &str = "CLIENT_ERROR watch is not available through a proxy";
-        self.expect(b"watch fetchers\r\n".to_vec(), What::Lines(&[REFUSAL]), Some(Reply::line(REFUSAL)), &[]);
+        const UNKNOWN: &str = "ERROR";
+        if plan.strikes(Tamper::GoOnAfterRefusal) {
+            self.expect(b"frob x\r\n".to_vec(), What::Lines(&[UNKNOWN]), Some(Reply::line(UNKNOWN)), &[]);
+        } else {
+            let watch = b"watch fetchers\r\n".to_vec();
+            self.expect(watch, What::Lines(&[REFUSAL]), Some(Reply::line(REFUSAL)), &[]);
+        }
         let key = self.own_key();
         self.output.extend_from_slice(&[b"incr ", &key[..], b" 1\r\n"].concat());
     }

@@ -3,7 +3,24 @@
 use super::{Client, node};
 use crate::expect::{Got, What};
 use crate::resp::{self, Node};
+use crate::tamper::{Plan, Tamper};
 use crate::value;
+
+/// Refused, and what comes behind them depends on them.
+const REFUSED: &[&[&[u8]]] = &[
+    &[b"MULTI"],
+    &[b"WATCH", b"k"],
+    &[b"SELECT", b"1"],
+    &[b"SUBSCRIBE", b"c"],
+    &[b"PSUBSCRIBE", b"c*"],
+    &[b"SSUBSCRIBE", b"c"],
+    &[b"MONITOR"],
+    &[b"ASKING"],
+    &[b"CLIENT", b"REPLY", b"OFF"],
+    &[b"CLIENT", b"REPLY", b"SKIP"],
+    &[b"CLIENT", b"TRACKING", b"ON"],
+    &[b"SCRIPT", b"DEBUG", b"YES"],
+];
 
 impl Client {
     pub(super) fn ask_redis(&mut self, uid: u64) {
@@ -29,19 +46,20 @@ impl Client {
     }
 
     /// Ends with a command that is refused and that INCR behind it depends on. No server knows INCR, so that one which gets it
-    /// raises a fault.
-    pub(super) fn end_with_refusal(&mut self) {
-        let refused: &[&[u8]] = match self.rng.below(5) {
-            0 => &[b"MULTI"],
-            1 => &[b"WATCH", b"k"],
-            2 => &[b"SELECT", b"1"],
-            3 => &[b"SUBSCRIBE", b"c"],
-            _ => &[b"CLIENT", b"REPLY", b"OFF"],
-        };
-        self.push(resp::request(refused), (What::ErrorLike("ERR "), None), &[]);
-        let key = self.own_key();
-        self.output.extend_from_slice(&resp::request(&[b"INCR", &key]));
-        self.output.extend_from_slice(&resp::request(&[b"EXEC"]));
+    /// raises a fault. The tamperer sends a command that is refused and that nothing depends on.
+    pub(super) fn end_with_refusal(&mut self, plan: &mut Plan) {
+        let mut refused: &[&[u8]] = self.rng.pick(REFUSED);
+        if plan.strikes(Tamper::GoOnAfterRefusal) {
+            refused = &[b"FROB", b"x"];
+        }
+        let incr = resp::request(&[b"INCR", &self.own_key()]);
+        let error = |text| (What::ErrorLike(text), None);
+        self.push(resp::request(refused), error("ERR "), &[]);
+        if refused == [b"MULTI"] {
+            self.push(incr.clone(), error("ERR not executed"), &[]);
+            self.push(resp::request(&[b"EXEC"]), error("EXECABORT "), &[]);
+        }
+        self.output.extend_from_slice(&incr);
     }
 
     fn present(&self, key: &[u8]) -> Node {

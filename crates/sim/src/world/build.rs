@@ -9,7 +9,7 @@ impl World {
     pub(crate) fn new(seed: u64, calm: bool, tamper: Option<Tamper>) -> World {
         let scenario = Scenario::of(seed, calm);
         let mut rng = Rng::new(seed ^ 0xabcd);
-        let plan = tamper.map_or(Plan::none(), |t| Plan::new(t, rng.below(30) as u32));
+        let plan = tamper.map_or(Plan::none(), |t| Plan::new(t, rng.below(t.opportunities()) as u32));
         let pools = &scenario.pools;
         let mut backends = Vec::new();
         for (pool, config) in pools.iter().enumerate() {

@@ -1,0 +1,157 @@
+//! What a client sends between a refused `MULTI` and its `EXEC`.
+//!
+//! ```text
+//! MULTI           -ERR …              refused
+//! INCR k          -ERR not executed   answered one by one: a client library that saw the connection close instead would send
+//! EXEC            -EXECABORT …, close them again on another connection, without the MULTI that has its error already
+//! ```
+//! `DISCARD` ends it as well. A client that sends neither is closed after [`EXEC_WITHIN`]: it has read the error and given up.
+
+use std::time::Duration;
+
+use net::{ConnId, Instant, Io};
+use wire::redis::Request;
+
+use crate::alarm::Alarm;
+use crate::answer::OK;
+use crate::client::Client;
+use crate::proxy::Proxy;
+
+/// Time from a refused `MULTI` to its `EXEC`. What a client has sent before the error reached it comes within a round trip.
+const EXEC_WITHIN: Duration = Duration::from_secs(1);
+const NOT_EXECUTED: &[u8] = b"-ERR not executed, since the MULTI before it was refused\r\n";
+/// In Redis' words.
+const ABORTED: &[u8] = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
+
+impl Proxy {
+    /// `MULTI` was refused: nothing is executed for this client any more.
+    pub(super) fn begin_refused_transaction<I: Io>(&mut self, io: &mut I, client: &mut Client) {
+        client.session.in_refused_transaction = true;
+        self.refused_transactions.push_back((client.id, io.now() + EXEC_WITHIN));
+        if self.refused_transactions.len() == 1 {
+            io.set_timer(io.now() + EXEC_WITHIN, Alarm::RefusedTransaction.token());
+        }
+    }
+
+    /// Answers a request of such a client, in its place.
+    #[cold]
+    pub(super) fn refuse_in_transaction<I: Io>(&self, io: &mut I, client: &mut Client, request: &Request) {
+        let (reply, ends) = match request.command().map(|command| command.name) {
+            Some("exec") => (ABORTED, true),
+            Some("discard" | "quit") => (OK, true),
+            _ => (NOT_EXECUTED, false),
+        };
+        self.reject(io, client, ends, reply);
+    }
+
+    /// Closes those whose time is over.
+    pub(crate) fn end_refused_transactions<I: Io>(&mut self, io: &mut I) {
+        let now = io.now();
+        while let Some(&(id, due)) = self.refused_transactions.front() {
+            if due > now {
+                io.set_timer(due, Alarm::RefusedTransaction.token());
+                return;
+            }
+            self.refused_transactions.pop_front();
+            if let Some(mut client) = self.take_client(id) {
+                client.session.leaving = true;
+                self.settle(io, client);
+            }
+        }
+    }
+}
+
+/// Clients in a refused transaction, and when each is closed: the first first. Some may be gone.
+pub(crate) type RefusedTransactions = std::collections::VecDeque<(ConnId, Instant)>;
+
+#[cfg(test)]
+mod tests {
+    use net::{App, Input, Peer};
+
+    use super::*;
+    use crate::testing::{FakeIo, proxy};
+
+    const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\n";
+    const ERROR: &str = "-ERR not executed, since the MULTI before it was refused";
+    const ABORT: &str = "-EXECABORT Transaction discarded because of previous errors.";
+
+    struct World {
+        io: FakeIo,
+        proxy: Proxy,
+        client: ConnId,
+    }
+
+    impl World {
+        fn new(options: &str) -> World {
+            let mut io = FakeIo::default();
+            let mut proxy = proxy(&mut io, &format!("{POOL}{options}"));
+            let client = io.open();
+            proxy.accepted(&mut io, 0, client, Peer::Unix);
+            World { io, proxy, client }
+        }
+
+        /// Sends the lines in pieces of `cut` bytes.
+        fn send(&mut self, lines: &[&str], cut: usize) {
+            let mut bytes = Vec::new();
+            lines.iter().for_each(|line| {
+                wire::redis::encode_inline(line.as_bytes(), &mut bytes).unwrap();
+            });
+            let mut unread = Vec::new();
+            for piece in bytes.chunks(cut) {
+                unread.extend_from_slice(piece);
+                let mut input = Input::scratch(&unread);
+                self.proxy.received(&mut self.io, self.client, &mut input);
+                let consumed = input.outcome().0;
+                unread.drain(..consumed);
+            }
+        }
+
+        /// The replies but for the first, whether the client was closed, and whether a server was asked.
+        fn outcome(&self) -> (Vec<String>, bool, bool) {
+            let replies = String::from_utf8(self.io.sent(self.client).to_vec()).unwrap();
+            let rest = replies.lines().skip(1).map(str::to_owned).collect();
+            (rest, self.io.closed.contains(&self.client), !self.io.connects.is_empty())
+        }
+    }
+
+    #[test]
+    fn each_request_up_to_exec_gets_an_error_and_then_the_client_is_closed() {
+        for multi in ["MULTI", "multi", "MULTI x"] {
+            for (end, reply) in [("EXEC", ABORT), ("exec x", ABORT), ("DISCARD", "+OK"), ("QUIT", "+OK")] {
+                for cut in [usize::MAX, 20, 1] {
+                    let mut w = World::new("");
+                    w.send(&[multi, "INCR k", "MULTI", "PING", "nosuch", end, "INCR k"], cut);
+                    let replies = [ERROR, ERROR, ERROR, ERROR, reply].map(str::to_owned).to_vec();
+                    assert_eq!(w.outcome(), (replies, true, false), "{multi} {end} {cut}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_that_gives_up_is_closed_within_a_second() {
+        let mut w = World::new("");
+        w.send(&["MULTI"], usize::MAX);
+        w.io.now = w.io.now + Duration::from_millis(600);
+        let first = w.client;
+        w.client = w.io.open();
+        w.proxy.accepted(&mut w.io, 0, w.client, Peer::Unix);
+        w.send(&["MULTI"], usize::MAX);
+        let token = Alarm::RefusedTransaction.token();
+        assert_eq!(w.io.timers.values().filter(|timer| **timer == token).count(), 1, "one for all of them");
+        for (wait, closed) in [(399, [false; 2]), (1, [true, false]), (599, [true, false]), (1, [true; 2])] {
+            w.io.now = w.io.now + Duration::from_millis(wait);
+            w.proxy.timer(&mut w.io, token);
+            assert_eq!([first, w.client].map(|id| w.io.closed.contains(&id)), closed, "{wait}");
+        }
+        assert!(w.proxy.refused_transactions.is_empty());
+    }
+
+    /// `MULTI, AUTH password, INCR`: the refusal comes from the password, the fault is the same.
+    #[test]
+    fn before_the_password_too() {
+        let mut w = World::new("auth = \"sekret\"\n");
+        w.send(&["MULTI", "AUTH sekret", "INCR k", "EXEC"], usize::MAX);
+        assert_eq!(w.outcome(), ([ERROR, ERROR, ABORT].map(str::to_owned).to_vec(), true, false));
+    }
+}
