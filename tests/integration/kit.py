@@ -187,6 +187,20 @@ def start_nsqd(directory, *options, name="nsqd"):
     return start(name, 2, argv, directory)
 
 
+def start_nsqlookupd(directory, *options, name="nsqlookupd", ports=None):
+    """The binary as nsqlookupd. `ports` are those of TCP and HTTP; given ones make it come back where it was."""
+
+    def argv(tcp, http):
+        addresses = [f"--tcp-address=127.0.0.1:{tcp}", f"--http-address=127.0.0.1:{http}"]
+        return [BINARY, "nsqlookupd", *addresses, "--broadcast-address=127.0.0.1", *options]
+
+    if ports is None:
+        return start(name, 2, argv, directory)
+    program = Program(name, argv(*ports), ports, directory)
+    assert program.is_ready(), program.output()
+    return program
+
+
 @contextlib.contextmanager
 def directory():
     """A directory for one test's programs, removed afterwards. memcached, as user nobody, need not get into it."""

@@ -34,6 +34,38 @@ pub struct Config {
     pub pools: Vec<Pool>,
     /// The message queue. None: off.
     pub queue: Option<Nsqd>,
+    /// Discovery. None: off.
+    pub lookup: Option<Lookup>,
+}
+
+/// Discovery: what nsqlookupd does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// Where nodes register.
+    pub tcp: Listen,
+    /// Where consumers ask.
+    pub http: Listen,
+    /// Name or address of this lookup that nodes are told.
+    pub broadcast_address: String,
+    /// How long a node is in answers after its last sign of life.
+    pub inactive_producer_timeout: Duration,
+    /// How long a tombstone hides a node.
+    pub tombstone_lifetime: Duration,
+    /// Most nodes at once; 0: no limit.
+    pub max_connections: u32,
+    /// Most topics and channels that are known, together.
+    pub max_names: u64,
+    /// How long a node may take to send the protocol magic.
+    pub magic_timeout: Duration,
+    /// Names of this lookup, and of pages, that browsers may use the HTTP API under.
+    pub http_names: Vec<String>,
+}
+
+impl Default for Lookup {
+    /// As when no option of `[lookup]` is written.
+    fn default() -> Lookup {
+        crate::native::default_lookup()
+    }
 }
 
 /// Logging of the native face.

@@ -40,7 +40,9 @@ pub mod render;
 pub mod nutcracker;
 
 pub mod go_flags;
+pub mod nsq_program;
 pub mod nsqd;
+pub mod nsqlookupd;
 
 pub mod convert;
 

@@ -3,10 +3,11 @@
 //! Each section is read by the options table ([`crate::values`]) and assembled here; then what spans several options
 //! is checked. Nothing stops at the first fault.
 
+mod lookup;
 mod pool;
 mod queue;
 
-use crate::checked::{Admin, Config, Listen, Local, Log, LogFormat, Pool, Server, Stats};
+use crate::checked::{Admin, Config, Listen, Local, Log, LogFormat, Lookup, Pool, Server, Stats};
 use crate::endpoint::show_listen;
 use crate::fault::{Fault, Position};
 use crate::go_flags::{self, GoValues};
@@ -67,8 +68,16 @@ pub fn check(text: &str, threads: usize) -> Report {
     let queue = sections
         .section("queue")
         .and_then(|(at, entries)| queue::check(at, entries, &mut listeners, &mut faults));
-    if faults.is_empty() && sections.pools.is_empty() && sections.section("queue").is_none() {
-        faults.push(Fault::warning(None, "nothing is served", "add a [pool.NAME] or a [queue]"));
+    let lookup = sections.read(Scope::Lookup, "lookup", &mut faults).map(|read| {
+        let lookup = lookup::assemble(&read);
+        for (option, listen) in [("tcp", &lookup.tcp), ("http", &lookup.http)] {
+            listeners.add(listen, read.place(option).or(sections.place("lookup")), &mut faults);
+        }
+        lookup
+    });
+    let served = !sections.pools.is_empty() || lookup.is_some() || sections.section("queue").is_some();
+    if faults.is_empty() && !served {
+        faults.push(Fault::warning(None, "nothing is served", "add a [pool.NAME], a [queue] or a [lookup]"));
     }
     let config = Config {
         threads: process.integer_if_set("threads").map_or(threads, |n| n as usize),
@@ -81,6 +90,7 @@ pub fn check(text: &str, threads: usize) -> Report {
         local: Local { bytes_max: local.size("bytes") },
         pools,
         queue,
+        lookup,
     };
     Report::new(faults, Some(config))
 }
@@ -108,6 +118,11 @@ pub(crate) fn default_queue_flags() -> GoValues {
     queue::flags(&values::read(Scope::Queue, "", TOP, &[], &mut Vec::new()))
 }
 
+/// The lookup when no option is written.
+pub(crate) fn default_lookup() -> Lookup {
+    lookup::assemble(&values::read(Scope::Lookup, "", TOP, &[], &mut Vec::new()))
+}
+
 /// A pool of these servers with every other option as when it is not written.
 pub(crate) fn default_pool(name: &str, servers: Vec<Server>) -> Pool {
     let read = values::read(Scope::Pool, "", TOP, &[], &mut Vec::new());
@@ -130,7 +145,7 @@ struct Sections<'a> {
 }
 
 impl<'a> Sections<'a> {
-    const NAMES: [&'static str; 5] = ["log", "stats", "admin", "local", "queue"];
+    const NAMES: [&'static str; 6] = ["log", "stats", "admin", "local", "queue", "lookup"];
 
     fn split(entries: &'a [Entry], faults: &mut Vec<Fault>) -> Sections<'a> {
         let mut sections = Sections { process: Vec::new(), tables: Vec::new(), pools: Vec::new() };

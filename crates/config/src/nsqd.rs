@@ -17,11 +17,13 @@ pub mod pem;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::go_flags::{self, Exit, GoKind, GoValue, GoValues};
+use crate::go_flags::{self, Exit, GoValues};
 use crate::listen::Listen;
 use crate::log_level::LogLevel;
+use crate::nsq_program::Program;
 
-pub use check::check;
+pub use crate::nsq_program::version_line;
+pub use check::{check, go_listen};
 
 /// Version of nsqd that clients and scripts are told.
 pub const VERSION: &str = "1.3.0";
@@ -269,21 +271,16 @@ pub fn show_default(flag: &go_flags::FlagSpec) -> String {
     }
 }
 
+/// nsqd and its flags.
+pub const PROGRAM: Program = Program { name: "nsqd", flags: flags::FLAGS, show_default };
+
 /// Reads a command line (without the program's name) and the file that it names.
 ///
 /// # Errors
 ///
 /// What to print, and how to exit: for `-h`, `-version`, and whatever is wrong.
 pub fn from_arguments(arguments: &[String]) -> Result<GoValues, Exit> {
-    let parsed = go_flags::parse("nsqd", flags::FLAGS, arguments, &show_default)?;
-    if parsed.given.get("version") == Some(&GoValue::Bool(true)) {
-        return Err(Exit::Answer(format!("{}\n", version_line("nsqd"))));
-    }
-    let file = match parsed.given.get("config") {
-        Some(GoValue::Text(path)) if !path.is_empty() => file::load(path, flags::FLAGS)?,
-        _ => GoValues::new(),
-    };
-    Ok(resolve(parsed.given, file))
+    PROGRAM.from_arguments(arguments)
 }
 
 /// Checks the text of a file as if nsqd were started with it and nothing else.
@@ -304,34 +301,15 @@ pub fn read_text(text: &str) -> Result<GoValues, String> {
     file::parse(text, flags::FLAGS).map_err(|exit| exit.text().to_owned())
 }
 
-/// `nsqd v1.3.0 (built w/...)`: what `-version` prints and the first line of the log says.
-pub fn version_line(program: &str) -> String {
-    format!("{program} v{VERSION} (built w/nuthatch{})", env!("CARGO_PKG_VERSION"))
-}
-
 /// Flag before file before default; every flag has a value afterwards.
-pub fn resolve(mut given: GoValues, mut file: GoValues) -> GoValues {
-    for flag in flags::FLAGS {
-        if given.contains_key(flag.name) {
-            continue;
-        }
-        let value = file.remove(flag.name).unwrap_or_else(|| default(flag));
-        given.insert(flag.name, value);
-    }
-    given
-}
-
-fn default(flag: &go_flags::FlagSpec) -> GoValue {
-    match flag.kind {
-        GoKind::Texts => GoValue::Texts(Vec::new()),
-        GoKind::Floats => GoValue::Floats(Vec::new()),
-        kind => go_flags::read(kind, &show_default(flag)).expect("defaults are valid: a test of the table"),
-    }
+pub fn resolve(given: GoValues, file: GoValues) -> GoValues {
+    PROGRAM.resolve(given, file)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::go_flags::GoValue;
 
     #[test]
     fn every_flag_has_a_valid_default() {

@@ -5,6 +5,7 @@
 //! `nuthatch help options` and the manual page are made from these rows; to add an option, add a row and use it
 //! where the section is assembled ([`crate::native`]).
 
+mod lookup;
 mod pool;
 mod process;
 mod queue;
@@ -52,6 +53,8 @@ pub enum Scope {
     Server,
     /// `[queue]`
     Queue,
+    /// `[lookup]`
+    Lookup,
 }
 
 impl Scope {
@@ -65,6 +68,7 @@ impl Scope {
         Scope::Pool,
         Scope::Server,
         Scope::Queue,
+        Scope::Lookup,
     ];
 
     /// How the section is written.
@@ -78,6 +82,7 @@ impl Scope {
             Scope::Pool => "[pool.NAME]",
             Scope::Server => "servers = [{ ... }]",
             Scope::Queue => "[queue]",
+            Scope::Lookup => "[lookup]",
         }
     }
 
@@ -94,6 +99,9 @@ impl Scope {
             }
             Scope::Server => "A server that needs more than `\"HOST:PORT:WEIGHT NAME\"` can say.",
             Scope::Queue => "The message queue. Without this section it is off.",
+            Scope::Lookup => {
+                "Discovery, as nsqlookupd: nodes register what they have, consumers ask. Without this section it is off."
+            }
         }
     }
 
@@ -174,7 +182,7 @@ pub enum Absent {
 /// The whole table.
 pub fn all() -> &'static [OptionSpec] {
     static ALL: LazyLock<Vec<OptionSpec>> =
-        LazyLock::new(|| [process::OPTIONS, pool::OPTIONS, queue::OPTIONS].concat());
+        LazyLock::new(|| [process::OPTIONS, pool::OPTIONS, queue::OPTIONS, lookup::OPTIONS].concat());
     &ALL
 }
 

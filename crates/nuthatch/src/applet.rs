@@ -31,11 +31,16 @@ pub const FACES: &[Face] = &[
         run: faces::nutcracker::main,
     },
     Face { name: "nsqd", about: "Be nsqd 1.3.0: its flags, file, exit codes", run: faces::nsqd::main },
+    Face {
+        name: "nsqlookupd",
+        about: "Be nsqlookupd 1.3.0: its flags, file, exit codes",
+        run: faces::nsqlookupd::main,
+    },
 ];
 
 /// Programs of NSQ that are planned and not here yet: better an error than a pretence.
 const PLANNED: &[&str] =
-    &["nsqlookupd", "nsqadmin", "nsq_stat", "nsq_tail", "nsq_to_file", "nsq_to_http", "nsq_to_nsq", "to_nsq"];
+    &["nsqadmin", "nsq_stat", "nsq_tail", "nsq_to_file", "nsq_to_http", "nsq_to_nsq", "to_nsq"];
 
 /// Routes cache traffic and holds messages.
 #[derive(Debug, Parser)]

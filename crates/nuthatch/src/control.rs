@@ -94,6 +94,9 @@ async fn serve(
     tokio::spawn(quiet::run(Arc::clone(&running.registry), Arc::clone(&running.relief)));
     let (stop, stopping) = watch::channel(false);
     let api = running.http.take().map(|http| http.spawn(log, &stopping));
+    if let Some(discovery) = &mut running.discovery {
+        discovery.spawn(&stopping);
+    }
     if let Some(questions) = running.questions.take() {
         tokio::spawn(questions.serve());
     }

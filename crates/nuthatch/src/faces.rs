@@ -7,6 +7,7 @@ pub mod check;
 pub mod convert;
 mod environment;
 pub mod nsqd;
+pub mod nsqlookupd;
 pub mod nutcracker;
 pub mod run;
 pub mod source;

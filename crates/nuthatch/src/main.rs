@@ -18,6 +18,7 @@ mod manual;
 mod pid_file;
 
 mod cache;
+mod discovery;
 mod messages;
 mod notices;
 mod start;

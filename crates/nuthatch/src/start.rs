@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use crate::admin_port::{AdminPort, QueueView};
 use crate::cache::{self, Cache, Plan};
 use crate::control_port::ControlPort;
+use crate::discovery::{self, Discovery};
 use crate::messages::{self, Http, Messages, Questions};
 use crate::notices;
 use crate::version::VERSION;
@@ -26,6 +27,8 @@ use crate::version::VERSION;
 pub struct Running {
     cache: Option<Cache>,
     messages: Option<Messages>,
+    /// The lookup, its HTTP API not yet served.
+    pub discovery: Option<Discovery>,
     /// What the queue asks; to be served on the control thread.
     pub questions: Option<Questions>,
     /// The queue's HTTP API, bound and not yet served.
@@ -73,10 +76,18 @@ pub fn start(config: &Config) -> Result<Running, String> {
         false => Some(caching(config, &registry, teller, &relief, &mut listening)?),
     };
     let pool_listeners = listening.len();
+    let discovery = match config.lookup.as_ref().map(discovery::start).transpose() {
+        Ok(discovery) => discovery,
+        Err(reason) => {
+            cache.into_iter().for_each(|cache| cache.stop(Duration::ZERO));
+            return Err(reason);
+        }
+    };
     let mut messages = match config.queue.as_ref().map(messages::start).transpose() {
         Ok(messages) => messages,
         Err(reason) => {
             cache.into_iter().for_each(|cache| cache.stop(Duration::ZERO));
+            discovery.into_iter().for_each(|discovery| discovery.stop(Duration::ZERO));
             return Err(reason);
         }
     };
@@ -87,6 +98,9 @@ pub fn start(config: &Config) -> Result<Running, String> {
         listening.extend(
             api.map(|(name, address)| Listening { what: format!("queue, {name}"), address: address.clone() }),
         );
+    }
+    for (name, address) in discovery.iter().flat_map(|discovery| &discovery.listening) {
+        listening.push(Listening { what: format!("lookup, {name}"), address: address.clone() });
     }
     for (what, port) in [("statistics", &stats), ("admin", &admin)] {
         listening.extend(port.iter().map(|port| Listening { what: what.into(), address: port.address() }));
@@ -102,6 +116,7 @@ pub fn start(config: &Config) -> Result<Running, String> {
     Ok(Running {
         cache,
         messages,
+        discovery,
         questions,
         http,
         registry,
@@ -173,6 +188,9 @@ impl Running {
         // The queue first: its journals are what must not be cut short.
         if let Some(messages) = self.messages {
             messages.stop(self.stop_timeout);
+        }
+        if let Some(discovery) = self.discovery {
+            discovery.stop(self.stop_timeout);
         }
         if let Some(cache) = self.cache {
             cache.stop(self.stop_timeout);

@@ -145,7 +145,11 @@ fn listeners(read: &Reader<'_>, nsqd: Nsqd) -> Result<Nsqd, Refusal> {
 }
 
 /// An address as Go listens on it: host and port, or else the path of a unix socket.
-fn go_listen(address: &str) -> Result<Listen, String> {
+///
+/// # Errors
+///
+/// The reason in Go's words.
+pub fn go_listen(address: &str) -> Result<Listen, String> {
     let Some((host, port)) = split_host_port(address) else {
         if address.is_empty() || address.len() > crate::endpoint::UNIX_PATH_MAX {
             return Err(format!("listen unix {address}: bind: invalid argument"));

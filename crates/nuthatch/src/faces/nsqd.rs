@@ -109,7 +109,7 @@ fn banner(prefix: &str, node_id: u16) {
 }
 
 /// Prints what has to be printed; the exit status.
-fn end(exit: Exit, prefix: &str) -> ExitCode {
+pub(super) fn end(exit: Exit, prefix: &str) -> ExitCode {
     match exit {
         Exit::Answer(text) => {
             show(text);
@@ -131,7 +131,7 @@ fn end(exit: Exit, prefix: &str) -> ExitCode {
 }
 
 /// A line as nsqd logs it: prefix, local time with microseconds, level.
-fn logged(prefix: &str, level: &str, line: &str) -> String {
+pub(super) fn logged(prefix: &str, level: &str, line: &str) -> String {
     format!("{prefix}{} {level}: {line}", now("%Y/%m/%d %H:%M:%S%.6f"))
 }
 

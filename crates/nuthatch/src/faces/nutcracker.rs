@@ -191,6 +191,7 @@ fn configuration(options: &Options, accepted: Accepted, admin: Option<Admin>) ->
         stats: Some(Stats { listen, interval }),
         admin,
         queue: None,
+        lookup: None,
         ..native::default(cores())
     }
 }

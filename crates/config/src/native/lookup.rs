@@ -1,0 +1,25 @@
+//! `[lookup]`: every value is checked by the options table.
+
+use crate::checked::{Listen, Lookup};
+use crate::nsqd::machine;
+use crate::values::{Setting, Settings};
+
+/// The section as read, in which every option has a value or is unset.
+pub(super) fn assemble(read: &Settings) -> Lookup {
+    // A value that is at fault is reported; what stands here instead is never used.
+    let listen = |option| read.listens(option).pop().unwrap_or(Listen::Tcp { host: String::new(), port: 0 });
+    Lookup {
+        tcp: listen("tcp"),
+        http: listen("http"),
+        broadcast_address: read.text("broadcast_address").map_or_else(machine::hostname, str::to_owned),
+        inactive_producer_timeout: read.duration("inactive_producer_timeout"),
+        tombstone_lifetime: read.duration("tombstone_lifetime"),
+        max_connections: u32::try_from(read.integer("max_connections")).unwrap_or(u32::MAX),
+        max_names: u64::try_from(read.integer("max_names")).unwrap_or(u64::MAX),
+        magic_timeout: read.duration("magic_timeout"),
+        http_names: match read.get("http_names") {
+            Some(Setting::Texts(names)) => names.clone(),
+            _ => Vec::new(),
+        },
+    }
+}

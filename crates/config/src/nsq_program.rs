@@ -1,0 +1,60 @@
+//! A program of NSQ's family, as its command line and its file are read: flag before file before default.
+
+use crate::go_flags::{self, Exit, FlagSpec, GoKind, GoValue, GoValues};
+use crate::nsqd::{VERSION, file};
+
+/// A program and its flags.
+#[derive(Debug, Clone, Copy)]
+pub struct Program {
+    /// Its name, as its texts say it.
+    pub name: &'static str,
+    /// Every flag.
+    pub flags: &'static [FlagSpec],
+    /// Default of a flag as `-h` shows it, with what depends on the machine.
+    pub show_default: fn(&FlagSpec) -> String,
+}
+
+impl Program {
+    /// Reads a command line (without the program's name) and the file that it names. Every flag has a value afterwards.
+    ///
+    /// # Errors
+    ///
+    /// What to print, and how to exit: for `-h`, `-version`, and whatever is wrong.
+    pub fn from_arguments(&self, arguments: &[String]) -> Result<GoValues, Exit> {
+        let parsed = go_flags::parse(self.name, self.flags, arguments, &self.show_default)?;
+        if parsed.given.get("version") == Some(&GoValue::Bool(true)) {
+            return Err(Exit::Answer(format!("{}\n", version_line(self.name))));
+        }
+        let file = match parsed.given.get("config") {
+            Some(GoValue::Text(path)) if !path.is_empty() => file::load(path, self.flags)?,
+            _ => GoValues::new(),
+        };
+        Ok(self.resolve(parsed.given, file))
+    }
+
+    /// Flag before file before default.
+    pub fn resolve(&self, mut given: GoValues, mut file: GoValues) -> GoValues {
+        for flag in self.flags {
+            if given.contains_key(flag.name) {
+                continue;
+            }
+            let value = file.remove(flag.name).unwrap_or_else(|| self.default(flag));
+            given.insert(flag.name, value);
+        }
+        given
+    }
+
+    fn default(&self, flag: &FlagSpec) -> GoValue {
+        match flag.kind {
+            GoKind::Texts => GoValue::Texts(Vec::new()),
+            GoKind::Floats => GoValue::Floats(Vec::new()),
+            kind => go_flags::read(kind, &(self.show_default)(flag))
+                .expect("defaults are valid: a test of the table"),
+        }
+    }
+}
+
+/// `nsqd v1.3.0 (built w/...)`: what `-version` prints and the first line of the log says.
+pub fn version_line(program: &str) -> String {
+    format!("{program} v{VERSION} (built w/nuthatch{})", env!("CARGO_PKG_VERSION"))
+}

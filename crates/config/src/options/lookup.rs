@@ -1,0 +1,60 @@
+//! Options of the lookup: nsqlookupd's, and our own.
+
+use super::{Absent, Kind, OptionSpec, Scope, duration, integer};
+
+const fn option(name: &'static str, kind: Kind, absent: Absent, doc: &'static str) -> OptionSpec {
+    OptionSpec { name, scope: Scope::Lookup, kind, absent, doc, since: "0.1", nutcracker: None, nsqd: None }
+}
+
+pub(super) const OPTIONS: &[OptionSpec] = &[
+    option(
+        "tcp",
+        Kind::Listen,
+        Absent::Is("127.0.0.1:4160"),
+        "Where nodes register their topics and channels.",
+    ),
+    option("http", Kind::Listen, Absent::Is("127.0.0.1:4161"), "Where consumers ask who has a topic."),
+    option(
+        "broadcast_address",
+        Kind::Text,
+        Absent::Unset("the host name"),
+        "Name or address of this lookup that nodes are told.",
+    ),
+    option(
+        "inactive_producer_timeout",
+        duration(0),
+        Absent::Is("5m"),
+        "How long a node is in answers after its last sign of life. Nodes give one every 15 seconds.",
+    ),
+    option(
+        "tombstone_lifetime",
+        duration(0),
+        Absent::Is("45s"),
+        "How long a tombstone hides a node from those who look for a topic.",
+    ),
+    option(
+        "max_connections",
+        integer(0, u32::MAX as i64),
+        Absent::Is("65536"),
+        "Most nodes at once; 0 means no limit.",
+    ),
+    option(
+        "max_names",
+        integer(1, u32::MAX as i64),
+        Absent::Is("1000000"),
+        "Most topics and channels that are known, together; more are refused.",
+    ),
+    option(
+        "magic_timeout",
+        duration(1),
+        Absent::Is("30s"),
+        "How long a node may take to say which protocol it speaks.",
+    ),
+    option(
+        "http_names",
+        Kind::Texts,
+        Absent::Unset("none"),
+        "Names under which browsers may use the HTTP API, and of pages that may. Addresses, names without a dot, this \
+         machine's and broadcast_address need not be listed; clients that are no browsers use any name.",
+    ),
+];

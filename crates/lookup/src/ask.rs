@@ -1,0 +1,76 @@
+//! What the HTTP API asks of the registry, and what it is answered. One piece of mail each.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::registry::{Found, Registered, Seen};
+
+/// A question or an order. Names in orders are valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Who has this topic.
+    Lookup(String),
+    /// Names of topics.
+    Topics,
+    /// Names of a topic's channels.
+    Channels(String),
+    /// Active nodes.
+    Nodes,
+    /// Every registration.
+    Registrations,
+    /// How much is known.
+    Counts,
+    /// Make a topic known.
+    CreateTopic(String),
+    /// Forget a topic and its channels.
+    DeleteTopic(String),
+    /// Make a channel and its topic known.
+    CreateChannel(String, String),
+    /// Forget a channel.
+    DeleteChannel(String, String),
+    /// Hide a node (`broadcast_address:http_port`) for this topic.
+    Tombstone(String, String),
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// There is no such topic or channel.
+    Unknown,
+    /// A limit is reached; for people.
+    Full(String),
+    /// To [`Ask::Lookup`].
+    Found(Found),
+    /// To [`Ask::Topics`] and [`Ask::Channels`].
+    Names(Vec<Arc<str>>),
+    /// To [`Ask::Nodes`].
+    Nodes(Vec<Seen>),
+    /// To [`Ask::Registrations`].
+    Registrations(Vec<(String, Vec<Registered>)>),
+    /// To [`Ask::Counts`].
+    Counts(Counts),
+}
+
+/// How much is known, for gauges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Connections, those that have not said who they are too.
+    pub connections: usize,
+    /// Nodes, active or not.
+    pub producers: usize,
+    /// Topics.
+    pub topics: usize,
+    /// Channels.
+    pub channels: usize,
+}
+
+/// Called once, on the shard, with the answer. Must not block.
+pub struct Reply(pub Box<dyn FnOnce(Answer) + Send>);
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reply")
+    }
+}

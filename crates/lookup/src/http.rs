@@ -1,0 +1,179 @@
+//! nsqlookupd's HTTP API, on the control thread.
+//!
+//! Statuses, codes and bodies are nsqlookupd 1.3.0's. What it has no limit for is refused with 503 `TOO_MANY_NAMES`.
+
+mod shown;
+
+use std::sync::Arc;
+
+use ::http::answer::{TEXT, with_type};
+use ::http::{Asked, Names, Query, Refusal, Row, answer, get, post};
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use serde::Serialize;
+use tokio::sync::oneshot;
+use wire::nsq::valid_name;
+
+use crate::ask::{Answer, Ask, Reply};
+
+/// Hands an ask to the shard. False if it has stopped.
+pub type SendAsk = Box<dyn Fn(Ask, Reply) -> bool + Send + Sync>;
+
+/// What the API says of the daemon.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// The version that clients are told.
+    pub version: &'static str,
+    /// The machine's name.
+    pub hostname: String,
+    /// The name that nodes are told.
+    pub broadcast_address: String,
+    /// Names that browsers may use for it besides.
+    pub names: Vec<String>,
+}
+
+/// The API; all listeners share it.
+pub struct Api {
+    about: About,
+    send: SendAsk,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Api {{ {:?} }}", self.about)
+    }
+}
+
+const ROWS: &[Row<Api>] = &[
+    get("/ping", |_, _| Box::pin(async { Ok(with_type(StatusCode::OK, TEXT, "OK")) })),
+    get("/info", |api, _| Box::pin(async { Ok(api.info()) })),
+    get("/debug", |api, _| Box::pin(api.registrations())),
+    get("/lookup", |api, asked| Box::pin(api.lookup(asked))),
+    get("/topics", |api, _| Box::pin(api.topics())),
+    get("/channels", |api, asked| Box::pin(api.channels(asked))),
+    get("/nodes", |api, _| Box::pin(api.nodes())),
+    post("/topic/create", |api, asked| Box::pin(api.create_topic(asked))),
+    post("/topic/delete", |api, asked| Box::pin(api.delete_topic(asked))),
+    post("/topic/tombstone", |api, asked| Box::pin(api.tombstone(asked))),
+    post("/channel/create", |api, asked| Box::pin(api.channel(asked, Ask::CreateChannel))),
+    post("/channel/delete", |api, asked| Box::pin(api.channel(asked, Ask::DeleteChannel))),
+];
+
+impl ::http::Api for Api {
+    fn rows(&self) -> &'static [Row<Api>] {
+        ROWS
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            known: [&self.about.hostname, &self.about.broadcast_address],
+            listed: &self.about.names,
+            option: "http_names in [lookup]",
+        }
+    }
+}
+
+impl Api {
+    /// An API that asks the shard through `send`.
+    pub fn new(about: About, send: SendAsk) -> Arc<Api> {
+        Arc::new(Api { about, send })
+    }
+
+    fn info(&self) -> Response<Body> {
+        #[derive(Serialize)]
+        struct Info {
+            version: &'static str,
+        }
+        answer::json(&Info { version: self.about.version })
+    }
+
+    async fn lookup(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let topic = topic(&asked.query()?)?;
+        match self.ask(Ask::Lookup(topic)).await? {
+            Answer::Found(found) => Ok(answer::json(&shown::lookup(&found))),
+            _ => Err(Refusal::missing("TOPIC_NOT_FOUND")),
+        }
+    }
+
+    async fn topics(&self) -> Result<Response<Body>, Refusal> {
+        let Answer::Names(names) = self.ask(Ask::Topics).await? else { return Err(Refusal::EXITING) };
+        Ok(answer::json(&shown::topics(&names)))
+    }
+
+    async fn channels(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let topic = topic(&asked.query()?)?;
+        let Answer::Names(names) = self.ask(Ask::Channels(topic)).await? else {
+            return Err(Refusal::EXITING);
+        };
+        Ok(answer::json(&shown::channels(&names)))
+    }
+
+    async fn nodes(&self) -> Result<Response<Body>, Refusal> {
+        let Answer::Nodes(nodes) = self.ask(Ask::Nodes).await? else { return Err(Refusal::EXITING) };
+        Ok(answer::json(&shown::nodes(&nodes)))
+    }
+
+    async fn registrations(&self) -> Result<Response<Body>, Refusal> {
+        let Answer::Registrations(all) = self.ask(Ask::Registrations).await? else {
+            return Err(Refusal::EXITING);
+        };
+        Ok(answer::json(&shown::registrations(&all)))
+    }
+
+    async fn create_topic(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let topic = topic(&asked.query()?)?;
+        valid_name(topic.as_bytes()).ok_or(Refusal::bad("INVALID_ARG_TOPIC"))?;
+        self.order(Ask::CreateTopic(topic)).await
+    }
+
+    async fn delete_topic(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        self.order(Ask::DeleteTopic(topic(&asked.query()?)?)).await
+    }
+
+    async fn tombstone(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let query = asked.query()?;
+        let topic = topic(&query)?;
+        let node = query.text("node").ok_or(Refusal::bad("MISSING_ARG_NODE"))?;
+        self.order(Ask::Tombstone(topic, node.to_owned())).await
+    }
+
+    async fn channel(
+        &self,
+        asked: Asked,
+        order: fn(String, String) -> Ask,
+    ) -> Result<Response<Body>, Refusal> {
+        let query = asked.query()?;
+        let topic = topic(&query)?;
+        valid_name(topic.as_bytes()).ok_or(Refusal::bad("INVALID_ARG_TOPIC"))?;
+        let channel = query.text("channel").ok_or(Refusal::bad("MISSING_ARG_CHANNEL"))?;
+        valid_name(channel.as_bytes()).ok_or(Refusal::bad("INVALID_ARG_CHANNEL"))?;
+        match self.ask(order(topic, channel.to_owned())).await? {
+            Answer::Unknown => Err(Refusal::missing("CHANNEL_NOT_FOUND")),
+            _ => Ok(answer::empty()),
+        }
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<Answer, Refusal> {
+        let (sender, answer) = oneshot::channel();
+        let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
+        if !(self.send)(ask, reply) {
+            return Err(Refusal::EXITING);
+        }
+        match answer.await {
+            Ok(Answer::Full(why)) => {
+                Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_NAMES").help(why))
+            }
+            Ok(answer) => Ok(answer),
+            Err(_) => Err(Refusal::EXITING),
+        }
+    }
+
+    async fn order(&self, ask: Ask) -> Result<Response<Body>, Refusal> {
+        self.ask(ask).await.map(|_| answer::empty())
+    }
+}
+
+/// The topic as given: most of what needs one only looks it up.
+fn topic(query: &Query) -> Result<String, Refusal> {
+    query.text("topic").map(str::to_owned).ok_or(Refusal::bad("MISSING_ARG_TOPIC"))
+}

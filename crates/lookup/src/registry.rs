@@ -1,0 +1,271 @@
+//! What is known of the fleet: producers, their topics and channels, tombstones. A state machine: the time is given.
+//!
+//! A producer is a connection, as in nsqlookupd: the same node on two connections counts twice. A topic or channel whose last
+//! producer has gone stays known until somebody deletes it; only an ephemeral one that is unregistered goes with its last
+//! producer. Producers that have not been heard of for long, and those with a tombstone for the topic that is asked for, are
+//! left out of answers and are otherwise there.
+//!
+//! Names are stored once. A registration costs about 60 bytes: an entry in its topic or channel and one in its producer.
+
+mod answers;
+mod tables;
+
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use wire::nsq::is_ephemeral;
+use wire::nsq::lookup::Node;
+
+pub use answers::{Found, Registered, Seen};
+use tables::{ChannelId, Tables, TopicId};
+
+/// How long things last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Since its last sign of life, a producer is in answers.
+    pub inactive: Duration,
+    /// A tombstone hides a producer.
+    pub tombstone: Duration,
+}
+
+impl Default for Lifetimes {
+    /// nsqlookupd's.
+    fn default() -> Lifetimes {
+        Lifetimes { inactive: Duration::from_secs(300), tombstone: Duration::from_secs(45) }
+    }
+}
+
+/// How much is kept at most. The original has no limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Topics and channels that are known, together.
+    pub names_max: usize,
+    /// Topics and channels that one producer may register.
+    pub registrations_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { names_max: 1_000_000, registrations_max: 200_000 }
+    }
+}
+
+/// A limit is reached; says which, and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// [`Limits::names_max`].
+    Names(usize),
+    /// [`Limits::registrations_max`].
+    Registrations(usize),
+}
+
+impl std::fmt::Display for Full {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Full::Names(max) => {
+                write!(f, "{max} topics and channels are known, which is the limit: delete some")
+            }
+            Full::Registrations(max) => write!(f, "{max} registrations of one node are the limit"),
+        }
+    }
+}
+
+/// A producer, for as long as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProducerKey(u32);
+
+/// What a node said of itself, and from where; shared with answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Producer {
+    /// Address and port that its connection comes from; the original's id of a producer.
+    pub remote: String,
+    /// As announced.
+    pub node: Node,
+}
+
+#[derive(Debug)]
+struct Known {
+    producer: Arc<Producer>,
+    /// Nanoseconds since 1970.
+    last_update: i64,
+    topics: FxHashSet<TopicId>,
+    channels: FxHashSet<ChannelId>,
+}
+
+/// Everything that is known.
+#[derive(Debug, Default)]
+pub struct Registry {
+    limits: Limits,
+    producers: FxHashMap<ProducerKey, Known>,
+    /// The next key; keys are not used again.
+    next: u32,
+    tables: Tables,
+}
+
+impl Registry {
+    /// Nothing is known yet.
+    pub fn new(limits: Limits) -> Registry {
+        Registry { limits, ..Registry::default() }
+    }
+
+    /// A node has said who it is, at `now` (nanoseconds since 1970).
+    pub fn add_producer(&mut self, remote: String, node: Node, now: i64) -> ProducerKey {
+        while self.producers.contains_key(&ProducerKey(self.next)) {
+            self.next = self.next.wrapping_add(1);
+        }
+        let key = ProducerKey(self.next);
+        self.next = self.next.wrapping_add(1);
+        let known = Known {
+            producer: Arc::new(Producer { remote, node }),
+            last_update: now,
+            topics: FxHashSet::default(),
+            channels: FxHashSet::default(),
+        };
+        self.producers.insert(key, known);
+        key
+    }
+
+    /// It has given a sign of life.
+    pub fn heard(&mut self, key: ProducerKey, now: i64) {
+        if let Some(known) = self.producers.get_mut(&key) {
+            known.last_update = now;
+        }
+    }
+
+    /// Its connection has ended: it has nothing any more. Names stay.
+    pub fn remove_producer(&mut self, key: ProducerKey) {
+        let Some(known) = self.producers.remove(&key) else { return };
+        for topic in known.topics {
+            self.tables.topic_mut(topic).producers.remove(&key);
+        }
+        for channel in known.channels {
+            self.tables.channel_mut(channel).producers.remove(&key);
+        }
+    }
+
+    /// It has this topic, or this topic and channel; both names are valid. Registering again changes nothing, a tombstone
+    /// included.
+    ///
+    /// # Errors
+    /// A limit is reached. The topic may be registered and the channel not.
+    pub fn register(&mut self, key: ProducerKey, topic: &str, channel: Option<&str>) -> Result<(), Full> {
+        let max = self.limits.registrations_max;
+        let names_max = self.limits.names_max;
+        let Some(known) = self.producers.get_mut(&key) else { return Ok(()) };
+        let room = |known: &Known| match known.topics.len() + known.channels.len() < max {
+            true => Ok(()),
+            false => Err(Full::Registrations(max)),
+        };
+        let topic = self.tables.add_topic(topic, names_max)?;
+        if !known.topics.contains(&topic) {
+            room(known)?;
+            known.topics.insert(topic);
+            if let Entry::Vacant(place) = self.tables.topic_mut(topic).producers.entry(key) {
+                place.insert(None);
+            }
+        }
+        if let Some(channel) = channel {
+            let channel = self.tables.add_channel(topic, channel, names_max)?;
+            if !known.channels.contains(&channel) {
+                room(known)?;
+                known.channels.insert(channel);
+                self.tables.channel_mut(channel).producers.insert(key);
+            }
+        }
+        Ok(())
+    }
+
+    /// It no longer has this channel; without one, this topic and any of its channels. What is ephemeral goes with its last
+    /// producer: a channel if it is named, the topic if it is, as in the original.
+    pub fn unregister(&mut self, key: ProducerKey, topic: &str, channel: Option<&str>) {
+        let Some(topic_id) = self.tables.topic(topic) else { return };
+        let Some(known) = self.producers.get_mut(&key) else { return };
+        if let Some(name) = channel {
+            let Some(id) = self.tables.channel(topic_id, name) else { return };
+            known.channels.remove(&id);
+            let channel = self.tables.channel_mut(id);
+            channel.producers.remove(&key);
+            if channel.producers.is_empty() && is_ephemeral(name) {
+                self.tables.remove_channel(id);
+            }
+            return;
+        }
+        for id in self.tables.channels_of(topic_id) {
+            if known.channels.remove(&id) {
+                self.tables.channel_mut(id).producers.remove(&key);
+            }
+        }
+        known.topics.remove(&topic_id);
+        let there = self.tables.topic_mut(topic_id);
+        there.producers.remove(&key);
+        if there.producers.is_empty() && is_ephemeral(topic) {
+            self.tables.forget_topic(topic_id);
+        }
+    }
+
+    /// Somebody wants this topic to be known; the name is valid.
+    ///
+    /// # Errors
+    /// A limit is reached.
+    pub fn create_topic(&mut self, topic: &str) -> Result<(), Full> {
+        self.tables.add_topic(topic, self.limits.names_max).map(drop)
+    }
+
+    /// The same of a channel and its topic.
+    ///
+    /// # Errors
+    /// A limit is reached.
+    pub fn create_channel(&mut self, topic: &str, channel: &str) -> Result<(), Full> {
+        let topic = self.tables.add_topic(topic, self.limits.names_max)?;
+        self.tables.add_channel(topic, channel, self.limits.names_max).map(drop)
+    }
+
+    /// Forgets a topic and its channels, whoever has them; it comes back with the next registration.
+    pub fn delete_topic(&mut self, topic: &str) {
+        let Some(id) = self.tables.topic(topic) else { return };
+        for channel in self.tables.channels_of(id) {
+            self.drop_channel(channel);
+        }
+        for key in self.tables.producers_of(id) {
+            if let Some(known) = self.producers.get_mut(&key) {
+                known.topics.remove(&id);
+            }
+        }
+        self.tables.remove_topic(id);
+    }
+
+    /// Forgets a channel. False if it is not known.
+    pub fn delete_channel(&mut self, topic: &str, channel: &str) -> bool {
+        let found = self.tables.topic(topic).and_then(|topic| self.tables.channel(topic, channel));
+        if let Some(id) = found {
+            self.drop_channel(id);
+        }
+        found.is_some()
+    }
+
+    fn drop_channel(&mut self, id: ChannelId) {
+        for key in &self.tables.channel_mut(id).producers.clone() {
+            if let Some(known) = self.producers.get_mut(key) {
+                known.channels.remove(&id);
+            }
+        }
+        self.tables.remove_channel(id);
+    }
+
+    /// Hides the producers of a topic whose `broadcast_address:http_port` is `node`.
+    pub fn tombstone(&mut self, topic: &str, node: &str, now: i64) {
+        let Some(id) = self.tables.topic(topic) else { return };
+        let producers = &self.producers;
+        for (key, tombstone) in &mut self.tables.topic_mut(id).producers {
+            let its = producers.get(key).map(|known| &known.producer.node);
+            if its.is_some_and(|its| format!("{}:{}", its.broadcast_address, its.http_port) == node) {
+                *tombstone = Some(now);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

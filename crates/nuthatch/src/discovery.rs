@@ -1,0 +1,122 @@
+//! Starting and stopping the lookup: its listener and shard, and its HTTP API on the control thread.
+//!
+//! ```text
+//! nodes ─V1──▶ shard "lookup" (lookup::Lookup)
+//!                 │ ▲ mail
+//! consumers ─HTTP─┴─┴─▶ control thread: lookup::http
+//! ```
+
+use std::io;
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use config::checked::{Listen, Lookup};
+use config::endpoint::show_listen;
+use config::nsqd::{VERSION, machine};
+use http::{Listener, Stop, router, serve};
+use lookup::http::{About, Api};
+use lookup::{Lifetimes, Limits, Mail, Options};
+use net::{EventLoop, Handle, Resolver, Shard};
+use telemetry::error;
+use wire::nsq::lookup::Node;
+
+use crate::bind::bind;
+use crate::cache::address;
+
+/// Backlog of the listener; nsqlookupd leaves it to Go, which takes the system's.
+const BACKLOG: u32 = 4096;
+
+/// The running lookup.
+pub struct Discovery {
+    handle: Handle<Mail>,
+    thread: JoinHandle<io::Result<()>>,
+    about: About,
+    http: Option<Listener>,
+    /// What is listened on, by name.
+    pub listening: [(&'static str, String); 2],
+}
+
+/// Binds both listeners, then starts the shard.
+///
+/// # Errors
+/// What is wrong, in nsqlookupd's words where it has some.
+pub fn start(settings: &Lookup) -> Result<Discovery, String> {
+    let refused = |listen: &Listen, error: io::Error| {
+        format!("listen ({}) failed - {}", show_listen(listen), machine::error_text(&error))
+    };
+    let listeners =
+        net::bind(&address(&settings.tcp), BACKLOG, 1, 0).map_err(|e| refused(&settings.tcp, e))?;
+    let tcp = listeners.first().and_then(net::Listener::local_address);
+    let http = bind(&settings.http)
+        .and_then(|socket| Listener::new(socket, None))
+        .map_err(|error| refused(&settings.http, error))?;
+    let options = options(settings, tcp, http.local_address());
+    let failed = |error: io::Error| format!("cannot start the lookup: {error}");
+    let shard: Shard<Mail> = Shard::new(listeners, Resolver::start().map_err(failed)?).map_err(failed)?;
+    let handle = shard.handle();
+    let about = About {
+        version: VERSION,
+        hostname: options.node.hostname.clone(),
+        broadcast_address: settings.broadcast_address.clone(),
+        names: settings.http_names.clone(),
+    };
+    let shown = |bound: Option<SocketAddr>, listen| {
+        bound.map_or_else(|| show_listen(listen), |address| address.to_string())
+    };
+    let listening =
+        [("TCP", shown(tcp, &settings.tcp)), ("HTTP", shown(http.local_address(), &settings.http))];
+    let thread = std::thread::Builder::new()
+        .name("lookup".into())
+        .spawn(move || shard.run(move |_: &mut EventLoop| lookup::Lookup::new(options)).map(|_| ()))
+        .map_err(failed)?;
+    Ok(Discovery { handle, thread, about, http: Some(http), listening })
+}
+
+fn options(settings: &Lookup, tcp: Option<SocketAddr>, http: Option<SocketAddr>) -> Options {
+    // A unix socket has no port to tell; nsqd reads nothing into it.
+    let port = |bound: Option<SocketAddr>| bound.map_or(0, |address| i64::from(address.port()));
+    Options {
+        node: Node {
+            broadcast_address: settings.broadcast_address.clone(),
+            hostname: machine::hostname(),
+            http_port: port(http),
+            tcp_port: port(tcp),
+            version: VERSION.to_owned(),
+            ..Node::default()
+        },
+        lifetimes: Lifetimes {
+            inactive: settings.inactive_producer_timeout,
+            tombstone: settings.tombstone_lifetime,
+        },
+        limits: Limits {
+            names_max: usize::try_from(settings.max_names).unwrap_or(usize::MAX),
+            ..Limits::default()
+        },
+        connections_max: settings.max_connections as usize,
+        magic_timeout: settings.magic_timeout,
+        ..Options::default()
+    }
+}
+
+impl Discovery {
+    /// Serves the HTTP API until `stop`. Needs a tokio runtime.
+    pub fn spawn(&mut self, stop: &Stop) {
+        let Some(listener) = self.http.take() else { return };
+        let shard = self.handle.clone();
+        let send = Box::new(move |ask, reply| shard.send(Mail::Ask(ask, reply)));
+        let router = router(Api::new(self.about.clone(), send));
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            if let Err(error) = serve(listener, router, stop).await {
+                error!(%error, "HTTP API of the lookup failed");
+            }
+        });
+    }
+
+    /// Stops: nodes are told by the ends of their connections, and register elsewhere or again.
+    pub fn stop(self, deadline: Duration) {
+        self.handle.stop(deadline);
+        let _ = self.thread.join();
+    }
+}

@@ -1,0 +1,182 @@
+"""A fleet: lookups and queues of ours, and clients that find the queues through the lookups, while both come and go."""
+
+import asyncio
+import json
+import socket
+import urllib.error
+import urllib.request
+
+import kit
+import pytest
+
+nsq = pytest.importorskip("nsq")
+
+SECONDS = 90
+
+
+async def until(condition):
+    """Waits until something holds."""
+    async with asyncio.timeout(SECONDS):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def fetch(program, path, method="GET", body=None):
+    """Status and body of an answer over HTTP; JSON is read."""
+    request = urllib.request.Request(f"http://127.0.0.1:{program.ports[1]}{path}", method=method, data=body)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            status, text = answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        status, text = error.code, error.read()
+    return status, json.loads(text) if text[:1] in (b"{", b"[") else text.decode()
+
+
+def producers(lookup, topic):
+    """TCP ports of those who have a topic, as this lookup says."""
+    status, answer = fetch(lookup, f"/lookup?topic={topic}")
+    return sorted(node["tcp_port"] for node in answer["producers"]) if status == 200 else []
+
+
+class Fleet(kit.Stack):
+    """Lookups, queues that register with all of them, and readers."""
+
+    def __init__(self, lookups, queues):
+        super().__init__()
+        self.lookups = [self.lookup(f"lookup{n}") for n in range(lookups)]
+        self.queues = [self.queue(f"queue{n}") for n in range(queues)]
+        self.readers = []
+
+    def lookup(self, name, ports=None):
+        return self.keep_proxy(kit.start_nsqlookupd(self.path, name=name, ports=ports))
+
+    def queue(self, name):
+        peers = [f"--lookupd-tcp-address=127.0.0.1:{lookup.ports[0]}" for lookup in self.lookups]
+        return self.keep_proxy(kit.start_nsqd(self.path, "--broadcast-address=127.0.0.1", *peers, name=name))
+
+    def lose(self, program):
+        """Kills it: nobody minds its status at the end."""
+        program.kill()
+        program.stop = lambda: 0
+
+    def read(self, topic, channel, handler):
+        """A reader of pynsq that knows the lookups only."""
+        reader = nsq.Reader(
+            message_handler=handler,
+            topic=topic,
+            channel=channel,
+            lookupd_http_addresses=[f"http://127.0.0.1:{lookup.ports[1]}" for lookup in self.lookups],
+            lookupd_poll_interval=1,
+            lookupd_poll_jitter=0.0,
+            max_in_flight=20,
+        )
+        self.readers.append(reader)
+
+    def close_readers(self):
+        for reader in self.readers:
+            reader.close()
+
+
+def publish(queue, topic, body):
+    assert fetch(queue, f"/pub?topic={topic}", "POST", body) == (200, "OK")
+
+
+def test_a_fleet_that_moves_loses_nothing():
+    """One lookup is killed, one queue is killed and comes back elsewhere, a topic is tombstoned and deleted on one of them."""
+
+    async def scenario(fleet):
+        first, second = fleet.lookups
+        sent, got = set(), set()
+
+        def send(queue, number):
+            body = b"%s-%d" % (queue.name.encode(), number)
+            publish(queue, "orders", body)
+            sent.add(body)
+
+        def handler(message):
+            got.add(message.body)
+            return True
+
+        for queue in fleet.queues:
+            send(queue, 0)
+        fleet.read("orders", "billing", handler)
+        await until(lambda: got == sent)
+        ports = sorted(queue.ports[0] for queue in fleet.queues)
+        assert producers(first, "orders") == producers(second, "orders") == ports
+
+        # A lookup dies: whoever is connected stays, and the other one answers.
+        fleet.lose(first)
+        for queue in fleet.queues:
+            send(queue, 1)
+        await until(lambda: got == sent)
+
+        # A queue dies with messages and comes back on other ports, with the same data.
+        moved = fleet.queues[0]
+        for number in range(2, 50):
+            send(moved, number)
+        fleet.lose(moved)
+        await until(lambda: moved.ports[0] not in producers(second, "orders"))
+        fleet.lookups = [second]
+        fleet.queues[0] = fleet.queue("queue0")
+        await until(lambda: fleet.queues[0].ports[0] in producers(second, "orders"))
+        send(fleet.queues[0], 50)
+        await until(lambda: got == sent)
+
+        # A topic goes from one queue: hidden first, so that no reader makes it again, then deleted.
+        last = fleet.queues[2]
+        node = f"127.0.0.1:{last.ports[1]}"
+        assert fetch(second, f"/topic/tombstone?topic=orders&node={node}", "POST")[0] == 200
+        assert last.ports[0] not in producers(second, "orders")
+        assert fetch(last, "/topic/delete?topic=orders", "POST")[0] == 200
+        for queue in fleet.queues[:2]:
+            send(queue, 60)
+        await until(lambda: got == sent)
+        assert len(producers(second, "orders")) == 2
+        fleet.close_readers()
+
+    with Fleet(lookups=2, queues=3) as fleet:
+        asyncio.run(scenario(fleet))
+
+
+def test_a_lookup_that_comes_back_is_filled_again():
+    """On its old ports and empty: the queues register again by themselves."""
+
+    async def scenario(fleet):
+        (lookup,) = fleet.lookups
+        for queue in fleet.queues:
+            publish(queue, "orders", b"x")
+            assert fetch(queue, "/channel/create?topic=orders&channel=billing", "POST")[0] == 200
+        await until(lambda: len(producers(lookup, "orders")) == 2)
+        fleet.lose(lookup)
+        again = fleet.lookup("again", lookup.ports)
+        await until(lambda: len(producers(again, "orders")) == 2)
+        assert fetch(again, "/channels?topic=orders") == (200, {"channels": ["billing"]})
+
+    with Fleet(lookups=1, queues=2) as fleet:
+        asyncio.run(scenario(fleet))
+
+
+@pytest.mark.needs("node")
+def test_nsqjs_finds_queues_through_a_lookup():
+    """One message on each queue reaches a reader that knows the lookup only."""
+    with Fleet(lookups=1, queues=2) as fleet:
+        (lookup,) = fleet.lookups
+        for number, queue in enumerate(fleet.queues):
+            publish(queue, "orders", b"from-%d" % number)
+        asyncio.run(until(lambda: len(producers(lookup, "orders")) == 2))
+        assert kit.node("nsqjs_lookup.js", f"127.0.0.1:{lookup.ports[1]}", "orders", 2).strip() == "ok"
+
+
+def test_a_packet_that_kills_the_original_does_nothing_here():
+    """nsqlookupd dies of a size below zero."""
+    with kit.Stack() as stack:
+        lookup = stack.keep_proxy(kit.start_nsqlookupd(stack.path))
+        for packet in (b"  V1IDENTIFY\n\xff\xff\xff\xff", b"  V1IDENTIFY\n\x7f\xff\xff\xff", b"  V1" + b"x" * 100_000):
+            with socket.create_connection(("127.0.0.1", lookup.ports[0]), timeout=30) as client:
+                client.sendall(packet)
+                answer = client.recv(1000)
+                assert answer == b"" or b"E_" in answer, answer
+        assert fetch(lookup, "/ping") == (200, "OK")
+        assert fetch(lookup, "/topic/create?topic=t", "POST")[0] == 200
+        assert fetch(lookup, "/topic/delete?topic=*", "POST")[0] == 200
+        assert fetch(lookup, "/topics") == (200, {"topics": ["t"]})
