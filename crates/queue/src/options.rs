@@ -173,11 +173,7 @@ impl Options {
         let record_bytes_max =
             usize::try_from(self.max_msg_size).unwrap_or(usize::MAX).saturating_add(64 << 10);
         journal::Options {
-            durability: match durability {
-                Durability::Memory => journal::Durability::Memory,
-                Durability::Os => journal::Durability::Os,
-                Durability::Fsync => journal::Durability::Fsync,
-            },
+            durability,
             segment_bytes: self.segment_bytes,
             record_bytes_max: record_bytes_max.max(16 << 20),
             batch_bytes_max: self.batch_bytes,

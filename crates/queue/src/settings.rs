@@ -7,16 +7,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// When a publisher's OK may be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// The message is in memory.
-    Memory,
-    /// The message was written: it survives the end of this process, not a loss of power.
-    #[default]
-    Os,
-    /// The message is on the device.
-    Fsync,
+pub use journal::Durability;
+
+/// The names of [`Durability`], in settings and in the query string.
+const DURABILITIES: [(&str, Durability); 3] =
+    [("memory", Durability::Memory), ("os", Durability::Os), ("fsync", Durability::Fsync)];
+
+/// The durability of this name.
+pub fn durability(name: &str) -> Option<Durability> {
+    DURABILITIES.iter().find(|(known, _)| *known == name).map(|(_, durability)| *durability)
 }
 
 /// What happens to a publisher when a topic is full.
@@ -35,7 +34,7 @@ pub enum AtLimit {
 #[serde(default, deny_unknown_fields)]
 pub struct TopicSettings {
     /// `None`: the daemon's default.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "by_name")]
     pub durability: Option<Durability>,
     /// Most bytes that the journal may hold; 0 for no limit.
     pub bytes_max: u64,
@@ -70,4 +69,26 @@ pub struct ChannelSettings {
     /// The topic that messages set aside go to; if empty, `TOPIC.CHANNEL.dead` (shortened to fit a name).
     #[serde(skip_serializing_if = "String::is_empty")]
     pub dead_letter_topic: String,
+}
+
+/// A durability as its name.
+mod by_name {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{DURABILITIES, Durability, durability};
+
+    #[allow(clippy::ref_option, reason = "as serde calls it")]
+    pub fn serialize<S: Serializer>(value: &Option<Durability>, serializer: S) -> Result<S::Ok, S::Error> {
+        let named = DURABILITIES.iter().find(|(_, known)| Some(*known) == *value);
+        named.map(|(name, _)| *name).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Durability>, D::Error> {
+        let Some(name) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+        match durability(&name) {
+            Some(durability) => Ok(Some(durability)),
+            None => Err(D::Error::unknown_variant(&name, &["memory", "os", "fsync"])),
+        }
+    }
 }

@@ -9,7 +9,7 @@ use wire::nsq::valid_name;
 
 use super::Api;
 use crate::ask::Ask;
-use crate::settings::Durability;
+use crate::settings::{self, Durability};
 use ::http::Asked;
 use ::http::Query;
 use ::http::Refusal;
@@ -46,13 +46,12 @@ impl Api {
 
 /// How durable a new topic is to be, if it is not to be as the daemon's others.
 fn durability(query: &Query) -> Result<Option<Durability>, Refusal> {
-    match query.get("durability") {
-        None => Ok(None),
-        Some(b"memory") => Ok(Some(Durability::Memory)),
-        Some(b"os") => Ok(Some(Durability::Os)),
-        Some(b"fsync") => Ok(Some(Durability::Fsync)),
-        Some(_) => Err(Refusal::bad("INVALID_DURABILITY").help("durability: memory, os or fsync")),
+    if query.get("durability").is_none() {
+        return Ok(None);
     }
+    let named = query.text("durability").and_then(settings::durability);
+    let bad = || Refusal::bad("INVALID_DURABILITY").help("durability: memory, os or fsync");
+    named.map(Some).ok_or_else(bad)
 }
 
 /// The topic, a valid name.

@@ -158,11 +158,7 @@ impl<W> Topic<W> {
     /// Makes the journal as durable as the topic's settings say, or the daemon's if they do not.
     pub fn apply_durability(&mut self, options: &Options) {
         let durability = self.settings.durability.unwrap_or(options.durability);
-        self.journal.set_durability(match durability {
-            Durability::Memory => journal::Durability::Memory,
-            Durability::Os => journal::Durability::Os,
-            Durability::Fsync => journal::Durability::Fsync,
-        });
+        self.journal.set_durability(durability);
     }
 }
 
