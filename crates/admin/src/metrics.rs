@@ -6,7 +6,8 @@ use telemetry::Kind;
 use telemetry::render::prometheus::Text;
 
 use crate::facts::Facts;
-use crate::status::{ChannelStatus, QueueStatus, Status, TopicStatus};
+use crate::queue::{ChannelReport, TopicReport};
+use crate::status::{QueueStatus, Status};
 
 /// The families that are not in the registry, to follow its page.
 pub(crate) fn families(facts: &Facts, status: &Status) -> String {
@@ -47,37 +48,6 @@ fn process(text: &mut Text, facts: &Facts, status: &Status) {
     text.family("process_start_time", Kind::Timestamp, help).sample(&[], facts.started_ms * 1000);
 }
 
-/// A family of topics or channels: name, kind, help, value.
-type Column<T> = (&'static str, Kind, &'static str, fn(&T) -> u64);
-
-const OF_TOPICS: [Column<TopicStatus>; 6] = [
-    ("messages", Kind::Counter, "messages published", |topic| topic.messages_total),
-    ("depth", Kind::Gauge, "messages that wait in the topic for want of a channel", |topic| topic.depth),
-    ("stored_bytes", Kind::Gauge, "bytes of the topic's journal", |topic| topic.stored_bytes),
-    ("rejected", Kind::Counter, "messages refused because the topic was full", |topic| topic.rejected_total),
-    ("dropped", Kind::Counter, "messages dropped because the topic was full", |topic| topic.dropped_total),
-    ("paused", Kind::Gauge, "1 if the topic is paused", |topic| u64::from(topic.paused)),
-];
-
-const OF_CHANNELS: [Column<ChannelStatus>; 12] = [
-    ("depth", Kind::Gauge, "messages that wait for a consumer", |channel| channel.depth),
-    ("in_flight", Kind::Gauge, "messages in consumers' hands", |channel| channel.in_flight),
-    ("deferred", Kind::Gauge, "messages that wait for their time", |channel| channel.deferred),
-    ("consumers", Kind::Gauge, "consumers", |channel| channel.consumers),
-    ("paused", Kind::Gauge, "1 if the channel is paused", |channel| u64::from(channel.paused)),
-    ("finished", Kind::Counter, "messages finished", |channel| channel.finished_total),
-    ("requeued", Kind::Counter, "messages given back", |channel| channel.requeued_total),
-    ("timed_out", Kind::Counter, "deliveries that ran into their timeout", |channel| channel.timed_out_total),
-    ("dead", Kind::Counter, "messages set aside after too many attempts", |channel| channel.dead_total),
-    ("expired", Kind::Counter, "messages dropped because they were too old", |channel| channel.expired_total),
-    ("dropped", Kind::Counter, "messages dropped because the topic was full", |channel| {
-        channel.dropped_total
-    }),
-    ("lost", Kind::Counter, "messages that can no longer be read from the disk", |channel| {
-        channel.lost_total
-    }),
-];
-
 fn topics(text: &mut Text, queue: &QueueStatus) {
     text.family("nuthatch_queue_connections", Kind::Gauge, "connections of publishers and consumers")
         .sample(&[], queue.connections);
@@ -87,20 +57,20 @@ fn topics(text: &mut Text, queue: &QueueStatus) {
         "memory of topics and channels, which counts against max_memory",
     )
     .sample(&[], queue.memory_bytes);
-    for (name, kind, help, value) in OF_TOPICS {
-        let mut family = text.family(&format!("nuthatch_topic_{name}"), kind, help);
+    for (at, row) in TopicReport::ROWS.iter().enumerate() {
+        let mut family = text.family(&format!("nuthatch_topic_{}", row.name), row.kind, row.help);
         for topic in &queue.topics {
-            family.sample(&[("topic", &topic.name)], value(topic));
+            family.sample(&[("topic", &topic.name)], topic.values[at]);
         }
     }
 }
 
 fn channels(text: &mut Text, queue: &QueueStatus) {
-    for (name, kind, help, value) in OF_CHANNELS {
-        let mut family = text.family(&format!("nuthatch_channel_{name}"), kind, help);
+    for (at, row) in ChannelReport::ROWS.iter().enumerate() {
+        let mut family = text.family(&format!("nuthatch_channel_{}", row.name), row.kind, row.help);
         for topic in &queue.topics {
             for channel in &topic.channels {
-                family.sample(&[("topic", &topic.name), ("channel", &channel.name)], value(channel));
+                family.sample(&[("topic", &topic.name), ("channel", &channel.name)], channel.values[at]);
             }
         }
     }

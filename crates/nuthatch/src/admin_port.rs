@@ -5,11 +5,11 @@ use std::io;
 use std::sync::Arc;
 
 use admin::Watch;
-use admin::queue::{ChannelReport, QueueReport, Source, TopicReport};
+use admin::queue::{QueueReport, Source};
 use net::Handle;
 use queue::Mail;
 use queue::ask::{Answer, Ask, Reply};
-use queue::queue::{ChannelStats, Snapshot, TopicStats};
+use queue::queue::{Snapshot, TopicStats};
 use tokio::sync::oneshot;
 
 use crate::control_port::ControlPort;
@@ -67,38 +67,6 @@ fn report(snapshot: Snapshot) -> QueueReport {
         fault: snapshot.health,
         connections: snapshot.connections as u64,
         memory_bytes: snapshot.memory_bytes as u64,
-        topics: snapshot.topics.unwrap_or_default().into_iter().map(topic).collect(),
-    }
-}
-
-fn topic(stats: TopicStats) -> TopicReport {
-    TopicReport {
-        name: stats.name,
-        paused: stats.paused,
-        depth: stats.depth,
-        messages: stats.messages,
-        stored_bytes: stats.stored_bytes,
-        rejected: stats.rejected,
-        dropped: stats.dropped,
-        channels: stats.channels.into_iter().map(channel).collect(),
-    }
-}
-
-fn channel(stats: ChannelStats) -> ChannelReport {
-    ChannelReport {
-        name: stats.name,
-        paused: stats.paused,
-        depth: stats.depth,
-        in_flight: stats.in_flight,
-        deferred: stats.deferred,
-        consumers: stats.client_count,
-        messages: stats.counters.messages,
-        finished: stats.counters.finished,
-        requeued: stats.counters.requeued,
-        timed_out: stats.counters.timed_out,
-        dead: stats.counters.dead,
-        expired: stats.counters.expired,
-        dropped: stats.counters.dropped,
-        lost: stats.counters.lost,
+        topics: snapshot.topics.unwrap_or_default().iter().map(TopicStats::report).collect(),
     }
 }

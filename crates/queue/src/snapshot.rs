@@ -2,6 +2,8 @@
 //!
 //! Everything is as of one turn of the loop. What nsqd counts is counted as its `/stats` does.
 
+use telemetry::{ChannelReport, TopicReport};
+
 /// Everything `/stats` shows.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
@@ -108,4 +110,42 @@ pub struct ClientStats {
     pub authed: Option<(String, String)>,
     /// Messages published, by topic.
     pub published: Vec<(String, u64)>,
+}
+
+impl TopicStats {
+    /// What `/metrics` and the page show of it.
+    pub fn report(&self) -> TopicReport {
+        TopicReport {
+            name: self.name.clone(),
+            messages: self.messages,
+            depth: self.depth,
+            stored_bytes: self.stored_bytes,
+            rejected: self.rejected,
+            dropped: self.dropped,
+            paused: u64::from(self.paused),
+            channels: self.channels.iter().map(ChannelStats::report).collect(),
+        }
+    }
+}
+
+impl ChannelStats {
+    fn report(&self) -> ChannelReport {
+        let counters = &self.counters;
+        ChannelReport {
+            name: self.name.clone(),
+            messages: counters.messages,
+            depth: self.depth,
+            in_flight: self.in_flight,
+            deferred: self.deferred,
+            consumers: self.client_count,
+            paused: u64::from(self.paused),
+            finished: counters.finished,
+            requeued: counters.requeued,
+            timed_out: counters.timed_out,
+            dead: counters.dead,
+            expired: counters.expired,
+            dropped: counters.dropped,
+            lost: counters.lost,
+        }
+    }
 }

@@ -10,7 +10,8 @@
 //! shard N ─ PoolStats ─┘       (control thread)
 //! ```
 //!
-//! What there is to count stands in one table each: [`PoolStats`], [`ServerStats`], [`ShardStats`]. Names, kinds and
+//! What there is to count stands in one table each: [`PoolStats`], [`ServerStats`], [`ShardStats`], [`TopicReport`],
+//! [`ChannelReport`]. Names, kinds and
 //! descriptions in every rendering come from there. Rows marked `nutcracker` have the names and the meaning of
 //! nutcracker 0.5.0; `native` rows are ours and stay out of nutcracker's JSON.
 //!
@@ -23,6 +24,7 @@ mod table;
 
 mod histogram;
 mod pool;
+mod queue;
 mod shard;
 
 mod registry;
@@ -33,6 +35,7 @@ pub mod log;
 pub use cell::{Counter, Gauge, Timestamp};
 pub use histogram::{HistogramRecorder, HistogramSnapshot};
 pub use pool::{PoolReport, PoolStats, ServerReport, ServerStats};
+pub use queue::{ChannelReport, TopicReport};
 pub use registry::{Registry, Source};
 pub use shard::ShardStats;
 pub use table::{Kind, Row};

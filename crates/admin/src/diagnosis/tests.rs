@@ -111,7 +111,7 @@ fn channels() {
             &["Warning topic t, channel c: nobody consumes; 1 message waits"],
         ),
         (
-            ChannelReport { depth: 5, paused: true, consumers: 0, ..old.clone() },
+            ChannelReport { depth: 5, paused: 1, consumers: 0, ..old.clone() },
             &["Notice topic t, channel c: paused; 5 messages wait in it"],
         ),
         (

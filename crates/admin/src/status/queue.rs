@@ -41,6 +41,9 @@ pub struct TopicStatus {
     pub dropped_total: u64,
     /// Its channels, sorted by name.
     pub channels: Vec<ChannelStatus>,
+    /// In the order of [`TopicReport::ROWS`].
+    #[serde(skip)]
+    pub values: Vec<u64>,
 }
 
 /// A channel.
@@ -82,6 +85,9 @@ pub struct ChannelStatus {
     pub dropped_total: u64,
     /// Messages that can no longer be read from the disk.
     pub lost_total: u64,
+    /// In the order of [`ChannelReport::ROWS`].
+    #[serde(skip)]
+    pub values: Vec<u64>,
 }
 
 impl QueueStatus {
@@ -117,7 +123,7 @@ fn topic(before: Option<&TopicReport>, now: &TopicReport, window: Window) -> Top
     };
     TopicStatus {
         name: now.name.clone(),
-        paused: now.paused,
+        paused: now.paused > 0,
         depth: now.depth,
         messages_total: now.messages,
         messages_per_second: window.rate(before.map_or(0, |before| before.messages), now.messages),
@@ -125,6 +131,7 @@ fn topic(before: Option<&TopicReport>, now: &TopicReport, window: Window) -> Top
         rejected_total: now.rejected,
         dropped_total: now.dropped,
         channels: now.channels.iter().map(channel).collect(),
+        values: now.values(),
     }
 }
 
@@ -132,7 +139,7 @@ fn channel(before: Option<&ChannelReport>, now: &ChannelReport, window: Window) 
     let old = |get: fn(&ChannelReport) -> u64| before.map_or(0, get);
     ChannelStatus {
         name: now.name.clone(),
-        paused: now.paused,
+        paused: now.paused > 0,
         depth: now.depth,
         depth_growth_per_second: window.growth(old(|channel| channel.depth), now.depth),
         in_flight: now.in_flight,
@@ -149,6 +156,7 @@ fn channel(before: Option<&ChannelReport>, now: &ChannelReport, window: Window) 
         expired_total: now.expired,
         dropped_total: now.dropped,
         lost_total: now.lost,
+        values: now.values(),
     }
 }
 

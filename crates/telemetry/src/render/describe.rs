@@ -3,7 +3,7 @@
 //! A block has a title, then a line per row: two spaces, the name in 20 columns, the description in quotes. Blocks are
 //! separated by an empty line. Descriptions are those of the tables.
 
-use crate::{PoolStats, Row, ServerStats, ShardStats};
+use crate::{ChannelReport, PoolStats, Row, ServerStats, ShardStats, TopicReport};
 
 /// The two blocks that nutcracker 0.5.0 prints after its banner, without the banner.
 pub fn nutcracker() -> String {
@@ -20,6 +20,8 @@ pub fn all() -> String {
     block(&mut text, "shard stats", ShardStats::ROWS.iter());
     block(&mut text, "pool stats", PoolStats::ROWS.iter());
     block(&mut text, "server stats", ServerStats::ROWS.iter());
+    block(&mut text, "topic stats", TopicReport::ROWS.iter());
+    block(&mut text, "channel stats", ChannelReport::ROWS.iter());
     text
 }
 
@@ -58,7 +60,9 @@ mod tests {
     #[test]
     fn every_row_is_described() {
         let text = all();
-        for rows in [ShardStats::ROWS, PoolStats::ROWS, ServerStats::ROWS] {
+        let tables =
+            [ShardStats::ROWS, PoolStats::ROWS, ServerStats::ROWS, TopicReport::ROWS, ChannelReport::ROWS];
+        for rows in tables {
             for row in rows {
                 assert!(text.contains(&format!("  {:<20}\"{}\"\n", row.name, row.help)));
             }
