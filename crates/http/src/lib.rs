@@ -6,7 +6,7 @@
 //! ```
 //! An API is a table of [`Row`]s, each with its handler, and the few facts that [`Api`] asks for. Everything else is the same for
 //! all of them, and as in nsqd 1.3.0: statuses, headers, redirects, the texts for what is no HTTP, how a query string is read. A
-//! body is limited in size, in time, and in what all of them hold together.
+//! body is limited in size, in time, and in what all of them hold together; so are large answers that wait for their client.
 //!
 //! Connections are limited too; those that wait for their client make room ([`places`]). What a browser sends for a page of
 //! another site changes nothing ([`browser`]).
@@ -19,6 +19,7 @@ pub mod body;
 pub mod browser;
 pub mod go_json;
 mod malformed;
+mod outgoing;
 pub mod places;
 pub mod query;
 mod route;

@@ -12,6 +12,7 @@ use telemetry::info;
 use crate::answer::{self, Refusal};
 use crate::browser::{self, Names};
 use crate::malformed;
+use crate::outgoing::Outgoing;
 use crate::query::{Query, escape_path, unescape};
 use crate::route::{self, Route, Row};
 
@@ -81,9 +82,14 @@ impl Asked {
 
 /// The service. [`crate::serve`] adds a [`Link`] to each request; without one the client counts as one without TLS.
 pub fn router<A: Api>(api: Arc<A>) -> Router {
+    let outgoing = Arc::new(Outgoing::default());
     Router::new().fallback(move |link: Option<Extension<Link>>, request: Request| {
-        let api = Arc::clone(&api);
-        async move { serve(&*api, link.map(|Extension(link)| link).unwrap_or_default(), request).await }
+        let (api, outgoing) = (Arc::clone(&api), Arc::clone(&outgoing));
+        async move {
+            let link = link.map(|Extension(link)| link).unwrap_or_default();
+            let to = link.host().to_owned();
+            outgoing.hold(&to, serve(&*api, link, request).await)
+        }
     })
 }
 
