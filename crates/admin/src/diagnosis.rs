@@ -95,6 +95,9 @@ fn of_queue(queue: &QueueStatus, found: &mut Vec<Finding>) {
     if let Some(fault) = &queue.fault {
         found.push(Finding::new(Severity::Critical, "queue", "fault", fault));
     }
+    if let Some(damage) = &queue.damage {
+        found.push(Finding::new(Severity::Critical, "queue", "damage", damage));
+    }
     for topic in &queue.topics {
         of_topic(topic, found);
         for channel in &topic.channels {

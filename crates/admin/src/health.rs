@@ -4,7 +4,7 @@
 //! |---|---|
 //! | alive: would a restart help? | the control thread does not answer; nothing here can say so |
 //! | ready: is there anything that it can serve? | it stops, or no pool has a server and no queue can write |
-//! | healthy: can it do all its work? | it stops, or a pool has no server, or the queue cannot write or does not answer |
+//! | healthy: can it do all its work? | it stops, or a pool has no server, or the queue cannot write, does not answer or has found damage that nobody has taken note of |
 //!
 //! Everything else is trouble, shown on the page: an ejected server is no better elsewhere. Nor is one pool without a server
 //! a reason to take traffic from the others, hence the second question.
@@ -24,7 +24,7 @@ pub(crate) fn reasons(status: &Status) -> Vec<String> {
         if !queue.answers {
             reasons.push("queue: it does not answer".into());
         }
-        reasons.extend(queue.fault.iter().map(|fault| format!("queue: {fault}")));
+        reasons.extend(queue.fault.iter().chain(&queue.damage).map(|fault| format!("queue: {fault}")));
     }
     reasons
 }

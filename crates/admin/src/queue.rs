@@ -18,6 +18,8 @@ pub type Answer = Pin<Box<dyn Future<Output = Option<QueueReport>> + Send>>;
 pub struct QueueReport {
     /// What is wrong (a journal that cannot be written), if something is.
     pub fault: Option<String>,
+    /// Damage that was found and that nobody has taken note of.
+    pub damage: Option<String>,
     /// Connections of publishers and consumers.
     pub connections: u64,
     /// Bytes that topics and channels take, against `max_memory`.

@@ -109,6 +109,11 @@ impl Recovery {
         self.checkpoint.as_ref()
     }
 
+    /// Says that the log went at least up to `end`: what is not there any more is missing, and its positions are not used again.
+    pub fn expect_end(&mut self, end: Position) {
+        self.journal.end = self.journal.end.max(end);
+    }
+
     /// Where each segment begins, in order.
     pub fn segment_starts(&self) -> impl Iterator<Item = Position> + '_ {
         self.journal.segments.iter().map(|segment| Position(segment.start))

@@ -65,6 +65,7 @@ impl Source for QueueView {
 fn report(snapshot: Snapshot) -> QueueReport {
     QueueReport {
         fault: snapshot.health,
+        damage: snapshot.damage,
         connections: snapshot.connections as u64,
         memory_bytes: snapshot.memory_bytes as u64,
         topics: snapshot.topics.unwrap_or_default().iter().map(TopicStats::report).collect(),

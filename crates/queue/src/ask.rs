@@ -5,6 +5,7 @@ use wire::nsq::Limits;
 use wire::nsq::http_mpub::{self, Fault};
 
 use crate::error::QueueError;
+use crate::inventory::Finding;
 use crate::message::Position;
 use crate::settings::{ChannelSettings, Durability, TopicSettings};
 use crate::snapshot::Snapshot;
@@ -49,6 +50,10 @@ pub enum Ask {
     },
     /// Whether the disk does what it should.
     Health,
+    /// Damage that was found.
+    Damage,
+    /// Take note of all damage that was found.
+    AcknowledgeDamage,
     /// The settings of a topic.
     TopicSettings(String),
     /// Change the settings of a topic.
@@ -165,6 +170,8 @@ pub enum Answer {
     Stats(Box<Snapshot>),
     /// To [`Ask::Health`]: what is wrong, if something is.
     Health(Option<String>),
+    /// To [`Ask::Damage`].
+    Damage(Vec<Finding>),
     /// To [`Ask::TopicSettings`].
     TopicSettings(TopicSettings),
     /// To [`Ask::ChannelSettings`].
@@ -173,7 +180,7 @@ pub enum Answer {
     Messages(Vec<Peeked>),
     /// To [`Ask::Seek`].
     Sought(Sought),
-    /// To [`Ask::Redrive`]: how many messages came back.
+    /// To [`Ask::Redrive`]: how many messages came back; to [`Ask::AcknowledgeDamage`]: how many findings there were.
     Count(u64),
 }
 

@@ -11,6 +11,7 @@ use journal::{
     SyncJob,
 };
 
+use crate::inventory::InventoryJob;
 use crate::message::Position;
 use crate::registry::TopicKey;
 use crate::topic::ChannelKey;
@@ -43,6 +44,8 @@ pub enum Job {
     Remove(TopicKey, RemoveJob),
     /// Delete a topic's journal.
     Delete(DeleteJob),
+    /// Write the inventory.
+    Inventory(InventoryJob),
 }
 
 /// What became of a [`Job`].
@@ -60,6 +63,8 @@ pub enum Done {
     Remove(TopicKey, RemoveDone),
     /// See [`Job::Delete`]; to be done again if it has failed.
     Delete(DeleteJob, std::io::Result<()>),
+    /// See [`Job::Inventory`].
+    Inventory(std::io::Result<()>),
 }
 
 impl Job {
@@ -73,6 +78,7 @@ impl Job {
             Job::Sync(topic, job) => Done::Sync(topic, job.run()),
             Job::Checkpoint(topic, job) => Done::Checkpoint(topic, job.run()),
             Job::Remove(topic, job) => Done::Remove(topic, job.run()),
+            Job::Inventory(job) => Done::Inventory(job.run()),
             Job::Delete(job) => {
                 let result = job.run();
                 Done::Delete(job, result)

@@ -20,6 +20,8 @@
 //! | `POST /mpub?defer=MS` | defers all messages of the batch |
 //! | `POST /topic/create?durability=` | makes a topic that is `memory`, `os` or `fsync` whatever the others are; 400 `DURABILITY_IS_FIXED` if it is there and would have to move between memory and files |
 //! | `GET /stats?format=json&include_limits=true` | adds what was refused, dropped, set aside and expired, and the bytes of journals |
+//! | `GET /damage` | what was found damaged: `topic`, `text`, `messages` and `bytes` that are lost, `found` (ns since 1970), `acknowledged` |
+//! | `POST /damage/acknowledge` | takes note of it, so that it is no longer told; `{"count"}` is how much there was |
 //! | `GET /topic/settings`, `PUT` with JSON | shows, replaces [`crate::settings::TopicSettings`]; what is left out gets its default |
 //! | `GET /channel/settings`, `PUT` with JSON | the same for [`crate::settings::ChannelSettings`] |
 //! | `POST /channel/seek?to=` | moves a channel: `beginning`, `end`, seconds since 1970, or a time as RFC 3339; `{"count", "complete"}` is what it will read, and whether what is kept reaches back as far as asked; if not, `oldest` (ns since 1970) is how far it does |

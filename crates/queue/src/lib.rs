@@ -41,6 +41,7 @@ pub mod in_flight;
 pub mod latency;
 
 pub mod message;
+pub mod inventory;
 mod reserve;
 pub mod record;
 

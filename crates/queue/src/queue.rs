@@ -12,6 +12,7 @@ mod asks;
 mod bury;
 mod clients;
 mod create;
+mod inventory;
 mod memory;
 mod moves;
 mod peek;
@@ -183,6 +184,8 @@ pub struct Queue {
     /// The time of the last tick.
     ticked: Clock,
     stopping: bool,
+    /// What the data path is known to hold.
+    kept: inventory::Kept,
     /// How much may still be read again of journals that are opened.
     recount_left: u64,
     /// What went wrong last, until something went right.
@@ -257,6 +260,7 @@ impl Queue {
             ticks: 0,
             ticked: clock,
             stopping: false,
+            kept: inventory::Kept::default(),
             health: None,
             out_of_space: None,
             poisoned: None,

@@ -9,6 +9,8 @@ use telemetry::{ChannelReport, TopicReport};
 pub struct Snapshot {
     /// What is wrong, if something is.
     pub health: Option<String>,
+    /// Damage that was found and that nobody has taken note of.
+    pub damage: Option<String>,
     /// When the daemon started (wall, ns).
     pub started: i64,
     /// Now (wall, ns).

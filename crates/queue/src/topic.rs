@@ -42,7 +42,7 @@ pub use control::{ControlError, SeekTo, Sought};
 pub use copy::{Copied, Copy};
 pub use damaged::{Damaged, messages_in};
 pub use memory::{Memory, TOPIC_BYTES};
-pub use recover::{Found, RecoverError};
+pub use recover::{Found, Known, RecoverError};
 pub use set_backs::SetBacks;
 
 use commit::Staged;
@@ -237,6 +237,14 @@ impl<W> Topic<W> {
     /// Messages that wait in the topic itself.
     pub fn depth(&self) -> u64 {
         self.waiting + self.held.len() as u64
+    }
+
+    /// Messages that somebody has still to get: of the channel that lacks most, and those that wait in the topic itself.
+    pub fn unfinished(&self) -> u64 {
+        let lasting = self.iter().map(|(_, channel)| channel).filter(|channel| !channel.ephemeral);
+        let each = lasting
+            .map(|channel| channel.depth() + (channel.in_flight_count() + channel.deferred_count()) as u64);
+        self.depth() + each.max().unwrap_or(0)
     }
 
     /// Messages that wait for their time, in all channels and in the topic itself.

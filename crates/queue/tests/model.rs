@@ -711,7 +711,15 @@ impl Reference {
 
 fn open(files: &MemFiles, options: &Options, clock: Clock, mut recount: u64) -> Topic<u32> {
     let files = Arc::new(files.clone());
-    let opened = Topic::open("t", 7, files, Path::new(DIR), options, clock, &mut recount);
+    let opened = Topic::open(
+        "t",
+        queue::topic::Known { tag: 7, end: 0 },
+        files,
+        Path::new(DIR),
+        options,
+        clock,
+        &mut recount,
+    );
     let (topic, found) = opened.expect("opens");
     assert_eq!((found.journal.damages, found.lost, found.lost_elsewhere), (0, vec![], 0));
     topic

@@ -12,6 +12,8 @@ pub struct QueueStatus {
     pub answers: bool,
     /// What is wrong with it, if something is.
     pub fault: Option<String>,
+    /// Damage that was found and that nobody has taken note of.
+    pub damage: Option<String>,
     /// Connections of publishers and consumers.
     pub connections: u64,
     /// Bytes that topics and channels take, against `max_memory`.
@@ -108,6 +110,7 @@ impl QueueStatus {
         QueueStatus {
             answers: true,
             fault: now.fault.clone(),
+            damage: now.damage.clone(),
             connections: now.connections,
             memory_bytes: now.memory_bytes,
             topics: now.topics.iter().map(topic).collect(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use journal::files::Files;
 use journal::{Journal, MemFiles};
 use net::{Instant, WallTime};
-use queue::topic::Topic;
+use queue::topic::{Known, Topic};
 use queue::{Clock, Options};
 
 use super::import::parts;
@@ -40,7 +40,9 @@ fn clock() -> Clock {
 fn open(files: &Arc<dyn Files>) -> Option<Topic<()>> {
     let options = Options::default();
     let (mut recount, dir) = (options.recount_bytes, Path::new(DIR));
-    Topic::open("t", 7, Arc::clone(files), dir, &options, clock(), &mut recount).ok().map(|opened| opened.0)
+    Topic::open("t", Known { tag: 7, end: 0 }, Arc::clone(files), dir, &options, clock(), &mut recount)
+        .ok()
+        .map(|opened| opened.0)
 }
 
 fn write(files: &Arc<dyn Files>, bytes: &[u8]) {

@@ -42,6 +42,8 @@ pub(super) const ROWS: &[Row<Api>] = &[
     put("/debug/setblockrate", |_, asked| Box::pin(async move { debug::set_block_rate(&asked) })),
     post("/debug/freememory", |_, _| Box::pin(async { Err(debug::DONE_NOTHING) })),
     // beyond nsqd
+    get("/damage", |api, _| Box::pin(api.show(Ask::Damage))),
+    post("/damage/acknowledge", |api, _| Box::pin(api.show(Ask::AcknowledgeDamage))),
     get("/topic/settings", |api, asked| Box::pin(api.read_topic_settings(asked))),
     put("/topic/settings", |api, asked| Box::pin(api.write_topic_settings(asked))),
     messages(get("/topic/peek", |api, asked| Box::pin(api.peek_topic(asked)))),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::topics::{topic, topic_and_channel};
 use super::{Api, text};
 use crate::ask::{Answer, Ask};
+use crate::inventory::Finding;
 use crate::settings::{ChannelSettings, TopicSettings};
 use crate::topic::{SeekTo, Sought};
 use ::http::Asked;
@@ -26,6 +27,12 @@ const SEEK_HELP: &str =
 #[derive(Serialize)]
 struct Count {
     count: u64,
+}
+
+/// Damage that was found.
+#[derive(Serialize)]
+struct Damage {
+    damage: Vec<Finding>,
 }
 
 /// What came of moving a channel; the time of the oldest message that is kept is told to whom it is news.
@@ -82,13 +89,14 @@ impl Api {
     }
 
     /// Asks, and shows the answer as JSON.
-    async fn show(&self, ask: Ask) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn show(&self, ask: Ask) -> Result<Response<Body>, Refusal> {
         Ok(match self.ask(ask).await? {
             Answer::TopicSettings(settings) => answer::json(&settings),
             Answer::ChannelSettings(settings) => answer::json(&settings),
             Answer::Sought(Sought { count, complete, oldest }) => {
                 answer::json(&Moved { count, complete, oldest: oldest.filter(|_| !complete) })
             }
+            Answer::Damage(damage) => answer::json(&Damage { damage }),
             Answer::Count(count) => answer::json(&Count { count }),
             _ => answer::empty(),
         })

@@ -23,7 +23,7 @@ use crate::message::Message;
 use crate::options::Options;
 use crate::queue::{STORE, topic_directory, topic_tag};
 use crate::settings::Durability;
-use crate::topic::{ChannelKey, Topic};
+use crate::topic::{ChannelKey, Known, Topic};
 
 /// Staged bytes after which they are written.
 const BATCH_BYTES: usize = 1 << 20;
@@ -101,7 +101,8 @@ impl TopicStore {
         plan.channels.sort_by_key(|channel| std::cmp::Reverse(channel.queue.unread_bytes()));
         let dir = staging.join(topic_directory(&plan.name));
         let tag = topic_tag(&plan.name, clock.wall);
-        let opened = Topic::open(&plan.name, tag, Arc::clone(files), &dir, options, clock, &mut 0);
+        let opened =
+            Topic::open(&plan.name, Known { tag, end: 0 }, Arc::clone(files), &dir, options, clock, &mut 0);
         let (topic, _) = opened.map_err(|e| not_written(&plan.name, e))?;
         let body_bytes_max = options.journal(Durability::Os).record_bytes_max - HEAD_BYTES_MAX;
         let mut store =

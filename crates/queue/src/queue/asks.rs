@@ -62,6 +62,8 @@ impl Queue {
                 let snapshot = self.snapshot(topic.as_deref(), channel.as_deref(), clients);
                 return Ok(Answer::Stats(Box::new(snapshot)));
             }
+            Ask::Damage => return Ok(Answer::Damage(self.damage().damage.clone())),
+            Ask::AcknowledgeDamage => return Ok(Answer::Count(self.acknowledge_damage())),
             Ask::Health => return Ok(Answer::Health(self.ailment())),
             Ask::TopicSettings(topic) => {
                 let key = self.named(&topic)?;

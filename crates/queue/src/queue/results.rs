@@ -22,6 +22,7 @@ impl Queue {
                     self.unreleased.push(topic);
                 }
             }
+            Done::Inventory(written) => self.inventory_done(written),
             Done::Delete(_, Ok(())) => {}
             Done::Delete(job, Err(e)) => {
                 let directory = job.dir().display();
@@ -52,12 +53,13 @@ impl Queue {
         let Some(target) = topic.channel_mut(channel) else { return };
         match block {
             Ok(block) => {
-                if let Some(damage) = block.damage() {
-                    telemetry::error!(topic = name, channel = target.name, %damage, "messages cannot be read back");
-                }
+                let damage = block.damage().map(|damage| (damage.to_string(), damage.bytes()));
                 target.reading = false;
                 target.fetched = Some(block);
                 self.schedule(key, channel);
+                if let Some((text, bytes)) = damage {
+                    self.find(&name, text, 0, bytes);
+                }
             }
             // Released meanwhile: delivery finds out where to go on.
             Err(ReadError::Gone { .. }) => {

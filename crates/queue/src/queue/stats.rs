@@ -26,6 +26,7 @@ impl Queue {
         let producers = (clients && topics.is_some()).then(|| self.producers(topic));
         Snapshot {
             health: self.ailment(),
+            damage: self.damage().summary(),
             started: self.started.wall.0,
             now: self.clock.wall.0,
             topics,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use journal::files::create_dir_all;
-use journal::{DELETED_SUFFIX, DeleteJob, Recovered};
+use journal::{DELETED_SUFFIX, DeleteJob};
 use net::{Io, WallTime};
 use wire::nsq::is_ephemeral;
 
@@ -21,7 +21,7 @@ use crate::topic::{ChannelKey, ControlError, Found, RecoverError, Topic};
 /// The directory in the data path that holds a directory for each topic.
 pub(crate) const STORE: &str = "topics";
 /// Ends the name of a topic's directory, so that no topic's name means something else to a file system.
-const SUFFIX: &str = ".topic";
+pub(super) const SUFFIX: &str = ".topic";
 
 /// Why the queue could not be opened.
 #[derive(Debug)]
@@ -53,17 +53,21 @@ impl Queue {
             self.files.sync_dir(&self.options.data_path).map_err(failed)?;
         }
         self.topics_open = Some(self.files.open_dir(&dir).map_err(failed)?);
+        self.read_inventory();
+        let mut deleted = Vec::new();
         let mut entries = self.files.list(&dir).map_err(failed)?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         for entry in entries {
             if entry.name.ends_with(DELETED_SUFFIX) {
                 self.submit(Job::Delete(DeleteJob::new(self.files.clone(), dir.join(&entry.name))));
+                deleted.push(entry.name);
             } else if let Some(name) = entry.name.strip_suffix(SUFFIX)
                 && wire::nsq::valid_name(name.as_bytes()).is_some()
             {
                 self.restore_topic(name)?;
             }
         }
+        self.compare_inventory(&deleted);
         Ok(())
     }
 
@@ -81,11 +85,11 @@ impl Queue {
 
     /// Opens a topic's files; new ones if there are none.
     pub(super) fn recover_topic(&mut self, name: &str) -> Result<(Topic<Waiter>, Found), OpenError> {
-        let (dir, tag, files) = (self.topic_dir(name), self.new_tag(name), self.files.clone());
+        let (dir, known, files) = (self.topic_dir(name), self.known(name), self.files.clone());
         let recount = &mut self.recount_left;
-        let opened = Topic::open(name, tag, files, &dir, &self.options, self.clock, recount);
+        let opened = Topic::open(name, known, files, &dir, &self.options, self.clock, recount);
         let (mut topic, found) = opened.map_err(|e| OpenError::Topic(name.to_owned(), e))?;
-        report(name, &found);
+        self.find_all(&topic, &found);
         if let Some(parent) = &self.topics_open {
             topic.journal.share_parent(Arc::clone(parent));
         }
@@ -100,6 +104,9 @@ impl Queue {
         self.outside.notice(Notice::TopicAdded(topic.name.clone()));
         topic.iter().for_each(|(_, channel)| self.announce_channel(&topic.name, &channel.name));
         self.channel_count += topic.channel_count();
+        if !topic.in_memory() {
+            self.topics_changed();
+        }
         self.topics.insert(topic)
     }
 
@@ -121,10 +128,6 @@ impl Queue {
 
     pub(super) fn topic_dir(&self, name: &str) -> PathBuf {
         self.topics_dir().join(topic_directory(name))
-    }
-
-    pub(super) fn new_tag(&self, name: &str) -> u32 {
-        topic_tag(name, self.clock.wall)
     }
 
     pub(crate) fn topic_mut(&mut self, key: TopicKey) -> Option<&mut Topic<Waiter>> {
@@ -175,7 +178,7 @@ impl Queue {
         topic.iter().for_each(|(_, channel)| self.close_consumers(io, channel));
         telemetry::info!(topic = topic.name, "deleted");
         if let Some(job) = job {
-            self.submit(Job::Delete(job));
+            self.delete_files(job);
         }
         Ok(())
     }
@@ -262,29 +265,6 @@ impl Queue {
             topic.pump();
             self.schedule_all(key);
         }
-    }
-}
-
-/// Tells what opening a topic has found.
-fn report(topic: &str, found: &Found) {
-    let Recovered { truncated_bytes, damage, damages, .. } = &found.journal;
-    if *truncated_bytes > 0 {
-        telemetry::info!(topic, bytes = truncated_bytes, "cut a torn tail");
-    }
-    for damage in damage {
-        telemetry::error!(topic, %damage, "journal is damaged");
-    }
-    if *damages > damage.len() as u64 {
-        telemetry::error!(topic, places = damages, "journal is damaged in more places");
-    }
-    for (channel, messages) in &found.lost {
-        telemetry::error!(topic, channel, messages, "unfinished messages are lost");
-    }
-    if found.lost_elsewhere > 0 {
-        telemetry::error!(topic, messages = found.lost_elsewhere, "messages that waited are lost");
-    }
-    if found.unknown > 0 {
-        telemetry::error!(topic, records = found.unknown, "records of another version are passed over");
     }
 }
 

@@ -320,6 +320,7 @@ impl Queue {
         io.set_timer(self.clock.now + TICK, token(Timer::Tick, 0, 0));
         self.ticks += 1;
         self.watch_clock();
+        self.keep_inventory();
         self.retry_reads();
         self.retry_writes();
         self.doomed.append(&mut self.undeleted);
@@ -399,6 +400,7 @@ impl Queue {
         self.events_due();
         self.commit_dirty(io);
         self.flush_last();
+        self.close_inventory();
     }
 
     /// What a topic with `fsync` has written is flushed before the end. With `os` it is written, which is what was promised,

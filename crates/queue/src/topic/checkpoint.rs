@@ -31,6 +31,8 @@ pub(super) struct Progress {
     failed: bool,
     /// The lowest cursor of the checkpoint in force.
     floor: Option<Position>,
+    /// What it needs of the journal: a start that misses any of that reports damage.
+    pub needed: Position,
     /// What stands before this, of which the checkpoint in force knows, has settled down: of what was taken under load most
     /// is in consumers' hands for a moment yet.
     pub settled: Option<Position>,
@@ -43,6 +45,8 @@ pub(super) struct Progress {
 struct Begun {
     /// Lowest cursor.
     cursor: Position,
+    /// What it needs of the journal.
+    needed: Position,
     /// Little was written since the one before.
     quiet: bool,
     /// Where the one before it was begun.
@@ -100,7 +104,8 @@ impl<W> Topic<W> {
         self.set_backs.saved();
         self.checkpointing.wanted = false;
         let quiet = end - before.min(end) < SPACING;
-        self.checkpointing.under_way = Some(Begun { cursor: self.lowest_cursor(), quiet, before });
+        let (cursor, needed) = (self.lowest_cursor(), self.needed_from(clock.wall.0));
+        self.checkpointing.under_way = Some(Begun { cursor, needed, quiet, before });
         Some(job)
     }
 
@@ -117,7 +122,8 @@ impl<W> Topic<W> {
             self.checkpointing.last = begun.map_or(self.checkpointing.last, |begun| begun.before);
         }
         result?;
-        let Some(Begun { cursor, quiet, .. }) = begun else { return Ok(None) };
+        let Some(Begun { cursor, needed, quiet, .. }) = begun else { return Ok(None) };
+        self.checkpointing.needed = needed;
         let before = self.checkpointing.floor.replace(cursor);
         self.checkpointing.settled = if quiet { Some(cursor) } else { before };
         let job = self.release(now_wall);

@@ -19,7 +19,11 @@ impl<W> Topic<W> {
     /// Releases the segments that nobody needs. To be called when a checkpoint has come into force, and again if they could
     /// not be deleted.
     pub fn release(&mut self, now_wall: i64) -> Option<RemoveJob> {
-        let job = self.journal.release(at(self.needed_from(now_wall)));
+        let mut floor = self.needed_from(now_wall);
+        if !self.in_memory() {
+            floor = floor.min(self.checkpointing.needed);
+        }
+        let job = self.journal.release(at(floor));
         let first = self.journal.first().0;
         self.milestones.forget_before(first);
         self.damaged.forget_before(first);
@@ -28,7 +32,7 @@ impl<W> Topic<W> {
     }
 
     /// The oldest position that anybody needs.
-    fn needed_from(&self, now_wall: i64) -> Position {
+    pub(super) fn needed_from(&self, now_wall: i64) -> Position {
         let mut floor = self.lowest_cursor();
         for (_, channel) in self.iter() {
             floor = floor.min(channel.oldest_needed().unwrap_or(floor));

@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use journal::{Damage, DamageReason, Entry, Files, Recovered, Recovery};
 
-use super::Topic;
 use super::checkpoint::TopicImage;
 use super::damaged::{Damaged, messages_at_most, messages_in, private_in};
 use super::milestones::Milestone;
 use super::recount::Recount;
+use super::{Topic, at};
 use crate::channel::{ChannelImage, ImagedMessage, Recovering};
 use crate::clock::{Clock, Due};
 use crate::message::{Message, Position};
@@ -42,6 +42,15 @@ impl std::fmt::Display for RecoverError {
 }
 
 impl std::error::Error for RecoverError {}
+
+/// What is known of a topic before it is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// Tag of its ids, unless its journal has another one.
+    pub tag: u32,
+    /// Its journal went at least up to here.
+    pub end: Position,
+}
 
 /// What opening a topic has found.
 #[derive(Debug, Default)]
@@ -88,7 +97,7 @@ impl<W> Topic<W> {
     /// what is in them; what was read is taken off.
     pub fn open(
         name: &str,
-        new_tag: u32,
+        known: Known,
         files: Arc<dyn Files>,
         dir: &Path,
         options: &Options,
@@ -100,10 +109,12 @@ impl<W> Topic<W> {
             Durability::Memory => Durability::Os,
             other => other,
         };
-        let recovery = Recovery::open(files, dir, options.journal(durability)).map_err(RecoverError::Open)?;
+        let mut recovery =
+            Recovery::open(files, dir, options.journal(durability)).map_err(RecoverError::Open)?;
+        recovery.expect_end(at(known.end));
         let image = match recovery.checkpoint() {
             Some(checkpoint) => TopicImage::decode(&checkpoint.payload).ok_or(RecoverError::Checkpoint)?,
-            None => TopicImage { tag: new_tag, next_number: 1, ..TopicImage::default() },
+            None => TopicImage { tag: known.tag, next_number: 1, ..TopicImage::default() },
         };
         let replay_from = recovery.checkpoint().map(|checkpoint| checkpoint.replay_from.0);
         let mut replay = Replay::new(image, replay_from.unwrap_or(0));
@@ -113,7 +124,7 @@ impl<W> Topic<W> {
         let mut found = Found { journal: recovered, ..Found::default() };
         let fresh = journal.end().0 == 0 && replay_from.is_none();
         if fresh {
-            return Ok((Topic::create(name, new_tag, journal, options), found));
+            return Ok((Topic::create(name, known.tag, journal, options), found));
         }
         replay.settle(&journal, recount, &mut found).map_err(RecoverError::Open)?;
         let mut topic = Topic::create(name, replay.image.tag, journal, options);

@@ -26,6 +26,9 @@ fn write_page(
     writeln!(out, "{}", config::nsqd::version_line("nsqd"))?;
     writeln!(out, "start_time {}\nuptime {}", text::rfc3339(started), text::duration(uptime))?;
     writeln!(out, "\nHealth: {}", health(snapshot))?;
+    if let Some(damage) = &snapshot.damage {
+        writeln!(out, "Damage: {damage}")?;
+    }
     if let Some(memory) = memory {
         writeln!(out, "\nMemory:")?;
         for (name, value) in memory_rows(memory) {
