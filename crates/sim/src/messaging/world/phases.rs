@@ -22,6 +22,8 @@ impl World {
         if let Some(why) = self.oracle.missing() {
             return Err(why);
         }
+        // A FIN is written a moment after it came.
+        self.until(Instant(self.now().0 + SECOND))?;
         self.end_life(LifeEnd::Kill);
         self.until(Instant(self.now().0 + 2 * SECOND))?;
         match self.statistics() {
