@@ -108,7 +108,7 @@ fn storage_commands_and_their_data() {
 
 #[test]
 fn other_commands() {
-    let cases: [(&str, Command, &str, bool); 24] = [
+    let cases: [(&str, Command, &str, bool); 26] = [
         ("incr k 1\r\n", Command::Incr, "k", false),
         ("incr k 1 2\r\n", Command::Incr, "k", false),
         ("decr k 18446744073709551615 noreply\r\n", Command::Decr, "k", true),
@@ -130,6 +130,8 @@ fn other_commands() {
         ("version noreply\r\n", Command::Version, "", false),
         ("quit x\r\n", Command::Quit, "", false),
         ("stats\r\n", Command::Stats, "", false),
+        ("stats items\r\n", Command::StatsItems, "", false),
+        ("stats  reset x\r\n", Command::StatsReset, "", false),
         ("mn\r\n", Command::MetaNoop, "", false),
         ("me aw== b\r\n", Command::MetaDebug, "aw==", false),
         ("watch fetchers noreply\r\n", Command::Watch, "", true),
@@ -324,7 +326,11 @@ fn malformed() {
         ("verbosity -1\r\n", FORMAT, Line),
         ("verbosity noreply\r\n", "", Line),
         ("verbosity 0 1 2\r\n", "ERROR", Line),
-        ("stats items\r\n", "CLIENT_ERROR stats with arguments is not available through a proxy", Line),
+        (
+            "stats detail on\r\n",
+            "CLIENT_ERROR stats with this argument is not available through a proxy",
+            Line,
+        ),
         ("mg\r\n", "ERROR", Line),
         ("mg LONG\r\n", FORMAT, Line),
         ("mg k MANY\r\n", "CLIENT_ERROR options flags are too long", Line),

@@ -104,6 +104,10 @@ impl Proxy {
                 self.forward_memcache(io, client, server, request, frame);
             }
             Route::EveryServer => self.fan_out(io, client, request, frame),
+            Route::OnlyServer(_) if self.pools[client.pool as usize].servers.len() == 1 => {
+                self.forward_memcache(io, client, Some(0), request, frame);
+            }
+            Route::OnlyServer(line) => self.refuse_memcache(io, client, request, line),
             Route::Here => {
                 self.pools[client.pool as usize].stats.answered_here.inc();
                 match row.command {
@@ -259,6 +263,32 @@ mod tests {
         let there = keys.iter().filter(|key| key.ends_with("000"));
         let right: String = there.map(|key| format!("VALUE {key} 0 1\r\nx\r\n")).collect();
         assert!(io.sent(client) == format!("{right}END\r\n").as_bytes());
+    }
+
+    #[test]
+    fn figures_of_one_server_come_from_a_pool_with_one_server() {
+        let one = POOL.replace(", \"127.0.0.1:12:1 b\"", "");
+        let asked = b"stats settings\r\nstats items\r\nstats slabs\r\nstats sizes\r\nstats reset\r\nstats detail on\r\n";
+        let mut io = FakeIo::default();
+        let mut several = proxy(&mut io, POOL);
+        let client = io.open();
+        several.accepted(&mut io, 0, client, Peer::Unix);
+        several.received(&mut io, client, &mut Input::scratch(asked));
+        let refused =
+            io.sent(client).split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"CLIENT_ERROR"));
+        assert_eq!((refused.count(), io.connects.len()), (6, 0));
+
+        let mut only = proxy(&mut io, &one);
+        let client = io.open();
+        only.accepted(&mut io, 0, client, Peer::Unix);
+        only.received(&mut io, client, &mut Input::scratch(asked));
+        let server = io.connects[0].0;
+        only.connected(&mut io, server);
+        assert!(asked.starts_with(io.sent(server)) && io.sent(server).ends_with(b"reset\r\n"));
+        let figures = b"STAT maxconns 1024\r\nEND\r\nSTAT items:1:number 1\r\nEND\r\nSTAT active_slabs 0\r\nEND\r\nEND\r\nRESET\r\n";
+        only.received(&mut io, server, &mut Input::scratch(figures));
+        let said = io.sent(client).strip_prefix(&figures[..]).expect("as the server");
+        assert!(said.starts_with(b"CLIENT_ERROR stats with this argument"));
     }
 
     #[test]

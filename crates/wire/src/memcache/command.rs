@@ -46,6 +46,11 @@ pub enum Command {
     Shutdown,
     Slabs,
     Watch,
+    StatsSettings,
+    StatsItems,
+    StatsSlabs,
+    StatsSizes,
+    StatsReset,
 }
 
 /// How a command line is read.
@@ -77,7 +82,7 @@ pub enum Shape {
     FlushAll,
     /// `verbosity level [noreply]`.
     Verbosity,
-    /// `stats`; with arguments it is refused.
+    /// `stats [group]`.
     Stats,
     /// Arguments are ignored.
     Bare,
@@ -94,6 +99,8 @@ pub enum Route {
     OneServer,
     /// To every server of the pool.
     EveryServer,
+    /// To the server of a pool that has only one; with more the proxy answers with this line.
+    OnlyServer(&'static str),
     /// Nowhere: the proxy answers.
     Here,
     /// Nowhere: the proxy answers with this line.
@@ -184,6 +191,12 @@ impl Command {
         })
     }
 
+    /// `stats` of this group of figures, if it is one that is passed on.
+    pub(crate) fn stats_of(group: &[u8]) -> Option<Command> {
+        let is_it = |row: &&Row| row.name.strip_prefix("stats ").is_some_and(|name| name.as_bytes() == group);
+        COMMANDS.iter().find(is_it).map(|row| row.command)
+    }
+
     fn rare(name: &[u8]) -> Option<Command> {
         COMMANDS.iter().find(|row| row.name.as_bytes() == name).map(|row| row.command)
     }
@@ -255,6 +268,22 @@ const EVERYWHERE: Row = Row {
     note: "Sent to every server of the pool; `OK` when all have said so.",
 };
 
+const STATS_GROUP: Row = Row {
+    command: Command::StatsSettings,
+    name: "stats settings",
+    arguments: "",
+    shape: Shape::Stats,
+    route: Route::OnlyServer(
+        "CLIENT_ERROR stats with an argument needs a pool with one server, ask the servers themselves\r\n",
+    ),
+    merge: Merge::One,
+    reply: ReplyKind::Stats,
+    noreply: false,
+    retry: Retry::Safe,
+    stateful: false,
+    note: "",
+};
+
 const HERE: Row = Row {
     command: Command::Quit,
     name: "quit",
@@ -288,7 +317,7 @@ macro_rules! refused {
 }
 
 /// All commands, in the order of [`Command`].
-pub static COMMANDS: [Row; 34] = [
+pub static COMMANDS: [Row; 39] = [
     GET,
     Row { command: Command::Gets, name: "gets", reply: ReplyKind::ValuesCas, note: "", ..GET },
     Row {
@@ -395,7 +424,7 @@ pub static COMMANDS: [Row; 34] = [
         reply: ReplyKind::Stats,
         noreply: false,
         retry: Retry::Safe,
-        note: "Counters summed over the servers; with an argument it is refused: ask the server itself.",
+        note: "Counters summed over the servers. Arguments but those below are refused: ask the server itself.",
         ..EVERYWHERE
     },
     Row {
@@ -434,6 +463,17 @@ pub static COMMANDS: [Row; 34] = [
     refused!(Shutdown, "shutdown", false, "Would stop a shared server."),
     refused!(Slabs, "slabs", true, "Administration of one server."),
     Row { stateful: true, ..refused!(Watch, "watch", true, "Turns the connection into a stream of events.") },
+    STATS_GROUP,
+    Row { command: Command::StatsItems, name: "stats items", ..STATS_GROUP },
+    Row { command: Command::StatsSlabs, name: "stats slabs", ..STATS_GROUP },
+    Row { command: Command::StatsSizes, name: "stats sizes", ..STATS_GROUP },
+    Row {
+        command: Command::StatsReset,
+        name: "stats reset",
+        reply: ReplyKind::Reset,
+        retry: Retry::No,
+        ..STATS_GROUP
+    },
 ];
 
 #[cfg(test)]

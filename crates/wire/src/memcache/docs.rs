@@ -61,6 +61,7 @@ fn route(row: &Row) -> &'static str {
         Route::EachKey => "each key's server",
         Route::OneServer => "one server",
         Route::EveryServer => "every server",
+        Route::OnlyServer(_) => "the server, refused if the pool has several",
         Route::Here => "nowhere: answered here",
         Route::Refused(_) if row.stateful => "nowhere: refused and the client closed",
         Route::Refused(_) => "nowhere: refused",

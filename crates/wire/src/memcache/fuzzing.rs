@@ -1,15 +1,15 @@
 //! Bodies of the fuzz targets and of the seeded tests that run the same checks without a fuzzer.
 
 use super::{
-    BadReply, BadRequest, Blocks, Expect, KEY_BYTES_MAX, Limits, Reply, ReplyKind, ReplyScanner, Request,
-    RequestScanner, Scan,
+    BadReply, BadRequest, Blocks, Expect, KEY_BYTES_MAX, Limits, Piece, Reply, ReplyKind, ReplyPassage,
+    ReplyScanner, Request, RequestScanner, Scan,
 };
 
 /// Limits small enough that short inputs reach them.
 const LIMITS: Limits =
     Limits { line_bytes_max: 300, get_line_bytes_max: 600, value_bytes_max: 500, stats_bytes_max: 400 };
 
-const KINDS: [ReplyKind; 17] = [
+const KINDS: [ReplyKind; 18] = [
     ReplyKind::Values,
     ReplyKind::ValuesCas,
     ReplyKind::Stored,
@@ -19,6 +19,7 @@ const KINDS: [ReplyKind; 17] = [
     ReplyKind::Ok,
     ReplyKind::Version,
     ReplyKind::Stats,
+    ReplyKind::Reset,
     ReplyKind::MetaGet,
     ReplyKind::MetaSet,
     ReplyKind::MetaDelete,
@@ -130,11 +131,36 @@ pub fn reply(stream: &[u8]) {
         bytes.escape_ascii().to_string()
     );
     let _ = Blocks::new(bytes).count();
+    for step in [1, 7] {
+        let end = if let Scan::Done(reply) = &whole { Some(reply.len) } else { None };
+        assert_eq!(passage(bytes, step, expect, asked), end, "passed on: {}", bytes.escape_ascii());
+    }
     match whole {
         Scan::Done(reply) => check_reply(&reply, expect, &bytes[..reply.len]),
         Scan::NeedMore { want } => assert!(want > bytes.len()),
         Scan::Bad(_) => {}
     }
+}
+
+/// Where a reply ends that is shown once, `step` bytes at a time; `None` if it does not, or is none.
+fn passage(bytes: &[u8], step: usize, expect: Expect, asked: &[u8]) -> Option<usize> {
+    let (mut passage, mut done, mut shown) = (ReplyPassage::new(), 0, 0);
+    while shown < bytes.len() {
+        shown = (shown + step).min(bytes.len());
+        let part = &bytes[done..shown];
+        match passage.advance(part, expect, asked, &LIMITS) {
+            Piece::Part(n) => {
+                assert!(n <= part.len());
+                done += n;
+            }
+            Piece::End(n) => {
+                assert!(n <= part.len());
+                return Some(done + n);
+            }
+            Piece::Bad(_) => return None,
+        }
+    }
+    None
 }
 
 fn bytewise_reply(bytes: &[u8], expect: Expect, asked: &[u8]) -> Scan<Reply, BadReply> {

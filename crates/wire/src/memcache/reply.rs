@@ -33,6 +33,8 @@ pub enum ReplyKind {
     Version,
     /// STAT lines, then END.
     Stats,
+    /// RESET.
+    Reset,
     /// HD, VA with data, EN.
     MetaGet,
     /// HD, NS, EX, NF.
@@ -89,6 +91,7 @@ pub enum Status {
     Ok,
     Number,
     Version,
+    Reset,
     /// HD
     Header,
     /// VA

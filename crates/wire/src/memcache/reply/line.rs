@@ -53,6 +53,7 @@ fn fitting(line: &[u8], first: bool, kind: ReplyKind) -> Result<Option<Line<'_>>
         ReplyKind::Deleted => exact(line, b"DELETED", Status::Deleted).or_else(|| not_found(line)),
         ReplyKind::Ok => exact(line, b"OK", Status::Ok),
         ReplyKind::Version => version(line),
+        ReplyKind::Reset => exact(line, b"RESET", Status::Reset),
         ReplyKind::MetaGet => meta(line, &[(b"HD", Status::Header), (b"EN", Status::Miss)]),
         ReplyKind::MetaSet => meta(line, META_SET),
         ReplyKind::MetaDelete => meta(line, META_DELETE),

@@ -44,7 +44,7 @@ pub(super) const TOO_LARGE: &[u8] = b"SERVER_ERROR object too large for cache\r\
 pub(super) const TOO_LONG: &[u8] = b"CLIENT_ERROR line too long\r\n";
 pub(super) const BINARY: &[u8] = b"CLIENT_ERROR the binary protocol is not supported\r\n";
 pub(super) const STATS_ARGUMENT: &[u8] =
-    b"CLIENT_ERROR stats with arguments is not available through a proxy\r\n";
+    b"CLIENT_ERROR stats with this argument is not available through a proxy\r\n";
 pub(super) const END: &[u8] = b"END\r\n";
 
 pub(super) const META_FORMAT: &[u8] = b"CLIENT_ERROR bad command line format\r\n";

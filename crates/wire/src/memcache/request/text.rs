@@ -160,10 +160,10 @@ fn verbosity(line: &Line<'_>) -> Result<Request, BadRequest> {
 }
 
 fn stats(line: &Line<'_>) -> Result<Request, BadRequest> {
-    match line.arguments().next() {
-        None => Ok(line.request()),
-        Some(_) => Err(line.bad(Cause::Argument, bad::STATS_ARGUMENT)),
-    }
+    let Some(group) = line.arguments().next() else { return Ok(line.request()) };
+    let command = Command::stats_of(group.of(line.text));
+    let command = command.ok_or(line.bad(Cause::Argument, bad::STATS_ARGUMENT))?;
+    Ok(Request { command, ..line.request() })
 }
 
 fn bare(line: &Line<'_>) -> Request {
