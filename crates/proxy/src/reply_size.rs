@@ -27,6 +27,12 @@ impl ReplySize {
         self.known = true;
     }
 
+    /// False before the first reply.
+    #[inline]
+    pub(crate) fn is_known(self) -> bool {
+        self.known
+    }
+
     /// True if replies are long, or may be for all that is known: none has come yet.
     #[inline]
     pub(crate) fn is_bulky(self) -> bool {

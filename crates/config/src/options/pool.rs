@@ -191,8 +191,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Absent::Is("65536"),
         "Most requests queued or awaiting replies on one connection to a server, per shard. From half of it on (or from \
          8192, or from 16 MiB of expected replies, if that is less) clients that have more than an equal share of \
-         them wait: they are not read until it is half as long. Of requests whose replies are 64 KiB and more, or whose \
-         clients have had no reply yet, 32 are in a queue; further ones wait with their clients. At the limit everybody who needs that server waits. A request is refused with an error only \
+         them wait: they are not read until it is half as long. Of requests whose replies are 64 KiB and more 32 are \
+         in a queue, of clients that have had no reply yet 128 at most; further ones wait with their clients. At the limit everybody who needs that server waits. A request is refused with an error only \
          when waiting cannot help: the queue is full and the server has let requests time out.",
     ),
     server("address", Kind::Target, Absent::Required, "Where the server is."),

@@ -8,9 +8,9 @@
 //! A queue is long at half of `server_queue_max`, or at 8192, or when 16 MiB of replies are to come, whichever is least:
 //! enough to keep any server busy, and little enough that a request which comes last is answered soon.
 //!
-//! A server works on all that it was sent, whether anybody takes the replies or not. So of requests whose replies are long, or whose
-//! clients have had no reply yet, only [`BULKY_MAX`] are on a queue. Further ones stay with their clients, which take turns, and
-//! requests with short replies go ahead of them.
+//! A server works on all that it was sent, whether anybody takes the replies or not. So of requests whose replies are long only
+//! [`BULKY_MAX`] are on a queue, and [`UNKNOWN_MAX`] of clients that have had no reply yet, where those of others are short. Further
+//! ones stay with their clients, which take turns, and requests with short replies go ahead of them.
 //!
 //! So a client that pipelines without end fills its share of the queue and no more, and nobody is refused because of it.
 //! A request is refused only where waiting cannot help: the server has let requests time out and its queue is full.
@@ -32,13 +32,22 @@ const LONG: usize = 8192;
 /// and so is one whose replies will have so many bytes.
 const LONG_BYTES: usize = 16 << 20;
 
-/// Most requests on a queue whose replies are, or may be, long.
+/// Most requests on a queue whose replies are long,
 const BULKY_MAX: usize = 32;
+/// and most whose replies may be long for all that is known. Clients that send one request and leave have to be served at a good rate,
+/// also where the server is far away.
+const UNKNOWN_MAX: usize = 128;
 
 /// The length from which on clients with more than an equal share of the queue are not read.
 #[inline]
 fn long(conn: &ServerConn, config: &checked::Pool) -> usize {
     (config.server_queue_max as usize / 2).min(LONG).min(conn.reply_size.fit(LONG_BYTES))
+}
+
+/// Most requests on the queue whose replies are, or may be, long.
+#[inline]
+fn bulky_max(conn: &ServerConn) -> usize {
+    if conn.reply_size.is_bulky() { BULKY_MAX } else { UNKNOWN_MAX }
 }
 
 /// Is a request to be refused that stands before this queue? It does not get here if it can wait; what does is large, so
@@ -62,7 +71,8 @@ impl Proxy {
     ) -> bool {
         let pool = &mut self.pools[place.pool as usize];
         let conn = &mut pool.servers[place.server as usize].conns[place.slot as usize];
-        let bulky = conn.bulky >= BULKY_MAX && client.reply_size.is_bulky();
+        let bulky = client.reply_size.is_bulky()
+            && conn.bulky >= if client.reply_size.is_known() { BULKY_MAX } else { bulky_max(conn) };
         let full = conn.line.len() >= pool.config.server_queue_max as usize && conn.expired == 0;
         if !(bulky || full) || conn.conn.is_none() || matches!(frame, Frame::Shared(_)) {
             return false;
@@ -136,10 +146,11 @@ impl Proxy {
     #[inline]
     pub(crate) fn make_bulky_room<I: Io>(&mut self, io: &mut I, place: Place) {
         let conn = self.server_conn(place);
-        if conn.bulky_waiting.is_empty() || conn.bulky > BULKY_MAX / 2 {
+        let max = bulky_max(conn);
+        if conn.bulky_waiting.is_empty() || conn.bulky > max / 2 {
             return;
         }
-        let room = BULKY_MAX - conn.bulky;
+        let room = max - conn.bulky;
         let next: Vec<ConnId> = conn.bulky_waiting.drain(..room.min(conn.bulky_waiting.len())).collect();
         for client in next {
             self.read_again(io, client, Wait::Server);
@@ -233,13 +244,14 @@ mod tests {
     fn what_a_hundred_clients_ask_for_does_not_hold_up_another() {
         let (mut w, healthy) = World::new();
         let hoarders: Vec<ConnId> = (0..100).map(|_| w.connect(200)).collect();
-        for _ in 0..40 {
+        for round in 0..40 {
             // They do not read what they get.
             for hoarder in &hoarders {
                 let bytes = if w.io.sent(*hoarder).is_empty() { 0 } else { 2 << 20 };
                 w.io.unsent.insert(*hoarder, bytes);
             }
-            assert!(w.queued().len() <= BULKY_MAX, "{}", w.queued().len());
+            let max = if round == 0 { UNKNOWN_MAX } else { BULKY_MAX };
+            assert!(w.queued().len() <= max, "{}", w.queued().len());
             w.proxy.received(&mut w.io, healthy, &mut Input::scratch(SMALL));
             let ahead = w.queued().len();
             assert_eq!(w.queued().last(), Some(&b's'));
@@ -253,18 +265,18 @@ mod tests {
     #[test]
     fn a_turn_that_nobody_takes_passes_on() {
         let (mut w, _) = World::new();
-        let first = w.connect(BULKY_MAX);
-        assert_eq!(w.queued().len(), BULKY_MAX);
-        let gone: Vec<ConnId> = (0..2 * BULKY_MAX).map(|_| w.connect(1)).collect();
+        let first = [64, 64].map(|requests| w.connect(requests));
+        assert_eq!(w.queued().len(), UNKNOWN_MAX);
+        let gone: Vec<ConnId> = (0..2 * UNKNOWN_MAX).map(|_| w.connect(1)).collect();
         let last = w.connect(1);
         for client in gone {
             w.proxy.failed(&mut w.io, client, Fault::Reset);
         }
-        w.unread.retain(|(client, _)| [first, last].contains(client));
-        w.answer(BULKY_MAX);
+        w.unread.retain(|(client, _)| first.contains(client) || *client == last);
+        w.answer(UNKNOWN_MAX);
         w.run();
         // Nothing more comes from the server; time passes.
-        for _ in 0..4 {
+        for _ in 0..20 {
             w.io.now = w.io.now + std::time::Duration::from_millis(100);
             while let Some(due) = w.io.timers.first_entry().filter(|t| t.key().0 <= w.io.now) {
                 let token = due.remove();
