@@ -88,15 +88,19 @@ impl From<io::Error> for WriteError {
 
 /// What is to be done about an error of the system.
 pub(crate) fn advice(error: &io::Error) -> &'static str {
-    match (error.raw_os_error(), error.kind()) {
+    known_advice(error).unwrap_or("check the device")
+}
+
+fn known_advice(error: &io::Error) -> Option<&'static str> {
+    Some(match (error.raw_os_error(), error.kind()) {
         (Some(EMFILE), _) => "no file descriptor is left, raise their limit or close connections",
         (Some(ENFILE), _) => "the system has no file descriptor left, close files of other programs",
         (_, io::ErrorKind::OutOfMemory) => "the system has no memory left, give it some",
         (_, io::ErrorKind::NotFound) => "the file is not there, put the directory back",
         (_, io::ErrorKind::PermissionDenied) => "give back the permission",
         (_, io::ErrorKind::ReadOnlyFilesystem) => "the file system has become read-only, check the device",
-        _ => "check the device",
-    }
+        _ => return None,
+    })
 }
 
 /// The process has as many open files as it may.
@@ -175,7 +179,10 @@ pub struct OpenError {
 
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.doing, self.source)
+        match known_advice(&self.source) {
+            Some(advice) => write!(f, "{}: {advice} ({})", self.doing, self.source),
+            None => write!(f, "{}: {}", self.doing, self.source),
+        }
     }
 }
 

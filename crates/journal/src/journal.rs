@@ -78,7 +78,9 @@ pub struct Journal {
     checkpoint: Option<Position>,
     /// The same of a checkpoint that was found at open: its name may not be flushed yet.
     pub(crate) checkpoint_found: Option<Position>,
+    /// Why the last batch was refused, and how large it was.
     refusing: Option<String>,
+    refused_bytes: usize,
     flush_refused: Option<FlushRefused>,
     poisoned: Option<Poisoned>,
     counters: Counters,
@@ -171,6 +173,7 @@ impl Journal {
             checkpoint: None,
             checkpoint_found: None,
             refusing: None,
+            refused_bytes: 0,
             flush_refused: None,
             poisoned: None,
             counters: Counters::default(),

@@ -11,6 +11,7 @@
 mod asks;
 mod bury;
 mod clients;
+mod conditions;
 mod create;
 mod inventory;
 mod memory;
@@ -48,6 +49,7 @@ use crate::reserve::Reserve;
 use crate::topic::{ChannelKey, Memory, Outcome};
 
 pub use crate::snapshot::{ChannelStats, ClientStats, Snapshot, TopicStats};
+use conditions::Conditions;
 pub use topics::OpenError;
 pub(crate) use topics::{STORE, topic_directory, topic_tag};
 
@@ -188,14 +190,12 @@ pub struct Queue {
     kept: inventory::Kept,
     /// How much may still be read again of journals that are opened.
     recount_left: u64,
-    /// What went wrong last, until something went right.
-    health: Option<String>,
+    /// What is wrong.
+    conditions: Conditions,
     /// Why publications are refused until there is room on the disk.
     out_of_space: Option<String>,
     /// What is given up for that.
     reserve: Reserve,
-    /// A journal takes no more writes until the daemon is started again.
-    poisoned: Option<String>,
     scratch: Vec<u8>,
 }
 
@@ -261,9 +261,8 @@ impl Queue {
             ticked: clock,
             stopping: false,
             kept: inventory::Kept::default(),
-            health: None,
+            conditions: Conditions::default(),
             out_of_space: None,
-            poisoned: None,
             scratch: Vec::new(),
         };
         queue.recover()?;
@@ -321,8 +320,8 @@ impl Queue {
     }
 
     /// What is wrong, if something is.
-    fn ailment(&self) -> Option<String> {
-        self.poisoned.clone().or_else(|| self.out_of_space.clone()).or_else(|| self.health.clone())
+    fn health(&self) -> Option<String> {
+        self.conditions.text(self.out_of_space())
     }
 
     fn now(&self) -> Instant {

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use crate::topic::Topic;
 
 /// Names a topic within its shard; a successor in the same slot has another generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicKey {
     /// Slot; small, dense, reused.
     pub slot: u32,

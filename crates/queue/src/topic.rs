@@ -49,7 +49,7 @@ use commit::Staged;
 use milestones::Milestones;
 
 /// Names a channel within its topic; a successor in the same slot has another generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelKey {
     /// Slot; small, dense, reused.
     pub slot: u32,

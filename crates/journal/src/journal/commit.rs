@@ -14,6 +14,8 @@ use crate::{CommitSeq, Durability, WriteError};
 
 /// Segments that are closed but not flushed keep their file open, the latest this many.
 pub(super) const UNFLUSHED_OPEN_MAX: usize = 4;
+/// Most bytes that are written to find out whether a refused batch would be written now.
+const TRIED_BYTES_MAX: usize = 64 << 10;
 
 impl Journal {
     /// Writes what is staged, with one write. On success the records can be read, and [`Journal::accepted`] tells when they count.
@@ -23,8 +25,9 @@ impl Journal {
         if self.batch.is_empty() {
             return Ok(self.committed);
         }
+        let refused_bytes = self.batch.len();
         let written = match self.options.durability {
-            Durability::Memory => self.room_in_memory(),
+            Durability::Memory => self.room_in_memory(refused_bytes),
             Durability::Os | Durability::Fsync => self.write_batch(),
         };
         match written {
@@ -33,18 +36,54 @@ impl Journal {
                 self.discard();
                 self.counters.refused += 1;
                 self.refusing = Some(error.to_string());
+                self.refused_bytes = refused_bytes;
                 Err(error)
             }
         }
     }
 
-    fn room_in_memory(&self) -> Result<(), WriteError> {
+    /// After a batch was refused: finds out whether one as large would be written now, although there is none. As many bytes
+    /// are written behind the end, and cut off again; what a crash leaves of them is cut at the next start. [`Journal::health`]
+    /// tells the outcome.
+    pub fn retry_write(&mut self) {
+        if self.refusing.is_none() || !self.batch.is_empty() {
+            return;
+        }
+        let tried = match self.options.durability {
+            Durability::Memory => self.room_in_memory(self.refused_bytes),
+            Durability::Os | Durability::Fsync => self.try_write(self.refused_bytes.min(TRIED_BYTES_MAX)),
+        };
+        self.refusing = tried.err().map(|error| error.to_string());
+    }
+
+    fn try_write(&mut self, bytes: usize) -> Result<(), WriteError> {
+        let (file, offset) = self.place_to_write()?;
+        let written = write_all(&*file, &vec![0; bytes], offset);
+        let cut = file.truncate(offset);
+        self.cut_pending = cut.is_err();
+        Ok(written.and(cut)?)
+    }
+
+    fn room_in_memory(&self, bytes: usize) -> Result<(), WriteError> {
         let max = self.options.memory_bytes;
-        let cost = self.cache.cost() + Cache::cost_of(self.batch.len());
+        let cost = self.cache.cost() + Cache::cost_of(bytes);
         if cost > max { Err(WriteError::MemoryFull { max }) } else { Ok(()) }
     }
 
     fn write_batch(&mut self) -> Result<(), WriteError> {
+        let (file, offset) = self.place_to_write()?;
+        if let Err(error) = write_all(&*file, &self.batch, offset) {
+            self.cut_pending = file.truncate(offset).is_err();
+            return Err(error.into());
+        }
+        let bytes = self.batch.len() as u64;
+        self.segments.back_mut().expect("it was written to").bytes += bytes;
+        self.at_risk += bytes;
+        Ok(())
+    }
+
+    /// The file that the batch goes to, and where in it.
+    fn place_to_write(&mut self) -> Result<(Arc<dyn File>, u64), WriteError> {
         if let Some(poisoned) = &self.poisoned {
             return Err(WriteError::Poisoned(poisoned.clone()));
         }
@@ -55,15 +94,8 @@ impl Journal {
         }
         self.cut_refused()?;
         let file = self.writable_segment()?;
-        let active = self.segments.back_mut().expect("writable_segment made one");
-        let offset = HEADER_BYTES + active.bytes;
-        if let Err(error) = write_all(&*file, &self.batch, offset) {
-            self.cut_pending = file.truncate(offset).is_err();
-            return Err(error.into());
-        }
-        active.bytes += self.batch.len() as u64;
-        self.at_risk += self.batch.len() as u64;
-        Ok(())
+        let active = self.segments.back().expect("writable_segment made one");
+        Ok((file, HEADER_BYTES + active.bytes))
     }
 
     /// Cuts off what an earlier, refused write has left, if that was not possible then.

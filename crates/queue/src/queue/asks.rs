@@ -64,7 +64,7 @@ impl Queue {
             }
             Ask::Damage => return Ok(Answer::Damage(self.damage().damage.clone())),
             Ask::AcknowledgeDamage => return Ok(Answer::Count(self.acknowledge_damage())),
-            Ask::Health => return Ok(Answer::Health(self.ailment())),
+            Ask::Health => return Ok(Answer::Health(self.health())),
             Ask::TopicSettings(topic) => {
                 let key = self.named(&topic)?;
                 let topic = self.topics.get(key).ok_or(QueueError::NoTopic)?;
@@ -110,7 +110,11 @@ impl Queue {
         change: impl FnOnce(&mut crate::topic::Topic<Waiter>) -> Result<T, ControlError>,
     ) -> Result<T, QueueError> {
         let topic = self.topics.get_mut(key).ok_or(QueueError::NoTopic)?;
-        let changed = change(topic)?;
+        let changed = change(topic);
+        if changed.is_err() {
+            self.judge_journal(key);
+        }
+        let changed = changed?;
         self.mark_dirty(key);
         self.schedule_all(key);
         Ok(changed)

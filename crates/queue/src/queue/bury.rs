@@ -6,6 +6,7 @@
 use journal::{Block, ReadError, ReadOutcome};
 use serde::Serialize;
 
+use super::conditions::Subject;
 use super::{Queue, Waiter};
 use crate::channel::Dying;
 use crate::disk::{Job, Purpose};
@@ -185,6 +186,7 @@ impl Queue {
         match outcome {
             Outcome::Accepted => {
                 channel.departed(batch);
+                self.well(&Subject::DeadLetters(source.0, source.1));
                 self.mark_dirty(source.0);
                 self.schedule(source.0, source.1);
             }
@@ -197,17 +199,10 @@ impl Queue {
 
     /// Dead letters cannot be written now: they are tried again with the next tick.
     fn refuse_letters(&mut self, source: (TopicKey, ChannelKey), why: &str) {
-        let Some(topic) = self.topics.get_mut(source.0) else { return };
-        let name = topic.name.clone();
-        let Some(channel) = topic.channel_mut(source.1) else { return };
-        telemetry::error!(
-            topic = name,
-            channel = channel.name,
-            error = why,
-            "dead letters refused; they are tried again"
-        );
+        let Some(channel) = self.channel_at(source) else { return };
         channel.burying = true;
         self.bury_retries.push(source);
+        self.wrong(Subject::DeadLetters(source.0, source.1), &why);
     }
 
     /// Channels whose dead letters were refused try again.

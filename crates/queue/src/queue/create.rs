@@ -10,6 +10,7 @@
 use journal::Journal;
 use wire::nsq::is_ephemeral;
 
+use super::conditions::{Subject, Whose};
 use super::{Queue, Waiter};
 use crate::channel::CHANNEL_BYTES;
 use crate::disk::Job;
@@ -91,7 +92,14 @@ impl Queue {
         let Some(topic) = self.topics.get_mut(key) else { return Err(QueueError::Exiting) };
         let made = topic.create_channel(channel, from_beginning, clock);
         let (name, full) = (topic.name.clone(), topic.disk_full);
-        let made = made.map_err(|e| self.creation_refused(&name, e.to_string(), full))?;
+        let made = match made {
+            Ok(made) => made,
+            Err(error) => {
+                self.judge_journal(key);
+                return Err(self.creation_refused(&name, error.to_string(), full));
+            }
+        };
+        self.well(&Subject::Creation(name.clone()));
         let latency = self.new_latency();
         if let Some(channel) = self.channel_at((key, made)) {
             channel.latency = latency;
@@ -165,6 +173,7 @@ impl Queue {
         match write(&mut topic) {
             Ok(made) => {
                 self.prepare(&mut topic);
+                self.well(&Subject::Creation(topic.name.clone()));
                 Ok((self.enter_topic(topic), made))
             }
             Err(why) => {
@@ -215,11 +224,11 @@ impl Queue {
 
     /// Notes why the disk did not take a creation.
     fn creation_refused(&mut self, topic: &str, why: String, disk_full: bool) -> QueueError {
-        telemetry::error!(topic, error = why, "creation refused");
         if disk_full {
             self.run_out(&why);
         }
-        self.health = Some(why.clone());
+        let whose = Whose { topic: topic.to_owned(), ..Whose::default() };
+        self.conditions.begin(Subject::Creation(topic.to_owned()), whose, &why, self.clock.now);
         QueueError::Journal(why)
     }
 

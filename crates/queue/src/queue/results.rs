@@ -2,6 +2,7 @@
 
 use journal::{Block, CheckpointError, ReadDone, ReadError, SyncError};
 
+use super::conditions::Subject;
 use super::{Queue, TopicKey};
 use crate::disk::{Done, Job, Purpose};
 use crate::topic::{ChannelKey, Copied};
@@ -15,19 +16,20 @@ impl Queue {
             Done::Sync(topic, done) => self.sync_done(topic, done),
             Done::Checkpoint(topic, done) => self.checkpoint_done(topic, done),
             Done::Remove(topic, done) => {
-                if let Some(target) = self.topics.get_mut(topic)
-                    && let Err(e) = target.journal.removed(done)
-                {
-                    telemetry::error!(topic = target.name, error = %e, "segment cannot be deleted");
+                let Some(target) = self.topics.get_mut(topic) else { return };
+                let removed = target.journal.removed(done);
+                if removed.is_err() {
                     self.unreleased.push(topic);
                 }
+                self.note(Subject::Release(topic), removed);
             }
             Done::Inventory(written) => self.inventory_done(written),
-            Done::Delete(_, Ok(())) => {}
-            Done::Delete(job, Err(e)) => {
-                let directory = job.dir().display();
-                telemetry::error!(%directory, error = %e, "a deleted topic's files cannot be removed yet");
-                self.undeleted_files.push(job);
+            Done::Delete(job, result) => {
+                let subject = Subject::Deletion(job.dir().to_owned());
+                if result.is_err() {
+                    self.undeleted_files.push(job);
+                }
+                self.note(subject, result);
             }
         }
     }
@@ -60,19 +62,17 @@ impl Queue {
                 if let Some((text, bytes)) = damage {
                     self.find(&name, text, 0, bytes);
                 }
+                self.well(&Subject::Reading(key, channel));
             }
             // Released meanwhile: delivery finds out where to go on.
             Err(ReadError::Gone { .. }) => {
                 target.reading = false;
                 self.schedule(key, channel);
+                self.well(&Subject::Reading(key, channel));
             }
             Err(error @ ReadError::Io(_)) => {
-                let text = error.to_string();
-                if self.health.as_deref() != Some(&text) {
-                    telemetry::error!(topic = name, error = text, "read fails; it is tried again");
-                }
-                self.health = Some(text);
                 self.retries.push((key, channel));
+                self.wrong(Subject::Reading(key, channel), &error);
             }
         }
     }
@@ -82,15 +82,12 @@ impl Queue {
         let refused = topic.journal.is_flush_refused();
         match topic.journal.synced(done) {
             Ok(_) => {}
-            Err(SyncError::Refused(why)) => {
-                // Whoever waits since a flush before this one has waited long enough.
-                if refused {
-                    topic.refuse_written(&why);
-                }
-                self.flush_refused(key, why);
-            }
-            Err(SyncError::Poisoned(poisoned)) => self.poisoned(key, &poisoned),
+            // Whoever waits since a flush before this one has waited long enough.
+            Err(SyncError::Refused(why)) if refused => topic.refuse_written(&why),
+            Err(SyncError::Refused(_)) => {}
+            Err(SyncError::Poisoned(poisoned)) => topic.refuse_written(&poisoned.to_string()),
         }
+        self.judge_journal(key);
         // Settles, and flushes again what was written meanwhile.
         self.mark_dirty(key);
     }
@@ -98,10 +95,18 @@ impl Queue {
     fn checkpoint_done(&mut self, key: TopicKey, done: journal::CheckpointDone) {
         let wall = self.clock.wall.0;
         let Some(topic) = self.topics.get_mut(key) else { return };
-        match topic.checkpointed(done, wall) {
+        let result = topic.checkpointed(done, wall);
+        if let Err(CheckpointError::Poisoned(poisoned)) = &result {
+            topic.refuse_written(&poisoned.to_string());
+            self.mark_dirty(key);
+        }
+        self.judge_journal(key);
+        let Some(topic) = self.topics.get_mut(key) else { return };
+        match result {
             Ok(remove) => {
                 let copy = if self.stopping { None } else { topic.clean(wall) };
                 let again = topic.wants_another_checkpoint();
+                self.well(&Subject::Checkpoint(key));
                 if let Some(job) = remove {
                     self.submit(Job::Remove(key, job));
                 }
@@ -112,14 +117,11 @@ impl Queue {
                     self.note_written(key);
                 }
             }
-            Err(CheckpointError::Poisoned(poisoned)) => {
-                self.poisoned(key, &poisoned);
-                self.mark_dirty(key);
-            }
-            Err(CheckpointError::Refused(why)) => self.flush_refused(key, why),
+            // That is said of the journal itself.
+            Err(CheckpointError::Poisoned(_)) => {}
             Err(error) => {
-                telemetry::error!(topic = topic.name, %error, "checkpoint failed; it is tried again");
                 self.note_written(key);
+                self.wrong(Subject::Checkpoint(key), &error);
             }
         }
     }

@@ -2,29 +2,78 @@
 //!
 //! Only a journal whose flush was tried and failed is not: it takes nothing more before a restart has read back what is there.
 
-use journal::Poisoned;
+use journal::Health;
 
-use super::{Queue, TopicKey};
+use super::conditions::{Subject, Whose};
+use super::{Queue, TopicKey, Waiter};
 use crate::disk::Job;
+use crate::topic::Topic;
 
 impl Queue {
-    /// A flush could not be tried. It is tried again, once a second.
-    pub(super) fn flush_refused(&mut self, key: TopicKey, why: String) {
-        let Some(topic) = self.topics.get(key) else { return };
-        if self.health.as_deref() != Some(&why) {
-            telemetry::error!(topic = topic.name, error = why, "journal cannot be flushed");
+    /// Notes whether the journal of a topic is well. One that refuses writes is asked again with the next tick.
+    pub(super) fn judge(&mut self, key: TopicKey, topic: &mut Topic<Waiter>) {
+        let (now, whose) = (self.clock.now, || Whose { topic: topic.name.clone(), ..Whose::default() });
+        let conditions = &mut self.conditions;
+        match topic.journal.health() {
+            Health::Ok => conditions.end(&Subject::Journal(key), now),
+            Health::Poisoned(why) => {
+                conditions.forget(&Subject::Journal(key));
+                conditions.begin(Subject::Poisoned(key), whose(), &why, now);
+            }
+            Health::Refusing(why) => {
+                conditions.begin(Subject::Journal(key), whose(), &why, now);
+                if !std::mem::replace(&mut topic.unwritten, true) {
+                    self.unwritten.push(key);
+                }
+            }
         }
-        self.health = Some(why);
-        self.note_written(key);
     }
 
-    /// A journal takes nothing more.
-    pub(super) fn poisoned(&mut self, key: TopicKey, poisoned: &Poisoned) {
-        let Some(topic) = self.topics.get_mut(key) else { return };
-        let why = poisoned.to_string();
-        telemetry::error!(topic = topic.name, error = why, "journal is poisoned");
-        topic.refuse_written(&why);
-        self.poisoned = Some(why);
+    /// The same, of a topic in its place.
+    pub(super) fn judge_journal(&mut self, key: TopicKey) {
+        if let Some(mut topic) = self.topics.take(key) {
+            self.judge(key, &mut topic);
+            self.topics.restore(key, topic);
+        }
+    }
+
+    /// Something is wrong with a subject.
+    pub(super) fn wrong(&mut self, subject: Subject, why: &impl ToString) {
+        let topic = subject.topic().and_then(|key| self.topics.get(key));
+        let channel = subject.channel().and_then(|(_, channel)| topic?.channel(channel));
+        let whose = Whose {
+            topic: topic.map_or_else(String::new, |topic| topic.name.clone()),
+            channel: channel.map_or_else(String::new, |channel| channel.name.clone()),
+        };
+        self.conditions.begin(subject, whose, &why.to_string(), self.clock.now);
+    }
+
+    /// A subject is well.
+    pub(super) fn well(&mut self, subject: &Subject) {
+        self.conditions.end(subject, self.clock.now);
+    }
+
+    /// A subject is well, or something is wrong with it.
+    pub(super) fn note<E: ToString>(&mut self, subject: Subject, result: Result<(), E>) {
+        match result {
+            Ok(()) => self.well(&subject),
+            Err(error) => self.wrong(subject, &error),
+        }
+    }
+
+    /// What a channel has nothing left of cannot fail.
+    pub(super) fn end_idle_conditions(&mut self) {
+        for (key, channel_key) in self.conditions.channels() {
+            let Some(channel) = self.channel_at((key, channel_key)) else { continue };
+            let (empty, no_letters) =
+                (channel.depth() == 0, channel.dying.is_empty() && channel.departing.is_empty());
+            if empty {
+                self.well(&Subject::Reading(key, channel_key));
+            }
+            if no_letters {
+                self.well(&Subject::DeadLetters(key, channel_key));
+            }
+        }
     }
 
     /// The topic is looked at in the next ticks.
@@ -36,12 +85,17 @@ impl Queue {
         }
     }
 
-    /// Once a second: what channels have finished is written, although nobody publishes, where the journal has refused it.
+    /// Once a second: journals that have refused a write are asked again. What channels have finished is written, although
+    /// nobody publishes.
     pub(super) fn retry_writes(&mut self) {
         for key in std::mem::take(&mut self.unwritten) {
-            if let Some(topic) = self.topics.get_mut(key) {
-                topic.unwritten = false;
+            let Some(topic) = self.topics.get_mut(key) else { continue };
+            topic.unwritten = false;
+            if topic.has_events() {
                 self.mark_dirty(key);
+            } else {
+                topic.journal.retry_write();
+                self.judge_journal(key);
             }
         }
     }

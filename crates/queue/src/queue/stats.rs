@@ -25,7 +25,7 @@ impl Queue {
         // A topic that does not exist has no producers; one that does has all of them (as nsqd).
         let producers = (clients && topics.is_some()).then(|| self.producers(topic));
         Snapshot {
-            health: self.ailment(),
+            health: self.health(),
             damage: self.damage().summary(),
             started: self.started.wall.0,
             now: self.clock.wall.0,

@@ -8,6 +8,7 @@ use journal::{DELETED_SUFFIX, DeleteJob};
 use net::{Io, WallTime};
 use wire::nsq::is_ephemeral;
 
+use super::conditions::Subject;
 use super::{Queue, Waiter};
 use crate::channel::Channel;
 use crate::connection::Subscription;
@@ -114,6 +115,7 @@ impl Queue {
     fn remove_topic(&mut self, key: TopicKey) -> Option<Topic<Waiter>> {
         let topic = self.topics.remove(key)?;
         self.discount_topic(&topic);
+        self.conditions.forget_topic(key);
         self.channel_count -= topic.channel_count();
         for (_, channel) in topic.iter() {
             self.outside.notice(Notice::ChannelRemoved(topic.name.clone(), channel.name.clone()));
@@ -155,7 +157,10 @@ impl Queue {
             let (topic, in_memory) = (topic.name.clone(), topic.in_memory());
             return Err(QueueError::DurabilityIsFixed { topic, in_memory });
         }
-        topic.configure(settings, clock)?;
+        if let Err(error) = topic.configure(settings, clock) {
+            self.judge_journal(key);
+            return Err(error.into());
+        }
         topic.apply_durability(options);
         self.mark_dirty(key);
         self.schedule_all(key);
@@ -192,8 +197,15 @@ impl Queue {
     ) -> Result<(), ControlError> {
         let clock = self.clock;
         let Some(topic) = self.topics.get_mut(key) else { return Err(ControlError::NoChannel) };
-        let removed = topic.delete_channel(channel, clock)?;
+        let removed = match topic.delete_channel(channel, clock) {
+            Ok(removed) => removed,
+            Err(error) => {
+                self.judge_journal(key);
+                return Err(error);
+            }
+        };
         self.channel_count -= 1;
+        self.conditions.forget_channel(key, channel);
         let (name, last) = (topic.name.clone(), topic.ephemeral && topic.channel_count() == 0);
         self.mark_dirty(key);
         self.close_consumers(io, &removed);
@@ -231,9 +243,11 @@ impl Queue {
     pub(super) fn delete_doomed<I: Io>(&mut self, io: &mut I) {
         for (topic, channel) in std::mem::take(&mut self.doomed) {
             let deserted = self.channel_at((topic, channel)).is_some_and(|c| c.consumers.is_empty());
-            if deserted && let Err(e) = self.delete_channel(io, topic, channel) {
-                telemetry::error!(error = %e, "ephemeral channel cannot be deleted");
+            if !deserted {
+                self.well(&Subject::Removal(topic, channel));
+            } else if let Err(e) = self.delete_channel(io, topic, channel) {
                 self.undeleted.push((topic, channel));
+                self.wrong(Subject::Removal(topic, channel), &e);
             }
         }
     }

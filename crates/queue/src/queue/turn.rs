@@ -159,21 +159,12 @@ impl Queue {
             // Perhaps somebody has made room meanwhile.
             self.find_space(true);
         }
-        if let Err(why) = written {
-            if self.health.as_deref() != Some(&why) {
-                telemetry::error!(topic = topic.name, error = why, "journal refuses writes");
-            }
-            self.health = Some(why);
-            if topic.has_events() && !topic.journal.is_poisoned() && !topic.unwritten {
-                topic.unwritten = true;
-                self.unwritten.push(key);
-            }
-        } else if !topic.in_memory() {
-            self.health = None;
-            if !topic.written {
-                topic.written = true;
-                self.written.push(key);
-            }
+        if refused || !self.conditions.is_empty() {
+            self.judge(key, &mut topic);
+        }
+        if !refused && !topic.in_memory() && !topic.written {
+            topic.written = true;
+            self.written.push(key);
         }
         let durability = topic.settings.durability.unwrap_or(self.options.durability);
         let flush = durability == Durability::Fsync || topic.is_flush_awaited();
@@ -321,11 +312,13 @@ impl Queue {
         self.ticks += 1;
         self.watch_clock();
         self.keep_inventory();
+        self.end_idle_conditions();
+        self.conditions.tick(self.clock.now);
         self.retry_reads();
+        self.release_messages();
         self.retry_writes();
         self.doomed.append(&mut self.undeleted);
         self.retry_burials();
-        self.release_messages();
         self.find_space(self.ticks.is_multiple_of(IDLE_TICKS));
         let flush = self.ticks.is_multiple_of(FLUSH_TICKS);
         let again = self.ticks.is_multiple_of(RETRY_TICKS);

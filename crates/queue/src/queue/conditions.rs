@@ -1,0 +1,289 @@
+//! What is wrong, by what it is wrong with.
+//!
+//! Each condition has a subject of its own and ends when that one is well, whatever else goes right meanwhile. The log gets a
+//! line when a condition begins, changes or ends, at most one a second for each.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use net::Instant;
+
+use crate::registry::TopicKey;
+use crate::topic::ChannelKey;
+
+/// Conditions that are shown one by one.
+const SHOWN_MAX: usize = 3;
+/// Time between two lines of the log about one subject.
+const LINE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a refused creation is remembered, if it is not tried again.
+const CREATION_REMEMBERED: Duration = Duration::from_secs(60);
+/// Refused creations that are remembered at a time: clients choose the names.
+const CREATIONS_MAX: usize = 100;
+
+/// What something can be wrong with. In this order they are shown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subject {
+    /// A topic's journal that takes nothing more.
+    Poisoned(TopicKey),
+    /// A topic's journal: writing and flushing.
+    Journal(TopicKey),
+    /// Reading a channel's messages.
+    Reading(TopicKey, ChannelKey),
+    /// Setting aside a channel's dead letters.
+    DeadLetters(TopicKey, ChannelKey),
+    /// A topic's checkpoints.
+    Checkpoint(TopicKey),
+    /// Giving back the segments of a topic that nobody needs.
+    Release(TopicKey),
+    /// Deleting an ephemeral channel that nobody reads.
+    Removal(TopicKey, ChannelKey),
+    /// Deleting this directory, of a topic that was deleted.
+    Deletion(PathBuf),
+    /// Creating the topic of this name, or a channel of it.
+    Creation(String),
+}
+
+/// Whose a condition is, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Whose {
+    /// The topic's name.
+    pub topic: String,
+    /// The channel's name; empty if it is none of a channel.
+    pub channel: String,
+}
+
+#[derive(Debug)]
+struct Condition {
+    whose: Whose,
+    /// What is wrong; nothing if the subject is well again.
+    why: Option<String>,
+    /// When it was found the last time.
+    seen: Instant,
+    /// What the log has, and since when.
+    said: Option<String>,
+    said_at: Instant,
+}
+
+/// What is wrong at present.
+#[derive(Debug, Default)]
+pub(super) struct Conditions(BTreeMap<Subject, Condition>);
+
+impl Conditions {
+    /// True if nothing is wrong, and was not a moment ago.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Something is wrong with a subject.
+    pub fn begin(&mut self, subject: Subject, whose: Whose, why: &str, now: Instant) {
+        if matches!(subject, Subject::Creation(_)) && !self.may_remember(&subject) {
+            return;
+        }
+        match self.0.get_mut(&subject) {
+            Some(condition) => {
+                condition.seen = now;
+                if condition.why.as_deref() != Some(why) {
+                    condition.why = Some(why.to_owned());
+                    condition.say(&subject, now);
+                }
+            }
+            None => {
+                let why = Some(why.to_owned());
+                let mut condition = Condition { whose, why, seen: now, said: None, said_at: now };
+                condition.say_now(&subject, now);
+                self.0.insert(subject, condition);
+            }
+        }
+    }
+
+    /// A subject is well.
+    pub fn end(&mut self, subject: &Subject, now: Instant) {
+        if let Some(condition) = self.0.get_mut(subject)
+            && condition.why.take().is_some()
+        {
+            condition.say(subject, now);
+        }
+    }
+
+    /// Nothing more is said of a subject.
+    pub fn forget(&mut self, subject: &Subject) {
+        self.0.remove(subject);
+    }
+
+    /// A topic is no more.
+    pub fn forget_topic(&mut self, key: TopicKey) {
+        self.0.retain(|subject, _| subject.topic() != Some(key));
+    }
+
+    /// A channel is no more.
+    pub fn forget_channel(&mut self, key: TopicKey, channel: ChannelKey) {
+        self.0.retain(|subject, _| subject.channel() != Some((key, channel)));
+    }
+
+    /// Channels with which something is wrong.
+    pub fn channels(&self) -> Vec<(TopicKey, ChannelKey)> {
+        self.0.keys().filter_map(Subject::channel).collect()
+    }
+
+    /// Once a second: what the log does not have yet is said; what has been well for a while is forgotten.
+    pub fn tick(&mut self, now: Instant) {
+        for (subject, condition) in &mut self.0 {
+            if matches!(subject, Subject::Creation(_)) && now.since(condition.seen) >= CREATION_REMEMBERED {
+                condition.why = None;
+            }
+            condition.say(subject, now);
+        }
+        self.0.retain(|_, condition| {
+            condition.why.is_some()
+                || condition.said.is_some()
+                || now.since(condition.said_at) < LINE_INTERVAL
+        });
+    }
+
+    /// What is wrong, in one line; `disk` is said of the whole disk.
+    pub fn text(&self, disk: Option<&str>) -> Option<String> {
+        let wrong = self.0.values().filter_map(|c| c.why.as_deref().map(|why| (&c.whose, why)));
+        let mut shown: Vec<String> = disk.map(str::to_owned).into_iter().collect();
+        let mut more = 0;
+        for (whose, why) in wrong {
+            match shown.len() < SHOWN_MAX {
+                true => shown.push(whose.says(why)),
+                false => more += 1,
+            }
+        }
+        let mut text = shown.join("; ");
+        if more > 0 {
+            let _ = write!(text, "; and {more} more");
+        }
+        (!text.is_empty()).then_some(text)
+    }
+
+    fn may_remember(&self, subject: &Subject) -> bool {
+        let creations = self.0.keys().filter(|subject| matches!(subject, Subject::Creation(_)));
+        creations.count() < CREATIONS_MAX || self.0.contains_key(subject)
+    }
+}
+
+impl Subject {
+    /// The topic that it is a part of.
+    pub fn topic(&self) -> Option<TopicKey> {
+        match self {
+            Subject::Poisoned(key)
+            | Subject::Journal(key)
+            | Subject::Checkpoint(key)
+            | Subject::Release(key) => Some(*key),
+            _ => self.channel().map(|(key, _)| key),
+        }
+    }
+
+    /// The channel that it is a part of.
+    pub fn channel(&self) -> Option<(TopicKey, ChannelKey)> {
+        match self {
+            Subject::Reading(key, channel)
+            | Subject::DeadLetters(key, channel)
+            | Subject::Removal(key, channel) => Some((*key, *channel)),
+            _ => None,
+        }
+    }
+
+    /// What the log says of it.
+    fn event(&self) -> &'static str {
+        match self {
+            Subject::Poisoned(_) => "journal is poisoned",
+            Subject::Journal(_) => "journal refuses writes or cannot be flushed",
+            Subject::Reading(..) => "messages cannot be read",
+            Subject::DeadLetters(..) => "dead letters are refused",
+            Subject::Checkpoint(_) => "checkpoints fail",
+            Subject::Release(_) => "segments cannot be deleted",
+            Subject::Removal(..) => "ephemeral channel cannot be deleted",
+            Subject::Deletion(_) => "files of a deleted topic cannot be deleted",
+            Subject::Creation(_) => "creation refused",
+        }
+    }
+}
+
+impl Whose {
+    fn says(&self, why: &str) -> String {
+        match (self.topic.as_str(), self.channel.as_str()) {
+            ("", _) => why.to_owned(),
+            // What opens files says itself which topic's.
+            (topic, "") if why.strip_prefix("topic ").is_some_and(|why| why.starts_with(topic)) => {
+                why.to_owned()
+            }
+            (topic, "") => format!("topic {topic}: {why}"),
+            (topic, channel) => format!("channel {channel} of topic {topic}: {why}"),
+        }
+    }
+}
+
+impl Condition {
+    /// Tells the log, unless it has it already or was told something of this subject within a second.
+    fn say(&mut self, subject: &Subject, now: Instant) {
+        if self.why != self.said && now.since(self.said_at) >= LINE_INTERVAL {
+            self.say_now(subject, now);
+        }
+    }
+
+    fn say_now(&mut self, subject: &Subject, now: Instant) {
+        self.said.clone_from(&self.why);
+        self.said_at = now;
+        let (event, Whose { topic, channel }) = (subject.event(), &self.whose);
+        match &self.why {
+            Some(error) => telemetry::error!(topic, channel, error, "{event}"),
+            None if matches!(subject, Subject::Creation(_)) => {}
+            None => telemetry::info!(topic, channel, "no longer: {event}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject() -> Subject {
+        Subject::Deletion("/topics/t.deleted".into())
+    }
+
+    fn at(ms: u64) -> Instant {
+        Instant(1_000_000_000_000) + Duration::from_millis(ms)
+    }
+
+    fn begin(conditions: &mut Conditions, why: &str, ms: u64) {
+        conditions.begin(subject(), Whose { topic: "t".into(), channel: String::new() }, why, at(ms));
+    }
+
+    fn said(conditions: &Conditions) -> Option<&str> {
+        conditions.0.get(&subject())?.said.as_deref()
+    }
+
+    #[test]
+    fn the_log_has_one_line_a_second_and_the_last_one_is_true() {
+        let mut conditions = Conditions::default();
+        for ms in (0..10_000).step_by(100) {
+            begin(&mut conditions, &format!("wrong at {ms}"), ms);
+            assert_eq!(said(&conditions), Some(&*format!("wrong at {}", ms / 1000 * 1000)));
+            assert_eq!(conditions.text(None), Some(format!("topic t: wrong at {ms}")));
+            conditions.end(&subject(), at(ms));
+            assert!(said(&conditions).is_some());
+            assert_eq!(conditions.text(None), None);
+        }
+        conditions.tick(at(10_500));
+        assert_eq!(said(&conditions), None, "that it is well");
+        assert!(!conditions.is_empty());
+        conditions.tick(at(11_600));
+        assert!(conditions.is_empty());
+    }
+
+    #[test]
+    fn the_worst_comes_first() {
+        let mut conditions = Conditions::default();
+        conditions.begin(Subject::Creation("c".into()), Whose::default(), "c", at(0));
+        begin(&mut conditions, "b", 0);
+        assert_eq!(conditions.text(Some("full")).as_deref(), Some("full; topic t: b; c"));
+        conditions.begin(Subject::Creation("d".into()), Whose::default(), "d", at(0));
+        assert_eq!(conditions.text(Some("full")).as_deref(), Some("full; topic t: b; c; and 1 more"));
+    }
+}
