@@ -22,7 +22,13 @@ impl PidFile {
     pub fn write(path: impl Into<PathBuf>) -> io::Result<PidFile> {
         let path = path.into();
         // A daemon has no umask: without a mode everybody could write down another process to be stopped.
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&path)?;
+        // A link would have another file overwritten, by whoever may write into the directory.
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o644).custom_flags(libc::O_NOFOLLOW);
+        let mut file = options.open(&path).map_err(|error| match error.raw_os_error() {
+            Some(libc::ELOOP) => io::Error::other("it is a symbolic link, which is not followed: remove it"),
+            _ => error,
+        })?;
         file.write_all(std::process::id().to_string().as_bytes())?;
         Ok(PidFile { path })
     }
@@ -54,5 +60,20 @@ mod tests {
         drop(file);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "1");
         assert!(PidFile::write(directory.path().join("no/such")).is_err());
+    }
+
+    #[test]
+    fn a_link_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, victim) = (directory.path().join("pid"), directory.path().join("victim"));
+        std::fs::write(&victim, "precious").unwrap();
+        for target in [victim.clone(), directory.path().join("new")] {
+            std::os::unix::fs::symlink(&target, &path).unwrap();
+            let error = PidFile::write(&path).unwrap_err().to_string();
+            assert!(error.contains("symbolic link"), "{error}");
+            std::fs::remove_file(&path).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(!directory.path().join("new").exists());
     }
 }
