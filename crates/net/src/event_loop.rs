@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use mio::{Interest, Registry, Token};
 
 use crate::conn::{Conn, Stage, inbox_memory};
+use crate::descriptors::ClientPlaces;
 use crate::listener::{ListenSocket, Listener};
 use crate::load::Load;
 use crate::outbox::{GATHERED_MAX, LARGE, Spare};
@@ -64,7 +65,9 @@ pub struct EventLoop {
     /// The sum of what [`Conn::held`] tells of all connections.
     buffered: usize,
     ask: Ask,
-    /// Accepting ran out of file descriptors.
+    /// What accepted connections take.
+    places: ClientPlaces,
+    /// Accepting ran out of file descriptors, or of places.
     starved: bool,
     load: Load,
     /// When accepting is tried again.
@@ -81,6 +84,7 @@ impl EventLoop {
     pub(crate) fn new(
         registry: Registry,
         mut listeners: Vec<Listener>,
+        places: ClientPlaces,
         ask: Ask,
         now: Instant,
         wall: WallTime,
@@ -109,6 +113,7 @@ impl EventLoop {
             wall,
             buffered: 0,
             ask,
+            places,
             starved: false,
             load: Load::default(),
             accept_timer: None,
@@ -161,6 +166,9 @@ impl EventLoop {
     fn close(&mut self, id: ConnId) {
         let Some(conn) = self.conns.remove(id) else { return };
         self.buffered -= conn.held();
+        if !conn.flags.outgoing {
+            self.places.give_back();
+        }
         if let Some(timer) = conn.timer {
             self.timers.cancel(timer);
         }
@@ -317,7 +325,9 @@ impl Io for EventLoop {
     }
 
     fn adopt(&mut self, parcel: Parcel) -> Option<ConnId> {
-        self.take_in(parcel.into_stream()?)
+        let stream = parcel.into_stream()?;
+        self.places.take();
+        self.take_in(stream)
     }
 
     fn load(&self) -> u32 {

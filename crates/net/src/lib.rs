@@ -17,6 +17,7 @@ mod event_loop;
 mod layer;
 mod listener;
 mod load;
+mod descriptors;
 mod mailbox;
 mod outbox;
 mod parcel;
@@ -36,6 +37,7 @@ mod id;
 mod input;
 mod time;
 
+pub use descriptors::{ClientPlaces, FileLimit};
 pub use event_loop::EventLoop;
 pub use listener::{ListenAddress, Listener, bind};
 pub use parcel::Parcel;

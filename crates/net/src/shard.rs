@@ -20,6 +20,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use mio::{Events, Poll, Token, Waker};
 
 use crate::coalesce::Coalesce;
+use crate::descriptors::ClientPlaces;
 use crate::event_loop::{Due, EventLoop, LISTENER_TOKENS, WAKER_TOKEN};
 use crate::listener::Listener;
 use crate::mailbox::{Mailbox, Sender, mailbox};
@@ -95,6 +96,7 @@ pub struct Shard<M> {
     sender: Sender<Letter<M>>,
     resolver: Resolver,
     coalesce: Duration,
+    places: ClientPlaces,
 }
 
 impl<M> std::fmt::Debug for Letter<M> {
@@ -109,7 +111,15 @@ impl<M: Send + 'static> Shard<M> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), Token(WAKER_TOKEN))?;
         let (sender, mailbox) = mailbox(waker);
-        Ok(Shard { poll, listeners, mailbox, sender, resolver, coalesce: Duration::ZERO })
+        Ok(Shard {
+            poll,
+            listeners,
+            mailbox,
+            sender,
+            resolver,
+            coalesce: Duration::ZERO,
+            places: ClientPlaces::default(),
+        })
     }
 
     /// Lets the shard sleep for so long before a poll, while there is enough traffic for that to save CPU. Zero, as
@@ -117,6 +127,13 @@ impl<M: Send + 'static> Shard<M> {
     #[must_use]
     pub fn coalescing(mut self, sleep: Duration) -> Self {
         self.coalesce = sleep;
+        self
+    }
+
+    /// Makes its clients take these places, which other shards may share.
+    #[must_use]
+    pub fn limiting(mut self, places: ClientPlaces) -> Self {
+        self.places = places;
         self
     }
 
@@ -131,7 +148,7 @@ impl<M: Send + 'static> Shard<M> {
     where
         A: App<EventLoop, Mail = M>,
     {
-        let Shard { mut poll, listeners, mailbox, sender, resolver, coalesce } = self;
+        let Shard { mut poll, listeners, mailbox, sender, resolver, coalesce, places } = self;
         let registry = poll.registry().try_clone()?;
         let ask = Box::new(move |id, host: String, port| {
             let back = sender.clone();
@@ -143,7 +160,7 @@ impl<M: Send + 'static> Shard<M> {
                 }),
             );
         });
-        let mut el = EventLoop::new(registry, listeners, ask, monotonic_now(), wall_now())?;
+        let mut el = EventLoop::new(registry, listeners, places, ask, monotonic_now(), wall_now())?;
         let mut app = build(&mut el);
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut stop_at = None;

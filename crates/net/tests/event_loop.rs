@@ -8,8 +8,8 @@ use std::time::Duration;
 use nuthatch_net as net;
 
 use net::{
-    Address, App, ConnId, EventLoop, Fault, Handle, Input, Io, ListenAddress, Peer, Resolver, Shard,
-    SocketOptions,
+    Address, App, ClientPlaces, ConnId, EventLoop, Fault, Handle, Input, Io, ListenAddress, Peer, Resolver,
+    Shard, SocketOptions,
 };
 
 /// What the app was told.
@@ -132,9 +132,13 @@ struct Running {
 }
 
 fn start(share: bool) -> Running {
+    start_limited(share, ClientPlaces::default())
+}
+
+fn start_limited(share: bool, places: ClientPlaces) -> Running {
     let listeners = net::bind(&ListenAddress::Tcp("127.0.0.1".into(), 0), 64, 1, 0).unwrap();
     let address = listeners[0].local_address().unwrap();
-    let shard = Shard::new(listeners, Resolver::start().unwrap()).unwrap();
+    let shard = Shard::new(listeners, Resolver::start().unwrap()).unwrap().limiting(places);
     let handle = shard.handle();
     let (sender, told) = mpsc::channel();
     let (gate_sender, gate) = mpsc::channel();
@@ -178,6 +182,42 @@ fn echoes_whatever_the_pieces() {
     assert_eq!(read_exactly(&mut client, 8), b"one\ntwo\n");
     drop(client);
     running.stop();
+}
+
+#[test]
+fn a_client_without_a_place_is_not_accepted_and_waits_for_one() {
+    let places = ClientPlaces::new(2);
+    let running = start_limited(false, places.clone());
+    let echo = |client: &mut TcpStream| {
+        client.write_all(b"x\n").unwrap();
+        read_exactly(client, 2)
+    };
+    let (mut first, mut second) = (running.connect(), running.connect());
+    assert_eq!((echo(&mut first), echo(&mut second)), (b"x\n".to_vec(), b"x\n".to_vec()));
+    let mut third = running.connect();
+    third.write_all(b"x\n").unwrap();
+    third.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    assert!(third.read(&mut [0; 2]).is_err(), "it has no place");
+    assert_eq!((echo(&mut first), places.taken()), (b"x\n".to_vec(), 2), "the others are served");
+    third.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    drop(first);
+    assert_eq!(read_exactly(&mut third, 2), b"x\n");
+    // Those that the loop opens itself take none.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    running.handle.send(Order::Connect(Address::Tcp {
+        host: "127.0.0.1".into(),
+        port: listener.local_addr().unwrap().port(),
+    }));
+    let (mut accepted, _) = listener.accept().unwrap();
+    assert_eq!(read_exactly(&mut accepted, 6), b"hello\n");
+    assert_eq!(places.taken(), 2);
+    let mut fourth = running.connect();
+    fourth.write_all(b"x\n").unwrap();
+    places.set_max(3);
+    assert_eq!(read_exactly(&mut fourth, 2), b"x\n");
+    drop((second, third, fourth, accepted));
+    running.stop();
+    assert_eq!(places.taken(), 0);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use config::checked::{self, Listen, Target};
-use net::{EventLoop, Handle, ListenAddress, Listener, Resolver, Shard};
+use net::{ClientPlaces, EventLoop, Handle, ListenAddress, Listener, Resolver, Shard};
 use proxy::{Budget, Mail, Notice, Proxy, Setup};
 use telemetry::{PoolStats, ShardStats};
 
@@ -29,6 +29,8 @@ pub struct Plan {
     pub local_bytes_max: usize,
     /// How long a shard may sleep before a poll; zero: not at all.
     pub coalesce: Duration,
+    /// What clients take, together with those of the queue.
+    pub places: ClientPlaces,
     /// Is told what an operator should know.
     pub notify: Arc<dyn Fn(Notice) + Send + Sync>,
 }
@@ -84,7 +86,10 @@ fn spawn(
     let clients: Vec<Arc<AtomicU32>> = plan.pools.iter().map(|_| Arc::default()).collect();
     let shards: Vec<Shard<Mail>> = per_shard
         .into_iter()
-        .map(|listeners| Ok(Shard::new(listeners, resolver.clone())?.coalescing(plan.coalesce)))
+        .map(|listeners| {
+            let shard = Shard::new(listeners, resolver.clone())?;
+            Ok(shard.coalescing(plan.coalesce).limiting(plan.places.clone()))
+        })
         .collect::<io::Result<_>>()?;
     let handles: Vec<Handle<Mail>> = shards.iter().map(Shard::handle).collect();
     let loads: Arc<[AtomicU32]> = (0..shards.len()).map(|_| AtomicU32::new(0)).collect();

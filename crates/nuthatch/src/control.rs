@@ -91,6 +91,9 @@ async fn serve(
     if let Some(admin) = running.admin.take() {
         tokio::spawn(admin.serve());
     }
+    if let Some(descriptors) = running.descriptors.take() {
+        tokio::spawn(descriptors.follow());
+    }
     tokio::spawn(quiet::run(Arc::clone(&running.registry), Arc::clone(&running.relief)));
     let (stop, stopping) = watch::channel(false);
     let api = running.http.take().map(|http| http.spawn(log, &stopping));

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::bind::bind;
 
 /// Clients served at once.
-const CLIENTS_MAX: usize = 64;
+pub const CLIENTS_MAX: usize = 64;
 /// Pause after a failed accept, so that a lack of file descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

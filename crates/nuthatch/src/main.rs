@@ -15,6 +15,7 @@ mod daemon;
 mod getopt;
 mod log_level;
 mod manual;
+mod descriptors;
 mod pid_file;
 
 mod cache;

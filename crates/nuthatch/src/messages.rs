@@ -29,6 +29,7 @@ use queue::{Clock, Mail, Options, Queue};
 use telemetry::{info, warn};
 
 use crate::cache::address;
+use crate::descriptors::Descriptors;
 pub use http::Http;
 pub use outside::Questions;
 pub use tls::verify as verify_tls;
@@ -59,9 +60,9 @@ pub struct Messages {
 ///
 /// # Errors
 /// What is wrong, in nsqd's words where it has some.
-pub fn start(settings: &Nsqd) -> Result<Messages, String> {
+pub fn start(settings: &Nsqd, descriptors: &Descriptors) -> Result<Messages, String> {
     let lock = lock(&settings.data_path)?;
-    let options = options(settings)?;
+    let options = Options { open_files_max: descriptors.shares.journals, ..options(settings)? };
     let authorities = tls::client(settings)?;
     let files: Arc<dyn Files> = Arc::new(OsFiles);
     take_over(&files, &options)?;
@@ -72,7 +73,9 @@ pub fn start(settings: &Nsqd) -> Result<Messages, String> {
     let http = http::Bound::new(settings, options.tls.as_ref())?;
     let http_listening = http.listening(settings);
     let failed = |error: io::Error| format!("cannot start the queue: {error}");
-    let shard: Shard<Mail> = Shard::new(listeners, Resolver::start().map_err(failed)?).map_err(failed)?;
+    let shard: Shard<Mail> = Shard::new(listeners, Resolver::start().map_err(failed)?)
+        .map_err(failed)?
+        .limiting(descriptors.places.clone());
     let handle = shard.handle();
     let report = handle.clone();
     let disk = DiskThreads::start(move |done| {
@@ -81,7 +84,7 @@ pub fn start(settings: &Nsqd) -> Result<Messages, String> {
     .map_err(failed)?;
     let (questions, outside, lookups) =
         outside::connect(settings, authorities, handle.clone(), bound, http.http_port());
-    let http = Http::new(http, settings, bound, handle.clone(), lookups);
+    let http = Http::new(http, settings, bound, handle.clone(), lookups, descriptors.shares.http);
     let queue = Queue::open(options, files, Box::new(disk), Box::new(outside), now())
         .map_err(|error| format!("cannot open the queue: {error}"))?;
     let thread = std::thread::Builder::new().name("queue".into()).spawn(move || {

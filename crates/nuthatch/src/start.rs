@@ -11,6 +11,7 @@ use admin::events::{self, Events, Teller};
 use admin::{Facts, Watch};
 use config::checked::{Config, Listen, Pool, Protocol};
 use config::endpoint::show_listen;
+use net::ClientPlaces;
 use proxy::Notice;
 use telemetry::Registry;
 use tokio::sync::Notify;
@@ -18,6 +19,7 @@ use tokio::sync::Notify;
 use crate::admin_port::{AdminPort, QueueView};
 use crate::cache::{self, Cache, Plan};
 use crate::control_port::ControlPort;
+use crate::descriptors::Descriptors;
 use crate::discovery::{self, Discovery};
 use crate::messages::{self, Http, Messages, Questions};
 use crate::notices;
@@ -41,6 +43,8 @@ pub struct Running {
     pub stats: Option<ControlPort>,
     /// The admin port, bound and not yet served.
     pub admin: Option<AdminPort>,
+    /// Who may have how many file descriptors; to be followed on the control thread.
+    pub descriptors: Option<Descriptors>,
     /// What is listened on.
     pub listening: Vec<Listening>,
     /// How many of them are listeners of pools, which nutcracker's statistics count as connections.
@@ -67,13 +71,14 @@ pub fn start(config: &Config) -> Result<Running, String> {
         |what, listen: Option<&Listen>| listen.map(|listen| ControlPort::bind(what, listen)).transpose();
     let stats = port("statistics", config.stats.as_ref().map(|stats| &stats.listen))?;
     let admin = port("admin", config.admin.as_ref().map(|admin| &admin.listen))?;
+    let descriptors = Descriptors::share_out(config);
     let (teller, events) = events::connect();
     let registry = Arc::new(Registry::new(config.threads));
     let relief = Arc::new(Notify::new());
     let mut listening = Vec::new();
     let cache = match config.pools.is_empty() {
         true => None,
-        false => Some(caching(config, &registry, teller, &relief, &mut listening)?),
+        false => Some(caching(config, &registry, teller, &relief, &descriptors.places, &mut listening)?),
     };
     let pool_listeners = listening.len();
     let discovery = match config.lookup.as_ref().map(discovery::start).transpose() {
@@ -83,7 +88,8 @@ pub fn start(config: &Config) -> Result<Running, String> {
             return Err(reason);
         }
     };
-    let mut messages = match config.queue.as_ref().map(messages::start).transpose() {
+    let messages = config.queue.as_ref().map(|queue| messages::start(queue, &descriptors));
+    let mut messages = match messages.transpose() {
         Ok(messages) => messages,
         Err(reason) => {
             cache.into_iter().for_each(|cache| cache.stop(Duration::ZERO));
@@ -123,6 +129,7 @@ pub fn start(config: &Config) -> Result<Running, String> {
         relief,
         stats,
         admin,
+        descriptors: Some(descriptors),
         listening,
         pool_listeners,
         since,
@@ -152,6 +159,7 @@ fn caching(
     registry: &Registry,
     teller: Teller,
     relief: &Arc<Notify>,
+    places: &ClientPlaces,
     listening: &mut Vec<Listening>,
 ) -> Result<Cache, String> {
     let pools: Vec<Arc<Pool>> = config.pools.iter().cloned().map(Arc::new).collect();
@@ -163,6 +171,7 @@ fn caching(
         memory_budget: config.memory_budget_bytes,
         local_bytes_max: config.local.bytes_max,
         coalesce: config.coalesce,
+        places: places.clone(),
         notify: Arc::new(move |notice| {
             notices::log(&notice);
             if matches!(notice, Notice::ClientOverflow { .. }) {

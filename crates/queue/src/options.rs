@@ -95,6 +95,8 @@ pub struct Options {
     pub channels_from_beginning: bool,
     /// Bytes that a start reads again, all topics together, to count what is in them and to find what is damaged.
     pub recount_bytes: u64,
+    /// Files and directories that journals keep open; those used longest ago are closed first.
+    pub open_files_max: usize,
 }
 
 impl Default for Options {
@@ -142,6 +144,7 @@ impl Default for Options {
             batch_bytes: 64 << 20,
             channels_from_beginning: false,
             recount_bytes: 256 << 20,
+            open_files_max: 256,
         }
     }
 }

@@ -16,6 +16,7 @@ mod create;
 mod inventory;
 mod memory;
 mod moves;
+mod open_files;
 mod peek;
 mod redrive;
 mod results;
@@ -181,6 +182,8 @@ pub struct Queue {
     cache_in_use: usize,
     /// Topics whose journal has a file open, those that came first in front.
     open_files: VecDeque<TopicKey>,
+    /// Descriptors of all journals.
+    descriptors: usize,
     turn: u64,
     ticks: u64,
     /// The time of the last tick.
@@ -256,6 +259,7 @@ impl Queue {
             to_release: Vec::new(),
             cache_in_use: 0,
             open_files: VecDeque::new(),
+            descriptors: 0,
             turn: 0,
             ticks: 0,
             ticked: clock,

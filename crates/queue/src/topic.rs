@@ -129,6 +129,8 @@ pub struct Topic<W> {
     pub unwritten: bool,
     /// True while it stands in the queue's list of topics in memory that may have messages to release.
     pub to_release: bool,
+    /// Descriptors of its journal, as the queue has counted them.
+    pub descriptors_noted: usize,
     /// FIN and REQ since events were last written.
     pub noted: u32,
     /// The queue's turn in which it came into the list of journals with an open file; 0 if it is not there.
@@ -179,6 +181,7 @@ impl<W> Topic<W> {
             written: false,
             unwritten: false,
             to_release: false,
+            descriptors_noted: 0,
             noted: 0,
             opened: 0,
             last_used: 0,

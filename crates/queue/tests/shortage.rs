@@ -157,3 +157,39 @@ fn files_of_a_deleted_topic_go_when_they_can() {
     world.advance(secs(60));
     assert_eq!(left(&world), 0);
 }
+
+/// Publishes to topics `t0`, `t1` and so on, all in one turn.
+fn publish_to_all(world: &mut World, topics: usize) {
+    let producer = world.client();
+    for n in 0..topics {
+        world.arrive(producer, format!("PUB t{n}\n\0\0\0\x01x").as_bytes());
+    }
+    world.turn();
+    assert_eq!(world.take(producer), OK.repeat(topics));
+}
+
+#[test]
+fn journals_keep_so_many_files_open_and_no_more() {
+    for durability in [Durability::Os, Durability::Fsync] {
+        let max = 10;
+        let mut world = World::new(Options { durability, open_files_max: max, ..Options::default() });
+        let idle = world.files.open_count();
+        publish_to_all(&mut world, 50);
+        for _ in 0..20 {
+            publish_to_all(&mut world, 50);
+            assert!(world.files.open_count() <= idle + max, "{durability:?}: {}", world.files.open_count());
+            world.advance(secs(1));
+        }
+        // Within the limit they stay open: no batch waits for an open.
+        publish_to_all(&mut world, 5);
+        world.advance(secs(10));
+        let open = world.files.open_count();
+        publish_to_all(&mut world, 5);
+        assert!(open >= idle + 5 && world.files.open_count() == open, "{durability:?}: {open}");
+        for n in 0..50 {
+            assert!(matches!(world.ask(Ask::DeleteTopic(format!("t{n}"))), Answer::Done));
+        }
+        world.advance(secs(10));
+        assert_eq!(world.files.open_count(), idle, "{durability:?}");
+    }
+}

@@ -1,4 +1,4 @@
-//! Accepting clients, also when file descriptors run out.
+//! Accepting clients, also when file descriptors or the places of clients run out.
 
 use std::io;
 
@@ -17,6 +17,10 @@ impl EventLoop {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(l) = self.listeners.get(listener) else { return false };
             let (tag, keepalive) = (l.tag, l.keepalive);
+            if !self.places.try_take() {
+                let why = format!("all {} descriptors that clients may have are taken", self.places.max());
+                return self.starve(app, &io::Error::other(why));
+            }
             let accepted = match &l.socket {
                 ListenSocket::Tcp(l) => l.accept().map(|(s, a)| (Stream::Tcp(s), Peer::Tcp(a))),
                 ListenSocket::Unix(l) => l.accept().map(|(s, _)| (Stream::Unix(s), Peer::Unix)),
@@ -28,21 +32,29 @@ impl EventLoop {
                         app.accepted(self, tag, id, peer);
                     }
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(e) if is_starvation(&e) => {
-                    if !std::mem::replace(&mut self.starved, true) {
-                        app.starved(self, &e);
+                Err(e) => {
+                    self.places.give_back();
+                    match e.kind() {
+                        io::ErrorKind::WouldBlock => return false,
+                        _ if is_starvation(&e) => return self.starve(app, &e),
+                        // The client went away before we got to it, or a network error that belongs to it alone.
+                        _ => {}
                     }
-                    self.accept_at(self.now + ACCEPT_RETRY);
-                    return true;
                 }
-                // The client went away before we got to it, or a network error that belongs to it alone.
-                Err(_) => {}
             }
         }
         // More may be waiting, and an edge-triggered listener will not say so again.
         self.accept_at(self.now);
         false
+    }
+
+    /// No client can be accepted now; it is tried again soon.
+    fn starve<A: App<EventLoop>>(&mut self, app: &mut A, why: &io::Error) -> bool {
+        if !std::mem::replace(&mut self.starved, true) {
+            app.starved(self, why);
+        }
+        self.accept_at(self.now + ACCEPT_RETRY);
+        true
     }
 
     /// Has [`EventLoop::accept_again`] called at `at`, or earlier if that was asked for.
@@ -66,11 +78,12 @@ impl EventLoop {
         self.starved &= starved;
     }
 
-    /// Makes an open socket one of this loop's. What has already arrived on it is told as if it came now.
+    /// Makes an open socket, which has taken its place, one of this loop's. What has already arrived on it is told as if it came now.
     pub(super) fn take_in(&mut self, mut stream: Stream) -> Option<ConnId> {
         let id = self.conns.insert(Conn::new(Stream::None, Stage::Open));
         if stream.register(&self.registry, token(id)).is_err() {
             self.conns.remove(id);
+            self.places.give_back();
             return None;
         }
         if let Some(conn) = self.conns.get_mut(id) {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use config::checked::{Listen, LogLevel};
 use config::endpoint::show_listen;
 use config::nsqd::{Nsqd, machine};
-use http::{Listener, Stop, router, serve};
+use http::{Listener, Stop, router, serve_at_most};
 use net::Handle;
 use queue::Mail;
 use queue::http::{About, Adjustable, Api, SendAsk};
@@ -74,6 +74,8 @@ pub struct Http {
     tcp: Option<SocketAddr>,
     shard: Handle<Mail>,
     lookups: Lookups,
+    /// Of each listener, at once.
+    connections_max: usize,
 }
 
 impl Http {
@@ -84,8 +86,9 @@ impl Http {
         tcp: Option<SocketAddr>,
         shard: Handle<Mail>,
         lookups: Lookups,
+        connections_max: usize,
     ) -> Http {
-        Http { bound, settings: Arc::new(settings.clone()), tcp, shard, lookups }
+        Http { bound, settings: Arc::new(settings.clone()), tcp, shard, lookups, connections_max }
     }
 
     /// Serves until `stop`. Needs a tokio runtime.
@@ -108,11 +111,12 @@ impl Http {
         }
         let knobs = Knobs { lookups: self.lookups, log: log.clone() };
         let api = Arc::new(Api::new(about, ask(&self.shard), Arc::new(knobs)));
+        let connections_max = self.connections_max;
         let mut listeners = JoinSet::new();
         for listener in [self.bound.http, self.bound.https].into_iter().flatten() {
             let (router, stop) = (router(Arc::clone(&api)), stop.clone());
             listeners.spawn(async move {
-                if let Err(error) = serve(listener, router, stop).await {
+                if let Err(error) = serve_at_most(connections_max, listener, router, stop).await {
                     error!(%error, "HTTP API failed");
                 }
             });

@@ -116,6 +116,7 @@ impl Queue {
         let topic = self.topics.remove(key)?;
         self.discount_topic(&topic);
         self.conditions.forget_topic(key);
+        self.descriptors = self.descriptors.saturating_sub(topic.descriptors_noted);
         self.channel_count -= topic.channel_count();
         for (_, channel) in topic.iter() {
             self.outside.notice(Notice::ChannelRemoved(topic.name.clone(), channel.name.clone()));

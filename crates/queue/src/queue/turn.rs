@@ -25,8 +25,6 @@ const FLUSHES_PER_TICK: usize = 32;
 /// Flushes at a stop beyond those that a topic's durability promises: with thousands of topics, each of which is some
 /// files, it would take longer than whoever stops a daemon waits.
 const FLUSHES_AT_STOP: usize = 32;
-/// Journals that keep a file open at a time.
-const OPEN_FILES_MAX: usize = 256;
 /// Ticks after which a topic that was written to is checkpointed, however little it was.
 const IDLE_TICKS: u64 = 60;
 /// Ticks after which a checkpoint or a deletion that has failed is tried again.
@@ -176,6 +174,7 @@ impl Queue {
             self.to_release.push(key);
         }
         self.memory.replace(topic.count_memory());
+        self.count_open(&mut topic);
         topic.last_used = self.turn;
         if topic.opened == 0 && !topic.in_memory() {
             topic.opened = self.turn;
@@ -357,25 +356,6 @@ impl Queue {
         // Those that were flushed stand behind the others next time.
         self.written.append(&mut later);
         jobs.into_iter().for_each(|job| self.submit(job));
-    }
-
-    /// Keeps the number of open files within its limit: journals that were not written to since they came into the list
-    /// close theirs, and give back what they cached.
-    fn close_files(&mut self) {
-        // Each is looked at once, so that a turn in which all are in use ends.
-        for _ in 0..self.open_files.len().saturating_sub(OPEN_FILES_MAX) {
-            let Some(key) = self.open_files.pop_front() else { return };
-            let turn = self.turn;
-            let Some(topic) = self.topics.get_mut(key) else { continue };
-            if topic.last_used > topic.opened {
-                topic.opened = turn;
-                self.open_files.push_back(key);
-                continue;
-            }
-            topic.opened = 0;
-            topic.journal.rest();
-            self.memory.replace(topic.count_memory());
-        }
     }
 
     /// The daemon is to stop: clients are closed, and everything is written.

@@ -1,0 +1,181 @@
+//! File descriptors: the limit is raised as far as it may be, and shared out, so that clients do not take what the rest needs.
+//!
+//! | who | descriptors |
+//! |---|---|
+//! | log, event loops, threads, listeners | what they need |
+//! | the statistics and the admin port | [`control_port::CLIENTS_MAX`](crate::control_port::CLIENTS_MAX) clients each |
+//! | server connections | as many as the pools may open; half of the limit at most |
+//! | journals | an eighth of the limit, [`JOURNALS_MAX`] at most |
+//! | each listener of the queue's HTTP API | an eighth of the limit, [`HTTP_MAX`] at most |
+//! | clients of pools and of the queue | the rest; beyond it they are not accepted, and wait |
+//!
+//! The limit is looked at again every second: somebody may change it from outside (prlimit).
+
+use std::time::Duration;
+
+use config::checked::{Config, Protocol};
+use net::{ClientPlaces, FileLimit};
+use telemetry::{info, warn};
+
+use crate::control_port;
+
+/// Most descriptors of journals; those used longest ago are closed first.
+const JOURNALS_MAX: usize = 4096;
+/// Most connections of a listener of the queue's HTTP API.
+const HTTP_MAX: usize = 1024;
+/// What the process has open without anybody asking anything.
+const BASE: usize = 48;
+/// What each thread with an event loop has open besides its listeners.
+const PER_THREAD: usize = 6;
+/// Jobs of the disk threads, the data directory, its lock.
+const QUEUE_BASE: usize = 24;
+/// Fewer clients than this are worth a warning.
+const CLIENTS_FEW: usize = 256;
+/// Time between two looks at the limit.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What the configuration asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Needs {
+    base: usize,
+    servers: usize,
+    queue: bool,
+    http_listeners: usize,
+}
+
+/// Who may have how many descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shares {
+    /// Of all, in the process.
+    pub limit: usize,
+    /// Clients of pools and of the queue.
+    pub clients: usize,
+    /// Server connections, as far as there is room.
+    pub servers: usize,
+    /// Journals.
+    pub journals: usize,
+    /// Connections of each listener of the queue's HTTP API.
+    pub http: usize,
+}
+
+/// The shares of a running process.
+#[derive(Debug)]
+pub struct Descriptors {
+    needs: Needs,
+    /// The shares at the start.
+    pub shares: Shares,
+    /// What clients take.
+    pub places: ClientPlaces,
+}
+
+impl Descriptors {
+    /// Raises the limit, shares it out and says so.
+    pub fn share_out(config: &Config) -> Descriptors {
+        let limit = FileLimit::raise().unwrap_or_else(|error| {
+            warn!(%error, "the limit of file descriptors cannot be raised");
+            FileLimit::current()
+        });
+        let needs = Needs::of(config);
+        let shares = Shares::of(limit.soft, &needs);
+        shares.tell(&needs);
+        Descriptors { needs, shares, places: ClientPlaces::new(shares.clients) }
+    }
+
+    /// Follows changes of the limit, for ever.
+    pub async fn follow(self) {
+        let mut shares = self.shares;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = Shares::of(FileLimit::current().soft, &self.needs);
+            if now != shares {
+                shares = now;
+                self.places.set_max(now.clients);
+                now.tell(&self.needs);
+            }
+        }
+    }
+}
+
+impl Needs {
+    fn of(config: &Config) -> Needs {
+        let queue = config.queue.as_ref();
+        let threads = if config.pools.is_empty() { 0 } else { config.threads } + usize::from(queue.is_some());
+        let listens: usize = config.pools.iter().map(|pool| pool.listen.len()).sum();
+        let control_ports = usize::from(config.stats.is_some()) + usize::from(config.admin.is_some());
+        let base = BASE
+            + PER_THREAD * threads
+            + listens * config.threads
+            + control_ports * control_port::CLIENTS_MAX
+            + if queue.is_some() { QUEUE_BASE } else { 0 };
+        // Each shard has its own connections; those for RESP3 are others, and one more probes.
+        let servers = config.pools.iter().map(|pool| {
+            let kinds = if pool.protocol == Protocol::Redis { 2 } else { 1 };
+            pool.servers.len() * (kinds * pool.server_connections as usize + 1)
+        });
+        Needs {
+            base,
+            servers: servers.sum::<usize>() * config.threads,
+            queue: queue.is_some(),
+            http_listeners: queue
+                .map_or(0, |queue| usize::from(queue.http.is_some()) + usize::from(queue.https.is_some())),
+        }
+    }
+}
+
+impl Shares {
+    fn of(limit: u64, needs: &Needs) -> Shares {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let journals = if needs.queue { (limit / 8).min(JOURNALS_MAX) } else { 0 };
+        let http = if needs.http_listeners > 0 { (limit / 8).clamp(1, HTTP_MAX) } else { 0 };
+        let servers = needs.servers.min(limit / 2);
+        let reserved = needs.base + servers + journals + needs.http_listeners * http;
+        // With a limit that is too low for all of that some clients are served all the same.
+        let clients = limit.saturating_sub(reserved).max(limit / 16);
+        Shares { limit, clients, servers, journals, http }
+    }
+
+    fn tell(&self, needs: &Needs) {
+        let Shares { limit, clients, servers, journals, http } = *self;
+        info!(limit, clients, servers, journals, http, "file descriptors");
+        if clients < CLIENTS_FEW || servers < needs.servers {
+            let wanted = needs.servers;
+            warn!(
+                limit,
+                clients,
+                servers,
+                wanted,
+                "few file descriptors: raise their hard limit (ulimit -Hn, LimitNOFILE)"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEEDS: Needs = Needs { base: 200, servers: 100, queue: true, http_listeners: 1 };
+
+    #[test]
+    fn clients_get_what_the_rest_can_spare() {
+        for (limit, clients, servers, journals, http) in [
+            (u64::MAX, usize::MAX - 200 - 100 - 4096 - 1024, 100, 4096, 1024),
+            (65_536, 65_536 - 200 - 100 - 4096 - 1024, 100, 4096, 1024),
+            (1024, 1024 - 200 - 100 - 128 - 128, 100, 128, 128),
+            (512, 512 - 200 - 100 - 64 - 64, 100, 64, 64),
+            // Too low for all of it.
+            (256, 16, 100, 32, 32),
+            (64, 4, 32, 8, 8),
+        ] {
+            let shares = Shares::of(limit, &NEEDS);
+            let limit = usize::try_from(limit).unwrap();
+            assert_eq!(shares, Shares { limit, clients, servers, journals, http });
+        }
+    }
+
+    #[test]
+    fn what_is_not_configured_gets_nothing() {
+        let shares = Shares::of(1000, &Needs { base: 50, ..Needs::default() });
+        assert_eq!(shares, Shares { limit: 1000, clients: 950, servers: 0, journals: 0, http: 0 });
+    }
+}
