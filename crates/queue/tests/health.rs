@@ -167,18 +167,18 @@ fn dead_letters_that_are_refused_are_told_until_they_are_taken_or_gone() {
 }
 
 #[test]
-fn a_refused_creation_is_told_for_a_minute_or_until_it_succeeds() {
+fn a_refused_creation_is_told_for_ten_seconds_or_until_it_succeeds() {
     let mut world = world(Durability::Os);
     for again in [true, false] {
         world.files.fail(Fault { errno: EMFILE, ..Fault::eio(Operation::CreateDir) });
         let why = refused(&mut world, &format!("new{again}"));
         assert!(why.starts_with(&format!("topic new{again}: ")), "{why}");
-        world.advance(secs(50));
+        world.advance(secs(8));
         assert_eq!(world.health(), Some(why));
         if again {
             assert!(published(&mut world, "newtrue"));
         } else {
-            world.advance(secs(11));
+            world.advance(secs(4));
         }
         assert_eq!(world.health(), None);
     }

@@ -18,7 +18,7 @@ const SHOWN_MAX: usize = 3;
 /// Time between two lines of the log about one subject.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a refused creation is remembered, if it is not tried again.
-const CREATION_REMEMBERED: Duration = Duration::from_secs(60);
+const CREATION_REMEMBERED: Duration = Duration::from_secs(10);
 /// Refused creations that are remembered at a time: clients choose the names.
 const CREATIONS_MAX: usize = 100;
 
