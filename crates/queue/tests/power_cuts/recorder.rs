@@ -110,6 +110,22 @@ impl List {
         }
     }
 
+    /// Everything that is in a directory.
+    fn take_in(&mut self, files: &MemFiles, dir: &Path) {
+        for Entry { name, is_dir, .. } in files.list(dir).expect("a directory") {
+            let path = dir.join(name);
+            if is_dir {
+                self.add(&path, Node::Dir);
+                self.take_in(files, &path);
+                continue;
+            }
+            let inode = self.add(&path, Node::File);
+            let bytes = files.content(&path).expect("it is listed");
+            self.push(Op::Write { inode, offset: 0, bytes });
+            self.push(Op::Sync { inode, up_to: usize::MAX });
+        }
+    }
+
     fn path_of(&self, inode: Inode) -> PathBuf {
         let found = self.names.reachable().into_iter().find(|(_, node)| node.inode() == inode);
         found.map(|(path, _)| path).unwrap_or_default()
@@ -129,13 +145,7 @@ impl Recorder {
         let list = List { ops: Vec::new(), names: Names::new(), next: names::FIRST, lie, late: Vec::new() };
         let recorder = Recorder { files: files.clone(), list: Arc::new(Mutex::new(list)) };
         let mut list = recorder.list();
-        for path in files.paths() {
-            list.add_dirs(path.parent().expect("it is in a directory"));
-            let inode = list.add(&path, Node::File);
-            let bytes = files.content(&path).expect("it is listed");
-            list.push(Op::Write { inode, offset: 0, bytes });
-            list.push(Op::Sync { inode, up_to: usize::MAX });
-        }
+        list.take_in(&files, Path::new("."));
         for dir in 0..list.next {
             list.push(Op::SyncDir { dir, up_to: usize::MAX });
         }
