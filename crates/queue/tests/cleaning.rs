@@ -166,3 +166,34 @@ fn what_mostly_waits_is_not_copied() {
     assert!(held > 20 * 50 * 500, "they are all there");
     assert_eq!(stream.due().len(), 1000);
 }
+
+#[test]
+fn on_a_full_disk_the_reserve_is_not_spent_on_copies() {
+    let mut stream = Stream::new(64 * KIB);
+    for _ in 0..40 {
+        for _ in 0..8 {
+            stream.defer(&[b'w'; 500]);
+        }
+        stream.pass(50, 1000);
+    }
+    let used: usize = stream
+        .world
+        .files
+        .paths()
+        .iter()
+        .filter_map(|path| stream.world.files.content(path))
+        .map(|all| all.len())
+        .sum();
+    stream.world.files.set_capacity(Some(used as u64));
+    stream.world.publish(stream.producer, "s", b"refused");
+    let (held, written) = stream.disk();
+    stream.advance(Duration::from_secs(10));
+    assert!(stream.disk().1 < written + 32 * KIB, "{} KiB written", (stream.disk().1 - written) / KIB);
+    stream.world.files.set_capacity(None);
+    stream.advance(Duration::from_secs(2));
+    stream.producer = stream.world.client();
+    stream.pass(1, 1000);
+    stream.advance(Duration::from_secs(150));
+    assert!(stream.disk().0 < held / 3, "{} KiB of {}", stream.disk().0 / KIB, held / KIB);
+    assert_eq!(stream.due().len(), 320);
+}

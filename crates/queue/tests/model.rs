@@ -510,7 +510,7 @@ impl World {
         let mut next = self.unfinished.take();
         if next.is_none() {
             self.checkpoint();
-            next = self.topic.clean(self.clock.wall.0);
+            next = self.topic.clean(self.clock.wall.0, u64::MAX);
         }
         while let Some(copy) = next {
             if self.random.below(8) == 0 {

@@ -174,6 +174,8 @@ impl Queue {
             let end = topic.end().saturating_sub(unsafe_bytes);
             (topic.name.clone(), Listed { tag: topic.tag(), end, messages: topic.unfinished() })
         });
+        // What is not on the device yet, with `fsync`, was promised to nobody.
+        let topics = topics.filter(|(_, listed)| listed.end > 0);
         Inventory { clean, topics: topics.collect(), damage: self.kept.damage.damage.clone() }
     }
 

@@ -7,6 +7,9 @@ use super::{Queue, TopicKey};
 use crate::disk::{Done, Job, Purpose};
 use crate::topic::{ChannelKey, Copied};
 
+/// Most bytes that are copied, to free segments, while the disk is full: a part of the reserve.
+const COPIES_ON_A_FULL_DISK: u64 = 128 << 10;
+
 impl Queue {
     pub(super) fn job_done(&mut self, done: Done) {
         self.jobs_out = self.jobs_out.saturating_sub(1);
@@ -94,6 +97,8 @@ impl Queue {
 
     fn checkpoint_done(&mut self, key: TopicKey, done: journal::CheckpointDone) {
         let wall = self.clock.wall.0;
+        // What is left on a full disk is for what consumers finish.
+        let room = if self.out_of_space.is_some() { COPIES_ON_A_FULL_DISK } else { u64::MAX };
         let Some(topic) = self.topics.get_mut(key) else { return };
         let result = topic.checkpointed(done, wall);
         if let Err(CheckpointError::Poisoned(poisoned)) = &result {
@@ -104,7 +109,7 @@ impl Queue {
         let Some(topic) = self.topics.get_mut(key) else { return };
         match result {
             Ok(remove) => {
-                let copy = if self.stopping { None } else { topic.clean(wall) };
+                let copy = if self.stopping { None } else { topic.clean(wall, room) };
                 let again = topic.wants_another_checkpoint();
                 self.well(&Subject::Checkpoint(key));
                 if let Some(job) = remove {

@@ -55,6 +55,8 @@ pub(super) struct Pass {
     to: Position,
     /// Their bytes.
     bytes: u64,
+    /// Room for the copies.
+    room: u64,
     /// Messages that are still to be copied, the oldest last.
     left: Vec<Position>,
     /// Messages in a step; 0 while the sample is read.
@@ -71,9 +73,9 @@ pub(super) struct TooMuchAlive {
 }
 
 impl<W> Topic<W> {
-    /// What to read in order to free segments that few messages pin, if there are any. To be called when a checkpoint has come
-    /// into force.
-    pub fn clean(&mut self, now_wall: i64) -> Option<Copy> {
+    /// What to read in order to free segments that few messages pin, if there are any, and they have room in `room` bytes. To
+    /// be called when a checkpoint has come into force.
+    pub fn clean(&mut self, now_wall: i64, room: u64) -> Option<Copy> {
         if self.pass.is_some() {
             return None;
         }
@@ -81,7 +83,7 @@ impl<W> Topic<W> {
         let live = self.live_before(to, bytes / LIVE_SHARE)?;
         let step = live.len().div_ceil(SAMPLE).max(1);
         let sample: Vec<Position> = live.iter().copied().step_by(step).collect();
-        self.pass = Some(Pass { to, bytes, left: live, step: 0, copied: 0, moved: 0 });
+        self.pass = Some(Pass { to, bytes, room, left: live, step: 0, copied: 0, moved: 0 });
         Some(self.read_all(&sample))
     }
 
@@ -99,8 +101,12 @@ impl<W> Topic<W> {
             let bytes: u64 = copied.blocks.iter().filter_map(first_bytes).sum();
             let mean = (bytes / copied.blocks.len().max(1) as u64).max(1);
             pass.step = ((STEP_BYTES / mean) as usize).clamp(1, STEP_MESSAGES);
-            if mean * pass.left.len() as u64 > pass.bytes / LIVE_SHARE {
+            let alive = mean * pass.left.len() as u64;
+            if alive > pass.bytes / LIVE_SHARE {
                 self.refuse(&pass);
+                return Ok(None);
+            }
+            if alive > pass.room {
                 return Ok(None);
             }
         } else {
