@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 
 use crate::error::QueueError;
 
-/// A limit that somebody has set has a code of its own; a disk that refuses is to nsqd's clients the same as a daemon that stops.
+/// A limit that somebody has set has a code of its own; a disk that refuses has nsqd's, which is that of a daemon that stops, and
+/// the truth beside it. The log has it as well: as a condition of the topic's, not for each request.
 impl From<QueueError> for Refusal {
     fn from(error: QueueError) -> Refusal {
         let unavailable = |code| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code);
@@ -20,10 +21,9 @@ impl From<QueueError> for Refusal {
             }
             QueueError::MemoryFull { .. } => unavailable("MEMORY_FULL"),
             QueueError::DurabilityIsFixed { .. } => Refusal::bad("DURABILITY_IS_FIXED"),
-            QueueError::InUse(_) | QueueError::Exiting | QueueError::Journal(_) => {
-                telemetry::warn!(%error, "a request over HTTP was refused");
-                return Refusal::EXITING;
-            }
+            QueueError::InUse(_) => Refusal::new(StatusCode::CONFLICT, "IN_USE"),
+            QueueError::Exiting => return Refusal::EXITING,
+            QueueError::Journal(_) => Refusal::EXITING,
         };
         refusal.help(error.to_string())
     }

@@ -299,6 +299,31 @@ fn ping_tells_the_truth_about_the_disk() {
 }
 
 #[test]
+fn a_full_disk_and_a_lack_of_descriptors_are_told_for_what_they_are() {
+    let emfile = Fault { errno: 24, ..Fault::eio(Operation::Open) };
+    for (fault, topic, errno, advice) in [
+        (Fault::disk_full(), "t", "os error 28", "free space, then publish again"),
+        (emfile, "new", "os error 24", "Too many open files"),
+    ] {
+        let daemon = start();
+        check(&daemon, &[("POST", "/pub?topic=t", "x", 200, "OK")]);
+        daemon.files.fail(Fault { times: 1000, ..fault });
+        // nsqd's code for those who look for it, the truth for people
+        let refused = daemon.request("POST", &format!("/pub?topic={topic}"), b"x");
+        let answer: Value = serde_json::from_slice(&refused.body).unwrap();
+        assert_eq!((refused.status, &answer["message"]), (503, &json!("EXITING")));
+        let help = answer["help"].as_str().unwrap();
+        assert!(help.contains(errno) && help.contains(advice), "{help}");
+        let stats = json_of(&daemon, "/stats?format=json");
+        let health = stats["health"].as_str().unwrap();
+        assert!(
+            health.starts_with("NOK - ") && health.contains(errno) && health.contains(advice),
+            "{health}"
+        );
+    }
+}
+
+#[test]
 fn bodies_are_limited_however_they_come() {
     let daemon = Daemon::start(settings(&["--max-msg-size=10", "--max-body-size=20"]), None);
     let too_big = r#"{"message":"MSG_TOO_BIG"}"#;
