@@ -106,6 +106,11 @@ impl Recovering {
         if at < self.image.cursor || !self.taken.insert(at) {
             return;
         }
+        if at < self.image.replay_to {
+            // One that had a due time of its own is not in the count of what is replayed, and nothing here says which one had.
+            self.excess += 1;
+            return;
+        }
         let uncounted = at >= self.counted_to && damaged.contains(at);
         let count = if uncounted { &mut self.unread } else { &mut self.image.behind };
         *count = count.saturating_sub(1);

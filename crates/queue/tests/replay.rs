@@ -1,0 +1,75 @@
+//! A channel that was moved back, over a restart.
+
+#[path = "shard/harness.rs"]
+#[allow(dead_code, reason = "another test uses the rest")]
+mod harness;
+
+use std::time::Duration;
+
+use harness::World;
+use journal::files::Crash;
+use nuthatch_queue::Options;
+use nuthatch_queue::ask::{Answer, Ask};
+use nuthatch_queue::topic::SeekTo;
+
+/// Finishes what a channel delivers, up to so many messages.
+fn take(world: &mut World, count: usize) -> String {
+    let consumer = world.consumer("t", "c", 1);
+    let mut taken = String::new();
+    while taken.len() < count {
+        let messages = world.messages(consumer);
+        if messages.is_empty() {
+            break;
+        }
+        for (_, id, body) in messages {
+            taken.push_str(std::str::from_utf8(&body).expect("letters"));
+            let ready = u32::from(taken.len() < count);
+            world.send(consumer, format!("RDY {ready}\nFIN {id}\n").as_bytes());
+        }
+    }
+    world.disconnect(consumer);
+    taken
+}
+
+/// What is deferred is not counted in the stream, and is replayed from it all the same.
+#[test]
+fn a_replay_of_deferred_messages_leaves_no_other_behind_after_a_restart() {
+    let mut world = World::new(Options { recount_bytes: 0, ..Options::default() });
+    let producer = world.client();
+    assert!(matches!(world.ask(Ask::CreateTopic("t".into(), None)), Answer::Done));
+    assert!(matches!(world.ask(Ask::CreateChannel("t".into(), "c".into())), Answer::Done));
+    for body in [b'D', b'E'] {
+        world.send(producer, &[b"DPUB t 1\n\0\0\0\x01".as_slice(), &[body]].concat());
+    }
+    for body in [b"a", b"b", b"c"] {
+        world.publish(producer, "t", body);
+    }
+    world.advance(Duration::from_millis(2));
+    assert_eq!(take(&mut world, 9).len(), 5);
+    let seek = Ask::Seek("t".into(), "c".into(), SeekTo::Beginning);
+    assert!(matches!(world.ask(seek), Answer::Sought(_)));
+    for body in [b"f", b"g", b"h"] {
+        world.publish(producer, "t", body);
+    }
+    assert_eq!(take(&mut world, 2), "DE");
+    world.advance(Duration::from_secs(1));
+    let mut world = world.crash(Crash::Process);
+    assert_eq!(take(&mut world, 9), "abcfgh");
+}
+
+/// The wall clock says of what is published after the seek that it is older.
+#[test]
+fn what_is_published_after_a_seek_by_time_is_delivered_though_the_clock_was_set_back() {
+    let mut world = World::new(Options::default());
+    let producer = world.client();
+    assert!(matches!(world.ask(Ask::CreateTopic("t".into(), None)), Answer::Done));
+    assert!(matches!(world.ask(Ask::CreateChannel("t".into(), "c".into())), Answer::Done));
+    world.publish(producer, "t", b"a");
+    world.advance(Duration::from_secs(1));
+    world.publish(producer, "t", b"b");
+    let seek = Ask::Seek("t".into(), "c".into(), SeekTo::Time(world.io.clock.wall.0 - 1));
+    assert!(matches!(world.ask(seek), Answer::Sought(_)));
+    world.io.clock.wall.0 -= 3_600_000_000_000;
+    world.publish(producer, "t", b"c");
+    assert_eq!(take(&mut world, 9), "bc");
+}
