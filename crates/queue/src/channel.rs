@@ -390,13 +390,14 @@ impl Channel {
             && !self.holes.contains(at)
             && self.taken.binary_search(&at).is_err()
             && (message.due == 0 || self.replays(at))
-            && !self.too_early(message.timestamp)
+            && !self.too_early(at, message.timestamp)
     }
 
-    /// True if the message at the cursor is older than the channel was moved to.
+    /// True if the message at `at` is older than the time that the channel was moved to. What was published since it was moved is
+    /// not, whatever the wall clock said then.
     #[inline]
-    pub fn too_early(&self, timestamp: i64) -> bool {
-        timestamp < self.not_before
+    pub fn too_early(&self, at: Position, timestamp: i64) -> bool {
+        timestamp < self.not_before && self.replays(at)
     }
 
     /// Takes the message at the cursor out of the stream; the position behind its record is `next`.

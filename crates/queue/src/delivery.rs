@@ -178,7 +178,7 @@ impl<S: Sink> Run<'_, S> {
             self.channel.pass(record.next.0);
             return true;
         }
-        if self.channel.too_early(message.timestamp) {
+        if self.channel.too_early(position, message.timestamp) {
             self.advance(record, &message);
             return true;
         }
