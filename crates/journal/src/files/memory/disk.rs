@@ -29,6 +29,8 @@ pub struct Disk {
     pub open_max: Option<usize>,
     pub short_writes: bool,
     pub stop_after: Option<u64>,
+    /// Flushes of files whose path contains this do nothing.
+    pub unflushed: Option<String>,
     pub operations: u64,
 }
 
@@ -138,6 +140,15 @@ impl Disk {
             Some(max) if self.open >= max => Err(io::Error::from_raw_os_error(EMFILE)),
             _ => Ok(()),
         }
+    }
+
+    /// True if flushes of this file are said to be done and are not.
+    pub fn lies_about(&self, inode: usize) -> bool {
+        let Some(part) = &self.unflushed else { return false };
+        let is_it = |(path, node): (&PathBuf, &Node)| {
+            *node == Node::File(inode) && path.to_string_lossy().contains(part.as_str())
+        };
+        self.names.iter().any(is_it)
     }
 
     /// Bytes of the files that have a name; of one that was removed while it is open none.
