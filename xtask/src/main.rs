@@ -6,6 +6,7 @@
 //! ci     fmt, clippy, tidy, docs --check                                   (a minute)
 //! test   everything: ci, cargo test, golden captures, real clients, soak   (minutes)
 //! fuzz   every decoder under mutated input, for some seconds                (as long as said)
+//! sim    seeds of the simulator, any number of them                         (as long as said)
 //! bench  run the benches against the rivals; arguments go to bench/
 //! ```
 
@@ -24,6 +25,8 @@ mod bench;
 
 mod fuzz;
 
+mod sim;
+
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -35,6 +38,8 @@ usage: cargo xtask CHORE [ARGUMENTS]
   test [SUITE]...      the whole test run, or the suites named; --list names them
   fuzz [TARGET] [SECONDS]
                        play one fuzz target, or each, for so long (10 s); --list names them
+  sim [cache|queue] [--from N] [--seeds N]
+                       play seeds of the simulator (1000 from 0 on); what fails is printed with how to replay it
   bench WHAT [ARGS]    WHAT is proxy or queue; bench WHAT --help tells more
 ";
 
@@ -48,6 +53,7 @@ fn main() -> ExitCode {
         ["ci"] => test::run(&["fmt", "clippy", "tidy", "docs"]),
         ["test", suites @ ..] => test::run(suites),
         ["fuzz", words @ ..] => fuzz::run(words),
+        ["sim", words @ ..] => sim::run(words),
         ["bench", what, rest @ ..] => bench::run(what, rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -1,4 +1,5 @@
-//! Seed-driven simulation of the cache data plane: hostile peers around the real request path, and an oracle.
+//! Seed-driven simulation of the cache data plane: hostile peers around the real request path, and an oracle. The queue has a world
+//! of its own, [`messaging`].
 //!
 //! Several shards, each a real [`proxy::Proxy`], run in one thread over a simulated [`net::Io`], with simulated time and
 //! network. Everything that happens is drawn from one seed, so a seed is a run, always the same.

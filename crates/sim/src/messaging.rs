@@ -30,14 +30,21 @@ mod body;
 
 mod oracle;
 mod report;
+mod tamper;
 
 pub use report::Report;
+pub use tamper::Tamper;
 
 /// Runs one seed. The error says which rule was broken, when, and how to run the seed again.
 pub fn run(seed: u64) -> Result<Report, String> {
-    crate::unpanicked(|| world::World::new(seed).run()).map_err(|why| {
+    crate::unpanicked(|| world::World::new(seed, None).run()).map_err(|why| {
         format!(
             "{why}\nNUTHATCH_SIM_SEED={seed} cargo test -p nuthatch-sim --test messaging replay -- --nocapture"
         )
     })
+}
+
+/// Runs one seed with a deliberate bug, which should end in an error if the seed gives it an opportunity.
+pub fn run_tampered(seed: u64, tamper: Tamper) -> Result<Report, String> {
+    crate::unpanicked(|| world::World::new(seed, Some(tamper)).run())
 }

@@ -1,6 +1,6 @@
 //! Seeds of the queue's simulation: a few hundred of them, and one by name.
 
-use nuthatch_sim::messaging::{Report, run};
+use nuthatch_sim::messaging::{Report, Tamper, run, run_tampered};
 
 /// Seeds that every `cargo test` runs; more with NUTHATCH_SIM_SEEDS.
 const SEEDS: u64 = 200;
@@ -18,7 +18,7 @@ fn run_all(seeds: impl Iterator<Item = u64>) -> Report {
             Err(why) => broken.push(format!("seed {seed}: {why}")),
         }
     }
-    let shown = broken.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n");
+    let shown = broken.iter().take(12).cloned().collect::<Vec<_>>().join("\n\n");
     assert!(broken.is_empty(), "{} seeds break a rule:\n\n{shown}", broken.len());
     total
 }
@@ -36,7 +36,17 @@ fn seeds() {
         ("FIN", total.finished),
         ("REQ", total.requeued),
         ("deferred messages", total.deferred),
+        ("orders of operators", total.orders),
+        ("dead letters read", total.letters),
+        ("dead letters brought back", total.redriven),
+        ("refused publications", total.refused),
+        ("troubles of the disk", total.troubles),
+        ("damaged messages", total.rotten),
+        ("steps of the clock", total.steps),
+        ("imports", total.imports),
+        ("starts that failed", total.failed_starts),
         ("kills", total.kills),
+        ("losses of power", total.power_cuts),
         ("stops", total.stops),
     ];
     for (what, count) in reached {
@@ -48,6 +58,18 @@ fn seeds() {
 fn a_seed_is_a_run() {
     for seed in [3, 4, 5] {
         assert_eq!(run(seed), run(seed));
+    }
+}
+
+/// Seeds within which each deliberate bug is found.
+const ENOUGH: u64 = 40;
+
+#[test]
+fn every_deliberate_bug_is_found() {
+    for tamper in Tamper::ALL {
+        let found = (0..ENOUGH).find(|seed| run_tampered(*seed, tamper).is_err());
+        println!("{tamper:?}: seed {found:?}");
+        assert!(found.is_some(), "{tamper:?} was not found by {ENOUGH} seeds");
     }
 }
 

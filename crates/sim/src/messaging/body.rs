@@ -24,9 +24,36 @@ pub(crate) fn uid_of(body: &[u8]) -> Result<Uid, String> {
     uid.parse().map_err(|_| wrong())
 }
 
+/// Whole bodies that stand somewhere in a file: where their digits begin, and whose they are.
+pub(crate) fn uids_in(content: &[u8]) -> Vec<(usize, Uid)> {
+    let mut found = Vec::new();
+    for at in (0..content.len()).filter(|at| content[*at] == b'<') {
+        let digits = content[at + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let text = std::str::from_utf8(&content[at + 1..at + 1 + digits]).unwrap_or_default();
+        let Ok(uid) = text.parse::<Uid>() else { continue };
+        let rest = content.get(at + 2 + digits..).unwrap_or_default();
+        let filler = rest.iter().take_while(|byte| **byte == b'x').count();
+        let end = format!("</{uid}>");
+        let behind = &rest[filler..];
+        if content.get(at + 1 + digits) == Some(&b'>') && behind.starts_with(end.as_bytes()) {
+            found.push((at + 1, uid));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bodies_are_found_in_a_file() {
+        let file = [b"\x01<9".as_slice(), &body(12, 3), b"\0\0<", &body(7, 0), b"<8>x</9>"].concat();
+        let found: Vec<Uid> = uids_in(&file).into_iter().map(|(_, uid)| uid).collect();
+        assert_eq!(found, [12, 7]);
+        assert!(uids_in(b"<12").is_empty() && uids_in(b"<").is_empty() && uids_in(b"<1>").is_empty());
+        assert!(uids_in(&file).iter().all(|(at, _)| file[*at].is_ascii_digit()));
+    }
 
     #[test]
     fn a_body_says_which_message_it_is() {

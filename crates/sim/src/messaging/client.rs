@@ -11,6 +11,7 @@ use super::command::{Command, Name};
 use super::frames::{Frame, Frames, Id};
 use super::scenario::Scenario;
 use super::session::{Session, SessionId};
+use super::tamper::Tamper;
 use crate::network::{End, LinkId, Network, Read};
 use crate::rng::Rng;
 
@@ -39,6 +40,7 @@ pub(crate) struct Around<'a> {
     pub(crate) sessions: &'a mut [Session],
     pub(crate) scenario: &'a Scenario,
     pub(crate) uid: &'a mut Uid,
+    pub(crate) tamper: Option<Tamper>,
 }
 
 #[derive(Debug)]
@@ -122,7 +124,9 @@ impl Client {
     fn send(&mut self, command: Command, around: &mut Around<'_>) {
         let Some(session) = self.session else { return };
         let fill = self.rng.below(around.scenario.fill_max as u64 + 1) as usize;
-        let bytes = command.bytes(fill);
+        let mut command = command;
+        let instead = around.tamper.and_then(|tamper| tamper.distort_command(&mut command));
+        let bytes = instead.as_ref().unwrap_or(&command).bytes(fill);
         self.out.extend_from_slice(&bytes);
         around.sessions[session].sends(command, bytes.len());
     }

@@ -23,6 +23,9 @@ impl Product for Queue {
     fn check(&self, _looped: &Loop, _faults: &mut Vec<String>) {}
 }
 
+/// A place for an answer.
+pub(crate) type Asked = Arc<Mutex<Option<Answer>>>;
+
 pub(crate) struct Daemon {
     pub(crate) shard: Shard<Queue>,
     pub(crate) workers: Workers,
@@ -62,14 +65,14 @@ impl Daemon {
         self.shard.letters.len() - 1
     }
 
-    /// Asks between two turns, something that is answered at once.
-    pub(crate) fn ask_now(&mut self, net: &mut Network, ask: Ask) -> Option<Answer> {
-        let answered = Arc::new(Mutex::new(None));
-        let slot = Arc::clone(&answered);
+    /// Asks between two turns; where the answer is put.
+    pub(crate) fn ask(&mut self, net: &mut Network, ask: Ask) -> Asked {
+        let asked = Asked::default();
+        let slot = Arc::clone(&asked);
         let reply = Reply(Box::new(move |answer| *slot.lock().expect("one thread") = Some(answer)));
         self.shard.looped.now = net.now;
         self.shard.call(net, |queue, io| App::mail(queue, io, Mail::Ask(ask, reply)));
-        answered.lock().expect("one thread").take()
+        asked
     }
 
     /// What has passed since the last time.

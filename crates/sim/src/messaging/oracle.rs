@@ -9,6 +9,8 @@
 //! | messages come in nsqd's order: what comes back stands behind what waits | the same |
 //! | attempts count up | the same |
 //! | depth, in flight and deferred agree with what is there | [`Oracle::check_counts`], whenever somebody asks |
+//! | a dead letter was delivered too often; it is in its topic, or in its channel | the same, and [`Oracle::letter`] |
+//! | no publication is refused without a reason | [`Oracle::refused`] |
 //! | topics and channels outlast the process | [`Oracle::adopt`], at each start |
 //!
 //! What is not known for sure is never a fault: a publication without an answer may be there or not, and a crash makes
@@ -20,7 +22,7 @@ mod channel;
 mod row;
 mod topic;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use net::Instant;
 use queue::settings::Durability;
@@ -46,6 +48,10 @@ pub(crate) struct Now {
 
 #[derive(Debug)]
 pub(crate) struct Oracle {
+    /// Topics that were deleted.
+    deleted: BTreeMap<String, Topic>,
+    /// Their dead letters.
+    letters: BTreeMap<String, BTreeSet<Uid>>,
     pub(crate) topics: BTreeMap<String, Topic>,
     /// What topics get that do not say otherwise.
     durability: Durability,
@@ -59,10 +65,17 @@ pub(crate) struct Oracle {
     event_delay_us: u64,
     /// The disk did last not do what it should at this time: what is written late then is nobody's fault.
     pub(crate) trouble: Option<Instant>,
+    /// Something has happened in this life for which a publication may be refused.
+    pub(crate) excused: bool,
+    /// Somebody has set the wall clock.
+    stepped: bool,
     seq: u64,
     pub(crate) faults: Vec<String>,
     pub(crate) report: Report,
 }
+
+/// How names of dead-letter topics end.
+pub(crate) const DEAD: &str = ".dead";
 
 /// How much later than planned a turn may be, in microseconds.
 pub(crate) const SLACK_US: u64 = 10_000;
@@ -70,6 +83,8 @@ pub(crate) const SLACK_US: u64 = 10_000;
 impl Oracle {
     pub(crate) fn new(options: &queue::Options) -> Oracle {
         Oracle {
+            deleted: BTreeMap::new(),
+            letters: BTreeMap::new(),
             topics: BTreeMap::new(),
             durability: options.durability,
             subscribed: BTreeMap::new(),
@@ -78,6 +93,8 @@ impl Oracle {
             max_msg_timeout_ms: options.max_msg_timeout.as_millis() as u64,
             event_delay_us: options.event_delay.as_micros() as u64,
             trouble: None,
+            excused: false,
+            stepped: false,
             seq: 0,
             faults: Vec::new(),
             report: Report::default(),
@@ -107,6 +124,7 @@ impl Oracle {
                 }
             }
             Fact::Saw(_) => {}
+            Fact::Gone => self.gone(session, now),
             Fact::Answered(command, good) => self.answered(session, command, good, now),
             Fact::Delivered(id, attempts, uid) => self.delivered(session, id, attempts, uid, now),
             Fact::Wrong(why) => self.fault(format!("session {session} was sent {why}")),
@@ -114,8 +132,9 @@ impl Oracle {
     }
 
     pub(super) fn topic(&mut self, name: &str) -> &mut Topic {
-        let durability = self.durability;
-        self.topics.entry(name.to_owned()).or_insert_with(|| Topic::new(durability))
+        let (durability, letters) = (self.durability, &self.letters);
+        let ghosts = || letters.get(name).cloned().unwrap_or_default();
+        self.topics.entry(name.to_owned()).or_insert_with(|| Topic::new(durability, ghosts()))
     }
 
     fn channel_of(&mut self, session: SessionId) -> Option<&mut Channel> {
@@ -172,7 +191,7 @@ impl Oracle {
     fn answered(&mut self, session: SessionId, command: Command, good: bool, now: Now) {
         match command {
             Command::Publish { topic, uids, .. } if good => self.accepted(&topic, &uids),
-            Command::Publish { .. } => self.report.refused += 1,
+            Command::Publish { topic, .. } => self.refused(&topic),
             Command::Sub((topic, channel)) if good => self.subscribe(session, topic, channel, now),
             _ => {}
         }
@@ -186,6 +205,14 @@ impl Oracle {
         }
     }
 
+    /// A publication was refused.
+    pub(crate) fn refused(&mut self, topic: &str) {
+        self.report.refused += 1;
+        if !self.excused {
+            self.fault(format!("a publication to {topic} was refused for no reason"));
+        }
+    }
+
     fn subscribe(&mut self, session: SessionId, topic: String, channel: String, now: Now) {
         let timeout_ms = self.timeouts.get(&session).copied().unwrap_or(self.msg_timeout_ms);
         let consumer = Consumer {
@@ -194,8 +221,10 @@ impl Oracle {
             timeout_us: timeout_ms * 1000,
             timeout_us_max: self.max_msg_timeout_ms * 1000,
         };
-        let target = self.topic(&topic).create_channel(&channel, now);
-        target.consumers.insert(session, consumer);
+        if !topic.ends_with(DEAD) {
+            let target = self.topic(&topic).create_channel(&channel, now);
+            target.consumers.insert(session, consumer);
+        }
         self.subscribed.insert(session, (topic, channel));
     }
 
@@ -205,6 +234,10 @@ impl Oracle {
         let Some((topic_name, name)) = self.subscribed.get(&session).cloned() else {
             return self.fault(format!("session {session} was sent message {uid} and has not subscribed"));
         };
+        if topic_name.ends_with(DEAD) {
+            self.report.letters += 1;
+            return self.letter(&topic_name, uid);
+        }
         let Some(topic) = self.topics.get_mut(&topic_name) else { return };
         let delivered = topic.deliver(&name, session, id, attempts, uid, now);
         if let Err(why) = delivered {
@@ -213,8 +246,7 @@ impl Oracle {
     }
 
     /// A session is over: what it had goes back.
-    pub(crate) fn gone(&mut self, session: SessionId, at: Instant, wall: i64) {
-        let now = self.now(at, wall);
+    fn gone(&mut self, session: SessionId, now: Now) {
         if let Some(channel) = self.channel_of(session) {
             channel.unsubscribe(session, now);
         }
@@ -235,9 +267,12 @@ impl Oracle {
             End::Power => None,
         };
         let life = row::LifeEnd { how, at, settled };
+        // What is in memory only is gone for good.
+        let in_memory = self.topics.extract_if(.., |_, topic| topic.durability == Durability::Memory);
+        in_memory.collect::<Vec<_>>().into_iter().for_each(|(name, topic)| self.forget(name, topic));
         self.topics.values_mut().for_each(|topic| topic.crash(&life));
         self.subscribed.clear();
-        self.trouble = None;
+        (self.trouble, self.excused) = (None, false);
     }
 
     /// Messages that are still owed to somebody.

@@ -21,6 +21,22 @@ pub struct Report {
     pub requeued: u64,
     /// Messages that waited for their time.
     pub deferred: u64,
+    /// Orders of operators.
+    pub orders: u64,
+    /// Dead letters that somebody got.
+    pub letters: u64,
+    /// Dead letters that were brought back.
+    pub redriven: u64,
+    /// Times the disk did not do what it should.
+    pub troubles: u64,
+    /// Times somebody set the wall clock.
+    pub steps: u64,
+    /// Data directories of nsqd that were taken over.
+    pub imports: u64,
+    /// Damaged messages.
+    pub rotten: u64,
+    /// Starts that failed for lack of something.
+    pub failed_starts: u64,
     /// Lives that ended by `kill -9`.
     pub kills: u64,
     /// Lives that ended with the power.
@@ -41,6 +57,14 @@ impl Report {
         self.finished += other.finished;
         self.requeued += other.requeued;
         self.deferred += other.deferred;
+        self.orders += other.orders;
+        self.letters += other.letters;
+        self.redriven += other.redriven;
+        self.troubles += other.troubles;
+        self.steps += other.steps;
+        self.imports += other.imports;
+        self.rotten += other.rotten;
+        self.failed_starts += other.failed_starts;
         self.kills += other.kills;
         self.power_cuts += other.power_cuts;
         self.stops += other.stops;

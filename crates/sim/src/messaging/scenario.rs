@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use journal::files::Operation;
 use queue::Options;
 use queue::settings::Durability;
 
@@ -17,6 +18,19 @@ pub(crate) enum End {
     Power,
     /// It is asked to stop, and does.
     Stop,
+}
+
+/// What goes wrong with the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The device or the file system fails.
+    Io(Operation),
+    /// There is no room.
+    Full,
+    /// The process has no file descriptor left.
+    Descriptors,
+    /// The machine stops in the middle of a change, and nothing works any more until the life has ended.
+    Halt,
 }
 
 /// A topic and its channels.
@@ -45,8 +59,20 @@ pub(crate) struct Scenario {
     pub(crate) travel: Travel,
     /// Until then things go wrong; afterwards all is well.
     pub(crate) chaos: Duration,
-    /// How many lives end before that, at most, and in which ways.
+    /// How lives end before that, if they have not ended otherwise.
     pub(crate) ends: Vec<End>,
+    /// What goes wrong with the disk.
+    pub(crate) troubles: Vec<Trouble>,
+    /// By how many nanoseconds somebody sets the wall clock.
+    pub(crate) steps: Vec<i64>,
+    /// How many orders operators give.
+    pub(crate) orders: u64,
+    /// Deliveries after which a message is set aside; 0 for never.
+    pub(crate) max_attempts: u16,
+    /// Messages that an nsqd has left for each channel and each topic.
+    pub(crate) left_behind: Option<u64>,
+    /// Damaged messages, at most, for each life that ends.
+    pub(crate) rot: u64,
     /// Most microseconds that a job of a disk thread takes.
     pub(crate) job_us_max: u64,
 }
@@ -63,7 +89,12 @@ impl Scenario {
                 upfront: !rng.one_in(3),
             })
             .collect();
-        let ways = [End::Kill, End::Stop];
+        let ways =
+            rng.pick(&[&[End::Kill, End::Stop][..], &[End::Power], &[End::Kill, End::Power, End::Stop]]);
+        let some =
+            |rng: &mut Rng, one_in: u64, most: u64| if rng.one_in(one_in) { rng.between(1, most) } else { 0 };
+        let troubles = some(&mut rng, 3, 6);
+        let steps = some(&mut rng, 4, 4);
         Scenario {
             topics,
             options: options(&mut rng),
@@ -79,10 +110,47 @@ impl Scenario {
                 window: [1 << 20, rng.pick(&[2000, 1 << 20])],
             },
             chaos: Duration::from_millis(chaos_ms),
-            ends: (0..rng.below(6)).map(|_| rng.pick(&ways)).collect(),
+            ends: (0..rng.below(6)).map(|_| rng.pick(ways)).collect(),
+            troubles: (0..troubles).map(|_| trouble(&mut rng)).collect(),
+            steps: (0..steps).map(|_| step(&mut rng)).collect(),
+            orders: some(&mut rng, 2, 30),
+            max_attempts: if rng.one_in(3) { rng.between(1, 3) as u16 } else { 0 },
+            left_behind: rng.one_in(6).then(|| rng.below(8)),
+            rot: some(&mut rng, 4, 4),
             job_us_max: rng.pick(&[10, 3000, 300_000]),
         }
     }
+}
+
+impl Scenario {
+    /// The worst way in which lives end here.
+    pub(crate) fn worst(&self) -> End {
+        if self.ends.contains(&End::Power) { End::Power } else { End::Kill }
+    }
+}
+
+fn trouble(rng: &mut Rng) -> Trouble {
+    let operations = [
+        Operation::Write,
+        Operation::Sync,
+        Operation::SyncDir,
+        Operation::Read,
+        Operation::Rename,
+        Operation::Truncate,
+    ];
+    match rng.below(8) {
+        0..3 => Trouble::Halt,
+        3..5 => Trouble::Full,
+        5..7 => Trouble::Descriptors,
+        _ => Trouble::Io(rng.pick(&operations)),
+    }
+}
+
+/// Up to a day, forth or back.
+fn step(rng: &mut Rng) -> i64 {
+    let nanos = rng.pick(&[1_000_000_000, 60_000_000_000, 86_400_000_000_000]);
+    let nanos = rng.between(1, nanos) as i64;
+    if rng.one_in(2) { nanos } else { -nanos }
 }
 
 fn options(rng: &mut Rng) -> Options {

@@ -21,6 +21,8 @@ pub(crate) enum Fact {
     Answered(Command, bool),
     /// A message was sent: id, attempts, whose body.
     Delivered(Id, u16, u64),
+    /// The daemon knows the session no more.
+    Gone,
     /// Something that no daemon may send.
     Wrong(String),
 }

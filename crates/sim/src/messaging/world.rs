@@ -6,9 +6,12 @@
 //! ```
 
 mod connections;
+mod import;
 mod lives;
+mod operator;
 mod passing;
 mod phases;
+mod troubles;
 
 use journal::MemFiles;
 use net::Instant;
@@ -18,8 +21,9 @@ use super::client::Client;
 use super::daemon::Daemon;
 use super::oracle::Oracle;
 use super::report::Report;
-use super::scenario::{End as LifeEnd, Scenario};
+use super::scenario::{End as LifeEnd, Scenario, Trouble};
 use super::session::Session;
+use super::tamper::Tamper;
 use crate::agenda::Agenda;
 use crate::network::{End, Happening, LinkId, Network};
 use crate::rng::Rng;
@@ -44,6 +48,15 @@ enum Event {
     End(LifeEnd),
     /// Somebody asks for statistics.
     Look,
+    /// The disk does not do what it should.
+    Trouble(Trouble),
+    /// There are room and descriptors again.
+    Relief,
+    /// Somebody sets the wall clock.
+    Step(i64),
+    /// An operator gives some order, or resumes what was paused.
+    Order,
+    Resume,
 }
 
 pub(crate) struct World {
@@ -51,6 +64,8 @@ pub(crate) struct World {
     rng: Rng,
     net: Network,
     files: MemFiles,
+    /// The deliberate bug.
+    tamper: Option<Tamper>,
     daemon: Option<Daemon>,
     life: Life,
     /// How the last one ended.
@@ -61,6 +76,8 @@ pub(crate) struct World {
     sessions: Vec<Session>,
     agenda: Agenda<Event>,
     oracle: Oracle,
+    /// Orders that are not answered yet.
+    pending: Vec<operator::Pending>,
     uid: Uid,
     /// Chaos is over: clients that lose their connection stay away.
     healed: bool,
@@ -69,12 +86,22 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> World {
-        let scenario = Scenario::of(seed);
+    pub(crate) fn new(seed: u64, tamper: Option<Tamper>) -> World {
+        let mut scenario = Scenario::of(seed);
+        if let Some(tamper) = tamper {
+            tamper.bend(&mut scenario);
+        }
+        let trace = std::env::var_os("NUTHATCH_SIM_TRACE").is_some();
+        if trace {
+            eprintln!("{scenario:#?}");
+        }
+        let files = MemFiles::new(seed);
+        files.set_unflushed(tamper.and_then(Tamper::unflushed));
         let mut rng = Rng::new(seed ^ 0x9a7e);
         World {
             net: Network::new(rng.fork()),
-            files: MemFiles::new(seed),
+            files,
+            tamper,
             daemon: None,
             life: 0,
             ended: None,
@@ -83,10 +110,11 @@ impl World {
             sessions: Vec::new(),
             agenda: Agenda::new(),
             oracle: Oracle::new(&scenario.options),
+            pending: Vec::new(),
             uid: 0,
             healed: false,
             events: 0,
-            trace: std::env::var_os("NUTHATCH_SIM_TRACE").is_some(),
+            trace,
             rng,
             scenario,
         }
@@ -148,6 +176,11 @@ impl World {
             Event::Start => self.start(),
             Event::End(how) => self.end_life(how),
             Event::Look => self.look(),
+            Event::Trouble(trouble) => self.trouble(trouble),
+            Event::Relief => self.relieve(),
+            Event::Step(nanos) => self.step(nanos),
+            Event::Order => self.give_order(),
+            Event::Resume => self.resume(),
         }
     }
 

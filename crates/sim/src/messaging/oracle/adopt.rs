@@ -3,38 +3,67 @@
 use net::Instant;
 use queue::queue::{ChannelStats, Snapshot, TopicStats};
 
-use super::{Channel, Oracle, Topic};
+use super::{Channel, DEAD, Oracle, Topic};
 use crate::messaging::scenario::End;
 
 impl Oracle {
     /// A new life begins: what was sure is there, and what is there becomes sure.
     pub(crate) fn adopt(&mut self, snapshot: &Snapshot, after: Option<End>, at: Instant, wall: i64) {
         let power = after == Some(End::Power);
+        let stepped = self.stepped;
         let shown = snapshot.topics.as_deref().unwrap_or_default();
         let mut faults = Vec::new();
-        self.topics.retain(|name, topic| {
-            let there = shown.iter().find(|stats| stats.name == *name);
-            match there {
+        if power {
+            self.bring_back(shown);
+        }
+        let mut gone = Vec::new();
+        for (name, topic) in &mut self.topics {
+            match shown.iter().find(|stats| stats.name == *name) {
                 Some(stats) => {
-                    topic.adopt(stats, power).iter().for_each(|why| faults.push(format!("{name}{why}")))
+                    let wrong = topic.adopt(stats, power);
+                    faults.extend(wrong.into_iter().map(|why| format!("{name}{why}")));
+                    topic.restart(at, wall, stepped);
                 }
-                None if topic.known => faults.push(format!("topic {name} is gone")),
-                None => {}
+                None => {
+                    if topic.known && !topic.shaken {
+                        faults.push(format!("topic {name} is gone"));
+                    }
+                    gone.push(name.clone());
+                }
             }
-            topic.restart(at, wall);
-            there.is_some()
-        });
-        for stats in shown.iter().filter(|stats| !self.topics.contains_key(&stats.name)) {
+        }
+        for name in gone {
+            if let Some(topic) = self.topics.remove(&name) {
+                self.forget(name, topic);
+            }
+        }
+        let unknown = shown.iter().filter(|stats| !self.topics.contains_key(&stats.name));
+        for stats in unknown.filter(|stats| !stats.name.ends_with(DEAD)) {
             faults.push(format!("topic {} comes from nowhere", stats.name));
         }
         self.faults.append(&mut faults);
         self.check_counts(snapshot, at);
     }
 
+    /// A loss of power may bring back topics that were deleted.
+    fn bring_back(&mut self, shown: &[TopicStats]) {
+        for stats in shown {
+            let Some(old) = self.deleted.get(&stats.name) else { continue };
+            let (uids, channels) =
+                (old.uids().collect::<Vec<_>>(), old.channels.keys().cloned().collect::<Vec<_>>());
+            let deleted = old.deleted.clone();
+            let topic = self.topic(&stats.name);
+            topic.ghosts.extend(uids);
+            topic.deleted.extend(channels);
+            topic.deleted.extend(deleted);
+        }
+    }
+
     /// Statistics agree with what is there.
     pub(crate) fn check_counts(&mut self, snapshot: &Snapshot, at: Instant) {
         for stats in snapshot.topics.as_deref().unwrap_or_default() {
-            let Some(topic) = self.topics.get(&stats.name) else { continue };
+            let Some(topic) = self.topics.get_mut(&stats.name) else { continue };
+            topic.channels.values_mut().for_each(|channel| channel.settle_dead(at));
             let (least, most) = topic.waiting();
             if topic.ghosts.is_empty() && !(least..=most).contains(&stats.depth) {
                 let why = format!("depth of {} is {}, of {least} to {most}", stats.name, stats.depth);
@@ -51,12 +80,13 @@ impl Oracle {
 }
 
 fn check_channel(topic: &Topic, known: &Channel, stats: &ChannelStats, at: Instant) -> Option<String> {
-    let (least, most) = topic.held_by(known);
+    let (least, most) = topic.held_by(known, at);
     let total = stats.depth + stats.in_flight + stats.deferred;
     if !(least..=most).contains(&total) {
         let ChannelStats { depth, in_flight, deferred, .. } = stats;
         return Some(format!(
-            "depth {depth}, in flight {in_flight}, deferred {deferred}, and there are {least} to {most} messages"
+            "depth {depth}, in flight {in_flight}, deferred {deferred}, and there are {least} to {most} messages: {}",
+            topic.idle(known).join(", ")
         ));
     }
     let held = known.held_for_sure(None, at) as u64;
@@ -95,6 +125,10 @@ impl Topic {
                     channel.paused = shown.paused;
                 }
                 Some(_) => {}
+                None if power && self.deleted.contains(&shown.name) => {
+                    self.ghosts.extend(self.uids().collect::<Vec<_>>());
+                    self.channels.insert(shown.name.clone(), Channel::default());
+                }
                 None => faults.push(format!("/{} comes from nowhere", shown.name)),
             }
         }

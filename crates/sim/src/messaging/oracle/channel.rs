@@ -26,6 +26,10 @@ pub(crate) struct Channel {
     pub(crate) rows: BTreeMap<Uid, Row>,
     pub(crate) consumers: BTreeMap<SessionId, Consumer>,
     pub(crate) paused: bool,
+    /// Deliveries after which a message is set aside; 0 for never.
+    pub(crate) max_attempts: u16,
+    /// Redrives under way: what dies now may come back at once.
+    pub(crate) redriving: usize,
     /// The fact by which it was made.
     pub(crate) made: u64,
     /// Messages in consumers' hands, or that were lately.
@@ -56,6 +60,69 @@ impl Channel {
         }
     }
 
+    /// What was delivered too often and has timed out is set aside.
+    pub(crate) fn settle_dead(&mut self, now: Instant) {
+        let max = self.max_attempts;
+        if max == 0 {
+            return;
+        }
+        for row in self.rows.values_mut().filter(|row| row.attempts >= max && !row.wild) {
+            if row.has_timed_out(now) && row.gone.is_none() {
+                (row.place, row.wild) = (Place::Dying, self.redriving > 0);
+            }
+        }
+    }
+
+    /// It is set aside, or its last chance is over.
+    pub(crate) fn may_have_died(&self, row: &Row, now: Instant) -> bool {
+        let late = matches!(row.place, Place::InFlight { deadline, .. } if deadline <= now);
+        row.place == Place::Dying || late && self.max_attempts > 0 && row.attempts >= self.max_attempts
+    }
+
+    /// Messages that are in the dead-letter topic, or may be.
+    pub(crate) fn letters(&self) -> impl Iterator<Item = Uid> {
+        let max = self.max_attempts;
+        let dead = move |row: &Row| row.place == Place::Dying || row.wild || max > 0 && row.attempts >= max;
+        self.rows.iter().filter(move |(_, row)| dead(row)).map(|(uid, _)| *uid)
+    }
+
+    /// Dead letters may come back from now on.
+    pub(crate) fn redrive(&mut self) {
+        self.redriving += 1;
+        self.rows.values_mut().filter(|row| row.place == Place::Dying).for_each(|row| row.wild = true);
+    }
+
+    /// A dead letter of this message was seen in its topic.
+    pub(crate) fn letter_seen(&mut self, uid: Uid) -> bool {
+        let Some(row) = self.rows.get_mut(&uid) else { return false };
+        let possible = row.wild || self.max_attempts > 0 && row.attempts >= self.max_attempts;
+        row.give_up();
+        possible
+    }
+
+    /// Everything is dropped by an order.
+    pub(crate) fn empty(&mut self, now: Now) {
+        // An order is written at once.
+        let gone = Event { at: Instant(0), seq: now.seq };
+        for row in self.rows.values_mut().filter(|row| row.gone.is_none() && !row.wild) {
+            row.gone = Some(gone);
+        }
+        for row in self.rows.values_mut().filter(|row| row.wild) {
+            row.satisfied = true;
+        }
+    }
+
+    /// The channel reads again what is kept. What it was owed it gets, and anything else may come.
+    pub(crate) fn seek(&mut self) {
+        for row in self.rows.values_mut() {
+            match row.is_owed() && !row.wild && row.place != Place::Dying {
+                true => row.wild = true,
+                false => row.give_up(),
+            }
+        }
+        self.ids.clear();
+    }
+
     pub(crate) fn finish(&mut self, session: SessionId, id: &Id, now: Now) -> Result<(), String> {
         let row = self.held(session, id)?;
         row.satisfied = true;
@@ -72,9 +139,13 @@ impl Channel {
         delay_ms: u64,
         now: Now,
     ) -> Result<(), String> {
+        let (max, redriving) = (self.max_attempts, self.redriving > 0);
         let row = self.held(session, id)?;
         row.come_back((now.at.0, 0), (now.at.0, u64::MAX));
-        if delay_ms > 0 {
+        if max > 0 && row.attempts >= max {
+            row.place = Place::Dying;
+            row.wild |= redriving;
+        } else if delay_ms > 0 {
             let by = Some(Event { at: now.at, seq: now.seq });
             row.place = deferred(now, delay_ms, by);
         }
@@ -92,10 +163,16 @@ impl Channel {
 
     pub(crate) fn unsubscribe(&mut self, session: SessionId, now: Now) {
         self.consumers.remove(&session);
+        self.settle_dead(now.at);
+        let max = self.max_attempts;
         for row in self.rows.values_mut() {
             if matches!(row.place, Place::InFlight { session: owner, .. } if owner == session) {
                 let from = row.line(now.at).map_or((now.at.0, 0), |(from, _)| from);
                 row.come_back(from, (now.at.0, u64::MAX));
+                if max > 0 && row.attempts >= max {
+                    row.place = Place::Dying;
+                    row.wild |= self.redriving > 0;
+                }
             }
         }
     }
@@ -110,10 +187,12 @@ impl Channel {
         now: Now,
         known: impl Fn(Uid) -> bool,
     ) -> Result<(), String> {
-        let consumer = self.consumers.get(&session).ok_or("the session does not consume this channel")?;
+        let consumer =
+            self.consumers.get(&session).ok_or("the session does not consume this channel")?.clone();
         let (ready, timeout) = (consumer.ready, consumer.timeout_us);
         let deadline = Instant(now.at.0 + timeout);
         let deadline_max = Instant(now.at.0 + consumer.timeout_us_max);
+        self.settle_dead(now.at);
         if self.paused {
             return Err("the channel is paused".to_owned());
         }
@@ -145,13 +224,13 @@ impl Channel {
     /// None that waits may stand before the message that is delivered.
     fn check_order(&mut self, uid: Uid, now: Now, known: impl Fn(Uid) -> bool) -> Result<(), String> {
         let waits = |row: &Row| row.is_owed() && !row.wild && row.line(now.at).is_some();
-        let again = self.rows.values().filter(|row| row.line(now.at).is_some() && !row.fresh).count();
+        let again = self.rows.values().filter(|row| row.may_wait_again(now.at)).count();
         self.lined_up = again >= MANY || self.lined_up && again > 1;
         let row = &self.rows[&uid];
         let from = match row.place {
             Place::Deferred { due, .. } => (due.0, 0),
             Place::InFlight { deadline, .. } => (deadline.0, 0),
-            Place::Waiting => row.from,
+            Place::Waiting | Place::Dying => row.from,
         };
         if row.wild {
             return Ok(());
@@ -168,7 +247,9 @@ impl Channel {
     }
 
     pub(crate) fn crash(&mut self, life: &LifeEnd, durable: u64) {
+        self.settle_dead(life.at);
         self.consumers.clear();
+        self.redriving = 0;
         self.ids.clear();
         self.rows.values_mut().for_each(|row| row.crash(life, durable));
     }
@@ -189,6 +270,7 @@ fn check_place(row: &Row, attempts: u16, now: Now) -> Result<(), String> {
         Place::InFlight { session, deadline, .. } if now.at < deadline => {
             return Err(format!("session {session} has it until {} µs", deadline.0));
         }
+        Place::Dying => return Err("it was set aside".to_owned()),
         _ => {}
     }
     let expected = row.attempts + 1;
@@ -201,5 +283,5 @@ fn check_place(row: &Row, attempts: u16, now: Now) -> Result<(), String> {
 /// Deferred from now on.
 pub(crate) fn deferred(now: Now, delay_ms: u64, by: Option<Event>) -> Place {
     let due = Instant(now.at.0 + delay_ms * 1000);
-    Place::Deferred { due, wall: now.wall + delay_ms as i64 * 1_000_000, by }
+    Place::Deferred { due, wall: now.wall + delay_ms as i64 * 1_000_000, by, vague: false }
 }

@@ -2,22 +2,158 @@
 
 use net::Instant;
 use queue::ask::{Answer, Ask};
+use queue::settings::Durability;
 
-use super::Oracle;
+use super::{Channel, DEAD, Oracle, Topic};
+use crate::messaging::body::Uid;
 
 impl Oracle {
-    /// An order was carried out, or refused.
-    pub(crate) fn ordered(&mut self, ask: &Ask, answer: Option<&Answer>, at: Instant, wall: i64) {
+    /// An order was carried out, or refused. `uids` are the messages that it publishes.
+    pub(crate) fn ordered(
+        &mut self,
+        ask: &Ask,
+        uids: &[Uid],
+        answer: Option<&Answer>,
+        at: Instant,
+        wall: i64,
+    ) {
         let now = self.now(at, wall);
-        if !matches!(answer, Some(Answer::Done)) {
-            return;
+        self.report.orders += 1;
+        match (ask, answer) {
+            (Ask::Publish { topic, defer_ms, .. }, None) => return self.publish(topic, uids, *defer_ms, now),
+            (Ask::Redrive { .. }, Some(_)) => return,
+            (Ask::Redrive { topic, channel, .. }, None) => {
+                let topic = self.topics.get_mut(topic);
+                if let Some(channel) = topic.and_then(|topic| topic.channels.get_mut(channel)) {
+                    channel.settle_dead(at);
+                    channel.redrive();
+                }
+                return;
+            }
+            (_, Some(Answer::Done | Answer::Sought(_))) => {}
+            _ => return,
         }
         match ask {
-            Ask::CreateTopic(topic, _) => self.topic(topic).known = true,
+            Ask::CreateTopic(name, durability) => {
+                let topic = self.topic(name);
+                topic.known = true;
+                topic.durability = durability.unwrap_or(topic.durability);
+            }
             Ask::CreateChannel(topic, channel) => {
                 self.topic(topic).create_channel(channel, now);
             }
+            Ask::DeleteTopic(name) => {
+                if let Some(topic) = self.topics.remove(name) {
+                    self.forget(name.clone(), topic);
+                }
+            }
+            Ask::ConfigureTopic(name, settings) => {
+                let default = self.durability;
+                let topic = self.topic(name);
+                // What is in memory stays there.
+                if topic.durability != Durability::Memory {
+                    topic.durability = settings.durability.unwrap_or(default);
+                }
+            }
+            Ask::PauseTopic(name, paused) => {
+                let topic = self.topic(name);
+                topic.paused = *paused;
+                topic.pump(now);
+            }
+            Ask::EmptyTopic(name) => self.topic(name).empty(now),
+            Ask::DeleteChannel(topic, channel) => self.topic(topic).delete_channel(channel),
+            Ask::Seek(topic, channel, to) => self.topic(topic).seek(channel, *to, now),
+            Ask::EmptyChannel(topic, channel) => self.topic(topic).channel(channel).empty(now),
+            Ask::PauseChannel(topic, channel, paused) => self.topic(topic).channel(channel).paused = *paused,
+            Ask::ConfigureChannel(topic, channel, settings) => {
+                let channel = self.topic(topic).channel(channel);
+                channel.settle_dead(at);
+                channel.max_attempts = settings.max_attempts;
+            }
             _ => {}
+        }
+    }
+
+    /// A redrive has come to its end.
+    pub(crate) fn redriven(&mut self, topic: &str, channel: &str, count: u64) {
+        self.report.redriven += count;
+        let topic = self.topics.get_mut(topic);
+        if let Some(channel) = topic.and_then(|topic| topic.channels.get_mut(channel)) {
+            channel.redriving = channel.redriving.saturating_sub(1);
+        }
+    }
+
+    /// A topic is gone; its dead letters are not.
+    pub(super) fn forget(&mut self, name: String, topic: Topic) {
+        let letters = topic.channels.values().flat_map(Channel::letters);
+        self.letters.entry(name.clone()).or_default().extend(letters);
+        self.deleted.insert(name, topic);
+    }
+
+    /// Topics and channels that an nsqd has left.
+    pub(crate) fn import_topic(&mut self, topic: &str, channels: &[String], at: Instant, wall: i64) {
+        let now = self.now(at, wall);
+        let topic = self.topic(topic);
+        for channel in channels {
+            topic.create_channel(channel, now);
+        }
+    }
+
+    /// Messages that an nsqd has left in a topic, or in one of its channels.
+    pub(crate) fn import(
+        &mut self,
+        topic: &str,
+        channel: Option<&str>,
+        uids: &[Uid],
+        at: Instant,
+        wall: i64,
+    ) {
+        let now = self.now(at, wall);
+        let topic = self.topic(topic);
+        uids.iter().for_each(|uid| topic.import(*uid, channel, now));
+        topic.durable = now.seq;
+    }
+
+    /// Somebody sets the wall clock.
+    pub(crate) fn step(&mut self, nanos: i64) {
+        self.stepped = true;
+        self.report.steps += 1;
+        self.topics.values_mut().for_each(|topic| topic.step(nanos));
+    }
+
+    /// What a topic's settings say.
+    pub(crate) fn set_durability(&mut self, topic: &str, durability: Option<Durability>) {
+        let default = self.durability;
+        if let Some(topic) = self.topics.get_mut(topic).filter(|topic| topic.durability != Durability::Memory)
+        {
+            topic.durability = durability.unwrap_or(default);
+        }
+    }
+
+    /// What a channel's settings say.
+    pub(crate) fn set_max_attempts(&mut self, topic: &str, channel: &str, max_attempts: u16) {
+        let topic = self.topics.get_mut(topic);
+        if let Some(channel) = topic.and_then(|topic| topic.channels.get_mut(channel)) {
+            channel.max_attempts = max_attempts;
+        }
+    }
+
+    /// A message's record is damaged.
+    pub(crate) fn lose(&mut self, uid: Uid) {
+        self.topics.values_mut().for_each(|topic| topic.lose(uid));
+    }
+
+    /// A message of a dead-letter topic was sent to somebody.
+    pub(super) fn letter(&mut self, dead: &str, uid: Uid) {
+        let origin = dead.trim_end_matches(DEAD).split_once('.');
+        let topic = origin.and_then(|(topic, channel)| Some((self.topics.get_mut(topic)?, channel)));
+        let Some((topic, channel)) = topic else { return };
+        let was_known = topic.is_ghost(uid);
+        if let Some(channel) = topic.channels.get_mut(channel)
+            && !channel.letter_seen(uid)
+            && !was_known
+        {
+            self.fault(format!("{dead} has message {uid}, which was not delivered too often"));
         }
     }
 }

@@ -41,6 +41,8 @@ pub(crate) enum Place {
         wall: i64,
         /// The REQ that deferred it; `None` for DPUB, whose delay is in the message.
         by: Option<Event>,
+        /// It may come later than that: somebody has set the clock.
+        vague: bool,
     },
     InFlight {
         session: SessionId,
@@ -48,6 +50,8 @@ pub(crate) enum Place {
         /// TOUCH does not go beyond.
         deadline_max: Instant,
     },
+    /// Delivered too often: it goes to the dead-letter topic.
+    Dying,
 }
 
 #[derive(Debug, Clone)]
@@ -92,6 +96,11 @@ impl Row {
         (self.gone, self.wild, self.satisfied) = (None, true, true);
     }
 
+    /// In the hands of a consumer whose time is over for sure.
+    pub(crate) fn has_timed_out(&self, now: Instant) -> bool {
+        matches!(self.place, Place::InFlight { deadline, .. } if deadline.0 + super::SLACK_US <= now.0)
+    }
+
     /// The message is owed to the channel, if it is there at all.
     pub(crate) fn is_owed(&self) -> bool {
         self.gone.is_none() && !self.satisfied
@@ -107,10 +116,16 @@ impl Row {
         let late = |at: Instant| ((at.0, 0), (at.0 + super::SLACK_US, u64::MAX));
         match self.place {
             Place::Waiting => Some((self.from, self.to)),
-            Place::Deferred { due, .. } if due.0 + super::SLACK_US <= now.0 => Some(late(due)),
+            Place::Deferred { due, vague: false, .. } if due.0 + super::SLACK_US <= now.0 => Some(late(due)),
             Place::InFlight { deadline, .. } if deadline.0 + super::SLACK_US <= now.0 => Some(late(deadline)),
             _ => None,
         }
+    }
+
+    /// It is not in the stream, and may wait.
+    pub(crate) fn may_wait_again(&self, now: Instant) -> bool {
+        let held = matches!(self.place, Place::InFlight { deadline, .. } if deadline > now);
+        !self.fresh && self.gone.is_none() && !held
     }
 
     /// The life has ended. `durable` as in [`LifeEnd::kept`].
@@ -131,18 +146,31 @@ impl Row {
             Place::Deferred { .. } => self.come_back(self.born, (u64::MAX, 0)),
             Place::Waiting => self.come_back(self.born, self.to.max((life.at.0, u64::MAX))),
             Place::InFlight { .. } => self.come_back(self.born, (life.at.0, u64::MAX)),
+            // It is there, or its letter, or both.
+            Place::Dying => self.wild = true,
         }
     }
 
-    /// A new life begins at `now`: due times are counted anew, by the wall clock.
-    pub(crate) fn restart(&mut self, now: Instant, wall_now: i64) {
-        let Place::Deferred { wall, by, .. } = self.place else { return };
-        match wall.saturating_sub(wall_now) {
-            ..=0 => self.come_back((0, 0), (now.0 + super::SLACK_US, u64::MAX)),
-            left => {
-                let due = Instant(now.0 + left as u64 / 1000);
-                self.place = Place::Deferred { due, wall, by };
-            }
+    /// Somebody sets the wall clock. A checkpoint may write the due time anew.
+    pub(crate) fn step(&mut self, nanos: i64) {
+        if let Place::Deferred { wall, .. } = &mut self.place {
+            *wall += nanos.min(0);
         }
+    }
+
+    /// A new life begins at `now`: a wall clock that was set forward brings a due time forward, one that was set back does not.
+    pub(crate) fn restart(&mut self, now: Instant, wall_now: i64, stepped: bool) {
+        if stepped && self.place == Place::Waiting && !self.fresh {
+            // What was deferred once, and is due, may be deferred again.
+            self.to = (u64::MAX, 0);
+        }
+        let Place::Deferred { due, wall, by, .. } = self.place else { return };
+        let left = u64::try_from(wall.saturating_sub(wall_now)).unwrap_or(0) / 1000;
+        let earliest = Instant((now.0 + left).min(due.0.max(now.0)));
+        if earliest <= now {
+            let latest = if stepped { u64::MAX } else { now.0 + super::SLACK_US };
+            return self.come_back((0, 0), (latest, u64::MAX));
+        }
+        self.place = Place::Deferred { due: earliest, wall, by, vague: stepped };
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use net::Instant;
 use queue::settings::Durability;
+use queue::topic::SeekTo;
 
 use super::channel::deferred;
 use super::row::{LifeEnd, Place};
@@ -22,6 +23,8 @@ pub(crate) struct Message {
     known: bool,
     /// It is on the device.
     durable: bool,
+    /// Its record was damaged.
+    lost: bool,
 }
 
 #[derive(Debug)]
@@ -34,30 +37,39 @@ pub(crate) struct Topic {
     waiting: BTreeMap<Uid, Row>,
     /// Messages that may be delivered by a channel that is not known to have them.
     pub(crate) ghosts: BTreeSet<Uid>,
+    /// Channels that were deleted: a loss of power may bring them back.
+    pub(crate) deleted: BTreeSet<String>,
+    /// What was dropped from the topic itself, and by which fact.
+    emptied: Vec<(u64, Uid)>,
     /// It is known to be there.
     pub(crate) known: bool,
+    /// A loss of power may have left it without anything.
+    pub(crate) shaken: bool,
     /// Every fact up to this one is on the device.
     pub(crate) durable: u64,
 }
 
 impl Topic {
     /// A topic that may be there from now on.
-    pub(crate) fn new(durability: Durability) -> Topic {
+    pub(crate) fn new(durability: Durability, ghosts: BTreeSet<Uid>) -> Topic {
         Topic {
             durability,
             paused: false,
             channels: BTreeMap::new(),
             messages: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            ghosts: BTreeSet::new(),
+            ghosts,
+            deleted: BTreeSet::new(),
+            emptied: Vec::new(),
             known: false,
+            shaken: false,
             durable: 0,
         }
     }
 
     /// A message may be there from now on.
     pub(crate) fn publish(&mut self, uid: Uid, delay_ms: u64, now: Now) {
-        self.messages.insert(uid, Message { seq: now.seq, known: false, durable: false });
+        self.messages.insert(uid, Message { seq: now.seq, known: false, durable: false, lost: false });
         let place = if delay_ms > 0 { deferred(now, delay_ms, None) } else { Place::Waiting };
         let row = Row::new(place, (now.at.0, now.seq));
         if self.paused || self.channels.is_empty() {
@@ -134,22 +146,102 @@ impl Topic {
         channel.deliver(session, id, attempts, uid, now, known)
     }
 
+    /// What waits in the topic itself is dropped.
+    pub(crate) fn empty(&mut self, now: Now) {
+        self.emptied.extend(std::mem::take(&mut self.waiting).into_keys().map(|uid| (now.seq, uid)));
+    }
+
+    /// A channel is deleted.
+    pub(crate) fn delete_channel(&mut self, name: &str) {
+        if let Some(channel) = self.channels.remove(name) {
+            self.ghosts.extend(channel.letters());
+            self.deleted.insert(name.to_owned());
+        }
+    }
+
+    /// A channel reads again what is kept, or passes over everything.
+    pub(crate) fn seek(&mut self, channel: &str, to: SeekTo, now: Now) {
+        let Some(channel) = self.channels.get_mut(channel) else { return };
+        if to == SeekTo::End {
+            return channel.empty(now);
+        }
+        channel.seek();
+        if matches!(to, SeekTo::Time(_)) {
+            channel.rows.values_mut().for_each(Row::give_up);
+        }
+        self.ghosts.extend(self.messages.keys());
+    }
+
+    /// The channel, which is there.
+    pub(crate) fn channel(&mut self, name: &str) -> &mut Channel {
+        self.channels.entry(name.to_owned()).or_default()
+    }
+
+    pub(crate) fn is_ghost(&self, uid: Uid) -> bool {
+        self.ghosts.contains(&uid)
+    }
+
+    /// All messages that there have been.
+    pub(crate) fn uids(&self) -> impl Iterator<Item = Uid> {
+        self.messages.keys().copied()
+    }
+
+    /// A message whose record, or whose dead letter, was damaged: nobody has a right to it any more.
+    pub(crate) fn lose(&mut self, uid: Uid) {
+        if let Some(message) = self.messages.get_mut(&uid) {
+            (message.known, message.durable, message.lost) = (false, false, true);
+        }
+        let rows = self.channels.values_mut().map(|channel| &mut channel.rows).chain([&mut self.waiting]);
+        rows.filter_map(|rows| rows.get_mut(&uid)).for_each(Row::give_up);
+    }
+
+    /// A message that was there before the first life.
+    pub(crate) fn import(&mut self, uid: Uid, channel: Option<&str>, now: Now) {
+        self.known = true;
+        self.messages.insert(uid, Message { seq: now.seq, known: true, durable: true, lost: false });
+        let mut row = Row::new(Place::Waiting, (0, 0));
+        (row.to, row.fresh, row.attempts) = ((u64::MAX, 0), false, 1);
+        match channel {
+            Some(channel) => {
+                let channel = self.channels.entry(channel.to_owned()).or_default();
+                channel.rows.insert(uid, row);
+            }
+            None if self.channels.is_empty() => {
+                self.waiting.insert(uid, row);
+            }
+            None => {
+                let channels = self.channels.values_mut();
+                channels.for_each(|channel| channel.rows.extend([(uid, row.clone())]));
+            }
+        }
+    }
+
     /// A life has ended.
     pub(crate) fn crash(&mut self, life: &LifeEnd) {
         let durable = self.durable;
+        if life.how == End::Power {
+            let back = self.emptied.iter().filter(|(seq, _)| *seq > durable).map(|(_, uid)| *uid);
+            self.ghosts.extend(back);
+        }
         for message in self.messages.values_mut() {
-            message.durable |= message.seq <= durable;
+            message.durable |= message.seq <= durable && !message.lost;
             message.known &= life.how != End::Power || message.durable;
         }
-        self.known &= life.how != End::Power || durable > 0;
+        self.shaken |= life.how == End::Power && durable == 0;
         self.channels.values_mut().for_each(|channel| channel.crash(life, durable));
         self.waiting.values_mut().for_each(|row| row.crash(life, durable));
     }
 
-    /// A new life begins.
-    pub(crate) fn restart(&mut self, now: Instant, wall: i64) {
+    /// Somebody sets the wall clock.
+    pub(crate) fn step(&mut self, nanos: i64) {
         let rows = self.channels.values_mut().flat_map(|channel| channel.rows.values_mut());
-        rows.chain(self.waiting.values_mut()).for_each(|row| row.restart(now, wall));
+        rows.chain(self.waiting.values_mut()).for_each(|row| row.step(nanos));
+    }
+
+    /// A new life begins.
+    pub(crate) fn restart(&mut self, now: Instant, wall: i64, stepped: bool) {
+        let rows = self.channels.values_mut().flat_map(|channel| channel.rows.values_mut());
+        rows.chain(self.waiting.values_mut()).for_each(|row| row.restart(now, wall, stepped));
     }
 
     pub(crate) fn is_known(&self, uid: Uid) -> bool {
@@ -163,12 +255,20 @@ impl Topic {
     }
 
     /// How many messages are in a channel: for sure, and at most.
-    pub(crate) fn held_by(&self, channel: &Channel) -> (u64, u64) {
+    pub(crate) fn held_by(&self, channel: &Channel, now: Instant) -> (u64, u64) {
         let known = channel.rows.iter().filter(|(uid, row)| row.is_owed() && self.is_known(**uid));
-        let known = known.filter(|(_, row)| !row.wild).count() as u64;
+        let known = known.filter(|(_, row)| !row.wild && !channel.may_have_died(row, now)).count() as u64;
         let wild = channel.rows.values().any(|row| row.wild) || !self.ghosts.is_empty();
         let most = channel.rows.values().filter(|row| row.gone.is_none()).count() as u64;
         (known, if wild { u64::MAX } else { most })
+    }
+
+    /// Messages that are owed to a channel and not in anybody's hands, for who looks for a fault.
+    pub(crate) fn idle(&self, channel: &Channel) -> Vec<String> {
+        let idle =
+            channel.rows.iter().filter(|(uid, row)| row.is_owed() && !row.wild && self.is_known(**uid));
+        let idle = idle.filter(|(_, row)| !matches!(row.place, Place::InFlight { .. }));
+        idle.take(5).map(|(uid, row)| format!("{uid} {row:?}")).collect()
     }
 
     /// What is still owed, as text that goes behind the topic's name.

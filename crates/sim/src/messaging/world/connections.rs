@@ -49,6 +49,7 @@ impl World {
             sessions: &mut self.sessions,
             scenario: &self.scenario,
             uid: &mut self.uid,
+            tamper: self.tamper,
         };
         self.clients[index].connected(session, link, &mut around);
         self.make_ready(Ready::Accept { pool: 0, link });
@@ -66,7 +67,8 @@ impl World {
 
     /// A client that has no connection tries again later.
     pub(super) fn come_back(&mut self, index: usize) {
-        let after = self.rng.between(1000, 100_000 + self.scenario.think_ms * 1000);
+        let longest = if self.healed { 10_000 } else { 100_000 + self.scenario.think_ms * 1000 };
+        let after = self.rng.between(1000, longest);
         self.after(after, Event::Connect(index));
     }
 
@@ -76,6 +78,7 @@ impl World {
             sessions: &mut self.sessions,
             scenario: &self.scenario,
             uid: &mut self.uid,
+            tamper: self.tamper,
         };
         let had = self.clients[index].session.is_some();
         let next = self.clients[index].wake(&mut around);

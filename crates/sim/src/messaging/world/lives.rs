@@ -1,5 +1,6 @@
 //! Lives of the daemon: they begin, have turns, do the disk's work, and end.
 
+use journal::files::{Fault, Operation};
 use net::Instant;
 use queue::Mail;
 use queue::ask::{Answer, Ask};
@@ -7,8 +8,11 @@ use queue::ask::{Answer, Ask};
 use super::{Event, World};
 use crate::messaging::daemon::Daemon;
 use crate::messaging::scenario::End as LifeEnd;
+use crate::messaging::tamper::Tamper;
 use crate::network::End;
 use crate::shard::Ready;
+
+const EMFILE: i32 = 24;
 
 impl World {
     pub(super) fn start(&mut self) {
@@ -16,23 +20,71 @@ impl World {
             return;
         }
         self.life += 1;
+        let starved = !self.healed && self.rng.one_in(12);
+        if starved {
+            let operation = self.rng.pick(&[Operation::Open, Operation::OpenDir]);
+            let skip = self.rng.below(20);
+            self.files.fail(Fault { operation, skip, times: 1, errno: EMFILE, torn: false });
+        }
+        if self.trace {
+            for path in self.files.paths() {
+                let bytes = self.files.content(&path).map_or(0, |content| content.len());
+                eprintln!("           {} {bytes}", path.display());
+            }
+        }
         let started =
             Daemon::start(&self.files, &self.scenario.options, self.wall, &mut self.rng, &mut self.net);
         match started {
             Ok(daemon) => self.daemon = Some(daemon),
+            Err(why) if starved => {
+                if self.trace {
+                    eprintln!("           {why}");
+                }
+                return self.start_again();
+            }
             Err(why) => return self.oracle.fault(format!("the daemon does not start: {why}")),
         }
+        self.files.clear_faults();
         if let Some(snapshot) = self.statistics() {
             let (now, wall, after) = (self.now(), self.wall_now(), self.ended);
             self.oracle.adopt(&snapshot, after, now, wall);
+            self.adopt_settings(&snapshot);
         }
         self.plan_turn(self.now());
+    }
+
+    /// The start has failed for lack of descriptors: whoever watches over the daemon starts it again.
+    fn start_again(&mut self) {
+        self.oracle.report.failed_starts += 1;
+        self.files.crash(journal::files::Crash::Process);
+        self.after(1000, Event::Start);
+    }
+
+    /// A loss of power may have taken settings back.
+    fn adopt_settings(&mut self, snapshot: &queue::queue::Snapshot) {
+        for topic in snapshot.topics.as_deref().unwrap_or_default() {
+            let settings = self.ask_now(Ask::TopicSettings(topic.name.clone()));
+            if let Some(Answer::TopicSettings(settings)) = settings {
+                self.oracle.set_durability(&topic.name, settings.durability);
+            }
+            for channel in &topic.channels {
+                let settings = self.ask_now(Ask::ChannelSettings(topic.name.clone(), channel.name.clone()));
+                if let Some(Answer::ChannelSettings(settings)) = settings {
+                    self.oracle.set_max_attempts(&topic.name, &channel.name, settings.max_attempts);
+                }
+            }
+        }
+    }
+
+    /// Asks between two turns, something that is answered at once and changes nothing.
+    fn ask_now(&mut self, ask: Ask) -> Option<Answer> {
+        self.daemon.as_mut()?.ask(&mut self.net, ask).lock().expect("one thread").take()
     }
 
     /// Statistics, between two turns.
     pub(super) fn statistics(&mut self) -> Option<queue::queue::Snapshot> {
         let ask = Ask::Stats { topic: None, channel: None, clients: false };
-        match self.daemon.as_mut()?.ask_now(&mut self.net, ask) {
+        match self.ask_now(ask) {
             Some(Answer::Stats(snapshot)) => Some(*snapshot),
             _ => None,
         }
@@ -40,8 +92,11 @@ impl World {
 
     pub(super) fn look(&mut self) {
         let now = self.now();
-        if let Some(snapshot) = self.statistics() {
+        if let Some(mut snapshot) = self.statistics() {
             self.pass_on();
+            if self.tamper == Some(Tamper::Miscounted) {
+                snapshot.topics.iter_mut().flatten().for_each(|topic| topic.depth += 1);
+            }
             self.oracle.check_counts(&snapshot, now);
         }
     }
@@ -97,6 +152,7 @@ impl World {
         let Some(daemon) = &mut self.daemon else { return };
         if how == LifeEnd::Stop && !daemon.has_stopped() {
             if !std::mem::replace(&mut daemon.stopping, true) {
+                self.oracle.excused = true;
                 self.make_ready(Ready::Stop);
             }
             return;
@@ -116,6 +172,11 @@ impl World {
         }
         let now = self.now();
         self.oracle.crash(how, now);
+        self.pending.clear();
+        self.relieve();
+        if !self.healed {
+            self.rot();
+        }
         self.ended = Some(how);
         let pause = self.rng.between(1000, 300_000);
         self.after(pause, Event::Start);

@@ -2,11 +2,14 @@
 
 use super::World;
 use crate::io::Passed;
+use crate::messaging::session::Fact;
+use crate::messaging::tamper::distort;
 
 impl World {
     pub(super) fn pass_on(&mut self) {
         let (now, wall) = (self.now(), self.wall_now());
         let Some(daemon) = &mut self.daemon else { return };
+        let mut told = Vec::new();
         for passed in daemon.passed() {
             let conn = match &passed {
                 Passed::Took(conn, _) | Passed::Sent(conn, _) | Passed::Closed(conn) | Passed::Gone(conn) => {
@@ -19,19 +22,24 @@ impl World {
                 Passed::Took(_, bytes) => self.sessions[session].took(bytes),
                 Passed::Sent(_, bytes) => self.sessions[session].got(&bytes),
                 Passed::Closed(_) | Passed::Gone(_) => {
-                    if !std::mem::replace(&mut self.sessions[session].closed, true) {
-                        self.oracle.gone(session, now, wall);
+                    match std::mem::replace(&mut self.sessions[session].closed, true) {
+                        true => Vec::new(),
+                        false => vec![Fact::Gone],
                     }
-                    Vec::new()
                 }
                 Passed::Mail(_) => Vec::new(),
             };
-            for fact in facts {
-                if self.trace {
-                    eprintln!("           session {session}: {fact:?}");
-                }
-                self.oracle.fact(session, fact, now, wall);
-            }
+            told.extend(facts.into_iter().map(|fact| (session, fact)));
         }
+        if let Some(tamper) = self.tamper {
+            distort(tamper, &mut told);
+        }
+        for (session, fact) in told {
+            if self.trace {
+                eprintln!("           session {session}: {fact:?}");
+            }
+            self.oracle.fact(session, fact, now, wall);
+        }
+        self.hear_answers();
     }
 }

@@ -1,11 +1,16 @@
 //! The phases of a run.
 
+use std::path::Path;
+
+use journal::Files;
 use net::Instant;
 use queue::ask::{Answer, Ask};
 use queue::queue::Snapshot;
+use queue::settings::Durability;
 
 use super::{Event, World};
 use crate::messaging::client::{Client, Role};
+use crate::messaging::oracle::DEAD;
 use crate::messaging::report::Report;
 use crate::messaging::scenario::End as LifeEnd;
 
@@ -22,13 +27,14 @@ impl World {
         if let Some(why) = self.oracle.missing() {
             return Err(why);
         }
-        // A FIN is written a moment after it came.
-        self.until(Instant(self.now().0 + SECOND))?;
+        // The last FIN is written meanwhile.
+        self.until(Instant(self.now().0 + SECOND / 10))?;
         self.end_life(LifeEnd::Kill);
         self.until(Instant(self.now().0 + 2 * SECOND))?;
         match self.statistics() {
             Some(snapshot) if left(&snapshot) > 0 => {
-                Err(format!("{} messages are there that were finished", left(&snapshot)))
+                let there: Vec<String> = places(&snapshot);
+                Err(format!("messages are there that were finished: {}", there.join(", ")))
             }
             Some(_) => Ok(self.report()),
             None => Err("the last life does not answer".to_owned()),
@@ -36,13 +42,14 @@ impl World {
     }
 
     fn set_up(&mut self) {
-        self.start();
-        for plan in self.scenario.topics.clone().into_iter().filter(|plan| plan.upfront) {
-            self.order(Ask::CreateTopic(plan.name.clone(), None));
-            for channel in plan.channels {
-                self.order(Ask::CreateChannel(plan.name.clone(), channel));
-            }
+        self.files.create_dir(Path::new("/data")).expect("a new disk");
+        self.files.sync_dir(Path::new("/")).expect("a new disk");
+        self.leave_behind();
+        self.take_over();
+        while self.daemon.is_none() && self.oracle.faults.is_empty() {
+            self.start();
         }
+        self.create();
         let names: Vec<String> = self.scenario.topics.iter().map(|plan| plan.name.clone()).collect();
         for _ in 0..self.scenario.producers {
             self.add_client(Role::Producer(names.clone()));
@@ -51,16 +58,53 @@ impl World {
             let plan = self.rng.below(self.scenario.topics.len() as u64) as usize;
             let plan = self.scenario.topics[plan].clone();
             let channel = plan.channels[self.rng.below(plan.channels.len() as u64) as usize].clone();
-            self.add_client(Role::Consumer((plan.name, channel)));
+            let letters = self.scenario.max_attempts > 0 && self.rng.one_in(8);
+            self.add_client(Role::Consumer(match letters {
+                true => (format!("{}.{channel}.dead", plan.name), "reader".to_owned()),
+                false => (plan.name, channel),
+            }));
         }
-        let chaos = self.scenario.chaos.as_micros() as u64;
-        for how in self.scenario.ends.clone() {
-            let at = self.rng.below(chaos);
-            self.after(at, Event::End(how));
+        self.plan_chaos();
+    }
+
+    /// Creates what is there before anybody uses it.
+    fn create(&mut self) {
+        for plan in self.scenario.topics.clone().into_iter().filter(|plan| plan.upfront) {
+            let durability = match self.scenario.left_behind {
+                None => self.rng.pick(&[
+                    None,
+                    None,
+                    Some(Durability::Os),
+                    Some(Durability::Fsync),
+                    Some(Durability::Memory),
+                ]),
+                Some(_) => None,
+            };
+            let mut asks = vec![Ask::CreateTopic(plan.name.clone(), durability)];
+            asks.extend(
+                plan.channels.into_iter().map(|channel| Ask::CreateChannel(plan.name.clone(), channel)),
+            );
+            for ask in asks {
+                if !matches!(self.order(ask.clone(), Vec::new()), Some(Answer::Done)) {
+                    self.oracle.fault(format!("{ask:?} was refused"));
+                }
+            }
         }
-        for _ in 0..10 {
-            let at = self.rng.below(chaos);
-            self.after(at, Event::Look);
+        if self.scenario.max_attempts > 0 {
+            self.set_max_attempts(self.scenario.max_attempts);
+        }
+    }
+
+    fn plan_chaos(&mut self) {
+        let scenario = self.scenario.clone();
+        let mut events: Vec<Event> = scenario.ends.into_iter().map(Event::End).collect();
+        events.extend(scenario.troubles.into_iter().map(Event::Trouble));
+        events.extend(scenario.steps.into_iter().map(Event::Step));
+        events.extend((0..scenario.orders).map(|_| Event::Order));
+        events.extend((0..10).map(|_| Event::Look));
+        for event in events {
+            let at = self.rng.below(scenario.chaos.as_micros() as u64);
+            self.after(at, event);
         }
     }
 
@@ -71,32 +115,22 @@ impl World {
         self.after(arrive, Event::Connect(self.clients.len() - 1));
     }
 
-    /// Does something that is answered at once, between two turns.
-    pub(super) fn order(&mut self, ask: Ask) {
-        let (now, wall) = (self.now(), self.wall_now());
-        let Some(daemon) = &mut self.daemon else { return };
-        let answer = daemon.ask_now(&mut self.net, ask.clone());
-        self.pass_on();
-        self.oracle.ordered(&ask, answer.as_ref(), now, wall);
-        self.plan_turn(Instant(now.0 + 1));
-        if let Some(Answer::Refused(why)) = answer {
-            self.oracle.fault(format!("{ask:?} was refused: {why}"));
-        }
-    }
-
     /// Nothing goes wrong any more: clients go, and a new life begins.
     fn heal(&mut self) -> Result<(), String> {
         self.healed = true;
         self.scenario.job_us_max = 10;
         self.clients.iter_mut().for_each(|client| client.vanish(&mut self.net));
         self.end_life(LifeEnd::Kill);
-        self.until(Instant(self.now().0 + SECOND))
+        self.until(Instant(self.now().0 + SECOND))?;
+        self.resume();
+        self.set_max_attempts(0);
+        self.redrive_all();
+        self.complain()
     }
 
     /// Everything is consumed and finished.
     fn drain(&mut self) -> Result<(), String> {
-        let Some(snapshot) = self.statistics() else { return Err("the daemon does not answer".to_owned()) };
-        for topic in snapshot.topics.unwrap_or_default() {
+        for topic in self.live_topics() {
             let mut channels: Vec<String> = topic.channels.into_iter().map(|channel| channel.name).collect();
             if channels.is_empty() {
                 channels.push("c0".to_owned());
@@ -110,6 +144,7 @@ impl World {
         while self.now() < end {
             self.until(Instant(self.now().0 + SECOND))?;
             self.look();
+            self.redrive_all();
             self.complain()?;
             if self.statistics().is_some_and(|snapshot| left(&snapshot) == 0) {
                 return Ok(());
@@ -120,11 +155,28 @@ impl World {
     }
 }
 
+/// Where messages are.
+fn places(snapshot: &Snapshot) -> Vec<String> {
+    let topics = snapshot.topics.as_deref().unwrap_or_default();
+    let named = topics.iter().flat_map(|topic| topic.channels.iter().map(move |channel| (topic, channel)));
+    let full = named.filter(|(_, channel)| channel.depth + channel.in_flight + channel.deferred > 0);
+    let channels = full.map(|(topic, channel)| {
+        format!(
+            "{}/{} {} {} {}",
+            topic.name, channel.name, channel.depth, channel.in_flight, channel.deferred
+        )
+    });
+    let waiting = topics.iter().filter(|topic| topic.depth > 0);
+    channels.chain(waiting.map(|topic| format!("{} {}", topic.name, topic.depth))).collect()
+}
+
 /// Messages that are somewhere.
 fn left(snapshot: &Snapshot) -> u64 {
     let topics = snapshot.topics.as_deref().unwrap_or_default();
-    let of_channels = topics.iter().flat_map(|topic| &topic.channels);
+    // A reader of dead letters may have left some.
+    let topics = topics.iter().filter(|topic| !topic.name.ends_with(DEAD));
+    let of_channels = topics.clone().flat_map(|topic| &topic.channels);
     let in_channels: u64 =
         of_channels.map(|channel| channel.depth + channel.in_flight + channel.deferred).sum();
-    in_channels + topics.iter().map(|topic| topic.depth).sum::<u64>()
+    in_channels + topics.map(|topic| topic.depth).sum::<u64>()
 }

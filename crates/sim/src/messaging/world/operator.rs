@@ -1,0 +1,173 @@
+//! Operators: orders over HTTP, as the control thread passes them on.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use net::Instant;
+use queue::ask::{Answer, Ask, Batch, Layout, PeekAt};
+use queue::queue::TopicStats;
+use queue::settings::{ChannelSettings, Durability, TopicSettings};
+use queue::topic::SeekTo;
+
+use super::{Event, World};
+use crate::messaging::body::{Uid, body};
+use crate::messaging::oracle::DEAD;
+
+/// An order that is not answered yet.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    slot: Arc<Mutex<Option<Answer>>>,
+    ask: Ask,
+    uids: Vec<Uid>,
+}
+
+impl World {
+    /// Gives an order between two turns; the answer, if it comes at once.
+    pub(super) fn order(&mut self, ask: Ask, uids: Vec<Uid>) -> Option<Answer> {
+        let (now, wall) = (self.now(), self.wall_now());
+        let daemon = self.daemon.as_mut()?;
+        let slot = daemon.ask(&mut self.net, ask.clone());
+        self.pass_on();
+        let answer = slot.lock().expect("one thread").take();
+        if self.trace {
+            eprintln!("           {ask:?}: {answer:?}");
+        }
+        self.oracle.ordered(&ask, &uids, answer.as_ref(), now, wall);
+        if answer.is_none() {
+            self.pending.push(Pending { slot, ask, uids });
+        }
+        self.plan_turn(Instant(now.0 + 1));
+        answer
+    }
+
+    /// Tells the oracle which orders were answered meanwhile.
+    pub(super) fn hear_answers(&mut self) {
+        let mut answered = Vec::new();
+        self.pending.retain_mut(|pending| {
+            let answer = pending.slot.lock().expect("one thread").take();
+            let Some(answer) = answer else { return true };
+            answered.push((pending.ask.clone(), std::mem::take(&mut pending.uids), answer));
+            false
+        });
+        for (ask, uids, answer) in answered {
+            match (ask, answer) {
+                (Ask::Publish { topic, .. }, Answer::Done) => self.oracle.accepted(&topic, &uids),
+                (Ask::Publish { topic, .. }, Answer::Refused(_)) => self.oracle.refused(&topic),
+                (Ask::Redrive { topic, channel, .. }, answer) => {
+                    let count = if let Answer::Count(count) = answer { count } else { 0 };
+                    self.oracle.redriven(&topic, &channel, count);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn give_order(&mut self) {
+        if self.healed || self.daemon.as_ref().is_none_or(|daemon| daemon.stopping) {
+            return;
+        }
+        let plan = self.rng.below(self.scenario.topics.len() as u64) as usize;
+        let plan = self.scenario.topics[plan].clone();
+        let channel = plan.channels[self.rng.below(plan.channels.len() as u64) as usize].clone();
+        let topic = plan.name;
+        let pauses = self.rng.below(2_000_000);
+        let (ask, uids) = match self.rng.below(20) {
+            0..2 => (Ask::PauseTopic(topic, true), Vec::new()),
+            2..4 => (Ask::PauseChannel(topic, channel, true), Vec::new()),
+            4 => (Ask::EmptyTopic(topic), Vec::new()),
+            5 => (Ask::EmptyChannel(topic, channel), Vec::new()),
+            6 => (Ask::DeleteChannel(topic, channel), Vec::new()),
+            7 => (self.delete_topic(topic), Vec::new()),
+            8..10 => (Ask::Seek(topic, channel, self.place()), Vec::new()),
+            10 => (Ask::ConfigureTopic(topic, self.topic_settings()), Vec::new()),
+            11 => (Ask::CreateChannel(topic, channel), Vec::new()),
+            12..14 => (Ask::Redrive { topic, channel, count: 1 + pauses as usize % 100 }, Vec::new()),
+            14..16 => (self.peek(topic, channel), Vec::new()),
+            _ => self.publication(topic),
+        };
+        if matches!(ask, Ask::PauseTopic(..) | Ask::PauseChannel(..)) {
+            self.after(pauses, Event::Resume);
+        }
+        self.order(ask, uids);
+    }
+
+    fn delete_topic(&mut self, topic: String) -> Ask {
+        // Whoever publishes at this moment is refused.
+        self.oracle.excused = true;
+        Ask::DeleteTopic(topic)
+    }
+
+    fn place(&mut self) -> SeekTo {
+        match self.rng.below(3) {
+            0 => SeekTo::Beginning,
+            1 => SeekTo::End,
+            _ => SeekTo::Time(self.wall_now() - self.rng.below(2_000_000_000) as i64),
+        }
+    }
+
+    fn topic_settings(&mut self) -> TopicSettings {
+        TopicSettings {
+            durability: self.rng.pick(&[None, Some(Durability::Os), Some(Durability::Fsync)]),
+            retention_seconds: self.rng.pick(&[0, 0, 5]),
+            ..TopicSettings::default()
+        }
+    }
+
+    fn peek(&mut self, topic: String, channel: String) -> Ask {
+        let what = self.rng.pick(&[PeekAt::Queued, PeekAt::Deferred, PeekAt::InFlight, PeekAt::Dead]);
+        Ask::Peek { topic, channel: Some(channel).filter(|_| self.rng.one_in(2)), what, count: 10 }
+    }
+
+    fn publication(&mut self, topic: String) -> (Ask, Vec<Uid>) {
+        let count = self.rng.between(1, 4);
+        let uids: Vec<Uid> = (self.uid + 1..=self.uid + count).collect();
+        self.uid += count;
+        let bodies: Vec<Vec<u8>> = uids.iter().map(|uid| body(*uid, 10)).collect();
+        let layout = if count == 1 { Layout::One } else { Layout::Lines };
+        let limits = self.scenario.options.wire_limits();
+        let batch = Batch::new(Bytes::from(bodies.join(&b'\n')), layout, limits).expect("short bodies");
+        let defer_ms = if self.rng.one_in(3) { self.rng.between(1, self.scenario.delay_ms_max) } else { 0 };
+        (Ask::Publish { topic, batch, defer_ms }, uids)
+    }
+
+    /// Resumes all that is paused.
+    pub(super) fn resume(&mut self) {
+        let Some(snapshot) = self.statistics() else { return };
+        for topic in snapshot.topics.unwrap_or_default() {
+            if topic.paused {
+                self.order(Ask::PauseTopic(topic.name.clone(), false), Vec::new());
+            }
+            for channel in topic.channels.iter().filter(|channel| channel.paused) {
+                let (topic, channel) = (topic.name.clone(), channel.name.clone());
+                self.order(Ask::PauseChannel(topic, channel, false), Vec::new());
+            }
+        }
+    }
+
+    /// Sets how often messages of all channels may be delivered.
+    pub(super) fn set_max_attempts(&mut self, max_attempts: u16) {
+        for topic in self.live_topics() {
+            for channel in topic.channels {
+                let settings = ChannelSettings { max_attempts, ..ChannelSettings::default() };
+                self.order(Ask::ConfigureChannel(topic.name.clone(), channel.name, settings), Vec::new());
+            }
+        }
+    }
+
+    /// Brings all dead letters back.
+    pub(super) fn redrive_all(&mut self) {
+        for topic in self.live_topics() {
+            for channel in topic.channels {
+                let ask = Ask::Redrive { topic: topic.name.clone(), channel: channel.name, count: 100_000 };
+                self.order(ask, Vec::new());
+            }
+        }
+    }
+
+    /// Statistics of the topics that are not for dead letters.
+    pub(super) fn live_topics(&mut self) -> Vec<TopicStats> {
+        let mut topics = self.statistics().and_then(|snapshot| snapshot.topics).unwrap_or_default();
+        topics.retain(|topic| !topic.name.ends_with(DEAD));
+        topics
+    }
+}

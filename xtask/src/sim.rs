@@ -1,0 +1,19 @@
+//! `cargo xtask sim [cache|queue] [--from N] [--seeds N]`: plays any number of seeds of the simulator, on all cores.
+//!
+//! The work is done by `crates/sim`, built fast but with overflow checks and debug assertions. A seed that breaks a rule is
+//! printed with the command that runs it again.
+
+use std::time::Duration;
+
+use crate::run::{self, Fault};
+use crate::workspace::cargo;
+
+/// Longest run.
+const LIMIT: Duration = Duration::from_secs(24 * 3600);
+
+/// Plays as the words say.
+pub fn run(words: &[&str]) -> Result<(), Fault> {
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--package", "nuthatch-sim", "--profile", "fuzz", "--"]);
+    run::shown(command.args(words), LIMIT)
+}
