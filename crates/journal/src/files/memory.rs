@@ -319,12 +319,7 @@ impl Dir for MemDir {
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.files.disk();
         plain(disk.admit(Operation::SyncDir))?;
-        let (flushed, left): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut disk.pending_names).into_iter().partition(|change| change.in_dir(&self.path));
-        disk.pending_names = left;
-        for change in flushed {
-            change.apply(&mut disk.flushed_names);
-        }
+        disk.flush_names(&self.path);
         Ok(())
     }
 

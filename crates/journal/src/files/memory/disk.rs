@@ -18,7 +18,8 @@ pub struct Disk {
     pub inodes: Vec<Inode>,
     pub names: BTreeMap<PathBuf, Node>,
     pub flushed_names: BTreeMap<PathBuf, Node>,
-    pub pending_names: Vec<NameChange>,
+    /// Changes of names of which a loss of power may take some.
+    pub pending_names: Vec<Pending>,
     pub locks: BTreeSet<PathBuf>,
     pub faults: Vec<Fault>,
     pub capacity: Option<u64>,
@@ -54,6 +55,14 @@ pub enum NameChange {
     Rename(PathBuf, PathBuf),
 }
 
+/// A change of a name that the device may not have.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    change: NameChange,
+    /// Its directory was flushed; it goes with what it builds on, such as that directory's own name.
+    flushed: bool,
+}
+
 impl NameChange {
     pub fn in_dir(&self, dir: &Path) -> bool {
         match self {
@@ -73,6 +82,26 @@ impl NameChange {
     fn builds_on(&self, earlier: &NameChange) -> bool {
         let related = |a: &Path, b: &Path| a.starts_with(b) || b.starts_with(a);
         self.paths().iter().any(|mine| earlier.paths().iter().any(|its| related(mine, its)))
+    }
+
+    /// Whether this concerns a name that the other gives or takes, or one below it.
+    fn stands_on(&self, earlier: &NameChange) -> bool {
+        self.paths().iter().any(|mine| earlier.paths().iter().any(|its| mine.starts_with(its)))
+    }
+
+    /// Follows a directory that was renamed.
+    fn follow(&mut self, from: &Path, to: &Path) {
+        let moved = |path: &mut PathBuf| {
+            if let Ok(rest) = path.strip_prefix(from)
+                && !rest.as_os_str().is_empty()
+            {
+                *path = to.join(rest);
+            }
+        };
+        match self {
+            NameChange::Add(path, _) | NameChange::Remove(path) => moved(path),
+            NameChange::Rename(a, b) => [a, b].into_iter().for_each(moved),
+        }
     }
 
     pub fn apply(self, names: &mut BTreeMap<PathBuf, Node>) {
@@ -189,7 +218,24 @@ impl Disk {
 
     pub fn change_name(&mut self, change: NameChange) {
         change.clone().apply(&mut self.names);
-        self.pending_names.push(change);
+        self.pending_names.push(Pending { change, flushed: false });
+    }
+
+    /// Flushes the names in a directory. Those of one whose own name is not on the device yet wait for that.
+    pub fn flush_names(&mut self, dir: &Path) {
+        let mut left: Vec<Pending> = Vec::new();
+        for mut pending in std::mem::take(&mut self.pending_names) {
+            pending.flushed |= pending.change.in_dir(dir);
+            if !pending.flushed || left.iter().any(|earlier| pending.change.stands_on(&earlier.change)) {
+                left.push(pending);
+                continue;
+            }
+            if let NameChange::Rename(from, to) = &pending.change {
+                left.iter_mut().for_each(|earlier| earlier.change.follow(from, to));
+            }
+            pending.change.apply(&mut self.flushed_names);
+        }
+        self.pending_names = left;
     }
 
     pub fn lose_power(&mut self) {
@@ -215,9 +261,9 @@ impl Disk {
         let first = self.random(pending.len() + 1);
         let in_order = self.random(2) == 0;
         let mut lost: Vec<NameChange> = Vec::new();
-        for (i, change) in pending.into_iter().enumerate() {
+        for (i, Pending { change, flushed }) in pending.into_iter().enumerate() {
             let stays = if in_order { i < first } else { self.random(2) == 0 };
-            if stays && !lost.iter().any(|earlier| change.builds_on(earlier)) {
+            if (stays || flushed) && !lost.iter().any(|earlier| change.builds_on(earlier)) {
                 change.apply(&mut self.flushed_names);
             } else {
                 lost.push(change);
