@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_TYPE, LOCATION};
+use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -26,17 +26,23 @@ pub struct Refusal {
     status: StatusCode,
     message: &'static str,
     help: Cow<'static, str>,
+    closing: bool,
 }
 
 impl Refusal {
     /// Without help.
     pub const fn new(status: StatusCode, message: &'static str) -> Refusal {
-        Refusal { status, message, help: Cow::Borrowed("") }
+        Refusal { status, message, help: Cow::Borrowed(""), closing: false }
     }
 
     /// With a sentence that says what to do.
     pub fn help(self, help: impl Into<Cow<'static, str>>) -> Refusal {
         Refusal { help: help.into(), ..self }
+    }
+
+    /// The connection is closed behind it.
+    pub(crate) fn closing(self) -> Refusal {
+        Refusal { closing: true, ..self }
     }
 
     /// 400.
@@ -65,11 +71,12 @@ impl Refusal {
             #[serde(skip_serializing_if = "str::is_empty")]
             help: &'a str,
         }
-        nsq(with_type(
-            self.status,
-            JSON,
-            go_json::to_vec(&Message { message: self.message, help: &self.help }),
-        ))
+        let body = go_json::to_vec(&Message { message: self.message, help: &self.help });
+        let mut answer = nsq(with_type(self.status, JSON, body));
+        if self.closing {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Held {
 pub enum Fault {
     /// It is larger than allowed.
     TooBig,
+    /// So much larger that the connection is closed rather than read to its end.
+    FarTooBig,
     /// It did not arrive in time.
     Late,
     /// Its sender went away, or sent no HTTP.
@@ -54,6 +56,7 @@ impl Fault {
     pub fn refusal(self, too_big: &'static str) -> Refusal {
         match self {
             Fault::TooBig => Refusal::too_big(too_big),
+            Fault::FarTooBig => Refusal::too_big(too_big).closing(),
             Fault::Late => Refusal::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT"),
             Fault::Broken => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
             Fault::Busy => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"),
@@ -80,14 +83,16 @@ impl Budget {
             headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
         let result = match announced {
+            Some(announced) if announced > bytes_max.max(DISCARD_BYTES_MAX) => Err(Fault::FarTooBig),
             Some(announced) if announced > bytes_max => Err(Fault::TooBig),
             _ => timeout(self.deadline, self.collect(from, &mut body, bytes_max))
                 .await
                 .unwrap_or(Err(Fault::Late)),
         };
-        // Who asked for leave to send has not sent yet.
-        if matches!(result, Err(Fault::TooBig | Fault::Busy)) && !headers.contains_key(header::EXPECT) {
-            let _ = timeout(DISCARD_DEADLINE, discard(&mut body)).await;
+        // Who asked for leave to send has not sent yet. The answer waits for nobody: who sends goes on while it is on its way.
+        let refused = matches!(result, Err(Fault::TooBig | Fault::FarTooBig | Fault::Busy));
+        if refused && !headers.contains_key(header::EXPECT) {
+            tokio::spawn(async move { timeout(DISCARD_DEADLINE, discard(&mut body)).await });
         }
         result
     }

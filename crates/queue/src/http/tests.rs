@@ -14,7 +14,7 @@ use config::nsqd::Nsqd;
 use journal::files::{Fault, Operation};
 use serde_json::{Value, json};
 
-use daemon::{Daemon, converse, read_answer, settings};
+use daemon::{Daemon, converse, read_answer, read_one_answer, settings};
 
 /// Plays requests against one daemon: method, target, body, and the expected status and body.
 fn check(daemon: &Daemon, table: &[(&str, &str, &str, u16, &str)]) {
@@ -347,6 +347,32 @@ fn bodies_are_limited_however_they_come() {
     assert_eq!((got.status, got.text().as_str()), (413, r#"{"message":"BODY_TOO_BIG"}"#));
     let stats = json_of(&daemon, "/stats?format=json");
     assert_eq!(stats["topics"][0]["message_count"], 1);
+}
+
+#[test]
+fn a_body_that_is_announced_too_large_is_refused_at_once() {
+    let daemon = start();
+    let limit = 1 << 20;
+    for length in [limit + 1, 10 << 20] {
+        let mut stream = TcpStream::connect(daemon.http).unwrap();
+        let head = format!("POST /pub?topic=t HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+        // Nothing of the body is sent: a daemon that waited for it would wait for two seconds.
+        let asked = std::time::Instant::now();
+        stream.write_all(head.as_bytes()).unwrap();
+        let got = read_one_answer(&mut stream);
+        assert_eq!((got.status, got.text().as_str()), (413, r#"{"message":"MSG_TOO_BIG"}"#));
+        assert!(asked.elapsed() < std::time::Duration::from_secs(2), "it waited for the body");
+        assert_eq!(got.header("Connection"), Some("close"));
+    }
+    // A body that is a little too large is read, and the connection serves the next request.
+    let daemon = Daemon::start(settings(&["--max-msg-size=10"]), None);
+    let mut stream = TcpStream::connect(daemon.http).unwrap();
+    let head = "POST /pub?topic=t HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let got = read_one_answer(&mut stream);
+    assert_eq!((got.status, got.header("Connection")), (413, None));
+    stream.write_all(b"elevenbytesGET /ping HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    assert_eq!(read_one_answer(&mut stream).text(), "OK");
 }
 
 #[test]

@@ -196,6 +196,28 @@ pub(super) fn converse(
 pub(super) fn read_answer(stream: &mut impl Read) -> Got {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
+    parse_answer(&answer)
+}
+
+/// One answer, as soon as it is whole; the connection may stay open.
+pub(super) fn read_one_answer(stream: &mut impl Read) -> Got {
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    loop {
+        stream.read_exact(&mut byte).expect("an answer");
+        answer.push(byte[0]);
+        if answer.ends_with(b"\r\n\r\n") {
+            break;
+        }
+    }
+    let length = parse_answer(&answer).header("Content-Length").map_or(0, |n| n.parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).expect("its body");
+    answer.extend(body);
+    parse_answer(&answer)
+}
+
+fn parse_answer(answer: &[u8]) -> Got {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer with a head");
     let head = String::from_utf8(answer[..end].to_vec()).unwrap();
     let mut lines = head.split("\r\n");
