@@ -78,6 +78,7 @@ impl Queue {
             telemetry::info!(topic = name, "creation was refused or cut short: its files are deleted");
             self.discard_topic(&topic);
         } else {
+            telemetry::info!(topic = name, channels = topic.channel_count() as u64, "restored");
             let key = self.add_topic(topic);
             self.save_set_backs(key);
         }
