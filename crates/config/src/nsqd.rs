@@ -315,7 +315,7 @@ mod tests {
     fn every_flag_has_a_valid_default() {
         let values = resolve(GoValues::new(), GoValues::new());
         let nsqd = check(&values).expect("nsqd starts without flags");
-        assert_eq!(nsqd.tcp, Listen::Tcp { host: "0.0.0.0".into(), port: 4150 });
+        assert_eq!(nsqd.tcp, Listen::Tcp { host: machine::any_address().into(), port: 4150 });
         assert_eq!(nsqd.https, None, "there is no certificate");
         assert_eq!(nsqd.msg_timeout, Duration::from_secs(60));
         assert!(nsqd.deflate && nsqd.snappy);

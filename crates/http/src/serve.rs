@@ -8,7 +8,7 @@
 //! [`serve`] ends with the last of them.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -121,7 +121,7 @@ pub async fn serve_at_most(
                     match listener.accept().await {
                         Ok((socket, remote)) => {
                             let _ = socket.set_nodelay(true);
-                            door.admit(socket, remote.to_string()).await;
+                            door.admit(socket, shown(remote)).await;
                         }
                         Err(_) => sleep(ACCEPT_PAUSE).await,
                     }
@@ -146,6 +146,14 @@ pub async fn serve_at_most(
     close.send_replace(true);
     places.all_free().await;
     Ok(())
+}
+
+/// The address of a client; one of IPv4 is shown as such, also by a listener for both IP versions.
+fn shown(remote: SocketAddr) -> String {
+    match remote.ip().to_canonical() {
+        IpAddr::V4(four) => SocketAddr::from((four, remote.port())).to_string(),
+        IpAddr::V6(_) => remote.to_string(),
+    }
 }
 
 async fn until(stop: Stop, work: impl Future<Output = ()>) {

@@ -46,3 +46,14 @@ impl fmt::Display for Peer {
         }
     }
 }
+
+/// An IPv4 client of a listener for both IP versions, as an IPv4 address; any other as it is.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(six) => match six.ip().to_ipv4_mapped() {
+            Some(four) => SocketAddr::new(four.into(), six.port()),
+            None => address,
+        },
+        SocketAddr::V4(_) => address,
+    }
+}

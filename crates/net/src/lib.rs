@@ -39,7 +39,7 @@ mod time;
 
 pub use descriptors::{ClientPlaces, FileLimit};
 pub use event_loop::EventLoop;
-pub use listener::{ListenAddress, Listener, bind};
+pub use listener::{BindError, ListenAddress, Listener, bind, bind_tcp};
 pub use parcel::Parcel;
 pub use resolve::Resolver;
 pub use shard::{Handle, Shard, monotonic_now};

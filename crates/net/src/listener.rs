@@ -1,8 +1,9 @@
 //! Listening sockets: bound before the shards start, so that a bad address stops the start and nothing else.
 //!
 //! With several shards each gets a TCP socket of its own (SO_REUSEPORT) and the kernel spreads clients over them; a
-//! unix socket is shared by duplicating its descriptor.
+//! unix socket is shared by duplicating its descriptor. `::` listens on both IP versions, whatever the system's default is.
 
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,51 @@ pub enum ListenAddress {
     /// Unix socket path and its mode bits. See [`crate::bind_unix`] for what may be there already.
     Unix(PathBuf, Option<u32>),
 }
+
+/// Why nothing listens at an address.
+#[derive(Debug)]
+pub enum BindError {
+    /// The host's name has no address.
+    Name {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        error: io::Error,
+    },
+    /// The system refuses the address; of several that a name has, the last one.
+    Tcp {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The system refuses the path.
+    Unix {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl BindError {
+    /// What the resolver or the system said.
+    pub fn error(&self) -> &io::Error {
+        match self {
+            BindError::Name { error, .. } | BindError::Tcp { error, .. } | BindError::Unix { error, .. } => {
+                error
+            }
+        }
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error().fmt(f)
+    }
+}
+
+impl std::error::Error for BindError {}
 
 /// A bound socket, not yet accepting.
 #[derive(Debug)]
@@ -38,31 +84,51 @@ pub(crate) enum ListenSocket {
 /// Binds `address` once for each of `shards` shards and listens with `backlog`.
 ///
 /// Fails if the address cannot be bound, also when another process holds it with SO_REUSEPORT.
-pub fn bind(address: &ListenAddress, backlog: u32, shards: usize, tag: u32) -> io::Result<Vec<Listener>> {
+pub fn bind(
+    address: &ListenAddress,
+    backlog: u32,
+    shards: usize,
+    tag: u32,
+) -> Result<Vec<Listener>, BindError> {
     let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
     match address {
-        ListenAddress::Tcp(host, port) => bind_tcp(&resolve(host, *port)?, backlog, shards, tag),
-        ListenAddress::Unix(path, mode) => bind_unix(path, *mode, backlog, shards, tag),
+        ListenAddress::Tcp(host, port) => {
+            at_one_of(host, *port, |address| bind_tcp_at(address, backlog, shards, tag))
+        }
+        ListenAddress::Unix(path, mode) => bind_unix(path, *mode, backlog, shards, tag)
+            .map_err(|error| BindError::Unix { path: path.clone(), error }),
     }
 }
 
-fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let found: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
-    if found.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")));
-    }
-    Ok(found)
+/// Binds a TCP socket outside of the shards and listens there, not blocking.
+///
+/// # Errors
+/// As for [`bind`].
+pub fn bind_tcp(host: &str, port: u16, backlog: i32) -> Result<std::net::TcpListener, BindError> {
+    at_one_of(host, port, |address| {
+        let socket = tcp_socket(address, false)?;
+        socket.listen(backlog)?;
+        Ok(socket.into())
+    })
 }
 
-fn bind_tcp(candidates: &[SocketAddr], backlog: i32, shards: usize, tag: u32) -> io::Result<Vec<Listener>> {
-    let mut last = None;
-    for address in candidates {
-        match bind_tcp_at(*address, backlog, shards, tag) {
-            Ok(listeners) => return Ok(listeners),
-            Err(e) => last = Some(e),
+/// Binds the first address of a host that can be bound, IPv4 before IPv6.
+fn at_one_of<T>(
+    host: &str,
+    port: u16,
+    mut bind: impl FnMut(SocketAddr) -> io::Result<T>,
+) -> Result<T, BindError> {
+    let no_address = |error| BindError::Name { host: host.to_owned(), error };
+    let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(no_address)?.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    let mut refused = None;
+    for address in addresses {
+        match bind(address) {
+            Ok(bound) => return Ok(bound),
+            Err(error) => refused = Some(BindError::Tcp { address, error }),
         }
     }
-    Err(last.unwrap_or_else(|| io::Error::from(io::ErrorKind::NotFound)))
+    Err(refused.unwrap_or_else(|| no_address(io::Error::from(io::ErrorKind::NotFound))))
 }
 
 fn bind_tcp_at(mut address: SocketAddr, backlog: i32, shards: usize, tag: u32) -> io::Result<Vec<Listener>> {
@@ -80,6 +146,9 @@ fn bind_tcp_at(mut address: SocketAddr, backlog: i32, shards: usize, tag: u32) -
 fn tcp_socket(address: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
     if reuse_port {
         socket.set_reuse_port(true)?;
     }

@@ -362,7 +362,7 @@ fn an_address_in_use_is_noticed_even_between_shards_that_share_ports() {
     let first = net::bind(&ListenAddress::Tcp("127.0.0.1".into(), 0), 16, 2, 0).unwrap();
     let port = first[0].local_address().unwrap().port();
     let second = net::bind(&ListenAddress::Tcp("127.0.0.1".into(), port), 16, 2, 0);
-    assert_eq!(second.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    assert_eq!(second.unwrap_err().error().kind(), std::io::ErrorKind::AddrInUse);
 }
 
 #[test]
@@ -371,7 +371,7 @@ fn a_live_unix_socket_is_not_taken_over_and_a_dead_one_is() {
     let path = dir.path().join("s");
     let address = ListenAddress::Unix(path.clone(), Some(0o600));
     let first = net::bind(&address, 16, 2, 0).unwrap();
-    assert_eq!(net::bind(&address, 16, 1, 0).unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+    assert_eq!(net::bind(&address, 16, 1, 0).unwrap_err().error().kind(), std::io::ErrorKind::AddrInUse);
     drop(first);
     assert!(path.exists());
     assert!(net::bind(&address, 16, 1, 0).is_ok());

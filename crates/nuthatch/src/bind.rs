@@ -1,21 +1,22 @@
 //! Sockets of the control thread: bound early, so that a bad address stops the start, and served later.
 
-use std::io;
-use std::net::TcpListener;
-
 use config::checked::Listen;
 use http::Socket;
+use net::BindError;
 
-/// Clients of a unix socket that may wait in the kernel; the system's limit holds as well.
-const UNIX_BACKLOG: i32 = 1024;
+/// Clients that may wait in the kernel; the system's limit holds as well.
+const BACKLOG: i32 = 1024;
 
 /// Binds. A unix socket that is in use is left to its process.
 ///
 /// # Errors
-/// The system's.
-pub fn bind(listen: &Listen) -> io::Result<Socket> {
+/// Why nothing can listen there.
+pub fn bind(listen: &Listen) -> Result<Socket, BindError> {
     Ok(match listen {
-        Listen::Tcp { host, port } => Socket::Tcp(TcpListener::bind((host.as_str(), *port))?),
-        Listen::Unix { path, mode } => Socket::Unix(net::bind_unix(path, *mode, UNIX_BACKLOG)?),
+        Listen::Tcp { host, port } => Socket::Tcp(net::bind_tcp(host, *port, BACKLOG)?),
+        Listen::Unix { path, mode } => {
+            let bound = net::bind_unix(path, *mode, BACKLOG);
+            Socket::Unix(bound.map_err(|error| BindError::Unix { path: path.clone(), error })?)
+        }
     })
 }

@@ -15,6 +15,8 @@ use net::{ClientPlaces, EventLoop, Handle, ListenAddress, Listener, Resolver, Sh
 use proxy::{Budget, Mail, Notice, Proxy, Setup};
 use telemetry::{PoolStats, ShardStats};
 
+use crate::start_error::{Place, StartError};
+
 /// What the cache side is started with.
 pub struct Plan {
     /// The pools, in the order in which statistics show them.
@@ -48,7 +50,7 @@ pub struct Cache {
 }
 
 /// Binds every listener and starts the shards. Nothing runs if anything cannot be bound.
-pub fn start(plan: Plan) -> Result<Cache, String> {
+pub fn start(plan: Plan) -> Result<Cache, StartError> {
     let mut per_shard: Vec<Vec<Listener>> = (0..plan.threads).map(|_| Vec::new()).collect();
     let mut bound = Vec::new();
     for (n, pool) in plan.pools.iter().enumerate() {
@@ -56,7 +58,7 @@ pub fn start(plan: Plan) -> Result<Cache, String> {
         let count = if has_local(pool) { 1 } else { plan.threads };
         for listen in &pool.listen {
             let listeners = net::bind(&address(listen), pool.backlog, count, n as u32)
-                .map_err(|e| format!("pool '{}' cannot listen on {}: {e}", pool.name, shown(listen)))?;
+                .map_err(|error| StartError::Listen(Place::Pool(pool.name.clone()), listen.clone(), error))?;
             bound.push((n, listeners[0].local_address()));
             for (shard, mut listener) in per_shard.iter_mut().zip(listeners) {
                 listener.keepalive = pool.keepalive;
@@ -143,13 +145,6 @@ pub fn address(listen: &Listen) -> ListenAddress {
     match listen {
         Listen::Tcp { host, port } => ListenAddress::Tcp(host.clone(), *port),
         Listen::Unix { path, mode } => ListenAddress::Unix(path.clone(), *mode),
-    }
-}
-
-fn shown(listen: &Listen) -> String {
-    match listen {
-        Listen::Tcp { host, port } => format!("{host}:{port}"),
-        Listen::Unix { path, .. } => path.display().to_string(),
     }
 }
 

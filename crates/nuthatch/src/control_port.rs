@@ -9,6 +9,7 @@ use std::time::Duration;
 use config::checked::Listen;
 use config::endpoint::show_listen;
 use http::{Places, Seat, Seated, Socket};
+use net::BindError;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::bind::bind;
@@ -34,14 +35,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 pub type Client = Box<dyn Stream>;
 
 impl ControlPort {
-    /// Binds the port; `what` is served there. A unix socket that is in use is left to its process.
+    /// Binds the port. A unix socket that is in use is left to its process.
     ///
     /// # Errors
-    /// What is wrong, for the operator.
-    pub fn bind(what: &str, listen: &Listen) -> Result<ControlPort, String> {
-        bind(listen)
-            .map(|socket| ControlPort { address: address(&socket, listen), socket })
-            .map_err(|error| format!("{what}: cannot listen on {}: {error}", show_listen(listen)))
+    /// Why nothing can listen there.
+    pub fn bind(listen: &Listen) -> Result<ControlPort, BindError> {
+        bind(listen).map(|socket| ControlPort { address: address(&socket, listen), socket })
     }
 
     /// The address as bound.
@@ -91,7 +90,7 @@ impl Listener {
         Ok(match self {
             Listener::Tcp(listener) => {
                 let (socket, address) = listener.accept().await?;
-                (Box::new(socket), address.ip().to_string())
+                (Box::new(socket), address.ip().to_canonical().to_string())
             }
             Listener::Unix(listener) => (Box::new(listener.accept().await?.0), "@".to_owned()),
         })

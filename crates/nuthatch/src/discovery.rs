@@ -23,6 +23,7 @@ use wire::nsq::lookup::Node;
 
 use crate::bind::bind;
 use crate::cache::address;
+use crate::start_error::{Place, StartError};
 
 /// Backlog of the listener; nsqlookupd leaves it to Go, which takes the system's.
 const BACKLOG: u32 = 4096;
@@ -40,17 +41,14 @@ pub struct Discovery {
 /// Binds both listeners, then starts the shard.
 ///
 /// # Errors
-/// What is wrong, in nsqlookupd's words where it has some.
-pub fn start(settings: &Lookup) -> Result<Discovery, String> {
-    let refused = |listen: &Listen, error: io::Error| {
-        format!("listen ({}) failed - {}", show_listen(listen), machine::error_text(&error))
-    };
-    let listeners =
-        net::bind(&address(&settings.tcp), BACKLOG, 1, 0).map_err(|e| refused(&settings.tcp, e))?;
+/// What is wrong, for each face to say.
+pub fn start(settings: &Lookup) -> Result<Discovery, StartError> {
+    let refused = |place, listen: &Listen, error| StartError::Listen(place, listen.clone(), error);
+    let listeners = net::bind(&address(&settings.tcp), BACKLOG, 1, 0)
+        .map_err(|error| refused(Place::LookupTcp, &settings.tcp, error))?;
     let tcp = listeners.first().and_then(net::Listener::local_address);
-    let http = bind(&settings.http)
-        .and_then(|socket| Listener::new(socket, None))
-        .map_err(|error| refused(&settings.http, error))?;
+    let socket = bind(&settings.http).map_err(|error| refused(Place::LookupHttp, &settings.http, error))?;
+    let http = Listener::new(socket, None).map_err(|error| format!("cannot serve HTTP: {error}"))?;
     let options = options(settings, tcp, http.local_address());
     let failed = |error: io::Error| format!("cannot start the lookup: {error}");
     let shard: Shard<Mail> = Shard::new(listeners, Resolver::start().map_err(failed)?).map_err(failed)?;

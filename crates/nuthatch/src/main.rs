@@ -23,6 +23,7 @@ mod discovery;
 mod messages;
 mod notices;
 mod start;
+mod start_error;
 mod version;
 
 mod admin_port;

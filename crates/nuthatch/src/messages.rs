@@ -7,21 +7,20 @@
 //!               └─┴────────────────────────▶
 //! ```
 
+mod data_path;
 mod http;
 mod lookups;
 mod outside;
 mod question;
 mod tls;
 
-use std::fs::{File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use config::nsqd::{Durability, Nsqd, TlsRequired, VERSION, machine};
+use config::nsqd::{Durability, Nsqd, TlsRequired, VERSION};
 use journal::{Files, OsFiles};
 use net::{EventLoop, Handle, Resolver, Shard, WallTime};
 use queue::disk::DiskThreads;
@@ -30,6 +29,8 @@ use telemetry::{info, warn};
 
 use crate::cache::address;
 use crate::descriptors::Descriptors;
+use crate::start_error::{Place, StartError};
+pub use data_path::DataPath;
 pub use http::Http;
 pub use outside::Questions;
 pub use tls::verify as verify_tls;
@@ -52,23 +53,25 @@ pub struct Messages {
     pub http: Option<Http>,
     /// What the HTTP API listens on, by name.
     pub http_listening: Vec<(&'static str, String)>,
-    /// Keeps other processes out of the directory.
-    _lock: File,
+    _directory: DataPath,
 }
 
 /// Locks the directory, binds the listener, recovers the journals, starts the shard. Blocks until all of that is done.
 ///
 /// # Errors
-/// What is wrong, in nsqd's words where it has some.
-pub fn start(settings: &Nsqd, descriptors: &Descriptors) -> Result<Messages, String> {
-    let lock = lock(&settings.data_path)?;
+/// What is wrong, for each face to say.
+pub fn start(
+    settings: &Nsqd,
+    directory: Option<DataPath>,
+    descriptors: &Descriptors,
+) -> Result<Messages, StartError> {
+    let directory = directory.map_or_else(|| DataPath::lock(&settings.data_path), Ok)?;
     let options = Options { open_files_max: descriptors.shares.journals, ..options(settings)? };
     let authorities = tls::client(settings)?;
     let files: Arc<dyn Files> = Arc::new(OsFiles);
     take_over(&files, &options)?;
-    let shown = config::endpoint::show_listen(&settings.tcp);
     let listeners = net::bind(&address(&settings.tcp), BACKLOG, 1, 0)
-        .map_err(|error| format!("listen ({shown}) failed - {}", machine::error_text(&error)))?;
+        .map_err(|error| StartError::Listen(Place::QueueTcp, settings.tcp.clone(), error))?;
     let bound = listeners.first().and_then(net::Listener::local_address);
     let http = http::Bound::new(settings, options.tls.as_ref())?;
     let http_listening = http.listening(settings);
@@ -86,7 +89,7 @@ pub fn start(settings: &Nsqd, descriptors: &Descriptors) -> Result<Messages, Str
         outside::connect(settings, authorities, handle.clone(), bound, http.http_port());
     let http = Http::new(http, settings, bound, handle.clone(), lookups, descriptors.shares.http);
     let queue = Queue::open(options, files, Box::new(disk), Box::new(outside), now())
-        .map_err(|error| format!("cannot open the queue: {error}"))?;
+        .map_err(|error| StartError::Store(format!("cannot open the queue: {error}")))?;
     let thread = std::thread::Builder::new().name("queue".into()).spawn(move || {
         let start = move |io: &mut EventLoop| {
             let mut queue = queue;
@@ -102,7 +105,7 @@ pub fn start(settings: &Nsqd, descriptors: &Descriptors) -> Result<Messages, Str
         questions: Some(questions),
         http: Some(http),
         http_listening,
-        _lock: lock,
+        _directory: directory,
     })
 }
 
@@ -119,42 +122,10 @@ impl Messages {
     }
 }
 
-/// Takes the directory for this process.
-fn lock(path: &Path) -> Result<File, String> {
-    let shown = path.display();
-    let directory = File::open(path).map_err(|error| {
-        format!("failed to lock data-path: open {shown}: {}", machine::error_text(&error))
-    })?;
-    match directory.try_lock() {
-        Ok(()) => {
-            flush_name_of(path);
-            Ok(directory)
-        }
-        Err(error) => {
-            let reason = match error {
-                TryLockError::WouldBlock => "resource temporarily unavailable".into(),
-                TryLockError::Error(error) => machine::error_text(&error),
-            };
-            Err(format!(
-                "failed to lock data-path: cannot flock directory {shown} - {reason} (possibly in use by another \
-                 instance of nsqd)"
-            ))
-        }
-    }
-}
-
-/// The directory may have been made a moment ago: what is flushed in there must be found after a loss of power. As far as
-/// the directory above may be opened.
-fn flush_name_of(path: &Path) {
-    let above = path.canonicalize().ok().and_then(|path| path.parent().map(File::open));
-    if let Some(Ok(above)) = above {
-        let _ = above.sync_all();
-    }
-}
-
 /// Takes over what an nsqd has left in the directory, and says what came of it.
-fn take_over(files: &Arc<dyn Files>, options: &Options) -> Result<(), String> {
-    let Some(imported) = queue::import::run(files, options, now()).map_err(|error| error.to_string())? else {
+fn take_over(files: &Arc<dyn Files>, options: &Options) -> Result<(), StartError> {
+    let imported = queue::import::run(files, options, now());
+    let Some(imported) = imported.map_err(|error| StartError::Store(error.to_string()))? else {
         return Ok(());
     };
     for warning in &imported.warnings {

@@ -21,8 +21,9 @@ use crate::cache::{self, Cache, Plan};
 use crate::control_port::ControlPort;
 use crate::descriptors::Descriptors;
 use crate::discovery::{self, Discovery};
-use crate::messages::{self, Http, Messages, Questions};
+use crate::messages::{self, DataPath, Http, Messages, Questions};
 use crate::notices;
+use crate::start_error::{Place, StartError};
 use crate::version::VERSION;
 
 /// All that runs. Dropping it does not stop anything: see [`Running::stop`].
@@ -62,15 +63,20 @@ pub struct Listening {
     pub address: String,
 }
 
-/// Binds everything, then starts the shards. Nothing runs if anything cannot be bound.
+/// Binds everything, then starts the shards. Nothing runs if anything cannot be bound. The queue's directory is locked here
+/// unless it was before.
 ///
 /// # Errors
-/// What is wrong, for the operator.
-pub fn start(config: &Config) -> Result<Running, String> {
-    let port =
-        |what, listen: Option<&Listen>| listen.map(|listen| ControlPort::bind(what, listen)).transpose();
-    let stats = port("statistics", config.stats.as_ref().map(|stats| &stats.listen))?;
-    let admin = port("admin", config.admin.as_ref().map(|admin| &admin.listen))?;
+/// What is wrong, for each face to say.
+pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, StartError> {
+    let port = |place, listen: Option<&Listen>| {
+        let bind = |listen: &Listen| {
+            ControlPort::bind(listen).map_err(|error| StartError::Listen(place, listen.clone(), error))
+        };
+        listen.map(bind).transpose()
+    };
+    let stats = port(Place::Stats, config.stats.as_ref().map(|stats| &stats.listen))?;
+    let admin = port(Place::Admin, config.admin.as_ref().map(|admin| &admin.listen))?;
     let descriptors = Descriptors::share_out(config);
     let (teller, events) = events::connect();
     let registry = Arc::new(Registry::new(config.threads));
@@ -88,8 +94,8 @@ pub fn start(config: &Config) -> Result<Running, String> {
             return Err(reason);
         }
     };
-    let messages = config.queue.as_ref().map(|queue| messages::start(queue, &descriptors));
-    let mut messages = match messages.transpose() {
+    let queue = config.queue.as_ref().map(|settings| messages::start(settings, directory, &descriptors));
+    let mut messages = match queue.transpose() {
         Ok(messages) => messages,
         Err(reason) => {
             cache.into_iter().for_each(|cache| cache.stop(Duration::ZERO));
@@ -161,7 +167,7 @@ fn caching(
     relief: &Arc<Notify>,
     places: &ClientPlaces,
     listening: &mut Vec<Listening>,
-) -> Result<Cache, String> {
+) -> Result<Cache, StartError> {
     let pools: Vec<Arc<Pool>> = config.pools.iter().cloned().map(Arc::new).collect();
     let relief = Arc::clone(relief);
     let cache = cache::start(Plan {

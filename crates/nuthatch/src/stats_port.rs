@@ -48,9 +48,9 @@ mod tests {
     #[test]
     fn one_line_per_connection() {
         let listen = Listen::Tcp { host: "127.0.0.1".into(), port: 0 };
-        let port = ControlPort::bind("statistics", &listen).unwrap();
+        let port = ControlPort::bind(&listen).unwrap();
         let address = port.address();
-        let taken = ControlPort::bind("statistics", &config::endpoint::listen(&address).unwrap());
+        let taken = ControlPort::bind(&config::endpoint::listen(&address).unwrap());
         assert!(taken.is_err(), "taken");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = std::thread::spawn(move || {

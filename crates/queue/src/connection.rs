@@ -173,7 +173,7 @@ const PUBLISHED_TOPICS_MAX: usize = 1000;
 /// A client's address without its port; empty on a unix socket.
 pub fn host_of(peer: Peer) -> String {
     match peer {
-        Peer::Tcp(address) => address.ip().to_canonical().to_string(),
+        Peer::Tcp(address) => address.ip().to_string(),
         Peer::Unix => String::new(),
     }
 }

@@ -34,7 +34,14 @@ pub(super) fn check(
                 Some("fsync") => Durability::Fsync,
                 _ => Durability::Os,
             };
+            let listen = |option| match read.get(option) {
+                Some(Setting::Listens(listens)) => listens.first().cloned(),
+                _ => None,
+            };
             let nsqd = Nsqd {
+                tcp: listen("tcp").unwrap_or(checked.tcp),
+                http: listen("http"),
+                https: checked.https.and_then(|_| listen("https")),
                 durability,
                 channels_from_beginning: read.text("channels_from") == Some("beginning"),
                 journal_cache_bytes: read.size("journal_cache"),

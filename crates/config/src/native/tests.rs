@@ -311,3 +311,17 @@ proptest! {
         check(&lines.join("\n"), 1);
     }
 }
+
+#[test]
+fn a_socket_of_the_queue_has_its_mode() {
+    let text = "[queue]\ntcp = \"/run/q.sock 0660\"\nhttp = \"/run/h.sock\"\n";
+    let queue = check(text, 1).config.unwrap().queue.unwrap();
+    assert_eq!(queue.tcp, Listen::Unix { path: "/run/q.sock".into(), mode: Some(0o660) });
+    assert_eq!(queue.http, Some(Listen::Unix { path: "/run/h.sock".into(), mode: None }));
+}
+
+#[test]
+fn all_addresses_of_ipv4_are_no_more_than_that() {
+    let queue = check("[queue]\ntcp = \"0.0.0.0:4150\"\n", 1).config.unwrap().queue.unwrap();
+    assert_eq!(queue.tcp, Listen::Tcp { host: "0.0.0.0".into(), port: 4150 });
+}

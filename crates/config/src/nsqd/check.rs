@@ -163,7 +163,8 @@ pub fn go_listen(address: &str) -> Result<Listen, String> {
         }
         _ => return Err(format!("listen tcp: lookup tcp/{port}: unknown port")),
     };
-    let host = if host.is_empty() { machine::any_address() } else { host };
+    // Go takes all addresses of IPv4 for all of both versions.
+    let host = if matches!(host, "" | "0.0.0.0") { machine::any_address() } else { host };
     Ok(Listen::Tcp { host: host.to_string(), port })
 }
 

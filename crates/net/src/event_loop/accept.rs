@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{ACCEPT_RETRY, Due, EventLoop, token};
+use crate::address::canonical;
 use crate::conn::{Conn, Stage};
 use crate::listener::ListenSocket;
 use crate::stream::Stream;
@@ -22,7 +23,7 @@ impl EventLoop {
                 return self.starve(app, &io::Error::other(why));
             }
             let accepted = match &l.socket {
-                ListenSocket::Tcp(l) => l.accept().map(|(s, a)| (Stream::Tcp(s), Peer::Tcp(a))),
+                ListenSocket::Tcp(l) => l.accept().map(|(s, a)| (Stream::Tcp(s), Peer::Tcp(canonical(a)))),
                 ListenSocket::Unix(l) => l.accept().map(|(s, _)| (Stream::Unix(s), Peer::Unix)),
             };
             match accepted {

@@ -2,21 +2,23 @@
 //!
 //! 0: version, help, SIGINT, SIGTERM. 2: a bad flag. 1: anything that is fatal.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use config::checked::Config;
 use config::go_flags::{Exit, GoValue, GoValues};
 use config::native;
-use config::nsqd::{self, Nsqd, Refusal, machine};
+use config::nsqd::{self, Nsqd, Refusal};
 use telemetry::log::{Format, Options, Verbosity};
 
 use super::environment;
 use crate::applet::show;
 use crate::control::{Control, Manners};
 use crate::log_level::verbosity;
-use crate::messages::verify_tls;
+use crate::messages::{DataPath, verify_tls};
 use crate::start;
+use crate::start_error::StartError;
 
 /// Runs the face; `arguments` do not include the program's name.
 pub fn main(arguments: Vec<String>) -> ExitCode {
@@ -25,25 +27,32 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
         Err(exit) => return end(exit, "[nsqd] "),
     };
     let prefix = prefix(&values);
-    if let Err(reason) = data_path(&values) {
-        return end(Exit::Fatal(format!("failed to instantiate nsqd - {reason}")), &prefix);
-    }
+    // nsqd does not make its directory, and takes it before it looks at anything else.
+    let directory = match DataPath::lock(&data_path(&values)) {
+        Ok(directory) => directory,
+        Err(error) => return refuse(&error.nsqd(&values), &prefix),
+    };
     match nsqd::check(&values) {
         Err(Refusal { text, after_banner, .. }) => {
             if let Some(node_id) = after_banner {
                 banner(&prefix, node_id);
             }
-            end(Exit::Fatal(format!("failed to instantiate nsqd - {text}")), &prefix)
+            refuse(&text, &prefix)
         }
         Ok(settings) => match verify_tls(&settings) {
-            Ok(()) => run(settings),
-            Err(reason) => end(Exit::Fatal(format!("failed to instantiate nsqd - {reason}")), &prefix),
+            Ok(()) => run(settings, directory),
+            Err(reason) => refuse(&reason, &prefix),
         },
     }
 }
 
+/// Says why nsqd does not start.
+fn refuse(reason: &str, prefix: &str) -> ExitCode {
+    end(Exit::Fatal(format!("failed to instantiate nsqd - {reason}")), prefix)
+}
+
 /// Starts the queue and runs it until a signal ends it.
-fn run(settings: Nsqd) -> ExitCode {
+fn run(settings: Nsqd, directory: DataPath) -> ExitCode {
     let prefix = settings.log_prefix.clone();
     let verbosity = verbosity(settings.log_level);
     let talkative = verbosity >= Verbosity::INFO;
@@ -57,13 +66,18 @@ fn run(settings: Nsqd) -> ExitCode {
         Ok(log) => log,
         Err(error) => return end(Exit::Fatal(error.to_string()), &prefix),
     };
-    let started = configuration(settings).and_then(|config| {
+    let flags = settings.flags.clone();
+    let started = configuration(settings).map_err(StartError::Other).and_then(|config| {
         let control = Control::prepare()?;
-        Ok((control, start::start(&config)?))
+        Ok((control, start::start(&config, Some(directory))?))
     });
     let (control, running) = match started {
         Ok(started) => started,
-        Err(reason) => return end(Exit::Fatal(format!("failed to instantiate nsqd - {reason}")), &prefix),
+        Err(error) => {
+            // What was logged before comes before it.
+            log.flush(Duration::from_secs(2));
+            return refuse(&error.nsqd(&flags), &prefix);
+        }
     };
     for listening in running.listening.iter().filter(|_| talkative) {
         let name = match listening.what.as_str() {
@@ -74,6 +88,7 @@ fn run(settings: Nsqd) -> ExitCode {
     }
     let manners = Manners { service: ("nsqd", nsqd::VERSION), interrupted: 0, nutcracker: false };
     let code = control.run(running, &manners, &log);
+    telemetry::info!("NSQ: bye");
     log.flush(Duration::from_secs(2));
     code
 }
@@ -84,15 +99,11 @@ fn configuration(settings: Nsqd) -> Result<Config, String> {
     Ok(Config { pools: Vec::new(), stats: None, admin, queue: Some(settings), ..native::default(1) })
 }
 
-/// nsqd does not make its directory, and says so before anything else.
-fn data_path(values: &GoValues) -> Result<(), String> {
-    let path = match values.get("data-path") {
-        Some(GoValue::Text(path)) if !path.is_empty() => path,
-        _ => ".",
-    };
-    match std::fs::read_dir(path) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("failed to lock data-path: open {path}: {}", machine::error_text(&error))),
+/// The directory of the messages: the working directory, by its full path, if no other is named.
+fn data_path(values: &GoValues) -> PathBuf {
+    match values.get("data-path") {
+        Some(GoValue::Text(path)) if !path.is_empty() => path.into(),
+        _ => std::env::current_dir().unwrap_or_else(|_| ".".into()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use config::checked::{Config, Lookup};
-use config::go_flags::Exit;
+use config::go_flags::{Exit, GoValues};
 use config::native;
 use config::nsqd::version_line;
 use config::nsqlookupd::{self, Manner};
@@ -17,6 +17,7 @@ use super::nsqd::{end, logged};
 use crate::control::{Control, Manners};
 use crate::log_level::verbosity;
 use crate::start;
+use crate::start_error::StartError;
 
 const NAME: &str = "nsqlookupd";
 
@@ -47,13 +48,13 @@ fn run(settings: Lookup, manner: &Manner, talkative: bool) -> ExitCode {
         Ok(log) => log,
         Err(error) => return end(Exit::Fatal(error.to_string()), prefix),
     };
-    let started = configuration(settings).and_then(|config| {
+    let started = configuration(settings).map_err(StartError::Other).and_then(|config| {
         let control = Control::prepare()?;
-        Ok((control, start::start(&config)?))
+        Ok((control, start::start(&config, None)?))
     });
     let (control, running) = match started {
         Ok(started) => started,
-        Err(reason) => return fatal(&reason, prefix),
+        Err(error) => return fatal(&error.nsqd(&GoValues::new()), prefix),
     };
     for listening in running.listening.iter().filter(|_| talkative) {
         let name = listening.what.strip_prefix("lookup, ").unwrap_or(&listening.what);

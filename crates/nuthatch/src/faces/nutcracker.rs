@@ -151,7 +151,8 @@ fn prepare(
     doubts(&accepted);
     let control = Control::prepare().map_err(Some)?;
     let admin = environment::admin().map_err(Some)?;
-    let running = start::start(&configuration(options, accepted, admin)).map_err(Some)?;
+    let running = start::start(&configuration(options, accepted, admin), None)
+        .map_err(|error| Some(error.nutcracker()))?;
     for listening in &running.listening {
         info!("{} listens on {}", listening.what, listening.address);
     }

@@ -20,6 +20,7 @@ use crate::applet::show;
 use crate::control::{Control, Manners};
 use crate::log_level::verbosity;
 use crate::start::{self, Running};
+use crate::start_error::StartError;
 use crate::version::VERSION;
 
 /// Runs with a file, or with the defaults.
@@ -35,14 +36,19 @@ pub fn main(file: Option<&Path>) -> ExitCode {
     if let Some(queue) = &config.queue
         && let Err(error) = make_private_dir(&queue.data_path)
     {
-        eprintln!("nuthatch: {}: {error}", queue.data_path.display());
+        eprintln!("nuthatch: [queue] data_path: cannot make {}: {error}", queue.data_path.display());
         return ExitCode::FAILURE;
     }
-    let started = Control::prepare().and_then(|control| Ok((control, start::start(&config)?)));
+    let started = Control::prepare()
+        .map_err(StartError::Other)
+        .and_then(|control| Ok((control, start::start(&config, None)?)));
     let (control, running) = match started {
         Ok(started) => started,
-        Err(text) => {
-            eprintln!("nuthatch: {text}");
+        Err(fault) => {
+            let text = fault.native();
+            if config.log.file.is_some() {
+                eprintln!("nuthatch: {text}");
+            }
             error!("{text}");
             log.flush(Duration::from_secs(2));
             return ExitCode::FAILURE;

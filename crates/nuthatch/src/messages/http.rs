@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::lookups::Lookups;
+use crate::start_error::{Place, StartError};
 use crate::{bind, log_level};
 
 /// The listeners, bound.
@@ -30,16 +31,17 @@ impl Bound {
     /// Binds what is configured.
     ///
     /// # Errors
-    /// What is wrong, in nsqd's words.
-    pub fn new(settings: &Nsqd, tls: Option<&Arc<ServerConfig>>) -> Result<Bound, String> {
-        let bind = |listen: &Listen, tls: Option<Arc<ServerConfig>>| {
-            bind::bind(listen).and_then(|socket| Listener::new(socket, tls)).map_err(|error| {
-                format!("listen ({}) failed - {}", show_listen(listen), machine::error_text(&error))
-            })
+    /// What cannot be bound, and why.
+    pub fn new(settings: &Nsqd, tls: Option<&Arc<ServerConfig>>) -> Result<Bound, StartError> {
+        let bind = |place: Place, listen: &Listen, tls: Option<Arc<ServerConfig>>| {
+            let socket =
+                bind::bind(listen).map_err(|error| StartError::Listen(place, listen.clone(), error))?;
+            Listener::new(socket, tls)
+                .map_err(|error| StartError::Other(format!("cannot serve HTTP: {error}")))
         };
-        let http = settings.http.as_ref().map(|listen| bind(listen, None)).transpose()?;
+        let http = settings.http.as_ref().map(|listen| bind(Place::QueueHttp, listen, None)).transpose()?;
         let https = match (settings.https.as_ref(), tls) {
-            (Some(listen), Some(tls)) => Some(bind(listen, Some(Arc::clone(tls)))?),
+            (Some(listen), Some(tls)) => Some(bind(Place::QueueHttps, listen, Some(Arc::clone(tls)))?),
             _ => None,
         };
         Ok(Bound { http, https })

@@ -7,6 +7,7 @@ mod daemon;
 mod docs;
 mod doors;
 mod native;
+mod nsqd;
 mod queue;
 mod redis_crate;
 mod stop;

@@ -63,20 +63,37 @@ fn a_reader_that_went_away_is_no_panic() {
 }
 
 #[test]
-fn two_cannot_share_a_port() {
+fn a_start_that_fails_names_the_option_once() {
     let (directory, path) = directory_with("nuthatch.toml", POOL);
     let mut command = called("nuthatch");
     command.args(["run", "-c"]).arg(&path).current_dir(directory.path());
     let (_running, lines) = Running::until(&mut command, "try:");
     let port = port_of(&lines, "redis pool a");
-    std::fs::write(&path, POOL.replacen(":0", &format!(":{port}"), 1)).expect("written");
-    let output = run("nuthatch", &["run", "-c", "nuthatch.toml"], directory.path());
-    assert_eq!(output.status.code(), Some(1));
-    let stderr = text(&output.stderr);
-    assert!(
-        stderr.contains(&format!("pool 'a' cannot listen on 127.0.0.1:{port}: Address already in use")),
-        "{stderr}"
-    );
+    let queue = "[queue]\ntcp = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n";
+    let pool = POOL.split("[stats]").next().expect("the first part");
+    let in_use = format!("listen: cannot listen on 127.0.0.1:{port}: Address already in use");
+    for (file, said) in [
+        (POOL.replacen(":0", &format!(":{port}"), 1), format!("[pool.a] {in_use}")),
+        (format!("{pool}[stats]\nlisten = \"127.0.0.1:{port}\"\n"), format!("[stats] {in_use}")),
+        (format!("{pool}[admin]\nlisten = \"127.0.0.1:{port}\"\n"), format!("[admin] {in_use}")),
+        (
+            format!("{queue}data_path = \"q\"\n")
+                .replace("http = \"127.0.0.1:0", &format!("http = \"127.0.0.1:{port}")),
+            format!("[queue] http: cannot {}", in_use.split_once("cannot ").expect("in two").1),
+        ),
+        (
+            format!("{queue}data_path = \"nuthatch.toml\"\n"),
+            "[queue] data_path: cannot make nuthatch.toml: File exists".into(),
+        ),
+        (format!("{queue}data_path = \"/proc/self\"\n"), "[queue] data_path: ".into()),
+    ] {
+        std::fs::write(&path, &file).expect("written");
+        let output = run("nuthatch", &["run", "-c", "nuthatch.toml"], directory.path());
+        assert_eq!(output.status.code(), Some(1), "{file}");
+        let stderr = text(&output.stderr);
+        assert_eq!(stderr.matches(&said).count(), 1, "{said} in {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
 }
 
 #[test]
