@@ -28,6 +28,7 @@ mod stream;
 mod timers;
 mod unix_socket;
 
+mod der;
 pub mod tls;
 
 pub mod fuzzing;
@@ -39,7 +40,7 @@ mod time;
 
 pub use descriptors::{ClientPlaces, FileLimit};
 pub use event_loop::EventLoop;
-pub use listener::{BindError, ListenAddress, Listener, bind, bind_tcp};
+pub use listener::{BindError, ListenAddress, Listener, bind, bind_tcp, can_bind};
 pub use parcel::Parcel;
 pub use resolve::Resolver;
 pub use shard::{Handle, Shard, monotonic_now};

@@ -112,6 +112,14 @@ pub fn bind_tcp(host: &str, port: u16, backlog: i32) -> Result<std::net::TcpList
     })
 }
 
+/// Whether a TCP socket could be bound, at this moment. Nothing listens.
+///
+/// # Errors
+/// As for [`bind`].
+pub fn can_bind(host: &str, port: u16) -> Result<(), BindError> {
+    at_one_of(host, port, |address| tcp_socket(address, false).map(drop))
+}
+
 /// Binds the first address of a host that can be bound, IPv4 before IPv6.
 fn at_one_of<T>(
     host: &str,

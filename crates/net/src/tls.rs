@@ -2,20 +2,30 @@
 //!
 //! Versions below 1.2 are not spoken: [`MinVersion::Tls10`] and [`MinVersion::Tls11`] are accepted, since old
 //! configurations name them (nsqd's default is 1.0), and mean 1.2.
+//!
+//! Certificates of version 1, which webpki does not read, are served, and taken from clients that need no authority.
+
+mod private_key;
+mod public_key;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
     SignatureScheme, SupportedProtocolVersion,
 };
+
+use self::public_key::PublicKey;
 
 /// What a server asks of its clients (`tls-client-auth-policy`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,11 +69,15 @@ impl MinVersion {
 pub enum Error {
     /// No certificate in what should hold one, or bad PEM; which one it was.
     Certificate(&'static str),
-    /// No private key, or one of an unknown kind.
+    /// No private key in what should hold one, or bad PEM.
     Key,
+    /// The private key cannot be used; why, and what can.
+    BadKey(String),
+    /// The private key is not the certificate's.
+    Mismatch,
     /// Certificates are to be verified, but no root authority is known.
     NoRoots,
-    /// Key and certificate do not belong together, or are not usable.
+    /// Anything else that rustls refuses.
     Rustls(rustls::Error),
 }
 
@@ -72,6 +86,8 @@ impl std::fmt::Display for Error {
         match self {
             Error::Certificate(which) => write!(f, "no usable certificate in the {which}"),
             Error::Key => f.write_str("no usable private key"),
+            Error::BadKey(why) => f.write_str(why),
+            Error::Mismatch => f.write_str("tls: private key does not match public key"),
             Error::NoRoots => f.write_str("client certificates cannot be verified without a root CA file"),
             Error::Rustls(error) => error.fmt(f),
         }
@@ -90,6 +106,20 @@ pub const ROOT_CA: &str = "root CA file";
 fn certificates(pem: &[u8], which: &'static str) -> Result<Vec<CertificateDer<'static>>, Error> {
     let list: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     list.ok().filter(|list| !list.is_empty()).ok_or(Error::Certificate(which))
+}
+
+/// A chain with its key, both PEM: what a peer is shown. What the chain says otherwise is for the peer to judge.
+fn identity(chain: &[u8], key: &[u8]) -> Result<Arc<SingleCertAndKey>, Error> {
+    const FILE: &str = "certificate file";
+    let chain = certificates(chain, FILE)?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Error::Key)?;
+    let fault = private_key::fault(&key);
+    let key = provider().key_provider.load_private_key(key).map_err(|_| Error::BadKey(fault))?;
+    let shown = chain.first().and_then(PublicKey::of).ok_or(Error::Certificate(FILE))?;
+    if key.public_key().is_some_and(|public| public.as_ref() != shown.info) {
+        return Err(Error::Mismatch);
+    }
+    Ok(Arc::new(CertifiedKey::new(chain, key).into()))
 }
 
 fn roots(pem: &[u8]) -> Result<RootCertStore, Error> {
@@ -122,8 +152,7 @@ pub fn server_config(
     policy: ClientAuth,
     min_version: MinVersion,
 ) -> Result<Arc<ServerConfig>, Error> {
-    let chain = certificates(certificate, "certificate file")?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Error::Key)?;
+    let identity = identity(certificate, key)?;
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(min_version.versions())
         .map_err(Error::Rustls)?;
@@ -140,7 +169,7 @@ pub fn server_config(
             }))
         }
     };
-    builder.with_single_cert(chain, key).map(Arc::new).map_err(Error::Rustls)
+    Ok(Arc::new(builder.with_cert_resolver(identity)))
 }
 
 /// A client's configuration: the authorities for servers' certificates, and its own certificate and key, if any.
@@ -157,9 +186,7 @@ pub fn client_config(
     match identity {
         None => Ok(Arc::new(builder.with_no_client_auth())),
         Some((certificate, key)) => {
-            let chain = certificates(certificate, "certificate file")?;
-            let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| Error::Key)?;
-            builder.with_client_auth_cert(chain, key).map(Arc::new).map_err(Error::Rustls)
+            Ok(Arc::new(builder.with_client_cert_resolver(self::identity(certificate, key)?)))
         }
     }
 }
@@ -243,7 +270,8 @@ impl ClientCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        let key = PublicKey::of(certificate).ok_or(CertificateError::BadEncoding)?;
+        key.verify_tls12(message, signature, &self.0.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -252,7 +280,8 @@ impl ClientCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        let key = PublicKey::of(certificate).ok_or(CertificateError::BadEncoding)?;
+        key.verify_tls13(message, signature, &self.0.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -1,34 +1,21 @@
 //! The subject's common name in a certificate, by a short walk through its DER.
 //!
 //! ```text
-//! Certificate ▸ tbsCertificate ▸ [0] version? · serial · algorithm · issuer · validity · subject
 //! subject ▸ SET ▸ SEQUENCE ▸ OID 2.5.4.3 · string
 //! ```
 //! The certificate was parsed and, where the policy says so, verified by rustls before; this only has to find the text, and to
 //! find nothing in anything odd.
 
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const INTEGER: u8 = 0x02;
-const OID: u8 = 0x06;
-const VERSION: u8 = 0xa0;
+use crate::der::{self, OID, SEQUENCE, SET};
+
 const BMP_STRING: u8 = 0x1e;
 
 /// 2.5.4.3
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 
 /// The subject's common name; the last one if there are several.
-pub(super) fn common_name(der: &[u8]) -> Option<String> {
-    let mut certificate = Der(der).enter(SEQUENCE)?;
-    let mut fields = certificate.enter(SEQUENCE)?;
-    if fields.peek() == Some(VERSION) {
-        fields.next()?;
-    }
-    fields.enter(INTEGER)?;
-    for _algorithm_issuer_validity in 0..3 {
-        fields.enter(SEQUENCE)?;
-    }
-    let mut subject = fields.enter(SEQUENCE)?;
+pub(super) fn common_name(certificate: &[u8]) -> Option<String> {
+    let mut subject = der::from_subject(certificate)?.enter(SEQUENCE)?;
     let mut found = None;
     while let Some(mut set) = subject.enter(SET) {
         while let Some(mut attribute) = set.enter(SEQUENCE) {
@@ -52,43 +39,10 @@ fn decode(kind: u8, text: &[u8]) -> String {
     }
 }
 
-/// The elements left in a constructed value.
-struct Der<'a>(&'a [u8]);
-
-impl<'a> Der<'a> {
-    fn peek(&self) -> Option<u8> {
-        self.0.first().copied()
-    }
-
-    /// The next element: its tag and its content.
-    fn next(&mut self) -> Option<(u8, &'a [u8])> {
-        let (tag, rest) = self.0.split_first()?;
-        let (first, rest) = rest.split_first()?;
-        let (length, rest) = match usize::from(*first) {
-            short @ 0..=0x7f => (short, rest),
-            long @ 0x81..=0x84 => {
-                let (bytes, rest) = rest.split_at_checked(long - 0x80)?;
-                (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-            }
-            _ => return None,
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((*tag, content))
-    }
-
-    /// The content of the next element, if it has this tag.
-    fn enter(&mut self, tag: u8) -> Option<Der<'a>> {
-        if self.peek() != Some(tag) {
-            return None;
-        }
-        self.next().map(|(_, content)| Der(content))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::der::{CONTEXT_0 as VERSION, INTEGER};
 
     fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
         let content = parts.concat();

@@ -36,15 +36,13 @@ fn build(settings: &Nsqd, offered: &Tls) -> Result<Arc<ServerConfig>, String> {
 fn blame(error: &tls::Error, settings: &Nsqd, offered: Option<&Tls>) -> String {
     let authorities = settings.tls_root_ca.as_deref();
     let (certificate, key) = (offered.map(|tls| tls.cert.as_path()), offered.map(|tls| tls.key.as_path()));
-    let (file, why) = match error {
-        tls::Error::Certificate(ROOT_CA) | tls::Error::NoRoots => (authorities, error.to_string()),
-        tls::Error::Key => (key, error.to_string()),
-        tls::Error::Rustls(rustls::Error::InconsistentKeys(_)) => {
-            (key, "tls: private key does not match public key".into())
-        }
-        tls::Error::Certificate(_) | tls::Error::Rustls(_) => (certificate, error.to_string()),
+    let file = match error {
+        tls::Error::Certificate(ROOT_CA) | tls::Error::NoRoots => authorities,
+        tls::Error::Certificate(_) => certificate,
+        tls::Error::Key | tls::Error::BadKey(_) | tls::Error::Mismatch => key,
+        tls::Error::Rustls(_) => None,
     };
-    file.map_or(why.clone(), |file| format!("{}: {why}", file.display()))
+    file.map_or_else(|| error.to_string(), |file| format!("{}: {error}", file.display()))
 }
 
 /// Whether TLS can be offered and spoken with these settings: all that [`server`] and [`client`] may find wrong, also in a

@@ -241,7 +241,25 @@ fn files_of_tls_that_cannot_be_used_are_named() {
     write("junk.pem", "junk");
     write("hollow.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     let no_pem = "tls: failed to find any PEM data in";
+    let fixture = |name: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../net/tests/tls").join(name);
+        std::fs::copy(path, directory.path().join(name)).expect("a copy");
+    };
+    ["rsa1024.pem", "rsa1024.key", "p521.pem", "p521.key"].iter().for_each(|name| fixture(name));
+    let unusable = "cannot be used: make a key and its certificate anew";
     for (cert, key, ca, complaint) in [
+        (
+            "rsa1024.pem",
+            "rsa1024.key",
+            "c.pem",
+            format!("TLS config - rsa1024.key: tls: an RSA key of 1024 bits {unusable}"),
+        ),
+        (
+            "p521.pem",
+            "p521.key",
+            "c.pem",
+            format!("TLS config - p521.key: tls: an EC key on P-521 {unusable}"),
+        ),
         ("junk.pem", "k.pem", "c.pem", format!("TLS config - junk.pem: {no_pem} certificate input")),
         ("c.pem", "junk.pem", "c.pem", format!("TLS config - junk.pem: {no_pem} key input")),
         ("c.pem", "k.pem", "junk.pem", "TLS config - junk.pem: failed to append certificate to pool".into()),

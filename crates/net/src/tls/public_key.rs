@@ -1,0 +1,71 @@
+//! The public key of a certificate, whatever its version and extensions: what is needed to serve it, and to see that its
+//! owner holds the private key.
+//!
+//! webpki reads certificates of version 3 only. Those of version 1, as `openssl x509 -req` makes them without an extension
+//! file, differ in what they do not say.
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
+use rustls::{CertificateError, DigitallySignedStruct, PeerIncompatible};
+
+use crate::der::{self, BIT_STRING, Der, SEQUENCE};
+
+/// A public key, borrowed from its certificate.
+#[derive(Debug)]
+pub(super) struct PublicKey<'a> {
+    /// SubjectPublicKeyInfo, whole.
+    pub info: &'a [u8],
+    /// What stands in its AlgorithmIdentifier.
+    algorithm: &'a [u8],
+    /// The key itself.
+    bits: &'a [u8],
+}
+
+impl<'a> PublicKey<'a> {
+    /// The key that a certificate is for; `None` if it is no certificate.
+    pub(super) fn of(certificate: &'a CertificateDer<'_>) -> Option<PublicKey<'a>> {
+        let mut fields = der::from_subject(certificate)?;
+        fields.enter(SEQUENCE)?;
+        let info = fields.whole(SEQUENCE)?;
+        let mut parts = Der(info).enter(SEQUENCE)?;
+        let algorithm = parts.enter(SEQUENCE)?.0;
+        // Keys are whole bytes: no bit is unused.
+        let bits = parts.enter(BIT_STRING)?.0.strip_prefix(&[0])?;
+        Some(PublicKey { info, algorithm, bits })
+    }
+
+    /// Whether the key's owner has signed `message` in a handshake of TLS 1.2.
+    pub(super) fn verify_tls12(
+        &self,
+        message: &[u8],
+        signed: &DigitallySignedStruct,
+        algorithms: &WebPkiSupportedAlgorithms,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let of_scheme = algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
+        let mut fitting = of_scheme
+            .flat_map(|(_, algorithms)| algorithms.iter())
+            .filter(|algorithm| algorithm.public_key_alg_id().as_ref() == self.algorithm)
+            .peekable();
+        if fitting.peek().is_none() {
+            return Err(PeerIncompatible::NoSignatureSchemesInCommon.into());
+        }
+        let valid = fitting
+            .any(|algorithm| algorithm.verify_signature(self.bits, message, signed.signature()).is_ok());
+        match valid {
+            true => Ok(HandshakeSignatureValid::assertion()),
+            false => Err(CertificateError::BadSignature.into()),
+        }
+    }
+
+    /// The same in a handshake of TLS 1.3.
+    pub(super) fn verify_tls13(
+        &self,
+        message: &[u8],
+        signed: &DigitallySignedStruct,
+        algorithms: &WebPkiSupportedAlgorithms,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let info = SubjectPublicKeyInfoDer::from(self.info);
+        verify_tls13_signature_with_raw_key(message, &info, signed, algorithms)
+    }
+}
