@@ -303,6 +303,46 @@ mod tests {
     }
 
     #[test]
+    fn every_flag_with_an_empty_value_is_as_in_go() {
+        for flag in FLAGS {
+            let argument = format!("--{}=", flag.name);
+            let name = flag.name;
+            let refused = match flag.kind {
+                GoKind::Text | GoKind::TlsVersion => {
+                    let given = run(&[&argument]).unwrap().given;
+                    assert_eq!(given[name], GoValue::Text(String::new()), "{name}");
+                    continue;
+                }
+                GoKind::Texts => {
+                    let given = run(&[&argument]).unwrap().given;
+                    assert_eq!(given[name], GoValue::Texts(vec![String::new()]), "{name}");
+                    continue;
+                }
+                GoKind::Floats => {
+                    assert_eq!(run(&[&argument]).unwrap_err(), Exit::Plain("Could not parse: ".into()));
+                    continue;
+                }
+                GoKind::Bool => format!("invalid boolean value \"\" for -{name}: parse error"),
+                GoKind::Int | GoKind::Duration => {
+                    format!("invalid value \"\" for flag -{name}: parse error")
+                }
+                GoKind::LogLevel => format!(
+                    "invalid value \"\" for flag -{name}: invalid log level '' (debug, info, warn, error, fatal)"
+                ),
+                GoKind::TlsRequired => format!(
+                    "invalid boolean value \"\" for -{name}: strconv.ParseBool: parsing \"\": invalid syntax"
+                ),
+            };
+            match run(&[&argument]).unwrap_err() {
+                Exit::Usage(2, text) => {
+                    assert!(text.starts_with(&format!("{refused}\nUsage of nsqd:\n")), "{text}")
+                }
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn forms() {
         for arguments in [
             &["-msg-timeout", "2s"][..],
