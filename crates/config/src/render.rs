@@ -11,7 +11,8 @@ pub fn markdown() -> String {
     let mut out = String::from(
         "# Configuration\n\n\
          `nuthatch run -c nuthatch.toml` reads one TOML file; `nuthatch check -c nuthatch.toml` names everything that \
-         is wrong with it, with line and column. Durations are texts such as `\"400ms\"`, `\"2s\"`, `\"1m30s\"` \
+         is wrong with it, with line and column; with `--system` also what a start would meet on this machine: paths, \
+         ports, names, file descriptors. Durations are texts such as `\"400ms\"`, `\"2s\"`, `\"1m30s\"` \
          (units us, ms, s, m, h, d) or a whole number of milliseconds. Sizes are texts such as `\"16KiB\"`, \
          `\"64MB\"` or a whole number of bytes.\n\n\
          Without a file this runs:\n\n```toml\n",

@@ -63,6 +63,9 @@ enum Native {
         /// The file; - is standard input
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
+        /// Also look at this machine: paths, ports, names, the limit on file descriptors
+        #[arg(long)]
+        system: bool,
     },
     /// Print a nutcracker.yml or an nsqd.cfg as a nuthatch.toml that does the same
     Convert {
@@ -138,7 +141,7 @@ fn native(command: Native) -> ExitCode {
     match command {
         Native::Run { config } => faces::run::main(config.as_deref()),
         Native::Convert { file } => faces::convert::main(&file),
-        Native::Check { config } => faces::check::main(&config),
+        Native::Check { config, system } => faces::check::main(&config, system),
         Native::Help { topic: None } => {
             show(with_faces().render_help());
             ExitCode::SUCCESS

@@ -24,6 +24,7 @@ mod messages;
 mod notices;
 mod start;
 mod start_error;
+mod system;
 mod version;
 
 mod admin_port;

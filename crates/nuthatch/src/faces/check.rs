@@ -5,15 +5,17 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use config::checked::Config;
 use config::{Fault, FileKind, Severity, native, nsqd, nutcracker, warnings};
 
 use super::run::cores;
 use super::source::Source;
 use crate::applet::show;
 use crate::messages::verify_tls;
+use crate::system::{self, Words};
 
-/// Checks the file at `path`, or standard input for `-`.
-pub fn main(path: &Path) -> ExitCode {
+/// Checks the file at `path`, or standard input for `-`; with `on_system` also what a start would meet on this machine.
+pub fn main(path: &Path, on_system: bool) -> ExitCode {
     let source = match Source::read(path) {
         Ok(source) => source,
         Err(error) => {
@@ -21,11 +23,15 @@ pub fn main(path: &Path) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let faults = match source.kind {
+    let (mut faults, config) = match source.kind {
         FileKind::Native => of_native(&source.bytes),
         FileKind::Nutcracker => of_nutcracker(&source),
         FileKind::Nsqd => of_nsqd(&source.bytes),
     };
+    if let Some(config) = config.filter(|_| on_system) {
+        let words = if source.kind == FileKind::Native { Words::Native } else { Words::Plain };
+        faults.extend(system::check(&config, words));
+    }
     for fault in &faults {
         show(source.show(fault));
     }
@@ -40,26 +46,32 @@ fn plural(n: usize) -> &'static str {
     if n == 1 { "" } else { "s" }
 }
 
-fn of_native(bytes: &[u8]) -> Vec<Fault> {
+/// What is wrong with a file, and what it configures if it can be used.
+type Checked = (Vec<Fault>, Option<Config>);
+
+fn of_native(bytes: &[u8]) -> Checked {
     let report = native::check_bytes(bytes, cores());
     let queue = report.config.as_ref().and_then(|config| config.queue.as_ref());
     let tls = queue.and_then(|queue| verify_tls(queue).err());
     let tls = tls.map(|reason| Fault::error(None, format!("[queue]: {reason}"), ""));
-    report.faults.into_iter().chain(tls).collect()
+    (report.faults.into_iter().chain(tls).collect(), report.config)
 }
 
 /// nsqd stops at its first complaint.
-fn of_nsqd(bytes: &[u8]) -> Vec<Fault> {
+fn of_nsqd(bytes: &[u8]) -> Checked {
     let text = String::from_utf8_lossy(bytes);
-    let refused = nsqd::check_text(&text).and_then(|settings| verify_tls(&settings)).err();
-    refused.map(|reason| Fault::error(None, reason, "")).into_iter().collect()
+    let checked = nsqd::check_text(&text).and_then(|settings| verify_tls(&settings).map(|()| settings));
+    match checked {
+        Ok(settings) => (Vec::new(), Some(super::nsqd::alone(settings, None))),
+        Err(reason) => (vec![Fault::error(None, reason, "")], None),
+    }
 }
 
-fn of_nutcracker(source: &Source) -> Vec<Fault> {
+fn of_nutcracker(source: &Source) -> Checked {
     match nutcracker::parse_bytes(&source.bytes, &source.name) {
         Err(refusal) => {
             let error = |reason: nutcracker::Reason| Fault::error(reason.position, reason.to_string(), "");
-            refusal.reasons.into_iter().map(error).collect()
+            (refusal.reasons.into_iter().map(error).collect(), None)
         }
         Ok(accepted) => {
             let ignored = accepted.ignored.iter().map(|ignored| {
@@ -73,7 +85,8 @@ fn of_nutcracker(source: &Source) -> Vec<Fault> {
                     Fault::warning(None, format!("pool {name}: {}", warning.text), warning.help)
                 })
             });
-            ignored.chain(doubtful).collect()
+            let faults = ignored.chain(doubtful).collect();
+            (faults, Some(super::nutcracker::usual(accepted)))
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use config::checked::Config;
+use config::checked::{Admin, Config};
 use config::go_flags::{Exit, GoValue, GoValues};
 use config::native;
 use config::nsqd::{self, Nsqd, Refusal};
@@ -95,8 +95,12 @@ fn run(settings: Nsqd, directory: DataPath) -> ExitCode {
 
 /// The queue alone, and the admin port if the environment asks for one.
 fn configuration(settings: Nsqd) -> Result<Config, String> {
-    let admin = environment::admin()?;
-    Ok(Config { pools: Vec::new(), stats: None, admin, queue: Some(settings), ..native::default(1) })
+    Ok(alone(settings, environment::admin()?))
+}
+
+/// The queue and nothing else but, perhaps, the admin port.
+pub(super) fn alone(settings: Nsqd, admin: Option<Admin>) -> Config {
+    Config { pools: Vec::new(), stats: None, admin, queue: Some(settings), ..native::default(1) }
 }
 
 /// The directory of the messages: the working directory, by its full path, if no other is named.

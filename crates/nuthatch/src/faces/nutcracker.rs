@@ -184,6 +184,11 @@ fn doubts(accepted: &Accepted) {
     }
 }
 
+/// What a file comes to on a command line that sets nothing else.
+pub(super) fn usual(accepted: Accepted) -> Config {
+    configuration(&Options::default(), accepted, None)
+}
+
 fn configuration(options: &Options, accepted: Accepted, admin: Option<Admin>) -> Config {
     let listen = Listen::Tcp { host: options.stats_addr.clone(), port: options.stats_port };
     let interval = Duration::from_millis(u64::from(options.stats_interval_ms));

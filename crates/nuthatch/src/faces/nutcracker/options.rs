@@ -49,6 +49,22 @@ pub struct Options {
     pub daemonize: bool,
 }
 
+impl Default for Options {
+    /// Those of a command line that says nothing.
+    fn default() -> Options {
+        Options {
+            verbosity: 5,
+            output: "/var/log/nutcracker/nutcracker.log".into(),
+            conf_file: "/etc/nutcracker/nutcracker.yml".into(),
+            stats_port: 22222,
+            stats_addr: "0.0.0.0".into(),
+            stats_interval_ms: 30_000,
+            pid_file: None,
+            daemonize: false,
+        }
+    }
+}
+
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -71,16 +87,7 @@ pub enum Outcome {
 ///
 /// `-m` is checked and has no effect: there are no mbufs here.
 pub fn parse(arguments: &[String]) -> Outcome {
-    let mut options = Options {
-        verbosity: 5,
-        output: "/var/log/nutcracker/nutcracker.log".into(),
-        conf_file: "/etc/nutcracker/nutcracker.yml".into(),
-        stats_port: 22222,
-        stats_addr: "0.0.0.0".into(),
-        stats_interval_ms: 30_000,
-        pid_file: None,
-        daemonize: false,
-    };
+    let mut options = Options::default();
     let (mut show, mut usage, mut stats, mut test) = (false, false, false, false);
     for found in getopt::parse(SPECS, arguments) {
         let (option, argument) = match found {
