@@ -44,7 +44,7 @@ pub use listener::{BindError, ListenAddress, Listener, bind, bind_tcp, can_bind}
 pub use parcel::Parcel;
 pub use resolve::Resolver;
 pub use shard::{Handle, Shard, monotonic_now};
-pub use unix_socket::bind_unix;
+pub use unix_socket::{bind_unix, can_bind_unix};
 
 pub use address::{Address, Peer};
 pub use id::{ConnId, TimerId};

@@ -33,11 +33,29 @@ pub fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<Uni
     Ok(socket.into())
 }
 
-/// Removes a socket that nobody listens on. Never waits: a listener with a full backlog is one that lives.
+/// Whether `path` could be bound, at this moment: nothing is there, or a socket that nobody listens on. Nothing is changed.
+///
+/// # Errors
+/// As for [`bind_unix`].
+pub fn can_bind_unix(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(found) if found.file_type().is_socket() => ask(path),
+        Ok(_) => Err(in_use()),
+    }
+}
+
+/// Removes a socket that nobody listens on.
 fn remove_abandoned(path: &Path) -> io::Result<()> {
+    ask(path).and_then(|()| std::fs::remove_file(path))
+}
+
+/// An error unless nobody listens. Never waits: a listener with a full backlog is one that lives.
+fn ask(path: &Path) -> io::Result<()> {
     let asking = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     match asking.connect(&SockAddr::unix(path)?) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         // A socket of another kind, and one that we may not connect to, cannot be asked.
         Ok(()) | Err(_) => Err(in_use()),
     }
@@ -95,6 +113,7 @@ mod tests {
     use super::*;
 
     fn refused(path: &Path) {
+        assert_eq!(can_bind_unix(path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert_eq!(bind_unix(path, None, 16).unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 
@@ -102,10 +121,13 @@ mod tests {
     fn a_socket_in_use_stays_where_it_is_and_an_abandoned_one_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
+        can_bind_unix(&path).unwrap();
         let first = bind_unix(&path, Some(0o660), 16).unwrap();
         refused(&path);
         UnixStream::connect(&path).unwrap();
         drop(first);
+        can_bind_unix(&path).unwrap();
+        assert!(path.exists(), "asking changes nothing");
         let _second = bind_unix(&path, Some(0o600), 16).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "no lock is left");

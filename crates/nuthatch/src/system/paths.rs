@@ -12,6 +12,9 @@ use config::checked::Config;
 
 use super::{Words, holder};
 
+/// Where the queue keeps its journals, in the data path: what an earlier start as another user has left there is not ours.
+const JOURNALS: &str = "topics";
+
 /// A fault for each path that cannot be used.
 pub(super) fn check(config: &Config, words: Words) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -46,10 +49,11 @@ fn data_path(path: &Path, words: Words) -> Result<(), String> {
         Err(error) => Err(format!("{shown}: {error}")),
         Ok(_) => {
             writable_directory(path)?;
-            for entry in fs::read_dir(path).map_err(|error| format!("{shown}: {error}"))?.flatten() {
-                let found =
-                    entry.metadata().map_err(|error| format!("{}: {error}", entry.path().display()))?;
-                writable(&entry.path(), &found)?;
+            let journals = path.join(JOURNALS);
+            match fs::metadata(&journals) {
+                Ok(found) => writable(&journals, &found)?,
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(format!("{}: {error}", journals.display())),
             }
             unlocked(path)
         }
@@ -71,12 +75,14 @@ fn log_file(path: &Path) -> Result<(), String> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err(format!("{} is a directory", path.display())),
         Ok(found) => writable(path, &found),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let above = path.parent().filter(|above| !above.as_os_str().is_empty());
-            writable_directory(above.unwrap_or(Path::new(".")))
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => writable_directory(above(path)),
         Err(error) => Err(format!("{}: {error}", path.display())),
     }
+}
+
+/// The directory that a path is in.
+pub(super) fn above(path: &Path) -> &Path {
+    path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Whether files can be made in a directory.

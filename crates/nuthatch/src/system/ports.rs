@@ -1,7 +1,6 @@
 //! Whether everything that is to be listened on is free.
 
 use std::io::ErrorKind;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use config::Fault;
@@ -68,19 +67,14 @@ fn tcp(host: &str, port: u16) -> Option<(String, String)> {
 }
 
 fn unix(path: &Path) -> Option<(String, String)> {
-    match UnixStream::connect(path).map_err(|error| error.kind()) {
-        Ok(_) => Some(("in use by another process".into(), "stop it, or choose another path".into())),
-        Err(ErrorKind::NotFound) => {
-            let directory = path.parent().unwrap_or(Path::new("/"));
-            paths::writable_directory(directory).err().map(|why| (why, String::new()))
-        }
-        // What an earlier process has left is replaced.
-        Err(ErrorKind::ConnectionRefused) if is_socket(path) => None,
-        Err(_) => Some(("is there and no socket that can be replaced".into(), "remove it".into())),
+    if let Err(error) = net::can_bind_unix(path) {
+        return Some(match error.kind() {
+            ErrorKind::AddrInUse => {
+                let why = "in use by another process, or no socket that can be replaced";
+                (why.into(), "stop it, or choose another path".into())
+            }
+            _ => (error.to_string(), String::new()),
+        });
     }
-}
-
-fn is_socket(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
+    paths::writable_directory(paths::above(path)).err().map(|why| (why, String::new()))
 }

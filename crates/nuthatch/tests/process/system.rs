@@ -48,7 +48,7 @@ fn ports_in_use_names_without_address_and_paths() {
         format!("[pool.a] listen: 127.0.0.1:{port}: in use by process-"),
         format!("(pid {own})"),
         "[stats] listen: 192.0.2.1:1: 192.0.2.1 is no address of this machine".into(),
-        format!("[admin] listen: {}: in use by another process", socket.display()),
+        format!("[admin] listen: {}: in use by another process, or ", socket.display()),
         "[pool.a] servers: no.such.invalid has no address: ".into(),
         "[queue] statsd_address: statsd.invalid has no address: ".into(),
         "[log] file: /no/such: No such file or directory".into(),
