@@ -128,8 +128,8 @@ mod tests {
     fn every_flag_has_a_valid_default() {
         let values = PROGRAM.resolve(GoValues::new(), GoValues::new());
         let lookup = check(&values).unwrap();
-        assert_eq!(lookup.tcp, Listen::Tcp { host: "0.0.0.0".into(), port: 4160 });
-        assert_eq!(lookup.http, Listen::Tcp { host: "0.0.0.0".into(), port: 4161 });
+        assert_eq!(lookup.tcp, Listen::Tcp { host: machine::any_address().into(), port: 4160 });
+        assert_eq!(lookup.http, Listen::Tcp { host: machine::any_address().into(), port: 4161 });
         assert_eq!(lookup.inactive_producer_timeout, Duration::from_secs(300));
         assert_eq!(lookup.tombstone_lifetime, Duration::from_secs(45));
         assert_eq!(manner(&values).log_prefix, "[nsqlookupd] ");
