@@ -7,6 +7,7 @@ use telemetry::{PoolStats, Row, ServerStats};
 use crate::events::Event;
 use crate::format::{bytes, count, micros, rate};
 use crate::process::Process;
+use crate::queue::Condition;
 use crate::status::{
     ChannelStatus, ErrorCount, Memory, PoolState, PoolStatus, QueueStatus, ServerState, ServerStatus, Status,
     TopicStatus,
@@ -92,7 +93,11 @@ fn of_queue(queue: &QueueStatus, found: &mut Vec<Finding>) {
     if !queue.answers {
         found.push(Finding::new(Severity::Critical, "queue", "mute", "it does not answer"));
     }
-    if let Some(fault) = &queue.fault {
+    for Condition { subject, what, why, since_ms } in &queue.conditions {
+        let finding = Finding::new(Severity::Critical, subject, *what, format!("{what}: {why}"));
+        found.push(Finding { since_ms: Some(*since_ms), ..finding });
+    }
+    if let Some(fault) = queue.fault.as_ref().filter(|_| queue.conditions.is_empty()) {
         found.push(Finding::new(Severity::Critical, "queue", "fault", fault));
     }
     if let Some(damage) = &queue.damage {

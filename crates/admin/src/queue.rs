@@ -20,10 +20,25 @@ pub struct QueueReport {
     pub fault: Option<String>,
     /// Damage that was found and that nobody has taken note of.
     pub damage: Option<String>,
+    /// What it is, one by one, the worst first; not all of it, if it is much.
+    pub conditions: Vec<Condition>,
     /// Connections of publishers and consumers.
     pub connections: u64,
     /// Bytes that topics and channels take, against `max_memory`.
     pub memory_bytes: u64,
     /// Topics, sorted by name.
     pub topics: Vec<TopicReport>,
+}
+
+/// Something that is wrong with the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// What it is wrong with: `topic t`, `topic t, channel c`, `queue`.
+    pub subject: String,
+    /// What is wrong, as the log says it; tells apart what one subject may suffer from.
+    pub what: &'static str,
+    /// Why, and what to do.
+    pub why: String,
+    /// Since when, in milliseconds since the Unix epoch.
+    pub since_ms: u64,
 }

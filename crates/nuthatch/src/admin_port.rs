@@ -66,8 +66,22 @@ fn report(snapshot: Snapshot) -> QueueReport {
     QueueReport {
         fault: snapshot.health,
         damage: snapshot.damage,
+        conditions: snapshot.conditions.into_iter().map(condition).collect(),
         connections: snapshot.connections as u64,
         memory_bytes: snapshot.memory_bytes as u64,
         topics: snapshot.topics.unwrap_or_default().iter().map(TopicStats::report).collect(),
+    }
+}
+
+fn condition(condition: queue::queue::Condition) -> admin::queue::Condition {
+    admin::queue::Condition {
+        subject: match (&*condition.topic, &*condition.channel) {
+            ("", _) => "queue".to_owned(),
+            (topic, "") => format!("topic {topic}"),
+            (topic, channel) => format!("topic {topic}, channel {channel}"),
+        },
+        what: condition.what,
+        why: condition.why,
+        since_ms: u64::try_from(condition.since / 1_000_000).unwrap_or(0),
     }
 }

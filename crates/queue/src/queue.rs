@@ -49,7 +49,7 @@ use crate::registry::{Registry, TopicKey};
 use crate::reserve::Reserve;
 use crate::topic::{ChannelKey, Memory, Outcome};
 
-pub use crate::snapshot::{ChannelStats, ClientStats, Snapshot, TopicStats};
+pub use crate::snapshot::{ChannelStats, ClientStats, Condition, Snapshot, TopicStats};
 use conditions::Conditions;
 pub use topics::OpenError;
 pub(crate) use topics::{STORE, topic_directory, topic_tag};
@@ -325,7 +325,7 @@ impl Queue {
 
     /// What is wrong, if something is.
     fn health(&self) -> Option<String> {
-        self.conditions.text(self.out_of_space())
+        self.conditions.text()
     }
 
     fn now(&self) -> Instant {

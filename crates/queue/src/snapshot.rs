@@ -11,6 +11,10 @@ pub struct Snapshot {
     pub health: Option<String>,
     /// Damage that was found and that nobody has taken note of.
     pub damage: Option<String>,
+    /// What it is, one by one, the worst first; not all of it, if it is much.
+    pub conditions: Vec<Condition>,
+    /// How many there are.
+    pub condition_count: usize,
     /// When the daemon started (wall, ns).
     pub started: i64,
     /// Now (wall, ns).
@@ -23,6 +27,26 @@ pub struct Snapshot {
     pub connections: usize,
     /// Bytes that topics and channels take, against `max_memory`.
     pub memory_bytes: usize,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The topic; empty if it is none of a topic.
+    pub topic: String,
+    /// The channel; empty if it is none of a channel.
+    pub channel: String,
+    /// What is wrong, as the log says it.
+    pub what: &'static str,
+    /// Why, and what to do.
+    pub why: String,
+    /// Since when (wall, ns).
+    pub since: i64,
+}
+
+/// A wall time (ns) as RFC 3339, to the second.
+pub(crate) fn utc(wall: i64) -> String {
+    jiff::Timestamp::from_second(wall.div_euclid(1_000_000_000)).unwrap_or_default().to_string()
 }
 
 /// A topic.

@@ -142,3 +142,29 @@ fn topics_and_the_queue_itself() {
     let status = Status::between(&mute, &mute, &facts(), true);
     assert_eq!(find(&status)[0].text, "it does not answer");
 }
+
+#[test]
+fn what_is_wrong_with_the_queue_is_told_by_topic_with_its_beginning() {
+    let condition = |subject: &str, what, since_ms| Condition {
+        subject: subject.into(),
+        what,
+        why: "No space left on device (os error 28)".into(),
+        since_ms,
+    };
+    let conditions = vec![
+        condition("queue", "the disk is full", 5_000),
+        condition("topic t", "journal refuses writes", 7_000),
+    ];
+    let fault = Some("the disk is full; topic t: …".to_owned());
+    let queue = QueueStatus { answers: true, fault, conditions, ..QueueStatus::default() };
+    let mut found = Vec::new();
+    of_queue(&queue, &mut found);
+    let told: Vec<_> = found.iter().map(|f| (f.subject.as_str(), f.text.as_str(), f.since_ms)).collect();
+    assert_eq!(
+        told,
+        [
+            ("queue", "the disk is full: No space left on device (os error 28)", Some(5_000)),
+            ("topic t", "journal refuses writes: No space left on device (os error 28)", Some(7_000)),
+        ]
+    );
+}

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::window::Window;
-use crate::queue::{ChannelReport, QueueReport, TopicReport};
+use crate::queue::{ChannelReport, Condition, QueueReport, TopicReport};
 
 /// The queue.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -14,6 +14,9 @@ pub struct QueueStatus {
     pub fault: Option<String>,
     /// Damage that was found and that nobody has taken note of.
     pub damage: Option<String>,
+    /// The same one by one; for the troubles.
+    #[serde(skip)]
+    pub conditions: Vec<Condition>,
     /// Connections of publishers and consumers.
     pub connections: u64,
     /// Bytes that topics and channels take, against `max_memory`.
@@ -111,6 +114,7 @@ impl QueueStatus {
             answers: true,
             fault: now.fault.clone(),
             damage: now.damage.clone(),
+            conditions: now.conditions.clone(),
             connections: now.connections,
             memory_bytes: now.memory_bytes,
             topics: now.topics.iter().map(topic).collect(),

@@ -42,6 +42,11 @@ fn health(snapshot: &crate::snapshot::Snapshot) -> String {
     snapshot.health.as_ref().map_or_else(|| "OK".to_owned(), |why| format!("NOK - {why}"))
 }
 
+/// How many conditions are there besides those that are shown, if any are.
+fn not_shown(snapshot: &crate::snapshot::Snapshot) -> Option<usize> {
+    Some(snapshot.condition_count - snapshot.conditions.len()).filter(|count| *count > 0)
+}
+
 /// Memory in nsqd's order and under its names.
 fn memory_rows(memory: &crate::statsd::Memory) -> impl Iterator<Item = (&'static str, u64)> {
     memory.gauges().into_iter().chain([("gc_total_runs", memory.gc_runs)])

@@ -303,10 +303,11 @@ fn a_full_disk_and_a_lack_of_descriptors_are_told_for_what_they_are() {
     let emfile = Fault { errno: 24, ..Fault::eio(Operation::Open) };
     for (fault, topic, errno, advice) in [
         (Fault::disk_full(), "t", "os error 28", "free space, then publish again"),
-        (emfile, "new", "os error 24", "Too many open files"),
+        (emfile, "new", "os error 24", "raise their limit"),
     ] {
         let daemon = start();
         check(&daemon, &[("POST", "/pub?topic=t", "x", 200, "OK")]);
+        assert!(!json_of(&daemon, "/stats?format=json").as_object().unwrap().contains_key("conditions"));
         daemon.files.fail(Fault { times: 1000, ..fault });
         // nsqd's code for those who look for it, the truth for people
         let refused = daemon.request("POST", &format!("/pub?topic={topic}"), b"x");
@@ -320,6 +321,14 @@ fn a_full_disk_and_a_lack_of_descriptors_are_told_for_what_they_are() {
             health.starts_with("NOK - ") && health.contains(errno) && health.contains(advice),
             "{health}"
         );
+        let conditions = stats["conditions"].as_array().unwrap();
+        let found = conditions.iter().find(|condition| condition["topic"] == topic).expect("its topic");
+        let why = found["why"].as_str().unwrap();
+        assert!(why.contains(errno) && why.contains(advice), "{why}");
+        assert!(found["since"].as_str().unwrap().ends_with('Z'), "{found}");
+        let page = daemon.request("GET", "/stats", b"").text();
+        let line = page.lines().find(|line| line.contains(&format!("[{topic:<15}]")) && line.contains(errno));
+        assert!(line.is_some_and(|line| line.contains(", since 20")), "{page}");
     }
 }
 

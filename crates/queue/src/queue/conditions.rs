@@ -10,11 +10,15 @@ use std::time::Duration;
 
 use net::Instant;
 
+use crate::clock::Clock;
 use crate::registry::TopicKey;
+use crate::snapshot;
 use crate::topic::ChannelKey;
 
-/// Conditions that are shown one by one.
+/// Conditions that are shown one by one in a line.
 const SHOWN_MAX: usize = 3;
+/// Conditions that are shown one by one in statistics.
+const LISTED_MAX: usize = 20;
 /// Time between two lines of the log about one subject.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a refused creation is remembered, if it is not tried again.
@@ -25,6 +29,8 @@ const CREATIONS_MAX: usize = 100;
 /// What something can be wrong with. In this order they are shown.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
+    /// The disk, which is full.
+    Disk,
     /// A topic's journal that takes nothing more.
     Poisoned(TopicKey),
     /// A topic's journal: writing and flushing.
@@ -59,6 +65,8 @@ struct Condition {
     whose: Whose,
     /// What is wrong; nothing if the subject is well again.
     why: Option<String>,
+    /// Wall time (ns) since which something is.
+    since: i64,
     /// When it was found the last time.
     seen: Instant,
     /// What the log has, and since when.
@@ -78,13 +86,17 @@ impl Conditions {
     }
 
     /// Something is wrong with a subject.
-    pub fn begin(&mut self, subject: Subject, whose: Whose, why: &str, now: Instant) {
+    pub fn begin(&mut self, subject: Subject, whose: Whose, why: &str, clock: Clock) {
+        let (now, since) = (clock.now, clock.wall.0);
         if matches!(subject, Subject::Creation(_)) && !self.may_remember(&subject) {
             return;
         }
         match self.0.get_mut(&subject) {
             Some(condition) => {
                 condition.seen = now;
+                if condition.why.is_none() {
+                    condition.since = since;
+                }
                 if condition.why.as_deref() != Some(why) {
                     condition.why = Some(why.to_owned());
                     condition.say(&subject, now);
@@ -92,7 +104,7 @@ impl Conditions {
             }
             None => {
                 let why = Some(why.to_owned());
-                let mut condition = Condition { whose, why, seen: now, said: None, said_at: now };
+                let mut condition = Condition { whose, why, since, seen: now, said: None, said_at: now };
                 condition.say_now(&subject, now);
                 self.0.insert(subject, condition);
             }
@@ -143,14 +155,31 @@ impl Conditions {
         });
     }
 
-    /// What is wrong, in one line; `disk` is said of the whole disk.
-    pub fn text(&self, disk: Option<&str>) -> Option<String> {
-        let wrong = self.0.values().filter_map(|c| c.why.as_deref().map(|why| (&c.whose, why)));
-        let mut shown: Vec<String> = disk.map(str::to_owned).into_iter().collect();
+    /// What is wrong, one by one, and how many there are; the worst come first.
+    pub fn list(&self) -> (Vec<snapshot::Condition>, usize) {
+        let wrong = || self.0.iter().filter_map(|(subject, c)| Some((subject, c, c.why.as_ref()?)));
+        let shown = |(subject, condition, why): (&Subject, &Condition, &String)| snapshot::Condition {
+            topic: condition.whose.topic.clone(),
+            channel: condition.whose.channel.clone(),
+            what: subject.event(),
+            why: why.clone(),
+            since: condition.since,
+        };
+        (wrong().take(LISTED_MAX).map(shown).collect(), wrong().count())
+    }
+
+    /// What is wrong, in one line.
+    pub fn text(&self) -> Option<String> {
+        let wrong = self.0.values().filter_map(|c| c.why.as_deref().map(|why| (c, why)));
+        let mut shown: Vec<String> = Vec::new();
         let mut more = 0;
-        for (whose, why) in wrong {
+        for (condition, why) in wrong {
             match shown.len() < SHOWN_MAX {
-                true => shown.push(whose.says(why)),
+                true => shown.push(format!(
+                    "{}, since {}",
+                    condition.whose.says(why),
+                    snapshot::utc(condition.since)
+                )),
                 false => more += 1,
             }
         }
@@ -192,6 +221,7 @@ impl Subject {
     /// What the log says of it.
     fn event(&self) -> &'static str {
         match self {
+            Subject::Disk => "the disk is full: publications are refused until consumers have made room",
             Subject::Poisoned(_) => "journal is poisoned",
             Subject::Journal(_) => "journal refuses writes or cannot be flushed",
             Subject::Reading(..) => "messages cannot be read",
@@ -251,8 +281,12 @@ mod tests {
         Instant(1_000_000_000_000) + Duration::from_millis(ms)
     }
 
+    fn clock(ms: u64) -> Clock {
+        Clock { now: at(ms), wall: net::WallTime(ms as i64 * 1_000_000) }
+    }
+
     fn begin(conditions: &mut Conditions, why: &str, ms: u64) {
-        conditions.begin(subject(), Whose { topic: "t".into(), channel: String::new() }, why, at(ms));
+        conditions.begin(subject(), Whose { topic: "t".into(), channel: String::new() }, why, clock(ms));
     }
 
     fn said(conditions: &Conditions) -> Option<&str> {
@@ -265,10 +299,13 @@ mod tests {
         for ms in (0..10_000).step_by(100) {
             begin(&mut conditions, &format!("wrong at {ms}"), ms);
             assert_eq!(said(&conditions), Some(&*format!("wrong at {}", ms / 1000 * 1000)));
-            assert_eq!(conditions.text(None), Some(format!("topic t: wrong at {ms}")));
+            assert_eq!(
+                conditions.text(),
+                Some(format!("topic t: wrong at {ms}, since 1970-01-01T00:00:0{}Z", ms / 1000))
+            );
             conditions.end(&subject(), at(ms));
             assert!(said(&conditions).is_some());
-            assert_eq!(conditions.text(None), None);
+            assert_eq!(conditions.text(), None);
         }
         conditions.tick(at(10_500));
         assert_eq!(said(&conditions), None, "that it is well");
@@ -280,10 +317,16 @@ mod tests {
     #[test]
     fn the_worst_comes_first() {
         let mut conditions = Conditions::default();
-        conditions.begin(Subject::Creation("c".into()), Whose::default(), "c", at(0));
+        conditions.begin(Subject::Creation("c".into()), Whose::default(), "c", clock(0));
+        conditions.begin(Subject::Disk, Whose::default(), "full", clock(0));
         begin(&mut conditions, "b", 0);
-        assert_eq!(conditions.text(Some("full")).as_deref(), Some("full; topic t: b; c"));
-        conditions.begin(Subject::Creation("d".into()), Whose::default(), "d", at(0));
-        assert_eq!(conditions.text(Some("full")).as_deref(), Some("full; topic t: b; c; and 1 more"));
+        let since = "since 1970-01-01T00:00:00Z";
+        let both = format!("full, {since}; topic t: b, {since}; c, {since}");
+        assert_eq!(conditions.text(), Some(both.clone()));
+        conditions.begin(Subject::Creation("d".into()), Whose::default(), "d", clock(0));
+        assert_eq!(conditions.text(), Some(format!("{both}; and 1 more")));
+        let (list, count) = conditions.list();
+        assert_eq!((list.len(), count), (4, 4));
+        assert_eq!((&*list[1].topic, &*list[1].why, list[1].since), ("t", "b", 0));
     }
 }

@@ -228,7 +228,7 @@ impl Queue {
             self.run_out(&why);
         }
         let whose = Whose { topic: topic.to_owned(), ..Whose::default() };
-        self.conditions.begin(Subject::Creation(topic.to_owned()), whose, &why, self.clock.now);
+        self.conditions.begin(Subject::Creation(topic.to_owned()), whose, &why, self.clock);
         QueueError::Journal(why)
     }
 

@@ -12,16 +12,16 @@ use crate::topic::Topic;
 impl Queue {
     /// Notes whether the journal of a topic is well. One that refuses writes is asked again with the next tick.
     pub(super) fn judge(&mut self, key: TopicKey, topic: &mut Topic<Waiter>) {
-        let (now, whose) = (self.clock.now, || Whose { topic: topic.name.clone(), ..Whose::default() });
+        let (clock, whose) = (self.clock, || Whose { topic: topic.name.clone(), ..Whose::default() });
         let conditions = &mut self.conditions;
         match topic.journal.health() {
-            Health::Ok => conditions.end(&Subject::Journal(key), now),
+            Health::Ok => conditions.end(&Subject::Journal(key), clock.now),
             Health::Poisoned(why) => {
                 conditions.forget(&Subject::Journal(key));
-                conditions.begin(Subject::Poisoned(key), whose(), &why, now);
+                conditions.begin(Subject::Poisoned(key), whose(), &why, clock);
             }
             Health::Refusing(why) => {
-                conditions.begin(Subject::Journal(key), whose(), &why, now);
+                conditions.begin(Subject::Journal(key), whose(), &why, clock);
                 if !std::mem::replace(&mut topic.unwritten, true) {
                     self.unwritten.push(key);
                 }
@@ -45,7 +45,7 @@ impl Queue {
             topic: topic.map_or_else(String::new, |topic| topic.name.clone()),
             channel: channel.map_or_else(String::new, |channel| channel.name.clone()),
         };
-        self.conditions.begin(subject, whose, &why.to_string(), self.clock.now);
+        self.conditions.begin(subject, whose, &why.to_string(), self.clock);
     }
 
     /// A subject is well.

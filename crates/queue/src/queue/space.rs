@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use super::Queue;
+use super::conditions::Subject;
 use crate::settings::Durability;
 
 impl Queue {
@@ -16,9 +17,7 @@ impl Queue {
         if !self.reserve.spend() {
             return false;
         }
-        telemetry::warn!("the disk is full: publications are refused until consumers have made room");
-        self.out_of_space = Some(why.to_owned());
-        self.look_everywhere_for_space();
+        self.refuse_publications(why);
         true
     }
 
@@ -31,8 +30,7 @@ impl Queue {
             && !self.topics.is_empty()
             && matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
         {
-            self.out_of_space = Some(format!("disk is full: free space, then publish again ({error})"));
-            self.look_everywhere_for_space();
+            self.refuse_publications(&format!("disk is full: free space, then publish again ({error})"));
         }
     }
 
@@ -43,8 +41,14 @@ impl Queue {
             return;
         }
         if self.reserve.keep().is_ok() && self.out_of_space.take().is_some() {
-            telemetry::info!("the disk has room again: publications are taken");
+            self.well(&Subject::Disk);
         }
+    }
+
+    fn refuse_publications(&mut self, why: &str) {
+        self.out_of_space = Some(why.to_owned());
+        self.wrong(Subject::Disk, &why);
+        self.look_everywhere_for_space();
     }
 
     fn look_everywhere_for_space(&mut self) {

@@ -24,9 +24,12 @@ impl Queue {
         });
         // A topic that does not exist has no producers; one that does has all of them (as nsqd).
         let producers = (clients && topics.is_some()).then(|| self.producers(topic));
+        let (conditions, condition_count) = self.conditions.list();
         Snapshot {
             health: self.health(),
             damage: self.damage().summary(),
+            conditions,
+            condition_count,
             started: self.started.wall.0,
             now: self.clock.wall.0,
             topics,

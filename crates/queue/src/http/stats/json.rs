@@ -3,19 +3,36 @@
 
 use serde::{Serialize, Serializer};
 
-use super::{health, memory_rows};
-use crate::snapshot::{ChannelStats, ClientStats, Snapshot, TopicStats};
+use super::{health, memory_rows, not_shown};
+use crate::snapshot::{self, ChannelStats, ClientStats, Snapshot, TopicStats};
 
 /// The whole.
 #[derive(Serialize)]
 pub(super) struct Document<'a> {
     version: &'static str,
     health: String,
+    /// What is wrong, one by one; not there if nothing is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    conditions: Vec<Condition<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conditions_not_shown: Option<usize>,
     start_time: i64,
     topics: Option<Vec<Topic<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<Memory>,
     producers: Option<Vec<Client<'a>>>,
+}
+
+/// Beyond nsqd.
+#[derive(Serialize)]
+struct Condition<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    topic: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    channel: &'a str,
+    what: &'static str,
+    why: &'a str,
+    since: String,
 }
 
 #[derive(Serialize)]
@@ -162,11 +179,18 @@ pub(super) fn document<'a>(
     Document {
         version: config::nsqd::VERSION,
         health: health(snapshot),
+        conditions: snapshot.conditions.iter().map(condition).collect(),
+        conditions_not_shown: not_shown(snapshot),
         start_time: started,
         topics: snapshot.topics.as_ref().map(|topics| topics.iter().map(|one| topic(one, limits)).collect()),
         memory: memory.copied().map(Memory),
         producers: Some(producers).filter(|producers| !producers.is_empty()),
     }
+}
+
+fn condition(condition: &snapshot::Condition) -> Condition<'_> {
+    let snapshot::Condition { topic, channel, what, why, since } = condition;
+    Condition { topic, channel, what: *what, why, since: snapshot::utc(*since) }
 }
 
 fn topic(topic: &TopicStats, limits: bool) -> Topic<'_> {

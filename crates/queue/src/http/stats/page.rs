@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::super::text;
-use super::{health, memory_rows};
-use crate::snapshot::{ChannelStats, ClientStats, Snapshot, TopicStats};
+use super::{health, memory_rows, not_shown};
+use crate::snapshot::{self, ChannelStats, ClientStats, Snapshot, TopicStats};
 use crate::statsd::Memory;
 
 /// The page; `started` is in seconds since 1970.
@@ -29,6 +29,10 @@ fn write_page(
     if let Some(damage) = &snapshot.damage {
         writeln!(out, "Damage: {damage}")?;
     }
+    snapshot.conditions.iter().try_for_each(|condition| write_condition(out, condition))?;
+    if let Some(count) = not_shown(snapshot) {
+        writeln!(out, "   and {count} more")?;
+    }
     if let Some(memory) = memory {
         writeln!(out, "\nMemory:")?;
         for (name, value) in memory_rows(memory) {
@@ -49,6 +53,13 @@ fn write_page(
             producers.iter().try_for_each(|client| write_client(out, "   ", client, snapshot.now))
         }
     }
+}
+
+/// Beyond nsqd: a line about each thing that is wrong.
+fn write_condition(out: &mut String, condition: &snapshot::Condition) -> std::fmt::Result {
+    let snapshot::Condition { topic, channel, what, why, since } = condition;
+    let name = [topic.as_str(), channel.as_str()].into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>();
+    writeln!(out, "   [{:<15}] {what}: {why}, since {}", name.join("/"), snapshot::utc(*since))
 }
 
 fn write_topic(out: &mut String, topic: &TopicStats, now: i64) -> std::fmt::Result {
