@@ -103,12 +103,24 @@ fn of_queue(queue: &QueueStatus, found: &mut Vec<Finding>) {
     if let Some(damage) = &queue.damage {
         found.push(Finding::new(Severity::Critical, "queue", "damage", damage));
     }
+    of_queue_memory(queue, found);
     for topic in &queue.topics {
         of_topic(topic, found);
         for channel in &topic.channels {
             of_channel(&format!("topic {}, channel {}", topic.name, channel.name), channel, found);
         }
     }
+}
+
+/// Messages are refused from seven eighths on, topics and channels when all of it is taken.
+fn of_queue_memory(queue: &QueueStatus, found: &mut Vec<Finding>) {
+    let (used, max) = (queue.memory_bytes, queue.memory_bytes_max);
+    if max == 0 || used < max / 4 * 3 {
+        return;
+    }
+    let severity = if used < max / 8 * 7 { Severity::Warning } else { Severity::Critical };
+    let text = format!("topics and channels take {} of {} (max_memory)", bytes(used), bytes(max));
+    found.push(Finding::new(severity, "queue", "memory", text));
 }
 
 fn of_topic(topic: &TopicStatus, found: &mut Vec<Finding>) {

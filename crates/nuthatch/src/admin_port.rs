@@ -69,6 +69,7 @@ fn report(snapshot: Snapshot) -> QueueReport {
         conditions: snapshot.conditions.into_iter().map(condition).collect(),
         connections: snapshot.connections as u64,
         memory_bytes: snapshot.memory_bytes as u64,
+        memory_bytes_max: snapshot.memory_bytes_max as u64,
         topics: snapshot.topics.unwrap_or_default().iter().map(TopicStats::report).collect(),
     }
 }

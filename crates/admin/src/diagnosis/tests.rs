@@ -168,3 +168,23 @@ fn what_is_wrong_with_the_queue_is_told_by_topic_with_its_beginning() {
         ]
     );
 }
+
+#[test]
+fn memory_of_the_queue_is_told_before_it_is_full() {
+    for (used, max, severity) in [
+        (749, 1000, None),
+        (750, 1000, Some(Severity::Warning)),
+        (875, 1000, Some(Severity::Critical)),
+        (1 << 40, 0, None),
+    ] {
+        let queue = QueueStatus {
+            answers: true,
+            memory_bytes: used,
+            memory_bytes_max: max,
+            ..QueueStatus::default()
+        };
+        let mut found = Vec::new();
+        of_queue(&queue, &mut found);
+        assert_eq!(found.first().map(|finding| finding.severity), severity, "{used} of {max}");
+    }
+}

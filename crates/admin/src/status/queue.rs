@@ -21,6 +21,8 @@ pub struct QueueStatus {
     pub connections: u64,
     /// Bytes that topics and channels take, against `max_memory`.
     pub memory_bytes: u64,
+    /// That limit; 0 for none.
+    pub memory_bytes_max: u64,
     /// Topics, sorted by name.
     pub topics: Vec<TopicStatus>,
 }
@@ -117,6 +119,7 @@ impl QueueStatus {
             conditions: now.conditions.clone(),
             connections: now.connections,
             memory_bytes: now.memory_bytes,
+            memory_bytes_max: now.memory_bytes_max,
             topics: now.topics.iter().map(topic).collect(),
         }
     }

@@ -36,6 +36,7 @@ impl Queue {
             producers,
             connections: self.client_count,
             memory_bytes: self.memory.state,
+            memory_bytes_max: self.options.max_memory,
         }
     }
 

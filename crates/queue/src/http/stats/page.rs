@@ -58,7 +58,8 @@ fn write_page(
 /// Beyond nsqd: a line about each thing that is wrong.
 fn write_condition(out: &mut String, condition: &snapshot::Condition) -> std::fmt::Result {
     let snapshot::Condition { topic, channel, what, why, since } = condition;
-    let name = [topic.as_str(), channel.as_str()].into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>();
+    let name =
+        [topic.as_str(), channel.as_str()].into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>();
     writeln!(out, "   [{:<15}] {what}: {why}, since {}", name.join("/"), snapshot::utc(*since))
 }
 
