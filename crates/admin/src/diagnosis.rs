@@ -94,7 +94,7 @@ fn of_queue(queue: &QueueStatus, found: &mut Vec<Finding>) {
         found.push(Finding::new(Severity::Critical, "queue", "mute", "it does not answer"));
     }
     for Condition { subject, what, why, since_ms } in &queue.conditions {
-        let finding = Finding::new(Severity::Critical, subject, *what, format!("{what}: {why}"));
+        let finding = Finding::new(Severity::Critical, subject, what, format!("{what}: {why}"));
         found.push(Finding { since_ms: Some(*since_ms), ..finding });
     }
     if let Some(fault) = queue.fault.as_ref().filter(|_| queue.conditions.is_empty()) {

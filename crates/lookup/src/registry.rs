@@ -5,7 +5,8 @@
 //! producer. Producers that have not been heard of for long, and those with a tombstone for the topic that is asked for, are
 //! left out of answers and are otherwise there.
 //!
-//! Names are stored once. A registration costs about 60 bytes: an entry in its topic or channel and one in its producer.
+//! Names are stored once; a registration is an entry in its topic or channel and one in its producer (docs/performance.md has what
+//! that takes).
 
 mod answers;
 mod tables;

@@ -6,8 +6,8 @@
 //! | the statistics and the admin port | [`control_port::CLIENTS_MAX`](crate::control_port::CLIENTS_MAX) clients each |
 //! | server connections | as many as the pools may open; half of the limit at most |
 //! | journals | an eighth of the limit, [`JOURNALS_MAX`] at most |
-//! | each listener of the queue's HTTP API | an eighth of the limit, [`HTTP_MAX`] at most |
-//! | clients of pools and of the queue | the rest; beyond it they are not accepted, and wait |
+//! | each listener of an HTTP API of the queue or the lookup | an eighth of the limit, [`HTTP_MAX`] at most |
+//! | clients of pools, of the queue and of the lookup | the rest; beyond it they are not accepted, and wait |
 //!
 //! The limit is looked at again every second: somebody may change it from outside (prlimit).
 
@@ -21,7 +21,7 @@ use crate::control_port;
 
 /// Most descriptors of journals; those used longest ago are closed first.
 const JOURNALS_MAX: usize = 4096;
-/// Most connections of a listener of the queue's HTTP API.
+/// Most connections of a listener of an HTTP API.
 const HTTP_MAX: usize = 1024;
 /// What the process has open without anybody asking anything.
 const BASE: usize = 48;
@@ -48,13 +48,13 @@ struct Needs {
 pub struct Shares {
     /// Of all, in the process.
     pub limit: usize,
-    /// Clients of pools and of the queue.
+    /// Clients of pools, of the queue and of the lookup.
     pub clients: usize,
     /// Server connections, as far as there is room.
     pub servers: usize,
     /// Journals.
     pub journals: usize,
-    /// Connections of each listener of the queue's HTTP API.
+    /// Connections of each listener of an HTTP API of the queue or the lookup.
     pub http: usize,
 }
 
@@ -99,7 +99,9 @@ impl Descriptors {
 impl Needs {
     fn of(config: &Config) -> Needs {
         let queue = config.queue.as_ref();
-        let threads = if config.pools.is_empty() { 0 } else { config.threads } + usize::from(queue.is_some());
+        let of_pools = if config.pools.is_empty() { 0 } else { config.threads };
+        let lookups = usize::from(config.lookup.is_some());
+        let threads = of_pools + usize::from(queue.is_some()) + lookups;
         let listens: usize = config.pools.iter().map(|pool| pool.listen.len()).sum();
         let control_ports = usize::from(config.stats.is_some()) + usize::from(config.admin.is_some());
         let base = BASE
@@ -116,8 +118,10 @@ impl Needs {
             base,
             servers: servers.sum::<usize>() * config.threads,
             queue: queue.is_some(),
-            http_listeners: queue
-                .map_or(0, |queue| usize::from(queue.http.is_some()) + usize::from(queue.https.is_some())),
+            http_listeners: lookups
+                + queue.map_or(0, |queue| {
+                    usize::from(queue.http.is_some()) + usize::from(queue.https.is_some())
+                }),
         }
     }
 }

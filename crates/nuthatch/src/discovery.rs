@@ -14,7 +14,7 @@ use std::time::Duration;
 use config::checked::{Listen, Lookup};
 use config::endpoint::show_listen;
 use config::nsqd::{VERSION, machine};
-use http::{Listener, Stop, router, serve};
+use http::{Listener, Stop, router, serve_at_most};
 use lookup::http::{About, Api};
 use lookup::{Lifetimes, Limits, Mail, Options};
 use net::{EventLoop, Handle, Resolver, Shard};
@@ -23,6 +23,7 @@ use wire::nsq::lookup::Node;
 
 use crate::bind::bind;
 use crate::cache::address;
+use crate::descriptors::Descriptors;
 use crate::start_error::{Place, StartError};
 
 /// Backlog of the listener; nsqlookupd leaves it to Go, which takes the system's.
@@ -34,6 +35,8 @@ pub struct Discovery {
     thread: JoinHandle<io::Result<()>>,
     about: About,
     http: Option<Listener>,
+    /// Connections that it may have.
+    http_max: usize,
     /// What is listened on, by name.
     pub listening: [(&'static str, String); 2],
 }
@@ -42,7 +45,7 @@ pub struct Discovery {
 ///
 /// # Errors
 /// What is wrong, for each face to say.
-pub fn start(settings: &Lookup) -> Result<Discovery, StartError> {
+pub fn start(settings: &Lookup, descriptors: &Descriptors) -> Result<Discovery, StartError> {
     let refused = |place, listen: &Listen, error| StartError::Listen(place, listen.clone(), error);
     let listeners = net::bind(&address(&settings.tcp), BACKLOG, 1, 0)
         .map_err(|error| refused(Place::LookupTcp, &settings.tcp, error))?;
@@ -51,7 +54,9 @@ pub fn start(settings: &Lookup) -> Result<Discovery, StartError> {
     let http = Listener::new(socket, None).map_err(|error| format!("cannot serve HTTP: {error}"))?;
     let options = options(settings, tcp, http.local_address());
     let failed = |error: io::Error| format!("cannot start the lookup: {error}");
-    let shard: Shard<Mail> = Shard::new(listeners, Resolver::start().map_err(failed)?).map_err(failed)?;
+    let shard: Shard<Mail> = Shard::new(listeners, Resolver::start().map_err(failed)?)
+        .map_err(failed)?
+        .limiting(descriptors.places.clone());
     let handle = shard.handle();
     let about = About {
         version: VERSION,
@@ -68,7 +73,7 @@ pub fn start(settings: &Lookup) -> Result<Discovery, StartError> {
         .name("lookup".into())
         .spawn(move || shard.run(move |_: &mut EventLoop| lookup::Lookup::new(options)).map(|_| ()))
         .map_err(failed)?;
-    Ok(Discovery { handle, thread, about, http: Some(http), listening })
+    Ok(Discovery { handle, thread, about, http: Some(http), http_max: descriptors.shares.http, listening })
 }
 
 fn options(settings: &Lookup, tcp: Option<SocketAddr>, http: Option<SocketAddr>) -> Options {
@@ -104,9 +109,9 @@ impl Discovery {
         let shard = self.handle.clone();
         let send = Box::new(move |ask, reply| shard.send(Mail::Ask(ask, reply)));
         let router = router(Api::new(self.about.clone(), send));
-        let stop = stop.clone();
+        let (stop, http_max) = (stop.clone(), self.http_max);
         tokio::spawn(async move {
-            if let Err(error) = serve(listener, router, stop).await {
+            if let Err(error) = serve_at_most(http_max, listener, router, stop).await {
                 error!(%error, "HTTP API of the lookup failed");
             }
         });

@@ -87,7 +87,8 @@ pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, St
         false => Some(caching(config, &registry, teller, &relief, &descriptors.places, &mut listening)?),
     };
     let pool_listeners = listening.len();
-    let discovery = match config.lookup.as_ref().map(discovery::start).transpose() {
+    let lookup = config.lookup.as_ref().map(|settings| discovery::start(settings, &descriptors));
+    let discovery = match lookup.transpose() {
         Ok(discovery) => discovery,
         Err(reason) => {
             cache.into_iter().for_each(|cache| cache.stop(Duration::ZERO));

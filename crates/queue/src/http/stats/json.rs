@@ -190,7 +190,7 @@ pub(super) fn document<'a>(
 
 fn condition(condition: &snapshot::Condition) -> Condition<'_> {
     let snapshot::Condition { topic, channel, what, why, since } = condition;
-    Condition { topic, channel, what: *what, why, since: snapshot::utc(*since) }
+    Condition { topic, channel, what, why, since: snapshot::utc(*since) }
 }
 
 fn topic(topic: &TopicStats, limits: bool) -> Topic<'_> {
