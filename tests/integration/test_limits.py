@@ -173,13 +173,13 @@ def test_without_descriptors_clients_wait_and_the_others_are_served(servers, tmp
             served.insert(0, wire)
 
 
-def test_without_descriptors_a_request_gets_an_error_and_a_later_one_a_reply(servers, tmp_path):
+def test_clients_leave_descriptors_to_server_connections(servers, tmp_path):
     before = ["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}"]
     proxy = start(tmp_path, servers[:1], top="threads = 1", before=before)
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(proxy.stop)
         wires = []
-        # Until there is no descriptor for another client, and so none for a connection to the server either.
+        # Until there is none for another client.
         while not has_run_out(proxy):
             wire = cleanup.enter_context(kit.Wire(proxy.port))
             wire.send(b"PING\r\n")
@@ -187,14 +187,26 @@ def test_without_descriptors_a_request_gets_an_error_and_a_later_one_a_reply(ser
             wires.append(wire)
             assert len(wires) < DESCRIPTORS
         wires[0].expect(b"+PONG\r\n")
-        wires[0].ask(bulk(b"GET", b"k2"), b"-ERR Too many open files\r\n")
-        wires[0].ask(b"PING\r\n", b"+PONG\r\n")
-        for other in wires[1:]:
-            other.socket.close()
+        wires[0].ask(bulk(b"GET", b"k2"), b"$-1\r\n")
+
+
+def test_without_descriptors_a_request_gets_an_error_and_a_later_one_a_reply(servers, tmp_path):
+    proxy = start(tmp_path, servers[:1], top="threads = 1")
+    pid = proxy.process.pid
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(proxy.stop)
+        wire = cleanup.enter_context(kit.Wire(proxy.port))
+        wire.ask(b"PING\r\n", b"+PONG\r\n")
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        # What is open stays; nothing else can be opened.
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+        wire.ask(bulk(b"GET", b"k2"), b"-ERR Too many open files\r\n")
+        wire.ask(b"PING\r\n", b"+PONG\r\n")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
         def replied():
-            wires[0].send(bulk(b"GET", b"k2"))
-            reply = wires[0].line()
+            wire.send(bulk(b"GET", b"k2"))
+            reply = wire.line()
             assert reply in (b"$-1\r\n", b"-ERR Too many open files\r\n"), reply
             return reply == b"$-1\r\n"
 
