@@ -47,15 +47,15 @@ pub struct Lookup {
     pub http: Listen,
     /// Name or address of this lookup that nodes are told.
     pub broadcast_address: String,
-    /// How long a node is in answers after its last sign of life.
+    /// Time after its last sign of life for which a node is in answers.
     pub inactive_producer_timeout: Duration,
-    /// How long a tombstone hides a node.
+    /// Time for which a tombstone hides a node.
     pub tombstone_lifetime: Duration,
     /// Most nodes at once; 0: no limit.
     pub max_connections: u32,
     /// Most topics and channels that are known, together.
     pub max_names: u64,
-    /// How long a node may take to send the protocol magic.
+    /// Limit on the time until a node has sent the protocol magic.
     pub magic_timeout: Duration,
     /// Names of this lookup, and of pages, that browsers may use the HTTP API under.
     pub http_names: Vec<String>,

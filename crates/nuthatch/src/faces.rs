@@ -6,6 +6,7 @@
 pub mod check;
 pub mod convert;
 mod environment;
+mod nsq_daemon;
 pub mod nsqd;
 pub mod nsqlookupd;
 pub mod nutcracker;

@@ -1,0 +1,121 @@
+//! A daemon of NSQ from its checked settings to its end: the same for all of them, with their texts and exit statuses.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use config::checked::{Config, LogLevel};
+use config::go_flags::{Exit, GoValues};
+use telemetry::log::{Format, Options, Verbosity};
+
+use crate::applet::show;
+use crate::control::{Control, Manners};
+use crate::log_level::verbosity;
+use crate::messages::DataPath;
+use crate::start;
+use crate::start_error::StartError;
+
+/// Time for the last lines of the log.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The manner of one daemon.
+pub(super) struct Daemon<'a> {
+    /// Its name, as its texts say it.
+    pub name: &'static str,
+    /// The part of the configuration that it is.
+    pub section: &'static str,
+    /// Beginning of each line of its log.
+    pub prefix: &'a str,
+    /// Least severe level that is logged.
+    pub level: LogLevel,
+    /// Last line of its log.
+    pub farewell: Option<&'static str>,
+}
+
+impl Daemon<'_> {
+    /// Starts what is configured and runs it until a signal ends it. Errors speak of `flags`.
+    pub(super) fn run(
+        &self,
+        config: Result<Config, String>,
+        directory: Option<DataPath>,
+        flags: &GoValues,
+    ) -> ExitCode {
+        // There is one log, and it lasts as long as the process.
+        let format = Format::Nsqd(Box::leak(self.prefix.to_owned().into_boxed_str()));
+        let options = Options { verbosity: verbosity(self.level), format, ..Options::default() };
+        let log = match options.open().and_then(|opened| opened.install()) {
+            Ok(log) => log,
+            Err(error) => return end(Exit::Fatal(error.to_string()), self.prefix),
+        };
+        let started = config.map_err(StartError::Other).and_then(|config| {
+            let control = Control::prepare()?;
+            Ok((control, start::start(&config, directory)?))
+        });
+        let (control, running) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                // What was logged before comes before it.
+                log.flush(FLUSH_DEADLINE);
+                return refuse_as(self.name, &error.nsqd(flags), self.prefix);
+            }
+        };
+        if verbosity(self.level) >= Verbosity::INFO {
+            for listening in &running.listening {
+                let line = format!("{}: listening on {}", self.listener(&listening.what), listening.address);
+                eprintln!("{}", logged(self.prefix, "INFO", &line));
+            }
+        }
+        let manners =
+            Manners { service: (self.name, config::nsqd::VERSION), interrupted: 0, nutcracker: false };
+        let code = control.run(running, &manners, &log);
+        if let Some(farewell) = self.farewell {
+            telemetry::info!("{farewell}");
+        }
+        log.flush(FLUSH_DEADLINE);
+        code
+    }
+
+    /// The original's name of a listener: `TCP`, `HTTP`, `HTTPS`.
+    fn listener<'a>(&self, what: &'a str) -> &'a str {
+        match what.strip_prefix(self.section) {
+            Some("") => "TCP",
+            Some(rest) => rest.strip_prefix(", ").unwrap_or(what),
+            None => what,
+        }
+    }
+}
+
+/// Says why a daemon does not start.
+pub(super) fn refuse_as(name: &str, reason: &str, prefix: &str) -> ExitCode {
+    end(Exit::Fatal(format!("failed to instantiate {name} - {reason}")), prefix)
+}
+
+/// Prints what has to be printed; the exit status.
+pub(super) fn end(exit: Exit, prefix: &str) -> ExitCode {
+    match exit {
+        Exit::Answer(text) => {
+            show(text);
+            ExitCode::SUCCESS
+        }
+        Exit::Usage(code, text) => {
+            eprint!("{text}");
+            ExitCode::from(code)
+        }
+        Exit::Plain(line) => {
+            eprintln!("{} {line}", now("%Y/%m/%d %H:%M:%S"));
+            ExitCode::FAILURE
+        }
+        Exit::Fatal(line) => {
+            eprintln!("{}", logged(prefix, "FATAL", &line));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A line as nsqd logs it: prefix, local time with microseconds, level.
+pub(super) fn logged(prefix: &str, level: &str, line: &str) -> String {
+    format!("{prefix}{} {level}: {line}", now("%Y/%m/%d %H:%M:%S%.6f"))
+}
+
+fn now(format: &str) -> String {
+    jiff::ZonedDateTime::now().strftime(format).to_string()
+}
