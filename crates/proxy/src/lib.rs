@@ -39,7 +39,6 @@ mod budget;
 mod memory;
 mod maintain;
 mod stop;
-pub mod local;
 mod notice;
 mod census;
 

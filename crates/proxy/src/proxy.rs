@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use config::checked;
+use local::Store;
 use net::{App, ConnId, Fault, Input, Instant, Io, Peer};
 use telemetry::{PoolStats, ShardStats};
 
@@ -12,7 +13,6 @@ use crate::budget::Budget;
 use crate::client::{Client, Session, Wait};
 use crate::fail::{Failure, too_many_clients};
 use crate::gather::Gathers;
-use crate::local::Store;
 use crate::mail::Mail;
 use crate::notice::Notice;
 use crate::place::Place;

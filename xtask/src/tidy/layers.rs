@@ -7,7 +7,7 @@ use super::Findings;
 use crate::workspace::{Metadata, short_name};
 
 /// Every crate of ours and its layer; ARCHITECTURE.md draws the same.
-const LAYERS: [(&str, Layer); 18] = [
+const LAYERS: [(&str, Layer); 19] = [
     ("nuthatch", Layer::Product(4)),
     ("proxy", Layer::Product(3)),
     ("queue", Layer::Product(3)),
@@ -19,6 +19,7 @@ const LAYERS: [(&str, Layer); 18] = [
     ("config", Layer::Product(2)),
     ("http", Layer::Product(2)),
     ("client", Layer::Product(2)),
+    ("local", Layer::Product(2)),
     ("wire", Layer::Product(1)),
     ("ring", Layer::Product(1)),
     ("telemetry", Layer::Product(1)),

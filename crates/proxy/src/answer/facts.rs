@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use config::checked::Pool as Config;
+use local::Store;
 use net::Io;
 
-use crate::local::Store;
 use crate::proxy::Proxy;
 
 /// One pool, as a client of it sees the proxy.

@@ -1,11 +1,11 @@
 //! A request for the embedded cache: executed at once, on this thread. A pool with such a server lives on one shard.
 
 use config::checked::Protocol;
+use local::Surroundings;
 use net::Io;
 use wire::redis::Args;
 
 use crate::client::Client;
-use crate::local::Surroundings;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
 

@@ -1,0 +1,11 @@
+//! Prints the commands of the embedded cache for docs/compat-twemproxy.md: those that it has and that reach it.
+
+use nuthatch_local::redis::commands;
+
+fn main() {
+    let reach_it =
+        |name: &&str| wire::redis::lookup(name.as_bytes()).is_some_and(wire::redis::Command::is_served);
+    let names: Vec<String> =
+        commands().filter(reach_it).map(|name| format!("`{}`", name.to_ascii_uppercase())).collect();
+    println!("{}.", names.join(" "));
+}

@@ -1,0 +1,14 @@
+//! The embedded cache, a library without input and output.
+//!
+//! What it does, how it differs from the originals and its limits are on the first page, `README.md`, which follows. Read on in
+//! `store.rs` (entries under a byte limit), then in the tables of commands, `redis.rs` and `memcache.rs`.
+//!
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod memcache;
+pub mod redis;
+mod store;
+
+pub use memcache::counters::Surroundings;
+pub use store::{Counters, Store};

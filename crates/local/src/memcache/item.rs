@@ -1,0 +1,169 @@
+//! Storing an item: the rules of set, add, replace, append, prepend and cas, for text and meta commands alike.
+//!
+//! ```text
+//!             key is there                         key is not there
+//! Set         stored                               stored
+//! Add         not stored                           stored
+//! Replace     stored                               not stored
+//! Append …    stored, unless the cas differs       not stored
+//! Cas         stored if the cas is the same        not found
+//! ```
+
+use super::refusal::Refusal;
+use crate::Store;
+use crate::store::{Attributes, Entry};
+
+/// memcached's default limit of an item, its header and key included.
+pub(super) const ITEM_BYTES_MAX: usize = 1 << 20;
+
+/// Above this size memcached keeps an item in pieces, and does not look for a number in it.
+pub(super) const CHUNK_BYTES_MAX: usize = 512 << 10;
+
+/// What memcached spends on an item besides key and value: header, cas unique, ends of key and value.
+const HEADER_BYTES: usize = 48 + 8 + 1 + 2;
+/// And on client flags that are not 0.
+const FLAGS_BYTES: usize = 4;
+
+/// Size of an item as memcached counts it.
+pub(super) fn size(key: usize, value: usize, flags: u32) -> usize {
+    let flags = if flags == 0 { 0 } else { FLAGS_BYTES };
+    key.saturating_add(value).saturating_add(HEADER_BYTES + flags)
+}
+
+/// Which command stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Set,
+    Add,
+    Replace,
+    Append,
+    Prepend,
+    Cas,
+}
+
+/// What is to be stored.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item<'r> {
+    pub(super) key: &'r [u8],
+    pub(super) value: &'r [u8],
+    pub(super) attributes: Attributes,
+    /// The cas unique that must still be there; 0 is none.
+    pub(super) cas: u64,
+    /// An older cas unique is good enough, but leaves the item stale (meta flag `I`).
+    pub(super) or_stale: bool,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Stored, with this cas unique.
+    Stored(u64),
+    NotStored,
+    /// Somebody else changed it since.
+    Exists,
+    NotFound,
+}
+
+/// Fails when the item can never be stored; then `drop_old` says whether what is there must go rather than be served.
+pub(super) fn check_size(
+    store: &mut Store,
+    item: &Item<'_>,
+    length: usize,
+    now_ms: u64,
+    drop_old: bool,
+) -> Result<(), Refusal> {
+    let refusal = if size(item.key.len(), length, item.attributes.flags) > ITEM_BYTES_MAX {
+        store.commands.too_large += 1;
+        "SERVER_ERROR object too large for cache"
+    } else if !store.fits(item.key.len(), length) {
+        store.commands.no_memory += 1;
+        "SERVER_ERROR out of memory storing object"
+    } else {
+        return Ok(());
+    };
+    if drop_old {
+        store.remove(item.key, now_ms);
+    }
+    Err(refusal)
+}
+
+/// Stores an item whose size is right.
+pub(super) fn store(store: &mut Store, mode: Mode, item: Item<'_>, now_ms: u64) -> Outcome {
+    let outcome = attempt(store, mode, item, now_ms);
+    let commands = &mut store.commands;
+    commands.stores += 1;
+    match outcome {
+        _ if mode != Mode::Cas => {}
+        Outcome::Stored(_) => commands.cas.note(true),
+        Outcome::NotFound => commands.cas.note(false),
+        Outcome::Exists => commands.cas_badval += 1,
+        Outcome::NotStored => {}
+    }
+    outcome
+}
+
+fn attempt(store: &mut Store, mode: Mode, item: Item<'_>, now_ms: u64) -> Outcome {
+    let Some(old) = store.peek(item.key, now_ms) else {
+        return match mode {
+            Mode::Set | Mode::Add => put(store, item, now_ms),
+            Mode::Cas => Outcome::NotFound,
+            Mode::Replace | Mode::Append | Mode::Prepend => Outcome::NotStored,
+        };
+    };
+    match mode {
+        Mode::Set | Mode::Replace => put(store, item, now_ms),
+        Mode::Add => Outcome::NotStored,
+        Mode::Cas if item.cas != 0 && item.cas == old.cas => put(store, item, now_ms),
+        Mode::Cas if item.cas != 0 && item.or_stale && item.cas < old.cas => put_stale(store, item, now_ms),
+        Mode::Cas => Outcome::Exists,
+        Mode::Append | Mode::Prepend if item.cas != 0 && item.cas != old.cas => Outcome::Exists,
+        Mode::Append | Mode::Prepend => extend(store, mode, item, now_ms),
+    }
+}
+
+fn put(store: &mut Store, item: Item<'_>, now_ms: u64) -> Outcome {
+    let stored = store.put(item.key, item.value, item.attributes, now_ms);
+    stored.map_or(Outcome::NotStored, Outcome::Stored)
+}
+
+/// The value is taken, but the item keeps its end and stays (or becomes) stale.
+fn put_stale(store: &mut Store, item: Item<'_>, now_ms: u64) -> Outcome {
+    let Some(old) = store.peek(item.key, now_ms) else { return Outcome::NotFound };
+    let (deadline_ms, token_sent) = (old.deadline_ms, old.token_sent);
+    let outcome =
+        put(store, Item { attributes: Attributes { deadline_ms, ..item.attributes }, ..item }, now_ms);
+    store.change(item.key, 0, now_ms, |entry| {
+        entry.stale = true;
+        entry.token_sent = token_sent;
+    });
+    outcome
+}
+
+/// Append and prepend: flags and end stay as they are, the rest is a new item's.
+fn extend(store: &mut Store, mode: Mode, item: Item<'_>, now_ms: u64) -> Outcome {
+    let Some(old) = store.peek(item.key, now_ms) else { return Outcome::NotStored };
+    let length = old.value.len() + item.value.len();
+    if size(item.key.len(), length, old.flags) > ITEM_BYTES_MAX || !store.fits(item.key.len(), length) {
+        return Outcome::NotStored;
+    }
+    store.counters.sets += 1;
+    let cas = store.cas_next();
+    store.change(item.key, item.value.len(), now_ms, |entry| {
+        if mode == Mode::Append {
+            entry.value.extend_from_slice(item.value);
+        } else {
+            entry.value.splice(..0, item.value.iter().copied());
+        }
+        renew(entry, cas, now_ms);
+    });
+    Outcome::Stored(cas)
+}
+
+/// The entry counts as a new item of the same key, flags and end.
+pub(super) fn renew(entry: &mut Entry, cas: u64, now_ms: u64) {
+    entry.cas = cas;
+    entry.accessed_ms = now_ms;
+    entry.fetched = false;
+    entry.stale = false;
+    entry.token_sent = false;
+}

@@ -1,0 +1,59 @@
+//! `INCR` and its kin: numbers kept as strings.
+//!
+//! Whole numbers have 64 bits and one spelling; the others are C's `long double`. A counter that is not there counts from
+//! 0 and lives for ever; one that is there keeps its time to live.
+
+use wire::redis::encode;
+
+use super::call::Call;
+use super::fault::Fault;
+use super::integer::integer;
+use super::long_double::LongDouble;
+use crate::store::NEVER;
+
+/// `INCR key`
+pub(super) fn incr(call: &mut Call<'_>) -> Result<(), Fault> {
+    add(call, 1)
+}
+
+/// `DECR key`
+pub(super) fn decr(call: &mut Call<'_>) -> Result<(), Fault> {
+    add(call, -1)
+}
+
+/// `INCRBY key increment`
+pub(super) fn incrby(call: &mut Call<'_>) -> Result<(), Fault> {
+    let increment = integer(call.arg(2))?;
+    add(call, increment)
+}
+
+/// `DECRBY key decrement`
+pub(super) fn decrby(call: &mut Call<'_>) -> Result<(), Fault> {
+    let decrement = integer(call.arg(2))?;
+    add(call, decrement.checked_neg().ok_or(Fault::DecrementOverflow)?)
+}
+
+fn add(call: &mut Call<'_>, increment: i64) -> Result<(), Fault> {
+    let key = call.arg(1);
+    let old = call.peek(key).map_or(Ok(0), |entry| integer(&entry.value))?;
+    let new = old.checked_add(increment).ok_or(Fault::Overflow)?;
+    store(call, key, new.to_string().as_bytes())?;
+    call.integer(new)
+}
+
+/// `INCRBYFLOAT key increment`
+pub(super) fn incrbyfloat(call: &mut Call<'_>) -> Result<(), Fault> {
+    let key = call.arg(1);
+    let parse = |text: &[u8]| LongDouble::parse(text).ok_or(Fault::NotFloat);
+    let old = call.peek(key).map_or(Ok(LongDouble::ZERO), |entry| parse(&entry.value))?;
+    let sum = old.add(parse(call.arg(2))?).ok_or(Fault::NotFinite)?.to_string();
+    store(call, key, sum.as_bytes())?;
+    encode::bulk(call.out, sum.as_bytes());
+    Ok(())
+}
+
+/// Writes a number; a key that was there keeps its time to live.
+fn store(call: &mut Call<'_>, key: &[u8], number: &[u8]) -> Result<(), Fault> {
+    let deadline_ms = call.peek(key).map_or(NEVER, |entry| entry.deadline_ms);
+    call.put(key, number, deadline_ms)
+}

@@ -1,0 +1,158 @@
+//! The options of `SET` and `GETEX`: conditions, the old value, and how long the new one lives.
+//!
+//! Which excludes which is Redis's rule to the letter: the same option may come twice, `NX` and `XX` may not meet, nor two
+//! different ways to say how long.
+
+use super::call::Call;
+use super::fault::Fault;
+use super::integer::integer;
+use crate::store::NEVER;
+
+/// Which command's options: each has some that the other has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// `SET key value …`
+    Set,
+    /// `GETEX key …`
+    Getex,
+}
+
+/// Whether the key must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Condition {
+    #[default]
+    None,
+    /// `NX`
+    Absent,
+    /// `XX`
+    Present,
+}
+
+/// How a time is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// `EX`: seconds from now.
+    Ex,
+    /// `PX`: milliseconds from now.
+    Px,
+    /// `EXAT`: seconds since 1970.
+    Exat,
+    /// `PXAT`: milliseconds since 1970.
+    Pxat,
+}
+
+/// What happens to the time to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Life<'a> {
+    /// No option: `SET` clears it, `GETEX` leaves it.
+    #[default]
+    Plain,
+    /// `KEEPTTL`
+    Keep,
+    /// `PERSIST`
+    Persist,
+    /// A time, not yet read.
+    Until(Clock, &'a [u8]),
+}
+
+/// Options as written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Options<'a> {
+    pub(super) condition: Condition,
+    /// `GET`: reply with the old value.
+    pub(super) get: bool,
+    pub(super) life: Life<'a>,
+}
+
+impl<'a> Options<'a> {
+    /// Reads the options that begin at argument `start`, with Redis's rules of what excludes what.
+    pub(super) fn parse(args: &[&'a [u8]], start: usize, of: Of) -> Result<Options<'a>, Fault> {
+        let mut options = Options::default();
+        let mut rest = args.iter().skip(start);
+        while let Some(word) = rest.next() {
+            let life = match keyword(word, of).ok_or(Fault::Syntax)? {
+                Keyword::Get => {
+                    options.get = true;
+                    continue;
+                }
+                Keyword::When(condition) => {
+                    if options.condition != Condition::None && options.condition != condition {
+                        return Err(Fault::Syntax);
+                    }
+                    options.condition = condition;
+                    continue;
+                }
+                Keyword::Keep => Life::Keep,
+                Keyword::Persist => Life::Persist,
+                Keyword::Time(clock) => Life::Until(clock, rest.next().ok_or(Fault::Syntax)?),
+            };
+            options.life = options.life.then(life).ok_or(Fault::Syntax)?;
+        }
+        Ok(options)
+    }
+}
+
+impl<'a> Life<'a> {
+    /// The same kind may come again (the last one counts), another kind may not.
+    fn then(self, next: Life<'a>) -> Option<Life<'a>> {
+        let same = match (self, next) {
+            (Life::Plain, _) => true,
+            (Life::Until(a, _), Life::Until(b, _)) => a == b,
+            (a, b) => a == b,
+        };
+        same.then_some(next)
+    }
+}
+
+enum Keyword {
+    Get,
+    When(Condition),
+    Keep,
+    Persist,
+    Time(Clock),
+}
+
+fn keyword(word: &[u8], of: Of) -> Option<Keyword> {
+    let set = of == Of::Set;
+    let is = |name: &[u8]| word.eq_ignore_ascii_case(name);
+    match word.len() {
+        2 if is(b"EX") => Some(Keyword::Time(Clock::Ex)),
+        2 if is(b"PX") => Some(Keyword::Time(Clock::Px)),
+        2 if is(b"NX") && set => Some(Keyword::When(Condition::Absent)),
+        2 if is(b"XX") && set => Some(Keyword::When(Condition::Present)),
+        3 if is(b"GET") && set => Some(Keyword::Get),
+        4 if is(b"EXAT") => Some(Keyword::Time(Clock::Exat)),
+        4 if is(b"PXAT") => Some(Keyword::Time(Clock::Pxat)),
+        7 if is(b"KEEPTTL") && set => Some(Keyword::Keep),
+        7 if is(b"PERSIST") && !set => Some(Keyword::Persist),
+        _ => None,
+    }
+}
+
+impl Call<'_> {
+    /// The deadline that a time option means: positive, and within 64 bits of milliseconds.
+    pub(super) fn deadline(&self, clock: Clock, text: &[u8]) -> Result<u64, Fault> {
+        let given = integer(text)?;
+        let wrong = || Fault::ExpireTime(self.name);
+        let given = u64::try_from(given).ok().filter(|&given| given > 0).ok_or_else(wrong)?;
+        let scaled = match clock {
+            Clock::Ex | Clock::Exat => given.checked_mul(1000),
+            Clock::Px | Clock::Pxat => Some(given),
+        };
+        let from = match clock {
+            Clock::Ex | Clock::Px => self.now_ms,
+            Clock::Exat | Clock::Pxat => 0,
+        };
+        let deadline = scaled.and_then(|ms| ms.checked_add(from)).ok_or_else(wrong)?;
+        if deadline > i64::MAX as u64 { Err(wrong()) } else { Ok(deadline) }
+    }
+
+    /// The deadline of a value that `SET` writes.
+    pub(super) fn deadline_of_set(&mut self, key: &[u8], life: Life<'_>) -> Result<u64, Fault> {
+        match life {
+            Life::Until(clock, text) => self.deadline(clock, text),
+            Life::Keep => Ok(self.peek(key).map_or(NEVER, |entry| entry.deadline_ms)),
+            Life::Plain | Life::Persist => Ok(NEVER),
+        }
+    }
+}

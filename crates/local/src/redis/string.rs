@@ -1,0 +1,231 @@
+//! `GET`, `SET` and the other commands that read or write whole strings or pieces of them.
+//!
+//! Writing a whole string takes its time to live away unless an option says otherwise; writing a piece leaves it.
+
+use wire::redis::encode;
+
+use super::call::Call;
+use super::fault::Fault;
+use super::integer::integer;
+use super::options::{Clock, Condition, Life, Of, Options};
+use crate::store::NEVER;
+
+/// `GET key`
+pub(super) fn get(call: &mut Call<'_>) -> Result<(), Fault> {
+    call.reply_value(call.arg(1));
+    Ok(())
+}
+
+/// `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
+pub(super) fn set(call: &mut Call<'_>) -> Result<(), Fault> {
+    let options = Options::parse(call.args, 3, Of::Set)?;
+    let (key, value) = (call.arg(1), call.arg(2));
+    let deadline_ms = call.deadline_of_set(key, options.life)?;
+    if options.get {
+        call.reply_value(key);
+    }
+    if !allowed(call, key, options.condition) {
+        return if options.get { Ok(()) } else { call.null() };
+    }
+    call.put(key, value, deadline_ms)?;
+    if options.get { Ok(()) } else { call.ok() }
+}
+
+/// `SETNX key value`
+pub(super) fn setnx(call: &mut Call<'_>) -> Result<(), Fault> {
+    let (key, value) = (call.arg(1), call.arg(2));
+    if !allowed(call, key, Condition::Absent) {
+        return call.integer(0);
+    }
+    call.put(key, value, NEVER)?;
+    call.integer(1)
+}
+
+/// `SETEX key seconds value`
+pub(super) fn setex(call: &mut Call<'_>) -> Result<(), Fault> {
+    set_for(call, Clock::Ex)
+}
+
+/// `PSETEX key milliseconds value`
+pub(super) fn psetex(call: &mut Call<'_>) -> Result<(), Fault> {
+    set_for(call, Clock::Px)
+}
+
+fn set_for(call: &mut Call<'_>, clock: Clock) -> Result<(), Fault> {
+    let deadline_ms = call.deadline(clock, call.arg(2))?;
+    call.put(call.arg(1), call.arg(3), deadline_ms)?;
+    call.ok()
+}
+
+fn allowed(call: &mut Call<'_>, key: &[u8], condition: Condition) -> bool {
+    match condition {
+        Condition::None => true,
+        Condition::Absent => call.peek(key).is_none(),
+        Condition::Present => call.peek(key).is_some(),
+    }
+}
+
+/// `GETSET key value`
+pub(super) fn getset(call: &mut Call<'_>) -> Result<(), Fault> {
+    call.reply_value(call.arg(1));
+    call.put(call.arg(1), call.arg(2), NEVER)
+}
+
+/// `GETDEL key`
+pub(super) fn getdel(call: &mut Call<'_>) -> Result<(), Fault> {
+    call.reply_value(call.arg(1));
+    call.store.remove(call.arg(1), call.now_ms);
+    Ok(())
+}
+
+/// `GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]`
+pub(super) fn getex(call: &mut Call<'_>) -> Result<(), Fault> {
+    let options = Options::parse(call.args, 2, Of::Getex)?;
+    let key = call.arg(1);
+    if call.peek(key).is_none() {
+        return call.null();
+    }
+    let deadline_ms = match options.life {
+        Life::Until(clock, text) => Some(call.deadline(clock, text)?),
+        Life::Persist => Some(NEVER),
+        Life::Plain | Life::Keep => None,
+    };
+    call.reply_value(key);
+    match deadline_ms {
+        Some(past) if past <= call.now_ms => {
+            call.store.remove(key, call.now_ms);
+        }
+        Some(deadline_ms) => {
+            call.store.change(key, 0, call.now_ms, |entry| entry.deadline_ms = deadline_ms);
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// `MGET key …`
+pub(super) fn mget(call: &mut Call<'_>) -> Result<(), Fault> {
+    encode::array(call.out, call.args.len() - 1);
+    for key in call.keys() {
+        call.reply_value(key);
+    }
+    Ok(())
+}
+
+/// `MSET key value …`
+pub(super) fn mset(call: &mut Call<'_>) -> Result<(), Fault> {
+    check_pairs(call)?;
+    put_pairs(call)?;
+    call.ok()
+}
+
+/// `MSETNX key value …`: all, or none when one of the keys is there.
+pub(super) fn msetnx(call: &mut Call<'_>) -> Result<(), Fault> {
+    check_pairs(call)?;
+    for key in call.keys().step_by(2) {
+        if call.peek(key).is_some() {
+            return call.integer(0);
+        }
+    }
+    put_pairs(call)?;
+    call.integer(1)
+}
+
+/// Nothing is written unless each value has a key and fits.
+fn check_pairs(call: &Call<'_>) -> Result<(), Fault> {
+    if call.args.len().is_multiple_of(2) {
+        return Err(Fault::Arity(call.name));
+    }
+    call.keys()
+        .step_by(2)
+        .zip(call.keys().skip(1).step_by(2))
+        .try_for_each(|(key, value)| call.check_length(key, value.len()))
+}
+
+fn put_pairs(call: &mut Call<'_>) -> Result<(), Fault> {
+    for (key, value) in call.keys().step_by(2).zip(call.keys().skip(1).step_by(2)) {
+        call.put(key, value, NEVER)?;
+    }
+    Ok(())
+}
+
+/// `APPEND key value`
+pub(super) fn append(call: &mut Call<'_>) -> Result<(), Fault> {
+    let (key, tail) = (call.arg(1), call.arg(2));
+    let Some(old) = call.peek(key).map(|entry| entry.value.len()) else {
+        call.put(key, tail, NEVER)?;
+        return call.count(tail.len());
+    };
+    let length = old + tail.len();
+    call.check_length(key, length)?;
+    write_at(call, key, old, tail);
+    call.count(length)
+}
+
+/// `STRLEN key`
+pub(super) fn strlen(call: &mut Call<'_>) -> Result<(), Fault> {
+    let length = call.peek(call.arg(1)).map_or(0, |entry| entry.value.len());
+    call.count(length)
+}
+
+/// `SETRANGE key offset value`: zero bytes fill a gap.
+pub(super) fn setrange(call: &mut Call<'_>) -> Result<(), Fault> {
+    let (key, piece) = (call.arg(1), call.arg(3));
+    let offset = integer(call.arg(2))?;
+    let offset = usize::try_from(offset).map_err(|_| Fault::Offset)?;
+    let old = call.peek(key).map(|entry| entry.value.len());
+    if piece.is_empty() {
+        return call.count(old.unwrap_or(0));
+    }
+    let length = offset.saturating_add(piece.len()).max(old.unwrap_or(0));
+    call.check_length(key, length)?;
+    if old.is_none() {
+        call.put(key, b"", NEVER)?;
+    }
+    write_at(call, key, offset, piece);
+    call.count(length)
+}
+
+/// Writes `piece` at `offset` of an entry that is there, and grows it where needed: a little further each time, so
+/// that many small appends do not copy the value each time.
+fn write_at(call: &mut Call<'_>, key: &[u8], offset: usize, piece: &[u8]) {
+    let end = offset + piece.len();
+    let cas = call.store.cas_next();
+    call.store.change(key, end, call.now_ms, |entry| {
+        entry.cas = cas;
+        let value = &mut entry.value;
+        if end > value.capacity() {
+            value.reserve_exact(end - value.len() + end / 8);
+        }
+        if end > value.len() {
+            value.resize(end, 0);
+        }
+        if let Some(place) = value.get_mut(offset..end) {
+            place.copy_from_slice(piece);
+        }
+    });
+}
+
+/// `GETRANGE key start end`, `SUBSTR key start end`: both ends included, negative ones count from the end.
+pub(super) fn getrange(call: &mut Call<'_>) -> Result<(), Fault> {
+    let (start, end) = (integer(call.arg(2))?, integer(call.arg(3))?);
+    let (key, out) = (call.arg(1), &mut *call.out);
+    call.store.read(key, call.now_ms, |entry| {
+        let value = entry.map(|entry| entry.value.as_slice()).unwrap_or_default();
+        encode::bulk(out, range(value, start, end));
+    });
+    Ok(())
+}
+
+fn range(value: &[u8], start: i64, end: i64) -> &[u8] {
+    if start < 0 && end < 0 && start > end {
+        return b"";
+    }
+    let length = i64::try_from(value.len()).unwrap_or(i64::MAX);
+    let from_end = |i: i64| if i < 0 { i.saturating_add(length).max(0) } else { i };
+    let (start, end) = (from_end(start), from_end(end).min(length - 1));
+    match (usize::try_from(start), usize::try_from(end)) {
+        (Ok(start), Ok(end)) if start <= end => value.get(start..=end).unwrap_or_default(),
+        _ => b"",
+    }
+}
