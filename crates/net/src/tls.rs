@@ -12,17 +12,17 @@ mod tests;
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::HandshakeSignatureValid;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
-    SignatureScheme, SupportedProtocolVersion,
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, DistinguishedName, RootCertStore,
+    ServerConfig, SignatureScheme, SupportedProtocolVersion,
 };
 
 use self::public_key::PublicKey;
@@ -183,12 +183,34 @@ pub fn client_config(
         .with_protocol_versions(min_version.versions())
         .map_err(Error::Rustls)?
         .with_webpki_verifier(verifier.map_err(|_| Error::Certificate(ROOT_CA))?);
-    match identity {
-        None => Ok(Arc::new(builder.with_no_client_auth())),
-        Some((certificate, key)) => {
-            Ok(Arc::new(builder.with_client_cert_resolver(self::identity(certificate, key)?)))
-        }
-    }
+    with_identity(builder, identity)
+}
+
+/// A client's configuration that takes any certificate of a server, as long as the server holds its key.
+///
+/// # Errors
+///
+/// The client's own certificate and key cannot be used.
+pub fn unverified_client_config(
+    identity: Option<(&[u8], &[u8])>,
+    min_version: MinVersion,
+) -> Result<Arc<ClientConfig>, Error> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(min_version.versions())
+        .map_err(Error::Rustls)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())));
+    with_identity(builder, identity)
+}
+
+fn with_identity(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    identity: Option<(&[u8], &[u8])>,
+) -> Result<Arc<ClientConfig>, Error> {
+    Ok(Arc::new(match identity {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => builder.with_client_cert_resolver(self::identity(certificate, key)?),
+    }))
 }
 
 /// Takes what an authority has signed, and an authority itself: a certificate that its owner has signed, as `openssl req -x509`
@@ -246,9 +268,66 @@ impl ClientCertVerifier for OrItself {
     }
 }
 
-/// Asks for a certificate and takes any: who has signed it does not matter, that the client holds its key does.
+/// Takes any certificate: who has signed it does not matter, that the peer holds its key does.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
+
+impl AnyCertificate {
+    fn verify_tls12(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let key = PublicKey::of(certificate).ok_or(CertificateError::BadEncoding)?;
+        key.verify_tls12(message, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let key = PublicKey::of(certificate).ok_or(CertificateError::BadEncoding)?;
+        key.verify_tls13(message, signature, &self.0.signature_verification_algorithms)
+    }
+}
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _chain: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verify_tls12(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verify_tls13(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
 
 impl ClientCertVerifier for AnyCertificate {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -270,8 +349,7 @@ impl ClientCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let key = PublicKey::of(certificate).ok_or(CertificateError::BadEncoding)?;
-        key.verify_tls12(message, signature, &self.0.signature_verification_algorithms)
+        self.verify_tls12(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -280,8 +358,7 @@ impl ClientCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let key = PublicKey::of(certificate).ok_or(CertificateError::BadEncoding)?;
-        key.verify_tls13(message, signature, &self.0.signature_verification_algorithms)
+        self.verify_tls13(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -4,51 +4,9 @@
 
 use std::io::{Read, Write};
 
-use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::ServerName;
-
 use super::*;
 
 const V1: (&str, &str) = (include_str!("../../tests/tls/v1.pem"), include_str!("../../tests/tls/v1.key"));
-
-/// Takes any certificate of a server; that the server holds its key is checked.
-#[derive(Debug)]
-struct AnyServer(AnyCertificate);
-
-impl ServerCertVerifier for AnyServer {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
-}
 
 /// A client that shows this chain, signing with this key, whether or not they belong together.
 fn client(
@@ -59,7 +17,7 @@ fn client(
         .with_protocol_versions(&[version])
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyServer(AnyCertificate(provider()))));
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())));
     let config = match shown {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => {

@@ -1,0 +1,74 @@
+//! What can go wrong, and for publications: whether the message may be there nevertheless.
+
+use std::fmt;
+
+use crate::config::ConfigError;
+
+/// Why a consumer or a producer cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartError {
+    /// A setting cannot be used.
+    Config(ConfigError),
+    /// Not a name for a topic.
+    Topic(String),
+    /// Not a name for a channel.
+    Channel(String),
+    /// A consumer with neither an address of an nsqd nor one of a lookupd.
+    NoAddress,
+    /// Not an address: `HOST:PORT`, or the path of a unix socket; for lookupds `HOST:PORT` or a URL.
+    Address(String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Config(error) => error.fmt(f),
+            StartError::Topic(name) => write!(f, "invalid topic name {name:?}: {NAME_RULE}"),
+            StartError::Channel(name) => write!(f, "invalid channel name {name:?}: {NAME_RULE}"),
+            StartError::NoAddress => f.write_str("no address: name an nsqd or an nsqlookupd"),
+            StartError::Address(address) => write!(f, "invalid address {address:?}: use HOST:PORT"),
+        }
+    }
+}
+
+const NAME_RULE: &str =
+    "1 to 64 letters, digits, '.', '_' and '-', with #ephemeral at the end if it shall not last";
+
+impl std::error::Error for StartError {}
+
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> StartError {
+        StartError::Config(error)
+    }
+}
+
+/// Why there is no OK for a publication.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublishError {
+    /// It was never sent: not a valid name, an empty body, no connection in time. Nothing was accepted.
+    NotSent(String),
+    /// The server refused it, in its words (`E_BAD_TOPIC …`). Nothing was accepted.
+    Refused(String),
+    /// It was sent, and then the connection was lost or no answer came in time: the message may be there. Whoever sends it
+    /// again may make it come twice.
+    Unanswered(String),
+}
+
+impl PublishError {
+    /// True if the message may be there in spite of the error, so that a second try may make it come twice.
+    pub fn may_have_been_accepted(&self) -> bool {
+        matches!(self, PublishError::Unanswered(_))
+    }
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PublishError::NotSent(why) => write!(f, "not sent: {why}"),
+            PublishError::Refused(why) => write!(f, "refused: {why}"),
+            PublishError::Unanswered(why) => write!(f, "no answer, it may have been accepted: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for PublishError {}

@@ -1,0 +1,31 @@
+//! A client for NSQ: consumers and producers on tokio.
+//!
+//! ```text
+//! lookupd ◀─poll─ discovery ─▶ links, one per node ─▶ Consumer: next() or run()      FIN, REQ, TOUCH ─▶ link ─▶ nsqd
+//!                                  ▲ RDY                       │ answers
+//!                                  └────────── flow ◀──────────┘
+//! Producer: publish() ─▶ window of publications ─▶ link ─▶ nsqd                      OK or error ─▶ each in its order
+//! ```
+//! A [`Consumer`] keeps one connection to each node of its topic, which it knows by address or finds through nsqlookupd. It
+//! shares `max_in_flight` out among them, pauses when messages fail, and goes on with one message to try (as go-nsq does).
+//! Messages come as a stream ([`Consumer::next`]) or to a handler ([`Consumer::run`]).
+//!
+//! A [`Producer`] has one connection, over which many publications may be under way. An error says whether the message may
+//! have been accepted ([`PublishError::may_have_been_accepted`]).
+//!
+//! Settings are go-nsq's, by its names ([`Config`]). Everything that grows has a limit: frames, messages held, publications.
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod error;
+mod message;
+
+mod consumer;
+mod producer;
+
+pub use config::{BackoffStrategy, Config, ConfigError, TlsOptions, options};
+pub use consumer::{Consumer, ConsumerBuilder, ConsumerControl, ConsumerStats};
+pub use error::{PublishError, StartError};
+pub use message::Message;
+pub use producer::{Producer, Receipt};
