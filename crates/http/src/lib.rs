@@ -10,13 +10,17 @@
 //!
 //! Connections are limited too; those that wait for their client make room ([`places`]). What a browser sends for a page of
 //! another site changes nothing ([`browser`]).
+//!
+//! The other way round, [`client`] asks other daemons: connections are pooled, and there is a limit on everything.
 
 #![forbid(unsafe_code)]
 
 mod account;
 pub mod answer;
+pub mod base64;
 pub mod body;
 pub mod browser;
+pub mod client;
 pub mod go_json;
 mod malformed;
 mod outgoing;

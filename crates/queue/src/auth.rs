@@ -18,7 +18,7 @@ use telemetry::warn;
 use wire::nsq::auth::Question;
 
 use crate::authority::{Access, AuthAnswer, AuthQuery, Grant};
-use crate::http_client::{HttpClient, HttpError, without_secrets};
+use http::client::{Client, ClientError, without_secrets};
 
 /// Largest compiled size of an expression from a server, bytes.
 const REGEX_BYTES_MAX: usize = 1 << 20;
@@ -41,7 +41,7 @@ pub struct Authenticator {
     /// How they are asked.
     pub method: Method,
     /// What they are asked with.
-    pub http: HttpClient,
+    pub http: Client,
 }
 
 /// Why nobody vouches for a client. To the client it is always "AUTH failed".
@@ -50,7 +50,7 @@ pub enum AuthError {
     /// No server is configured.
     NoServer,
     /// The server could not be asked, or answered with another status than 200.
-    Http(HttpError),
+    Http(ClientError),
     /// The answer is not the JSON it should be.
     Json(serde_json::Error),
     /// The answer's ttl is zero or less.

@@ -51,7 +51,6 @@ pub mod import;
 // on the control thread
 pub mod auth;
 pub mod http;
-pub mod http_client;
 pub mod lookup_peers;
 pub mod push;
 pub mod statsd;

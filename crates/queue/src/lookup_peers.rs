@@ -20,8 +20,8 @@ use wire::nsq::auth::write_escaped;
 use wire::nsq::lookup::Node;
 use wire::nsq::{is_ephemeral, valid_name};
 
-use crate::http_client::HttpClient;
 use crate::outside::Notice;
+use ::http::client::Client;
 
 mod link;
 mod peer;
@@ -76,14 +76,14 @@ pub struct LookupPeers {
     node: Arc<Node>,
     timing: Timing,
     response_bytes_max: usize,
-    http: HttpClient,
+    http: Client,
     registrations: Arc<Registrations>,
     peers: BTreeMap<String, (Arc<State>, AbortHandle)>,
 }
 
 impl LookupPeers {
     /// Registers as `node` (whose ports are the broadcast ports) with nobody yet. An answer may be `response_bytes_max` long.
-    pub fn new(node: Node, timing: Timing, response_bytes_max: usize, http: HttpClient) -> LookupPeers {
+    pub fn new(node: Node, timing: Timing, response_bytes_max: usize, http: Client) -> LookupPeers {
         let registrations = Arc::new(Registrations::default());
         LookupPeers {
             node: Arc::new(node),
@@ -204,7 +204,7 @@ struct ChannelList {
     data: Option<Box<ChannelList>>,
 }
 
-async fn ask_channels(http: &HttpClient, url: &str) -> Vec<String> {
+async fn ask_channels(http: &Client, url: &str) -> Vec<String> {
     let body = match http.get(url).await {
         Ok(body) => body,
         Err(error) => {

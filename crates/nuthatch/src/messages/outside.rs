@@ -8,11 +8,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use config::nsqd::{AuthMethod, Nsqd, VERSION, machine};
+use http::client::{Client, Limits};
 use net::Handle;
 use queue::Mail;
 use queue::auth::{Authenticator, Method};
 use queue::authority::AuthQuery;
-use queue::http_client::HttpClient;
 use queue::lookup_peers::{LookupPeers, Timing};
 use queue::outside::{Asker, Notice, Outside};
 use telemetry::warn;
@@ -61,11 +61,12 @@ pub fn connect(
     http_port: u16,
 ) -> (Questions, ControlThread, Lookups) {
     let (sender, questions) = unbounded_channel();
-    let http = HttpClient {
+    let limits = Limits {
         connect_timeout: settings.http_client_connect_timeout,
         request_timeout: settings.http_client_request_timeout,
-        tls,
+        ..Limits::default()
     };
+    let http = Client::new(limits, tls);
     let authenticator = Authenticator {
         servers: settings.auth_http_addresses.clone(),
         method: match settings.auth_http_request_method {

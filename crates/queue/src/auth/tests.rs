@@ -1,5 +1,5 @@
 use super::*;
-use crate::http_client::stub::{Stub, answer};
+use ::http::client::stub::{Stub, answer};
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
@@ -94,14 +94,13 @@ fn both_methods_ask_as_nsqd_does() {
         let address = stub.address.to_string();
         for method in [Method::Get, Method::Post] {
             let servers = vec![address.clone()];
-            let authenticator = Authenticator { servers, method, http: HttpClient::default() };
+            let authenticator = Authenticator { servers, method, http: Client::default() };
             let rights = authenticator.query(&question()).await.unwrap();
             assert_eq!((rights.ttl(), rights.identity()), (Duration::from_secs(3600), "me"));
             assert_eq!((rights.identity_url(), rights.permission_count()), ("http://x.example", 1));
         }
         let verbatim = vec![format!("http://{address}/else")];
-        let authenticator =
-            Authenticator { servers: verbatim, method: Method::Get, http: HttpClient::default() };
+        let authenticator = Authenticator { servers: verbatim, method: Method::Get, http: Client::default() };
         let query = AuthQuery {
             remote_ip: "10.0.0.1".into(),
             tls: true,
@@ -129,7 +128,7 @@ fn the_next_server_is_asked_when_one_fails() {
         let bad = Stub::new(vec![answer(500, "")], None).await;
         let good = Stub::new(vec![answer(200, &body(ALL))], None).await;
         let servers = vec![bad.address.to_string(), good.address.to_string()];
-        let authenticator = Authenticator { servers, method: Method::Get, http: HttpClient::default() };
+        let authenticator = Authenticator { servers, method: Method::Get, http: Client::default() };
         for n in 1..=20 {
             assert!(authenticator.query(&question()).await.unwrap().allows(Access::Publish, "t", ""));
             assert_eq!(good.requests().len(), n);
@@ -138,7 +137,7 @@ fn the_next_server_is_asked_when_one_fails() {
         let before = bad.requests().len();
         let authenticator = Authenticator { servers, ..authenticator };
         let error = authenticator.query(&question()).await.unwrap_err();
-        assert!(matches!(error, AuthError::Http(HttpError::Status(500))), "{error}");
+        assert!(matches!(error, AuthError::Http(ClientError::Status(500))), "{error}");
         assert_eq!(bad.requests().len() - before, 3, "each once");
         let authenticator = Authenticator { servers: Vec::new(), ..authenticator };
         assert!(matches!(authenticator.query(&question()).await, Err(AuthError::NoServer)));

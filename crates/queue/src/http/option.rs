@@ -12,9 +12,9 @@ use config::nsqd::{Nsqd, TlsRequired, flags};
 use serde_json::{Value, json};
 
 use super::Api;
-use crate::http_client::without_secrets;
 use crate::statsd;
 use ::http::Asked;
+use ::http::client::without_secrets;
 use ::http::{Refusal, answer};
 
 const INVALID_OPTION: Refusal = Refusal::bad("INVALID_OPTION");

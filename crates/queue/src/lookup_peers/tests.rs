@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use wire::nsq::lookup::{Command, OK, Scan, Scanner, write_response};
 
 use super::*;
-use crate::http_client::stub::{Stub, answer};
+use ::http::client::stub::{Stub, answer};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -129,7 +129,7 @@ fn peers(timing: Timing) -> LookupPeers {
         version: "1".into(),
         ..Node::default()
     };
-    LookupPeers::new(node, timing, 1 << 20, HttpClient::default())
+    LookupPeers::new(node, timing, 1 << 20, Client::default())
 }
 
 fn topic(name: &str) -> Notice {

@@ -9,34 +9,40 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::net::TcpListener;
 
 /// A server on a port of its own, gone with the runtime.
-pub(crate) struct Stub {
-    pub(crate) address: SocketAddr,
+#[derive(Debug)]
+pub struct Stub {
+    /// Where it listens.
+    pub address: SocketAddr,
     requests: Arc<Mutex<Vec<Asked>>>,
 }
 
 /// A request that has arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asked {
-    pub(crate) line: String,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: String,
+pub struct Asked {
+    /// Its first line.
+    pub line: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: String,
 }
 
 impl Asked {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// The value of a header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
 /// A plain answer with a length.
-pub(crate) fn answer(status: u16, body: &str) -> Vec<u8> {
+pub fn answer(status: u16, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
         .into_bytes()
 }
 
 impl Stub {
     /// Serves these answers; an empty one closes the connection without a word.
-    pub(crate) async fn new(answers: Vec<Vec<u8>>, tls: Option<Arc<rustls::ServerConfig>>) -> Stub {
+    pub async fn new(answers: Vec<Vec<u8>>, tls: Option<Arc<rustls::ServerConfig>>) -> Stub {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -58,7 +64,8 @@ impl Stub {
         Stub { address, requests }
     }
 
-    pub(crate) fn requests(&self) -> Vec<Asked> {
+    /// All that were asked so far.
+    pub fn requests(&self) -> Vec<Asked> {
         self.requests.lock().unwrap().clone()
     }
 }
