@@ -1,4 +1,4 @@
-//! `cargo xtask bench proxy|queue|single|placement`: builds what is measured, then hands over to `bench/`.
+//! `cargo xtask bench proxy|queue|single|placement|instructions`: builds what is measured, then hands over to `bench/`.
 //!
 //! The harness itself is Python, standard library only: it starts rivals and servers, drives the load, reads CPU time
 //! and memory from /proc, and prints tables. What costs time is the load generator, which is Rust.
@@ -9,14 +9,16 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 use crate::workspace::{cargo, root};
 
+const BENCHES: [&str; 5] = ["proxy", "placement", "queue", "single", "instructions"];
+
 /// A bench may take this long and no longer.
 const LIMIT: Duration = Duration::from_secs(6 * 3600);
 
 /// Runs `bench/WHAT_bench.py` with the arguments given, over release builds of nuthatch and the load generator.
 pub fn run(what: &str, arguments: &[&str]) -> Result<(), Fault> {
     let script = root().join("bench").join(format!("{what}_bench.py"));
-    if !["proxy", "placement", "queue", "single"].contains(&what) || !script.is_file() {
-        return Err(format!("bench: no {what}; there are proxy, placement, queue and single"));
+    if !BENCHES.contains(&what) || !script.is_file() {
+        return Err(format!("bench: no {what}; there are {}", BENCHES.join(", ")));
     }
     if !arguments.iter().any(|argument| ["--help", "-h", "--list"].contains(argument)) {
         for package in ["nuthatch", "loadgen"] {

@@ -72,7 +72,7 @@ const fn live(name: &'static str, what: &'static str, run: fn(&Context) -> Resul
     Suite { name, what, run, is_live: true }
 }
 
-const SUITES: [Suite; 12] = [
+const SUITES: [Suite; 13] = [
     still("fmt", "formatting", |_| passed(cargo().args(["fmt", "--all", "--check"]), minutes(5))),
     still("clippy", "lints, as errors", |_| {
         passed(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), minutes(30))
@@ -89,6 +89,7 @@ const SUITES: [Suite; 12] = [
         let short = ["--seconds".to_owned(), FUZZ_SECONDS.to_string()];
         fuzz::play(fuzz::Build::Release, &short).map(|()| Outcome::Passed)
     }),
+    live("instructions", "instructions per request, counted by callgrind", instructions),
     live("golden", "captures from the original programs", golden::run),
     live("integration", "real servers and real clients", integration::run),
     live(
@@ -163,6 +164,14 @@ pub fn run(names: &[&str]) -> Result<(), Fault> {
 
 fn passed(command: &mut Command, limit: Duration) -> Result<Outcome, Fault> {
     run::shown(command, limit).map(|()| Outcome::Passed)
+}
+
+/// Counts instructions and compares them with the baselines in `bench/`.
+fn instructions(context: &Context) -> Result<Outcome, Fault> {
+    if !run::is_installed("valgrind") {
+        return Ok(Outcome::Skipped("valgrind is not installed".into()));
+    }
+    passed(context.python().arg("bench/instructions_bench.py"), minutes(5))
 }
 
 /// Runs every script of `tests/KIND` as `SCRIPT --short`.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 
 /// A program that suites use, and Debian's package of it.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("nutcracker", "nutcracker"),
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
@@ -20,6 +20,7 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("node", "nodejs"),
     ("npm", "npm"),
     ("openssl", "openssl"),
+    ("valgrind", "valgrind"),
 ];
 
 /// What is there to test with.
