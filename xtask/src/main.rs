@@ -40,7 +40,7 @@ usage: cargo xtask CHORE [ARGUMENTS]
                        play one fuzz target, or each, for so long (10 s); --list names them
   sim [cache|queue] [--from N] [--seeds N]
                        play seeds of the simulator (1000 from 0 on); what fails is printed with how to replay it
-  bench WHAT [ARGS]    WHAT is proxy, placement, queue, single or instructions; bench WHAT --help tells more
+  bench WHAT [ARGS]    WHAT is proxy, floor, placement, queue, single or instructions; bench WHAT --help tells more
 ";
 
 fn main() -> ExitCode {
