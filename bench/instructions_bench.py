@@ -8,6 +8,7 @@ a failure, unless the compiler or the processor's features are not those of the 
 
 `--write` makes what is counted the baseline.
 """
+import itertools
 import re
 import select
 import struct
@@ -180,13 +181,13 @@ def redis(pipeline, make, keys=1, reply=BULK):
     """Batches of `pipeline` requests over one connection."""
     def prepare(daemon):
         conn, at = daemon.connect("redis"), 0
-        while True:
-            batch = b"".join(make(at + n) for n in range(pipeline))
-            at += pipeline
-            conn.sendall(batch)
-            daemon.redis.answer(pipeline * keys, parse_redis)
-            read_exactly(conn, len(reply) * pipeline)
-            yield pipeline
+        # A client and a server without a reply yet are not trusted with a whole pipeline: single requests come first.
+        for size in itertools.chain([1] * 20, itertools.repeat(pipeline)):
+            conn.sendall(b"".join(make(at + n) for n in range(size)))
+            at += size
+            daemon.redis.answer(size * keys, parse_redis)
+            read_exactly(conn, len(reply) * size)
+            yield size
     return prepare
 
 
@@ -240,7 +241,7 @@ def deliver(daemon):
 # name: (what plays it, batches to warm up, batches in a spell)
 CASES = {
     "redis GET, one at a time": (redis(1, lambda n: command(b"GET", key(n))), 200, 1000),
-    "redis GET, 64 at a time": (redis(64, lambda n: command(b"GET", key(n))), 10, 30),
+    "redis GET, 64 at a time": (redis(64, lambda n: command(b"GET", key(n))), 30, 30),
     "redis SET, one at a time": (redis(1, lambda n: command(b"SET", key(n), VALUE), reply=b"+OK\r\n"), 200, 1000),
     "redis MGET of 10": (redis(1, mget, keys=10, reply=b"*10\r\n" + BULK * 10), 200, 500),
     "memcached get": (memcached, 200, 1000),
