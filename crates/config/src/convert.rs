@@ -150,6 +150,7 @@ fn shown(value: &GoValue, kind: &Kind) -> String {
         GoValue::Duration(ns) => quoted(&show_duration(std::time::Duration::from_nanos(ns.unsigned_abs()))),
         GoValue::Text(value) => quoted(value),
         GoValue::Texts(values) => list(values.iter().map(|value| quoted(value))),
+        GoValue::Float(value) => format!("{value:?}"),
         GoValue::Floats(values) => list(values.iter().map(|value| format!("{value:?}"))),
     }
 }

@@ -28,7 +28,11 @@ pub struct FlagSpec {
     /// Name of the field in the original, which its messages show.
     pub field: &'static str,
     key: Key,
+    check: Option<Check>,
 }
+
+/// A look at the text of a flag; the reason, if it is refused.
+type Check = fn(&str) -> Result<(), String>;
 
 #[derive(Debug, Clone, Copy)]
 enum Key {
@@ -45,7 +49,7 @@ pub const fn flag(
     usage: &'static str,
     field: &'static str,
 ) -> FlagSpec {
-    FlagSpec { name, kind, default, usage, field, key: Key::Derived }
+    FlagSpec { name, kind, default, usage, field, key: Key::Derived, check: None }
 }
 
 impl FlagSpec {
@@ -57,6 +61,11 @@ impl FlagSpec {
     /// The same row for a flag that the configuration file cannot set.
     pub const fn no_key(self) -> FlagSpec {
         FlagSpec { key: Key::None, ..self }
+    }
+
+    /// The same row for a flag that takes only texts for which `check` has no complaint.
+    pub const fn checked(self, check: Check) -> FlagSpec {
+        FlagSpec { check: Some(check), ..self }
     }
 
     /// The key in the configuration file, if the file can set it.
@@ -76,6 +85,8 @@ pub enum GoKind {
     Bool,
     /// A 64-bit signed integer.
     Int,
+    /// A number.
+    Float,
     /// A duration.
     Duration,
     /// A text.
@@ -99,6 +110,8 @@ pub enum GoValue {
     Bool(bool),
     /// An integer.
     Int(i64),
+    /// A number.
+    Float(f64),
     /// A duration in nanoseconds.
     Duration(i64),
     /// A text, also the ones with few legal values.
@@ -210,7 +223,8 @@ fn set(
         Some(text) => text,
         None => return Err(format!("flag needs an argument: -{}", flag.name)),
     };
-    let parsed = read(flag.kind, &text).map_err(|reason| match flag.kind {
+    let checked = flag.check.map_or(Ok(()), |check| check(&text));
+    let parsed = checked.and_then(|()| read(flag.kind, &text)).map_err(|reason| match flag.kind {
         GoKind::Floats => reason,
         _ => format!("invalid value {} for flag -{}: {reason}", number::quote(&text), flag.name),
     })?;
@@ -238,6 +252,7 @@ pub fn read(kind: GoKind, text: &str) -> Result<GoValue, String> {
     Ok(match kind {
         GoKind::Bool => GoValue::Bool(number::boolean(text).ok_or("parse error")?),
         GoKind::Int => GoValue::Int(number::integer(text).map_err(String::from)?),
+        GoKind::Float => GoValue::Float(number::float(text).map_err(String::from)?),
         GoKind::Duration => GoValue::Duration(number::duration(text).ok_or("parse error")?),
         GoKind::Text => GoValue::Text(text.into()),
         GoKind::Texts => GoValue::Texts(vec![text.into()]),
@@ -325,7 +340,7 @@ mod tests {
                     continue;
                 }
                 GoKind::Bool => format!("invalid boolean value \"\" for -{name}: parse error"),
-                GoKind::Int | GoKind::Duration => {
+                GoKind::Int | GoKind::Float | GoKind::Duration => {
                     format!("invalid value \"\" for flag -{name}: parse error")
                 }
                 GoKind::LogLevel => format!(
@@ -402,5 +417,35 @@ mod tests {
         }
         let abc = run(&["--e2e-processing-latency-percentile=abc"]);
         assert_eq!(abc, Err(Exit::Plain("Could not parse: abc".into())));
+    }
+
+    const SAMPLE: &[FlagSpec] = &[
+        flag("rotate-size", GoKind::Int, "0", "rotate beyond `rotate-size` bytes", ""),
+        flag("sample", GoKind::Float, "1", "share", ""),
+        flag("colour", GoKind::Texts, "", "repeat", "").checked(|text| match text {
+            "red" => Ok(()),
+            other => Err(format!("no colour {other}")),
+        }),
+    ];
+
+    #[test]
+    fn numbers_checked_texts_and_names_of_values() {
+        let run = |arguments: &[&str]| {
+            let arguments: Vec<String> = arguments.iter().map(|a| a.to_string()).collect();
+            parse("p", SAMPLE, &arguments, &shown_default)
+        };
+        let parsed = run(&["--sample=.25", "--colour=red", "--colour", "red"]).unwrap();
+        assert_eq!(parsed.given["sample"], GoValue::Float(0.25));
+        assert_eq!(parsed.given["colour"], GoValue::Texts(vec!["red".into(), "red".into()]));
+        for (argument, line) in [
+            ("--sample=x", "invalid value \"x\" for flag -sample: parse error"),
+            ("--sample=1e999", "invalid value \"1e999\" for flag -sample: value out of range"),
+            ("--colour=blue", "invalid value \"blue\" for flag -colour: no colour blue"),
+        ] {
+            let Err(Exit::Usage(2, text)) = run(&[argument]) else { panic!("{argument}") };
+            let usage = "Usage of p:\n  -colour value\n    \trepeat\n  -rotate-size rotate-size\n    \trotate beyond \
+                         rotate-size bytes\n  -sample float\n    \tshare (default 1)\n";
+            assert_eq!(text, format!("{line}\n{usage}"));
+        }
     }
 }

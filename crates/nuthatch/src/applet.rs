@@ -36,11 +36,40 @@ pub const FACES: &[Face] = &[
         about: "Be nsqlookupd 1.3.0: its flags, file, exit codes",
         run: faces::nsqlookupd::main,
     },
+    Face {
+        name: "nsq_stat",
+        about: "Be nsq_stat 1.3.0: rates and depths of a channel over all its nodes",
+        run: |arguments| faces::tool::run(tools::nsq_stat::main, arguments),
+    },
+    Face {
+        name: "nsq_tail",
+        about: "Be nsq_tail 1.3.0: print the messages of topics as they come",
+        run: |arguments| faces::tool::run(tools::nsq_tail::main, arguments),
+    },
+    Face {
+        name: "nsq_to_file",
+        about: "Be nsq_to_file 1.3.0: write the messages of topics to files",
+        run: |arguments| faces::tool::run(tools::nsq_to_file::main, arguments),
+    },
+    Face {
+        name: "nsq_to_http",
+        about: "Be nsq_to_http 1.3.0: make an HTTP request of each message",
+        run: |arguments| faces::tool::run(tools::nsq_to_http::main, arguments),
+    },
+    Face {
+        name: "nsq_to_nsq",
+        about: "Be nsq_to_nsq 1.3.0: publish the messages of topics at other nodes",
+        run: |arguments| faces::tool::run(tools::nsq_to_nsq::main, arguments),
+    },
+    Face {
+        name: "to_nsq",
+        about: "Be to_nsq 1.3.0: publish standard input",
+        run: |arguments| faces::tool::run(tools::to_nsq::main, arguments),
+    },
 ];
 
 /// Programs of NSQ that are planned and not here yet: better an error than a pretence.
-const PLANNED: &[&str] =
-    &["nsqadmin", "nsq_stat", "nsq_tail", "nsq_to_file", "nsq_to_http", "nsq_to_nsq", "to_nsq"];
+const PLANNED: &[&str] = &["nsqadmin"];
 
 /// Routes cache traffic and holds messages.
 #[derive(Debug, Parser)]

@@ -12,3 +12,4 @@ pub mod nsqlookupd;
 pub mod nutcracker;
 pub mod run;
 pub mod source;
+pub mod tool;

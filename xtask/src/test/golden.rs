@@ -289,7 +289,8 @@ fn listed<'a>(intended: &'a Intended, data: &str) -> BTreeSet<&'a str> {
 
 /// True if the binary answers to that name.
 fn has_face(binary: &Path, face: &str) -> bool {
-    let option = if face == "nutcracker" { "-V" } else { "-version" };
+    // to_nsq has no -version.
+    let option = if face == "nutcracker" { "-V" } else { "-h" };
     let mut command = Command::new(binary);
     command.args([face, option]).stderr(std::process::Stdio::null());
     run::taken(&mut command, Duration::from_secs(10)).is_ok_and(|ended| ended.status.success())

@@ -59,6 +59,17 @@ pub fn integer(text: &str) -> Result<i64, &'static str> {
     i64::try_from(if negative { -value } else { value }).map_err(|_| RANGE)
 }
 
+/// `strconv.ParseFloat(text, 64)` with the reasons that the `flag` package gives; decimal numbers only.
+///
+/// # Errors
+///
+/// `parse error` or `value out of range`.
+pub fn float(text: &str) -> Result<f64, &'static str> {
+    let digits = text.trim_start_matches(['-', '+']).to_ascii_lowercase();
+    let number: f64 = text.parse().map_err(|_| "parse error")?;
+    if number.is_infinite() && !digits.starts_with("inf") { Err("value out of range") } else { Ok(number) }
+}
+
 /// `time.ParseDuration`, in nanoseconds.
 pub fn duration(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.as_bytes().first()? {

@@ -1,7 +1,7 @@
 //! The usage text of Go's `flag` package.
 //!
 //! Two lines per flag: name and type, then the usage text and the default. A default that is the zero value of its
-//! type is left out, as the original does it.
+//! type is left out, as the original does it. A word in back quotes within the usage text names the value.
 
 use super::{FlagSpec, GoKind, number};
 
@@ -22,16 +22,21 @@ fn entry(flag: &FlagSpec, default: &str) -> String {
     let placeholder = match flag.kind {
         GoKind::Bool | GoKind::TlsRequired => "",
         GoKind::Int => "int",
+        GoKind::Float => "float",
         GoKind::Duration => "duration",
         GoKind::Text => "string",
         _ => "value",
+    };
+    let (placeholder, usage) = match quoted(flag.usage) {
+        Some(name) => (name, flag.usage.replace('`', "")),
+        None => (placeholder, flag.usage.to_owned()),
     };
     if !placeholder.is_empty() {
         out += " ";
         out += placeholder;
     }
     out += if out.len() <= 4 { "\t" } else { "\n    \t" };
-    out += flag.usage;
+    out += &usage;
     if !is_zero(flag.kind, default) {
         match flag.kind {
             GoKind::Text => out += &format!(" (default {})", number::quote(default)),
@@ -41,11 +46,16 @@ fn entry(flag: &FlagSpec, default: &str) -> String {
     out + "\n"
 }
 
+/// What stands between the first two back quotes.
+fn quoted(usage: &str) -> Option<&str> {
+    usage.split_once('`')?.1.split_once('`').map(|(name, _)| name)
+}
+
 /// A default that is the type's zero value is not shown.
 fn is_zero(kind: GoKind, default: &str) -> bool {
     match kind {
         GoKind::Bool | GoKind::TlsRequired => default == "false",
-        GoKind::Int => default == "0",
+        GoKind::Int | GoKind::Float => default == "0",
         GoKind::Duration => default == "0s",
         _ => default.is_empty(),
     }

@@ -90,6 +90,14 @@ fn coerce(flag: &FlagSpec, key: &str, value: &Value) -> Result<GoValue, Exit> {
             }),
             _ => Err(wrong_type()),
         },
+        GoKind::Float => match value {
+            Value::Float(value) => Ok(GoValue::Float(*value)),
+            Value::Integer(value) => Ok(GoValue::Float(*value as f64)),
+            Value::Text(text) => number::float(text).map(GoValue::Float).map_err(|_| {
+                refused(&format!("strconv.ParseFloat: parsing {}: invalid syntax", number::quote(text)))
+            }),
+            _ => Err(wrong_type()),
+        },
         GoKind::Duration => match value {
             Value::Integer(ms) => ms.checked_mul(1_000_000).map(GoValue::Duration).ok_or_else(wrong_type),
             Value::Text(text) => number::duration(text).map(GoValue::Duration).ok_or_else(|| {

@@ -100,6 +100,7 @@ fn fixed(settings: &Nsqd, key: &str) -> Option<Value> {
             GoValue::Text(value) if flag.kind == GoKind::TlsVersion => json!(tls_version(value)),
             GoValue::Text(value) => json!(value),
             GoValue::Texts(value) => json!(value),
+            GoValue::Float(value) => json!(value),
             GoValue::Floats(value) => json!(value),
         },
     })

@@ -1,0 +1,123 @@
+//! The command line of a tool: Go's syntax, `-version`, and values by name.
+
+use std::time::Duration;
+
+use config::go_flags::{self, Exit, FlagSpec, GoKind, GoValue, GoValues, flag};
+use config::nsq_program::Program;
+use config::nsqd::VERSION;
+
+/// A tool and its flags.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tool {
+    /// The name that `-version` prints.
+    pub name: &'static str,
+    /// The name in the usage text: `nsq_to_file` gives another one there.
+    pub usage_name: &'static str,
+    /// Every flag.
+    pub flags: &'static [FlagSpec],
+}
+
+/// Values of all flags.
+#[derive(Debug, Clone)]
+pub(crate) struct Values(GoValues);
+
+/// A flag with a text.
+pub(crate) const fn text(name: &'static str, default: &'static str, usage: &'static str) -> FlagSpec {
+    flag(name, GoKind::Text, default, usage, "")
+}
+
+/// A flag with texts that may be given several times.
+pub(crate) const fn texts(name: &'static str, usage: &'static str) -> FlagSpec {
+    flag(name, GoKind::Texts, "", usage, "")
+}
+
+/// A flag with an integer.
+pub(crate) const fn int(name: &'static str, default: &'static str, usage: &'static str) -> FlagSpec {
+    flag(name, GoKind::Int, default, usage, "")
+}
+
+/// A flag with a duration.
+pub(crate) const fn duration(name: &'static str, default: &'static str, usage: &'static str) -> FlagSpec {
+    flag(name, GoKind::Duration, default, usage, "")
+}
+
+/// A flag that is on or off.
+pub(crate) const fn switch(name: &'static str, usage: &'static str) -> FlagSpec {
+    flag(name, GoKind::Bool, "false", usage, "")
+}
+
+impl Tool {
+    /// A tool whose usage text has its own name.
+    pub(crate) const fn new(name: &'static str, flags: &'static [FlagSpec]) -> Tool {
+        Tool { name, usage_name: name, flags }
+    }
+
+    /// Reads a command line.
+    ///
+    /// # Errors
+    ///
+    /// What to print, and how to exit: for `-h`, `-version`, and whatever is wrong.
+    pub(crate) fn read(&self, arguments: &[String]) -> Result<Values, Exit> {
+        let program =
+            Program { name: self.usage_name, flags: self.flags, show_default: go_flags::shown_default };
+        let parsed = go_flags::parse(program.name, program.flags, arguments, &program.show_default)?;
+        if parsed.given.get("version") == Some(&GoValue::Bool(true)) {
+            return Err(Exit::Answer(format!("{} v{VERSION}\n", self.name)));
+        }
+        Ok(Values(program.resolve(parsed.given, GoValues::new())))
+    }
+}
+
+/// Ends a tool with a line in the form of Go's standard logger, and status 1.
+pub(crate) fn refuse<T>(line: impl Into<String>) -> Result<T, Exit> {
+    Err(Exit::Plain(line.into()))
+}
+
+/// Access by name. Asking for a flag that is not in the table, or by the wrong type, is a bug of ours and panics.
+impl Values {
+    pub(crate) fn text(&self, flag: &str) -> &str {
+        match &self.0[flag] {
+            GoValue::Text(text) => text,
+            other => panic!("{flag} is {other:?}, not a text"),
+        }
+    }
+
+    pub(crate) fn texts(&self, flag: &str) -> &[String] {
+        match &self.0[flag] {
+            GoValue::Texts(texts) => texts,
+            other => panic!("{flag} is {other:?}, not texts"),
+        }
+    }
+
+    pub(crate) fn int(&self, flag: &str) -> i64 {
+        match self.0[flag] {
+            GoValue::Int(int) => int,
+            ref other => panic!("{flag} is {other:?}, not an integer"),
+        }
+    }
+
+    pub(crate) fn float(&self, flag: &str) -> f64 {
+        match self.0[flag] {
+            GoValue::Float(float) => float,
+            ref other => panic!("{flag} is {other:?}, not a number"),
+        }
+    }
+
+    /// A duration; one below zero is zero.
+    pub(crate) fn duration(&self, flag: &str) -> Duration {
+        match self.0[flag] {
+            GoValue::Duration(ns) => Duration::from_nanos(u64::try_from(ns).unwrap_or(0)),
+            ref other => panic!("{flag} is {other:?}, not a duration"),
+        }
+    }
+
+    /// A duration that must be above zero.
+    ///
+    /// # Errors
+    ///
+    /// `--FLAG should be positive`.
+    pub(crate) fn positive(&self, flag: &str) -> Result<Duration, Exit> {
+        let duration = self.duration(flag);
+        if duration.is_zero() { refuse(format!("--{flag} should be positive")) } else { Ok(duration) }
+    }
+}

@@ -1,0 +1,46 @@
+//! What lookupds know: which nodes have a topic.
+
+use std::collections::BTreeSet;
+
+use http::client::Client;
+use serde::Deserialize;
+
+use super::{Answers, ask_all, escaped};
+
+#[derive(Debug, Deserialize)]
+struct Lookup {
+    #[serde(default)]
+    producers: Vec<Producer>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Producer {
+    broadcast_address: String,
+    http_port: u16,
+}
+
+/// HTTP addresses of the nodes that have `topic`, each once. A lookupd that does not know it counts as one without an answer.
+pub(crate) async fn nodes(client: &Client, lookupds: &[String], topic: &str) -> Answers<()> {
+    let path = format!("/lookup?topic={}", escaped(topic));
+    let found = ask_all::<Lookup>(client, lookupds, &path).await;
+    let mut addresses = BTreeSet::new();
+    for producer in found.answers.into_iter().flat_map(|(_, lookup)| lookup.producers) {
+        addresses.insert(address(&producer.broadcast_address, producer.http_port));
+    }
+    let answers = addresses.into_iter().map(|address| (address, ())).collect();
+    Answers { answers, warnings: found.warnings }
+}
+
+/// `HOST:PORT`, with brackets around an IPv6 address.
+fn address(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn addresses() {
+        assert_eq!(super::address("h", 1), "h:1");
+        assert_eq!(super::address("::1", 1), "[::1]:1");
+    }
+}
