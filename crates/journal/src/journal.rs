@@ -240,6 +240,14 @@ impl Journal {
         self.batch = roomier;
     }
 
+    /// Leaves the rest of the allocation in which a batch of so many bytes was staged, if another as large would outgrow it: it would
+    /// be moved.
+    fn leave_short_rest(&mut self, bytes: usize) {
+        if bytes >= ARENA_BYTES_MIN && self.batch.capacity() < bytes {
+            self.batch = BytesMut::new();
+        }
+    }
+
     /// Drops what is staged.
     pub fn discard(&mut self) {
         self.batch.clear();

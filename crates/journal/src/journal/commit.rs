@@ -164,6 +164,7 @@ impl Journal {
 
     fn accept_batch(&mut self) -> CommitSeq {
         let bytes = self.batch.split().freeze();
+        self.leave_short_rest(bytes.len());
         let start = self.end;
         self.end = start + bytes.len() as u64;
         self.batch_bytes_last = bytes.len();
