@@ -11,41 +11,50 @@ pub struct MessageId(pub u64);
 /// An id as a client sent it: 16 bytes of anything. Error texts repeat it as it came.
 pub type RawId = [u8; 16];
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
-/// Value of each byte as a lowercase hexadecimal digit; 16 and above for all others.
-const VALUES: [u8; 256] = {
-    let mut values = [0xff; 256];
-    let mut digit = 0;
-    while digit < 16 {
-        values[DIGITS[digit] as usize] = digit as u8;
-        digit += 1;
-    }
-    values
-};
-
 impl MessageId {
     /// The 16 digits.
     pub fn to_hex(self) -> RawId {
         let mut digits = [0; 16];
-        for (i, byte) in self.0.to_be_bytes().into_iter().enumerate() {
-            digits[2 * i] = DIGITS[usize::from(byte >> 4)];
-            digits[2 * i + 1] = DIGITS[usize::from(byte & 15)];
-        }
+        digits[..8].copy_from_slice(&digits_of((self.0 >> 32) as u32));
+        digits[8..].copy_from_slice(&digits_of(self.0 as u32));
         digits
     }
 
     /// The id that these digits stand for. `None` for what we cannot have issued (such an id is not in flight).
     pub fn from_hex(digits: &RawId) -> Option<MessageId> {
-        let mut value = 0;
-        let mut seen = 0;
-        for digit in digits {
-            let nibble = VALUES[usize::from(*digit)];
-            seen |= nibble;
-            value = value << 4 | u64::from(nibble & 15);
-        }
-        (seen < 16).then_some(MessageId(value))
+        let (high, low) = (value_of(digits.first_chunk()?)?, value_of(digits.last_chunk()?)?);
+        Some(MessageId(u64::from(high) << 32 | u64::from(low)))
     }
+}
+
+/// One in each byte.
+const ONES: u64 = 0x0101_0101_0101_0101;
+/// What lies between the digit after `9` and `a`.
+const GAP: u64 = (b'a' - b'9' - 1) as u64;
+
+/// Eight digits at once: each byte of a word is one.
+fn digits_of(value: u32) -> [u8; 8] {
+    let spread = u64::from(value);
+    let spread = (spread << 16 | spread) & 0x0000_ffff_0000_ffff;
+    let spread = (spread << 8 | spread) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = (spread << 4 | spread) & (0x0f * ONES);
+    // Above 9 the sum with 6 carries into the upper half of the byte.
+    let letters = (nibbles + 6 * ONES) >> 4 & ONES;
+    (nibbles + u64::from(b'0') * ONES + letters * GAP).to_be_bytes()
+}
+
+/// The value of eight digits; `None` if one is none.
+fn value_of(digits: &[u8; 8]) -> Option<u32> {
+    let word = u64::from_be_bytes(*digits);
+    // Letters have bit 6 set.
+    let letters = word >> 6 & ONES;
+    // Wraps only for bytes that are not ours, which the check finds.
+    let nibbles = word.wrapping_sub(u64::from(b'0') * ONES).wrapping_sub(letters * GAP);
+    let packed = nibbles & (0x0f * ONES);
+    let packed = (packed >> 4 | packed) & 0x00ff_00ff_00ff_00ff;
+    let packed = (packed >> 8 | packed) & 0x0000_ffff_0000_ffff;
+    let value = (packed >> 16 | packed) as u32;
+    (digits_of(value) == *digits).then_some(value)
 }
 
 impl fmt::Display for MessageId {

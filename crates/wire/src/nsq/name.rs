@@ -7,14 +7,24 @@ pub const NAME_BYTES_MAX: usize = 64;
 
 const EPHEMERAL: &[u8] = b"#ephemeral";
 
+/// Whether a byte may stand in a name.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        plain[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'.' | b'_' | b'-');
+        byte += 1;
+    }
+    plain
+};
+
 /// The name as text if it follows the rule for topics and channels.
 pub fn valid_name(name: &[u8]) -> Option<&str> {
     if name.len() > NAME_BYTES_MAX {
         return None;
     }
     let stem = name.strip_suffix(EPHEMERAL).unwrap_or(name);
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if stem.is_empty() || !stem.iter().all(plain) {
+    if stem.is_empty() || !stem.iter().all(|byte| PLAIN[usize::from(*byte)]) {
         return None;
     }
     str::from_utf8(name).ok()
