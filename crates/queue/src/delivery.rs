@@ -210,7 +210,8 @@ impl<S: Sink> Run<'_, S> {
     /// True if a message was published too long ago.
     #[inline]
     fn is_too_old(&self, born: Position, timestamp: i64) -> bool {
-        timestamp.min(self.set_backs.latest(born)) < self.not_before
+        // Without a time to live nothing is.
+        self.not_before != i64::MIN && timestamp.min(self.set_backs.latest(born)) < self.not_before
     }
 
     #[inline]

@@ -105,10 +105,14 @@ impl InFlight {
         self.link(slot, line);
     }
 
-    /// Takes a message out. `line` must be its consumer's.
+    /// Takes a message out, if the consumer in this slot has it. `line` must be the consumer's.
     #[inline]
-    pub fn remove(&mut self, id: u64, line: &mut Line) -> Option<Flight> {
+    pub fn remove(&mut self, id: u64, consumer: u32, line: &mut Line) -> Option<Flight> {
         let slot = self.by_id.remove(&id)?;
+        if self.slots[slot as usize].flight.consumer != consumer {
+            self.by_id.insert(id, slot);
+            return None;
+        }
         self.unlink(slot, line);
         self.free.push(slot);
         Some(self.slots[slot as usize].flight)
@@ -224,12 +228,13 @@ mod tests {
         assert_eq!(order(&flights, &line), [1, 4, 2, 3]);
         flights.set_deadline(1, Instant(17), &mut line);
         assert_eq!(order(&flights, &line), [4, 1, 2, 3]);
-        assert_eq!(flights.remove(2, &mut line).map(|f| f.id), Some(2));
-        assert_eq!(flights.remove(2, &mut line), None);
+        assert_eq!(flights.remove(2, 1, &mut line), None, "somebody else has it");
+        assert_eq!(flights.remove(2, 0, &mut line).map(|f| f.id), Some(2));
+        assert_eq!(flights.remove(2, 0, &mut line), None);
         assert_eq!(order(&flights, &line), [4, 1, 3]);
         assert_eq!(flights.first(&line).map(|f| f.id), Some(4));
         for id in [4, 1, 3] {
-            flights.remove(id, &mut line);
+            flights.remove(id, 0, &mut line);
         }
         assert_eq!(line, Line::default());
         assert!(flights.is_empty() && flights.first(&line).is_none());

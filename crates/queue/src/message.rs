@@ -83,7 +83,18 @@ impl<'a> Message<'a> {
     }
 
     /// Writes everything before the body.
+    #[inline]
     pub fn encode_head(&self, out: &mut Vec<u8>) {
+        let extras = self.id.is_some() || self.channel.is_some() || self.moved_from.is_some();
+        if extras || self.attempts != 0 || self.due != 0 || !self.origin.is_empty() {
+            return self.encode_extras(out);
+        }
+        let mut head = [0; 9];
+        head[1..].copy_from_slice(&self.timestamp.to_be_bytes());
+        out.extend_from_slice(&head);
+    }
+
+    fn encode_extras(&self, out: &mut Vec<u8>) {
         let mut flags = 0;
         out.push(0);
         let flags_at = out.len() - 1;

@@ -209,14 +209,17 @@ impl Channel {
     /// Takes a flight of this consumer's out.
     #[inline]
     fn land(&mut self, key: ConsumerKey, id: u64) -> Result<Flight, Refused> {
-        self.owned(key, id)?;
-        self.take_flight(id, key).ok_or(Refused::NotInFlight)
+        match self.take_flight(id, key) {
+            Some(flight) => Ok(flight),
+            None => self.owned(key, id).copied().and(Err(Refused::NotInFlight)),
+        }
     }
 
+    /// Takes a flight out, if it is this consumer's.
     #[inline]
     pub(super) fn take_flight(&mut self, id: u64, key: ConsumerKey) -> Option<Flight> {
         let consumer = self.consumers.get_mut(key)?;
-        let flight = self.in_flight.remove(id, &mut consumer.line)?;
+        let flight = self.in_flight.remove(id, key.slot, &mut consumer.line)?;
         consumer.in_flight = consumer.in_flight.saturating_sub(1);
         self.consumers.refresh(key);
         self.release_twin(id);

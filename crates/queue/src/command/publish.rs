@@ -83,11 +83,11 @@ impl Queue {
         bytes: usize,
         delay_ms: u64,
     ) -> Result<(), QueueError> {
-        self.has_room_in(key, count, bytes, delay_ms > 0)?;
-        let clock = self.clock();
+        let (clock, room) = (self.clock(), self.room());
         let max_deferred = self.options().max_deferred;
         let refused = self.out_of_space().map(str::to_owned);
         let topic = self.topic_mut(key).ok_or(QueueError::Exiting)?;
+        room.take_messages(topic, count, bytes, delay_ms > 0)?;
         if let Some(why) = refused.filter(|_| !topic.in_memory()) {
             return Err(QueueError::Journal(why));
         }

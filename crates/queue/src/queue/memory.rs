@@ -18,42 +18,59 @@ use crate::topic::Topic;
 /// A connection is not closed for what it holds up to here.
 const RESERVE: usize = 64 << 10;
 
-impl Queue {
-    /// Whether there is room for a topic or a channel of so many bytes.
-    pub(super) fn has_room(&self, bytes: usize) -> Result<(), QueueError> {
-        self.has_room_up_to(self.options.max_memory, bytes)
-    }
+/// The share of `max_memory` that something may fill.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    held: usize,
+    max: usize,
+    /// All of `max_memory`; 0 if there is no limit.
+    limit: usize,
+}
 
-    /// Whether there is room for messages of so many bytes. The last eighth is for topics and channels.
-    pub(super) fn has_room_for_messages(&self, bytes: usize) -> Result<(), QueueError> {
-        let max = self.options.max_memory;
-        self.has_room_up_to(max - max / 8, bytes)
-    }
-
-    fn has_room_up_to(&self, max: usize, bytes: usize) -> Result<(), QueueError> {
-        let held = self.memory.state;
-        match max > 0 && held.saturating_add(bytes) > max {
-            true => Err(QueueError::MemoryFull { held, max: self.options.max_memory }),
+impl Room {
+    /// Whether so many bytes fit.
+    fn take(self, bytes: usize) -> Result<(), QueueError> {
+        let Room { held, max, limit } = self;
+        match limit > 0 && held.saturating_add(bytes) > max {
+            true => Err(QueueError::MemoryFull { held, max: limit }),
             false => Ok(()),
         }
     }
 
-    /// Whether there is room for something that may be in a topic for long: a message in memory, or the note of a deferred one.
-    pub(crate) fn has_room_in(
-        &self,
-        key: TopicKey,
+    /// Whether something fits that may be in a topic for long: messages in memory, or the notes of deferred ones.
+    #[inline]
+    pub(crate) fn take_messages(
+        self,
+        topic: &Topic<Waiter>,
         messages: usize,
         bytes: usize,
         deferred: bool,
     ) -> Result<(), QueueError> {
-        let Some(topic) = self.topics.get(key) else { return Ok(()) };
         match (topic.in_memory(), deferred) {
-            (true, _) => {
-                self.has_room_for_messages(topic.journal.staged_bytes() + bytes + messages * MESSAGE_BYTES)
-            }
-            (false, true) => self.has_room_for_messages(messages * MESSAGE_BYTES),
+            (true, _) => self.take(topic.journal.staged_bytes() + bytes + messages * MESSAGE_BYTES),
+            (false, true) => self.take(messages * MESSAGE_BYTES),
             (false, false) => Ok(()),
         }
+    }
+}
+
+impl Queue {
+    /// Whether there is room for a topic or a channel of so many bytes.
+    pub(super) fn has_room(&self, bytes: usize) -> Result<(), QueueError> {
+        let limit = self.options.max_memory;
+        Room { max: limit, ..self.room() }.take(bytes)
+    }
+
+    /// Whether there is room for messages of so many bytes.
+    pub(super) fn has_room_for_messages(&self, bytes: usize) -> Result<(), QueueError> {
+        self.room().take(bytes)
+    }
+
+    /// The room that messages have. The last eighth is for topics and channels.
+    #[inline]
+    pub(crate) fn room(&self) -> Room {
+        let limit = self.options.max_memory;
+        Room { held: self.memory.state, max: limit - limit / 8, limit }
     }
 
     /// A topic has joined the others.
