@@ -44,8 +44,9 @@ stats_table! {
             name: String,
             /// Time from a request's last byte to its reply's queueing for the client, in microseconds.
             latency: HistogramRecorder,
-            /// The servers, in index order.
-            servers: Vec<ServerStats>,
+            /// The servers, in the order of the configuration. Each shard's part of the proxy holds on to its servers' cells, so
+            /// that a server may leave the list while its last replies are counted.
+            servers: Vec<Arc<ServerStats>>,
         }
     }
 }
@@ -102,12 +103,19 @@ impl PoolStats {
 
     /// Cells for one pool on one shard.
     pub fn new<S: AsRef<str>>(name: &str, servers: &[S]) -> PoolStats {
-        let server = |identity: &S| ServerStats { name: identity.as_ref().to_owned(), ..Default::default() };
+        let server = |identity: &S| Arc::new(ServerStats::new(identity.as_ref()));
         PoolStats {
             name: name.to_owned(),
             servers: servers.iter().map(server).collect(),
             ..Default::default()
         }
+    }
+}
+
+impl ServerStats {
+    /// Cells for one server on one shard.
+    pub fn new(identity: &str) -> ServerStats {
+        ServerStats { name: identity.to_owned(), ..Default::default() }
     }
 }
 
@@ -120,7 +128,7 @@ pub struct PoolReport {
     pub values: Vec<u64>,
     /// Latency seen by clients, in microseconds.
     pub latency: HistogramSnapshot,
-    /// The servers, in index order.
+    /// The servers, in the order of the configuration.
     pub servers: Vec<ServerReport>,
 }
 
@@ -147,25 +155,33 @@ impl PoolReport {
     }
 
     fn of(stats: &PoolStats) -> PoolReport {
-        let server = |s: &ServerStats| ServerReport {
-            name: s.name.clone(),
-            values: s.values(),
-            latency: s.latency.snapshot(),
-        };
         PoolReport {
             name: stats.name.clone(),
             values: stats.values(),
             latency: stats.latency.snapshot(),
-            servers: stats.servers.iter().map(server).collect(),
+            servers: stats.servers.iter().map(|server| ServerReport::of(server)).collect(),
         }
     }
 
     fn add(&mut self, stats: &PoolStats) {
         merge(PoolStats::ROWS, &mut self.values, &stats.values());
         self.latency.merge(&stats.latency.snapshot());
-        for (report, server) in self.servers.iter_mut().zip(&stats.servers) {
-            merge(ServerStats::ROWS, &mut report.values, &server.values());
-            report.latency.merge(&server.latency.snapshot());
+        for (at, server) in stats.servers.iter().enumerate() {
+            match self.position(at, &server.name) {
+                Some(at) => self.servers[at].add(server),
+                None => self.servers.push(ServerReport::of(server)),
+            }
+        }
+    }
+
+    /// Where the server stands that is `at` in another shard's list: a server is known by its name, and among servers of one
+    /// name by its place.
+    fn position(&self, at: usize, name: &str) -> Option<usize> {
+        let is_same = |report: &ServerReport| report.name == name;
+        if self.servers.get(at).is_some_and(is_same) {
+            Some(at)
+        } else {
+            self.servers.iter().position(is_same)
         }
     }
 
@@ -177,6 +193,15 @@ impl PoolReport {
 }
 
 impl ServerReport {
+    fn of(stats: &ServerStats) -> ServerReport {
+        ServerReport { name: stats.name.clone(), values: stats.values(), latency: stats.latency.snapshot() }
+    }
+
+    fn add(&mut self, stats: &ServerStats) {
+        merge(ServerStats::ROWS, &mut self.values, &stats.values());
+        self.latency.merge(&stats.latency.snapshot());
+    }
+
     /// The value of the row `name`; none if there is no such row.
     pub fn get(&self, name: &str) -> Option<u64> {
         let at = ServerStats::ROWS.iter().position(|row| row.name == name)?;
@@ -207,6 +232,22 @@ mod tests {
         assert_eq!(report.servers[1].get("server_ejected_at"), Some(99));
         assert_eq!(report.servers[1].latency.count(), 2);
         assert_eq!(PoolReport::sum(&[]), None);
+    }
+
+    /// While servers come and go, one shard has taken a change that another has not.
+    #[test]
+    fn servers_are_summed_by_name() {
+        let shards =
+            [PoolStats::new("p", &["a", "b", "b"]), PoolStats::new("p", &["b", "c", "b"])].map(Arc::new);
+        for stats in &shards {
+            for (n, server) in (1u64..).zip(&stats.servers) {
+                server.requests.add(n);
+            }
+        }
+        let report = PoolReport::sum(&shards).unwrap();
+        let servers = report.servers.iter().map(|s| (s.name.as_str(), s.get("requests").unwrap()));
+        // The second shard's first `b` has lost its place and counts for the first of that name.
+        assert_eq!(servers.collect::<Vec<_>>(), [("a", 1), ("b", 2 + 1), ("b", 3 + 3), ("c", 2)]);
     }
 
     #[test]
