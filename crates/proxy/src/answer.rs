@@ -11,6 +11,7 @@ use wire::redis::{Args, Local, Request, integer};
 
 use crate::client::{Client, Session};
 use crate::gather::About;
+use crate::keys::PoolKey;
 use crate::proxy::Proxy;
 use crate::response::scanned;
 
@@ -43,7 +44,7 @@ pub(crate) fn cross_slot(tag: Option<[u8; 2]>, command: &str, out: &mut Vec<u8>)
 impl Proxy {
     /// Gives a client a reply that no server is needed for, in its place.
     pub(crate) fn give<I: Io>(&self, io: &mut I, client: &mut Client, reply: &[u8]) {
-        self.pools[client.pool as usize].count_reply(reply.len());
+        self.pools[client.pool].count_reply(reply.len());
         client.answer_now(io, reply);
     }
 
@@ -55,7 +56,7 @@ impl Proxy {
         request: &Request,
         frame: &[u8],
     ) {
-        let pool = &self.pools[client.pool as usize];
+        let pool = &self.pools[client.pool];
         pool.stats.answered_here.inc();
         let mut out = std::mem::take(&mut self.scratch.reply);
         out.clear();
@@ -118,7 +119,7 @@ impl Proxy {
 
     /// `SELECT index`: the pool's own database can be selected, no other.
     fn select<I: Io>(&mut self, io: &mut I, client: &mut Client, mut args: Args<'_>) {
-        let pool = &self.pools[client.pool as usize];
+        let pool = &self.pools[client.pool];
         let served = pool.config.db;
         match args.next().and_then(|index| integer(index.bytes())) {
             Some(wanted) if wanted == i64::from(served) => self.give(io, client, OK),
@@ -143,7 +144,7 @@ impl Proxy {
     pub(crate) fn write_about<I: Io>(
         &self,
         io: &I,
-        pool: u16,
+        pool: PoolKey,
         (about, version): (About, Version),
         request: &[u8],
         said: Option<&[u8]>,

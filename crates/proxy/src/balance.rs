@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use net::{ConnId, Io};
 
 use crate::client::Client;
+use crate::keys::{PoolKey, ServerKey};
 use crate::mail::{Mail, Moved};
 use crate::proxy::Proxy;
 
@@ -25,7 +26,7 @@ const GAP: u32 = 200;
 
 impl Proxy {
     /// A client was accepted here: it is welcomed by the shard that shall serve it.
-    pub(crate) fn place<I: Io>(&mut self, io: &mut I, pool: u16, id: ConnId) {
+    pub(crate) fn place<I: Io>(&mut self, io: &mut I, pool: PoolKey, id: ConnId) {
         let shard = if self.may_move(pool) { self.shard_with_room(io) } else { self.shard };
         if shard != self.shard
             && let Some(parcel) = io.release(id)
@@ -75,9 +76,9 @@ impl Proxy {
         (self.post)(to, Mail::Client(Box::new(Moved { pool, parcel, session: Some(session) })));
     }
 
-    fn may_move(&self, pool: u16) -> bool {
-        let pool = self.pools.get(pool as usize);
-        self.loads.len() > 1 && pool.is_some_and(|p| !(0..p.servers.len()).any(|s| p.is_local(s as u16)))
+    fn may_move(&self, pool: PoolKey) -> bool {
+        let is_local = |server: &ServerKey| self.servers[*server].is_local();
+        self.loads.len() > 1 && self.pools.get(pool).is_some_and(|pool| !pool.servers.iter().any(is_local))
     }
 
     fn shard_with_room<I: Io>(&self, io: &I) -> usize {

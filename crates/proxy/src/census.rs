@@ -2,6 +2,7 @@
 //! proxy believes.
 
 use crate::health::State;
+use crate::keys::ServerKey;
 use crate::proxy::Proxy;
 use crate::server_conn::Owner;
 
@@ -36,16 +37,15 @@ impl Proxy {
             census.waiting += client.waiting();
             census.held += client.memory();
         }
-        for conn in self.pools.iter().flat_map(|p| &p.servers).flat_map(|s| &s.conns) {
+        for conn in self.servers.values().flat_map(|server| &server.conns) {
             census.in_flight += conn.line.iter().filter(|p| !matches!(p.owner, Owner::Handshake(_))).count();
             census.held += conn.memory();
         }
         census
     }
 
-    /// True if a server is in the ring on this shard. Both numbers are indices in the order of the configuration.
-    pub fn server_is_up(&self, pool: usize, server: usize) -> bool {
-        let server = self.pools.get(pool).and_then(|p| p.servers.get(server));
-        server.is_some_and(|s| s.health.state == State::Up)
+    /// True if a server is in the ring on this shard.
+    pub fn server_is_up(&self, server: ServerKey) -> bool {
+        self.servers.get(server).is_some_and(|server| server.health.state == State::Up)
     }
 }

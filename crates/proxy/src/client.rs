@@ -9,7 +9,7 @@ use bytes::Bytes;
 use net::{ConnId, Io};
 use wire::redis::Version;
 
-use crate::place::Place;
+use crate::keys::{LaneKey, PoolKey};
 use crate::reply_size::ReplySize;
 use crate::tally::Change;
 
@@ -24,7 +24,7 @@ const LINE_KEEP: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) id: ConnId,
-    pub(crate) pool: u16,
+    pub(crate) pool: PoolKey,
     pub(crate) session: Session,
     line: VecDeque<Slot>,
     /// Sequence number of `line[0]`.
@@ -33,7 +33,7 @@ pub(crate) struct Client {
     /// Scanner state of a request of which only a part has arrived.
     pub(crate) partial: Option<Box<crate::request::Partial>>,
     /// The server connection that is not read because this client has to take a large reply first.
-    pub(crate) holds_up: Option<Place>,
+    pub(crate) holds_up: Option<LaneKey>,
     /// How long its replies are.
     pub(crate) reply_size: ReplySize,
     /// What [`Client::memory`] told when it was last added to `Proxy::held`.
@@ -127,7 +127,7 @@ impl Reply<'_> {
 }
 
 impl Client {
-    pub(crate) fn new(id: ConnId, pool: u16, session: Session) -> Client {
+    pub(crate) fn new(id: ConnId, pool: PoolKey, session: Session) -> Client {
         Client {
             id,
             pool,
@@ -318,7 +318,7 @@ mod tests {
     fn client() -> (FakeIo, Client) {
         let mut io = FakeIo::default();
         let id = io.open();
-        (io, Client::new(id, 0, Session::default()))
+        (io, Client::new(id, PoolKey::of_setup(0), Session::default()))
     }
 
     /// `noreply` and quiet mode: empty replies that arrive before their turn.

@@ -33,6 +33,8 @@ pub(crate) enum Failure {
     Database,
     /// The reply takes too much of the memory to be held until it can be given to its client.
     TooLarge,
+    /// The server was taken out of its pool.
+    Removed,
 }
 
 impl Failure {
@@ -70,6 +72,7 @@ impl Failure {
             Failure::TooLarge => {
                 "the reply is too large to wait for its turn (memory_budget): ask for it alone"
             }
+            Failure::Removed => "the server was removed from the pool",
             Failure::Password => "the server did not accept the pool's password",
             Failure::Version => "the server does not speak RESP3 (HELLO 3)",
             Failure::Database => "the server did not accept the pool's database",

@@ -4,6 +4,7 @@ use net::ConnId;
 use wire::redis::Version;
 
 use crate::client::Seq;
+use crate::keys::PoolKey;
 use crate::tally::{Change, Tally};
 
 /// Names a gather record until all its parts are answered.
@@ -14,7 +15,7 @@ pub(crate) type GatherId = u32;
 pub(crate) struct Gather {
     pub(crate) client: ConnId,
     pub(crate) seq: Seq,
-    pub(crate) pool: u16,
+    pub(crate) pool: PoolKey,
     pub(crate) merge: Merge,
     /// Parts not answered yet.
     pub(crate) waiting: u16,
@@ -103,18 +104,19 @@ const KEEP_ALL: usize = 1 << 20;
 
 impl Gathers {
     /// A new record with `parts` parts; `order` is empty and to be filled.
-    pub(crate) fn open(&mut self, client: ConnId, merge: Merge, at: net::Instant) -> GatherId {
+    pub(crate) fn open(&mut self, client: ConnId, pool: PoolKey, merge: Merge, at: net::Instant) -> GatherId {
         if let Some(id) = self.free.pop() {
             let g = &mut self.records[id as usize];
             self.held_free -= g.counted;
-            (g.client, g.seq, g.merge, g.waiting, g.error, g.at) = (client, 0, merge, 0, None, at);
+            (g.client, g.pool, g.seq, g.merge) = (client, pool, 0, merge);
+            (g.waiting, g.error, g.at) = (0, None, at);
             return id;
         }
         let id = self.records.len() as GatherId;
         self.records.push(Gather {
             client,
             seq: 0,
-            pool: 0,
+            pool,
             merge,
             waiting: 0,
             keys: Default::default(),

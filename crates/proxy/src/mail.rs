@@ -5,16 +5,15 @@
 use net::Parcel;
 
 use crate::client::Session;
+use crate::keys::{PoolKey, ServerKey};
 
 /// What other shards tell a shard's proxy.
 #[derive(Debug)]
 pub enum Mail {
     /// Another shard has ejected a server: all shards should use the same ring.
     Ejected {
-        /// Index of the pool.
-        pool: u16,
-        /// Index of the server.
-        server: u16,
+        /// The server.
+        server: ServerKey,
     },
     /// A client that this shard shall serve.
     Client(Box<Moved>),
@@ -23,7 +22,7 @@ pub enum Mail {
 /// A client on its way to another shard.
 #[derive(Debug)]
 pub struct Moved {
-    pub(crate) pool: u16,
+    pub(crate) pool: PoolKey,
     pub(crate) parcel: Parcel,
     /// None: it was only just accepted.
     pub(crate) session: Option<Session>,

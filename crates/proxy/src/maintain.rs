@@ -5,8 +5,9 @@ use std::time::Duration;
 use net::Io;
 
 use crate::alarm::Alarm;
-use crate::place::Place;
+use crate::keys::LaneKey;
 use crate::proxy::{Proxy, Role};
+use crate::server::Server;
 
 /// How often.
 const MAINTENANCE: Duration = Duration::from_millis(100);
@@ -37,17 +38,16 @@ impl Proxy {
 
     /// Those whose turn it was may have left before they used it. True if somebody waits still.
     fn serve_waiting<I: Io>(&mut self, io: &mut I) -> bool {
-        let conns = (0..self.pools.len() as u16).flat_map(|pool| self.server_conns(pool));
-        let waited_for = conns.filter(|(_, conn)| !conn.bulky_waiting.is_empty());
-        let places: Vec<Place> = waited_for.map(|(place, _)| place).collect();
-        places.iter().for_each(|place| self.make_bulky_room(io, *place));
-        !places.is_empty()
+        let waited_for = self.lanes().filter(|(_, conn)| !conn.bulky_waiting.is_empty());
+        let lanes: Vec<LaneKey> = waited_for.map(|(lane, _)| lane).collect();
+        lanes.iter().for_each(|lane| self.make_bulky_room(io, *lane));
+        !lanes.is_empty()
     }
 
     /// Nobody who is idle needs buffers.
     fn rest(&mut self) {
         self.gathers.rest();
-        for conn in self.pools.iter_mut().flat_map(|p| &mut p.servers).flat_map(|s| &mut s.conns) {
+        for conn in self.servers.values_mut().flat_map(|server| &mut server.conns) {
             conn.rest();
             self.held.apply(conn.recount());
         }
@@ -61,12 +61,14 @@ impl Proxy {
 
     fn update_gauges<I: Io>(&mut self, io: &I) {
         self.stats.memory_bytes.set(self.memory(io) as u64);
-        for (pool, memory) in self.pools.iter().zip(self.memory_by_pool(io)) {
+        for (pool, memory) in self.memory_by_pool(io) {
+            let pool = &self.pools[pool];
             pool.stats.memory_bytes.set(memory as u64);
             let mut in_flight = 0;
-            for (server, stats) in pool.servers.iter().zip(&pool.stats.servers) {
+            for server in &pool.servers {
+                let Server { conns, stats, .. } = &self.servers[*server];
                 let (mut sent, mut waiting) = ((0, 0), (0, 0));
-                for conn in &server.conns {
+                for conn in conns {
                     let lot = if conn.connected && conn.ready() { &mut sent } else { &mut waiting };
                     lot.0 += conn.line.len() as u64;
                     lot.1 += conn.line.iter().map(|p| u64::from(p.len)).sum::<u64>();

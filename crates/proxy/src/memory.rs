@@ -17,15 +17,17 @@
 //! The pool that holds most pays first, so that what the servers and clients of one pool do is not paid by those of another: its
 //! client that holds most is closed, or its server connection, if a part of a reply holds more than any client does.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use net::{ConnId, Instant, Io};
 
 use crate::client::{Client, Wait};
 use crate::fail::Failure;
+use crate::keys::{LaneKey, PoolKey};
 use crate::notice::Notice;
-use crate::place::Place;
 use crate::proxy::Proxy;
+use crate::server_conn::ServerConn;
 
 /// How long clients may have to wait for memory before the client that holds most of it is closed.
 const STARVING_MAX: Duration = Duration::from_secs(1);
@@ -38,7 +40,7 @@ const REQUEST: usize = 96;
 enum Holder {
     Client(ConnId),
     /// A server connection, with a reply that is not whole.
-    Server(Place, ConnId),
+    Server(LaneKey, ConnId),
 }
 
 impl Proxy {
@@ -137,14 +139,14 @@ impl Proxy {
     /// Who holds most of the pool that holds most has to go. False if nobody holds more than a reserve: closing would free
     /// nothing.
     fn close_largest<I: Io>(&mut self, io: &mut I) -> bool {
-        let mut pools: Vec<(usize, u16)> = self.memory_by_pool(io).into_iter().zip(0..).collect();
-        pools.sort_unstable_by(|a, b| b.cmp(a));
-        let largest = pools.into_iter().find_map(|(_, pool)| self.largest_of(io, pool));
+        let mut pools: Vec<(PoolKey, usize)> = self.memory_by_pool(io).into_iter().collect();
+        pools.sort_unstable_by_key(|(pool, memory)| std::cmp::Reverse((*memory, *pool)));
+        let largest = pools.into_iter().find_map(|(pool, _)| self.largest_of(io, pool));
         match largest {
             Some((bytes, Holder::Client(id))) => self.overflow(io, id, bytes),
-            Some((_, Holder::Server(place, id))) => {
+            Some((_, Holder::Server(lane, id))) => {
                 io.abort(id);
-                self.server_lost(io, place, Failure::TooLarge);
+                self.server_lost(io, lane, Failure::TooLarge);
             }
             None => return false,
         }
@@ -152,26 +154,27 @@ impl Proxy {
     }
 
     /// Who holds most in a pool, if that is more than a reserve.
-    fn largest_of<I: Io>(&self, io: &I, pool: u16) -> Option<(usize, Holder)> {
+    fn largest_of<I: Io>(&self, io: &I, pool: PoolKey) -> Option<(usize, Holder)> {
         let clients = self.clients().filter(|client| client.pool == pool);
         let clients = clients.map(|client| (client.memory_with_socket(io), Holder::Client(client.id)));
-        let servers = self.server_conns(pool).filter_map(|(place, conn)| {
+        let servers = self.pools[pool].servers.iter().flat_map(|server| self.servers[*server].lanes());
+        let servers = servers.filter_map(|(lane, conn)| {
             let id = conn.conn?;
-            Some((io.unread(id), Holder::Server(place, id)))
+            Some((io.unread(id), Holder::Server(lane, id)))
         });
         clients.chain(servers).filter(|(bytes, _)| *bytes > self.reserve()).max_by_key(|(bytes, _)| *bytes)
     }
 
     /// What the clients and server connections of each pool hold on this shard.
-    pub(crate) fn memory_by_pool<I: Io>(&self, io: &I) -> Vec<usize> {
-        let mut memory = vec![0; self.pools.len()];
+    pub(crate) fn memory_by_pool<I: Io>(&self, io: &I) -> BTreeMap<PoolKey, usize> {
+        let mut memory: BTreeMap<PoolKey, usize> = self.pools.iter().map(|(pool, _)| (pool, 0)).collect();
         for client in self.clients() {
-            memory[client.pool as usize] += client.memory_with_socket(io);
+            *memory.entry(client.pool).or_default() += client.memory_with_socket(io);
         }
-        for (pool, memory) in memory.iter_mut().enumerate() {
-            for (_, conn) in self.server_conns(pool as u16) {
-                *memory += conn.memory() + conn.conn.map_or(0, |id| io.unread(id) + io.unsent(id));
-            }
+        for server in self.servers.values() {
+            let held =
+                |conn: &ServerConn| conn.memory() + conn.conn.map_or(0, |id| io.unread(id) + io.unsent(id));
+            *memory.entry(server.pool).or_default() += server.conns.iter().map(held).sum::<usize>();
         }
         memory
     }
@@ -179,7 +182,7 @@ impl Proxy {
     /// Closes a client that has more replies waiting than it may.
     pub(crate) fn overflow<I: Io>(&mut self, io: &mut I, id: ConnId, bytes: usize) {
         let Some(client) = self.take_client(id) else { return };
-        let pool = &self.pools[client.pool as usize];
+        let pool = &self.pools[client.pool];
         pool.stats.client_overflows.inc();
         (self.notify)(Notice::ClientOverflow { pool: pool.config.name.clone(), bytes });
         io.abort(id);
@@ -202,8 +205,8 @@ impl Proxy {
     }
 
     #[inline]
-    pub(crate) fn recount_server(&mut self, place: Place) {
-        let change = self.server_conn(place).recount();
+    pub(crate) fn recount_server(&mut self, lane: LaneKey) {
+        let change = self.server_conn(lane).recount();
         self.held.apply(change);
     }
 }

@@ -13,19 +13,23 @@ use crate::budget::Budget;
 use crate::client::{Client, Session, Wait};
 use crate::fail::{Failure, too_many_clients};
 use crate::gather::Gathers;
+use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::mail::Mail;
 use crate::notice::Notice;
-use crate::place::Place;
 use crate::pool::Pool;
 use crate::request::RefusedTransactions;
+use crate::server::Server;
+use crate::slab::Slab;
 use crate::stop::Stop;
 use crate::tally::{Change, Tally};
 
+/// A pool, with this shard's counters and the count of clients that all shards share.
+pub type PoolSetup = (Arc<checked::Pool>, Arc<PoolStats>, Arc<AtomicU32>);
+
 /// What one shard's proxy is made from.
 pub struct Setup {
-    /// The pools, in the order of their listeners' tags, each with this shard's counters and the count of clients that all shards
-    /// share.
-    pub pools: Vec<(Arc<checked::Pool>, Arc<PoolStats>, Arc<AtomicU32>)>,
+    /// The pools: [`PoolKey::of_setup`] is the key of each, its [`PoolKey::tag`] that of its listeners.
+    pub pools: Vec<PoolSetup>,
     /// Most bytes of the embedded cache.
     pub local_bytes_max: usize,
     /// Memory for requests and replies, which all shards share.
@@ -52,7 +56,8 @@ impl std::fmt::Debug for Setup {
 
 /// The proxy of one shard: see the drawing at the top of this crate.
 pub struct Proxy {
-    pub(crate) pools: Vec<Pool>,
+    pub(crate) pools: Slab<PoolKey, Pool>,
+    pub(crate) servers: Slab<ServerKey, Server>,
     /// Whose each connection is, by [`ConnId::index`].
     pub(crate) roles: Vec<(u32, Role)>,
     pub(crate) gathers: Gathers,
@@ -70,12 +75,14 @@ pub struct Proxy {
     /// Clients that are not read because memory is short.
     pub(crate) starving: Vec<ConnId>,
     /// Server connections that may be read again, since the client that held them up is gone.
-    pub(crate) released: Vec<Place>,
+    pub(crate) released: Vec<LaneKey>,
     /// Since when there have been such clients.
     pub(crate) starving_since: Option<Instant>,
     pub(crate) scratch: Scratch,
     pub(crate) clients: u32,
     next_number: u64,
+    /// Seeds what is drawn for each pool and server.
+    pub(crate) seed: u64,
     /// [`Alarm::Maintenance`] is set.
     pub(crate) maintaining: bool,
     /// Something has happened since it went off last.
@@ -98,8 +105,8 @@ pub(crate) struct Scratch {
     pub(crate) reply: Vec<u8>,
     /// The embedded cache's answer.
     pub(crate) local: Vec<u8>,
-    /// Servers of a request in parts: index, keys.
-    pub(crate) parts: Vec<(u16, u32)>,
+    /// Servers of a request in parts, and the number of keys for each.
+    pub(crate) parts: Vec<(ServerKey, u32)>,
     /// For each key of a split request, its part.
     pub(crate) order: Vec<u16>,
     /// Where each key of it ends, with what goes with it.
@@ -111,7 +118,7 @@ pub(crate) enum Role {
     Client(Box<Client>),
     /// A client that is being worked on.
     Taken,
-    Server(Place),
+    Server(LaneKey),
 }
 
 impl std::fmt::Debug for Proxy {
@@ -123,10 +130,10 @@ impl std::fmt::Debug for Proxy {
 impl Proxy {
     /// A proxy for one shard. Connects to servers at once where `preconnect` is set.
     pub fn new<I: Io>(setup: Setup, io: &mut I) -> Proxy {
-        let pools =
-            setup.pools.into_iter().map(|(c, stats, clients)| Pool::new(c, stats, clients, setup.seed));
         let mut proxy = Proxy {
-            pools: pools.collect(),
+            pools: Slab::new(),
+            servers: Slab::new(),
+            seed: setup.seed,
             roles: Vec::new(),
             gathers: Gathers::default(),
             store: Store::new(setup.local_bytes_max),
@@ -150,7 +157,9 @@ impl Proxy {
             refused_transactions: RefusedTransactions::default(),
             started: io.now(),
         };
-        proxy.preconnect(io);
+        for pool in setup.pools {
+            proxy.add_pool(io, pool);
+        }
         proxy
     }
 
@@ -171,8 +180,8 @@ impl Proxy {
             .map(|(_, r)| r)
     }
 
-    pub(crate) fn set_server(&mut self, id: ConnId, place: Place) {
-        self.set_role(id, Role::Server(place));
+    pub(crate) fn set_server(&mut self, id: ConnId, lane: LaneKey) {
+        self.set_role(id, Role::Server(lane));
     }
 
     pub(crate) fn vacate(&mut self, id: ConnId) {
@@ -189,9 +198,9 @@ impl Proxy {
         }
     }
 
-    fn server_place(&mut self, id: ConnId) -> Option<Place> {
+    fn server_lane(&mut self, id: ConnId) -> Option<LaneKey> {
         match self.role_mut(id) {
-            Some(Role::Server(place)) => Some(*place),
+            Some(Role::Server(lane)) => Some(*lane),
             _ => None,
         }
     }
@@ -220,8 +229,8 @@ impl Proxy {
 
     // ---- clients come and go --------------------------------------------------------------------------------------
 
-    pub(crate) fn welcome<I: Io>(&mut self, io: &mut I, pool_index: u16, id: ConnId) {
-        let Some(pool) = self.pools.get(pool_index as usize) else { return io.abort(id) };
+    pub(crate) fn welcome<I: Io>(&mut self, io: &mut I, pool_key: PoolKey, id: ConnId) {
+        let Some(pool) = self.pools.get(pool_key) else { return io.abort(id) };
         pool.stats.client_accepts.inc();
         let limit = pool.config.client_connections.unwrap_or(u32::MAX);
         if self.stop.is_some() || pool.clients.fetch_add(1, Ordering::Relaxed) >= limit {
@@ -239,12 +248,12 @@ impl Proxy {
         };
         // In steps of the number of shards: no two clients of the process have the same.
         self.next_number += self.loads.len() as u64;
-        self.seat(pool_index, id, session);
+        self.seat(pool_key, id, session);
     }
 
     /// From now on this shard serves a client.
-    fn seat(&mut self, pool: u16, id: ConnId, session: Session) {
-        self.pools[pool as usize].stats.client_connections.inc();
+    fn seat(&mut self, pool: PoolKey, id: ConnId, session: Session) {
+        self.pools[pool].stats.client_connections.inc();
         self.clients += 1;
         self.set_role(id, Role::Client(Box::new(Client::new(id, pool, session))));
     }
@@ -255,11 +264,14 @@ impl Proxy {
         self.held.apply(Change::gone(client.counted));
         self.clients -= 1;
         self.vacate(client.id);
-        self.pools[client.pool as usize].stats.client_connections.dec();
+        self.pools[client.pool].stats.client_connections.dec();
     }
 
     /// A client that another shard has served until now.
-    pub(crate) fn admit_moved<I: Io>(&mut self, io: &mut I, pool: u16, id: ConnId, session: Session) {
+    pub(crate) fn admit_moved<I: Io>(&mut self, io: &mut I, pool: PoolKey, id: ConnId, session: Session) {
+        if self.pools.get(pool).is_none() {
+            return io.abort(id);
+        }
         self.seat(pool, id, session);
         if self.stop.is_some()
             && let Some(mut client) = self.take_client(id)
@@ -270,8 +282,8 @@ impl Proxy {
     }
 
     /// A client was given to this shard, and its connection could not be taken up.
-    pub(crate) fn lost_on_the_way(&mut self, pool: u16) {
-        let pool = &self.pools[pool as usize];
+    pub(crate) fn lost_on_the_way(&mut self, pool: PoolKey) {
+        let Some(pool) = self.pools.get(pool) else { return };
         pool.stats.client_err.inc();
         pool.clients.fetch_sub(1, Ordering::Relaxed);
     }
@@ -279,7 +291,7 @@ impl Proxy {
     /// A client is gone or about to be: forget it. Its requests are still answered by the servers, and the answers dropped.
     pub(crate) fn forget(&mut self, client: &Client) {
         self.unseat(client);
-        self.pools[client.pool as usize].clients.fetch_sub(1, Ordering::Relaxed);
+        self.pools[client.pool].clients.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// After work on a client: it goes back into the table, or, if nothing more is to come from it and it has all its
@@ -296,7 +308,7 @@ impl Proxy {
 
     fn client_ended<I: Io>(&mut self, io: &mut I, id: ConnId) {
         let Some(mut client) = self.take_client(id) else { return };
-        self.pools[client.pool as usize].stats.client_eof.inc();
+        self.pools[client.pool].stats.client_eof.inc();
         client.session.ended = true;
         client.session.leaving = true;
         client.partial = None;
@@ -305,7 +317,7 @@ impl Proxy {
 
     fn client_failed(&mut self, id: ConnId) {
         let Some(client) = self.take_client(id) else { return };
-        self.pools[client.pool as usize].stats.client_err.inc();
+        self.pools[client.pool].stats.client_err.inc();
         self.forget(&client);
     }
 }
@@ -314,12 +326,12 @@ impl<I: Io> App<I> for Proxy {
     type Mail = Mail;
 
     fn accepted(&mut self, io: &mut I, listener: u32, conn: ConnId, _: Peer) {
-        self.place(io, listener as u16, conn);
+        self.place(io, PoolKey::of_tag(listener), conn);
     }
 
     fn connected(&mut self, io: &mut I, conn: ConnId) {
-        if let Some(place) = self.server_place(conn) {
-            self.server_connected(io, place);
+        if let Some(lane) = self.server_lane(conn) {
+            self.server_connected(io, lane);
         }
     }
 
@@ -327,9 +339,9 @@ impl<I: Io> App<I> for Proxy {
         self.maintain_later(io);
         match self.role_mut(conn) {
             Some(Role::Client(_)) => self.client_received(io, conn, input),
-            Some(Role::Server(place)) => {
-                let place = *place;
-                self.server_received(io, place, input);
+            Some(Role::Server(lane)) => {
+                let lane = *lane;
+                self.server_received(io, lane, input);
             }
             _ => input.consume(input.bytes().len()),
         }
@@ -337,10 +349,10 @@ impl<I: Io> App<I> for Proxy {
 
     fn ended(&mut self, io: &mut I, conn: ConnId) {
         self.maintain_later(io);
-        match self.server_place(conn) {
-            Some(place) => {
+        match self.server_lane(conn) {
+            Some(lane) => {
                 io.abort(conn);
-                self.server_lost(io, place, Failure::Closed);
+                self.server_lost(io, lane, Failure::Closed);
             }
             None => self.client_ended(io, conn),
         }
@@ -348,18 +360,18 @@ impl<I: Io> App<I> for Proxy {
 
     fn failed(&mut self, io: &mut I, conn: ConnId, fault: Fault) {
         self.maintain_later(io);
-        match self.server_place(conn) {
-            Some(place) => self.server_lost(io, place, Failure::of(fault)),
+        match self.server_lane(conn) {
+            Some(lane) => self.server_lost(io, lane, Failure::of(fault)),
             None => self.client_failed(conn),
         }
     }
 
     fn drained(&mut self, io: &mut I, conn: ConnId) {
-        match self.server_place(conn) {
-            Some(place) => self.server_drained(io, place),
+        match self.server_lane(conn) {
+            Some(lane) => self.server_drained(io, lane),
             None => {
-                if let Some(place) = self.client_mut(conn).and_then(|client| client.holds_up.take()) {
-                    self.go_on_reading(io, place);
+                if let Some(lane) = self.client_mut(conn).and_then(|client| client.holds_up.take()) {
+                    self.go_on_reading(io, lane);
                 }
                 self.read_again(io, conn, Wait::Drain);
             }
@@ -369,11 +381,11 @@ impl<I: Io> App<I> for Proxy {
     fn timer(&mut self, io: &mut I, token: u64) {
         match Alarm::of(token) {
             Alarm::Maintenance => self.maintain(io),
-            Alarm::Deadline(place) => {
+            Alarm::Deadline(lane) => {
                 self.maintain_later(io);
-                self.deadline(io, place);
+                self.deadline(io, lane);
             }
-            Alarm::Probe { pool, server } => self.probe(io, pool, server),
+            Alarm::Probe(server) => self.probe(io, server),
             Alarm::Stop => self.continue_stop(io),
             Alarm::RefusedTransaction => self.end_refused_transactions(io),
         }
@@ -382,7 +394,7 @@ impl<I: Io> App<I> for Proxy {
     fn mail(&mut self, io: &mut I, mail: Mail) {
         self.stats.mail.inc();
         match mail {
-            Mail::Ejected { pool, server } => self.eject_as_told(io, pool, server),
+            Mail::Ejected { server } => self.eject_as_told(io, server),
             Mail::Client(moved) => self.take_in(io, *moved),
         }
     }
@@ -390,8 +402,8 @@ impl<I: Io> App<I> for Proxy {
     fn turn_end(&mut self, io: &mut I) {
         self.stats.turns.inc();
         self.relieve(io);
-        for place in std::mem::take(&mut self.released) {
-            self.go_on_reading(io, place);
+        for lane in std::mem::take(&mut self.released) {
+            self.go_on_reading(io, lane);
         }
     }
 

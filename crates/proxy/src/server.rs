@@ -1,15 +1,31 @@
 //! A server of a pool on one shard: its address, its connections, its health.
 
+use std::sync::Arc;
+
 use config::checked::{self, Target};
 use net::{Address, Instant, SocketOptions, TimerId};
+use ring::libmemcached_identity;
+use telemetry::{PoolStats, ServerStats};
 
 use crate::backoff::Backoff;
 use crate::fail::Failure;
-use crate::health::Health;
+use crate::health::{Health, Policy};
+use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::server_conn::ServerConn;
 
 #[derive(Debug)]
 pub(crate) struct Server {
+    pub(crate) key: ServerKey,
+    pub(crate) pool: PoolKey,
+    /// The settings and the counters of its pool.
+    pub(crate) config: Arc<checked::Pool>,
+    pub(crate) pool_stats: Arc<PoolStats>,
+    pub(crate) stats: Arc<ServerStats>,
+    /// Its name, or its address: what it is hashed by and shown as.
+    pub(crate) identity: String,
+    /// What the ring hashes: the identity, but libmemcached has a rule of its own and knows no names.
+    pub(crate) ring_name: String,
+    pub(crate) weight: u32,
     /// Where to connect; None for the embedded cache.
     pub(crate) address: Option<Address>,
     pub(crate) options: SocketOptions,
@@ -29,21 +45,36 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(pool: &checked::Pool, server: &checked::Server, seed: u64) -> Server {
+    /// A server of `pool`, whose settings and counters these are.
+    pub(crate) fn new(
+        key: ServerKey,
+        (pool, config, pool_stats): (PoolKey, &Arc<checked::Pool>, &Arc<PoolStats>),
+        server: &checked::Server,
+        stats: Arc<ServerStats>,
+        seed: u64,
+    ) -> Server {
         let address = match &server.target {
             Target::Tcp { host, port } => Some(Address::Tcp { host: host.clone(), port: *port }),
             Target::Unix(path) => Some(Address::Unix(path.clone())),
             Target::Local => None,
         };
-        let mut options = SocketOptions { keepalive: pool.keepalive, ..SocketOptions::default() };
-        if let Some(timeout) = pool.timeout {
+        let mut options = SocketOptions { keepalive: config.keepalive, ..SocketOptions::default() };
+        if let Some(timeout) = config.timeout {
             options.connect_timeout = options.connect_timeout.min(timeout);
         }
-        let lanes = 2 * pool.server_connections as usize + 1;
+        let lanes = 2 * config.server_connections as usize + 1;
         Server {
+            key,
+            pool,
+            config: Arc::clone(config),
+            pool_stats: Arc::clone(pool_stats),
+            stats,
+            identity: server.identity.clone(),
+            ring_name: ring_name(config, server),
+            weight: server.weight,
             address,
             options,
-            password: server.password.clone().or_else(|| pool.auth.clone()),
+            password: server.password.clone().or_else(|| config.auth.clone()),
             conns: (0..lanes).map(|_| ServerConn::default()).collect(),
             health: Health::new(seed),
             resp3: Backoff::new(seed),
@@ -53,27 +84,63 @@ impl Server {
         }
     }
 
+    /// True for the embedded cache.
+    #[inline]
+    pub(crate) fn is_local(&self) -> bool {
+        self.address.is_none()
+    }
+
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            eject: self.config.auto_eject_hosts,
+            failure_limit: self.config.server_failure_limit,
+            retry_timeout: self.config.server_retry_timeout,
+        }
+    }
+
+    /// Its connections, open or not.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = (LaneKey, &ServerConn)> {
+        let key = |number| LaneKey { server: self.key, number };
+        (0..).zip(&self.conns).map(move |(number, conn)| (key(number), conn))
+    }
+
+    /// Nothing of it is left on this shard.
+    pub(crate) fn clear_gauges(&self) {
+        let ServerStats { in_queue, in_queue_bytes, out_queue, out_queue_bytes, ejected, .. } = &*self.stats;
+        for gauge in [in_queue, in_queue_bytes, out_queue, out_queue_bytes, ejected] {
+            gauge.set(0);
+        }
+    }
+
     /// The connection for a client: always the same one for one client, so that it reads its own writes.
     #[inline]
-    pub(crate) fn slot_for(&self, client: u32, resp3: bool) -> u16 {
+    pub(crate) fn lane_for(&self, client: u32, resp3: bool) -> u16 {
         let each = (self.conns.len() / 2) as u32;
         let spread = if each == 1 { 0 } else { client % each };
         (spread + if resp3 { each } else { 0 }) as u16
     }
 
-    /// May a connection be opened now, for this slot? If not, why the last attempt failed.
-    pub(crate) fn may_connect(&self, slot: u16, now: Instant) -> Result<(), Failure> {
+    /// May a connection be opened now, on this lane? If not, why the last attempt failed.
+    pub(crate) fn may_connect(&self, lane: u16, now: Instant) -> Result<(), Failure> {
         self.health.may_connect(now)?;
-        if self.speaks_resp3(slot) { self.resp3.may_try(now) } else { Ok(()) }
+        if self.speaks_resp3(lane) { self.resp3.may_try(now) } else { Ok(()) }
     }
 
     /// The connection for probes.
-    pub(crate) fn probe_slot(&self) -> u16 {
+    pub(crate) fn probe_lane(&self) -> u16 {
         (self.conns.len() - 1) as u16
     }
 
-    /// True for a slot whose connection speaks RESP3.
-    pub(crate) fn speaks_resp3(&self, slot: u16) -> bool {
-        slot as usize >= self.conns.len() / 2 && slot != self.probe_slot()
+    /// True for a lane whose connection speaks RESP3.
+    pub(crate) fn speaks_resp3(&self, lane: u16) -> bool {
+        lane as usize >= self.conns.len() / 2 && lane != self.probe_lane()
+    }
+}
+
+fn ring_name(config: &checked::Pool, server: &checked::Server) -> String {
+    match (&server.target, config.distribution.is_libmemcached()) {
+        (Target::Tcp { host, port }, true) => libmemcached_identity(host, *port),
+        (Target::Unix(path), true) => libmemcached_identity(&path.to_string_lossy(), 0),
+        _ => server.identity.clone(),
     }
 }

@@ -15,7 +15,7 @@ use wire::memcache::{Silence, Span};
 use crate::alarm::Alarm;
 use crate::client::Seq;
 use crate::gather::GatherId;
-use crate::place::Place;
+use crate::keys::LaneKey;
 use crate::reply_size::ReplySize;
 use crate::response::pass_on::Passage;
 use crate::tally::Change;
@@ -218,13 +218,13 @@ impl ServerConn {
 
     /// Sees to it that deadlines are looked at by `at`: the alarm that is set may be for something later.
     #[inline]
-    pub(crate) fn alarm_at<I: Io>(&mut self, io: &mut I, place: Place, at: Instant) {
+    pub(crate) fn alarm_at<I: Io>(&mut self, io: &mut I, lane: LaneKey, at: Instant) {
         match self.timer {
             Some((_, due)) if due <= at => return,
             Some((timer, _)) => io.cancel_timer(timer),
             None => {}
         }
-        self.timer = Some((io.set_timer(at, Alarm::Deadline(place).token()), at));
+        self.timer = Some((io.set_timer(at, Alarm::Deadline(lane).token()), at));
     }
 
     /// Keeps of a request what it takes to send it again and to compare its reply with it.

@@ -10,7 +10,7 @@ use net::{ConnId, Instant, Io};
 
 use crate::alarm::Alarm;
 use crate::fail::Failure;
-use crate::place::Place;
+use crate::keys::LaneKey;
 use crate::proxy::{Proxy, Role};
 
 /// How long servers may be silent once every client has sent FIN.
@@ -61,10 +61,10 @@ impl Proxy {
         let silent_at = heard.unwrap_or_default().max(stop.progress) + SILENCE_MAX;
         let waited_for = self.clients().any(|client| !client.session.ended);
         if silent_at <= now && !waited_for {
-            for (place, id, _) in busy {
+            for (lane, id, _) in busy {
                 io.abort(id);
                 // Nothing is sent again after a timeout.
-                self.server_lost(io, place, Failure::TimedOut);
+                self.server_lost(io, lane, Failure::TimedOut);
             }
             return;
         }
@@ -73,18 +73,17 @@ impl Proxy {
     }
 
     /// Server connections that owe a reply or have not taken everything, and when each was heard last.
-    fn busy_servers<I: Io>(&self, io: &I) -> Vec<(Place, ConnId, Instant)> {
-        let conns = (0..self.pools.len() as u16).flat_map(|pool| self.server_conns(pool));
-        let busy = conns.filter_map(|(place, conn)| {
+    fn busy_servers<I: Io>(&self, io: &I) -> Vec<(LaneKey, ConnId, Instant)> {
+        let busy = self.lanes().filter_map(|(lane, conn)| {
             let id = conn.conn.filter(|id| !conn.line.is_empty() || io.unsent(*id) > 0)?;
-            Some((place, id, conn.progress))
+            Some((lane, id, conn.progress))
         });
         busy.collect()
     }
 }
 
 /// Bytes that these connections have not taken yet.
-fn unsent<I: Io>(io: &I, busy: &[(Place, ConnId, Instant)]) -> usize {
+fn unsent<I: Io>(io: &I, busy: &[(LaneKey, ConnId, Instant)]) -> usize {
     busy.iter().map(|(_, id, _)| io.unsent(*id)).sum()
 }
 

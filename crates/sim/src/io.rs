@@ -109,8 +109,6 @@ pub(crate) struct Loop {
     pub(crate) intake: usize,
     /// Bytes of one read.
     pub(crate) read_max: usize,
-    /// For each pool, the index of its first backend.
-    pub(crate) first_backend: Vec<usize>,
     /// What passed, if somebody watches.
     pub(crate) watched: Option<Vec<Passed>>,
 }
@@ -135,7 +133,6 @@ impl Loop {
             sent: Vec::new(),
             intake: 0,
             read_max,
-            first_backend: Vec::new(),
             watched: None,
         }
     }

@@ -5,7 +5,7 @@
 //! ```
 
 use net::{App, ConnId, Fault, Instant, Peer};
-use proxy::Proxy;
+use proxy::{Proxy, ServerKey};
 
 use crate::io::{Due, Loop, Passed, Stage, View};
 use crate::network::{End, LinkId, Network, Read};
@@ -43,11 +43,11 @@ impl Product for Proxy {
 
     fn check(&self, looped: &Loop, faults: &mut Vec<String>) {
         for (backend, bytes) in &looped.sent {
-            let pool = looped.first_backend.iter().rposition(|first| first <= backend).unwrap_or(0);
-            let server = backend - looped.first_backend[pool];
-            if !self.server_is_up(pool, server) && !may_go_to_ejected(bytes) {
+            // Backends are the servers of all pools, in their order.
+            let server = ServerKey::of_setup(*backend as u32);
+            if !self.server_is_up(server) && !may_go_to_ejected(bytes) {
                 let bytes = bytes.escape_ascii();
-                faults.push(format!("server {server} of pool {pool} is ejected and was sent '{bytes}'"));
+                faults.push(format!("server {backend} is ejected and was sent '{bytes}'"));
             }
         }
     }

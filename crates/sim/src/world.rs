@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use net::{ConnId, Fault, Instant};
-use proxy::{Mail, Notice, Proxy};
+use proxy::{Mail, Notice, Proxy, ServerKey};
 use telemetry::{PoolStats, ShardStats};
 
 use crate::agenda::Agenda;

@@ -6,6 +6,7 @@ use config::checked::Pool as Config;
 use local::Store;
 use net::Io;
 
+use crate::keys::PoolKey;
 use crate::proxy::Proxy;
 
 /// One pool, as a client of it sees the proxy.
@@ -36,9 +37,9 @@ impl Facts<'_> {
 }
 
 impl Proxy {
-    pub(crate) fn facts<I: Io>(&self, io: &I, pool: u16) -> Facts<'_> {
-        let pool = &self.pools[pool as usize];
-        let embedded = pool.servers.iter().any(|server| server.address.is_none());
+    pub(crate) fn facts<I: Io>(&self, io: &I, pool: PoolKey) -> Facts<'_> {
+        let pool = &self.pools[pool];
+        let embedded = pool.servers.iter().any(|server| self.servers[*server].is_local());
         Facts {
             pool,
             uptime: io.now().since(self.started),

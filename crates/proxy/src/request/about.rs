@@ -7,6 +7,7 @@ use wire::redis::Local;
 use crate::client::Client;
 use crate::gather::{About, Merge};
 use crate::health::State;
+use crate::keys::PoolKey;
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::forward::Traits;
@@ -22,9 +23,11 @@ pub(super) fn about(local: Local) -> Option<About> {
 
 impl Proxy {
     /// True if there is one server behind the pool, and it can be asked.
-    pub(super) fn is_asked_of_a_server(&self, pool: u16) -> bool {
-        let servers = &self.pools[pool as usize].servers;
-        matches!(&servers[..], [only] if only.address.is_some() && only.health.state == State::Up)
+    pub(super) fn is_asked_of_a_server(&self, pool: PoolKey) -> bool {
+        match self.pools[pool].servers[..] {
+            [only] => !self.servers[only].is_local() && self.servers[only].health.state == State::Up,
+            _ => false,
+        }
     }
 
     pub(super) fn ask_server<I: Io>(

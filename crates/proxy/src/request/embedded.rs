@@ -6,13 +6,14 @@ use net::Io;
 use wire::redis::Args;
 
 use crate::client::Client;
+use crate::keys::ServerKey;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
 
 impl Proxy {
     /// Leaves the reply in `scratch.local`.
-    pub(super) fn execute_local<I: Io>(&mut self, io: &I, client: &Client, server: u16, frame: &[u8]) {
-        let pool = &self.pools[client.pool as usize];
+    pub(super) fn execute_local<I: Io>(&mut self, io: &I, client: &Client, server: ServerKey, frame: &[u8]) {
+        let pool = &self.pools[client.pool];
         let now_ms = (io.wall_time().0 / 1_000_000) as u64;
         let reply = &mut self.scratch.local;
         reply.clear();
@@ -30,7 +31,7 @@ impl Proxy {
                 self.store.execute_memcache(line, data, now_ms / 1000, reply);
             }
         }
-        let stats = &pool.stats.servers[server as usize];
+        let stats = &self.servers[server].stats;
         if is_error(pool.config.protocol, &self.scratch.local) {
             stats.error_replies.inc();
         }

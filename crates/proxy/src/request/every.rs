@@ -8,6 +8,7 @@ use net::Io;
 use crate::client::Client;
 use crate::gather::{GatherId, Merge};
 use crate::health::State;
+use crate::keys::PoolKey;
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::forward::Traits;
@@ -39,10 +40,11 @@ impl Proxy {
     }
 
     /// Fills `scratch.parts` with the servers of a pool in whose state they may be.
-    pub(super) fn list_servers(&mut self, pool: u16, may: impl Fn(State) -> bool) {
-        let servers = self.pools[pool as usize].servers.iter().enumerate();
+    pub(super) fn list_servers(&mut self, pool: PoolKey, may: impl Fn(State) -> bool) {
+        let servers = self.pools[pool].servers.iter();
+        let chosen = servers.filter(|server| may(self.servers[**server].health.state));
         self.scratch.parts.clear();
-        self.scratch.parts.extend(servers.filter(|(_, s)| may(s.health.state)).map(|(n, _)| (n as u16, 1)));
+        self.scratch.parts.extend(chosen.map(|server| (*server, 1)));
         self.scratch.order.clear();
     }
 

@@ -4,10 +4,11 @@ use net::{Instant, Io};
 
 use crate::client::{Client, Reply};
 use crate::fail::Failure;
-use crate::place::Place;
+use crate::keys::{LaneKey, ServerKey};
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::room::is_overfull;
+use crate::server::Server;
 use crate::server_conn::{ANY_REPLY, Expect, Keep, NOT_NAMED, Owner, Pending};
 use wire::memcache::{Silence, Span};
 
@@ -62,40 +63,40 @@ impl Proxy {
         &mut self,
         io: &mut I,
         client: &mut Client,
-        server: Option<u16>,
+        server: Option<ServerKey>,
         frame: Frame<'_>,
         traits: Traits,
     ) {
-        let place = server.map(|server| self.place_for(client, server));
-        if let Some(place) = place
-            && self.put_off(io, client, place, &frame)
+        let lane = server.map(|server| self.lane_for(client, server));
+        if let Some(lane) = lane
+            && self.put_off(io, client, lane, &frame)
         {
             return;
         }
         let seq = client.reserve();
         let Traits { expect, silence, .. } = traits;
-        let sent = match place {
-            Some(place) => {
+        let sent = match lane {
+            Some(lane) => {
                 let owner = Owner::Client(client.id, seq);
                 let pending =
                     Pending { expect, silence, ..Pending::new(owner, io.now(), frame.bytes().len()) };
-                self.forward(io, client, place, frame, pending, traits.keep)
+                self.forward(io, client, lane, frame, pending, traits.keep)
             }
             None => {
-                self.pools[client.pool as usize].stats.no_server.inc();
+                self.pools[client.pool].stats.no_server.inc();
                 Forwarded::Refused(Failure::Refused)
             }
         };
         match sent {
             Forwarded::Queued => {}
             Forwarded::Answered => {
-                let pool = &self.pools[client.pool as usize];
+                let pool = &self.pools[client.pool];
                 pool.count_reply(self.scratch.local.len());
                 pool.stats.latency.record(0);
                 client.fulfil(io, seq, Reply::Slice(&self.scratch.local));
             }
             Forwarded::Refused(failure) => {
-                let pool = &self.pools[client.pool as usize];
+                let pool = &self.pools[client.pool];
                 pool.stats.forward_error.inc();
                 let error = failure.reply(pool.config.protocol);
                 pool.count_reply(error.len());
@@ -106,9 +107,8 @@ impl Proxy {
 
     /// Which connection to `server` serves a client.
     #[inline]
-    pub(super) fn place_for(&self, client: &Client, server: u16) -> Place {
-        let target = &self.pools[client.pool as usize].servers[server as usize];
-        Place { pool: client.pool, server, slot: target.slot_for(client.id.index, client.session.resp3) }
+    pub(super) fn lane_for(&self, client: &Client, server: ServerKey) -> LaneKey {
+        LaneKey { server, number: self.servers[server].lane_for(client.id.index, client.session.resp3) }
     }
 
     #[inline]
@@ -116,20 +116,20 @@ impl Proxy {
         &mut self,
         io: &mut I,
         client: &mut Client,
-        place: Place,
+        lane: LaneKey,
         frame: Frame<'_>,
         mut pending: Pending,
         keep: Keep,
     ) -> Forwarded {
-        if self.pools[place.pool as usize].is_local(place.server) {
-            self.execute_local(io, client, place.server, frame.bytes());
+        if self.servers[lane.server].is_local() {
+            self.execute_local(io, client, lane.server, frame.bytes());
             return Forwarded::Answered;
         }
         pending.bulky = client.reply_size.is_bulky();
-        if let Err(failure) = self.enqueue(io, place, frame, pending, keep) {
+        if let Err(failure) = self.enqueue(io, lane, frame, pending, keep) {
             return Forwarded::Refused(failure);
         }
-        self.hold_back(io, client, place);
+        self.hold_back(io, client, lane);
         Forwarded::Queued
     }
 
@@ -138,24 +138,21 @@ impl Proxy {
     pub(crate) fn enqueue<I: Io>(
         &mut self,
         io: &mut I,
-        place: Place,
+        lane: LaneKey,
         frame: Frame<'_>,
         mut pending: Pending,
         keep: Keep,
     ) -> Result<(), Failure> {
-        let pool = &mut self.pools[place.pool as usize];
-        let target = &mut pool.servers[place.server as usize];
-        if target.conns[place.slot as usize].conn.is_none() {
-            target.may_connect(place.slot, io.now())?;
-            self.open_server_conn(io, place);
+        if self.server_conn(lane).conn.is_none() {
+            self.servers[lane.server].may_connect(lane.number, io.now())?;
+            self.open_server_conn(io, lane);
         }
-        let pool = &mut self.pools[place.pool as usize];
-        let stats = &pool.stats.servers[place.server as usize];
-        let conn = &mut pool.servers[place.server as usize].conns[place.slot as usize];
+        let Server { conns, config, stats, pool_stats, .. } = &mut self.servers[lane.server];
+        let conn = &mut conns[lane.number as usize];
         let Some(id) = conn.conn else { return Err(Failure::Refused) };
-        if is_overfull(conn, &pool.config) {
+        if is_overfull(conn, config) {
             stats.refused.inc();
-            pool.stats.refused.inc();
+            pool_stats.refused.inc();
             return Err(Failure::Overloaded);
         }
         let bytes = frame.bytes();
@@ -170,8 +167,8 @@ impl Proxy {
         }
         stats.requests.inc();
         stats.request_bytes.add(bytes.len() as u64);
-        if let Some(timeout) = pool.config.timeout {
-            conn.alarm_at(io, place, pending.at + timeout);
+        if let Some(timeout) = config.timeout {
+            conn.alarm_at(io, lane, pending.at + timeout);
         }
         conn.bulky += usize::from(pending.bulky);
         conn.line.push_back(pending);

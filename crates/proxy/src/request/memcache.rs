@@ -9,6 +9,7 @@ use wire::memcache::{
 
 use crate::client::Client;
 use crate::gather::Merge;
+use crate::keys::ServerKey;
 use crate::proxy::Proxy;
 use crate::request::forward::Traits;
 use crate::request::receive::want_more;
@@ -25,7 +26,7 @@ impl Proxy {
             Some(Partial::Memcache(scanner)) => scanner,
             _ => RequestScanner::new(),
         };
-        let request_bytes_max = self.pools[client.pool as usize].config.request_bytes_max;
+        let request_bytes_max = self.pools[client.pool].config.request_bytes_max;
         let limits = Limits {
             value_bytes_max: request_bytes_max,
             get_line_bytes_max: get_line_max(request_bytes_max, self.budget.bytes()),
@@ -70,7 +71,7 @@ impl Proxy {
 
     /// An error line in the request's place; where the stream cannot be followed any further, also the end.
     fn answer_bad<I: Io>(&mut self, io: &mut I, client: &mut Client, bad: &BadRequest) {
-        let stats = &self.pools[client.pool as usize].stats;
+        let stats = &self.pools[client.pool].stats;
         match bad.cause {
             Cause::Answered => stats.answered_here.inc(),
             Cause::LineTooLong | Cause::TooLarge => stats.oversized.inc(),
@@ -96,20 +97,20 @@ impl Proxy {
             Route::Key | Route::EachKey => {
                 let mut buffer = [0; KEY_BYTES_MAX];
                 let key = request.routing_key(frame.bytes(), &mut buffer);
-                let server = self.pools[client.pool as usize].server_of_key(key);
+                let server = self.pools[client.pool].server_of_key(key);
                 self.forward_memcache(io, client, server, request, frame);
             }
             Route::OneServer => {
-                let server = self.pools[client.pool as usize].server_of_key(PLACEHOLDER_KEY);
+                let server = self.pools[client.pool].server_of_key(PLACEHOLDER_KEY);
                 self.forward_memcache(io, client, server, request, frame);
             }
             Route::EveryServer => self.fan_out(io, client, request, frame),
-            Route::OnlyServer(_) if self.pools[client.pool as usize].servers.len() == 1 => {
-                self.forward_memcache(io, client, Some(0), request, frame);
-            }
-            Route::OnlyServer(line) => self.refuse_memcache(io, client, request, line),
+            Route::OnlyServer(line) => match self.pools[client.pool].servers[..] {
+                [only] => self.forward_memcache(io, client, Some(only), request, frame),
+                _ => self.refuse_memcache(io, client, request, line),
+            },
             Route::Here => {
-                self.pools[client.pool as usize].stats.answered_here.inc();
+                self.pools[client.pool].stats.answered_here.inc();
                 match row.command {
                     Command::Quit => client.session.leaving = true,
                     _ => self.give(io, client, b"MN\r\n"),
@@ -123,13 +124,13 @@ impl Proxy {
         &mut self,
         io: &mut I,
         client: &mut Client,
-        server: Option<u16>,
+        server: Option<ServerKey>,
         request: &Request,
         frame: Frame<'_>,
     ) {
         let traits = traits(request);
         // The embedded cache knows noreply and quiet mode itself.
-        let local = server.is_some_and(|s| self.pools[client.pool as usize].is_local(s));
+        let local = server.is_some_and(|server| self.servers[server].is_local());
         if local || request.is_verbatim() {
             return self.forward_one(io, client, server, frame, traits);
         }

@@ -4,6 +4,7 @@ use config::checked::Protocol;
 use net::{ConnId, Input, Io};
 
 use crate::client::{Client, Wait};
+use crate::keys::PoolKey;
 use crate::proxy::Proxy;
 
 /// However long a request is going to be: after this many bytes more of it we want to be asked, since memory may have
@@ -18,7 +19,7 @@ pub(super) fn want_more(input: &mut Input<'_>, total: usize) {
 impl Proxy {
     pub(crate) fn client_received<I: Io>(&mut self, io: &mut I, id: ConnId, input: &mut Input<'_>) {
         let Some(mut client) = self.take_client(id) else { return };
-        match self.pools[client.pool as usize].config.protocol {
+        match self.pools[client.pool].config.protocol {
             Protocol::Redis => self.receive_redis(io, &mut client, input),
             Protocol::Memcache => self.receive_memcache(io, &mut client, input),
         }
@@ -39,8 +40,8 @@ impl Proxy {
 
     /// Counts requests of a client of `pool`, and their bytes.
     #[inline]
-    pub(super) fn count_requests(&self, pool: u16, requests: u64, bytes: u64) {
-        let stats = &self.pools[pool as usize].stats;
+    pub(super) fn count_requests(&self, pool: PoolKey, requests: u64, bytes: u64) {
+        let stats = &self.pools[pool].stats;
         stats.client_requests.add(requests);
         stats.client_request_bytes.add(bytes);
     }
@@ -52,7 +53,7 @@ impl Proxy {
             // The request before this one has to wait for its server.
             return false;
         }
-        let config = &self.pools[client.pool as usize].config;
+        let config = &self.pools[client.pool].config;
         let unsent = io.unsent(client.id);
         let wait = if client.waiting() >= config.client_pipeline_max as usize {
             // Read again at the reply that brings the line under half of its limit.

@@ -19,7 +19,7 @@ impl Proxy {
         let mut requests = 0u64;
         let mut bytes = 0u64;
         while self.may_scan(io, client, input) {
-            let pool = &self.pools[client.pool as usize];
+            let pool = &self.pools[client.pool];
             let limits = if client.session.authenticated {
                 &pool.redis_limits
             } else {
@@ -74,7 +74,7 @@ impl Proxy {
 
     /// The framing is lost: an error after all earlier replies, then the end.
     fn protocol_error<I: Io>(&mut self, io: &mut I, client: &mut Client, error: ProtocolError) {
-        self.pools[client.pool as usize].stats.client_err.inc();
+        self.pools[client.pool].stats.client_err.inc();
         self.scratch.reply.clear();
         error.write(&mut self.scratch.reply);
         self.give(io, client, &self.scratch.reply);
@@ -87,7 +87,7 @@ impl Proxy {
         rewritten.clear();
         match wire::redis::encode_inline(line, &mut rewritten) {
             Ok(_) => {
-                let limits = self.pools[client.pool as usize].redis_limits;
+                let limits = self.pools[client.pool].redis_limits;
                 match RequestScanner::new().scan(&rewritten, &limits) {
                     Scan::Done(request) => self.redis_request(io, client, &request, Frame::Slice(&rewritten)),
                     Scan::Bad(error) => self.protocol_error(io, client, error),
@@ -105,7 +105,7 @@ impl Proxy {
         }
         let routed = request.route(frame.bytes());
         if !client.session.authenticated && !may_come_before_password(&routed) {
-            self.pools[client.pool as usize].stats.denied.inc();
+            self.pools[client.pool].stats.denied.inc();
             let command = routed.map_or_else(|refusal| refusal.stateful(), |(command, _)| Some(command));
             let stateful = command.filter(|command| command.stateful);
             return self.reject_redis(io, client, stateful, crate::answer::NOAUTH);
@@ -116,7 +116,7 @@ impl Proxy {
         };
         match route {
             Route::One(key) => {
-                let server = self.pools[client.pool as usize].server_of_key(key.bytes());
+                let server = self.pools[client.pool].server_of_key(key.bytes());
                 self.forward_one(io, client, server, frame, Traits::redis(command.retry_safe()));
             }
             Route::Same(keys) => self.forward_together(io, client, command, keys, frame),
@@ -142,7 +142,7 @@ impl Proxy {
         keys: wire::redis::Keys<'_>,
         frame: Frame<'_>,
     ) {
-        let pool = &mut self.pools[client.pool as usize];
+        let pool = &mut self.pools[client.pool];
         let mut servers = keys.map(|key| pool.server_of_key(key.bytes()));
         let first = servers.next().flatten();
         if servers.all(|server| server == first) {

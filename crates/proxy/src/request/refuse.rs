@@ -15,6 +15,7 @@ use wire::memcache;
 use wire::redis::{Command, Refusal};
 
 use crate::client::Client;
+use crate::keys::PoolKey;
 use crate::notice::Notice;
 use crate::proxy::Proxy;
 
@@ -32,7 +33,7 @@ impl Proxy {
     /// Counts a request that is not served. True if it ends its client without a word, as in nutcracker
     /// (`unsupported = "close"`).
     pub(crate) fn unsupported(&self, client: &mut Client) -> bool {
-        let pool = &self.pools[client.pool as usize];
+        let pool = &self.pools[client.pool];
         pool.stats.unsupported.inc();
         let closes = pool.config.unsupported == Unsupported::Close;
         if closes {
@@ -92,8 +93,8 @@ impl Proxy {
     }
 
     /// Tells the operator why a client was closed: client libraries often report the close instead of the error before it.
-    pub(crate) fn tell_refused(&mut self, now: Instant, pool: u16, command: &'static str) {
-        let pool = &mut self.pools[pool as usize];
+    pub(crate) fn tell_refused(&mut self, now: Instant, pool: PoolKey, command: &'static str) {
+        let pool = &mut self.pools[pool];
         if pool.refusal_told.is_some_and(|told| now.since(told) < TELL_EVERY) {
             return;
         }

@@ -19,9 +19,10 @@ use config::checked;
 use net::{ConnId, Io};
 
 use crate::client::{Client, Wait};
-use crate::place::Place;
+use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::request::Frame;
+use crate::server::Server;
 use crate::server_conn::ServerConn;
 
 /// Unsent bytes on a server connection past which the clients that send there are not read.
@@ -66,14 +67,14 @@ impl Proxy {
         &mut self,
         io: &mut I,
         client: &mut Client,
-        place: Place,
+        lane: LaneKey,
         frame: &Frame<'_>,
     ) -> bool {
-        let pool = &mut self.pools[place.pool as usize];
-        let conn = &mut pool.servers[place.server as usize].conns[place.slot as usize];
+        let Server { conns, config, stats, .. } = &mut self.servers[lane.server];
+        let conn = &mut conns[lane.number as usize];
         let bulky = client.reply_size.is_bulky()
             && conn.bulky >= if client.reply_size.is_known() { BULKY_MAX } else { bulky_max(conn) };
-        let full = conn.line.len() >= pool.config.server_queue_max as usize && conn.expired == 0;
+        let full = conn.line.len() >= config.server_queue_max as usize && conn.expired == 0;
         if !(bulky || full) || conn.conn.is_none() || matches!(frame, Frame::Shared(_)) {
             return false;
         }
@@ -86,7 +87,7 @@ impl Proxy {
             } else {
                 conn.pausing.push(client.id);
             }
-            pool.stats.servers[place.server as usize].queue_waits.inc();
+            stats.queue_waits.inc();
         }
         true
     }
@@ -94,28 +95,28 @@ impl Proxy {
     /// The same for the servers of a split request, which [`Proxy::sort_keys`] has found.
     pub(super) fn put_off_parts<I: Io>(&mut self, io: &mut I, client: &mut Client, frame: Frame<'_>) -> bool {
         (0..self.scratch.parts.len()).any(|n| {
-            let place = self.place_for(client, self.scratch.parts[n].0);
-            self.put_off(io, client, place, &frame)
+            let lane = self.lane_for(client, self.scratch.parts[n].0);
+            self.put_off(io, client, lane, &frame)
         })
     }
 
     /// After a request was put on a server connection: should its client be held back before it sends more?
     #[inline]
-    pub(super) fn hold_back<I: Io>(&mut self, io: &mut I, client: &mut Client, place: Place) {
-        let pool = &mut self.pools[place.pool as usize];
-        let conn = &mut pool.servers[place.server as usize].conns[place.slot as usize];
+    pub(super) fn hold_back<I: Io>(&mut self, io: &mut I, client: &mut Client, lane: LaneKey) {
+        let Server { conns, config, stats, pool_stats, .. } = &mut self.servers[lane.server];
+        let conn = &mut conns[lane.number as usize];
         let Some(id) = conn.conn else { return };
         let unsent = io.unsent(id) + conn.held.len();
-        let long = long(conn, &pool.config);
+        let long = long(conn, config);
         let full = conn.line.len() > long && {
-            let share = long / (pool.stats.client_connections.get() as usize).max(1);
+            let share = long / (pool_stats.client_connections.get() as usize).max(1);
             client.waiting() > share.max(1)
         };
         if (unsent <= SERVER_UNSENT_SOFT && !full) || client.session.paused.is_some() {
             return;
         }
         if full {
-            pool.stats.servers[place.server as usize].queue_waits.inc();
+            stats.queue_waits.inc();
         }
         client.session.paused = Some(Wait::Server);
         io.pause(client.id);
@@ -127,11 +128,11 @@ impl Proxy {
 
     /// After replies have come: the clients that wait for this connection are read again once there is room.
     #[inline]
-    pub(crate) fn make_room<I: Io>(&mut self, io: &mut I, place: Place) {
-        self.make_bulky_room(io, place);
-        let pool = &mut self.pools[place.pool as usize];
-        let conn = &mut pool.servers[place.server as usize].conns[place.slot as usize];
-        if conn.pausing.is_empty() || conn.line.len() > long(conn, &pool.config) / 2 {
+    pub(crate) fn make_room<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
+        self.make_bulky_room(io, lane);
+        let Server { conns, config, .. } = &mut self.servers[lane.server];
+        let conn = &mut conns[lane.number as usize];
+        if conn.pausing.is_empty() || conn.line.len() > long(conn, config) / 2 {
             return;
         }
         if conn.conn.is_some_and(|id| io.unsent(id) + conn.held.len() > SERVER_UNSENT_SOFT) {
@@ -144,8 +145,8 @@ impl Proxy {
 
     /// The same for clients whose replies are, or may be, long: as many of them as there is room for.
     #[inline]
-    pub(crate) fn make_bulky_room<I: Io>(&mut self, io: &mut I, place: Place) {
-        let conn = self.server_conn(place);
+    pub(crate) fn make_bulky_room<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
+        let conn = self.server_conn(lane);
         let max = bulky_max(conn);
         if conn.bulky_waiting.is_empty() || conn.bulky > max / 2 {
             return;

@@ -5,6 +5,7 @@ use wire::redis::{Command, Parts, write_split_head};
 
 use crate::client::Client;
 use crate::gather::{GatherId, Merge};
+use crate::keys::{PoolKey, ServerKey};
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::embedded::is_error;
@@ -81,8 +82,12 @@ impl Proxy {
     }
 
     /// Finds the server of each key: fills `scratch.parts` and `scratch.order`. None if there is no server at all.
-    pub(super) fn sort_keys<'a>(&mut self, pool: u16, keys: impl Iterator<Item = &'a [u8]>) -> Option<()> {
-        let pool = &mut self.pools[pool as usize];
+    pub(super) fn sort_keys<'a>(
+        &mut self,
+        pool: PoolKey,
+        keys: impl Iterator<Item = &'a [u8]>,
+    ) -> Option<()> {
+        let pool = &mut self.pools[pool];
         let (parts, order) = (&mut self.scratch.parts, &mut self.scratch.order);
         parts.clear();
         order.clear();
@@ -125,15 +130,14 @@ impl Proxy {
 
     /// A gather record for what [`Proxy::sort_keys`] has found, and the client's slot for its reply.
     pub(super) fn open_gather<I: Io>(&mut self, io: &I, client: &mut Client, merge: Merge) -> GatherId {
-        let id = self.gathers.open(client.id, merge, io.now());
+        let id = self.gathers.open(client.id, client.pool, merge, io.now());
         let parts = self.scratch.parts.len();
-        self.pools[client.pool as usize].stats.fragments.add(parts as u64);
+        self.pools[client.pool].stats.fragments.add(parts as u64);
         let seq = client.reserve();
         let record = self.gathers.get_mut(id);
         record.seq = seq;
         record.waiting = parts as u16;
         record.count = parts as u16;
-        record.pool = client.pool;
         std::mem::swap(&mut record.order, &mut self.scratch.order);
         if record.parts.len() < parts {
             record.parts.resize_with(parts, Vec::new);
@@ -147,20 +151,20 @@ impl Proxy {
         io: &mut I,
         client: &mut Client,
         (gather, part): (GatherId, u16),
-        server: u16,
+        server: ServerKey,
         frame: Frame<'_>,
         traits: Traits,
     ) {
         let owner = Owner::Part(gather, part);
         let pending = Pending { expect: traits.expect, ..Pending::new(owner, io.now(), frame.bytes().len()) };
-        let place = self.place_for(client, server);
-        let finished = match self.forward(io, client, place, frame, pending, traits.keep) {
+        let lane = self.lane_for(client, server);
+        let finished = match self.forward(io, client, lane, frame, pending, traits.keep) {
             Forwarded::Queued => return,
             Forwarded::Answered => {
-                let protocol = self.pools[client.pool as usize].config.protocol;
+                let protocol = self.pools[client.pool].config.protocol;
                 if is_error(protocol, &self.scratch.local) {
                     let error = std::mem::take(&mut self.scratch.local);
-                    let finished = self.fail_part(gather, place, &error);
+                    let finished = self.fail_part(gather, lane, &error);
                     self.scratch.local = error;
                     finished
                 } else {
@@ -168,9 +172,9 @@ impl Proxy {
                 }
             }
             Forwarded::Refused(failure) => {
-                let protocol = self.pools[client.pool as usize].config.protocol;
-                self.pools[client.pool as usize].stats.forward_error.inc();
-                self.fail_part(gather, place, &failure.reply(protocol))
+                let protocol = self.pools[client.pool].config.protocol;
+                self.pools[client.pool].stats.forward_error.inc();
+                self.fail_part(gather, lane, &failure.reply(protocol))
             }
         };
         if finished {

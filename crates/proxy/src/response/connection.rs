@@ -1,5 +1,6 @@
 //! A connection to a server: opened, established, lost, too slow.
 
+use config::checked::Protocol;
 use net::Io;
 use telemetry::ServerStats;
 use wire::memcache::ReplyKind;
@@ -7,57 +8,51 @@ use wire::memcache::ReplyKind;
 use crate::client::Wait;
 use crate::fail::Failure;
 use crate::health::State;
+use crate::keys::{LaneKey, ServerKey};
 use crate::notice::Notice;
-use crate::place::Place;
 use crate::proxy::Proxy;
 use crate::request::Frame;
+use crate::server::Server;
 use crate::server_conn::{Expect, Handshake, NOT_NAMED, Owner, Pending, ServerConn};
 
 impl Proxy {
     #[inline]
-    pub(crate) fn server_conn(&mut self, place: Place) -> &mut ServerConn {
-        &mut self.pools[place.pool as usize].servers[place.server as usize].conns[place.slot as usize]
+    pub(crate) fn server_conn(&mut self, lane: LaneKey) -> &mut ServerConn {
+        &mut self.servers[lane.server].conns[lane.number as usize]
     }
 
-    /// All places for connections of a pool.
-    pub(crate) fn server_conns(&self, pool: u16) -> impl Iterator<Item = (Place, &ServerConn)> {
-        self.pools[pool as usize].servers.iter().zip(0..).flat_map(move |(target, server)| {
-            target.conns.iter().zip(0..).map(move |(conn, slot)| (Place { pool, server, slot }, conn))
-        })
+    /// All connections to servers, open or not.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = (LaneKey, &ServerConn)> {
+        self.servers.values().flat_map(Server::lanes)
     }
 
     #[inline]
-    pub(crate) fn server_stats(&self, place: Place) -> &ServerStats {
-        &self.pools[place.pool as usize].stats.servers[place.server as usize]
+    pub(crate) fn server_stats(&self, lane: LaneKey) -> &ServerStats {
+        &self.servers[lane.server].stats
     }
 
-    /// Connects to every server of the pools that want that at start. Failures are found out again by traffic.
-    pub(crate) fn preconnect<I: Io>(&mut self, io: &mut I) {
-        for pool in 0..self.pools.len() {
-            if !self.pools[pool].config.preconnect {
-                continue;
-            }
-            for server in 0..self.pools[pool].servers.len() {
-                for slot in 0..self.pools[pool].config.server_connections as u16 {
-                    self.open_server_conn(io, Place { pool: pool as u16, server: server as u16, slot });
-                }
+    /// Connects to a server if its pool wants that before there is traffic, which finds out about failures again.
+    pub(crate) fn preconnect<I: Io>(&mut self, io: &mut I, server: ServerKey) {
+        let config = &self.servers[server].config;
+        if config.preconnect {
+            for number in 0..config.server_connections as u16 {
+                self.open_server_conn(io, LaneKey { server, number });
             }
         }
     }
 
     /// Opens a connection and sends the handshake ahead of everything else: the password, then the protocol version, then the
     /// database.
-    pub(crate) fn open_server_conn<I: Io>(&mut self, io: &mut I, place: Place) {
-        let pool = &mut self.pools[place.pool as usize];
-        let server = &mut pool.servers[place.server as usize];
+    pub(crate) fn open_server_conn<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
+        let server = &mut self.servers[lane.server];
         let Some(address) = server.address.clone() else { return };
         let id = io.connect(&address, &server.options);
-        let (version, probe) = (server.speaks_resp3(place.slot), place.slot == server.probe_slot());
-        let (password, db, now) = (server.password.clone(), pool.config.db, io.now());
-        let conn = &mut server.conns[place.slot as usize];
+        let (version, probe) = (server.speaks_resp3(lane.number), lane.number == server.probe_lane());
+        let (password, db, now) = (server.password.clone(), server.config.db, io.now());
+        let conn = &mut server.conns[lane.number as usize];
         conn.conn = Some(id);
         conn.progress = now;
-        let (redis, db_wanted) = (pool.config.protocol == config::checked::Protocol::Redis, db > 0);
+        let (redis, db_wanted) = (server.config.protocol == Protocol::Redis, db > 0);
         let mut shake = |step, request: Vec<u8>| {
             io.send(id, &request);
             let expect = Expect { kind: ReplyKind::Version, keys: 0 };
@@ -80,22 +75,22 @@ impl Proxy {
         } else if probe {
             shake(Handshake::Probe, b"version\r\n".to_vec());
         }
-        self.recount_server(place);
-        self.server_stats(place).connects.inc();
-        self.set_server(id, place);
+        self.recount_server(lane);
+        self.server_stats(lane).connects.inc();
+        self.set_server(id, lane);
     }
 
-    pub(crate) fn server_connected<I: Io>(&mut self, io: &mut I, place: Place) {
+    pub(crate) fn server_connected<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
         let now = io.now();
-        let conn = self.server_conn(place);
+        let conn = self.server_conn(lane);
         conn.connected = true;
         conn.progress = now;
-        self.server_stats(place).server_connections.inc();
+        self.server_stats(lane).server_connections.inc();
     }
 
     /// The connection is gone. What may be sent again goes to a fresh connection, once; the rest fails.
-    pub(crate) fn server_lost<I: Io>(&mut self, io: &mut I, place: Place, failure: Failure) {
-        let conn = self.server_conn(place);
+    pub(crate) fn server_lost<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure) {
+        let conn = self.server_conn(lane);
         let was_connected = conn.connected;
         let mid_reply = conn.mid_reply;
         if let Some((timer, _)) = conn.timer.take() {
@@ -104,24 +99,27 @@ impl Proxy {
         let pausing = std::mem::take(&mut conn.pausing);
         let bulky_waiting = std::mem::take(&mut conn.bulky_waiting);
         let ServerConn { conn: id, line, expired, mut kept, passage, .. } = conn.take();
-        self.recount_server(place);
+        self.recount_server(lane);
         if let Some(id) = id {
             self.vacate(id);
         }
-        self.count_loss(place, failure, was_connected);
+        self.count_loss(lane, failure, was_connected);
         if let Some(to) = passage.as_ref().and_then(|passage| passage.client()) {
-            self.cut_off(io, place, to);
+            self.cut_off(io, lane, to);
         }
-        let server = &self.pools[place.pool as usize].servers[place.server as usize];
+        let server = &self.servers[lane.server];
         let waited = line.iter().any(|p| !matches!(p.owner, Owner::Handshake(_)));
-        if place.slot == server.probe_slot() {
-            self.probe_lost(io, place, failure);
+        if failure == Failure::Removed {
+            // Nothing is to be learnt about it any more.
+        } else if lane.number == server.probe_lane() {
+            self.servers[lane.server].probe_lost(io, failure);
         } else if waited && failure != Failure::Version {
-            self.server_failed(io, place, failure, was_connected);
+            self.server_failed(io, lane, failure, was_connected);
         }
         // This loss may have been one too many: an ejected server gets nothing but probes.
-        let up = self.pools[place.pool as usize].servers[place.server as usize].health.state == State::Up;
-        let again = up && was_connected && failure != Failure::TimedOut && !failure.is_handshake();
+        let up = self.servers[lane.server].health.state == State::Up;
+        let may_repeat = !matches!(failure, Failure::TimedOut | Failure::Removed) && !failure.is_handshake();
+        let again = up && was_connected && may_repeat;
         for (n, pending) in line.into_iter().enumerate() {
             let bytes = kept.front(pending.kept as usize).to_vec();
             kept.drop_front(pending.kept as usize);
@@ -129,8 +127,8 @@ impl Proxy {
                 continue;
             }
             let retry = again && pending.again && !(n == 0 && mid_reply) && self.is_wanted(&pending);
-            if !retry || !self.send_again(io, place, &pending, &bytes) {
-                self.fail_pending(io, place, &pending, failure);
+            if !retry || !self.send_again(io, lane, &pending, &bytes) {
+                self.fail_pending(io, lane, &pending, failure);
             }
         }
         for client in pausing.into_iter().chain(bulky_waiting) {
@@ -138,14 +136,15 @@ impl Proxy {
         }
     }
 
-    fn count_loss(&self, place: Place, failure: Failure, was_connected: bool) {
-        let stats = self.server_stats(place);
+    fn count_loss(&self, lane: LaneKey, failure: Failure, was_connected: bool) {
+        let stats = self.server_stats(lane);
         if was_connected {
             stats.server_connections.dec();
-        } else {
+        } else if failure != Failure::Removed {
             stats.connects_refused.inc();
         }
         match failure {
+            Failure::Removed => {}
             Failure::Closed => stats.server_eof.inc(),
             // Counted when the deadline passed.
             Failure::TimedOut if was_connected => {}
@@ -155,32 +154,31 @@ impl Proxy {
     }
 
     /// Requests have failed with their connection, or because it could not be opened.
-    fn server_failed<I: Io>(&mut self, io: &mut I, place: Place, failure: Failure, was_connected: bool) {
-        let pool = &mut self.pools[place.pool as usize];
-        let policy = pool.policy();
-        let server = &mut pool.servers[place.server as usize];
+    fn server_failed<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure, was_connected: bool) {
+        let server = &mut self.servers[lane.server];
+        let policy = server.policy();
         if !was_connected || failure.is_handshake() {
             server.health.refused(policy, failure, io.now());
         }
         // A refused handshake was told in the server's own words.
         if !std::mem::replace(&mut server.failing, true) && !failure.is_handshake() {
-            let (pool, server) = self.names(place);
+            let (pool, server) = self.names(lane.server);
             (self.notify)(Notice::ServerFailed { pool, server, reason: failure.reason() });
         }
         if !failure.is_ours() {
-            self.count_failure(io, place, failure);
+            self.count_failure(io, lane.server, failure);
         }
     }
 
-    pub(super) fn server_works(&mut self, place: Place) {
-        self.pools[place.pool as usize].servers[place.server as usize].failing = false;
-        let (pool, server) = self.names(place);
+    pub(super) fn server_works(&mut self, lane: LaneKey) {
+        self.servers[lane.server].failing = false;
+        let (pool, server) = self.names(lane.server);
         (self.notify)(Notice::ServerWorks { pool, server });
     }
 
-    pub(crate) fn names(&self, place: Place) -> (String, String) {
-        let config = &self.pools[place.pool as usize].config;
-        (config.name.clone(), config.servers[place.server as usize].identity.clone())
+    pub(crate) fn names(&self, server: ServerKey) -> (String, String) {
+        let server = &self.servers[server];
+        (server.config.name.clone(), server.identity.clone())
     }
 
     /// True if somebody still waits for the reply.
@@ -192,18 +190,18 @@ impl Proxy {
         }
     }
 
-    fn send_again<I: Io>(&mut self, io: &mut I, place: Place, pending: &Pending, bytes: &[u8]) -> bool {
+    fn send_again<I: Io>(&mut self, io: &mut I, lane: LaneKey, pending: &Pending, bytes: &[u8]) -> bool {
         let again = Pending { kept: 0, asked: NOT_NAMED, again: false, ..*pending };
         let keep = pending.keep_again(bytes);
-        let sent = self.enqueue(io, place, Frame::Slice(bytes), again, keep).is_ok();
+        let sent = self.enqueue(io, lane, Frame::Slice(bytes), again, keep).is_ok();
         if sent {
-            self.server_stats(place).retries.inc();
+            self.server_stats(lane).retries.inc();
         }
         sent
     }
 
-    pub(crate) fn server_drained<I: Io>(&mut self, io: &mut I, place: Place) {
-        self.make_room(io, place);
+    pub(crate) fn server_drained<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
+        self.make_room(io, lane);
     }
 
     // ---- deadlines ------------------------------------------------------------------------------------------------
@@ -211,19 +209,22 @@ impl Proxy {
     /// The oldest request on a connection may have waited too long. It gets its error; its reply, if it comes, is thrown away, so
     /// that the others on the connection are not harmed. A connection on which nothing has come for twice the timeout
     /// is stuck and replaced.
-    pub(crate) fn deadline<I: Io>(&mut self, io: &mut I, place: Place) {
+    pub(crate) fn deadline<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
+        if self.servers.get(lane.server).is_none() {
+            return;
+        }
         let now = io.now();
-        self.server_conn(place).timer = None;
-        let patience = self.end_of_patience(io, place);
-        let Some(timeout) = self.pools[place.pool as usize].config.timeout else {
+        self.server_conn(lane).timer = None;
+        let patience = self.end_of_patience(io, lane);
+        let Some(timeout) = self.servers[lane.server].config.timeout else {
             if let Some(at) = patience {
-                self.server_conn(place).alarm_at(io, place, at);
+                self.server_conn(lane).alarm_at(io, lane, at);
             }
             return;
         };
         let mut any = false;
         loop {
-            let conn = self.server_conn(place);
+            let conn = self.server_conn(lane);
             let at = conn.expired;
             let Some(pending) = conn.line.get(at).copied() else { break };
             // A handshake has no deadline of its own, and must not stand before that of a request that was sent again.
@@ -237,16 +238,16 @@ impl Proxy {
                 continue;
             }
             any = true;
-            self.server_stats(place).request_timeouts.inc();
-            self.pools[place.pool as usize].stats.timeouts.inc();
-            self.fail_pending(io, place, &pending, Failure::TimedOut);
+            self.server_stats(lane).request_timeouts.inc();
+            self.servers[lane.server].pool_stats.timeouts.inc();
+            self.fail_pending(io, lane, &pending, Failure::TimedOut);
         }
-        let blameless = self.server_conn(place).passage.as_ref().is_some_and(|passage| passage.was_held_up());
+        let blameless = self.server_conn(lane).passage.as_ref().is_some_and(|passage| passage.was_held_up());
         if any && !blameless {
-            self.server_stats(place).server_timedout.inc();
-            self.server_failed(io, place, Failure::TimedOut, true);
+            self.server_stats(lane).server_timedout.inc();
+            self.server_failed(io, lane, Failure::TimedOut, true);
         }
-        let conn = self.server_conn(place);
+        let conn = self.server_conn(lane);
         let Some(id) = conn.conn else { return };
         let held_up = conn.passage.as_ref().is_some_and(|passage| passage.is_held_up());
         let stuck = conn.expired > 0 && !held_up;
@@ -255,12 +256,12 @@ impl Proxy {
             && since + timeout * 2 <= now
         {
             io.abort(id);
-            return self.server_lost(io, place, Failure::TimedOut);
+            return self.server_lost(io, lane, Failure::TimedOut);
         }
         let next = conn.line.get(conn.expired).map(|p| p.at + timeout);
         let stuck = oldest.map(|since| since + timeout * 2);
         if let Some(at) = [next, stuck, patience].into_iter().flatten().min() {
-            conn.alarm_at(io, place, at.max(now));
+            conn.alarm_at(io, lane, at.max(now));
         }
     }
 }

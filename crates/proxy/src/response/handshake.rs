@@ -11,8 +11,8 @@ use bytes::Bytes;
 use net::Io;
 
 use crate::fail::Failure;
+use crate::keys::LaneKey;
 use crate::notice::Notice;
-use crate::place::Place;
 use crate::proxy::Proxy;
 use crate::server_conn::Handshake;
 
@@ -21,62 +21,61 @@ impl Proxy {
     pub(super) fn handshake_reply<I: Io>(
         &mut self,
         io: &mut I,
-        place: Place,
+        lane: LaneKey,
         step: Handshake,
         reply: &[u8],
         is_error: bool,
     ) {
         let failure = match step {
-            Handshake::Probe => return self.probe_answered(io, place, reply, is_error),
+            Handshake::Probe => return self.probe_answered(io, lane, reply, is_error),
             Handshake::Password => Failure::Password,
             Handshake::Version => Failure::Version,
             Handshake::Database => Failure::Database,
         };
         if is_error {
-            self.tell_refusal(place, reply);
+            self.tell_refusal(lane, reply);
             if !needs_no_password(step, reply) {
-                return self.handshake_refused(io, place, failure);
+                return self.handshake_refused(io, lane, failure);
             }
         }
-        let conn = self.server_conn(place);
+        let conn = self.server_conn(lane);
         conn.handshakes -= 1;
         conn.unneeded_password |= is_error;
         if conn.handshakes == 0 {
-            self.handshake_done(io, place);
+            self.handshake_done(io, lane);
         }
     }
 
-    fn tell_refusal(&mut self, place: Place, reply: &[u8]) {
-        let server = &mut self.pools[place.pool as usize].servers[place.server as usize];
+    fn tell_refusal(&mut self, lane: LaneKey, reply: &[u8]) {
+        let server = &mut self.servers[lane.server];
         if !std::mem::replace(&mut server.refuses, true) {
             let answer = String::from_utf8_lossy(reply.trim_ascii()).into_owned();
-            let (pool, server) = self.names(place);
+            let (pool, server) = self.names(lane.server);
             (self.notify)(Notice::HandshakeRefused { pool, server, answer });
         }
     }
 
     /// What follows on this connection would be refused, or reach another database, or be answered in another version: it is
     /// closed, and the next one asks again.
-    fn handshake_refused<I: Io>(&mut self, io: &mut I, place: Place, failure: Failure) {
-        let pool = &mut self.pools[place.pool as usize];
+    fn handshake_refused<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure) {
         if failure == Failure::Version {
             // It is good enough for everybody else.
-            let longest = pool.config.server_retry_timeout;
-            pool.servers[place.server as usize].resp3.failed(failure, longest, io.now());
+            let server = &mut self.servers[lane.server];
+            server.resp3.failed(failure, server.config.server_retry_timeout, io.now());
         }
-        if let Some(id) = self.server_conn(place).conn {
+        if let Some(id) = self.server_conn(lane).conn {
             io.abort(id);
         }
-        self.server_lost(io, place, failure);
+        self.server_lost(io, lane, failure);
     }
 
     /// Requests may go straight to the socket from now on.
-    fn handshake_done<I: Io>(&mut self, io: &mut I, place: Place) {
-        let server = &mut self.pools[place.pool as usize].servers[place.server as usize];
-        if server.speaks_resp3(place.slot) {
+    fn handshake_done<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
+        let server = &mut self.servers[lane.server];
+        if server.speaks_resp3(lane.number) {
             server.resp3.reset();
         }
-        let conn = &mut server.conns[place.slot as usize];
+        let conn = &mut server.conns[lane.number as usize];
         server.refuses = conn.unneeded_password;
         if !conn.held.is_empty()
             && let Some(id) = conn.conn
@@ -125,6 +124,10 @@ mod tests {
             let mut io = FakeIo::default();
             let proxy = proxy(&mut io, &format!("{POOL}{more}"));
             World { io, proxy }
+        }
+
+        fn state(&self) -> State {
+            self.proxy.servers.values().next().expect("a server").health.state
         }
 
         fn receive(&mut self, conn: ConnId, bytes: &[u8]) {
@@ -218,18 +221,18 @@ mod tests {
             w.server(WRONG);
             assert_eq!(w.answer(client).as_bytes(), NOAUTH);
         }
-        assert_eq!(w.proxy.pools[0].servers[0].health.state, State::Ejected);
+        assert_eq!(w.state(), State::Ejected);
         for _ in 0..10 {
             let before = w.io.connects.len();
             w.pass_time(Duration::from_secs(1));
             assert_eq!(w.io.connects.len(), before + 1, "each retry time a probe");
             let probe = w.server(WRONG);
             assert_eq!(w.io.sent(probe), [AUTH_AND_SELECT, b"*1\r\n$4\r\nPING\r\n"].concat());
-            assert_eq!(w.proxy.pools[0].servers[0].health.state, State::Ejected);
+            assert_eq!(w.state(), State::Ejected);
         }
         w.pass_time(Duration::from_secs(1));
         w.server(b"+OK\r\n+OK\r\n+PONG\r\n");
-        assert_eq!(w.proxy.pools[0].servers[0].health.state, State::Up);
+        assert_eq!(w.state(), State::Up);
     }
 
     #[test]

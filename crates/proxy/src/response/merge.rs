@@ -16,7 +16,7 @@ impl Proxy {
         merged.clear();
         let gather = self.gathers.get_mut(id);
         let (to, seq, at, pool) = (gather.client, gather.seq, gather.at, gather.pool);
-        let protocol = self.pools[pool as usize].config.protocol;
+        let protocol = self.pools[pool].config.protocol;
         let (silent, failed) = (gather.silent, gather.error.is_some());
         let written = match (gather.merge, gather.error.take()) {
             (Merge::About(about, version), error) => {
@@ -40,7 +40,7 @@ impl Proxy {
         self.gathers.close(id);
         match client {
             Some(client) => {
-                let pool = &self.pools[pool as usize];
+                let pool = &self.pools[pool];
                 pool.count_reply(merged.len());
                 pool.stats.latency.record(io.now().since(at).as_micros() as u64);
                 client.reply_size.note(merged.len());

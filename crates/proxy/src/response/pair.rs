@@ -6,7 +6,7 @@ use wire::memcache::Silence;
 use crate::client::Reply;
 use crate::fail::Failure;
 use crate::gather::GatherId;
-use crate::place::Place;
+use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::response::receive::Found;
 use crate::server_conn::{Owner, Pending};
@@ -16,7 +16,7 @@ impl Proxy {
     pub(super) fn pair<I: Io>(
         &mut self,
         io: &mut I,
-        place: Place,
+        lane: LaneKey,
         pending: &Pending,
         reply: Reply<'_>,
         found: &Found,
@@ -28,7 +28,7 @@ impl Proxy {
             }
             Owner::Part(gather, part) => {
                 let finished = if found.is_error {
-                    self.fail_part(gather, place, reply.bytes())
+                    self.fail_part(gather, lane, reply.bytes())
                 } else {
                     self.gathers.store(gather, part, reply.bytes())
                 };
@@ -36,16 +36,16 @@ impl Proxy {
                     self.finish_gather(io, None, gather);
                 }
             }
-            Owner::Handshake(step) => self.handshake_reply(io, place, step, reply.bytes(), found.is_error),
+            Owner::Handshake(step) => self.handshake_reply(io, lane, step, reply.bytes(), found.is_error),
         }
     }
 
     /// A part has failed at its server; true once no part is missing. A request that went to every server gets an error that
     /// says which of them it is from, behind the server's own words: clients look at how an error begins.
-    pub(crate) fn fail_part(&mut self, gather: GatherId, place: Place, error: &[u8]) -> bool {
+    pub(crate) fn fail_part(&mut self, gather: GatherId, lane: LaneKey, error: &[u8]) -> bool {
         match error.strip_suffix(b"\r\n") {
             Some(text) if self.gathers.get_mut(gather).names_servers && text.starts_with(b"-") => {
-                let (_, server) = self.names(place);
+                let (_, server) = self.names(lane.server);
                 let named = [text, b" (server ", server.as_bytes(), b")\r\n"].concat();
                 self.gathers.fail(gather, &named)
             }
@@ -57,21 +57,21 @@ impl Proxy {
     pub(crate) fn fail_pending<I: Io>(
         &mut self,
         io: &mut I,
-        place: Place,
+        lane: LaneKey,
         pending: &Pending,
         failure: Failure,
     ) {
-        let pool = &self.pools[place.pool as usize];
-        let error = failure.reply(pool.config.protocol);
+        let server = &self.servers[lane.server];
+        let error = failure.reply(server.config.protocol);
         match pending.owner {
             Owner::Client(id, seq) => {
-                pool.stats.forward_error.inc();
+                server.pool_stats.forward_error.inc();
                 let hidden = pending.silence == Silence::Always;
                 self.fail(io, id, seq, if hidden { b"" } else { &error }, pending.at);
             }
             Owner::Part(gather, _) => {
-                pool.stats.forward_error.inc();
-                if self.fail_part(gather, place, &error) {
+                server.pool_stats.forward_error.inc();
+                if self.fail_part(gather, lane, &error) {
                     self.finish_gather(io, None, gather);
                 }
             }

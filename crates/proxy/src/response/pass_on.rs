@@ -20,8 +20,8 @@ use wire::{memcache, redis};
 
 use crate::client::Reply;
 use crate::fail::Failure;
+use crate::keys::LaneKey;
 use crate::notice::Notice;
-use crate::place::Place;
 use crate::proxy::Proxy;
 use crate::request::SHARE_MIN;
 use crate::response::receive::Found;
@@ -95,7 +95,7 @@ impl Proxy {
     pub(super) fn is_passed_on<I: Io>(
         &mut self,
         io: &mut I,
-        place: Place,
+        lane: LaneKey,
         arrived: usize,
         want: usize,
     ) -> bool {
@@ -104,8 +104,8 @@ impl Proxy {
             return false;
         }
         let waits = arrived <= budget / 2 && (arrived <= budget / 16 || !self.is_nearly_full(io));
-        let protocol = self.pools[place.pool as usize].config.protocol;
-        let conn = self.server_conn(place);
+        let protocol = self.servers[lane.server].config.protocol;
+        let conn = self.server_conn(lane);
         let Some(pending) = conn.line.front().copied() else { return false };
         let to = match pending.owner {
             Owner::Handshake(_) => return false,
@@ -117,13 +117,13 @@ impl Proxy {
                 Some(client) if client.is_first(seq) && is_shown(pending.silence) => Some(id),
                 Some(_) if waits => return false,
                 Some(_) => {
-                    self.fail_pending(io, place, &pending, Failure::TooLarge);
+                    self.fail_pending(io, lane, &pending, Failure::TooLarge);
                     None
                 }
             },
             Owner::Part(..) if waits => return false,
             Owner::Part(..) => {
-                self.fail_pending(io, place, &pending, Failure::TooLarge);
+                self.fail_pending(io, lane, &pending, Failure::TooLarge);
                 None
             }
         };
@@ -133,7 +133,7 @@ impl Proxy {
         };
         let passage =
             Passage { scanner, to, begun: io.now(), len: 0, behind_since: None, waited: Duration::ZERO };
-        let conn = self.server_conn(place);
+        let conn = self.server_conn(lane);
         conn.redis = redis::ReplyScanner::new();
         conn.memcache = memcache::ReplyScanner::new();
         conn.passage = Some(Box::new(passage));
@@ -146,14 +146,14 @@ impl Proxy {
     }
 
     /// Passes on what has come. False if that is all for now.
-    pub(super) fn pass_on<I: Io>(&mut self, io: &mut I, place: Place, input: &mut Input<'_>) -> bool {
-        let conn = self.server_conn(place);
+    pub(super) fn pass_on<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>) -> bool {
+        let conn = self.server_conn(lane);
         let piece = next_piece(conn, input.bytes());
         let Some(passage) = conn.passage.as_mut() else { return true };
         let to = passage.to;
         let n = match piece {
             Piece::Bad => {
-                self.break_server_conn(io, place, input, Failure::Garbage);
+                self.break_server_conn(io, lane, input, Failure::Garbage);
                 return false;
             }
             Piece::Part(0) => {
@@ -170,35 +170,35 @@ impl Proxy {
         };
         let over = matches!(piece, Piece::End(_));
         if over {
-            self.end_passage(io, place, reply);
+            self.end_passage(io, lane, reply);
         } else if let Some(to) = to.filter(|to| self.client_mut(*to).is_some()) {
-            self.give_piece(io, place, to, reply);
+            self.give_piece(io, lane, to, reply);
         }
         if bytes.is_none() {
             input.consume(n);
         }
-        over || !self.server_conn(place).passage.as_ref().is_some_and(|p| p.is_held_up())
+        over || !self.server_conn(lane).passage.as_ref().is_some_and(|p| p.is_held_up())
     }
 
-    fn give_piece<I: Io>(&mut self, io: &mut I, place: Place, to: ConnId, reply: Reply<'_>) {
-        self.pools[place.pool as usize].stats.client_reply_bytes.add(reply.len() as u64);
+    fn give_piece<I: Io>(&mut self, io: &mut I, lane: LaneKey, to: ConnId, reply: Reply<'_>) {
+        self.servers[lane.server].pool_stats.client_reply_bytes.add(reply.len() as u64);
         match reply {
             Reply::Slice(bytes) => io.send(to, bytes),
             Reply::Shared(bytes) => io.send_shared(to, bytes),
         }
-        if !self.is_behind(io, place, to) {
+        if !self.is_behind(io, lane, to) {
             return;
         }
         let now = io.now();
         if let Some(client) = self.client_mut(to) {
-            client.holds_up = Some(place);
+            client.holds_up = Some(lane);
         }
-        let timeout = self.pools[place.pool as usize].config.timeout;
-        let conn = self.server_conn(place);
+        let timeout = self.servers[lane.server].config.timeout;
+        let conn = self.server_conn(lane);
         let Some(passage) = conn.passage.as_mut() else { return };
         passage.behind_since = Some(now);
         if let Some(until) = passage.patience(timeout) {
-            conn.alarm_at(io, place, until);
+            conn.alarm_at(io, lane, until);
         }
         if let Some(id) = conn.conn {
             io.pause(id);
@@ -207,15 +207,16 @@ impl Proxy {
     }
 
     /// Has the client so much to take that no more is to be read for it?
-    fn is_behind<I: Io>(&self, io: &I, place: Place, to: ConnId) -> bool {
-        let (unsent, hard) = (io.unsent(to), self.pools[place.pool as usize].config.client_output_hard_bytes);
+    fn is_behind<I: Io>(&self, io: &I, lane: LaneKey, to: ConnId) -> bool {
+        let (unsent, hard) = (io.unsent(to), self.servers[lane.server].config.client_output_hard_bytes);
         unsent > hard / 2 || (unsent >= SHARE_MIN && self.is_half_full(io))
     }
 
     /// The client that held up a server's connection has taken all that was there for it, or is gone.
-    pub(crate) fn go_on_reading<I: Io>(&mut self, io: &mut I, place: Place) {
+    pub(crate) fn go_on_reading<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
         let now = io.now();
-        let conn = self.server_conn(place);
+        let Some(server) = self.servers.get_mut(lane.server) else { return };
+        let conn = &mut server.conns[lane.number as usize];
         let Some(passage) = conn.passage.as_mut() else { return };
         let Some(since) = passage.behind_since.take() else { return };
         passage.waited += now.since(since);
@@ -227,29 +228,29 @@ impl Proxy {
     }
 
     /// The last piece: the reply has its place in the client's line, as any other.
-    fn end_passage<I: Io>(&mut self, io: &mut I, place: Place, last: Reply<'_>) {
+    fn end_passage<I: Io>(&mut self, io: &mut I, lane: LaneKey, last: Reply<'_>) {
         let now = io.now();
-        let conn = self.server_conn(place);
+        let conn = self.server_conn(lane);
         conn.mid_reply = false;
         let (Some(passage), Some(pending)) = (conn.passage.take(), conn.pop()) else { return };
         let expired = conn.expired > 0;
         conn.expired -= usize::from(expired);
         conn.reply_size.note(passage.len);
         let found = Found { len: passage.len, is_error: false, status: None, is_push: false };
-        self.count_reply(place, &found, !expired || passage.to.is_some());
+        self.count_reply(lane, &found, !expired || passage.to.is_some());
         if let (Some(_), Owner::Client(id, seq)) = (passage.to, pending.owner) {
-            self.server_stats(place).latency.record(passage.begun.since(pending.at).as_micros() as u64);
+            self.server_stats(lane).latency.record(passage.begun.since(pending.at).as_micros() as u64);
             self.reply(io, id, seq, last, pending.at + now.since(passage.begun));
         } else if expired {
-            self.server_stats(place).late_replies.inc();
+            self.server_stats(lane).late_replies.inc();
         }
     }
 
     /// Has a client held up a server's connection for long enough? Then it is closed. Returns when to look again.
-    pub(super) fn end_of_patience<I: Io>(&mut self, io: &mut I, place: Place) -> Option<Instant> {
+    pub(super) fn end_of_patience<I: Io>(&mut self, io: &mut I, lane: LaneKey) -> Option<Instant> {
         let now = io.now();
-        let timeout = self.pools[place.pool as usize].config.timeout;
-        let passage = self.server_conn(place).passage.as_mut()?;
+        let timeout = self.servers[lane.server].config.timeout;
+        let passage = self.server_conn(lane).passage.as_mut()?;
         let (until, to) = (passage.patience(timeout)?, passage.to?);
         if until > now {
             return Some(until);
@@ -257,15 +258,15 @@ impl Proxy {
         passage.to = None;
         let bytes = io.unsent(to);
         self.overflow(io, to, bytes);
-        self.go_on_reading(io, place);
+        self.go_on_reading(io, lane);
         None
     }
 
     /// A server was lost in the middle of a reply of which this client has got the beginning.
-    pub(super) fn cut_off<I: Io>(&mut self, io: &mut I, place: Place, to: ConnId) {
+    pub(super) fn cut_off<I: Io>(&mut self, io: &mut I, lane: LaneKey, to: ConnId) {
         let Some(client) = self.take_client(to) else { return };
-        self.pools[place.pool as usize].stats.client_err.inc();
-        let (pool, server) = self.names(place);
+        self.servers[lane.server].pool_stats.client_err.inc();
+        let (pool, server) = self.names(lane.server);
         (self.notify)(Notice::ReplyCut { pool, server });
         io.abort(to);
         self.forget(&client);
@@ -489,7 +490,7 @@ mod tests {
         assert!(w.io.closed.contains(&client), "two seconds in all");
         assert_eq!(w.io.paused, []);
         assert_eq!(w.io.sent(other), b"-ERR Connection timed out\r\n");
-        assert!(!w.proxy.pools[0].servers[0].failing, "it is not the server's fault");
+        assert!(!w.proxy.servers.values().any(|server| server.failing), "it is not the server's fault");
         // The rest of its reply is thrown away, and the late reply after it.
         let third = w.client(GET);
         let rest = [&[b'x'; 98_997][..], b"\r\n$1\r\n2\r\n$1\r\n3\r\n"].concat();

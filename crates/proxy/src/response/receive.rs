@@ -7,7 +7,7 @@ use wire::redis::{ReplyLimits, ReplyScan};
 
 use crate::client::Reply;
 use crate::fail::Failure;
-use crate::place::Place;
+use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::request::SHARE_MIN;
 use crate::server_conn::{Owner, Pending, ServerConn};
@@ -34,73 +34,73 @@ enum Next {
 }
 
 impl Proxy {
-    pub(crate) fn server_received<I: Io>(&mut self, io: &mut I, place: Place, input: &mut Input<'_>) {
-        self.take_replies(io, place, input);
-        self.recount_server(place);
-        self.make_room(io, place);
+    pub(crate) fn server_received<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>) {
+        self.take_replies(io, lane, input);
+        self.recount_server(lane);
+        self.make_room(io, lane);
     }
 
-    fn take_replies<I: Io>(&mut self, io: &mut I, place: Place, input: &mut Input<'_>) {
+    fn take_replies<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>) {
         let now = io.now();
-        let Some(opened) = self.server_conn(place).conn else { return };
-        self.server_conn(place).progress = now;
+        let Some(opened) = self.server_conn(lane).conn else { return };
+        self.server_conn(lane).progress = now;
         while let Some(first) = input.bytes().first() {
-            let protocol = self.pools[place.pool as usize].config.protocol;
-            if self.server_conn(place).line.is_empty() && *first != b'>' {
+            let protocol = self.servers[lane.server].config.protocol;
+            if self.server_conn(lane).line.is_empty() && *first != b'>' {
                 // Nobody has asked. The beginning of a stray reply must not wait here for somebody who will.
-                self.server_stats(place).stray_replies.inc();
-                return self.break_server_conn(io, place, input, Failure::Garbage);
+                self.server_stats(lane).stray_replies.inc();
+                return self.break_server_conn(io, lane, input, Failure::Garbage);
             }
-            if self.server_conn(place).passage.is_some() {
-                if self.pass_on(io, place, input) {
+            if self.server_conn(lane).passage.is_some() {
+                if self.pass_on(io, lane, input) {
                     continue;
                 }
                 return;
             }
-            let found = match self.next_reply(place, protocol, input.bytes()) {
+            let found = match self.next_reply(lane, protocol, input.bytes()) {
                 Next::Reply(found) => found,
                 Next::More(want) => {
-                    self.server_conn(place).mid_reply = true;
+                    self.server_conn(lane).mid_reply = true;
                     let push = *first == b'>';
-                    if !push && self.is_passed_on(io, place, input.bytes().len(), want) {
+                    if !push && self.is_passed_on(io, lane, input.bytes().len(), want) {
                         continue;
                     }
                     return Self::want_more_of_reply(input, want);
                 }
                 Next::Garbage => {
                     // Its reply has begun, such as it is.
-                    self.server_conn(place).mid_reply = true;
-                    return self.break_server_conn(io, place, input, Failure::Garbage);
+                    self.server_conn(lane).mid_reply = true;
+                    return self.break_server_conn(io, lane, input, Failure::Garbage);
                 }
             };
             if found.is_push {
-                self.server_conn(place).mid_reply = false;
+                self.server_conn(lane).mid_reply = false;
                 input.consume(found.len);
                 continue;
             }
-            if !self.fits_part(place, &found, input.bytes()) {
-                self.server_conn(place).mid_reply = true;
-                return self.break_server_conn(io, place, input, Failure::Garbage);
+            if !self.fits_part(lane, &found, input.bytes()) {
+                self.server_conn(lane).mid_reply = true;
+                return self.break_server_conn(io, lane, input, Failure::Garbage);
             }
-            let conn = self.server_conn(place);
+            let conn = self.server_conn(lane);
             conn.mid_reply = false;
             let expired = conn.expired > 0;
             conn.reply_size.note(found.len);
             let Some(pending) = conn.pop() else {
-                return self.break_server_conn(io, place, input, Failure::Garbage);
+                return self.break_server_conn(io, lane, input, Failure::Garbage);
             };
             let handshake = matches!(pending.owner, Owner::Handshake(_));
-            self.count_reply(place, &found, !expired && !handshake);
+            self.count_reply(lane, &found, !expired && !handshake);
             if expired {
-                self.server_conn(place).expired -= 1;
+                self.server_conn(lane).expired -= 1;
             }
             // What a handshake answers counts however late it comes: requests wait for it.
             if expired && !handshake {
-                self.server_stats(place).late_replies.inc();
+                self.server_stats(lane).late_replies.inc();
                 input.consume(found.len);
                 continue;
             }
-            self.server_stats(place).latency.record(now.since(pending.at).as_micros() as u64);
+            self.server_stats(lane).latency.record(now.since(pending.at).as_micros() as u64);
             if found.len >= SHARE_MIN {
                 // Handed on as it is, a reply keeps the memory of the buffer that it came in, and of its neighbours.
                 let bytes = if found.len < COPY_MAX && self.is_tight(io) {
@@ -110,12 +110,12 @@ impl Proxy {
                 } else {
                     input.take(found.len)
                 };
-                self.pair(io, place, &pending, Reply::Shared(bytes), &found);
+                self.pair(io, lane, &pending, Reply::Shared(bytes), &found);
             } else {
-                self.pair(io, place, &pending, Reply::Slice(&input.bytes()[..found.len]), &found);
+                self.pair(io, lane, &pending, Reply::Slice(&input.bytes()[..found.len]), &found);
                 input.consume(found.len);
             }
-            if self.server_conn(place).conn != Some(opened) {
+            if self.server_conn(lane).conn != Some(opened) {
                 // The handshake failed and took the connection with it.
                 return input.consume(input.bytes().len());
             }
@@ -123,10 +123,10 @@ impl Proxy {
     }
 
     #[inline]
-    fn next_reply(&mut self, place: Place, protocol: Protocol, bytes: &[u8]) -> Next {
-        let server = &mut self.pools[place.pool as usize].servers[place.server as usize];
-        let resp3 = server.speaks_resp3(place.slot);
-        let conn = &mut server.conns[place.slot as usize];
+    fn next_reply(&mut self, lane: LaneKey, protocol: Protocol, bytes: &[u8]) -> Next {
+        let server = &mut self.servers[lane.server];
+        let resp3 = server.speaks_resp3(lane.number);
+        let conn = &mut server.conns[lane.number as usize];
         match protocol {
             // A client that has not asked for RESP3 must not be given its types.
             Protocol::Redis if !resp3 && bytes.first().is_some_and(|b| b"_#,(!=%~>|".contains(b)) => {
@@ -148,8 +148,8 @@ impl Proxy {
 
     /// False for the reply to a part of a request that has not the form that such a part is answered in.
     #[inline]
-    fn fits_part(&self, place: Place, found: &Found, bytes: &[u8]) -> bool {
-        let conn = &self.pools[place.pool as usize].servers[place.server as usize].conns[place.slot as usize];
+    fn fits_part(&self, lane: LaneKey, found: &Found, bytes: &[u8]) -> bool {
+        let conn = &self.servers[lane.server].conns[lane.number as usize];
         match conn.line.front() {
             // Of one that has expired the record is gone.
             Some(Pending { owner: Owner::Part(gather, _), expect, .. }) if conn.expired == 0 => {
@@ -161,9 +161,9 @@ impl Proxy {
 
     /// `good`: it shows that the server works. One that is too late does not: a server that always is has to be ejected some
     /// time. Nor does one to a handshake, as long as nobody is served.
-    pub(super) fn count_reply(&mut self, place: Place, found: &Found, good: bool) {
-        let pool = &mut self.pools[place.pool as usize];
-        let stats = &pool.stats.servers[place.server as usize];
+    pub(super) fn count_reply(&mut self, lane: LaneKey, found: &Found, good: bool) {
+        let server = &mut self.servers[lane.server];
+        let stats = &server.stats;
         stats.responses.inc();
         stats.response_bytes.add(found.len as u64);
         if found.is_error {
@@ -172,10 +172,9 @@ impl Proxy {
         if !good {
             return;
         }
-        let server = &mut pool.servers[place.server as usize];
         server.health.good();
         if server.failing {
-            self.server_works(place);
+            self.server_works(lane);
         }
     }
 
@@ -183,15 +182,15 @@ impl Proxy {
     pub(super) fn break_server_conn<I: Io>(
         &mut self,
         io: &mut I,
-        place: Place,
+        lane: LaneKey,
         input: &mut Input<'_>,
         failure: Failure,
     ) {
         input.consume(input.bytes().len());
-        if let Some(id) = self.server_conn(place).conn {
+        if let Some(id) = self.server_conn(lane).conn {
             io.abort(id);
         }
-        self.server_lost(io, place, failure);
+        self.server_lost(io, lane, failure);
     }
 }
 

@@ -39,7 +39,7 @@ impl Proxy {
         let (leaving, paused) = (session.leaving, session.paused);
         let change = client.recount();
         self.held.apply(change);
-        let pool = &self.pools[pool as usize];
+        let pool = &self.pools[pool];
         pool.count_reply(len);
         pool.stats.latency.record(io.now().since(at).as_micros() as u64);
         let waits = after + io.unsent(id);

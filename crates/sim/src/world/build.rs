@@ -58,10 +58,6 @@ impl World {
     fn build_shards(&mut self, seed: u64) {
         let pools = self.scenario.pools.clone();
         let counts: Vec<Arc<AtomicU32>> = pools.iter().map(|_| Arc::default()).collect();
-        let mut first_backend = vec![0];
-        for pool in &pools[..pools.len() - 1] {
-            first_backend.push(first_backend[first_backend.len() - 1] + pool.servers.len());
-        }
         let loads: Arc<[AtomicU32]> = (0..self.scenario.shards).map(|_| AtomicU32::new(0)).collect();
         let budget = Arc::new(Budget::new(self.scenario.budget, self.scenario.shards));
         for index in 0..self.scenario.shards {
@@ -87,7 +83,6 @@ impl World {
             };
             let mut looped = Loop::new(index, self.rng.fork(), self.scenario.read_max);
             let proxy = Proxy::new(setup, &mut View { looped: &mut looped, net: &mut self.net });
-            looped.first_backend.clone_from(&first_backend);
             self.shards.push(Shard::new(looped, proxy));
             self.stats.push(stats);
             self.plan_turn(index, Instant(0));

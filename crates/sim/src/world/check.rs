@@ -86,7 +86,7 @@ impl World {
     fn ask_ejected(&mut self, index: usize) {
         let shard = &mut self.shards[index];
         shard.call(&mut self.net, |app, io| {
-            net::App::mail(app, io, Mail::Ejected { pool: 0, server: 0 });
+            net::App::mail(app, io, Mail::Ejected { server: ServerKey::of_setup(0) });
             io.looped.sent.push((0, b"*2\r\n$3\r\nGET\r\n".to_vec()));
         });
         self.oracle.faults.append(&mut shard.faults);
@@ -128,12 +128,9 @@ impl World {
                     "all is quiet, but shard {index} has {buffered} bytes buffered, {timers} timers and {census:?}"
                 ));
             }
-            for (pool, config) in self.scenario.pools.iter().enumerate() {
-                if let Some(server) = (0..config.servers.len()).find(|s| !shard.app.server_is_up(pool, *s)) {
-                    return Err(format!(
-                        "server {server} of pool {pool} is good, but ejected on shard {index}"
-                    ));
-                }
+            let is_up = |server: &u32| shard.app.server_is_up(ServerKey::of_setup(*server));
+            if let Some(server) = (0..self.backends.len() as u32).find(|server| !is_up(server)) {
+                return Err(format!("server {server} is good, but ejected on shard {index}"));
             }
         }
         self.check_deadlines()?;

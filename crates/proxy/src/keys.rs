@@ -1,0 +1,135 @@
+//! Names for pools, servers and connections to servers, which cannot be mistaken for a successor's.
+//!
+//! A key is an index in a [`Slab`](crate::slab::Slab) and the generation of what is there: once its owner is removed it
+//! finds nothing. All shards make the same changes to their pools and servers in the same order, so a key means the same on
+//! each of them and may be sent by mail.
+
+/// What is common to all keys.
+pub(crate) trait Key: Copy {
+    /// The key of what is at `index` in this generation; both below the limits of the type.
+    fn new(index: u32, generation: u32) -> Self;
+    fn index(self) -> u32;
+    fn generation(self) -> u32;
+    /// Indices are below this.
+    const INDEX_END: u32;
+    /// Generations are below this; the next one after the last is 0.
+    const GENERATION_END: u32;
+}
+
+/// Names a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PoolKey {
+    index: u16,
+    generation: u16,
+}
+
+/// Names a server of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerKey {
+    index: u32,
+    generation: u32,
+}
+
+/// Names a connection to a server. It stays valid while its server does; whether a connection is open there is another
+/// question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LaneKey {
+    pub(crate) server: ServerKey,
+    /// Which of the server's connections.
+    pub(crate) number: u16,
+}
+
+impl Key for PoolKey {
+    const INDEX_END: u32 = 1 << 16;
+    const GENERATION_END: u32 = 1 << 16;
+
+    fn new(index: u32, generation: u32) -> PoolKey {
+        PoolKey { index: index as u16, generation: generation as u16 }
+    }
+
+    #[inline]
+    fn index(self) -> u32 {
+        self.index.into()
+    }
+
+    #[inline]
+    fn generation(self) -> u32 {
+        self.generation.into()
+    }
+}
+
+impl PoolKey {
+    /// The key of the pool at `place` in [`Setup::pools`](crate::Setup::pools).
+    pub const fn of_setup(place: u16) -> PoolKey {
+        PoolKey { index: place, generation: 0 }
+    }
+
+    /// What a listener of the pool is tagged with.
+    pub fn tag(self) -> u32 {
+        u32::from(self.generation) << 16 | u32::from(self.index)
+    }
+
+    pub(crate) fn of_tag(tag: u32) -> PoolKey {
+        PoolKey { index: tag as u16, generation: (tag >> 16) as u16 }
+    }
+}
+
+impl Key for ServerKey {
+    const INDEX_END: u32 = 1 << 20;
+    const GENERATION_END: u32 = 1 << 24;
+
+    fn new(index: u32, generation: u32) -> ServerKey {
+        ServerKey { index, generation }
+    }
+
+    #[inline]
+    fn index(self) -> u32 {
+        self.index
+    }
+
+    #[inline]
+    fn generation(self) -> u32 {
+        self.generation
+    }
+}
+
+impl ServerKey {
+    /// The key of a server of [`Setup::pools`](crate::Setup::pools), counted over all of them in their order.
+    pub const fn of_setup(place: u32) -> ServerKey {
+        ServerKey { index: place, generation: 0 }
+    }
+}
+
+impl LaneKey {
+    /// The key in 60 bits: 24 of the server's generation, 20 of its index, 16 of the lane's number.
+    pub(crate) fn pack(self) -> u64 {
+        let ServerKey { index, generation } = self.server;
+        u64::from(generation) << 36 | u64::from(index) << 16 | u64::from(self.number)
+    }
+
+    pub(crate) fn unpack(bits: u64) -> LaneKey {
+        let (generation, index) = ((bits >> 36) as u32, (bits >> 16) as u32);
+        let server = ServerKey {
+            index: index & (ServerKey::INDEX_END - 1),
+            generation: generation & (ServerKey::GENERATION_END - 1),
+        };
+        LaneKey { server, number: bits as u16 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_survive_packing() {
+        for (index, generation, number) in [(0, 0, 0), (1, 2, 3), ((1 << 20) - 1, (1 << 24) - 1, u16::MAX)] {
+            let lane = LaneKey { server: ServerKey { index, generation }, number };
+            assert!(lane.pack() < 1 << 60);
+            assert_eq!(LaneKey::unpack(lane.pack() | 0xf << 60), lane);
+        }
+        let pool = PoolKey { index: 7, generation: 9 };
+        assert_eq!(PoolKey::of_tag(pool.tag()), pool);
+        assert_eq!((PoolKey::of_setup(3).tag(), PoolKey::of_tag(3)), (3, PoolKey::of_setup(3)));
+    }
+}
