@@ -35,13 +35,13 @@ mod tls;
 mod transform;
 
 use deflate::Deflate;
-pub(crate) use error::LayerError;
+pub use error::LayerError;
 use snappy::Snappy;
 use tls::Tls;
 use transform::Transform;
 
 /// Plain bytes to make in one go: what the loop passes as `plain_max`.
-pub(crate) const PLAIN_MAX: usize = 64 * 1024;
+pub const PLAIN_MAX: usize = 64 * 1024;
 
 /// Bytes gathered before they are encoded without waiting for the end of the turn: a snappy chunk.
 const GATHER_MAX: usize = 64 * 1024;
@@ -50,18 +50,18 @@ const GATHER_KEEP: usize = 4 * 1024;
 
 /// What a call of [`Stack::receive`] has done besides appending bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Received {
+pub struct Received {
     /// Input is left inside: call again, with no bytes, before anything is read.
-    pub(crate) more: bool,
+    pub more: bool,
     /// A handshake is complete; told once.
-    pub(crate) established: Option<Box<LayerInfo>>,
+    pub established: Option<Box<LayerInfo>>,
     /// The peer will send no more.
-    pub(crate) ended: bool,
+    pub ended: bool,
 }
 
 /// The layers of one connection.
 #[derive(Debug, Default)]
-pub(crate) struct Stack {
+pub struct Stack {
     tls: Option<Box<Tls>>,
     compression: Option<Box<dyn Transform + Send>>,
     /// Input of the compression that it has not consumed.
@@ -78,7 +78,7 @@ impl Stack {
     /// Puts a layer nearest to the app. `unconsumed` input was not for the app, but for this layer.
     ///
     /// What was sent before must have been flushed: it leaves without the layer.
-    pub(crate) fn push(&mut self, layer: &Layer, unconsumed: &[u8]) -> Result<(), LayerError> {
+    pub fn push(&mut self, layer: &Layer, unconsumed: &[u8]) -> Result<(), LayerError> {
         if self.compression.is_some() {
             return Err(LayerError::Order);
         }
@@ -105,18 +105,18 @@ impl Stack {
     }
 
     /// Gives the layer that was pushed last its first input: what had arrived before it and was not for the app.
-    pub(crate) fn unread(&mut self, unconsumed: &[u8]) {
+    pub fn unread(&mut self, unconsumed: &[u8]) {
         let to = if self.compression.is_some() { &mut self.middle } else { &mut self.first };
         to.extend_from_slice(unconsumed);
     }
 
     /// True until the handshake of TLS is complete.
-    pub(crate) fn handshaking(&self) -> bool {
+    pub fn handshaking(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.handshaking())
     }
 
     /// Bytes that were sent and wait for [`Stack::flush`].
-    pub(crate) fn gathered(&self) -> usize {
+    pub fn gathered(&self) -> usize {
         self.gather.len()
     }
 
@@ -128,7 +128,7 @@ impl Stack {
 
     /// Takes bytes from the socket. Plain bytes are appended to `plain` (about `plain_max` of them at most), what has to be
     /// sent for the layers' own sake to `out`.
-    pub(crate) fn receive(
+    pub fn receive(
         &mut self,
         wire: &[u8],
         plain: &mut BytesMut,
@@ -170,7 +170,7 @@ impl Stack {
     }
 
     /// Sends plain bytes. Small pieces wait for more until [`Stack::flush`].
-    pub(crate) fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) {
+    pub fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) {
         let room = GATHER_MAX - self.gather.len();
         if plain.len() < room {
             self.gather.extend_from_slice(plain);
@@ -187,7 +187,7 @@ impl Stack {
     }
 
     /// Encodes all that was sent, so that the peer can decode it once it has arrived.
-    pub(crate) fn flush(&mut self, out: &mut Vec<u8>) {
+    pub fn flush(&mut self, out: &mut Vec<u8>) {
         if !self.gather.is_empty() {
             let mut gather = std::mem::take(&mut self.gather);
             self.encode(&gather, out);
@@ -199,7 +199,7 @@ impl Stack {
     }
 
     /// Encodes what is left and ends the stream of TLS in an orderly way. Nothing can be sent after it.
-    pub(crate) fn close(&mut self, out: &mut Vec<u8>) {
+    pub fn close(&mut self, out: &mut Vec<u8>) {
         self.flush(out);
         if let Some(tls) = &mut self.tls {
             tls.close();

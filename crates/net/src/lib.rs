@@ -14,7 +14,7 @@ mod io;
 mod coalesce;
 mod conn;
 mod event_loop;
-mod layer;
+pub mod layer;
 mod listener;
 mod load;
 mod descriptors;

@@ -35,7 +35,7 @@ mod verb;
 mod golden;
 
 pub use batch::Messages;
-pub use command::Command;
+pub use command::{Command, write_mpub};
 pub use message_id::{MessageId, RawId};
 pub use name::{NAME_BYTES_MAX, is_ephemeral, valid_name};
 pub use refusal::{Code, Missing, Refusal};

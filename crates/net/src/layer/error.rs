@@ -6,7 +6,7 @@ use std::fmt;
 
 /// Why a connection cannot go on.
 #[derive(Debug, PartialEq)]
-pub(crate) enum LayerError {
+pub enum LayerError {
     /// Handshake, record or alert.
     Tls(rustls::Error),
     /// Framing, checksum or content.

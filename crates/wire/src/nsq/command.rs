@@ -133,7 +133,7 @@ fn write_body(out: &mut Vec<u8>, line: std::fmt::Arguments<'_>, body: &[u8]) {
 }
 
 /// Appends MPUB with these messages; the caller keeps count and sizes under 2^31.
-pub(super) fn write_mpub<'m>(out: &mut Vec<u8>, topic: &str, messages: impl Iterator<Item = &'m [u8]>) {
+pub fn write_mpub<'m>(out: &mut Vec<u8>, topic: &str, messages: impl Iterator<Item = &'m [u8]>) {
     super::go::write(out, format_args!("MPUB {topic}\n"));
     let start = out.len();
     out.extend_from_slice(&[0; 8]);

@@ -8,6 +8,9 @@ use super::Refusal;
 use super::json::{self, key_is, set_bool, set_integer, set_string};
 
 mod reply;
+mod request;
+
+pub use request::IdentifyReply;
 
 /// The request, by its JSON names. Times are milliseconds; 0, false and "" stand for what was not given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
