@@ -2,6 +2,8 @@
 //!
 //! Behind it are a task per node, one that asks lookupds, and the state machine that shares out RDY.
 
+mod backoff;
+mod flow;
 mod ticket;
 
 use std::future::Future;

@@ -21,6 +21,8 @@ mod config;
 mod error;
 mod message;
 
+mod link;
+
 mod consumer;
 mod producer;
 

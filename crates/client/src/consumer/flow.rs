@@ -1,0 +1,291 @@
+//! How `max_in_flight` is shared out among connections, as RDY counts. A pure state machine: events and `now` in, RDY out.
+//!
+//! ```text
+//! joined, left, received, answered, tick ─▶ Flow ─▶ (connection, RDY) …
+//! ```
+//! With at least as many messages allowed as there are connections, each gets an equal share, at most what its server allows.
+//! With fewer, as many connections as are allowed have RDY 1, and the turns go round: a connection loses its turn when it was
+//! idle for `low_rdy_idle_timeout`, or had it for `low_rdy_timeout`. The same holds for the one message of a test after a pause.
+//!
+//! A connection counts with its RDY or with what it has in flight, whichever is more, so that their sum stays within
+//! `max_in_flight` while RDY moves from one to another. It can be over it for as long as it takes only when `max_in_flight` is
+//! lowered, or in a pause, for what was in flight before.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use super::backoff::{Backoff, Pace};
+use crate::config::Config;
+
+/// Names a connection; never given out again.
+pub(super) type LinkId = u64;
+
+/// RDY counts to send.
+pub(super) type Orders = Vec<(LinkId, u32)>;
+
+#[derive(Debug)]
+struct Share {
+    id: LinkId,
+    /// The server's limit.
+    ready_max: u32,
+    /// RDY as it shall be.
+    ready: u32,
+    /// RDY as the server knows it.
+    ordered: u32,
+    in_flight: u32,
+    /// When RDY was last raised from 0, or a message came.
+    active: Instant,
+    /// When its turn began; the turn before it, if it has none.
+    turn: Option<Instant>,
+}
+
+impl Share {
+    fn counts(&self) -> u32 {
+        self.ready.max(self.in_flight)
+    }
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Success,
+    Failure,
+    /// It says nothing about the next one.
+    Neutral,
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub(super) struct Flow {
+    max_in_flight: u32,
+    idle_timeout: Duration,
+    turn_timeout: Duration,
+    interval: Duration,
+    backoff: Backoff,
+    shares: Vec<Share>,
+    /// No more deliveries are wanted.
+    stopped: bool,
+    /// Some connection has less than its share, for want of room.
+    wanting: bool,
+    /// When turns are looked at next.
+    look: Option<Instant>,
+}
+
+impl Flow {
+    pub(super) fn new(config: &Config) -> Flow {
+        Flow {
+            max_in_flight: config.max_in_flight,
+            idle_timeout: config.low_rdy_idle_timeout,
+            turn_timeout: config.low_rdy_timeout,
+            interval: config.rdy_redistribute_interval,
+            backoff: Backoff::new(config),
+            shares: Vec::new(),
+            stopped: false,
+            wanting: false,
+            look: None,
+        }
+    }
+
+    /// A connection is subscribed; its RDY is 0.
+    pub(super) fn joined(&mut self, id: LinkId, ready_max: u32, now: Instant) -> Orders {
+        self.shares.push(Share {
+            id,
+            ready_max,
+            ready: 0,
+            ordered: 0,
+            in_flight: 0,
+            active: now,
+            turn: None,
+        });
+        self.share_out(now)
+    }
+
+    /// A connection is gone, and what was in flight on it.
+    pub(super) fn left(&mut self, id: LinkId, now: Instant) -> Orders {
+        self.shares.retain(|share| share.id != id);
+        self.share_out(now)
+    }
+
+    /// Messages came.
+    pub(super) fn received(&mut self, id: LinkId, count: u32, now: Instant) {
+        if let Some(share) = self.share(id) {
+            share.in_flight = share.in_flight.saturating_add(count);
+            share.active = now;
+        }
+    }
+
+    /// A message was answered. `random` is from 0 to 1.
+    pub(super) fn answered(&mut self, id: LinkId, outcome: Outcome, now: Instant, random: f64) -> Orders {
+        if let Some(share) = self.share(id) {
+            share.in_flight = share.in_flight.saturating_sub(1);
+        }
+        let changed = match outcome {
+            Outcome::Neutral => false,
+            outcome => self.backoff.outcome(outcome == Outcome::Success, now, random),
+        };
+        if changed || self.wanting { self.share_out(now) } else { Orders::new() }
+    }
+
+    /// Time has passed: see [`Flow::deadline`].
+    pub(super) fn tick(&mut self, now: Instant) -> Orders {
+        let changed = self.backoff.tick(now);
+        let look = self.look.is_some_and(|look| look <= now);
+        if look {
+            self.look = None;
+            self.take_turns_away(now);
+        }
+        if changed || look { self.share_out(now) } else { Orders::new() }
+    }
+
+    /// When [`Flow::tick`] is to be called.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let pause = match self.backoff.pace() {
+            Pace::Paused(until) => Some(until),
+            _ => None,
+        };
+        [pause, self.look].into_iter().flatten().min()
+    }
+
+    /// Changes `max_in_flight`.
+    pub(super) fn limit(&mut self, max_in_flight: u32, now: Instant) -> Orders {
+        self.max_in_flight = max_in_flight;
+        self.share_out(now)
+    }
+
+    /// No more deliveries: servers were told so by CLS, and RDY is not sent any more.
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Messages in flight.
+    pub(super) fn in_flight(&self) -> usize {
+        self.shares.iter().map(|share| share.in_flight as usize).sum()
+    }
+
+    /// Messages in flight on one connection.
+    pub(super) fn in_flight_on(&self, id: LinkId) -> u32 {
+        self.shares.iter().find(|share| share.id == id).map_or(0, |share| share.in_flight)
+    }
+
+    /// Connections.
+    pub(super) fn connections(&self) -> usize {
+        self.shares.len()
+    }
+
+    /// True if some connection has all in flight that it may have: more would come if messages were answered.
+    pub(super) fn starved(&self) -> bool {
+        self.shares.iter().any(|share| share.ready > 0 && share.in_flight >= share.ready)
+    }
+
+    /// See [`Backoff::level`].
+    pub(super) fn backoff_level(&self) -> u32 {
+        self.backoff.level()
+    }
+
+    fn share(&mut self, id: LinkId) -> Option<&mut Share> {
+        self.shares.iter_mut().find(|share| share.id == id)
+    }
+
+    /// Messages that may be in flight at this pace.
+    fn allowed(&self) -> u32 {
+        match self.backoff.pace() {
+            Pace::Running => self.max_in_flight,
+            Pace::Paused(_) => 0,
+            Pace::Testing => self.max_in_flight.min(1),
+        }
+    }
+
+    fn share_out(&mut self, now: Instant) -> Orders {
+        if self.stopped {
+            return Orders::new();
+        }
+        let allowed = self.allowed();
+        let connections = u32::try_from(self.shares.len()).unwrap_or(u32::MAX);
+        self.wanting = false;
+        if allowed == 0 || connections == 0 {
+            self.shares.iter_mut().for_each(|share| share.ready = 0);
+            self.look = None;
+        } else if allowed < connections {
+            self.give_turns(allowed, now);
+            self.look.get_or_insert(now + self.interval);
+        } else {
+            self.give_shares(allowed, allowed / connections, now);
+            self.look = None;
+        }
+        let changed = self.shares.iter_mut().filter(|share| share.ready != share.ordered);
+        changed
+            .map(|share| {
+                share.ordered = share.ready;
+                (share.id, share.ready)
+            })
+            .collect()
+    }
+
+    /// Equal shares: those that have too much lose it first.
+    fn give_shares(&mut self, allowed: u32, each: u32, now: Instant) {
+        for share in &mut self.shares {
+            share.ready = share.ready.min(each).min(share.ready_max);
+        }
+        let mut room = allowed.saturating_sub(self.committed());
+        for share in &mut self.shares {
+            let wanted = each.min(share.ready_max);
+            let ready = wanted.min(share.counts().saturating_add(room));
+            if ready > share.ready {
+                room -= ready.saturating_sub(share.counts());
+                if share.ready == 0 {
+                    share.active = now;
+                }
+                share.ready = ready;
+            }
+            share.turn = Some(now);
+            self.wanting |= share.ready < wanted;
+        }
+    }
+
+    /// RDY 1 for some: those that have it keep it, then those whose last turn is the longest ago.
+    fn give_turns(&mut self, allowed: u32, now: Instant) {
+        let mut holders = 0;
+        for share in &mut self.shares {
+            share.ready = if share.ready > 0 && holders < allowed { 1 } else { 0 };
+            holders += share.ready;
+        }
+        let mut room = allowed.saturating_sub(self.committed());
+        self.shares.sort_by_key(|share| share.turn);
+        for share in &mut self.shares {
+            if share.ready > 0 || share.ready_max == 0 {
+                continue;
+            }
+            // one that is still busy takes no more room than it has
+            let takes = u32::from(share.in_flight == 0);
+            if holders >= allowed || takes > room {
+                break;
+            }
+            share.ready = 1;
+            (share.turn, share.active) = (Some(now), now);
+            room -= takes;
+            holders += 1;
+        }
+        self.wanting = holders < allowed;
+        self.shares.sort_by_key(|share| share.id);
+    }
+
+    fn committed(&self) -> u32 {
+        self.shares.iter().fold(0, |sum, share| sum.saturating_add(share.counts()))
+    }
+
+    /// Takes RDY from those that had their turn, if somebody waits for one.
+    fn take_turns_away(&mut self, now: Instant) {
+        let mut waiting = self.shares.iter().filter(|share| share.ready == 0 && share.ready_max > 0).count();
+        for share in &mut self.shares {
+            let idle = now.saturating_duration_since(share.active) >= self.idle_timeout;
+            let long = share.turn.is_none_or(|turn| now.saturating_duration_since(turn) >= self.turn_timeout);
+            if waiting > 0 && share.ready > 0 && (idle || long) {
+                share.ready = 0;
+                share.turn = Some(now);
+                waiting -= 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Why a connection cannot be used, or not any more.
+
+use std::fmt;
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LinkError {
+    /// Nobody listens, or nobody can be reached.
+    Dial(String),
+    /// Something took too long.
+    Late(&'static str),
+    /// The server closed it.
+    Closed,
+    /// The system says no.
+    Io(String),
+    /// TLS or a compression failed.
+    Layer(String),
+    /// The peer does not speak NSQ, or not as it should.
+    Protocol(String),
+    /// A frame over `max_frame_size`, or no frame.
+    Frame(usize),
+    /// An error frame of the server.
+    Server(String),
+    /// TLS was asked for and not granted.
+    NoTls,
+    /// The server wants AUTH, and there is no `auth_secret`.
+    NoSecret,
+}
+
+impl LinkError {
+    pub(crate) fn server(data: &[u8]) -> LinkError {
+        const SHOWN_BYTES_MAX: usize = 1_024;
+        LinkError::Server(String::from_utf8_lossy(&data[..data.len().min(SHOWN_BYTES_MAX)]).into_owned())
+    }
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LinkError::Dial(why) => write!(f, "cannot connect: {why}"),
+            LinkError::Late(what) => write!(f, "{what} took too long"),
+            LinkError::Closed => f.write_str("the server closed the connection"),
+            LinkError::Io(why) => write!(f, "connection lost: {why}"),
+            LinkError::Layer(why) => f.write_str(why),
+            LinkError::Protocol(what) => write!(f, "protocol violated: {what}"),
+            LinkError::Frame(max) => {
+                write!(f, "protocol violated: not a frame of at most {max} bytes (see max_frame_size)")
+            }
+            LinkError::Server(text) => f.write_str(text),
+            LinkError::NoTls => {
+                f.write_str("the server does not offer TLS: it has no certificate, or take tls_v1 out")
+            }
+            LinkError::NoSecret => f.write_str("the server requires authorization: set auth_secret"),
+        }
+    }
+}
+
+impl std::error::Error for LinkError {}
