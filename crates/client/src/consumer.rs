@@ -4,17 +4,37 @@
 
 mod backoff;
 mod flow;
+
+mod hub;
+mod line;
 mod ticket;
 
-use std::future::Future;
-use std::time::Duration;
+mod discovery;
+mod handler;
+mod subscription;
 
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use telemetry::warn;
+use tokio::sync::mpsc;
+use wire::nsq::valid_name;
+
+use hub::Hub;
 pub(crate) use ticket::Ticket;
 
 use crate::config::Config;
 use crate::error::StartError;
+use crate::link::{NodeAddress, Profile};
 use crate::message::Message;
-use wire::nsq::valid_name;
+
+/// Fewest messages that the queue between connections and the user has room for.
+const QUEUE_MIN: usize = 64;
+/// Most of them.
+const QUEUE_MAX: usize = 1 << 16;
+/// How long a consumer that is dropped takes to give messages back.
+const DROPPED_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Settings and addresses of a consumer that is not started yet.
 #[derive(Debug, Clone)]
@@ -51,11 +71,34 @@ impl ConsumerBuilder {
     ///
     /// A name, an address or a setting cannot be used. Servers that are not there are no error: they are tried again.
     pub fn start(self) -> Result<Consumer, StartError> {
-        self.config.validate()?;
-        self.config.tls.build()?;
         valid_name(self.topic.as_bytes()).ok_or_else(|| StartError::Topic(self.topic.clone()))?;
         valid_name(self.channel.as_bytes()).ok_or_else(|| StartError::Channel(self.channel.clone()))?;
-        Err(StartError::NoAddress)
+        let profile = Profile::new(self.config)?;
+        let mut nodes = Vec::new();
+        for text in self.nsqds {
+            nodes.push(NodeAddress::parse(&text).ok_or(StartError::Address(text))?);
+        }
+        let mut lookupds = Vec::new();
+        for text in self.lookupds {
+            lookupds.push(discovery::lookupd_url(&text).ok_or(StartError::Address(text))?);
+        }
+        if nodes.is_empty() && lookupds.is_empty() {
+            return Err(StartError::NoAddress);
+        }
+        let room = usize::try_from(profile.config.max_in_flight).unwrap_or(QUEUE_MAX).saturating_mul(2);
+        let (sender, queue) = mpsc::channel(room.clamp(QUEUE_MIN, QUEUE_MAX));
+        let hub = Hub::new(self.topic, self.channel, profile);
+        for node in nodes {
+            if hub.note(&node.to_string(), |node| node.named = true) {
+                tokio::spawn(subscription::keep(hub.clone(), node, sender.clone()));
+            }
+        }
+        if !lookupds.is_empty() {
+            tokio::spawn(discovery::poll(hub.clone(), lookupds, sender));
+        }
+        let pace = hub.clone();
+        tokio::spawn(async move { pace.keep_pace().await });
+        Ok(Consumer { control: ConsumerControl { hub }, queue })
     }
 }
 
@@ -63,6 +106,7 @@ impl ConsumerBuilder {
 #[derive(Debug)]
 pub struct Consumer {
     control: ConsumerControl,
+    queue: mpsc::Receiver<Message>,
 }
 
 impl Consumer {
@@ -79,7 +123,23 @@ impl Consumer {
 
     /// The next message; none after [`ConsumerControl::stop`], once every message that was delivered before was answered.
     pub async fn next(&mut self) -> Option<Message> {
-        None
+        let hub = &self.control.hub;
+        let attempts_max = hub.profile.config.max_attempts;
+        loop {
+            let message = self.queue.recv().await?;
+            if message.ticket.stale(Instant::now()) {
+                message.forget();
+                continue;
+            }
+            message.ticket.show();
+            if attempts_max == 0 || message.attempts <= attempts_max {
+                return Some(message);
+            }
+            let id = message.id.escape_ascii();
+            warn!(topic = %hub.topic, channel = %hub.channel, %id, attempts = message.attempts, "message given up");
+            hub.gave_up();
+            message.finish();
+        }
     }
 
     /// Gives each message to `handler`, `concurrency` of them at a time. A message is finished when its handler says `Ok`, and
@@ -90,7 +150,7 @@ impl Consumer {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display + Send + 'static,
     {
-        drop((concurrency, handler));
+        handler::run(self, concurrency, handler).await;
     }
 
     /// A handle to stop it, to look at it, and to change `max_in_flight`.
@@ -99,25 +159,33 @@ impl Consumer {
     }
 }
 
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.control.stop(DROPPED_PATIENCE);
+    }
+}
+
 /// A handle to a running consumer, for any task.
 #[derive(Debug, Clone)]
-pub struct ConsumerControl {}
+pub struct ConsumerControl {
+    hub: Arc<Hub>,
+}
 
 impl ConsumerControl {
     /// Ends it in good order: no more deliveries (CLS), then what is in flight may be answered for `patience`, then the connections
     /// close. [`Consumer::next`] still gives what was delivered before.
     pub fn stop(&self, patience: Duration) {
-        let _ = patience;
+        self.hub.stop(patience);
     }
 
     /// Changes `max_in_flight`; 0 pauses.
     pub fn set_max_in_flight(&self, max_in_flight: u32) {
-        let _ = max_in_flight;
+        self.hub.limit(max_in_flight);
     }
 
     /// What it has done, and what it is doing.
     pub fn stats(&self) -> ConsumerStats {
-        ConsumerStats::default()
+        self.hub.stats()
     }
 }
 

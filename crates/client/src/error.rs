@@ -49,6 +49,8 @@ pub enum PublishError {
     NotSent(String),
     /// The server refused it, in its words (`E_BAD_TOPIC …`). Nothing was accepted.
     Refused(String),
+    /// The server could not store it, in its words (`E_PUB_FAILED …`). A part may be there.
+    Failed(String),
     /// It was sent, and then the connection was lost or no answer came in time: the message may be there. Whoever sends it
     /// again may make it come twice.
     Unanswered(String),
@@ -57,7 +59,7 @@ pub enum PublishError {
 impl PublishError {
     /// True if the message may be there in spite of the error, so that a second try may make it come twice.
     pub fn may_have_been_accepted(&self) -> bool {
-        matches!(self, PublishError::Unanswered(_))
+        matches!(self, PublishError::Failed(_) | PublishError::Unanswered(_))
     }
 }
 
@@ -66,6 +68,7 @@ impl fmt::Display for PublishError {
         match self {
             PublishError::NotSent(why) => write!(f, "not sent: {why}"),
             PublishError::Refused(why) => write!(f, "refused: {why}"),
+            PublishError::Failed(why) => write!(f, "failed, it may have been accepted: {why}"),
             PublishError::Unanswered(why) => write!(f, "no answer, it may have been accepted: {why}"),
         }
     }

@@ -22,6 +22,8 @@ mod error;
 mod message;
 
 mod link;
+mod random;
+mod retry;
 
 mod consumer;
 mod producer;

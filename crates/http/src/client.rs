@@ -148,6 +148,17 @@ impl Call {
         self.header(ACCEPT, ACCEPT_NSQ)
     }
 
+    /// With a token as credentials (`Authorization: Bearer`). One that no header can carry is left out.
+    pub fn bearer(self, token: &str) -> Call {
+        match HeaderValue::from_str(&format!("Bearer {token}")) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                self.header(AUTHORIZATION, value)
+            }
+            Err(_) => self,
+        }
+    }
+
     /// With the user and the password that the URL names, if it does.
     pub fn with_credentials(self) -> Call {
         Call { credentials: true, ..self }

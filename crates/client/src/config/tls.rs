@@ -58,11 +58,17 @@ impl TlsOptions {
 
     /// The configuration for connections, if TLS is on.
     pub(crate) fn build(&self) -> Result<Option<Arc<ClientConfig>>, ConfigError> {
-        if !self.tls_v1 {
-            return Ok(None);
-        }
+        if self.tls_v1 { self.make().map(Some) } else { Ok(None) }
+    }
+
+    /// The configuration for a lookupd that speaks HTTPS; without any, it cannot be asked.
+    pub(crate) fn for_https(&self) -> Option<Arc<ClientConfig>> {
+        self.make().ok()
+    }
+
+    fn make(&self) -> Result<Arc<ClientConfig>, ConfigError> {
         if let Some(config) = &self.rustls {
-            return Ok(Some(config.clone()));
+            return Ok(config.clone());
         }
         let identity = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => Some((&certificate[..], &key[..])),
@@ -77,7 +83,7 @@ impl TlsOptions {
             })?;
             tls::client_config(&roots, identity, self.min_version)
         };
-        made.map(Some).map_err(|error| ConfigError(format!("TLS cannot be set up: {error}")))
+        made.map_err(|error| ConfigError(format!("TLS cannot be set up: {error}")))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::io::{Interest, Ready};
+use tokio::io::{AsyncWriteExt, Interest, Ready};
 use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
 
 use super::address::NodeAddress;
@@ -32,6 +32,14 @@ impl Socket {
         match self {
             Socket::Tcp(socket) => socket.ready(interest).await,
             Socket::Unix(socket) => socket.ready(interest).await,
+        }
+    }
+
+    /// Ends our side.
+    pub(super) async fn shutdown(&mut self) -> io::Result<()> {
+        match self {
+            Socket::Tcp(socket) => socket.shutdown().await,
+            Socket::Unix(socket) => socket.shutdown().await,
         }
     }
 

@@ -8,7 +8,7 @@
 //! limited: one frame of the greatest length and a read; whoever sends looks at [`Transport::unsent`].
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use net::Layer;
@@ -22,6 +22,9 @@ use super::socket::Socket;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 << 10;
+
+/// How long the server may take to see the end.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A frame that came.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub(crate) struct Transport {
     more: bool,
     /// The server will send no more.
     ended: bool,
+    /// The server takes no more; what it said last may still be there to read.
+    deaf: bool,
     out: Vec<u8>,
     /// Bytes of `out` that were written.
     written: usize,
@@ -59,6 +64,7 @@ impl Transport {
             plain: BytesMut::new(),
             more: false,
             ended: false,
+            deaf: false,
             out: Vec::new(),
             written: 0,
             frame_bytes_max,
@@ -93,14 +99,21 @@ impl Transport {
         self.out.len() - self.written + self.stack.gathered()
     }
 
-    /// When something was last received.
-    pub(crate) fn heard(&self) -> Instant {
-        self.heard
+    /// Reading goes on after a pause of ours: silence counts from here.
+    pub(crate) fn resume(&mut self) {
+        self.heard = Instant::now();
     }
 
-    /// Since when the socket has taken nothing, though there is something to write.
-    pub(crate) fn stuck(&self) -> Option<Instant> {
-        self.stuck
+    /// When silence or a full socket has lasted too long; without `read`, silence does not count.
+    pub(crate) fn deadline(
+        &self,
+        read: bool,
+        read_timeout: Duration,
+        write_timeout: Duration,
+    ) -> Option<Instant> {
+        let silent = read.then(|| self.heard + read_timeout);
+        let stuck = self.stuck.map(|since| since + write_timeout);
+        [silent, stuck].into_iter().flatten().min()
     }
 
     /// Waits for the next frame.
@@ -129,7 +142,7 @@ impl Transport {
 
     /// Writes what is to be written, then waits until something can be read (if `read`) or written, and does that.
     pub(crate) async fn turn(&mut self, read: bool) -> Result<(), LinkError> {
-        self.write()?;
+        self.write();
         if read && self.more {
             return self.receive(0);
         }
@@ -142,7 +155,7 @@ impl Transport {
         };
         let ready = self.socket.ready(interest).await.map_err(lost)?;
         if ready.is_writable() {
-            self.write()?;
+            self.write();
         }
         if read && (ready.is_readable() || ready.is_read_closed()) {
             self.read()?;
@@ -170,7 +183,7 @@ impl Transport {
         let received = self.stack.receive(&self.scratch[..bytes], &mut self.plain, PLAIN_MAX, &mut self.out);
         if received.is_err() {
             // an alert that tells the server why
-            let _ = self.write();
+            self.write();
         }
         let received = received?;
         self.more = received.more;
@@ -178,10 +191,10 @@ impl Transport {
         Ok(())
     }
 
-    /// Writes what the socket takes.
-    pub(crate) fn write(&mut self) -> Result<(), LinkError> {
+    /// Writes what the socket takes. If it takes no more, reading goes on to its end: the server may have said why.
+    pub(crate) fn write(&mut self) {
         self.stack.flush(&mut self.out);
-        while self.written < self.out.len() {
+        while self.written < self.out.len() && !self.deaf {
             match self.socket.try_write(&self.out[self.written..]) {
                 Ok(bytes) => {
                     self.written += bytes;
@@ -189,22 +202,40 @@ impl Transport {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.stuck.get_or_insert_with(Instant::now);
-                    return Ok(());
+                    return;
                 }
-                Err(error) => return Err(lost(error)),
+                Err(_) => self.deaf = true,
             }
         }
         self.stuck = None;
         self.written = 0;
         self.out.clear();
         self.out.shrink_to(READ_BYTES);
-        Ok(())
     }
 
-    /// Ends it in good order, as far as the socket takes it at once.
+    /// Ends it, as far as the socket takes it at once.
     pub(crate) fn close(mut self) {
         self.stack.close(&mut self.out);
-        let _ = self.write();
+        self.write();
+    }
+
+    /// Ends it in good order: everything is written, and the server has seen the end before the socket goes, so that no reset
+    /// overtakes what was said last.
+    pub(crate) async fn finish(mut self) {
+        self.stack.close(&mut self.out);
+        let ending = async {
+            while self.unsent() > 0 && !self.ended {
+                self.turn(true).await?;
+                self.plain.clear();
+            }
+            self.socket.shutdown().await.map_err(lost)?;
+            while !self.ended {
+                self.turn(true).await?;
+                self.plain.clear();
+            }
+            Ok::<_, LinkError>(())
+        };
+        let _ = tokio::time::timeout(FINISH_TIMEOUT, ending).await;
     }
 }
 

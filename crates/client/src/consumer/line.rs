@@ -1,0 +1,129 @@
+//! What is to be said on one connection: answers to messages, RDY, the wish to close.
+//!
+//! Whoever answers a message puts the command here, from any task; the connection's own task writes it, all that has gathered
+//! at once. It holds one answer for each message in flight; TOUCH, which can be said without end, is left out above a limit.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use wire::nsq::Command;
+
+use super::flow::LinkId;
+
+/// Bytes that wait, above which TOUCH is left out.
+const TOUCH_BYTES_MAX: usize = 256 << 10;
+
+/// The way out of one connection.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) id: LinkId,
+    pub(super) address: String,
+    /// The server's timeout of messages, and the longest that TOUCH can make it.
+    pub(super) timeout: Duration,
+    pub(super) timeout_max: Duration,
+    waiting: Mutex<Waiting>,
+    wake: Notify,
+    closed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    ready: Option<u32>,
+    close: bool,
+}
+
+/// What a connection's task has to do.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Commands, encoded.
+    pub(super) bytes: Vec<u8>,
+    /// CLS is to be sent.
+    pub(super) close: bool,
+}
+
+impl Line {
+    pub(super) fn new(id: LinkId, address: String, timeout: Duration, timeout_max: Duration) -> Line {
+        Line {
+            id,
+            address,
+            timeout,
+            timeout_max,
+            waiting: Mutex::default(),
+            wake: Notify::new(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Says FIN or REQ. False if the connection is gone.
+    pub(super) fn answer(&self, command: &Command<'_>) -> bool {
+        self.put(|waiting| command.write(&mut waiting.bytes))
+    }
+
+    /// Says TOUCH. False if the connection is gone or too much waits already.
+    pub(super) fn touch(&self, command: &Command<'_>) -> bool {
+        let mut said = false;
+        self.put(|waiting| {
+            said = waiting.bytes.len() < TOUCH_BYTES_MAX;
+            if said {
+                command.write(&mut waiting.bytes);
+            }
+        }) && said
+    }
+
+    /// Says RDY; only the last one counts.
+    pub(super) fn ready(&self, count: u32) {
+        self.put(|waiting| waiting.ready = Some(count));
+    }
+
+    /// Asks for CLS.
+    pub(super) fn close(&self) {
+        self.put(|waiting| waiting.close = true);
+    }
+
+    /// The connection is gone: nothing can be said any more.
+    pub(super) fn gone(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn put(&self, change: impl FnOnce(&mut Waiting)) -> bool {
+        if self.is_gone() {
+            return false;
+        }
+        change(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wake.notify_one();
+        true
+    }
+
+    /// True if something waits to be taken.
+    pub(super) fn has_more(&self) -> bool {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        !waiting.bytes.is_empty()
+    }
+
+    /// Makes the connection's task look around.
+    pub(super) fn nudge(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Takes what waits.
+    pub(super) fn take(&self) -> Taken {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = std::mem::take(&mut waiting.bytes);
+        if let Some(count) = waiting.ready.take() {
+            Command::Rdy { count: count.into() }.write(&mut bytes);
+        }
+        Taken { bytes, close: std::mem::take(&mut waiting.close) }
+    }
+
+    /// Waits until there may be something to take.
+    pub(super) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+}

@@ -1,0 +1,56 @@
+//! How long to wait before a server is tried again: 100 ms at first, twice as long each time, with a little chance.
+
+use std::time::{Duration, Instant};
+
+use crate::random;
+
+const FIRST: Duration = Duration::from_millis(100);
+/// A connection that has lasted this long was a good one: the next wait is the first again.
+const LASTING: Duration = Duration::from_secs(5);
+
+/// Waits that grow.
+#[derive(Debug)]
+pub(crate) struct Retry {
+    max: Duration,
+    next: Duration,
+}
+
+impl Retry {
+    pub(crate) fn new(max: Duration) -> Retry {
+        Retry { max, next: FIRST.min(max) }
+    }
+
+    /// The next wait.
+    pub(crate) fn wait(&mut self) -> Duration {
+        let wait = self.next;
+        self.next = wait.saturating_mul(2).min(self.max);
+        wait.mul_f64(0.75 + random::fraction() / 4.0)
+    }
+
+    /// A connection that stood since `since` is gone.
+    pub(crate) fn ended(&mut self, since: Instant, now: Instant) {
+        if now.saturating_duration_since(since) >= LASTING {
+            self.next = FIRST.min(self.max);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_the_limit_and_shrink_after_a_lasting_connection() {
+        let mut retry = Retry::new(Duration::from_secs(1));
+        for whole in [100, 200, 400, 800, 1_000, 1_000] {
+            let wait = retry.wait();
+            let whole = Duration::from_millis(whole);
+            assert!(wait <= whole && wait >= whole.mul_f64(0.75), "{wait:?} of {whole:?}");
+        }
+        let now = Instant::now();
+        retry.ended(now, now);
+        assert!(retry.wait() >= Duration::from_millis(750));
+        retry.ended(now, now + LASTING);
+        assert!(retry.wait() <= FIRST);
+    }
+}
