@@ -3,6 +3,7 @@
 
 mod admin;
 mod captured;
+mod client;
 mod daemon;
 mod docs;
 mod examples;
