@@ -43,6 +43,14 @@ pub(crate) fn consumer_config(tool: &str, values: &Values) -> Result<Config, Exi
     checked(config)
 }
 
+/// An option of the consumer stands on the command line.
+pub(crate) fn is_given(values: &Values, name: &str) -> bool {
+    values
+        .texts(CONSUMER)
+        .iter()
+        .any(|option| option.split(',').next().is_some_and(|given| given.replace('-', "_") == name))
+}
+
 /// Settings of a producer of `tool`.
 ///
 /// # Errors

@@ -103,6 +103,13 @@ impl Values {
         }
     }
 
+    pub(crate) fn switch(&self, flag: &str) -> bool {
+        match self.0[flag] {
+            GoValue::Bool(on) => on,
+            ref other => panic!("{flag} is {other:?}, not a switch"),
+        }
+    }
+
     /// A duration; one below zero is zero.
     pub(crate) fn duration(&self, flag: &str) -> Duration {
         match self.0[flag] {

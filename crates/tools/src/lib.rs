@@ -14,6 +14,8 @@ mod command_line;
 mod sources;
 
 mod daemons;
+mod log;
+mod progress;
 mod signals;
 
 pub mod nsq_stat;
@@ -50,6 +52,12 @@ fn print(text: impl AsRef<[u8]>) -> Result<(), Exit> {
 /// What a tool says whose work is not part of this version: better an error than a pretence.
 fn not_yet<T>(name: &str) -> Result<T, Exit> {
     Err(Exit::Usage(2, format!("nuthatch: {name} is not part of this version\n")))
+}
+
+/// The end of a tool with a log of its own: a line in its form, and status 1.
+fn fatal(prefix: &str, line: &str) -> Exit {
+    let now = jiff::ZonedDateTime::now().strftime("%Y/%m/%d %H:%M:%S%.6f");
+    Exit::Usage(1, format!("{prefix}{now} FATAL: {line}\n"))
 }
 
 /// Writes a line to standard error in the form of Go's standard logger.

@@ -1,4 +1,4 @@
-//! What lookupds know: which nodes have a topic.
+//! What lookupds know: which nodes have a topic, and which topics there are.
 
 use std::collections::BTreeSet;
 
@@ -19,6 +19,12 @@ struct Producer {
     http_port: u16,
 }
 
+#[derive(Debug, Deserialize)]
+struct Topics {
+    #[serde(default)]
+    topics: Vec<String>,
+}
+
 /// HTTP addresses of the nodes that have `topic`, each once. A lookupd that does not know it counts as one without an answer.
 pub(crate) async fn nodes(client: &Client, lookupds: &[String], topic: &str) -> Answers<()> {
     let path = format!("/lookup?topic={}", escaped(topic));
@@ -29,6 +35,13 @@ pub(crate) async fn nodes(client: &Client, lookupds: &[String], topic: &str) -> 
     }
     let answers = addresses.into_iter().map(|address| (address, ())).collect();
     Answers { answers, warnings: found.warnings }
+}
+
+/// Every topic that one of them knows, in order.
+pub(crate) async fn topics(client: &Client, lookupds: &[String]) -> (Vec<String>, Vec<String>) {
+    let found = ask_all::<Topics>(client, lookupds, "/topics").await;
+    let names: BTreeSet<String> = found.answers.into_iter().flat_map(|(_, known)| known.topics).collect();
+    (names.into_iter().collect(), found.warnings)
 }
 
 /// `HOST:PORT`, with brackets around an IPv6 address.

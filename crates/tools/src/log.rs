@@ -1,0 +1,43 @@
+//! The log of a tool: lines on standard error, as NSQ's tools write them.
+
+use std::io;
+use std::time::Duration;
+
+use config::checked::LogLevel;
+use config::go_flags::Exit;
+use telemetry::log::{Format, Log, Options, Verbosity};
+
+/// Time for the last lines.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The running log; dropped, it waits until its lines are written.
+#[derive(Debug)]
+pub(crate) struct Running(Log);
+
+/// Makes the log of the process. There is one, and it lasts as long as the process.
+///
+/// # Errors
+///
+/// It cannot be made.
+pub(crate) fn start(prefix: &str, level: LogLevel) -> Result<Running, Exit> {
+    let format = Format::Nsqd(Box::leak(prefix.to_owned().into_boxed_str()));
+    let options = Options { verbosity: verbosity(level), format, ..Options::default() };
+    let started = options.open().and_then(|opened| opened.install());
+    started.map(Running).map_err(|error: io::Error| Exit::Plain(format!("ERROR: no log - {error}")))
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.flush(PATIENCE);
+    }
+}
+
+fn verbosity(level: LogLevel) -> Verbosity {
+    match level {
+        LogLevel::Debug => Verbosity::DEBUG,
+        LogLevel::Info => Verbosity::INFO,
+        LogLevel::Warn => Verbosity::WARN,
+        LogLevel::Error => Verbosity::ERROR,
+        LogLevel::Fatal => Verbosity::OFF,
+    }
+}
