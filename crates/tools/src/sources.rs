@@ -1,6 +1,13 @@
 //! Where messages come from: addresses of nsqds, or of lookupds that know them, and never both.
 
+use std::io;
+use std::time::Duration;
+
+use client::ConsumerBuilder;
 use config::go_flags::{Exit, FlagSpec};
+use config::nsqd::machine::error_text;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
 
 use crate::command_line::{Values, refuse, texts};
 
@@ -34,5 +41,65 @@ impl Sources {
             (false, true) => Ok(Sources::Nsqd(nsqds.to_vec())),
             (true, false) => Ok(Sources::Lookupd(lookupds.to_vec())),
         }
+    }
+
+    /// Looks whether there is a server at one of the addresses, as a tool does that is started by hand. One of several that is away
+    /// is tried again later; lookups always are.
+    ///
+    /// # Errors
+    ///
+    /// The error of the first address, if there is no server anywhere.
+    pub(crate) async fn reach(&self, patience: Duration) -> Result<(), Exit> {
+        let Sources::Nsqd(nsqds) = self else { return Ok(()) };
+        let mut first = None;
+        for nsqd in nsqds {
+            match timeout(patience, dial(nsqd)).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => {
+                    first.get_or_insert(format!("dial tcp {nsqd}: connect: {}", error_text(&error)));
+                }
+                Err(_) => {
+                    first.get_or_insert(format!("dial tcp {nsqd}: i/o timeout"));
+                }
+            }
+        }
+        first.map_or(Ok(()), refuse)
+    }
+
+    /// Gives the addresses to a consumer.
+    pub(crate) fn add_to(&self, builder: ConsumerBuilder) -> ConsumerBuilder {
+        match self {
+            Sources::Nsqd(nsqds) => nsqds.iter().fold(builder, |builder, nsqd| builder.nsqd(nsqd)),
+            Sources::Lookupd(lookupds) => lookupds.iter().fold(builder, |builder, l| builder.lookupd(l)),
+        }
+    }
+}
+
+async fn dial(address: &str) -> io::Result<()> {
+    if address.contains('/') {
+        UnixStream::connect(address).await.map(drop)
+    } else {
+        TcpStream::connect(address).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_at_any_address_is_the_end() {
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (server, dead) = (free(), free().local_addr().unwrap().to_string());
+        let server = server.local_addr().map(|at| (at.to_string(), server)).unwrap();
+        let reach = |list: &[&str]| {
+            let sources = Sources::Nsqd(list.iter().map(|address| (*address).to_owned()).collect());
+            crate::block_on(async move { Ok(sources.reach(Duration::from_secs(5)).await) })
+        };
+        assert_eq!(reach(&[&dead, &server.0]), Ok(()));
+        let refused = Exit::Plain(format!("dial tcp {dead}: connect: connection refused"));
+        assert_eq!(reach(&[&dead, "127.0.0.1:1"]), Err(refused));
+        let lookups = Sources::Lookupd(vec![dead]);
+        assert_eq!(crate::block_on(async move { Ok(lookups.reach(Duration::ZERO).await) }), Ok(()));
     }
 }

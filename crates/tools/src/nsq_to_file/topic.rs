@@ -81,11 +81,8 @@ impl Topic {
         common: &Arc<Common>,
         ended: UnboundedSender<Ended>,
     ) -> Result<Topic, NotStarted> {
-        let mut builder = Consumer::builder(topic, &common.channel).config(common.config.clone());
-        match &common.sources {
-            Sources::Nsqd(nsqds) => builder = nsqds.iter().fold(builder, |b, nsqd| b.nsqd(nsqd)),
-            Sources::Lookupd(lookupds) => builder = lookupds.iter().fold(builder, |b, l| b.lookupd(l)),
-        }
+        let builder = Consumer::builder(topic, &common.channel).config(common.config.clone());
+        let builder = common.sources.add_to(builder);
         let mut consumer = builder.start().map_err(NotStarted::Client)?;
         let control = consumer.control();
         let (sender, orders) = mpsc::channel();
