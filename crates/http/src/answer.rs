@@ -24,15 +24,20 @@ pub const HTML: &str = "text/html; charset=utf-8";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     status: StatusCode,
-    message: &'static str,
+    message: Cow<'static, str>,
     help: Cow<'static, str>,
     closing: bool,
 }
 
 impl Refusal {
+    /// With a message that depends on the request.
+    pub fn said(status: StatusCode, message: impl Into<String>) -> Refusal {
+        Refusal { message: Cow::Owned(message.into()), ..Refusal::new(status, "") }
+    }
+
     /// Without help.
     pub const fn new(status: StatusCode, message: &'static str) -> Refusal {
-        Refusal { status, message, help: Cow::Borrowed(""), closing: false }
+        Refusal { status, message: Cow::Borrowed(message), help: Cow::Borrowed(""), closing: false }
     }
 
     /// With a sentence that says what to do.
@@ -63,15 +68,25 @@ impl Refusal {
     /// 503, also for disks that refuse: nsqd knows no other word.
     pub const EXITING: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "EXITING");
 
+    /// The message.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// As it is sent.
     pub fn answer(&self) -> Response<Body> {
         #[derive(Serialize)]
         struct Message<'a> {
-            message: &'static str,
+            message: &'a str,
             #[serde(skip_serializing_if = "str::is_empty")]
             help: &'a str,
         }
-        let body = go_json::to_vec(&Message { message: self.message, help: &self.help });
+        let body = go_json::to_vec(&Message { message: &self.message, help: &self.help });
         let mut answer = nsq(with_type(self.status, JSON, body));
         if self.closing {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -35,6 +35,6 @@ pub use body::Budget;
 pub use browser::{Aim, Names};
 pub use places::{Place, Places, Seat, Seated, Settling};
 pub use query::Query;
-pub use route::{Answering, Handler, Row, delete, get, messages, post, put, quiet};
+pub use route::{Answering, Handler, Row, delete, get, messages, post, put, quiet, under};
 pub use serve::{Listener, Socket, Stop, serve, serve_at_most};
 pub use service::{Api, Asked, Link, router};

@@ -59,6 +59,19 @@ pub fn unescape(text: &str, plus: bool) -> Result<Vec<u8>, Malformed> {
     Ok(out)
 }
 
+/// A value as it stands in a query string: a space is `+`.
+pub fn escape_query(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' ' => out.push('+'),
+            byte if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) => out.push(char::from(byte)),
+            byte => drop(write!(out, "%{byte:02X}")),
+        }
+    }
+    out
+}
+
 /// A path as it stands in a URL: letters, digits and what separates them stay, the rest is escaped.
 pub fn escape_path(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
@@ -95,6 +108,11 @@ mod tests {
         let query = Query::parse("a=true&b=1&c=false&d=0&e=TRUE&f=").unwrap();
         let list = ["a", "b", "c", "d", "e", "f", "g"].map(|name| query.switch(name));
         assert_eq!(list, [Some(true), Some(true), Some(false), Some(false), None, None, None]);
+    }
+
+    #[test]
+    fn values() {
+        assert_eq!(escape_query("a b&c=d#e%f~é/+"), "a+b%26c%3Dd%23e%25f~%C3%A9%2F%2B");
     }
 
     #[test]

@@ -58,6 +58,18 @@ pub const fn messages<A>(row: Row<A>) -> Row<A> {
     Row { aim: Aim::Messages, ..row }
 }
 
+/// These tables as one, with every path below `base` (`/`, or without a slash at its end). It lasts as long as the process, so it
+/// is to be made once.
+pub fn under<A>(base: &str, tables: &[&'static [Row<A>]]) -> &'static [Row<A>] {
+    let base = base.strip_suffix('/').unwrap_or(base);
+    let path = |row: &Row<A>| match row.path {
+        "/" if !base.is_empty() => base.to_owned(),
+        path => format!("{base}{path}"),
+    };
+    let rows = tables.iter().copied().flatten();
+    rows.map(|row| Row { path: path(row).leak(), ..*row }).collect::<Vec<_>>().leak()
+}
+
 impl<A> std::fmt::Debug for Row<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.method, self.path)
@@ -209,6 +221,14 @@ mod tests {
             Route::WrongMethod(list) => format!("wrong {list}"),
             Route::NotFound => "none".into(),
         }
+    }
+
+    #[test]
+    fn tables_below_a_base() {
+        const MORE: &[Row<Nothing>] = &[get("/", nothing)];
+        let shown = |base: &str| format!("{:?}", &under(base, &[MORE, ROWS])[..3]);
+        assert_eq!(shown("/"), "[GET /, GET /ping, GET /info]");
+        assert_eq!(shown("/sub"), "[GET /sub, GET /sub/ping, GET /sub/info]");
     }
 
     #[test]

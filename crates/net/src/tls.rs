@@ -213,6 +213,25 @@ fn with_identity(
     }))
 }
 
+/// The configuration of a client that takes whatever certificate a server shows, with the client's own certificate and key, if
+/// any: for operators who ask for it.
+///
+/// # Errors
+/// What is wrong with its own files.
+pub fn client_config_unverified(identity: Option<(&[u8], &[u8])>) -> Result<Arc<ClientConfig>, Error> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .map_err(Error::Rustls)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())));
+    match identity {
+        None => Ok(Arc::new(builder.with_no_client_auth())),
+        Some((certificate, key)) => {
+            Ok(Arc::new(builder.with_client_cert_resolver(self::identity(certificate, key)?)))
+        }
+    }
+}
+
 /// Takes what an authority has signed, and an authority itself: a certificate that its owner has signed, as `openssl req -x509`
 /// makes them, is one, and stands in the file of authorities. Go takes it, webpki does not.
 #[derive(Debug)]
