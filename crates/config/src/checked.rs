@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::nsqadmin::Nsqadmin;
 use crate::nsqd::Nsqd;
 
 pub use crate::listen::Listen;
@@ -36,6 +37,8 @@ pub struct Config {
     pub queue: Option<Nsqd>,
     /// Discovery. None: off.
     pub lookup: Option<Lookup>,
+    /// nsqadmin. None: off.
+    pub nsqadmin: Option<Nsqadmin>,
 }
 
 /// Discovery: what nsqlookupd does.

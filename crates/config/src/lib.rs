@@ -41,6 +41,7 @@ pub mod nutcracker;
 
 pub mod go_flags;
 pub mod nsq_program;
+pub mod nsqadmin;
 pub mod nsqd;
 pub mod nsqlookupd;
 

@@ -91,6 +91,7 @@ pub fn check(text: &str, threads: usize) -> Report {
         pools,
         queue,
         lookup,
+        nsqadmin: None,
     };
     Report::new(faults, Some(config))
 }

@@ -1,0 +1,297 @@
+//! nsqadmin's settings, checked: from its flags and file.
+
+mod cidr;
+mod flags;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use self::cidr::Cidr;
+use self::flags::FLAGS;
+use crate::checked::Listen;
+use crate::go_flags::{self, GoValue, GoValues, number};
+use crate::log_level::LogLevel;
+use crate::nsq_program::Program;
+use crate::nsqd::go_listen;
+
+/// nsqadmin and its flags.
+pub const PROGRAM: Program =
+    Program { name: "nsqadmin", flags: FLAGS, show_default: go_flags::shown_default };
+
+/// nsqadmin, ready to be started.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Nsqadmin {
+    /// Where browsers and scripts connect.
+    pub http: Listen,
+    /// What all paths begin with; `/` or without a slash at its end.
+    pub base_path: String,
+    /// HTTP addresses of the lookups that know the fleet.
+    pub lookups: Vec<String>,
+    /// HTTP addresses of the queues, if no lookup is asked.
+    pub nsqds: Vec<String>,
+    /// How other daemons are spoken to.
+    pub client: HttpClient,
+    /// Graphs.
+    pub graphite: Graphite,
+    /// Who may use `/config`. None: everybody.
+    pub config_from: Option<Cidr>,
+    /// Who is notified of changes; empty: nobody.
+    pub notification_endpoint: String,
+    /// Name of the header that says who a user is.
+    pub acl_header: String,
+    /// Who may change something; empty: everybody.
+    pub admin_users: Vec<String>,
+    /// Names besides the machine's own that browsers may use it under.
+    pub http_names: Vec<String>,
+    /// Every flag as given, for `/config`.
+    pub flags: GoValues,
+}
+
+/// Times and files of the HTTP client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpClient {
+    /// Time to connect.
+    pub connect_timeout: Duration,
+    /// Time for a whole exchange.
+    pub request_timeout: Duration,
+    /// Certificates of servers are not verified.
+    pub insecure: bool,
+    /// Authorities for certificates of servers. None: the system's.
+    pub root_ca: Option<PathBuf>,
+    /// The client's own certificate and key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// Where graphs come from, and what their series are called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Graphite {
+    /// Address; empty: no graphs.
+    pub url: String,
+    /// Browsers get their graphs through nsqadmin.
+    pub proxied: bool,
+    /// What keys begin with, with `%s` for the host.
+    pub statsd_prefix: String,
+    /// Key of a counter.
+    pub counter_format: String,
+    /// Key of a gauge.
+    pub gauge_format: String,
+    /// How often nsqd tells statsd.
+    pub statsd_interval: Duration,
+}
+
+/// Least severe level that is logged, and what each line begins with.
+pub fn logging(values: &GoValues) -> (LogLevel, String) {
+    (go_flags::level_of(&text(values, "log-level")), text(values, "log-prefix"))
+}
+
+/// Checks resolved values, all but the address to listen on.
+///
+/// # Errors
+///
+/// nsqadmin's reason, which comes before the first line of its log.
+pub fn check(values: &GoValues) -> Result<Nsqadmin, String> {
+    let (lookups, nsqds) = (texts(values, "lookupd-http-address"), texts(values, "nsqd-http-address"));
+    match (lookups.is_empty(), nsqds.is_empty()) {
+        (true, true) => return Err("--nsqd-http-address or --lookupd-http-address required".into()),
+        (false, false) => return Err("use --nsqd-http-address or --lookupd-http-address not both".into()),
+        _ => {}
+    }
+    let client = http_client(values)?;
+    for (flag, addresses) in [("lookupd-http-address", &lookups), ("nsqd-http-address", &nsqds)] {
+        for address in addresses {
+            address_fault(address)
+                .map_or(Ok(()), |fault| Err(format!("failed to resolve --{flag} ({address}) - {fault}")))?;
+        }
+    }
+    let range = text(values, "allow-config-from-cidr");
+    let config_from = match range.as_str() {
+        "" => None,
+        range => Some(Cidr::parse(range).ok_or_else(|| {
+            format!("failed to parse --allow-config-from-cidr ({range}) - invalid CIDR address: {range}")
+        })?),
+    };
+    Ok(Nsqadmin {
+        http: Listen::Tcp { host: String::new(), port: 0 },
+        base_path: clean(&text(values, "base-path")),
+        lookups,
+        nsqds,
+        client,
+        graphite: Graphite {
+            url: text(values, "graphite-url"),
+            proxied: on(values, "proxy-graphite"),
+            statsd_prefix: text(values, "statsd-prefix"),
+            counter_format: text(values, "statsd-counter-format"),
+            gauge_format: text(values, "statsd-gauge-format"),
+            statsd_interval: duration(values, "statsd-interval"),
+        },
+        config_from,
+        notification_endpoint: text(values, "notification-http-endpoint"),
+        acl_header: text(values, "acl-http-header"),
+        admin_users: texts(values, "admin-user"),
+        http_names: Vec::new(),
+        flags: values.clone(),
+    })
+}
+
+/// The address to listen on.
+///
+/// # Errors
+///
+/// nsqadmin's reason, which comes after the first line of its log.
+pub fn listen(values: &GoValues) -> Result<Listen, String> {
+    let address = text(values, "http-address");
+    go_listen(&address).map_err(|reason| format!("listen ({address}) failed - {reason}"))
+}
+
+fn http_client(values: &GoValues) -> Result<HttpClient, String> {
+    let file = |flag| Some(text(values, flag)).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let identity = match (file("http-client-tls-cert"), file("http-client-tls-key")) {
+        (Some(_), None) => {
+            return Err("--http-client-tls-key must be specified with --http-client-tls-cert".into());
+        }
+        (None, Some(_)) => {
+            return Err("--http-client-tls-cert must be specified with --http-client-tls-key".into());
+        }
+        (certificate, key) => certificate.zip(key),
+    };
+    Ok(HttpClient {
+        connect_timeout: duration(values, "http-client-connect-timeout"),
+        request_timeout: duration(values, "http-client-request-timeout"),
+        insecure: on(values, "http-client-tls-insecure-skip-verify"),
+        root_ca: file("http-client-tls-root-ca-file"),
+        identity,
+    })
+}
+
+/// What Go finds wrong with an address; whether its name is known is not looked at.
+fn address_fault(address: &str) -> Option<String> {
+    let wrong = |what: &str| Some(format!("address {address}: {what}"));
+    if address.is_empty() {
+        return None;
+    }
+    let Some((host, port)) = address.rsplit_once(':') else { return wrong("missing port in address") };
+    match host.strip_prefix('[') {
+        Some(_) if address.ends_with(']') => return wrong("missing port in address"),
+        Some(inner) if !inner.ends_with(']') => return wrong("missing ']' in address"),
+        None if host.contains(':') => return wrong("too many colons in address"),
+        _ => {}
+    }
+    match number::integer(port) {
+        Ok(0..=65_535) => None,
+        _ if port.is_empty() => None,
+        Ok(_) => Some(format!("address {port}: invalid port")),
+        Err(_) => Some(format!("lookup tcp/{port}: unknown port")),
+    }
+}
+
+/// A base path in its shortest form.
+fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+fn text(values: &GoValues, flag: &str) -> String {
+    match values.get(flag) {
+        Some(GoValue::Text(text)) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+fn texts(values: &GoValues, flag: &str) -> Vec<String> {
+    match values.get(flag) {
+        Some(GoValue::Texts(texts)) => texts.clone(),
+        _ => Vec::new(),
+    }
+}
+
+fn on(values: &GoValues, flag: &str) -> bool {
+    values.get(flag) == Some(&GoValue::Bool(true))
+}
+
+/// A duration; one below zero is none.
+fn duration(values: &GoValues, flag: &str) -> Duration {
+    match values.get(flag) {
+        Some(GoValue::Duration(ns)) => Duration::from_nanos(u64::try_from(*ns).unwrap_or(0)),
+        _ => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(arguments: &[&str]) -> Result<Nsqadmin, String> {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        check(&PROGRAM.from_arguments(&arguments).unwrap())
+    }
+
+    #[test]
+    fn every_flag_has_a_valid_default() {
+        let given = settings(&["-lookupd-http-address", "a:1", "--lookupd-http-address=b:2"]).unwrap();
+        assert_eq!(given.lookups, ["a:1", "b:2"]);
+        assert_eq!(given.base_path, "/");
+        assert_eq!(given.acl_header, "X-Forwarded-User");
+        assert_eq!(given.graphite.statsd_interval, Duration::from_secs(60));
+        assert_eq!(given.client.connect_timeout, Duration::from_secs(2));
+        assert_eq!(given.client.request_timeout, Duration::from_secs(5));
+        assert!(given.config_from.unwrap().contains("127.5.5.5".parse().unwrap()));
+        assert_eq!(logging(&given.flags), (LogLevel::Info, "[nsqadmin] ".into()));
+        assert!(listen(&given.flags).is_ok());
+    }
+
+    #[test]
+    fn refusals() {
+        const L: &str = "-lookupd-http-address=127.0.0.1:1";
+        for (arguments, reason) in [
+            (&[][..], "--nsqd-http-address or --lookupd-http-address required"),
+            (&[L, "-nsqd-http-address=a:1"], "use --nsqd-http-address or --lookupd-http-address not both"),
+            (
+                &[L, "-http-client-tls-cert=x"],
+                "--http-client-tls-key must be specified with --http-client-tls-cert",
+            ),
+            (
+                &[L, "-http-client-tls-key=x"],
+                "--http-client-tls-cert must be specified with --http-client-tls-key",
+            ),
+            (
+                &["-lookupd-http-address=h"],
+                "failed to resolve --lookupd-http-address (h) - address h: missing port in address",
+            ),
+            (
+                &["-nsqd-http-address=::1:5"],
+                "failed to resolve --nsqd-http-address (::1:5) - address ::1:5: too many colons in address",
+            ),
+            (
+                &["-nsqd-http-address=h:99999"],
+                "failed to resolve --nsqd-http-address (h:99999) - address 99999: invalid port",
+            ),
+            (
+                &[L, "-allow-config-from-cidr=junk"],
+                "failed to parse --allow-config-from-cidr (junk) - invalid CIDR address: junk",
+            ),
+        ] {
+            assert_eq!(settings(arguments).unwrap_err(), reason);
+        }
+    }
+
+    #[test]
+    fn base_paths() {
+        for (given, path) in [
+            ("", "/"),
+            ("/", "/"),
+            ("sub", "/sub"),
+            ("/sub/", "/sub"),
+            ("//a/./b/../c//", "/a/c"),
+            ("..", "/"),
+        ] {
+            assert_eq!(clean(given), path, "{given}");
+        }
+    }
+}
