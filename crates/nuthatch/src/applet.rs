@@ -37,6 +37,11 @@ pub const FACES: &[Face] = &[
         run: faces::nsqlookupd::main,
     },
     Face {
+        name: "nsqadmin",
+        about: "Be nsqadmin 1.3.0: its flags, file, exit codes",
+        run: faces::nsqadmin::main,
+    },
+    Face {
         name: "nsq_stat",
         about: "Be nsq_stat 1.3.0: rates and depths of a channel over all its nodes",
         run: |arguments| faces::tool::run(tools::nsq_stat::main, arguments),
@@ -67,9 +72,6 @@ pub const FACES: &[Face] = &[
         run: |arguments| faces::tool::run(tools::to_nsq::main, arguments),
     },
 ];
-
-/// Programs of NSQ that are planned and not here yet: better an error than a pretence.
-const PLANNED: &[&str] = &["nsqadmin"];
 
 /// Routes cache traffic and holds messages.
 #[derive(Debug, Parser)]
@@ -158,10 +160,6 @@ pub fn dispatch(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn as_face(name: &str, arguments: &[OsString]) -> Option<ExitCode> {
-    if PLANNED.contains(&name) {
-        eprintln!("nuthatch: {name} is not part of this version");
-        return Some(ExitCode::from(2));
-    }
     let face = FACES.iter().find(|face| face.name == name)?;
     Some((face.run)(arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect()))
 }
@@ -268,7 +266,6 @@ mod tests {
         let help = with_faces().render_help().to_string();
         for face in FACES {
             assert!(help.contains(face.name), "{help}");
-            assert!(!PLANNED.contains(&face.name));
         }
     }
 }

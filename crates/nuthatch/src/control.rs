@@ -100,6 +100,7 @@ async fn serve(
     if let Some(discovery) = &mut running.discovery {
         discovery.spawn(&stopping);
     }
+    let nsqadmin = running.nsqadmin.take().map(|admin| admin.spawn(log, &stopping));
     if let Some(questions) = running.questions.take() {
         tokio::spawn(questions.serve());
     }
@@ -124,6 +125,10 @@ async fn serve(
         // Requests under way are asked of the queue: it goes on until they have their answers.
         if let Some(api) = api {
             api.finish(running.stop_timeout() / 2).await;
+        }
+        if let Some(nsqadmin) = nsqadmin {
+            // A change goes on to its end; who asked for it gets to know, if that does not take too long.
+            let _ = tokio::time::timeout(running.stop_timeout() / 2, nsqadmin).await;
         }
         let (done, stopped) = oneshot::channel();
         std::thread::Builder::new().name("stop".into()).spawn(move || {

@@ -119,6 +119,7 @@ impl Needs {
             servers: servers.sum::<usize>() * config.threads,
             queue: queue.is_some(),
             http_listeners: lookups
+                + usize::from(config.nsqadmin.is_some())
                 + queue.map_or(0, |queue| {
                     usize::from(queue.http.is_some()) + usize::from(queue.https.is_some())
                 }),

@@ -7,6 +7,7 @@ pub mod check;
 pub mod convert;
 mod environment;
 mod nsq_daemon;
+pub mod nsqadmin;
 pub mod nsqd;
 pub mod nsqlookupd;
 pub mod nutcracker;

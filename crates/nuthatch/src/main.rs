@@ -22,6 +22,7 @@ mod cache;
 mod discovery;
 mod messages;
 mod notices;
+mod nsqadmin;
 mod start;
 mod start_error;
 mod system;

@@ -23,6 +23,7 @@ use crate::descriptors::Descriptors;
 use crate::discovery::{self, Discovery};
 use crate::messages::{self, DataPath, Http, Messages, Questions};
 use crate::notices;
+use crate::nsqadmin::{self, Admin};
 use crate::start_error::{Place, StartError};
 use crate::version::VERSION;
 
@@ -32,6 +33,8 @@ pub struct Running {
     messages: Option<Messages>,
     /// The lookup, its HTTP API not yet served.
     pub discovery: Option<Discovery>,
+    /// nsqadmin, bound and not yet served.
+    pub nsqadmin: Option<Admin>,
     /// What the queue asks; to be served on the control thread.
     pub questions: Option<Questions>,
     /// The queue's HTTP API, bound and not yet served.
@@ -78,6 +81,9 @@ pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, St
     let stats = port(Place::Stats, config.stats.as_ref().map(|stats| &stats.listen))?;
     let admin = port(Place::Admin, config.admin.as_ref().map(|admin| &admin.listen))?;
     let descriptors = Descriptors::share_out(config);
+    let http_max = descriptors.shares.http;
+    let nsqadmin =
+        config.nsqadmin.as_ref().map(|settings| nsqadmin::start(settings, http_max)).transpose()?;
     let (teller, events) = events::connect();
     let registry = Arc::new(Registry::new(config.threads));
     let relief = Arc::new(Notify::new());
@@ -115,6 +121,9 @@ pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, St
     for (name, address) in discovery.iter().flat_map(|discovery| &discovery.listening) {
         listening.push(Listening { what: format!("lookup, {name}"), address: address.clone() });
     }
+    if let Some(nsqadmin) = &nsqadmin {
+        listening.push(Listening { what: "nsqadmin, HTTP".into(), address: nsqadmin.listening.clone() });
+    }
     for (what, port) in [("statistics", &stats), ("admin", &admin)] {
         listening.extend(port.iter().map(|port| Listening { what: what.into(), address: port.address() }));
     }
@@ -130,6 +139,7 @@ pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, St
         cache,
         messages,
         discovery,
+        nsqadmin,
         questions,
         http,
         registry,

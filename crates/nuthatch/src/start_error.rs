@@ -45,6 +45,8 @@ pub enum Place {
     LookupTcp,
     /// nsqlookupd's HTTP API.
     LookupHttp,
+    /// nsqadmin.
+    Nsqadmin,
 }
 
 impl Place {
@@ -59,6 +61,7 @@ impl Place {
             Place::QueueHttps => "[queue] https".into(),
             Place::LookupTcp => "[lookup] tcp".into(),
             Place::LookupHttp => "[lookup] http".into(),
+            Place::Nsqadmin => "nsqadmin's http-address".into(),
         }
     }
 
@@ -66,7 +69,7 @@ impl Place {
     fn flag(&self) -> Option<&'static str> {
         match self {
             Place::QueueTcp => Some("tcp-address"),
-            Place::QueueHttp => Some("http-address"),
+            Place::QueueHttp | Place::Nsqadmin => Some("http-address"),
             Place::QueueHttps => Some("https-address"),
             Place::Pool(_) | Place::Stats | Place::Admin | Place::LookupTcp | Place::LookupHttp => None,
         }
@@ -84,6 +87,7 @@ impl fmt::Display for Place {
             Place::QueueHttps => f.write_str("queue, HTTPS"),
             Place::LookupTcp => f.write_str("lookup"),
             Place::LookupHttp => f.write_str("lookup, HTTP"),
+            Place::Nsqadmin => f.write_str("nsqadmin, HTTP"),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! | variable | what it is |
 //! |---|---|
 //! | `NUTHATCH_ADMIN` | where the admin port listens, as `[admin] listen` in a nuthatch.toml; none without it |
+//! | `NUTHATCH_HTTP_NAMES` | names that browsers may use nsqadmin under, separated by commas, as `http_names` in a nuthatch.toml |
 
 use config::checked::Admin;
 use config::endpoint;
@@ -19,6 +20,12 @@ pub fn admin() -> Result<Option<Admin>, String> {
         Some(address) => admin_at(&address.to_string_lossy()),
         None => Ok(None),
     }
+}
+
+/// Names of this machine that browsers may use.
+pub fn http_names() -> Vec<String> {
+    let names = std::env::var(web::nsqadmin::NAMES_OPTION).unwrap_or_default();
+    names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 fn admin_at(address: &str) -> Result<Option<Admin>, String> {

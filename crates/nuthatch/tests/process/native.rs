@@ -264,7 +264,7 @@ fn help_completions_manual_version() {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(text(&output.stdout).contains(expected), "{arguments:?}: {output:?}");
     }
-    for arguments in [&["nosuch"][..], &["check"], &["nsqadmin"], &["run", "--nosuch"]] {
+    for arguments in [&["nosuch"][..], &["check"], &["nsqadmin", "--nosuch"], &["run", "--nosuch"]] {
         assert_eq!(run("nuthatch", arguments, directory.path()).status.code(), Some(2), "{arguments:?}");
     }
 }

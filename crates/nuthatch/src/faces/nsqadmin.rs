@@ -1,0 +1,49 @@
+//! nsqadmin 1.3.0: its flags, its file, its texts and exit statuses.
+//!
+//! 0: version, help, SIGINT, SIGTERM. 2: a bad flag. 1: anything that is fatal.
+
+use std::process::ExitCode;
+
+use config::checked::Config;
+use config::native;
+use config::nsqadmin::{self, Nsqadmin};
+use config::nsqd::version_line;
+use telemetry::log::Verbosity;
+
+use super::environment;
+use super::nsq_daemon::{Daemon, end, logged, refuse_as};
+use crate::log_level::verbosity;
+use crate::nsqadmin::verify;
+
+const NAME: &str = "nsqadmin";
+
+/// Runs the face; `arguments` do not include the program's name.
+pub fn main(arguments: Vec<String>) -> ExitCode {
+    let values = match nsqadmin::PROGRAM.from_arguments(&arguments) {
+        Ok(values) => values,
+        Err(exit) => return end(exit, "[nsqadmin] "),
+    };
+    let (level, prefix) = nsqadmin::logging(&values);
+    let checked = nsqadmin::check(&values).and_then(|settings| verify(&settings).map(|()| settings));
+    let settings = match checked {
+        Ok(settings) => Nsqadmin { http_names: environment::http_names(), ..settings },
+        Err(reason) => return refuse_as(NAME, &reason, &prefix),
+    };
+    if verbosity(level) >= Verbosity::INFO {
+        eprintln!("{}", logged(&prefix, "INFO", &version_line(NAME)));
+    }
+    match nsqadmin::listen(&values) {
+        Ok(http) => {
+            let daemon = Daemon { name: NAME, section: "nsqadmin", prefix: &prefix, level, farewell: None };
+            daemon.run(configuration(Nsqadmin { http, ..settings }), None, &values)
+        }
+        Err(reason) => refuse_as(NAME, &reason, &prefix),
+    }
+}
+
+/// nsqadmin alone, and the admin port if the environment asks for one.
+fn configuration(settings: Nsqadmin) -> Result<Config, String> {
+    let admin = environment::admin()?;
+    let nothing = Config { pools: Vec::new(), stats: None, queue: None, lookup: None, ..native::default(1) };
+    Ok(Config { admin, nsqadmin: Some(settings), ..nothing })
+}

@@ -1,0 +1,92 @@
+//! Who may change something (`admin-user`, `acl-http-header`), and who may see and change settings (`allow-config-from-cidr`).
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::http::{HeaderMap, StatusCode};
+use config::nsqadmin::Nsqadmin;
+use http::{Link, Refusal};
+
+const FORBIDDEN: Refusal = Refusal::new(StatusCode::FORBIDDEN, "FORBIDDEN");
+
+/// Lets everybody in if no users are named, else those.
+///
+/// The header is what a proxy in front says, which must not pass on a client's own.
+///
+/// # Errors
+/// 403 `FORBIDDEN`.
+pub(crate) fn admit(settings: &Nsqadmin, headers: &HeaderMap) -> Result<(), Refusal> {
+    if settings.admin_users.is_empty() {
+        return Ok(());
+    }
+    let user = headers.get(settings.acl_header.as_str()).map(|user| user.as_bytes());
+    // A user without a name would be everybody who has no header.
+    let user = user.filter(|user| !user.is_empty()).ok_or(FORBIDDEN)?;
+    let known = settings.admin_users.iter().any(|known| known.as_bytes() == user);
+    if known { Ok(()) } else { Err(FORBIDDEN) }
+}
+
+/// Lets those in who ask from the range of addresses; clients of a unix socket are on this machine.
+///
+/// # Errors
+/// 403 `FORBIDDEN`.
+pub(crate) fn admit_to_config(settings: &Nsqadmin, link: &Link) -> Result<(), Refusal> {
+    let Some(range) = settings.config_from else { return Ok(()) };
+    let address = match link.host() {
+        "@" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        host => host.trim_matches(['[', ']']).parse().map_err(|_| Refusal::bad("INVALID_REMOTE_ADDR"))?,
+    };
+    if range.contains(address) { Ok(()) } else { Err(FORBIDDEN) }
+}
+
+#[cfg(test)]
+mod tests {
+    use config::nsqadmin::{PROGRAM, check};
+
+    use super::*;
+
+    fn settings(flags: &[&str]) -> Nsqadmin {
+        let flags: Vec<String> =
+            ["-nsqd-http-address=h:1"].iter().chain(flags).map(|flag| (*flag).to_owned()).collect();
+        check(&PROGRAM.from_arguments(&flags).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn users() {
+        for (flags, header, admitted) in [
+            (&[][..], None, true),
+            (&["-admin-user=joe"], None, false),
+            (&["-admin-user=joe"], Some(("x-forwarded-user", "joe")), true),
+            (&["-admin-user=joe"], Some(("x-forwarded-user", "Joe")), false),
+            (&["-admin-user=joe"], Some(("x-user", "joe")), false),
+            (&["-admin-user=a", "-admin-user=joe", "-acl-http-header=X-User"], Some(("x-user", "joe")), true),
+            (&["-admin-user=joe", "-acl-http-header=no header"], Some(("x-forwarded-user", "joe")), false),
+            (&["-admin-user="], None, false),
+            (&["-admin-user="], Some(("x-forwarded-user", "")), false),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some((name, value)) = header {
+                headers.insert(name, value.parse().unwrap());
+            }
+            assert_eq!(admit(&settings(flags), &headers).is_ok(), admitted, "{flags:?} {header:?}");
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        let admitted = |range: &str, remote: &str| {
+            let link = Link { remote: remote.into(), tls: false };
+            admit_to_config(&settings(&[&format!("-allow-config-from-cidr={range}")]), &link).is_ok()
+        };
+        for (range, remote, expected) in [
+            ("127.0.0.1/8", "127.0.0.1:5", true),
+            ("127.0.0.1/8", "10.0.0.1:5", false),
+            ("127.0.0.1/8", "@", true),
+            ("10.0.0.0/8", "@", false),
+            ("::/0", "[fe80::1]:5", true),
+            ("127.0.0.1/8", "", false),
+            ("", "10.0.0.1:5", true),
+        ] {
+            assert_eq!(admitted(range, remote), expected, "{range} {remote}");
+        }
+    }
+}

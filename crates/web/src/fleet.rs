@@ -1,0 +1,133 @@
+//! The fleet as its daemons tell it: all are asked at once, and their answers are merged.
+//!
+//! Producers come from the lookups, or from the queues themselves if no lookup is named; statistics from every producer. What
+//! fails is a warning as long as somebody answers. Texts of failures are those of nsqadmin.
+
+mod actions;
+mod ask;
+mod latency;
+mod names;
+mod producers;
+mod stats;
+
+use std::sync::Arc;
+
+pub use self::actions::Change;
+pub use self::ask::Upstreams;
+pub use self::latency::Latency;
+pub use self::names::Inactive;
+pub use self::producers::{Producer, ProducerTopic};
+pub use self::stats::{ChannelStats, ClientStats, Stats, TopicStats, channel_of, counts, topic_of};
+
+/// What was gathered, with a line for each failure on the way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gathered<T> {
+    /// What there is.
+    pub value: T,
+    /// What failed, in the order of the addresses.
+    pub warnings: Vec<String>,
+}
+
+/// Nobody answered: why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable(pub String);
+
+/// What comes of asking the fleet.
+pub type Outcome<T> = Result<Gathered<T>, Unavailable>;
+
+/// Where the fleet is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Addresses {
+    /// HTTP addresses of lookups. They are asked if there are any.
+    pub lookups: Vec<String>,
+    /// HTTP addresses of queues.
+    pub nsqds: Vec<String>,
+}
+
+/// A fleet at the addresses of this moment.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    upstreams: Upstreams,
+    at: Arc<Addresses>,
+}
+
+/// Who is asked, as nsqadmin's texts say it.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Lookup,
+    Queue,
+}
+
+impl Fleet {
+    /// The fleet at these addresses.
+    pub fn new(upstreams: Upstreams, at: Arc<Addresses>) -> Fleet {
+        Fleet { upstreams, at }
+    }
+
+    /// Whether lookups tell who is there.
+    pub fn has_lookups(&self) -> bool {
+        !self.at.lookups.is_empty()
+    }
+
+    /// How many lookups each producer is to be registered with.
+    pub fn lookups(&self) -> usize {
+        self.at.lookups.len()
+    }
+
+    fn topic_fleet(&self) -> (Kind, &[String]) {
+        match self.has_lookups() {
+            true => (Kind::Lookup, &self.at.lookups),
+            false => (Kind::Queue, &self.at.nsqds),
+        }
+    }
+}
+
+/// Tells answers from failures. If nobody answered there is nothing to show.
+fn sift<T>(kind: Kind, answers: Vec<Result<T, String>>) -> Outcome<Vec<T>> {
+    let asked = answers.len();
+    let mut value = Vec::with_capacity(asked);
+    let mut warnings = Vec::new();
+    for answer in answers {
+        match answer {
+            Ok(answer) => value.push(answer),
+            Err(warning) => warnings.push(warning),
+        }
+    }
+    if warnings.len() == asked {
+        let kind = match kind {
+            Kind::Lookup => "nsqlookupd",
+            Kind::Queue => "nsqd",
+        };
+        return Err(Unavailable(format!("failed to query any {kind}: {}", warnings.join("\n"))));
+    }
+    Ok(Gathered { value, warnings })
+}
+
+impl<T> Gathered<T> {
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Gathered<U> {
+        Gathered { value: change(self.value), warnings: self.warnings }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_a_warning_while_somebody_answers() {
+        let failed = |why: &str| Err(why.to_owned());
+        assert_eq!(
+            sift(Kind::Queue, vec![Ok(1), failed("a"), Ok(2), failed("b")]),
+            Ok(Gathered { value: vec![1, 2], warnings: vec!["a".into(), "b".into()] })
+        );
+        assert_eq!(
+            sift::<i32>(Kind::Queue, vec![failed("a"), failed("b")]),
+            Err(Unavailable("failed to query any nsqd: a\nb".into()))
+        );
+        assert_eq!(
+            sift::<i32>(Kind::Lookup, vec![]),
+            Err(Unavailable("failed to query any nsqlookupd: ".into())),
+            "as nsqadmin, which takes nobody for all of them"
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! Graphite: a rate for the API, and graphs for browsers that cannot reach it themselves.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderValue, Response, StatusCode};
+use http::client::{Call, ClientError};
+use http::query::escape_query;
+use http::{Asked, Refusal, answer};
+use serde::{Deserialize, Serialize};
+use telemetry::{error, info};
+
+use crate::nsqadmin::Api;
+use crate::request::json;
+
+const FAILED: Refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
+
+#[derive(Deserialize)]
+struct Series {
+    datapoints: Vec<Vec<Option<f64>>>,
+}
+
+/// `/api/graphite`: messages a second of a target, in the last but one interval of statsd.
+pub(crate) async fn rate(api: &Api, asked: Asked) -> Result<Response<Body>, Refusal> {
+    #[derive(Serialize)]
+    struct Rate {
+        rate: String,
+    }
+    let query = asked.query()?;
+    if query.text("metric") != Some("rate") {
+        return Err(Refusal::bad("INVALID_ARG_METRIC"));
+    }
+    let target = query.text("target").ok_or(Refusal::bad("INVALID_ARG_TARGET"))?;
+    let interval = api.settings.graphite.statsd_interval;
+    let path = format!(
+        "/render?format=json&from=-{}sec&target={}&until=-{}sec",
+        (interval * 2).as_secs(),
+        escape_query(target),
+        interval.as_secs()
+    );
+    info!("GRAPHITE: {path}");
+    let url = format!("{}{path}", api.settings.graphite.url);
+    let reply = api.upstreams.client().send(Call::get(url).nsq().with_credentials()).await;
+    let reply = reply.map_err(failed)?;
+    if reply.status != StatusCode::OK {
+        error!(status = reply.status.as_u16(), "graphite request failed");
+        return Err(FAILED);
+    }
+    let series: Vec<Series> = json(&reply.body).ok_or(FAILED)?;
+    let first = series.first().and_then(|series| *series.datapoints.first()?.first()?);
+    Ok(answer::json(&Rate { rate: per_second(first.ok_or(FAILED)?, interval) }))
+}
+
+/// What nsqadmin shows for a count in an interval.
+fn per_second(count: f64, interval: Duration) -> String {
+    match interval.as_secs() {
+        0 => "N/A".into(),
+        _ if count < 0.0 => "N/A".into(),
+        seconds => format!("{:.2}", count / seconds as f64),
+    }
+}
+
+fn failed(error: ClientError) -> Refusal {
+    error!(%error, "graphite request failed");
+    FAILED
+}
+
+/// `/render`, answered by graphite.
+pub(crate) async fn render(api: &Api, asked: Asked) -> Result<Response<Body>, Refusal> {
+    let query = asked.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let url = format!("{}/render{query}", api.settings.graphite.url.trim_end_matches('/'));
+    let mut call = Call::get(url).with_credentials();
+    if let Some(accept) = asked.headers.get(ACCEPT) {
+        call = call.header(ACCEPT, accept.clone());
+    }
+    let reply = match api.upstreams.client().send(call).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            error!(%error, "graphite request failed");
+            let mut answer = Response::new(Body::empty());
+            *answer.status_mut() = StatusCode::BAD_GATEWAY;
+            return Ok(answer);
+        }
+    };
+    let mut answer = Response::new(Body::from(reply.body));
+    *answer.status_mut() = reply.status;
+    for name in [CONTENT_TYPE, CACHE_CONTROL] {
+        if let Some(value) = reply.headers.get(&name) {
+            answer.headers_mut().insert(name, value.clone());
+        }
+    }
+    // What graphite sends is not to be read as a page of ours.
+    let headers = answer.headers_mut();
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    headers.insert("content-security-policy", HeaderValue::from_static("sandbox"));
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates() {
+        let minute = Duration::from_secs(60);
+        for (count, interval, shown) in [
+            (1.5, minute, "0.03"),
+            (0.0, minute, "0.00"),
+            (-1.0, minute, "N/A"),
+            (6000.0, minute, "100.00"),
+            (1.0, Duration::from_millis(500), "N/A"),
+        ] {
+            assert_eq!(per_second(count, interval), shown);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Changes: who may make them, what they are, who is told.
+
+use axum::body::Body;
+use axum::http::Response;
+use http::{Asked, Link, Refusal};
+use telemetry::info;
+use wire::nsq::valid_name;
+
+use super::{Api, Warnings, done, word};
+use crate::acl;
+use crate::fleet::{Change, Unavailable};
+use crate::notify::Notice;
+use crate::request::{Fields, Sender};
+
+type Answer = Result<Response<Body>, Refusal>;
+
+impl Api {
+    pub(super) async fn create(&self, asked: Asked) -> Answer {
+        let (sender, body, link) = self.admit(asked)?;
+        let fields = self.fields(&sender, &link, body).await?;
+        let channel = Some(fields.text("channel")?).filter(|channel| !channel.is_empty());
+        let change = create(&fields.text("topic")?, channel.as_deref())?;
+        self.finish(change, &sender).await
+    }
+
+    pub(super) async fn act(&self, asked: Asked) -> Answer {
+        let (topic, channel) = (word(&asked, 0).to_owned(), asked.words.get(1).cloned());
+        let (sender, body, link) = self.admit(asked)?;
+        let fields = self.fields(&sender, &link, body).await?;
+        let change = action(&fields.text("action")?, topic, channel)?;
+        self.finish(change, &sender).await
+    }
+
+    pub(super) async fn delete(&self, asked: Asked) -> Answer {
+        let change = Change::Delete(word(&asked, 0).to_owned(), asked.words.get(1).cloned());
+        let (sender, ..) = self.admit(asked)?;
+        self.finish(change, &sender).await
+    }
+
+    pub(super) async fn tombstone(&self, asked: Asked) -> Answer {
+        let node = word(&asked, 0).to_owned();
+        let (sender, body, link) = self.admit(asked)?;
+        let fields = self.fields(&sender, &link, body).await.and_then(|fields| fields.text("topic"));
+        let change = tombstone(&fields.map_err(|_| Refusal::bad("INVALID_BODY"))?, node)?;
+        self.finish(change, &sender).await
+    }
+
+    /// Lets those in who may change something.
+    pub(crate) fn admit(&self, asked: Asked) -> Result<(Sender, Body, Link), Refusal> {
+        acl::admit(&self.settings, &asked.headers)?;
+        Ok((Sender::of(&asked), asked.body, asked.link))
+    }
+
+    async fn fields(&self, sender: &Sender, link: &Link, body: Body) -> Result<Fields, Refusal> {
+        Fields::read(&self.budget, link.host(), &sender.headers, body).await
+    }
+
+    async fn finish(&self, change: Change, sender: &Sender) -> Answer {
+        let warnings = self.change(change, sender).await?;
+        Ok(done(&warnings))
+    }
+
+    /// Makes a change, and tells of it.
+    pub(crate) async fn change(&self, change: Change, sender: &Sender) -> Result<Warnings, Unavailable> {
+        let mut warnings = Warnings::default();
+        let made = warnings.take(self.fleet().change(change.clone()).await);
+        // nsqadmin tells of these although nobody could be asked.
+        let told_anyway = matches!(change, Change::Pause(..) | Change::Unpause(..) | Change::Empty(..));
+        if made.is_ok() || told_anyway {
+            self.tell(&change, sender);
+        }
+        made.map(|()| warnings)
+    }
+
+    fn tell(&self, change: &Change, sender: &Sender) {
+        let (topic, channel, node) =
+            (change.topic(), change.channel().unwrap_or_default(), change.node().unwrap_or_default());
+        let user = sender.shown_user(&self.settings.acl_header);
+        for action in change.actions() {
+            info!(topic, channel, node, user, remote = sender.remote, "{action}");
+            if let Some(notifier) = &self.notifier {
+                let channel = if action == "create_topic" { "" } else { channel };
+                notifier.tell(Notice::new(action, [topic, channel, node], sender, &self.hostname));
+            }
+        }
+    }
+}
+
+/// A topic to be created, and perhaps a channel.
+pub(crate) fn create(topic: &str, channel: Option<&str>) -> Result<Change, Refusal> {
+    valid_name(topic.as_bytes()).ok_or(Refusal::bad("INVALID_TOPIC"))?;
+    if let Some(channel) = channel {
+        valid_name(channel.as_bytes()).ok_or(Refusal::bad("INVALID_CHANNEL"))?;
+    }
+    Ok(Change::Create(topic.to_owned(), channel.map(str::to_owned)))
+}
+
+/// What a word of the API does.
+pub(crate) fn action(word: &str, topic: String, channel: Option<String>) -> Result<Change, Refusal> {
+    match word {
+        "pause" => Ok(Change::Pause(topic, channel)),
+        "unpause" => Ok(Change::Unpause(topic, channel)),
+        "empty" => Ok(Change::Empty(topic, channel)),
+        _ => Err(Refusal::bad("INVALID_ACTION")),
+    }
+}
+
+/// A topic to be taken from a queue.
+pub(crate) fn tombstone(topic: &str, node: String) -> Result<Change, Refusal> {
+    valid_name(topic.as_bytes()).ok_or(Refusal::bad("INVALID_TOPIC"))?;
+    Ok(Change::Tombstone(topic.to_owned(), node))
+}

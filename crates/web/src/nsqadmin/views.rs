@@ -1,0 +1,199 @@
+//! The fleet as JSON. Each answer is gathered by a function that the pages use too.
+
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use http::{Asked, Refusal, answer};
+use serde::Serialize;
+
+use super::{Api, Warnings, word};
+use crate::fleet::{
+    ChannelStats, Inactive, Producer, Stats, TopicStats, Unavailable, channel_of, counts, topic_of,
+};
+
+/// Something with the warnings beside it.
+#[derive(Serialize)]
+struct Beside<'a, T: Serialize> {
+    #[serde(flatten)]
+    value: &'a T,
+    message: String,
+}
+
+/// Messages of a channel on a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Count {
+    /// The queue.
+    pub node: String,
+    /// The topic.
+    pub topic_name: String,
+    /// The channel.
+    pub channel_name: String,
+    /// How many.
+    pub message_count: i64,
+}
+
+/// A queue with its topics.
+#[derive(Debug, Serialize)]
+pub(crate) struct NodeView {
+    /// Its HTTP address.
+    pub node: String,
+    /// Statistics of its topics.
+    pub topics: Option<Stats>,
+    /// Messages published to it.
+    pub total_messages: i64,
+    /// Consumers of it.
+    pub total_clients: i64,
+}
+
+/// Why a queue is not shown.
+pub(crate) enum NoNode {
+    /// Nobody knows it.
+    Unknown,
+    /// Nobody answered.
+    Unavailable(Unavailable),
+}
+
+impl From<Unavailable> for NoNode {
+    fn from(reason: Unavailable) -> NoNode {
+        NoNode::Unavailable(reason)
+    }
+}
+
+type Answer = Result<Response<Body>, Refusal>;
+
+impl Api {
+    pub(super) async fn topics(&self, asked: Asked) -> Answer {
+        #[derive(Serialize)]
+        struct Topics<T> {
+            topics: T,
+            message: String,
+        }
+        let mut warnings = Warnings::default();
+        if asked.query()?.text("inactive") == Some("true") {
+            let topics = self.gather_inactive(&mut warnings).await?;
+            return Ok(answer::json(&Topics { topics, message: warnings.message() }));
+        }
+        let topics = warnings.take(self.fleet().topics().await)?;
+        let topics = Some(topics).filter(|topics| !topics.is_empty());
+        Ok(answer::json(&Topics { topics, message: warnings.message() }))
+    }
+
+    /// Topics that nobody has.
+    pub(crate) async fn gather_inactive(&self, warnings: &mut Warnings) -> Result<Inactive, Unavailable> {
+        let fleet = self.fleet();
+        let topics = warnings.take(fleet.topics().await)?;
+        warnings.take(fleet.inactive(topics).await)
+    }
+
+    pub(super) async fn topic(&self, asked: Asked) -> Answer {
+        let mut warnings = Warnings::default();
+        let value = self.gather_topic(word(&asked, 0), &mut warnings).await?;
+        Ok(answer::json(&Beside { value: &value, message: warnings.message() }))
+    }
+
+    /// A topic on all queues.
+    pub(crate) async fn gather_topic(
+        &self,
+        name: &str,
+        warnings: &mut Warnings,
+    ) -> Result<TopicStats, Unavailable> {
+        let fleet = self.fleet();
+        let producers = warnings.take(fleet.topic_producers(name).await)?;
+        let stats = warnings.take(fleet.stats(producers, Some(name), None, false).await)?;
+        Ok(topic_of(name, stats))
+    }
+
+    pub(super) async fn channel(&self, asked: Asked) -> Answer {
+        let mut warnings = Warnings::default();
+        let channel = self.gather_channel(word(&asked, 0), word(&asked, 1), &mut warnings).await?;
+        // nsqadmin's answer, by way of a panic.
+        let unknown = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
+        let value = channel.ok_or(unknown)?;
+        Ok(answer::json(&Beside { value: &value, message: warnings.message() }))
+    }
+
+    /// A channel on all queues; `None` if none of them has it.
+    pub(crate) async fn gather_channel(
+        &self,
+        topic: &str,
+        channel: &str,
+        warnings: &mut Warnings,
+    ) -> Result<Option<ChannelStats>, Unavailable> {
+        let fleet = self.fleet();
+        let producers = warnings.take(fleet.topic_producers(topic).await)?;
+        let stats = warnings.take(fleet.stats(producers, Some(topic), Some(channel), true).await)?;
+        Ok(channel_of(topic, channel, stats))
+    }
+
+    pub(super) async fn nodes(&self) -> Answer {
+        #[derive(Serialize)]
+        struct Nodes {
+            nodes: Option<Vec<Producer>>,
+            message: String,
+        }
+        let mut warnings = Warnings::default();
+        let nodes = warnings.take(self.fleet().producers().await)?;
+        let nodes = Some(nodes).filter(|nodes| !nodes.is_empty());
+        Ok(answer::json(&Nodes { nodes, message: warnings.message() }))
+    }
+
+    pub(super) async fn node(&self, asked: Asked) -> Answer {
+        let mut warnings = Warnings::default();
+        let value = match self.gather_node(word(&asked, 0), &mut warnings).await {
+            Ok(value) => value,
+            Err(NoNode::Unknown) => return Err(Refusal::missing("NODE_NOT_FOUND")),
+            Err(NoNode::Unavailable(reason)) => return Err(reason.into()),
+        };
+        Ok(answer::json(&Beside { value: &value, message: warnings.message() }))
+    }
+
+    /// A queue, with its topics.
+    pub(crate) async fn gather_node(&self, node: &str, warnings: &mut Warnings) -> Result<NodeView, NoNode> {
+        let fleet = self.fleet();
+        let producers = warnings.take(fleet.producers().await)?;
+        let Some(producer) = producers.into_iter().find(|producer| producer.http_address() == node) else {
+            return Err(NoNode::Unknown);
+        };
+        let stats = warnings.take(fleet.stats(vec![producer], None, None, true).await)?;
+        let clients = |channel: &ChannelStats| channel.clients.as_ref().map_or(0, Vec::len);
+        let channels = stats.iter().flat_map(|topic| topic.channels.iter().flatten());
+        Ok(NodeView {
+            node: node.to_owned(),
+            total_clients: i64::try_from(channels.map(clients).sum::<usize>()).unwrap_or(i64::MAX),
+            total_messages: stats.iter().fold(0, |sum, topic| sum.saturating_add(topic.message_count)),
+            topics: Some(stats).filter(|stats| !stats.is_empty()),
+        })
+    }
+
+    pub(super) async fn counter(&self) -> Answer {
+        #[derive(Serialize)]
+        struct Counter {
+            stats: BTreeMap<String, Count>,
+            message: String,
+        }
+        let mut warnings = Warnings::default();
+        let stats = self.gather_counts(&mut warnings).await?;
+        Ok(answer::json(&Counter { stats, message: warnings.message() }))
+    }
+
+    /// Messages of each channel on each queue.
+    pub(crate) async fn gather_counts(
+        &self,
+        warnings: &mut Warnings,
+    ) -> Result<BTreeMap<String, Count>, Unavailable> {
+        let fleet = self.fleet();
+        let producers = warnings.take(fleet.producers().await)?;
+        let stats = warnings.take(fleet.stats(producers, None, None, false).await)?;
+        let count = |(key, (channel, message_count)): (String, (&ChannelStats, i64))| {
+            let count = Count {
+                node: channel.node.clone(),
+                topic_name: channel.topic_name.clone(),
+                channel_name: channel.channel_name.clone(),
+                message_count,
+            };
+            (key, count)
+        };
+        Ok(counts(&stats).into_iter().map(count).collect())
+    }
+}
