@@ -26,6 +26,7 @@ use http::client::Client;
 use regex::Regex;
 use telemetry::{debug, error, warn};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use wire::nsq::valid_name;
 
 use crate::client_options::{CONSUMER_USAGE, consumer, consumer_config, is_given};
@@ -85,6 +86,9 @@ const FLAGS: &[FlagSpec] = &[
     switch("zstd", "zstd output files."),
     int("zstd-level", "3", "zstd compression level (1-19)"),
 ];
+
+/// How long the last answers may take to leave.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Options of a topic's files and messages, and where topics come from.
 struct Options {
@@ -269,7 +273,7 @@ async fn run(options: Options) -> io::Result<Result<Result<(), String>, Exit>> {
             _ = hang_up.recv() => fleet.hang_up(),
             _ = refresh.tick(), if fleet.discovers => fleet.discover().await,
             Some((topic, result)) = ended.recv() => {
-                fleet.topics.remove(&topic);
+                fleet.ended(&topic);
                 if let Err(broken) = result {
                     break Err(format!("[{topic}] {}", broken.0));
                 }
@@ -283,13 +287,19 @@ async fn run(options: Options) -> io::Result<Result<Result<(), String>, Exit>> {
             // A second signal: what was not finished comes again.
             () = stop.wait() => break,
             Some((topic, ended)) = ended.recv() => {
-                fleet.topics.remove(&topic);
+                fleet.ended(&topic);
                 if let Err(broken) = ended {
                     error!("[{topic}] {}", broken.0);
                 }
             }
         }
     }
+    let closed = async {
+        for forward in fleet.closing {
+            let _ = forward.await;
+        }
+    };
+    let _ = tokio::time::timeout(CLOSE_PATIENCE, closed).await;
     Ok(Ok(result))
 }
 
@@ -304,6 +314,8 @@ struct Fleet {
     http: Client,
     machine: Machine,
     topics: BTreeMap<String, Topic>,
+    /// Connections of topics that have ended.
+    closing: Vec<JoinHandle<()>>,
     /// The same names, for the progress.
     names: Arc<Mutex<Vec<String>>>,
     ended: mpsc::UnboundedSender<Ended>,
@@ -321,6 +333,7 @@ impl Fleet {
             http: options.http,
             machine: Machine { hostname: config::nsqd::machine::hostname(), pid: std::process::id() },
             topics: BTreeMap::new(),
+            closing: Vec::new(),
             names: Arc::default(),
             ended,
         }
@@ -379,6 +392,11 @@ impl Fleet {
                 error!("couldn't create logger for new topic {topic}: {why}");
             }
         }
+    }
+
+    /// A topic's files are closed.
+    fn ended(&mut self, topic: &str) {
+        self.closing.extend(self.topics.remove(topic).map(|topic| topic.forward));
     }
 
     fn hang_up(&self) {

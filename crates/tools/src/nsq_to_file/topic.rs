@@ -8,13 +8,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SendError, Sender};
 use std::time::{Duration, Instant};
 
 use client::{Config, Consumer, ConsumerControl, Message, StartError};
 use jiff::ZonedDateTime;
 use telemetry::{debug, error, info, warn};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
 
 use super::disk::System;
 use super::name::Name;
@@ -53,6 +54,8 @@ pub(super) type Ended = (String, Result<(), Broken>);
 pub(super) struct Topic {
     orders: Sender<Order>,
     control: ConsumerControl,
+    /// Ends when the connections are closed.
+    pub forward: JoinHandle<()>,
 }
 
 #[derive(Debug)]
@@ -101,21 +104,20 @@ impl Topic {
         std::thread::Builder::new()
             .name("nsq_to_file".into())
             .spawn(move || {
-                let result = keeper.run(&orders);
-                let _ = ended.send((topic, result));
+                let _ = ended.send((topic, keeper.run(&orders)));
             })
             .map_err(NotStarted::Thread)?;
-        let forward = sender.clone();
-        tokio::spawn(async move {
+        let to_thread = sender.clone();
+        let forward = tokio::spawn(async move {
             while let Some(message) = consumer.next().await {
-                // The thread has ended: the message goes back as the order is dropped.
-                if forward.send(Order::Message(message)).is_err() {
-                    return;
+                // The thread has ended if it takes no more.
+                if let Err(SendError(Order::Message(message))) = to_thread.send(Order::Message(message)) {
+                    give_back(&message);
                 }
             }
-            let _ = forward.send(Order::End);
+            let _ = to_thread.send(Order::End);
         });
-        Ok(Topic { orders: sender, control })
+        Ok(Topic { orders: sender, control, forward })
     }
 
     /// Closes the file.
@@ -128,6 +130,11 @@ impl Topic {
         let _ = self.orders.send(Order::Hurry);
         self.control.stop(STOP_PATIENCE);
     }
+}
+
+/// Lets a message come again at once.
+fn give_back(message: &Message) {
+    message.requeue_without_backoff(Some(Duration::ZERO));
 }
 
 /// The thread's own.
@@ -146,7 +153,23 @@ struct Keeper {
 }
 
 impl Keeper {
+    /// Writes until nothing more comes. If the disk is broken, what was not finished goes back.
     fn run(mut self, orders: &Receiver<Order>) -> Result<(), Broken> {
+        let result = self.write_all(orders);
+        if result.is_err() {
+            self.control.stop(STOP_PATIENCE);
+            self.settle();
+            self.writer.pending().iter().for_each(give_back);
+            for order in orders.try_iter() {
+                if let Order::Message(message) = order {
+                    give_back(&message);
+                }
+            }
+        }
+        result
+    }
+
+    fn write_all(&mut self, orders: &Receiver<Order>) -> Result<(), Broken> {
         let mut tick = Instant::now() + self.common.sync_interval;
         loop {
             let wake = self.sync_by.map_or(tick, |by| by.min(tick));

@@ -150,6 +150,7 @@ impl<D: Disk, T> Writer<D, T> {
                 Ok(())
             }
             Err(fault) => {
+                // It shares the fate of those before it.
                 self.pending.push(message);
                 self.give_back(fault)
             }
