@@ -1,4 +1,4 @@
-//! What is wrong, seen from one [`Status`]: everything that somebody who was just woken up wants to know.
+//! Problems found in one [`Status`]: everything that somebody who was just woken up wants to know.
 //!
 //! A finding is what is wrong now; since when is the [`Tracker`](crate::trouble::Tracker)'s business.
 

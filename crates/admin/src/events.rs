@@ -1,4 +1,4 @@
-//! What happened lately, one line each: a server failed, was ejected, came back.
+//! Recent events, one line each: a server failed, was ejected, came back.
 //!
 //! Shards tell; they never wait. Between them and the control thread is a bounded queue: what does not fit is counted,
 //! and the count is shown.
@@ -23,11 +23,11 @@ const UNDER_WAY_MAX: usize = 256;
 pub struct Event {
     /// When, in milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// How bad it is.
+    /// Severity.
     pub severity: Severity,
     /// To whom it happened, as in a [`crate::Trouble`].
     pub subject: String,
-    /// What happened.
+    /// The event.
     pub text: String,
 }
 

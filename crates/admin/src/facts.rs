@@ -1,4 +1,4 @@
-//! What does not change while the process runs, and that the page shows beside the numbers.
+//! Facts that do not change while the process runs, and that the page shows beside the numbers.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,15 +16,15 @@ pub struct Facts {
     pub shards: u64,
     /// The pools.
     pub pools: Vec<PoolFacts>,
-    /// What is listened on.
+    /// Listeners.
     pub listening: Vec<Listening>,
-    /// When the process started.
+    /// Start time of the process.
     pub started: Instant,
     /// The same on the wall, milliseconds since the Unix epoch.
     pub started_ms: u64,
 }
 
-/// What is known about a pool from its configuration.
+/// Facts about a pool from its configuration.
 #[derive(Debug, Clone)]
 pub struct PoolFacts {
     /// Its name.
@@ -36,14 +36,14 @@ pub struct PoolFacts {
 /// A place that is listened on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listening {
-    /// What is served there.
+    /// Service at that address.
     pub what: String,
     /// The address as bound.
     pub address: String,
 }
 
 impl Facts {
-    /// What a configuration and its listeners say. `started` is when the process began to serve.
+    /// Facts of a configuration and its listeners. `started` is when the process began to serve.
     pub fn new(version: &'static str, config: &Config, listening: Vec<Listening>, started: Instant) -> Facts {
         let pool = |pool: &config::checked::Pool| PoolFacts {
             name: pool.name.clone(),

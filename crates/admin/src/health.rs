@@ -11,10 +11,10 @@
 
 use crate::status::{PoolState, QueueStatus, Status};
 
-/// What is wrong with a process that stops.
+/// The problem of a process that stops.
 const DRAINING: &str = "draining: the process stops";
 
-/// Why it cannot do all its work; empty if it can.
+/// Reasons it cannot do all its work; empty if it can.
 pub(crate) fn reasons(status: &Status) -> Vec<String> {
     let draining = status.draining.then(|| DRAINING.to_owned());
     let down = status.pools.iter().filter(|pool| pool.state == PoolState::Down);
@@ -29,7 +29,7 @@ pub(crate) fn reasons(status: &Status) -> Vec<String> {
     reasons
 }
 
-/// Whether it can serve anything, and goes on doing so.
+/// True while it can serve anything, and goes on doing so.
 pub(crate) fn ready(status: &Status) -> bool {
     let works = |queue: &QueueStatus| queue.answers && queue.fault.is_none();
     let pool = status.pools.iter().any(|pool| pool.state != PoolState::Down);

@@ -34,7 +34,7 @@ pub(crate) fn whole(status: &Status) -> String {
     )
 }
 
-/// What changes.
+/// Values that change.
 pub(crate) fn body(status: &Status) -> String {
     let mut html = Html::default();
     head(&mut html, status);
@@ -88,7 +88,7 @@ fn class(severity: Severity) -> &'static str {
     }
 }
 
-/// How things are in a word or two, and the class for it.
+/// State in a word or two, and the class for it.
 fn verdict(status: &Status) -> (&'static str, String) {
     let number = |severity| status.troubles.iter().filter(|trouble| trouble.severity == severity).count();
     let (critical, warnings) = (number(Severity::Critical), number(Severity::Warning));

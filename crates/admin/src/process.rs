@@ -1,4 +1,4 @@
-//! What the system says about this process, read from `/proc/self`. What cannot be read is left out, never guessed.
+//! Facts of the system about this process, read from `/proc/self`. What cannot be read is left out, never guessed.
 
 use std::time::Duration;
 

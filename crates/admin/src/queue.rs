@@ -1,10 +1,10 @@
-//! What the queue tells the admin port. The binary fills it in: this crate does not know the queue.
+//! The queue's answers to the admin port. The binary fills them in: this crate does not know the queue.
 
 use std::pin::Pin;
 
 pub use telemetry::{ChannelReport, TopicReport};
 
-/// Who can be asked about the queue.
+/// Source of answers about the queue.
 pub trait Source: Send + Sync {
     /// Asks for everything. None if the queue has stopped. Called on the control thread; it must not block.
     fn ask(&self) -> Answer;
@@ -16,11 +16,11 @@ pub type Answer = Pin<Box<dyn Future<Output = Option<QueueReport>> + Send>>;
 /// The queue at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueReport {
-    /// What is wrong (a journal that cannot be written), if something is.
+    /// The problem (a journal that cannot be written), if there is one.
     pub fault: Option<String>,
     /// Damage that was found and that nobody has taken note of.
     pub damage: Option<String>,
-    /// What it is, one by one, the worst first; not all of it, if it is much.
+    /// The problems one by one, the worst first; not all of them, if there are many.
     pub conditions: Vec<Condition>,
     /// Connections of publishers and consumers.
     pub connections: u64,
@@ -35,9 +35,9 @@ pub struct QueueReport {
 /// Something that is wrong with the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
-    /// What it is wrong with: `topic t`, `topic t, channel c`, `queue`.
+    /// Its subject: `topic t`, `topic t, channel c`, `queue`.
     pub subject: String,
-    /// What is wrong, as the log says it; tells apart what one subject may suffer from.
+    /// The problem as the log words it; tells apart what one subject may suffer from.
     pub what: &'static str,
     /// Why, and what to do.
     pub why: String,

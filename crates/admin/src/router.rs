@@ -1,4 +1,4 @@
-//! What is served where.
+//! Routes of the admin port.
 //!
 //! | path | what |
 //! |---|---|
@@ -31,7 +31,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{Watch, metrics, page};
 
-/// How long a request's head may take, and how long a connection may be idle.
+/// Time a request's head may take, and a connection may be idle.
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
 /// Longest head of a request.
 const HEAD_BYTES_MAX: usize = 16 << 10;

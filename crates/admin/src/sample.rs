@@ -12,7 +12,7 @@ use crate::queue::QueueReport;
 
 /// Everything that counts, at one moment.
 pub(crate) struct Sample {
-    /// When it was taken.
+    /// Time at which it was taken.
     pub at: Instant,
     /// The same on the wall, in milliseconds since the Unix epoch.
     pub wall_ms: u64,

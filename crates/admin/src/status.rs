@@ -1,4 +1,4 @@
-//! How things are, as one document: what the page shows and what `/api/status` gives as JSON.
+//! Status of the process as one document: what the page shows and what `/api/status` gives as JSON.
 //!
 //! Names of fields are part of the API: they are added to, not changed. Moments are milliseconds since the Unix epoch,
 //! latencies microseconds; `_total` counts since the start, `_per_second` is the mean over `window_seconds`.
@@ -25,33 +25,33 @@ pub use queue::{ChannelStatus, QueueStatus, TopicStatus};
 pub struct Status {
     /// Version of the program.
     pub version: &'static str,
-    /// When this was true.
+    /// Time of these values.
     pub now_ms: u64,
-    /// When the process started.
+    /// Start time of the process.
     pub started_ms: u64,
     /// The time over which rates and latencies are taken; zero if there was none yet.
     pub window_seconds: f64,
     /// As `/health` says.
     pub healthy: bool,
-    /// Why not.
+    /// Reason if not.
     pub reasons: Vec<String>,
     /// As `/ready` says.
     pub ready: bool,
     /// True from the signal that stops the process on.
     pub draining: bool,
-    /// What is wrong, worst first.
+    /// Present problems, worst first.
     pub troubles: Vec<Trouble>,
     /// Memory for requests and replies.
     pub memory: Memory,
     /// The process.
     pub process: Process,
-    /// What is listened on.
+    /// Listeners.
     pub listening: Vec<Listening>,
     /// Pools, in the order of the configuration.
     pub pools: Vec<PoolStatus>,
     /// The queue; none if it does not run.
     pub queue: Option<QueueStatus>,
-    /// What happened lately, newest first.
+    /// Recent events, newest first.
     pub events: Vec<Event>,
     /// Events that came too fast to be kept.
     pub events_lost: u64,
@@ -74,7 +74,7 @@ impl Memory {
 }
 
 impl Status {
-    /// What two samples say; troubles and events are left out. `has_queue` tells no queue from one that does not answer.
+    /// Status from two samples; troubles and events are left out. `has_queue` tells no queue from one that does not answer.
     pub(crate) fn between(before: &Sample, now: &Sample, facts: &Facts, has_queue: bool) -> Status {
         let window = Window { seconds: now.at.saturating_duration_since(before.at).as_secs_f64() };
         let used_bytes = now.memory_bytes;

@@ -1,4 +1,4 @@
-//! What is wrong now, and since when.
+//! Present problems, and their beginnings.
 //!
 //! A [`Finding`] says that something is wrong. The [`Tracker`] remembers what was found before, so that each
 //! [`Trouble`] keeps the moment at which it began.
@@ -10,17 +10,17 @@ use serde::Serialize;
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trouble {
-    /// How bad it is.
+    /// Severity.
     pub severity: Severity,
-    /// What is in trouble: `pool a`, `pool a, server b`, `topic t, channel c`.
+    /// Subject: `pool a`, `pool a, server b`, `topic t, channel c`.
     pub subject: String,
-    /// What is wrong with it.
+    /// The problem.
     pub text: String,
     /// Since when, in milliseconds since the Unix epoch.
     pub since_ms: u64,
 }
 
-/// How bad something is.
+/// Severity of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -34,13 +34,13 @@ pub enum Severity {
 
 /// A trouble whose beginning may not be known.
 pub(crate) struct Finding {
-    /// How bad it is.
+    /// Severity.
     pub severity: Severity,
-    /// What is in trouble.
+    /// Subject.
     pub subject: String,
     /// Tells apart what one subject may suffer from.
     pub kind: &'static str,
-    /// What is wrong with it.
+    /// The problem.
     pub text: String,
     /// Since when, in milliseconds since the Unix epoch, if that is known.
     pub since_ms: Option<u64>,

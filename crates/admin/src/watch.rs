@@ -26,7 +26,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 const FRESH: Duration = Duration::from_secs(1);
 /// Pause between looks when nobody asks.
 const PERIOD: Duration = Duration::from_secs(5);
-/// How long the queue may take to answer.
+/// Time the queue may take to answer.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// See the top of this file.
@@ -65,7 +65,7 @@ impl Watch {
         self.draining.store(true, Relaxed);
     }
 
-    /// How things are: at most a second old, but never from before a stop that has begun.
+    /// The current status: at most a second old, but never from before a stop that has begun.
     pub async fn look(&self) -> Arc<Status> {
         // Held while the queue is asked, so that those who come meanwhile get the same answer.
         let mut history = self.history.lock().await;
@@ -100,7 +100,7 @@ impl Watch {
         &self.registry
     }
 
-    /// What does not change.
+    /// Facts that do not change.
     pub(crate) fn facts(&self) -> &Facts {
         &self.facts
     }

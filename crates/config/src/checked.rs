@@ -19,11 +19,11 @@ pub struct Config {
     pub threads: usize,
     /// Most bytes in connection buffers and queued requests, over all shards. Past it clients are not read.
     pub memory_budget_bytes: usize,
-    /// How long a graceful stop may take before what is left is closed.
+    /// Time a graceful stop may take before the rest is closed.
     pub stop_timeout: Duration,
-    /// How long a cache shard may sleep before a poll while that saves CPU. Zero: never.
+    /// Time a cache shard may sleep before a poll while that saves CPU. Zero: never.
     pub coalesce: Duration,
-    /// What is logged, and where.
+    /// Log settings.
     pub log: Log,
     /// nutcracker's statistics port. None: not served.
     pub stats: Option<Stats>,
@@ -44,9 +44,9 @@ pub struct Config {
 /// Discovery: what nsqlookupd does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lookup {
-    /// Where nodes register.
+    /// Address for nodes that register.
     pub tcp: Listen,
-    /// Where consumers ask.
+    /// Address for consumers that ask.
     pub http: Listen,
     /// Name or address of this lookup that nodes are told.
     pub broadcast_address: String,
@@ -76,9 +76,9 @@ impl Default for Lookup {
 pub struct Log {
     /// Least severe level that is written.
     pub level: LogLevel,
-    /// How a line looks.
+    /// Format of a line.
     pub format: LogFormat,
-    /// Where lines go. None: standard error.
+    /// Destination of lines. None: standard error.
     pub file: Option<PathBuf>,
 }
 
@@ -94,7 +94,7 @@ pub enum LogFormat {
 /// nutcracker's statistics port: one JSON line per connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stats {
-    /// Where it listens.
+    /// Address of its listener.
     pub listen: Listen,
     /// Accepted for nutcracker's sake (its `-i`): counters here are always current.
     pub interval: Duration,
@@ -103,7 +103,7 @@ pub struct Stats {
 /// Metrics and web interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
-    /// Where it listens.
+    /// Address of its listener.
     pub listen: Listen,
 }
 
@@ -112,17 +112,17 @@ pub struct Admin {
 pub struct Pool {
     /// Name, unique in the file.
     pub name: String,
-    /// Where clients connect.
+    /// Address for clients.
     pub listen: Vec<Listen>,
-    /// What clients and servers speak.
+    /// Protocol of clients and servers.
     pub protocol: Protocol,
     /// Key hash.
     pub hash: ring::Hash,
     /// The two bytes that enclose the part of a key that is hashed.
     pub hash_tag: Option<[u8; 2]>,
-    /// How a hash finds its server.
+    /// Rule by which a hash finds its server.
     pub distribution: ring::Distribution,
-    /// How long a request may wait for its reply, queueing and connecting included. None: for ever.
+    /// Time a request may wait for its reply, queueing and connecting included. None: for ever.
     pub timeout: Option<Duration>,
     /// listen(2) backlog.
     pub backlog: u32,
@@ -144,7 +144,7 @@ pub struct Pool {
     pub server_failure_limit: u32,
     /// TCP keepalive on client and server connections.
     pub keepalive: Option<Duration>,
-    /// What an unsupported command meets.
+    /// Action on an unsupported command.
     pub unsupported: Unsupported,
     /// Servers in index order: sorted as nutcracker sorts them (identity length, then bytes).
     pub servers: Vec<Server>,
@@ -160,7 +160,7 @@ pub struct Pool {
     pub server_queue_max: u32,
 }
 
-/// What a pool speaks.
+/// Protocol of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// RESP.
@@ -169,7 +169,7 @@ pub enum Protocol {
     Memcache,
 }
 
-/// What happens on a command that cannot be proxied.
+/// Action on a command that cannot be proxied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsupported {
     /// An error in its slot; the connection stays.
@@ -181,9 +181,9 @@ pub enum Unsupported {
 /// A server of a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// What is hashed for the ring and shown in stats (twemproxy facts §2: name, host:port, host, or `/path:`).
+    /// Name hashed for the ring and shown in stats (twemproxy facts §2: name, host:port, host, or `/path:`).
     pub identity: String,
-    /// Where it is.
+    /// Its address.
     pub target: Target,
     /// Weight, at least 1.
     pub weight: u32,
@@ -191,7 +191,7 @@ pub struct Server {
     pub password: Option<String>,
 }
 
-/// Where a server is.
+/// Address of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Host and port.

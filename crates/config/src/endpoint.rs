@@ -25,7 +25,7 @@ pub const MEMCACHED_PORT: u16 = 11211;
 ///
 /// # Errors
 ///
-/// What is wrong, and what to write instead.
+/// The fault, and its remedy.
 pub fn listen(text: &str) -> Result<Listen, (String, String)> {
     if text.starts_with('/') {
         let (path, mode) = match text.rsplit_once(' ') {
@@ -43,7 +43,7 @@ pub fn listen(text: &str) -> Result<Listen, (String, String)> {
 ///
 /// # Errors
 ///
-/// What is wrong, and what to write instead.
+/// The fault, and its remedy.
 pub fn server(text: &str) -> Result<Server, (String, String)> {
     let (address, name) = match text.rsplit_once(' ') {
         Some((address, name)) => (address, Some(name)),
@@ -66,7 +66,7 @@ pub fn server(text: &str) -> Result<Server, (String, String)> {
 ///
 /// # Errors
 ///
-/// What is wrong, and what to write instead.
+/// The fault, and its remedy.
 pub fn target(text: &str) -> Result<Target, (String, String)> {
     if text == "local" {
         return Ok(Target::Local);
@@ -78,7 +78,7 @@ pub fn target(text: &str) -> Result<Target, (String, String)> {
     Ok(Target::Tcp { host, port })
 }
 
-/// What is hashed for a server without a name.
+/// The name hashed for a server that has none.
 pub fn identity(target: &Target) -> String {
     match target {
         Target::Local => "local".into(),

@@ -1,4 +1,4 @@
-//! What is wrong with a file, where, and what to do about it.
+//! Faults of a file: what is wrong, where, and what to do about it.
 //!
 //! A fault has a place, says what is wrong and what to do; it never stops the check: a
 //! [`Report`](crate::Report) holds all of them. Columns count characters, so that an editor jumps to the right one.
@@ -27,7 +27,7 @@ impl Position {
     }
 }
 
-/// Whether a fault keeps the configuration from being used.
+/// Severity: an error keeps the configuration from being used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The file cannot be used.
@@ -43,9 +43,9 @@ pub struct Fault {
     pub severity: Severity,
     /// Where, if it is at a place.
     pub position: Option<Position>,
-    /// What is wrong, lower case, without a full stop.
+    /// The fault, lower case, without a full stop.
     pub text: String,
-    /// What to do about it; may be empty.
+    /// Its remedy; may be empty.
     pub help: String,
 }
 

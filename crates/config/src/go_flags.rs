@@ -125,7 +125,7 @@ pub enum GoValue {
 /// Values by flag name.
 pub type GoValues = BTreeMap<&'static str, GoValue>;
 
-/// Why a program ends before it does anything.
+/// The reason a program ends before it does anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
     /// A text on standard output, exit 0.
@@ -147,7 +147,7 @@ impl Exit {
     }
 }
 
-/// What a command line said.
+/// Values of a command line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {
     /// Flags that were given.
@@ -160,7 +160,7 @@ pub struct Parsed {
 ///
 /// # Errors
 ///
-/// What to print and with which status to exit, for `-h` and for anything that is wrong. `show_default` gives the
+/// Text to print and exit status, for `-h` and for any fault. `show_default` gives the
 /// defaults that depend on the machine.
 pub fn parse(
     program: &str,
@@ -272,7 +272,7 @@ pub fn read(kind: GoKind, text: &str) -> Result<GoValue, String> {
     })
 }
 
-/// How the original begins its complaint about a number; it is fatal at once, with no usage text.
+/// First words of the original's complaint about a number; it is fatal at once, with no usage text.
 const UNREADABLE: &str = "Could not parse: ";
 
 fn floats(text: &str) -> Result<Vec<f64>, String> {

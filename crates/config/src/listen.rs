@@ -1,6 +1,6 @@
-//! Where a listener listens: what every configuration, native or of an original, comes to.
+//! Addresses of listeners, as every configuration, native or of an original, gives them.
 //!
-//! How it is written is [`endpoint`](crate::endpoint)'s business and, for nsqd's flags, [`nsqd`](crate::nsqd)'s.
+//! Their syntax is [`endpoint`](crate::endpoint)'s business and, for nsqd's flags, [`nsqd`](crate::nsqd)'s.
 
 use std::path::PathBuf;
 

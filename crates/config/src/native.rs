@@ -19,7 +19,7 @@ use crate::written::{self, Entry, Value};
 
 const TOP: Position = Position { line: 1, column: 1 };
 
-/// What runs when nothing is configured: a Redis and a memcached pool over the embedded cache, statistics, metrics and
+/// The default configuration: a Redis and a memcached pool over the embedded cache, statistics, metrics and
 /// the queue, all on loopback.
 pub const DEFAULT_FILE: &str = "\
 [pool.redis]

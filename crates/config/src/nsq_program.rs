@@ -19,7 +19,7 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// What to print, and how to exit: for `-h`, `-version`, and whatever is wrong.
+    /// Text to print and exit status, for `-h`, `-version`, and any fault.
     pub fn from_arguments(&self, arguments: &[String]) -> Result<GoValues, Exit> {
         let parsed = go_flags::parse(self.name, self.flags, arguments, &self.show_default)?;
         if parsed.given.get("version") == Some(&GoValue::Bool(true)) {

@@ -35,11 +35,11 @@ pub struct Nsqd {
     pub flags: GoValues,
     /// Least severe level that is logged (nsqd's face; the native face has `[log]`).
     pub log_level: LogLevel,
-    /// What each log line begins with (nsqd's face).
+    /// Prefix of each log line (nsqd's face).
     pub log_prefix: String,
     /// Number of this node in its cluster, below 1024.
     pub node_id: u16,
-    /// Where clients speak the V2 protocol.
+    /// Address for clients of the V2 protocol.
     pub tcp: Listen,
     /// HTTP API. None: off.
     pub http: Option<Listen>,
@@ -55,7 +55,7 @@ pub struct Nsqd {
     pub lookupd_tcp_addresses: Vec<String>,
     /// Authorization servers, HOST:PORT or URL. Empty: no authorization.
     pub auth_http_addresses: Vec<String>,
-    /// How they are asked.
+    /// HTTP method of the question.
     pub auth_http_request_method: AuthMethod,
     /// Limit on connecting to an authorization server or nsqlookupd.
     pub http_client_connect_timeout: Duration,
@@ -69,7 +69,7 @@ pub struct Nsqd {
     pub experiments: Vec<String>,
     /// Directory of the messages.
     pub data_path: PathBuf,
-    /// When a publisher is told OK.
+    /// Condition for an OK to a publisher.
     pub durability: Durability,
     /// Channels that are not their topic's first begin with the oldest message that is kept.
     pub channels_from_beginning: bool,
@@ -91,7 +91,7 @@ pub struct Nsqd {
     pub max_memory_bytes: usize,
     /// Most clients at once; 0: no limit.
     pub max_connections: u32,
-    /// How long a client may take to send the protocol magic.
+    /// Time a client may take to send the protocol magic.
     pub magic_timeout: Duration,
     /// Messages that a topic or channel keeps in memory.
     pub mem_queue_size: u64,
@@ -133,7 +133,7 @@ pub struct Nsqd {
     pub statsd: Option<Statsd>,
     /// Quantiles of the end-to-end latency that are tracked, greatest first.
     pub e2e_percentiles: Vec<f64>,
-    /// How far back they look.
+    /// Window they cover.
     pub e2e_window: Duration,
     /// TLS. None: not offered.
     pub tls: Option<Tls>,
@@ -166,18 +166,18 @@ fn told(set: u16, listened: u16) -> u16 {
     if set > 0 { set } else { listened }
 }
 
-/// When a publisher is told OK.
+/// Condition for an OK to a publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// At once.
     Memory,
-    /// When the operating system has it: survives kill -9.
+    /// The operating system has it: survives kill -9.
     Os,
-    /// When the disk has it: survives a power cut.
+    /// The disk has it: survives a power cut.
     Fsync,
 }
 
-/// How an authorization server is asked.
+/// HTTP method for authorization servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthMethod {
     /// GET with a query string.
@@ -210,13 +210,13 @@ pub struct Tls {
     pub cert: PathBuf,
     /// Private key, PEM; one is in it.
     pub key: PathBuf,
-    /// What clients must show.
+    /// Certificate policy for clients.
     pub client_auth: ClientAuth,
-    /// Who must use TLS.
+    /// Clients that must use TLS.
     pub required: TlsRequired,
 }
 
-/// What a TLS client must show.
+/// Certificate policy for TLS clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAuth {
     /// Nothing.
@@ -227,7 +227,7 @@ pub enum ClientAuth {
     RequireVerify,
 }
 
-/// Who must use TLS.
+/// Clients that must use TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsRequired {
     /// Nobody.
@@ -251,7 +251,7 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// Why nsqd would not start.
+/// The reason nsqd would not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// nsqd's words, to follow `failed to instantiate nsqd - `.
@@ -278,7 +278,7 @@ pub const PROGRAM: Program = Program { name: "nsqd", flags: flags::FLAGS, show_d
 ///
 /// # Errors
 ///
-/// What to print, and how to exit: for `-h`, `-version`, and whatever is wrong.
+/// Text to print and exit status, for `-h`, `-version`, and any fault.
 pub fn from_arguments(arguments: &[String]) -> Result<GoValues, Exit> {
     PROGRAM.from_arguments(arguments)
 }

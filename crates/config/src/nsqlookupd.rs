@@ -61,12 +61,12 @@ const FLAGS: &[FlagSpec] = &[
     flag("version", GoKind::Bool, "false", "print version string", "Version").no_key(),
 ];
 
-/// What only this face has.
+/// Settings that only this face has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manner {
     /// Least severe level that is logged.
     pub log_level: LogLevel,
-    /// What each line begins with.
+    /// Prefix of each log line.
     pub log_prefix: String,
 }
 
@@ -77,7 +77,7 @@ fn show_default(flag: &FlagSpec) -> String {
     }
 }
 
-/// How it logs.
+/// Log settings.
 pub fn manner(values: &GoValues) -> Manner {
     Manner {
         log_level: go_flags::level_of(&text(values, "log-level")),

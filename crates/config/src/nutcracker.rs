@@ -28,14 +28,14 @@ pub use number::atoi;
 /// Resolves the host and port of a `listen` directive; the error is the resolver's text.
 pub type Resolve<'a> = &'a dyn Fn(&str, u16) -> Result<(), String>;
 
-/// Why a file is refused.
+/// The reason a file is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     /// Where, as far as that is known.
     pub position: Option<Position>,
     /// Lines that nutcracker logs; empty for the few faults that it does not explain.
     pub logged: Vec<String>,
-    /// What is wrong, if `logged` does not say it.
+    /// The fault, if `logged` does not name it.
     pub text: &'static str,
 }
 
@@ -51,7 +51,7 @@ pub struct Refusal {
 pub struct Accepted {
     /// Pools and their servers in nutcracker's order.
     pub pools: Vec<Pool>,
-    /// What nutcracker accepts and then does not do.
+    /// Settings nutcracker accepts and then ignores.
     pub ignored: Vec<Ignored>,
 }
 
@@ -62,7 +62,7 @@ pub struct Ignored {
     pub pool: String,
     /// The directive.
     pub directive: &'static str,
-    /// Where it stands.
+    /// Its place.
     pub position: Position,
 }
 
@@ -70,7 +70,7 @@ pub struct Ignored {
 ///
 /// # Errors
 ///
-/// Why nutcracker would refuse it.
+/// The reason nutcracker would refuse it.
 pub fn parse(bytes: &[u8], file: &str, resolve: Resolve<'_>) -> Result<Accepted, Refusal> {
     let (sections, empty) = yaml::leaves(bytes, file).map_err(|reasons| Refusal { reasons })?;
     let pools = directive::pools(sections, empty, resolve).map_err(|reasons| Refusal { reasons })?;
@@ -81,7 +81,7 @@ pub fn parse(bytes: &[u8], file: &str, resolve: Resolve<'_>) -> Result<Accepted,
 ///
 /// # Errors
 ///
-/// Why nutcracker would refuse it.
+/// The reason nutcracker would refuse it.
 pub fn parse_bytes(bytes: &[u8], file: &str) -> Result<Accepted, Refusal> {
     parse(bytes, file, &system_resolve)
 }

@@ -22,9 +22,9 @@ pub struct OptionSpec {
     pub scope: Scope,
     /// Type and range.
     pub kind: Kind,
-    /// What holds when it is not written.
+    /// Its value by default.
     pub absent: Absent,
-    /// What it means, in whole sentences.
+    /// Its meaning, in whole sentences.
     pub doc: &'static str,
     /// First version that has it.
     pub since: &'static str,
@@ -34,7 +34,7 @@ pub struct OptionSpec {
     pub nsqd: Option<&'static str>,
 }
 
-/// Where an option stands.
+/// Section of an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// At the top of the file.
@@ -71,7 +71,7 @@ impl Scope {
         Scope::Lookup,
     ];
 
-    /// How the section is written.
+    /// Heading of the section.
     pub const fn heading(self) -> &'static str {
         match self {
             Scope::Process => "top of the file",
@@ -86,7 +86,7 @@ impl Scope {
         }
     }
 
-    /// What the section is for.
+    /// Purpose of the section.
     pub const fn doc(self) -> &'static str {
         match self {
             Scope::Process => "The process as a whole.",
@@ -166,7 +166,7 @@ pub enum Kind {
     Quantiles,
 }
 
-/// What an option is when it is not written.
+/// Default of an option.
 #[derive(Debug, Clone, Copy)]
 pub enum Absent {
     /// It must be written.

@@ -10,7 +10,7 @@ use crate::fault::{Fault, Severity};
 pub struct Report {
     /// Every fault, in the order of the file; faults without a place last.
     pub faults: Vec<Fault>,
-    /// What was configured; present if no fault is an error.
+    /// The configuration; present if no fault is an error.
     pub config: Option<Config>,
 }
 
@@ -23,7 +23,7 @@ impl Report {
         Report { faults, config: config.filter(|_| usable) }
     }
 
-    /// How many faults are errors.
+    /// Number of faults that are errors.
     pub fn errors(&self) -> usize {
         self.faults.iter().filter(|fault| fault.severity == Severity::Error).count()
     }

@@ -297,7 +297,7 @@ fn quantiles(items: &[Written]) -> Option<Vec<f64>> {
 /// Access by name. Asking for an option that is not in the table, or by the wrong type, is a bug of ours and panics;
 /// a faulty value reads as the option's default, or as the type's least harmful value.
 impl Settings {
-    /// Where the option is written.
+    /// Place of the option.
     pub fn place(&self, name: &str) -> Option<Position> {
         self.places.get(name).copied()
     }

@@ -15,9 +15,9 @@ const EXPERIMENT: &str = "topology-aware-consumption";
 pub struct Warning {
     /// The native option that is the cause.
     pub option: &'static str,
-    /// What is doubtful.
+    /// The doubtful setting.
     pub text: String,
-    /// What to do about it.
+    /// Its remedy.
     pub help: String,
 }
 
@@ -25,7 +25,7 @@ fn warning(option: &'static str, text: impl Into<String>, help: impl Into<String
     Warning { option, text: text.into(), help: help.into() }
 }
 
-/// What is doubtful about a pool.
+/// Doubtful settings of a pool.
 pub fn of_pool(pool: &Pool) -> Vec<Warning> {
     let mut found: Vec<Warning> = placement(pool);
     if let Some(listen) = pool.listen.iter().find(|listen| is_public(listen)).filter(|_| pool.auth.is_none())
@@ -55,7 +55,7 @@ pub fn of_pool(pool: &Pool) -> Vec<Warning> {
     found
 }
 
-/// What the ring has to say.
+/// Warnings of the ring.
 fn placement(pool: &Pool) -> Vec<Warning> {
     let nodes: Vec<ring::Node> = pool
         .servers
@@ -79,7 +79,7 @@ fn placement(pool: &Pool) -> Vec<Warning> {
         .collect()
 }
 
-/// What is doubtful about the queue.
+/// Doubtful settings of the queue.
 pub fn of_queue(queue: &Nsqd) -> Vec<Warning> {
     let mut found = Vec::new();
     let open = queue.auth_http_addresses.is_empty()

@@ -10,7 +10,7 @@ use crate::fault::{Fault, Position};
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written {
-    /// Where the value begins.
+    /// Start of the value.
     pub at: Position,
     /// The value.
     pub value: Value,
@@ -40,7 +40,7 @@ pub enum Value {
 pub struct Entry {
     /// The key.
     pub key: String,
-    /// Where the key begins.
+    /// Start of the key.
     pub at: Position,
     /// The value.
     pub value: Written,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::Target;
 use crate::mutate::{self, Random};
 
-/// What inputs of a target are made from.
+/// Material for inputs of a target.
 #[derive(Debug)]
 pub struct Corpus {
     seeds: Vec<Vec<u8>>,
@@ -23,7 +23,7 @@ impl Corpus {
         Corpus { seeds, words: target.words }
     }
 
-    /// How many seeds there are.
+    /// Number of seeds.
     #[must_use]
     pub fn seed_count(&self) -> usize {
         self.seeds.len()

@@ -1,4 +1,4 @@
-//! Where inputs begin: sound ones, malformed ones that matter, and the captures of the original programs.
+//! Seeds of inputs: sound ones, malformed ones that matter, and the captures of the original programs.
 //!
 //! What stands here is enough without the captures; with them a target begins from some hundred conversations.
 

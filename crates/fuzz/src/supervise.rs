@@ -20,18 +20,18 @@ const MEMORY_KIB: u64 = 1 << 20;
 /// Findings of one target after which it is left alone.
 const FINDINGS_MAX: usize = 3;
 
-/// What to play.
+/// Targets to play.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// Which targets.
     pub targets: Vec<&'static Target>,
-    /// How long each; 0 means 10.
+    /// Seconds per target; 0 means 10.
     pub seconds: u64,
     /// The first round.
     pub first: u64,
-    /// How many at a time; 0 means as many as there are processors.
+    /// Number at a time; 0 means as many as there are processors.
     pub jobs: usize,
-    /// Where the input of findings goes; the working directory if empty.
+    /// Directory for the input of findings; the working directory if empty.
     pub save: PathBuf,
 }
 

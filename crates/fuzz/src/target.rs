@@ -8,7 +8,7 @@ use crate::seeds;
 pub struct Target {
     /// Name, as on the command line.
     pub name: &'static str,
-    /// What it takes.
+    /// Its inputs.
     pub what: &'static str,
     /// Panics if something that was promised for any bytes does not hold.
     pub body: fn(&[u8]),

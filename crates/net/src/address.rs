@@ -1,4 +1,4 @@
-//! Where to listen and where to connect, before any name is resolved.
+//! Addresses to listen on and to connect to, before any name is resolved.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Who is at the other end of an accepted connection.
+/// The peer of an accepted connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// A TCP client.

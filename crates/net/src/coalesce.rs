@@ -1,4 +1,4 @@
-//! Whether a shard sleeps a little before it polls, as network cards do before they interrupt.
+//! Interrupt moderation for a shard: sleeping a little before it polls, as network cards do before they interrupt.
 //!
 //! A shard that is quicker than its peers finds one or two events in each poll, and pays for a poll and for waking its
 //! peers for each; so do they. If it sleeps a little first it finds many, and all pay once. A sleep has its price too, so
@@ -46,7 +46,7 @@ pub(crate) struct Coalesce {
     rounds: u32,
     events: u64,
     bytes: u64,
-    /// When the last round began, and the first that counts.
+    /// Starts of the last round and of the first that counts.
     round_began: Instant,
     began: Instant,
     /// While sleeping: when to review it. Else: when it may be tried again.

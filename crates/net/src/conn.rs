@@ -26,7 +26,7 @@ pub(crate) struct Conn {
     pub(crate) layers: Option<Box<Stack>>,
 }
 
-/// Where a connection is in its life.
+/// State of a connection's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// The name is being resolved or the connect is in progress.
@@ -68,12 +68,12 @@ pub(crate) struct Flags {
     pub(crate) layer_more: bool,
 }
 
-/// What is needed only until a connection that we opened stands.
+/// State needed only until a connection that we opened is established.
 #[derive(Debug, Default)]
 pub(crate) struct Opening {
     /// Addresses not tried yet.
     pub(crate) addresses: VecDeque<SocketAddr>,
-    /// When all of it must be done.
+    /// Deadline of all of it.
     pub(crate) deadline: Instant,
     /// The resolver has not answered yet.
     pub(crate) unresolved: bool,

@@ -52,7 +52,7 @@ impl<'a> Der<'a> {
     }
 }
 
-/// What stands in a certificate from the subject on.
+/// Fields of a certificate from the subject on.
 ///
 /// ```text
 /// Certificate ▸ tbsCertificate ▸ [0] version? · serial · algorithm · issuer · validity · subject · subjectPublicKeyInfo · ...

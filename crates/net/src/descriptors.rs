@@ -12,9 +12,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// The limit of the process's open files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileLimit {
-    /// What is enforced; `u64::MAX` if nothing is.
+    /// The enforced limit; `u64::MAX` if there is none.
     pub soft: u64,
-    /// How far it may be raised.
+    /// The limit up to which it may be raised.
     pub hard: u64,
 }
 
@@ -59,12 +59,12 @@ impl ClientPlaces {
         self.0.max.store(max, Ordering::Relaxed);
     }
 
-    /// How many there are.
+    /// Number of descriptors.
     pub fn max(&self) -> usize {
         self.0.max.load(Ordering::Relaxed)
     }
 
-    /// How many are taken.
+    /// Number taken.
     pub fn taken(&self) -> usize {
         self.0.taken.load(Ordering::Relaxed)
     }

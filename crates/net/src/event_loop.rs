@@ -28,9 +28,9 @@ pub(crate) const WAKER_TOKEN: usize = usize::MAX;
 pub(crate) const LISTENER_TOKENS: usize = 1 << 62;
 /// Bytes of one read, and so the most that a connection without a backlog holds.
 const SCRATCH: usize = 64 * 1024;
-/// When there are no file descriptors left, accepting is tried again after this time or when one is closed.
+/// Time after which accepting is tried again when there are no file descriptors left, unless one is closed before.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-/// How long a finished connection may make no progress.
+/// Time a finished connection may make no progress.
 const LINGER: Duration = Duration::from_secs(2);
 
 pub(crate) enum Due {
@@ -54,7 +54,7 @@ pub struct EventLoop {
     queued: Vec<ConnId>,
     timers: Timers<Due>,
     scratch: Box<[u8]>,
-    /// What layers have encoded, on its way to an outbox.
+    /// Encoded output of layers, on its way to an outbox.
     wire: Vec<u8>,
     spare: Spare,
     spare_since: bool,
@@ -65,12 +65,12 @@ pub struct EventLoop {
     /// The sum of what [`Conn::held`] tells of all connections.
     buffered: usize,
     ask: Ask,
-    /// What accepted connections take.
+    /// Descriptors of accepted connections.
     places: ClientPlaces,
     /// Accepting ran out of file descriptors, or of places.
     starved: bool,
     load: Load,
-    /// When accepting is tried again.
+    /// Time at which accepting is tried again.
     accept_timer: Option<(Instant, TimerId)>,
 }
 

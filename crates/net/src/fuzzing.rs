@@ -14,7 +14,7 @@ const PLAIN_TOTAL_MAX: usize = 4 << 20;
 /// Content of the longest chunk, which is decoded whole.
 const CHUNK_MAX: usize = 64 * 1024;
 
-/// What came out of a stream, and how it ended.
+/// Output of a stream, and how it ended.
 type Decoded = (Vec<u8>, Result<(), LayerError>);
 
 /// The snappy framing format.

@@ -1,4 +1,4 @@
-//! What has arrived on a connection and was not consumed yet.
+//! Bytes that arrived on a connection and were not consumed yet.
 
 use bytes::{Bytes, BytesMut};
 
@@ -33,7 +33,7 @@ impl<'a> Input<'a> {
         Input { source: Source::Owned(buffer), position: 0, want: 0 }
     }
 
-    /// What is there to be consumed.
+    /// Bytes to consume.
     pub fn bytes(&self) -> &[u8] {
         match &self.source {
             Source::Scratch(bytes) => &bytes[self.position..],

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{Address, ConnId, Input, Instant, Parcel, Peer, TimerId, WallTime};
 
-/// What a product may ask of the loop it runs in. Nothing here blocks, and no call fails: what goes wrong with a
+/// Services of the loop for the product that runs in it. Nothing here blocks, and no call fails: what goes wrong with a
 /// connection is told later, through [`App::failed`]. Calls with the id of a connection that is gone do nothing.
 pub trait Io {
     /// The clock of this turn.
@@ -65,7 +65,7 @@ pub trait Io {
 
 /// A product, as its event loop sees it.
 pub trait App<I: Io> {
-    /// What other threads send to this shard.
+    /// Mail from other threads to this shard.
     type Mail: Send + 'static;
 
     /// A client arrived at the listener that was registered under `listener`.
@@ -98,7 +98,7 @@ pub trait App<I: Io> {
     }
 }
 
-/// Why a connection ended.
+/// The reason a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Nobody listens there (ECONNREFUSED).
@@ -120,7 +120,7 @@ pub enum Fault {
 pub struct SocketOptions {
     /// Time after which an idle connection is probed (TCP keepalive); off if absent.
     pub keepalive: Option<Duration>,
-    /// How long connecting may take.
+    /// Time connecting may take.
     pub connect_timeout: Duration,
 }
 
@@ -143,7 +143,7 @@ pub enum Layer {
     Deflate(u32),
 }
 
-/// What is known once a layer stands.
+/// Facts known once a layer is established.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LayerInfo {
     /// TLS version as "TLS1.3"; empty for compression.

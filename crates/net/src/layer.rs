@@ -1,4 +1,4 @@
-//! What stands between a socket and the app on some connections: TLS, then at most one compression.
+//! Transformations between a socket and the app on some connections: TLS, then at most one compression.
 //!
 //! ```text
 //! socket ──wire──▶ TLS ──middle──▶ snappy or deflate ──plain──▶ app      Stack::receive
@@ -48,7 +48,7 @@ const GATHER_MAX: usize = 64 * 1024;
 /// A gathering buffer larger than this is given back once it is empty.
 const GATHER_KEEP: usize = 4 * 1024;
 
-/// What a call of [`Stack::receive`] has done besides appending bytes.
+/// Effects of a call of [`Stack::receive`] besides appending bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Received {
     /// Input is left inside: call again, with no bytes, before anything is read.
@@ -77,7 +77,7 @@ pub struct Stack {
 impl Stack {
     /// Puts a layer nearest to the app. `unconsumed` input was not for the app, but for this layer.
     ///
-    /// What was sent before must have been flushed: it leaves without the layer.
+    /// Bytes sent before must have been flushed: they leave without the layer.
     pub fn push(&mut self, layer: &Layer, unconsumed: &[u8]) -> Result<(), LayerError> {
         if self.compression.is_some() {
             return Err(LayerError::Order);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Where to listen.
+/// Address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
     /// Host (name or literal without brackets) and port; port 0 lets the system choose.
@@ -20,34 +20,34 @@ pub enum ListenAddress {
     Unix(PathBuf, Option<u32>),
 }
 
-/// Why nothing listens at an address.
+/// The reason nothing listens at an address.
 #[derive(Debug)]
 pub enum BindError {
     /// The host's name has no address.
     Name {
         /// The name.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         error: io::Error,
     },
     /// The system refuses the address; of several that a name has, the last one.
     Tcp {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// The system refuses the path.
     Unix {
         /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
 }
 
 impl BindError {
-    /// What the resolver or the system said.
+    /// The error of the resolver or the system.
     pub fn error(&self) -> &io::Error {
         match self {
             BindError::Name { error, .. } | BindError::Tcp { error, .. } | BindError::Unix { error, .. } => {
@@ -69,7 +69,7 @@ impl std::error::Error for BindError {}
 #[derive(Debug)]
 pub struct Listener {
     pub(crate) socket: ListenSocket,
-    /// What [`crate::App::accepted`] is told.
+    /// The key [`crate::App::accepted`] receives.
     pub tag: u32,
     /// TCP keepalive on the connections it accepts; off unless set.
     pub keepalive: Option<Duration>,
@@ -112,7 +112,7 @@ pub fn bind_tcp(host: &str, port: u16, backlog: i32) -> Result<std::net::TcpList
     })
 }
 
-/// Whether a TCP socket could be bound, at this moment. Nothing listens.
+/// True if a TCP socket could be bound at this moment. Nothing listens.
 ///
 /// # Errors
 /// As for [`bind`].

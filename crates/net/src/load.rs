@@ -1,4 +1,4 @@
-//! How much of its thread's time a shard uses.
+//! Share of its thread's time that a shard uses.
 
 use std::time::Duration;
 

@@ -48,7 +48,7 @@ fn wall_now() -> WallTime {
     WallTime(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
-/// What other threads send to a shard.
+/// Mail from other threads to a shard.
 pub(crate) enum Letter<M> {
     App(M),
     /// An answer of the resolver.
@@ -232,7 +232,7 @@ fn run_timers<A: App<EventLoop>>(el: &mut EventLoop, app: &mut A) {
     }
 }
 
-/// How long to sleep: until the next timer, not at all when something is waiting to be read or written.
+/// Time to sleep: until the next timer, not at all when something is waiting to be read or written.
 fn wait(el: &EventLoop, stop_at: Option<Instant>) -> Option<Duration> {
     if el.has_queued() || el.holds_back() {
         return Some(Duration::ZERO);

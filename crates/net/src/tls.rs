@@ -27,7 +27,7 @@ use rustls::{
 
 use self::public_key::PublicKey;
 
-/// What a server asks of its clients (`tls-client-auth-policy`).
+/// Certificates a server asks of its clients (`tls-client-auth-policy`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ClientAuth {
     /// No certificate is asked for.
@@ -64,7 +64,7 @@ impl MinVersion {
     }
 }
 
-/// Why no configuration could be made.
+/// The reason no configuration could be made.
 #[derive(Debug)]
 pub enum Error {
     /// No certificate in what should hold one, or bad PEM; which one it was.
@@ -100,7 +100,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// What [`Error::Certificate`] calls the file of authorities.
+/// Name of the file of authorities in [`Error::Certificate`].
 pub const ROOT_CA: &str = "root CA file";
 
 fn certificates(pem: &[u8], which: &'static str) -> Result<Vec<CertificateDer<'static>>, Error> {
@@ -128,7 +128,7 @@ fn roots(pem: &[u8]) -> Result<RootCertStore, Error> {
     if added == 0 { Err(Error::Certificate(ROOT_CA)) } else { Ok(store) }
 }
 
-/// Where systems keep the authorities that they trust, most common first.
+/// Paths of the authorities that systems trust, most common first.
 const SYSTEM_BUNDLES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -240,7 +240,7 @@ struct OrItself {
     roots: Vec<CertificateDer<'static>>,
 }
 
-/// What webpki says of an authority that is used as a client. It has looked at its dates by then.
+/// webpki's verdict on an authority that is used as a client. It has looked at its dates by then.
 const AUTHORITY: &str = "CaUsedAsEndEntity";
 
 impl ClientCertVerifier for OrItself {

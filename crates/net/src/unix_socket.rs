@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// How often a lock is tried that its holder removes at the same moment.
+/// Most attempts at a lock that its holder removes at the same moment.
 const LOCK_TRIES: usize = 8;
 
 /// Binds `path` and listens there, not blocking. With a mode the file has it before anybody can connect.
@@ -33,7 +33,7 @@ pub fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<Uni
     Ok(socket.into())
 }
 
-/// Whether `path` could be bound, at this moment: nothing is there, or a socket that nobody listens on. Nothing is changed.
+/// True if `path` could be bound at this moment: nothing is there, or a socket that nobody listens on. Nothing is changed.
 ///
 /// # Errors
 /// As for [`bind_unix`].

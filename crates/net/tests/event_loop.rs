@@ -12,7 +12,7 @@ use net::{
     Shard, SocketOptions,
 };
 
-/// What the app was told.
+/// Events the app received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Told {
     Connected,
@@ -22,7 +22,7 @@ enum Told {
     Received(usize),
 }
 
-/// What a test tells the app.
+/// Messages of a test to the app.
 enum Order {
     Connect(Address),
     /// So many timers, set in one turn.

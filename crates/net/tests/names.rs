@@ -38,7 +38,7 @@ impl App<EventLoop> for Caller {
 }
 
 struct Running {
-    /// What the name means now.
+    /// Addresses of the name now.
     addresses: Arc<Mutex<Vec<SocketAddr>>>,
     told: mpsc::Receiver<Result<(), Fault>>,
     handle: Handle<(Address, Duration)>,

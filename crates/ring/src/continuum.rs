@@ -27,7 +27,7 @@ const BUCKET_BITS_MAX: u32 = 16;
 /// A point of the circle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Point {
-    /// Where on the circle.
+    /// Position on the circle.
     pub value: u32,
     /// Index of the server it belongs to.
     pub server: u32,
@@ -76,7 +76,7 @@ fn points(nodes: &[Node<'_>], name_bytes_max: usize) -> Vec<Point> {
     points
 }
 
-/// How many digests (of four points each) a server gets: single precision, left to right, as the C original.
+/// Number of digests (of four points each) of a server: single precision, left to right, as the C original.
 fn digests_of(weight: u32, weight_total: u64, live: usize) -> u32 {
     let share = weight as f32 / weight_total as f32;
     let digests = share * POINTS_PER_SERVER / POINTS_PER_DIGEST * live as f32;

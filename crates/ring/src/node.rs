@@ -5,7 +5,7 @@
 /// A server as the ring sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Node<'a> {
-    /// What is hashed for its points: the server's name, or its address as nutcracker writes it.
+    /// Name hashed for its points: the server's name, or its address as nutcracker writes it.
     pub identity: &'a [u8],
     /// Share of the keys relative to the others; 0 gives none.
     pub weight: u32,

@@ -13,7 +13,7 @@ pub fn sort_order<T: AsRef<[u8]>>(identities: &[T]) -> Vec<usize> {
     order
 }
 
-/// What libmemcached hashes for a server: `host` on memcached's port 11211, else `host:port`.
+/// Name libmemcached hashes for a server: `host` on memcached's port 11211, else `host:port`.
 ///
 /// A unix socket is its path and port 0. Names from a configuration file play no part, and servers are numbered in
 /// the order in which the client lists them.

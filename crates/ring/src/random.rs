@@ -15,7 +15,7 @@ const WARM_UP: usize = 10 * DEGREE;
 #[derive(Debug, Clone)]
 pub struct Random {
     words: [u32; DEGREE],
-    /// Where the oldest word is; the next sum replaces it.
+    /// Position of the oldest word; the next sum replaces it.
     oldest: usize,
 }
 

@@ -17,7 +17,7 @@ pub struct Ring {
     placement: Placement,
 }
 
-/// How a hash finds its server among those that are live.
+/// Rule by which a hash finds its server among those that are live.
 #[derive(Debug, Clone)]
 enum Placement {
     /// Nothing is live.
@@ -81,7 +81,7 @@ impl Ring {
         Some(server as usize)
     }
 
-    /// How a hash finds its server.
+    /// Rule by which a hash finds its server.
     pub fn distribution(&self) -> Distribution {
         self.distribution
     }

@@ -57,7 +57,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// What is doubtful about a pool whose servers are all live, in index order.
+/// Doubtful settings of a pool whose servers are all live, in index order.
 pub fn warnings(distribution: Distribution, hash: Hash, nodes: &[Node<'_>]) -> Vec<Warning> {
     let nodes: Vec<Node> = nodes.iter().map(|node| Node { live: true, ..*node }).collect();
     match distribution {

@@ -92,7 +92,7 @@ impl HistogramSnapshot {
         self.sum = self.sum.wrapping_add(other.sum);
     }
 
-    /// What was recorded since `earlier` was taken from the same recorder, or from the same ones merged.
+    /// Values recorded since `earlier` was taken from the same recorder, or from the same ones merged.
     pub fn since(&self, earlier: &HistogramSnapshot) -> HistogramSnapshot {
         let mut before = earlier.buckets.iter().peekable();
         let mut buckets = Vec::new();
@@ -106,7 +106,7 @@ impl HistogramSnapshot {
         HistogramSnapshot { buckets, sum: self.sum.wrapping_sub(earlier.sum) }
     }
 
-    /// How many values were recorded.
+    /// Number of recorded values.
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|x| x.1).sum()
     }
@@ -130,7 +130,7 @@ impl HistogramSnapshot {
         0
     }
 
-    /// How many values lie at or below `limit`, exact when `limit + 1` is the first value of a bucket.
+    /// Number of values at or below `limit`, exact when `limit + 1` is the first value of a bucket.
     pub fn count_to(&self, limit: u64) -> u64 {
         self.buckets.iter().take_while(|x| x.0 <= limit).map(|x| x.1).sum()
     }

@@ -32,12 +32,12 @@ pub use quota::Quota;
 pub use target::{ALWAYS, SIGNAL};
 pub use writer::crash_fd;
 
-/// How to log.
+/// Log settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Where lines go.
+    /// Destination of lines.
     pub destination: Destination,
-    /// What they look like.
+    /// Format of lines.
     pub format: Format,
     /// Which of them are written; can be changed later.
     pub verbosity: Verbosity,
@@ -68,7 +68,7 @@ impl Options {
     /// Opens the destination.
     ///
     /// # Errors
-    /// What opening the file gave.
+    /// Error of opening the file.
     pub fn open(self) -> io::Result<Opened> {
         let sink = writer::Sink::open(&self.destination)?;
         Ok(Opened { options: self, sink })
@@ -111,7 +111,7 @@ impl Log {
         self.logger.queue().reopen();
     }
 
-    /// What is written now.
+    /// Level written now.
     pub fn verbosity(&self) -> Verbosity {
         self.logger.verbosity()
     }

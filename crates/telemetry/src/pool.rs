@@ -1,4 +1,4 @@
-//! What is counted for a pool and for each of its servers.
+//! Counters of a pool and of each of its servers.
 //!
 //! The two tables below are the only place where a statistic is named. A shard owns one [`PoolStats`] per pool; the
 //! sum over shards is a [`PoolReport`].

@@ -1,4 +1,4 @@
-//! What is counted for a topic and for each of its channels.
+//! Counters of a topic and of each of its channels.
 //!
 //! The two tables below are the only place where such a statistic is named. The queue keeps the figures itself and makes a
 //! [`TopicReport`] of each topic when somebody asks.

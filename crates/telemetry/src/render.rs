@@ -1,4 +1,4 @@
-//! What the cells look like to others. All of it is text made on the control thread.
+//! Renderings of the cells. All of it is text made on the control thread.
 //!
 //! Every rendering walks the tables (`PoolStats::ROWS` and its like), so that a new row shows up everywhere at once.
 

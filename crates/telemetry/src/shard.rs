@@ -1,4 +1,4 @@
-//! What is counted for a shard as a whole: its connections, its memory, its turns.
+//! Counters of a shard as a whole: its connections, its memory, its turns.
 //!
 //! The product on the shard bumps these; pools have their own (see `pool`). How many requests a turn gathers, the figure on
 //! which the cost of a request hangs most, is the pools' requests over `turns`. nutcracker's `total_connections` and

@@ -5,7 +5,7 @@
 //! names, order and descriptions of nutcracker 0.5.0 and make up its JSON and its `-D` text; those of `native { }`
 //! are ours. `with { }` holds fields that are not cells.
 
-/// How the values of a row behave.
+/// Behaviour of a row's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Grows only; summed over shards.
@@ -21,7 +21,7 @@ pub enum Kind {
 pub struct Row {
     /// Name in JSON, text, and (with prefix and suffix) in Prometheus.
     pub name: &'static str,
-    /// How its values behave.
+    /// Behaviour of its values.
     pub kind: Kind,
     /// Description, without a full stop; nutcracker's own words for its rows.
     pub help: &'static str,

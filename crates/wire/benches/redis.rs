@@ -1,4 +1,4 @@
-//! What it costs to find the end, the command and the key of a request, and the end of a reply.
+//! Cost of finding the end, the command and the key of a request, and the end of a reply.
 
 #![allow(missing_docs, reason = "criterion_group makes a public function")]
 

@@ -42,13 +42,13 @@ pub use refusal::{Code, Missing, Refusal};
 pub use scanner::{Gate, Magic, Scan, Scanner, magic};
 pub use verb::{ClientState, Verb};
 
-/// What a client sends first.
+/// Magic bytes a client sends first.
 pub const MAGIC_V2: &[u8; 4] = b"  V2";
 
 /// Longest command line with its line feed (the size of nsqd's read buffer). A longer one closes the connection.
 pub const LINE_BYTES_MAX: usize = 16_384;
 
-/// What is accepted from a client. The defaults are nsqd's.
+/// Limits on a client's input. The defaults are nsqd's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Largest message body (`max-msg-size`), bytes.

@@ -23,7 +23,7 @@ fn scan_with(bytes: &[u8], (expect, asked): (Expect, &str), limits: &Limits) -> 
     whole
 }
 
-/// What the request `frame` expects, and has asked.
+/// The reply `frame` expects, and the keys it asks for.
 fn expect(frame: &str) -> (Expect, &str) {
     match RequestScanner::new().scan(frame.as_bytes(), &Limits::default()) {
         Scan::Done(request) => (request.expect(), &frame[request.asked().range()]),

@@ -219,7 +219,7 @@ fn forwarded_without_noreply_and_q() {
     }
 }
 
-/// What happens after a bad request.
+/// Recovery after a bad request.
 #[derive(Debug, PartialEq)]
 enum Then {
     /// The next line is the next request.

@@ -1,4 +1,4 @@
-//! Where requests go: keys, splits, local answers, refusals and their texts, and what `COMMAND` says about it.
+//! Routing of requests: keys, splits, local answers, refusals and their texts, and what `COMMAND` says about it.
 
 use nuthatch_wire::redis::command::{all, flags};
 use nuthatch_wire::redis::{

@@ -235,7 +235,7 @@ fn golden_conversations() {
     assert!(requests > 200 && replies > 200 && sent_whole > 200, "{requests} {replies} {sent_whole}");
 }
 
-/// How many requests stand one after the other in `bytes`, or `None` if something else does.
+/// Number of requests one after the other in `bytes`, or `None` if something else stands there.
 fn scan_all(bytes: &[u8]) -> Option<usize> {
     let mut rest = bytes;
     let mut count = 0;

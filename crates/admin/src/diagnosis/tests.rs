@@ -10,7 +10,7 @@ use crate::sample::Sample;
 use crate::sample::tests::{facts, sample_at};
 use crate::trouble::{Tracker, Trouble};
 
-/// What is found between two samples ten seconds apart, as `SEVERITY SUBJECT: TEXT`.
+/// Problems found between two samples ten seconds apart, as `SEVERITY SUBJECT: TEXT`.
 fn found(before: &Sample, now: &Sample) -> Vec<String> {
     let status = Status::between(before, now, &facts(), now.queue.is_some());
     let troubles = Tracker::default().settle(find(&status), status.now_ms);
@@ -18,7 +18,7 @@ fn found(before: &Sample, now: &Sample) -> Vec<String> {
     troubles.iter().map(shown).collect()
 }
 
-/// What is found after `change` was done to a pool of two servers.
+/// Problems found after `change` was done to a pool of two servers.
 fn pool_after(change: impl Fn(&PoolStats)) -> Vec<String> {
     let pools: Vec<Arc<PoolStats>> = PoolStats::for_shards("a", &["s", "t"], 1);
     let before = sample_at(&facts(), 0, &pools, None);

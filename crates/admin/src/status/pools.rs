@@ -51,7 +51,7 @@ pub struct PoolStatus {
     pub name: String,
     /// `redis` or `memcache`.
     pub protocol: &'static str,
-    /// Whether it can serve.
+    /// Ability to serve.
     pub state: PoolState,
     /// Clients now.
     pub clients: u64,
@@ -69,7 +69,7 @@ pub struct PoolStatus {
     pub servers: Vec<ServerStatus>,
 }
 
-/// Whether a pool can serve.
+/// Ability of a pool to serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PoolState {
@@ -86,7 +86,7 @@ pub enum PoolState {
 pub struct ServerStatus {
     /// Its identity.
     pub name: String,
-    /// Whether it is in the ring.
+    /// Membership of the ring.
     pub state: ServerState,
     /// Shards on which it is ejected.
     pub ejected_shards: u64,
@@ -110,7 +110,7 @@ pub struct ServerStatus {
     pub errors: Errors,
 }
 
-/// Whether a server is in the ring.
+/// Membership of a server in the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ServerState {
@@ -131,7 +131,7 @@ pub struct Latency {
     pub p99_us: Option<u64>,
 }
 
-/// How often a kind of error occurred.
+/// Number of errors of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ErrorCount {
     /// Since the start.

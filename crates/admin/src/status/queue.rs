@@ -10,7 +10,7 @@ use crate::queue::{ChannelReport, Condition, QueueReport, TopicReport};
 pub struct QueueStatus {
     /// False if it did not answer in time; the rest is empty then.
     pub answers: bool,
-    /// What is wrong with it, if something is.
+    /// The problem, if there is one.
     pub fault: Option<String>,
     /// Damage that was found and that nobody has taken note of.
     pub damage: Option<String>,
@@ -62,7 +62,7 @@ pub struct ChannelStatus {
     pub paused: bool,
     /// Messages that wait for a consumer.
     pub depth: u64,
-    /// How fast the depth changes; negative if it falls.
+    /// Rate of change of the depth per second; negative if it falls.
     pub depth_growth_per_second: f64,
     /// Messages in consumers' hands.
     pub in_flight: u64,

@@ -10,12 +10,12 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// How fast a counter grew. One that went back (made anew) counts from zero.
+    /// Growth of a counter per second. One that went back (made anew) counts from zero.
     pub fn rate(self, before: u64, now: u64) -> f64 {
         self.per_second(now.checked_sub(before).unwrap_or(now) as f64)
     }
 
-    /// How fast a level changed; negative if it fell.
+    /// Change of a level per second; negative if it fell.
     pub fn growth(self, before: u64, now: u64) -> f64 {
         self.per_second(now as f64 - before as f64)
     }

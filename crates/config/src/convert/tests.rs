@@ -1,4 +1,4 @@
-//! What is converted is what the native file then says.
+//! A converted file means the same as its source.
 
 use std::path::PathBuf;
 

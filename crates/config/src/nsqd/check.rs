@@ -13,7 +13,7 @@ use super::{
 use crate::go_flags::{self, GoValue, GoValues, number};
 use crate::listen::Listen;
 
-/// What nsqd has no flag for, under its face; the native file has an option for each.
+/// Settings for which nsqd has no flag, under its face; the native file has an option for each.
 const JOURNAL_CACHE_BYTES: usize = 24 << 20;
 /// Largest segment of a journal: nsqd removes a file when it is read, a journal a segment when the next one is begun, so that
 /// nsqd's 100 MiB for each of many topics would fill the disk with what is done with.

@@ -13,7 +13,7 @@ use crate::written::{self, Value};
 ///
 /// # Errors
 ///
-/// How the original would end.
+/// The original's last words.
 pub fn load(path: &str, flags: &'static [FlagSpec]) -> Result<GoValues, Exit> {
     let failed = |reason: String| Exit::Fatal(format!("failed to load config file {path} - {reason}"));
     let bytes =
@@ -29,7 +29,7 @@ pub fn load(path: &str, flags: &'static [FlagSpec]) -> Result<GoValues, Exit> {
 ///
 /// # Errors
 ///
-/// How the original would end.
+/// The original's last words.
 pub fn parse(text: &str, flags: &'static [FlagSpec]) -> Result<GoValues, Exit> {
     let (entries, faults) = written::parse(text);
     if let Some(fault) = faults.first() {

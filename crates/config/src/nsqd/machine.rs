@@ -1,4 +1,4 @@
-//! What a configuration takes from the machine: host name, node id, the address that stands for all.
+//! Values taken from the machine: host name, node id, the unspecified address.
 //!
 //! All of it is read from files of the system, so that no unsafe call is needed; what cannot be read has a harmless
 //! default.

@@ -9,7 +9,7 @@ use rustls_pki_types::pem::{PemObject, SectionKind};
 
 use super::machine;
 
-/// What a file is for.
+/// Purpose of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
     /// `tls-cert`: a certificate and its chain.
@@ -20,7 +20,7 @@ pub enum Holds {
     Authorities,
 }
 
-/// Why the file at `path` cannot be what it should be.
+/// The reason the file at `path` is unfit for its purpose.
 ///
 /// # Errors
 /// The file, and the reason.
@@ -31,7 +31,7 @@ pub fn check(path: &Path, holds: Holds) -> Result<(), String> {
     fault(&bytes, holds).map_or(Ok(()), |why| Err(format!("{shown}: {why}")))
 }
 
-/// Why PEM with these bytes cannot be used.
+/// The reason PEM with these bytes cannot be used.
 fn fault(bytes: &[u8], holds: Holds) -> Option<&'static str> {
     let mut found: Vec<SectionKind> = Vec::new();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes) {

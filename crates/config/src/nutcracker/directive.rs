@@ -10,7 +10,7 @@ use super::{Reason, Resolve, address, number};
 use crate::checked::{Listen, Server};
 use crate::fault::Position;
 
-/// What a directive takes.
+/// Type of a directive's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Type {
     Listen,

@@ -12,7 +12,7 @@ use libyaml_safer::{Event, EventData, Mark, ScalarStyle, Scanner, TokenData};
 /// A text for the parser.
 #[derive(Debug)]
 pub(super) struct Text<'a> {
-    /// What to parse.
+    /// Text to parse.
     pub bytes: Cow<'a, [u8]>,
     /// A line break was added.
     is_padded: bool,

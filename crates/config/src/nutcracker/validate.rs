@@ -1,4 +1,4 @@
-//! What nutcracker checks once all directives are set, and the pools that come of it.
+//! nutcracker's checks once all directives are set, and the resulting pools.
 //!
 //! The order of servers and pools (length of the name, then bytes) is made here: it is the index order of the ring
 //! and of the statistics.

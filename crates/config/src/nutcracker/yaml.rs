@@ -4,7 +4,7 @@
 //! 2. it has no directives, document marks, flow collections, anchors, aliases or tags,
 //! 3. it has the shape `pool: { key: value, ..., key: [ value, ... ] }`, with exactly one sequence per pool.
 //!
-//! What comes out is the list of leaves: pool, key and value with its place.
+//! The result is the list of leaves: pool, key and value with its place.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ pub(super) struct Leaf {
     pub key: String,
     /// Its value, never empty.
     pub value: String,
-    /// Where the value stands.
+    /// Place of the value.
     pub position: Position,
 }
 
@@ -30,13 +30,13 @@ pub(super) struct Leaf {
 pub(super) struct Section {
     /// Its name, never empty.
     pub name: String,
-    /// Where it stands.
+    /// Its place.
     pub position: Position,
     /// Its leaves in the order of the file.
     pub leaves: Vec<Leaf>,
 }
 
-/// How deep a document may be: pools are at 1, their directives at 2.
+/// Depth limit of a document: pools are at 1, their directives at 2.
 const DEPTH_MAX: usize = 2;
 
 /// The sections of a file, and the places where a name or value is empty: nutcracker refuses those in silence.

@@ -1,4 +1,4 @@
-//! What an operator writes: files and command lines.
+//! Input written by operators: files and command lines.
 
 use config::fault::Severity;
 use config::go_flags::{self, GoValues};

@@ -119,7 +119,7 @@ impl Adjustable for Knobs {
     fn set_log_level(&self, _: LogLevel) {}
 }
 
-/// What an authorization server answers. It never lasts for ever, and expressions are asked without harm.
+/// Answers of an authorization server. It never lasts for ever, and expressions are asked without harm.
 pub fn rights(bytes: &[u8]) {
     let Ok(rights) = queue::auth::Rights::parse(bytes) else { return };
     assert!(!rights.ttl().is_zero());

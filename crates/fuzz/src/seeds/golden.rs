@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-/// Where the captures are: beside the repository, or where `NUTHATCH_GOLDEN` says.
+/// Directory of the captures: beside the repository, or where `NUTHATCH_GOLDEN` says.
 pub fn directory() -> PathBuf {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden");
     std::env::var_os("NUTHATCH_GOLDEN").map_or(beside.into(), PathBuf::from)
@@ -16,7 +16,7 @@ pub fn cases(file: &str) -> Vec<Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// What stands under a key, anywhere in the cases of a file, as bytes.
+/// Values of a key, anywhere in the cases of a file, as bytes.
 pub fn under(file: &str, key: &str) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     cases(file).iter().for_each(|case| gather(case, key, &mut found));

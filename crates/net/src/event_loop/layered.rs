@@ -8,7 +8,7 @@ use crate::conn::{Conn, Stage, inbox_memory};
 use crate::layer::{LayerError, PLAIN_MAX, Received};
 use crate::{App, ConnId, Fault, Layer};
 
-/// How long a TLS handshake may take, as nsqd's.
+/// Time a TLS handshake may take, as nsqd's.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
 impl EventLoop {

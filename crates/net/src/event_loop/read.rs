@@ -214,7 +214,7 @@ impl EventLoop {
     }
 }
 
-/// What is kept of a buffer that had `before` bytes: the rest must not keep the memory of what was consumed.
+/// Capacity kept of a buffer that had `before` bytes: the rest must not keep the memory of what was consumed.
 fn remainder(inbox: BytesMut, before: usize) -> BytesMut {
     match inbox.len() {
         0 => BytesMut::new(),

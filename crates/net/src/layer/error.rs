@@ -1,10 +1,10 @@
-//! Why a layer of a connection cannot go on.
+//! Errors of layers.
 //!
 //! The text goes to the log beside the peer's address; what TLS wants the peer to know is an alert in the layer's output.
 
 use std::fmt;
 
-/// Why a connection cannot go on.
+/// The reason a connection cannot continue.
 #[derive(Debug, PartialEq)]
 pub enum LayerError {
     /// Handshake, record or alert.

@@ -88,7 +88,7 @@ impl Tls {
         self.connection.send_close_notify();
     }
 
-    /// What was negotiated, once, when the handshake is done.
+    /// Negotiated parameters, once, when the handshake is done.
     pub(super) fn take_established(&mut self) -> Option<LayerInfo> {
         if self.told || self.handshaking() {
             return None;

@@ -1,4 +1,4 @@
-//! What a compression is to the stack of layers: a decoder and an encoder without a handshake.
+//! Compression as the stack of layers sees it: a decoder and an encoder without a handshake.
 
 use bytes::BytesMut;
 
@@ -12,7 +12,7 @@ pub(super) trait Transform: std::fmt::Debug {
     fn encode(&mut self, plain: &[u8], wire: &mut Vec<u8>);
 }
 
-/// What a call of [`Transform::decode`] has done.
+/// Effects of a call of [`Transform::decode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Decoded {
     /// Bytes of the input that need not be shown again.

@@ -1,4 +1,4 @@
-//! What kind of private key it is, to say why one cannot be used.
+//! Kinds of private keys, to explain why one cannot be used.
 
 use rustls::pki_types::PrivateKeyDer;
 
@@ -21,7 +21,7 @@ const CURVES: &[(&[u8], &str)] = &[
     (&[0x2b, 0x81, 0x04, 0x00, 0x0a], "secp256k1"),
 ];
 
-/// Why a key that was refused cannot be used, and what can.
+/// The reason a key that was refused cannot be used, and which can.
 pub(super) fn fault(key: &PrivateKeyDer<'_>) -> String {
     match kind(key) {
         Some((kind, false)) => format!(

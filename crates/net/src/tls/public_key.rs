@@ -16,7 +16,7 @@ use crate::der::{self, BIT_STRING, Der, SEQUENCE};
 pub(super) struct PublicKey<'a> {
     /// SubjectPublicKeyInfo, whole.
     pub info: &'a [u8],
-    /// What stands in its AlgorithmIdentifier.
+    /// Contents of its AlgorithmIdentifier.
     algorithm: &'a [u8],
     /// The key itself.
     bits: &'a [u8],
@@ -35,7 +35,7 @@ impl<'a> PublicKey<'a> {
         Some(PublicKey { info, algorithm, bits })
     }
 
-    /// Whether the key's owner has signed `message` in a handshake of TLS 1.2.
+    /// True if the key's owner has signed `message` in a handshake of TLS 1.2.
     pub(super) fn verify_tls12(
         &self,
         message: &[u8],

@@ -1,10 +1,10 @@
-//! Where a log goes: the standard error or a file.
+//! Destinations of a log: the standard error or a file.
 //!
 //! Opening it, and opening it anew for rotation, is the writer's.
 
 use std::path::PathBuf;
 
-/// Where lines go.
+/// Destination of lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
     /// Standard error.

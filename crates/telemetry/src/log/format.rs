@@ -1,4 +1,4 @@
-//! What a line looks like.
+//! Formats of a line.
 //!
 //! ```text
 //! text        2025-01-31T12:00:00.123Z WARN  proxy::health: server ejected pool=alpha server="s 1"

@@ -1,4 +1,4 @@
-//! How much is written: nutcracker's scale from 0 to 11, which is finer than `tracing`'s five levels.
+//! Log levels: nutcracker's scale from 0 to 11, which is finer than `tracing`'s five levels.
 //!
 //! One scale for all faces. The words of the native file and of nsqd map onto it; nutcracker's signals SIGTTIN and SIGTTOU
 //! move along it by one.

@@ -15,7 +15,7 @@ use crate::{PoolReport, PoolStats, Row, ServerStats};
 /// The scalars at the start of the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// What the service calls itself; "nutcracker" under that face.
+    /// Name of the service; "nutcracker" under that face.
     pub service: String,
     /// Host name.
     pub source: String,

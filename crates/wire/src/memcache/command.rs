@@ -53,7 +53,7 @@ pub enum Command {
     StatsReset,
 }
 
-/// How a command line is read.
+/// Syntax of a command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// `get k…`; with `exptime`, `gat t k…`.
@@ -88,7 +88,7 @@ pub enum Shape {
     Bare,
 }
 
-/// Where a request goes.
+/// Destination of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
     /// To the server of its key.
@@ -107,7 +107,7 @@ pub enum Route {
     Refused(&'static str),
 }
 
-/// How replies from several servers become one.
+/// Rule by which replies from several servers become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merge {
     /// There is one reply.
@@ -120,7 +120,7 @@ pub enum Merge {
     Stats,
 }
 
-/// Whether a request may be sent again when its connection died before any byte of the reply.
+/// Safety of sending a request again when its connection died before any byte of the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// It changes nothing.
@@ -138,19 +138,19 @@ pub struct Row {
     pub command: Command,
     /// Its name on the wire, lower case only.
     pub name: &'static str,
-    /// What follows the name.
+    /// Arguments behind the name.
     pub arguments: &'static str,
-    /// How its line is read.
+    /// Syntax of its line.
     pub shape: Shape,
-    /// Where it goes.
+    /// Its destination.
     pub route: Route,
-    /// How replies become one.
+    /// Rule by which replies become one.
     pub merge: Merge,
-    /// What a reply to it looks like.
+    /// Form of its reply.
     pub reply: ReplyKind,
     /// `noreply` as last argument is understood.
     pub noreply: bool,
-    /// Whether it may be repeated.
+    /// Safety of repeating it.
     pub retry: Retry,
     /// True if memcached answers later requests of the connection differently after it. If it is refused, the connection ends.
     pub stateful: bool,

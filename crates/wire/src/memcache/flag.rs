@@ -3,7 +3,7 @@
 //! memcached 1.6.18 reads every known flag on every meta command and ignores those that have no meaning there; so
 //! do we.
 
-/// What follows the letter of a meta flag.
+/// Argument of a meta flag, behind its letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
     /// Nothing; what is there is ignored.
@@ -23,13 +23,13 @@ pub enum TokenKind {
 pub struct Flag {
     /// Its letter.
     pub letter: u8,
-    /// What follows the letter.
+    /// Its argument.
     pub token: TokenKind,
     /// The commands on which it means something.
     pub commands: &'static str,
-    /// What it does.
+    /// Its effect.
     pub meaning: &'static str,
-    /// What the proxy does with it; empty: passes it on.
+    /// The proxy's use of it; empty: passed on.
     pub proxy: &'static str,
 }
 
@@ -94,7 +94,7 @@ const fn by_letter() -> [Option<TokenKind>; 128] {
 const FLAGS_TABLE_LEN: usize = 25;
 
 impl Flag {
-    /// What follows the flag `letter`, if there is such a flag.
+    /// Argument of the flag `letter`, if there is such a flag.
     pub(crate) fn token_of(letter: u8) -> Option<TokenKind> {
         BY_LETTER.get(letter as usize).copied().flatten()
     }

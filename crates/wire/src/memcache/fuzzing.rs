@@ -96,7 +96,7 @@ fn check_request(request: &Request, frame: &[u8]) {
     check_forward(request, frame);
 }
 
-/// What goes to a server is the same request, and one that is always answered.
+/// A request as sent to a server is the same request, and one that is always answered.
 fn check_forward(request: &Request, frame: &[u8]) {
     let sent = request.forward(frame).concat();
     let Scan::Done(again) = RequestScanner::new().scan(&sent, &LIMITS) else {
@@ -142,7 +142,7 @@ pub fn reply(stream: &[u8]) {
     }
 }
 
-/// Where a reply ends that is shown once, `step` bytes at a time; `None` if it does not, or is none.
+/// End of a reply that is shown once, `step` bytes at a time; `None` if it has none, or is no reply.
 fn passage(bytes: &[u8], step: usize, expect: Expect, asked: &[u8]) -> Option<usize> {
     let (mut passage, mut done, mut shown) = (ReplyPassage::new(), 0, 0);
     while shown < bytes.len() {

@@ -19,7 +19,7 @@ pub enum Silence {
 }
 
 impl Silence {
-    /// What `request` asks for.
+    /// The form of `request`.
     pub fn of(request: &Request) -> Silence {
         if request.noreply() {
             return Silence::Always;

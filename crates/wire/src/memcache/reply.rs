@@ -12,7 +12,7 @@ pub use scanner::ReplyScanner;
 
 use std::ops::Range;
 
-/// What a reply to a command looks like. Error lines are replies to anything.
+/// Form of the reply to a command. Error lines are replies to anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReplyKind {
     /// VALUE blocks without cas, then END.
@@ -68,7 +68,7 @@ impl ReplyKind {
     }
 }
 
-/// What a reply must look like to be one to a given request. See [`super::Request::expect`].
+/// Form a reply must have to belong to a given request. See [`super::Request::expect`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expect {
     /// Its form.
@@ -126,17 +126,17 @@ impl Status {
 /// A whole reply, as places in its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// What it says.
+    /// Its meaning.
     pub status: Status,
     /// Its length in bytes, line ends included.
     pub len: usize,
-    /// How many VALUE blocks it has. They take the bytes before [`Reply::last_line`].
+    /// Number of its VALUE blocks. They take the bytes before [`Reply::last_line`].
     pub blocks: u32,
     /// The last line with its line end: END, the error, or the only line. For VA the line before the data.
     pub last_line: Range<usize>,
 }
 
-/// Why bytes are not a reply to the request that was asked. The connection is out of step and must be closed.
+/// The reason bytes are not a reply to the request. The connection is out of step and must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BadReply {
     /// A line longer than any reply has, or one that does not end in CR LF.

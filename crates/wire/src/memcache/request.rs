@@ -63,7 +63,7 @@ impl Request {
         self.key
     }
 
-    /// How many keys there are; more than one only for the `get` family.
+    /// Number of keys; more than one only for the `get` family.
     pub fn key_count(&self) -> usize {
         self.key_count as usize
     }
@@ -91,7 +91,7 @@ impl Request {
         self.binary_key
     }
 
-    /// What stands before the first key, name included and leading spaces left out: `get `, `gat 60 `. A part of a
+    /// Text before the first key, name included and leading spaces left out: `get `, `gat 60 `. A part of a
     /// split request is this, some of the keys, and CR LF.
     pub fn head<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
         &frame[self.name.start as usize..self.key.start as usize]
@@ -141,7 +141,7 @@ impl Request {
         self.flags.has(b'q')
     }
 
-    /// Whether it may be sent again when its connection died before any byte of the reply.
+    /// True if it may be sent again when its connection died before any byte of the reply.
     pub fn retry_safe(&self) -> bool {
         match self.row().retry {
             Retry::Safe => true,
@@ -150,12 +150,12 @@ impl Request {
         }
     }
 
-    /// What a reply to it must look like.
+    /// Form its reply must have.
     pub fn expect(&self) -> Expect {
         Expect { kind: self.row().reply, keys: self.key_count }
     }
 
-    /// Where the frame that goes to a server has what its reply may name: the keys of the `get` family; of a meta command
+    /// Range of the frame sent to a server that its reply may name: the keys of the `get` family; of a meta command
     /// that wants its key or opaque back, the line from the key on. Empty for others.
     pub fn asked(&self) -> Span {
         let text_end = self.text_end - self.quiet_token.len() as u32;

@@ -1,8 +1,8 @@
-//! What both scanners share: the outcome of a scan, a place in a frame, the limits, and finding the end of a word.
+//! Pieces both scanners share: the outcome of a scan, a place in a frame, the limits, and finding the end of a word.
 
 use std::ops::Range;
 
-/// What a scanner found in the bytes so far.
+/// Outcome of scanning the bytes so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scan<T, E> {
     /// A whole frame.
@@ -81,7 +81,7 @@ impl Default for Limits {
     }
 }
 
-/// Where the word that starts at `start` ends. Words are short: eight bytes at a time cost less than a call of memchr.
+/// End of the word that starts at `start`. Words are short: eight bytes at a time cost less than a call of memchr.
 #[inline]
 pub(crate) fn end_of_word(text: &[u8], start: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;

@@ -4,14 +4,14 @@
 
 use super::go::{write, write_json_string};
 
-/// What an authorization server is asked.
+/// Question to an authorization server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Question {
     /// Subject common name of the client's certificate, or "".
     pub common_name: String,
     /// The client's address without the port; "" on unix sockets.
     pub remote_ip: String,
-    /// What the client sent with AUTH.
+    /// The secret the client sent with AUTH.
     pub secret: Vec<u8>,
     /// The client uses TLS.
     pub tls: bool,

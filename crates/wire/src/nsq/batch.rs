@@ -20,7 +20,7 @@ pub(super) struct BatchWalk {
     offset: usize,
 }
 
-/// Why a walk stopped early.
+/// The reason a walk stopped early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BatchStop {
     /// Bytes are missing: at least this many in total, from the count on.

@@ -1,13 +1,13 @@
 //! A whole command, checked as far as bytes alone allow.
 //!
-//! What a [`Command`] holds lies in the input: names are valid names, numbers are within their limits, bodies are neither empty
+//! The contents of a [`Command`] lie in the input: names are valid names, numbers are within their limits, bodies are neither empty
 //! nor too large. Whether topic, channel and message are there is for the queue to say.
 
 use super::Verb;
 use super::batch::Messages;
 use super::message_id::RawId;
 
-/// What a client asks for. Text and bodies lie in the input.
+/// A client's request. Text and bodies lie in the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command<'a> {
     /// The body is for [`super::identify::Identify::parse`].

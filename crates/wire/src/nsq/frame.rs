@@ -24,7 +24,7 @@ pub const MESSAGE_HEADER_BYTES: usize = 8 + 26;
 /// Bytes of a message's own header inside the frame's data.
 const MESSAGE_DATA_HEADER_BYTES: usize = 26;
 
-/// What a frame carries.
+/// Type of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameType {
     /// An answer, or a heartbeat.
@@ -77,7 +77,7 @@ fn write_head(out: &mut Vec<u8>, kind: FrameType, data_bytes: usize) {
     out.extend_from_slice(&(kind as u32).to_be_bytes());
 }
 
-/// What a client finds in the bytes it received.
+/// Outcome of scanning the bytes a client received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadFrame<'a> {
     /// The frame is not whole; this many bytes are needed from its first one on.
@@ -87,7 +87,7 @@ pub enum ReadFrame<'a> {
     },
     /// A whole frame in the first `len` bytes.
     Done {
-        /// What it carries.
+        /// Its type.
         kind: FrameType,
         /// Its data.
         data: &'a [u8],
@@ -119,13 +119,13 @@ pub fn read_frame(bytes: &[u8], data_max: usize) -> ReadFrame<'_> {
 /// The data of a message frame, taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageData<'a> {
-    /// When the message was published: nanoseconds since the Unix epoch.
+    /// Time of publication: nanoseconds since the Unix epoch.
     pub timestamp_ns: i64,
     /// Deliveries so far, this one included; wraps.
     pub attempts: u16,
     /// The id to answer with.
     pub id: RawId,
-    /// What was published.
+    /// Body as published.
     pub body: &'a [u8],
 }
 

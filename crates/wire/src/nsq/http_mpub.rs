@@ -5,7 +5,7 @@
 use super::batch::{BatchStop, BatchWalk};
 use super::{Limits, Messages, Missing, Refusal};
 
-/// Why a body is refused. All answer with status 413, as nsqd.
+/// The reason a body is refused. All answer with status 413, as nsqd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The body is over `max-body-size`.

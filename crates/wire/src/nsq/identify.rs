@@ -21,9 +21,9 @@ pub struct Identify {
     pub hostname: String,
     /// Software of the client.
     pub user_agent: String,
-    /// Where the client stands.
+    /// Topology region of the client.
     pub topology_region: String,
-    /// Where the client stands, closer.
+    /// Topology zone of the client.
     pub topology_zone: String,
     /// The answer shall be JSON, and TLS and compression may be switched on.
     pub feature_negotiation: bool,
@@ -39,7 +39,7 @@ pub struct Identify {
     pub heartbeat_interval: i64,
     /// Bytes that may be gathered before they are sent; -1 for none.
     pub output_buffer_size: i64,
-    /// How long they may be gathered; -1 for as long as it takes.
+    /// Longest time they may be gathered; -1 for no limit.
     pub output_buffer_timeout: i64,
     /// Percentage of messages that the client wants.
     pub sample_rate: i32,
@@ -73,7 +73,7 @@ impl Identify {
         Ok(it)
     }
 
-    /// What holds for the client from here on, starting from what `current`ly does ([`Terms::settings`] at first).
+    /// The client's terms from here on, starting from the `current` ones ([`Terms::settings`] at first).
     pub fn settle(&self, terms: &Terms, current: &Settings) -> Result<Settlement, Refusal<'static>> {
         let mut settings = *current;
         self.settle_heartbeat(terms, &mut settings)?;
@@ -152,7 +152,7 @@ fn in_range(value: i64, min: u64, max: u64, what: &'static str) -> Result<Option
     }
 }
 
-/// What the server has to offer. Times are milliseconds; the defaults are nsqd's.
+/// Features and limits a server offers. Times are milliseconds; the defaults are nsqd's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     /// Version to name in the answer.
@@ -187,9 +187,9 @@ pub struct Terms {
     pub deflate_level_max: u32,
     /// Clients must AUTH.
     pub auth_required: bool,
-    /// Where the server stands.
+    /// Topology region of the server.
     pub topology_region: String,
-    /// Where the server stands, closer.
+    /// Topology zone of the server.
     pub topology_zone: String,
 }
 
@@ -219,7 +219,7 @@ impl Default for Terms {
 }
 
 impl Terms {
-    /// What holds for a client that never sends IDENTIFY.
+    /// Settings of a client that never sends IDENTIFY.
     pub fn settings(&self) -> Settings {
         Settings {
             heartbeat_ms: Some(self.heartbeat_ms),
@@ -231,14 +231,14 @@ impl Terms {
     }
 }
 
-/// What holds for one client.
+/// Settings of one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// Interval of heartbeats; none if they are off (then there is no SUB).
     pub heartbeat_ms: Option<u64>,
     /// Bytes gathered before they are sent.
     pub output_buffer_bytes: u64,
-    /// How long they are gathered; none for no limit (or, with a buffer of one byte, no gathering).
+    /// Time they are gathered; none for no limit (or, with a buffer of one byte, no gathering).
     pub output_buffer_ms: Option<u64>,
     /// Percentage of messages to deliver, 1 to 99; 0 for all of them.
     pub sample_rate: u8,
@@ -262,7 +262,7 @@ pub struct Upgrades {
 /// The outcome of IDENTIFY.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settlement {
-    /// What holds from here on.
+    /// The settings from here on.
     pub settings: Settings,
     /// Absent if the client did not negotiate: then the answer is `OK`.
     pub upgrades: Option<Upgrades>,

@@ -15,7 +15,7 @@ mod scanner;
 pub use node::Node;
 pub use scanner::{Command, Refusal, Scan, Scanner};
 
-/// What nsqd sends first.
+/// Magic bytes nsqd sends first.
 pub const MAGIC_V1: &[u8; 4] = b"  V1";
 
 /// The answer to all commands but IDENTIFY.
@@ -30,7 +30,7 @@ pub fn write_response(out: &mut Vec<u8>, data: &[u8]) {
     out.extend_from_slice(data);
 }
 
-/// What nsqd finds in the bytes it received.
+/// Outcome of scanning a lookup's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadResponse<'a> {
     /// The response is not whole; this many bytes are needed from its first one on.

@@ -67,7 +67,7 @@ impl Code {
     }
 }
 
-/// What a command still lacked when the client ended its side.
+/// The part of a command still missing when the client ended its side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     /// The length of the body.
@@ -158,9 +158,9 @@ pub enum Refusal<'a> {
 }
 
 impl<'a> Refusal<'a> {
-    /// Why a command fails on a topic or channel that is being deleted.
+    /// The reason a command fails on a topic or channel that is being deleted.
     pub const EXITING: &'static str = "exiting";
-    /// Why SUB fails when what it subscribes to keeps being deleted.
+    /// The reason SUB fails when its topic or channel keeps being deleted.
     pub const DELETED: &'static str = "to deleted topic/channel";
 
     /// The error's code.
@@ -366,7 +366,7 @@ mod tests {
         assert_eq!(harmless, ["E_FIN_FAILED", "E_REQ_FAILED", "E_TOUCH_FAILED"]);
     }
 
-    /// What nsqd says, for every error that the scanner cannot produce itself (its own are tested there).
+    /// nsqd's texts for every error that the scanner cannot produce itself (its own are tested there).
     #[test]
     fn texts() {
         let id = *b"0123456789abcdef";

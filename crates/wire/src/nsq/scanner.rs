@@ -15,7 +15,7 @@ use super::batch::{BatchStop, BatchWalk};
 use super::decimal;
 use super::{ClientState, Command, LINE_BYTES_MAX, Limits, MAGIC_V2, Missing, Refusal, Verb, valid_name};
 
-/// What the connection's past allows. It must not change while one command arrives.
+/// Commands the connection's past allows. It must not change while one command arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Gate {
     /// State of the client.
@@ -26,7 +26,7 @@ pub struct Gate {
     pub heartbeats_off: bool,
 }
 
-/// What there is in the bytes shown.
+/// Outcome of scanning the bytes shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scan<'a> {
     /// Nothing can be said before `want` bytes in total are there; then something can, if only that a size is bad.
@@ -72,7 +72,7 @@ impl Default for Stage {
     }
 }
 
-/// Why there is no command yet.
+/// The reason there is no command yet.
 enum Stop<'a> {
     NeedMore { want: usize, missing: Missing },
     Bad(Refusal<'a>),
@@ -85,7 +85,7 @@ enum Head<'a> {
     Mpub { topic: &'a str },
 }
 
-/// What stands in the line of a command with a plain body.
+/// Contents of the line of a command with a plain body.
 #[derive(Clone, Copy)]
 enum BodyHead<'a> {
     Identify,

@@ -2,7 +2,7 @@
 //!
 //! One table: the scanner refuses by it, error texts take names from it.
 
-/// Where a connection stands. The numbers are those of `/stats`.
+/// State of a connection. The numbers are those of `/stats`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
 pub enum ClientState {

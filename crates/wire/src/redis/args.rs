@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::decimal::{Decimal, decimal, known};
 
-/// Where one argument stands in its frame: `$len\r\n` from `head`, its bytes from `start` to `end`, then `\r\n`.
+/// Position of one argument in its frame: `$len\r\n` from `head`, its bytes from `start` to `end`, then `\r\n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Argument<'a> {
     frame: &'a [u8],
@@ -28,12 +28,12 @@ impl<'a> Argument<'a> {
         &self.frame[self.start..self.end]
     }
 
-    /// Where its bytes are, from the start of the frame.
+    /// Range of its bytes, from the start of the frame.
     pub fn range(&self) -> Range<usize> {
         self.start..self.end
     }
 
-    /// Where it is with its header and line end, from the start of the frame: what to copy into another request.
+    /// Range with its header and line end, from the start of the frame: what to copy into another request.
     pub fn encoded_range(&self) -> Range<usize> {
         self.head..self.end + 2
     }
@@ -72,12 +72,12 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// Where the next one begins, from the start of the frame.
+    /// Start of the next one, from the start of the frame.
     pub(crate) fn position(&self) -> usize {
         self.at
     }
 
-    /// How many are left.
+    /// Number of arguments left.
     pub fn count_left(&self) -> usize {
         self.left
     }

@@ -1,4 +1,4 @@
-//! What is known about each command: its arity, its flags, where its keys are, and what a proxy does with it.
+//! The table of commands: arity, flags, places of keys, and what a proxy does with each.
 //!
 //! One table ([`all`]) holds all commands of Redis 7.0 and the few later ones that fit the same rules. The route of a
 //! request, the error for one that cannot be served, the answer to `COMMAND`, and the tables in the documentation all
@@ -34,9 +34,9 @@ pub struct Command {
     pub arity: i8,
     /// [`flags`] as Redis 7.0 gives them.
     pub flags: u32,
-    /// Where its keys are.
+    /// Positions of its keys.
     pub keys: KeySpec,
-    /// What the proxy does with it.
+    /// The proxy's way of serving it.
     pub proxied: Proxied,
     /// Redis' group for it: `string`, `sorted-set`, `generic` ….
     pub group: &'static str,
@@ -49,7 +49,7 @@ pub struct Command {
     pub subcommands: &'static [Command],
 }
 
-/// What the proxy does with a command.
+/// The proxy's way of serving a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proxied {
     /// Passed on verbatim to the server of its keys, which must all live there.

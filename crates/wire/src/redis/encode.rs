@@ -98,7 +98,7 @@ pub fn error(out: &mut impl BufMut, text: &[u8]) {
     line(out, text);
 }
 
-/// What Redis prints of a client's words in an error: at most `max` bytes, up to a NUL.
+/// A client's words as Redis quotes them in an error: at most `max` bytes, up to a NUL.
 pub(crate) fn printed(text: &[u8], max: usize) -> &[u8] {
     let text = &text[..text.len().min(max)];
     &text[..memchr::memchr(0, text).unwrap_or(text.len())]

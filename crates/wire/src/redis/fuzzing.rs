@@ -1,4 +1,4 @@
-//! What must hold for any bytes whatever: each function takes some and panics if it does not.
+//! Properties that hold for any bytes whatever: each function takes some and panics if one is broken.
 //!
 //! A scanner says the same of bytes that come whole and of bytes that come one by one; it never wants less than it has;
 //! what it found lies inside the frame and reads back as what was sent. The fuzz targets call these, and so do ordinary
@@ -114,7 +114,7 @@ fn inline_request(frame: &[u8], words: usize) {
     whole_request(&request, frame, &limits);
 }
 
-/// What was found in a request reads back as the request.
+/// Everything found in a request reads back as the request.
 fn whole_request(request: &Request, frame: &[u8], limits: &Limits) {
     assert!(request.len() <= limits.request_bytes_max && request.argument_count() <= limits.arguments_max);
     let args: Vec<&[u8]> = request.args(frame).map(|argument| argument.bytes()).collect();
@@ -186,7 +186,7 @@ fn one_reply(scanner: &mut ReplyScanner, bytes: &[u8], limits: &ReplyLimits) -> 
     Some(reply.len())
 }
 
-/// Where a reply ends that is shown once, `step` bytes at a time; `None` if it does not, or is none.
+/// End of a reply that is shown once, `step` bytes at a time; `None` if it has none, or is no reply.
 fn passage(bytes: &[u8], step: usize, limits: &ReplyLimits) -> Option<usize> {
     let (mut passage, mut done, mut shown) = (ReplyPassage::new(), 0, 0);
     while shown < bytes.len() {

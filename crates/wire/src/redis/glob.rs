@@ -23,7 +23,7 @@ pub fn glob_matches(pattern: &[u8], text: &[u8]) -> bool {
     pattern[p..].iter().all(|b| *b == b'*')
 }
 
-/// Where the pattern goes on after its element at `p`, if that fits `byte`.
+/// Position at which the pattern continues after its element at `p`, if that fits `byte`.
 fn one(pattern: &[u8], p: usize, byte: u8) -> Option<usize> {
     match *pattern.get(p)? {
         b'?' => Some(p + 1),

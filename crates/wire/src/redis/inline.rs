@@ -67,7 +67,7 @@ fn take_word<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], Pro
     }
 }
 
-/// What follows a closing quote: a blank, or the end.
+/// True if a closing quote may stand before this: a blank, or the end.
 fn closed(rest: &[u8]) -> Result<&[u8], ProtocolError> {
     match rest.first() {
         Some(&byte) if !is_blank(byte) => Err(ProtocolError::UnbalancedQuotes),
@@ -135,7 +135,7 @@ fn until_nul(line: &[u8]) -> &[u8] {
     &line[..memchr::memchr(0, line).unwrap_or(line.len())]
 }
 
-/// What ends a word outside quotes: not all that may stand before one.
+/// True for bytes that end a word outside quotes: not all that may stand before one.
 fn ends_word(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }

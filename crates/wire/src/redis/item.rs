@@ -14,15 +14,15 @@ pub(super) struct Item {
     pub kind: Option<Kind>,
     /// The value of an integer, the length of a bulk, the number of elements that follow.
     pub value: Option<i64>,
-    /// How many elements follow, if it is the head of an aggregate or of attributes.
+    /// Number of elements that follow, if it is the head of an aggregate or of attributes.
     pub elements: Option<u64>,
-    /// Where its text, its bytes or its elements start.
+    /// Start of its text, its bytes or its elements.
     pub body: usize,
-    /// Where it ends, without elements.
+    /// Its end, without elements.
     pub end: usize,
 }
 
-/// What stands at some place of a frame.
+/// An element at some position of a frame.
 pub(super) enum Scanned {
     Item(Item),
     /// A part of an item; it takes this many bytes of the frame at least.
@@ -179,7 +179,7 @@ fn line(frame: &[u8], at: usize, kind: Kind, searched: &mut usize, limits: &Repl
     }
 }
 
-/// Where the first `\r\n` at or behind `from` begins.
+/// Position of the first `\r\n` at or behind `from`.
 #[inline]
 fn line_end(frame: &[u8], mut from: usize) -> Option<usize> {
     loop {

@@ -1,4 +1,4 @@
-//! How much of each thing a peer may send.
+//! Limits on what a peer may send.
 //!
 //! Every count and every length that a scanner reads is held against one of these before anything is kept or waited for.
 //! The tests stand at each maximum and one past it.
@@ -33,7 +33,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What a client may send before it has given its password where one is needed: 10 arguments of 16,384 bytes, as
+    /// Limits of a client that has still to give its password where one is needed: 10 arguments of 16,384 bytes, as
     /// Redis since 6.2.
     pub fn unauthenticated() -> Self {
         Limits { arguments_max: 10, bulk_bytes_max: 16 * 1024, authenticated: false, ..Limits::default() }

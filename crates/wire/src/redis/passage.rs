@@ -9,7 +9,7 @@ use super::item::{Scanned, item};
 use super::kind::Kind;
 use super::{ReplyError, ReplyLimits};
 
-/// What the bytes shown are.
+/// Meaning of the bytes shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
     /// So many of them belong to the reply, which goes on; the others have to be shown again with more behind them.

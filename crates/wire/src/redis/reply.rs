@@ -16,7 +16,7 @@ use super::item::{Item, Scanned, item, known_bulk, whole_bulk};
 use super::kind::Kind;
 use super::{ReplyError, ReplyLimits};
 
-/// What the bytes at hand turned out to be.
+/// Outcome of scanning the bytes at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyScan {
     /// A whole reply stands at the front of the frame.
@@ -31,13 +31,13 @@ pub enum ReplyScan {
     Bad(ReplyError),
 }
 
-/// What was found about one whole reply. It holds positions only; its methods take the frame it was found in.
+/// Facts about one whole reply. It holds positions only; its methods take the frame it was found in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
     len: u32,
-    /// Where the reply itself begins, behind its attributes.
+    /// Start of the reply itself, behind its attributes.
     head: u32,
-    /// Where what follows its header begins: the bytes of a bulk, the elements of an aggregate, the text of a line.
+    /// End of its header, where its contents begin: bytes of a bulk, elements of an aggregate, text of a line.
     body: u32,
     kind: Kind,
     /// The value of an integer; the length of a bulk; the number of elements.
@@ -56,7 +56,7 @@ impl Reply {
         self.len as usize
     }
 
-    /// Where the reply itself begins: 0, or behind the attributes that precede it.
+    /// Start of the reply itself: 0, or behind the attributes that precede it.
     pub fn head(&self) -> usize {
         self.head as usize
     }
@@ -76,7 +76,7 @@ impl Reply {
         self.value.filter(|_| self.kind == Kind::Integer)
     }
 
-    /// How many elements an aggregate has (a map of n pairs: 2n); `None` for other kinds.
+    /// Number of elements of an aggregate (a map of n pairs: 2n); `None` for other kinds.
     pub fn element_count(&self) -> Option<usize> {
         let aggregate = matches!(self.kind, Kind::Array | Kind::Map | Kind::Set | Kind::Push);
         self.value.filter(|_| aggregate).map(|n| n as usize)
@@ -124,7 +124,7 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// How many elements the array has that `frame` is, which was scanned whole before. `None` if it is none, or stands behind
+/// Number of elements of the array in `frame`, which was scanned whole before. `None` if it is none, or stands behind
 /// attributes.
 #[inline]
 pub fn array_len(frame: &[u8]) -> Option<usize> {
@@ -171,7 +171,7 @@ fn scanned_before(frame: &[u8]) -> Option<Reply> {
 pub struct ReplyScanner {
     /// Bytes from the front of the frame that need not be looked at again.
     scanned: usize,
-    /// How far the line at `scanned` was searched for its end.
+    /// Bytes of the line at `scanned` that were searched for its end.
     searched: usize,
     /// Aggregates that have begun and not ended, the innermost last. Empty, and nothing allocated, for most replies.
     open: Vec<Open>,

@@ -18,7 +18,7 @@ use super::decimal::{Decimal, decimal};
 use super::inline;
 use super::{Limits, ProtocolError};
 
-/// What the bytes at hand turned out to be.
+/// Outcome of scanning the bytes at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scan {
     /// A whole request stands at the front of the frame.
@@ -51,7 +51,7 @@ struct Place {
     end: u32,
 }
 
-/// What was found about one whole request. It holds positions only; its methods take the frame it was found in.
+/// Facts about one whole request. It holds positions only; its methods take the frame it was found in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
     len: u32,

@@ -7,11 +7,11 @@
 use super::BadReply;
 use crate::memcache::request::Tokens;
 
-/// How often the keys are gone through from the beginning for one reply: enough for a server that answers by groups, and too
+/// Most passes through the keys for one reply: enough for a server that answers by groups, and too
 /// little to keep us busy.
 const ROUNDS_MAX: u32 = 64;
 
-/// Where among the keys asked for the next block of a reply is expected.
+/// Position among the keys asked for at which the next block of a reply is expected.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Cursor {
     /// Behind the key of the last block.

@@ -41,7 +41,7 @@ impl<'a> Blocks<'a> {
         Blocks { reply, at }
     }
 
-    /// Where the next block starts.
+    /// Start of the next block.
     pub fn position(&self) -> usize {
         self.at
     }

@@ -5,7 +5,7 @@ use super::{BadReply, Expect, ReplyKind, Status};
 use crate::memcache::scan::end_of_word;
 use crate::memcache::{KEY_BYTES_MAX, unsigned};
 
-/// What a line says about how the reply goes on.
+/// Meaning of a line for the rest of the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     /// It is the last (or only) line.
@@ -19,7 +19,7 @@ pub(super) enum Line<'a> {
 }
 
 /// Reads `line` (without CR LF) of a reply to a request that expects `expect` and has `asked`; `first` if no line came before.
-/// Whether the key of a block was asked for is for the caller to say.
+/// The caller says whether the key of a block was asked for.
 #[inline]
 pub(super) fn read<'a>(
     line: &'a [u8],

@@ -6,7 +6,7 @@
 use super::{BadReply, Expect, ReplyScanner};
 use crate::memcache::{Limits, Scan};
 
-/// What the bytes shown are.
+/// Meaning of the bytes shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
     /// So many of them belong to the reply, which goes on; the others have to be shown again with more behind them.

@@ -17,7 +17,7 @@ const LINE_BYTES_MAX: usize = 2048;
 /// starts [`Reply::len`] bytes further on. After [`Scan::Bad`] the connection is of no more use.
 #[derive(Debug, Clone, Default)]
 pub struct ReplyScanner {
-    /// Where the line or data block that is looked at starts.
+    /// Start of the line or data block being scanned.
     at: usize,
     /// Bytes that hold no line end, counted from the reply's first.
     searched: usize,

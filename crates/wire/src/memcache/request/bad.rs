@@ -1,6 +1,6 @@
 //! Requests that are not well-formed: the line memcached 1.6.18 answers with, and how the stream goes on.
 
-/// Why a request was refused.
+/// The reason a request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// No such command, or a wrong number of arguments.
@@ -19,7 +19,7 @@ pub enum Cause {
     Answered,
 }
 
-/// What to do about a request that cannot be forwarded.
+/// Action on a request that cannot be forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadRequest {
     /// Why.
@@ -29,7 +29,7 @@ pub struct BadRequest {
     /// Drop so many bytes, counted from the frame's first; they may not all have arrived yet. The next request starts
     /// after them.
     pub skip: u64,
-    /// Where the next request starts cannot be known: close the connection after the reply and read nothing more.
+    /// The start of the next request is unknown: close the connection after the reply and read nothing more.
     pub close: bool,
 }
 

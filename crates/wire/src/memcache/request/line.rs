@@ -14,9 +14,9 @@ pub(super) struct Line<'a> {
     pub text: &'a [u8],
     /// Its length with the line end.
     pub len: usize,
-    /// What the line begins with.
+    /// First word of the line.
     pub command: Command,
-    /// Where that stands.
+    /// Range of that word.
     pub name: Span,
 }
 

@@ -68,7 +68,7 @@ pub(super) fn debug(line: &Line<'_>) -> Result<Request, BadRequest> {
     Ok(Request { binary_key, ..line.keyed(key) })
 }
 
-/// What the flags of a line say.
+/// Facts in the flags of a line.
 #[derive(Default)]
 struct Flags {
     seen: FlagSet,
@@ -132,7 +132,7 @@ impl Flags {
         })
     }
 
-    /// What is checked once all flags are read.
+    /// Checks that need all flags.
     fn check(&self, command: Command) -> Result<(), &'static [u8]> {
         match (command, self.mode) {
             (Command::MetaSet, 0 | b'E' | b'A' | b'P' | b'R' | b'S') => {}
@@ -154,7 +154,7 @@ impl Flags {
     }
 }
 
-/// Where the word before `token` ends.
+/// End of the word before `token`.
 fn end_before(text: &[u8], token: Span) -> u32 {
     let spaces = text[..token.start as usize].iter().rev().take_while(|&&byte| byte == b' ').count();
     token.start - spaces as u32

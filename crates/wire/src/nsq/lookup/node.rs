@@ -1,4 +1,4 @@
-//! Who is who: the JSON of IDENTIFY in both directions.
+//! Identities of nodes: the JSON of IDENTIFY in both directions.
 //!
 //! An nsqd must name its broadcast address, both ports and its version; an nsqlookupd answers with the same fields but for
 //! the topology.
@@ -9,7 +9,7 @@ use crate::nsq::json::{self, key_is, set_integer, set_string};
 /// An nsqd or an nsqlookupd, as it describes itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Node {
-    /// Where others reach it.
+    /// Address at which others reach it.
     pub broadcast_address: String,
     /// Its host's name.
     pub hostname: String,
@@ -17,9 +17,9 @@ pub struct Node {
     pub http_port: i64,
     /// Port of its TCP protocol.
     pub tcp_port: i64,
-    /// Where it stands; nsqd only.
+    /// Topology region; nsqd only.
     pub topology_region: String,
-    /// Where it stands, closer; nsqd only.
+    /// Topology zone; nsqd only.
     pub topology_zone: String,
     /// Its version.
     pub version: String,

@@ -1,4 +1,4 @@
-//! What nsqd sends to an nsqlookupd, after [`super::MAGIC_V1`].
+//! Commands from nsqd to an nsqlookupd, after [`super::MAGIC_V1`].
 //!
 //! Each request is answered by one response, in order; several may be on their way at once. Names are valid names.
 

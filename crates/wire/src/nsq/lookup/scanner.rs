@@ -7,12 +7,12 @@ use super::{IDENTIFY_BYTES_MAX, Node};
 use crate::nsq::go::write;
 use crate::nsq::{LINE_BYTES_MAX, valid_name};
 
-/// What nsqd asks for.
+/// A node's request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command<'a> {
     /// I am still here. Allowed before IDENTIFY.
     Ping,
-    /// Who I am; complete. Once per connection.
+    /// The node's identity; complete. Once per connection.
     Identify(Node),
     /// I have this topic, or this topic and channel.
     Register {
@@ -30,7 +30,7 @@ pub enum Command<'a> {
     },
 }
 
-/// What there is in the bytes shown.
+/// Outcome of scanning the bytes shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scan<'a> {
     /// Nothing can be said before `want` bytes in total are there.

@@ -11,7 +11,7 @@ fn limits() -> Limits {
     Limits { message_bytes_max: 20, body_bytes_max: 64, ..Limits::default() }
 }
 
-/// What became of one command, in words.
+/// Outcome of one command, in words.
 fn outcome(scan: Scan<'_>) -> Option<String> {
     match scan {
         Scan::NeedMore { .. } | Scan::Topic(_) => None,

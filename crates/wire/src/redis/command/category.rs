@@ -62,7 +62,7 @@ impl Command {
         NAMES.iter().copied().filter(move |name| command.is_in(name))
     }
 
-    /// What it belongs to by its group, or by the table instead.
+    /// Categories by its group, or by the table instead.
     fn group_categories(&self) -> &'static [&'static str] {
         let name = self.name.split_once('|').map_or(self.name, |(container, _)| container);
         if let Some((_, categories)) = UNLIKE_THEIR_GROUP.iter().find(|row| row.0 == name) {
@@ -81,7 +81,7 @@ impl Command {
     }
 }
 
-/// What decides on a command's categories.
+/// Facts that decide on a command's categories.
 #[derive(Clone, Copy)]
 struct Facts {
     flags: u32,

@@ -1,4 +1,4 @@
-//! Where a request's keys are.
+//! Positions of a request's keys.
 //!
 //! Every rule of Redis 7.0 comes down to at most two spans of arguments (first, how many, step), found from the number of
 //! arguments, from a count among them, or by reading the options in front of the keys in the way the command itself does.
@@ -25,14 +25,14 @@ pub enum KeySpec {
     Numkeys {
         /// Index of the count.
         at: u8,
-        /// How a wrong count is answered.
+        /// Answer to a wrong count.
         count: Count,
     },
     /// The same, and argument 1 is a key too: the destination.
     NumkeysAndDestination {
         /// Index of the count.
         at: u8,
-        /// How a wrong count is answered.
+        /// Answer to a wrong count.
         count: Count,
     },
     /// `SORT key [BY x] [LIMIT x x] [GET x]… [STORE key]`
@@ -60,7 +60,7 @@ pub enum Count {
     Pop,
 }
 
-/// Why keys could not be found. The texts are those by which Redis refuses the same request.
+/// The reason keys could not be found. The texts are those by which Redis refuses the same request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyError {
     /// The number of keys is not an integer.
@@ -131,7 +131,7 @@ impl KeySpec {
         Ok(Keys { args, at: 0, spans: [one, two] })
     }
 
-    /// What `COMMAND` calls first key, last key and step: zeros when the keys cannot be told that way.
+    /// First key, last key and step as in `COMMAND`: zeros when positions alone cannot express them.
     pub fn first_last_step(&self) -> (i64, i64, i64) {
         match *self {
             KeySpec::Range { first, last, step } => (first.into(), last.into(), step.into()),
@@ -167,7 +167,7 @@ pub struct Keys<'a> {
 }
 
 impl Keys<'_> {
-    /// How many there are left.
+    /// Number of keys left.
     pub fn count_left(&self) -> usize {
         self.spans[0].count + self.spans[1].count
     }
@@ -199,12 +199,12 @@ pub struct Parts<'a> {
 pub struct Part<'a> {
     /// The key.
     pub key: Argument<'a>,
-    /// Where the last argument that goes with the key ends: its value for `MSET`, else the key itself.
+    /// End of the last argument that goes with the key: its value for `MSET`, else the key itself.
     end: usize,
 }
 
 impl Part<'_> {
-    /// Where key (and value) end with their headers and line ends, from the start of the frame. There the next part begins.
+    /// End of key (and value) with their headers and line ends, from the start of the frame. There the next part begins.
     pub fn end(&self) -> usize {
         self.end
     }
@@ -217,12 +217,12 @@ impl<'a> Parts<'a> {
         Parts { args, arguments_each }
     }
 
-    /// How many there are left.
+    /// Number of parts left.
     pub fn count_left(&self) -> usize {
         self.args.count_left() / self.arguments_each
     }
 
-    /// Where the next one begins with its header, from the start of the frame.
+    /// Start of the next one with its header, from the start of the frame.
     pub fn start(&self) -> usize {
         self.args.position()
     }

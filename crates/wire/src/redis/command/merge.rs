@@ -1,8 +1,8 @@
-//! How the replies to the parts of a request become one.
+//! Merging the replies to the parts of a request into one.
 //!
 //! The table says it of each command that is split or sent to every server; the merging itself is the proxy's.
 
-/// How the replies to the parts of a request become one.
+/// Rule by which the replies to the parts of a request become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merge {
     /// Arrays of values, put together in the order of the request's keys (`MGET`).

@@ -1,8 +1,8 @@
-//! Why a command is not served, and what to do instead: both are in the error that its client gets, and in the documentation.
+//! Reasons a command is not served, and what to do instead: both are in the error that its client gets, and in the documentation.
 //!
 //! One table has the words. An operator who reads an error in an application's log has to see from it which side to change.
 
-/// Why a command cannot be served over connections that many clients share, or across many servers.
+/// The reason a command cannot be served over connections that many clients share, or across many servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// It waits, and everybody behind it on the server's connection would wait with it.
@@ -47,7 +47,7 @@ impl Reason {
         self.words().0
     }
 
-    /// What its user can do.
+    /// The user's remedy.
     pub fn remedy(self) -> &'static str {
         self.words().1
     }

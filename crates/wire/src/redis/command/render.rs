@@ -151,9 +151,9 @@ fn get_keys(args: Args<'_>, out: &mut impl BufMut) {
 pub struct DocsRow {
     /// The command in upper case, with its subcommand: `OBJECT ENCODING`.
     pub command: String,
-    /// Where its keys are; empty if it has none.
+    /// Positions of its keys; empty if it has none.
     pub keys: &'static str,
-    /// What is done with it.
+    /// The way it is served.
     pub proxied: String,
     /// True if a lost request may be sent again.
     pub retry_safe: bool,

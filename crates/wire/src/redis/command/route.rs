@@ -10,7 +10,7 @@ use super::{Command, KeyError, KeySpec, Keys, Local, Parts, Proxied, Refusal};
 use crate::redis::args::Argument;
 use crate::redis::{Request, encode};
 
-/// Where a request goes.
+/// Destination of a request.
 #[derive(Debug, Clone, Copy)]
 pub enum Route<'a> {
     /// Answered by the proxy itself.
@@ -109,7 +109,7 @@ impl Request {
     }
 }
 
-/// What is refused anyway is not blamed on its arguments.
+/// Unsupported commands report that, not arity.
 fn unless_refused(command: &'static Command, refusal: Refusal<'static>) -> Refusal<'static> {
     match command.proxied {
         Proxied::Refused(reason) if command.subcommands.is_empty() => Refusal::Unsupported(command, reason),
