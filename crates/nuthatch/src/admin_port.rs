@@ -16,7 +16,7 @@ use crate::control_port::ControlPort;
 
 /// The port, bound, and what is shown there.
 pub struct AdminPort {
-    /// Where clients connect.
+    /// Address for clients.
     pub port: ControlPort,
     /// Knows how things are.
     pub watch: Arc<Watch>,

@@ -10,7 +10,7 @@ const BACKLOG: i32 = 1024;
 /// Binds. A unix socket that is in use is left to its process.
 ///
 /// # Errors
-/// Why nothing can listen there.
+/// The reason nothing can listen there.
 pub fn bind(listen: &Listen) -> Result<Socket, BindError> {
     Ok(match listen {
         Listen::Tcp { host, port } => Socket::Tcp(net::bind_tcp(host, *port, BACKLOG)?),

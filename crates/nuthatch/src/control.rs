@@ -24,11 +24,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::start::Running;
 use crate::stop_signals::StopSignals;
-use crate::{crash, quiet, stats_port};
+use crate::{crash, malloc_trim, stats_port};
 
-/// What a face does in its own way.
-pub struct Manners {
-    /// What the statistics call the service, and its version.
+/// Differences between faces.
+pub struct FaceBehavior {
+    /// Name and version of the service in the statistics.
     pub service: (&'static str, &'static str),
     /// Exit status after SIGINT; after SIGTERM and SIGQUIT it is 0.
     pub interrupted: u8,
@@ -60,9 +60,9 @@ impl Control {
     }
 
     /// Runs until a signal ends it.
-    pub fn run(self, running: Running, manners: &Manners, log: &Log) -> ExitCode {
+    pub fn run(self, running: Running, behavior: &FaceBehavior, log: &Log) -> ExitCode {
         let code =
-            self.runtime.block_on(serve(running, self.signals, manners, log)).unwrap_or_else(|error| {
+            self.runtime.block_on(serve(running, self.signals, behavior, log)).unwrap_or_else(|error| {
                 error!(%error, "control thread failed");
                 1
             });
@@ -73,12 +73,12 @@ impl Control {
 async fn serve(
     mut running: Running,
     mut signals: mpsc::UnboundedReceiver<i32>,
-    manners: &Manners,
+    behavior: &FaceBehavior,
     log: &Log,
 ) -> io::Result<u8> {
     if let Some(port) = running.stats.take() {
         let registry = Arc::clone(&running.registry);
-        let (service, version) = manners.service;
+        let (service, version) = behavior.service;
         let since = running.since;
         let listeners = running.pool_listeners as u64;
         let document = move || {
@@ -94,24 +94,24 @@ async fn serve(
     if let Some(descriptors) = running.descriptors.take() {
         tokio::spawn(descriptors.follow());
     }
-    tokio::spawn(quiet::run(Arc::clone(&running.registry), Arc::clone(&running.relief)));
+    tokio::spawn(malloc_trim::run(Arc::clone(&running.registry), Arc::clone(&running.relief)));
     let (stop, stopping) = watch::channel(false);
     let api = running.http.take().map(|http| http.spawn(log, &stopping));
-    if let Some(discovery) = &mut running.discovery {
-        discovery.spawn(&stopping);
+    if let Some(http) = running.lookup_http.take() {
+        http.spawn(&stopping);
     }
     let nsqadmin = running.nsqadmin.take().map(|admin| admin.spawn(log, &stopping));
-    if let Some(questions) = running.questions.take() {
-        tokio::spawn(questions.serve());
+    if let Some(jobs) = running.jobs.take() {
+        tokio::spawn(jobs.serve());
     }
     let (signal, code) = loop {
         let Some(found) = signals.recv().await else { break (libc::SIGTERM, 1) };
-        tell(found, manners);
+        tell(found, behavior);
         match found {
             libc::SIGHUP => log.reopen(),
-            libc::SIGTTIN => set_verbosity(log, "up", log.verbosity().raised(), manners),
-            libc::SIGTTOU => set_verbosity(log, "down", log.verbosity().lowered(), manners),
-            libc::SIGINT => break (found, manners.interrupted),
+            libc::SIGTTIN => set_verbosity(log, "up", log.verbosity().raised(), behavior),
+            libc::SIGTTOU => set_verbosity(log, "down", log.verbosity().lowered(), behavior),
+            libc::SIGINT => break (found, behavior.interrupted),
             libc::SIGTERM | libc::SIGQUIT => break (found, 0),
             _ => {}
         }
@@ -143,7 +143,7 @@ async fn serve(
         tokio::select! {
             result = &mut stopped => return result.map(|()| code),
             Some(found) = signals.recv() => {
-                tell(found, manners);
+                tell(found, behavior);
                 if stop_signals.ends_at_once(found, Instant::now()) {
                     info!("stopped at once: a second signal arrived");
                     return Ok(code.max(1));
@@ -175,9 +175,9 @@ fn signals() -> io::Result<mpsc::UnboundedReceiver<i32>> {
     Ok(receiver)
 }
 
-fn tell(found: i32, manners: &Manners) {
+fn tell(found: i32, behavior: &FaceBehavior) {
     let Some((number, name, action)) = SIGNALS.iter().find(|(number, ..)| *number == found) else { return };
-    if manners.nutcracker {
+    if behavior.nutcracker {
         error!(target: SIGNAL, "signal {number} ({name}) received{action}");
     } else {
         info!("signal {number} ({name}) received{action}");
@@ -185,11 +185,11 @@ fn tell(found: i32, manners: &Manners) {
 }
 
 /// Sets the log's level, and says so as nutcracker does: not if it was at its end already.
-fn set_verbosity(log: &Log, direction: &str, to: Verbosity, manners: &Manners) {
+fn set_verbosity(log: &Log, direction: &str, to: Verbosity, behavior: &FaceBehavior) {
     let before = log.verbosity();
     // The line is written at the level that writes more.
     log.set_verbosity(before.max(to));
-    if manners.nutcracker && to != before {
+    if behavior.nutcracker && to != before {
         error!(target: SIGNAL, "{direction} log level to {}", to.number());
     }
     log.set_verbosity(to);

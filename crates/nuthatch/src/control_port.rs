@@ -38,7 +38,7 @@ impl ControlPort {
     /// Binds the port. A unix socket that is in use is left to its process.
     ///
     /// # Errors
-    /// Why nothing can listen there.
+    /// The reason nothing can listen there.
     pub fn bind(listen: &Listen) -> Result<ControlPort, BindError> {
         bind(listen).map(|socket| ControlPort { address: address(&socket, listen), socket })
     }

@@ -27,7 +27,7 @@ const SIGNALS: [(c_int, &str); 5] = [
 #[cfg(target_env = "gnu")]
 const FRAMES_MAX: usize = 64;
 
-/// What the system had for each signal before.
+/// The system's earlier action for each signal.
 struct Before(UnsafeCell<[MaybeUninit<libc::sigaction>; SIGNALS.len()]>);
 
 // SAFETY: written by `install` only, which runs once, before other threads exist and before a handler that reads it is set.

@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-/// What the daemon tells the process that started it.
+/// The daemon's report to the process that started it.
 #[derive(Debug)]
 pub struct Ready {
     pipe: File,
@@ -26,7 +26,7 @@ impl Ready {
 /// Forks. Returns in the daemon only; the starting process ends as told through [`Ready`].
 ///
 /// # Errors
-/// What fork, setsid or /dev/null gave.
+/// Error of fork, setsid or opening /dev/null.
 pub fn detach() -> io::Result<Ready> {
     let (reader, writer) = pipe()?;
     if fork()? == Side::Parent {

@@ -23,9 +23,9 @@ use crate::control_port;
 const JOURNALS_MAX: usize = 4096;
 /// Most connections of a listener of an HTTP API.
 const HTTP_MAX: usize = 1024;
-/// What the process has open without anybody asking anything.
+/// Descriptors open before anybody asks anything.
 const BASE: usize = 48;
-/// What each thread with an event loop has open besides its listeners.
+/// Descriptors of each thread with an event loop besides its listeners.
 const PER_THREAD: usize = 6;
 /// Jobs of the disk threads, the data directory, its lock.
 const QUEUE_BASE: usize = 24;
@@ -34,7 +34,7 @@ const CLIENTS_FEW: usize = 256;
 /// Time between two looks at the limit.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What the configuration asks for.
+/// Descriptors the configuration asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Needs {
     base: usize,
@@ -43,7 +43,7 @@ struct Needs {
     http_listeners: usize,
 }
 
-/// Who may have how many descriptors.
+/// Shares of the descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shares {
     /// Of all, in the process.
@@ -64,7 +64,7 @@ pub struct Descriptors {
     needs: Needs,
     /// The shares at the start.
     pub shares: Shares,
-    /// What clients take.
+    /// Share of clients.
     pub places: ClientPlaces,
 }
 

@@ -22,8 +22,9 @@ use telemetry::error;
 use wire::nsq::lookup::Node;
 
 use crate::bind::bind;
-use crate::cache::address;
 use crate::descriptors::Descriptors;
+use crate::proxy_service::address;
+use crate::service::Service;
 use crate::start_error::{Place, StartError};
 
 /// Backlog of the listener; nsqlookupd leaves it to Go, which takes the system's.
@@ -33,19 +34,15 @@ const BACKLOG: u32 = 4096;
 pub struct Discovery {
     handle: Handle<Mail>,
     thread: JoinHandle<io::Result<()>>,
-    about: About,
-    http: Option<Listener>,
-    /// Connections that it may have.
-    http_max: usize,
-    /// What is listened on, by name.
+    /// Listeners, by name.
     pub listening: [(&'static str, String); 2],
 }
 
 /// Binds both listeners, then starts the shard.
 ///
 /// # Errors
-/// What is wrong, for each face to say.
-pub fn start(settings: &Lookup, descriptors: &Descriptors) -> Result<Discovery, StartError> {
+/// The fault, for each face to word.
+pub fn start(settings: &Lookup, descriptors: &Descriptors) -> Result<(Discovery, LookupHttp), StartError> {
     let refused = |place, listen: &Listen, error| StartError::Listen(place, listen.clone(), error);
     let listeners = net::bind(&address(&settings.tcp), BACKLOG, 1, 0)
         .map_err(|error| refused(Place::LookupTcp, &settings.tcp, error))?;
@@ -73,7 +70,9 @@ pub fn start(settings: &Lookup, descriptors: &Descriptors) -> Result<Discovery, 
         .name("lookup".into())
         .spawn(move || shard.run(move |_: &mut EventLoop| lookup::Lookup::new(options)).map(|_| ()))
         .map_err(failed)?;
-    Ok(Discovery { handle, thread, about, http: Some(http), http_max: descriptors.shares.http, listening })
+    let http =
+        LookupHttp { shard: handle.clone(), about, listener: http, connections_max: descriptors.shares.http };
+    Ok((Discovery { handle, thread, listening }, http))
 }
 
 fn options(settings: &Lookup, tcp: Option<SocketAddr>, http: Option<SocketAddr>) -> Options {
@@ -102,23 +101,32 @@ fn options(settings: &Lookup, tcp: Option<SocketAddr>, http: Option<SocketAddr>)
     }
 }
 
-impl Discovery {
-    /// Serves the HTTP API until `stop`. Needs a tokio runtime.
-    pub fn spawn(&mut self, stop: &Stop) {
-        let Some(listener) = self.http.take() else { return };
-        let shard = self.handle.clone();
+/// The lookup's HTTP API, bound and not yet served.
+pub struct LookupHttp {
+    shard: Handle<Mail>,
+    about: About,
+    listener: Listener,
+    connections_max: usize,
+}
+
+impl LookupHttp {
+    /// Serves it until `stop`. Needs a tokio runtime.
+    pub fn spawn(self, stop: &Stop) {
+        let LookupHttp { shard, about, listener, connections_max } = self;
         let send = Box::new(move |ask, reply| shard.send(Mail::Ask(ask, reply)));
-        let router = router(Api::new(self.about.clone(), send));
-        let (stop, http_max) = (stop.clone(), self.http_max);
+        let router = router(Api::new(about, send));
+        let stop = stop.clone();
         tokio::spawn(async move {
-            if let Err(error) = serve_at_most(http_max, listener, router, stop).await {
+            if let Err(error) = serve_at_most(connections_max, listener, router, stop).await {
                 error!(%error, "HTTP API of the lookup failed");
             }
         });
     }
+}
 
-    /// Stops: nodes are told by the ends of their connections, and register elsewhere or again.
-    pub fn stop(self, deadline: Duration) {
+impl Service for Discovery {
+    /// Nodes notice the end of their connections, and register elsewhere or again.
+    fn stop(self: Box<Self>, deadline: Duration) {
         self.handle.stop(deadline);
         let _ = self.thread.join();
     }

@@ -15,7 +15,7 @@ pub struct Spec {
     pub argument: bool,
 }
 
-/// What was found on a command line.
+/// An option or argument of a command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// An option, by its letter, with its argument.

@@ -18,9 +18,10 @@ mod manual;
 mod descriptors;
 mod pid_file;
 
-mod cache;
 mod discovery;
-mod messages;
+mod proxy_service;
+mod queue_service;
+mod service;
 mod notices;
 mod nsqadmin;
 mod start;
@@ -33,7 +34,7 @@ mod bind;
 mod control;
 mod control_port;
 mod crash;
-mod quiet;
+mod malloc_trim;
 mod stats_port;
 mod stop_signals;
 

@@ -10,19 +10,19 @@ use std::time::Duration;
 use telemetry::Registry;
 use tokio::sync::Notify;
 
-/// How long nothing must happen.
+/// Idle time required.
 const PERIOD: Duration = Duration::from_secs(10);
 /// CPU time in a period that still counts as nothing: timers, and somebody who looks at the statistics.
 const IDLE_CPU: Duration = Duration::from_millis(200);
 
 /// The least time between two of many clients that are closed.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How often it is looked whether a peak has passed.
+/// Interval of checks for a peak that has passed.
 const LOOK: Duration = Duration::from_secs(1);
 /// A peak that is worth it: the shards have given up so much since, and at least half of what they held.
 const PEAK_BYTES: u64 = 8 << 20;
 
-/// What has happened so far.
+/// Progress so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Activity {
     /// Requests to pools.

@@ -1,4 +1,4 @@
-//! What the proxy has to say: as lines of the log, and as events on the admin page.
+//! Notices of the proxy: as lines of the log, and as events on the admin page.
 
 use admin::Severity;
 use proxy::Notice;
@@ -29,7 +29,7 @@ pub fn log(notice: &Notice) {
     }
 }
 
-/// What an operator can do about it.
+/// The operator's remedy.
 const DESCRIPTORS_REMEDY: &str = "raise the limit (ulimit -n, LimitNOFILE=) or set client_connections";
 
 /// Severity, subject and text for the page.

@@ -18,7 +18,7 @@ impl PidFile {
     /// Writes the id of this process.
     ///
     /// # Errors
-    /// What writing the file gave.
+    /// Error of writing the file.
     pub fn write(path: impl Into<PathBuf>) -> io::Result<PidFile> {
         let path = path.into();
         // A daemon has no umask: without a mode everybody could write down another process to be stopped.

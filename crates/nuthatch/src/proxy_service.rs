@@ -15,9 +15,10 @@ use net::{ClientPlaces, EventLoop, Handle, ListenAddress, Listener, Resolver, Sh
 use proxy::{Budget, Mail, Notice, Proxy, Setup};
 use telemetry::{PoolStats, ShardStats};
 
+use crate::service::Service;
 use crate::start_error::{Place, StartError};
 
-/// What the cache side is started with.
+/// Settings the cache side is started with.
 pub struct Plan {
     /// The pools, in the order in which statistics show them.
     pub pools: Vec<Arc<checked::Pool>>,
@@ -29,9 +30,9 @@ pub struct Plan {
     pub memory_budget: usize,
     /// Most bytes of the embedded cache.
     pub local_bytes_max: usize,
-    /// How long a shard may sleep before a poll; zero: not at all.
+    /// Time a shard may sleep before a poll; zero: not at all.
     pub coalesce: Duration,
-    /// What clients take, together with those of the queue.
+    /// Descriptors of clients, together with those of the queue's.
     pub places: ClientPlaces,
     /// Is told what an operator should know.
     pub notify: Arc<dyn Fn(Notice) + Send + Sync>,
@@ -41,7 +42,7 @@ pub struct Plan {
 type Running = (Handle<Mail>, JoinHandle<io::Result<()>>);
 
 /// The running cache side.
-pub struct Cache {
+pub struct ProxyService {
     shards: Vec<Running>,
     /// For each pool, its counters on each shard.
     pub stats: Vec<Vec<Arc<PoolStats>>>,
@@ -50,7 +51,7 @@ pub struct Cache {
 }
 
 /// Binds every listener and starts the shards. Nothing runs if anything cannot be bound.
-pub fn start(plan: Plan) -> Result<Cache, StartError> {
+pub fn start(plan: Plan) -> Result<ProxyService, StartError> {
     let mut per_shard: Vec<Vec<Listener>> = (0..plan.threads).map(|_| Vec::new()).collect();
     let mut bound = Vec::new();
     for (n, pool) in plan.pools.iter().enumerate() {
@@ -75,7 +76,7 @@ pub fn start(plan: Plan) -> Result<Cache, StartError> {
         })
         .collect();
     let shards = spawn(&plan, per_shard, &stats).map_err(|e| format!("cannot start the shards: {e}"))?;
-    Ok(Cache { shards, stats, bound })
+    Ok(ProxyService { shards, stats, bound })
 }
 
 fn spawn(
@@ -123,10 +124,9 @@ fn spawn(
     Ok(running)
 }
 
-impl Cache {
-    /// Stops gracefully: no more accepts, what was accepted is answered, all of it within `deadline`. Returns when every shard
-    /// has ended.
-    pub fn stop(self, deadline: Duration) {
+impl Service for ProxyService {
+    /// What was accepted is answered first.
+    fn stop(self: Box<Self>, deadline: Duration) {
         for (handle, _) in &self.shards {
             handle.stop(deadline);
         }
@@ -140,7 +140,7 @@ fn has_local(pool: &checked::Pool) -> bool {
     pool.servers.iter().any(|s| s.target == Target::Local)
 }
 
-/// Where to listen, for the event loop.
+/// Address to listen on, for the event loop.
 pub fn address(listen: &Listen) -> ListenAddress {
     match listen {
         Listen::Tcp { host, port } => ListenAddress::Tcp(host.clone(), *port),

@@ -3,7 +3,7 @@
 //! ```text
 //! clients ─▶ shard "queue" (queue::Queue) ─jobs─▶ disk threads
 //!               │ ▲
-//!     questions │ │ mail                      control thread: messages::outside (AUTH, nsqlookupds), messages::http
+//!     jobs │ │ mail                      control thread: messages::outside (AUTH, nsqlookupds), messages::http
 //!               └─┴────────────────────────▶
 //! ```
 
@@ -11,7 +11,7 @@ mod data_path;
 mod http;
 mod lookups;
 mod outside;
-mod question;
+mod control_job;
 mod tls;
 
 use std::io;
@@ -27,12 +27,13 @@ use queue::disk::DiskThreads;
 use queue::{Clock, Mail, Options, Queue};
 use telemetry::{info, warn};
 
-use crate::cache::address;
 use crate::descriptors::Descriptors;
+use crate::proxy_service::address;
+use crate::service::Service;
 use crate::start_error::{Place, StartError};
 pub use data_path::DataPath;
 pub use http::Http;
-pub use outside::Questions;
+pub use outside::ControlJobs;
 pub use tls::verify as verify_tls;
 
 /// Backlog of the listener; nsqd leaves it to Go, which takes the system's.
@@ -42,16 +43,16 @@ const BACKLOG: u32 = 4096;
 const NEAR_FIRST: &str = "topology-aware-consumption";
 
 /// The running queue.
-pub struct Messages {
+pub struct QueueService {
     handle: Handle<Mail>,
     thread: JoinHandle<io::Result<()>>,
-    /// Where clients connect; None for a unix socket.
+    /// Address for clients; None for a unix socket.
     pub bound: Option<SocketAddr>,
-    /// What the shard asks; to be served on the control thread.
-    pub questions: Option<Questions>,
+    /// Jobs of the shard; to be served on the control thread.
+    pub jobs: Option<ControlJobs>,
     /// The HTTP API; to be served on the control thread.
     pub http: Option<Http>,
-    /// What the HTTP API listens on, by name.
+    /// Listeners of the HTTP API, by name.
     pub http_listening: Vec<(&'static str, String)>,
     _directory: DataPath,
 }
@@ -59,12 +60,12 @@ pub struct Messages {
 /// Locks the directory, binds the listener, recovers the journals, starts the shard. Blocks until all of that is done.
 ///
 /// # Errors
-/// What is wrong, for each face to say.
+/// The fault, for each face to word.
 pub fn start(
     settings: &Nsqd,
     directory: Option<DataPath>,
     descriptors: &Descriptors,
-) -> Result<Messages, StartError> {
+) -> Result<QueueService, StartError> {
     let directory = directory.map_or_else(|| DataPath::lock(&settings.data_path), Ok)?;
     let options = Options { open_files_max: descriptors.shares.journals, ..options(settings)? };
     let authorities = tls::client(settings)?;
@@ -85,7 +86,7 @@ pub fn start(
         report.send(Mail::Done(done));
     })
     .map_err(failed)?;
-    let (questions, outside, lookups) =
+    let (jobs, outside, lookups) =
         outside::connect(settings, authorities, handle.clone(), bound, http.http_port());
     let http = Http::new(http, settings, bound, handle.clone(), lookups, descriptors.shares.http);
     let queue = Queue::open(options, files, Box::new(disk), Box::new(outside), now())
@@ -98,25 +99,27 @@ pub fn start(
         };
         shard.run(start).map(|_| ())
     });
-    Ok(Messages {
+    Ok(QueueService {
         handle,
         thread: thread.map_err(failed)?,
         bound,
-        questions: Some(questions),
+        jobs: Some(jobs),
         http: Some(http),
         http_listening,
         _directory: directory,
     })
 }
 
-impl Messages {
+impl QueueService {
     /// The shard, to ask it by mail.
     pub fn shard(&self) -> Handle<Mail> {
         self.handle.clone()
     }
+}
 
-    /// Stops gracefully: what was published is as durable as it was promised to be.
-    pub fn stop(self, deadline: Duration) {
+impl Service for QueueService {
+    /// What was published is then as durable as it was promised to be.
+    fn stop(self: Box<Self>, deadline: Duration) {
         self.handle.stop(deadline);
         let _ = self.thread.join();
     }

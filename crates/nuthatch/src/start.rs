@@ -11,34 +11,35 @@ use admin::events::{self, Events, Teller};
 use admin::{Facts, Watch};
 use config::checked::{Config, Listen, Pool, Protocol};
 use config::endpoint::show_listen;
-use net::ClientPlaces;
+use net::{ClientPlaces, Handle};
 use proxy::Notice;
+use queue::Mail;
 use telemetry::Registry;
 use tokio::sync::Notify;
 
 use crate::admin_port::{AdminPort, QueueView};
-use crate::cache::{self, Cache, Plan};
 use crate::control_port::ControlPort;
 use crate::descriptors::Descriptors;
-use crate::discovery::{self, Discovery};
-use crate::messages::{self, DataPath, Http, Messages, Questions};
+use crate::discovery::{self, LookupHttp};
 use crate::notices;
 use crate::nsqadmin::{self, Admin};
+use crate::proxy_service::{self, Plan, ProxyService};
+use crate::queue_service::{self, ControlJobs, DataPath, Http};
+use crate::service::Services;
 use crate::start_error::{Place, StartError};
 use crate::version::VERSION;
 
-/// All that runs. Dropping it does not stop anything: see [`Running::stop`].
+/// All that runs: [`Running::stop`] stops it gracefully, dropping it at once.
 pub struct Running {
-    cache: Option<Cache>,
-    messages: Option<Messages>,
-    /// The lookup, its HTTP API not yet served.
-    pub discovery: Option<Discovery>,
+    services: Services,
     /// nsqadmin, bound and not yet served.
     pub nsqadmin: Option<Admin>,
-    /// What the queue asks; to be served on the control thread.
-    pub questions: Option<Questions>,
+    /// Jobs of the queue; to be served on the control thread.
+    pub jobs: Option<ControlJobs>,
     /// The queue's HTTP API, bound and not yet served.
     pub http: Option<Http>,
+    /// The lookup's HTTP API, bound and not yet served.
+    pub lookup_http: Option<LookupHttp>,
     /// Every counter.
     pub registry: Arc<Registry>,
     /// Notified when a client was closed for the memory it held.
@@ -47,20 +48,20 @@ pub struct Running {
     pub stats: Option<ControlPort>,
     /// The admin port, bound and not yet served.
     pub admin: Option<AdminPort>,
-    /// Who may have how many file descriptors; to be followed on the control thread.
+    /// Shares of file descriptors; to be followed on the control thread.
     pub descriptors: Option<Descriptors>,
-    /// What is listened on.
+    /// Listeners.
     pub listening: Vec<Listening>,
-    /// How many of them are listeners of pools, which nutcracker's statistics count as connections.
+    /// Number of them that are listeners of pools, which nutcracker's statistics count as connections.
     pub pool_listeners: usize,
-    /// When it was started.
+    /// Start time.
     pub since: Instant,
     stop_timeout: Duration,
 }
 
 /// A place that is listened on, for the operator.
 pub struct Listening {
-    /// What is served there.
+    /// Service at that address.
     pub what: String,
     /// The address as bound.
     pub address: String,
@@ -70,7 +71,7 @@ pub struct Listening {
 /// unless it was before.
 ///
 /// # Errors
-/// What is wrong, for each face to say.
+/// The fault, for each face to word.
 pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, StartError> {
     let port = |place, listen: Option<&Listen>| {
         let bind = |listen: &Listen| {
@@ -88,60 +89,48 @@ pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, St
     let registry = Arc::new(Registry::new(config.threads));
     let relief = Arc::new(Notify::new());
     let mut listening = Vec::new();
-    let cache = match config.pools.is_empty() {
-        true => None,
-        false => Some(caching(config, &registry, teller, &relief, &descriptors.places, &mut listening)?),
-    };
+    let mut services = Services::default();
+    if !config.pools.is_empty() {
+        let proxy = caching(config, &registry, teller, &relief, &descriptors.places, &mut listening)?;
+        services.push(proxy);
+    }
     let pool_listeners = listening.len();
-    let lookup = config.lookup.as_ref().map(|settings| discovery::start(settings, &descriptors));
-    let discovery = match lookup.transpose() {
-        Ok(discovery) => discovery,
-        Err(reason) => {
-            cache.into_iter().for_each(|cache| cache.stop(Duration::ZERO));
-            return Err(reason);
-        }
-    };
-    let queue = config.queue.as_ref().map(|settings| messages::start(settings, directory, &descriptors));
-    let mut messages = match queue.transpose() {
-        Ok(messages) => messages,
-        Err(reason) => {
-            cache.into_iter().for_each(|cache| cache.stop(Duration::ZERO));
-            discovery.into_iter().for_each(|discovery| discovery.stop(Duration::ZERO));
-            return Err(reason);
-        }
-    };
-    if let Some((settings, running)) = config.queue.as_ref().zip(messages.as_ref()) {
-        let address = running.bound.map_or_else(|| show_listen(&settings.tcp), |address| address.to_string());
+    let mut lookup_http = None;
+    let mut lookup_listening = Vec::new();
+    if let Some(settings) = &config.lookup {
+        let (lookup, http) = discovery::start(settings, &descriptors)?;
+        lookup_listening = lookup.listening.iter().map(named("lookup")).collect();
+        lookup_http = Some(http);
+        services.push(lookup);
+    }
+    let (mut jobs, mut http, mut shard) = (None, None, None);
+    if let Some(settings) = &config.queue {
+        let mut queue = queue_service::start(settings, directory, &descriptors)?;
+        let address = queue.bound.map_or_else(|| show_listen(&settings.tcp), |address| address.to_string());
         listening.push(Listening { what: "queue".into(), address });
-        let api = running.http_listening.iter();
-        listening.extend(
-            api.map(|(name, address)| Listening { what: format!("queue, {name}"), address: address.clone() }),
-        );
+        listening.extend(queue.http_listening.iter().map(named("queue")));
+        (jobs, http, shard) = (queue.jobs.take(), queue.http.take(), Some(queue.shard()));
+        services.push(queue);
     }
-    for (name, address) in discovery.iter().flat_map(|discovery| &discovery.listening) {
-        listening.push(Listening { what: format!("lookup, {name}"), address: address.clone() });
-    }
+    listening.append(&mut lookup_listening);
     if let Some(nsqadmin) = &nsqadmin {
         listening.push(Listening { what: "nsqadmin, HTTP".into(), address: nsqadmin.listening.clone() });
     }
     for (what, port) in [("statistics", &stats), ("admin", &admin)] {
         listening.extend(port.iter().map(|port| Listening { what: what.into(), address: port.address() }));
     }
-    let questions = messages.as_mut().and_then(|messages| messages.questions.take());
-    let http = messages.as_mut().and_then(|messages| messages.http.take());
     let stop_timeout = config.stop_timeout;
     let since = Instant::now();
     let admin = admin.map(|port| {
-        let watch = watch(config, &registry, &listening, messages.as_ref(), events, since);
+        let watch = watch(config, &registry, &listening, shard, events, since);
         AdminPort { port, watch: Arc::new(watch) }
     });
     Ok(Running {
-        cache,
-        messages,
-        discovery,
+        services,
         nsqadmin,
-        questions,
+        jobs,
         http,
+        lookup_http,
         registry,
         relief,
         stats,
@@ -154,19 +143,19 @@ pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, St
     })
 }
 
-/// What the admin port shows.
+/// Facts for the admin port.
 fn watch(
     config: &Config,
     registry: &Arc<Registry>,
     listening: &[Listening],
-    messages: Option<&Messages>,
+    queue: Option<Handle<Mail>>,
     events: Events,
     since: Instant,
 ) -> Watch {
     let shown = |at: &Listening| admin::Listening { what: at.what.clone(), address: at.address.clone() };
     let listening = listening.iter().map(shown).collect();
     let facts = Facts::new(VERSION, config, listening, since);
-    let queue = messages.map(|messages| Arc::new(QueueView { shard: messages.shard() }) as _);
+    let queue = queue.map(|shard| Arc::new(QueueView { shard }) as _);
     Watch::new(facts, Arc::clone(registry), queue, events)
 }
 
@@ -178,10 +167,10 @@ fn caching(
     relief: &Arc<Notify>,
     places: &ClientPlaces,
     listening: &mut Vec<Listening>,
-) -> Result<Cache, StartError> {
+) -> Result<ProxyService, StartError> {
     let pools: Vec<Arc<Pool>> = config.pools.iter().cloned().map(Arc::new).collect();
     let relief = Arc::clone(relief);
-    let cache = cache::start(Plan {
+    let proxy = proxy_service::start(Plan {
         pools: pools.clone(),
         threads: config.threads,
         shards: registry.shards().to_vec(),
@@ -198,30 +187,26 @@ fn caching(
             teller.tell(severity, subject, text);
         }),
     })?;
-    registry.set_pools(cache.stats.clone());
-    listening.extend(listened(&pools, &cache.bound));
-    Ok(cache)
+    registry.set_pools(proxy.stats.clone());
+    listening.extend(listened(&pools, &proxy.bound));
+    Ok(proxy)
 }
 
 impl Running {
-    /// How long a stop may take.
+    /// Time a stop may take.
     pub fn stop_timeout(&self) -> Duration {
         self.stop_timeout
     }
 
     /// Stops gracefully: nothing more is accepted, what was accepted is answered, within the configured time.
     pub fn stop(self) {
-        // The queue first: its journals are what must not be cut short.
-        if let Some(messages) = self.messages {
-            messages.stop(self.stop_timeout);
-        }
-        if let Some(discovery) = self.discovery {
-            discovery.stop(self.stop_timeout);
-        }
-        if let Some(cache) = self.cache {
-            cache.stop(self.stop_timeout);
-        }
+        self.services.stop(self.stop_timeout);
     }
+}
+
+/// Shows a listener of `service` by its name.
+fn named(service: &str) -> impl Fn(&(&'static str, String)) -> Listening {
+    move |(name, address)| Listening { what: format!("{service}, {name}"), address: address.clone() }
 }
 
 fn listened(pools: &[Arc<Pool>], bound: &[(usize, Option<SocketAddr>)]) -> Vec<Listening> {

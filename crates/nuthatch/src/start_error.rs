@@ -1,4 +1,4 @@
-//! Why nothing was started, in the words of each face: the native one names the option, the others speak as the programs
+//! Start errors in the words of each face: the native one names the option, the others speak as the programs
 //! that they stand for.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use config::go_flags::{GoValue, GoValues};
 use config::nsqd::machine::error_text;
 use net::BindError;
 
-/// Why nothing was started.
+/// The reason nothing was started.
 #[derive(Debug)]
 pub enum StartError {
     /// Nothing can listen at an address.
@@ -20,13 +20,13 @@ pub enum StartError {
     DataPath(PathBuf, io::Error),
     /// The queue's directory cannot be locked; `None` if another process has it.
     Lock(PathBuf, Option<io::Error>),
-    /// What is kept in the queue's directory cannot be read, or nothing can be written there.
+    /// The queue's directory cannot be read or written.
     Store(String),
     /// Anything else, as a sentence.
     Other(String),
 }
 
-/// What listens.
+/// Kind of listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A pool, by its name.
@@ -129,7 +129,7 @@ impl StartError {
         }
     }
 
-    /// What nsqd says, started with these flags, behind `failed to instantiate nsqd - `.
+    /// nsqd's text, with these flags, behind `failed to instantiate nsqd - `.
     pub fn nsqd(&self, flags: &GoValues) -> String {
         match self {
             StartError::Listen(place, listen, error) => {
@@ -174,7 +174,7 @@ fn go_listen_error(written: &str, error: &BindError) -> String {
     }
 }
 
-/// What Go says of a name that has no address.
+/// Go's text for a name that has no address.
 fn go_lookup_error(error: &io::Error) -> String {
     let text = error.to_string();
     let reason = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);

@@ -11,9 +11,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::control_port::{Client, ControlPort};
 
-/// How long one client may take.
+/// Time one client may take.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long we wait for the client's end after the answer.
+/// Time to wait for the client's end after the answer.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves `document` for ever. Needs a tokio runtime.

@@ -21,7 +21,7 @@ impl StopSignals {
         StopSignals { since: now, interrupted: signal == libc::SIGINT }
     }
 
-    /// Whether this further signal ends the process at once.
+    /// True if this further signal ends the process at once.
     pub fn ends_at_once(&mut self, signal: i32, now: Instant) -> bool {
         match signal {
             libc::SIGINT if self.interrupted => true,

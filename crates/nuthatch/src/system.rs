@@ -20,12 +20,12 @@ use config::checked::Config;
 
 use crate::start_error::Place;
 
-/// Whose words name what is configured.
+/// Vocabulary for naming settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Words {
     /// Options of a nuthatch.toml.
     Native,
-    /// What nutcracker and nsqd serve, which they have flags and not options for.
+    /// Services of nutcracker and nsqd, which they have flags and not options for.
     Plain,
 }
 

@@ -11,7 +11,7 @@ use config::{Fault, FileKind, Severity, native, nsqd, nutcracker, warnings};
 use super::run::cores;
 use super::source::Source;
 use crate::applet::show;
-use crate::messages::verify_tls;
+use crate::queue_service::verify_tls;
 use crate::system::{self, Words};
 
 /// Checks the file at `path`, or standard input for `-`; with `on_system` also what a start would meet on this machine.
@@ -46,7 +46,7 @@ fn plural(n: usize) -> &'static str {
     if n == 1 { "" } else { "s" }
 }
 
-/// What is wrong with a file, and what it configures if it can be used.
+/// The faults of a file, and its configuration if it can be used.
 type Checked = (Vec<Fault>, Option<Config>);
 
 fn of_native(bytes: &[u8]) -> Checked {

@@ -1,4 +1,4 @@
-//! What the environment adds to faces whose command lines belong to other programs.
+//! Settings from the environment for faces whose command lines belong to other programs.
 //!
 //! | variable | what it is |
 //! |---|---|
@@ -14,7 +14,7 @@ const ADMIN: &str = "NUTHATCH_ADMIN";
 /// The admin port, if the environment asks for one.
 ///
 /// # Errors
-/// What is wrong with the address, and what to write instead.
+/// The fault of the address, and its remedy.
 pub fn admin() -> Result<Option<Admin>, String> {
     match std::env::var_os(ADMIN) {
         Some(address) => admin_at(&address.to_string_lossy()),

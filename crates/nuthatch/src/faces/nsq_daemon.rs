@@ -8,9 +8,9 @@ use config::go_flags::{Exit, GoValues};
 use telemetry::log::{Format, Options, Verbosity};
 
 use crate::applet::show;
-use crate::control::{Control, Manners};
+use crate::control::{Control, FaceBehavior};
 use crate::log_level::verbosity;
-use crate::messages::DataPath;
+use crate::queue_service::DataPath;
 use crate::start;
 use crate::start_error::StartError;
 
@@ -64,9 +64,9 @@ impl Daemon<'_> {
                 eprintln!("{}", logged(self.prefix, "INFO", &line));
             }
         }
-        let manners =
-            Manners { service: (self.name, config::nsqd::VERSION), interrupted: 0, nutcracker: false };
-        let code = control.run(running, &manners, &log);
+        let behavior =
+            FaceBehavior { service: (self.name, config::nsqd::VERSION), interrupted: 0, nutcracker: false };
+        let code = control.run(running, &behavior, &log);
         if let Some(farewell) = self.farewell {
             telemetry::info!("{farewell}");
         }

@@ -14,7 +14,7 @@ use telemetry::log::Verbosity;
 use super::environment;
 use super::nsq_daemon::{Daemon, end, logged, refuse_as};
 use crate::log_level::verbosity;
-use crate::messages::{DataPath, verify_tls};
+use crate::queue_service::{DataPath, verify_tls};
 
 /// Runs the face; `arguments` do not include the program's name.
 pub fn main(arguments: Vec<String>) -> ExitCode {

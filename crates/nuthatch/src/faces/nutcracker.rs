@@ -3,7 +3,7 @@
 //! ```text
 //! options ─▶ -h -V -D? text ─▶ -t? verdict ─▶ log open ▸ detach ▸ banner ▸ configuration ▸ listeners ▸ pid file ▸ run
 //! ```
-//! What differs on purpose is in docs/compat-twemproxy.md: `-t` also says why; with `-d` the starting process waits
+//! Intended differences are in docs/compat-twemproxy.md: `-t` also says why; with `-d` the starting process waits
 //! for the daemon's verdict; SIGTERM stops gracefully; the pid file is written once everything listens and removed at
 //! every end.
 
@@ -23,7 +23,7 @@ use telemetry::{error, info, warn};
 
 use super::environment;
 use super::run::cores;
-use crate::control::{Control, Manners};
+use crate::control::{Control, FaceBehavior};
 use crate::pid_file::PidFile;
 use crate::{daemon, start};
 
@@ -101,8 +101,9 @@ fn run(options: &Options) -> ExitCode {
             if let Some(ready) = ready {
                 ready.tell();
             }
-            let manners = Manners { service: ("nutcracker", text::NUMBER), interrupted: 1, nutcracker: true };
-            let code = control.run(running, &manners, &log);
+            let behavior =
+                FaceBehavior { service: ("nutcracker", text::NUMBER), interrupted: 1, nutcracker: true };
+            let code = control.run(running, &behavior, &log);
             drop(pid_file);
             code
         }
@@ -170,7 +171,7 @@ fn prepare(
     Ok((control, running, pid_file))
 }
 
-/// What nutcracker accepts in silence and an operator would want to know.
+/// Settings nutcracker accepts in silence and an operator would want to know about.
 fn doubts(accepted: &Accepted) {
     for ignored in &accepted.ignored {
         warn!(pool = %ignored.pool, "directive {} has no effect", ignored.directive);
@@ -184,7 +185,7 @@ fn doubts(accepted: &Accepted) {
     }
 }
 
-/// What a file comes to on a command line that sets nothing else.
+/// Configuration of a file on a command line that sets nothing else.
 pub(super) fn usual(accepted: Accepted) -> Config {
     configuration(&Options::default(), accepted, None)
 }

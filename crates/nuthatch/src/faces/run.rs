@@ -17,7 +17,7 @@ use telemetry::{error, info};
 
 use super::source::Source;
 use crate::applet::show;
-use crate::control::{Control, Manners};
+use crate::control::{Control, FaceBehavior};
 use crate::log_level::verbosity;
 use crate::start::{self, Running};
 use crate::start_error::StartError;
@@ -56,9 +56,9 @@ pub fn main(file: Option<&Path>) -> ExitCode {
     };
     greet(&running, config.queue.as_ref().map(|queue| queue.data_path.as_path()));
     info!(threads = config.threads as u64, version = VERSION, "started");
-    let manners =
-        Manners { service: ("nuthatch", env!("CARGO_PKG_VERSION")), interrupted: 0, nutcracker: false };
-    let code = control.run(running, &manners, &log);
+    let behavior =
+        FaceBehavior { service: ("nuthatch", env!("CARGO_PKG_VERSION")), interrupted: 0, nutcracker: false };
+    let code = control.run(running, &behavior, &log);
     info!("stopped");
     log.flush(Duration::from_secs(2));
     code

@@ -14,7 +14,7 @@ pub struct Source {
     pub name: String,
     /// Its content.
     pub bytes: Vec<u8>,
-    /// Whose it is.
+    /// Program it belongs to.
     pub kind: FileKind,
 }
 

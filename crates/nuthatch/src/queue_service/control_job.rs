@@ -1,11 +1,11 @@
-//! What the queue's shard, and `/config`, have the control thread do or find out.
+//! Jobs of the queue's shard, and of `/config`, for the control thread.
 
 use queue::authority::AuthQuery;
 use queue::outside::{Asker, Notice};
 
-/// What the control thread is to do or to find out.
-pub enum Question {
-    /// Who is this client?
+/// A job for the control thread.
+pub enum ControlJob {
+    /// Identify a client.
     Auth(Asker, AuthQuery),
     /// Others may want to know.
     Notice(Notice),

@@ -31,7 +31,7 @@ impl Bound {
     /// Binds what is configured.
     ///
     /// # Errors
-    /// What cannot be bound, and why.
+    /// The address that cannot be bound, and the reason.
     pub fn new(settings: &Nsqd, tls: Option<&Arc<ServerConfig>>) -> Result<Bound, StartError> {
         let bind = |place: Place, listen: &Listen, tls: Option<Arc<ServerConfig>>| {
             let socket =
@@ -52,7 +52,7 @@ impl Bound {
         port(self.http.as_ref()).unwrap_or(0)
     }
 
-    /// What is listened on, and under which name.
+    /// Listeners, by name.
     pub fn listening(&self, settings: &Nsqd) -> Vec<(&'static str, String)> {
         let sides = [("HTTP", &self.http, &settings.http), ("HTTPS", &self.https, &settings.https)];
         let shown = |listener: &Listener, listen: &Listen| {
@@ -145,7 +145,7 @@ fn ask(shard: &Handle<Mail>) -> SendAsk {
     Box::new(move |ask, reply| shard.send(Mail::Ask(ask, reply)))
 }
 
-/// What `/config` can change.
+/// Settings `/config` can change.
 struct Knobs {
     lookups: Lookups,
     log: Log,

@@ -5,21 +5,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::question::Question;
+use super::control_job::ControlJob;
 
 /// The nsqlookupds that are registered with; can be changed while everything runs.
 #[derive(Clone)]
 pub struct Lookups {
     addresses: Arc<Mutex<Vec<String>>>,
     any: Arc<AtomicBool>,
-    questions: UnboundedSender<Question>,
+    jobs: UnboundedSender<ControlJob>,
 }
 
 impl Lookups {
-    /// These to begin with; who registers hears of others through `questions`.
-    pub fn new(addresses: Vec<String>, questions: UnboundedSender<Question>) -> Lookups {
+    /// These to begin with; who registers hears of others through `jobs`.
+    pub fn new(addresses: Vec<String>, jobs: UnboundedSender<ControlJob>) -> Lookups {
         let any = Arc::new(AtomicBool::new(!addresses.is_empty()));
-        Lookups { addresses: Arc::new(Mutex::new(addresses)), any, questions }
+        Lookups { addresses: Arc::new(Mutex::new(addresses)), any, jobs }
     }
 
     /// True if there are any. Never waits.
@@ -36,6 +36,6 @@ impl Lookups {
     pub fn set(&self, addresses: Vec<String>) {
         self.any.store(!addresses.is_empty(), Ordering::Relaxed);
         *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses.clone();
-        let _ = self.questions.send(Question::Lookups(addresses));
+        let _ = self.jobs.send(ControlJob::Lookups(addresses));
     }
 }

@@ -1,4 +1,4 @@
-//! What the queue's shard asks of the world, answered on the control thread: who a client is (AUTH), which channels of
+//! ControlJobs of the queue's shard answered on the control thread: who a client is (AUTH), which channels of
 //! a topic others know, and telling nsqlookupds what is here.
 //!
 //! The shard never waits: it sends a question and goes on; the answer comes back as mail. Here nothing waits for
@@ -19,32 +19,32 @@ use telemetry::warn;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use wire::nsq::lookup::Node;
 
+use super::control_job::ControlJob;
 use super::lookups::Lookups;
-use super::question::Question;
 
 /// The shard's end. Sending never waits; what is under way is bounded by clients (one AUTH each) and topics.
 pub struct ControlThread {
-    questions: UnboundedSender<Question>,
+    jobs: UnboundedSender<ControlJob>,
     lookups: Lookups,
 }
 
 impl Outside for ControlThread {
     fn ask_authority(&mut self, asker: Asker, query: AuthQuery) {
-        let _ = self.questions.send(Question::Auth(asker, query));
+        let _ = self.jobs.send(ControlJob::Auth(asker, query));
     }
 
     fn notice(&mut self, notice: Notice) {
-        let _ = self.questions.send(Question::Notice(notice));
+        let _ = self.jobs.send(ControlJob::Notice(notice));
     }
 
     fn ask_channels(&mut self, topic: &str) -> bool {
-        self.lookups.any() && self.questions.send(Question::Channels(topic.into())).is_ok()
+        self.lookups.any() && self.jobs.send(ControlJob::Channels(topic.into())).is_ok()
     }
 }
 
 /// The control thread's end.
-pub struct Questions {
-    questions: UnboundedReceiver<Question>,
+pub struct ControlJobs {
+    jobs: UnboundedReceiver<ControlJob>,
     shard: Handle<Mail>,
     authenticator: Authenticator,
     lookups: Lookups,
@@ -59,8 +59,8 @@ pub fn connect(
     shard: Handle<Mail>,
     bound: Option<SocketAddr>,
     http_port: u16,
-) -> (Questions, ControlThread, Lookups) {
-    let (sender, questions) = unbounded_channel();
+) -> (ControlJobs, ControlThread, Lookups) {
+    let (sender, jobs) = unbounded_channel();
     let limits = Limits {
         connect_timeout: settings.http_client_connect_timeout,
         request_timeout: settings.http_client_request_timeout,
@@ -76,19 +76,19 @@ pub fn connect(
         http,
     };
     let lookups = Lookups::new(settings.lookupd_tcp_addresses.clone(), sender.clone());
-    let control = ControlThread { questions: sender, lookups: lookups.clone() };
-    let questions = Questions {
-        questions,
+    let control = ControlThread { jobs: sender, lookups: lookups.clone() };
+    let jobs = ControlJobs {
+        jobs,
         shard,
         authenticator,
         lookups: lookups.clone(),
         node: node(settings, bound, http_port),
         response_bytes_max: usize::try_from(settings.max_body_size).unwrap_or(usize::MAX),
     };
-    (questions, control, lookups)
+    (jobs, control, lookups)
 }
 
-/// What we say of ourselves. The ports are those listened on unless others are to be told.
+/// Our identity for lookups. The ports are those listened on unless overridden for broadcast.
 fn node(settings: &Nsqd, bound: Option<SocketAddr>, http: u16) -> Node {
     let listened = bound.map_or(0, |address| address.port());
     Node {
@@ -102,18 +102,18 @@ fn node(settings: &Nsqd, bound: Option<SocketAddr>, http: u16) -> Node {
     }
 }
 
-impl Questions {
+impl ControlJobs {
     /// Answers until the shard is gone. Needs a tokio runtime; no question waits for another.
     pub async fn serve(mut self) {
         let http = self.authenticator.http.clone();
         let mut peers = LookupPeers::new(self.node.clone(), Timing::default(), self.response_bytes_max, http);
         peers.set_addresses(&self.lookups.get());
-        while let Some(question) = self.questions.recv().await {
+        while let Some(question) = self.jobs.recv().await {
             let shard = self.shard.clone();
             match question {
-                Question::Notice(notice) => peers.notice(&notice),
-                Question::Lookups(addresses) => peers.set_addresses(&addresses),
-                Question::Auth(asker, query) => {
+                ControlJob::Notice(notice) => peers.notice(&notice),
+                ControlJob::Lookups(addresses) => peers.set_addresses(&addresses),
+                ControlJob::Auth(asker, query) => {
                     let authenticator = self.authenticator.clone();
                     tokio::spawn(async move {
                         let answer = authenticator.answer(query).await;
@@ -123,7 +123,7 @@ impl Questions {
                         shard.send(Mail::Auth(asker, answer));
                     });
                 }
-                Question::Channels(topic) => {
+                ControlJob::Channels(topic) => {
                     let channels = peers.channels(&topic);
                     tokio::spawn(async move {
                         shard.send(Mail::KnownChannels(topic, channels.await));

@@ -12,10 +12,10 @@ use config::nsqd::{ClientAuth, Nsqd, Tls, TlsVersion, machine};
 use net::tls::{self, MinVersion, ROOT_CA};
 use rustls::{ClientConfig, ServerConfig};
 
-/// What clients of the queue find; `None` if TLS is not offered.
+/// TLS for clients of the queue; `None` if TLS is not offered.
 ///
 /// # Errors
-/// What is wrong with the files, in a sentence.
+/// The fault of the files, in a sentence.
 pub fn server(settings: &Nsqd) -> Result<Option<Arc<ServerConfig>>, String> {
     let Some(offered) = &settings.tls else { return Ok(None) };
     build(settings, offered).map(Some).map_err(|reason| format!("failed to build TLS config - {reason}"))
@@ -45,11 +45,11 @@ fn blame(error: &tls::Error, settings: &Nsqd, offered: Option<&Tls>) -> String {
     file.map_or_else(|| error.to_string(), |file| format!("{}: {error}", file.display()))
 }
 
-/// Whether TLS can be offered and spoken with these settings: all that [`server`] and [`client`] may find wrong, also in a
+/// Checks that TLS can be offered and spoken with these settings: all that [`server`] and [`client`] may find wrong, also in a
 /// file of authorities that nobody needs so far.
 ///
 /// # Errors
-/// What is wrong with the files, in a sentence.
+/// The fault of the files, in a sentence.
 pub fn verify(settings: &Nsqd) -> Result<(), String> {
     server(settings)?;
     if settings.tls_root_ca.is_some() {
@@ -58,10 +58,10 @@ pub fn verify(settings: &Nsqd) -> Result<(), String> {
     Ok(())
 }
 
-/// How authorization servers are spoken to; `None` if none of them has an `https` address.
+/// TLS towards authorization servers; `None` if none of them has an `https` address.
 ///
 /// # Errors
-/// What is wrong with the files, in a sentence.
+/// The fault of the files, in a sentence.
 pub fn client(settings: &Nsqd) -> Result<Option<Arc<ClientConfig>>, String> {
     let secure = settings.auth_http_addresses.iter().any(|address| address.starts_with("https://"));
     if !secure {

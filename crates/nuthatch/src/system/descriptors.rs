@@ -1,4 +1,4 @@
-//! Whether there are as many file descriptors as the configuration asks for.
+//! Check that there are as many file descriptors as the configuration asks for.
 
 use config::Fault;
 use config::checked::{Config, Target};
@@ -15,7 +15,7 @@ pub(super) fn check(config: &Config) -> Vec<Fault> {
     }
 }
 
-/// What is needed at once at most, as far as the configuration limits it: connections of clients where there is a limit on
+/// Most descriptors needed at once, as far as the configuration limits it: connections of clients where there is a limit on
 /// them, and to servers.
 fn needed(config: &Config) -> u64 {
     let threads = config.threads as u64;

@@ -1,4 +1,4 @@
-//! Whether every name that is to be connected to has an address.
+//! Check that every name to connect to has an address.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -54,7 +54,7 @@ fn host_of(address: &str) -> &str {
     }
 }
 
-/// Why a host has no address; `None` if it has one.
+/// The reason a host has no address; `None` if it has one.
 fn unknown(host: &str) -> Option<String> {
     if host.parse::<IpAddr>().is_ok() {
         return None;

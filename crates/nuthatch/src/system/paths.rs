@@ -1,4 +1,4 @@
-//! Whether directories and files can be used: the queue's directory and the log.
+//! Check that directories and files can be used: the queue's directory and the log.
 
 use std::ffi::CString;
 use std::fs::{self, File, Metadata, TryLockError};
@@ -12,7 +12,7 @@ use config::checked::Config;
 
 use super::{Words, holder};
 
-/// Where the queue keeps its journals, in the data path: what an earlier start as another user has left there is not ours.
+/// Subdirectory of the data path with the queue's journals: what an earlier start as another user has left there is not ours.
 const JOURNALS: &str = "topics";
 
 /// A fault for each path that cannot be used.
@@ -85,7 +85,7 @@ pub(super) fn above(path: &Path) -> &Path {
     path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether files can be made in a directory.
+/// True if files can be made in a directory.
 pub(super) fn writable_directory(path: &Path) -> Result<(), String> {
     match fs::metadata(path) {
         Err(error) => Err(format!("{}: {error}", path.display())),
@@ -94,7 +94,7 @@ pub(super) fn writable_directory(path: &Path) -> Result<(), String> {
     }
 }
 
-/// Whether who checks may write, and if not, whose it is.
+/// Fault if the user of this process may not write, naming the owner.
 fn writable(path: &Path, found: &Metadata) -> Result<(), String> {
     let wanted = if found.is_dir() { libc::R_OK | libc::W_OK | libc::X_OK } else { libc::W_OK };
     access(path, wanted).map_err(|error| {
@@ -108,7 +108,7 @@ fn writable(path: &Path, found: &Metadata) -> Result<(), String> {
     })
 }
 
-/// What the system says to an access of this kind by the user that would open it.
+/// The system's answer to an access of this kind by the user that would open it.
 fn access(path: &Path, wanted: i32) -> io::Result<()> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: `path` ends with a zero byte and lives until the call returns.

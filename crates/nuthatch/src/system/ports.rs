@@ -1,4 +1,4 @@
-//! Whether everything that is to be listened on is free.
+//! Check that every address to listen on is free.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -44,7 +44,7 @@ fn listeners(config: &Config) -> Vec<(Place, &Listen)> {
     pools.chain(stats).chain(admin).chain(queue).chain(lookup).collect()
 }
 
-/// What is wrong with an address, and what to do.
+/// The fault of an address, and its remedy.
 fn tcp(host: &str, port: u16) -> Option<(String, String)> {
     let error = net::can_bind(host, port).err()?;
     if let BindError::Name { error, .. } = &error {

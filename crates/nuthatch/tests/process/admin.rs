@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{Running, called, directory_with, exchange, free_port, text, wait_for};
 
-/// What runs without a file, on ports that are free: those of the default may be in use here.
+/// The default configuration on ports that are free: those of the default may be in use here.
 fn default_file() -> String {
     let mut text = config::native::DEFAULT_FILE.to_owned();
     for (written, free) in [

@@ -1,4 +1,4 @@
-//! What a second start does to the unix sockets of a process that runs: nothing.
+//! A second start leaves the unix sockets of a running process alone.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

@@ -26,7 +26,7 @@ fn nsqd(directory: &Path, tcp: u16, http: u16, more: &[&str]) -> Command {
     command
 }
 
-/// What an HTTP server says until it closes.
+/// Everything an HTTP server sends until it closes.
 fn request(port: u16, request: &str) -> String {
     let mut stream = connect(port);
     write!(stream, "{request} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").expect("sent");
@@ -35,7 +35,7 @@ fn request(port: u16, request: &str) -> String {
     answer
 }
 
-/// What nsqd answers to `input`, as far as it is one frame.
+/// nsqd's answer to `input`, as far as it is one frame.
 fn frame(port: u16, input: &[u8]) -> String {
     let mut stream = connect(port);
     stream.write_all(input).expect("sent");

@@ -12,7 +12,7 @@ fn connect(port: u16, query: &str) -> redis::Connection {
     wait_for("the proxy", || client.get_connection_with_timeout(PATIENCE).ok())
 }
 
-/// What any client does first, over strings only.
+/// First commands of any client, over strings only.
 fn converse(port: u16, query: &str) {
     let mut c = connect(port, query);
     let _: () = c.set("alpha", "one").expect("SET");

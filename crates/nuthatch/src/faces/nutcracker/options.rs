@@ -28,7 +28,7 @@ const SPECS: &[Spec] = &[
     Spec { short: 'm', long: "mbuf-size", argument: true },
 ];
 
-/// What the command line says.
+/// Values of the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Logging level, at most 11.
@@ -43,7 +43,7 @@ pub struct Options {
     pub stats_addr: String,
     /// Accepted; counters are always current here.
     pub stats_interval_ms: u32,
-    /// Where the pid is written: with `-d`, or when `-p` was given.
+    /// Path of the pid file: with `-d`, or when `-p` was given.
     pub pid_file: Option<String>,
     /// Run in the background.
     pub daemonize: bool,
@@ -65,7 +65,7 @@ impl Default for Options {
     }
 }
 
-/// What to do.
+/// Action to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Complain with this line, and show the usage.
