@@ -9,6 +9,7 @@ use net::Io;
 use wire::redis::encode::{self, Version};
 use wire::redis::{Args, Local, Request, integer};
 
+use self::facts::REDIS_VERSION;
 use crate::client::{Client, Session};
 use crate::gather::About;
 use crate::keys::PoolKey;
@@ -21,8 +22,6 @@ pub(crate) const OK: &[u8] = b"+OK\r\n";
 const HELLO_NEEDS_AUTH: &[u8] = b"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \
     <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
     the same time\r\n";
-/// What we say our version is: the Redis whose commands the table has.
-const REDIS_VERSION: &str = "7.0.15";
 
 /// The error for keys that live on several servers.
 pub(crate) fn cross_slot(tag: Option<[u8; 2]>, command: &str, out: &mut Vec<u8>) {

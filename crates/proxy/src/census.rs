@@ -1,10 +1,10 @@
 //! What a shard's proxy holds at one moment, counted anew: for tests and simulations, which compare it with what the
 //! proxy believes.
 
-use crate::health::State;
 use crate::keys::ServerKey;
 use crate::proxy::Proxy;
-use crate::server_conn::Owner;
+use crate::server::health::State;
+use crate::server::pending::Owner;
 
 /// See [`Proxy::census`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

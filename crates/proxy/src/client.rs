@@ -80,7 +80,7 @@ pub(crate) enum Wait {
     Drain,
     /// For memory: it is in `Proxy::starving`.
     Memory,
-    /// For a server: it is in [`crate::server_conn::ServerConn::pausing`].
+    /// For a server: it is in [`crate::server::connection::ServerConn::pausing`].
     Server,
 }
 

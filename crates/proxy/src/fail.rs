@@ -54,6 +54,11 @@ impl Failure {
         matches!(self, Failure::Os(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
     }
 
+    /// True if what was lost this way may be sent again on another connection.
+    pub(crate) fn lets_repeat(self) -> bool {
+        !matches!(self, Failure::TimedOut | Failure::Removed) && !self.is_handshake()
+    }
+
     /// True if the server answered the handshake with an error: another connection would fare the same.
     pub(crate) fn is_handshake(self) -> bool {
         matches!(self, Failure::Password | Failure::Version | Failure::Database)

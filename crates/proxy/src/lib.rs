@@ -1,14 +1,14 @@
 //! Cache routing: pools of servers behind listeners, and the path of a request through them.
 //!
 //! ```text
-//! client socket ─▶ request/receive ▸ filter ▸ route ▸ split ▸ forward ─▶ server_conn ─▶ server
+//! client socket ─▶ request/receive ▸ filter ▸ route ▸ split ▸ forward ─▶ server/send ─▶ server
 //!                    (a)              │ PING, AUTH, QUIT … (answer)       (b)              │
-//! client socket ◀─ client ◀ response/reply ◀ merge ◀ pair ◀ response/receive ◀────────────┘
+//! client socket ◀─ client ◀ response/reply ◀ merge ◀ pair ◀ response/receive ◀─ server/scan ┘
 //!                  (d)                ▲        (c)
 //!                                   fail (deadline, refused, ejected, overloaded)
 //! ```
 //! (a)-(d) are twemproxy's own four steps. Each client has a line of slots, in order ([`client`]); each server connection has
-//! a line of requests that were sent and await their reply ([`server_conn`]): a reply meets the oldest one there. A
+//! a line of requests that were sent and await their reply ([`server::connection`]): a reply meets the oldest one there. A
 //! request in parts has one gather record ([`gather`]).
 //!
 //! [`Proxy`] is the whole of one shard's proxy as a state machine over [`net::Io`]: it touches no socket, no clock, no
@@ -26,13 +26,10 @@ mod client;
 mod gather;
 mod pool;
 mod server;
-mod server_conn;
 mod keys;
 mod slab;
 mod membership;
 mod alarm;
-mod health;
-mod backoff;
 mod mail;
 mod balance;
 mod reply_size;

@@ -27,7 +27,7 @@ use crate::fail::Failure;
 use crate::keys::{LaneKey, PoolKey};
 use crate::notice::Notice;
 use crate::proxy::Proxy;
-use crate::server_conn::ServerConn;
+use crate::server::connection::ServerConn;
 
 /// How long clients may have to wait for memory before the client that holds most of it is closed.
 const STARVING_MAX: Duration = Duration::from_secs(1);

@@ -8,9 +8,9 @@ use net::Instant;
 use ring::{Node, Ring};
 use telemetry::PoolStats;
 
-use crate::health::State;
 use crate::keys::ServerKey;
 use crate::server::Server;
+use crate::server::health::State;
 use crate::slab::Slab;
 
 #[derive(Debug)]

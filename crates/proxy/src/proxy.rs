@@ -1,5 +1,6 @@
 //! One shard's proxy, as its event loop sees it: whose connection is it, and which step of the path is next.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,10 +18,9 @@ use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::mail::Mail;
 use crate::notice::Notice;
 use crate::pool::Pool;
-use crate::request::RefusedTransactions;
 use crate::server::Server;
+use crate::server::connection::ServerConn;
 use crate::slab::Slab;
-use crate::stop::Stop;
 use crate::tally::{Change, Tally};
 
 /// A pool, with this shard's counters and the count of clients that all shards share.
@@ -89,9 +89,19 @@ pub struct Proxy {
     pub(crate) busy: bool,
     /// The shard has been asked to stop.
     pub(crate) stop: Option<Stop>,
-    pub(crate) refused_transactions: RefusedTransactions,
+    /// Clients whose MULTI was refused, and when each is closed: the first first. Some may be gone.
+    pub(crate) refused_transactions: VecDeque<(ConnId, Instant)>,
     /// When this shard's proxy was made.
     pub(crate) started: Instant,
+}
+
+/// What servers have taken since a stop began.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    /// When a server last took something, or the stop began.
+    pub(crate) progress: Instant,
+    /// Bytes that servers had not taken at the last count.
+    pub(crate) unsent: usize,
 }
 
 /// Buffers that are used within one request or reply, kept for their memory.
@@ -154,13 +164,31 @@ impl Proxy {
             maintaining: false,
             busy: false,
             stop: None,
-            refused_transactions: RefusedTransactions::default(),
+            refused_transactions: VecDeque::new(),
             started: io.now(),
         };
         for pool in setup.pools {
             proxy.add_pool(io, pool);
         }
         proxy
+    }
+
+    /// Tells the operator, if there is something to tell.
+    #[inline]
+    pub(crate) fn tell(&mut self, notice: Option<Notice>) {
+        if let Some(notice) = notice {
+            (self.notify)(notice);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn server_conn(&mut self, lane: LaneKey) -> &mut ServerConn {
+        &mut self.servers[lane.server].conns[lane.number as usize]
+    }
+
+    /// All connections to servers, open or not.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = (LaneKey, &ServerConn)> {
+        self.servers.values().flat_map(Server::lanes)
     }
 
     // ---- whose connection is it -----------------------------------------------------------------------------------
@@ -331,7 +359,7 @@ impl<I: Io> App<I> for Proxy {
 
     fn connected(&mut self, io: &mut I, conn: ConnId) {
         if let Some(lane) = self.server_lane(conn) {
-            self.server_connected(io, lane);
+            self.servers[lane.server].connected(io, lane.number);
         }
     }
 
@@ -368,7 +396,7 @@ impl<I: Io> App<I> for Proxy {
 
     fn drained(&mut self, io: &mut I, conn: ConnId) {
         match self.server_lane(conn) {
-            Some(lane) => self.server_drained(io, lane),
+            Some(lane) => self.make_room(io, lane),
             None => {
                 if let Some(lane) = self.client_mut(conn).and_then(|client| client.holds_up.take()) {
                     self.go_on_reading(io, lane);

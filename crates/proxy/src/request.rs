@@ -8,13 +8,10 @@ mod transaction;
 mod split;
 mod every;
 mod about;
-mod room;
 mod forward;
 mod embedded;
 
 use bytes::Bytes;
-
-pub(crate) use transaction::RefusedTransactions;
 
 /// Scanner state of a request of which only a part has arrived.
 #[derive(Debug)]

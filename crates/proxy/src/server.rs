@@ -1,4 +1,29 @@
-//! A server of a pool on one shard: its address, its connections, its health.
+//! A server of a pool on one shard: its address, its connections, its health. The third leg of a request's path, between the way
+//! in (`request`) and the way out (`response`).
+//!
+//! ```text
+//! forward ─▶ room ▸ open, handshake ▸ send (kept, pending) ─▶ socket
+//!                        │ loss ▸ sent again, or failed
+//!                        │ deadline ▸ failed; its late reply is thrown away          health ▸ ejected ▸ probe ▸ back
+//! receive ◀───────────── scan │ large: passed on while it comes ◀─ socket
+//! ```
+//! What needs only a server is a method of [`Server`]; what touches clients or other servers as well is one of
+//! [`Proxy`](crate::proxy::Proxy), in the same file.
+
+pub(crate) mod connection;
+pub(crate) mod pending;
+pub(crate) mod kept;
+mod handshake;
+mod room;
+mod send;
+pub(crate) mod scan;
+pub(crate) mod passage;
+mod large;
+mod deadline;
+mod loss;
+pub(crate) mod health;
+mod backoff;
+mod probe;
 
 use std::sync::Arc;
 
@@ -7,11 +32,11 @@ use net::{Address, Instant, SocketOptions, TimerId};
 use ring::libmemcached_identity;
 use telemetry::{PoolStats, ServerStats};
 
-use crate::backoff::Backoff;
 use crate::fail::Failure;
-use crate::health::{Health, Policy};
 use crate::keys::{LaneKey, PoolKey, ServerKey};
-use crate::server_conn::ServerConn;
+use crate::server::backoff::Backoff;
+use crate::server::connection::ServerConn;
+use crate::server::health::{Health, Policy};
 
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -98,10 +123,19 @@ impl Server {
         }
     }
 
+    /// The names of its pool and its own, for those who read them.
+    pub(crate) fn names(&self) -> (String, String) {
+        (self.config.name.clone(), self.identity.clone())
+    }
+
+    #[inline]
+    pub(crate) fn lane_key(&self, number: u16) -> LaneKey {
+        LaneKey { server: self.key, number }
+    }
+
     /// Its connections, open or not.
     pub(crate) fn lanes(&self) -> impl Iterator<Item = (LaneKey, &ServerConn)> {
-        let key = |number| LaneKey { server: self.key, number };
-        (0..).zip(&self.conns).map(move |(number, conn)| (key(number), conn))
+        (0..).zip(&self.conns).map(|(number, conn)| (self.lane_key(number), conn))
     }
 
     /// Nothing of it is left on this shard.

@@ -11,19 +11,10 @@ use net::{ConnId, Instant, Io};
 use crate::alarm::Alarm;
 use crate::fail::Failure;
 use crate::keys::LaneKey;
-use crate::proxy::{Proxy, Role};
+use crate::proxy::{Proxy, Role, Stop};
 
 /// How long servers may be silent once every client has sent FIN.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
-
-/// What servers have taken since a stop began.
-#[derive(Debug)]
-pub(crate) struct Stop {
-    /// When a server last took something, or the stop began.
-    progress: Instant,
-    /// Bytes that servers had not taken at the last count.
-    unsent: usize,
-}
 
 impl Proxy {
     /// Accepts no more clients, closes those that are owed nothing.

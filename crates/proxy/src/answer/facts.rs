@@ -9,6 +9,9 @@ use net::Io;
 use crate::keys::PoolKey;
 use crate::proxy::Proxy;
 
+/// What we say our version is: the Redis whose commands the table has.
+pub(super) const REDIS_VERSION: &str = "7.0.15";
+
 /// One pool, as a client of it sees the proxy.
 pub(crate) struct Facts<'a> {
     pub(crate) pool: &'a crate::pool::Pool,

@@ -6,8 +6,7 @@
 use wire::redis::encode::{self, Version};
 use wire::redis::{Args, Kind, Reply};
 
-use super::REDIS_VERSION;
-use super::facts::Facts;
+use super::facts::{Facts, REDIS_VERSION};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -6,11 +6,11 @@ use wire::redis::Local;
 
 use crate::client::Client;
 use crate::gather::{About, Merge};
-use crate::health::State;
 use crate::keys::PoolKey;
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::forward::Traits;
+use crate::server::health::State;
 
 /// What a command asks of a Redis itself that a server can answer better than the proxy.
 pub(super) fn about(local: Local) -> Option<About> {

@@ -7,12 +7,12 @@ use net::Io;
 
 use crate::client::Client;
 use crate::gather::{GatherId, Merge};
-use crate::health::State;
 use crate::keys::PoolKey;
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::forward::Traits;
 use crate::request::split::merge_of;
+use crate::server::health::State;
 
 impl Proxy {
     /// For all servers of the pool that are not ejected.

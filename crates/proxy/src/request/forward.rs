@@ -1,16 +1,15 @@
 //! (b) A request goes to its server: onto the connection's line, and its bytes into the connection's outbox.
 
-use net::{Instant, Io};
+use net::Io;
+use wire::memcache::{Silence, Span};
 
 use crate::client::{Client, Reply};
 use crate::fail::Failure;
 use crate::keys::{LaneKey, ServerKey};
 use crate::proxy::Proxy;
 use crate::request::Frame;
-use crate::request::room::is_overfull;
-use crate::server::Server;
-use crate::server_conn::{ANY_REPLY, Expect, Keep, NOT_NAMED, Owner, Pending};
-use wire::memcache::{Silence, Span};
+use crate::server::kept::Keep;
+use crate::server::pending::{ANY_REPLY, Expect, Owner, Pending};
 
 /// What is known of a request besides its bytes.
 #[derive(Debug, Clone, Copy)]
@@ -40,23 +39,6 @@ pub(super) enum Forwarded {
     Refused(Failure),
 }
 
-impl Pending {
-    pub(crate) fn new(owner: Owner, at: Instant, len: usize) -> Pending {
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        Pending {
-            owner,
-            at,
-            expect: ANY_REPLY,
-            silence: Silence::Never,
-            kept: 0,
-            asked: NOT_NAMED,
-            again: false,
-            bulky: false,
-            len,
-        }
-    }
-}
-
 impl Proxy {
     /// A request that one server answers. `server` is None if there is none to go to.
     pub(super) fn forward_one<I: Io>(
@@ -69,7 +51,7 @@ impl Proxy {
     ) {
         let lane = server.map(|server| self.lane_for(client, server));
         if let Some(lane) = lane
-            && self.put_off(io, client, lane, &frame)
+            && self.servers[lane.server].put_off(io, client, lane.number, &frame)
         {
             return;
         }
@@ -129,7 +111,7 @@ impl Proxy {
         if let Err(failure) = self.enqueue(io, lane, frame, pending, keep) {
             return Forwarded::Refused(failure);
         }
-        self.hold_back(io, client, lane);
+        self.servers[lane.server].hold_back(io, client, lane.number);
         Forwarded::Queued
     }
 
@@ -140,39 +122,15 @@ impl Proxy {
         io: &mut I,
         lane: LaneKey,
         frame: Frame<'_>,
-        mut pending: Pending,
+        pending: Pending,
         keep: Keep,
     ) -> Result<(), Failure> {
         if self.server_conn(lane).conn.is_none() {
             self.servers[lane.server].may_connect(lane.number, io.now())?;
-            self.open_server_conn(io, lane);
+            self.open_lane(io, lane);
         }
-        let Server { conns, config, stats, pool_stats, .. } = &mut self.servers[lane.server];
-        let conn = &mut conns[lane.number as usize];
-        let Some(id) = conn.conn else { return Err(Failure::Refused) };
-        if is_overfull(conn, config) {
-            stats.refused.inc();
-            pool_stats.refused.inc();
-            return Err(Failure::Overloaded);
-        }
-        let bytes = frame.bytes();
-        conn.keep(&mut pending, bytes, keep);
-        if conn.ready() {
-            match frame {
-                Frame::Slice(bytes) => io.send(id, bytes),
-                Frame::Shared(bytes) => io.send_shared(id, bytes.clone()),
-            }
-        } else {
-            conn.held.extend_from_slice(bytes);
-        }
-        stats.requests.inc();
-        stats.request_bytes.add(bytes.len() as u64);
-        if let Some(timeout) = config.timeout {
-            conn.alarm_at(io, lane, pending.at + timeout);
-        }
-        conn.bulky += usize::from(pending.bulky);
-        conn.line.push_back(pending);
-        self.held.apply(conn.recount());
+        let change = self.servers[lane.server].send(io, lane.number, frame, pending, keep)?;
+        self.held.apply(change);
         Ok(())
     }
 }

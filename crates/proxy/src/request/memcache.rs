@@ -14,7 +14,7 @@ use crate::proxy::Proxy;
 use crate::request::forward::Traits;
 use crate::request::receive::want_more;
 use crate::request::{Frame, Partial, SHARE_MIN};
-use crate::server_conn::Keep;
+use crate::server::kept::Keep;
 
 /// The keys of a longer `get` line go to a server in several requests: memcached takes more than twice as long for a line of
 /// twice the length.

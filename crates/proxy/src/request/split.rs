@@ -10,7 +10,7 @@ use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::embedded::is_error;
 use crate::request::forward::{Forwarded, Traits};
-use crate::server_conn::{Expect, Owner, Pending};
+use crate::server::pending::{Expect, Owner, Pending};
 
 /// A part's buffer is kept for the next split up to this size.
 const KEEP_REQUEST: usize = 64 * 1024;
@@ -126,6 +126,15 @@ impl Proxy {
                 *part = *to;
             }
         }
+    }
+
+    /// True if one of the servers in `scratch.parts` has no room: see [`crate::server::Server::put_off`].
+    pub(super) fn put_off_parts<I: Io>(&mut self, io: &mut I, client: &mut Client, frame: Frame<'_>) -> bool {
+        self.scratch.parts.iter().any(|(server, _)| {
+            let server = &mut self.servers[*server];
+            let lane = server.lane_for(client.id.index, client.session.resp3);
+            server.put_off(io, client, lane, &frame)
+        })
     }
 
     /// A gather record for what [`Proxy::sort_keys`] has found, and the client's slot for its reply.

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use net::{ConnId, Instant, Io};
+use net::Io;
 use wire::redis::Request;
 
 use crate::alarm::Alarm;
@@ -61,12 +61,9 @@ impl Proxy {
     }
 }
 
-/// Clients in a refused transaction, and when each is closed: the first first. Some may be gone.
-pub(crate) type RefusedTransactions = std::collections::VecDeque<(ConnId, Instant)>;
-
 #[cfg(test)]
 mod tests {
-    use net::{App, Input, Peer};
+    use net::{App, ConnId, Input, Peer};
 
     use super::*;
     use crate::testing::{FakeIo, proxy};

@@ -8,8 +8,8 @@ use crate::fail::Failure;
 use crate::gather::GatherId;
 use crate::keys::LaneKey;
 use crate::proxy::Proxy;
-use crate::response::receive::Found;
-use crate::server_conn::{Owner, Pending};
+use crate::server::pending::{Owner, Pending};
+use crate::server::scan::Found;
 
 impl Proxy {
     #[inline]
@@ -45,8 +45,8 @@ impl Proxy {
     pub(crate) fn fail_part(&mut self, gather: GatherId, lane: LaneKey, error: &[u8]) -> bool {
         match error.strip_suffix(b"\r\n") {
             Some(text) if self.gathers.get_mut(gather).names_servers && text.starts_with(b"-") => {
-                let (_, server) = self.names(lane.server);
-                let named = [text, b" (server ", server.as_bytes(), b")\r\n"].concat();
+                let server = self.servers[lane.server].identity.as_bytes();
+                let named = [text, b" (server ", server, b")\r\n"].concat();
                 self.gathers.fail(gather, &named)
             }
             _ => self.gathers.fail(gather, error),

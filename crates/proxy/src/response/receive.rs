@@ -1,37 +1,18 @@
 //! (c) A server's bytes become replies, each for the oldest request on its connection.
 
-use config::checked::Protocol;
 use net::{Input, Io};
-use wire::memcache::{Limits, Scan, Status};
-use wire::redis::{ReplyLimits, ReplyScan};
 
 use crate::client::Reply;
 use crate::fail::Failure;
 use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::request::SHARE_MIN;
-use crate::server_conn::{Owner, Pending, ServerConn};
+use crate::server::pending::{Owner, Pending};
+use crate::server::scan::{Found, Next};
 
 /// When memory is tight, shorter replies leave the buffer that they came in. A longer one is most of its buffer: a copy of
 /// it would need what is not there.
 const COPY_MAX: usize = 1 << 20;
-
-/// One reply on the wire.
-pub(crate) struct Found {
-    pub(crate) len: usize,
-    pub(crate) is_error: bool,
-    /// What a memcached reply says.
-    pub(crate) status: Option<Status>,
-    /// RESP3 push data: an answer to nothing.
-    pub(crate) is_push: bool,
-}
-
-/// What the next bytes of a server are.
-enum Next {
-    Reply(Found),
-    More(usize),
-    Garbage,
-}
 
 impl Proxy {
     pub(crate) fn server_received<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>) {
@@ -45,10 +26,9 @@ impl Proxy {
         let Some(opened) = self.server_conn(lane).conn else { return };
         self.server_conn(lane).progress = now;
         while let Some(first) = input.bytes().first() {
-            let protocol = self.servers[lane.server].config.protocol;
             if self.server_conn(lane).line.is_empty() && *first != b'>' {
                 // Nobody has asked. The beginning of a stray reply must not wait here for somebody who will.
-                self.server_stats(lane).stray_replies.inc();
+                self.servers[lane.server].stats.stray_replies.inc();
                 return self.break_server_conn(io, lane, input, Failure::Garbage);
             }
             if self.server_conn(lane).passage.is_some() {
@@ -57,7 +37,7 @@ impl Proxy {
                 }
                 return;
             }
-            let found = match self.next_reply(lane, protocol, input.bytes()) {
+            let found = match self.servers[lane.server].next_reply(lane.number, input.bytes()) {
                 Next::Reply(found) => found,
                 Next::More(want) => {
                     self.server_conn(lane).mid_reply = true;
@@ -90,17 +70,18 @@ impl Proxy {
                 return self.break_server_conn(io, lane, input, Failure::Garbage);
             };
             let handshake = matches!(pending.owner, Owner::Handshake(_));
-            self.count_reply(lane, &found, !expired && !handshake);
+            let works = self.servers[lane.server].count_reply(&found, !expired && !handshake);
+            self.tell(works);
             if expired {
                 self.server_conn(lane).expired -= 1;
             }
             // What a handshake answers counts however late it comes: requests wait for it.
             if expired && !handshake {
-                self.server_stats(lane).late_replies.inc();
+                self.servers[lane.server].stats.late_replies.inc();
                 input.consume(found.len);
                 continue;
             }
-            self.server_stats(lane).latency.record(now.since(pending.at).as_micros() as u64);
+            self.servers[lane.server].stats.latency.record(now.since(pending.at).as_micros() as u64);
             if found.len >= SHARE_MIN {
                 // Handed on as it is, a reply keeps the memory of the buffer that it came in, and of its neighbours.
                 let bytes = if found.len < COPY_MAX && self.is_tight(io) {
@@ -122,30 +103,6 @@ impl Proxy {
         }
     }
 
-    #[inline]
-    fn next_reply(&mut self, lane: LaneKey, protocol: Protocol, bytes: &[u8]) -> Next {
-        let server = &mut self.servers[lane.server];
-        let resp3 = server.speaks_resp3(lane.number);
-        let conn = &mut server.conns[lane.number as usize];
-        match protocol {
-            // A client that has not asked for RESP3 must not be given its types.
-            Protocol::Redis if !resp3 && bytes.first().is_some_and(|b| b"_#,(!=%~>|".contains(b)) => {
-                Next::Garbage
-            }
-            Protocol::Redis => match conn.redis.scan(bytes, &ReplyLimits::DEFAULT) {
-                ReplyScan::Done(reply) => Next::Reply(Found {
-                    len: reply.len(),
-                    is_error: reply.is_error(),
-                    status: None,
-                    is_push: reply.kind() == wire::redis::Kind::Push,
-                }),
-                ReplyScan::NeedMore { want } => Next::More(want),
-                ReplyScan::Bad(_) => Next::Garbage,
-            },
-            Protocol::Memcache => next_memcache(conn, bytes),
-        }
-    }
-
     /// False for the reply to a part of a request that has not the form that such a part is answered in.
     #[inline]
     fn fits_part(&self, lane: LaneKey, found: &Found, bytes: &[u8]) -> bool {
@@ -159,27 +116,8 @@ impl Proxy {
         }
     }
 
-    /// `good`: it shows that the server works. One that is too late does not: a server that always is has to be ejected some
-    /// time. Nor does one to a handshake, as long as nobody is served.
-    pub(super) fn count_reply(&mut self, lane: LaneKey, found: &Found, good: bool) {
-        let server = &mut self.servers[lane.server];
-        let stats = &server.stats;
-        stats.responses.inc();
-        stats.response_bytes.add(found.len as u64);
-        if found.is_error {
-            stats.error_replies.inc();
-        }
-        if !good {
-            return;
-        }
-        server.health.good();
-        if server.failing {
-            self.server_works(lane);
-        }
-    }
-
     /// The server speaks out of turn or not the protocol: nothing on this connection can be trusted any more.
-    pub(super) fn break_server_conn<I: Io>(
+    pub(crate) fn break_server_conn<I: Io>(
         &mut self,
         io: &mut I,
         lane: LaneKey,
@@ -187,28 +125,7 @@ impl Proxy {
         failure: Failure,
     ) {
         input.consume(input.bytes().len());
-        if let Some(id) = self.server_conn(lane).conn {
-            io.abort(id);
-        }
-        self.server_lost(io, lane, failure);
-    }
-}
-
-/// Limits on what a memcached server may say.
-pub(super) static MEMCACHE_LIMITS: std::sync::LazyLock<Limits> = std::sync::LazyLock::new(Limits::default);
-
-/// A memcached reply is one only to the request that it answers.
-fn next_memcache(conn: &mut ServerConn, bytes: &[u8]) -> Next {
-    let Some(pending) = conn.line.front() else { return Next::Garbage };
-    match conn.memcache.scan(bytes, pending.expect, conn.kept.asked(pending), &MEMCACHE_LIMITS) {
-        Scan::Done(reply) => Next::Reply(Found {
-            len: reply.len,
-            is_error: reply.status.is_error(),
-            status: Some(reply.status),
-            is_push: false,
-        }),
-        Scan::NeedMore { want } => Next::More(want),
-        Scan::Bad(_) => Next::Garbage,
+        self.close_lane(io, lane, failure);
     }
 }
 

@@ -4,21 +4,126 @@
 //! opened ▸ AUTH, HELLO 3, SELECT at once ▸ each is accepted ▸ requests that waited go out
 //!                                        ▸ one is refused   ▸ closed; they fail; the next attempt after a while
 //! ```
-//! The wait grows up to `server_retry_timeout` ([`crate::backoff`]), or the server is ejected and its probe does the same
+//! The wait grows up to `server_retry_timeout` ([`crate::server::backoff`]), or the server is ejected and its probe does the same
 //! handshake: so it serves again soon after its password or ours was corrected.
 
 use bytes::Bytes;
-use net::Io;
+use config::checked::Protocol;
+use net::{ConnId, Io};
+use wire::memcache::ReplyKind;
 
 use crate::fail::Failure;
-use crate::keys::LaneKey;
+use crate::keys::{LaneKey, ServerKey};
 use crate::notice::Notice;
 use crate::proxy::Proxy;
-use crate::server_conn::Handshake;
+use crate::server::Server;
+use crate::server::pending::{Expect, Handshake, Owner, Pending};
+
+impl Server {
+    /// Opens a connection and sends the handshake ahead of everything else: the password, then the protocol version, then the
+    /// database. None for the embedded cache.
+    fn open<I: Io>(&mut self, io: &mut I, lane: u16) -> Option<ConnId> {
+        let id = io.connect(self.address.as_ref()?, &self.options);
+        let (version, probe) = (self.speaks_resp3(lane), lane == self.probe_lane());
+        let (password, db, now) = (self.password.clone(), self.config.db, io.now());
+        let conn = &mut self.conns[lane as usize];
+        conn.conn = Some(id);
+        conn.progress = now;
+        let mut shake = |step, request: Vec<u8>| {
+            io.send(id, &request);
+            let expect = Expect { kind: ReplyKind::Version, keys: 0 };
+            conn.line.push_back(Pending { expect, ..Pending::new(Owner::Handshake(step), now, 0) });
+            conn.handshakes += 1;
+        };
+        if self.config.protocol == Protocol::Redis {
+            if let Some(password) = password {
+                shake(Handshake::Password, command(&[b"AUTH", password.as_bytes()]));
+            }
+            if version {
+                shake(Handshake::Version, command(&[b"HELLO", b"3"]));
+            }
+            if db > 0 {
+                shake(Handshake::Database, command(&[b"SELECT", db.to_string().as_bytes()]));
+            }
+            if probe {
+                shake(Handshake::Probe, command(&[b"PING"]));
+            }
+        } else if probe {
+            shake(Handshake::Probe, b"version\r\n".to_vec());
+        }
+        self.stats.connects.inc();
+        Some(id)
+    }
+
+    /// The kernel has a connection.
+    pub(crate) fn connected<I: Io>(&mut self, io: &mut I, lane: u16) {
+        let conn = &mut self.conns[lane as usize];
+        conn.connected = true;
+        conn.progress = io.now();
+        self.stats.server_connections.inc();
+    }
+
+    /// One of the handshake's requests was accepted, with a complaint or without.
+    fn step_done<I: Io>(&mut self, io: &mut I, lane: u16, complains: bool) {
+        let conn = &mut self.conns[lane as usize];
+        conn.handshakes -= 1;
+        conn.unneeded_password |= complains;
+        if conn.handshakes == 0 {
+            self.handshake_done(io, lane);
+        }
+    }
+
+    /// Requests may go straight to the socket from now on.
+    fn handshake_done<I: Io>(&mut self, io: &mut I, lane: u16) {
+        if self.speaks_resp3(lane) {
+            self.resp3.reset();
+        }
+        let conn = &mut self.conns[lane as usize];
+        self.refuses = conn.unneeded_password;
+        if !conn.held.is_empty()
+            && let Some(id) = conn.conn
+        {
+            let held = std::mem::take(&mut conn.held);
+            let holds_back = !conn.pausing.is_empty();
+            io.send_shared(id, Bytes::from(held));
+            if holds_back {
+                io.notify_drained(id);
+            }
+        }
+    }
+
+    /// What is said of a handshake's error, once until one is accepted.
+    fn refusal(&mut self, reply: &[u8]) -> Option<Notice> {
+        if std::mem::replace(&mut self.refuses, true) {
+            return None;
+        }
+        let answer = String::from_utf8_lossy(reply.trim_ascii()).into_owned();
+        let (pool, server) = self.names();
+        Some(Notice::HandshakeRefused { pool, server, answer })
+    }
+}
 
 impl Proxy {
+    /// Connects to a server if its pool wants that before there is traffic, which finds out about failures again.
+    pub(crate) fn preconnect<I: Io>(&mut self, io: &mut I, server: ServerKey) {
+        let config = &self.servers[server].config;
+        if config.preconnect {
+            for number in 0..config.server_connections as u16 {
+                self.open_lane(io, LaneKey { server, number });
+            }
+        }
+    }
+
+    /// Opens a connection to a server.
+    pub(crate) fn open_lane<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
+        if let Some(id) = self.servers[lane.server].open(io, lane.number) {
+            self.recount_server(lane);
+            self.set_server(id, lane);
+        }
+    }
+
     /// A reply to one of the handshake's requests.
-    pub(super) fn handshake_reply<I: Io>(
+    pub(crate) fn handshake_reply<I: Io>(
         &mut self,
         io: &mut I,
         lane: LaneKey,
@@ -33,26 +138,13 @@ impl Proxy {
             Handshake::Database => Failure::Database,
         };
         if is_error {
-            self.tell_refusal(lane, reply);
+            let notice = self.servers[lane.server].refusal(reply);
+            self.tell(notice);
             if !needs_no_password(step, reply) {
                 return self.handshake_refused(io, lane, failure);
             }
         }
-        let conn = self.server_conn(lane);
-        conn.handshakes -= 1;
-        conn.unneeded_password |= is_error;
-        if conn.handshakes == 0 {
-            self.handshake_done(io, lane);
-        }
-    }
-
-    fn tell_refusal(&mut self, lane: LaneKey, reply: &[u8]) {
-        let server = &mut self.servers[lane.server];
-        if !std::mem::replace(&mut server.refuses, true) {
-            let answer = String::from_utf8_lossy(reply.trim_ascii()).into_owned();
-            let (pool, server) = self.names(lane.server);
-            (self.notify)(Notice::HandshakeRefused { pool, server, answer });
-        }
+        self.servers[lane.server].step_done(io, lane.number, is_error);
     }
 
     /// What follows on this connection would be refused, or reach another database, or be answered in another version: it is
@@ -63,31 +155,18 @@ impl Proxy {
             let server = &mut self.servers[lane.server];
             server.resp3.failed(failure, server.config.server_retry_timeout, io.now());
         }
-        if let Some(id) = self.server_conn(lane).conn {
-            io.abort(id);
-        }
-        self.server_lost(io, lane, failure);
+        self.close_lane(io, lane, failure);
     }
+}
 
-    /// Requests may go straight to the socket from now on.
-    fn handshake_done<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
-        let server = &mut self.servers[lane.server];
-        if server.speaks_resp3(lane.number) {
-            server.resp3.reset();
-        }
-        let conn = &mut server.conns[lane.number as usize];
-        server.refuses = conn.unneeded_password;
-        if !conn.held.is_empty()
-            && let Some(id) = conn.conn
-        {
-            let held = std::mem::take(&mut conn.held);
-            let holds_back = !conn.pausing.is_empty();
-            io.send_shared(id, Bytes::from(held));
-            if holds_back {
-                io.notify_drained(id);
-            }
-        }
+/// A request to a redis server.
+fn command(args: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    wire::redis::encode::array(&mut out, args.len());
+    for arg in args {
+        wire::redis::encode::bulk(&mut out, arg);
     }
+    out
 }
 
 /// True for the error of a server that wants no password: what follows is served all the same. So a password can be given to
@@ -104,7 +183,7 @@ mod tests {
     use net::{App, ConnId, Input, Peer};
 
     use super::*;
-    use crate::health::State;
+    use crate::server::health::State;
     use crate::testing::{FakeIo, proxy};
 
     const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\nauth = \"old\"\n\

@@ -7,13 +7,9 @@
 //! ```
 //! Where memory allows, the server is read as fast as it sends. Where it does not, the server's connection is not read while
 //! the client is behind, and everybody else on it waits: so all this waiting for one client may take as long as a request may
-//! ([`checked::Pool::timeout`](config::checked::Pool), or [`WAIT_MAX`] where there is none), and a second more for every
-//! [`RATE_MIN`] bytes. A client that needs longer is closed, and the rest of its reply thrown away. A server that is lost in the
+//! ([`checked::Pool::timeout`](config::checked::Pool), or five seconds where there is none), and a second more for every 10 MiB. A client that needs longer is closed, and the rest of its reply thrown away. A server that is lost in the
 //! middle takes the client along: an error cannot be put into the middle of a reply.
 
-use std::time::Duration;
-
-use config::checked::Protocol;
 use net::{ConnId, Input, Instant, Io};
 use wire::memcache::Silence;
 use wire::{memcache, redis};
@@ -24,75 +20,19 @@ use crate::keys::LaneKey;
 use crate::notice::Notice;
 use crate::proxy::Proxy;
 use crate::request::SHARE_MIN;
-use crate::response::receive::Found;
-use crate::response::receive::MEMCACHE_LIMITS;
-use crate::server_conn::{Owner, ServerConn};
+use crate::server::Server;
+use crate::server::connection::ServerConn;
+use crate::server::passage::{Passage, Piece};
+use crate::server::pending::{Owner, Pending};
+use crate::server::scan::Found;
 
-/// How long a client may hold up a server's connection in a pool without a timeout.
-const WAIT_MAX: Duration = Duration::from_secs(5);
-/// What a client has to take of a large reply in a second, beyond that time.
-const RATE_MIN: usize = 10 << 20;
 /// However long a reply is going to be: after this many bytes more of it we want to be asked.
 const READ_AHEAD: usize = 1 << 20;
-
-/// A reply on its way through.
-#[derive(Debug)]
-pub(crate) struct Passage {
-    scanner: Scanner,
-    /// Whose it is; None if its bytes are thrown away.
-    to: Option<ConnId>,
-    /// When it began: a request counts as answered then, whatever time its client takes.
-    begun: Instant,
-    /// Bytes passed on or thrown away.
-    len: usize,
-    /// Since when the server is not read because the client is behind.
-    behind_since: Option<Instant>,
-    /// How long that was the case before.
-    waited: Duration,
-}
-
-#[derive(Debug)]
-enum Scanner {
-    Redis(redis::ReplyPassage),
-    Memcache(Box<memcache::ReplyPassage>),
-}
-
-/// What the next bytes of a reply on its way through are.
-enum Piece {
-    Part(usize),
-    End(usize),
-    Bad,
-}
-
-impl Passage {
-    /// The server's connection is not read: what it does not say is not its fault.
-    pub(crate) fn is_held_up(&self) -> bool {
-        self.behind_since.is_some()
-    }
-
-    /// The server was not read for a while: requests that come too late meanwhile are not its fault either.
-    pub(crate) fn was_held_up(&self) -> bool {
-        self.is_held_up() || self.waited > Duration::ZERO
-    }
-
-    /// Until when the server may go on being held up, in a pool with this timeout.
-    fn patience(&self, timeout: Option<Duration>) -> Option<Instant> {
-        let for_its_length =
-            Duration::from_micros((self.len as u64).saturating_mul(1_000_000) / RATE_MIN as u64);
-        let all = timeout.unwrap_or(WAIT_MAX) + for_its_length;
-        Some(self.behind_since? + all.saturating_sub(self.waited))
-    }
-
-    /// Who has got the beginning of the reply.
-    pub(crate) fn client(&self) -> Option<ConnId> {
-        self.to
-    }
-}
 
 impl Proxy {
     /// A reply of which `arrived` bytes are there is going to have at least `want`. If it is too large to be held, it is passed
     /// on from now on: true.
-    pub(super) fn is_passed_on<I: Io>(
+    pub(crate) fn is_passed_on<I: Io>(
         &mut self,
         io: &mut I,
         lane: LaneKey,
@@ -104,7 +44,6 @@ impl Proxy {
             return false;
         }
         let waits = arrived <= budget / 2 && (arrived <= budget / 16 || !self.is_nearly_full(io));
-        let protocol = self.servers[lane.server].config.protocol;
         let conn = self.server_conn(lane);
         let Some(pending) = conn.line.front().copied() else { return false };
         let to = match pending.owner {
@@ -127,30 +66,24 @@ impl Proxy {
                 None
             }
         };
-        let scanner = match protocol {
-            Protocol::Redis => Scanner::Redis(redis::ReplyPassage::new()),
-            Protocol::Memcache => Scanner::Memcache(Box::default()),
-        };
-        let passage =
-            Passage { scanner, to, begun: io.now(), len: 0, behind_since: None, waited: Duration::ZERO };
-        let conn = self.server_conn(lane);
-        conn.redis = redis::ReplyScanner::new();
-        conn.memcache = memcache::ReplyScanner::new();
-        conn.passage = Some(Box::new(passage));
+        self.servers[lane.server].begin_passage(lane.number, to, io.now());
         true
     }
 
     /// What to wait for of a reply that will have `want` bytes.
-    pub(super) fn want_more_of_reply(input: &mut Input<'_>, want: usize) {
+    pub(crate) fn want_more_of_reply(input: &mut Input<'_>, want: usize) {
         input.want(want.min(input.bytes().len() + READ_AHEAD));
     }
 
     /// Passes on what has come. False if that is all for now.
-    pub(super) fn pass_on<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>) -> bool {
+    pub(crate) fn pass_on<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>) -> bool {
         let conn = self.server_conn(lane);
-        let piece = next_piece(conn, input.bytes());
         let Some(passage) = conn.passage.as_mut() else { return true };
-        let to = passage.to;
+        let piece = match conn.line.front() {
+            Some(pending) => passage.advance(pending, conn.kept.asked(pending), input.bytes()),
+            None => Piece::Bad,
+        };
+        let to = passage.client();
         let n = match piece {
             Piece::Bad => {
                 self.break_server_conn(io, lane, input, Failure::Garbage);
@@ -189,20 +122,10 @@ impl Proxy {
         if !self.is_behind(io, lane, to) {
             return;
         }
-        let now = io.now();
         if let Some(client) = self.client_mut(to) {
             client.holds_up = Some(lane);
         }
-        let timeout = self.servers[lane.server].config.timeout;
-        let conn = self.server_conn(lane);
-        let Some(passage) = conn.passage.as_mut() else { return };
-        passage.behind_since = Some(now);
-        if let Some(until) = passage.patience(timeout) {
-            conn.alarm_at(io, lane, until);
-        }
-        if let Some(id) = conn.conn {
-            io.pause(id);
-        }
+        self.servers[lane.server].hold_up(io, lane.number);
         io.notify_drained(to);
     }
 
@@ -214,48 +137,39 @@ impl Proxy {
 
     /// The client that held up a server's connection has taken all that was there for it, or is gone.
     pub(crate) fn go_on_reading<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
-        let now = io.now();
-        let Some(server) = self.servers.get_mut(lane.server) else { return };
-        let conn = &mut server.conns[lane.number as usize];
-        let Some(passage) = conn.passage.as_mut() else { return };
-        let Some(since) = passage.behind_since.take() else { return };
-        passage.waited += now.since(since);
-        // It was not read, so it could make no progress.
-        conn.progress = now;
-        if let Some(id) = conn.conn {
-            io.resume(id);
+        if let Some(server) = self.servers.get_mut(lane.server) {
+            server.go_on_reading(io, lane.number);
         }
     }
 
     /// The last piece: the reply has its place in the client's line, as any other.
     fn end_passage<I: Io>(&mut self, io: &mut I, lane: LaneKey, last: Reply<'_>) {
         let now = io.now();
-        let conn = self.server_conn(lane);
-        conn.mid_reply = false;
-        let (Some(passage), Some(pending)) = (conn.passage.take(), conn.pop()) else { return };
-        let expired = conn.expired > 0;
-        conn.expired -= usize::from(expired);
-        conn.reply_size.note(passage.len);
+        let server = &mut self.servers[lane.server];
+        let Some((passage, pending, expired)) = server.conns[lane.number as usize].end_passage() else {
+            return;
+        };
         let found = Found { len: passage.len, is_error: false, status: None, is_push: false };
-        self.count_reply(lane, &found, !expired || passage.to.is_some());
-        if let (Some(_), Owner::Client(id, seq)) = (passage.to, pending.owner) {
-            self.server_stats(lane).latency.record(passage.begun.since(pending.at).as_micros() as u64);
+        let works = server.count_reply(&found, !expired || passage.client().is_some());
+        if let (Some(_), Owner::Client(id, seq)) = (passage.client(), pending.owner) {
+            server.stats.latency.record(passage.begun.since(pending.at).as_micros() as u64);
             self.reply(io, id, seq, last, pending.at + now.since(passage.begun));
         } else if expired {
-            self.server_stats(lane).late_replies.inc();
+            server.stats.late_replies.inc();
         }
+        self.tell(works);
     }
 
     /// Has a client held up a server's connection for long enough? Then it is closed. Returns when to look again.
-    pub(super) fn end_of_patience<I: Io>(&mut self, io: &mut I, lane: LaneKey) -> Option<Instant> {
+    pub(crate) fn end_of_patience<I: Io>(&mut self, io: &mut I, lane: LaneKey) -> Option<Instant> {
         let now = io.now();
         let timeout = self.servers[lane.server].config.timeout;
         let passage = self.server_conn(lane).passage.as_mut()?;
-        let (until, to) = (passage.patience(timeout)?, passage.to?);
+        let (until, to) = (passage.patience(timeout)?, passage.client()?);
         if until > now {
             return Some(until);
         }
-        passage.to = None;
+        passage.discard_rest();
         let bytes = io.unsent(to);
         self.overflow(io, to, bytes);
         self.go_on_reading(io, lane);
@@ -263,13 +177,61 @@ impl Proxy {
     }
 
     /// A server was lost in the middle of a reply of which this client has got the beginning.
-    pub(super) fn cut_off<I: Io>(&mut self, io: &mut I, lane: LaneKey, to: ConnId) {
+    pub(crate) fn cut_off<I: Io>(&mut self, io: &mut I, lane: LaneKey, to: ConnId) {
         let Some(client) = self.take_client(to) else { return };
-        self.servers[lane.server].pool_stats.client_err.inc();
-        let (pool, server) = self.names(lane.server);
+        let server = &self.servers[lane.server];
+        server.pool_stats.client_err.inc();
+        let (pool, server) = server.names();
         (self.notify)(Notice::ReplyCut { pool, server });
         io.abort(to);
         self.forget(&client);
+    }
+}
+
+impl Server {
+    fn begin_passage(&mut self, lane: u16, to: Option<ConnId>, now: Instant) {
+        let conn = &mut self.conns[lane as usize];
+        conn.redis = redis::ReplyScanner::new();
+        conn.memcache = memcache::ReplyScanner::new();
+        conn.passage = Some(Box::new(Passage::begin(self.config.protocol, to, now)));
+    }
+
+    /// Its connection is not read until the client has taken what it has; no longer than patience lasts.
+    fn hold_up<I: Io>(&mut self, io: &mut I, lane: u16) {
+        let key = self.lane_key(lane);
+        let conn = &mut self.conns[lane as usize];
+        let Some(passage) = conn.passage.as_mut() else { return };
+        if let Some(until) = passage.hold_up(self.config.timeout, io.now()) {
+            conn.alarm_at(io, key, until);
+        }
+        if let Some(id) = conn.conn {
+            io.pause(id);
+        }
+    }
+
+    fn go_on_reading<I: Io>(&mut self, io: &mut I, lane: u16) {
+        let now = io.now();
+        let conn = &mut self.conns[lane as usize];
+        if !conn.passage.as_mut().is_some_and(|passage| passage.resume(now)) {
+            return;
+        }
+        // It was not read, so it could make no progress.
+        conn.progress = now;
+        if let Some(id) = conn.conn {
+            io.resume(id);
+        }
+    }
+}
+
+impl ServerConn {
+    /// The passage is over: what it was, and the request that it answers; true if that one had expired.
+    fn end_passage(&mut self) -> Option<(Box<Passage>, Pending, bool)> {
+        self.mid_reply = false;
+        let (passage, pending) = (self.passage.take()?, self.pop()?);
+        let expired = self.expired > 0;
+        self.expired -= usize::from(expired);
+        self.reply_size.note(passage.len);
+        Some((passage, pending, expired))
     }
 }
 
@@ -278,29 +240,10 @@ fn is_shown(silence: Silence) -> bool {
     matches!(silence, Silence::Never | Silence::OnMiss)
 }
 
-/// What the next bytes are of the reply that is on its way through.
-fn next_piece(conn: &mut ServerConn, bytes: &[u8]) -> Piece {
-    let (Some(passage), Some(pending)) = (conn.passage.as_mut(), conn.line.front()) else {
-        return Piece::Bad;
-    };
-    match &mut passage.scanner {
-        Scanner::Redis(scanner) => match scanner.advance(bytes, &redis::ReplyLimits::DEFAULT) {
-            redis::Piece::Part(n) => Piece::Part(n),
-            redis::Piece::End(n) => Piece::End(n),
-            redis::Piece::Bad(_) => Piece::Bad,
-        },
-        Scanner::Memcache(scanner) => {
-            match scanner.advance(bytes, pending.expect, conn.kept.asked(pending), &MEMCACHE_LIMITS) {
-                memcache::Piece::Part(n) => Piece::Part(n),
-                memcache::Piece::End(n) => Piece::End(n),
-                memcache::Piece::Bad(_) => Piece::Bad,
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use net::{App, Fault, Peer};
 
     use super::*;

@@ -23,7 +23,7 @@ use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::server::Server;
-use crate::server_conn::ServerConn;
+use crate::server::connection::ServerConn;
 
 /// Unsent bytes on a server connection past which the clients that send there are not read.
 const SERVER_UNSENT_SOFT: usize = 1 << 20;
@@ -55,23 +55,23 @@ fn bulky_max(conn: &ServerConn) -> usize {
 /// that its bytes are on their way already, or a part of a request of which other parts were sent, or comes when waiting
 /// cannot help.
 #[inline]
-pub(super) fn is_overfull(conn: &ServerConn, config: &checked::Pool) -> bool {
+pub(crate) fn is_overfull(conn: &ServerConn, config: &checked::Pool) -> bool {
     let max = config.server_queue_max as usize;
     conn.line.len() >= max && (conn.expired > 0 || conn.line.len() >= max * 2)
 }
 
-impl Proxy {
-    /// If the queue at `place` is full, the client is not read until there is room, and its request stays where it is: true.
+impl Server {
+    /// If the queue of a connection is full, the client is not read until there is room, and its request stays where it is: true.
     #[inline]
-    pub(super) fn put_off<I: Io>(
+    pub(crate) fn put_off<I: Io>(
         &mut self,
         io: &mut I,
         client: &mut Client,
-        lane: LaneKey,
+        lane: u16,
         frame: &Frame<'_>,
     ) -> bool {
-        let Server { conns, config, stats, .. } = &mut self.servers[lane.server];
-        let conn = &mut conns[lane.number as usize];
+        let Server { conns, config, stats, .. } = self;
+        let conn = &mut conns[lane as usize];
         let bulky = client.reply_size.is_bulky()
             && conn.bulky >= if client.reply_size.is_known() { BULKY_MAX } else { bulky_max(conn) };
         let full = conn.line.len() >= config.server_queue_max as usize && conn.expired == 0;
@@ -92,19 +92,11 @@ impl Proxy {
         true
     }
 
-    /// The same for the servers of a split request, which [`Proxy::sort_keys`] has found.
-    pub(super) fn put_off_parts<I: Io>(&mut self, io: &mut I, client: &mut Client, frame: Frame<'_>) -> bool {
-        (0..self.scratch.parts.len()).any(|n| {
-            let lane = self.lane_for(client, self.scratch.parts[n].0);
-            self.put_off(io, client, lane, &frame)
-        })
-    }
-
     /// After a request was put on a server connection: should its client be held back before it sends more?
     #[inline]
-    pub(super) fn hold_back<I: Io>(&mut self, io: &mut I, client: &mut Client, lane: LaneKey) {
-        let Server { conns, config, stats, pool_stats, .. } = &mut self.servers[lane.server];
-        let conn = &mut conns[lane.number as usize];
+    pub(crate) fn hold_back<I: Io>(&mut self, io: &mut I, client: &mut Client, lane: u16) {
+        let Server { conns, config, stats, pool_stats, .. } = self;
+        let conn = &mut conns[lane as usize];
         let Some(id) = conn.conn else { return };
         let unsent = io.unsent(id) + conn.held.len();
         let long = long(conn, config);
@@ -126,34 +118,45 @@ impl Proxy {
         conn.pausing.push(client.id);
     }
 
+    /// The clients that wait for a connection, if there is room for them now.
+    #[inline]
+    fn with_room<I: Io>(&mut self, io: &I, lane: u16) -> Vec<ConnId> {
+        let conn = &mut self.conns[lane as usize];
+        if conn.pausing.is_empty() || conn.line.len() > long(conn, &self.config) / 2 {
+            return Vec::new();
+        }
+        if conn.conn.is_some_and(|id| io.unsent(id) + conn.held.len() > SERVER_UNSENT_SOFT) {
+            return Vec::new();
+        }
+        std::mem::take(&mut conn.pausing)
+    }
+
+    /// The same of those whose replies are, or may be, long: as many of them as there is room for.
+    #[inline]
+    fn with_bulky_room(&mut self, lane: u16) -> Vec<ConnId> {
+        let conn = &mut self.conns[lane as usize];
+        let max = bulky_max(conn);
+        if conn.bulky_waiting.is_empty() || conn.bulky > max / 2 {
+            return Vec::new();
+        }
+        let room = (max - conn.bulky).min(conn.bulky_waiting.len());
+        conn.bulky_waiting.drain(..room).collect()
+    }
+}
+
+impl Proxy {
     /// After replies have come: the clients that wait for this connection are read again once there is room.
     #[inline]
     pub(crate) fn make_room<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
         self.make_bulky_room(io, lane);
-        let Server { conns, config, .. } = &mut self.servers[lane.server];
-        let conn = &mut conns[lane.number as usize];
-        if conn.pausing.is_empty() || conn.line.len() > long(conn, config) / 2 {
-            return;
-        }
-        if conn.conn.is_some_and(|id| io.unsent(id) + conn.held.len() > SERVER_UNSENT_SOFT) {
-            return;
-        }
-        for client in std::mem::take(&mut conn.pausing) {
+        for client in self.servers[lane.server].with_room(io, lane.number) {
             self.read_again(io, client, Wait::Server);
         }
     }
 
-    /// The same for clients whose replies are, or may be, long: as many of them as there is room for.
     #[inline]
     pub(crate) fn make_bulky_room<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
-        let conn = self.server_conn(lane);
-        let max = bulky_max(conn);
-        if conn.bulky_waiting.is_empty() || conn.bulky > max / 2 {
-            return;
-        }
-        let room = max - conn.bulky;
-        let next: Vec<ConnId> = conn.bulky_waiting.drain(..room.min(conn.bulky_waiting.len())).collect();
-        for client in next {
+        for client in self.servers[lane.server].with_bulky_room(lane.number) {
             self.read_again(io, client, Wait::Server);
         }
     }

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use net::Instant;
 
-use crate::backoff::Backoff;
 use crate::fail::Failure;
+use crate::server::backoff::Backoff;
 
 /// An ejected server that does not answer is probed after at most this many times `server_retry_timeout`.
 const PROBE_BACKOFF_MAX: u32 = 8;

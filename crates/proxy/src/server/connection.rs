@@ -1,0 +1,127 @@
+//! One connection to a server, shared by many clients: requests leave in order, replies come back in order.
+//!
+//! ```text
+//! forward ▸ [held until the handshake is done] ▸ socket ▸ server
+//!              line: expired … | awaiting … | just sent         each reply meets the front of the line
+//! ```
+//! A request whose deadline has passed stays in the line, as *expired*: its client has its error, its reply will be
+//! thrown away when it comes.
+
+use std::collections::VecDeque;
+
+use net::{ConnId, Instant, Io, TimerId};
+
+use crate::alarm::Alarm;
+use crate::keys::LaneKey;
+use crate::reply_size::ReplySize;
+use crate::server::kept::Kept;
+use crate::server::passage::Passage;
+use crate::server::pending::Pending;
+use crate::tally::Change;
+
+/// A connection to a server.
+#[derive(Debug, Default)]
+pub(crate) struct ServerConn {
+    /// The connection; None until a request needs one.
+    pub(crate) conn: Option<ConnId>,
+    pub(crate) connected: bool,
+    /// Handshake replies not seen yet.
+    pub(crate) handshakes: u32,
+    /// The server was given a password and wants none.
+    pub(crate) unneeded_password: bool,
+    /// Requests that wait for the handshake.
+    pub(crate) held: Vec<u8>,
+    pub(crate) line: VecDeque<Pending>,
+    /// How many at the front of the line have expired.
+    pub(crate) expired: usize,
+    /// What is kept of requests, one behind the other, as [`Pending::kept`] tells.
+    pub(crate) kept: Kept,
+    /// When the last byte arrived, or the connection was opened.
+    pub(crate) progress: Instant,
+    /// Some bytes of the front reply have arrived.
+    pub(crate) mid_reply: bool,
+    /// The alarm that is set, and for when.
+    pub(crate) timer: Option<(TimerId, Instant)>,
+    pub(crate) redis: wire::redis::ReplyScanner,
+    pub(crate) memcache: wire::memcache::ReplyScanner,
+    /// The front reply is passed on while it comes.
+    pub(crate) passage: Option<Box<Passage>>,
+    /// Clients that are not read because too much is unsent here, or too many wait.
+    pub(crate) pausing: Vec<ConnId>,
+    /// Requests in the line whose replies are, or may be, long,
+    pub(crate) bulky: usize,
+    /// and clients that are not read because there are many, in their order.
+    pub(crate) bulky_waiting: VecDeque<ConnId>,
+    /// How long its replies are.
+    pub(crate) reply_size: ReplySize,
+    /// What [`ServerConn::memory`] told when it was last added to `Proxy::held`.
+    pub(crate) counted: usize,
+}
+
+/// An empty line with more room than this gives it back.
+const LINE_KEEP: usize = 1024;
+impl ServerConn {
+    /// True once requests may go straight to the socket.
+    #[inline]
+    pub(crate) fn ready(&self) -> bool {
+        self.handshakes == 0
+    }
+
+    /// Gives back memory that an idle connection does not need.
+    pub(crate) fn rest(&mut self) {
+        if self.line.is_empty() {
+            self.line = VecDeque::new();
+            self.kept = Kept::default();
+        }
+    }
+
+    /// Memory of the line and of the requests that are kept.
+    #[inline]
+    pub(crate) fn memory(&self) -> usize {
+        self.line.capacity() * size_of::<Pending>() + self.kept.memory() + self.held.capacity()
+    }
+
+    /// The memory as it was last counted, and now.
+    #[inline]
+    pub(crate) fn recount(&mut self) -> Change {
+        let now = self.memory();
+        Change::note(&mut self.counted, now)
+    }
+
+    /// Sees to it that deadlines are looked at by `at`: the alarm that is set may be for something later.
+    #[inline]
+    pub(crate) fn alarm_at<I: Io>(&mut self, io: &mut I, lane: LaneKey, at: Instant) {
+        match self.timer {
+            Some((_, due)) if due <= at => return,
+            Some((timer, _)) => io.cancel_timer(timer),
+            None => {}
+        }
+        self.timer = Some((io.set_timer(at, Alarm::Deadline(lane).token()), at));
+    }
+
+    /// Takes the request that the next reply belongs to.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Pending> {
+        let pending = self.line.pop_front()?;
+        self.bulky -= usize::from(pending.bulky);
+        if pending.kept > 0 {
+            self.kept.drop_front(pending.kept as usize);
+        }
+        if self.line.is_empty() && self.line.capacity() > LINE_KEEP {
+            self.line = VecDeque::new();
+        }
+        Some(pending)
+    }
+
+    /// Forgets the connection and hands out what was on it; the clients it holds back stay noted.
+    pub(crate) fn take(&mut self) -> ServerConn {
+        let fresh = ServerConn {
+            pausing: std::mem::take(&mut self.pausing),
+            bulky_waiting: std::mem::take(&mut self.bulky_waiting),
+            counted: self.counted,
+            reply_size: self.reply_size,
+            ..ServerConn::default()
+        };
+        std::mem::replace(self, fresh)
+    }
+}

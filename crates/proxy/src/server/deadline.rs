@@ -1,0 +1,93 @@
+//! Requests that a server has not answered in time.
+//!
+//! Such a request gets its error; its reply, if it comes, is thrown away, so that the others on the connection are not harmed. A
+//! connection on which nothing has come for twice the timeout is stuck and replaced.
+
+use std::time::Duration;
+
+use net::{Instant, Io};
+
+use crate::fail::Failure;
+use crate::keys::LaneKey;
+use crate::proxy::Proxy;
+use crate::server::Server;
+use crate::server::connection::ServerConn;
+use crate::server::pending::{Owner, Pending};
+
+impl Proxy {
+    /// The oldest request on a connection may have waited too long, or a client may have held it up for too long.
+    pub(crate) fn deadline<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
+        let Some(server) = self.servers.get_mut(lane.server) else { return };
+        server.conns[lane.number as usize].timer = None;
+        let patience = self.end_of_patience(io, lane);
+        let now = io.now();
+        let Some(timeout) = self.servers[lane.server].config.timeout else {
+            return self.look_again(io, lane, patience);
+        };
+        let mut any = false;
+        while let Some(pending) = self.servers[lane.server].expire(lane.number, timeout, now) {
+            any = true;
+            self.fail_pending(io, lane, &pending, Failure::TimedOut);
+        }
+        let server = &self.servers[lane.server];
+        if any && !server.conns[lane.number as usize].was_held_up() {
+            server.stats.server_timedout.inc();
+            self.server_failed(io, lane.server, Failure::TimedOut, true);
+        }
+        let conn = self.server_conn(lane);
+        if conn.conn.is_none() {
+            return;
+        }
+        let stuck_at = conn.stuck_at(timeout);
+        if stuck_at.is_some_and(|at| at <= now) {
+            return self.close_lane(io, lane, Failure::TimedOut);
+        }
+        let next = conn.line.get(conn.expired).map(|p| p.at + timeout);
+        let at = [next, stuck_at, patience].into_iter().flatten().min();
+        self.look_again(io, lane, at.map(|at| at.max(now)));
+    }
+
+    fn look_again<I: Io>(&mut self, io: &mut I, lane: LaneKey, at: Option<Instant>) {
+        if let Some(at) = at {
+            self.server_conn(lane).alarm_at(io, lane, at);
+        }
+    }
+}
+
+impl Server {
+    /// Notes that the oldest request that awaits its reply has expired, if it has; it is to get its error.
+    fn expire(&mut self, lane: u16, timeout: Duration, now: Instant) -> Option<Pending> {
+        let conn = &mut self.conns[lane as usize];
+        loop {
+            let at = conn.expired;
+            let pending = conn.line.get(at).copied()?;
+            // A handshake has no deadline of its own, and must not stand before that of a request that was sent again.
+            let handshake = matches!(pending.owner, Owner::Handshake(_));
+            if !handshake && pending.at + timeout > now {
+                return None;
+            }
+            conn.expired += 1;
+            // A reply that is passed on is late only when it does not get on.
+            if handshake || (at == 0 && conn.passage.is_some()) {
+                continue;
+            }
+            self.stats.request_timeouts.inc();
+            self.pool_stats.timeouts.inc();
+            return Some(pending);
+        }
+    }
+}
+
+impl ServerConn {
+    /// It was not read for a while because of a client: what came too late is not the server's fault.
+    fn was_held_up(&self) -> bool {
+        self.passage.as_ref().is_some_and(|passage| passage.was_held_up())
+    }
+
+    /// When it counts as stuck, if nothing comes until then.
+    fn stuck_at(&self, timeout: Duration) -> Option<Instant> {
+        let held_up = self.passage.as_ref().is_some_and(|passage| passage.is_held_up());
+        let front = self.line.front().filter(|_| self.expired > 0 && !held_up)?;
+        Some(front.at.max(self.progress) + timeout * 2)
+    }
+}

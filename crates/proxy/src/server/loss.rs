@@ -1,0 +1,176 @@
+//! A connection to a server is lost: what may be sent again goes to a fresh connection, once; the rest fails.
+
+use std::collections::VecDeque;
+
+use net::{ConnId, Io};
+
+use crate::client::Wait;
+use crate::fail::Failure;
+use crate::keys::{LaneKey, ServerKey};
+use crate::notice::Notice;
+use crate::proxy::Proxy;
+use crate::request::Frame;
+use crate::server::Server;
+use crate::server::connection::ServerConn;
+use crate::server::health::State;
+use crate::server::kept::Kept;
+use crate::server::passage::Passage;
+use crate::server::pending::{NOT_NAMED, Owner, Pending};
+
+/// What was on a connection that is gone.
+struct Lost {
+    id: Option<ConnId>,
+    was_connected: bool,
+    mid_reply: bool,
+    line: VecDeque<Pending>,
+    expired: usize,
+    kept: Kept,
+    passage: Option<Box<Passage>>,
+    /// Clients that are not read because of it.
+    waiting: Vec<ConnId>,
+}
+
+impl Lost {
+    /// True if the request at `n` in the line may go out again: its reply has not begun.
+    fn may_repeat(&self, n: usize, pending: &Pending) -> bool {
+        self.was_connected && pending.again && !(n == 0 && self.mid_reply)
+    }
+
+    /// True if the request at `n` needs nothing any more: it has its error, or the beginning of its reply.
+    fn is_settled(&self, n: usize) -> bool {
+        n < self.expired || (n == 0 && self.passage.is_some())
+    }
+}
+
+impl Server {
+    /// Takes everything off a connection that is gone.
+    fn lose<I: Io>(&mut self, io: &mut I, lane: u16, failure: Failure) -> Lost {
+        let conn = &mut self.conns[lane as usize];
+        if let Some((timer, _)) = conn.timer.take() {
+            io.cancel_timer(timer);
+        }
+        let mut waiting = std::mem::take(&mut conn.pausing);
+        waiting.extend(std::mem::take(&mut conn.bulky_waiting));
+        let ServerConn { conn: id, connected, mid_reply, line, expired, kept, passage, .. } = conn.take();
+        self.count_loss(failure, connected);
+        Lost { id, was_connected: connected, mid_reply, line, expired, kept, passage, waiting }
+    }
+
+    fn count_loss(&self, failure: Failure, was_connected: bool) {
+        if was_connected {
+            self.stats.server_connections.dec();
+        } else if failure != Failure::Removed {
+            self.stats.connects_refused.inc();
+        }
+        match failure {
+            Failure::Removed => {}
+            Failure::Closed => self.stats.server_eof.inc(),
+            // Counted when the deadline passed.
+            Failure::TimedOut if was_connected => {}
+            Failure::TimedOut => self.stats.server_timedout.inc(),
+            _ => self.stats.server_err.inc(),
+        }
+    }
+
+    /// Notes that requests have failed with their connection, or because it could not be opened. What is said of that: once
+    /// until the server works again.
+    fn note_failure<I: Io>(&mut self, io: &I, failure: Failure, was_connected: bool) -> Option<Notice> {
+        if !was_connected || failure.is_handshake() {
+            self.health.refused(self.policy(), failure, io.now());
+        }
+        // A refused handshake was told in the server's own words.
+        if std::mem::replace(&mut self.failing, true) || failure.is_handshake() {
+            return None;
+        }
+        let (pool, server) = self.names();
+        Some(Notice::ServerFailed { pool, server, reason: failure.reason() })
+    }
+}
+
+impl Proxy {
+    /// Closes a connection to a server.
+    pub(crate) fn close_lane<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure) {
+        if let Some(id) = self.server_conn(lane).conn {
+            io.abort(id);
+        }
+        self.server_lost(io, lane, failure);
+    }
+
+    /// The connection is gone.
+    pub(crate) fn server_lost<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure) {
+        let mut lost = self.servers[lane.server].lose(io, lane.number, failure);
+        self.recount_server(lane);
+        if let Some(id) = lost.id {
+            self.vacate(id);
+        }
+        if let Some(to) = lost.passage.as_ref().and_then(|passage| passage.client()) {
+            self.cut_off(io, lane, to);
+        }
+        self.draw_conclusions(io, lane, failure, &lost);
+        // This loss may have been one too many: an ejected server gets nothing but probes.
+        let up = self.servers[lane.server].health.state == State::Up;
+        let repeats = up && failure.lets_repeat();
+        for (n, pending) in std::mem::take(&mut lost.line).into_iter().enumerate() {
+            let bytes = lost.kept.front(pending.kept as usize).to_vec();
+            lost.kept.drop_front(pending.kept as usize);
+            if lost.is_settled(n) {
+                continue;
+            }
+            let again = repeats && lost.may_repeat(n, &pending) && self.is_wanted(&pending);
+            if !again || !self.send_again(io, lane, &pending, &bytes) {
+                self.fail_pending(io, lane, &pending, failure);
+            }
+        }
+        for client in lost.waiting {
+            self.read_again(io, client, Wait::Server);
+        }
+    }
+
+    /// What a loss says about the server.
+    fn draw_conclusions<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure, lost: &Lost) {
+        if failure == Failure::Removed {
+            return;
+        }
+        let server = &mut self.servers[lane.server];
+        let waited = lost.line.iter().any(|p| !matches!(p.owner, Owner::Handshake(_)));
+        if lane.number == server.probe_lane() {
+            server.probe_lost(io, failure);
+        } else if waited && failure != Failure::Version {
+            self.server_failed(io, lane.server, failure, lost.was_connected);
+        }
+    }
+
+    /// Requests have failed with their connection, or because it could not be opened.
+    pub(crate) fn server_failed<I: Io>(
+        &mut self,
+        io: &mut I,
+        server: ServerKey,
+        failure: Failure,
+        was_connected: bool,
+    ) {
+        let notice = self.servers[server].note_failure(io, failure, was_connected);
+        self.tell(notice);
+        if !failure.is_ours() {
+            self.count_failure(io, server, failure);
+        }
+    }
+
+    /// True if somebody still waits for the reply.
+    fn is_wanted(&mut self, pending: &Pending) -> bool {
+        match pending.owner {
+            Owner::Client(id, _) => self.client_mut(id).is_some(),
+            Owner::Part(..) => true,
+            Owner::Handshake(_) => false,
+        }
+    }
+
+    fn send_again<I: Io>(&mut self, io: &mut I, lane: LaneKey, pending: &Pending, bytes: &[u8]) -> bool {
+        let again = Pending { kept: 0, asked: NOT_NAMED, again: false, ..*pending };
+        let keep = pending.keep_again(bytes);
+        let sent = self.enqueue(io, lane, Frame::Slice(bytes), again, keep).is_ok();
+        if sent {
+            self.servers[lane.server].stats.retries.inc();
+        }
+        sent
+    }
+}

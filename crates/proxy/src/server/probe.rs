@@ -1,0 +1,143 @@
+//! Failing servers leave the ring, and come back once they have answered a probe.
+
+use std::time::Duration;
+
+use net::{Instant, Io};
+
+use crate::alarm::Alarm;
+use crate::fail::Failure;
+use crate::keys::{LaneKey, ServerKey};
+use crate::mail::Mail;
+use crate::notice::Notice;
+use crate::proxy::Proxy;
+use crate::server::Server;
+use crate::server::health::State;
+
+/// How long a probe may take when the pool has no timeout.
+const PROBE_TIME: Duration = Duration::from_secs(5);
+
+impl Server {
+    /// Counts a failure that may have been one too many: then it is to be ejected, which is what the notice says.
+    fn has_failed_too_often(&mut self, failure: Failure) -> Option<Notice> {
+        self.stats.failures.inc();
+        if !self.health.failed(self.policy()) {
+            return None;
+        }
+        // Counted where it was found out, once for all shards.
+        self.pool_stats.server_ejects.inc();
+        self.stats.ejections.inc();
+        let (pool, server) = self.names();
+        Some(Notice::Ejected { pool, server, reason: failure.reason() })
+    }
+
+    fn eject<I: Io>(&mut self, io: &mut I) {
+        let probe_at = self.health.eject(self.policy(), io.now());
+        self.stats.ejected.set(1);
+        self.stats.server_ejected_at.set((io.wall_time().0 / 1000) as u64);
+        self.probe_at(io, Some(probe_at));
+    }
+
+    /// It has answered its probe.
+    fn restore<I: Io>(&mut self, io: &mut I) -> Notice {
+        self.health.probe_good();
+        self.failing = false;
+        self.stats.ejected.set(0);
+        self.probe_at(io, None);
+        let (pool, server) = self.names();
+        Notice::Returned { pool, server }
+    }
+
+    /// Sets the one timer of its probes, in place of what it was set to.
+    pub(crate) fn probe_at<I: Io>(&mut self, io: &mut I, at: Option<Instant>) {
+        let timer = at.map(|at| io.set_timer(at, Alarm::Probe(self.key).token()));
+        if let Some(old) = std::mem::replace(&mut self.probe_timer, timer) {
+            io.cancel_timer(old);
+        }
+    }
+
+    /// Notes that a probe is on its way, and until when it may be answered.
+    fn begin_probe<I: Io>(&mut self, io: &mut I) {
+        self.health.state = State::Probing;
+        self.stats.probes.inc();
+        let time = self.config.timeout.unwrap_or(PROBE_TIME).min(PROBE_TIME);
+        self.probe_at(io, Some(io.now() + time));
+    }
+
+    /// A probe has got no good answer.
+    pub(crate) fn probe_lost<I: Io>(&mut self, io: &mut I, failure: Failure) {
+        if self.health.state != State::Probing {
+            return;
+        }
+        let again = self.health.probe_failed(self.policy(), failure, io.now());
+        self.stats.probes_failed.inc();
+        self.probe_at(io, Some(again));
+    }
+}
+
+impl Proxy {
+    pub(crate) fn count_failure<I: Io>(&mut self, io: &mut I, key: ServerKey, failure: Failure) {
+        let Some(ejected) = self.servers[key].has_failed_too_often(failure) else { return };
+        (self.notify)(ejected);
+        for shard in (0..self.loads.len()).filter(|shard| *shard != self.shard) {
+            (self.post)(shard, Mail::Ejected { server: key });
+        }
+        self.eject(io, key);
+    }
+
+    fn eject<I: Io>(&mut self, io: &mut I, key: ServerKey) {
+        self.servers[key].eject(io);
+        self.rebuild(key);
+    }
+
+    /// Builds the ring of a server's pool again.
+    fn rebuild(&mut self, key: ServerKey) {
+        let pool = self.servers[key].pool;
+        self.pools[pool].rebuild(&self.servers);
+    }
+
+    /// Another shard has seen it fail.
+    pub(crate) fn eject_as_told<I: Io>(&mut self, io: &mut I, key: ServerKey) {
+        if self.servers.get(key).is_some_and(|server| server.health.state == State::Up) {
+            self.eject(io, key);
+        }
+    }
+
+    /// An ejected server has been out long enough: ask it something. Or its time to answer is over.
+    pub(crate) fn probe<I: Io>(&mut self, io: &mut I, key: ServerKey) {
+        let Some(server) = self.servers.get_mut(key) else { return };
+        let lane = server.lane_key(server.probe_lane());
+        server.probe_timer = None;
+        match server.health.state {
+            State::Up => {}
+            State::Ejected => {
+                server.begin_probe(io);
+                self.open_lane(io, lane);
+            }
+            State::Probing if server.conns[lane.number as usize].conn.is_some() => {
+                self.close_lane(io, lane, Failure::TimedOut);
+            }
+            State::Probing => {}
+        }
+    }
+
+    pub(crate) fn probe_answered<I: Io>(&mut self, io: &mut I, lane: LaneKey, reply: &[u8], is_error: bool) {
+        // A server that is loading or busy is not ready; one that wants a password is at least there, and the
+        // requests will show what it says.
+        let good = !is_error || reply.starts_with(b"-NOAUTH") || reply.starts_with(b"-NOPERM");
+        let server = &mut self.servers[lane.server];
+        let conn = &mut server.conns[lane.number as usize];
+        if let Some(id) = conn.conn {
+            io.abort(id);
+            conn.take();
+            self.held.apply(conn.recount());
+            server.stats.server_connections.dec();
+            self.vacate(id);
+        }
+        if !good {
+            return self.servers[lane.server].probe_lost(io, Failure::Garbage);
+        }
+        let returned = self.servers[lane.server].restore(io);
+        self.rebuild(lane.server);
+        (self.notify)(returned);
+    }
+}
