@@ -3,6 +3,7 @@
 //! Each check gives back what is wrong, all at once. Exceptions are in `tidy.toml`, each with its reason; an
 //! exception that is not needed any more is wrong too.
 
+mod circles;
 mod dependencies;
 mod exceptions;
 mod layers;
@@ -29,6 +30,7 @@ pub fn run() -> Result<(), Fault> {
     let mut findings = Findings::default();
     layers::check(&metadata, &mut findings);
     sources::check(&metadata, &root, &exceptions, &mut findings);
+    circles::check(&metadata, &exceptions, &mut findings);
     dependencies::check(&metadata, &root, &mut findings);
     licences::check(&metadata, &exceptions, &mut findings);
 
