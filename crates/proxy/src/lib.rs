@@ -25,6 +25,7 @@ mod fail;
 mod client;
 mod gather;
 mod pool;
+mod placement;
 mod server;
 mod keys;
 mod slab;

@@ -17,6 +17,7 @@ use crate::gather::Gathers;
 use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::mail::Mail;
 use crate::notice::Notice;
+use crate::placement::Group;
 use crate::pool::Pool;
 use crate::server::Server;
 use crate::server::connection::ServerConn;
@@ -104,6 +105,16 @@ pub(crate) struct Stop {
     pub(crate) unsent: usize,
 }
 
+/// A part of a request: what one server gets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) server: ServerKey,
+    /// Of its keys; None if it has none.
+    pub(crate) group: Option<Group>,
+    /// How many of the request's keys it has.
+    pub(crate) keys: u32,
+}
+
 /// Buffers that are used within one request or reply, kept for their memory.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
@@ -115,8 +126,8 @@ pub(crate) struct Scratch {
     pub(crate) reply: Vec<u8>,
     /// The embedded cache's answer.
     pub(crate) local: Vec<u8>,
-    /// Servers of a request in parts, and the number of keys for each.
-    pub(crate) parts: Vec<(ServerKey, u32)>,
+    /// The parts of a request.
+    pub(crate) parts: Vec<Part>,
     /// For each key of a split request, its part.
     pub(crate) order: Vec<u16>,
     /// Where each key of it ends, with what goes with it.

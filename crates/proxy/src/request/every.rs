@@ -8,7 +8,7 @@ use net::Io;
 use crate::client::Client;
 use crate::gather::{GatherId, Merge};
 use crate::keys::PoolKey;
-use crate::proxy::Proxy;
+use crate::proxy::{Part, Proxy};
 use crate::request::Frame;
 use crate::request::forward::Traits;
 use crate::request::split::merge_of;
@@ -27,7 +27,7 @@ impl Proxy {
         self.list_servers(client.pool, |state| state == State::Up);
         let only = match self.scratch.parts[..] {
             [] => None,
-            [(server, _)] => Some(server),
+            [only] => Some(only.server),
             _ => {
                 if let Some(gather) = self.open_broadcast(io, client, merge_of(merge), frame) {
                     self.gathers.get_mut(gather).names_servers = true;
@@ -44,7 +44,7 @@ impl Proxy {
         let servers = self.pools[pool].servers.iter();
         let chosen = servers.filter(|server| may(self.servers[**server].health.state));
         self.scratch.parts.clear();
-        self.scratch.parts.extend(chosen.map(|server| (*server, 1)));
+        self.scratch.parts.extend(chosen.map(|server| Part { server: *server, group: None, keys: 1 }));
         self.scratch.order.clear();
     }
 
@@ -72,7 +72,7 @@ impl Proxy {
         traits: Traits,
     ) {
         for part in 0..self.scratch.parts.len() {
-            let server = self.scratch.parts[part].0;
+            let server = self.scratch.parts[part].server;
             self.forward_part(io, client, (gather, part as u16), server, frame, traits);
         }
     }

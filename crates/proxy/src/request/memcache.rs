@@ -10,7 +10,7 @@ use wire::memcache::{
 use crate::client::Client;
 use crate::gather::Merge;
 use crate::keys::ServerKey;
-use crate::proxy::Proxy;
+use crate::proxy::{Part, Proxy};
 use crate::request::forward::Traits;
 use crate::request::receive::want_more;
 use crate::request::{Frame, Partial, SHARE_MIN};
@@ -97,11 +97,11 @@ impl Proxy {
             Route::Key | Route::EachKey => {
                 let mut buffer = [0; KEY_BYTES_MAX];
                 let key = request.routing_key(frame.bytes(), &mut buffer);
-                let server = self.pools[client.pool].server_of_key(key);
+                let server = self.pools[client.pool].placement.server_of_key(key);
                 self.forward_memcache(io, client, server, request, frame);
             }
             Route::OneServer => {
-                let server = self.pools[client.pool].server_of_key(PLACEHOLDER_KEY);
+                let server = self.pools[client.pool].placement.server_of_key(PLACEHOLDER_KEY);
                 self.forward_memcache(io, client, server, request, frame);
             }
             Route::EveryServer => self.fan_out(io, client, request, frame),
@@ -159,8 +159,8 @@ impl Proxy {
         if bytes.len() > PART_BYTES_MAX {
             self.cut_parts(request.keys(bytes).map(Span::len), PART_BYTES_MAX);
         }
-        if let [(server, _)] = self.scratch.parts[..] {
-            return self.forward_memcache(io, client, Some(server), request, frame);
+        if let [only] = self.scratch.parts[..] {
+            return self.forward_memcache(io, client, Some(only.server), request, frame);
         }
         if self.put_off_parts(io, client, frame) {
             return;
@@ -183,7 +183,7 @@ impl Proxy {
         for (n, part) in requests.iter_mut().enumerate().take(count) {
             part.pop();
             part.extend_from_slice(b"\r\n");
-            let (server, keys) = self.scratch.parts[n];
+            let Part { server, keys, .. } = self.scratch.parts[n];
             let mut traits = traits(request);
             traits.expect.keys = keys;
             traits.keep.asked = Span { start: request.head(bytes).len() as u32, end: part.len() as u32 - 2 };

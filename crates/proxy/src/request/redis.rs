@@ -116,7 +116,7 @@ impl Proxy {
         };
         match route {
             Route::One(key) => {
-                let server = self.pools[client.pool].server_of_key(key.bytes());
+                let server = self.pools[client.pool].placement.server_of_key(key.bytes());
                 self.forward_one(io, client, server, frame, Traits::redis(command.retry_safe()));
             }
             Route::Same(keys) => self.forward_together(io, client, command, keys, frame),
@@ -143,10 +143,11 @@ impl Proxy {
         frame: Frame<'_>,
     ) {
         let pool = &mut self.pools[client.pool];
-        let mut servers = keys.map(|key| pool.server_of_key(key.bytes()));
-        let first = servers.next().flatten();
-        if servers.all(|server| server == first) {
-            return self.forward_one(io, client, first, frame, Traits::redis(command.retry_safe()));
+        let mut groups = keys.map(|key| pool.placement.group_of(key.bytes()));
+        let first = groups.next().flatten();
+        if groups.all(|group| group == first) {
+            let server = first.and_then(|group| pool.placement.server_of(group));
+            return self.forward_one(io, client, server, frame, Traits::redis(command.retry_safe()));
         }
         pool.stats.cross_slot.inc();
         self.scratch.reply.clear();

@@ -6,7 +6,7 @@ use wire::redis::{Command, Parts, write_split_head};
 use crate::client::Client;
 use crate::gather::{GatherId, Merge};
 use crate::keys::{PoolKey, ServerKey};
-use crate::proxy::Proxy;
+use crate::proxy::{Part, Proxy};
 use crate::request::Frame;
 use crate::request::embedded::is_error;
 use crate::request::forward::{Forwarded, Traits};
@@ -37,8 +37,8 @@ impl Proxy {
         if sorted.is_none() {
             return self.forward_one(io, client, None, frame, traits);
         }
-        if let [(server, _)] = self.scratch.parts[..] {
-            return self.forward_one(io, client, Some(server), frame, traits);
+        if let [only] = self.scratch.parts[..] {
+            return self.forward_one(io, client, Some(only.server), frame, traits);
         }
         if self.put_off_parts(io, client, frame) {
             return;
@@ -46,8 +46,8 @@ impl Proxy {
         let gather = self.open_gather(io, client, merge_of(merge));
         let count = self.scratch.parts.len();
         let mut requests = self.take_requests(count);
-        for (request, (_, keys)) in requests.iter_mut().zip(&self.scratch.parts) {
-            write_split_head(request, command, *keys as usize, parts.arguments_each());
+        for (request, part) in requests.iter_mut().zip(&self.scratch.parts) {
+            write_split_head(request, command, part.keys as usize, parts.arguments_each());
         }
         copy_runs(
             frame.bytes(),
@@ -58,7 +58,7 @@ impl Proxy {
         );
         self.scratch.ends.shrink_to(KEEP_REQUEST);
         for (part, request) in requests.iter().enumerate().take(count) {
-            let (server, keys) = self.scratch.parts[part];
+            let Part { server, keys, .. } = self.scratch.parts[part];
             let expect = Expect { keys, ..traits.expect };
             let traits = Traits { expect, ..traits };
             self.forward_part(io, client, (gather, part as u16), server, Frame::Slice(request), traits);
@@ -81,7 +81,7 @@ impl Proxy {
         self.scratch.requests = requests;
     }
 
-    /// Finds the server of each key: fills `scratch.parts` and `scratch.order`. None if there is no server at all.
+    /// Sorts keys by group, a part for each: fills `scratch.parts` and `scratch.order`. None if there is no server at all.
     pub(super) fn sort_keys<'a>(
         &mut self,
         pool: PoolKey,
@@ -92,15 +92,16 @@ impl Proxy {
         parts.clear();
         order.clear();
         for key in keys {
-            let server = pool.server_of_key(key)?;
-            let part = match parts.iter().position(|(s, _)| *s == server) {
+            let group = pool.placement.group_of(key)?;
+            let part = match parts.iter().position(|part| part.group == Some(group)) {
                 Some(part) => part,
                 None => {
-                    parts.push((server, 0));
+                    let server = pool.placement.server_of(group)?;
+                    parts.push(Part { server, group: Some(group), keys: 0 });
                     parts.len() - 1
                 }
             };
-            parts[part].1 += 1;
+            parts[part].keys += 1;
             order.push(part as u16);
         }
         Some(())
@@ -115,14 +116,13 @@ impl Proxy {
             let first = *part as usize;
             let (to, bytes) = &mut last[first];
             if *bytes + len + 1 > max {
-                let server = parts[first].0;
                 (*to, *bytes) = (parts.len() as u16, 0);
-                parts.push((server, 0));
+                parts.push(Part { keys: 0, ..parts[first] });
             }
             *bytes += len + 1;
             if *to != *part {
-                parts[first].1 -= 1;
-                parts[*to as usize].1 += 1;
+                parts[first].keys -= 1;
+                parts[*to as usize].keys += 1;
                 *part = *to;
             }
         }
@@ -130,8 +130,8 @@ impl Proxy {
 
     /// True if one of the servers in `scratch.parts` has no room: see [`crate::server::Server::put_off`].
     pub(super) fn put_off_parts<I: Io>(&mut self, io: &mut I, client: &mut Client, frame: Frame<'_>) -> bool {
-        self.scratch.parts.iter().any(|(server, _)| {
-            let server = &mut self.servers[*server];
+        self.scratch.parts.iter().any(|part| {
+            let server = &mut self.servers[part.server];
             let lane = server.lane_for(client.id.index, client.session.resp3);
             server.put_off(io, client, lane, &frame)
         })

@@ -1,0 +1,90 @@
+//! Where keys live: the one gate from a key to its group and the group's server.
+//!
+//! ```text
+//! key ─▶ Placement::group_of ─▶ group ─▶ Placement::server_of ─▶ server
+//! ```
+//! Keys of one group may travel in one request: a command of several keys is split by group, and one whose keys must stay together
+//! is served where they have one group. On a ring a group is a server. Where servers insist on less (a slot of a Redis Cluster), it
+//! is that.
+
+use config::checked;
+use ring::{Node, Ring};
+
+use crate::keys::ServerKey;
+use crate::server::Server;
+use crate::server::health::State;
+use crate::slab::Slab;
+
+/// Keys that may travel together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Group(u32);
+
+/// Where the keys of a pool live.
+#[derive(Debug)]
+pub(crate) enum Placement {
+    /// twemproxy's distributions: the live servers share the hashes among them.
+    Ring(Hashed),
+}
+
+/// Keys by their hash.
+#[derive(Debug)]
+pub(crate) struct Hashed {
+    ring: Ring,
+    hash_tag: Option<[u8; 2]>,
+    /// In the order of the ring's indices.
+    servers: Vec<ServerKey>,
+}
+
+impl Placement {
+    /// Nowhere, until there are servers.
+    pub(crate) fn new(config: &checked::Pool, seed: u64) -> Placement {
+        let ring = Ring::build(config.distribution, config.hash, &[]).seeded(seed as u32);
+        Placement::Ring(Hashed { ring, hash_tag: config.hash_tag, servers: Vec::new() })
+    }
+
+    /// The group of a key, None when all servers are ejected.
+    #[inline]
+    pub(crate) fn group_of(&mut self, key: &[u8]) -> Option<Group> {
+        match self {
+            Placement::Ring(hashed) => {
+                let at = hashed.ring.server_of_key(ring::tagged(key, hashed.hash_tag))?;
+                Some(Group(at as u32))
+            }
+        }
+    }
+
+    /// The server of a group.
+    #[inline]
+    pub(crate) fn server_of(&self, group: Group) -> Option<ServerKey> {
+        match self {
+            Placement::Ring(hashed) => hashed.servers.get(group.0 as usize).copied(),
+        }
+    }
+
+    /// The server of a key, None when all are ejected.
+    #[inline]
+    pub(crate) fn server_of_key(&mut self, key: &[u8]) -> Option<ServerKey> {
+        let group = self.group_of(key)?;
+        self.server_of(group)
+    }
+
+    /// Places the keys anew, after a server of `members` has come, gone, was ejected or has returned.
+    pub(crate) fn rebuild(&mut self, members: &[ServerKey], servers: &Slab<ServerKey, Server>) {
+        match self {
+            Placement::Ring(hashed) => {
+                hashed.servers.clear();
+                hashed.servers.extend_from_slice(members);
+                let nodes: Vec<Node<'_>> = members.iter().map(|key| node(&servers[*key])).collect();
+                hashed.ring.rebuild(&nodes);
+            }
+        }
+    }
+}
+
+fn node(server: &Server) -> Node<'_> {
+    Node {
+        identity: server.ring_name.as_bytes(),
+        weight: server.weight,
+        live: server.health.state == State::Up,
+    }
+}
