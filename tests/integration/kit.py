@@ -9,6 +9,8 @@ binds 127.0.0.1 only. `NUTHATCH_BIN` is the binary under test (default: target/r
 
 import collections
 import contextlib
+import http.client
+import json
 import os
 import random
 import select
@@ -199,6 +201,31 @@ def start_nsqlookupd(directory, *options, name="nsqlookupd", ports=None):
     program = Program(name, argv(*ports), ports, directory)
     assert program.is_ready(), program.output()
     return program
+
+
+def start_nsqadmin(directory, *options, name="nsqadmin"):
+    """The binary as nsqadmin. Its port is that of HTTP."""
+
+    def argv(port):
+        return [BINARY, "nsqadmin", f"--http-address=127.0.0.1:{port}", *options]
+
+    return start(name, 1, argv, directory)
+
+
+def fetch(port, path, method="GET", body=None, headers=None, raw=False):
+    """Status and body of an answer over HTTP. JSON is read, unless `raw`; what is no text is sent as JSON."""
+    body = json.dumps(body) if not isinstance(body, (str, bytes, type(None))) else body
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+    try:
+        connection.request(method, path, body, headers or {})
+        answer = connection.getresponse()
+        status, got = answer.status, answer.read()
+    finally:
+        connection.close()
+    if raw:
+        return status, got
+    kind = answer.headers.get("Content-Type", "")
+    return status, json.loads(got) if kind.startswith("application/json") else got.decode()
 
 
 @contextlib.contextmanager
