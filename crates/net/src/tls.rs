@@ -5,6 +5,7 @@
 //!
 //! Certificates of version 1, which webpki does not read, are served, and taken from clients that need no authority.
 
+mod peer;
 mod private_key;
 mod public_key;
 #[cfg(test)]
@@ -12,19 +13,15 @@ mod tests;
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{
-    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, DistinguishedName, RootCertStore,
-    ServerConfig, SignatureScheme, SupportedProtocolVersion,
-};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
+use self::peer::{AnyCertificate, OrItself, ServerOrItself};
 use self::public_key::PublicKey;
 
 /// Certificates a server asks of its clients (`tls-client-auth-policy`).
@@ -179,10 +176,13 @@ pub fn client_config(
     min_version: MinVersion,
 ) -> Result<Arc<ClientConfig>, Error> {
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(root_ca)?), provider()).build();
+    let inner = verifier.map_err(|_| Error::Certificate(ROOT_CA))?;
+    let verifier = ServerOrItself { inner, roots: certificates(root_ca, ROOT_CA)? };
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(min_version.versions())
         .map_err(Error::Rustls)?
-        .with_webpki_verifier(verifier.map_err(|_| Error::Certificate(ROOT_CA))?);
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
     with_identity(builder, identity)
 }
 
@@ -211,176 +211,4 @@ fn with_identity(
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => builder.with_client_cert_resolver(self::identity(certificate, key)?),
     }))
-}
-
-/// The configuration of a client that takes whatever certificate a server shows, with the client's own certificate and key, if
-/// any: for operators who ask for it.
-///
-/// # Errors
-/// What is wrong with its own files.
-pub fn client_config_unverified(identity: Option<(&[u8], &[u8])>) -> Result<Arc<ClientConfig>, Error> {
-    let builder = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(rustls::ALL_VERSIONS)
-        .map_err(Error::Rustls)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())));
-    match identity {
-        None => Ok(Arc::new(builder.with_no_client_auth())),
-        Some((certificate, key)) => {
-            Ok(Arc::new(builder.with_client_cert_resolver(self::identity(certificate, key)?)))
-        }
-    }
-}
-
-/// Takes what an authority has signed, and an authority itself: a certificate that its owner has signed, as `openssl req -x509`
-/// makes them, is one, and stands in the file of authorities. Go takes it, webpki does not.
-#[derive(Debug)]
-struct OrItself {
-    inner: Arc<dyn ClientCertVerifier>,
-    roots: Vec<CertificateDer<'static>>,
-}
-
-/// webpki's verdict on an authority that is used as a client. It has looked at its dates by then.
-const AUTHORITY: &str = "CaUsedAsEndEntity";
-
-impl ClientCertVerifier for OrItself {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.inner.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        match self.inner.verify_client_cert(certificate, chain, now) {
-            Err(rustls::Error::InvalidCertificate(CertificateError::Other(other)))
-                if other.0.to_string() == AUTHORITY && self.roots.contains(certificate) =>
-            {
-                Ok(ClientCertVerified::assertion())
-            }
-            result => result,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// Takes any certificate: who has signed it does not matter, that the peer holds its key does.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl AnyCertificate {
-    fn verify_tls12(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let key = PublicKey::of(certificate).ok_or(CertificateError::BadEncoding)?;
-        key.verify_tls12(message, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let key = PublicKey::of(certificate).ok_or(CertificateError::BadEncoding)?;
-        key.verify_tls13(message, signature, &self.0.signature_verification_algorithms)
-    }
-}
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _certificate: &CertificateDer<'_>,
-        _chain: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verify_tls12(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verify_tls13(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-impl ClientCertVerifier for AnyCertificate {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        _certificate: &CertificateDer<'_>,
-        _chain: &[CertificateDer<'_>],
-        _now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verify_tls12(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verify_tls13(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -112,7 +112,8 @@ fn tls_config(settings: &HttpClient) -> Result<Option<Arc<ClientConfig>>, String
             };
             let both = (read(certificate).map_err(failed)?, read(key).map_err(failed)?);
             let own = Some((&both.0[..], &both.1[..]));
-            tls::client_config_unverified(own).map_err(|error| failed(error.to_string()))?;
+            tls::unverified_client_config(own, tls::MinVersion::Tls12)
+                .map_err(|error| failed(error.to_string()))?;
             Some(both)
         }
     };
@@ -138,7 +139,7 @@ fn tls_config(settings: &HttpClient) -> Result<Option<Arc<ClientConfig>>, String
 type Identity<'a> = Option<(&'a [u8], &'a [u8])>;
 
 fn unverified(own: Identity<'_>) -> Result<Option<Arc<ClientConfig>>, String> {
-    tls::client_config_unverified(own).map(Some).map_err(|error| error.to_string())
+    tls::unverified_client_config(own, tls::MinVersion::Tls12).map(Some).map_err(|error| error.to_string())
 }
 
 fn trusting_the_system(own: Identity<'_>) -> Result<Option<Arc<ClientConfig>>, String> {

@@ -73,13 +73,32 @@ fn certificates_of_version_1_are_served_and_taken_from_clients() {
 }
 
 #[test]
+fn a_server_may_be_its_own_authority() {
+    let made = || {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec![String::from("localhost")]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let (own, other) = (made(), made());
+    let config = server((&own.0, &own.1), ClientAuth::None).unwrap();
+    let shake = |trusted: &str, name: &'static str| {
+        let client = client_config(trusted.as_bytes(), None, MinVersion::Tls12).unwrap();
+        handshake(&config, rustls::ClientConnection::new(client, name.try_into().unwrap()).unwrap())
+    };
+    assert_eq!(shake(&own.0, "localhost"), Ok(()));
+    assert!(shake(&own.0, "other.example").is_err(), "the name is looked at");
+    assert!(shake(&other.0, "localhost").is_err(), "so is who is trusted");
+}
+
+#[test]
 fn whoever_shows_a_certificate_must_hold_its_key() {
     let config = server(V1, ClientAuth::Require).unwrap();
     let other = rcgen::KeyPair::generate().unwrap();
     for version in VERSIONS {
         let stolen = client(version, Some((V1.0, &other.serialize_pem())));
         let error = handshake(&config, stolen).unwrap_err();
-        assert_eq!(error, rustls::Error::InvalidCertificate(CertificateError::BadSignature));
+        assert_eq!(error, rustls::Error::InvalidCertificate(rustls::CertificateError::BadSignature));
     }
     assert!(matches!(server((V1.0, &other.serialize_pem()), ClientAuth::None), Err(Error::Mismatch)));
 }
