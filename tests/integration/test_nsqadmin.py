@@ -6,6 +6,7 @@ import gzip
 import json
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -416,3 +417,25 @@ def test_settings_and_compression():
         plain = kit.fetch(fleet.admin.port, "/api/topics", raw=True)
         packed = kit.fetch(fleet.admin.port, "/api/topics", headers={"Accept-Encoding": "gzip"}, raw=True)
         assert len(packed[1]) < len(plain[1]) and gzip.decompress(packed[1]) == plain[1]
+
+
+def test_queues_that_require_tls():
+    """They are asked again over HTTPS, and verified by the given authority unless that is forgone."""
+    if kit.missing("openssl"):
+        pytest.skip("openssl is not installed")
+    with kit.Stack() as stack:
+        cert, key = stack.path / "cert.pem", stack.path / "key.pem"
+        made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=queue"]
+        made += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert]
+        subprocess.run(made, check=True, capture_output=True)
+        options = [f"--tls-cert={cert}", f"--tls-key={key}", "--tls-required=true", "--broadcast-address=127.0.0.1"]
+        queue = stack.keep_proxy(kit.start_nsqd(stack.path, *options))
+        assert kit.fetch(queue.ports[1], "/ping")[0] == 403
+        address = f"--nsqd-http-address=127.0.0.1:{queue.ports[1]}"
+        for number, (options, status) in enumerate(
+            [([f"--http-client-tls-root-ca-file={cert}"], 200), (["--http-client-tls-insecure-skip-verify"], 200), ([], 502)]
+        ):
+            admin = stack.keep_proxy(kit.start_nsqadmin(stack.path, address, *QUICK, *options, name=f"admin{number}"))
+            answer = kit.fetch(admin.port, "/api/topics")
+            assert answer[0] == status, (options, answer)
+            assert status == 200 or "tls" in answer[1]["message"], answer
