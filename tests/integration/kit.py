@@ -203,6 +203,37 @@ def start_nsqlookupd(directory, *options, name="nsqlookupd", ports=None):
     return program
 
 
+def start_lookup(directory, options, ports=None, name="lookup"):
+    """A nuthatch.toml with nothing but a [lookup]. `ports` as with nsqlookupd."""
+
+    def argv(tcp, http):
+        conf = directory / f"{name}.toml"
+        lines = ["[lookup]", f'tcp = "127.0.0.1:{tcp}"', f'http = "127.0.0.1:{http}"']
+        lines += [f'{key} = "{value}"' for key, value in options.items()]
+        conf.write_text("\n".join(lines) + "\n")
+        return [BINARY, "run", "-c", conf]
+
+    if ports is None:
+        return start(name, 2, argv, directory)
+    program = Program(name, argv(*ports), ports, directory)
+    assert program.is_ready(), program.output()
+    return program
+
+
+def start_node(directory, lookup, peers, name):
+    """A whole node: a queue, a lookup at these ports, registered with all `peers`. Its ports are the queue's TCP and HTTP."""
+
+    def argv(tcp, http):
+        conf = directory / f"{name}.toml"
+        lines = ["[queue]", f'tcp = "127.0.0.1:{tcp}"', f'http = "127.0.0.1:{http}"', f'data_path = "{directory / name}"']
+        lines += ['broadcast_address = "127.0.0.1"', f"nsqlookupd_tcp_addresses = {json.dumps(peers)}"]
+        lines += ["[lookup]", f'tcp = "127.0.0.1:{lookup[0]}"', f'http = "127.0.0.1:{lookup[1]}"']
+        conf.write_text("\n".join(lines) + "\n")
+        return [BINARY, "run", "-c", conf]
+
+    return start(name, 2, argv, directory)
+
+
 def start_nsqadmin(directory, *options, name="nsqadmin"):
     """The binary as nsqadmin. Its port is that of HTTP."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 
 import kit
@@ -242,6 +243,77 @@ def test_a_lookup_that_comes_back_is_filled_again():
 
     with Fleet(lookups=1, queues=2) as fleet:
         asyncio.run(scenario(fleet))
+
+
+def test_a_lookup_that_restarts_answers_from_its_snapshot():
+    """At once, marked stale; queues that register again are stale no more, and those that do not are forgotten in time."""
+    with kit.Stack() as stack:
+        options = {"snapshot": stack.path / "lookup.json", "snapshot_lifetime": "4s"}
+        lookup = stack.keep_proxy(kit.start_lookup(stack.path, options))
+        queues = [
+            stack.keep_proxy(
+                kit.start_nsqd(
+                    stack.path,
+                    "--broadcast-address=127.0.0.1",
+                    f"--lookupd-tcp-address=127.0.0.1:{lookup.ports[0]}",
+                    name=f"queue{number}",
+                )
+            )
+            for number in range(2)
+        ]
+        for queue in queues:
+            publish(queue, "orders", b"x")
+        kit.until(lambda: len(producers_of(lookup, "orders")) == 2, "both are registered")
+        kit.until(lambda: b"orders" in read_bytes(options["snapshot"]), "a snapshot is written")
+        kit.until(lambda: read_bytes(options["snapshot"]).count(b"orders") == 2, "of both")
+        lookup.kill()
+        lookup.stop = lambda: 0
+        # One queue cannot register again: it is there all the same, until the snapshot is too old.
+        queues[1].signal(signal.SIGSTOP)
+        again = stack.keep_proxy(kit.start_lookup(stack.path, options, ports=lookup.ports, name="again"))
+        first = fetch(again, "/lookup?topic=orders")[1]["producers"]
+        assert sorted(node["tcp_port"] for node in first) == sorted(queue.ports[0] for queue in queues)
+
+        def stale():
+            nodes = fetch(again, "/lookup?topic=orders")[1]["producers"]
+            assert len({node["tcp_port"] for node in nodes}) == len(nodes), "nobody is there twice"
+            return {node["tcp_port"]: node.get("stale", False) for node in nodes}
+
+        kit.until(lambda: stale().get(queues[0].ports[0]) is False, "the first is back")
+        kit.until(lambda: queues[1].ports[0] not in stale(), "the second is forgotten")
+        queues[1].signal(signal.SIGCONT)
+        kit.until(lambda: stale() == {queue.ports[0]: False for queue in queues}, "it comes back")
+        assert again.stop() == 0
+        assert read_bytes(options["snapshot"]).count(b"orders") == 2, "a stop writes a last one"
+        again.stop = lambda: 0
+
+
+def read_bytes(path):
+    return path.read_bytes() if path.exists() else b""
+
+
+def test_nuthatches_that_carry_lookups_name_each_others():
+    """Three of them, each with a queue and a lookup, registered with all three: any one may die, the others know the rest."""
+    with kit.Stack() as stack:
+        ports = [kit.free_port() for _ in range(6)]
+        peers = [f"127.0.0.1:{port}" for port in ports[:3]]
+        nodes = [
+            stack.keep_proxy(kit.start_node(stack.path, (ports[n], ports[n + 3]), peers, name=f"node{n}")) for n in range(3)
+        ]
+        for node in nodes:
+            assert kit.fetch(node.ports[1], "/pub?topic=orders", "POST", "x") == (200, "OK")
+        all_three = sorted(node.ports[0] for node in nodes)
+
+        def known_by(port):
+            status, answer = kit.fetch(port, "/lookup?topic=orders")
+            return sorted(node["tcp_port"] for node in answer["producers"]) if status == 200 else []
+
+        for port in ports[3:]:
+            kit.until(lambda: known_by(port) == all_three, "every lookup knows every queue")
+        nodes[0].kill()
+        nodes[0].stop = lambda: 0
+        for port in ports[4:]:
+            kit.until(lambda: known_by(port) == sorted(node.ports[0] for node in nodes[1:]), "the others know the rest")
 
 
 @pytest.mark.needs("node")

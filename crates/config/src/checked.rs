@@ -62,6 +62,10 @@ pub struct Lookup {
     pub magic_timeout: Duration,
     /// Names of this lookup, and of pages, that browsers may use the HTTP API under.
     pub http_names: Vec<String>,
+    /// File of the snapshot. None: nothing is kept.
+    pub snapshot: Option<PathBuf>,
+    /// Time after a start for which answers come from it.
+    pub snapshot_lifetime: Duration,
 }
 
 impl Default for Lookup {

@@ -69,7 +69,7 @@ pub fn check(text: &str, threads: usize) -> Report {
         .section("queue")
         .and_then(|(at, entries)| queue::check(at, entries, &mut listeners, &mut faults));
     let lookup = sections.read(Scope::Lookup, "lookup", &mut faults).map(|read| {
-        let lookup = lookup::assemble(&read);
+        let lookup = lookup::assemble(&read, queue.as_ref());
         for (option, listen) in [("tcp", &lookup.tcp), ("http", &lookup.http)] {
             listeners.add(listen, read.place(option).or(sections.place("lookup")), &mut faults);
         }
@@ -121,7 +121,7 @@ pub(crate) fn default_queue_flags() -> GoValues {
 
 /// The lookup when no option is written.
 pub(crate) fn default_lookup() -> Lookup {
-    lookup::assemble(&values::read(Scope::Lookup, "", TOP, &[], &mut Vec::new()))
+    lookup::assemble(&values::read(Scope::Lookup, "", TOP, &[], &mut Vec::new()), None)
 }
 
 /// A pool of these servers with every other option as when it is not written.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::registry::{Found, Registered, Seen};
+use crate::registry::{Found, ProducerKey, Registered, Seen};
+use crate::snapshot::SavedNode;
 
 /// A question or an order. Names in orders are valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,10 @@ pub enum Ask {
     Registrations,
     /// How much is known.
     Counts,
+    /// How often it has changed.
+    Changes,
+    /// Some nodes for a snapshot: those after this one.
+    Saved(Option<ProducerKey>),
     /// Make a topic known.
     CreateTopic(String),
     /// Forget a topic and its channels.
@@ -51,6 +56,10 @@ pub enum Answer {
     Registrations(Vec<(String, Vec<Registered>)>),
     /// To [`Ask::Counts`].
     Counts(Counts),
+    /// To [`Ask::Changes`].
+    Changes(u64),
+    /// To [`Ask::Saved`]; after whom to go on, if there are more.
+    Saved(Vec<SavedNode>, Option<ProducerKey>),
 }
 
 /// How much is known, for gauges.
@@ -60,6 +69,8 @@ pub struct Counts {
     pub connections: usize,
     /// Nodes, active or not.
     pub producers: usize,
+    /// Those of them that are known from a snapshot.
+    pub stale: usize,
     /// Topics.
     pub topics: usize,
     /// Channels.

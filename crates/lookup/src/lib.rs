@@ -19,6 +19,9 @@ mod connection;
 pub mod http;
 mod lookup;
 mod registry;
+mod snapshot;
 
+pub use ask::{Answer, Ask, Reply};
 pub use lookup::{Lookup, Mail, Options};
 pub use registry::{Found, Full, Lifetimes, Limits, Producer, ProducerKey, Registered, Registry, Seen};
+pub use snapshot::{SavedNode, SavedTopic, Snapshot};

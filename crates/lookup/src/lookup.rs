@@ -12,7 +12,12 @@ use wire::nsq::lookup::{Command, MAGIC_V1, Node, OK, Refusal, Scan, Scanner, wri
 use crate::ask::{Answer, Ask, Counts, Reply};
 use crate::connection::{Connection, Stage};
 use crate::registry::{Full, Lifetimes, Limits, Registry};
+use crate::snapshot::Snapshot;
 
+/// Nodes of a snapshot in one answer: other answers wait as long as that takes.
+const SAVED_NODES_MAX: usize = 32;
+/// The timer at which a snapshot has been of use.
+const RESTORED: u64 = u64::MAX;
 /// Unsent bytes after which a connection is not read until it has taken them.
 const UNSENT_MAX: usize = 1 << 20;
 
@@ -88,6 +93,12 @@ impl Lookup {
             answer,
             out: Vec::new(),
         }
+    }
+
+    /// Answers from a snapshot for so long, as far as nodes have not registered.
+    pub fn restore<I: Io>(&mut self, io: &mut I, snapshot: &Snapshot, last: Duration) {
+        self.registry.restore(&snapshot.nodes, nanos(io.wall_time()));
+        io.set_timer(io.now() + last, RESTORED);
     }
 
     /// What is known.
@@ -262,7 +273,13 @@ impl Lookup {
             Ask::Registrations => Answer::Registrations(self.registry.registrations()),
             Ask::Counts => {
                 let (producers, topics, channels) = self.registry.counts();
-                Answer::Counts(Counts { connections: self.count, producers, topics, channels })
+                let stale = self.registry.stale();
+                Answer::Counts(Counts { connections: self.count, producers, stale, topics, channels })
+            }
+            Ask::Changes => Answer::Changes(self.registry.changes()),
+            Ask::Saved(after) => {
+                let (nodes, next) = self.registry.saved(after, SAVED_NODES_MAX);
+                Answer::Saved(nodes, next)
             }
             Ask::CreateTopic(topic) => done(self.registry.create_topic(&topic)),
             Ask::CreateChannel(topic, channel) => done(self.registry.create_channel(&topic, &channel)),
@@ -354,6 +371,13 @@ impl<I: Io> App<I> for Lookup {
     }
 
     fn timer(&mut self, io: &mut I, token: u64) {
+        if token == RESTORED {
+            info!(
+                nodes = self.registry.stale(),
+                "what a snapshot told is forgotten, as far as nobody has registered it"
+            );
+            return self.registry.forget_restored();
+        }
         let found = self.connections.get((token & 0xffff_ffff) as usize).and_then(Option::as_ref);
         let Some(conn) = found.map(|connection| connection.id) else { return };
         if u64::from(conn.generation) != token >> 32 {

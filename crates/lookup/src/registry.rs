@@ -9,6 +9,7 @@
 //! that takes).
 
 mod answers;
+mod restored;
 mod tables;
 
 use std::collections::hash_map::Entry;
@@ -20,6 +21,7 @@ use wire::nsq::is_ephemeral;
 use wire::nsq::lookup::Node;
 
 pub use answers::{Found, Registered, Seen};
+use restored::Restored;
 use tables::{ChannelId, Tables, TopicId};
 
 /// How long things last.
@@ -84,6 +86,8 @@ pub struct Producer {
     pub remote: String,
     /// As announced.
     pub node: Node,
+    /// Known from a snapshot; it has not registered again.
+    pub stale: bool,
 }
 
 #[derive(Debug)]
@@ -93,6 +97,8 @@ struct Known {
     last_update: i64,
     topics: FxHashSet<TopicId>,
     channels: FxHashSet<ChannelId>,
+    /// Its stale self, from a snapshot.
+    twin: Option<ProducerKey>,
 }
 
 /// Everything that is known.
@@ -103,6 +109,9 @@ pub struct Registry {
     /// The next key; keys are not used again.
     next: u32,
     tables: Tables,
+    restored: Restored,
+    /// Counts what a snapshot would show.
+    changes: u64,
 }
 
 impl Registry {
@@ -113,16 +122,23 @@ impl Registry {
 
     /// A node has said who it is, at `now` (nanoseconds since 1970).
     pub fn add_producer(&mut self, remote: String, node: Node, now: i64) -> ProducerKey {
+        self.insert_producer(remote, node, now, false)
+    }
+
+    fn insert_producer(&mut self, remote: String, node: Node, now: i64, stale: bool) -> ProducerKey {
+        self.changes += 1;
+        let twin = if stale { None } else { self.restored.twin(&node) };
         while self.producers.contains_key(&ProducerKey(self.next)) {
             self.next = self.next.wrapping_add(1);
         }
         let key = ProducerKey(self.next);
         self.next = self.next.wrapping_add(1);
         let known = Known {
-            producer: Arc::new(Producer { remote, node }),
+            producer: Arc::new(Producer { remote, node, stale }),
             last_update: now,
             topics: FxHashSet::default(),
             channels: FxHashSet::default(),
+            twin,
         };
         self.producers.insert(key, known);
         key
@@ -138,6 +154,7 @@ impl Registry {
     /// Its connection has ended: it has nothing any more. Names stay.
     pub fn remove_producer(&mut self, key: ProducerKey) {
         let Some(known) = self.producers.remove(&key) else { return };
+        self.changes += 1;
         for topic in known.topics {
             self.tables.topic_mut(topic).producers.remove(&key);
         }
@@ -159,12 +176,19 @@ impl Registry {
             true => Ok(()),
             false => Err(Full::Registrations(max)),
         };
+        let (twin, stale) = (known.twin, known.producer.stale);
         let topic = self.tables.add_topic(topic, names_max)?;
+        if !stale {
+            self.restored.settle(topic);
+        }
         if !known.topics.contains(&topic) {
             room(known)?;
             known.topics.insert(topic);
-            if let Entry::Vacant(place) = self.tables.topic_mut(topic).producers.entry(key) {
-                place.insert(None);
+            self.changes += 1;
+            let producers = &mut self.tables.topic_mut(topic).producers;
+            let tombstone = twin.and_then(|twin| producers.get(&twin).copied()).flatten();
+            if let Entry::Vacant(place) = producers.entry(key) {
+                place.insert(tombstone);
             }
         }
         if let Some(channel) = channel {
@@ -172,10 +196,22 @@ impl Registry {
             if !known.channels.contains(&channel) {
                 room(known)?;
                 known.channels.insert(channel);
+                self.changes += 1;
                 self.tables.channel_mut(channel).producers.insert(key);
             }
         }
+        self.give_up(twin, topic);
         Ok(())
+    }
+
+    /// Takes a topic from the stale self of a node.
+    fn give_up(&mut self, twin: Option<ProducerKey>, topic: TopicId) {
+        if let Some(twin) = twin
+            && let Some(known) = self.producers.get_mut(&twin)
+            && known.topics.remove(&topic)
+        {
+            self.tables.topic_mut(topic).producers.remove(&twin);
+        }
     }
 
     /// It no longer has this channel; without one, this topic and any of its channels. What is ephemeral goes with its last
@@ -183,6 +219,8 @@ impl Registry {
     pub fn unregister(&mut self, key: ProducerKey, topic: &str, channel: Option<&str>) {
         let Some(topic_id) = self.tables.topic(topic) else { return };
         let Some(known) = self.producers.get_mut(&key) else { return };
+        self.changes += 1;
+        let twin = known.twin;
         if let Some(name) = channel {
             let Some(id) = self.tables.channel(topic_id, name) else { return };
             known.channels.remove(&id);
@@ -199,6 +237,7 @@ impl Registry {
             }
         }
         known.topics.remove(&topic_id);
+        self.give_up(twin, topic_id);
         let there = self.tables.topic_mut(topic_id);
         there.producers.remove(&key);
         if there.producers.is_empty() && is_ephemeral(topic) {
@@ -206,12 +245,20 @@ impl Registry {
         }
     }
 
+    /// Counts everything that a snapshot would show.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Somebody wants this topic to be known; the name is valid.
     ///
     /// # Errors
     /// A limit is reached.
     pub fn create_topic(&mut self, topic: &str) -> Result<(), Full> {
-        self.tables.add_topic(topic, self.limits.names_max).map(drop)
+        self.changes += 1;
+        let id = self.tables.add_topic(topic, self.limits.names_max)?;
+        self.restored.settle(id);
+        Ok(())
     }
 
     /// The same of a channel and its topic.
@@ -219,13 +266,17 @@ impl Registry {
     /// # Errors
     /// A limit is reached.
     pub fn create_channel(&mut self, topic: &str, channel: &str) -> Result<(), Full> {
+        self.changes += 1;
         let topic = self.tables.add_topic(topic, self.limits.names_max)?;
+        self.restored.settle(topic);
         self.tables.add_channel(topic, channel, self.limits.names_max).map(drop)
     }
 
     /// Forgets a topic and its channels, whoever has them; it comes back with the next registration.
     pub fn delete_topic(&mut self, topic: &str) {
         let Some(id) = self.tables.topic(topic) else { return };
+        self.changes += 1;
+        self.restored.settle(id);
         for channel in self.tables.channels_of(id) {
             self.drop_channel(channel);
         }
@@ -241,6 +292,7 @@ impl Registry {
     pub fn delete_channel(&mut self, topic: &str, channel: &str) -> bool {
         let found = self.tables.topic(topic).and_then(|topic| self.tables.channel(topic, channel));
         if let Some(id) = found {
+            self.changes += 1;
             self.drop_channel(id);
         }
         found.is_some()
@@ -258,6 +310,7 @@ impl Registry {
     /// Hides the producers of a topic whose `broadcast_address:http_port` is `node`.
     pub fn tombstone(&mut self, topic: &str, node: &str, now: i64) {
         let Some(id) = self.tables.topic(topic) else { return };
+        self.changes += 1;
         let producers = &self.producers;
         for (key, tombstone) in &mut self.tables.topic_mut(id).producers {
             let its = producers.get(key).map(|known| &known.producer.node);

@@ -97,9 +97,7 @@ async fn serve(
     tokio::spawn(malloc_trim::run(Arc::clone(&running.registry), Arc::clone(&running.relief)));
     let (stop, stopping) = watch::channel(false);
     let api = running.http.take().map(|http| http.spawn(log, &stopping));
-    if let Some(http) = running.lookup_http.take() {
-        http.spawn(&stopping);
-    }
+    let snapshot = running.lookup_http.take().and_then(|http| http.spawn(&stopping));
     let nsqadmin = running.nsqadmin.take().map(|admin| admin.spawn(log, &stopping));
     if let Some(jobs) = running.jobs.take() {
         tokio::spawn(jobs.serve());
@@ -129,6 +127,9 @@ async fn serve(
         if let Some(nsqadmin) = nsqadmin {
             // A change goes on to its end; who asked for it gets to know, if that does not take too long.
             let _ = tokio::time::timeout(running.stop_timeout() / 2, nsqadmin).await;
+        }
+        if let Some(snapshot) = snapshot {
+            let _ = tokio::time::timeout(running.stop_timeout() / 2, snapshot).await;
         }
         let (done, stopped) = oneshot::channel();
         std::thread::Builder::new().name("stop".into()).spawn(move || {

@@ -8,7 +8,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::thread::JoinHandle;
+use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use config::checked::{Listen, Lookup};
@@ -21,8 +22,11 @@ use net::{EventLoop, Handle, Resolver, Shard};
 use telemetry::error;
 use wire::nsq::lookup::Node;
 
+use tokio::task::JoinHandle;
+
 use crate::bind::bind;
 use crate::descriptors::Descriptors;
+use crate::lookup_snapshot;
 use crate::proxy_service::address;
 use crate::service::Service;
 use crate::start_error::{Place, StartError};
@@ -33,7 +37,7 @@ const BACKLOG: u32 = 4096;
 /// The running lookup.
 pub struct Discovery {
     handle: Handle<Mail>,
-    thread: JoinHandle<io::Result<()>>,
+    thread: thread::JoinHandle<io::Result<()>>,
     /// Listeners, by name.
     pub listening: [(&'static str, String); 2],
 }
@@ -66,12 +70,28 @@ pub fn start(settings: &Lookup, descriptors: &Descriptors) -> Result<(Discovery,
     };
     let listening =
         [("TCP", shown(tcp, &settings.tcp)), ("HTTP", shown(http.local_address(), &settings.http))];
-    let thread = std::thread::Builder::new()
+    let restored = settings.snapshot.as_deref().and_then(lookup_snapshot::read);
+    let lifetime = settings.snapshot_lifetime;
+    let thread = thread::Builder::new()
         .name("lookup".into())
-        .spawn(move || shard.run(move |_: &mut EventLoop| lookup::Lookup::new(options)).map(|_| ()))
+        .spawn(move || {
+            let made = move |io: &mut EventLoop| {
+                let mut lookup = lookup::Lookup::new(options);
+                if let Some(snapshot) = restored {
+                    lookup.restore(io, &snapshot, lifetime);
+                }
+                lookup
+            };
+            shard.run(made).map(|_| ())
+        })
         .map_err(failed)?;
-    let http =
-        LookupHttp { shard: handle.clone(), about, listener: http, connections_max: descriptors.shares.http };
+    let http = LookupHttp {
+        shard: handle.clone(),
+        about,
+        listener: http,
+        connections_max: descriptors.shares.http,
+        snapshot: settings.snapshot.clone(),
+    };
     Ok((Discovery { handle, thread, listening }, http))
 }
 
@@ -107,12 +127,16 @@ pub struct LookupHttp {
     about: About,
     listener: Listener,
     connections_max: usize,
+    snapshot: Option<PathBuf>,
 }
 
 impl LookupHttp {
-    /// Serves it until `stop`. Needs a tokio runtime.
-    pub fn spawn(self, stop: &Stop) {
-        let LookupHttp { shard, about, listener, connections_max } = self;
+    /// Serves it until `stop`, and keeps the snapshot; the end of the task, if there is one, is that of the last snapshot. Needs a
+    /// tokio runtime.
+    pub fn spawn(self, stop: &Stop) -> Option<JoinHandle<()>> {
+        let LookupHttp { shard, about, listener, connections_max, snapshot } = self;
+        let kept =
+            snapshot.map(|path| tokio::spawn(lookup_snapshot::keep(shard.clone(), path, stop.clone())));
         let send = Box::new(move |ask, reply| shard.send(Mail::Ask(ask, reply)));
         let router = router(Api::new(about, send));
         let stop = stop.clone();
@@ -121,6 +145,7 @@ impl LookupHttp {
                 error!(%error, "HTTP API of the lookup failed");
             }
         });
+        kept
     }
 }
 

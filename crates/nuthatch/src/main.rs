@@ -14,6 +14,7 @@ mod faces;
 mod daemon;
 mod getopt;
 mod log_level;
+mod lookup_snapshot;
 mod manual;
 mod descriptors;
 mod pid_file;

@@ -1,11 +1,13 @@
 //! `[lookup]`: every value is checked by the options table.
 
+use std::path::PathBuf;
+
 use crate::checked::{Listen, Lookup};
-use crate::nsqd::machine;
+use crate::nsqd::{Nsqd, machine};
 use crate::values::{Setting, Settings};
 
 /// The section as read, in which every option has a value or is unset.
-pub(super) fn assemble(read: &Settings) -> Lookup {
+pub(super) fn assemble(read: &Settings, queue: Option<&Nsqd>) -> Lookup {
     // A value that is at fault is reported; what stands here instead is never used.
     let listen = |option| read.listens(option).pop().unwrap_or(Listen::Tcp { host: String::new(), port: 0 });
     Lookup {
@@ -21,5 +23,16 @@ pub(super) fn assemble(read: &Settings) -> Lookup {
             Some(Setting::Texts(names)) => names.clone(),
             _ => Vec::new(),
         },
+        snapshot: snapshot(read, queue),
+        snapshot_lifetime: read.duration("snapshot_lifetime"),
+    }
+}
+
+/// The file that is named; an empty name is none; without one, a file beside the messages, if there are some.
+fn snapshot(read: &Settings, queue: Option<&Nsqd>) -> Option<PathBuf> {
+    match read.text("snapshot") {
+        Some("") => None,
+        Some(path) => Some(path.into()),
+        None => queue.map(|queue| queue.data_path.join("lookup.json")),
     }
 }

@@ -51,6 +51,20 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "How long a node may take to say which protocol it speaks.",
     ),
     option(
+        "snapshot",
+        Kind::Text,
+        Absent::Unset("lookup.json in data_path of [queue]; without one, none"),
+        "File in which the lookup keeps what it knows, so that after a restart consumers are answered at once. Its directory must \
+         exist. An empty text means none.",
+    ),
+    option(
+        "snapshot_lifetime",
+        duration(1),
+        Absent::Is("35s"),
+        "How long after a start answers come from the snapshot, marked `stale`, where nodes have not registered again. nsqd needs up \
+         to two of its 15 s intervals, a nuthatch one.",
+    ),
+    option(
         "http_names",
         Kind::Texts,
         Absent::Unset("none"),

@@ -17,6 +17,9 @@ struct Node<'a> {
     version: &'a str,
     topology_zone: &'a str,
     topology_region: &'a str,
+    /// Ours: it is told by a snapshot.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stale: bool,
 }
 
 fn node(producer: &Producer) -> Node<'_> {
@@ -30,6 +33,7 @@ fn node(producer: &Producer) -> Node<'_> {
         version: &its.version,
         topology_zone: &its.topology_zone,
         topology_region: &its.topology_region,
+        stale: producer.stale,
     }
 }
 

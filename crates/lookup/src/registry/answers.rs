@@ -67,6 +67,7 @@ impl Registry {
     pub fn nodes(&self, now: i64, last: Lifetimes) -> Vec<Seen> {
         let mut active: Vec<_> =
             self.producers.iter().filter(|(_, known)| is_active(known, now, last)).collect();
+        active.retain(|(key, _)| !self.restored.returned.contains(*key));
         active.sort_unstable_by_key(|(key, _)| **key);
         let seen = |(key, known): (&ProducerKey, &Known)| {
             let mut topics: Vec<(Arc<str>, bool)> = (known.topics.iter())
@@ -112,10 +113,7 @@ impl Registry {
 
     /// Producers, topics and channels that are known, whether active or not.
     pub fn counts(&self) -> (usize, usize, usize) {
-        let (topics, channels) = self
-            .tables
-            .all()
-            .fold((0, 0), |(topics, channels), (_, topic)| (topics + 1, channels + topic.channels.len()));
+        let (topics, channels) = self.tables.sizes();
         (self.producers.len(), topics, channels)
     }
 }

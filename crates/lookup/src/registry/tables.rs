@@ -30,8 +30,8 @@ pub(super) struct Topic {
 /// A channel.
 #[derive(Debug)]
 pub(super) struct Channel {
-    topic: TopicId,
-    name: Arc<str>,
+    pub(super) topic: TopicId,
+    pub(super) name: Arc<str>,
     pub(super) producers: FxHashSet<ProducerKey>,
 }
 
@@ -47,6 +47,11 @@ pub(super) struct Tables {
 impl Tables {
     fn names(&self) -> usize {
         self.topics.len() + self.channels.len()
+    }
+
+    /// Topics and channels.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.topics.len(), self.channels.len())
     }
 
     /// A number that nothing has. With every name in its map there are at most 2^32 of them.

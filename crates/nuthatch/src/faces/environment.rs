@@ -3,13 +3,19 @@
 //! | variable | what it is |
 //! |---|---|
 //! | `NUTHATCH_ADMIN` | where the admin port listens, as `[admin] listen` in a nuthatch.toml; none without it |
+//! | `NUTHATCH_LOOKUP_SNAPSHOT` | the file of nsqlookupd's snapshot, as `snapshot` of `[lookup]`; none without it |
 //! | `NUTHATCH_HTTP_NAMES` | names that browsers may use nsqadmin under, separated by commas, as `http_names` in a nuthatch.toml |
+
+use std::path::PathBuf;
 
 use config::checked::Admin;
 use config::endpoint;
 
 /// The variable of the admin port.
 const ADMIN: &str = "NUTHATCH_ADMIN";
+
+/// The variable of the lookup's snapshot.
+const LOOKUP_SNAPSHOT: &str = "NUTHATCH_LOOKUP_SNAPSHOT";
 
 /// The admin port, if the environment asks for one.
 ///
@@ -20,6 +26,11 @@ pub fn admin() -> Result<Option<Admin>, String> {
         Some(address) => admin_at(&address.to_string_lossy()),
         None => Ok(None),
     }
+}
+
+/// File of the lookup's snapshot, if one is to be kept.
+pub fn lookup_snapshot() -> Option<PathBuf> {
+    std::env::var_os(LOOKUP_SNAPSHOT).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// Names of this machine that browsers may use.

@@ -48,7 +48,7 @@ fn configuration(settings: Lookup) -> Result<Config, String> {
         stats: None,
         admin,
         queue: None,
-        lookup: Some(settings),
+        lookup: Some(Lookup { snapshot: environment::lookup_snapshot(), ..settings }),
         ..native::default(1)
     })
 }

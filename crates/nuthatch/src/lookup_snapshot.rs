@@ -1,0 +1,129 @@
+//! The lookup's snapshot: read at the start, written while it runs and when it stops.
+//!
+//! What is known is asked of the shard in parts, so that no answer waits for it, and only if it has changed. The file is written on
+//! a thread of its own, flushed, and put in place of the last one.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::Stop;
+use lookup::{Answer, Ask, Mail, ProducerKey, Reply, Snapshot};
+use net::Handle;
+use telemetry::{info, warn};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+/// Time between two looks for changes.
+const PERIOD: Duration = Duration::from_secs(2);
+/// Largest file that is read, bytes: ten thousand nodes with a hundred topics have a tenth of it.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// Reads a snapshot; `None` if there is none, or none that can be used.
+pub fn read(path: &Path) -> Option<Snapshot> {
+    let read = fs::metadata(path).and_then(|file| match file.len() <= FILE_BYTES_MAX {
+        true => fs::read(path),
+        false => Err(io::Error::other("it is too large")),
+    });
+    let parsed = match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        read => read.map_err(|error| error.to_string()).and_then(|bytes| Snapshot::from_bytes(&bytes)),
+    };
+    match parsed {
+        Ok(snapshot) => {
+            info!(path = %path.display(), nodes = snapshot.nodes.len(), "answers come from a snapshot until nodes have registered");
+            Some(snapshot)
+        }
+        Err(reason) => {
+            warn!(path = %path.display(), reason, "the lookup's snapshot cannot be used");
+            None
+        }
+    }
+}
+
+/// Keeps a snapshot until `stop`, and writes a last one then.
+pub async fn keep(shard: Handle<Mail>, path: PathBuf, mut stop: Stop) {
+    let (mut written, mut failing) = (None, false);
+    loop {
+        let stopping = timeout(PERIOD, stop.wait_for(|stop| *stop)).await.is_ok();
+        let changes = changes(&shard).await;
+        if changes.is_some() && changes != written {
+            match save(&shard, &path).await {
+                Ok(()) => (written, failing) = (changes, false),
+                Err(error) if !failing => {
+                    failing = true;
+                    warn!(path = %path.display(), %error, "the lookup's snapshot cannot be written");
+                }
+                Err(_) => sleep(PERIOD).await,
+            }
+        }
+        if stopping {
+            return;
+        }
+    }
+}
+
+async fn ask(shard: &Handle<Mail>, ask: Ask) -> Option<Answer> {
+    let (sender, answer) = oneshot::channel();
+    let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
+    if !shard.send(Mail::Ask(ask, reply)) {
+        return None;
+    }
+    answer.await.ok()
+}
+
+async fn changes(shard: &Handle<Mail>) -> Option<u64> {
+    match ask(shard, Ask::Changes).await {
+        Some(Answer::Changes(changes)) => Some(changes),
+        _ => None,
+    }
+}
+
+async fn save(shard: &Handle<Mail>, path: &Path) -> io::Result<()> {
+    let gone = || io::Error::other("the lookup has stopped");
+    let mut nodes = Vec::new();
+    let mut after: Option<ProducerKey> = None;
+    loop {
+        let Some(Answer::Saved(some, next)) = ask(shard, Ask::Saved(after)).await else { return Err(gone()) };
+        nodes.extend(some);
+        match next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    let path = path.to_owned();
+    let writing = tokio::task::spawn_blocking(move || write(&path, &Snapshot::new(nodes).to_bytes()));
+    writing.await.map_err(io::Error::other)?
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let mut file = File::create(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_one_that_is_none_is_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lookup.json");
+        assert!(read(&path).is_none());
+        for nodes in [vec![], vec![lookup::SavedNode::default()]] {
+            let snapshot = Snapshot::new(nodes);
+            write(&path, &snapshot.to_bytes()).unwrap();
+            assert_eq!(read(&path), Some(snapshot));
+        }
+        fs::write(&path, "{\"version\":1,\"nodes\":[").unwrap();
+        assert!(read(&path).is_none());
+        assert!(write(&directory.path().join("none/lookup.json"), b"").is_err());
+    }
+}
