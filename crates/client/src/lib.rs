@@ -39,7 +39,7 @@ mod error;
 mod message;
 
 mod link;
-mod random;
+pub mod random;
 mod retry;
 
 mod consumer;

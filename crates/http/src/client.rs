@@ -132,6 +132,11 @@ impl Call {
         Call { method: Method::POST, body: body.into(), ..call }
     }
 
+    /// A POST of bytes whose content type is a header of its own, or not said.
+    pub fn post_bytes(url: impl Into<String>, body: impl Into<Bytes>) -> Call {
+        Call { method: Method::POST, body: body.into(), ..Call::get(url) }
+    }
+
     /// A POST without a body.
     pub fn post_nothing(url: impl Into<String>) -> Call {
         Call { method: Method::POST, ..Call::get(url) }
@@ -185,6 +190,11 @@ impl Default for Client {
 impl Client {
     /// A client; without `tls` it fails for `https` addresses.
     pub fn new(limits: Limits, tls: Option<Arc<rustls::ClientConfig>>) -> Client {
+        Client::keeping(limits, tls, IDLE_MAX)
+    }
+
+    /// A client that keeps so many idle connections to one server: as many as it has requests under way.
+    pub fn keeping(limits: Limits, tls: Option<Arc<rustls::ClientConfig>>, idle_max: usize) -> Client {
         let given = |time: Duration| if time.is_zero() { LONGEST } else { time };
         let limits = Limits {
             connect_timeout: given(limits.connect_timeout),
@@ -195,7 +205,7 @@ impl Client {
         let pool = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_MAX)
+            .pool_max_idle_per_host(idle_max)
             .http1_max_buf_size(HEAD_BYTES_MAX)
             .build(connector);
         Client { pool, account: Account::new(TOTAL_BYTES_MAX), limits }
@@ -214,6 +224,29 @@ impl Client {
             let (parts, body) = answer.into_parts();
             let (body, charge) = self.collect(&target.host, body).await?;
             Ok(Reply { status: parts.status, headers: parts.headers, body, _charge: charge })
+        };
+        timeout(self.limits.request_timeout, exchange).await.unwrap_or(Err(ClientError::Timeout))
+    }
+
+    /// Sends a request and reads its answer for the status only. What its body says does not matter, nor that it is too large: then the
+    /// connection is not used again.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn status(&self, call: Call) -> Result<StatusCode, ClientError> {
+        let target = Target::of(&call.url)?;
+        let request = call.request(&target)?;
+        let exchange = async {
+            let answer = self.pool.request(request).await.map_err(|error| ClientError::of(&error))?;
+            let (parts, mut body) = answer.into_parts();
+            let mut read = 0;
+            while let Some(Ok(frame)) = body.frame().await {
+                read += frame.data_ref().map_or(0, Bytes::len);
+                if read > self.limits.body_bytes_max {
+                    break;
+                }
+            }
+            Ok(parts.status)
         };
         timeout(self.limits.request_timeout, exchange).await.unwrap_or(Err(ClientError::Timeout))
     }

@@ -58,13 +58,22 @@ impl Tool {
     ///
     /// What to print, and how to exit: for `-h`, `-version`, and whatever is wrong.
     pub(crate) fn read(&self, arguments: &[String]) -> Result<Values, Exit> {
+        self.read_all(arguments).map(|(values, _)| values)
+    }
+
+    /// Reads a command line, and gives back what stands behind the flags as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tool::read`].
+    pub(crate) fn read_all(&self, arguments: &[String]) -> Result<(Values, Vec<String>), Exit> {
         let program =
             Program { name: self.usage_name, flags: self.flags, show_default: go_flags::shown_default };
         let parsed = go_flags::parse(program.name, program.flags, arguments, &program.show_default)?;
         if parsed.given.get("version") == Some(&GoValue::Bool(true)) {
             return Err(Exit::Answer(format!("{} v{VERSION}\n", self.name)));
         }
-        Ok(Values(program.resolve(parsed.given, GoValues::new())))
+        Ok((Values(program.resolve(parsed.given, GoValues::new())), parsed.rest))
     }
 }
 

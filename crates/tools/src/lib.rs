@@ -14,9 +14,11 @@ mod command_line;
 mod sources;
 
 mod daemons;
+mod destinations;
 mod log;
 mod progress;
 mod signals;
+mod status;
 
 pub mod nsq_stat;
 pub mod nsq_tail;
@@ -47,11 +49,6 @@ fn print(text: impl AsRef<[u8]>) -> Result<(), Exit> {
         std::io::ErrorKind::BrokenPipe => Exit::Answer(String::new()),
         _ => Exit::Plain(format!("ERROR: failed to write to os.Stdout - {error}")),
     })
-}
-
-/// What a tool says whose work is not part of this version: better an error than a pretence.
-fn not_yet<T>(name: &str) -> Result<T, Exit> {
-    Err(Exit::Usage(2, format!("nuthatch: {name} is not part of this version\n")))
 }
 
 /// The end of a tool with a log of its own: a line in its form, and status 1.

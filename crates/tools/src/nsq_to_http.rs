@@ -1,16 +1,36 @@
 //! `nsq_to_http`: makes an HTTP request of each message of a topic.
+//!
+//! ```text
+//! consumer ▸ sample ▸ one address ▸ POST of the body, or GET with it in the URL ▸ finish       anything but success: requeued, with a pause
+//! ```
+//! A POST succeeds with any 2xx, a GET with 200. A message is finished once its request has succeeded; one whose answer was lost
+//! is sent again.
 
-use client::Config;
+mod requests;
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use client::{Config, Consumer, Message};
+use config::checked::LogLevel;
 use config::go_flags::{Exit, FlagSpec, GoKind, flag};
+use http::client::{Client, Limits};
+use telemetry::warn;
 
-use crate::client_options::{CONSUMER_USAGE, consumer, consumer_config};
+use crate::client_options::{self, CONSUMER_USAGE, consumer, consumer_config};
 use crate::command_line::{Tool, Values, duration, int, refuse, switch, text, texts};
+use crate::destinations::{Destinations, mode_of};
+use crate::signals::Stop;
 use crate::sources::{LOOKUPD_HTTP, NSQD_TCP, Sources};
+use crate::status::Status;
+use requests::{Failed, Requests};
 
 const TOOL: Tool = Tool::new("nsq_to_http", FLAGS);
 
 const CONTENT_TYPE: &str = "application/octet-stream";
-const MODES: [&str; 3] = ["hostpool", "round-robin", "epsilon-greedy"];
+/// How long messages may still be answered at a stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 const FLAGS: &[FlagSpec] = &[
     text("channel", "nsq_to_http", "nsq channel"),
@@ -42,17 +62,39 @@ const FLAGS: &[FlagSpec] = &[
     switch("version", "print version string"),
 ];
 
+/// What is to be done, checked.
+struct Posting {
+    topic: String,
+    channel: String,
+    sources: Sources,
+    config: Config,
+    concurrency: usize,
+    publisher: Publisher,
+}
+
+/// Makes requests of messages.
+struct Publisher {
+    client: Client,
+    requests: Requests,
+    /// Share of messages that are sent; the others are finished without.
+    sample: f64,
+    destinations: Mutex<Destinations>,
+    statuses: Vec<Status>,
+    status: Status,
+}
+
 /// Runs the tool; `arguments` do not include its name.
 ///
 /// # Errors
 ///
 /// What to print, and how to exit.
 pub fn main(arguments: &[String]) -> Result<(), Exit> {
-    check(&TOOL.read(arguments)?)?;
-    crate::not_yet(TOOL.name)
+    let posting = check(&TOOL.read(arguments)?)?;
+    let _log = crate::log::start("", LogLevel::Info)?;
+    crate::block_on(posting.run())
 }
 
-fn check(values: &Values) -> Result<(Sources, Config), Exit> {
+fn check(values: &Values) -> Result<Posting, Exit> {
     if values.text("topic").is_empty() || values.text("channel").is_empty() {
         return refuse("--topic and --channel are required");
     }
@@ -75,24 +117,109 @@ fn check(values: &Values) -> Result<(Sources, Config), Exit> {
     if gets.iter().any(|address| address.matches("%s").count() != 1) {
         return refuse("invalid GET address - must be a printf string");
     }
-    let mode = values.text("mode");
-    if !MODES.contains(&mode) {
-        return refuse(format!("invalid --mode value ({mode}), should be one of {}", MODES.join(", ")));
-    }
+    let mode = mode_of(values)?;
+    let concurrency = match usize::try_from(values.int("n")) {
+        Ok(count) if count > 0 => count,
+        _ => return refuse(format!("invalid --n value ({}), should be at least 1", values.int("n"))),
+    };
     if !(0.0..=1.0).contains(&values.float("sample")) {
         return refuse("ERROR: --sample must be between 0.0 and 1.0");
     }
-    values.positive("http-client-connect-timeout")?;
-    values.positive("http-client-request-timeout")?;
-    if values.texts("header").iter().any(|header| header_of(header).is_none()) {
-        return refuse("--header value format should be 'key=value'");
+    let limits = Limits {
+        connect_timeout: values.positive("http-client-connect-timeout")?,
+        request_timeout: values.positive("http-client-request-timeout")?,
+        ..Limits::default()
+    };
+    let requests = Requests::of(posts, gets, content_type, values.texts("header"))?;
+    let mut config = consumer_config(TOOL.name, values)?;
+    if !client_options::is_given(values, "max_attempts") {
+        config.max_attempts = 0;
     }
-    Ok((sources, consumer_config(TOOL.name, values)?))
+    let every = values.int("status-every");
+    let addresses = requests.addresses();
+    Ok(Posting {
+        topic: values.text("topic").to_owned(),
+        channel: values.text("channel").to_owned(),
+        sources,
+        config,
+        concurrency,
+        publisher: Publisher {
+            client: client(limits, addresses, concurrency)?,
+            sample: values.float("sample"),
+            destinations: Mutex::new(Destinations::new(mode, addresses.len())),
+            statuses: addresses.iter().map(|address| Status::new(address, every)).collect(),
+            status: Status::new("aggregate", every),
+            requests,
+        },
+    })
 }
 
-/// Name and value of `NAME: VALUE`.
-fn header_of(text: &str) -> Option<(&str, &str)> {
-    let (name, value) = text.split_once(':')?;
-    let (name, value) = (name.trim(), value.trim());
-    (!name.is_empty() && !value.is_empty()).then_some((name, value))
+/// A client that knows the system's authorities, if an address needs them.
+fn client(limits: Limits, addresses: &[String], concurrency: usize) -> Result<Client, Exit> {
+    if !addresses.iter().any(|address| address.starts_with("https:")) {
+        return Ok(Client::keeping(limits, None, concurrency));
+    }
+    let roots = net::tls::system_roots();
+    let roots =
+        roots.map_or_else(|| refuse("no certificate authorities on this system: set SSL_CERT_FILE"), Ok)?;
+    match net::tls::client_config(&roots, None, net::tls::MinVersion::Tls12) {
+        Ok(tls) => Ok(Client::keeping(limits, Some(tls), concurrency)),
+        Err(error) => refuse(format!("TLS cannot be set up: {error}")),
+    }
+}
+
+impl Posting {
+    async fn run(self) -> io::Result<Result<(), Exit>> {
+        let mut stop = Stop::new()?;
+        if let Err(exit) = self.sources.reach(self.config.dial_timeout).await {
+            return Ok(Err(exit));
+        }
+        let in_flight = self.config.max_in_flight;
+        if usize::try_from(in_flight).is_ok_and(|in_flight| in_flight < self.concurrency) {
+            warn!(
+                max_in_flight = in_flight,
+                n = self.concurrency,
+                "not all of --n can be at work within --max-in-flight"
+            );
+        }
+        let builder = Consumer::builder(&self.topic, &self.channel).config(self.config);
+        let consumer = match self.sources.add_to(builder).start() {
+            Ok(consumer) => consumer,
+            Err(error) => return Ok(refuse(error.to_string())),
+        };
+        let control = consumer.control();
+        let publisher = Arc::new(self.publisher);
+        let running = consumer.run(self.concurrency, move |message| {
+            let publisher = publisher.clone();
+            async move { publisher.send(&message).await }
+        });
+        tokio::pin!(running);
+        loop {
+            tokio::select! {
+                () = &mut running => return Ok(Ok(())),
+                () = stop.wait() => control.stop(STOP_PATIENCE),
+            }
+        }
+    }
+}
+
+impl Publisher {
+    /// Sends a message to one address. `Ok` finishes it, `Err` requeues it.
+    async fn send(&self, message: &Message) -> Result<(), Failed> {
+        if self.sample < 1.0 && client::random::fraction() > self.sample {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let index = self.destinations().choose(begun, client::random::fraction());
+        let result = self.requests.send(&self.client, index, message.body.clone()).await;
+        let took = begun.elapsed();
+        self.destinations().outcome(index, result.is_ok(), took, Instant::now());
+        self.statuses[index].took(took);
+        self.status.took(took);
+        result
+    }
+
+    fn destinations(&self) -> MutexGuard<'_, Destinations> {
+        self.destinations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

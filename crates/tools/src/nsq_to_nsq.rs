@@ -1,16 +1,36 @@
 //! `nsq_to_nsq`: publishes the messages of topics again, at other nodes.
+//!
+//! ```text
+//! consumer of each topic ▸ filter ▸ one destination ▸ its OK ▸ finish        anything else: requeued, with a pause
+//! ```
+//! A message is finished once a destination has it, so that none is lost; one whose answer was lost comes twice.
 
-use client::Config;
+mod filter;
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use client::{Config, Consumer, Message, Producer, PublishError};
+use config::checked::LogLevel;
 use config::go_flags::{Exit, FlagSpec};
+use tokio::task::JoinSet;
 use wire::nsq::valid_name;
 
-use crate::client_options::{consumer, consumer_config, producer, producer_config};
+use crate::client_options::{self, consumer, consumer_config, producer, producer_config};
 use crate::command_line::{Tool, Values, int, refuse, switch, text, texts};
+use crate::destinations::{Destinations, Mode, mode_of};
+use crate::signals::Stop;
 use crate::sources::{LOOKUPD_HTTP, NSQD_TCP, Sources};
+use crate::status::Status;
+use filter::{Filter, Passage};
 
 const TOOL: Tool = Tool::new("nsq_to_nsq", FLAGS);
 
-const MODES: [&str; 3] = ["hostpool", "round-robin", "epsilon-greedy"];
+const DESTINATION: &str = "destination-nsqd-tcp-address";
+
+/// How long messages may still be answered at a stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 const FLAGS: &[FlagSpec] = &[
     text("channel", "nsq_to_nsq", "nsq channel"),
@@ -18,7 +38,7 @@ const FLAGS: &[FlagSpec] = &[
         "option to passthrough to nsq.Consumer (may be given multiple times, see \
          http://godoc.org/github.com/nsqio/go-nsq#Config)",
     ),
-    texts("destination-nsqd-tcp-address", "destination nsqd TCP address (may be given multiple times)"),
+    texts(DESTINATION, "destination nsqd TCP address (may be given multiple times)"),
     text(
         "destination-topic",
         "",
@@ -48,17 +68,46 @@ const FLAGS: &[FlagSpec] = &[
     texts("whitelist-json-field", "for JSON messages: pass this field (may be given multiple times)"),
 ];
 
+/// What is to be done, checked.
+struct Copying {
+    topics: Vec<String>,
+    channel: String,
+    sources: Sources,
+    consumer: Config,
+    publisher: Publisher,
+}
+
+/// Publishes messages again.
+struct Publisher {
+    /// The topic for all messages; empty for their own.
+    topic: String,
+    filter: Filter,
+    producers: Vec<(Producer, Status)>,
+    destinations: Mutex<Destinations>,
+    status: Status,
+}
+
 /// Runs the tool; `arguments` do not include its name.
 ///
 /// # Errors
 ///
 /// What to print, and how to exit.
 pub fn main(arguments: &[String]) -> Result<(), Exit> {
-    check(&TOOL.read(arguments)?)?;
-    crate::not_yet(TOOL.name)
+    let values = TOOL.read(arguments)?;
+    let (sources, consumer, producer, mode) = check(&values)?;
+    let _log = crate::log::start("", LogLevel::Info)?;
+    crate::block_on(async move {
+        let publisher = match publisher(&values, &producer, mode) {
+            Ok(publisher) => publisher,
+            Err(exit) => return Ok(Err(exit)),
+        };
+        let topics = values.texts("topic").to_vec();
+        let channel = values.text("channel").to_owned();
+        Copying { topics, channel, sources, consumer, publisher }.run().await
+    })
 }
 
-fn check(values: &Values) -> Result<(Sources, Config, Config), Exit> {
+fn check(values: &Values) -> Result<(Sources, Config, Config, Mode), Exit> {
     let (topics, channel) = (values.texts("topic"), values.text("channel"));
     if topics.is_empty() || channel.is_empty() {
         return refuse("--topic and --channel are required");
@@ -75,12 +124,97 @@ fn check(values: &Values) -> Result<(Sources, Config, Config), Exit> {
         return refuse("--channel is invalid");
     }
     let sources = Sources::of(values, NSQD_TCP.name, "")?;
-    if values.texts("destination-nsqd-tcp-address").is_empty() {
+    if values.texts(DESTINATION).is_empty() {
         return refuse("--destination-nsqd-tcp-address required");
     }
-    let mode = values.text("mode");
-    if !MODES.contains(&mode) {
-        return refuse(format!("invalid --mode value ({mode}), should be one of {}", MODES.join(", ")));
+    let mode = mode_of(values)?;
+    let mut config = consumer_config(TOOL.name, values)?;
+    if !client_options::is_given(values, "max_attempts") {
+        config.max_attempts = 0;
     }
-    Ok((sources, consumer_config(TOOL.name, values)?, producer_config(TOOL.name, values)?))
+    Ok((sources, config, producer_config(TOOL.name, values)?, mode))
+}
+
+/// Needs a tokio runtime.
+fn publisher(values: &Values, config: &Config, mode: Mode) -> Result<Publisher, Exit> {
+    let every = values.int("status-every");
+    let mut producers = Vec::new();
+    for address in values.texts(DESTINATION) {
+        let made = Producer::new(address, config.clone());
+        let producer = made.or_else(|error| refuse(format!("failed creating producer {error}")))?;
+        producers.push((producer, Status::new(address, every)));
+    }
+    Ok(Publisher {
+        topic: values.text("destination-topic").to_owned(),
+        filter: Filter {
+            field: values.text("require-json-field").to_owned(),
+            value: values.text("require-json-value").to_owned(),
+            whitelist: values.texts("whitelist-json-field").to_vec(),
+        },
+        destinations: Mutex::new(Destinations::new(mode, producers.len())),
+        producers,
+        status: Status::new("aggregate", every),
+    })
+}
+
+impl Copying {
+    async fn run(self) -> io::Result<Result<(), Exit>> {
+        let mut stop = Stop::new()?;
+        if let Err(exit) = self.sources.reach(self.consumer.dial_timeout).await {
+            return Ok(Err(exit));
+        }
+        let publisher = Arc::new(self.publisher);
+        let concurrency = usize::try_from(self.consumer.max_in_flight).unwrap_or(usize::MAX);
+        let (mut controls, mut running) = (Vec::new(), JoinSet::new());
+        for topic in &self.topics {
+            let builder = Consumer::builder(topic, &self.channel).config(self.consumer.clone());
+            let consumer = match self.sources.add_to(builder).start() {
+                Ok(consumer) => consumer,
+                Err(error) => return Ok(refuse(error.to_string())),
+            };
+            controls.push(consumer.control());
+            let (publisher, topic) = (publisher.clone(), Arc::<str>::from(topic.as_str()));
+            running.spawn(consumer.run(concurrency, move |message| {
+                let (publisher, topic) = (publisher.clone(), topic.clone());
+                async move { publisher.pass_on(&topic, &message).await }
+            }));
+        }
+        loop {
+            tokio::select! {
+                ended = running.join_next() => if ended.is_none() { break },
+                () = stop.wait() => controls.iter().for_each(|control| control.stop(STOP_PATIENCE)),
+            }
+        }
+        for (producer, _) in &publisher.producers {
+            producer.stop().await;
+        }
+        Ok(Ok(()))
+    }
+}
+
+impl Publisher {
+    /// Publishes a message at one destination, unless it is filtered out. `Ok` finishes it, `Err` requeues it.
+    async fn pass_on(&self, topic: &str, message: &Message) -> Result<(), PublishError> {
+        let body = match self.filter.apply(&message.body) {
+            Passage::AsItIs => message.body.clone(),
+            Passage::Changed(body) => body.into(),
+            Passage::Dropped => return Ok(()),
+        };
+        let topic = if self.topic.is_empty() { topic } else { &self.topic };
+        let begun = Instant::now();
+        let index = self.destinations().choose(begun, client::random::fraction());
+        let (producer, status) = &self.producers[index];
+        let result = producer.publish(topic, body).await;
+        let took = begun.elapsed();
+        // a message that cannot be published anywhere says nothing about the destination
+        let reached = !matches!(result, Err(PublishError::NotSent(_) | PublishError::Unanswered(_)));
+        self.destinations().outcome(index, reached, took, Instant::now());
+        status.took(took);
+        self.status.took(took);
+        result
+    }
+
+    fn destinations(&self) -> std::sync::MutexGuard<'_, Destinations> {
+        self.destinations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -8,7 +8,7 @@ use super::{FlagSpec, GoKind, number};
 /// `Usage of PROGRAM:` and every flag in the order of its name. `show_default` gives the default of a flag as its
 /// type shows it.
 pub fn usage(program: &str, flags: &[FlagSpec], show_default: &dyn Fn(&FlagSpec) -> String) -> String {
-    let mut sorted: Vec<&FlagSpec> = flags.iter().collect();
+    let mut sorted: Vec<&FlagSpec> = flags.iter().filter(|flag| !flag.usage.is_empty()).collect();
     sorted.sort_by_key(|flag| flag.name);
     let mut out = format!("Usage of {program}:\n");
     for flag in sorted {
