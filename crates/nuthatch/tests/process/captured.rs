@@ -70,8 +70,9 @@ fn command_lines() {
         return;
     };
     let cases = recorded.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let programs = ["nutcracker", "nsqd", "to_nsq", "nsq_to_nsq", "nsq_to_http"];
     let ours: Vec<Value> =
-        cases.filter(|case| ["nutcracker", "nsqd"].contains(&case["bin"].as_str().expect("text"))).collect();
+        cases.filter(|case| programs.contains(&case["bin"].as_str().expect("text"))).collect();
     let failures: Vec<String> = ours.iter().filter_map(failure).collect();
     assert!(ours.len() > 50, "{} cases only", ours.len());
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), ours.len(), failures.join("\n"));

@@ -12,14 +12,14 @@ use tokio::time::timeout;
 use crate::support::{PATIENCE, Running, called, free_port, wait_for};
 
 /// An nsqd of ours.
-struct Nsqd {
+pub struct Nsqd {
     running: Running,
     port: u16,
     directory: tempfile::TempDir,
 }
 
 impl Nsqd {
-    fn start(more: &[&str]) -> Nsqd {
+    pub fn start(more: &[&str]) -> Nsqd {
         Nsqd::start_in(tempfile::tempdir().expect("a directory"), free_port(), more)
     }
 
@@ -30,7 +30,7 @@ impl Nsqd {
         Nsqd { running, port, directory }
     }
 
-    fn address(&self) -> String {
+    pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
@@ -52,7 +52,7 @@ fn command(directory: &Path, port: u16, more: &[&str]) -> Command {
 }
 
 /// Settings that make tests quick.
-fn quick() -> Config {
+pub fn quick() -> Config {
     let mut config = Config::new();
     for (option, value) in
         [("lookupd_poll_interval", "100ms"), ("max_reconnect_delay", "200ms"), ("dial_timeout", "5s")]
@@ -66,12 +66,12 @@ fn consumer(topic: &str, config: Config) -> ConsumerBuilder {
     Consumer::builder(topic, "c").config(config)
 }
 
-async fn next(consumer: &mut Consumer) -> Message {
+pub async fn next(consumer: &mut Consumer) -> Message {
     timeout(PATIENCE, consumer.next()).await.expect("in time").expect("a message")
 }
 
 /// Receives and finishes until all of these have come.
-async fn receive_all(consumer: &mut Consumer, mut wanted: BTreeSet<String>) {
+pub async fn receive_all(consumer: &mut Consumer, mut wanted: BTreeSet<String>) {
     while !wanted.is_empty() {
         let message = next(consumer).await;
         wanted.remove(&*String::from_utf8_lossy(&message.body));
@@ -79,7 +79,7 @@ async fn receive_all(consumer: &mut Consumer, mut wanted: BTreeSet<String>) {
     }
 }
 
-async fn publish_all(producer: &Producer, topic: &str, bodies: &BTreeSet<String>) {
+pub async fn publish_all(producer: &Producer, topic: &str, bodies: &BTreeSet<String>) {
     let mut receipts = Vec::new();
     for body in bodies {
         receipts.push(producer.send(topic, body.clone()).await.expect("room"));
@@ -89,7 +89,7 @@ async fn publish_all(producer: &Producer, topic: &str, bodies: &BTreeSet<String>
     }
 }
 
-fn bodies(name: &str, count: usize) -> BTreeSet<String> {
+pub fn bodies(name: &str, count: usize) -> BTreeSet<String> {
     (0..count).map(|number| format!("{name} {number}")).collect()
 }
 

@@ -12,6 +12,7 @@ mod native;
 mod nsqd;
 mod queue;
 mod redis_crate;
+mod relays;
 mod stop;
 mod support;
 mod system;
