@@ -1,11 +1,14 @@
 """The tools by hand: every example of docs/tools.md is run, and what they promise beside it."""
 
 import contextlib
+import http.server
 import json
 import os
 import re
 import signal
 import subprocess
+import threading
+import urllib.parse
 import urllib.request
 
 import kit
@@ -49,10 +52,12 @@ class Node(kit.Stack):
     def publish(self, topic, messages):
         self.post(f"/mpub?topic={topic}", "\n".join(messages).encode())
 
-    def channels(self, topic):
+    def topic(self, name):
         stats = json.loads(self.post("/stats?format=json", None, "GET"))
-        found = [known for known in stats["topics"] if known["topic_name"] == topic]
-        return {channel["channel_name"]: channel for channel in found[0]["channels"]} if found else {}
+        return next((known for known in stats["topics"] if known["topic_name"] == name), {"channels": [], "message_count": 0})
+
+    def channels(self, topic):
+        return {channel["channel_name"]: channel for channel in self.topic(topic)["channels"]}
 
     def known(self, topic):
         """True once the lookup knows the topic."""
@@ -64,7 +69,7 @@ class Node(kit.Stack):
     def here(self, command):
         """A command of the page, with the ports of this node."""
         ports = {4150: self.nsqd.ports[0], 4151: self.nsqd.ports[1], 4161: self.lookup.ports[1]}
-        return re.sub(r"127\.0\.0\.1:(\d+)", lambda found: f"127.0.0.1:{ports[int(found[1])]}", command)
+        return re.sub(r"127\.0\.0\.1:(\d+)", lambda found: f"127.0.0.1:{ports.get(int(found[1]), found[1])}", command)
 
     def start(self, command):
         return subprocess.Popen(
@@ -118,6 +123,10 @@ def test_an_example_of_the_page(node, heading, command):
     kit.until(lambda: node.known("orders") and node.known("mails"), "the lookup to know")
     if heading == "nsq_to_file":
         return archive(node, command)
+    if heading in ("nsq_to_nsq", "nsq_to_http"):
+        return relay(node, command)
+    if heading == "to_nsq":
+        (node.path / "numbers").write_text("".join(f"{number}\n" for number in range(100)))
 
     def during():
         # What tails without --from shows is published from then on.
@@ -128,7 +137,10 @@ def test_an_example_of_the_page(node, heading, command):
                 node.publish(topic, orders())
 
     status, out, err = node.run(command, during)
-    assert (status, bool(out)) == (0, True), err
+    assert (status, bool(out)) == (0, heading != "to_nsq"), err
+    if heading == "to_nsq":
+        added = 3 if "a,b,c" in command else 100
+        assert node.channels("orders")["archive"]["depth"] == len(ORDERS) + added
     if heading == "nsq_stat":
         assert len(out.splitlines()) == 2 + int(re.search(r"--count=(\d+)", command)[1])
         assert out.splitlines()[-1].split()[3] == "40"
@@ -136,6 +148,52 @@ def test_an_example_of_the_page(node, heading, command):
         assert len(out.splitlines()) == int(command.split()[-1])
     if "--field" in command and "--match" not in command and "=id" not in command:
         assert all(order["kind"] == "book" and order["user"]["name"] == "ada" for order in lines(out))
+
+
+class Sink(http.server.BaseHTTPRequestHandler):
+    """Takes everything, and remembers it."""
+
+    def take(self, body):
+        self.server.taken.append(json.loads(body)["id"])
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_POST(self):  # noqa: N802
+        assert (self.path, self.headers["Content-Type"]) == ("/orders", "application/json")
+        self.take(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def do_GET(self):  # noqa: N802
+        assert self.headers["X-From"] == "archive"
+        self.take(urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)["body"][0])
+
+    def log_message(self, *_):
+        pass
+
+
+def relay(node, command):
+    """An example that passes messages on: stopped when all have arrived; then none is left."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sink) as sink:
+        sink.taken = []
+        threading.Thread(target=sink.serve_forever, daemon=True).start()
+        process = node.start(command.replace(":8080", f":{sink.server_port}"))
+        channel = command.split()[1]
+        copied = lambda: node.topic("mails")["message_count"]  # noqa: E731
+        try:
+            kit.until(lambda: node.subscribed("orders"), "the tool to subscribe")
+            node.publish("orders", orders())
+            if channel == "nsq_to_http":
+                kit.until(lambda: sorted(sink.taken) == list(range(40)), "all requests")
+            else:
+                kit.until(lambda: copied() == 40, "all copies")
+            left = lambda: node.channels("orders")[channel]  # noqa: E731
+            kit.until(lambda: left()["depth"] + left()["in_flight_count"] == 0, "the messages to be finished")
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=SECONDS)
+        finally:
+            process.kill()
+            sink.shutdown()
+    assert process.returncode == 0, err
 
 
 def archive(node, command):
@@ -181,6 +239,8 @@ def test_the_last_message_of_a_tail_is_finished_and_the_others_go_back(node):
 def test_a_tail_whose_reader_goes_away_ends_without_an_error(node):
     node.publish("orders", orders())
     process = node.start(f"{TAIL} --topic=orders --channel=c | head -1")
+    # it notices with the next line that it prints
+    kit.until(lambda: node.publish("orders", orders()) or process.poll() is not None, "the tail to end")
     out, err = process.communicate(timeout=SECONDS)
     assert (process.returncode, len(out.splitlines())) == (0, 1)
     assert "ERROR" not in err

@@ -194,10 +194,17 @@ impl Posting {
             async move { publisher.send(&message).await }
         });
         tokio::pin!(running);
+        let mut stopping = false;
         loop {
             tokio::select! {
                 () = &mut running => return Ok(Ok(())),
-                () = stop.wait() => control.stop(STOP_PATIENCE),
+                () = stop.wait() => {
+                    // a second one ends it at once
+                    if std::mem::replace(&mut stopping, true) {
+                        return Ok(Ok(()));
+                    }
+                    control.stop(STOP_PATIENCE);
+                }
             }
         }
     }

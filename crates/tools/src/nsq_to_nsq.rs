@@ -179,10 +179,17 @@ impl Copying {
                 async move { publisher.pass_on(&topic, &message).await }
             }));
         }
+        let mut stopping = false;
         loop {
             tokio::select! {
                 ended = running.join_next() => if ended.is_none() { break },
-                () = stop.wait() => controls.iter().for_each(|control| control.stop(STOP_PATIENCE)),
+                () = stop.wait() => {
+                    // a second one ends it at once
+                    if std::mem::replace(&mut stopping, true) {
+                        return Ok(Ok(()));
+                    }
+                    controls.iter().for_each(|control| control.stop(STOP_PATIENCE));
+                }
             }
         }
         for (producer, _) in &publisher.producers {

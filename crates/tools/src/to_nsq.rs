@@ -169,7 +169,12 @@ impl Publishing {
                 result = self.answer().await;
             }
         };
-        if timeout(STOP_PATIENCE, ending).await.is_err() {
+        tokio::select! {
+            _ = timeout(STOP_PATIENCE, ending) => {}
+            // a second signal ends it at once
+            () = stop.wait() => {}
+        }
+        if result.is_ok() && !self.pending.is_empty() {
             result = Err(format!("no answer to {} messages", self.pending.len()));
         }
         self.shown.clear();
