@@ -220,14 +220,16 @@ def start_lookup(directory, options, ports=None, name="lookup"):
     return program
 
 
-def start_node(directory, lookup, peers, name):
-    """A whole node: a queue, a lookup at these ports, registered with all `peers`. Its ports are the queue's TCP and HTTP."""
+def start_node(directory, lookup, peers, name, admin=None):
+    """A whole node: a queue, a lookup at these ports, registered with all `peers`. Its ports are the queue's TCP and HTTP; the
+    admin port is `admin`, if it is given."""
 
     def argv(tcp, http):
         conf = directory / f"{name}.toml"
         lines = ["[queue]", f'tcp = "127.0.0.1:{tcp}"', f'http = "127.0.0.1:{http}"', f'data_path = "{directory / name}"']
         lines += ['broadcast_address = "127.0.0.1"', f"nsqlookupd_tcp_addresses = {json.dumps(peers)}"]
         lines += ["[lookup]", f'tcp = "127.0.0.1:{lookup[0]}"', f'http = "127.0.0.1:{lookup[1]}"']
+        lines += [] if admin is None else ["[admin]", f'listen = "127.0.0.1:{admin}"']
         conf.write_text("\n".join(lines) + "\n")
         return [BINARY, "run", "-c", conf]
 

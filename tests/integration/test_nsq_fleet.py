@@ -316,6 +316,27 @@ def test_nuthatches_that_carry_lookups_name_each_others():
             kit.until(lambda: known_by(port) == sorted(node.ports[0] for node in nodes[1:]), "the others know the rest")
 
 
+def test_a_queue_registers_with_the_lookup_of_its_own_process():
+    """Without being told; the admin port has the lookup's numbers."""
+    with kit.Stack() as stack:
+        lookup_tcp, lookup_http, admin = (kit.free_port() for _ in range(3))
+        node = stack.keep_proxy(kit.start_node(stack.path, (lookup_tcp, lookup_http), [], name="node", admin=admin))
+        assert kit.fetch(node.ports[1], "/pub?topic=orders", "POST", "x") == (200, "OK")
+
+        def is_known():
+            status, answer = kit.fetch(lookup_http, "/lookup?topic=orders")
+            return status == 200 and [it["tcp_port"] for it in answer["producers"]] == [node.ports[0]]
+
+        def numbers():
+            lines = kit.fetch(admin, "/metrics")[1].splitlines()
+            return dict(line.split() for line in lines if line.startswith("nuthatch_lookup_"))
+
+        kit.until(is_known, "the lookup knows the queue")
+        expected = {"connections": "1", "producers": "1", "stale_producers": "0", "topics": "1", "channels": "0"}
+        expected = {f"nuthatch_lookup_{name}": value for name, value in expected.items()}
+        kit.until(lambda: numbers() == expected, numbers)
+
+
 @pytest.mark.needs("node")
 def test_nsqjs_finds_queues_through_a_lookup():
     """One message on each queue reaches a reader that knows the lookup only."""

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! telemetry::Registry ─┐
-//! queue, if it runs ───┼─▶ watch ─▶ sample ─▶ status ─▶ diagnosis ─▶ trouble ─▶ page     GET /
+//! queue, lookup ───────┼─▶ watch ─▶ sample ─▶ status ─▶ diagnosis ─▶ trouble ─▶ page     GET /
 //! notices of shards ───┘   (now and then)       │                (since when)   json     GET /api/status
 //!                                               └────────▶ health               text     GET /health
 //!                             registry ─▶ metrics (as they are, no window)      text     GET /metrics
@@ -12,7 +12,7 @@
 //! "since when" is known although nobody watched.
 //!
 //! This crate has no socket: the binary accepts clients and gives each to [`serve_client`]. It knows no product either:
-//! what the queue holds comes through [`queue::Source`], which the binary implements.
+//! what the queue and the lookup hold comes through [`source::Source`], which the binary implements.
 
 #![forbid(unsafe_code)]
 
@@ -35,7 +35,9 @@ mod page;
 pub mod events;
 mod facts;
 pub mod process;
+pub mod lookup;
 pub mod queue;
+pub mod source;
 
 pub use facts::{Facts, Listening, PoolFacts};
 pub use router::{router, serve_client};

@@ -6,6 +6,7 @@ use telemetry::Kind;
 use telemetry::render::prometheus::Text;
 
 use crate::facts::Facts;
+use crate::lookup;
 use crate::queue::{ChannelReport, TopicReport};
 use crate::status::{QueueStatus, Status};
 
@@ -16,6 +17,12 @@ pub(crate) fn families(facts: &Facts, status: &Status) -> String {
     if let Some(queue) = &status.queue {
         topics(&mut text, queue);
         channels(&mut text, queue);
+    }
+    if let Some(report) = &status.lookup {
+        for row in lookup::ROWS {
+            let name = format!("nuthatch_lookup_{}", row.name);
+            text.family(&name, row.kind, row.help).sample(&[], (row.value)(report));
+        }
     }
     text.finish()
 }

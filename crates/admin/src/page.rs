@@ -10,7 +10,8 @@ mod queue;
 use std::fmt::{self, Write};
 
 use crate::events::Event;
-use crate::format::{bytes, clock, count, date, duration};
+use crate::format::{bytes, clock, count, counted, date, duration};
+use crate::lookup::LookupReport;
 use crate::status::Status;
 use crate::trouble::{Severity, Trouble};
 
@@ -44,9 +45,27 @@ pub(crate) fn body(status: &Status) -> String {
     if let Some(queue) = &status.queue {
         queue::queue(&mut html, queue);
     }
+    if let Some(report) = &status.lookup {
+        lookup(&mut html, report);
+    }
     events(&mut html, status);
     foot(&mut html, status);
     html.0
+}
+
+/// The lookup.
+fn lookup(html: &mut Html, report: &LookupReport) {
+    let LookupReport { producers, stale, topics, channels, .. } = *report;
+    html.add(format_args!(
+        "<section><h2>Lookup</h2>\n<p class=\"facts\">{} · {} · {}",
+        counted(producers, "node"),
+        counted(topics, "topic"),
+        counted(channels, "channel"),
+    ));
+    if stale > 0 {
+        html.add(format_args!(" · {} not heard of since the restart", count(stale)));
+    }
+    html.add(format_args!("</p></section>\n"));
 }
 
 /// HTML in the making. Writing to a string does not fail.

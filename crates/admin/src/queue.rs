@@ -1,17 +1,6 @@
 //! The queue's answers to the admin port. The binary fills them in: this crate does not know the queue.
 
-use std::pin::Pin;
-
 pub use telemetry::{ChannelReport, TopicReport};
-
-/// Source of answers about the queue.
-pub trait Source: Send + Sync {
-    /// Asks for everything. None if the queue has stopped. Called on the control thread; it must not block.
-    fn ask(&self) -> Answer;
-}
-
-/// See [`Source::ask`].
-pub type Answer = Pin<Box<dyn Future<Output = Option<QueueReport>> + Send>>;
 
 /// The queue at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::time::Instant;
 use telemetry::{PoolReport, Registry};
 
 use crate::facts::wall_ms;
+use crate::lookup::LookupReport;
 use crate::process::Process;
 use crate::queue::QueueReport;
 
@@ -22,19 +23,30 @@ pub(crate) struct Sample {
     pub memory_bytes: u64,
     /// The queue; None if it did not answer, or if there is none.
     pub queue: Option<QueueReport>,
+    /// The lookup; as the queue.
+    pub lookup: Option<LookupReport>,
     /// The process.
     pub process: Process,
 }
 
+/// Answers of the parts that were asked.
+#[derive(Default)]
+pub(crate) struct Reports {
+    pub queue: Option<QueueReport>,
+    pub lookup: Option<LookupReport>,
+}
+
 impl Sample {
-    /// The counters as they are; what the queue answered is given.
-    pub fn take(registry: &Registry, queue: Option<QueueReport>) -> Sample {
+    /// The counters as they are, and what the parts have answered.
+    pub fn take(registry: &Registry, reports: Reports) -> Sample {
+        let Reports { queue, lookup } = reports;
         Sample {
             at: Instant::now(),
             wall_ms: wall_ms(),
             pools: registry.pools(),
             memory_bytes: registry.shard_row("memory_bytes"),
             queue,
+            lookup,
             process: Process::now(),
         }
     }
@@ -77,6 +89,7 @@ pub(crate) mod tests {
             pools: pools.iter().filter_map(|pool| PoolReport::sum(std::slice::from_ref(pool))).collect(),
             memory_bytes: pools.iter().map(|pool| pool.memory_bytes.get()).sum(),
             queue,
+            lookup: None,
             process: Process::default(),
         }
     }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::events::Event;
 use crate::facts::{Facts, Listening};
+use crate::lookup::LookupReport;
 use crate::process::Process;
 use crate::queue::QueueReport;
 use crate::sample::Sample;
@@ -51,6 +52,8 @@ pub struct Status {
     pub pools: Vec<PoolStatus>,
     /// The queue; none if it does not run.
     pub queue: Option<QueueStatus>,
+    /// The lookup; none if it does not run or does not answer.
+    pub lookup: Option<LookupReport>,
     /// Recent events, newest first.
     pub events: Vec<Event>,
     /// Events that came too fast to be kept.
@@ -96,6 +99,7 @@ impl Status {
             listening: facts.listening.clone(),
             pools: pools::between(&before.pools, &now.pools, facts, window),
             queue: has_queue.then(|| queue(&now.queue)),
+            lookup: now.lookup,
             events: Vec::new(),
             events_lost: 0,
         }

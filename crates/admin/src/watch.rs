@@ -14,8 +14,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::events::Events;
 use crate::facts::Facts;
-use crate::queue::Source;
-use crate::sample::Sample;
+use crate::sample::{Reports, Sample};
+use crate::source::{Source, Sources};
 use crate::status::Status;
 use crate::trouble::Tracker;
 use crate::{diagnosis, health};
@@ -26,14 +26,14 @@ const WINDOW: Duration = Duration::from_secs(10);
 const FRESH: Duration = Duration::from_secs(1);
 /// Pause between looks when nobody asks.
 const PERIOD: Duration = Duration::from_secs(5);
-/// Time the queue may take to answer.
-const QUEUE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time the queue and the lookup may take to answer.
+const SOURCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// See the top of this file.
 pub struct Watch {
     facts: Facts,
     registry: Arc<Registry>,
-    queue: Option<Arc<dyn Source>>,
+    sources: Sources,
     draining: AtomicBool,
     history: Mutex<History>,
 }
@@ -47,17 +47,12 @@ struct History {
 }
 
 impl Watch {
-    /// Takes a first sample, to compare later ones with. `queue` is None if no queue runs.
-    pub fn new(
-        facts: Facts,
-        registry: Arc<Registry>,
-        queue: Option<Arc<dyn Source>>,
-        events: Events,
-    ) -> Watch {
-        let first = Sample::take(&registry, None);
+    /// Takes a first sample, to compare later ones with.
+    pub fn new(facts: Facts, registry: Arc<Registry>, sources: Sources, events: Events) -> Watch {
+        let first = Sample::take(&registry, Reports::default());
         let samples = VecDeque::from([first]);
         let history = History { samples, tracker: Tracker::default(), events, latest: None };
-        Watch { facts, registry, queue, draining: AtomicBool::new(false), history: Mutex::new(history) }
+        Watch { facts, registry, sources, draining: AtomicBool::new(false), history: Mutex::new(history) }
     }
 
     /// The process stops: from now on it is neither ready nor healthy.
@@ -77,12 +72,10 @@ impl Watch {
         {
             return Arc::clone(latest);
         }
-        let queue = match &self.queue {
-            Some(queue) => timeout(QUEUE_TIMEOUT, queue.ask()).await.unwrap_or_default(),
-            None => None,
-        };
-        let sample = Sample::take(&self.registry, queue);
-        let status = Arc::new(history.take(sample, &self.facts, self.queue.is_some(), draining));
+        let reports =
+            Reports { queue: answer(&self.sources.queue).await, lookup: answer(&self.sources.lookup).await };
+        let sample = Sample::take(&self.registry, reports);
+        let status = Arc::new(history.take(sample, &self.facts, self.sources.queue.is_some(), draining));
         history.latest = Some(Arc::clone(&status));
         status
     }
@@ -104,6 +97,11 @@ impl Watch {
     pub(crate) fn facts(&self) -> &Facts {
         &self.facts
     }
+}
+
+/// The report of a part; None if it does not run or does not answer in time.
+async fn answer<T>(source: &Option<Arc<dyn Source<T>>>) -> Option<T> {
+    timeout(SOURCE_TIMEOUT, source.as_ref()?.ask()).await.unwrap_or_default()
 }
 
 impl History {
@@ -164,7 +162,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_asks_often_gets_the_same() {
-        let watch = Watch::new(facts(), Arc::new(Registry::new(1)), None, events::connect().1);
+        let watch = Watch::new(facts(), Arc::new(Registry::new(1)), Sources::default(), events::connect().1);
         loop {
             let begin = std::time::Instant::now();
             let (first, second) = (watch.look().await, watch.look().await);

@@ -1,11 +1,13 @@
-//! The admin port (`crate admin`): its listener, and what it may know of the queue, which is asked by mail and copied
+//! The admin port (`crate admin`): its listener, and reports of the queue and the lookup, which are asked by mail and copied
 //! field by field.
 
 use std::io;
 use std::sync::Arc;
 
 use admin::Watch;
-use admin::queue::{QueueReport, Source};
+use admin::lookup::LookupReport;
+use admin::queue::QueueReport;
+use admin::source::{self, Source};
 use net::Handle;
 use queue::Mail;
 use queue::ask::{Answer, Ask, Reply};
@@ -46,8 +48,8 @@ pub struct QueueView {
     pub shard: Handle<Mail>,
 }
 
-impl Source for QueueView {
-    fn ask(&self) -> admin::queue::Answer {
+impl Source<QueueReport> for QueueView {
+    fn ask(&self) -> source::Answer<QueueReport> {
         let (sender, answer) = oneshot::channel();
         let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
         let ask = Ask::Stats { topic: None, channel: None, clients: false };
@@ -58,6 +60,30 @@ impl Source for QueueView {
                 Ok(Answer::Stats(snapshot)) => Some(report(*snapshot)),
                 _ => None,
             }
+        })
+    }
+}
+
+/// The lookup as the admin port sees it.
+pub struct LookupView {
+    /// The lookup's shard.
+    pub shard: Handle<lookup::Mail>,
+}
+
+impl Source<LookupReport> for LookupView {
+    fn ask(&self) -> source::Answer<LookupReport> {
+        let (sender, answer) = oneshot::channel();
+        let reply = lookup::Reply(Box::new(move |answer| drop(sender.send(answer))));
+        self.shard.send(lookup::Mail::Ask(lookup::Ask::Counts, reply));
+        Box::pin(async move {
+            let Ok(lookup::Answer::Counts(counts)) = answer.await else { return None };
+            Some(LookupReport {
+                connections: counts.connections as u64,
+                producers: counts.producers as u64,
+                stale: counts.stale as u64,
+                topics: counts.topics as u64,
+                channels: counts.channels as u64,
+            })
         })
     }
 }

@@ -7,7 +7,7 @@
 //! ```
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub struct Discovery {
     thread: thread::JoinHandle<io::Result<()>>,
     /// Listeners, by name.
     pub listening: [(&'static str, String); 2],
+    /// Address for nodes; None for a unix socket.
+    bound: Option<SocketAddr>,
 }
 
 /// Binds both listeners, then starts the shard.
@@ -92,7 +94,7 @@ pub fn start(settings: &Lookup, descriptors: &Descriptors) -> Result<(Discovery,
         connections_max: descriptors.shares.http,
         snapshot: settings.snapshot.clone(),
     };
-    Ok((Discovery { handle, thread, listening }, http))
+    Ok((Discovery { handle, thread, listening, bound: tcp }, http))
 }
 
 fn options(settings: &Lookup, tcp: Option<SocketAddr>, http: Option<SocketAddr>) -> Options {
@@ -146,6 +148,24 @@ impl LookupHttp {
             }
         });
         kept
+    }
+}
+
+impl Discovery {
+    /// Address at which a queue of this process registers; None for a unix socket.
+    pub fn own_address(&self) -> Option<SocketAddr> {
+        let bound = self.bound?;
+        let loopback = match bound {
+            SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST),
+            SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::LOCALHOST),
+        };
+        let is_any = bound.ip().is_unspecified();
+        Some(SocketAddr::new(if is_any { loopback } else { bound.ip() }, bound.port()))
+    }
+
+    /// The shard, to ask it by mail.
+    pub fn shard(&self) -> Handle<Mail> {
+        self.handle.clone()
     }
 }
 

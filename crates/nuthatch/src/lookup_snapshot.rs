@@ -6,17 +6,19 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Stop;
 use lookup::{Answer, Ask, Mail, ProducerKey, Reply, Snapshot};
 use net::Handle;
 use telemetry::{info, warn};
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-/// Time between two looks for changes.
+/// Least time between two looks for changes, and how many times as long as a snapshot took: a large fleet that is never at rest
+/// must not be written all the time.
 const PERIOD: Duration = Duration::from_secs(2);
+const REST: u32 = 20;
 /// Largest file that is read, bytes: ten thousand nodes with a hundred topics have a tenth of it.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
@@ -44,9 +46,10 @@ pub fn read(path: &Path) -> Option<Snapshot> {
 
 /// Keeps a snapshot until `stop`, and writes a last one then.
 pub async fn keep(shard: Handle<Mail>, path: PathBuf, mut stop: Stop) {
-    let (mut written, mut failing) = (None, false);
+    let (mut written, mut failing, mut pause) = (None, false, PERIOD);
     loop {
-        let stopping = timeout(PERIOD, stop.wait_for(|stop| *stop)).await.is_ok();
+        let stopping = timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok();
+        let begun = Instant::now();
         let changes = changes(&shard).await;
         if changes.is_some() && changes != written {
             match save(&shard, &path).await {
@@ -55,9 +58,10 @@ pub async fn keep(shard: Handle<Mail>, path: PathBuf, mut stop: Stop) {
                     failing = true;
                     warn!(path = %path.display(), %error, "the lookup's snapshot cannot be written");
                 }
-                Err(_) => sleep(PERIOD).await,
+                Err(_) => {}
             }
         }
+        pause = PERIOD.max(begun.elapsed() * REST);
         if stopping {
             return;
         }

@@ -57,7 +57,8 @@ pub struct QueueService {
     _directory: DataPath,
 }
 
-/// Locks the directory, binds the listener, recovers the journals, starts the shard. Blocks until all of that is done.
+/// Locks the directory, binds the listener, recovers the journals, starts the shard. Blocks until all of that is done. The queue
+/// registers with the lookup of its own process too.
 ///
 /// # Errors
 /// The fault, for each face to word.
@@ -65,6 +66,7 @@ pub fn start(
     settings: &Nsqd,
     directory: Option<DataPath>,
     descriptors: &Descriptors,
+    own_lookup: Option<SocketAddr>,
 ) -> Result<QueueService, StartError> {
     let directory = directory.map_or_else(|| DataPath::lock(&settings.data_path), Ok)?;
     let options = Options { open_files_max: descriptors.shares.journals, ..options(settings)? };
@@ -87,7 +89,7 @@ pub fn start(
     })
     .map_err(failed)?;
     let (jobs, outside, lookups) =
-        outside::connect(settings, authorities, handle.clone(), bound, http.http_port());
+        outside::connect(settings, authorities, handle.clone(), bound, http.http_port(), own_lookup);
     let http = Http::new(http, settings, bound, handle.clone(), lookups, descriptors.shares.http);
     let queue = Queue::open(options, files, Box::new(disk), Box::new(outside), now())
         .map_err(|error| StartError::Store(format!("cannot open the queue: {error}")))?;

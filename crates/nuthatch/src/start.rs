@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use admin::events::{self, Events, Teller};
+use admin::source::Sources;
 use admin::{Facts, Watch};
 use config::checked::{Config, Listen, Pool, Protocol};
 use config::endpoint::show_listen;
-use net::{ClientPlaces, Handle};
+use net::ClientPlaces;
 use proxy::Notice;
-use queue::Mail;
 use telemetry::Registry;
 use tokio::sync::Notify;
 
-use crate::admin_port::{AdminPort, QueueView};
+use crate::admin_port::{AdminPort, LookupView, QueueView};
 use crate::control_port::ControlPort;
 use crate::descriptors::Descriptors;
 use crate::discovery::{self, LookupHttp};
@@ -95,21 +95,24 @@ pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, St
         services.push(proxy);
     }
     let pool_listeners = listening.len();
-    let mut lookup_http = None;
+    let mut sources = Sources::default();
+    let (mut lookup_http, mut own_lookup) = (None, None);
     let mut lookup_listening = Vec::new();
     if let Some(settings) = &config.lookup {
         let (lookup, http) = discovery::start(settings, &descriptors)?;
         lookup_listening = lookup.listening.iter().map(named("lookup")).collect();
-        lookup_http = Some(http);
+        sources.lookup = Some(Arc::new(LookupView { shard: lookup.shard() }));
+        (lookup_http, own_lookup) = (Some(http), lookup.own_address());
         services.push(lookup);
     }
-    let (mut jobs, mut http, mut shard) = (None, None, None);
+    let (mut jobs, mut http) = (None, None);
     if let Some(settings) = &config.queue {
-        let mut queue = queue_service::start(settings, directory, &descriptors)?;
+        let mut queue = queue_service::start(settings, directory, &descriptors, own_lookup)?;
         let address = queue.bound.map_or_else(|| show_listen(&settings.tcp), |address| address.to_string());
         listening.push(Listening { what: "queue".into(), address });
         listening.extend(queue.http_listening.iter().map(named("queue")));
-        (jobs, http, shard) = (queue.jobs.take(), queue.http.take(), Some(queue.shard()));
+        (jobs, http) = (queue.jobs.take(), queue.http.take());
+        sources.queue = Some(Arc::new(QueueView { shard: queue.shard() }));
         services.push(queue);
     }
     listening.append(&mut lookup_listening);
@@ -122,7 +125,7 @@ pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, St
     let stop_timeout = config.stop_timeout;
     let since = Instant::now();
     let admin = admin.map(|port| {
-        let watch = watch(config, &registry, &listening, shard, events, since);
+        let watch = watch(config, &registry, &listening, sources, events, since);
         AdminPort { port, watch: Arc::new(watch) }
     });
     Ok(Running {
@@ -148,15 +151,14 @@ fn watch(
     config: &Config,
     registry: &Arc<Registry>,
     listening: &[Listening],
-    queue: Option<Handle<Mail>>,
+    sources: Sources,
     events: Events,
     since: Instant,
 ) -> Watch {
     let shown = |at: &Listening| admin::Listening { what: at.what.clone(), address: at.address.clone() };
     let listening = listening.iter().map(shown).collect();
     let facts = Facts::new(VERSION, config, listening, since);
-    let queue = queue.map(|shard| Arc::new(QueueView { shard }) as _);
-    Watch::new(facts, Arc::clone(registry), queue, events)
+    Watch::new(facts, Arc::clone(registry), sources, events)
 }
 
 /// Starts the cache side. What it has to say is logged and told to the admin port.

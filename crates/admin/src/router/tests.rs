@@ -8,16 +8,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::*;
 use crate::facts::{Facts, Listening, PoolFacts};
-use crate::queue::{Answer, ChannelReport, QueueReport, Source, TopicReport};
+use crate::lookup::LookupReport;
+use crate::queue::{ChannelReport, QueueReport, TopicReport};
+use crate::source::{Answer, Source, Sources};
 use crate::{Severity, events};
 
 /// A queue that always answers the same.
-struct Fixed(Option<QueueReport>);
+struct Fixed<T>(T);
 
-impl Source for Fixed {
-    fn ask(&self) -> Answer {
+impl<T: Clone + Send + Sync + 'static> Source<T> for Fixed<Option<T>> {
+    fn ask(&self) -> Answer<T> {
         let report = self.0.clone();
-        Box::pin(async move { report })
+        Box::pin(async { report })
     }
 }
 
@@ -43,7 +45,10 @@ fn place(queue: Option<QueueReport>) -> Place {
         started_ms: 1_000,
     };
     let (teller, events) = events::connect();
-    let watch = Arc::new(Watch::new(facts, registry, Some(Arc::new(Fixed(queue))), events));
+    let lookup = LookupReport { connections: 4, producers: 3, stale: 1, topics: 2, channels: 5 };
+    let sources =
+        Sources { queue: Some(Arc::new(Fixed(queue))), lookup: Some(Arc::new(Fixed(Some(lookup)))) };
+    let watch = Arc::new(Watch::new(facts, registry, sources, events));
     Place { pools, teller, router: router(Arc::clone(&watch)), watch }
 }
 
@@ -181,6 +186,17 @@ async fn the_policy_allows_what_the_page_asks_for() {
     let (head, page) = fetch(place(Some(report())).router, "/").await;
     assert!(page.contains("<link rel=\"icon\" href=\"favicon.ico\""), "{page}");
     assert!(head.contains("img-src 'self'"), "{head}");
+}
+
+#[tokio::test]
+async fn the_lookup_is_on_the_page_and_in_the_metrics() {
+    let (_, metrics) = fetch(place(None).router, "/metrics").await;
+    for line in ["producers 3", "stale_producers 1", "connections 4", "topics 2", "channels 5"] {
+        assert!(metrics.contains(&format!("\nnuthatch_lookup_{line}\n")), "{line}: {metrics}");
+    }
+    let (_, page) = fetch(place(None).router, "/").await;
+    let text = "3 nodes · 2 topics · 5 channels · 1 not heard of since the restart";
+    assert!(page.contains(text), "{page}");
 }
 
 /// Every line of the text format: a comment, or a name with labels and a number; a family's samples follow its head; no

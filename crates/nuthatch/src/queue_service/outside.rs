@@ -59,6 +59,7 @@ pub fn connect(
     shard: Handle<Mail>,
     bound: Option<SocketAddr>,
     http_port: u16,
+    own_lookup: Option<SocketAddr>,
 ) -> (ControlJobs, ControlThread, Lookups) {
     let (sender, jobs) = unbounded_channel();
     let limits = Limits {
@@ -75,7 +76,8 @@ pub fn connect(
         },
         http,
     };
-    let lookups = Lookups::new(settings.lookupd_tcp_addresses.clone(), sender.clone());
+    let addresses = with_own(settings.lookupd_tcp_addresses.clone(), own_lookup, &settings.broadcast_address);
+    let lookups = Lookups::new(addresses, sender.clone());
     let control = ControlThread { jobs: sender, lookups: lookups.clone() };
     let jobs = ControlJobs {
         jobs,
@@ -86,6 +88,22 @@ pub fn connect(
         response_bytes_max: usize::try_from(settings.max_body_size).unwrap_or(usize::MAX),
     };
     (jobs, control, lookups)
+}
+
+/// Addresses of lookups with that of our own process, unless it is among them under some name of this machine: registered
+/// twice, the queue would be in answers twice.
+fn with_own(mut addresses: Vec<String>, own: Option<SocketAddr>, broadcast_address: &str) -> Vec<String> {
+    let Some(own) = own else { return addresses };
+    let (ip, hostname) = (own.ip().to_string(), machine::hostname());
+    let names = ["localhost", "127.0.0.1", "::1", &ip, &hostname, broadcast_address];
+    let is_own = |address: &String| {
+        let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+        port.parse() == Ok(own.port()) && names.contains(&host.trim_matches(['[', ']']))
+    };
+    if !addresses.iter().any(is_own) {
+        addresses.push(own.to_string());
+    }
+    addresses
 }
 
 /// Our identity for lookups. The ports are those listened on unless overridden for broadcast.
@@ -131,5 +149,27 @@ impl ControlJobs {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_own;
+
+    #[test]
+    fn the_lookup_of_the_own_process_is_registered_with_once() {
+        let own = Some("127.0.0.1:4160".parse().unwrap());
+        for (given, expected) in [
+            ("", "127.0.0.1:4160"),
+            ("other:4160", "other:4160 127.0.0.1:4160"),
+            ("localhost:4160 other:4160", "localhost:4160 other:4160"),
+            ("[::1]:4160", "[::1]:4160"),
+            ("me.example:4160", "me.example:4160"),
+            ("127.0.0.1:4161", "127.0.0.1:4161 127.0.0.1:4160"),
+        ] {
+            let addresses = given.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(with_own(addresses, own, "me.example").join(" "), expected, "{given}");
+        }
+        assert_eq!(with_own(Vec::new(), None, "me"), [""; 0]);
     }
 }
