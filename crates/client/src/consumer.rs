@@ -7,13 +7,13 @@ mod flow;
 
 mod hub;
 mod line;
+mod stats;
 mod ticket;
 
 mod discovery;
 mod handler;
 mod subscription;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use wire::nsq::valid_name;
 
 use hub::Hub;
-pub(crate) use ticket::Ticket;
+pub use stats::ConsumerStats;
 
 use crate::config::Config;
 use crate::error::StartError;
@@ -73,6 +73,9 @@ impl ConsumerBuilder {
     pub fn start(self) -> Result<Consumer, StartError> {
         valid_name(self.topic.as_bytes()).ok_or_else(|| StartError::Topic(self.topic.clone()))?;
         valid_name(self.channel.as_bytes()).ok_or_else(|| StartError::Channel(self.channel.clone()))?;
+        if self.config.heartbeat_interval.is_none() {
+            return Err(StartError::NoHeartbeats);
+        }
         let profile = Profile::new(self.config)?;
         let mut nodes = Vec::new();
         for text in self.nsqds {
@@ -142,17 +145,6 @@ impl Consumer {
         }
     }
 
-    /// Gives each message to `handler`, `concurrency` of them at a time. A message is finished when its handler says `Ok`, and
-    /// requeued when it says `Err` or panics, unless it was answered by then. Returns after [`ConsumerControl::stop`].
-    pub async fn run<H, F, E>(self, concurrency: usize, handler: H)
-    where
-        H: Fn(Message) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<(), E>> + Send + 'static,
-        E: std::fmt::Display + Send + 'static,
-    {
-        handler::run(self, concurrency, handler).await;
-    }
-
     /// A handle to stop it, to look at it, and to change `max_in_flight`.
     pub fn control(&self) -> ConsumerControl {
         self.control.clone()
@@ -187,25 +179,4 @@ impl ConsumerControl {
     pub fn stats(&self) -> ConsumerStats {
         self.hub.stats()
     }
-}
-
-/// Counters of a consumer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ConsumerStats {
-    /// Servers it is subscribed at.
-    pub connections: usize,
-    /// Messages that were delivered and not answered.
-    pub in_flight: usize,
-    /// Messages delivered.
-    pub received: u64,
-    /// Messages finished.
-    pub finished: u64,
-    /// Messages requeued.
-    pub requeued: u64,
-    /// Messages finished because they had been delivered more than `max_attempts` times.
-    pub given_up: u64,
-    /// Failures that the present pause stands for; 0 when it does not pause.
-    pub backoff_level: u32,
-    /// No connection can deliver more, because all it may have in flight is.
-    pub starved: bool,
 }

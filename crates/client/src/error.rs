@@ -15,6 +15,8 @@ pub enum StartError {
     Channel(String),
     /// A consumer with neither an address of an nsqd nor one of a lookupd.
     NoAddress,
+    /// A consumer without heartbeats: no server lets it subscribe.
+    NoHeartbeats,
     /// Not an address: `HOST:PORT`, or the path of a unix socket; for lookupds `HOST:PORT` or a URL.
     Address(String),
 }
@@ -26,6 +28,9 @@ impl fmt::Display for StartError {
             StartError::Topic(name) => write!(f, "invalid topic name {name:?}: {NAME_RULE}"),
             StartError::Channel(name) => write!(f, "invalid channel name {name:?}: {NAME_RULE}"),
             StartError::NoAddress => f.write_str("no address: name an nsqd or an nsqlookupd"),
+            StartError::NoHeartbeats => {
+                f.write_str("a consumer needs heartbeats: heartbeat_interval cannot be negative")
+            }
             StartError::Address(address) => write!(f, "invalid address {address:?}: use HOST:PORT"),
         }
     }

@@ -77,7 +77,9 @@ pub(crate) async fn open(
     profile: &Profile,
 ) -> Result<(Transport, IdentifyReply), LinkError> {
     let config = &profile.config;
-    let dialled = timeout(config.dial_timeout, Socket::dial(address, config.local_addr)).await;
+    // as in Go, 0 is no limit of its own
+    let patience = if config.dial_timeout.is_zero() { config.read_timeout } else { config.dial_timeout };
+    let dialled = timeout(patience, Socket::dial(address, config.local_addr)).await;
     let socket = dialled
         .map_err(|_| LinkError::Late("connecting"))?
         .map_err(|error| LinkError::Dial(error.to_string()))?;

@@ -10,7 +10,27 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::consumer::Ticket;
+/// The right to answer a delivery, once. The consumer gives it to each message.
+pub(crate) trait Ticket: Send + Sync {
+    /// FIN. False if it was answered before, or the connection is gone.
+    fn finish(&self) -> bool;
+    /// REQ, after the default delay without one; a failure, if `backoff`.
+    fn requeue(&self, delay: Option<Duration>, backoff: bool) -> bool;
+    /// TOUCH.
+    fn touch(&self) -> bool;
+    /// No answer.
+    fn forget(&self);
+    /// It was answered.
+    fn answered(&self) -> bool;
+    /// When the server takes it back.
+    fn deadline(&self) -> Instant;
+    /// An answer would come too late: the server has taken it back, or will not know us.
+    fn stale(&self, now: Instant) -> bool;
+    /// Somebody has it in hand.
+    fn show(&self);
+    /// The server's address.
+    fn address(&self) -> &str;
+}
 
 /// A delivered message. Clones stand for the same delivery.
 #[derive(Clone)]
@@ -23,7 +43,7 @@ pub struct Message {
     pub attempts: u16,
     /// When it was published, by the server's clock: nanoseconds since the Unix epoch.
     pub timestamp_ns: i64,
-    pub(crate) ticket: Arc<Ticket>,
+    pub(crate) ticket: Arc<dyn Ticket>,
 }
 
 impl Message {

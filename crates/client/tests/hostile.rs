@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use nuthatch_client::{Config, Consumer, Producer, PublishError};
+use nuthatch_client::{Config, Consumer, Producer, PublishError, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -231,4 +231,34 @@ async fn the_window_is_a_limit() {
     assert!(matches!(fourth, Err(PublishError::NotSent(_)) | Ok(_)));
     let said = timeout(PATIENCE, mute).await.expect("in time").expect("a server");
     assert_eq!(String::from_utf8_lossy(&said).matches("PUB t").count(), 3);
+}
+
+/// What can be known at the start is said there, and not in a log for ever.
+#[tokio::test]
+async fn a_start_that_cannot_work_is_refused() {
+    let start = |topic: &str, channel: &str, nsqd: &str, lookupd: &str, config: Config| {
+        let mut builder = Consumer::builder(topic, channel).config(config);
+        if !nsqd.is_empty() {
+            builder = builder.nsqd(nsqd);
+        }
+        if !lookupd.is_empty() {
+            builder = builder.lookupd(lookupd);
+        }
+        builder.start().map(drop)
+    };
+    let (node, good) = ("127.0.0.1:1", Config::new);
+    assert_eq!(start("t t", "c", node, "", good()), Err(StartError::Topic("t t".into())));
+    assert_eq!(start("t", "", node, "", good()), Err(StartError::Channel(String::new())));
+    assert_eq!(start("t", "c", "", "", good()), Err(StartError::NoAddress));
+    assert_eq!(start("t", "c", "host", "", good()), Err(StartError::Address("host".into())));
+    assert_eq!(start("t", "c", "", "ftp", good()), Err(StartError::Address("ftp".into())));
+    let silent = Config { heartbeat_interval: None, ..good() };
+    assert_eq!(start("t", "c", node, "", silent), Err(StartError::NoHeartbeats));
+    let both = Config { snappy: true, deflate: true, ..good() };
+    assert!(matches!(start("t", "c", node, "", both), Err(StartError::Config(_))));
+    let mut half = good();
+    (half.tls.tls_v1, half.tls.certificate) = (true, Some(Vec::new()));
+    let refused = start("t", "c", node, "", half).expect_err("no key").to_string();
+    assert_eq!(refused, "tls_cert and tls_key go together: set both");
+    assert_eq!(start("t", "c", node, "127.0.0.1:2", good()), Ok(()));
 }

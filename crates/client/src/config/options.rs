@@ -6,9 +6,12 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use config::go_flags::number::{boolean, duration, quote, show_duration};
+use config::go_flags::number::{duration, quote, show_duration};
 
-use super::{BackoffStrategy, Config, ConfigError, nanoseconds, tls};
+use super::error::ConfigError;
+use super::settings::{BackoffStrategy, Config};
+use super::tls;
+use super::value::{read_bool, syntax};
 
 /// One option: its name, and how it is read, written and bounded.
 struct Row {
@@ -173,12 +176,8 @@ fn within<T: PartialOrd + Copy, S: Display>(value: T, min: T, max: T, show: fn(T
     if value <= max { Ok(value) } else { Err(format!("{} > {}", show(value), show(max))) }
 }
 
-fn syntax(function: &str, text: &str) -> String {
-    format!("strconv.{function}: parsing {}: invalid syntax", quote(text))
-}
-
-pub(super) fn read_bool(text: &str) -> Result<bool, String> {
-    boolean(text).ok_or_else(|| syntax("ParseBool", text))
+pub(super) fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 fn read_number<T: std::str::FromStr>(text: &str, function: &str) -> Result<T, String> {

@@ -10,8 +10,8 @@ use config::nsqd::machine::error_text;
 use net::tls::{self, MinVersion};
 use rustls::ClientConfig;
 
-use super::ConfigError;
-use super::options::read_bool;
+use super::error::ConfigError;
+use super::value::read_bool;
 
 /// Options beside `tls_v1` that belong to TLS.
 pub(super) const NAMES: [&str; 5] =

@@ -10,26 +10,31 @@ use tokio::task::JoinSet;
 use super::Consumer;
 use crate::message::Message;
 
-/// See [`Consumer::run`].
-pub(super) async fn run<H, F, E>(mut consumer: Consumer, concurrency: usize, handler: H)
-where
-    H: Fn(Message) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<(), E>> + Send + 'static,
-    E: Display + Send + 'static,
-{
-    let handler = Arc::new(handler);
-    let mut running = JoinSet::new();
-    loop {
-        tokio::select! {
-            message = consumer.next(), if running.len() < concurrency.max(1) => match message {
-                Some(message) => drop(running.spawn(handle(handler.clone(), message))),
-                None => break,
-            },
-            // a handler that panics has dropped its message, and that has requeued it
-            Some(_) = running.join_next() => {}
+impl Consumer {
+    /// Gives each message to `handler`, `concurrency` of them at a time. A message is finished when its handler says `Ok`, and
+    /// requeued when it says `Err` or panics, unless it was answered by then. Returns after [`ConsumerControl::stop`].
+    ///
+    /// [`ConsumerControl::stop`]: crate::ConsumerControl::stop
+    pub async fn run<H, F, E>(mut self, concurrency: usize, handler: H)
+    where
+        H: Fn(Message) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Display + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        let mut running = JoinSet::new();
+        loop {
+            tokio::select! {
+                message = self.next(), if running.len() < concurrency.max(1) => match message {
+                    Some(message) => drop(running.spawn(handle(handler.clone(), message))),
+                    None => break,
+                },
+                // a handler that panics has dropped its message, and that has requeued it
+                Some(_) = running.join_next() => {}
+            }
         }
+        while running.join_next().await.is_some() {}
     }
-    while running.join_next().await.is_some() {}
 }
 
 async fn handle<H, F, E>(handler: Arc<H>, message: Message)

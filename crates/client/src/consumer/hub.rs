@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
-use super::ConsumerStats;
 use super::flow::{Flow, LinkId, Orders, Outcome};
 use super::line::Line;
+use super::stats::ConsumerStats;
 use crate::link::Profile;
 use crate::random;
 

@@ -17,7 +17,7 @@ use wire::nsq::frame::{CLOSE_WAIT, FrameType, HEARTBEAT, MessageData};
 
 use super::hub::{Hub, Stop};
 use super::line::Line;
-use super::ticket::Ticket;
+use super::ticket::Delivery;
 use crate::link::{self, Frame, LinkError, NodeAddress, Transport};
 use crate::message::Message;
 use crate::retry::Retry;
@@ -31,7 +31,8 @@ pub(super) async fn keep(hub: Arc<Hub>, address: NodeAddress, queue: mpsc::Sende
     let mut retry = Retry::new(hub.profile.config.max_reconnect_delay);
     loop {
         let begun = Instant::now();
-        match session(&hub, &address, &queue).await {
+        let mut stood = false;
+        match session(&hub, &address, &queue, &mut stood).await {
             Ok(()) => return,
             Err(error) => {
                 warn!(topic = %hub.topic, channel = %hub.channel, nsqd = %name, %error, "nsqd lost")
@@ -40,7 +41,9 @@ pub(super) async fn keep(hub: Arc<Hub>, address: NodeAddress, queue: mpsc::Sende
         if hub.stopping() != Stop::No || !hub.worth_trying(&name) {
             return;
         }
-        hub.lost.notify_one();
+        if stood {
+            hub.lost.notify_one();
+        }
         retry.ended(begun, Instant::now());
         tokio::select! {
             () = sleep(retry.wait()) => {}
@@ -49,11 +52,12 @@ pub(super) async fn keep(hub: Arc<Hub>, address: NodeAddress, queue: mpsc::Sende
     }
 }
 
-/// One connection, from its beginning to its end. `Ok` if the consumer ends.
+/// One connection, from its beginning to its end. `Ok` if the consumer ends; `stood` once it is subscribed.
 async fn session(
     hub: &Arc<Hub>,
     address: &NodeAddress,
     queue: &mpsc::Sender<Message>,
+    stood: &mut bool,
 ) -> Result<(), LinkError> {
     let opening = async {
         let (mut transport, reply) = link::open(address, &hub.profile).await?;
@@ -69,6 +73,7 @@ async fn session(
     let (timeout, timeout_max) = (milliseconds(reply.msg_timeout), milliseconds(reply.max_msg_timeout));
     let line = Arc::new(Line::new(hub.next_id(), address.to_string(), timeout, timeout_max));
     info!(topic = %hub.topic, channel = %hub.channel, nsqd = %address, version = %reply.version, "subscribed");
+    *stood = true;
     hub.joined(line.clone(), u32::try_from(reply.max_rdy_count).unwrap_or(0));
     if hub.stopping() != Stop::No {
         line.close();
@@ -191,7 +196,7 @@ impl Session {
         };
         let body = frame.data.slice_ref(data.body);
         let (hub, line) = (self.hub.clone(), self.line.clone());
-        let ticket = Ticket::new(hub, line, data.id, data.attempts, Instant::now());
+        let ticket = Delivery::new(hub, line, data.id, data.attempts, Instant::now());
         self.held.push_back(Message {
             body,
             id: data.id,

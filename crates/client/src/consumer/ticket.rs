@@ -12,10 +12,10 @@ use wire::nsq::{Command, RawId};
 use super::flow::Outcome;
 use super::hub::Hub;
 use super::line::Line;
+use crate::message::Ticket;
 
-/// The right to answer.
-#[derive(Debug)]
-pub(crate) struct Ticket {
+/// The right to answer a delivery on a line.
+pub(super) struct Delivery {
     hub: Arc<Hub>,
     line: Arc<Line>,
     id: RawId,
@@ -27,10 +27,10 @@ pub(crate) struct Ticket {
     shown: AtomicBool,
 }
 
-impl Ticket {
-    pub(super) fn new(hub: Arc<Hub>, line: Arc<Line>, id: RawId, attempts: u16, now: Instant) -> Ticket {
+impl Delivery {
+    pub(super) fn new(hub: Arc<Hub>, line: Arc<Line>, id: RawId, attempts: u16, now: Instant) -> Delivery {
         let timeout_ms = milliseconds(line.timeout).into();
-        Ticket {
+        Delivery {
             hub,
             line,
             id,
@@ -42,12 +42,17 @@ impl Ticket {
         }
     }
 
-    /// Somebody has it in hand.
-    pub(super) fn show(&self) {
+    fn claim(&self) -> bool {
+        !self.answered.swap(true, Ordering::AcqRel)
+    }
+}
+
+impl Ticket for Delivery {
+    fn show(&self) {
         self.shown.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn finish(&self) -> bool {
+    fn finish(&self) -> bool {
         self.claim() && {
             let said = self.line.answer(&Command::Fin { id: self.id });
             self.hub.answered(&self.line, Outcome::Success);
@@ -55,7 +60,7 @@ impl Ticket {
         }
     }
 
-    pub(crate) fn requeue(&self, delay: Option<Duration>, backoff: bool) -> bool {
+    fn requeue(&self, delay: Option<Duration>, backoff: bool) -> bool {
         self.claim() && {
             let delay = delay.unwrap_or_else(|| self.hub.requeue_delay(self.attempts));
             let said = self.line.answer(&Command::Req { id: self.id, delay_ms: milliseconds(delay) });
@@ -65,7 +70,7 @@ impl Ticket {
         }
     }
 
-    pub(crate) fn touch(&self) -> bool {
+    fn touch(&self) -> bool {
         if self.answered() || !self.line.touch(&Command::Touch { id: self.id }) {
             return false;
         }
@@ -74,35 +79,30 @@ impl Ticket {
         true
     }
 
-    pub(crate) fn forget(&self) {
+    fn forget(&self) {
         if self.claim() {
             self.hub.forgotten(&self.line);
         }
     }
 
-    pub(crate) fn answered(&self) -> bool {
+    fn answered(&self) -> bool {
         self.answered.load(Ordering::Acquire)
     }
 
-    pub(crate) fn deadline(&self) -> Instant {
+    fn deadline(&self) -> Instant {
         self.received + Duration::from_millis(self.timeout_ms.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn address(&self) -> &str {
+    fn address(&self) -> &str {
         &self.line.address
     }
 
-    /// An answer would come too late: the server has taken it back, or will not know us.
-    pub(super) fn stale(&self, now: Instant) -> bool {
+    fn stale(&self, now: Instant) -> bool {
         self.line.is_gone() || self.deadline() <= now
-    }
-
-    fn claim(&self) -> bool {
-        !self.answered.swap(true, Ordering::AcqRel)
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Delivery {
     fn drop(&mut self) {
         if self.shown.load(Ordering::Relaxed) {
             self.requeue(None, true);

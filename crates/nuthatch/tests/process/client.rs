@@ -160,6 +160,49 @@ async fn over_tls() {
     assert_eq!(refused, Err(PublishError::Refused(said.into())));
 }
 
+/// An authorization server that knows one secret.
+fn authority() -> u16 {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut asked = String::new();
+            let mut lines =
+                BufReader::new(stream.try_clone().expect("a clone")).lines().map_while(Result::ok);
+            asked.push_str(&lines.next().unwrap_or_default());
+            lines.find(String::is_empty);
+            let all = r#"[{"topic":".*","channels":[".*"],"permissions":["subscribe","publish"]}]"#;
+            let (status, body) = if asked.contains("secret=s3&") {
+                (200, format!(r#"{{"ttl":60,"identity":"me","identity_url":"","authorizations":{all}}}"#))
+            } else {
+                (403, "{}".to_owned())
+            };
+            let length = body.len();
+            let _ = write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{body}");
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn with_authorization() {
+    let nsqd = Nsqd::start(&[&format!("--auth-http-address=127.0.0.1:{}", authority())]);
+    let mut config = quick();
+    for (secret, said) in [
+        ("", "not sent: the server requires authorization: set auth_secret"),
+        ("wrong", "not sent: E_AUTH_FAILED AUTH failed"),
+    ] {
+        config.auth_secret = secret.to_owned();
+        let refused =
+            Producer::new(nsqd.address(), config.clone()).expect("a producer").publish("t", "x").await;
+        assert_eq!(refused.expect_err("no right").to_string(), said);
+    }
+    config.auth_secret = "s3".to_owned();
+    config.set("snappy", "true").expect("an option");
+    there_and_back(&nsqd.address(), config).await;
+}
+
 #[tokio::test]
 async fn over_a_unix_socket() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -1,0 +1,17 @@
+//! Why a setting cannot be used.
+//!
+//! The texts are go-nsq's where it has one.
+
+use std::fmt;
+
+/// A setting that cannot be used: which one, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(pub(super) String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}

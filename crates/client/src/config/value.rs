@@ -1,0 +1,13 @@
+//! Texts that Go's `strconv` does not take, in its words.
+//!
+//! Both the table of options and those of TLS read booleans.
+
+use config::go_flags::number::{boolean, quote};
+
+pub(super) fn syntax(function: &str, text: &str) -> String {
+    format!("strconv.{function}: parsing {}: invalid syntax", quote(text))
+}
+
+pub(super) fn read_bool(text: &str) -> Result<bool, String> {
+    boolean(text).ok_or_else(|| syntax("ParseBool", text))
+}
