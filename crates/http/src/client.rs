@@ -29,7 +29,7 @@ use hyper::Request;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::connector::Connector;
 pub use self::error::ClientError;
@@ -228,27 +228,28 @@ impl Client {
         timeout(self.limits.request_timeout, exchange).await.unwrap_or(Err(ClientError::Timeout))
     }
 
-    /// Sends a request and reads its answer for the status only. What its body says does not matter, nor that it is too large: then the
-    /// connection is not used again.
+    /// Sends a request and reads its answer for the status only. What the body says does not matter, nor whether it ever ends or
+    /// is too large: then the connection is not used again.
     ///
     /// # Errors
-    /// As [`Client::send`].
+    /// As [`Client::send`], until the status is there.
     pub async fn status(&self, call: Call) -> Result<StatusCode, ClientError> {
         let target = Target::of(&call.url)?;
         let request = call.request(&target)?;
-        let exchange = async {
-            let answer = self.pool.request(request).await.map_err(|error| ClientError::of(&error))?;
-            let (parts, mut body) = answer.into_parts();
+        let deadline = Instant::now() + self.limits.request_timeout;
+        let answer = timeout_at(deadline, self.pool.request(request)).await;
+        let answer = answer.map_err(|_| ClientError::Timeout)?.map_err(|error| ClientError::of(&error))?;
+        let (parts, mut body) = answer.into_parts();
+        let rest = async {
             let mut read = 0;
-            while let Some(Ok(frame)) = body.frame().await {
+            while let Some(Ok(frame)) = body.frame().await
+                && read <= self.limits.body_bytes_max
+            {
                 read += frame.data_ref().map_or(0, Bytes::len);
-                if read > self.limits.body_bytes_max {
-                    break;
-                }
             }
-            Ok(parts.status)
         };
-        timeout(self.limits.request_timeout, exchange).await.unwrap_or(Err(ClientError::Timeout))
+        let _ = timeout_at(deadline, rest).await;
+        Ok(parts.status)
     }
 
     /// The body of a GET in NSQ's manner that is answered with 200.

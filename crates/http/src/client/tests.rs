@@ -171,3 +171,29 @@ fn bodies_have_a_limit_together() {
         assert_eq!(client.get(&url).await, Ok(Bytes::from("abc")));
     });
 }
+
+#[test]
+fn only_the_status_is_looked_at() {
+    let cut = "HTTP/1.1 204 No Content\r\n\r\n";
+    let endless = format!("HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n{}", "x".repeat(1 << 20));
+    let large = String::from_utf8(answer(202, &"x".repeat(Limits::default().body_bytes_max + 1))).unwrap();
+    for (wire, status) in [(cut, 204), (&endless, 200), (&large, 202)] {
+        run(async {
+            let stub = Stub::new(vec![wire.into()], None).await;
+            let limits = Limits { request_timeout: Duration::from_secs(2), ..Limits::default() };
+            let client = Client::keeping(limits, None, 1);
+            let call =
+                Call::post_bytes(format!("http://{}/x", stub.address), "body").bearer("s").bearer("\n");
+            assert_eq!(client.status(call).await.map(|status| status.as_u16()), Ok(status));
+            let asked = &stub.requests()[0];
+            assert_eq!((asked.body.as_str(), asked.header("content-type")), ("body", None));
+            assert_eq!(asked.header("authorization"), Some("Bearer s"));
+        });
+    }
+    run(async {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let limits = Limits { request_timeout: Duration::from_millis(50), ..Limits::default() };
+        let call = Call::get(format!("http://{}/", silent.local_addr().unwrap()));
+        assert_eq!(Client::new(limits, None).status(call).await, Err(ClientError::Timeout));
+    });
+}
