@@ -9,8 +9,10 @@
 
 pub(crate) mod kind;
 
+use wire::nsq::MessageId;
+
 use crate::clock::Due;
-use crate::message::Position;
+use crate::message::{Position, birth_of};
 use kind::{
     KIND_CHANNEL_CREATED, KIND_CHANNEL_DELETED, KIND_CHANNEL_EMPTIED, KIND_CHANNEL_PAUSED,
     KIND_CHANNEL_SOUGHT, KIND_CONFIGURED, KIND_DROPPED, KIND_REQUEUED, KIND_REQUEUED_UNDATED,
@@ -49,6 +51,18 @@ pub struct Seek {
     pub end: Position,
     /// Messages published before this (wall, ns) are passed over.
     pub not_before: i64,
+}
+
+/// [`Seek::not_before`] of a channel that is moved to the beginning.
+pub const FROM_THE_BEGINNING: i64 = i64::MIN;
+
+impl Seek {
+    /// True if a message that waits outside the stream is forgotten. Who wants everything again keeps what the stream does not
+    /// bring: imported messages, dead letters that were brought back, copies of what was released.
+    pub fn forgets(&self, id: u64, tag: u32) -> bool {
+        let comes_again = || birth_of(MessageId(id), tag).is_some_and(|born| born >= self.cursor);
+        self.not_before != FROM_THE_BEGINNING || comes_again()
+    }
 }
 
 /// One event, as it is read back.

@@ -13,6 +13,7 @@ use journal::files::{Crash, MemFiles};
 use net::{Instant, WallTime};
 use nuthatch_queue::ask::{Answer, Ask};
 use nuthatch_queue::import::{self, ImportError, Imported};
+use nuthatch_queue::topic::SeekTo;
 use nuthatch_queue::{Clock, Options};
 
 const DATA: &str = "/data";
@@ -156,6 +157,29 @@ fn what_was_imported_is_not_imported_again() {
     assert!(run(&files).unwrap().is_none());
     let mut world = world.crash(Crash::Process);
     assert_eq!(take(&mut world, "u", "x"), ["new 1", "x1 2"]);
+}
+
+/// Messages of one channel alone are not in the stream that a channel reads when it is moved back.
+#[test]
+fn a_channel_that_is_moved_to_the_beginning_keeps_what_was_imported_for_it() {
+    let files = left_behind(3);
+    assert!(run(&files).unwrap().is_some());
+    let mut world = World::open(files.clone(), options(), WALL);
+    let producer = world.client();
+    world.publish(producer, "u", b"new");
+    let consumer = world.consumer("u", "x", 1);
+    assert_eq!(world.messages(consumer).len(), 1, "one is in flight");
+    world.disconnect(consumer);
+    let seek = |to| Ask::Seek("u".into(), "x".into(), to);
+    assert!(matches!(world.ask(seek(SeekTo::Beginning)), Answer::Sought(_)));
+    let bodies = |taken: Vec<String>| taken.iter().map(|one| one[..2].to_owned()).collect::<Vec<_>>();
+    assert_eq!(bodies(take(&mut world, "u", "x")), ["ne", "x1"]);
+    let mut world = world.crash(Crash::Process);
+    assert_eq!(bodies(take(&mut world, "u", "x")), ["ne", "x1"]);
+    assert!(matches!(world.ask(seek(SeekTo::End)), Answer::Sought(_)));
+    assert_eq!(take(&mut world, "u", "x"), [""; 0]);
+    let mut world = world.crash(Crash::Process);
+    assert_eq!(take(&mut world, "u", "x"), [""; 0]);
 }
 
 #[test]

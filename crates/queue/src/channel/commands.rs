@@ -8,6 +8,7 @@ use net::Instant;
 use super::{Channel, Dying, Events};
 use crate::clock::{Clock, Due};
 use crate::consumers::{ConsumerKey, Terms};
+use crate::deferred::Waiting;
 use crate::in_flight::Flight;
 use crate::message::Position;
 use crate::record::{Requeued, Seek};
@@ -145,9 +146,19 @@ impl Channel {
         self.refresh_all();
     }
 
-    /// Forgets everything and reads again from `seek.cursor`.
-    pub fn seek(&mut self, seek: Seek) {
+    /// Forgets what [`Seek::forgets`] and reads again from `seek.cursor`. `tag` is in the ids of the topic's messages.
+    pub fn seek(&mut self, seek: Seek, tag: u32) {
+        let keeps = |message: &Waiting| !seek.forgets(message.id, tag);
+        let mut deferred = self.deferred.take();
+        deferred.retain(keeps);
+        let flights = self.in_flight.iter().map(Flight::as_waiting);
+        let dying = self.dying.iter().map(|dying| dying.message);
+        let waiting = self.again().copied().chain(flights).chain(dying);
+        let mut waiting: Vec<Waiting> = waiting.filter(keeps).collect();
+        waiting.sort_unstable_by_key(|message| message.at);
         self.empty(0);
+        waiting.into_iter().for_each(|message| self.wait_again(message));
+        self.deferred = deferred;
         self.cursor = seek.cursor;
         self.behind = seek.behind;
         self.replay_to = seek.end;

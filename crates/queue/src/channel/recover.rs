@@ -128,9 +128,13 @@ impl Recovering {
         (self.unread, self.excess) = (0, 0);
     }
 
-    /// The channel was moved.
-    pub fn sought(&mut self, seek: Seek) {
+    /// The channel was moved. `tag` is in the ids of the topic's messages.
+    pub fn sought(&mut self, seek: Seek, tag: u32) {
+        let mut kept = std::mem::take(&mut self.apart);
+        kept.retain(|_, apart| !seek.forgets(apart.message.id, tag));
+        kept.values_mut().for_each(|apart| apart.message.behind = seek.end);
         self.emptied(0);
+        self.apart = kept;
         self.image.cursor = seek.cursor;
         self.image.behind = seek.behind;
         self.image.replay_to = seek.end;

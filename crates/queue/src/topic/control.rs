@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::deferred::Waiting;
 use crate::error::QueueError;
 use crate::message::{Message, Position};
-use crate::record::{Record, Seek, TOPIC};
+use crate::record::{FROM_THE_BEGINNING, Record, Seek, TOPIC};
 use crate::settings::{ChannelSettings, TopicSettings};
 
 /// Why a change was not made.
@@ -81,8 +81,7 @@ impl<W> Topic<W> {
             self.commit(clock).map_err(ControlError::NotWritten)?;
         }
         // Otherwise the topic is new, and its creation is written along with the channel's.
-        let number = self.next_number;
-        let cursor = self.pumped;
+        let (number, cursor, tag) = (self.next_number, self.pumped, self.tag);
         // Ephemeral ones too: what they took from the topic must not come back to it.
         let mut records = vec![Record::ChannelCreated { number, cursor, name: name.to_owned() }];
         let seek = from_beginning.then(|| self.find_beginning()).flatten();
@@ -98,7 +97,7 @@ impl<W> Topic<W> {
         if let Some(seek) = seek
             && let Some(channel) = self.channel_mut(key)
         {
-            channel.seek(seek);
+            channel.seek(seek, tag);
         }
         Ok(key)
     }
@@ -166,10 +165,10 @@ impl<W> Topic<W> {
     /// Moves a channel. What it had in flight, waiting or deferred is forgotten.
     pub fn seek(&mut self, key: ChannelKey, to: SeekTo, clock: Clock) -> Result<Sought, ControlError> {
         self.commit(clock).map_err(ControlError::NotWritten)?;
-        let seek = self.find_place(to);
+        let (seek, tag) = (self.find_place(to), self.tag);
         self.change_channel(key, clock, |number| Record::ChannelSought { number, seek })?;
         if let Some(channel) = self.channel_mut(key) {
-            channel.seek(seek);
+            channel.seek(seek, tag);
         }
         Ok(self.sought(to, seek.behind))
     }
@@ -331,7 +330,7 @@ impl<W> Topic<W> {
         let first = self.journal.first().0;
         let (mark, not_before) = match to {
             SeekTo::End => (None, 0),
-            SeekTo::Beginning => (self.milestones.at_or_after(first), 0),
+            SeekTo::Beginning => (self.milestones.at_or_after(first), FROM_THE_BEGINNING),
             SeekTo::Time(time) => (self.milestones.before_time(time), time),
         };
         match mark.filter(|mark| mark.at < pumped) {
@@ -339,6 +338,7 @@ impl<W> Topic<W> {
                 let behind = sequence.saturating_sub(mark.sequence);
                 Seek { cursor: mark.at.max(first), behind, end: pumped, not_before }
             }
+            None if to == SeekTo::Beginning => Seek { cursor: pumped, behind: 0, end: pumped, not_before },
             None => Seek { cursor: pumped, behind: 0, end: pumped, not_before: 0 },
         }
     }

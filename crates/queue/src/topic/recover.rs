@@ -390,7 +390,7 @@ impl Replay {
             Record::Requeued(_, list) => list.into_iter().for_each(|one| channel.requeued(one, end, damaged)),
             Record::ChannelPaused(_, paused) => channel.image.paused = paused,
             Record::ChannelEmptied(_, to) => channel.emptied(to),
-            Record::ChannelSought { seek, .. } => channel.sought(seek),
+            Record::ChannelSought { seek, .. } => channel.sought(seek, self.image.tag),
             Record::Configured(_, json) => match serde_json::from_str(&json) {
                 Ok(settings) => channel.image.settings = settings,
                 Err(_) => self.unknown += 1,
