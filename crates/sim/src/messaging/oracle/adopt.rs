@@ -25,7 +25,8 @@ impl Oracle {
                     topic.restart(at, wall, stepped);
                 }
                 None => {
-                    if topic.known && !topic.shaken {
+                    // A loss of power takes what was never flushed.
+                    if topic.known && !(power && topic.durable == 0) {
                         faults.push(format!("topic {name} is gone"));
                     }
                     gone.push(name.clone());
@@ -101,6 +102,8 @@ impl Topic {
             if !power {
                 faults.push(format!(" was paused: {}, and is: {}", self.paused, stats.paused));
             }
+            // What was handed out since may wait in the topic again.
+            self.ghosts.extend(self.messages.keys());
             self.paused = stats.paused;
         }
         let durable = self.durable;
@@ -115,6 +118,10 @@ impl Topic {
             }
             there
         });
+        // A channel that was deleted and made again may be the old one.
+        if power && self.channels.iter().any(|(name, c)| c.made > durable && self.deleted.contains(name)) {
+            self.ghosts.extend(self.messages.keys());
+        }
         self.ghosts.extend(lost);
         for shown in &stats.channels {
             match self.channels.get_mut(&shown.name) {

@@ -246,12 +246,16 @@ impl Channel {
         Ok(())
     }
 
-    pub(crate) fn crash(&mut self, life: &LifeEnd, durable: u64) {
+    /// The life has ended. `letters` says that those on their way to the dead-letter topic are kept, here or there.
+    pub(crate) fn crash(&mut self, life: &LifeEnd, durable: u64, letters: bool) {
         self.settle_dead(life.at);
         self.consumers.clear();
         self.redriving = 0;
         self.ids.clear();
         self.rows.values_mut().for_each(|row| row.crash(life, durable));
+        if !letters {
+            self.rows.values_mut().filter(|row| row.place == Place::Dying).for_each(Row::give_up);
+        }
     }
 }
 

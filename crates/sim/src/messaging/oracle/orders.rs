@@ -86,6 +86,7 @@ impl Oracle {
     /// A topic is gone; its dead letters are not.
     pub(super) fn forget(&mut self, name: String, topic: Topic) {
         let letters = topic.channels.values().flat_map(Channel::letters);
+        let letters = letters.chain(topic.ghosts.iter().copied());
         self.letters.entry(name.clone()).or_default().extend(letters);
         self.deleted.insert(name, topic);
     }

@@ -32,7 +32,7 @@ pub(crate) struct Topic {
     pub(crate) durability: Durability,
     pub(crate) paused: bool,
     pub(crate) channels: BTreeMap<String, Channel>,
-    messages: BTreeMap<Uid, Message>,
+    pub(super) messages: BTreeMap<Uid, Message>,
     /// Messages that no channel has yet.
     waiting: BTreeMap<Uid, Row>,
     /// Messages that may be delivered by a channel that is not known to have them.
@@ -43,8 +43,6 @@ pub(crate) struct Topic {
     emptied: Vec<(u64, Uid)>,
     /// It is known to be there.
     pub(crate) known: bool,
-    /// A loss of power may have left it without anything.
-    pub(crate) shaken: bool,
     /// Every fact up to this one is on the device.
     pub(crate) durable: u64,
 }
@@ -62,7 +60,6 @@ impl Topic {
             deleted: BTreeSet::new(),
             emptied: Vec::new(),
             known: false,
-            shaken: false,
             durable: 0,
         }
     }
@@ -227,8 +224,9 @@ impl Topic {
             message.durable |= message.seq <= durable && !message.lost;
             message.known &= life.how != End::Power || message.durable;
         }
-        self.shaken |= life.how == End::Power && durable == 0;
-        self.channels.values_mut().for_each(|channel| channel.crash(life, durable));
+        // Below `fsync` a loss of power may keep that a message was set aside, and not its letter.
+        let letters = life.how != End::Power || self.durability == Durability::Fsync;
+        self.channels.values_mut().for_each(|channel| channel.crash(life, durable, letters));
         self.waiting.values_mut().for_each(|row| row.crash(life, durable));
     }
 
