@@ -65,6 +65,11 @@ pub enum Header {
     Bad,
 }
 
+/// True for a version that one flipped bit makes of this one. A later version with such a number has records of another form.
+pub fn is_one_bit_off(version: u32) -> bool {
+    (version ^ VERSION).is_power_of_two()
+}
+
 /// The tag that a header names, sound or not.
 pub fn tag(header: &[u8; HEADER_BYTES as usize]) -> u64 {
     u64_at(header, 16)

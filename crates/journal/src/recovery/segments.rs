@@ -51,6 +51,15 @@ impl Candidate {
         }
     }
 
+    /// True if a later version of this program has written it. `last_known` is where the last segment begins that this one has.
+    fn is_newer(&self, last_known: Option<u64>) -> io::Result<bool> {
+        let Header::Newer(version) = self.header else { return Ok(false) };
+        // No program goes back to an older version, and none has a number that is one bit off with records like these: that
+        // number is damaged like everything else may be.
+        let flipped = segment::is_one_bit_off(version) && self.holds_records(self.tag, false)?;
+        Ok(last_known < Some(self.start) && !flipped)
+    }
+
     /// True if a record of the journal with this tag stands at its beginning or, if the whole of it is to be searched, anywhere.
     fn holds_records(&self, tag: u64, search: bool) -> io::Result<bool> {
         let end = self.start + self.bytes;
@@ -89,8 +98,8 @@ pub(super) fn list(
     let last_known =
         candidates.iter().filter(|candidate| candidate.sound_tag().is_some()).map(|c| c.start).max();
     for candidate in candidates {
-        // No program goes back to an older version: that number is damaged like everything else may be.
-        let newer = matches!(candidate.header, Header::Newer(_)) && last_known < Some(candidate.start);
+        let newer =
+            candidate.is_newer(last_known).map_err(failed("read", &journal.segment_path(candidate.start)))?;
         let path = journal.segment_path(candidate.start);
         if tag.is_some() && candidate.sound_tag() == tag {
             add(journal, &candidate);
