@@ -197,3 +197,19 @@ fn on_a_full_disk_the_reserve_is_not_spent_on_copies() {
     assert!(stream.disk().0 < held / 3, "{} KiB of {}", stream.disk().0 / KIB, held / KIB);
     assert_eq!(stream.due().len(), 320);
 }
+
+#[test]
+fn what_was_finished_before_a_crash_is_given_back_though_nothing_more_is_published() {
+    let mut stream = Stream::new(8 * KIB);
+    for _ in 0..40 {
+        stream.pass(10, 1000);
+    }
+    // The last FIN is written; a checkpoint has not come by.
+    stream.advance(Duration::from_millis(100));
+    stream.world = stream.world.crash(Crash::Process);
+    let (before, _) = stream.disk();
+    assert!(before > 350 * KIB, "{before}");
+    stream.world.advance(Duration::from_secs(130));
+    let (after, _) = stream.disk();
+    assert!(after < 64 * KIB, "{after} of {before}");
+}

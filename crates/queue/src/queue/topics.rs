@@ -81,6 +81,10 @@ impl Queue {
             telemetry::info!(topic = name, channels = topic.channel_count() as u64, "restored");
             let key = self.add_topic(topic);
             self.save_set_backs(key);
+            if found.journal.records > 0 {
+                // Written to since its last checkpoint: what nobody needs of it is given back, though nothing more is published.
+                self.note_written(key);
+            }
         }
         Ok(())
     }

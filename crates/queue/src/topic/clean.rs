@@ -45,17 +45,24 @@ impl<W> Topic<W> {
     /// begins a new one, so that the next checkpoint gives its space back. For idle topics and a full disk; otherwise a segment goes when the next one is begun.
     pub fn begin_anew(&mut self, bytes_min: u64, clock: Clock) {
         let active = self.journal.segments().next_back().map_or(0, |segment| segment.bytes);
+        // After a restart a channel that is done with everything still stands where its checkpoint says.
+        self.pass_events();
         if self.in_memory() || active < bytes_min || self.commit(clock).is_err() {
             return;
         }
-        let end = self.pumped;
-        self.iter_mut().for_each(|(_, channel)| channel.pass_events(end));
+        self.pass_events();
         if self.needed_from(clock.wall.0) < self.end() && !self.is_mostly_dead(active, clock.wall.0) {
             return;
         }
         self.journal.seal();
         // Says what is so already: a segment begins with a record.
         let _ = self.pause(self.is_paused(), clock);
+    }
+
+    /// Lets channels that are done with everything pass over what was written since.
+    fn pass_events(&mut self) {
+        let end = self.pumped;
+        self.iter_mut().for_each(|(_, channel)| channel.pass_events(end));
     }
 
     /// True if only a few messages are still needed of the `active` bytes of the segment in use, which all cursors have passed.
