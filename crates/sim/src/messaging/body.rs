@@ -7,8 +7,9 @@
 /// Names a publication's message; never used twice in a run.
 pub(crate) type Uid = u64;
 
-/// The body of a message, with `fill` bytes of filler.
-pub(crate) fn body(uid: Uid, fill: usize) -> Vec<u8> {
+/// The body of a message, always the same, with up to `fill_max` bytes of filler.
+pub(crate) fn body(uid: Uid, fill_max: usize) -> Vec<u8> {
+    let fill = (uid.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as usize % (fill_max + 1);
     format!("<{uid}>{}</{uid}>", "x".repeat(fill)).into_bytes()
 }
 

@@ -123,10 +123,9 @@ impl Client {
 
     fn send(&mut self, command: Command, around: &mut Around<'_>) {
         let Some(session) = self.session else { return };
-        let fill = self.rng.below(around.scenario.fill_max as u64 + 1) as usize;
         let mut command = command;
         let instead = around.tamper.and_then(|tamper| tamper.distort_command(&mut command));
-        let bytes = instead.as_ref().unwrap_or(&command).bytes(fill);
+        let bytes = instead.as_ref().unwrap_or(&command).bytes(around.scenario.fill_max);
         self.out.extend_from_slice(&bytes);
         around.sessions[session].sends(command, bytes.len());
     }

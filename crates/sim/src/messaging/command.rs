@@ -34,14 +34,14 @@ impl Command {
         matches!(self, Command::Identify(_) | Command::Publish { .. } | Command::Sub(_) | Command::Cls)
     }
 
-    /// Its bytes; bodies have about `fill` bytes.
-    pub(crate) fn bytes(&self, fill: usize) -> Vec<u8> {
+    /// Its bytes; bodies have up to `fill_max` bytes of filler.
+    pub(crate) fn bytes(&self, fill_max: usize) -> Vec<u8> {
         match self {
             Command::Magic => b"  V2".to_vec(),
             Command::Identify(timeout) => {
                 with_body("IDENTIFY\n", format!("{{\"msg_timeout\":{timeout}}}").as_bytes())
             }
-            Command::Publish { topic, uids, delay_ms } => publish(topic, uids, *delay_ms, fill),
+            Command::Publish { topic, uids, delay_ms } => publish(topic, uids, *delay_ms, fill_max),
             Command::Sub((topic, channel)) => format!("SUB {topic} {channel}\n").into_bytes(),
             Command::Rdy(count) => format!("RDY {count}\n").into_bytes(),
             Command::Fin(message) => format!("FIN {message:?}\n").into_bytes(),
@@ -53,13 +53,13 @@ impl Command {
     }
 }
 
-fn publish(topic: &str, uids: &[Uid], delay_ms: u64, fill: usize) -> Vec<u8> {
+fn publish(topic: &str, uids: &[Uid], delay_ms: u64, fill_max: usize) -> Vec<u8> {
     match uids {
-        [uid] if delay_ms > 0 => with_body(&format!("DPUB {topic} {delay_ms}\n"), &body(*uid, fill)),
-        [uid] => with_body(&format!("PUB {topic}\n"), &body(*uid, fill)),
+        [uid] if delay_ms > 0 => with_body(&format!("DPUB {topic} {delay_ms}\n"), &body(*uid, fill_max)),
+        [uid] => with_body(&format!("PUB {topic}\n"), &body(*uid, fill_max)),
         uids => {
             let mut batch = (uids.len() as u32).to_be_bytes().to_vec();
-            uids.iter().for_each(|uid| batch.extend(with_body("", &body(*uid, fill))));
+            uids.iter().for_each(|uid| batch.extend(with_body("", &body(*uid, fill_max))));
             with_body(&format!("MPUB {topic}\n"), &batch)
         }
     }

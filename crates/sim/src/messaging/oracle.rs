@@ -10,6 +10,12 @@
 //! | attempts count up | the same |
 //! | depth, in flight and deferred agree with what is there | [`Oracle::check_counts`], whenever somebody asks |
 //! | a dead letter was delivered too often; it is in its topic, or in its channel | the same, and [`Oracle::letter`] |
+//! | nothing is delivered after its time to live, or missing before | [`Topic::check_age`], at each delivery, and [`Topic::age`] |
+//! | a topic that refuses what is too much holds no more than that | [`Topic::too_much`], whenever somebody asks |
+//! | a topic that drops the oldest drops nothing younger | [`Topic::dropped_in_the_middle`], after the last drain |
+//! | what is kept for replay comes again | [`Topic::replay`] |
+//! | what is finished leaves the disk | `World::rest`, at the end |
+//! | damage is told, and costs what it must and no more | `world/rot.rs` |
 //! | no publication is refused without a reason | [`Oracle::refused`] |
 //! | topics and channels outlast the process | [`Oracle::adopt`], at each start |
 //!
@@ -19,6 +25,7 @@
 mod adopt;
 mod orders;
 mod channel;
+mod limits;
 mod row;
 mod topic;
 
@@ -27,7 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use net::Instant;
 use queue::settings::Durability;
 
-use super::body::Uid;
+use super::body::{Uid, body};
 use super::command::Command;
 use super::frames::Id;
 use super::report::Report;
@@ -69,6 +76,8 @@ pub(crate) struct Oracle {
     pub(crate) excused: bool,
     /// Somebody has set the wall clock.
     stepped: bool,
+    /// Most filler bytes of a body.
+    fill_max: usize,
     seq: u64,
     pub(crate) faults: Vec<String>,
     pub(crate) report: Report,
@@ -81,7 +90,7 @@ pub(crate) const DEAD: &str = ".dead";
 pub(crate) const SLACK_US: u64 = 10_000;
 
 impl Oracle {
-    pub(crate) fn new(options: &queue::Options) -> Oracle {
+    pub(crate) fn new(options: &queue::Options, fill_max: usize) -> Oracle {
         Oracle {
             deleted: BTreeMap::new(),
             letters: BTreeMap::new(),
@@ -95,6 +104,7 @@ impl Oracle {
             trouble: None,
             excused: false,
             stepped: false,
+            fill_max,
             seq: 0,
             faults: Vec::new(),
             report: Report::default(),
@@ -145,8 +155,9 @@ impl Oracle {
     /// A publication was taken: its messages may be there from now on.
     pub(crate) fn publish(&mut self, topic: &str, uids: &[Uid], delay_ms: u64, now: Now) {
         self.report.deferred += u64::from(delay_ms > 0);
+        let fill_max = self.fill_max;
         let topic = self.topic(topic);
-        uids.iter().for_each(|uid| topic.publish(*uid, delay_ms, now));
+        uids.iter().for_each(|uid| topic.publish(*uid, body(*uid, fill_max).len() as u64, delay_ms, now));
     }
 
     fn took(&mut self, session: SessionId, command: Command, now: Now) {
@@ -208,7 +219,9 @@ impl Oracle {
     /// A publication was refused.
     pub(crate) fn refused(&mut self, topic: &str) {
         self.report.refused += 1;
-        if !self.excused {
+        let full = self.topics.get(topic).is_some_and(|topic| topic.limits.rejects());
+        self.report.full += u64::from(full);
+        if !self.excused && !full {
             self.fault(format!("a publication to {topic} was refused for no reason"));
         }
     }
@@ -276,8 +289,9 @@ impl Oracle {
     }
 
     /// Messages that are still owed to somebody.
-    pub(crate) fn missing(&self) -> Option<String> {
+    pub(crate) fn missing(&mut self, now: Instant) -> Option<String> {
         let mut missing = Vec::new();
+        self.topics.values_mut().for_each(|topic| topic.age(now));
         for (name, topic) in &self.topics {
             missing.extend(topic.missing().into_iter().map(|what| format!("{name}{what}")));
         }

@@ -11,6 +11,10 @@ pub struct Report {
     pub published: u64,
     /// Messages whose publication was refused.
     pub refused: u64,
+    /// Those of them that a limit on bytes may have refused.
+    pub full: u64,
+    /// Topics that had more on the disk than may stay there, and had given it back at the end.
+    pub emptied: u64,
     /// Deliveries.
     pub delivered: u64,
     /// Deliveries beyond the first of a message in a channel.
@@ -35,6 +39,8 @@ pub struct Report {
     pub imports: u64,
     /// Damaged messages.
     pub rotten: u64,
+    /// Damaged headers of segments, checkpoints and inventories.
+    pub rotten_headers: u64,
     /// Starts that failed for lack of something.
     pub failed_starts: u64,
     /// Lives that ended by `kill -9`.
@@ -52,6 +58,8 @@ impl Report {
         self.time_us += other.time_us;
         self.published += other.published;
         self.refused += other.refused;
+        self.full += other.full;
+        self.emptied += other.emptied;
         self.delivered += other.delivered;
         self.redelivered += other.redelivered;
         self.finished += other.finished;
@@ -64,6 +72,7 @@ impl Report {
         self.steps += other.steps;
         self.imports += other.imports;
         self.rotten += other.rotten;
+        self.rotten_headers += other.rotten_headers;
         self.failed_starts += other.failed_starts;
         self.kills += other.kills;
         self.power_cuts += other.power_cuts;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use journal::files::Operation;
 use queue::Options;
-use queue::settings::Durability;
+use queue::settings::{AtLimit, Durability, TopicSettings};
 
 use crate::network::Travel;
 use crate::rng::Rng;
@@ -71,7 +71,9 @@ pub(crate) struct Scenario {
     pub(crate) max_attempts: u16,
     /// Messages that an nsqd has left for each channel and each topic.
     pub(crate) left_behind: Option<u64>,
-    /// Damaged messages, at most, for each life that ends.
+    /// Settings of the topics that are created upfront; their durability is drawn for each.
+    pub(crate) settings: TopicSettings,
+    /// Damaged places, at most, for each life that ends.
     pub(crate) rot: u64,
     /// Most microseconds that a job of a disk thread takes.
     pub(crate) job_us_max: u64,
@@ -116,6 +118,7 @@ impl Scenario {
             orders: some(&mut rng, 2, 30),
             max_attempts: if rng.one_in(3) { rng.between(1, 3) as u16 } else { 0 },
             left_behind: rng.one_in(6).then(|| rng.below(8)),
+            settings: settings(&mut rng),
             rot: some(&mut rng, 4, 4),
             job_us_max: rng.pick(&[10, 3000, 300_000]),
         }
@@ -151,6 +154,18 @@ fn step(rng: &mut Rng) -> i64 {
     let nanos = rng.pick(&[1_000_000_000, 60_000_000_000, 86_400_000_000_000]);
     let nanos = rng.between(1, nanos) as i64;
     if rng.one_in(2) { nanos } else { -nanos }
+}
+
+/// A limit, in every third run.
+fn settings(rng: &mut Rng) -> TopicSettings {
+    let none = TopicSettings::default();
+    match rng.below(12) {
+        0 => TopicSettings { ttl_seconds: rng.pick(&[1, 5, 60]), ..none },
+        1 => TopicSettings { bytes_max: rng.pick(&[1000, 20_000]), ..none },
+        2 => TopicSettings { bytes_max: rng.pick(&[5000, 40_000]), at_limit: AtLimit::DropOldest, ..none },
+        3 => TopicSettings { retention_seconds: 3600, ..none },
+        _ => none,
+    }
 }
 
 fn options(rng: &mut Rng) -> Options {

@@ -2,7 +2,10 @@
 //!
 //! Each is made up between the queue and the oracle, and looks to the oracle as the queue's own would.
 
-use queue::settings::Durability;
+use std::time::Duration;
+
+use queue::ask::Ask;
+use queue::settings::{AtLimit, Durability, TopicSettings};
 
 use super::command::Command;
 use super::scenario::{End, Scenario};
@@ -13,6 +16,10 @@ use super::session::{Fact, SessionId};
 pub enum Tamper {
     /// A damaged message takes a healthy one with it.
     DamageSpreads,
+    /// A damaged header of a segment costs a message.
+    HeaderCostsRecords,
+    /// Damage is passed over without a word.
+    DamageUntold,
     /// A channel forgets a dead letter that is not on the device yet.
     LetterForgotten,
     /// What comes back overtakes what waits.
@@ -31,12 +38,26 @@ pub enum Tamper {
     AttemptsForgotten,
     /// Statistics count one message too many.
     Miscounted,
+    /// A message is delivered after its time to live.
+    LivesTooLong,
+    /// A message is dropped before its time.
+    DiesTooEarly,
+    /// A topic takes more than it may hold.
+    LimitIgnored,
+    /// A topic that is to drop the oldest drops the newest.
+    NewestDropped,
+    /// What is to be kept for replay is not.
+    ReplayForgotten,
+    /// Segments that nobody needs stay.
+    SegmentsKept,
 }
 
 impl Tamper {
     /// Every one of them.
-    pub const ALL: [Tamper; 10] = [
+    pub const ALL: [Tamper; 18] = [
         Tamper::DamageSpreads,
+        Tamper::HeaderCostsRecords,
+        Tamper::DamageUntold,
         Tamper::LetterForgotten,
         Tamper::Overtake,
         Tamper::OkTooEarly,
@@ -46,6 +67,12 @@ impl Tamper {
         Tamper::Dropped,
         Tamper::AttemptsForgotten,
         Tamper::Miscounted,
+        Tamper::LivesTooLong,
+        Tamper::DiesTooEarly,
+        Tamper::LimitIgnored,
+        Tamper::NewestDropped,
+        Tamper::ReplayForgotten,
+        Tamper::SegmentsKept,
     ];
 
     /// The part of their names by which files are known whose flushes do nothing.
@@ -62,7 +89,7 @@ impl Tamper {
     /// Makes sure that there are opportunities.
     pub(crate) fn bend(self, scenario: &mut Scenario) {
         match self {
-            Tamper::DamageSpreads => {
+            Tamper::DamageSpreads | Tamper::HeaderCostsRecords | Tamper::DamageUntold => {
                 (scenario.rot, scenario.ends) = (3, vec![End::Kill; 3]);
             }
             Tamper::LetterForgotten => {
@@ -73,7 +100,62 @@ impl Tamper {
                 scenario.ends = vec![End::Power; 3];
                 scenario.options.durability = Durability::Fsync;
             }
+            Tamper::LivesTooLong
+            | Tamper::DiesTooEarly
+            | Tamper::LimitIgnored
+            | Tamper::NewestDropped
+            | Tamper::ReplayForgotten => self.bend_limits(scenario),
+            Tamper::SegmentsKept => {
+                (scenario.fill_max, scenario.messages, scenario.options.segment_bytes) = (3000, 100, 8 << 10);
+            }
             _ => {}
+        }
+    }
+
+    fn bend_limits(self, scenario: &mut Scenario) {
+        let none = TopicSettings::default();
+        let limit = match self {
+            Tamper::LivesTooLong => TopicSettings { ttl_seconds: 60, ..none },
+            Tamper::DiesTooEarly => TopicSettings { ttl_seconds: 1, ..none },
+            Tamper::LimitIgnored => TopicSettings { bytes_max: 40_000, ..none },
+            Tamper::NewestDropped => {
+                TopicSettings { bytes_max: 1 << 20, at_limit: AtLimit::DropOldest, ..none }
+            }
+            _ => none,
+        };
+        (scenario.settings, scenario.steps) =
+            (TopicSettings { retention_bytes: 1 << 40, ..limit }, Vec::new());
+        scenario.topics.iter_mut().for_each(|topic| topic.upfront = true);
+        if self == Tamper::ReplayForgotten {
+            // Long enough for checkpoints, which give segments back.
+            (scenario.chaos, scenario.think_ms, scenario.ends) = (Duration::from_secs(150), 1500, Vec::new());
+            (scenario.orders, scenario.options.segment_bytes) = (0, 1 << 10);
+            // A channel without consumers would keep them.
+            scenario.topics.truncate(1);
+            scenario.topics[0].channels.truncate(1);
+            (scenario.consumers, scenario.max_attempts, scenario.troubles) = (4, 0, Vec::new());
+        }
+    }
+
+    /// Distorts what the oracle is told of a topic's settings.
+    pub(crate) fn distort_settings(self, mut settings: TopicSettings) -> TopicSettings {
+        match self {
+            Tamper::LivesTooLong => settings.ttl_seconds = settings.ttl_seconds.min(1),
+            Tamper::DiesTooEarly if settings.ttl_seconds > 0 => settings.ttl_seconds = 3600,
+            Tamper::LimitIgnored => settings.bytes_max /= 40,
+            Tamper::ReplayForgotten => settings.retention_seconds = 3600,
+            _ => {}
+        }
+        settings
+    }
+
+    /// Distorts what the oracle is told of an order.
+    pub(crate) fn distort_order(self, ask: Ask) -> Ask {
+        match ask {
+            Ask::ConfigureTopic(topic, settings) => {
+                Ask::ConfigureTopic(topic, self.distort_settings(settings))
+            }
+            ask => ask,
         }
     }
 
@@ -92,6 +174,11 @@ impl Tamper {
             (Tamper::Dropped, Command::Publish { uids, .. }) if uids.len() > 2 => {
                 let Command::Publish { topic, uids, delay_ms } = sent else { return None };
                 Some(Command::Publish { topic, uids: uids[1..].to_vec(), delay_ms })
+            }
+            (Tamper::NewestDropped, Command::Publish { uids, .. }) if uids.len() > 1 => {
+                let Command::Publish { topic, mut uids, delay_ms } = sent else { return None };
+                uids.pop();
+                Some(Command::Publish { topic, uids, delay_ms })
             }
             _ => None,
         }

@@ -11,6 +11,7 @@ mod lives;
 mod operator;
 mod passing;
 mod phases;
+mod rot;
 mod troubles;
 
 use journal::MemFiles;
@@ -79,6 +80,8 @@ pub(crate) struct World {
     /// Orders that are not answered yet.
     pending: Vec<operator::Pending>,
     uid: Uid,
+    /// A bit of the inventory has flipped since the last start.
+    inventory_rotten: bool,
     /// Chaos is over: clients that lose their connection stay away.
     healed: bool,
     events: u64,
@@ -109,9 +112,10 @@ impl World {
             clients: Vec::new(),
             sessions: Vec::new(),
             agenda: Agenda::new(),
-            oracle: Oracle::new(&scenario.options),
+            oracle: Oracle::new(&scenario.options, scenario.fill_max),
             pending: Vec::new(),
             uid: 0,
+            inventory_rotten: false,
             healed: false,
             events: 0,
             trace,

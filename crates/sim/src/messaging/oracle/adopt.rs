@@ -20,7 +20,8 @@ impl Oracle {
         for (name, topic) in &mut self.topics {
             match shown.iter().find(|stats| stats.name == *name) {
                 Some(stats) => {
-                    let wrong = topic.adopt(stats, power);
+                    let uncertain = power || std::mem::take(&mut topic.shattered);
+                    let wrong = topic.adopt(stats, uncertain);
                     faults.extend(wrong.into_iter().map(|why| format!("{name}{why}")));
                     topic.restart(at, wall, stepped);
                 }
@@ -65,6 +66,7 @@ impl Oracle {
         for stats in snapshot.topics.as_deref().unwrap_or_default() {
             let Some(topic) = self.topics.get_mut(&stats.name) else { continue };
             topic.channels.values_mut().for_each(|channel| channel.settle_dead(at));
+            topic.age(at);
             let (least, most) = topic.waiting();
             if topic.ghosts.is_empty() && !(least..=most).contains(&stats.depth) {
                 let why = format!("depth of {} is {}, of {least} to {most}", stats.name, stats.depth);
@@ -89,6 +91,9 @@ fn check_channel(topic: &Topic, known: &Channel, stats: &ChannelStats, at: Insta
             "depth {depth}, in flight {in_flight}, deferred {deferred}, and there are {least} to {most} messages: {}",
             topic.idle(known).join(", ")
         ));
+    }
+    if let Some(why) = topic.too_much(known) {
+        return Some(why);
     }
     let held = known.held_for_sure(None, at) as u64;
     (stats.in_flight < held).then(|| format!("in flight {}, and consumers have {held}", stats.in_flight))

@@ -35,6 +35,8 @@ pub(crate) struct Channel {
     /// Messages in consumers' hands, or that were lately.
     ids: HashMap<Id, Uid>,
     lined_up: bool,
+    /// While all is drained: the place of the oldest message that was left in the stream.
+    pub(crate) left_from: Option<super::row::Moment>,
 }
 
 impl Channel {

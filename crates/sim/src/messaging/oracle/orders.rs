@@ -54,6 +54,7 @@ impl Oracle {
                 if topic.durability != Durability::Memory {
                     topic.durability = settings.durability.unwrap_or(default);
                 }
+                topic.configure(*settings, now);
             }
             Ask::PauseTopic(name, paused) => {
                 let topic = self.topic(name);
@@ -142,6 +143,13 @@ impl Oracle {
     /// A message's record is damaged.
     pub(crate) fn lose(&mut self, uid: Uid) {
         self.topics.values_mut().for_each(|topic| topic.lose(uid));
+    }
+
+    /// A topic's checkpoint is damaged: of its channels nothing is known but what its segments still say.
+    pub(crate) fn shatter(&mut self, topic: &str) {
+        if let Some(topic) = self.topics.get_mut(topic) {
+            topic.shatter();
+        }
     }
 
     /// A message of a dead-letter topic was sent to somebody.

@@ -73,6 +73,8 @@ pub(crate) struct Row {
     pub(crate) wild: bool,
     /// Nothing more is owed.
     pub(crate) satisfied: bool,
+    /// The order by which it comes again, if a crash must not have forgotten that.
+    pub(crate) brought: Option<Event>,
 }
 
 impl Row {
@@ -88,6 +90,7 @@ impl Row {
             gone: None,
             wild: false,
             satisfied: false,
+            brought: None,
         }
     }
 
@@ -130,6 +133,10 @@ impl Row {
 
     /// The life has ended. `durable` as in [`LifeEnd::kept`].
     pub(crate) fn crash(&mut self, life: &LifeEnd, durable: u64) {
+        if self.brought.is_some_and(|brought| !life.kept(brought, durable)) {
+            self.brought = None;
+            return self.give_up();
+        }
         if let Some(gone) = self.gone {
             if !life.kept(gone, durable) {
                 self.give_up();

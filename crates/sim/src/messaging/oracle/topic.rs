@@ -7,6 +7,7 @@ use queue::settings::Durability;
 use queue::topic::SeekTo;
 
 use super::channel::deferred;
+use super::limits::Limits;
 use super::row::{LifeEnd, Place};
 use super::{Channel, Now, Row, SLACK_US};
 use crate::messaging::body::Uid;
@@ -17,14 +18,19 @@ use crate::messaging::session::SessionId;
 /// A message, wherever it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
-    /// The fact of its publication.
-    seq: u64,
+    /// The fact of its publication, and when that was.
+    pub(super) seq: u64,
+    pub(super) at: Instant,
+    /// Of its body.
+    pub(super) bytes: u64,
+    /// An nsqd has left it.
+    pub(super) imported: bool,
     /// It is there: it got its OK, or was delivered, and no crash may have taken it since.
-    known: bool,
+    pub(super) known: bool,
     /// It is on the device.
     durable: bool,
     /// Its record was damaged.
-    lost: bool,
+    pub(super) lost: bool,
 }
 
 #[derive(Debug)]
@@ -34,7 +40,7 @@ pub(crate) struct Topic {
     pub(crate) channels: BTreeMap<String, Channel>,
     pub(super) messages: BTreeMap<Uid, Message>,
     /// Messages that no channel has yet.
-    waiting: BTreeMap<Uid, Row>,
+    pub(super) waiting: BTreeMap<Uid, Row>,
     /// Messages that may be delivered by a channel that is not known to have them.
     pub(crate) ghosts: BTreeSet<Uid>,
     /// Channels that were deleted: a loss of power may bring them back.
@@ -45,6 +51,9 @@ pub(crate) struct Topic {
     pub(crate) known: bool,
     /// Every fact up to this one is on the device.
     pub(crate) durable: u64,
+    /// Its checkpoint was damaged since the last start.
+    pub(crate) shattered: bool,
+    pub(crate) limits: Limits,
 }
 
 impl Topic {
@@ -61,12 +70,18 @@ impl Topic {
             emptied: Vec::new(),
             known: false,
             durable: 0,
+            shattered: false,
+            limits: Limits::default(),
         }
     }
 
     /// A message may be there from now on.
-    pub(crate) fn publish(&mut self, uid: Uid, delay_ms: u64, now: Now) {
-        self.messages.insert(uid, Message { seq: now.seq, known: false, durable: false, lost: false });
+    pub(crate) fn publish(&mut self, uid: Uid, bytes: u64, delay_ms: u64, now: Now) {
+        let Now { at, seq, .. } = now;
+        self.messages.insert(
+            uid,
+            Message { seq, at, bytes, imported: false, known: false, durable: false, lost: false },
+        );
         let place = if delay_ms > 0 { deferred(now, delay_ms, None) } else { Place::Waiting };
         let row = Row::new(place, (now.at.0, now.seq));
         if self.paused || self.channels.is_empty() {
@@ -132,6 +147,9 @@ impl Topic {
         if let Some(message) = self.messages.get_mut(&uid) {
             (message.known, self.known) = (true, true);
         }
+        self.age(now.at);
+        self.check_age(uid, now.at)?;
+        self.note_left(channel, uid);
         let (messages, ghosts) = (&self.messages, &self.ghosts);
         let channel = self.channels.get_mut(channel).ok_or("there is no such channel")?;
         if !channel.rows.contains_key(&uid) && ghosts.contains(&uid) {
@@ -157,8 +175,8 @@ impl Topic {
     }
 
     /// A channel reads again what is kept, or passes over everything.
-    pub(crate) fn seek(&mut self, channel: &str, to: SeekTo, now: Now) {
-        let Some(channel) = self.channels.get_mut(channel) else { return };
+    pub(crate) fn seek(&mut self, name: &str, to: SeekTo, now: Now) {
+        let Some(channel) = self.channels.get_mut(name) else { return };
         if to == SeekTo::End {
             return channel.empty(now);
         }
@@ -167,6 +185,9 @@ impl Topic {
             channel.rows.values_mut().for_each(Row::give_up);
         }
         self.ghosts.extend(self.messages.keys());
+        if to == SeekTo::Beginning {
+            self.replay(name, now);
+        }
     }
 
     /// The channel, which is there.
@@ -192,10 +213,25 @@ impl Topic {
         rows.filter_map(|rows| rows.get_mut(&uid)).for_each(Row::give_up);
     }
 
+    /// Its checkpoint is damaged.
+    pub(crate) fn shatter(&mut self) {
+        (self.shattered, self.durable) = (true, 0);
+        for message in self.messages.values_mut() {
+            (message.known, message.durable, message.lost) = (false, false, true);
+        }
+        let rows = self.channels.values_mut().flat_map(|channel| channel.rows.values_mut());
+        rows.chain(self.waiting.values_mut()).for_each(Row::give_up);
+        self.ghosts.extend(self.messages.keys());
+    }
+
     /// A message that was there before the first life.
     pub(crate) fn import(&mut self, uid: Uid, channel: Option<&str>, now: Now) {
         self.known = true;
-        self.messages.insert(uid, Message { seq: now.seq, known: true, durable: true, lost: false });
+        let Now { at, seq, .. } = now;
+        self.messages.insert(
+            uid,
+            Message { seq, at, bytes: 0, imported: true, known: true, durable: true, lost: false },
+        );
         let mut row = Row::new(Place::Waiting, (0, 0));
         (row.to, row.fresh, row.attempts) = ((u64::MAX, 0), false, 1);
         match channel {
@@ -232,6 +268,7 @@ impl Topic {
 
     /// Somebody sets the wall clock.
     pub(crate) fn step(&mut self, nanos: i64) {
+        self.doubt_ages();
         let rows = self.channels.values_mut().flat_map(|channel| channel.rows.values_mut());
         rows.chain(self.waiting.values_mut()).for_each(|row| row.step(nanos));
     }
@@ -272,7 +309,7 @@ impl Topic {
     /// What is still owed, as text that goes behind the topic's name.
     pub(crate) fn missing(&self) -> Vec<String> {
         let owed = |(uid, row): &(&Uid, &Row)| row.is_owed() && self.is_known(**uid);
-        let mut missing: Vec<String> = Vec::new();
+        let mut missing = self.dropped_in_the_middle();
         for (name, channel) in &self.channels {
             let rows = channel.rows.iter().filter(owed);
             missing.extend(rows.map(|(uid, row)| format!("/{name} {uid} ({:?})", row.place)));

@@ -42,7 +42,7 @@ impl World {
     fn disk_queue(&mut self, name: &str, uids: &[Uid]) {
         let mut data = Vec::new();
         for uid in uids {
-            let body = body(*uid, 20);
+            let body = body(*uid, self.scenario.fill_max);
             data.extend_from_slice(&(26 + body.len() as u32).to_be_bytes());
             data.extend_from_slice(&1_600_000_000_000_000_000i64.to_be_bytes());
             data.extend_from_slice(&1u16.to_be_bytes());

@@ -45,11 +45,21 @@ impl World {
             Err(why) => return self.oracle.fault(format!("the daemon does not start: {why}")),
         }
         self.files.clear_faults();
+        if self.tamper == Some(Tamper::SegmentsKept) {
+            self.files.fail(Fault {
+                operation: Operation::Remove,
+                skip: 0,
+                times: u64::MAX,
+                errno: EMFILE,
+                torn: false,
+            });
+        }
         if let Some(snapshot) = self.statistics() {
             let (now, wall, after) = (self.now(), self.wall_now(), self.ended);
             self.oracle.adopt(&snapshot, after, now, wall);
             self.adopt_settings(&snapshot);
         }
+        self.check_damage_told();
         self.plan_turn(self.now());
     }
 
@@ -62,10 +72,12 @@ impl World {
 
     /// A loss of power may have taken settings back.
     fn adopt_settings(&mut self, snapshot: &queue::queue::Snapshot) {
+        let (now, wall) = (self.now(), self.wall_now());
         for topic in snapshot.topics.as_deref().unwrap_or_default() {
             let settings = self.ask_now(Ask::TopicSettings(topic.name.clone()));
             if let Some(Answer::TopicSettings(settings)) = settings {
-                self.oracle.set_durability(&topic.name, settings.durability);
+                let told = self.tamper.map_or(settings, |tamper| tamper.distort_settings(settings));
+                self.oracle.set_settings(&topic.name, told, now, wall);
             }
             for channel in &topic.channels {
                 let settings = self.ask_now(Ask::ChannelSettings(topic.name.clone(), channel.name.clone()));
@@ -77,7 +89,7 @@ impl World {
     }
 
     /// Asks between two turns, something that is answered at once and changes nothing.
-    fn ask_now(&mut self, ask: Ask) -> Option<Answer> {
+    pub(super) fn ask_now(&mut self, ask: Ask) -> Option<Answer> {
         self.daemon.as_mut()?.ask(&mut self.net, ask).lock().expect("one thread").take()
     }
 

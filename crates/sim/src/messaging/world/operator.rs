@@ -32,7 +32,8 @@ impl World {
         if self.trace {
             eprintln!("           {ask:?}: {answer:?}");
         }
-        self.oracle.ordered(&ask, &uids, answer.as_ref(), now, wall);
+        let told = self.tamper.map_or_else(|| ask.clone(), |tamper| tamper.distort_order(ask.clone()));
+        self.oracle.ordered(&told, &uids, answer.as_ref(), now, wall);
         if answer.is_none() {
             self.pending.push(Pending { slot, ask, uids });
         }
@@ -108,8 +109,8 @@ impl World {
     fn topic_settings(&mut self) -> TopicSettings {
         TopicSettings {
             durability: self.rng.pick(&[None, Some(Durability::Os), Some(Durability::Fsync)]),
-            retention_seconds: self.rng.pick(&[0, 0, 5]),
-            ..TopicSettings::default()
+            retention_seconds: self.rng.pick(&[0, 0, 5]).max(self.scenario.settings.retention_seconds),
+            ..self.scenario.settings
         }
     }
 
@@ -122,7 +123,7 @@ impl World {
         let count = self.rng.between(1, 4);
         let uids: Vec<Uid> = (self.uid + 1..=self.uid + count).collect();
         self.uid += count;
-        let bodies: Vec<Vec<u8>> = uids.iter().map(|uid| body(*uid, 10)).collect();
+        let bodies: Vec<Vec<u8>> = uids.iter().map(|uid| body(*uid, self.scenario.fill_max)).collect();
         let layout = if count == 1 { Layout::One } else { Layout::Lines };
         let limits = self.scenario.options.wire_limits();
         let batch = Batch::new(Bytes::from(bodies.join(&b'\n')), layout, limits).expect("short bodies");
@@ -150,6 +151,15 @@ impl World {
             for channel in topic.channels {
                 let settings = ChannelSettings { max_attempts, ..ChannelSettings::default() };
                 self.order(Ask::ConfigureChannel(topic.name.clone(), channel.name, settings), Vec::new());
+            }
+        }
+    }
+
+    /// Moves all channels to the beginning.
+    pub(super) fn replay_all(&mut self) {
+        for topic in self.live_topics() {
+            for channel in topic.channels {
+                self.order(Ask::Seek(topic.name.clone(), channel.name, SeekTo::Beginning), Vec::new());
             }
         }
     }

@@ -1,20 +1,26 @@
 //! The phases of a run.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use journal::Files;
 use net::Instant;
 use queue::ask::{Answer, Ask};
 use queue::queue::Snapshot;
-use queue::settings::Durability;
+use queue::settings::{Durability, TopicSettings};
 
 use super::{Event, World};
 use crate::messaging::client::{Client, Role};
 use crate::messaging::oracle::DEAD;
 use crate::messaging::report::Report;
 use crate::messaging::scenario::End as LifeEnd;
+use crate::messaging::tamper::Tamper;
 
 const SECOND: u64 = 1_000_000;
+/// After this an idle topic has given back what nobody needs.
+const REST_US: u64 = 200 * SECOND;
+/// What may be left of it: the segment that is written to, and a checkpoint.
+const REST_BYTES: u64 = 80 << 10;
 
 impl World {
     pub(crate) fn run(mut self) -> Result<Report, String> {
@@ -24,7 +30,7 @@ impl World {
         self.until(Instant(chaos))?;
         self.heal()?;
         self.drain()?;
-        if let Some(why) = self.oracle.missing() {
+        if let Some(why) = self.oracle.missing(self.net.now) {
             return Err(why);
         }
         // The last FIN is written meanwhile.
@@ -36,7 +42,7 @@ impl World {
                 let there: Vec<String> = places(&snapshot);
                 Err(format!("messages are there that were finished: {}", there.join(", ")))
             }
-            Some(_) => Ok(self.report()),
+            Some(_) => self.rest(),
             None => Err("the last life does not answer".to_owned()),
         }
     }
@@ -90,8 +96,23 @@ impl World {
                 }
             }
         }
+        if self.scenario.settings != TopicSettings::default() {
+            self.limit();
+        }
         if self.scenario.max_attempts > 0 {
             self.set_max_attempts(self.scenario.max_attempts);
+        }
+    }
+
+    /// Gives the topics their settings.
+    fn limit(&mut self) {
+        for topic in self.live_topics() {
+            let Some(Answer::TopicSettings(settings)) = self.ask_now(Ask::TopicSettings(topic.name.clone()))
+            else {
+                continue;
+            };
+            let settings = TopicSettings { durability: settings.durability, ..self.scenario.settings };
+            self.order(Ask::ConfigureTopic(topic.name, settings), Vec::new());
         }
     }
 
@@ -115,6 +136,38 @@ impl World {
         self.after(arrive, Event::Connect(self.clients.len() - 1));
     }
 
+    /// Everything is finished, and after a while next to nothing of it is on the disk.
+    fn rest(mut self) -> Result<Report, String> {
+        if self.scenario.settings.retention_seconds > 0 {
+            return Ok(self.report());
+        }
+        let before = self.stored();
+        self.until(Instant(self.now().0 + REST_US))?;
+        for (topic, bytes) in self.stored() {
+            if bytes > REST_BYTES {
+                return Err(format!("{bytes} bytes of topic {topic} are on the disk, and nobody needs them"));
+            }
+            self.oracle.report.emptied +=
+                u64::from(before.get(&topic).is_some_and(|before| *before > REST_BYTES));
+        }
+        Ok(self.report())
+    }
+
+    /// Bytes on the disk of each topic that is not for dead letters.
+    fn stored(&self) -> BTreeMap<String, u64> {
+        let mut stored = BTreeMap::new();
+        for path in self.files.paths() {
+            let topic = path.parent().and_then(Path::file_name).and_then(|dir| dir.to_str());
+            let Some(topic) = topic.and_then(|dir| dir.strip_suffix(".topic")).filter(|t| !t.ends_with(DEAD))
+            else {
+                continue;
+            };
+            let bytes = self.files.content(&path).map_or(0, |content| content.len() as u64);
+            *stored.entry(topic.to_owned()).or_default() += bytes;
+        }
+        stored
+    }
+
     /// Nothing goes wrong any more: clients go, and a new life begins.
     fn heal(&mut self) -> Result<(), String> {
         self.healed = true;
@@ -124,12 +177,16 @@ impl World {
         self.until(Instant(self.now().0 + SECOND))?;
         self.resume();
         self.set_max_attempts(0);
+        if self.scenario.settings.retention_seconds > 0 || self.tamper == Some(Tamper::ReplayForgotten) {
+            self.replay_all();
+        }
         self.redrive_all();
         self.complain()
     }
 
     /// Everything is consumed and finished.
     fn drain(&mut self) -> Result<(), String> {
+        self.oracle.drain();
         for topic in self.live_topics() {
             let mut channels: Vec<String> = topic.channels.into_iter().map(|channel| channel.name).collect();
             if channels.is_empty() {
@@ -150,7 +207,7 @@ impl World {
                 return Ok(());
             }
         }
-        let why = self.oracle.missing().unwrap_or_else(|| "nothing is missing".to_owned());
+        let why = self.oracle.missing(self.net.now).unwrap_or_else(|| "nothing is missing".to_owned());
         Err(format!("it is not drained after {} s: {why}", patience / SECOND))
     }
 }

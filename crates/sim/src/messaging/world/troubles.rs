@@ -3,9 +3,7 @@
 use journal::files::{Fault, Operation};
 
 use super::{Event, World};
-use crate::messaging::body::uids_in;
 use crate::messaging::scenario::{End as LifeEnd, Trouble};
-use crate::messaging::tamper::Tamper;
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -59,30 +57,5 @@ impl World {
             daemon.shard.looped.wall = self.wall;
         }
         self.oracle.step(nanos);
-    }
-
-    /// Between two lives, bits of messages' bodies flip.
-    pub(super) fn rot(&mut self) {
-        for _ in 0..self.rng.below(self.scenario.rot + 1) {
-            let paths = self.files.paths();
-            if paths.is_empty() {
-                return;
-            }
-            let path = &paths[self.rng.below(paths.len() as u64) as usize];
-            let Some(content) = self.files.content(path) else { continue };
-            let found = uids_in(&content);
-            if found.is_empty() {
-                continue;
-            }
-            let (at, uid) = found[self.rng.below(found.len() as u64) as usize];
-            self.files.flip(path, at, 1 << self.rng.below(8));
-            self.oracle.report.rotten += 1;
-            self.oracle.lose(uid);
-            if self.tamper == Some(Tamper::DamageSpreads)
-                && let Some((at, _)) = found.iter().find(|(_, other)| *other != uid)
-            {
-                self.files.flip(path, *at, 1);
-            }
-        }
     }
 }
