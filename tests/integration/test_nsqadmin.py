@@ -439,3 +439,24 @@ def test_queues_that_require_tls():
             answer = kit.fetch(admin.port, "/api/topics")
             assert answer[0] == status, (options, answer)
             assert status == 200 or "tls" in answer[1]["message"], answer
+
+
+def test_graphite():
+    """A rate for the API, graphs on pages, and graphite behind nsqadmin, whatever it answers."""
+    points = [{"target": "x", "datapoints": [[120, 1]]}]
+    with Sink(say(points)) as sink:
+        url = f"http://joe:pass@127.0.0.1:{sink.port}"
+        with Fleet(1, 1, f"--graphite-url={url}", "--proxy-graphite", "--base-path=/sub") as fleet:
+            fleet.publish(fleet.queues[0], "t", "x")
+            kit.until(lambda: fleet.ask("/sub/api/topics/t")[0] == 200, "the topic is known")
+            assert fleet.ask("/sub/api/graphite?metric=rate&target=a%20b%26c") == (200, {"rate": "2.00"})
+            assert sink.requests[-1][0] == "/render?format=json&from=-120sec&target=a+b%26c&until=-60sec"
+            assert fleet.ask("/sub/render?target=x&width=1") == (200, json.dumps(points))
+            assert sink.requests[-1][0] == "/render?target=x&width=1"
+            page = fleet.ask("/sub/topics/t")[1]
+            assert 'src="/sub/render?' in page and "stats.gauges.nsq.%2A.topic.t.depth" in page and "pass" not in page
+    for serve in (say([]), say([{"target": "x", "datapoints": []}]), say("junk"), say("", "500 No"), hang_up, stall, endless_body):
+        with Sink(serve) as sink, Fleet(1, 1, f"--graphite-url=http://127.0.0.1:{sink.port}", "--proxy-graphite") as fleet:
+            assert fleet.ask("/api/graphite?metric=rate&target=t") == (500, {"message": "INTERNAL_ERROR"})
+            assert fleet.ask("/render?target=t")[0] in (200, 500, 502)
+            assert fleet.ask("/ping") == (200, "OK")

@@ -18,11 +18,14 @@ pub(crate) fn admit(settings: &Nsqadmin, headers: &HeaderMap) -> Result<(), Refu
     if settings.admin_users.is_empty() {
         return Ok(());
     }
-    let user = headers.get(settings.acl_header.as_str()).map(|user| user.as_bytes());
-    // A user without a name would be everybody who has no header.
-    let user = user.filter(|user| !user.is_empty()).ok_or(FORBIDDEN)?;
-    let known = settings.admin_users.iter().any(|known| known.as_bytes() == user);
-    if known { Ok(()) } else { Err(FORBIDDEN) }
+    let is_known = |user: &[u8]| {
+        // A user without a name would be everybody who has no header.
+        !user.is_empty() && settings.admin_users.iter().any(|known| known.as_bytes() == user)
+    };
+    // A proxy that adds its header behind a client's own has not said which of them counts.
+    let mut told =
+        headers.get_all(settings.acl_header.as_str()).iter().map(|user| user.as_bytes()).peekable();
+    if told.peek().is_some() && told.all(is_known) { Ok(()) } else { Err(FORBIDDEN) }
 }
 
 /// Lets those in who ask from the range of addresses; clients of a unix socket are on this machine.
@@ -68,6 +71,18 @@ mod tests {
                 headers.insert(name, value.parse().unwrap());
             }
             assert_eq!(admit(&settings(flags), &headers).is_ok(), admitted, "{flags:?} {header:?}");
+        }
+    }
+
+    #[test]
+    fn two_headers_are_to_agree() {
+        let settings = settings(&["-admin-user=joe", "-admin-user=ann"]);
+        for (users, admitted) in [(["joe", "ann"], true), (["joe", "eve"], false), (["eve", "joe"], false)] {
+            let mut headers = HeaderMap::new();
+            for user in users {
+                headers.append("x-forwarded-user", user.parse().unwrap());
+            }
+            assert_eq!(admit(&settings, &headers).is_ok(), admitted, "{users:?}");
         }
     }
 

@@ -105,13 +105,25 @@ pub(super) fn latency(latency: Option<&Latency>, html: &mut Html) {
     html.raw("</table>\n");
 }
 
+/// A URL without the user and password that it may name: pages are for everybody.
+fn without_user(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, tail) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    format!("{scheme}://{place}{}", tail.trim_end_matches('/'))
+}
+
 /// Graphs of the last two hours, if graphite is there.
 pub(super) fn graphs(api: &Api, topic: &str, channel: Option<&str>, keys: &[&'static str], html: &mut Html) {
     let graphite = &api.settings.graphite;
     if graphite.url.is_empty() {
         return;
     }
-    let render = if graphite.proxied { at(api, &["render"]) } else { format!("{}/render", graphite.url) };
+    let render = if graphite.proxied {
+        at(api, &["render"])
+    } else {
+        format!("{}/render", without_user(&graphite.url))
+    };
     let path = channel.map_or(format!("topic.{topic}"), |channel| format!("topic.{topic}.channel.{channel}"));
     html.raw("<p>");
     for key in keys {
@@ -128,4 +140,21 @@ pub(super) fn graphs(api: &Api, topic: &str, channel: Option<&str>, keys: &[&'st
         html.raw("\"> ");
     }
     html.raw("</p>\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_user;
+
+    #[test]
+    fn pages_show_no_password() {
+        for (url, shown) in [
+            ("http://joe:p@ss@g:1/x/", "http://g:1/x"),
+            ("https://g", "https://g"),
+            ("http://g/a@b", "http://g/a@b"),
+            ("g:1", "g:1"),
+        ] {
+            assert_eq!(without_user(url), shown);
+        }
+    }
 }
