@@ -21,25 +21,25 @@ pub const PROGRAM: Program =
 /// nsqadmin, ready to be started.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nsqadmin {
-    /// Where browsers and scripts connect.
+    /// Listener for browsers and scripts.
     pub http: Listen,
-    /// What all paths begin with; `/` or without a slash at its end.
+    /// Beginning of all paths; `/` or without a slash at its end.
     pub base_path: String,
     /// HTTP addresses of the lookups that know the fleet.
     pub lookups: Vec<String>,
     /// HTTP addresses of the queues, if no lookup is asked.
     pub nsqds: Vec<String>,
-    /// How other daemons are spoken to.
+    /// Client for other daemons.
     pub client: HttpClient,
     /// Graphs.
     pub graphite: Graphite,
-    /// Who may use `/config`. None: everybody.
+    /// Clients that may use `/config`. None: all.
     pub config_from: Option<Cidr>,
-    /// Who is notified of changes; empty: nobody.
+    /// URL for notifications of changes; empty: none.
     pub notification_endpoint: String,
     /// Name of the header that says who a user is.
     pub acl_header: String,
-    /// Who may change something; empty: everybody.
+    /// Users who may make changes; empty: everybody.
     pub admin_users: Vec<String>,
     /// Names besides the machine's own that browsers may use it under.
     pub http_names: Vec<String>,
@@ -62,20 +62,20 @@ pub struct HttpClient {
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// Where graphs come from, and what their series are called.
+/// Source of graphs, and the names of its series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graphite {
     /// Address; empty: no graphs.
     pub url: String,
     /// Browsers get their graphs through nsqadmin.
     pub proxied: bool,
-    /// What keys begin with, with `%s` for the host.
+    /// Beginning of keys, with `%s` for the host.
     pub statsd_prefix: String,
     /// Key of a counter.
     pub counter_format: String,
     /// Key of a gauge.
     pub gauge_format: String,
-    /// How often nsqd tells statsd.
+    /// Interval at which nsqd pushes to statsd.
     pub statsd_interval: Duration,
 }
 
@@ -163,7 +163,7 @@ fn http_client(values: &GoValues) -> Result<HttpClient, String> {
     })
 }
 
-/// What Go finds wrong with an address; whether its name is known is not looked at.
+/// Go's complaint about an address; its name is not resolved.
 fn address_fault(address: &str) -> Option<String> {
     let wrong = |what: &str| Some(format!("address {address}: {what}"));
     if address.is_empty() {

@@ -44,7 +44,7 @@ pub const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-u
 /// The version of NSQ's HTTP API, as its clients name it.
 const ACCEPT_NSQ: HeaderValue = HeaderValue::from_static("application/vnd.nsq; version=1.0");
 
-/// How long an idle connection is kept.
+/// Time an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(10);
 /// Idle connections to one server.
 const IDLE_MAX: usize = 4;
@@ -52,10 +52,10 @@ const IDLE_MAX: usize = 4;
 const TOTAL_BYTES_MAX: usize = 256 << 20;
 /// Largest head of an answer, bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
-/// What stands for a deadline of zero, which is none to the programs whose flags say it.
+/// Deadline in place of zero, which means none to the programs whose flags say it.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// What a client may take.
+/// Limits of a client.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Time to connect (`http-client-connect-timeout`), a TLS handshake included. Zero is a minute.
@@ -110,7 +110,7 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// Its body, whole.
     pub body: Bytes,
-    /// What the body takes up in the account.
+    /// The body's share of the account.
     _charge: Charge,
 }
 
@@ -214,7 +214,7 @@ impl Client {
     /// Sends a request and reads its answer whole.
     ///
     /// # Errors
-    /// Why there is no answer. Whether the request has arrived is not known then, but for [`ClientError::Address`] and
+    /// The reason there is no answer. The request may have arrived all the same, but for [`ClientError::Address`] and
     /// [`ClientError::Connect`].
     pub async fn send(&self, call: Call) -> Result<Reply, ClientError> {
         let target = Target::of(&call.url)?;

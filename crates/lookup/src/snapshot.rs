@@ -1,4 +1,4 @@
-//! What a lookup knew, kept in a file: it answers from it after a restart until its nodes have registered again.
+//! The file from which a lookup answers after a restart, until its nodes have registered again.
 //!
 //! The file is JSON: `version`, and for each node what it said of itself and what it had registered. It is written whole and put in
 //! place of the last one, so there is always a whole one. One that cannot be read is as none.
@@ -14,14 +14,14 @@ const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     version: u32,
-    /// Those that were connected.
+    /// Nodes that were connected.
     pub nodes: Vec<SavedNode>,
 }
 
-/// A node, and what it had.
+/// A node and its registrations.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SavedNode {
-    /// Where its connection came from.
+    /// Address and port of its connection.
     pub remote: String,
     broadcast_address: String,
     hostname: String,
@@ -72,7 +72,7 @@ impl SavedNode {
         }
     }
 
-    /// What it said of itself.
+    /// Its description of itself.
     pub fn node(&self) -> Node {
         let SavedNode { broadcast_address, hostname, topology_region, topology_zone, version, .. } =
             self.clone();
@@ -103,7 +103,7 @@ impl Snapshot {
     /// Reads a file; names that no node may register are left out.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault of the file.
     pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot, String> {
         let mut snapshot: Snapshot = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if snapshot.version != VERSION {

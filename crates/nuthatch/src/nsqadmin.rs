@@ -29,14 +29,14 @@ pub struct Admin {
     settings: Nsqadmin,
     /// Connections that it may have.
     http_max: usize,
-    /// What is listened on.
+    /// The address as bound.
     pub listening: String,
 }
 
 /// Binds the listener.
 ///
 /// # Errors
-/// Why it cannot be bound.
+/// The reason it cannot be bound.
 pub fn start(settings: &Nsqadmin, http_max: usize) -> Result<Admin, StartError> {
     let refused = |error| StartError::Listen(Place::Nsqadmin, settings.http.clone(), error);
     let socket = bind::bind(&settings.http).map_err(refused)?;
@@ -75,7 +75,7 @@ fn client(settings: &HttpClient, tls: Option<Arc<ClientConfig>>) -> Client {
     Client::new(limits, tls)
 }
 
-/// Whether the files of TLS can be used and every address has a name that is known.
+/// Checks that the files of TLS can be used and that the name of every address resolves.
 ///
 /// # Errors
 /// nsqadmin's reason.
@@ -102,7 +102,7 @@ fn resolve(address: &str) -> Result<(), String> {
     found.map(|_| ()).map_err(|_| format!("lookup {host}: no such host"))
 }
 
-/// How other daemons are spoken to; `None` if no authority is known, which only those miss that speak TLS.
+/// TLS towards other daemons; `None` if no authority is known, so that `https` fails and nothing else.
 fn tls_config(settings: &HttpClient) -> Result<Option<Arc<ClientConfig>>, String> {
     let identity = match &settings.identity {
         None => None,

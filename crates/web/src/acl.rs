@@ -1,4 +1,4 @@
-//! Who may change something (`admin-user`, `acl-http-header`), and who may see and change settings (`allow-config-from-cidr`).
+//! Authorization of changes (`admin-user`, `acl-http-header`) and of `/config` (`allow-config-from-cidr`).
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -8,7 +8,7 @@ use http::{Link, Refusal};
 
 const FORBIDDEN: Refusal = Refusal::new(StatusCode::FORBIDDEN, "FORBIDDEN");
 
-/// Lets everybody in if no users are named, else those.
+/// Admits everybody if no users are named, else only them.
 ///
 /// The header is what a proxy in front says, which must not pass on a client's own.
 ///
@@ -28,7 +28,7 @@ pub(crate) fn admit(settings: &Nsqadmin, headers: &HeaderMap) -> Result<(), Refu
     if told.peek().is_some() && told.all(is_known) { Ok(()) } else { Err(FORBIDDEN) }
 }
 
-/// Lets those in who ask from the range of addresses; clients of a unix socket are on this machine.
+/// Admits clients from the range of addresses; those of a unix socket count as 127.0.0.1.
 ///
 /// # Errors
 /// 403 `FORBIDDEN`.

@@ -19,23 +19,23 @@ pub use self::names::Inactive;
 pub use self::producers::{Producer, ProducerTopic};
 pub use self::stats::{ChannelStats, ClientStats, Stats, TopicStats, channel_of, counts, topic_of};
 
-/// What was gathered, with a line for each failure on the way.
+/// A merged answer, with a line for each failure on the way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gathered<T> {
-    /// What there is.
+    /// The answer.
     pub value: T,
-    /// What failed, in the order of the addresses.
+    /// Failures, in the order of the addresses.
     pub warnings: Vec<String>,
 }
 
-/// Nobody answered: why.
+/// The reason that no daemon answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unavailable(pub String);
 
-/// What comes of asking the fleet.
+/// Result of asking the fleet.
 pub type Outcome<T> = Result<Gathered<T>, Unavailable>;
 
-/// Where the fleet is.
+/// Addresses of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Addresses {
     /// HTTP addresses of lookups. They are asked if there are any.
@@ -51,7 +51,7 @@ pub struct Fleet {
     at: Arc<Addresses>,
 }
 
-/// Who is asked, as nsqadmin's texts say it.
+/// Kind of daemon, as nsqadmin's texts name it.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Lookup,
@@ -64,12 +64,12 @@ impl Fleet {
         Fleet { upstreams, at }
     }
 
-    /// Whether lookups tell who is there.
+    /// True if lookups are asked for producers.
     pub fn has_lookups(&self) -> bool {
         !self.at.lookups.is_empty()
     }
 
-    /// How many lookups each producer is to be registered with.
+    /// Number of lookups, with each of which a producer is to be registered.
     pub fn lookups(&self) -> usize {
         self.at.lookups.len()
     }
@@ -82,7 +82,7 @@ impl Fleet {
     }
 }
 
-/// Tells answers from failures. If nobody answered there is nothing to show.
+/// Separates answers from failures; an error if there are failures only.
 fn sift<T>(kind: Kind, answers: Vec<Result<T, String>>) -> Outcome<Vec<T>> {
     let asked = answers.len();
     let mut value = Vec::with_capacity(asked);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, Response, StatusCode};
+use http::answer::TEXT;
 use http::client::{Call, ClientError};
 use http::query::escape_query;
 use http::{Asked, Refusal, answer};
@@ -52,7 +53,7 @@ pub(crate) async fn rate(api: &Api, asked: Asked) -> Result<Response<Body>, Refu
     Ok(answer::json(&Rate { rate: per_second(first.ok_or(FAILED)?, interval) }))
 }
 
-/// What nsqadmin shows for a count in an interval.
+/// Rate of a count in an interval, as nsqadmin shows it.
 fn per_second(count: f64, interval: Duration) -> String {
     match interval.as_secs() {
         0 => "N/A".into(),
@@ -83,6 +84,7 @@ pub(crate) async fn render(api: &Api, asked: Asked) -> Result<Response<Body>, Re
             return Ok(answer);
         }
     };
+    let kind = sniffed(&reply.body);
     let mut answer = Response::new(Body::from(reply.body));
     *answer.status_mut() = reply.status;
     for name in [CONTENT_TYPE, CACHE_CONTROL] {
@@ -92,14 +94,38 @@ pub(crate) async fn render(api: &Api, asked: Asked) -> Result<Response<Body>, Re
     }
     // What graphite sends is not to be read as a page of ours.
     let headers = answer.headers_mut();
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     headers.insert("content-security-policy", HeaderValue::from_static("sandbox"));
     Ok(answer)
 }
 
+/// The content type that Go's server finds for a body without one.
+fn sniffed(body: &[u8]) -> &'static str {
+    let start = body.get(..512).unwrap_or(body);
+    let is_text = !start.iter().any(|byte| matches!(byte, 0..=8 | 11 | 14..=26 | 28..=31));
+    match start {
+        [0x89, b'P', b'N', b'G', ..] => "image/png",
+        _ if is_text => TEXT,
+        _ => "application/octet-stream",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kinds_of_bodies() {
+        for (body, kind) in [
+            (&b"[{}]"[..], "text/plain; charset=utf-8"),
+            (b"", "text/plain; charset=utf-8"),
+            (b"\x89PNG\r\n", "image/png"),
+            (b"\0\x01", "application/octet-stream"),
+        ] {
+            assert_eq!(sniffed(body), kind);
+        }
+    }
 
     #[test]
     fn rates() {

@@ -31,7 +31,7 @@ use crate::fleet::{Addresses, Fleet, Outcome, Unavailable, Upstreams};
 use crate::notify::Notifier;
 use crate::{compress, graphite, option, page};
 
-/// Where browsers' names of this daemon are listed, for the refusal of pages of other sites.
+/// Environment variable with names that browsers may use, for the refusal of pages of other sites.
 pub const NAMES_OPTION: &str = "NUTHATCH_HTTP_NAMES";
 
 /// The daemon's log, as far as `/config` can change it.
@@ -43,7 +43,7 @@ pub trait LogKnob: Send + Sync {
     fn set_level(&self, level: LogLevel);
 }
 
-/// What the daemon is made of.
+/// Parts of the daemon.
 pub struct Parts {
     /// Its settings.
     pub settings: Nsqadmin,
@@ -72,7 +72,7 @@ pub struct Api {
     rows: &'static [Row<Api>],
 }
 
-/// Rows of what is there with and without graphite.
+/// Rows that are there with and without graphite.
 const ROWS: &[Row<Api>] = &[
     quiet(get("/ping", |_, _| Box::pin(async { Ok(with_type(StatusCode::OK, TEXT, "OK")) }))),
     get("/", |api, asked| Box::pin(page::topics(api, asked))),
@@ -145,7 +145,7 @@ impl Api {
         compress::layer(http::router(Arc::new(api)))
     }
 
-    /// Where the fleet is at the moment.
+    /// Present addresses of the fleet.
     pub(crate) fn addresses(&self) -> Arc<Addresses> {
         Arc::clone(&self.addresses.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -166,7 +166,7 @@ impl Api {
 pub(crate) struct Warnings(Vec<String>);
 
 impl Warnings {
-    /// What a step gathered; its warnings are kept.
+    /// Takes the answer of a step and keeps its warnings.
     pub(crate) fn take<T>(&mut self, outcome: Outcome<T>) -> Result<T, Unavailable> {
         let gathered =
             outcome.inspect_err(|Unavailable(reason)| error!(reason, "the fleet did not answer"))?;

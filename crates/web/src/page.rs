@@ -27,7 +27,7 @@ use crate::nsqadmin::{Api, Warnings};
 
 /// Content type of a page, as nsqadmin says it.
 const PAGE: &str = "text/html";
-/// What a page may do: show itself and its graphs, send forms here.
+/// Content security policy: a page shows itself and its graphs and sends forms here, nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' http: https:; form-action 'self'; \
                       frame-ancestors 'none'; base-uri 'none'";
 

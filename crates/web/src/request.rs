@@ -1,4 +1,4 @@
-//! What a change is asked with: the fields of its body, and who sends it.
+//! The request for a change: the fields of its body, and its sender.
 
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, HOST, USER_AGENT};
@@ -61,12 +61,12 @@ pub(crate) async fn form(
     Query::parse(&String::from_utf8_lossy(&body.bytes)).map_err(|_| Refusal::bad("INVALID_BODY"))
 }
 
-/// Who sends a change.
+/// Sender of a change.
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
     /// Address and port.
     pub remote: String,
-    /// Whether TLS is spoken.
+    /// True over TLS.
     pub tls: bool,
     /// Path and query.
     pub uri: Uri,
@@ -106,7 +106,7 @@ impl Sender {
         user.and_then(|both| both.split_once(':').map(|(user, _)| user.to_owned())).unwrap_or_default()
     }
 
-    /// Who it is, for the log: what the proxy in front says, else the user of `Authorization`.
+    /// User for the log: the one that the proxy in front names, else that of `Authorization`.
     pub(crate) fn shown_user(&self, acl_header: &str) -> String {
         let told =
             self.headers.get(acl_header).map(|user| String::from_utf8_lossy(user.as_bytes()).into_owned());

@@ -19,7 +19,7 @@ impl Cidr {
         Some(Cidr { address, bits })
     }
 
-    /// Whether an address is in it. One of IPv4 that is written in IPv6 is one of IPv4.
+    /// True if an address is in it. An IPv4 address that is written in IPv6 counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let shift = width(self.address) - self.bits;

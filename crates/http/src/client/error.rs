@@ -1,9 +1,9 @@
-//! Why there is no usable answer.
+//! Failures of a request.
 
 use std::error::Error;
 use std::io;
 
-/// Why there is no usable answer.
+/// The reason there is no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientError {
     /// Not an `http` or `https` address with a host.
@@ -38,7 +38,7 @@ impl std::fmt::Display for ClientError {
 
 impl Error for ClientError {}
 
-/// Why a connection could not be made, as [`ClientError::Connect`] tells it.
+/// The reason a connection could not be made, for [`ClientError::Connect`].
 #[derive(Debug)]
 pub(super) struct Unreachable(pub String);
 

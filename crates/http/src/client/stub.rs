@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 /// A server on a port of its own, gone with the runtime.
 #[derive(Debug)]
 pub struct Stub {
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     requests: Arc<Mutex<Vec<Asked>>>,
 }
@@ -64,7 +64,7 @@ impl Stub {
         Stub { address, requests }
     }
 
-    /// All that were asked so far.
+    /// Requests so far.
     pub fn requests(&self) -> Vec<Asked> {
         self.requests.lock().unwrap().clone()
     }

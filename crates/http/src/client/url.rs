@@ -1,4 +1,4 @@
-//! Where a request goes.
+//! URLs: the target of a request, and how one is shown.
 
 use axum::http::uri::{Authority, PathAndQuery, Scheme};
 use axum::http::{HeaderValue, Uri};

@@ -1,4 +1,4 @@
-//! What a snapshot told after a restart: stale, until the nodes have registered again or time is over.
+//! Registrations from a snapshot after a restart: stale, until the nodes have registered again or time is over.
 //!
 //! A stale producer has the registrations that it had. When the same node (its address and TCP port) comes and registers a topic,
 //! the stale one loses it, so that nobody is in an answer twice, and no topic is without producers in between. A tombstone goes
@@ -23,7 +23,7 @@ pub(super) struct Restored {
 }
 
 impl Restored {
-    /// Somebody wants this topic to be known, or has forgotten it.
+    /// Keeps a topic beyond the snapshot: somebody has registered, created or deleted it.
     pub(super) fn settle(&mut self, topic: TopicId) {
         self.topics.remove(&topic);
     }
@@ -40,7 +40,7 @@ impl Restored {
 }
 
 impl Registry {
-    /// Takes in what a snapshot tells, at `now`; what finds no room is left out.
+    /// Registers the nodes of a snapshot, at `now`; those beyond a limit are left out.
     pub fn restore(&mut self, nodes: &[SavedNode], now: i64) {
         for saved in nodes {
             let node = saved.node();
@@ -64,7 +64,7 @@ impl Registry {
         }
     }
 
-    /// Time is over: what nobody has registered again is forgotten.
+    /// Forgets everything from the snapshot that no node has registered again.
     pub fn forget_restored(&mut self) {
         let restored = std::mem::take(&mut self.restored);
         for key in restored.by_address.into_values() {
@@ -88,7 +88,7 @@ impl Registry {
         self.restored.by_address.len()
     }
 
-    /// Some nodes as a snapshot has them, those after `after`, and after whom to go on; `None` at the end.
+    /// The next nodes after `after` for a snapshot, and the key to go on from; `None` at the end.
     pub fn saved(
         &self,
         after: Option<ProducerKey>,

@@ -1,4 +1,4 @@
-//! What is asked of the other side's certificate, where webpki asks for more than Go does.
+//! Verification of the peer's certificate, where webpki asks for more than Go does.
 
 use std::sync::Arc;
 
@@ -63,14 +63,14 @@ impl ClientCertVerifier for OrItself {
     }
 }
 
-/// The same for servers, whose name is looked at as well.
+/// The same for servers, whose name is verified as well.
 #[derive(Debug)]
 pub(super) struct ServerOrItself {
     pub(super) inner: Arc<WebPkiServerVerifier>,
     pub(super) roots: Vec<CertificateDer<'static>>,
 }
 
-/// Whether webpki has nothing against a certificate but that it is an authority's, and that authority is trusted.
+/// True if webpki's only objection is that the certificate is an authority's, and that authority is trusted.
 fn is_itself(error: &rustls::Error, roots: &[CertificateDer<'_>], certificate: &CertificateDer<'_>) -> bool {
     matches!(error, rustls::Error::InvalidCertificate(CertificateError::Other(other)) if other.0.to_string() == AUTHORITY)
         && roots.contains(certificate)

@@ -17,7 +17,7 @@ pub enum Change {
     Delete(String, Option<String>),
     /// Channels get no messages of a topic, or consumers none of a channel.
     Pause(String, Option<String>),
-    /// They get them again.
+    /// The opposite of a pause.
     Unpause(String, Option<String>),
     /// Messages that wait are thrown away.
     Empty(String, Option<String>),
@@ -26,7 +26,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// What a notification calls it.
+    /// Its names in notifications.
     pub fn actions(&self) -> Vec<&'static str> {
         match self {
             Change::Create(_, None) => vec!["create_topic"],

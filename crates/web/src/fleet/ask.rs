@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 /// Questions under way at once, over all pages that are asked for.
 const AT_ONCE: usize = 128;
-/// What is shown of a body that is no answer, characters.
+/// Characters shown of a body that is no answer.
 const SHOWN_CHARS_MAX: usize = 300;
 
 /// The way to other daemons; clones share it.
@@ -40,7 +40,7 @@ impl Upstreams {
     /// Asks one daemon for JSON.
     ///
     /// # Errors
-    /// What went wrong, with the URL.
+    /// The failure, with the URL.
     pub async fn get<T: DeserializeOwned>(&self, address: &str, path: &str) -> Result<T, String> {
         let body = self.exchange("Get", address, path, Call::get).await?;
         serde_json::from_slice(&body).map_err(|error| {
@@ -51,7 +51,7 @@ impl Upstreams {
     /// Tells one daemon to do something.
     ///
     /// # Errors
-    /// What went wrong, with the URL.
+    /// The failure, with the URL.
     pub async fn post(&self, address: &str, path: &str) -> Result<(), String> {
         self.exchange("Post", address, path, Call::post_nothing).await.map(|_| ())
     }
@@ -102,7 +102,7 @@ impl Upstreams {
         answers.into_iter().flatten().collect()
     }
 
-    /// Tells all of these daemons to do something; what went wrong, in their order.
+    /// Tells all of these daemons to do something; returns failures in their order.
     pub async fn post_each(&self, addresses: Vec<String>, path: &str) -> Vec<String> {
         let path: Arc<str> = path.into();
         let told = self.each(addresses, |upstreams, address| {
@@ -113,7 +113,7 @@ impl Upstreams {
     }
 }
 
-/// Where to ask instead, if the daemon requires TLS.
+/// The URL to ask instead, if the daemon requires TLS.
 fn secure(url: &str, address: &str, path: &str, reply: &Reply) -> Option<String> {
     #[derive(Deserialize)]
     struct TlsRequired {
@@ -127,7 +127,7 @@ fn secure(url: &str, address: &str, path: &str, reply: &Reply) -> Option<String>
     Some(format!("https://{host}:{}{path}", required.https_port))
 }
 
-/// The words of Go for what it has words for.
+/// The failure in the words of Go, where Go has some.
 fn said(error: &ClientError) -> String {
     match error {
         ClientError::Connect(why) | ClientError::Request(why) => why.clone(),

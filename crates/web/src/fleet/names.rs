@@ -84,7 +84,7 @@ fn merged(lists: Vec<Vec<String>>) -> Vec<String> {
     lists.into_iter().flatten().collect::<BTreeSet<String>>().into_iter().collect()
 }
 
-/// Those of `topics` that no producer has, or only under a tombstone.
+/// Topics that no producer has, or only under a tombstone.
 fn without_producer(topics: Vec<String>, producers: &[Producer]) -> Vec<String> {
     let topics_of = |producer: &'_ Producer| producer.topics.clone().unwrap_or_default();
     let live: HashSet<String> = producers

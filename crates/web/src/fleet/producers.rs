@@ -16,11 +16,11 @@ const PRODUCERS_MAX: usize = 10_000;
 pub struct Producer {
     /// `LOOKUP/REMOTE` for each registration; none if no lookup was asked.
     pub remote_addresses: Option<Vec<String>>,
-    /// Where its connection to a lookup comes from.
+    /// Address and port of its connection to a lookup.
     pub remote_address: String,
     /// Its machine.
     pub hostname: String,
-    /// Where it is to be found.
+    /// Host name or address for clients.
     pub broadcast_address: String,
     /// Port of the protocol V2.
     pub tcp_port: i64,
@@ -151,7 +151,7 @@ impl Fleet {
         Ok(bounded(sift(Kind::Lookup, answers.await)?.map(of_topic)))
     }
 
-    /// Those at these addresses, as they say themselves; only those that have a topic, if one is named.
+    /// Queues at these addresses, as they describe themselves; only those that have the topic, if one is named.
     pub(super) async fn themselves(
         &self,
         addresses: Vec<String>,
@@ -186,7 +186,7 @@ impl Fleet {
     }
 }
 
-/// What a queue says of itself; if it does not say where it is, it is where it was asked.
+/// A queue as it describes itself; the address that was asked stands for one that it does not name.
 fn itself(address: &str, info: Info, own: OwnStats) -> Producer {
     let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
     let host = host.trim_matches(['[', ']']);
@@ -230,7 +230,7 @@ impl From<Node> for Producer {
     }
 }
 
-/// What all lookups know, as one list: a producer stands once, with all its registrations.
+/// Answers of all lookups as one list: each producer once, with all its registrations.
 fn of_lookups(answers: Vec<(String, Vec<Node>)>) -> Vec<Producer> {
     let mut by_address: HashMap<String, usize> = HashMap::new();
     let mut all: Vec<Producer> = Vec::new();

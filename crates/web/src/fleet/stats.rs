@@ -122,7 +122,7 @@ pub struct ClientStats {
     /// HTTP address of its queue.
     #[serde(skip_deserializing)]
     pub node: String,
-    /// Where it is.
+    /// Address and port of its connection.
     pub remote_address: String,
     /// Its protocol.
     pub version: String,
@@ -132,9 +132,9 @@ pub struct ClientStats {
     pub hostname: String,
     /// Its library.
     pub user_agent: String,
-    /// When it came, in seconds since 1970.
+    /// Time of its connection, in seconds since 1970.
     pub connect_ts: i64,
-    /// For how long it has been there, nanoseconds.
+    /// Age of its connection, nanoseconds.
     #[serde(skip_deserializing)]
     pub connected: i64,
     /// Messages in flight to it.
@@ -155,9 +155,9 @@ pub struct ClientStats {
     pub snappy: bool,
     /// An authorization server answered for it.
     pub authed: bool,
-    /// Who it is to that server.
+    /// Its identity for that server.
     pub auth_identity: String,
-    /// Where to read about it.
+    /// Page about that identity.
     pub auth_identity_url: String,
     /// Region of its queue.
     #[serde(skip_deserializing, skip_serializing_if = "String::is_empty")]
@@ -179,7 +179,7 @@ pub struct ClientStats {
     pub tls_version: String,
     /// The protocol negotiated over it.
     pub tls_negotiated_protocol: String,
-    /// Whether both sides named it.
+    /// True if both sides named it.
     pub tls_negotiated_protocol_is_mutual: bool,
 }
 
@@ -188,7 +188,7 @@ fn is_zero(count: &i64) -> bool {
     *count == 0
 }
 
-/// What the queues tell: each topic of each of them.
+/// Topics of all queues, each as its queue reports it.
 pub type Stats = Vec<TopicStats>;
 
 #[derive(Debug, Default, Deserialize)]
@@ -236,7 +236,7 @@ impl Fleet {
     }
 }
 
-/// The topics of a producer, with what nsqd does not say itself.
+/// The topics of a producer, with the fields that nsqd does not send.
 fn of_producer(producer: &Producer, told: Told, topic: Option<&str>, now: i64) -> Stats {
     let node = producer.http_address();
     let mut topics = told.topics.unwrap_or_default();
@@ -392,7 +392,7 @@ impl ChannelStats {
 }
 
 impl ClientStats {
-    /// How far it is from its queue: same zone, same region, elsewhere.
+    /// Distance from its queue: 0 in the same zone, 1 in the same region, else 2.
     pub fn distance(&self) -> u8 {
         let region = self.topology_region == self.node_topology_region;
         match region && self.topology_zone == self.node_topology_zone {

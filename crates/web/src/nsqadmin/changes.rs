@@ -1,4 +1,4 @@
-//! Changes: who may make them, what they are, who is told.
+//! Changes: authorization, the change itself, notification.
 
 use axum::body::Body;
 use axum::http::Response;
@@ -45,7 +45,7 @@ impl Api {
         self.finish(change, &sender).await
     }
 
-    /// Lets those in who may change something.
+    /// Checks the authorization of a change, and takes its request apart.
     pub(crate) fn admit(&self, asked: Asked) -> Result<(Sender, Body, Link), Refusal> {
         acl::admit(&self.settings, &asked.headers)?;
         Ok((Sender::of(&asked), asked.body, asked.link))
@@ -60,7 +60,7 @@ impl Api {
         Ok(done(&warnings))
     }
 
-    /// Makes a change, and tells of it.
+    /// Makes a change and notifies of it.
     pub(crate) async fn change(&self, change: Change, sender: &Sender) -> Result<Warnings, Unavailable> {
         let mut warnings = Warnings::default();
         let made = warnings.take(self.fleet().change(change.clone()).await);
@@ -86,7 +86,7 @@ impl Api {
     }
 }
 
-/// A topic to be created, and perhaps a channel.
+/// The creation of a topic, and of a channel if one is named.
 pub(crate) fn create(topic: &str, channel: Option<&str>) -> Result<Change, Refusal> {
     valid_name(topic.as_bytes()).ok_or(Refusal::bad("INVALID_TOPIC"))?;
     if let Some(channel) = channel {
@@ -95,7 +95,7 @@ pub(crate) fn create(topic: &str, channel: Option<&str>) -> Result<Change, Refus
     Ok(Change::Create(topic.to_owned(), channel.map(str::to_owned)))
 }
 
-/// What a word of the API does.
+/// The change that an `action` of the API names.
 pub(crate) fn action(word: &str, topic: String, channel: Option<String>) -> Result<Change, Refusal> {
     match word {
         "pause" => Ok(Change::Pause(topic, channel)),
@@ -105,7 +105,7 @@ pub(crate) fn action(word: &str, topic: String, channel: Option<String>) -> Resu
     }
 }
 
-/// A topic to be taken from a queue.
+/// The removal of a topic from one queue.
 pub(crate) fn tombstone(topic: &str, node: String) -> Result<Change, Refusal> {
     valid_name(topic.as_bytes()).ok_or(Refusal::bad("INVALID_TOPIC"))?;
     Ok(Change::Tombstone(topic.to_owned(), node))

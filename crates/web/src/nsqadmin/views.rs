@@ -12,7 +12,7 @@ use crate::fleet::{
     ChannelStats, Inactive, Producer, Stats, TopicStats, Unavailable, channel_of, counts, topic_of,
 };
 
-/// Something with the warnings beside it.
+/// A value with `message` beside its fields.
 #[derive(Serialize)]
 struct Beside<'a, T: Serialize> {
     #[serde(flatten)]
@@ -29,7 +29,7 @@ pub(crate) struct Count {
     pub topic_name: String,
     /// The channel.
     pub channel_name: String,
-    /// How many.
+    /// Messages so far.
     pub message_count: i64,
 }
 
@@ -46,11 +46,11 @@ pub(crate) struct NodeView {
     pub total_clients: i64,
 }
 
-/// Why a queue is not shown.
+/// The reason a queue is not shown.
 pub(crate) enum NoNode {
-    /// Nobody knows it.
+    /// No lookup knows it.
     Unknown,
-    /// Nobody answered.
+    /// No daemon answered.
     Unavailable(Unavailable),
 }
 

@@ -77,7 +77,7 @@ fn state(paused: bool) -> &'static str {
     if paused { "paused" } else { "" }
 }
 
-/// What can be done with a topic, or a channel of it.
+/// Buttons for a topic, or for a channel of it.
 pub(super) fn buttons(api: &Api, topic: &TopicStats, channel: Option<&ChannelStats>, html: &mut Html) {
     let paused = channel.map_or(topic.paused, |channel| channel.paused);
     let (name, channel) = (topic.topic_name.as_str(), channel.map(|channel| channel.channel_name.as_str()));
