@@ -43,6 +43,7 @@ class Node(kit.Stack):
         bin_path.mkdir()
         (bin_path / "nuthatch").symlink_to(kit.BINARY)
         self.environment = {**os.environ, "PATH": f"{bin_path}:{os.environ['PATH']}", "TZ": "UTC"}
+        self.environment["NUTHATCH_HTTP"] = f"127.0.0.1:{self.nsqd.ports[1]}"
 
     def post(self, path, body=b"", method="POST"):
         request = urllib.request.Request(f"http://127.0.0.1:{self.nsqd.ports[1]}{path}", method=method, data=body)
@@ -141,10 +142,12 @@ def test_an_example_of_the_page(node, heading, command):
     if heading == "to_nsq":
         added = 3 if "a,b,c" in command else 100
         assert node.channels("orders")["archive"]["depth"] == len(ORDERS) + added
+    if "--json" in command:
+        json.loads(out)
     if heading == "nsq_stat":
         assert len(out.splitlines()) == 2 + int(re.search(r"--count=(\d+)", command)[1])
         assert out.splitlines()[-1].split()[3] == "40"
-    if "-n" in command.split():
+    if heading == "nsq_tail":
         assert len(out.splitlines()) == int(command.split()[-1])
     if "--field" in command and "--match" not in command and "=id" not in command:
         assert all(order["kind"] == "book" and order["user"]["name"] == "ada" for order in lines(out))
@@ -319,3 +322,39 @@ def test_new_topics_are_found_by_their_pattern(node):
         process.kill()
     assert process.returncode == 0, err
     assert sorted(path.name for path in (node.path / "archive").iterdir()) == ["orders-1", "orders-2"]
+
+
+def test_what_an_operator_does_is_seen(node):
+    node.post("/topic/create?topic=orders")
+    node.post("/channel/create?topic=orders&channel=mail")
+    node.publish("orders", orders())
+    channel = lambda: node.run("nuthatch channels orders")[1].splitlines()[-1].split()  # noqa: E731
+    kit.until(lambda: channel()[2] == "40", "the messages to be there")
+    assert channel() == ["orders", "mail", "40", "0", "0", "0", "0", "40", "0"]
+    for command, said in [
+        ("pause orders mail", "channel orders/mail paused"),
+        ("peek orders mail -n 1", None),
+        ("seek orders mail end", "orders/mail will read 0 messages"),
+        ("delete orders", "topic orders deleted"),
+    ]:
+        status, out, err = node.run(f"nuthatch {command}")
+        assert (status, err) == (0, "")
+        if said:
+            assert out == said + "\n"
+        else:
+            heading, message = out.splitlines()
+            assert heading.split() == ["ID", "PUBLISHED", "ATTEMPTS", "BODY"]
+            assert json.loads(message.split(None, 4)[4]) == ORDERS[0]
+        if command.startswith("pause"):
+            assert channel()[-1] == "paused"
+    assert node.run("nuthatch topics")[1] == "no topics\n"
+
+
+def test_exit_statuses_of_an_operator_s_commands(node):
+    status, out, err = node.run("nuthatch pause nosuch")
+    assert (status, out) == (1, "")
+    assert err == "nuthatch: there is no such topic; `nuthatch topics` lists them (TOPIC_NOT_FOUND)\n"
+    assert node.run("nuthatch pause")[0] == 2
+    status, out, err = node.run("nuthatch topics --address=localhost:1")
+    assert (status, out) == (3, "")
+    assert err.startswith("nuthatch: no queue answers at http://localhost:1 (")

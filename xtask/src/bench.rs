@@ -1,4 +1,4 @@
-//! `cargo xtask bench proxy|floor|queue|single|placement|instructions`: builds what is measured, then hands over to `bench/`.
+//! `cargo xtask bench proxy|floor|queue|single|placement|instructions|tools`: builds what is measured, then hands over to `bench/`.
 //!
 //! The harness itself is Python, standard library only: it starts rivals and servers, drives the load, reads CPU time
 //! and memory from /proc, and prints tables. What costs time is the load generator, which is Rust.
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 use crate::workspace::{cargo, root};
 
-const BENCHES: [&str; 6] = ["proxy", "floor", "placement", "queue", "single", "instructions"];
+const BENCHES: [&str; 7] = ["proxy", "floor", "placement", "queue", "single", "instructions", "tools"];
 
 /// A bench may take this long and no longer.
 const LIMIT: Duration = Duration::from_secs(6 * 3600);

@@ -119,6 +119,8 @@ enum Native {
         /// The command
         command: Option<String>,
     },
+    #[command(flatten)]
+    Operator(tools::operator::Operator),
     /// Print the version
     Version,
 }
@@ -188,6 +190,13 @@ fn native(command: Native) -> ExitCode {
             ExitCode::SUCCESS
         }
         Native::Man { command } => manual(command.as_deref()),
+        Native::Operator(operator) => match tools::operator::run(operator) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                eprintln!("nuthatch: {failure}");
+                ExitCode::from(failure.status)
+            }
+        },
         Native::Version => {
             show(format_args!("nuthatch {VERSION}\n"));
             ExitCode::SUCCESS

@@ -6,7 +6,7 @@ use clap_mangen::Man;
 type Section = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// Sections of the whole program's page.
-const SECTIONS: [Section; 4] = [
+const SECTIONS: [Section; 5] = [
     (
         "SIGNALS",
         &[
@@ -26,7 +26,15 @@ const SECTIONS: [Section; 4] = [
             ("0", "Stopped by a signal, or done."),
             ("1", "It could not start, or the file that was checked cannot be used."),
             ("2", "The command line is wrong, or the file that was to be checked cannot be read."),
+            ("3", "No queue answers (topics, channels, peek and the other commands for one)."),
         ],
+    ),
+    (
+        "ENVIRONMENT",
+        &[(
+            "NUTHATCH_HTTP",
+            "HTTP address of the queue that topics, channels, peek and the like ask, where \\-\\-address does not say another.",
+        )],
     ),
     (
         "FILES",

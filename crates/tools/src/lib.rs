@@ -6,6 +6,8 @@
 //! A tool has a table of flags and a `main` that takes its arguments. It returns when it has done its work, or with the
 //! [`Exit`] that says what to print and with which status to end. Usage texts, complaints and exit statuses are NSQ's;
 //! docs/tools.md describes the tools, docs/compat-nsq.md what they do otherwise.
+//!
+//! [`operator`] is not of NSQ: the commands of `nuthatch` for a queue, over its HTTP API.
 
 #![forbid(unsafe_code)]
 
@@ -26,6 +28,8 @@ pub mod nsq_to_file;
 pub mod nsq_to_http;
 pub mod nsq_to_nsq;
 pub mod to_nsq;
+
+pub mod operator;
 
 use std::io::Write;
 

@@ -1,0 +1,259 @@
+//! The operator's commands: look at topics and channels of a queue, and steer them, over its HTTP API.
+//!
+//! ```text
+//! nuthatch topics … ▸ Operator (clap) ▸ request ▸ api ▸ answer ▸ table for people | --json for scripts
+//! ```
+//! Exit statuses: 0 done; 1 the queue refused it, and says why; 2 the command line is wrong; 3 nobody answers at the address.
+
+mod api;
+mod show;
+mod table;
+
+use std::fmt;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
+
+use crate::daemons::escaped;
+use api::Api;
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub enum Operator {
+    /// List topics: what waits, what came so far, who reads them
+    Topics {
+        /// Only these
+        topics: Vec<String>,
+        /// Whom to ask, and how to answer
+        #[command(flatten)]
+        at: At,
+    },
+    /// List channels: what waits, is in flight, deferred, and who reads them
+    Channels {
+        /// Only those of this topic
+        topic: Option<String>,
+        /// Whom to ask, and how to answer
+        #[command(flatten)]
+        at: At,
+    },
+    /// Look at messages without consuming them
+    Peek {
+        /// The topic
+        topic: String,
+        /// A channel of it; without one, what waits in the topic itself
+        channel: Option<String>,
+        /// Which messages of the channel
+        #[arg(long, value_enum, default_value_t = What::Queued, requires = "channel")]
+        what: What,
+        /// How many, 1000 at most
+        #[arg(short = 'n', long, default_value_t = 10)]
+        count: u32,
+        /// Whom to ask, and how to answer
+        #[command(flatten)]
+        at: At,
+    },
+    /// Bring dead letters back to the channel that gave them up
+    Redrive {
+        /// The topic
+        topic: String,
+        /// The channel that gave them up
+        channel: String,
+        /// How many; all if it is left out
+        #[arg(short = 'n', long)]
+        count: Option<u32>,
+        /// Whom to ask, and how to answer
+        #[command(flatten)]
+        at: At,
+    },
+    /// Stop deliveries of a channel, or the flow from a topic to its channels
+    Pause(Target),
+    /// Let the deliveries of a channel, or the flow from a topic, go on
+    Unpause(Target),
+    /// Throw away what waits in a channel, or in a topic that has none
+    Empty(Target),
+    /// Delete a channel, or a topic with all its channels
+    Delete(Target),
+    /// Let a channel read from another place on
+    Seek {
+        /// The topic
+        topic: String,
+        /// The channel
+        channel: String,
+        /// beginning, end, seconds since 1970, or a time as 2026-01-31T12:00:00Z
+        to: String,
+        /// Whom to ask, and how to answer
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+/// A topic, or one of its channels.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The topic
+    topic: String,
+    /// A channel of it; without one, the topic itself
+    channel: Option<String>,
+    #[command(flatten)]
+    at: At,
+}
+
+/// Whom to ask, and how to answer.
+#[derive(Debug, Args)]
+pub struct At {
+    /// HTTP address of the queue [default: $NUTHATCH_HTTP, else 127.0.0.1:4151]
+    #[arg(long, value_name = "HOST:PORT")]
+    address: Option<String>,
+    /// Print JSON, as the API has it
+    #[arg(long)]
+    json: bool,
+}
+
+/// Messages of a channel.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum What {
+    /// What waits
+    Queued,
+    /// What waits for its time
+    Deferred,
+    /// What was delivered and is not finished
+    InFlight,
+    /// What was given up
+    Dead,
+}
+
+/// Why a command failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit status.
+    pub status: u8,
+    /// For standard error.
+    pub text: String,
+}
+
+impl Failure {
+    fn refused(text: impl Into<String>) -> Failure {
+        Failure { status: 1, text: text.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Does it, and prints what came of it.
+///
+/// # Errors
+///
+/// What to print on standard error, and the exit status.
+pub fn run(operator: Operator) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::refused(format!("cannot start: {error}")))?;
+    let text = runtime.block_on(operator.answer())?;
+    // That a reader has gone away is no failure.
+    match crate::print(text) {
+        Ok(()) => Ok(()),
+        Err(exit) if exit.text().is_empty() => Ok(()),
+        Err(exit) => Err(Failure::refused(exit.text())),
+    }
+}
+
+impl Operator {
+    /// What is printed in the end.
+    async fn answer(&self) -> Result<String, Failure> {
+        match self {
+            Operator::Topics { topics, at } => {
+                let found = show::topics(at.api().stats(single(topics)).await?, topics)?;
+                Ok(if at.json { json(&Value::Array(found)) } else { show::topic_table(&found) })
+            }
+            Operator::Channels { topic, at } => {
+                let found = show::channels(at.api().stats(topic.as_deref()).await?, topic.as_deref())?;
+                Ok(if at.json { json(&Value::Array(found)) } else { show::channel_table(&found) })
+            }
+            Operator::Peek { topic, channel, what, count, at } => {
+                let count = [("count", count.to_string())];
+                let answer = match channel {
+                    None => at.api().get("/topic/peek", topic, None, &count).await?,
+                    Some(channel) => {
+                        let what = what.to_possible_value().map(|value| value.get_name().to_owned());
+                        let [count] = count;
+                        let more = [count, ("what", what.unwrap_or_default())];
+                        at.api().get("/channel/peek", topic, Some(channel), &more).await?
+                    }
+                };
+                Ok(if at.json { json(&answer["messages"]) } else { show::message_table(&answer["messages"]) })
+            }
+            Operator::Redrive { topic, channel, count, at } => {
+                let more: Vec<_> = count.iter().map(|count| ("count", count.to_string())).collect();
+                let answer = at.api().post("/channel/redrive", topic, Some(channel), &more).await?;
+                at.say(&answer, || {
+                    format!("{} dead letters brought back to {topic}/{channel}", answer["count"])
+                })
+            }
+            Operator::Pause(target) => target.act("pause", "paused").await,
+            Operator::Unpause(target) => target.act("unpause", "goes on").await,
+            Operator::Empty(target) => target.act("empty", "emptied").await,
+            Operator::Delete(target) => target.act("delete", "deleted").await,
+            Operator::Seek { topic, channel, to, at } => {
+                let more = [("to", to.clone())];
+                let answer = at.api().post("/channel/seek", topic, Some(channel), &more).await?;
+                at.say(&answer, || show::sought(topic, channel, &answer))
+            }
+        }
+    }
+}
+
+/// The name, if there is only one.
+fn single(names: &[String]) -> Option<&str> {
+    match names {
+        [name] => Some(name),
+        _ => None,
+    }
+}
+
+fn json(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+impl At {
+    fn api(&self) -> Api {
+        let environment = || std::env::var("NUTHATCH_HTTP").ok().filter(|address| !address.is_empty());
+        Api::at(self.address.clone().or_else(environment))
+    }
+
+    /// The API's answer, or the same in words.
+    fn say(&self, answer: &Value, words: impl FnOnce() -> String) -> Result<String, Failure> {
+        Ok(if self.json { json(answer) } else { words() + "\n" })
+    }
+}
+
+impl Target {
+    async fn act(&self, verb: &str, done: &str) -> Result<String, Failure> {
+        let Target { topic, channel, at } = self;
+        let (kind, name) = match channel {
+            None => ("topic", topic.clone()),
+            Some(channel) => ("channel", format!("{topic}/{channel}")),
+        };
+        at.api().post(&format!("/{kind}/{verb}"), topic, channel.as_deref(), &[]).await?;
+        let answer = serde_json::json!({ "topic": topic, "channel": channel, "done": verb });
+        at.say(&answer, || format!("{kind} {name} {done}"))
+    }
+}
+
+/// The path of a request with its query.
+fn path(of: &str, topic: &str, channel: Option<&str>, more: &[(&str, String)]) -> String {
+    let mut path = format!("{of}?topic={}", escaped(topic));
+    if let Some(channel) = channel {
+        path += &format!("&channel={}", escaped(channel));
+    }
+    for (name, value) in more {
+        path += &format!("&{name}={}", escaped(value));
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests;
