@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use crate::log_level::LogLevel;
 
-pub use usage::usage;
+pub use usage::{entries, usage};
 
 /// One flag of a program.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,8 @@ pub struct FlagSpec {
     pub field: &'static str,
     key: Key,
     check: Option<Check>,
+    /// Ours, not the original's: it is taken, and not in the usage text, which is the original's to the byte.
+    pub beyond: bool,
 }
 
 /// A look at the text of a flag; the reason, if it is refused.
@@ -50,7 +52,7 @@ pub const fn flag(
     usage: &'static str,
     field: &'static str,
 ) -> FlagSpec {
-    FlagSpec { name, kind, default, usage, field, key: Key::Derived, check: None }
+    FlagSpec { name, kind, default, usage, field, key: Key::Derived, check: None, beyond: false }
 }
 
 impl FlagSpec {
@@ -62,6 +64,11 @@ impl FlagSpec {
     /// The same row for a flag that the configuration file cannot set.
     pub const fn no_key(self) -> FlagSpec {
         FlagSpec { key: Key::None, ..self }
+    }
+
+    /// The same row for a flag that the original does not have.
+    pub const fn beyond(self) -> FlagSpec {
+        FlagSpec { beyond: true, ..self }
     }
 
     /// The same row for a flag that takes only texts for which `check` has no complaint.
@@ -422,6 +429,7 @@ mod tests {
 
     const SAMPLE: &[FlagSpec] = &[
         flag("rotate-size", GoKind::Int, "0", "rotate beyond `rotate-size` bytes", ""),
+        flag("hidden", GoKind::Int, "0", "not in the usage text", "").beyond(),
         flag("sample", GoKind::Float, "1", "share", ""),
         flag("colour", GoKind::Texts, "", "repeat", "").checked(|text| match text {
             "red" => Ok(()),
@@ -440,6 +448,7 @@ mod tests {
         assert_eq!(parsed.given["colour"], GoValue::Texts(vec!["red".into(), "red".into()]));
         for (argument, line) in [
             ("--sample=x", "invalid value \"x\" for flag -sample: parse error"),
+            ("--hidden=x", "invalid value \"x\" for flag -hidden: parse error"),
             ("--sample=1e999", "invalid value \"1e999\" for flag -sample: value out of range"),
             ("--colour=blue", "invalid value \"blue\" for flag -colour: no colour blue"),
         ] {

@@ -210,15 +210,21 @@ pub(crate) fn show(text: impl std::fmt::Display) {
     let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
+/// Above the flags of a face that are ours.
+const BEYOND: &str = "The original's flags: -h. Beyond them:";
+
 /// The native command line with the faces as subcommands, for help and completions; they are dispatched before clap
 /// sees them.
 fn with_faces() -> clap::Command {
     FACES.iter().fold(Command::command(), |command, face| {
         let arguments =
             clap::Arg::new("arguments").num_args(0..).allow_hyphen_values(true).trailing_var_arg(true);
-        command.subcommand(
-            clap::Command::new(face.name).about(face.about).arg(arguments.value_name("ARGUMENTS")),
-        )
+        let mut named =
+            clap::Command::new(face.name).about(face.about).arg(arguments.value_name("ARGUMENTS"));
+        if let Some(beyond) = faces::tool::beyond(face.name) {
+            named = named.after_help(format!("{BEYOND}\n{beyond}"));
+        }
+        command.subcommand(named)
     })
 }
 

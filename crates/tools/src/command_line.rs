@@ -52,6 +52,11 @@ impl Tool {
         Tool { name, usage_name: name, flags }
     }
 
+    /// Flags that NSQ's tool does not have, as a usage text has them; empty if there are none.
+    pub(crate) fn beyond(&self) -> String {
+        go_flags::entries(self.flags.iter().filter(|flag| flag.beyond), &go_flags::shown_default)
+    }
+
     /// Reads a command line.
     ///
     /// # Errors

@@ -39,7 +39,11 @@ pub use config::go_flags::Exit;
 fn block_on<T>(work: impl Future<Output = std::io::Result<Result<T, Exit>>>) -> Result<T, Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let failed = |error: std::io::Error| Exit::Plain(format!("ERROR: cannot start - {error}"));
-    runtime.map_err(failed)?.block_on(work).map_err(failed)?
+    let runtime = runtime.map_err(failed)?;
+    let ended = runtime.block_on(work);
+    // Standard output that nobody reads is not waited for.
+    runtime.shutdown_background();
+    ended.map_err(failed)?
 }
 
 /// Writes to standard output.

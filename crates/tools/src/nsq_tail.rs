@@ -15,6 +15,7 @@ use std::time::Duration;
 use client::{Config, Consumer, ConsumerControl, Message};
 use config::checked::LogLevel;
 use config::go_flags::{Exit, FlagSpec};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc;
 use wire::nsq::valid_name;
 
@@ -34,22 +35,22 @@ const FLAGS: &[FlagSpec] = &[
         "field",
         "show only messages whose JSON has this field (name, a.b for one within another), or this value in it (name=value) \
          (may be given multiple times)",
-    ),
+    ).beyond(),
     text(
         "from",
         "",
         "where to begin: beginning, or a time (2026-01-31T12:00:00Z, or seconds since 1970); what is kept since then is \
          shown first (nuthatch only)",
-    ),
+    ).beyond(),
     LOOKUPD_HTTP,
-    texts("match", "show only messages with this text in their body (may be given multiple times)"),
+    texts("match", "show only messages with this text in their body (may be given multiple times)").beyond(),
     int("max-in-flight", "200", "max number of messages to allow in flight"),
     int("n", "0", "total messages to show (will wait if starved)"),
     texts(
         "nsqd-http-address",
         "nsqd HTTP address for --from (may be given multiple times, default: the port after that of each \
          --nsqd-tcp-address)",
-    ),
+    ).beyond(),
     NSQD_TCP,
     switch("print-topic", "print topic name where message was received"),
     texts("topic", "NSQ topic (may be given multiple times)"),
@@ -58,6 +59,12 @@ const FLAGS: &[FlagSpec] = &[
 
 /// How long messages may still be answered at a stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Time between two looks whether somebody reads.
+const READER_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Messages that are printed at a time, at most.
+const BATCH: usize = 64;
 
 /// What is to be shown, checked.
 struct Tail {
@@ -70,6 +77,11 @@ struct Tail {
     print_topic: bool,
     filter: Filter,
     from: Option<From>,
+}
+
+/// Flags that NSQ's tool does not have, and whose usage text does not name them.
+pub fn beyond() -> String {
+    TOOL.beyond()
 }
 
 /// Runs the tool; `arguments` do not include its name.
@@ -134,7 +146,7 @@ impl Tail {
         {
             return Ok(Err(exit));
         }
-        let (sender, mut messages) = mpsc::channel(1);
+        let (sender, messages) = mpsc::channel(BATCH);
         let mut controls = Vec::new();
         for topic in &self.topics {
             match self.consume(topic, sender.clone()) {
@@ -143,40 +155,60 @@ impl Tail {
             }
         }
         drop(sender);
-        let mut shown = 0;
-        let mut stopping = false;
+        let printing = self.print_all(messages, &controls);
+        tokio::pin!(printing);
+        tokio::select! {
+            printed = &mut printing => return Ok(printed),
+            () = stop.wait() => {}
+            () = reader_gone() => {}
+        }
+        controls.iter().for_each(|control| control.stop(STOP_PATIENCE));
+        tokio::select! {
+            printed = printing => Ok(printed),
+            // A second signal, or nobody reads what is printed.
+            () = stop.wait() => Ok(Ok(())),
+            () = tokio::time::sleep(STOP_PATIENCE) => Ok(Ok(())),
+        }
+    }
+
+    /// Prints messages until there are enough, or no more come.
+    async fn print_all(
+        &self,
+        mut messages: mpsc::Receiver<(String, Message)>,
+        controls: &[ConsumerControl],
+    ) -> Result<(), Exit> {
+        let mut batch = Vec::new();
+        let mut left = self.total.unwrap_or(u64::MAX);
         let mut result = Ok(());
-        loop {
-            tokio::select! {
-                next = messages.recv() => match next {
-                    None => return Ok(result),
-                    Some((_, message)) if stopping => {
-                        message.requeue_without_backoff(Some(Duration::ZERO));
+        while messages.recv_many(&mut batch, BATCH).await > 0 {
+            let mut lines = Vec::new();
+            let mut done = Vec::new();
+            for (topic, message) in batch.drain(..) {
+                if left == 0 || result.is_err() {
+                    give_back(&message);
+                    continue;
+                }
+                left -= u64::from(self.add_line(&topic, &message, &mut lines));
+                done.push(message);
+            }
+            // Standard output may take its time; heartbeats are answered all the while.
+            let printed = tokio::task::spawn_blocking(move || crate::print(lines)).await;
+            match printed.unwrap_or(Ok(())) {
+                Ok(()) => {
+                    for message in &done {
+                        message.finish();
                     }
-                    Some((topic, message)) => match self.show(&topic, &message) {
-                        Ok(counts) => {
-                            message.finish();
-                            shown += u64::from(counts);
-                            stopping = self.total.is_some_and(|total| shown >= total);
-                        }
-                        Err(exit) => {
-                            message.requeue_without_backoff(Some(Duration::ZERO));
-                            stopping = true;
-                            result = Err(exit);
-                        }
-                    },
-                },
-                () = stop.wait() => {
-                    if stopping {
-                        return Ok(result);
-                    }
-                    stopping = true;
+                }
+                Err(exit) => {
+                    done.iter().for_each(give_back);
+                    result = Err(exit);
                 }
             }
-            if stopping {
+            if left == 0 || result.is_err() {
                 controls.iter().for_each(|control| control.stop(STOP_PATIENCE));
             }
         }
+        result
     }
 
     /// Starts the consumer of a topic.
@@ -196,21 +228,38 @@ impl Tail {
         Ok(control)
     }
 
-    /// Prints a message; false if it was filtered out.
-    fn show(&self, topic: &str, message: &Message) -> Result<bool, Exit> {
+    /// Adds the line of a message; false if it is filtered out.
+    fn add_line(&self, topic: &str, message: &Message, lines: &mut Vec<u8>) -> bool {
         if !self.filter.lets_through(&message.body) {
-            return Ok(false);
+            return false;
         }
-        let mut line = Vec::with_capacity(message.body.len() + topic.len() + 4);
         if self.print_topic {
-            line.extend_from_slice(topic.as_bytes());
-            line.extend_from_slice(b" | ");
+            lines.extend_from_slice(topic.as_bytes());
+            lines.extend_from_slice(b" | ");
         }
-        line.extend_from_slice(&message.body);
-        line.push(b'\n');
-        crate::print(line)?;
-        Ok(true)
+        lines.extend_from_slice(&message.body);
+        lines.push(b'\n');
+        true
     }
+}
+
+/// Waits until nobody reads standard output any more, as after `| head`.
+async fn reader_gone() {
+    let mut every = tokio::time::interval(READER_INTERVAL);
+    loop {
+        every.tick().await;
+        let out = io::stdout();
+        let mut polled = [PollFd::new(&out, PollFlags::empty())];
+        let found = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        if found.is_ok() && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+            return;
+        }
+    }
+}
+
+/// Lets a message come again at once, for somebody else.
+fn give_back(message: &Message) {
+    message.requeue_without_backoff(Some(Duration::ZERO));
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ const FLAGS: &[FlagSpec] = &[
         "output-format",
         "raw",
         "what is written of a message: raw (its body), or jsonl (a line of JSON with timestamp, id, attempts and body)",
-    ),
+    ).beyond(),
     duration("rotate-interval", "0s", "rotate the file every duration"),
     int("rotate-size", "0", "rotate the file when it grows bigger than `rotate-size` bytes"),
     switch("skip-empty-files", "skip writing empty files"),
@@ -83,8 +83,8 @@ const FLAGS: &[FlagSpec] = &[
     duration("topic-refresh", "1m0s", "how frequently the topic list should be refreshed"),
     switch("version", "print version string"),
     text("work-dir", "", "directory for in-progress files before moving to output-dir"),
-    switch("zstd", "zstd output files."),
-    int("zstd-level", "3", "zstd compression level (1-19)"),
+    switch("zstd", "zstd output files.").beyond(),
+    int("zstd-level", "3", "zstd compression level (1-19)").beyond(),
 ];
 
 /// How long the last answers may take to leave.
@@ -100,6 +100,11 @@ struct Options {
     http: Client,
     log_level: LogLevel,
     log_prefix: String,
+}
+
+/// Flags that NSQ's tool does not have, and whose usage text does not name them.
+pub fn beyond() -> String {
+    TOOL.beyond()
 }
 
 /// Runs the tool; `arguments` do not include its name.

@@ -5,17 +5,16 @@
 //! ```
 //! Exit statuses: 0 done; 1 the queue refused it, and says why; 2 the command line is wrong; 3 nobody answers at the address.
 
+mod failure;
 mod api;
-mod show;
 mod table;
-
-use std::fmt;
+mod show;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
-use crate::daemons::escaped;
 use api::Api;
+pub use failure::Failure;
 
 /// What there is to do.
 #[derive(Debug, Subcommand)]
@@ -123,27 +122,6 @@ pub enum What {
     Dead,
 }
 
-/// Why a command failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// The exit status.
-    pub status: u8,
-    /// For standard error.
-    pub text: String,
-}
-
-impl Failure {
-    fn refused(text: impl Into<String>) -> Failure {
-        Failure { status: 1, text: text.into() }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
 /// Does it, and prints what came of it.
 ///
 /// # Errors
@@ -241,18 +219,6 @@ impl Target {
         let answer = serde_json::json!({ "topic": topic, "channel": channel, "done": verb });
         at.say(&answer, || format!("{kind} {name} {done}"))
     }
-}
-
-/// The path of a request with its query.
-fn path(of: &str, topic: &str, channel: Option<&str>, more: &[(&str, String)]) -> String {
-    let mut path = format!("{of}?topic={}", escaped(topic));
-    if let Some(channel) = channel {
-        path += &format!("&channel={}", escaped(channel));
-    }
-    for (name, value) in more {
-        path += &format!("&{name}={}", escaped(value));
-    }
-    path
 }
 
 #[cfg(test)]

@@ -5,16 +5,20 @@
 
 use super::{FlagSpec, GoKind, number};
 
-/// `Usage of PROGRAM:` and every flag in the order of its name. `show_default` gives the default of a flag as its
+/// `Usage of PROGRAM:` and every flag of the original in the order of its name. `show_default` gives the default of a flag as its
 /// type shows it.
 pub fn usage(program: &str, flags: &[FlagSpec], show_default: &dyn Fn(&FlagSpec) -> String) -> String {
-    let mut sorted: Vec<&FlagSpec> = flags.iter().filter(|flag| !flag.usage.is_empty()).collect();
+    format!("Usage of {program}:\n{}", entries(flags.iter().filter(|flag| !flag.beyond), show_default))
+}
+
+/// Flags as a usage text has them, in the order of their names.
+pub fn entries<'a>(
+    flags: impl Iterator<Item = &'a FlagSpec>,
+    show_default: &dyn Fn(&FlagSpec) -> String,
+) -> String {
+    let mut sorted: Vec<&FlagSpec> = flags.collect();
     sorted.sort_by_key(|flag| flag.name);
-    let mut out = format!("Usage of {program}:\n");
-    for flag in sorted {
-        out += &entry(flag, &show_default(flag));
-    }
-    out
+    sorted.into_iter().map(|flag| entry(flag, &show_default(flag))).collect()
 }
 
 fn entry(flag: &FlagSpec, default: &str) -> String {

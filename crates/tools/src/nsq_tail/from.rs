@@ -13,6 +13,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A seek reads the journal.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// What a node says that does not have the topic.
+const NO_TOPIC: &[u8] = b"TOPIC_NOT_FOUND";
+
 /// A place in the past, and who is asked to go there.
 #[derive(Debug)]
 pub(super) struct From {
@@ -80,18 +83,22 @@ impl From {
 
     async fn seek_at(&self, node: &str, topic: &str, channel: &str) -> Result<(), Exit> {
         let names = format!("topic={}&channel={}", escaped(topic), escaped(channel));
-        self.post(node, &format!("/channel/create?{names}")).await?;
-        self.post(node, &format!("/channel/seek?{names}&to={}", escaped(&self.to))).await
+        if self.post(node, &format!("/channel/create?{names}")).await? {
+            self.post(node, &format!("/channel/seek?{names}&to={}", escaped(&self.to))).await?;
+        }
+        Ok(())
     }
 
-    async fn post(&self, node: &str, path: &str) -> Result<(), Exit> {
+    /// False if the node does not have the topic.
+    async fn post(&self, node: &str, path: &str) -> Result<bool, Exit> {
         let call = Call::post_nothing(format!("http://{node}{path}")).nsq();
         let reply = match self.http.send(call).await {
             Ok(reply) => reply,
             Err(error) => return refuse(format!("--from: {node}: {error}")),
         };
         match reply.status.as_u16() {
-            200 => Ok(()),
+            200 => Ok(true),
+            404 if reply.body.windows(NO_TOPIC.len()).any(|part| part == NO_TOPIC) => Ok(false),
             404 if path.starts_with("/channel/seek") => {
                 refuse(format!("--from: {node} cannot go back: it is no nuthatch"))
             }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::client::{Call, Client, ClientError, without_secrets};
 use serde_json::Value;
 
-use super::{Failure, path};
-use crate::daemons;
+use super::failure::Failure;
+use crate::daemons::{self, escaped};
 
 /// Where a queue listens unless it is told otherwise.
 const DEFAULT: &str = "127.0.0.1:4151";
@@ -40,7 +40,7 @@ impl Api {
         let mut path =
             String::from("/stats?format=json&include_clients=false&include_mem=false&include_limits=true");
         if let Some(topic) = topic {
-            path += &format!("&topic={}", daemons::escaped(topic));
+            path += &format!("&topic={}", escaped(topic));
         }
         self.send(Call::get(format!("{}{path}", self.base))).await
     }
@@ -100,6 +100,18 @@ fn refusal(status: u16, body: &[u8]) -> String {
         _ => answer["help"].as_str().unwrap_or("the queue refuses it"),
     };
     format!("{meaning} ({code})")
+}
+
+/// The path of a request with its query.
+fn path(of: &str, topic: &str, channel: Option<&str>, more: &[(&str, String)]) -> String {
+    let mut path = format!("{of}?topic={}", escaped(topic));
+    if let Some(channel) = channel {
+        path += &format!("&channel={}", escaped(channel));
+    }
+    for (name, value) in more {
+        path += &format!("&{name}={}", escaped(value));
+    }
+    path
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::Failure;
+use super::failure::Failure;
 use super::table::{Column, table};
 
 /// Characters of a body in a table.
