@@ -38,11 +38,15 @@ const FLAGS: &[FlagSpec] = &[
         "option to passthrough to nsq.Producer (may be given multiple times, \
          http://godoc.org/github.com/nsqio/go-nsq#Config)",
     ),
-    // not in the usage text, which is the original's: docs/tools.md has it
-    text("resume", "", ""),
+    text("resume", "", "file that keeps how far each of the files behind the flags was published").beyond(),
     int("rate", "0", "Throttle messages to n/second. 0 to disable"),
     text("topic", "", "NSQ topic to publish to"),
 ];
+
+/// Flags that NSQ's tool does not have, and whose usage text does not name them.
+pub fn beyond() -> String {
+    TOOL.beyond()
+}
 
 /// Runs the tool; `arguments` do not include its name.
 ///

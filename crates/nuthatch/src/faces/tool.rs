@@ -11,6 +11,7 @@ pub fn beyond(name: &str) -> Option<String> {
     match name {
         "nsq_tail" => Some(tools::nsq_tail::beyond()),
         "nsq_to_file" => Some(tools::nsq_to_file::beyond()),
+        "to_nsq" => Some(tools::to_nsq::beyond()),
         _ => None,
     }
 }

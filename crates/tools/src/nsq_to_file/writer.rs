@@ -112,8 +112,12 @@ struct Open<F> {
     opened: Duration,
     /// Bytes of records, and what was there before.
     bytes: u64,
-    /// Size of the file by what we wrote.
+    /// Size of the file after our last write.
     size: u64,
+    /// Size that it can have by our writes, those that failed included. Beyond it somebody else has written.
+    reach: u64,
+    /// Somebody else writes to it as well.
+    shared: bool,
     /// Size at the last sync.
     synced: u64,
     /// The size at which a crash has cut a record.
@@ -330,6 +334,8 @@ impl<D: Disk, T> Writer<D, T> {
             opened: now.elapsed,
             bytes: found.bytes,
             size: found.bytes,
+            reach: found.bytes,
+            shared: false,
             synced: found.bytes,
             cut_at: (!found.ends_with_line_feed).then_some(found.bytes),
             encoder: Encoder::new(self.plan.compression),
@@ -378,22 +384,24 @@ impl<F> Open<F> {
             return Ok(());
         }
         let failed = |error| fault("writing messages to", &self.path, &error);
+        let size = disk.size(&self.file).map_err(failed)?;
+        self.shared |= size != self.size;
+        self.reach = size + bytes.len() as u64;
         disk.append(&mut self.file, &bytes).map_err(failed)?;
-        self.size += bytes.len() as u64;
+        self.size = self.reach;
         Ok(())
     }
 
     /// Back to the last sync. What was not written whole is not part of `size`.
     fn roll_back<D: Disk<File = F>>(&mut self, disk: &mut D, compression: Compression) -> Result<(), Broken> {
         let failed = |error: io::Error| Broken(text("unable to cut back", &self.path, &error));
-        if disk.size(&self.file).map_err(failed)? < self.synced {
-            return Err(Broken(format!(
-                "{} has become shorter: somebody else writes to it",
-                self.path.display()
-            )));
+        let size = disk.size(&self.file).map_err(failed)?;
+        if self.shared || !(self.synced..=self.reach).contains(&size) {
+            let path = self.path.display();
+            return Err(Broken(format!("{path} is full and cannot be cut back: somebody else writes to it")));
         }
         disk.truncate(&mut self.file, self.synced).map_err(failed)?;
-        self.size = self.synced;
+        (self.size, self.reach) = (self.synced, self.synced);
         self.begin(compression);
         Ok(())
     }

@@ -196,6 +196,23 @@ fn a_full_disk_fails_messages_and_heals() {
 }
 
 #[test]
+fn what_somebody_else_has_written_to_a_file_is_never_cut_off() {
+    let disk = SimDisk::default();
+    let plan = plan("/out", Compression::None);
+    let (mut ours, mut theirs) = (writer(&disk, &plan), writer(&disk, &plan));
+    ours.message(&record(1), 1, &at(0)).unwrap();
+    ours.sync().unwrap();
+    theirs.message(&record(2), 2, &at(0)).unwrap();
+    theirs.sync().unwrap();
+    ours.message(&record(3), 3, &at(0)).unwrap();
+    disk.set_room(Some(0));
+    let broken = ours.sync().unwrap_err();
+    assert_eq!(broken.0, "/out/t.22 is full and cannot be cut back: somebody else writes to it");
+    assert_eq!(theirs.take().done, [2]);
+    assert_eq!(copies(&disk), BTreeMap::from([(1, 1), (2, 1)]));
+}
+
+#[test]
 fn a_broken_disk_is_the_end() {
     let disk = SimDisk::default();
     let mut writer = writer(&disk, &plan("/out", Compression::None));
