@@ -33,9 +33,6 @@ use crate::server::connection::ServerConn;
 const STARVING_MAX: Duration = Duration::from_secs(1);
 /// Bounds of a client's reserve.
 const RESERVE: (usize, usize) = (512, 64 * 1024);
-/// What a request takes that awaits its reply, beside its bytes: its places in the lines of its client and its server.
-const REQUEST: usize = 96;
-
 /// Who holds memory.
 enum Holder {
     Client(ConnId),
@@ -53,6 +50,12 @@ impl Proxy {
     #[inline]
     fn memory_everywhere<I: Io>(&self, io: &I) -> usize {
         self.memory(io) + self.held_elsewhere
+    }
+
+    /// True while everybody may be read.
+    #[inline]
+    pub(crate) fn is_plenty<I: Io>(&self, io: &I) -> bool {
+        self.memory_everywhere(io) <= self.budget.bytes() / 8 * 5
     }
 
     /// True while memory is not so plenty that some may be wasted.
@@ -74,34 +77,9 @@ impl Proxy {
     }
 
     /// What a client may hold when memory is short.
-    fn reserve(&self) -> usize {
+    pub(crate) fn reserve(&self) -> usize {
         let clients = (self.clients as usize).max(1) * self.budget.shards();
         (self.budget.bytes() / 4 / clients).clamp(RESERVE.0, RESERVE.1)
-    }
-
-    /// What the client has to wait for before another request of it can be taken, if memory is short.
-    #[inline]
-    pub(crate) fn must_wait_for_memory<I: Io>(
-        &self,
-        io: &I,
-        client: &Client,
-        unread: usize,
-        unsent: usize,
-    ) -> Option<Wait> {
-        if self.memory_everywhere(io) <= self.budget.bytes() / 8 * 5 {
-            return None;
-        }
-        let reserve = self.reserve();
-        let waiting = client.held_bytes() + client.waiting() * REQUEST;
-        if waiting + unread + unsent <= reserve {
-            None
-        } else if unsent > 0 {
-            Some(Wait::Drain)
-        } else if waiting > reserve {
-            Some(Wait::Reply)
-        } else {
-            Some(Wait::Memory)
-        }
     }
 
     /// At the end of a turn: clients that wait for memory are read again if there is some, and clients are closed if there

@@ -1,6 +1,7 @@
 //! The way in: from a client's bytes to a server's connection.
 
 mod receive;
+mod admission;
 mod redis;
 mod memcache;
 mod refuse;

@@ -123,6 +123,12 @@ impl Server {
         }
     }
 
+    /// True if a connection is open, or being opened.
+    #[inline]
+    pub(crate) fn is_open(&self, lane: u16) -> bool {
+        self.conns[lane as usize].conn.is_some()
+    }
+
     /// The names of its pool and its own, for those who read them.
     pub(crate) fn names(&self) -> (String, String) {
         (self.config.name.clone(), self.identity.clone())

@@ -56,7 +56,7 @@ impl Proxy {
         merge: Merge,
         frame: Frame<'_>,
     ) -> Option<GatherId> {
-        if self.put_off_parts(io, client, frame) {
+        if !self.have_room(io, client, frame) {
             return None;
         }
         Some(self.open_gather(io, client, merge))

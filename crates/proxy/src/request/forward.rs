@@ -51,7 +51,7 @@ impl Proxy {
     ) {
         let lane = server.map(|server| self.lane_for(client, server));
         if let Some(lane) = lane
-            && self.servers[lane.server].put_off(io, client, lane.number, &frame)
+            && !self.has_room(io, client, lane, &frame)
         {
             return;
         }
@@ -103,20 +103,36 @@ impl Proxy {
         mut pending: Pending,
         keep: Keep,
     ) -> Forwarded {
-        if self.servers[lane.server].is_local() {
+        let server = &mut self.servers[lane.server];
+        if server.is_local() {
             self.execute_local(io, client, lane.server, frame.bytes());
             return Forwarded::Answered;
         }
-        pending.bulky = client.reply_size.is_bulky();
-        if let Err(failure) = self.enqueue(io, lane, frame, pending, keep) {
+        if !server.is_open(lane.number)
+            && let Err(failure) = self.open_for_request(io, lane)
+        {
             return Forwarded::Refused(failure);
         }
-        self.servers[lane.server].hold_back(io, client, lane.number);
-        Forwarded::Queued
+        pending.bulky = client.reply_size.is_bulky();
+        let server = &mut self.servers[lane.server];
+        match server.send(io, lane.number, frame, pending, keep) {
+            Ok(change) => {
+                server.hold_back(io, client, lane.number);
+                self.held.apply(change);
+                Forwarded::Queued
+            }
+            Err(failure) => Forwarded::Refused(failure),
+        }
     }
 
-    /// Puts a request on a server connection, which is opened if need be.
-    #[inline]
+    #[cold]
+    fn open_for_request<I: Io>(&mut self, io: &mut I, lane: LaneKey) -> Result<(), Failure> {
+        self.servers[lane.server].may_connect(lane.number, io.now())?;
+        self.open_lane(io, lane);
+        Ok(())
+    }
+
+    /// Puts a request on a server connection once more, which is opened if need be.
     pub(crate) fn enqueue<I: Io>(
         &mut self,
         io: &mut I,
@@ -125,9 +141,8 @@ impl Proxy {
         pending: Pending,
         keep: Keep,
     ) -> Result<(), Failure> {
-        if self.server_conn(lane).conn.is_none() {
-            self.servers[lane.server].may_connect(lane.number, io.now())?;
-            self.open_lane(io, lane);
+        if !self.servers[lane.server].is_open(lane.number) {
+            self.open_for_request(io, lane)?;
         }
         let change = self.servers[lane.server].send(io, lane.number, frame, pending, keep)?;
         self.held.apply(change);

@@ -162,7 +162,7 @@ impl Proxy {
         if let [only] = self.scratch.parts[..] {
             return self.forward_memcache(io, client, Some(only.server), request, frame);
         }
-        if self.put_off_parts(io, client, frame) {
+        if !self.have_room(io, client, frame) {
             return;
         }
         let gather = self.open_gather(io, client, Merge::Values);

@@ -40,7 +40,7 @@ impl Proxy {
         if let [only] = self.scratch.parts[..] {
             return self.forward_one(io, client, Some(only.server), frame, traits);
         }
-        if self.put_off_parts(io, client, frame) {
+        if !self.have_room(io, client, frame) {
             return;
         }
         let gather = self.open_gather(io, client, merge_of(merge));
@@ -126,15 +126,6 @@ impl Proxy {
                 *part = *to;
             }
         }
-    }
-
-    /// True if one of the servers in `scratch.parts` has no room: see [`crate::server::Server::put_off`].
-    pub(super) fn put_off_parts<I: Io>(&mut self, io: &mut I, client: &mut Client, frame: Frame<'_>) -> bool {
-        self.scratch.parts.iter().any(|part| {
-            let server = &mut self.servers[part.server];
-            let lane = server.lane_for(client.id.index, client.session.resp3);
-            server.put_off(io, client, lane, &frame)
-        })
     }
 
     /// A gather record for what [`Proxy::sort_keys`] has found, and the client's slot for its reply.
