@@ -1,5 +1,6 @@
 //! (c) A server's bytes become replies, each for the oldest request on its connection.
 
+use bytes::Bytes;
 use net::{Input, Io};
 
 use crate::client::Reply;
@@ -8,7 +9,7 @@ use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::request::SHARE_MIN;
 use crate::server::pending::{Owner, Pending};
-use crate::server::scan::{Found, Next};
+use crate::server::scan::{Found, Met, Next};
 
 /// When memory is tight, shorter replies leave the buffer that they came in. A longer one is most of its buffer: a copy of
 /// it would need what is not there.
@@ -22,84 +23,72 @@ impl Proxy {
     }
 
     fn take_replies<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>) {
-        let now = io.now();
-        let Some(opened) = self.server_conn(lane).conn else { return };
-        self.server_conn(lane).progress = now;
-        while let Some(first) = input.bytes().first() {
-            if self.server_conn(lane).line.is_empty() && *first != b'>' {
-                // Nobody has asked. The beginning of a stray reply must not wait here for somebody who will.
-                self.servers[lane.server].stats.stray_replies.inc();
-                return self.break_server_conn(io, lane, input, Failure::Garbage);
-            }
-            if self.server_conn(lane).passage.is_some() {
-                if self.pass_on(io, lane, input) {
-                    continue;
-                }
-                return;
-            }
-            let found = match self.servers[lane.server].next_reply(lane.number, input.bytes()) {
-                Next::Reply(found) => found,
-                Next::More(want) => {
-                    self.server_conn(lane).mid_reply = true;
-                    let push = *first == b'>';
-                    if !push && self.is_passed_on(io, lane, input.bytes().len(), want) {
-                        continue;
+        if self.server_conn(lane).conn.is_none() {
+            return;
+        }
+        self.server_conn(lane).progress = io.now();
+        while !input.bytes().is_empty() {
+            match self.servers[lane.server].next(lane.number, input.bytes()) {
+                Next::Reply(found) => {
+                    if !self.take_reply(io, lane, input, &found) {
+                        return;
                     }
-                    return Self::want_more_of_reply(input, want);
                 }
-                Next::Garbage => {
-                    // Its reply has begun, such as it is.
-                    self.server_conn(lane).mid_reply = true;
-                    return self.break_server_conn(io, lane, input, Failure::Garbage);
+                Next::Push { len } => input.consume(len),
+                Next::Piece => {
+                    if !self.pass_on(io, lane, input) {
+                        return;
+                    }
                 }
-            };
-            if found.is_push {
-                self.server_conn(lane).mid_reply = false;
-                input.consume(found.len);
-                continue;
+                Next::More { want, may_pass } => {
+                    if !may_pass || !self.is_passed_on(io, lane, input.bytes().len(), want) {
+                        return Self::want_more_of_reply(input, want);
+                    }
+                }
+                Next::Garbage => return self.break_server_conn(io, lane, input, Failure::Garbage),
             }
-            if !self.fits_part(lane, &found, input.bytes()) {
-                self.server_conn(lane).mid_reply = true;
-                return self.break_server_conn(io, lane, input, Failure::Garbage);
+        }
+    }
+
+    /// A whole reply, the first of what has come. False if that was all for now.
+    fn take_reply<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>, found: &Found) -> bool {
+        if !self.fits_part(lane, found, input.bytes()) {
+            self.server_conn(lane).mid_reply = true;
+            self.break_server_conn(io, lane, input, Failure::Garbage);
+            return false;
+        }
+        let server = &mut self.servers[lane.server];
+        let opened = server.conns[lane.number as usize].conn;
+        let (met, works) = server.meet(lane.number, found, io.now());
+        self.tell(works);
+        match met {
+            Met::Request(pending) if found.len >= SHARE_MIN => {
+                let bytes = self.detach(io, input, found.len);
+                self.pair(io, lane, &pending, Reply::Shared(bytes), found);
             }
-            let conn = self.server_conn(lane);
-            conn.mid_reply = false;
-            let expired = conn.expired > 0;
-            conn.reply_size.note(found.len);
-            let Some(pending) = conn.pop() else {
-                return self.break_server_conn(io, lane, input, Failure::Garbage);
-            };
-            let handshake = matches!(pending.owner, Owner::Handshake(_));
-            let works = self.servers[lane.server].count_reply(&found, !expired && !handshake);
-            self.tell(works);
-            if expired {
-                self.server_conn(lane).expired -= 1;
-            }
-            // What a handshake answers counts however late it comes: requests wait for it.
-            if expired && !handshake {
-                self.servers[lane.server].stats.late_replies.inc();
-                input.consume(found.len);
-                continue;
-            }
-            self.servers[lane.server].stats.latency.record(now.since(pending.at).as_micros() as u64);
-            if found.len >= SHARE_MIN {
-                // Handed on as it is, a reply keeps the memory of the buffer that it came in, and of its neighbours.
-                let bytes = if found.len < COPY_MAX && self.is_tight(io) {
-                    let bytes = bytes::Bytes::copy_from_slice(&input.bytes()[..found.len]);
-                    input.consume(found.len);
-                    bytes
-                } else {
-                    input.take(found.len)
-                };
-                self.pair(io, lane, &pending, Reply::Shared(bytes), &found);
-            } else {
-                self.pair(io, lane, &pending, Reply::Slice(&input.bytes()[..found.len]), &found);
+            Met::Request(pending) => {
+                self.pair(io, lane, &pending, Reply::Slice(&input.bytes()[..found.len]), found);
                 input.consume(found.len);
             }
-            if self.server_conn(lane).conn != Some(opened) {
-                // The handshake failed and took the connection with it.
-                return input.consume(input.bytes().len());
-            }
+            Met::Late => input.consume(found.len),
+        }
+        if self.server_conn(lane).conn != opened {
+            // The handshake failed and took the connection with it.
+            input.consume(input.bytes().len());
+            return false;
+        }
+        true
+    }
+
+    /// The first `len` bytes in memory of their own.
+    fn detach<I: Io>(&self, io: &I, input: &mut Input<'_>, len: usize) -> Bytes {
+        // Handed on as it is, a reply keeps the memory of the buffer that it came in, and of its neighbours.
+        if len < COPY_MAX && self.is_tight(io) {
+            let bytes = Bytes::copy_from_slice(&input.bytes()[..len]);
+            input.consume(len);
+            bytes
+        } else {
+            input.take(len)
         }
     }
 

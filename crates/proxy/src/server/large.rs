@@ -149,7 +149,7 @@ impl Proxy {
         let Some((passage, pending, expired)) = server.conns[lane.number as usize].end_passage() else {
             return;
         };
-        let found = Found { len: passage.len, is_error: false, status: None, is_push: false };
+        let found = Found { len: passage.len, is_error: false, status: None };
         let works = server.count_reply(&found, !expired || passage.client().is_some());
         if let (Some(_), Owner::Client(id, seq)) = (passage.client(), pending.owner) {
             server.stats.latency.record(passage.begun.since(pending.at).as_micros() as u64);

@@ -1,13 +1,15 @@
 //! A server's bytes, cut into replies. What is no reply, or none to what was asked, is garbage.
 
 use config::checked::Protocol;
+use net::Instant;
 use wire::memcache::{Scan, Status};
-use wire::redis::{ReplyLimits, ReplyScan};
+use wire::redis::{Kind, ReplyLimits, ReplyScan};
 
 use crate::notice::Notice;
 use crate::server::Server;
 use crate::server::connection::ServerConn;
 use crate::server::passage::MEMCACHE_LIMITS;
+use crate::server::pending::{Owner, Pending};
 
 /// One reply on the wire.
 pub(crate) struct Found {
@@ -15,21 +17,53 @@ pub(crate) struct Found {
     pub(crate) is_error: bool,
     /// What a memcached reply says.
     pub(crate) status: Option<Status>,
-    /// RESP3 push data: an answer to nothing.
-    pub(crate) is_push: bool,
 }
 
 /// What the next bytes of a server are.
 pub(crate) enum Next {
     Reply(Found),
-    More(usize),
+    /// RESP3 push data: an answer to nothing.
+    Push {
+        len: usize,
+    },
+    /// More of a reply that is passed on.
+    Piece,
+    /// The beginning of something that will have at least so many bytes. A reply may be passed on instead of being waited for.
+    More {
+        want: usize,
+        may_pass: bool,
+    },
     Garbage,
+}
+
+/// Whose a reply is.
+pub(crate) enum Met {
+    Request(Pending),
+    /// Nobody's: its request has timed out.
+    Late,
 }
 
 impl Server {
     /// What the next bytes that a connection has received are.
     #[inline]
-    pub(crate) fn next_reply(&mut self, lane: u16, bytes: &[u8]) -> Next {
+    pub(crate) fn next(&mut self, lane: u16, bytes: &[u8]) -> Next {
+        let conn = &mut self.conns[lane as usize];
+        if conn.line.is_empty() && bytes.first() != Some(&b'>') {
+            // Nobody has asked. The beginning of a stray reply must not wait here for somebody who will.
+            self.stats.stray_replies.inc();
+            return Next::Garbage;
+        }
+        if conn.passage.is_some() {
+            return Next::Piece;
+        }
+        let next = self.scan(lane, bytes);
+        // A reply has begun, such as it is.
+        self.conns[lane as usize].mid_reply = matches!(next, Next::More { .. } | Next::Garbage);
+        next
+    }
+
+    #[inline]
+    fn scan(&mut self, lane: u16, bytes: &[u8]) -> Next {
         let resp3 = self.speaks_resp3(lane);
         let conn = &mut self.conns[lane as usize];
         match self.config.protocol {
@@ -38,17 +72,34 @@ impl Server {
                 Next::Garbage
             }
             Protocol::Redis => match conn.redis.scan(bytes, &ReplyLimits::DEFAULT) {
-                ReplyScan::Done(reply) => Next::Reply(Found {
-                    len: reply.len(),
-                    is_error: reply.is_error(),
-                    status: None,
-                    is_push: reply.kind() == wire::redis::Kind::Push,
-                }),
-                ReplyScan::NeedMore { want } => Next::More(want),
+                ReplyScan::Done(reply) if reply.kind() == Kind::Push => Next::Push { len: reply.len() },
+                ReplyScan::Done(reply) => {
+                    Next::Reply(Found { len: reply.len(), is_error: reply.is_error(), status: None })
+                }
+                ReplyScan::NeedMore { want } => Next::More { want, may_pass: bytes.first() != Some(&b'>') },
                 ReplyScan::Bad(_) => Next::Garbage,
             },
             Protocol::Memcache => next_memcache(conn, bytes),
         }
+    }
+
+    /// Gives a reply to the oldest request of its connection, which is there. What is told: see [`Server::count_reply`].
+    #[inline]
+    pub(crate) fn meet(&mut self, lane: u16, found: &Found, now: Instant) -> (Met, Option<Notice>) {
+        let conn = &mut self.conns[lane as usize];
+        let is_late = conn.expired > 0;
+        conn.expired -= usize::from(is_late);
+        conn.reply_size.note(found.len);
+        let Some(pending) = conn.pop() else { return (Met::Late, None) };
+        let handshake = matches!(pending.owner, Owner::Handshake(_));
+        let works = self.count_reply(found, !is_late && !handshake);
+        // What a handshake answers counts however late it comes: requests wait for it.
+        if is_late && !handshake {
+            self.stats.late_replies.inc();
+            return (Met::Late, works);
+        }
+        self.stats.latency.record(now.since(pending.at).as_micros() as u64);
+        (Met::Request(pending), works)
     }
 
     /// Counts a reply. `good`: it shows that the server works, which is told if it had failed. One that is too late does not: a
@@ -83,9 +134,8 @@ fn next_memcache(conn: &mut ServerConn, bytes: &[u8]) -> Next {
             len: reply.len,
             is_error: reply.status.is_error(),
             status: Some(reply.status),
-            is_push: false,
         }),
-        Scan::NeedMore { want } => Next::More(want),
+        Scan::NeedMore { want } => Next::More { want, may_pass: true },
         Scan::Bad(_) => Next::Garbage,
     }
 }
