@@ -25,7 +25,7 @@ const FULL: u32 = 800;
 const GAP: u32 = 200;
 
 impl Proxy {
-    /// A client was accepted here: it is welcomed by the shard that shall serve it.
+    /// A client was accepted here: it goes to the shard that shall serve it.
     pub(crate) fn place<I: Io>(&mut self, io: &mut I, pool: PoolKey, id: ConnId) {
         let shard = if self.may_move(pool) { self.shard_with_room(io) } else { self.shard };
         if shard != self.shard
@@ -33,17 +33,17 @@ impl Proxy {
         {
             return (self.post)(shard, Mail::Client(Box::new(Moved { pool, parcel, session: None })));
         }
-        self.welcome(io, pool, id);
+        self.accept_client(io, pool, id);
     }
 
     /// A client came from another shard.
     pub(crate) fn take_in<I: Io>(&mut self, io: &mut I, moved: Moved) {
         let id = io.adopt(moved.parcel);
         match (id, moved.session) {
-            (Some(id), None) => self.welcome(io, moved.pool, id),
+            (Some(id), None) => self.accept_client(io, moved.pool, id),
             (Some(id), Some(session)) => self.admit_moved(io, moved.pool, id, session),
             (None, None) => {}
-            (None, Some(_)) => self.lost_on_the_way(moved.pool),
+            (None, Some(_)) => self.migration_failed(moved.pool),
         }
     }
 
@@ -71,7 +71,7 @@ impl Proxy {
     fn give_away<I: Io>(&mut self, io: &mut I, id: ConnId, to: usize) {
         let Some(client) = self.take_client(id) else { return };
         let Some(parcel) = io.release(id) else { return self.put_client(client) };
-        self.unseat(&client);
+        self.unregister_client(&client);
         let Client { pool, session, .. } = *client;
         (self.post)(to, Mail::Client(Box::new(Moved { pool, parcel, session: Some(session) })));
     }

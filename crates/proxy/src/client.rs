@@ -59,7 +59,7 @@ pub(crate) struct Session {
     /// What it waits for while it is not read.
     pub(crate) paused: Option<Wait>,
     /// The request in hand was not taken: it stays where it is until the client is read again.
-    pub(crate) put_off: bool,
+    pub(crate) deferred: bool,
     /// Bytes still to be thrown away: the data block of a request that was refused (memcached).
     pub(crate) skip: u64,
 }
@@ -80,7 +80,7 @@ pub(crate) enum Wait {
     Drain,
     /// For memory: it is in `Proxy::starving`.
     Memory,
-    /// For a server: it is in [`crate::server::connection::ServerConn::pausing`].
+    /// For a server: it is in [`crate::server::connection::ServerConn::waiting_clients`].
     Server,
 }
 

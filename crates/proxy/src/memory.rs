@@ -101,7 +101,7 @@ impl Proxy {
         if self.memory_everywhere(io) <= self.budget.bytes() / 2 {
             self.starving_since = None;
             for id in std::mem::take(&mut self.starving) {
-                self.read_again(io, id, Wait::Memory);
+                self.resume_client(io, id, Wait::Memory);
             }
         } else if self.is_long(now) {
             // Requests of which only a part has come can fill the memory, and nobody is read who could complete them.
@@ -168,7 +168,7 @@ impl Proxy {
     }
 
     /// Reads a client again that waits for `wait`; if the reason still stands it will wait again.
-    pub(crate) fn read_again<I: Io>(&mut self, io: &mut I, id: ConnId, wait: Wait) {
+    pub(crate) fn resume_client<I: Io>(&mut self, io: &mut I, id: ConnId, wait: Wait) {
         if let Some(client) = self.client_mut(id)
             && client.session.paused == Some(wait)
         {

@@ -268,7 +268,7 @@ impl Proxy {
 
     // ---- clients come and go --------------------------------------------------------------------------------------
 
-    pub(crate) fn welcome<I: Io>(&mut self, io: &mut I, pool_key: PoolKey, id: ConnId) {
+    pub(crate) fn accept_client<I: Io>(&mut self, io: &mut I, pool_key: PoolKey, id: ConnId) {
         let Some(pool) = self.pools.get(pool_key) else { return io.abort(id) };
         pool.stats.client_accepts.inc();
         let limit = pool.config.client_connections.unwrap_or(u32::MAX);
@@ -287,18 +287,18 @@ impl Proxy {
         };
         // In steps of the number of shards: no two clients of the process have the same.
         self.next_number += self.loads.len() as u64;
-        self.seat(pool_key, id, session);
+        self.register_client(pool_key, id, session);
     }
 
     /// From now on this shard serves a client.
-    fn seat(&mut self, pool: PoolKey, id: ConnId, session: Session) {
+    fn register_client(&mut self, pool: PoolKey, id: ConnId, session: Session) {
         self.pools[pool].stats.client_connections.inc();
         self.clients += 1;
         self.set_role(id, Role::Client(Box::new(Client::new(id, pool, session))));
     }
 
     /// This shard serves a client no longer.
-    pub(crate) fn unseat(&mut self, client: &Client) {
+    pub(crate) fn unregister_client(&mut self, client: &Client) {
         self.released.extend(client.holds_up);
         self.held.apply(Change::gone(client.counted));
         self.clients -= 1;
@@ -311,7 +311,7 @@ impl Proxy {
         if self.pools.get(pool).is_none() {
             return io.abort(id);
         }
-        self.seat(pool, id, session);
+        self.register_client(pool, id, session);
         if self.stop.is_some()
             && let Some(mut client) = self.take_client(id)
         {
@@ -321,7 +321,7 @@ impl Proxy {
     }
 
     /// A client was given to this shard, and its connection could not be taken up.
-    pub(crate) fn lost_on_the_way(&mut self, pool: PoolKey) {
+    pub(crate) fn migration_failed(&mut self, pool: PoolKey) {
         let Some(pool) = self.pools.get(pool) else { return };
         pool.stats.client_err.inc();
         pool.clients.fetch_sub(1, Ordering::Relaxed);
@@ -329,7 +329,7 @@ impl Proxy {
 
     /// A client is gone or about to be: forget it. Its requests are still answered by the servers, and the answers dropped.
     pub(crate) fn forget(&mut self, client: &Client) {
-        self.unseat(client);
+        self.unregister_client(client);
         self.pools[client.pool].clients.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -410,9 +410,9 @@ impl<I: Io> App<I> for Proxy {
             Some(lane) => self.make_room(io, lane),
             None => {
                 if let Some(lane) = self.client_mut(conn).and_then(|client| client.holds_up.take()) {
-                    self.go_on_reading(io, lane);
+                    self.resume_server(io, lane);
                 }
-                self.read_again(io, conn, Wait::Drain);
+                self.resume_client(io, conn, Wait::Drain);
             }
         }
     }
@@ -442,7 +442,7 @@ impl<I: Io> App<I> for Proxy {
         self.stats.turns.inc();
         self.relieve(io);
         for lane in std::mem::take(&mut self.released) {
-            self.go_on_reading(io, lane);
+            self.resume_server(io, lane);
         }
     }
 

@@ -9,7 +9,7 @@
 //!           └─ memory is short, and it has more than its reserve    Wait::Memory, or one of the two above
 //! ```
 //! A client that has to wait is not read, and its request stays where it is. The request before may have been the last for now:
-//! then [`Server::hold_back`](crate::server::Server) has seen to it that the client waits already.
+//! then [`Server::throttle`](crate::server::Server) has seen to it that the client waits already.
 
 use net::{Input, Io};
 
@@ -93,7 +93,7 @@ impl Proxy {
         lane: LaneKey,
         frame: &Frame<'_>,
     ) -> bool {
-        !self.servers[lane.server].put_off(io, client, lane.number, frame)
+        !self.servers[lane.server].defer(io, client, lane.number, frame)
     }
 
     /// The same for all connections that the parts of a request go to, which are in `scratch.parts`.

@@ -117,7 +117,7 @@ impl Proxy {
         let server = &mut self.servers[lane.server];
         match server.send(io, lane.number, frame, pending, keep) {
             Ok(change) => {
-                server.hold_back(io, client, lane.number);
+                server.throttle(io, client, lane.number);
                 self.held.apply(change);
                 Forwarded::Queued
             }

@@ -46,7 +46,7 @@ impl Proxy {
                         self.memcache_request(io, client, &request, Frame::Shared(&frame));
                     } else {
                         self.memcache_request(io, client, &request, Frame::Slice(&input.bytes()[..len]));
-                        if std::mem::take(&mut client.session.put_off) {
+                        if std::mem::take(&mut client.session.deferred) {
                             break;
                         }
                         input.consume(len);

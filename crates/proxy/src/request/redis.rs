@@ -37,7 +37,7 @@ impl Proxy {
                             &request,
                             Frame::Slice(&input.bytes()[..request.len()]),
                         );
-                        if std::mem::take(&mut client.session.put_off) {
+                        if std::mem::take(&mut client.session.deferred) {
                             break;
                         }
                         input.consume(request.len());
@@ -48,7 +48,7 @@ impl Proxy {
                 Scan::Skip { len } => input.consume(len),
                 Scan::Inline { len } => {
                     self.inline_request(io, client, &input.bytes()[..len]);
-                    if std::mem::take(&mut client.session.put_off) {
+                    if std::mem::take(&mut client.session.deferred) {
                         break;
                     }
                     input.consume(len);

@@ -49,7 +49,7 @@ impl Proxy {
         if paused == Some(Wait::Reply)
             && (waiting <= pool.config.client_pipeline_max as usize / 2 || after < before)
         {
-            self.read_again(io, id, Wait::Reply);
+            self.resume_client(io, id, Wait::Reply);
         }
         if leaving
             && waiting == 0

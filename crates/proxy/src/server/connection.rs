@@ -47,7 +47,7 @@ pub(crate) struct ServerConn {
     /// The front reply is passed on while it comes.
     pub(crate) passage: Option<Box<Passage>>,
     /// Clients that are not read because too much is unsent here, or too many wait.
-    pub(crate) pausing: Vec<ConnId>,
+    pub(crate) waiting_clients: Vec<ConnId>,
     /// Requests in the line whose replies are, or may be, long,
     pub(crate) bulky: usize,
     /// and clients that are not read because there are many, in their order.
@@ -116,7 +116,7 @@ impl ServerConn {
     /// Forgets the connection and hands out what was on it; the clients it holds back stay noted.
     pub(crate) fn take(&mut self) -> ServerConn {
         let fresh = ServerConn {
-            pausing: std::mem::take(&mut self.pausing),
+            waiting_clients: std::mem::take(&mut self.waiting_clients),
             bulky_waiting: std::mem::take(&mut self.bulky_waiting),
             counted: self.counted,
             reply_size: self.reply_size,

@@ -84,7 +84,7 @@ impl Server {
             && let Some(id) = conn.conn
         {
             let held = std::mem::take(&mut conn.held);
-            let holds_back = !conn.pausing.is_empty();
+            let holds_back = !conn.waiting_clients.is_empty();
             io.send_shared(id, Bytes::from(held));
             if holds_back {
                 io.notify_drained(id);

@@ -136,9 +136,9 @@ impl Proxy {
     }
 
     /// The client that held up a server's connection has taken all that was there for it, or is gone.
-    pub(crate) fn go_on_reading<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
+    pub(crate) fn resume_server<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
         if let Some(server) = self.servers.get_mut(lane.server) {
-            server.go_on_reading(io, lane.number);
+            server.resume_server(io, lane.number);
         }
     }
 
@@ -172,7 +172,7 @@ impl Proxy {
         passage.discard_rest();
         let bytes = io.unsent(to);
         self.overflow(io, to, bytes);
-        self.go_on_reading(io, lane);
+        self.resume_server(io, lane);
         None
     }
 
@@ -209,7 +209,7 @@ impl Server {
         }
     }
 
-    fn go_on_reading<I: Io>(&mut self, io: &mut I, lane: u16) {
+    fn resume_server<I: Io>(&mut self, io: &mut I, lane: u16) {
         let now = io.now();
         let conn = &mut self.conns[lane as usize];
         if !conn.passage.as_mut().is_some_and(|passage| passage.resume(now)) {

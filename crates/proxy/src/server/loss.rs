@@ -49,7 +49,7 @@ impl Server {
         if let Some((timer, _)) = conn.timer.take() {
             io.cancel_timer(timer);
         }
-        let mut waiting = std::mem::take(&mut conn.pausing);
+        let mut waiting = std::mem::take(&mut conn.waiting_clients);
         waiting.extend(std::mem::take(&mut conn.bulky_waiting));
         let ServerConn { conn: id, connected, mid_reply, line, expired, kept, passage, .. } = conn.take();
         self.count_loss(failure, connected);
@@ -122,7 +122,7 @@ impl Proxy {
             }
         }
         for client in lost.waiting {
-            self.read_again(io, client, Wait::Server);
+            self.resume_client(io, client, Wait::Server);
         }
     }
 

@@ -63,7 +63,7 @@ pub(crate) fn is_overfull(conn: &ServerConn, config: &checked::Pool) -> bool {
 impl Server {
     /// If the queue of a connection is full, the client is not read until there is room, and its request stays where it is: true.
     #[inline]
-    pub(crate) fn put_off<I: Io>(
+    pub(crate) fn defer<I: Io>(
         &mut self,
         io: &mut I,
         client: &mut Client,
@@ -78,14 +78,14 @@ impl Server {
         if !(bulky || full) || conn.conn.is_none() || matches!(frame, Frame::Shared(_)) {
             return false;
         }
-        client.session.put_off = true;
+        client.session.deferred = true;
         if client.session.paused.is_none() {
             client.session.paused = Some(Wait::Server);
             io.pause(client.id);
             if bulky {
                 conn.bulky_waiting.push_back(client.id);
             } else {
-                conn.pausing.push(client.id);
+                conn.waiting_clients.push(client.id);
             }
             stats.queue_waits.inc();
         }
@@ -94,7 +94,7 @@ impl Server {
 
     /// After a request was put on a server connection: should its client be held back before it sends more?
     #[inline]
-    pub(crate) fn hold_back<I: Io>(&mut self, io: &mut I, client: &mut Client, lane: u16) {
+    pub(crate) fn throttle<I: Io>(&mut self, io: &mut I, client: &mut Client, lane: u16) {
         let Server { conns, config, stats, pool_stats, .. } = self;
         let conn = &mut conns[lane as usize];
         let Some(id) = conn.conn else { return };
@@ -115,20 +115,20 @@ impl Server {
         if unsent > SERVER_UNSENT_SOFT && conn.ready() {
             io.notify_drained(id);
         }
-        conn.pausing.push(client.id);
+        conn.waiting_clients.push(client.id);
     }
 
     /// The clients that wait for a connection, if there is room for them now.
     #[inline]
     fn with_room<I: Io>(&mut self, io: &I, lane: u16) -> Vec<ConnId> {
         let conn = &mut self.conns[lane as usize];
-        if conn.pausing.is_empty() || conn.line.len() > long(conn, &self.config) / 2 {
+        if conn.waiting_clients.is_empty() || conn.line.len() > long(conn, &self.config) / 2 {
             return Vec::new();
         }
         if conn.conn.is_some_and(|id| io.unsent(id) + conn.held.len() > SERVER_UNSENT_SOFT) {
             return Vec::new();
         }
-        std::mem::take(&mut conn.pausing)
+        std::mem::take(&mut conn.waiting_clients)
     }
 
     /// The same of those whose replies are, or may be, long: as many of them as there is room for.
@@ -150,14 +150,14 @@ impl Proxy {
     pub(crate) fn make_room<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
         self.make_bulky_room(io, lane);
         for client in self.servers[lane.server].with_room(io, lane.number) {
-            self.read_again(io, client, Wait::Server);
+            self.resume_client(io, client, Wait::Server);
         }
     }
 
     #[inline]
     pub(crate) fn make_bulky_room<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
         for client in self.servers[lane.server].with_bulky_room(lane.number) {
-            self.read_again(io, client, Wait::Server);
+            self.resume_client(io, client, Wait::Server);
         }
     }
 }
