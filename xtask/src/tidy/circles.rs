@@ -48,7 +48,7 @@ fn sources(source: &Path) -> BTreeMap<Module, String> {
     for path in rust_files(source) {
         let relative = path.strip_prefix(source).unwrap_or(&path).with_extension("");
         let mut module: Module = relative.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-        if matches!(module.last().map(String::as_str), Some("tests" | "testing")) || module[0] == "bin" {
+        if module.iter().any(|part| part == "tests" || part == "testing") || module[0] == "bin" {
             continue;
         }
         if module.len() == 1 && matches!(&*module[0], "lib" | "main") {
