@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use config::checked::{self, Listen, Target};
 use net::{ClientPlaces, EventLoop, Handle, ListenAddress, Listener, Resolver, Shard};
-use proxy::{Budget, Mail, Notice, Proxy, Setup};
+use proxy::{Budget, Mail, Notice, PoolKey, Proxy, Setup};
 use telemetry::{PoolStats, ShardStats};
 
 use crate::service::Service;
@@ -58,8 +58,10 @@ pub fn start(plan: Plan) -> Result<ProxyService, StartError> {
         // The embedded cache lives on one shard, without locks, and so do the clients of its pool.
         let count = if has_local(pool) { 1 } else { plan.threads };
         for listen in &pool.listen {
-            let listeners = net::bind(&address(listen), pool.backlog, count, n as u32)
-                .map_err(|error| StartError::Listen(Place::Pool(pool.name.clone()), listen.clone(), error))?;
+            let listeners =
+                net::bind(&address(listen), pool.backlog, count, PoolKey::of_setup(n as u16).tag()).map_err(
+                    |error| StartError::Listen(Place::Pool(pool.name.clone()), listen.clone(), error),
+                )?;
             bound.push((n, listeners[0].local_address()));
             for (shard, mut listener) in per_shard.iter_mut().zip(listeners) {
                 listener.keepalive = pool.keepalive;
