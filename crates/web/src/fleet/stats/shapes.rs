@@ -1,0 +1,183 @@
+//! Shapes of statistics: nsqd's fields as they come in and nsqadmin's as they go out, in its order.
+//!
+//! A missing list stays missing: what was not asked for is `null`, and what is empty is `[]`. Fields that nsqd does not send are
+//! filled in by [`super::Fleet::stats`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::Latency;
+
+/// A topic on a queue, or on all of them (`node` is `*`).
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TopicStats {
+    /// HTTP address of the queue.
+    #[serde(skip_deserializing)]
+    pub node: String,
+    /// Its machine.
+    #[serde(skip_deserializing)]
+    pub hostname: String,
+    /// Name.
+    pub topic_name: String,
+    /// Messages that wait for a channel.
+    pub depth: i64,
+    /// Those of them in memory.
+    #[serde(skip_deserializing)]
+    pub memory_depth: i64,
+    /// Those of them on disk.
+    pub backend_depth: i64,
+    /// Messages published.
+    pub message_count: i64,
+    /// Messages delivered, where queues count them by distance.
+    #[serde(skip_deserializing)]
+    pub delivery_msg_count: i64,
+    /// Those delivered within the zone.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub zone_local_msg_count: i64,
+    /// Those delivered within the region.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub region_local_msg_count: i64,
+    /// Those delivered elsewhere.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub global_msg_count: i64,
+    /// The same on each queue.
+    #[serde(skip_deserializing)]
+    pub nodes: Option<Vec<TopicStats>>,
+    /// Its channels.
+    pub channels: Option<Vec<ChannelStats>>,
+    /// Channels get no messages.
+    pub paused: bool,
+    /// Time from publication to FIN.
+    pub e2e_processing_latency: Option<Latency>,
+}
+
+/// A channel on a queue, or on all of them.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChannelStats {
+    /// HTTP address of the queue.
+    #[serde(skip_deserializing)]
+    pub node: String,
+    /// Its machine.
+    #[serde(skip_deserializing)]
+    pub hostname: String,
+    /// Its topic.
+    #[serde(skip_deserializing)]
+    pub topic_name: String,
+    /// Name.
+    pub channel_name: String,
+    /// Messages that wait for a consumer.
+    pub depth: i64,
+    /// Those of them in memory.
+    #[serde(skip_deserializing)]
+    pub memory_depth: i64,
+    /// Those of them on disk.
+    pub backend_depth: i64,
+    /// Messages in flight.
+    pub in_flight_count: i64,
+    /// Messages that are not due yet.
+    pub deferred_count: i64,
+    /// Messages requeued.
+    pub requeue_count: i64,
+    /// Messages that timed out.
+    pub timeout_count: i64,
+    /// Messages received.
+    pub message_count: i64,
+    /// Messages delivered, where queues count them by distance.
+    #[serde(skip_deserializing, skip_serializing_if = "is_zero")]
+    pub delivery_msg_count: i64,
+    /// Those delivered within the zone.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub zone_local_msg_count: i64,
+    /// Those delivered within the region.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub region_local_msg_count: i64,
+    /// Those delivered elsewhere.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub global_msg_count: i64,
+    /// Consumers.
+    pub client_count: i64,
+    /// The same on each queue.
+    #[serde(skip_deserializing)]
+    pub nodes: Option<Vec<ChannelStats>>,
+    /// Its consumers.
+    pub clients: Option<Vec<ClientStats>>,
+    /// Consumers get no messages.
+    pub paused: bool,
+    /// Time from publication to FIN.
+    pub e2e_processing_latency: Option<Latency>,
+}
+
+/// A consumer.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields are nsqadmin's")]
+pub struct ClientStats {
+    /// HTTP address of its queue.
+    #[serde(skip_deserializing)]
+    pub node: String,
+    /// Address and port of its connection.
+    pub remote_address: String,
+    /// Its protocol.
+    pub version: String,
+    /// Its name.
+    pub client_id: String,
+    /// Its machine.
+    pub hostname: String,
+    /// Its library.
+    pub user_agent: String,
+    /// Time of its connection, in seconds since 1970.
+    pub connect_ts: i64,
+    /// Age of its connection, nanoseconds.
+    #[serde(skip_deserializing)]
+    pub connected: i64,
+    /// Messages in flight to it.
+    pub in_flight_count: i64,
+    /// Its RDY.
+    pub ready_count: i64,
+    /// Messages it finished.
+    pub finish_count: i64,
+    /// Messages it requeued.
+    pub requeue_count: i64,
+    /// Messages it got.
+    pub message_count: i64,
+    /// Share of the messages it wants, percent; 0: all.
+    pub sample_rate: i64,
+    /// It speaks deflate.
+    pub deflate: bool,
+    /// It speaks snappy.
+    pub snappy: bool,
+    /// An authorization server answered for it.
+    pub authed: bool,
+    /// Its identity for that server.
+    pub auth_identity: String,
+    /// Page about that identity.
+    pub auth_identity_url: String,
+    /// Region of its queue.
+    #[serde(skip_deserializing, skip_serializing_if = "String::is_empty")]
+    pub node_topology_region: String,
+    /// Zone of its queue.
+    #[serde(skip_deserializing, skip_serializing_if = "String::is_empty")]
+    pub node_topology_zone: String,
+    /// Its own region.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub topology_region: String,
+    /// Its own zone.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub topology_zone: String,
+    /// It speaks TLS.
+    pub tls: bool,
+    /// The cipher.
+    pub tls_cipher_suite: String,
+    /// The version.
+    pub tls_version: String,
+    /// The protocol negotiated over it.
+    pub tls_negotiated_protocol: String,
+    /// True if both sides named it.
+    pub tls_negotiated_protocol_is_mutual: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &i64) -> bool {
+    *count == 0
+}
