@@ -132,6 +132,8 @@ fn addresses(body: &[u8]) -> Option<Vec<String>> {
     let producers = answer.producers.or_else(|| answer.data?.producers)?;
     let known =
         producers.into_iter().filter_map(|producer| serde_json::from_value::<Producer>(producer).ok());
+    // a path would be a socket of this machine
+    let known = known.filter(|producer| !producer.broadcast_address.contains('/'));
     let addresses = known.map(|producer| {
         NodeAddress::Tcp { host: producer.broadcast_address, port: producer.tcp_port }.to_string()
     });
@@ -192,7 +194,7 @@ mod tests {
         let wrapped = r#"{"status_code":200,"status_txt":"OK","data":{"channels":[],"producers":
             [{"broadcast_address":"h","tcp_port":1}]}}"#;
         let plain = r#"{"channels":["c"],"producers":[{"broadcast_address":"::1","tcp_port":4150,"http_port":-1},
-            {"broadcast_address":"h","tcp_port":70000},{"tcp_port":1},7]}"#;
+            {"broadcast_address":"h","tcp_port":70000},{"broadcast_address":"/run/x","tcp_port":1},{"tcp_port":1},7]}"#;
         assert_eq!(addresses(wrapped.as_bytes()), Some(vec!["h:1".to_owned()]));
         assert_eq!(addresses(plain.as_bytes()), Some(vec!["[::1]:4150".to_owned()]));
         assert_eq!(addresses(br#"{"producers":[]}"#), Some(vec![]));

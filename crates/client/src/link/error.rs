@@ -30,7 +30,9 @@ pub(crate) enum LinkError {
 impl LinkError {
     pub(crate) fn server(data: &[u8]) -> LinkError {
         const SHOWN_BYTES_MAX: usize = 1_024;
-        LinkError::Server(String::from_utf8_lossy(&data[..data.len().min(SHOWN_BYTES_MAX)]).into_owned())
+        let text = String::from_utf8_lossy(&data[..data.len().min(SHOWN_BYTES_MAX)]);
+        // it goes to logs and terminals
+        LinkError::Server(text.replace(char::is_control, "\u{fffd}"))
     }
 }
 
@@ -56,3 +58,16 @@ impl fmt::Display for LinkError {
 }
 
 impl std::error::Error for LinkError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_is_shown_without_control_characters() {
+        let shown = |data: &[u8]| LinkError::server(data).to_string();
+        assert_eq!(shown(b"E_BAD_TOPIC PUB topic"), "E_BAD_TOPIC PUB topic");
+        assert_eq!(shown(b"E_X \x1b[2J\nfake line\xff"), "E_X \u{fffd}[2J\u{fffd}fake line\u{fffd}");
+        assert_eq!(shown(&[b'x'; 5_000]).len(), 1_024);
+    }
+}

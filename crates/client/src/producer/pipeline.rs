@@ -66,6 +66,7 @@ pub(super) async fn run(address: NodeAddress, profile: Profile, jobs: mpsc::Unbo
         ended: false,
         retry,
         not_before: None,
+        refused: false,
     };
     pipeline.run().await;
     if let Some(stop) = pipeline.stop {
@@ -88,6 +89,8 @@ struct Pipeline {
     retry: Retry,
     /// When the next attempt to connect may be made.
     not_before: Option<Instant>,
+    /// The server has refused a publication, and closes the connection for that: no reason to wait.
+    refused: bool,
 }
 
 impl Pipeline {
@@ -148,7 +151,12 @@ impl Pipeline {
         let Err(error) = result else { return transport.finish().await };
         transport.close();
         if self.sent.is_empty() && self.waiting.is_empty() {
+            self.refused = false;
             debug!(nsqd = %self.address, %error, "idle connection lost");
+            return;
+        }
+        if std::mem::take(&mut self.refused) {
+            debug!(nsqd = %self.address, %error, "publication refused");
             return;
         }
         warn!(nsqd = %self.address, %error, unanswered = self.sent.len(), "nsqd lost");
@@ -169,7 +177,9 @@ impl Pipeline {
             }
             let config = &self.profile.config;
             let heard = config.heartbeat_interval.is_some();
-            let limit = transport.deadline(heard, config.read_timeout, config.write_timeout);
+            // a server that has enough for now reads no further; the deadlines of publications say for how long that is borne
+            let limit =
+                transport.deadline(heard, config.read_timeout, config.read_timeout.max(config.write_timeout));
             let due = self.sent.front().map(|request| request.deadline);
             let deadline = [limit, due].into_iter().flatten().min();
             let room = transport.unsent() < UNSENT_MAX && !self.ended;
@@ -229,6 +239,7 @@ impl Pipeline {
             request.fail(PublishError::Failed(text));
         } else {
             request.fail(PublishError::Refused(text));
+            self.refused = true;
             while let Some(request) = self.sent.pop_back() {
                 self.waiting.push_front(request);
             }

@@ -253,6 +253,18 @@ async fn what_a_server_would_refuse_is_not_sent_and_what_it_refuses_harms_nobody
     let mut consumer = consumer("t", quick()).nsqd(nsqd.address()).start().expect("a consumer");
     let wanted = ["first", "second", "third"].map(str::to_owned).into();
     receive_all(&mut consumer, wanted).await;
+    // and nobody waits for the next connection
+    let patient = Config { max_reconnect_delay: Duration::from_secs(300), ..quick() };
+    let producer = Producer::new(nsqd.address(), patient).expect("a producer");
+    let mut receipts = Vec::new();
+    for number in 0..40 {
+        let body = if number % 2 == 0 { "x".repeat(101) } else { format!("small {number}") };
+        receipts.push(producer.send("t", body).await.expect("room"));
+    }
+    for (number, receipt) in receipts.into_iter().enumerate() {
+        let answer = timeout(PATIENCE, receipt).await.expect("in time");
+        assert_eq!(answer.is_ok(), number % 2 == 1, "{answer:?}");
+    }
 }
 
 #[tokio::test]
