@@ -6,6 +6,7 @@ that may be in flight waits for one. The publication is not measured."""
 
 import json
 import os
+import random
 import socket
 import struct
 import time
@@ -13,20 +14,21 @@ import urllib.request
 
 import benchlib
 
-BODY, BATCH = b"x" * 200, 500
+BATCH = 500
+# Bytes of a message: hexadecimal digits, which halve when they are compressed, as much of what is logged does.
+BODY = 200
 WAYS = {"plain": [], "gzip": ["--gzip"], "zstd": ["--zstd"], "jsonl": ["--output-format=jsonl"]}
 CHANNEL = "nsq_to_file"
 
 
 def publish(port, count):
     """MPUB after MPUB, each answered before the next."""
-    one = struct.pack(">I", len(BODY)) + BODY
-    body = struct.pack(">I", BATCH) + one * BATCH
-    command = b"MPUB bench\n" + struct.pack(">I", len(body)) + body
+    chance, size = random.Random(1), struct.pack(">I", BODY)
+    head = b"MPUB bench\n" + struct.pack(">II", 4 + BATCH * (4 + BODY), BATCH)
     with socket.create_connection(("127.0.0.1", port)) as conn:
         conn.sendall(b"  V2")
         for _ in range(count // BATCH):
-            conn.sendall(command)
+            conn.sendall(head + b"".join(size + chance.randbytes(BODY // 2).hex().encode() for _ in range(BATCH)))
             answer = b""
             while len(answer) < 10:
                 answer += conn.recv(10 - len(answer))
@@ -38,7 +40,7 @@ def unfinished(http, total):
     """Messages that are not finished."""
     url = "http://127.0.0.1:%d/stats?format=json&topic=bench&channel=%s" % (http, CHANNEL)
     with urllib.request.urlopen(url) as answer:
-        channels = json.load(answer)["topics"][0]["channels"]
+        channels = [channel for topic in json.load(answer)["topics"] for channel in topic["channels"]]
     return channels[0]["depth"] + channels[0]["in_flight_count"] if channels else total
 
 
@@ -76,9 +78,10 @@ def main():
     parser.add_argument("--in-flight", type=int, default=2500, help="what a sync is for, at most")
     options = parser.parse_args()
     head = ["files", "messages per s", "tool, CPU s per million", "daemon, CPU s per million", "bytes on disk per message"]
+    load = "Load of the machine before: %.1f. Where it is busy, messages per second say little, CPU seconds do." % os.getloadavg()[0]
     rows = [measure(way, options.messages, options.in_flight) for way in WAYS]
-    text = "## nsq_to_file\n\n%s\n\n%s" % (
-        benchlib.heading([benchlib.first_line([benchlib.NUTHATCH, "version"])]), benchlib.table(head, rows))
+    text = "## nsq_to_file\n\n%s\n\n%s\n\n%s" % (
+        benchlib.heading([benchlib.first_line([benchlib.NUTHATCH, "version"])]), load, benchlib.table(head, rows))
     benchlib.publish("tools", text, options)
 
 
