@@ -3,7 +3,9 @@
 //!
 //! A journal tells damage inside it, but not that it is gone, or that its end is: that takes a second place which knows. It is one
 //! small file, `inventory`, written anew when topics come and go, when damage is found or acknowledged, once an hour, and at a
-//! stop; only after a stop does it know every journal's end.
+//! stop; only after a stop does it know every journal's end. Ends are not written more often: an id is a position in the
+//! journal, so ids of messages that a loss of power took come back, and to prevent that positions would have to be reserved on the
+//! device ahead of use, and skipped at a start. Nobody has a claim on such a message; docs/queue.md says so.
 //!
 //! ```text
 //! crc 8a3f00c1                     CRC-32 of what follows
