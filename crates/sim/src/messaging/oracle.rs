@@ -74,6 +74,8 @@ pub(crate) struct Oracle {
     pub(crate) trouble: Option<Instant>,
     /// Something has happened in this life for which a publication may be refused.
     pub(crate) excused: bool,
+    /// The same of the life before.
+    was_excused: bool,
     /// Somebody has set the wall clock.
     stepped: bool,
     /// Most filler bytes of a body.
@@ -103,6 +105,7 @@ impl Oracle {
             event_delay_us: options.event_delay.as_micros() as u64,
             trouble: None,
             excused: false,
+            was_excused: false,
             stepped: false,
             fill_max,
             seq: 0,
@@ -285,6 +288,7 @@ impl Oracle {
         in_memory.collect::<Vec<_>>().into_iter().for_each(|(name, topic)| self.forget(name, topic));
         self.topics.values_mut().for_each(|topic| topic.crash(&life));
         self.subscribed.clear();
+        self.was_excused = self.excused;
         (self.trouble, self.excused) = (None, false);
     }
 

@@ -16,6 +16,9 @@ impl Oracle {
         if power {
             self.bring_back(shown);
         }
+        if self.was_excused {
+            self.expect_refused(shown);
+        }
         let mut gone = Vec::new();
         for (name, topic) in &mut self.topics {
             match shown.iter().find(|stats| stats.name == *name) {
@@ -45,6 +48,17 @@ impl Oracle {
         }
         self.faults.append(&mut faults);
         self.check_counts(snapshot, at);
+    }
+
+    /// Topics whose creation was refused by a disk that did not take their removal either.
+    fn expect_refused(&mut self, shown: &[TopicStats]) {
+        for stats in shown.iter().filter(|stats| !stats.name.ends_with(DEAD)) {
+            if !self.topics.contains_key(&stats.name) {
+                let topic = self.topic(&stats.name);
+                topic.shattered = true;
+                topic.deleted.extend(stats.channels.iter().map(|channel| channel.name.clone()));
+            }
+        }
     }
 
     /// A loss of power may bring back topics that were deleted.
@@ -110,6 +124,9 @@ impl Topic {
             // What was handed out since may wait in the topic again.
             self.ghosts.extend(self.messages.keys());
             self.paused = stats.paused;
+        }
+        if power && !self.paused {
+            self.resumed();
         }
         let durable = self.durable;
         let mut lost = Vec::new();

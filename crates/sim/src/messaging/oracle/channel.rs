@@ -104,13 +104,16 @@ impl Channel {
 
     /// Everything is dropped by an order.
     pub(crate) fn empty(&mut self, now: Now) {
+        self.settle_dead(now.at);
         // An order is written at once.
         let gone = Event { at: Instant(0), seq: now.seq };
-        for row in self.rows.values_mut().filter(|row| row.gone.is_none() && !row.wild) {
+        let here = |row: &&mut Row| row.gone.is_none() && !row.wild && row.place != Place::Dying;
+        for row in self.rows.values_mut().filter(here) {
             row.gone = Some(gone);
         }
-        for row in self.rows.values_mut().filter(|row| row.wild) {
-            row.satisfied = true;
+        // A dead letter may come back, whatever is dropped here.
+        for row in self.rows.values_mut().filter(|row| row.wild || row.place == Place::Dying) {
+            row.give_up();
         }
     }
 
@@ -251,6 +254,13 @@ impl Channel {
     /// The life has ended. `letters` says that those on their way to the dead-letter topic are kept, here or there.
     pub(crate) fn crash(&mut self, life: &LifeEnd, durable: u64, letters: bool) {
         self.settle_dead(life.at);
+        let max = self.max_attempts;
+        for row in self.rows.values_mut().filter(|row| max > 0 && row.attempts >= max) {
+            if matches!(row.place, Place::InFlight { deadline, .. } if deadline <= life.at) {
+                // Perhaps it was set aside at the last moment.
+                row.place = Place::Dying;
+            }
+        }
         self.consumers.clear();
         self.redriving = 0;
         self.ids.clear();

@@ -134,6 +134,18 @@ impl Topic {
         }
     }
 
+    /// A loss of power took a pause back: what waited here is in the channels.
+    pub(super) fn resumed(&mut self) {
+        if self.channels.is_empty() {
+            return;
+        }
+        for (uid, row) in std::mem::take(&mut self.waiting) {
+            for channel in self.channels.values_mut() {
+                channel.rows.entry(uid).or_insert_with(|| row.clone());
+            }
+        }
+    }
+
     /// A message was sent to a consumer of a channel.
     pub(crate) fn deliver(
         &mut self,
@@ -144,8 +156,11 @@ impl Topic {
         uid: Uid,
         now: Now,
     ) -> Result<(), String> {
-        if let Some(message) = self.messages.get_mut(&uid) {
-            (message.known, self.known) = (true, true);
+        self.known = true;
+        // What comes from a dead-letter topic says nothing of the topic's own record.
+        let wild = self.channels.get(channel).and_then(|c| c.rows.get(&uid)).is_none_or(|row| row.wild);
+        if let Some(message) = self.messages.get_mut(&uid).filter(|_| !wild) {
+            message.known = true;
         }
         self.age(now.at);
         self.check_age(uid, now.at)?;

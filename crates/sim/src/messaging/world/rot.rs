@@ -7,19 +7,20 @@
 //! | the inventory | nothing, but it is told |
 //! | a checkpoint | what the topic knew of its channels; the daemon starts, and nothing comes that was not published |
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use queue::ask::{Answer, Ask};
 
 use super::World;
-use crate::messaging::body::{Uid, uids_in};
+use crate::messaging::body::{Uid, body, uids_in};
 use crate::messaging::tamper::Tamper;
 
 /// Bytes before the first record of a segment.
 const SEGMENT_HEADER: usize = 32;
 /// Bytes of a record before its payload; its length stands in the second four.
 const RECORD_HEADER: usize = 9;
+/// Bytes of an ordinary message's payload before its body: flags, of which it has none, and a time.
+const HEAD: usize = 9;
 const INVENTORY: &str = "/data/inventory";
 const CHECKPOINT: &str = "checkpoint";
 
@@ -57,8 +58,9 @@ impl World {
     fn rot_message(&mut self, path: &Path, content: &[u8]) {
         let found = uids_in(content);
         let Some((at, uid)) = self.pick(&found) else { return };
-        let header = record_around(content, at).filter(|_| self.rng.one_in(3));
-        let at = header.map_or(at, |record| record.start + self.rng.below(RECORD_HEADER as u64) as usize);
+        let body = body(uid, self.scenario.fill_max).len();
+        let header = header_before(content, at - 1, body).filter(|_| self.rng.one_in(3));
+        let at = header.map_or(at, |start| start + self.rng.below(RECORD_HEADER as u64) as usize);
         self.flip(path, at);
         self.oracle.lose(uid);
         if self.tamper == Some(Tamper::DamageSpreads) {
@@ -130,17 +132,11 @@ fn topic_of(path: &Path) -> Option<String> {
     Some(dir.file_name()?.to_str()?.strip_suffix(".topic")?.to_owned())
 }
 
-/// The record of a segment that `at` stands in, as far as the lengths of those before it are right.
-fn record_around(content: &[u8], at: usize) -> Option<Range<usize>> {
-    let mut start = SEGMENT_HEADER;
-    while start < at {
-        let length = content.get(start + 4..start + 8)?;
-        let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
-        let end = start.checked_add(RECORD_HEADER + length)?;
-        if at < end {
-            return Some(start..end);
-        }
-        start = end;
-    }
-    None
+/// Where the record of an ordinary message begins whose body of `bytes` is at `at`: its payload has nothing but flags and a time
+/// before the body.
+fn header_before(content: &[u8], at: usize, bytes: usize) -> Option<usize> {
+    let start = at.checked_sub(HEAD + RECORD_HEADER)?;
+    let length = u32::from_le_bytes(content[start + 4..start + 8].try_into().ok()?);
+    (start >= SEGMENT_HEADER && length as usize == HEAD + bytes && content[start + RECORD_HEADER] == 0)
+        .then_some(start)
 }
