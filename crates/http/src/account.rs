@@ -18,7 +18,7 @@ struct HeldBytes {
     of_address: HashMap<String, usize>,
 }
 
-/// What one body holds; given back when dropped.
+/// Share of one body; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
     account: Arc<Account>,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::go_json;
 
-/// What every answer carries but `/ping`'s, redirects and the list of methods.
+/// Headers of every answer but `/ping`'s, redirects and the list of methods.
 const NSQ: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-nsq-content-type"), HeaderValue::from_static("nsq; version=1.0"));
 

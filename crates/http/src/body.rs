@@ -12,16 +12,16 @@ use tokio::time::timeout;
 use crate::account::{Account, Charge, Overdrawn};
 use crate::answer::Refusal;
 
-/// How long a body may take to arrive.
+/// Time a body may take to arrive.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// What is read and thrown away of a body that is too large, so that its sender gets to see the answer.
+/// Bytes read and thrown away of a body that is too large, so that its sender gets to see the answer.
 const DISCARD_BYTES_MAX: usize = 1 << 20;
-/// How long that may take.
+/// Time that may take.
 const DISCARD_DEADLINE: Duration = Duration::from_secs(2);
 /// Bytes that bodies may hold together, unless a single one may be larger.
 const TOTAL_BYTES_MAX: u64 = 64 << 20;
 
-/// What there is for all bodies together.
+/// Bytes for all bodies together.
 #[derive(Debug)]
 pub struct Budget {
     account: Arc<Account>,
@@ -36,7 +36,7 @@ pub struct Held {
     _charge: Charge,
 }
 
-/// Why there is no body.
+/// The reason there is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// It is larger than allowed.

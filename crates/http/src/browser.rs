@@ -17,7 +17,7 @@ use crate::answer::Refusal;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Ends of names that nobody can register, so that no stranger's page has one.
 const PRIVATE_ENDS: [&str; 5] = [".localhost", ".local", ".internal", ".home.arpa", ".test"];
-/// What is told of a header's value at most.
+/// Characters shown of a header's value.
 const SHOWN_CHARS_MAX: usize = 100;
 
 /// The names that are ours, besides those that cannot be anybody's.
@@ -25,13 +25,13 @@ const SHOWN_CHARS_MAX: usize = 100;
 pub struct Names<'a> {
     /// The machine's own, and the one that clients are told.
     pub known: [&'a str; 2],
-    /// What the operator has listed.
+    /// Names the operator has listed.
     pub listed: &'a [String],
-    /// Where an operator lists them, for the refusal: `http_names in [queue]`.
+    /// The option that lists them, for the refusal: `http_names in [queue]`.
     pub option: &'static str,
 }
 
-/// What somebody may want with a browser of ours.
+/// Purpose of a browser's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aim {
     /// To change something: browsers send `Origin` with it.
@@ -94,7 +94,7 @@ fn stranger(aim: Aim, headers: &HeaderMap, names: &Names<'_>) -> Option<String> 
 }
 
 impl Names<'_> {
-    /// Whether this `HOST` or `HOST:PORT` is ours.
+    /// True if this `HOST` or `HOST:PORT` is ours.
     fn have(&self, host: &[u8]) -> bool {
         let Some(name) = name(host) else { return false };
         let lower = name.to_ascii_lowercase();
@@ -107,7 +107,7 @@ impl Names<'_> {
             || self.list(host)
     }
 
-    /// Whether an operator has listed it.
+    /// True if an operator has listed it.
     fn list(&self, host: &[u8]) -> bool {
         name(host).is_some_and(|name| self.listed.iter().any(|listed| name.eq_ignore_ascii_case(listed)))
     }
@@ -127,7 +127,7 @@ fn is_bare_v6(host: &str) -> bool {
     !host.starts_with('[') && host.matches(':').count() > 1
 }
 
-/// What stands behind the scheme of an origin; none for `null`.
+/// Host and port of an origin, behind its scheme; none for `null`.
 fn authority(origin: &[u8]) -> Option<&[u8]> {
     let at = origin.windows(3).position(|three| three == b"://")?;
     origin.get(at + 3..)

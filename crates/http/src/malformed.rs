@@ -1,4 +1,4 @@
-//! What a client is told that does not speak HTTP: the words of Go's server, and the connection is closed.
+//! Answers to clients that do not speak HTTP: the words of Go's server, and the connection is closed.
 //!
 //! ```text
 //! HTTP/1.1 400 Bad Request
@@ -9,7 +9,7 @@
 //! ```
 //! A head that hyper cannot read never reaches the service: hyper answers it, with no body at all. [`Worded`] sits between
 //! hyper and the socket and replaces that answer, which no answer of the service resembles: they all have a content type.
-//! What hyper can read and Go refuses all the same is found by [`fault`].
+//! A head that hyper can read and Go refuses all the same is found by [`fault`].
 
 use std::io;
 use std::pin::Pin;
@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::answer;
 
-/// What hyper says of its own accord, up to the date.
+/// hyper's automatic answer, up to the date.
 const AUTOMATIC: [&str; 3] = ["400 Bad Request", "414 URI Too Long", "431 Request Header Fields Too Large"];
 const NO_BODY: &[u8] = b"\r\nConnection: close\r\nContent-Length: 0\r\n";
 /// Bytes of the date and of the empty line behind it.
@@ -30,7 +30,7 @@ const DATE_BYTES: usize = "Date: Sat, 21 Nov 2026 22:51:54 GMT\r\n\r\n".len();
 /// More than an automatic answer takes.
 const AUTOMATIC_BYTES_MAX: usize = 160;
 
-/// What is wrong with a head that hyper could read.
+/// The fault of a head that hyper could read.
 pub(crate) fn fault(head: &request::Parts) -> Option<&'static str> {
     let hosts = head.headers.get_all(HOST).iter().count();
     let path = head.uri.path();
@@ -65,7 +65,7 @@ fn words(bytes: &[u8]) -> Option<Vec<u8>> {
     ends.then(|| format!("HTTP/1.1 {status}\r\n{headers}\r\n\r\n{status}").into_bytes())
 }
 
-/// Where an automatic answer begins that is the last thing in `bytes`.
+/// Start of an automatic answer that is the last thing in `bytes`.
 fn automatic_at(bytes: &[u8]) -> Option<usize> {
     let from = bytes.len().saturating_sub(AUTOMATIC_BYTES_MAX);
     (from..bytes.len()).find(|at| words(&bytes[*at..]).is_some())
@@ -74,7 +74,7 @@ fn automatic_at(bytes: &[u8]) -> Option<usize> {
 /// A socket on which hyper's automatic answers get their words.
 pub(crate) struct Worded<S> {
     socket: S,
-    /// What is written instead of an automatic answer, and how much of it was.
+    /// Answer written instead of an automatic one, and how much of it was.
     instead: Option<(Vec<u8>, usize)>,
 }
 

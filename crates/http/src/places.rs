@@ -34,14 +34,14 @@ pub struct Place {
     seat: Seat,
 }
 
-/// How it stands with the connection that has a place.
+/// State of the connection that has a place.
 #[derive(Debug, Clone)]
 pub struct Seat(Arc<State>);
 
 #[derive(Debug)]
 struct State {
     places: Arc<Places>,
-    /// Where the client is, without its port.
+    /// The client's address, without its port.
     address: String,
     moved: AtomicU64,
     owing: AtomicBool,
@@ -130,7 +130,7 @@ impl Places {
 }
 
 impl Place {
-    /// How it stands with this connection.
+    /// State of this connection.
     pub fn seat(&self) -> Seat {
         self.seat.clone()
     }

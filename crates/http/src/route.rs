@@ -16,7 +16,7 @@ use crate::service::Asked;
 /// An answer that is being worked out.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, Refusal>> + Send + 'a>>;
 
-/// What is done for a request that has found its row.
+/// Work for a request that has found its row.
 pub type Handler<A> = for<'a> fn(&'a A, Asked) -> Answering<'a>;
 
 /// A path with one method, and who answers. A part of the path that begins with `:` stands for any one word.
@@ -76,7 +76,7 @@ impl<A> std::fmt::Debug for Row<A> {
     }
 }
 
-/// What becomes of a request.
+/// Outcome of routing a request.
 #[derive(Debug)]
 pub(crate) enum Route<A: 'static> {
     /// It is served; with the words that stood for the parts that may be any.

@@ -35,11 +35,11 @@ use crate::service::Link;
 
 /// Connections at once, per listener.
 const CONNECTIONS_MAX: usize = 1024;
-/// How long a request's head may take, and how long a connection may be idle.
+/// Time a request's head may take, and a connection may be idle.
 const HEAD_DEADLINE: Duration = Duration::from_secs(60);
-/// How long a TLS handshake may take.
+/// Time a TLS handshake may take.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a client may take to take in that it is to speak TLS.
+/// Time allowed to read the "TLS required" error.
 const EXPLAIN_DEADLINE: Duration = Duration::from_secs(1);
 /// Pause after a failed accept, so that a lack of file descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -81,7 +81,7 @@ impl Listener {
         Ok(Listener { socket, tls })
     }
 
-    /// Where it is bound; `None` for a unix socket.
+    /// Address it is bound to; `None` for a unix socket.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match &self.socket {
             Socket::Tcp(listener) => listener.local_addr().ok(),
@@ -168,7 +168,7 @@ async fn stopped(mut stop: Stop) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// What all connections of a listener share.
+/// State all connections of a listener share.
 struct Door {
     router: Router,
     tls: Option<TlsAcceptor>,
@@ -198,7 +198,7 @@ impl Door {
     }
 }
 
-/// What a connection needs.
+/// Parts of a connection.
 struct Talk {
     link: Link,
     router: Router,
@@ -309,7 +309,7 @@ impl Body for Awaited {
     }
 }
 
-/// Whether a handshake failed because the client began to speak something else.
+/// True if a handshake failed because the client began to speak something else.
 fn is_no_tls(error: &io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     matches!(inner, Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)))

@@ -16,7 +16,7 @@ use crate::outgoing::Outgoing;
 use crate::query::{Query, escape_path, unescape};
 use crate::route::{self, Route, Row};
 
-/// Who is at the other end of a connection.
+/// The peer of a connection.
 #[derive(Debug, Clone, Default)]
 pub struct Link {
     /// Address and port; `@` for a unix socket.
@@ -43,7 +43,7 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// The answer to those who may ask nothing, whatever they ask.
     ///
     /// # Errors
-    /// That answer.
+    /// The answer.
     fn admit(&self, link: &Link) -> Result<(), Box<Response<Body>>> {
         let _ = link;
         Ok(())
@@ -55,7 +55,7 @@ pub trait Api: Sized + Send + Sync + 'static {
 pub struct Asked {
     /// The words that stood for the parts of the path that may be any, in order.
     pub words: Vec<String>,
-    /// Who asks.
+    /// The client.
     pub link: Link,
     /// Path and query.
     pub uri: Uri,

@@ -1,6 +1,6 @@
 //! The embedded cache, a library without input and output.
 //!
-//! What it does, how it differs from the originals and its limits are on the first page, `README.md`, which follows. Read on in
+//! Its purpose, its differences from the originals and its limits are on the first page, `README.md`, which follows. Read on in
 //! `store.rs` (entries under a byte limit), then in the tables of commands, `redis.rs` and `memcache.rs`.
 //!
 #![doc = include_str!("../README.md")]

@@ -10,7 +10,7 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::memcache::counters::{CommandCounters, Surroundings};
 
-/// What an entry costs beyond its key and value: slab slot, hash slot, two allocations.
+/// Cost of an entry beyond its key and value: slab slot, hash slot, two allocations.
 pub const ENTRY_OVERHEAD_BYTES: usize = 128;
 
 /// The deadline of an entry that never expires.
@@ -27,15 +27,15 @@ pub struct Store {
     cas_last: u64,
     /// Delayed `flush_all`: everything goes at this time.
     flush_at_ms: Option<u64>,
-    /// When the store was first used.
+    /// Time the store was first used.
     pub(super) started_ms: Option<u64>,
     pub(super) counters: Counters,
     pub(super) commands: CommandCounters,
-    /// What memcached's `stats` says of the pool in front of the cache; to be filled in before it runs.
+    /// Facts in memcached's `stats` about the pool in front of the cache; to be filled in before it runs.
     pub surroundings: Surroundings,
 }
 
-/// What has happened since the start, or since `stats reset`.
+/// Counters since the start, or since `stats reset`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Keys looked up by a command that reads values.
@@ -92,7 +92,7 @@ impl Entry {
     }
 }
 
-/// What goes with a value when it is stored.
+/// Attributes of a value to store.
 #[derive(Debug, Clone, Copy)]
 pub struct Attributes {
     /// Client flags.
@@ -182,7 +182,7 @@ impl Store {
         self.cache.is_empty()
     }
 
-    /// What has happened so far.
+    /// Counters so far.
     pub fn counters(&self) -> Counters {
         self.counters
     }

@@ -1,4 +1,4 @@
-//! What the HTTP API asks of the registry, and what it is answered. One piece of mail each.
+//! Questions of the HTTP API to the registry, and the answers. One piece of mail each.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::snapshot::SavedNode;
 /// A question or an order. Names in orders are valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
-    /// Who has this topic.
+    /// Producers of this topic.
     Lookup(String),
     /// Names of topics.
     Topics,
@@ -19,9 +19,9 @@ pub enum Ask {
     Nodes,
     /// Every registration.
     Registrations,
-    /// How much is known.
+    /// Numbers of nodes and names.
     Counts,
-    /// How often it has changed.
+    /// Number of changes.
     Changes,
     /// Some nodes for a snapshot: those after this one.
     Saved(Option<ProducerKey>),
@@ -62,7 +62,7 @@ pub enum Answer {
     Saved(Vec<SavedNode>, Option<ProducerKey>),
 }
 
-/// How much is known, for gauges.
+/// Numbers of nodes and names, for gauges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Connections, those that have not said who they are too.

@@ -5,7 +5,7 @@ use wire::nsq::lookup::Scanner;
 
 use crate::registry::ProducerKey;
 
-/// Where a connection stands.
+/// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// The magic is missing.
@@ -23,9 +23,9 @@ pub(crate) struct Connection {
     pub(crate) peer: Peer,
     pub(crate) stage: Stage,
     pub(crate) scanner: Scanner,
-    /// When something whole came from it last.
+    /// Time of the last whole command.
     pub(crate) heard: Instant,
-    /// When it is looked whether it is still there.
+    /// Timer of the next check that it is still alive.
     pub(crate) timer: TimerId,
     /// It does not take what it is sent: nothing more is read from it until it has.
     pub(crate) held: bool,

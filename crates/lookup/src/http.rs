@@ -19,7 +19,7 @@ use crate::ask::{Answer, Ask, Reply};
 /// Hands an ask to the shard. False if it has stopped.
 pub type SendAsk = Box<dyn Fn(Ask, Reply) -> bool + Send + Sync>;
 
-/// What the API says of the daemon.
+/// Identity of the daemon for the API.
 #[derive(Debug, Clone)]
 pub struct About {
     /// The version that clients are told.

@@ -8,7 +8,7 @@
 //! [`Lookup`] is it as a product of an event loop. [`http`] asks it by mail, so that a large answer is written where nobody
 //! waits for it.
 //!
-//! What the original does not bound is bounded here ([`Limits`]), and three of its faults are absent: a size below zero ends a
+//! Things the original does not bound are bounded here ([`Limits`]), and three of its faults are absent: a size below zero ends a
 //! connection and not the process, a line without an end is not read for ever, and no name stands for all others
 //! (`/topic/delete?topic=*` there deletes everything).
 

@@ -21,20 +21,20 @@ const RESTORED: u64 = u64::MAX;
 /// Unsent bytes after which a connection is not read until it has taken them.
 const UNSENT_MAX: usize = 1 << 20;
 
-/// What can be set.
+/// Settings.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What nodes are told of this lookup.
+    /// Identity that nodes are given.
     pub node: Node,
-    /// How long things last.
+    /// Lifetimes of producers and tombstones.
     pub lifetimes: Lifetimes,
-    /// How much is kept.
+    /// Limits on names and registrations.
     pub limits: Limits,
     /// Connections at once; 0: no limit.
     pub connections_max: usize,
-    /// How long a node may take to send the magic.
+    /// Time a node may take to send the magic.
     pub magic_timeout: Duration,
-    /// How long a connection may be silent; nsqd sends a PING every 15 seconds.
+    /// Time a connection may be silent; nsqd sends a PING every 15 seconds.
     pub silence_max: Duration,
 }
 
@@ -51,7 +51,7 @@ impl Default for Options {
     }
 }
 
-/// What other threads send.
+/// Mail from other threads.
 #[derive(Debug)]
 pub enum Mail {
     /// A question of the HTTP API.
@@ -71,7 +71,7 @@ pub struct Lookup {
     out: Vec<u8>,
 }
 
-/// What to do with a connection after a command.
+/// Action on a connection after a command.
 #[derive(PartialEq, Eq)]
 enum Flow {
     Next,
@@ -101,7 +101,7 @@ impl Lookup {
         io.set_timer(io.now() + last, RESTORED);
     }
 
-    /// What is known.
+    /// The registry.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -248,7 +248,7 @@ impl Lookup {
         io.finish(connection.id);
     }
 
-    /// When it is looked again whether a connection is still there.
+    /// Time of the next check that a connection is still alive.
     fn deadline(&self, connection: &Connection) -> Instant {
         let patience = match connection.stage {
             Stage::Silent => self.options.magic_timeout,

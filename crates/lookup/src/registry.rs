@@ -1,4 +1,4 @@
-//! What is known of the fleet: producers, their topics and channels, tombstones. A state machine: the time is given.
+//! The fleet's producers, their topics and channels, and tombstones. A state machine: the time is given.
 //!
 //! A producer is a connection, as in nsqlookupd: the same node on two connections counts twice. A topic or channel whose last
 //! producer has gone stays known until somebody deletes it; only an ephemeral one that is unregistered goes with its last
@@ -24,7 +24,7 @@ pub use answers::{Found, Registered, Seen};
 use restored::Restored;
 use tables::{ChannelId, Tables, TopicId};
 
-/// How long things last.
+/// Lifetimes of producers and tombstones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetimes {
     /// Since its last sign of life, a producer is in answers.
@@ -40,7 +40,7 @@ impl Default for Lifetimes {
     }
 }
 
-/// How much is kept at most. The original has no limits.
+/// Limits on what is kept. The original has no limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Topics and channels that are known, together.
@@ -79,7 +79,7 @@ impl std::fmt::Display for Full {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProducerKey(u32);
 
-/// What a node said of itself, and from where; shared with answers.
+/// A node's identity and address; shared with answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Producer {
     /// Address and port that its connection comes from; the original's id of a producer.

@@ -39,7 +39,7 @@ pub struct SavedNode {
 pub struct SavedTopic {
     /// Name.
     pub name: String,
-    /// When its tombstone was set, nanoseconds since 1970.
+    /// Time of its tombstone, nanoseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tombstoned_at: Option<i64>,
     /// Names of its channels.

@@ -329,7 +329,7 @@ fn timers_fire_in_order_of_their_time() {
     running.stop();
 }
 
-/// Who comes while the sockets of several shards are being bound is kept waiting or is told that nobody listens yet, but is
+/// A client that comes while the sockets of several shards are being bound waits, or is told that nobody listens yet, but is
 /// not let in and then reset.
 #[test]
 fn a_client_that_connects_while_the_sockets_are_bound_stays() {

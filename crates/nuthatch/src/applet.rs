@@ -17,7 +17,7 @@ use crate::{faces, manual};
 pub struct Face {
     /// Name to be called under, and subcommand.
     pub name: &'static str,
-    /// What it is, for `nuthatch help`.
+    /// Its purpose, for `nuthatch help`.
     pub about: &'static str,
     /// Runs it with the arguments that follow its name.
     pub run: fn(Vec<String>) -> ExitCode,
@@ -106,7 +106,7 @@ enum Native {
     },
     /// Explain the commands or one of them, the options of the configuration file, or the statistics
     Help {
-        /// What to explain; the name of a command will do
+        /// Topic to explain; the name of a command will do
         topic: Option<Topic>,
     },
     /// Print a completion script

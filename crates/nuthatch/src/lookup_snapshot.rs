@@ -1,6 +1,6 @@
 //! The lookup's snapshot: read at the start, written while it runs and when it stops.
 //!
-//! What is known is asked of the shard in parts, so that no answer waits for it, and only if it has changed. The file is written on
+//! The registry is asked of the shard in parts, so that no answer waits for it, and only if it has changed. The file is written on
 //! a thread of its own, flushed, and put in place of the last one.
 
 use std::fs::{self, File};

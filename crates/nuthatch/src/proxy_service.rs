@@ -46,7 +46,7 @@ pub struct ProxyService {
     shards: Vec<Running>,
     /// For each pool, its counters on each shard.
     pub stats: Vec<Vec<Arc<PoolStats>>>,
-    /// Where each pool listens: (pool index, address as bound; None for a unix socket).
+    /// Listeners of each pool: (pool index, address as bound; None for a unix socket).
     pub bound: Vec<(usize, Option<SocketAddr>)>,
 }
 
@@ -127,7 +127,7 @@ fn spawn(
 }
 
 impl Service for ProxyService {
-    /// What was accepted is answered first.
+    /// Requests that were accepted are answered first.
     fn stop(self: Box<Self>, deadline: Duration) {
         for (handle, _) in &self.shards {
             handle.stop(deadline);

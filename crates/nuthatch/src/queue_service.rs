@@ -120,7 +120,7 @@ impl QueueService {
 }
 
 impl Service for QueueService {
-    /// What was published is then as durable as it was promised to be.
+    /// Publications that were accepted are then as durable as was promised.
     fn stop(self: Box<Self>, deadline: Duration) {
         self.handle.stop(deadline);
         let _ = self.thread.join();

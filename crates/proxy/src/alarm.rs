@@ -1,11 +1,11 @@
-//! What a timer of the proxy is for.
+//! Purposes of the proxy's timers.
 //!
 //! The loop keeps a token of 64 bits with a timer; an alarm is packed into it: 4 bits of kind, then the key of what it is for.
 //! A timer of a server that was removed finds nothing.
 
 use crate::keys::{LaneKey, ServerKey};
 
-/// What a timer is for, packed into its token.
+/// Purpose of a timer, packed into its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Alarm {
     Maintenance,

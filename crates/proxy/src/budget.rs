@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Debug)]
 pub struct Budget {
     bytes: usize,
-    /// What each shard holds.
+    /// Bytes held by each shard.
     held: Box<[AtomicUsize]>,
 }
 
@@ -37,7 +37,7 @@ impl Budget {
         self.bytes
     }
 
-    /// How many shards share it.
+    /// Number of shards that share it.
     #[inline]
     pub(crate) fn shards(&self) -> usize {
         self.held.len()

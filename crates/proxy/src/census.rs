@@ -1,4 +1,4 @@
-//! What a shard's proxy holds at one moment, counted anew: for tests and simulations, which compare it with what the
+//! Contents of a shard's proxy at one moment, counted anew: for tests and simulations, which compare it with what the
 //! proxy believes.
 
 use crate::keys::ServerKey;

@@ -34,13 +34,13 @@ pub(crate) struct Client {
     pub(crate) partial: Option<Box<crate::request::Partial>>,
     /// The server connection that is not read because this client has to take a large reply first.
     pub(crate) holds_up: Option<LaneKey>,
-    /// How long its replies are.
+    /// Size of its replies.
     pub(crate) reply_size: ReplySize,
-    /// What [`Client::memory`] told when it was last added to `Proxy::held`.
+    /// [`Client::memory`] when it was last added to `Proxy::held`.
     pub(crate) counted: usize,
 }
 
-/// What a client has told us about itself, and where it is in its life.
+/// State of a client's session.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     pub(crate) authenticated: bool,
@@ -56,7 +56,7 @@ pub(crate) struct Session {
     pub(crate) in_refused_transaction: bool,
     /// The peer has sent FIN.
     pub(crate) ended: bool,
-    /// What it waits for while it is not read.
+    /// Event it waits for while it is not read.
     pub(crate) paused: Option<Wait>,
     /// The request in hand was not taken: it stays where it is until the client is read again.
     pub(crate) deferred: bool,
@@ -71,7 +71,7 @@ impl Session {
     }
 }
 
-/// Why a client is not read, and so who has to see to it that it is read again. A client waits in one place only.
+/// The reason a client is not read, and so who has to see to it that it is read again. A client waits in one place only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
     /// For replies: too many requests wait, or too much is held behind the first of them.

@@ -1,4 +1,4 @@
-//! Why a request gets an error instead of a reply, and the words for it.
+//! Reasons a request gets an error instead of a reply, and the words for them.
 //!
 //! The words of the first group are nutcracker's (`strerror` of glibc), since log parsers and clients know them; the
 //! others belong to situations that nutcracker does not have.
@@ -6,7 +6,7 @@
 use config::checked::Protocol;
 use net::Fault;
 
-/// Why there is no reply from a server.
+/// The reason there is no reply from a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// Nobody listens at the server's address, or all servers are ejected.

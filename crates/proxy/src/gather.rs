@@ -28,15 +28,15 @@ pub(crate) struct Gather {
     pub(crate) silent: bool,
     /// It went to every server, and an error is to say to which one it belongs.
     pub(crate) names_servers: bool,
-    /// How many parts there are.
+    /// Number of parts.
     pub(crate) count: u16,
-    /// What each part has answered; may be longer than `count`.
+    /// Replies of the parts; may be longer than `count`.
     pub(crate) parts: Vec<Vec<u8>>,
     /// The first error, ready to be sent: it is the whole request's reply.
     pub(crate) error: Option<Vec<u8>>,
     /// Time of the request, for the latency histogram.
     pub(crate) at: net::Instant,
-    /// What [`Gather::memory`] told when it was last counted.
+    /// [`Gather::memory`] when it was last counted.
     counted: usize,
 }
 
@@ -54,7 +54,7 @@ impl Gather {
     }
 }
 
-/// How the replies of the parts make one reply.
+/// Rule by which the replies of the parts make one reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Merge {
     /// Elements of arrays, in the order of the keys (MGET).
@@ -63,7 +63,7 @@ pub(crate) enum Merge {
     Sum,
     /// `+OK` when all have said so (MSET, SCRIPT FLUSH).
     Ok,
-    /// What all have said (SCRIPT LOAD).
+    /// The reply all have given (SCRIPT LOAD).
     Same,
     /// Arrays of integers, the least at each place (SCRIPT EXISTS).
     Least,
@@ -73,7 +73,7 @@ pub(crate) enum Merge {
     OkLine,
     /// memcached STAT lines of all servers, then one END.
     Stats,
-    /// What the only server says of itself, or the proxy if that fails.
+    /// The only server's own answer, or the proxy's if that fails.
     About(About, Version),
 }
 

@@ -4,7 +4,7 @@
 //! finds nothing. All shards make the same changes to their pools and servers in the same order, so a key means the same on
 //! each of them and may be sent by mail.
 
-/// What is common to all keys.
+/// Common part of all keys.
 pub(crate) trait Key: Copy {
     /// The key of what is at `index` in this generation; both below the limits of the type.
     fn new(index: u32, generation: u32) -> Self;
@@ -64,7 +64,7 @@ impl PoolKey {
         PoolKey { index: place, generation: 0 }
     }
 
-    /// What a listener of the pool is tagged with.
+    /// Tag of the pool's listeners.
     pub fn tag(self) -> u32 {
         u32::from(self.generation) << 16 | u32::from(self.index)
     }

@@ -1,4 +1,4 @@
-//! What the proxies of shards tell each other.
+//! Mail between the proxies of shards.
 //!
 //! Mail is sent and forgotten: no shard waits for another one.
 
@@ -7,7 +7,7 @@ use net::Parcel;
 use crate::client::Session;
 use crate::keys::{PoolKey, ServerKey};
 
-/// What other shards tell a shard's proxy.
+/// Mail from other shards to a shard's proxy.
 #[derive(Debug)]
 pub enum Mail {
     /// Another shard has ejected a server: all shards should use the same ring.

@@ -1,4 +1,4 @@
-//! What is done now and then, while there is traffic: memory is given back, load is balanced, gauges are brought up to date.
+//! Maintenance while there is traffic: memory is given back, load is balanced, gauges are brought up to date.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::keys::LaneKey;
 use crate::proxy::{Proxy, Role};
 use crate::server::Server;
 
-/// How often.
+/// Its interval.
 const MAINTENANCE: Duration = Duration::from_millis(100);
 
 impl Proxy {

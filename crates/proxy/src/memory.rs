@@ -29,11 +29,11 @@ use crate::notice::Notice;
 use crate::proxy::Proxy;
 use crate::server::connection::ServerConn;
 
-/// How long clients may have to wait for memory before the client that holds most of it is closed.
+/// Time clients may have to wait for memory before the client that holds most of it is closed.
 const STARVING_MAX: Duration = Duration::from_secs(1);
 /// Bounds of a client's reserve.
 const RESERVE: (usize, usize) = (512, 64 * 1024);
-/// Who holds memory.
+/// Holder of memory.
 enum Holder {
     Client(ConnId),
     /// A server connection, with a reply that is not whole.
@@ -76,7 +76,7 @@ impl Proxy {
         self.memory_everywhere(io) > self.budget.bytes() / 4 * 3
     }
 
-    /// What a client may hold when memory is short.
+    /// Bytes a client may hold when memory is short.
     pub(crate) fn reserve(&self) -> usize {
         let clients = (self.clients as usize).max(1) * self.budget.shards();
         (self.budget.bytes() / 4 / clients).clamp(RESERVE.0, RESERVE.1)
@@ -131,7 +131,7 @@ impl Proxy {
         true
     }
 
-    /// Who holds most in a pool, if that is more than a reserve.
+    /// Largest holder of a pool, if it has more than a reserve.
     fn largest_of<I: Io>(&self, io: &I, pool: PoolKey) -> Option<(usize, Holder)> {
         let clients = self.clients().filter(|client| client.pool == pool);
         let clients = clients.map(|client| (client.memory_with_socket(io), Holder::Client(client.id)));
@@ -143,7 +143,7 @@ impl Proxy {
         clients.chain(servers).filter(|(bytes, _)| *bytes > self.reserve()).max_by_key(|(bytes, _)| *bytes)
     }
 
-    /// What the clients and server connections of each pool hold on this shard.
+    /// Bytes held by the clients and server connections of each pool on this shard.
     pub(crate) fn memory_by_pool<I: Io>(&self, io: &I) -> BTreeMap<PoolKey, usize> {
         let mut memory: BTreeMap<PoolKey, usize> = self.pools.iter().map(|(pool, _)| (pool, 0)).collect();
         for client in self.clients() {

@@ -1,4 +1,4 @@
-//! What an operator should know: the proxy says it, whoever runs the proxy logs it.
+//! Notices for the operator: the proxy gives them, whoever runs the proxy logs them.
 
 /// Something worth a line in the log. Quiet when all is well.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub enum Notice {
         pool: String,
         /// Server identity.
         server: String,
-        /// Why the last attempt failed.
+        /// The reason the last attempt failed.
         reason: String,
     },
     /// A server answered its probe and is in the ring again.

@@ -1,4 +1,4 @@
-//! Where keys live: the one gate from a key to its group and the group's server.
+//! Placement of keys: the one gate from a key to its group and the group's server.
 //!
 //! ```text
 //! key ─▶ Placement::group_of ─▶ group ─▶ Placement::server_of ─▶ server
@@ -19,7 +19,7 @@ use crate::slab::Slab;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Group(u32);
 
-/// Where the keys of a pool live.
+/// Placement of a pool's keys.
 #[derive(Debug)]
 pub(crate) enum Placement {
     /// twemproxy's distributions: the live servers share the hashes among them.

@@ -23,7 +23,7 @@ pub(crate) struct Pool {
     pub(crate) clients: Arc<AtomicU32>,
     pub(crate) redis_limits: wire::redis::Limits,
     pub(crate) redis_limits_unauthenticated: wire::redis::Limits,
-    /// When [`crate::Notice::ClientRefused`] was given last.
+    /// Time [`crate::Notice::ClientRefused`] was given last.
     pub(crate) refusal_told: Option<Instant>,
 }
 

@@ -27,7 +27,7 @@ use crate::tally::{Change, Tally};
 /// A pool, with this shard's counters and the count of clients that all shards share.
 pub type PoolSetup = (Arc<checked::Pool>, Arc<PoolStats>, Arc<AtomicU32>);
 
-/// What one shard's proxy is made from.
+/// Parts of one shard's proxy.
 pub struct Setup {
     /// The pools: [`PoolKey::of_setup`] is the key of each, its [`PoolKey::tag`] that of its listeners.
     pub pools: Vec<PoolSetup>,
@@ -43,7 +43,7 @@ pub struct Setup {
     pub notify: Box<dyn FnMut(Notice) + Send>,
     /// Which of the shards this one is.
     pub shard: usize,
-    /// What each shard has published as its load, in permille; one for each shard.
+    /// Load published by each shard, in permille; one for each shard.
     pub loads: Arc<[AtomicU32]>,
     /// Sends mail to another shard.
     pub post: Box<dyn FnMut(usize, Mail) + Send>,
@@ -59,7 +59,7 @@ impl std::fmt::Debug for Setup {
 pub struct Proxy {
     pub(crate) pools: Slab<PoolKey, Pool>,
     pub(crate) servers: Slab<ServerKey, Server>,
-    /// Whose each connection is, by [`ConnId::index`].
+    /// Owner of each connection, by [`ConnId::index`].
     pub(crate) roles: Vec<(u32, Role)>,
     pub(crate) gathers: Gathers,
     pub(crate) store: Store,
@@ -69,7 +69,7 @@ pub struct Proxy {
     pub(crate) post: Box<dyn FnMut(usize, Mail) + Send>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) stats: Arc<ShardStats>,
-    /// What the other shards held when this one's turn ended.
+    /// Bytes the other shards held when this one's turn ended.
     pub(crate) held_elsewhere: usize,
     /// Memory of the lines of clients and server connections and of what is held in them, apart from gather records.
     pub(crate) held: Tally,
@@ -92,14 +92,14 @@ pub struct Proxy {
     pub(crate) stop: Option<Stop>,
     /// Clients whose MULTI was refused, and when each is closed: the first first. Some may be gone.
     pub(crate) refused_transactions: VecDeque<(ConnId, Instant)>,
-    /// When this shard's proxy was made.
+    /// Time this shard's proxy was made.
     pub(crate) started: Instant,
 }
 
-/// What servers have taken since a stop began.
+/// Bytes servers have taken since a stop began.
 #[derive(Debug)]
 pub(crate) struct Stop {
-    /// When a server last took something, or the stop began.
+    /// Time a server last took something, or the stop began.
     pub(crate) progress: Instant,
     /// Bytes that servers had not taken at the last count.
     pub(crate) unsent: usize,
@@ -111,7 +111,7 @@ pub(crate) struct Part {
     pub(crate) server: ServerKey,
     /// Of its keys; None if it has none.
     pub(crate) group: Option<Group>,
-    /// How many of the request's keys it has.
+    /// Number of the request's keys it has.
     pub(crate) keys: u32,
 }
 
@@ -130,7 +130,7 @@ pub(crate) struct Scratch {
     pub(crate) parts: Vec<Part>,
     /// For each key of a split request, its part.
     pub(crate) order: Vec<u16>,
-    /// Where each key of it ends, with what goes with it.
+    /// End of each key of it, with what goes with it.
     pub(crate) ends: Vec<u32>,
 }
 

@@ -1,6 +1,6 @@
-//! How long the replies of a client or of a server connection are: what requests that wait will bring.
+//! Size of the replies of a client or of a server connection: an estimate for requests that wait.
 
-/// How long replies are, by those that came last: it says what requests that wait will bring. Each reply counts a sixteenth, the
+/// Estimate of reply sizes by those that came last, for what requests that wait will bring. Each reply counts a sixteenth, the
 /// first one more if it is long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReplySize {
@@ -45,7 +45,7 @@ impl ReplySize {
         count.saturating_mul(self.mean as usize)
     }
 
-    /// How many replies have so many bytes.
+    /// Number of replies with so many bytes.
     pub(crate) fn fit(self, bytes: usize) -> usize {
         bytes / (self.mean as usize).max(1)
     }

@@ -48,20 +48,20 @@ pub(crate) struct Server {
     pub(crate) stats: Arc<ServerStats>,
     /// Its name, or its address: what it is hashed by and shown as.
     pub(crate) identity: String,
-    /// What the ring hashes: the identity, but libmemcached has a rule of its own and knows no names.
+    /// Name the ring hashes: the identity, but libmemcached has a rule of its own and knows no names.
     pub(crate) ring_name: String,
     pub(crate) weight: u32,
-    /// Where to connect; None for the embedded cache.
+    /// Address to connect to; None for the embedded cache.
     pub(crate) address: Option<Address>,
     pub(crate) options: SocketOptions,
-    /// What is sent first on a connection for RESP2, and how many replies it will get.
+    /// First requests on a connection for RESP2, and the number of their replies.
     pub(crate) password: Option<String>,
     /// `server_connections` for RESP2 and memcached, then as many for RESP3, then one for probes.
     pub(crate) conns: Vec<ServerConn>,
     pub(crate) health: Health,
     /// Attempts to speak RESP3 with it.
     pub(crate) resp3: Backoff,
-    /// When an ejected server is probed, or the time of its probe is over. There is never more than one.
+    /// Timer of an ejected server's next probe, or of the deadline of one. There is never more than one.
     pub(crate) probe_timer: Option<TimerId>,
     /// A failure was told and the server has not worked since.
     pub(crate) failing: bool,

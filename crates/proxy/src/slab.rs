@@ -68,7 +68,7 @@ impl<K: Key, T> Slab<K, T> {
         }
     }
 
-    /// What is there, in the order of indices.
+    /// Items, in the order of indices.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &T)> {
         let slots = (0u32..).zip(&self.slots);
         slots.filter_map(|(index, slot)| Some((K::new(index, slot.generation), slot.value.as_ref()?)))

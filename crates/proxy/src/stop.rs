@@ -13,7 +13,7 @@ use crate::fail::Failure;
 use crate::keys::LaneKey;
 use crate::proxy::{Proxy, Role, Stop};
 
-/// How long servers may be silent once every client has sent FIN.
+/// Time servers may be silent once every client has sent FIN.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 impl Proxy {

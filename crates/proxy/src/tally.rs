@@ -2,11 +2,11 @@
 //!
 //! The sum is there at any time without asking everybody, which [`crate::memory`] needs before each request.
 
-/// What many hold together, in bytes.
+/// Sum of what many hold, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally(usize);
 
-/// What one of them held when it was last counted, and what it holds now.
+/// Size of one of them when it was last counted, and its size now.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Change {
     before: usize,

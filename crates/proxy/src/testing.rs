@@ -46,13 +46,13 @@ pub(crate) struct FakeIo {
     pub(crate) connects: Vec<(ConnId, Address)>,
     pub(crate) closed: Vec<ConnId>,
     pub(crate) paused: Vec<ConnId>,
-    /// What each peer has not taken yet.
+    /// Bytes each peer has not taken yet.
     pub(crate) unsent: BTreeMap<ConnId, usize>,
-    /// What buffers hold,
+    /// Size of the buffers,
     pub(crate) buffered: usize,
     /// and whether what is unsent and unread belongs to it.
     pub(crate) counts_sockets: bool,
-    /// What each peer has sent and nobody has taken.
+    /// Bytes each peer has sent and nobody has taken.
     pub(crate) unread: BTreeMap<ConnId, usize>,
     pub(crate) timers: BTreeMap<(Instant, u64), u64>,
 }

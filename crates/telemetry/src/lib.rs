@@ -10,7 +10,7 @@
 //! shard N ─ PoolStats ─┘       (control thread)
 //! ```
 //!
-//! What there is to count stands in one table each: [`PoolStats`], [`ServerStats`], [`ShardStats`], [`TopicReport`],
+//! Counters stand in one table each: [`PoolStats`], [`ServerStats`], [`ShardStats`], [`TopicReport`],
 //! [`ChannelReport`]. Names, kinds and
 //! descriptions in every rendering come from there. Rows marked `nutcracker` have the names and the meaning of
 //! nutcracker 0.5.0; `native` rows are ours and stay out of nutcracker's JSON.

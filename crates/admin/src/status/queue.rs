@@ -21,7 +21,7 @@ pub struct QueueStatus {
     pub connections: u64,
     /// Bytes that topics and channels take, against `max_memory`.
     pub memory_bytes: u64,
-    /// That limit; 0 for none.
+    /// Limit on it; 0 for none.
     pub memory_bytes_max: u64,
     /// Topics, sorted by name.
     pub topics: Vec<TopicStatus>,

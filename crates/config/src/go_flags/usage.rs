@@ -50,7 +50,7 @@ fn entry(flag: &FlagSpec, default: &str) -> String {
     out + "\n"
 }
 
-/// What stands between the first two back quotes.
+/// Text between the first two back quotes.
 fn quoted(usage: &str) -> Option<&str> {
     usage.split_once('`')?.1.split_once('`').map(|(name, _)| name)
 }

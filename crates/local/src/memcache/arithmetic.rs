@@ -40,7 +40,7 @@ pub(super) enum Direction {
     Down,
 }
 
-/// What became of a number.
+/// Outcome of an addition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sum {
     /// Its new value.

@@ -1,4 +1,4 @@
-//! What memcached counts of its commands beside what a store counts for both protocols, and what is known of the pool.
+//! Counters of memcached's commands beside what a store counts for both protocols, and facts about the pool.
 
 /// Commands that found their key, and those that did not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

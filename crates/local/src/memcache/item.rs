@@ -19,7 +19,7 @@ pub(super) const ITEM_BYTES_MAX: usize = 1 << 20;
 /// Above this size memcached keeps an item in pieces, and does not look for a number in it.
 pub(super) const CHUNK_BYTES_MAX: usize = 512 << 10;
 
-/// What memcached spends on an item besides key and value: header, cas unique, ends of key and value.
+/// Overhead of an item in memcached besides key and value: header, cas unique, ends of key and value.
 const HEADER_BYTES: usize = 48 + 8 + 1 + 2;
 /// And on client flags that are not 0.
 const FLAGS_BYTES: usize = 4;
@@ -41,7 +41,7 @@ pub(super) enum Mode {
     Cas,
 }
 
-/// What is to be stored.
+/// Item to store.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Item<'r> {
     pub(super) key: &'r [u8],
@@ -53,7 +53,7 @@ pub(super) struct Item<'r> {
     pub(super) or_stale: bool,
 }
 
-/// What became of it.
+/// Outcome of storing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// Stored, with this cas unique.

@@ -3,7 +3,7 @@
 //! They allow what a strict reader would not (white space and a sign in front, white space behind), and clients have
 //! relied on some of it, so the rules stand here as they are.
 
-/// What `strtoull` sees: the digits' value, the sign, and what follows.
+/// Result of `strtoull`: the digits' value, the sign, and what follows.
 struct Read {
     value: u64,
     negative: bool,

@@ -1,4 +1,4 @@
-//! What a client gets that cannot be served, as memcached 1.6.18 words it.
+//! Refusals, as memcached 1.6.18 words them.
 //!
 //! Texts that one command alone gives stand beside that command.
 

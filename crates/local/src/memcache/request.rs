@@ -33,7 +33,7 @@ impl<'r> Words<'r> {
         words
     }
 
-    /// How many there are, with the command's name.
+    /// Number of words, with the command's name.
     pub(super) fn count(&self) -> usize {
         self.count
     }

@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::request::Request;
 use crate::Store;
 
-/// What the rows are taken from.
+/// Source of the rows.
 struct View<'a> {
     store: &'a Store,
     pool: Surroundings,
@@ -72,7 +72,7 @@ rows! {
     }
 }
 
-/// What memcached counts and what never happens here: there are no slabs, no crawler, no watchers.
+/// Counters of memcached that never move here: there are no slabs, no crawler, no watchers.
 static NEVER: &[&str] = &[
     "response_obj_oom",
     "read_buf_oom",
@@ -135,7 +135,7 @@ rows! {
     }
 }
 
-/// Where there is a limit on clients, under the names of `stats` and of `stats settings`.
+/// The limit on clients, under the names of `stats` and of `stats settings`.
 const CLIENTS_MAX: fn(&View<'_>) -> Option<String> = |v| v.pool.connections_max.map(|max| max.to_string());
 static MAX_CONNECTIONS: &[Row] = &[("max_connections", CLIENTS_MAX)];
 static MAXCONNS: &[Row] = &[("maxconns", CLIENTS_MAX)];

@@ -168,7 +168,7 @@ fn malformed_lines_are_answered() {
     }
 }
 
-/// What `stats` says, without `END`.
+/// Answer to `stats`, without `END`.
 fn stats(store: &mut Store, which: &str) -> BTreeMap<String, String> {
     let mut out = Vec::new();
     store.execute_memcache(format!("stats{which}").as_bytes(), b"", 100, &mut out);

@@ -31,7 +31,7 @@ pub(super) fn pexpireat(call: &mut Call<'_>) -> Result<(), Fault> {
     set_end(call, 1, false)
 }
 
-/// When the new end is taken.
+/// Condition under which the new end is taken.
 #[derive(Debug, Clone, Copy, Default)]
 struct When {
     /// `NX`: only a key without an end.

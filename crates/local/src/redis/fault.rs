@@ -1,4 +1,4 @@
-//! Why a Redis command fails, in Redis's own words.
+//! Failures of Redis commands, in Redis's own words.
 //!
 //! Clients match on these texts, so each is spelled once, here. Two are our own: what the embedded cache does not do, and
 //! what does not fit into it.

@@ -17,7 +17,7 @@ pub(super) enum Of {
     Getex,
 }
 
-/// Whether the key must be there.
+/// Condition on the key's presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Condition {
     #[default]
@@ -28,7 +28,7 @@ pub(super) enum Condition {
     Present,
 }
 
-/// How a time is given.
+/// Form of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Clock {
     /// `EX`: seconds from now.
@@ -41,7 +41,7 @@ pub(super) enum Clock {
     Pxat,
 }
 
-/// What happens to the time to live.
+/// Effect on the time to live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Life<'a> {
     /// No option: `SET` clears it, `GETEX` leaves it.

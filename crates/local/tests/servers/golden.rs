@@ -1,4 +1,4 @@
-//! What Redis 7.0.15 and memcached 1.6.18 answered when the golden conversations were recorded, asked again.
+//! Answers of Redis 7.0.15 and memcached 1.6.18 when the golden conversations were recorded, asked again.
 //!
 //! Each conversation logs every request that reached a real server, with its answer. A log is replayed on a fresh
 //! store until a command comes that the embedded cache does not have. Skipped with a message when the golden files are

@@ -25,7 +25,7 @@ const TIMES: &[&str] = &["0", "0", "0", "1000", "-1", "2592000", "2592001", "100
 const DELTAS: &[&str] = &["0", "1", "5", "90", "4294967296", "18446744073709551616", "-1", "x", "1x"];
 const WRONG_NUMBERS: &[&str] = &["x", "-1", "1x", "99999999999999999999", "-", "0x1"];
 
-/// How long a machine may stall between memcached's answer and ours. No time in [`TIMES`] is that short.
+/// Time a machine may stall between memcached's answer and ours. No time in [`TIMES`] is that short.
 const STALL_SECONDS: u64 = 60;
 
 /// A command line and its data block.

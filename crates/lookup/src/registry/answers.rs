@@ -1,4 +1,4 @@
-//! What is answered from what is known: all in order of names, producers in order of their coming.
+//! Answers of the registry: all in order of names, producers in order of their coming.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::{Known, Lifetimes, Producer, ProducerKey, Registry};
 pub struct Found {
     /// Names of the topic's channels.
     pub channels: Vec<Arc<str>>,
-    /// Who has the topic and is active.
+    /// Active producers of the topic.
     pub producers: Vec<Arc<Producer>>,
 }
 
@@ -31,12 +31,12 @@ pub struct Registered {
     pub producer: Arc<Producer>,
     /// Its last sign of life, nanoseconds since 1970.
     pub last_update: i64,
-    /// When its tombstone was set, nanoseconds since 1970; none if it has none.
+    /// Time of its tombstone, nanoseconds since 1970; none if it has none.
     pub tombstoned_at: Option<i64>,
 }
 
 impl Registry {
-    /// Who has this topic; `None` if it is not known.
+    /// Channels and active producers of this topic; `None` if it is not known.
     pub fn lookup(&self, topic: &str, now: i64, last: Lifetimes) -> Option<Found> {
         let id = self.tables.topic(topic).filter(|id| self.tables.is_listed(*id))?;
         let topic = self.tables.get(id)?;
@@ -130,7 +130,7 @@ fn is_hidden(tombstone: Option<i64>, now: i64, last: Lifetimes) -> bool {
     tombstone.is_some_and(|at| age(at, now) < last.tombstone)
 }
 
-/// How long ago something was; no time if the clock was set back.
+/// Age of an event; zero if the clock was set back.
 fn age(then: i64, now: i64) -> Duration {
     Duration::from_nanos(u64::try_from(now.saturating_sub(then)).unwrap_or(0))
 }

@@ -19,7 +19,7 @@ pub(super) struct ChannelId(u32);
 #[derive(Debug, Default)]
 pub(super) struct Topic {
     pub(super) name: Arc<str>,
-    /// Who has it, and since when (nanoseconds since 1970) a tombstone hides it there.
+    /// Its producers, each with the time (nanoseconds since 1970) of its tombstone there.
     pub(super) producers: FxHashMap<ProducerKey, Option<i64>>,
     /// By name.
     pub(super) channels: BTreeMap<Arc<str>, ChannelId>,
@@ -136,7 +136,7 @@ impl Tables {
         self.topics.get(&id).map(|topic| topic.channels.values().copied().collect()).unwrap_or_default()
     }
 
-    /// Who has a topic.
+    /// Producers of a topic.
     pub(super) fn producers_of(&self, id: TopicId) -> Vec<ProducerKey> {
         self.topics.get(&id).map(|topic| topic.producers.keys().copied().collect()).unwrap_or_default()
     }

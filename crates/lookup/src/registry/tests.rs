@@ -123,7 +123,7 @@ fn limits_hold_and_heal() {
     registry.register(b, "v", None).unwrap();
 }
 
-/// What happens.
+/// An event.
 #[derive(Debug, Clone)]
 enum Step {
     Add,

@@ -37,7 +37,7 @@ fn producer(nsqd: &Nsqd) -> Producer {
     Producer::new(nsqd.address(), quick()).expect("a producer")
 }
 
-/// What is in a topic now, in order; nothing more may come.
+/// Messages of a topic now, in order; nothing more may come.
 async fn all_of(consumer: &mut Consumer, last: &str) -> Vec<String> {
     let mut all = Vec::new();
     loop {
@@ -210,7 +210,7 @@ async fn nsq_to_nsq_passes_on_what_its_filters_let_through() {
     left.finish();
 }
 
-/// How a server answers a request.
+/// A server's answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Answer {
     Status(u16),

@@ -1,4 +1,4 @@
-//! What the proxy knows of itself, for `INFO` and `CONFIG GET`.
+//! Facts about the proxy itself, for `INFO` and `CONFIG GET`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use net::Io;
 use crate::keys::PoolKey;
 use crate::proxy::Proxy;
 
-/// What we say our version is: the Redis whose commands the table has.
+/// Version given to clients: that of the Redis whose commands the table has.
 pub(super) const REDIS_VERSION: &str = "7.0.15";
 
 /// One pool, as a client of it sees the proxy.
@@ -33,7 +33,7 @@ impl Facts<'_> {
         self.store.map_or(0, Store::bytes_max)
     }
 
-    /// What happens at [`Facts::memory_max`], in Redis' terms.
+    /// Behaviour at [`Facts::memory_max`], in Redis' terms.
     pub(crate) fn memory_policy(&self) -> &'static str {
         if self.store.is_some() { "allkeys-lru" } else { "noeviction" }
     }

@@ -9,7 +9,7 @@ use wire::redis::{Args, Kind, Reply, glob_matches};
 
 use super::facts::Facts;
 
-/// Whose value a client is given.
+/// Source of the value a client gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whose {
     Proxy,

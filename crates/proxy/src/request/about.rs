@@ -12,7 +12,7 @@ use crate::request::Frame;
 use crate::request::forward::Traits;
 use crate::server::health::State;
 
-/// What a command asks of a Redis itself that a server can answer better than the proxy.
+/// Questions of a command about a Redis itself, which a server can answer better than the proxy.
 pub(super) fn about(local: Local) -> Option<About> {
     match local {
         Local::Info => Some(About::Info),

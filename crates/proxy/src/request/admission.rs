@@ -18,7 +18,7 @@ use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::request::Frame;
 
-/// What a request takes that awaits its reply, beside its bytes: its places in the lines of its client and its server.
+/// Memory of a request that awaits its reply, beside its bytes: its places in the lines of its client and its server.
 const REQUEST: usize = 96;
 
 impl Proxy {
@@ -51,7 +51,7 @@ impl Proxy {
         false
     }
 
-    /// What the client has to wait for.
+    /// Event the client has to wait for.
     #[inline]
     fn obstacle<I: Io>(&mut self, io: &I, client: &mut Client, unread: usize) -> Option<Wait> {
         let config = &self.pools[client.pool].config;

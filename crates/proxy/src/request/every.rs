@@ -92,7 +92,7 @@ mod tests {
     const FLUSH: &[u8] = b"*2\r\n$6\r\nSCRIPT\r\n$5\r\nFLUSH\r\n";
     const DBSIZE: &[u8] = b"*1\r\n$6\r\nDBSIZE\r\n";
 
-    /// What a server does about its part.
+    /// A server's answer to its part.
     enum Server {
         Says(&'static [u8]),
         Refuses,

@@ -11,7 +11,7 @@ use crate::request::Frame;
 use crate::server::kept::Keep;
 use crate::server::pending::{ANY_REPLY, Expect, Owner, Pending};
 
-/// What is known of a request besides its bytes.
+/// Facts about a request besides its bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Traits {
     pub(super) keep: Keep,
@@ -29,7 +29,7 @@ impl Traits {
     }
 }
 
-/// What has become of a request.
+/// Outcome of a request.
 pub(super) enum Forwarded {
     /// It waits for its reply.
     Queued,

@@ -156,7 +156,7 @@ impl Proxy {
     }
 }
 
-/// What a client may say before it has given the pool's password.
+/// Commands allowed before a client has given the pool's password.
 fn may_come_before_password(routed: &Result<(&'static Command, Route<'_>), Refusal<'_>>) -> bool {
     matches!(routed, Ok((_, Route::Local(Local::Auth | Local::Hello | Local::Quit | Local::Reset))))
 }

@@ -112,7 +112,7 @@ mod tests {
 
     const REDIS: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\n";
     const INCR: &str = "INCR k";
-    /// What the server answers, in turn.
+    /// Answers of the server, in turn.
     const REPLIES: &[u8] = b":1\r\n:2\r\n:3\r\n:4\r\n";
 
     /// Lines as one would type them, as arrays.

@@ -1,4 +1,4 @@
-//! What a client sends between a refused `MULTI` and its `EXEC`.
+//! Requests of a client between a refused `MULTI` and its `EXEC`.
 //!
 //! ```text
 //! MULTI           -ERR …              refused

@@ -15,7 +15,7 @@ pub(crate) struct Backoff {
     failures: u32,
     /// No attempt before this time.
     until: Instant,
-    /// Why the last one failed.
+    /// The reason the last one failed.
     last: Failure,
     jitter: Jitter,
 }

@@ -32,11 +32,11 @@ pub(crate) struct ServerConn {
     /// Requests that wait for the handshake.
     pub(crate) held: Vec<u8>,
     pub(crate) line: VecDeque<Pending>,
-    /// How many at the front of the line have expired.
+    /// Number of expired requests at the front of the line.
     pub(crate) expired: usize,
-    /// What is kept of requests, one behind the other, as [`Pending::kept`] tells.
+    /// Kept bytes of requests, one behind the other, as [`Pending::kept`] tells.
     pub(crate) kept: Kept,
-    /// When the last byte arrived, or the connection was opened.
+    /// Time the last byte arrived, or the connection was opened.
     pub(crate) progress: Instant,
     /// Some bytes of the front reply have arrived.
     pub(crate) mid_reply: bool,
@@ -52,9 +52,9 @@ pub(crate) struct ServerConn {
     pub(crate) bulky: usize,
     /// and clients that are not read because there are many, in their order.
     pub(crate) bulky_waiting: VecDeque<ConnId>,
-    /// How long its replies are.
+    /// Size of its replies.
     pub(crate) reply_size: ReplySize,
-    /// What [`ServerConn::memory`] told when it was last added to `Proxy::held`.
+    /// [`ServerConn::memory`] when it was last added to `Proxy::held`.
     pub(crate) counted: usize,
 }
 

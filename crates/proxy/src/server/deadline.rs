@@ -84,7 +84,7 @@ impl ServerConn {
         self.passage.as_ref().is_some_and(|passage| passage.was_held_up())
     }
 
-    /// When it counts as stuck, if nothing comes until then.
+    /// Time at which it counts as stuck, if nothing comes until then.
     fn stuck_at(&self, timeout: Duration) -> Option<Instant> {
         let held_up = self.passage.as_ref().is_some_and(|passage| passage.is_held_up());
         let front = self.line.front().filter(|_| self.expired > 0 && !held_up)?;

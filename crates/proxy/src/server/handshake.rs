@@ -1,4 +1,4 @@
-//! What a server answers to a connection's first requests: the password, the protocol version, the database.
+//! Replies to a connection's first requests: the password, the protocol version, the database.
 //!
 //! ```text
 //! opened ▸ AUTH, HELLO 3, SELECT at once ▸ each is accepted ▸ requests that waited go out
@@ -92,7 +92,7 @@ impl Server {
         }
     }
 
-    /// What is said of a handshake's error, once until one is accepted.
+    /// Notice of a handshake's error, given once until one is accepted.
     fn refusal(&mut self, reply: &[u8]) -> Option<Notice> {
         if std::mem::replace(&mut self.refuses, true) {
             return None;

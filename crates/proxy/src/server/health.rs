@@ -39,7 +39,7 @@ pub(crate) enum State {
     Probing,
 }
 
-/// How a pool treats failing servers.
+/// A pool's policy on failing servers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy {
     pub(crate) eject: bool,

@@ -1,20 +1,20 @@
-//! What is kept of requests until their replies have come: to send them again, or to compare the replies with them.
+//! Bytes of requests kept until their replies have come: to send them again, or to compare the replies with them.
 
 use wire::memcache::Span;
 
 use crate::server::pending::{NOT_NAMED, Pending};
 
-/// What is to be kept of a request until its reply has come.
+/// Part of a request to keep until its reply has come.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Keep {
     /// All of it if it is short, to be sent a second time if the first was lost without a reply.
     pub(crate) again: bool,
-    /// Where it has what its reply may name; for redis, nothing.
+    /// Start of the part its reply may name; for redis, nothing.
     pub(crate) asked: Span,
 }
 
 impl Pending {
-    /// What is to be kept of a request when it is sent for the second time, of which these bytes were kept.
+    /// Part to keep of a request when it is sent for the second time, of which these bytes were kept.
     pub(crate) fn keep_again(&self, bytes: &[u8]) -> Keep {
         let asked = match self.asked {
             NOT_NAMED => Span::default(),
@@ -80,7 +80,7 @@ impl Kept {
         &self.bytes[self.start..self.start + n]
     }
 
-    /// What the reply to `pending`, the first that is kept, may name.
+    /// Names allowed in the reply to `pending`, the first that is kept.
     #[inline]
     pub(crate) fn asked(&self, pending: &Pending) -> &[u8] {
         if pending.asked == NOT_NAMED {

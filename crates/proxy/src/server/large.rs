@@ -70,7 +70,7 @@ impl Proxy {
         true
     }
 
-    /// What to wait for of a reply that will have `want` bytes.
+    /// Bytes to wait for of a reply that will have `want` bytes.
     pub(crate) fn want_more_of_reply(input: &mut Input<'_>, want: usize) {
         input.want(want.min(input.bytes().len() + READ_AHEAD));
     }

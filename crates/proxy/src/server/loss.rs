@@ -17,7 +17,7 @@ use crate::server::kept::Kept;
 use crate::server::passage::Passage;
 use crate::server::pending::{NOT_NAMED, Owner, Pending};
 
-/// What was on a connection that is gone.
+/// Requests on a connection that is gone.
 struct Lost {
     id: Option<ConnId>,
     was_connected: bool,
@@ -126,7 +126,7 @@ impl Proxy {
         }
     }
 
-    /// What a loss says about the server.
+    /// Meaning of a loss for the server's health.
     fn draw_conclusions<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure, lost: &Lost) {
         if failure == Failure::Removed {
             return;

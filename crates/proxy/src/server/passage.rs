@@ -9,9 +9,9 @@ use wire::{memcache, redis};
 
 use crate::server::pending::Pending;
 
-/// How long a client may hold up a server's connection in a pool without a timeout.
+/// Time a client may hold up a server's connection in a pool without a timeout.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// What a client has to take of a large reply in a second, beyond that time.
+/// Bytes of a large reply a client has to take in a second, beyond that time.
 const RATE_MIN: usize = 10 << 20;
 
 /// Limits on what a memcached server may say.
@@ -22,15 +22,15 @@ pub(crate) static MEMCACHE_LIMITS: std::sync::LazyLock<memcache::Limits> =
 #[derive(Debug)]
 pub(crate) struct Passage {
     scanner: Scanner,
-    /// Whose it is; None if its bytes are thrown away.
+    /// Its client; None if its bytes are thrown away.
     to: Option<ConnId>,
-    /// When it began: a request counts as answered then, whatever time its client takes.
+    /// Its beginning: a request counts as answered then, whatever time its client takes.
     pub(crate) begun: Instant,
     /// Bytes passed on or thrown away.
     pub(crate) len: usize,
     /// Since when the server is not read because the client is behind.
     behind_since: Option<Instant>,
-    /// How long that was the case before.
+    /// Time that was the case before.
     waited: Duration,
 }
 
@@ -40,7 +40,7 @@ enum Scanner {
     Memcache(Box<memcache::ReplyPassage>),
 }
 
-/// What the next bytes of a reply on its way through are.
+/// Meaning of the next bytes of a reply on its way through.
 pub(crate) enum Piece {
     Part(usize),
     End(usize),
@@ -67,7 +67,7 @@ impl Passage {
         Passage { scanner, to, begun: now, len: 0, behind_since: None, waited: Duration::ZERO }
     }
 
-    /// What the next bytes of the reply to `pending` are; `asked` is what it may name.
+    /// Meaning of the next bytes of the reply to `pending`; `asked` is what it may name.
     pub(crate) fn advance(&mut self, pending: &Pending, asked: &[u8], bytes: &[u8]) -> Piece {
         match &mut self.scanner {
             Scanner::Redis(scanner) => match scanner.advance(bytes, &redis::ReplyLimits::DEFAULT) {
@@ -111,7 +111,7 @@ impl Passage {
         Some(self.behind_since? + all.saturating_sub(self.waited))
     }
 
-    /// Who has got the beginning of the reply.
+    /// Client that has got the beginning of the reply.
     pub(crate) fn client(&self) -> Option<ConnId> {
         self.to
     }

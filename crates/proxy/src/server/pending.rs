@@ -6,7 +6,7 @@ use wire::memcache::{ReplyKind, Silence};
 use crate::client::Seq;
 use crate::gather::GatherId;
 
-/// Who gets a reply.
+/// Receiver of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
     /// A client's request.
@@ -17,7 +17,7 @@ pub(crate) enum Owner {
     Handshake(Handshake),
 }
 
-/// What a handshake request was for.
+/// Purpose of a handshake request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Handshake {
     /// AUTH.
@@ -30,24 +30,24 @@ pub(crate) enum Handshake {
     Probe,
 }
 
-/// What a reply must look like, for memcached, where the bytes alone do not tell.
+/// Form a reply must have, for memcached, where the bytes alone do not tell.
 pub(crate) use wire::memcache::Expect;
 
-/// What redis requests carry in its place.
+/// Value in its place for redis requests.
 pub(crate) const ANY_REPLY: Expect = Expect { kind: ReplyKind::Never, keys: 0 };
 
 /// A request on its way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pending {
     pub(crate) owner: Owner,
-    /// When it was accepted.
+    /// Time it was accepted.
     pub(crate) at: Instant,
     pub(crate) expect: Expect,
     /// Which replies its client does not want (memcached's noreply and quiet mode).
     pub(crate) silence: Silence,
     /// Bytes of it that are kept: all of them, for a second try, or what its reply may name.
     pub(crate) kept: u32,
-    /// Where in them what its reply may name begins ([`wire::memcache::Request::asked`]); [`NOT_NAMED`] if there is nothing.
+    /// Start in them of the part its reply may name ([`wire::memcache::Request::asked`]); [`NOT_NAMED`] if there is none.
     pub(crate) asked: u16,
     /// It may be sent again.
     pub(crate) again: bool,

@@ -13,7 +13,7 @@ use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::server::health::State;
 
-/// How long a probe may take when the pool has no timeout.
+/// Time a probe may take when the pool has no timeout.
 const PROBE_TIME: Duration = Duration::from_secs(5);
 
 impl Server {

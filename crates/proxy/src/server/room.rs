@@ -177,7 +177,7 @@ mod tests {
         io: FakeIo,
         proxy: Proxy,
         server: ConnId,
-        /// What each client has sent and the proxy has not taken.
+        /// Bytes each client has sent and the proxy has not taken.
         unread: Vec<(ConnId, Vec<u8>)>,
         answered: usize,
     }

@@ -15,11 +15,11 @@ use crate::server::pending::{Owner, Pending};
 pub(crate) struct Found {
     pub(crate) len: usize,
     pub(crate) is_error: bool,
-    /// What a memcached reply says.
+    /// Facts about a memcached reply.
     pub(crate) status: Option<Status>,
 }
 
-/// What the next bytes of a server are.
+/// Meaning of a server's next bytes.
 pub(crate) enum Next {
     Reply(Found),
     /// RESP3 push data: an answer to nothing.
@@ -36,7 +36,7 @@ pub(crate) enum Next {
     Garbage,
 }
 
-/// Whose a reply is.
+/// Receiver of a reply.
 pub(crate) enum Met {
     Request(Pending),
     /// Nobody's: its request has timed out.
@@ -44,7 +44,7 @@ pub(crate) enum Met {
 }
 
 impl Server {
-    /// What the next bytes that a connection has received are.
+    /// Meaning of the next bytes that a connection has received.
     #[inline]
     pub(crate) fn next(&mut self, lane: u16, bytes: &[u8]) -> Next {
         let conn = &mut self.conns[lane as usize];

@@ -29,7 +29,7 @@ impl MessageId {
 
 /// One in each byte.
 const ONES: u64 = 0x0101_0101_0101_0101;
-/// What lies between the digit after `9` and `a`.
+/// Distance between the digit after `9` and `a`.
 const GAP: u64 = (b'a' - b'9' - 1) as u64;
 
 /// Eight digits at once: each byte of a word is one.

@@ -7,7 +7,7 @@ pub const NAME_BYTES_MAX: usize = 64;
 
 const EPHEMERAL: &[u8] = b"#ephemeral";
 
-/// Whether a byte may stand in a name.
+/// True if a byte may stand in a name.
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0;

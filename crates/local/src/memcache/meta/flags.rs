@@ -15,7 +15,7 @@ const WORDS_MAX: usize = 19;
 
 const BAD_TOKEN: Refusal = "CLIENT_ERROR bad token in command line format";
 
-/// What the flags say.
+/// Values of the flags.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Flags<'r> {
     words: Vec<&'r [u8]>,

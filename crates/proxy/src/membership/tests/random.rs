@@ -33,9 +33,9 @@ struct Fleet {
     pools: Vec<PoolKey>,
     servers: Vec<ServerKey>,
     clients: Vec<ConnId>,
-    /// What a client has sent and the proxy has not taken, and how many requests it has sent.
+    /// Bytes a client has sent and the proxy has not taken, and the number of its requests.
     asked: BTreeMap<ConnId, (Vec<u8>, usize)>,
-    /// How much of what it was sent a server has answered.
+    /// Bytes sent to a server that it has answered.
     answered: BTreeMap<ConnId, usize>,
     connected: Vec<ConnId>,
     next_port: u16,

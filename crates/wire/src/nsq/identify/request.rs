@@ -58,7 +58,7 @@ pub struct IdentifyReply {
 }
 
 impl Default for IdentifyReply {
-    /// What holds with a server that answers `OK`: nsqd's defaults, and no upgrades.
+    /// Settings with a server that answers `OK`: nsqd's defaults, and no upgrades.
     fn default() -> Self {
         IdentifyReply {
             max_rdy_count: 2_500,
