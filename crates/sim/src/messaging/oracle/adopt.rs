@@ -123,6 +123,10 @@ impl Topic {
             }
             // What was handed out since may wait in the topic again.
             self.ghosts.extend(self.messages.keys());
+            if stats.paused {
+                let rows = self.channels.values_mut().flat_map(|channel| channel.rows.values_mut());
+                rows.filter(|row| row.gone.is_none()).for_each(|row| row.wild = true);
+            }
             self.paused = stats.paused;
         }
         if power && !self.paused {
