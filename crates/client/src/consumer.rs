@@ -33,7 +33,7 @@ use crate::message::Message;
 const QUEUE_MIN: usize = 64;
 /// Most of them.
 const QUEUE_MAX: usize = 1 << 16;
-/// How long a consumer that is dropped takes to give messages back.
+/// Time a consumer that is dropped takes to give messages back.
 const DROPPED_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Settings and addresses of a consumer that is not started yet.
@@ -175,7 +175,7 @@ impl ConsumerControl {
         self.hub.limit(max_in_flight);
     }
 
-    /// What it has done, and what it is doing.
+    /// Counters and state.
     pub fn stats(&self) -> ConsumerStats {
         self.hub.stats()
     }

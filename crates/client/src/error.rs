@@ -1,10 +1,10 @@
-//! What can go wrong, and for publications: whether the message may be there nevertheless.
+//! Errors, and for publications: whether the message may be there nevertheless.
 
 use std::fmt;
 
 use crate::config::ConfigError;
 
-/// Why a consumer or a producer cannot be made.
+/// The reason a consumer or a producer cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartError {
     /// A setting cannot be used.
@@ -47,7 +47,7 @@ impl From<ConfigError> for StartError {
     }
 }
 
-/// Why there is no OK for a publication.
+/// The reason there is no OK for a publication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublishError {
     /// It was never sent: not a valid name, an empty body, no connection in time. Nothing was accepted.

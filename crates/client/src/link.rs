@@ -29,7 +29,7 @@ pub(crate) use transport::{Frame, Transport};
 use crate::config::{Config, ConfigError};
 use socket::Socket;
 
-/// What every connection of a client needs, made once.
+/// Settings of every connection of a client, made once.
 #[derive(Debug)]
 pub(crate) struct Profile {
     pub(crate) config: Config,

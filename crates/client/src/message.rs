@@ -22,7 +22,7 @@ pub(crate) trait Ticket: Send + Sync {
     fn forget(&self);
     /// It was answered.
     fn answered(&self) -> bool;
-    /// When the server takes it back.
+    /// Time at which the server takes it back.
     fn deadline(&self) -> Instant;
     /// An answer would come too late: the server has taken it back, or will not know us.
     fn stale(&self, now: Instant) -> bool;
@@ -35,13 +35,13 @@ pub(crate) trait Ticket: Send + Sync {
 /// A delivered message. Clones stand for the same delivery.
 #[derive(Clone)]
 pub struct Message {
-    /// What was published.
+    /// Body as published.
     pub body: Bytes,
     /// 16 characters, by which the server knows it.
     pub id: [u8; 16],
     /// Deliveries so far, this one included.
     pub attempts: u16,
-    /// When it was published, by the server's clock: nanoseconds since the Unix epoch.
+    /// Time of publication, by the server's clock: nanoseconds since the Unix epoch.
     pub timestamp_ns: i64,
     pub(crate) ticket: Arc<dyn Ticket>,
 }
@@ -78,7 +78,7 @@ impl Message {
         self.ticket.answered()
     }
 
-    /// When the server's timeout ends; an answer after it comes too late. [`Message::touch`] moves it.
+    /// End of the server's timeout; an answer after it comes too late. [`Message::touch`] moves it.
     pub fn deadline(&self) -> Instant {
         self.ticket.deadline()
     }

@@ -77,7 +77,7 @@ impl Producer {
         Ok(producer)
     }
 
-    /// Where it publishes to.
+    /// Address it publishes to.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -184,7 +184,7 @@ impl Producer {
     }
 }
 
-/// What can be known before anything is sent. A connection is lost by what the server would refuse.
+/// Checks before anything is sent. A connection is lost by what the server would refuse.
 fn check<'a>(topic: &str, bodies: impl IntoIterator<Item = &'a [u8]>) -> Result<(), PublishError> {
     if valid_name(topic.as_bytes()).is_none() {
         return Err(PublishError::NotSent(StartError::Topic(topic.to_owned()).to_string()));

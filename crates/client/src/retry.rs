@@ -1,4 +1,4 @@
-//! How long to wait before a server is tried again: 100 ms at first, twice as long each time, with a little chance.
+//! Pauses before a server is tried again: 100 ms at first, twice as long each time, with a little chance.
 
 use std::time::{Duration, Instant};
 

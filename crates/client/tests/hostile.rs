@@ -63,7 +63,7 @@ async fn subscribed(listener: &TcpListener) -> TcpStream {
     socket
 }
 
-/// What a server may say instead of the answer to IDENTIFY, or after RDY, and how the client parts: all of it ends in a new
+/// Answers of a server instead of that to IDENTIFY, or after RDY, and how the client parts: all of it ends in a new
 /// connection, on which a message comes through.
 #[tokio::test]
 async fn rubbish_at_any_time() {
@@ -233,7 +233,7 @@ async fn the_window_is_a_limit() {
     assert_eq!(String::from_utf8_lossy(&said).matches("PUB t").count(), 3);
 }
 
-/// What can be known at the start is said there, and not in a log for ever.
+/// Faults that can be known at the start are errors there, and not lines in a log for ever.
 #[tokio::test]
 async fn a_start_that_cannot_work_is_refused() {
     let start = |topic: &str, channel: &str, nsqd: &str, lookupd: &str, config: Config| {

@@ -61,7 +61,7 @@ impl Tool {
     ///
     /// # Errors
     ///
-    /// What to print, and how to exit: for `-h`, `-version`, and whatever is wrong.
+    /// Text to print and exit status, for `-h`, `-version`, and any fault.
     pub(crate) fn read(&self, arguments: &[String]) -> Result<Values, Exit> {
         self.read_all(arguments).map(|(values, _)| values)
     }

@@ -23,7 +23,7 @@ const EXPLORE_DECAY: f64 = 0.999;
 /// Weight of the last answer in the mean time.
 const RECENT: f64 = 0.1;
 
-/// How to choose.
+/// Rule of choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     RoundRobin,
@@ -102,7 +102,7 @@ impl Destinations {
         index
     }
 
-    /// What became of what was sent to one of them, after so long.
+    /// Outcome of a request to one of them, after so long.
     pub(crate) fn outcome(&mut self, index: usize, success: bool, took: Duration, now: Instant) {
         let Some(host) = self.hosts.get_mut(index) else { return };
         if !success {

@@ -35,7 +35,7 @@ const FLAGS: &[FlagSpec] = &[
 /// Lines between two headers.
 const LINES_PER_HEADER: u64 = 25;
 
-/// What is to be watched, checked.
+/// Checked settings.
 struct Watch {
     topic: String,
     channel: String,
@@ -50,7 +50,7 @@ struct Watch {
 ///
 /// # Errors
 ///
-/// What to print, and how to exit.
+/// Text to print and exit status.
 pub fn main(arguments: &[String]) -> Result<(), Exit> {
     let watch = check(&TOOL.read(arguments)?)?;
     crate::block_on(async {

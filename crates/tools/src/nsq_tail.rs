@@ -57,7 +57,7 @@ const FLAGS: &[FlagSpec] = &[
     switch("version", "print version string"),
 ];
 
-/// How long messages may still be answered at a stop.
+/// Time for answers to messages at a stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Time between two looks whether somebody reads.
@@ -66,7 +66,7 @@ const READER_INTERVAL: Duration = Duration::from_millis(250);
 /// Messages that are printed at a time, at most.
 const BATCH: usize = 64;
 
-/// What is to be shown, checked.
+/// Checked settings.
 struct Tail {
     topics: Vec<String>,
     channel: String,
@@ -88,7 +88,7 @@ pub fn beyond() -> String {
 ///
 /// # Errors
 ///
-/// What to print, and how to exit.
+/// Text to print and exit status.
 pub fn main(arguments: &[String]) -> Result<(), Exit> {
     let tail = check(&TOOL.read(arguments)?)?;
     let _log = crate::log::start("", LogLevel::Info)?;

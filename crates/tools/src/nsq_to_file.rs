@@ -3,7 +3,7 @@
 //! ```text
 //! options (command line, checked) ▸ run: topics, as given or discovered ▸ topic: consumer, thread ▸ writer ▸ disk
 //! ```
-//! How a message becomes bytes is in `record` and `encoder`, which file they go to in `name`, when they are safe in `writer`.
+//! The form of a message is in `record` and `encoder`, its file in `name`, its safety in `writer`.
 
 mod name;
 mod record;
@@ -87,7 +87,7 @@ const FLAGS: &[FlagSpec] = &[
     int("zstd-level", "3", "zstd compression level (1-19)").beyond(),
 ];
 
-/// How long the last answers may take to leave.
+/// Time the last answers may take to leave.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Options of a topic's files and messages, and where topics come from.
@@ -111,7 +111,7 @@ pub fn beyond() -> String {
 ///
 /// # Errors
 ///
-/// What to print, and how to exit.
+/// Text to print and exit status.
 pub fn main(arguments: &[String]) -> Result<(), Exit> {
     let options = check(&TOOL.read(arguments)?)?;
     let log = crate::log::start(&options.log_prefix, options.log_level)?;

@@ -21,6 +21,7 @@ use telemetry::warn;
 use crate::client_options::{self, CONSUMER_USAGE, consumer, consumer_config};
 use crate::command_line::{Tool, Values, duration, int, refuse, switch, text, texts};
 use crate::destinations::{Destinations, mode_of};
+use crate::progress::{self, Backlog, Count};
 use crate::signals::Stop;
 use crate::sources::{LOOKUPD_HTTP, NSQD_TCP, Sources};
 use crate::status::Status;
@@ -29,7 +30,7 @@ use requests::{Failed, Requests};
 const TOOL: Tool = Tool::new("nsq_to_http", FLAGS);
 
 const CONTENT_TYPE: &str = "application/octet-stream";
-/// How long messages may still be answered at a stop.
+/// Time for answers to messages at a stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 const FLAGS: &[FlagSpec] = &[
@@ -62,7 +63,7 @@ const FLAGS: &[FlagSpec] = &[
     switch("version", "print version string"),
 ];
 
-/// What is to be done, checked.
+/// Checked settings.
 struct Posting {
     topic: String,
     channel: String,
@@ -81,13 +82,15 @@ struct Publisher {
     destinations: Mutex<Destinations>,
     statuses: Vec<Status>,
     status: Status,
+    /// Messages that have arrived somewhere.
+    count: Count,
 }
 
 /// Runs the tool; `arguments` do not include its name.
 ///
 /// # Errors
 ///
-/// What to print, and how to exit.
+/// Text to print and exit status.
 pub fn main(arguments: &[String]) -> Result<(), Exit> {
     let posting = check(&TOOL.read(arguments)?)?;
     let _log = crate::log::start("", LogLevel::Info)?;
@@ -149,6 +152,7 @@ fn check(values: &Values) -> Result<Posting, Exit> {
             destinations: Mutex::new(Destinations::new(mode, addresses.len())),
             statuses: addresses.iter().map(|address| Status::new(address, every)).collect(),
             status: Status::new("aggregate", every),
+            count: Count::default(),
             requests,
         },
     })
@@ -182,6 +186,10 @@ impl Posting {
                 "not all of --n can be at work within --max-in-flight"
             );
         }
+        let backlog = Backlog::new(&self.sources, &self.channel);
+        let topics = vec![self.topic.clone()];
+        let progress = progress::show(TOOL.name, self.publisher.count.clone(), backlog, || topics.clone());
+        tokio::pin!(progress);
         let builder = Consumer::builder(&self.topic, &self.channel).config(self.config);
         let consumer = match self.sources.add_to(builder).start() {
             Ok(consumer) => consumer,
@@ -198,6 +206,7 @@ impl Posting {
         loop {
             tokio::select! {
                 () = &mut running => return Ok(Ok(())),
+                () = &mut progress => {}
                 () = stop.wait() => {
                     // a second one ends it at once
                     if std::mem::replace(&mut stopping, true) {
@@ -223,6 +232,7 @@ impl Publisher {
         self.destinations().outcome(index, result.is_ok(), took, Instant::now());
         self.statuses[index].took(took);
         self.status.took(took);
+        self.count.add(u64::from(result.is_ok()));
         result
     }
 

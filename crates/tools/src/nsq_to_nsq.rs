@@ -20,6 +20,7 @@ use wire::nsq::valid_name;
 use crate::client_options::{self, consumer, consumer_config, producer, producer_config};
 use crate::command_line::{Tool, Values, int, refuse, switch, text, texts};
 use crate::destinations::{Destinations, Mode, mode_of};
+use crate::progress::{self, Backlog, Count};
 use crate::signals::Stop;
 use crate::sources::{LOOKUPD_HTTP, NSQD_TCP, Sources};
 use crate::status::Status;
@@ -29,7 +30,7 @@ const TOOL: Tool = Tool::new("nsq_to_nsq", FLAGS);
 
 const DESTINATION: &str = "destination-nsqd-tcp-address";
 
-/// How long messages may still be answered at a stop.
+/// Time for answers to messages at a stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 const FLAGS: &[FlagSpec] = &[
@@ -68,7 +69,7 @@ const FLAGS: &[FlagSpec] = &[
     texts("whitelist-json-field", "for JSON messages: pass this field (may be given multiple times)"),
 ];
 
-/// What is to be done, checked.
+/// Checked settings.
 struct Copying {
     topics: Vec<String>,
     channel: String,
@@ -85,13 +86,15 @@ struct Publisher {
     producers: Vec<(Producer, Status)>,
     destinations: Mutex<Destinations>,
     status: Status,
+    /// Messages that have arrived somewhere.
+    count: Count,
 }
 
 /// Runs the tool; `arguments` do not include its name.
 ///
 /// # Errors
 ///
-/// What to print, and how to exit.
+/// Text to print and exit status.
 pub fn main(arguments: &[String]) -> Result<(), Exit> {
     let values = TOOL.read(arguments)?;
     let (sources, consumer, producer, mode) = check(&values)?;
@@ -154,6 +157,7 @@ fn publisher(values: &Values, config: &Config, mode: Mode) -> Result<Publisher, 
         destinations: Mutex::new(Destinations::new(mode, producers.len())),
         producers,
         status: Status::new("aggregate", every),
+        count: Count::default(),
     })
 }
 
@@ -164,6 +168,9 @@ impl Copying {
             return Ok(Err(exit));
         }
         let publisher = Arc::new(self.publisher);
+        let backlog = Backlog::new(&self.sources, &self.channel);
+        let progress = progress::show(TOOL.name, publisher.count.clone(), backlog, || self.topics.clone());
+        tokio::pin!(progress);
         let concurrency = usize::try_from(self.consumer.max_in_flight).unwrap_or(usize::MAX);
         let (mut controls, mut running) = (Vec::new(), JoinSet::new());
         for topic in &self.topics {
@@ -183,6 +190,7 @@ impl Copying {
         loop {
             tokio::select! {
                 ended = running.join_next() => if ended.is_none() { break },
+                () = &mut progress => {}
                 () = stop.wait() => {
                     // a second one ends it at once
                     if std::mem::replace(&mut stopping, true) {
@@ -218,6 +226,7 @@ impl Publisher {
         self.destinations().outcome(index, reached, took, Instant::now());
         status.took(took);
         self.status.took(took);
+        self.count.add(u64::from(result.is_ok()));
         result
     }
 

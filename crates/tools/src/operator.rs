@@ -16,7 +16,7 @@ use serde_json::Value;
 use api::Api;
 pub use failure::Failure;
 
-/// What there is to do.
+/// Commands.
 #[derive(Debug, Subcommand)]
 pub enum Operator {
     /// List topics: what waits, what came so far, who reads them
@@ -44,7 +44,7 @@ pub enum Operator {
         /// Which messages of the channel
         #[arg(long, value_enum, default_value_t = What::Queued, requires = "channel")]
         what: What,
-        /// How many, 1000 at most
+        /// Number of messages, 1000 at most
         #[arg(short = 'n', long, default_value_t = 10)]
         count: u32,
         /// Whom to ask, and how to answer
@@ -57,7 +57,7 @@ pub enum Operator {
         topic: String,
         /// The channel that gave them up
         channel: String,
-        /// How many; all if it is left out
+        /// Number of messages; all if it is left out
         #[arg(short = 'n', long)]
         count: Option<u32>,
         /// Whom to ask, and how to answer
@@ -112,13 +112,13 @@ pub struct At {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum What {
-    /// What waits
+    /// Messages that wait
     Queued,
-    /// What waits for its time
+    /// Messages that wait for their time
     Deferred,
-    /// What was delivered and is not finished
+    /// Messages that were delivered and are not finished
     InFlight,
-    /// What was given up
+    /// Messages that were given up
     Dead,
 }
 
@@ -126,7 +126,7 @@ pub enum What {
 ///
 /// # Errors
 ///
-/// What to print on standard error, and the exit status.
+/// Text for standard error, and the exit status.
 pub fn run(operator: Operator) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::refused(format!("cannot start: {error}")))?;
@@ -140,7 +140,7 @@ pub fn run(operator: Operator) -> Result<(), Failure> {
 }
 
 impl Operator {
-    /// What is printed in the end.
+    /// Output.
     async fn answer(&self) -> Result<String, Failure> {
         match self {
             Operator::Topics { topics, at } => {

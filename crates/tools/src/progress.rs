@@ -1,4 +1,4 @@
-//! How long work goes: a line on a terminal, rewritten every second, with rate, total and what is left.
+//! Progress of long work: a line on a terminal, rewritten every second, with rate, total and what is left.
 //!
 //! It is on standard error, and only if that is a terminal: what is piped or logged stays clean.
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::client::Client;
 
-use crate::daemons::{lookupd, stats};
+use crate::daemons::{self, lookupd, stats};
 use crate::sources::Sources;
 
 /// Messages that are done with; clones count together.
@@ -26,7 +26,7 @@ impl Count {
     }
 }
 
-/// Where to ask what is left.
+/// Source of the number of messages that are left.
 #[derive(Debug, Clone)]
 pub(crate) struct Backlog {
     pub client: Client,
@@ -74,7 +74,13 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 impl Backlog {
-    /// What waits in the channel of these topics, on all nodes that lookups know.
+    /// The backlog of a channel, asked with short deadlines: it must not hold up what is shown.
+    pub(crate) fn new(sources: &Sources, channel: &str) -> Backlog {
+        let client = daemons::client(Duration::from_secs(1), Duration::from_secs(2));
+        Backlog { client, sources: sources.clone(), channel: channel.to_owned() }
+    }
+
+    /// Depth of the channel of these topics, on all nodes that lookups know.
     async fn left(&self, topics: &[String]) -> Option<i64> {
         let Sources::Lookupd(lookupds) = &self.sources else { return None };
         let mut left = None;

@@ -1,4 +1,4 @@
-//! Where messages come from: addresses of nsqds, or of lookupds that know them, and never both.
+//! Sources of messages: addresses of nsqds, or of lookupds that know them, and never both.
 
 use std::io;
 use std::time::Duration;

@@ -28,7 +28,7 @@ const TOOL: Tool = Tool::new("to_nsq", FLAGS);
 
 /// Messages that may be without an answer.
 const WINDOW: usize = 1_000;
-/// How long the answers may take at a stop.
+/// Time the answers may take at a stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 const FLAGS: &[FlagSpec] = &[
@@ -52,7 +52,7 @@ pub fn beyond() -> String {
 ///
 /// # Errors
 ///
-/// What to print, and how to exit.
+/// Text to print and exit status.
 pub fn main(arguments: &[String]) -> Result<(), Exit> {
     let (values, files) = TOOL.read_all(arguments)?;
     let config = check(&values)?;

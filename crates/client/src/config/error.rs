@@ -1,4 +1,4 @@
-//! Why a setting cannot be used.
+//! Errors of settings.
 //!
 //! The texts are go-nsq's where it has one.
 

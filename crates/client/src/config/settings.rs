@@ -10,7 +10,7 @@ use super::tls::TlsOptions;
 /// The version that clients name after their own in `user_agent`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// How long to pause after failures.
+/// Pauses after failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BackoffStrategy {
     /// `backoff_multiplier` × 2ⁿ.

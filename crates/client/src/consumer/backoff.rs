@@ -1,4 +1,4 @@
-//! When a consumer pauses, and how it comes back.
+//! Backoff of a consumer: its pauses, and how it comes back.
 //!
 //! ```text
 //! running ─failure─▶ paused (level 1) ─time─▶ testing ─failure─▶ paused (level + 1) …
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::{BackoffStrategy, Config};
 
-/// Where a consumer stands.
+/// State of a consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
     /// All of `max_in_flight`.
@@ -97,7 +97,7 @@ mod tests {
 
     const S: fn(u64) -> Duration = Duration::from_secs;
 
-    /// What happens, and the level and the pause in seconds after it: `+` success, `-` failure, `t` the end of the pause.
+    /// Events, and the level and the pause in seconds after each: `+` success, `-` failure, `t` the end of the pause.
     fn check(config: &Config, story: &[(char, u32, Option<u64>)]) {
         let mut backoff = Backoff::new(config);
         let mut now = Instant::now();

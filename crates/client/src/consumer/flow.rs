@@ -1,4 +1,4 @@
-//! How `max_in_flight` is shared out among connections, as RDY counts. A pure state machine: events and `now` in, RDY out.
+//! Distribution of `max_in_flight` among connections, as RDY counts. A pure state machine: events and `now` in, RDY out.
 //!
 //! ```text
 //! joined, left, received, answered, tick ─▶ Flow ─▶ (connection, RDY) …
@@ -35,9 +35,9 @@ struct Share {
     /// RDY as the server knows it.
     ordered: u32,
     in_flight: u32,
-    /// When RDY was last raised from 0, or a message came.
+    /// Time RDY was last raised from 0, or a message came.
     active: Instant,
-    /// When its turn began; the turn before it, if it has none.
+    /// Start of its turn; of the turn before it, if it has none.
     turn: Option<Instant>,
 }
 
@@ -47,7 +47,7 @@ impl Share {
     }
 }
 
-/// What became of a message.
+/// Outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     Success,
@@ -69,7 +69,7 @@ pub(super) struct Flow {
     stopped: bool,
     /// Some connection has less than its share, for want of room.
     wanting: bool,
-    /// When turns are looked at next.
+    /// Time of the next look at turns.
     look: Option<Instant>,
 }
 
@@ -139,7 +139,7 @@ impl Flow {
         if changed || look { self.share_out(now) } else { Orders::new() }
     }
 
-    /// When [`Flow::tick`] is to be called.
+    /// Time at which [`Flow::tick`] is to be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let pause = match self.backoff.pace() {
             Pace::Paused(until) => Some(until),

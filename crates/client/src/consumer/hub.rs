@@ -1,4 +1,4 @@
-//! What the tasks of a consumer share: who is connected, the flow of messages, counters.
+//! State the tasks of a consumer share: connections, the flow of messages, counters.
 //!
 //! Every event passes through the flow under one lock that is never held across a wait; the orders that come out go to the lines
 //! at once.
@@ -19,12 +19,12 @@ use crate::random;
 /// Nodes that a consumer connects to at most.
 const NODES_MAX: usize = 4_096;
 
-/// How a consumer is to end.
+/// Way a consumer is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     /// It is not.
     No,
-    /// What is in flight may be answered until then.
+    /// Deadline for answers to messages in flight.
     Until(Instant),
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Node {
     pub(super) listed: bool,
 }
 
-/// What the tasks share.
+/// State the tasks share.
 #[derive(Debug)]
 pub(crate) struct Hub {
     pub(super) topic: String,
@@ -192,7 +192,7 @@ impl Hub {
         state.lines.values().for_each(|line| line.close());
     }
 
-    /// Whether the end has begun.
+    /// True once the end has begun.
     pub(super) fn stopping(&self) -> Stop {
         *self.stop.borrow()
     }

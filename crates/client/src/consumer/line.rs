@@ -1,4 +1,4 @@
-//! What is to be said on one connection: answers to messages, RDY, the wish to close.
+//! Output of one connection: answers to messages, RDY, the wish to close.
 //!
 //! Whoever answers a message puts the command here, from any task; the connection's own task writes it, all that has gathered
 //! at once. It holds one answer for each message in flight; TOUCH, which can be said without end, is left out above a limit.
@@ -35,7 +35,7 @@ struct Waiting {
     close: bool,
 }
 
-/// What a connection's task has to do.
+/// Work of a connection's task.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     /// Commands, encoded.

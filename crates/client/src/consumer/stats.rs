@@ -1,4 +1,4 @@
-//! What a consumer has done, and what it is doing.
+//! Counters and state of a consumer.
 //!
 //! A picture of one moment; the counters begin with the consumer.
 

@@ -1,9 +1,9 @@
-//! Where an nsqd is: host and port, or the path of a unix socket.
+//! Addresses of nsqds: host and port, or the path of a unix socket.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where an nsqd is.
+/// Address of an nsqd.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum NodeAddress {
     Tcp {

@@ -1,8 +1,8 @@
-//! Why a connection cannot be used, or not any more.
+//! Errors of a connection.
 
 use std::fmt;
 
-/// Why a connection ended.
+/// The reason a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LinkError {
     /// Nobody listens, or nobody can be reached.

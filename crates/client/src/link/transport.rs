@@ -23,7 +23,7 @@ use super::socket::Socket;
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 << 10;
 
-/// How long the server may take to see the end.
+/// Time the server may take to see the end.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A frame that came.
@@ -50,7 +50,7 @@ pub(crate) struct Transport {
     written: usize,
     frame_bytes_max: usize,
     scratch: Box<[u8]>,
-    /// When something was last received.
+    /// Time something was last received.
     heard: Instant,
     /// Since when there has been something to write that the socket does not take.
     stuck: Option<Instant>,
@@ -104,7 +104,7 @@ impl Transport {
         self.heard = Instant::now();
     }
 
-    /// When silence or a full socket has lasted too long; without `read`, silence does not count.
+    /// Time at which silence or a full socket has lasted too long; without `read`, silence does not count.
     pub(crate) fn deadline(
         &self,
         read: bool,

@@ -28,7 +28,7 @@ const STORING: [&str; 3] = ["E_PUB_FAILED", "E_MPUB_FAILED", "E_DPUB_FAILED"];
 
 type Answer = oneshot::Sender<Result<(), PublishError>>;
 
-/// What a producer asks for.
+/// A producer's request.
 #[derive(Debug)]
 pub(super) enum Job {
     Publish(Request),
@@ -87,7 +87,7 @@ struct Pipeline {
     /// No more jobs will come.
     ended: bool,
     retry: Retry,
-    /// When the next attempt to connect may be made.
+    /// Time of the next attempt to connect.
     not_before: Option<Instant>,
     /// The server has refused a publication, and closes the connection for that: no reason to wait.
     refused: bool,

@@ -1,4 +1,4 @@
-//! How much may be under way: publications, and the bytes of them.
+//! Limits on publications under way, and on their bytes.
 //!
 //! Whoever publishes more waits here, first come, first served.
 
@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Bytes of publications without an answer. One that is larger goes alone.
 const BYTES_MAX: u32 = 64 << 20;
 
-/// What is left.
+/// Room left.
 #[derive(Debug, Clone)]
 pub(super) struct Window {
     publications: Arc<Semaphore>,

@@ -1,4 +1,4 @@
-//! What lookupds know: which nodes have a topic, and which topics there are.
+//! Answers of lookupds: nodes of a topic, and topics.
 
 use std::collections::BTreeSet;
 

@@ -35,7 +35,7 @@ pub(crate) struct Channel {
     pub client_count: i64,
 }
 
-/// What each node says about a channel of a topic; nothing for one that does not have it.
+/// Each node's report on a channel of a topic; nothing for one that does not have it.
 pub(crate) async fn channel(
     http: &Client,
     nodes: &[String],

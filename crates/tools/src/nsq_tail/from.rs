@@ -13,7 +13,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A seek reads the journal.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a node says that does not have the topic.
+/// Answer of a node that does not have the topic.
 const NO_TOPIC: &[u8] = b"TOPIC_NOT_FOUND";
 
 /// A place in the past, and who is asked to go there.
@@ -31,7 +31,7 @@ enum Nodes {
 }
 
 impl From {
-    /// What `--from` says; none if it is not given.
+    /// Value of `--from`; none if it is not given.
     ///
     /// # Errors
     ///

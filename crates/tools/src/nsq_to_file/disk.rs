@@ -1,19 +1,19 @@
-//! What the writer does with files, so that it can be run over a simulated disk as well.
+//! File operations of the writer, so that it can be run over a simulated disk as well.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// How a file is opened.
+/// Mode of opening a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opening {
     /// It must not be there.
     New,
-    /// What is there stays, and new records come behind it.
+    /// Append: records come behind those that are there.
     Append,
 }
 
-/// What a file holds as it is opened.
+/// Content of a file as it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {
     pub bytes: u64,

@@ -7,7 +7,7 @@ use std::io::Write;
 
 use flate2::write::GzEncoder;
 
-/// How files are compressed.
+/// Compression of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
     None,

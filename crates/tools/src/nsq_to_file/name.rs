@@ -14,7 +14,7 @@ pub(super) struct Name {
     datetime: String,
 }
 
-/// What stands in a name for the host and the process.
+/// Host and process in a name.
 #[derive(Debug, Clone)]
 pub(super) struct Machine {
     pub hostname: String,

@@ -1,4 +1,4 @@
-//! What is written of a message: its body and a line feed, or a line of JSON.
+//! Form of a message in a file: its body and a line feed, or a line of JSON.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ pub(super) enum Form {
     JsonLines,
 }
 
-/// What is known of a message.
+/// Facts about a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'a> {
     pub body: &'a [u8],

@@ -24,7 +24,7 @@ use super::writer::{Broken, Moment, Notice, Outcome, Plan, Writer};
 use crate::progress::Count;
 use crate::sources::Sources;
 
-/// How long messages may still be answered at a stop.
+/// Time for answers to messages at a stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Delay of a message for which the disk had no room. The client's backoff decides when others are tried.
@@ -33,7 +33,7 @@ const FULL_DELAY: Duration = Duration::from_secs(5);
 /// Time between two lines of the log that the disk is full.
 const FULL_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What all topics share.
+/// State all topics share.
 #[derive(Debug)]
 pub(super) struct Common {
     pub channel: String,
@@ -46,7 +46,7 @@ pub(super) struct Common {
     pub started: Instant,
 }
 
-/// How a topic has ended.
+/// End of a topic.
 pub(super) type Ended = (String, Result<(), Broken>);
 
 /// A handle to a topic.
@@ -69,7 +69,7 @@ enum Order {
     End,
 }
 
-/// Why a topic does not start.
+/// The reason a topic does not start.
 #[derive(Debug)]
 pub(super) enum NotStarted {
     Client(StartError),

@@ -31,7 +31,7 @@ mod tests;
 /// Bytes that wait for a write to the file at most, but for the last record.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// Where and how files are written.
+/// Directories, names and limits of files.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub output_directory: PathBuf,
@@ -63,7 +63,7 @@ pub(super) struct Moment {
     pub wall: ZonedDateTime,
 }
 
-/// What has become of messages, and what there is to log.
+/// Outcomes of messages, and lines for the log.
 #[derive(Debug)]
 pub(super) struct Outcome<T> {
     /// Their records are on the disk.
@@ -161,7 +161,7 @@ impl<D: Disk, T> Writer<D, T> {
         }
     }
 
-    /// What is done every `--sync-interval`.
+    /// Work of every `--sync-interval`.
     pub(super) fn tick(&mut self, now: &Moment) -> Result<(), Broken> {
         let rotated = match (self.rotation_due(now), self.plan.skip_empty_files) {
             (false, _) => Ok(()),

@@ -12,7 +12,7 @@ use wire::nsq::auth::write_escaped;
 
 use crate::command_line::refuse;
 
-/// What requests have in common.
+/// Settings requests have in common.
 pub(super) struct Requests {
     method: Method,
     /// With `%s` in them for a GET.
@@ -20,7 +20,7 @@ pub(super) struct Requests {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// Why a request has not succeeded.
+/// The reason a request has not succeeded.
 #[derive(Debug)]
 pub(super) struct Failed {
     address: String,

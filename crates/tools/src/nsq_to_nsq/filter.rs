@@ -1,4 +1,4 @@
-//! What of a message is passed on: all of it, some fields of its JSON, or nothing.
+//! Filter on bodies: all of it, some fields of its JSON, or nothing is passed on.
 //!
 //! Fields that are passed on keep their text as it is; they come in the order of their names.
 
@@ -17,7 +17,7 @@ pub(super) struct Filter {
     pub(super) whitelist: Vec<String>,
 }
 
-/// What is to be done with a message.
+/// Action on a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Passage {
     /// It goes on as it is.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::failure::Failure;
 use crate::daemons::{self, escaped};
 
-/// Where a queue listens unless it is told otherwise.
+/// Default address of a queue.
 const DEFAULT: &str = "127.0.0.1:4151";
 
 /// Exit status when nobody answers.
@@ -85,7 +85,7 @@ fn nobody(base: &str, error: &ClientError) -> Failure {
     Failure { status: NOBODY, text: format!("no queue answers at {base} ({error}): {help}") }
 }
 
-/// What a refusal says: code, help, and what the codes of names mean.
+/// Text of a refusal: code, help, and what the codes of names mean.
 fn refusal(status: u16, body: &[u8]) -> String {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
     let Some(code) = answer["message"].as_str() else {

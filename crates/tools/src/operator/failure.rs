@@ -1,8 +1,8 @@
-//! Why a command came to nothing, for a person and for a script.
+//! Failures of commands, for a person and for a script.
 
 use std::fmt;
 
-/// Why a command failed.
+/// The reason a command failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The exit status.

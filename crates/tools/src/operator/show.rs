@@ -112,7 +112,7 @@ pub(super) fn message_table(messages: &Value) -> String {
     table(&COLUMNS, messages.as_array().unwrap_or(&empty).iter().map(row), "no messages")
 }
 
-/// What a seek has done.
+/// Result of a seek.
 pub(super) fn sought(topic: &str, channel: &str, answer: &Value) -> String {
     let mut words = format!("{topic}/{channel} will read {} messages", answer["count"]);
     if answer["complete"] == Value::Bool(false) {

@@ -14,7 +14,7 @@ const MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Pieces of input that wait.
 const WAITING: usize = 4;
 
-/// Where to read.
+/// Source to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Source {
     StandardInput,
@@ -32,7 +32,7 @@ pub(super) struct Piece {
     pub(super) end: u64,
 }
 
-/// What was read at once, or why no more can be.
+/// Result of one read.
 pub(super) type Pieces = Result<Vec<Piece>, String>;
 
 /// Reads the sources one after the other.

@@ -1,4 +1,4 @@
-//! How far each file was published, in a file of its own, so that a second start goes on there.
+//! Progress of each file, in a file of its own, so that a second start continues there.
 //!
 //! JSON: `{"FILE": BYTES, …}`. It is replaced whole (a new file, synced and renamed), so that a crash leaves the old one or the new
 //! one. What was published since it was last written is published again after a crash.
@@ -30,7 +30,7 @@ impl Resume {
         Ok(Resume { path: path.into(), offsets, changed: false })
     }
 
-    /// How far a file was published.
+    /// Bytes of a file that were published.
     pub(super) fn offset(&self, file: &str) -> u64 {
         self.offsets.get(file).copied().unwrap_or(0)
     }

@@ -48,7 +48,7 @@ fn names(disk: &SimDisk) -> Vec<String> {
     disk.files().into_iter().map(|(name, _)| name.display().to_string()).collect()
 }
 
-/// How often each message is in a file, whole. Files end where a crash has cut them.
+/// Number of times each message is in a file, whole. Files end where a crash has cut them.
 fn copies(disk: &SimDisk) -> BTreeMap<u32, u32> {
     let mut copies = BTreeMap::new();
     for (name, data) in disk.files() {
