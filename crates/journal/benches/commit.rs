@@ -1,4 +1,4 @@
-//! What a batch costs the thread that accepts it: 200 records of 200 bytes staged and written, to a real directory and to
+//! Cost of a batch to the thread that accepts it: 200 records of 200 bytes staged and written, to a real directory and to
 //! memory, and read back from the tail. Figures are CPU time of the thread; divide by 200 for one record.
 
 #![allow(missing_docs, reason = "criterion's macro makes a public function")]

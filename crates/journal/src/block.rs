@@ -25,12 +25,12 @@ impl Block {
         Block { start, bytes, next, damage: None }
     }
 
-    /// Where the first record starts.
+    /// Start of the first record.
     pub fn start(&self) -> Position {
         self.start
     }
 
-    /// Where to read on: behind the last record, or behind what was damaged.
+    /// Start of the next read: behind the last record, or behind damage.
     pub fn next(&self) -> Position {
         self.next
     }
@@ -93,13 +93,13 @@ impl<'a> Iterator for Records<'a> {
 /// One record.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
-    /// Where it starts.
+    /// Its start.
     pub position: Position,
     /// Its kind, as given to [`crate::Journal::append`].
     pub kind: u8,
     /// Its payload.
     pub payload: &'a [u8],
-    /// Where the record behind it starts.
+    /// Start of the record behind it.
     pub next: Position,
     bytes: &'a Bytes,
 }
@@ -117,7 +117,7 @@ impl fmt::Debug for Record<'_> {
     }
 }
 
-/// What stands in the log, one after the other.
+/// Items of the log, one after the other.
 #[derive(Debug, Clone, Copy)]
 pub enum Entry<'a> {
     /// A sound record.
@@ -141,9 +141,9 @@ impl<'a> Entry<'a> {
 pub struct Damage {
     /// First position that is lost.
     pub from: Position,
-    /// Where sound records begin again, or the end of the segment.
+    /// Start of the next sound record, or the end of the segment.
     pub to: Position,
-    /// What was found, in words.
+    /// The damage, in words.
     pub reason: DamageReason,
     /// Kinds of the records that were in it and how many of each, as far as their headers can still be read. A guess: what
     /// is damaged may say anything.
@@ -161,13 +161,13 @@ impl Damage {
         self.to - self.from
     }
 
-    /// How many records of this kind it seems to have held.
+    /// Number of records of this kind it seems to have held.
     pub fn count(&self, kind: u8) -> u64 {
         self.kinds.iter().find(|(k, _)| *k == kind).map_or(0, |(_, count)| *count)
     }
 }
 
-/// What was found where a record should have been.
+/// Kind of damage found in place of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DamageReason {
     /// Bytes that are not the record which was written there.

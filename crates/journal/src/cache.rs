@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::{Block, Position};
 
-/// What an entry costs besides its bytes.
+/// Cost of an entry besides its bytes.
 const ENTRY_OVERHEAD: usize = 64;
 
 #[derive(Debug, Default)]
@@ -35,12 +35,12 @@ impl Entry {
 }
 
 impl Cache {
-    /// What the entries cost together, in bytes.
+    /// Cost of all entries together, in bytes.
     pub fn cost(&self) -> usize {
         self.cost
     }
 
-    /// What an entry of so many bytes would cost.
+    /// Cost of an entry of so many bytes.
     pub fn cost_of(bytes: usize) -> usize {
         bytes + ENTRY_OVERHEAD
     }
@@ -70,7 +70,7 @@ impl Cache {
         }
     }
 
-    /// Where the oldest entry starts.
+    /// Start of the oldest entry.
     pub fn first(&self) -> Option<Position> {
         self.entries.front().map(|first| Position(first.start))
     }

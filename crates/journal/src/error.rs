@@ -1,4 +1,4 @@
-//! What can go wrong, whose fault it is, and what may be done about it.
+//! Errors of the journal: whose fault they are, and what may be done about them.
 //!
 //! None of these is ever raised by a record's content: the journal does not look inside a payload.
 
@@ -6,7 +6,7 @@ use std::{fmt, io};
 
 use crate::Position;
 
-/// Why a record was not staged. The batch is as it was.
+/// The reason a record was not staged. The batch is as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppendError {
     /// The payload is larger than [`crate::Options::record_bytes_max`].
@@ -37,7 +37,7 @@ impl fmt::Display for AppendError {
 
 impl std::error::Error for AppendError {}
 
-/// Why a batch was refused. Nothing in it was accepted, its positions are void and will be used by the next batch.
+/// The reason a batch was refused. Nothing in it was accepted, its positions are void and will be used by the next batch.
 #[derive(Debug)]
 pub enum WriteError {
     /// The file system (or the quota) is full. Later commits succeed once there is room again.
@@ -57,7 +57,7 @@ pub enum WriteError {
 }
 
 impl WriteError {
-    /// Whether the same batch may be accepted later without a restart.
+    /// True if the same batch may be accepted later without a restart.
     pub fn may_recover(&self) -> bool {
         !matches!(self, WriteError::Poisoned(_))
     }
@@ -86,7 +86,7 @@ impl From<io::Error> for WriteError {
     }
 }
 
-/// What is to be done about an error of the system.
+/// Remedy of an error of the system.
 pub(crate) fn advice(error: &io::Error) -> &'static str {
     known_advice(error).unwrap_or("check the device")
 }
@@ -108,7 +108,7 @@ const EMFILE: i32 = 24;
 /// The system has as many open files as it may.
 const ENFILE: i32 = 23;
 
-/// Why a flush gave nothing.
+/// The reason a flush gave nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyncError {
     /// It could not be tried, for want of a descriptor for instance. What is written is as safe as before; it is to be tried again.
@@ -133,7 +133,7 @@ impl std::error::Error for SyncError {}
 /// accepted; what was committed can still be read. Only a restart (which reads back what is really there) helps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poisoned {
-    /// What failed, for the log and for the health page.
+    /// The failed operation, for the log and for the health page.
     pub reason: String,
 }
 
@@ -145,14 +145,14 @@ impl fmt::Display for Poisoned {
 
 impl std::error::Error for Poisoned {}
 
-/// Why a read gave nothing. Damaged records are not an error: see [`crate::Block::damage`].
+/// The reason a read gave nothing. Damaged records are not an error: see [`crate::Block::damage`].
 #[derive(Debug)]
 pub enum ReadError {
     /// The file could not be read. The same read may be tried again.
     Io(io::Error),
     /// The segment was released while the read was under way.
     Gone {
-        /// Where the read was to begin.
+        /// Start of the read.
         from: Position,
     },
 }
@@ -168,12 +168,12 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-/// Why a journal could not be opened. Damaged content is not an error: it is listed in [`crate::Recovered`].
+/// The reason a journal could not be opened. Damaged content is not an error: it is listed in [`crate::Recovered`].
 #[derive(Debug)]
 pub struct OpenError {
-    /// What was being done, and to which path.
+    /// The operation, and its path.
     pub doing: String,
-    /// What the system said.
+    /// The system's error.
     pub source: io::Error,
 }
 
@@ -192,7 +192,7 @@ impl std::error::Error for OpenError {
     }
 }
 
-/// Why a checkpoint was not taken. The previous one stays in force.
+/// The reason a checkpoint was not taken. The previous one stays in force.
 #[derive(Debug)]
 pub enum CheckpointError {
     /// The payload is larger than [`crate::Options::checkpoint_bytes_max`].

@@ -13,7 +13,7 @@ use std::{fmt, io};
 pub use memory::{Crash, Fault, MemFiles, Operation};
 pub use os::OsFiles;
 
-/// How [`Files::open`] opens.
+/// Mode of [`Files::open`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenMode {
     /// An existing file, for reading.
@@ -39,7 +39,7 @@ pub struct Entry {
 pub trait Files: Send + Sync + fmt::Debug {
     /// Opens a file.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
-    /// What a directory holds, in no order.
+    /// Entries of a directory, in no order.
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
     /// Makes a directory; its parent must be there. True if it was not there before.
     fn create_dir(&self, dir: &Path) -> io::Result<bool>;
@@ -72,7 +72,7 @@ pub trait File: Send + Sync + fmt::Debug {
     fn truncate(&self, bytes: u64) -> io::Result<()>;
     /// Flushes content and length to the device.
     fn sync(&self) -> io::Result<()>;
-    /// Whether this is the file that `path` names; not so after somebody has moved or replaced it.
+    /// True if this is the file that `path` names; not so after somebody has moved or replaced it.
     fn is_at(&self, path: &Path) -> io::Result<bool>;
 }
 
@@ -80,14 +80,14 @@ pub trait File: Send + Sync + fmt::Debug {
 pub trait Dir: Send + Sync + fmt::Debug {
     /// Flushes the names in it to the device.
     fn sync(&self) -> io::Result<()>;
-    /// Whether this is the directory that `path` names.
+    /// True if this is the directory that `path` names.
     fn is_at(&self, path: &Path) -> io::Result<bool>;
 }
 
 /// Makes a directory and the parents that it lacks. True if it was not there before.
 ///
 /// # Errors
-/// What the file system gave.
+/// The file system's error.
 pub fn create_dir_all(files: &dyn Files, dir: &Path) -> io::Result<bool> {
     match files.create_dir(dir) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
@@ -105,7 +105,7 @@ pub trait Lock: Send + Sync + fmt::Debug {}
 /// Writes all of `bytes`, going on after a short write.
 ///
 /// # Errors
-/// What the file gave; `WriteZero` if it takes no more.
+/// The file's error; `WriteZero` if it takes no more.
 pub fn write_all(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write_at(bytes, offset) {
@@ -124,7 +124,7 @@ pub fn write_all(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> io::Resu
 /// Fills `buffer` as far as the file goes; how much that was.
 ///
 /// # Errors
-/// What the file gave.
+/// The file's error.
 pub fn read_full(file: &dyn File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

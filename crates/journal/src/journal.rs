@@ -78,7 +78,7 @@ pub struct Journal {
     checkpoint: Option<Position>,
     /// The same of a checkpoint that was found at open: its name may not be flushed yet.
     pub(crate) checkpoint_found: Option<Position>,
-    /// Why the last batch was refused, and how large it was.
+    /// The reason the last batch was refused, and its size.
     refusing: Option<String>,
     refused_bytes: usize,
     flush_refused: Option<FlushRefused>,
@@ -99,7 +99,7 @@ pub(crate) struct Segment {
     pub start: u64,
     /// Committed bytes of records.
     pub bytes: u64,
-    /// How much of that is known to be on the device.
+    /// Bytes of it known to be on the device.
     pub synced: u64,
     /// Open while it is written to, or until it is flushed.
     pub file: Option<Arc<dyn File>>,
@@ -111,7 +111,7 @@ impl Segment {
     }
 }
 
-/// What a journal has done since it was opened.
+/// Counters of a journal since it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Batches committed.
@@ -132,7 +132,7 @@ pub struct Counters {
     pub damaged_bytes: u64,
 }
 
-/// What a health page should say.
+/// State for a health page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
     /// The last batch was accepted.
@@ -254,7 +254,7 @@ impl Journal {
         self.batch_records = 0;
     }
 
-    /// Where the batch ends now; for [`Journal::unstage`].
+    /// End of the batch now; for [`Journal::unstage`].
     pub fn mark(&self) -> Mark {
         Mark { bytes: self.batch.len(), records: self.batch_records }
     }
@@ -270,7 +270,7 @@ impl Journal {
         self.batch.len()
     }
 
-    /// Where the next record would be staged.
+    /// Position at which the next record would be staged.
     pub fn staged_end(&self) -> Position {
         self.end + self.batch.len() as u64
     }
@@ -372,7 +372,7 @@ impl Journal {
         self.parent_open = Some(parent);
     }
 
-    /// What a health page should say.
+    /// State for a health page.
     pub fn health(&self) -> Health {
         let flush_refused = self.flush_refused.as_ref().map(|refused| &refused.why);
         match (&self.poisoned, flush_refused.or(self.refusing.as_ref())) {
@@ -382,7 +382,7 @@ impl Journal {
         }
     }
 
-    /// What was done since the journal was opened.
+    /// Counters since the journal was opened.
     pub fn counters(&self) -> Counters {
         self.counters
     }

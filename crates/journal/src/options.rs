@@ -1,8 +1,8 @@
-//! What can be chosen per journal: how durable, how large, how much memory.
+//! Settings of a journal: how durable, how large, how much memory.
 //!
 //! Nothing here is written to disk: a log may be opened with other options than it was written with.
 
-/// How far a record must have gone before it counts as accepted.
+/// Point a record must have reached to count as accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Durability {
     /// Kept in bounded memory only; no file is touched. Lost when the process ends.
@@ -31,7 +31,7 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Bytes read back from files that are kept for the next reader of the same place.
     pub read_cache_bytes: usize,
-    /// How much one read from a file asks for. A longer record is read whole.
+    /// Bytes one read from a file asks for. A longer record is read whole.
     pub read_bytes: usize,
     /// With [`Durability::Memory`]: most bytes kept; a commit beyond it is refused.
     pub memory_bytes: usize,

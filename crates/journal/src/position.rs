@@ -7,7 +7,7 @@
 use std::fmt;
 use std::ops::{Add, Sub};
 
-/// Where a record starts: its logical byte offset in the log. Positions grow with every record and survive restarts.
+/// Start of a record: its logical byte offset in the log. Positions grow with every record and survive restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Position(pub u64);
 

@@ -32,7 +32,7 @@ pub struct Recovery {
     recovered: Recovered,
 }
 
-/// What the owner knew when it took a checkpoint.
+/// The owner's state when it took a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     /// As given to [`Journal::checkpoint`].
@@ -41,7 +41,7 @@ pub struct Checkpoint {
     pub replay_from: Position,
 }
 
-/// What opening a journal has found.
+/// Findings of opening a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recovered {
     /// Records handed out.
@@ -50,9 +50,9 @@ pub struct Recovered {
     pub bytes: u64,
     /// Bytes of a torn tail that were cut off.
     pub truncated_bytes: u64,
-    /// What could not be read back, at most [`DAMAGE_LISTED_MAX`] stretches.
+    /// Stretches that could not be read back, at most [`DAMAGE_LISTED_MAX`].
     pub damage: Vec<Damage>,
-    /// How many there were.
+    /// Number of them.
     pub damages: u64,
 }
 
@@ -114,7 +114,7 @@ impl Recovery {
         self.journal.end = self.journal.end.max(end);
     }
 
-    /// Where each segment begins, in order.
+    /// Start of each segment, in order.
     pub fn segment_starts(&self) -> impl Iterator<Item = Position> + '_ {
         self.journal.segments.iter().map(|segment| Position(segment.start))
     }
@@ -204,7 +204,7 @@ impl Recovery {
 /// Ends the name of what was put aside.
 const BAD_SUFFIX: &str = ".bad";
 
-/// What went wrong with a path while opening.
+/// The fault of a path while opening.
 pub(crate) fn failed<'a>(doing: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> OpenError + 'a {
     move |source| OpenError { doing: format!("{doing} {}", path.display()), source }
 }

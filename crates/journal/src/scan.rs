@@ -17,9 +17,9 @@ use crate::{Block, Damage, Position};
 
 /// Most bytes whose checksum is computed while searching for the next record.
 pub const SEARCH_BYTES_MAX: u64 = 256 << 20;
-/// How much of the file the search holds at a time.
+/// Bytes of the file the search holds at a time.
 const WINDOW_BYTES: usize = 1 << 20;
-/// How much is read at a time to see the headers of damaged records.
+/// Bytes read at a time to see the headers of damaged records.
 const OUTLINE_BYTES: usize = 64 << 10;
 
 /// A segment that is being read.
@@ -29,11 +29,11 @@ pub struct SegmentReader {
     pub tag: u64,
     /// Position of the first record.
     pub start: u64,
-    /// Where the segment ends, as far as this reader is concerned.
+    /// End of the segment, as far as this reader is concerned.
     pub end: u64,
 }
 
-/// What stands at a position.
+/// Item at a position.
 #[derive(Debug)]
 pub enum Found {
     /// Sound records, one at least.
@@ -44,7 +44,7 @@ pub enum Found {
     Missing,
 }
 
-/// Where records begin again.
+/// Start of the next sound records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resumed {
     /// A sound record stands here.
@@ -55,14 +55,14 @@ pub enum Resumed {
     Unknown,
 }
 
-/// How [`SegmentReader::walk`] ended.
+/// End of [`SegmentReader::walk`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
     /// At the segment's end.
     AtEnd,
     /// At damage behind which nothing is sound.
     Torn(u64),
-    /// Where nobody can know what stands there, or behind it.
+    /// Position from which on nothing is known.
     Unknown(u64, DamageReason),
 }
 
@@ -149,7 +149,7 @@ impl SegmentReader {
         }
     }
 
-    /// How many bytes of whole, sound records `bytes` begin with, and what comes behind them.
+    /// Number of bytes of whole, sound records at the front of `bytes`, and what comes behind them.
     fn sound(&self, bytes: &[u8], from: u64) -> (usize, Checked) {
         let mut at = 0;
         loop {

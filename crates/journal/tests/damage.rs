@@ -52,7 +52,7 @@ fn walk(journal: &Journal, from: Position) -> (Vec<String>, Vec<(u64, u64, Damag
     (records, damages)
 }
 
-/// What a case must come to: records missing, stretches of damage as (from, to, reason), bytes cut.
+/// Expected outcome of a case: records missing, stretches of damage as (from, to, reason), bytes cut.
 type Expected<'a> = (&'a [usize], &'a [(u64, u64, DamageReason)], u64);
 
 fn check(name: &str, damage: impl FnOnce(&MemFiles), expected: Expected<'_>) {

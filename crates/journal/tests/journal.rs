@@ -1,4 +1,4 @@
-//! What the journal's methods promise, one case at a time. Faults and crashes at random are in `model.rs`.
+//! Promises of the journal's methods, one case at a time. Faults and crashes at random are in `model.rs`.
 
 use std::io;
 use std::path::Path;

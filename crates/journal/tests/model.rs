@@ -27,10 +27,10 @@ use random::Random;
 
 const DIR: &str = "/data/log";
 
-/// What is known of a record.
+/// State of a record.
 type Record = (u8, Vec<u8>);
 
-/// What the journal must still have.
+/// Records the journal must still have.
 #[derive(Default)]
 struct Model {
     /// Accepted records that may not be lost by the end of the process.
@@ -48,13 +48,13 @@ struct Model {
     checkpoints_tried: Vec<u64>,
     /// No promise before this: it was released, and may be there again after the machine has died.
     released: u64,
-    /// Where the log began when it was opened.
+    /// Start of the log when it was opened.
     first: u64,
     /// The machine has died and left holes in what was not flushed.
     holed: bool,
 }
 
-/// What is short at the moment.
+/// Resource that is short at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shortage {
     Descriptors,
@@ -85,7 +85,7 @@ struct Run {
     counts: Counts,
 }
 
-/// What a run has exercised; the test fails if something was never reached.
+/// Situations a run has exercised; the test fails if one was never reached.
 #[derive(Debug, Default, Clone, Copy)]
 struct Counts {
     accepted: u64,
@@ -481,7 +481,7 @@ impl Run {
         }
     }
 
-    /// What can be read after recovery is what was replayed, and what lies before the checkpoint.
+    /// Records readable after recovery are those that were replayed, and those before the checkpoint.
     fn read_everything(&mut self) {
         let mut at = self.journal.first();
         let mut expected = self.model.accepted.range(at.0..);

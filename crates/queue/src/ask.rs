@@ -1,4 +1,4 @@
-//! What the control thread (the HTTP API) may ask of the queue, and what it is answered.
+//! Requests of the control thread (the HTTP API) to the queue, and their answers.
 
 use bytes::Bytes;
 use wire::nsq::Limits;
@@ -48,7 +48,7 @@ pub enum Ask {
         /// With clients and producers.
         clients: bool,
     },
-    /// Whether the disk does what it should.
+    /// State of the disk.
     Health,
     /// Damage that was found.
     Damage,
@@ -72,7 +72,7 @@ pub enum Ask {
         channel: Option<String>,
         /// Which ones.
         what: PeekAt,
-        /// How many at most.
+        /// Limit on their number.
         count: usize,
     },
     /// Bring dead letters of a channel back to it.
@@ -81,7 +81,7 @@ pub enum Ask {
         topic: String,
         /// The channel.
         channel: String,
-        /// How many at most.
+        /// Limit on their number.
         count: usize,
     },
 }
@@ -94,7 +94,7 @@ pub struct Batch {
     limits: Limits,
 }
 
-/// How messages lie in a body.
+/// Format of the messages in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// It is one message.
@@ -145,7 +145,7 @@ pub enum PeekAt {
 pub struct Peeked {
     /// Its id, 16 hex digits.
     pub id: String,
-    /// When it was published (wall, ns).
+    /// Time of its publication (wall, ns).
     pub timestamp: i64,
     /// Deliveries so far.
     pub attempts: u16,
@@ -155,7 +155,7 @@ pub struct Peeked {
     pub consumer: String,
     /// Of a dead letter, where it died and why (JSON); empty for others.
     pub origin: String,
-    /// What was published.
+    /// Body as published.
     pub body: Bytes,
 }
 
@@ -184,7 +184,7 @@ pub enum Answer {
     Count(u64),
 }
 
-/// Where the answer goes. Called once, on the queue's thread: it must not block.
+/// Receiver of the answer. Called once, on the queue's thread: it must not block.
 pub struct Reply(pub Box<dyn FnOnce(Answer) + Send>);
 
 impl Reply {
@@ -203,18 +203,18 @@ impl std::fmt::Debug for Reply {
 /// A look at messages that is under way, because some have to be read from files.
 #[derive(Debug)]
 pub struct Inquiry {
-    /// Whose messages.
+    /// Topic and channel.
     pub topic: crate::registry::TopicKey,
     /// Messages by position, with what is known about them already.
     pub wanted: std::collections::VecDeque<(Position, Peeked)>,
     /// The channel whose view of the stream counts; `None` for the stream as it is.
     pub channel: Option<crate::topic::ChannelKey>,
-    /// Where the stream is to be read on after those; `None` if it is not.
+    /// Position from which the stream is to be read after those; `None` if it is not.
     pub cursor: Option<Position>,
-    /// What was found.
+    /// Messages found.
     pub found: Vec<Peeked>,
-    /// How many are wanted at most.
+    /// Limit on their number.
     pub count: usize,
-    /// Where the answer goes.
+    /// Receiver of the answer.
     pub reply: Reply,
 }

@@ -1,4 +1,4 @@
-//! Who may do what: asks authorization servers over HTTP and keeps what they answer.
+//! Authorization: asks authorization servers over HTTP and keeps their answers.
 //!
 //! ```text
 //! AUTH secret ▸ Authenticator::query ▸ {"ttl", "identity", "authorizations": […]} ▸ Rights ▸ Grant::allows
@@ -23,7 +23,7 @@ use http::client::{Client, ClientError, without_secrets};
 /// Largest compiled size of an expression from a server, bytes.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
-/// How the question travels (`auth-http-request-method`).
+/// Method of the question (`auth-http-request-method`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
     /// In the query string.
@@ -38,13 +38,13 @@ pub enum Method {
 pub struct Authenticator {
     /// `host:port`, or anything with `://` in it, which is then the whole URL.
     pub servers: Vec<String>,
-    /// How they are asked.
+    /// Method of asking them.
     pub method: Method,
-    /// What they are asked with.
+    /// Client for asking them.
     pub http: Client,
 }
 
-/// Why nobody vouches for a client. To the client it is always "AUTH failed".
+/// The reason no authorization server answered for a client. To the client it is always "AUTH failed".
 #[derive(Debug)]
 pub enum AuthError {
     /// No server is configured.
@@ -145,7 +145,7 @@ struct WrittenEntry {
     permissions: Option<Vec<String>>,
 }
 
-/// What a client may do, and for how long that is believed.
+/// Rights of a client, and for how long they are believed.
 #[derive(Debug, Clone)]
 pub struct Rights {
     ttl: Duration,

@@ -1,4 +1,4 @@
-//! Who may do what: the seam to whatever answers AUTH.
+//! Authorization: the seam to whatever answers AUTH.
 //!
 //! The shard asks and goes on; the answer comes back as mail. What a client may do is an opaque [`Grant`], so that the rules
 //! for topics and channels (regular expressions, from an HTTP server) live elsewhere.
@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What a client wants to do.
+/// Purpose of a client's command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// SUB.
@@ -20,7 +20,7 @@ pub enum Access {
 pub struct AuthQuery {
     /// Its address without port; empty on a unix socket.
     pub remote_ip: String,
-    /// Whether it uses TLS.
+    /// True under TLS.
     pub tls: bool,
     /// Subject common name of its certificate; empty without.
     pub common_name: String,
@@ -28,17 +28,17 @@ pub struct AuthQuery {
     pub secret: Vec<u8>,
 }
 
-/// What the authority has granted.
+/// Rights granted by the authority.
 pub trait Grant: Send + fmt::Debug {
-    /// Who the client is.
+    /// The client's identity.
     fn identity(&self) -> &str;
-    /// Where more is to be learnt about it.
+    /// A page about it.
     fn identity_url(&self) -> &str;
-    /// How many authorizations there are.
+    /// Number of authorizations.
     fn permission_count(&self) -> usize;
-    /// How long it holds.
+    /// Time they hold.
     fn ttl(&self) -> Duration;
-    /// Whether it covers this.
+    /// True if they cover this.
     fn allows(&self, access: Access, topic: &str, channel: &str) -> bool;
 }
 

@@ -43,7 +43,7 @@ pub use image::{ChannelImage, ImagedMessage, read_text, text};
 pub use memory::CHANNEL_BYTES;
 pub use recover::{Recovering, Tally};
 
-/// What a channel did since its events were last written.
+/// Changes of a channel since its events were last written.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Events {
     /// Went back to waiting; always written before [`Events::finished`].
@@ -95,7 +95,7 @@ pub struct Counters {
     pub lost: u64,
 }
 
-/// Where the next message comes from.
+/// Source of the next message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// A message that waits again.
@@ -119,11 +119,11 @@ pub struct Channel {
     pub ephemeral: bool,
     /// Limits and what to do with dead letters.
     pub settings: ChannelSettings,
-    /// Who consumes.
+    /// Its consumers.
     pub consumers: Consumers,
     /// To be written to the journal.
     pub events: Events,
-    /// What happened so far.
+    /// Counters.
     pub counters: Counters,
     /// Time from publishing to FIN.
     pub latency: Latency,
@@ -139,7 +139,7 @@ pub struct Channel {
     pub fetched: Option<journal::Block>,
     /// Set while a message that is to be set aside is read from a file, or is tried again later.
     pub burying: bool,
-    /// That message.
+    /// The message.
     pub fetched_dead: Option<journal::Block>,
     /// Set while the channel stands in the queue's list of work.
     pub scheduled: bool,
@@ -250,7 +250,7 @@ impl Channel {
         self.again.iter().chain(twins).chain(self.deferred.iter().map(|(_, m)| m)).chain(dying)
     }
 
-    /// How many wait again.
+    /// Number that wait again.
     pub fn again_count(&self) -> usize {
         self.again.len()
     }
@@ -302,7 +302,7 @@ impl Channel {
             && (self.behind > 0 || !self.again.is_empty() || self.cursor < self.replay_to)
     }
 
-    /// Where the next message comes from, if one is there in the stream before `end`. Nothing is taken yet.
+    /// Source of the next message, if one is there in the stream before `end`. Nothing is taken yet.
     #[inline]
     pub fn next_source(&mut self, end: Position) -> Option<Source> {
         if self.paused {

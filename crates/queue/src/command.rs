@@ -1,4 +1,4 @@
-//! What clients ask for, one file per command.
+//! Commands of clients, one file per command.
 //!
 //! A command comes here whole and checked as far as bytes alone allow ([`wire::nsq::Scanner`]). What is left is what needs
 //! topics, channels and rights. Errors are nsqd's, in nsqd's order.
@@ -21,7 +21,7 @@ use crate::channel::Refused;
 use crate::connection::Connection;
 use crate::queue::Queue;
 
-/// How a connection goes on after a command.
+/// State of a connection after a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
     /// With the next command.

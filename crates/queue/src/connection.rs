@@ -17,7 +17,7 @@ use crate::topic::ChannelKey;
 
 pub use owed::{Owed, OwedLine};
 
-/// What a connection consumes.
+/// Subscription of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subscription {
     /// The topic.
@@ -28,7 +28,7 @@ pub struct Subscription {
     pub consumer: ConsumerKey,
 }
 
-/// What a connection waits for before its next command is looked at.
+/// Event a connection waits for before its next command is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holdup {
     /// The handshake of TLS, whose deadline is the event loop's. Compression follows it.
@@ -37,11 +37,11 @@ pub enum Holdup {
     Auth,
     /// The authority's answer to a query made because the grant has expired.
     Renewal,
-    /// What it is owed is too much; it goes on when something was paid.
+    /// Too much is owed to it; it goes on when something was paid.
     Owed,
 }
 
-/// What a client says of itself.
+/// A client's identity by its own word.
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
     /// Name of the client; its address if it never said.
@@ -50,20 +50,20 @@ pub struct Identity {
     pub hostname: String,
     /// Software of the client.
     pub user_agent: String,
-    /// Where it stands.
+    /// Topology region.
     pub topology_region: String,
-    /// Where it stands, closer.
+    /// Topology zone.
     pub topology_zone: String,
 }
 
-/// What a client is allowed.
+/// Rights of a client.
 #[derive(Debug)]
 pub struct Authorization {
     /// The body of AUTH, for asking again.
     pub secret: Vec<u8>,
     /// The rules.
     pub grant: Box<dyn Grant>,
-    /// When it has to be asked for again.
+    /// Time at which they have to be asked for again.
     pub expires: Instant,
 }
 
@@ -72,31 +72,31 @@ pub struct Authorization {
 pub struct Connection {
     /// Its id in the loop.
     pub id: ConnId,
-    /// Who it is.
+    /// Its peer.
     pub peer: Peer,
     /// True once the protocol magic has arrived.
     pub greeted: bool,
     /// The stream of commands.
     pub scanner: Scanner,
-    /// Where it stands.
+    /// Its state.
     pub state: ClientState,
-    /// What it said of itself.
+    /// Its identity by its own word.
     pub identity: Identity,
-    /// What was agreed with IDENTIFY.
+    /// Settings agreed with IDENTIFY.
     pub settings: Settings,
     /// Layers that stand.
     pub upgrades: Upgrades,
-    /// What is known about its TLS.
+    /// Its TLS.
     pub tls: Option<LayerInfo>,
-    /// What it may do, once it sent AUTH.
+    /// Its rights, once it sent AUTH.
     pub authorization: Option<Authorization>,
     /// The secret of an AUTH, or of a renewal, under way.
     pub pending_secret: Vec<u8>,
-    /// What it waits for.
+    /// Event it waits for.
     pub holdup: Option<Holdup>,
     /// The topic of an MPUB whose rights were to be checked when it was held up.
     pub batch_topic: Option<String>,
-    /// What it consumes.
+    /// Its subscription.
     pub subscription: Option<Subscription>,
     /// Answers that are outstanding.
     pub owed: OwedLine,
@@ -104,9 +104,9 @@ pub struct Connection {
     pub published: Vec<(String, u64)>,
     /// Messages delivered, finished and requeued by a subscription that has ended (its channel was deleted).
     pub past: (u64, u64, u64),
-    /// When it connected (wall, seconds).
+    /// Time it connected (wall, seconds).
     pub connected_at: i64,
-    /// When it last finished a command.
+    /// Time it last finished a command.
     pub heard: Instant,
     /// The timer of its heartbeat, or of the magic's deadline.
     pub timer: Option<TimerId>,
@@ -146,7 +146,7 @@ impl Connection {
         }
     }
 
-    /// What its past allows.
+    /// Commands its past allows.
     pub fn gate(&self, tls_required: bool) -> Gate {
         Gate {
             state: self.state,

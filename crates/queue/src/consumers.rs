@@ -22,7 +22,7 @@ pub struct ConsumerKey {
     generation: u32,
 }
 
-/// How far away a consumer is, as far as it says.
+/// Distance of a consumer, as far as it tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Nearness {
     /// In the daemon's zone.
@@ -34,14 +34,14 @@ pub enum Nearness {
     Elsewhere,
 }
 
-/// How messages are to be handed to a consumer.
+/// Terms of delivery to a consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
     /// Its connection.
     pub conn: ConnId,
-    /// How long it may keep a message.
+    /// Time it may keep a message.
     pub timeout: Duration,
-    /// How long it may keep it with TOUCH.
+    /// Time it may keep it with TOUCH.
     pub timeout_max: Duration,
     /// Percent of the messages that it wants, 1 to 99; 0 for all.
     pub sample_rate: u8,
@@ -100,7 +100,7 @@ pub struct Consumers {
 }
 
 impl Consumers {
-    /// How many there are.
+    /// Number of consumers.
     pub fn len(&self) -> usize {
         self.count
     }
@@ -182,7 +182,7 @@ impl Consumers {
         }
     }
 
-    /// Whose turn it is. The consumer goes to the end of its ring.
+    /// The next consumer in turn. It goes to the end of its ring.
     #[inline]
     pub fn next_in_turn(&mut self) -> Option<ConsumerKey> {
         for ring in 0..self.rings.len() {

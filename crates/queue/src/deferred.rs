@@ -28,7 +28,7 @@ pub struct Deferred {
 }
 
 impl Deferred {
-    /// How many wait.
+    /// Number of them.
     pub fn len(&self) -> usize {
         self.heap.len()
     }
@@ -43,7 +43,7 @@ impl Deferred {
         self.heap.push(Reverse((due, message)));
     }
 
-    /// When the first one is due.
+    /// Time the first one is due.
     pub fn next_due(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((due, _))| *due)
     }

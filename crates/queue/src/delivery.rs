@@ -21,7 +21,7 @@ use crate::message::{Message, Position, birth_of};
 use crate::record::KIND_MESSAGE;
 use crate::topic::{ChannelKey, Damaged, SetBacks, Topic, at, messages_in};
 
-/// Where messages go.
+/// Destination of messages.
 pub trait Sink {
     /// Sends one message. False if the connection holds as much output as it may: it gets nothing more until it is told
     /// to have room.
@@ -108,7 +108,7 @@ impl<S: Sink> Run<'_, S> {
         }
     }
 
-    /// What the next source names cannot be read; between it and `position` there seem to have been so many messages.
+    /// A source that cannot be read; between it and `position` there seem to have been so many messages.
     fn skip_to(&mut self, position: Position, messages: u64) {
         match self.channel.next_source(self.end) {
             Some(Source::Again(_)) => {

@@ -1,4 +1,4 @@
-//! What may wait for a disk, and the threads that do the waiting.
+//! Jobs that may wait for a disk, and the threads that do the waiting.
 //!
 //! The shard never blocks on a device: it hands a [`Job`] over and is told by mail. Reads have a thread of their own, so that
 //! a consumer of old messages does not wait behind an fsync.
@@ -16,7 +16,7 @@ use crate::message::Position;
 use crate::registry::TopicKey;
 use crate::topic::ChannelKey;
 
-/// What a read is for.
+/// Purpose of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// The channel goes on delivering.
@@ -48,7 +48,7 @@ pub enum Job {
     Inventory(InventoryJob),
 }
 
-/// What became of a [`Job`].
+/// Result of a [`Job`].
 #[derive(Debug)]
 pub enum Done {
     /// See [`Job::Read`].

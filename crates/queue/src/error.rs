@@ -1,10 +1,10 @@
-//! Why the queue did not do what it was asked for.
+//! Errors of requests to the queue.
 //!
 //! A TCP client is told the text, behind nsqd's code for its command; over HTTP each kind has a status and a code of its own.
 
 use std::fmt;
 
-/// Why something was not done. Nothing of it remains.
+/// The reason something was not done. Nothing of it remains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueueError {
     /// There is no such topic.

@@ -59,7 +59,7 @@ use crate::ask::{Answer, Ask, Reply};
 
 pub use memory::memory;
 
-/// What the API says of the daemon.
+/// Identity of the daemon for the API.
 #[derive(Debug, Clone)]
 pub struct About {
     /// All settings, as they were at the start.
@@ -72,11 +72,11 @@ pub struct About {
     pub http_port: i64,
     /// Port that is listened on for HTTPS; -1 for a unix socket or none.
     pub https_port: i64,
-    /// When the daemon started, seconds since 1970.
+    /// Start time of the daemon, seconds since 1970.
     pub started: i64,
 }
 
-/// What can be changed while the daemon runs. Called on the control thread: nothing may block.
+/// Settings that can be changed while the daemon runs. Called on the control thread: nothing may block.
 pub trait Adjustable: Send + Sync {
     /// The nsqlookupds that are registered with.
     fn lookup_addresses(&self) -> Vec<String>;

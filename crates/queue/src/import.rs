@@ -14,7 +14,7 @@
 //! wants to go back moves them back and deletes the store. nsqd data beside a store that did not come from it is refused, not guessed
 //! about.
 //!
-//! What is read goes beyond nsqd where nsqd loses messages that are on disk (facts: NSQ 1.3.0):
+//! Messages that nsqd loses although they are on disk are read (facts: NSQ 1.3.0):
 //! - a queue without a readable meta file is read from its first file on (nsqd ignores the files and later writes over them);
 //! - a queue whose meta file points behind the end of its data is read from the beginning (nsqd puts such a file aside);
 //! - records behind the write position of a stale meta file are read, as nsqd does;
@@ -44,14 +44,14 @@ pub use set_aside::SetAside;
 pub use store::{Imported, run};
 pub use topic::{Target, TopicReport, read_topic};
 
-/// Why a directory cannot be taken over. Nothing was changed; the text says what to do.
+/// The reason a directory cannot be taken over. Nothing was changed; the text says what to do.
 #[derive(Debug)]
 pub enum ImportError {
     /// Reading or writing failed. Trying again may help.
     Io {
-        /// What was being done, and to which path.
+        /// The operation, and its path.
         doing: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// `nsqd.dat` is not what nsqd writes. nsqd does not start from it either.
@@ -68,7 +68,7 @@ impl ImportError {
         move |source| ImportError::Io { doing, source }
     }
 
-    /// What to tell somebody whose directory holds nsqd data that we have not imported, and a store.
+    /// Advice for a directory that holds nsqd data that we have not imported, and a store.
     pub(super) fn conflict(dir: &Path, store: &str, example: &str) -> ImportError {
         ImportError::Conflict(format!(
             "{} holds nsqd data ({example}) that did not go into {store}: move one of the two away, \

@@ -1,4 +1,4 @@
-//! What a channel has handed out and not heard back about.
+//! Messages in flight: delivered and not answered yet.
 //!
 //! A flight is found by message id (FIN, REQ, TOUCH) in one hash look-up, and stands in its consumer's line, a doubly
 //! linked list in order of deadline. A consumer's deadlines grow with each delivery, so that a line stays in order by
@@ -26,11 +26,11 @@ pub struct Flight {
     pub attempts: u16,
     /// Slot of the consumer that has it.
     pub consumer: u32,
-    /// When it was handed over.
+    /// Time of its delivery.
     pub delivered: Instant,
-    /// When it will be taken back.
+    /// Time at which it is taken back.
     pub deadline: Instant,
-    /// When it was published (wall, ns).
+    /// Time of its publication (wall, ns).
     pub timestamp: i64,
 }
 
@@ -70,7 +70,7 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// How many messages are in flight.
+    /// Number of messages in flight.
     pub fn len(&self) -> usize {
         self.by_id.len()
     }

@@ -1,4 +1,4 @@
-//! What is in the data path, as far as it can be known without looking: which topics there are, how far each journal goes, and what
+//! Inventory of the data path, as far as it can be known without looking: its topics, how far each journal goes, and what
 //! was found damaged.
 //!
 //! A journal tells damage inside it, but not that it is gone, or that its end is: that takes a second place which knows. It is one
@@ -42,7 +42,7 @@ pub struct Inventory {
     pub clean: bool,
     /// Topics that have files, by name.
     pub topics: BTreeMap<String, Listed>,
-    /// What was found damaged.
+    /// Damage that was found.
     pub damage: Vec<Finding>,
 }
 
@@ -62,19 +62,19 @@ pub struct Listed {
 pub struct Finding {
     /// Where; empty if it concerns all.
     pub topic: String,
-    /// What was found.
+    /// The finding.
     pub text: String,
     /// Messages that are lost, as far as can be known.
     pub messages: u64,
     /// Bytes of the journal that are.
     pub bytes: u64,
-    /// When it was found first (wall, ns).
+    /// Time it was found first (wall, ns).
     pub found: i64,
     /// Somebody has taken note.
     pub acknowledged: bool,
 }
 
-/// What the file said at a start.
+/// Content of the file at a start.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Stored {
     /// There is none.
@@ -89,7 +89,7 @@ impl Inventory {
     /// Reads the file in `dir`.
     ///
     /// # Errors
-    /// What the device gave.
+    /// The device's error.
     pub fn read(files: &dyn Files, dir: &Path) -> io::Result<Stored> {
         let file = match files.open(&dir.join(NAME), OpenMode::Read) {
             Ok(file) => file,
@@ -142,7 +142,7 @@ impl Inventory {
         count
     }
 
-    /// What nobody has taken note of, in a line.
+    /// Findings nobody has acknowledged, in a line.
     pub fn summary(&self) -> Option<String> {
         let open = || self.damage.iter().filter(|finding| !finding.acknowledged);
         let first = open().next()?;
@@ -190,7 +190,7 @@ impl InventoryJob {
     /// Writes beside the file, flushes, and puts the new one in its place. Blocks.
     ///
     /// # Errors
-    /// What the device gave; the old file is as it was.
+    /// The device's error; the old file is as it was.
     pub fn run(self) -> io::Result<()> {
         let InventoryJob { files, dir, content } = self;
         let temporary = dir.join(TEMPORARY_NAME);

@@ -66,7 +66,7 @@ impl Latency {
         }
     }
 
-    /// What was measured in the window, added to `sum`.
+    /// Values of the window, added to `sum`.
     pub fn add_to(&mut self, sum: &mut Counts, now: Instant) {
         if let Some(windows) = &mut self.windows {
             windows.turn(now);
@@ -93,7 +93,7 @@ impl Windows {
 }
 
 impl Counts {
-    /// How many values there are.
+    /// Number of values.
     pub fn total(&self) -> u64 {
         self.total
     }

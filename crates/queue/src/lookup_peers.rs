@@ -33,7 +33,7 @@ use registrations::Registrations;
 /// Times of the registration protocol; the defaults are nsqd's where it has them.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// How long connecting may take, and how long each answer may.
+    /// Time connecting may take, and each answer.
     pub answer: Duration,
     /// Between two signs of life.
     pub ping: Duration,
@@ -57,16 +57,16 @@ impl Default for Timing {
     }
 }
 
-/// How a peer is doing.
+/// State of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerStatus {
     /// As configured.
     pub address: String,
-    /// What it said of itself, if it is connected.
+    /// Its identity, if it is connected.
     pub node: Option<Node>,
     /// Connections that were made to it.
     pub connects: u64,
-    /// Why the last connection, or attempt at one, ended.
+    /// The reason the last connection, or attempt at one, ended.
     pub last_error: Option<String>,
 }
 
@@ -136,7 +136,7 @@ impl LookupPeers {
         self.peers.is_empty()
     }
 
-    /// How all peers are doing, in order of their addresses.
+    /// States of all peers, in order of their addresses.
     pub fn status(&self) -> Vec<PeerStatus> {
         self.peers.iter().map(|(address, (state, _))| state.status(address)).collect()
     }

@@ -14,7 +14,7 @@ use wire::nsq::MessageId;
 
 use crate::record::kind::{KIND_COPY, KIND_MESSAGE, KIND_PRIVATE};
 
-/// Where a record starts in its topic's journal: [`journal::Position`] as a bare number.
+/// Start of a record in its topic's journal: [`journal::Position`] as a bare number.
 pub type Position = u64;
 
 /// Bits of a message id that hold the position.
@@ -58,7 +58,7 @@ pub struct Message<'a> {
     pub origin: &'a [u8],
     /// For a live message that was copied forward out of an old segment: where it stood.
     pub moved_from: Option<Position>,
-    /// What the publisher sent.
+    /// Body as published.
     pub body: &'a [u8],
 }
 

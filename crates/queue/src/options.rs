@@ -1,4 +1,4 @@
-//! What the queue is told when it starts. The defaults are nsqd's; the face fills in what its flags say.
+//! Options of the queue at its start. The defaults are nsqd's; the face fills in what its flags say.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::settings::Durability;
 pub struct Options {
     /// Version that is told to clients (`version` of IDENTIFY and of `/info`).
     pub version: String,
-    /// Where journals are kept.
+    /// Directory of the journals.
     pub data_path: PathBuf,
-    /// When a publisher's OK may be sent, for topics that do not say otherwise.
+    /// Condition for a publisher's OK, for topics that do not say otherwise.
     pub durability: Durability,
     /// Messages that an ephemeral channel or topic holds (`mem-queue-size`); of others, what `/stats` takes for memory.
     pub mem_queue_size: u64,
@@ -47,13 +47,13 @@ pub struct Options {
     pub max_channel_consumers: u64,
     /// Connections at once; 0 for no limit.
     pub max_connections: usize,
-    /// How long a client may take to send the protocol magic.
+    /// Time a client may take to send the protocol magic.
     pub magic_timeout: Duration,
-    /// Whether deflate may be negotiated.
+    /// True if deflate may be negotiated.
     pub deflate: bool,
     /// Largest deflate level.
     pub max_deflate_level: u32,
-    /// Whether snappy may be negotiated.
+    /// True if snappy may be negotiated.
     pub snappy: bool,
     /// Certificate and key for clients that ask for TLS.
     pub tls: Option<std::sync::Arc<rustls::ServerConfig>>,
@@ -75,7 +75,7 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Memory for the tails of all journals together.
     pub cache_bytes: usize,
-    /// How long FIN and REQ may stay unwritten when nothing is published: what a crash repeats.
+    /// Time FIN and REQ may stay unwritten when nothing is published: what a crash repeats.
     pub event_delay: Duration,
     /// Messages that may be deferred, per topic.
     pub max_deferred: u64,
@@ -90,7 +90,7 @@ pub struct Options {
     pub max_memory: usize,
     /// Bytes that a topic's publications of one turn may take in its journal together; a publication beyond it is refused.
     pub batch_bytes: usize,
-    /// Where a channel begins that is created while others are there already: at the beginning of what is kept, instead of
+    /// Start of a channel that is created while others are there already: at the beginning of what is kept, instead of
     /// with what is published from then on.
     pub channels_from_beginning: bool,
     /// Bytes that a start reads again, all topics together, to count what is in them and to find what is damaged.
@@ -161,7 +161,7 @@ impl Options {
         }
     }
 
-    /// How near a client in this region and zone is, if that matters. A place without a name is nowhere.
+    /// Nearness of a client in this region and zone, if that matters. A place without a name is nowhere.
     pub fn nearness(&self, region: &str, zone: &str) -> Nearness {
         let same = |ours: &str, theirs: &str| !ours.is_empty() && ours == theirs;
         match self.prefer_near {

@@ -1,4 +1,4 @@
-//! What the queue needs of the world and does not know: who answers AUTH, and who wants to hear of topics and channels.
+//! External services the queue depends on: authorization, and listeners to the coming and going of topics and channels.
 
 use crate::authority::AuthQuery;
 

@@ -54,7 +54,7 @@ use conditions::Conditions;
 pub use topics::OpenError;
 pub(crate) use topics::{STORE, topic_directory, topic_tag};
 
-/// What other threads send to the queue.
+/// Mail from other threads to the queue.
 #[derive(Debug)]
 pub enum Mail {
     /// A disk thread has finished a job.
@@ -67,7 +67,7 @@ pub enum Mail {
     Ask(Ask, Reply),
 }
 
-/// Who waits for a publication.
+/// Waiter for a publication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiter {
     /// A client, by the number of what it is owed.
@@ -174,11 +174,11 @@ pub struct Queue {
     redrives: FxHashMap<u64, redrive::Redrive>,
     next_ask: u64,
     jobs_out: usize,
-    /// What all topics take.
+    /// Memory of all topics.
     memory: Memory,
     /// Topics in memory that consumers may be done with messages of.
     to_release: Vec<TopicKey>,
-    /// What journals cache and could not give back, with some room to grow.
+    /// Memory that journals cache and could not give back, with some room to grow.
     cache_in_use: usize,
     /// Topics whose journal has a file open, those that came first in front.
     open_files: VecDeque<TopicKey>,
@@ -189,15 +189,15 @@ pub struct Queue {
     /// The time of the last tick.
     ticked: Clock,
     stopping: bool,
-    /// What the data path is known to hold.
+    /// Known contents of the data path.
     kept: inventory::Kept,
-    /// How much may still be read again of journals that are opened.
+    /// Bytes that may still be read again of journals that are opened.
     recount_left: u64,
-    /// What is wrong.
+    /// Present conditions.
     conditions: Conditions,
-    /// Why publications are refused until there is room on the disk.
+    /// The reason publications are refused until there is room on the disk.
     out_of_space: Option<String>,
-    /// What is given up for that.
+    /// The emergency disk reserve given up for that.
     reserve: Reserve,
     scratch: Vec<u8>,
 }
@@ -273,7 +273,7 @@ impl Queue {
         Ok(queue)
     }
 
-    /// Where journals are kept.
+    /// Directory of the journals.
     fn topics_dir(&self) -> PathBuf {
         self.options.data_path.join(STORE)
     }
@@ -323,7 +323,7 @@ impl Queue {
         &mut *self.outside
     }
 
-    /// What is wrong, if something is.
+    /// The problem, if there is one.
     fn health(&self) -> Option<String> {
         self.conditions.text()
     }

@@ -36,14 +36,14 @@ pub struct Requeued {
     pub id: u64,
     /// Deliveries so far.
     pub attempts: u16,
-    /// When it may be delivered again.
+    /// Time it may be delivered again.
     pub due: Due,
 }
 
-/// Where a channel is moved to.
+/// Target of moving a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seek {
-    /// Where it reads on.
+    /// Position it reads on from.
     pub cursor: Position,
     /// Messages of the stream from there to its end.
     pub behind: u64,
@@ -102,7 +102,7 @@ pub enum Record {
     ChannelSought {
         /// Its number.
         number: ChannelNumber,
-        /// Where to.
+        /// The target.
         seek: Seek,
     },
     /// Settings of the topic (`None`) or of one channel, as JSON.

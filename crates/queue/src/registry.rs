@@ -33,7 +33,7 @@ impl<W> Default for Registry<W> {
 }
 
 impl<W> Registry<W> {
-    /// How many there are.
+    /// Number of them.
     pub fn len(&self) -> usize {
         self.names.len()
     }

@@ -1,4 +1,4 @@
-//! What can be set per topic and per channel, at run time, beyond NSQ.
+//! Settings per topic and per channel, at run time, beyond NSQ.
 //!
 //! Settings are kept in the topic's journal as JSON. What is absent there has its default, which is always "as nsqd does".
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// When a publisher's OK may be sent.
+/// Condition for a publisher's OK.
 pub use journal::Durability;
 
 /// The names of [`Durability`], in settings and in the query string.
@@ -18,7 +18,7 @@ pub fn durability(name: &str) -> Option<Durability> {
     DURABILITIES.iter().find(|(known, _)| *known == name).map(|(_, durability)| *durability)
 }
 
-/// What happens to a publisher when a topic is full.
+/// Action on publications when a topic is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AtLimit {
@@ -38,7 +38,7 @@ pub struct TopicSettings {
     pub durability: Option<Durability>,
     /// Most bytes that the journal may hold; 0 for no limit.
     pub bytes_max: u64,
-    /// What happens at `bytes_max`.
+    /// Action at `bytes_max`.
     pub at_limit: AtLimit,
     /// Seconds after which a message is not delivered any more; 0 for never.
     pub ttl_seconds: u64,
@@ -54,7 +54,7 @@ impl TopicSettings {
         self.ttl_seconds > 0 || self.retention_seconds > 0
     }
 
-    /// How long a message may wait.
+    /// Time a message may wait.
     pub fn ttl(&self) -> Option<Duration> {
         (self.ttl_seconds > 0).then(|| Duration::from_secs(self.ttl_seconds))
     }

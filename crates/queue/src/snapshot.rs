@@ -7,15 +7,15 @@ use telemetry::{ChannelReport, TopicReport};
 /// Everything `/stats` shows.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// What is wrong, if something is.
+    /// The problem, if there is one.
     pub health: Option<String>,
     /// Damage that was found and that nobody has taken note of.
     pub damage: Option<String>,
-    /// What it is, one by one, the worst first; not all of it, if it is much.
+    /// The problems one by one, the worst first; not all of them, if there are many.
     pub conditions: Vec<Condition>,
-    /// How many there are.
+    /// Number of them.
     pub condition_count: usize,
-    /// When the daemon started (wall, ns).
+    /// Start time of the daemon (wall, ns).
     pub started: i64,
     /// Now (wall, ns).
     pub now: i64,
@@ -38,7 +38,7 @@ pub struct Condition {
     pub topic: String,
     /// The channel; empty if it is none of a channel.
     pub channel: String,
-    /// What is wrong, as the log says it.
+    /// The problem, as the log words it.
     pub what: &'static str,
     /// Why, and what to do.
     pub why: String,
@@ -124,7 +124,7 @@ pub struct ClientStats {
     pub finished: u64,
     /// Messages it requeued.
     pub requeued: u64,
-    /// When it connected (wall, s).
+    /// Time it connected (wall, s).
     pub connected_at: i64,
     /// Its sample rate.
     pub sample_rate: u8,
@@ -132,16 +132,16 @@ pub struct ClientStats {
     pub deflate: bool,
     /// See `deflate`.
     pub snappy: bool,
-    /// What is known about its TLS.
+    /// Its TLS.
     pub tls: Option<net::LayerInfo>,
-    /// Who it is, and where more is to be learnt, if it sent AUTH.
+    /// Its identity, and a page about it, if it sent AUTH.
     pub authed: Option<(String, String)>,
     /// Messages published, by topic.
     pub published: Vec<(String, u64)>,
 }
 
 impl TopicStats {
-    /// What `/metrics` and the page show of it.
+    /// Its row in `/metrics` and on the page.
     pub fn report(&self) -> TopicReport {
         TopicReport {
             name: self.name.clone(),

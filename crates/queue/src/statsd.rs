@@ -150,7 +150,7 @@ impl Push {
     }
 }
 
-/// What all names begin with: `statsd-prefix`, in which `%s` stands for the broadcast address and HTTP port with `.` and `:`
+/// Prefix of all names: `statsd-prefix`, in which `%s` stands for the broadcast address and HTTP port with `.` and `:`
 /// as `_`. A dot at the end is added if there is none (an empty prefix stays empty).
 pub fn prefix(pattern: &str, broadcast_address: &str, http_port: u16) -> String {
     let host = if broadcast_address.contains(':') {

@@ -77,7 +77,7 @@ pub struct Counters {
     pub copied: u64,
 }
 
-/// Why a message was not staged.
+/// The reason a message was not staged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StageError {
     /// The topic holds as much as it may.
@@ -111,11 +111,11 @@ pub struct Topic<W> {
     pub name: String,
     /// Nothing of it touches a disk, and it goes with its last channel.
     pub ephemeral: bool,
-    /// Where its messages are.
+    /// Its journal.
     pub journal: Journal,
     /// Limits and durability.
     pub settings: TopicSettings,
-    /// What happened so far.
+    /// Counters.
     pub counters: Counters,
     /// The last commit failed because the disk is full.
     pub disk_full: bool,
@@ -151,7 +151,7 @@ pub struct Topic<W> {
     held: Vec<(Instant, Waiting)>,
     sequence: u64,
     milestones: Milestones,
-    /// What was found when it was opened.
+    /// Findings of opening it.
     damaged: Damaged,
     set_backs: SetBacks,
     queue_limit: u64,
@@ -266,7 +266,7 @@ impl<W> Topic<W> {
         self.journal.end().0
     }
 
-    /// How many channels it has.
+    /// Number of its channels.
     pub fn channel_count(&self) -> usize {
         self.channel_count
     }
@@ -306,7 +306,7 @@ impl<W> Topic<W> {
         slot.channel.as_mut().map(|channel| (channel, &mut self.journal))
     }
 
-    /// What a delivery needs: the channel, the journal that it reads, the damage that is in no channel's count, and what bounds
+    /// Parts a delivery needs: the channel, the journal that it reads, the damage that is in no channel's count, and what bounds
     /// the age of messages.
     #[inline]
     pub fn parts_for_delivery(
@@ -337,7 +337,7 @@ impl<W> Topic<W> {
         })
     }
 
-    /// Whether the topic can take `messages` of `bytes` in all. With drop-oldest it always can.
+    /// True if the topic can take `messages` of `bytes` in all. With drop-oldest it always can.
     pub fn admit(&mut self, messages: u64, bytes: u64) -> Result<(), StageError> {
         let max = self.settings.bytes_max;
         if max > 0

@@ -17,7 +17,7 @@ use super::{Dir, Entry, File, Files, Lock, OpenMode};
 
 pub use self::fault::{Fault, Operation};
 
-/// What kind of crash.
+/// Kind of crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
     /// The process ends (`kill -9`): the kernel keeps what was written.
@@ -61,7 +61,7 @@ impl MemFiles {
         self.disk().open_max = max;
     }
 
-    /// How many are open.
+    /// Number of open files.
     pub fn open_count(&self) -> usize {
         self.disk().open
     }
@@ -71,7 +71,7 @@ impl MemFiles {
         self.disk().unflushed = part.map(str::to_owned);
     }
 
-    /// Whether writes may write less than they were asked to.
+    /// True if writes may write less than they were asked to.
     pub fn set_short_writes(&self, on: bool) {
         self.disk().short_writes = on;
     }
@@ -81,7 +81,7 @@ impl MemFiles {
         self.disk().stop_after = Some(operations);
     }
 
-    /// How many changes were made: the range for [`MemFiles::stop_after`].
+    /// Number of changes so far: the range for [`MemFiles::stop_after`].
     pub fn changes(&self) -> u64 {
         self.disk().operations
     }

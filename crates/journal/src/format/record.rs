@@ -23,7 +23,7 @@ pub const HEADER_BYTES: usize = 9;
 /// No payload is ever longer, whatever the options say.
 pub const PAYLOAD_BYTES_LIMIT: usize = 1 << 28;
 
-/// What the CRC of a record at `position` begins with.
+/// Seed of the CRC of a record at `position`.
 #[inline]
 fn seed(tag: u64, position: u64) -> u32 {
     let mixed = (tag ^ position).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -45,7 +45,7 @@ pub fn put(to: &mut BytesMut, tag: u64, position: u64, kind: u8, parts: &[&[u8]]
     to[start..start + 4].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// What stands at the front of some bytes.
+/// Item at the front of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checked {
     /// A record of so many bytes, header included; its CRC is right.

@@ -49,7 +49,7 @@ pub fn header(tag: u64, start: u64) -> [u8; HEADER_BYTES as usize] {
     bytes
 }
 
-/// What a header says.
+/// Fields of a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
     /// A sound header with this tag and start.

@@ -26,7 +26,7 @@ pub struct CheckpointJob {
     payload: Vec<u8>,
 }
 
-/// What a [`CheckpointJob`] has done; for [`Journal::checkpointed`].
+/// Result of a [`CheckpointJob`]; for [`Journal::checkpointed`].
 #[derive(Debug)]
 #[must_use = "give it back to the journal"]
 pub struct CheckpointDone {
@@ -35,7 +35,7 @@ pub struct CheckpointDone {
     result: Result<(), Failure>,
 }
 
-/// Why a checkpoint is not in force.
+/// The reason a checkpoint is not in force.
 #[derive(Debug)]
 enum Failure {
     /// It could not be tried. The one before is in force.
@@ -130,7 +130,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Where the durable checkpoint makes a restart replay from; nothing if there is none.
+    /// Position from which a restart replays after the durable checkpoint; nothing if there is none.
     pub fn checkpoint_position(&self) -> Option<Position> {
         self.checkpoint
     }

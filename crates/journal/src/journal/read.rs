@@ -12,7 +12,7 @@ use crate::files::{Files, OpenMode};
 use crate::scan::{Found, Resumed, SegmentReader};
 use crate::{Block, Durability, Position, ReadError};
 
-/// What [`Journal::read`] found.
+/// Result of [`Journal::read`].
 #[derive(Debug)]
 pub enum ReadOutcome {
     /// Records, from memory.
@@ -42,7 +42,7 @@ pub struct ReadJob {
     keep: bool,
 }
 
-/// What a [`ReadJob`] has read; for [`Journal::read_done`].
+/// Result of a [`ReadJob`]; for [`Journal::read_done`].
 #[derive(Debug)]
 #[must_use = "give it back to the journal"]
 pub struct ReadDone {
@@ -51,7 +51,7 @@ pub struct ReadDone {
 }
 
 impl ReadJob {
-    /// Where it reads from.
+    /// Position it reads from.
     pub fn from(&self) -> Position {
         self.from
     }

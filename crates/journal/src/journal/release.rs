@@ -17,7 +17,7 @@ use crate::{Durability, Position};
 pub struct SegmentInfo {
     /// Position of its first record.
     pub start: Position,
-    /// Where it ends.
+    /// Its end.
     pub end: Position,
     /// Bytes of records in it.
     pub bytes: u64,
@@ -34,7 +34,7 @@ pub struct RemoveJob {
     segments: Vec<Segment>,
 }
 
-/// What a [`RemoveJob`] has done; for [`Journal::removed`].
+/// Result of a [`RemoveJob`]; for [`Journal::removed`].
 #[derive(Debug)]
 #[must_use = "give it back to the journal"]
 pub struct RemoveDone {

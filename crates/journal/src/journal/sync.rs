@@ -49,7 +49,7 @@ struct Names {
     parent: Option<Arc<dyn Dir>>,
 }
 
-/// What a [`SyncJob`] has done; for [`Journal::synced`].
+/// Result of a [`SyncJob`]; for [`Journal::synced`].
 #[derive(Debug)]
 #[must_use = "give it back to the journal"]
 pub struct SyncDone {
@@ -59,14 +59,14 @@ pub struct SyncDone {
     result: Result<Flushed, FlushError>,
 }
 
-/// What a flush has found.
+/// Result of a flush.
 #[derive(Debug)]
 struct Flushed {
     /// Segments that are not in their place: they were released meanwhile, or else somebody has moved them.
     missing: Vec<u64>,
 }
 
-/// Why nothing is known to be on the device that was not before.
+/// The reason nothing new is known to be on the device.
 #[derive(Debug)]
 pub(super) enum FlushError {
     /// It could not be tried.
@@ -77,11 +77,11 @@ pub(super) enum FlushError {
     Failed(String),
 }
 
-/// Why the last flush was refused, until one succeeds.
+/// The reason the last flush was refused, until one succeeds.
 #[derive(Debug)]
 pub(super) struct FlushRefused {
     pub why: String,
-    /// What is written goes to files that a restart does not find.
+    /// True if records go to files that a restart does not find.
     pub displaced: bool,
 }
 
@@ -111,7 +111,7 @@ impl SyncJob {
 }
 
 impl SyncDone {
-    /// Whether all of it was flushed, and was in its place.
+    /// True if all of it was flushed, and was in its place.
     pub(super) fn succeeded(&self) -> bool {
         self.result.as_ref().is_ok_and(|flushed| flushed.missing.is_empty())
     }
@@ -296,7 +296,7 @@ impl Journal {
         SyncError::Refused(why)
     }
 
-    /// What to say of something that was not flushed.
+    /// Error text for something that was not flushed.
     pub(super) fn why(&self, error: FlushError) -> String {
         match error {
             FlushError::Refused(why) | FlushError::Failed(why) => why,
@@ -304,7 +304,7 @@ impl Journal {
         }
     }
 
-    /// That the files of this journal are not where they were, and what to do about it.
+    /// Error text for files that are not where they were, with the remedy.
     pub(super) fn displaced(&self) -> String {
         format!(
             "files in {} were moved, removed or replaced while in use: put them back and writing goes on, or restart to go on \

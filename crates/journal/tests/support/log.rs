@@ -56,7 +56,7 @@ pub fn put(journal: &mut Journal, name: &str) -> Position {
     position
 }
 
-/// What [`put`] wrote.
+/// Records [`put`] wrote.
 #[allow(dead_code, reason = "not every test file needs it")]
 pub fn text(name: &str) -> String {
     format!("{name:.<11}")

@@ -25,7 +25,7 @@ pub struct Again {
 }
 
 impl Again {
-    /// How many there are.
+    /// Number of them.
     #[inline]
     pub fn len(&self) -> usize {
         self.line.len()

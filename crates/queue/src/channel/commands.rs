@@ -1,4 +1,4 @@
-//! What consumers and operators ask of a channel.
+//! Commands of consumers and operators on a channel.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::in_flight::Flight;
 use crate::message::Position;
 use crate::record::{Requeued, Seek};
 
-/// Why FIN, REQ or TOUCH was refused; the texts are nsqd's.
+/// The reason FIN, REQ or TOUCH was refused; the texts are nsqd's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// No message of that id is in flight in the channel.
@@ -23,7 +23,7 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// What the client is told.
+    /// Text for the client.
     pub fn text(self) -> &'static str {
         match self {
             Refused::NotInFlight => "ID not in flight",

@@ -20,7 +20,7 @@ impl Holes {
         self.list.is_empty()
     }
 
-    /// How many there are.
+    /// Number of them.
     pub fn len(&self) -> usize {
         self.list.len()
     }

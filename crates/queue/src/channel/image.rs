@@ -16,9 +16,9 @@ pub struct ImagedMessage {
     pub id: u64,
     /// Deliveries so far.
     pub attempts: u16,
-    /// When it may be delivered.
+    /// Time it may be delivered.
     pub due: Due,
-    /// Where the cursor must be before its turn comes, if it may be delivered at once.
+    /// Position the cursor must reach before its turn comes, if it may be delivered at once.
     pub behind: Position,
 }
 
@@ -33,11 +33,11 @@ pub struct ChannelImage {
     pub paused: bool,
     /// See [`ChannelSettings`].
     pub settings: ChannelSettings,
-    /// Where it reads on.
+    /// Position it reads on from.
     pub cursor: Position,
     /// Messages of the stream that it has not taken.
     pub behind: u64,
-    /// Where it takes messages with a due time of their own from the stream as well.
+    /// Position from which it takes messages with a due time of their own from the stream as well.
     pub replay_to: Position,
     /// Messages published before this are passed over.
     pub not_before: i64,

@@ -29,7 +29,7 @@ pub struct Recovering {
     counted_to: Position,
     /// Messages in damaged records that are not, and that it is not known to be done with.
     unread: u64,
-    /// How much too high `behind` may be.
+    /// Amount by which `behind` may be too high.
     excess: u64,
     lost: u64,
     next_order: u64,
@@ -230,7 +230,7 @@ pub struct Tally {
     cursor: Position,
     holes: Holes,
     taken: std::iter::Peekable<std::vec::IntoIter<Position>>,
-    /// How many there are.
+    /// Number of them.
     pub count: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What happens in a channel because time passes: timeouts, and deferred messages that fall due.
+//! Effects of time on a channel: timeouts, and deferred messages that fall due.
 //!
 //! One entry per consumer that has something in flight, not one per message, stands in the list of deadlines. It may be
 //! earlier than the consumer's first deadline (the message it was made for is finished by now), never later.
@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::consumers::ConsumerKey;
 
 impl Channel {
-    /// When [`Channel::expire`] has something to do at the earliest.
+    /// Earliest time at which [`Channel::expire`] has something to do.
     pub fn next_due(&self) -> Option<Instant> {
         let timeout = self.deadlines.peek().map(|Reverse((due, _))| *due);
         match (timeout, self.deferred.next_due()) {

@@ -12,7 +12,7 @@ use crate::connection::{Authorization, Connection, Holdup, host_of};
 use crate::outside::Asker;
 use crate::queue::Queue;
 
-/// Whether a client may do something.
+/// Decision on a client's command.
 pub(super) enum Rights<'a> {
     /// It may.
     Granted,

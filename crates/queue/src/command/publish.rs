@@ -57,7 +57,7 @@ impl Queue {
         self.publication_staged(io, client, Verb::Mpub, topic, count as u64, staged)
     }
 
-    /// What nsqd does before it looks at the sizes of an MPUB.
+    /// nsqd's checks before it looks at the sizes of an MPUB.
     pub(crate) fn begin_mpub<I: Io>(&mut self, io: &mut I, client: &mut Connection, topic: &str) -> Flow {
         client.batch_topic = None;
         match self.check_rights(client, Verb::Mpub, Access::Publish, topic, "") {

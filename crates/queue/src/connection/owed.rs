@@ -1,4 +1,4 @@
-//! What a connection is owed: answers, in the order of the commands.
+//! Answers owed to a connection, in the order of the commands.
 
 use std::collections::VecDeque;
 
@@ -13,9 +13,9 @@ pub enum Owed {
     Publication {
         /// The command.
         verb: Verb,
-        /// How many.
+        /// Their number.
         count: u32,
-        /// How they ended, once it is known.
+        /// Their outcome, once it is known.
         outcome: Option<Outcome>,
     },
     /// An answer that is known, as a frame.

@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 use ::http::answer::{HTML, TEXT, with_type};
 use ::http::{Asked, Refusal};
 
-/// What nsqd says after each garbage collection, and after each change of the rate: it has done it, and then fails to
+/// nsqd's answer after each garbage collection, and after each change of the rate: it has done it, and then fails to
 /// answer. There is nothing to collect here, and no profile of blocking.
 pub(super) const DONE_NOTHING: Refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
 
@@ -48,7 +48,7 @@ pub(super) fn command_line() -> Response<Body> {
     with_type(StatusCode::OK, TEXT, words.join("\0"))
 }
 
-/// What pprof asks first: addresses may be looked up in the binary.
+/// pprof's first question: addresses may be looked up in the binary.
 pub(super) fn symbol() -> Response<Body> {
     with_type(StatusCode::OK, TEXT, "num_symbols: 1\n")
 }

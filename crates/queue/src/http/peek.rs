@@ -14,7 +14,7 @@ use crate::ask::{Answer, Ask, PeekAt, Peeked};
 use ::http::Asked;
 use ::http::{Refusal, answer};
 
-/// How many messages are shown if nobody says how many.
+/// Messages shown by default.
 const COUNT: usize = 10;
 
 #[derive(Serialize)]
@@ -22,7 +22,7 @@ struct Shown<'a> {
     id: &'a str,
     timestamp: i64,
     attempts: u16,
-    /// When it is delivered, or when its delivery times out.
+    /// Time of its delivery, or at which its delivery times out.
     #[serde(skip_serializing_if = "is_zero")]
     due: i64,
     #[serde(skip_serializing_if = "str::is_empty")]

@@ -41,7 +41,7 @@ impl Api {
         self.send_batch(topic, body.bytes.clone(), layout, defer_ms).await
     }
 
-    /// How long the messages are to wait.
+    /// Time the messages are to wait.
     async fn defer_of(&self, query: &Query, topic: &str) -> Result<u64, Refusal> {
         let Some(text) = query.text("defer") else { return Ok(0) };
         let defer_max = millis(self.about.settings.max_defer_timeout);

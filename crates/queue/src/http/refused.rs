@@ -1,4 +1,4 @@
-//! What the queue does not do, in statuses and codes of HTTP.
+//! Refusals of the queue, as statuses and codes of HTTP.
 
 use ::http::Refusal;
 use axum::http::StatusCode;

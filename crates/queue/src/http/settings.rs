@@ -19,11 +19,11 @@ use ::http::{Refusal, answer};
 /// Largest body with settings.
 const SETTINGS_BYTES_MAX: u64 = 64 << 10;
 
-/// Where a channel can be moved.
+/// Target of moving a channel.
 const SEEK_HELP: &str =
     "to: beginning, end, seconds since 1970, or a time as 2026-01-31T12:00:00Z (a + in it written as %2B)";
 
-/// How many messages something concerned.
+/// Number of messages concerned.
 #[derive(Serialize)]
 struct Count {
     count: u64,
@@ -35,7 +35,7 @@ struct Damage {
     damage: Vec<Finding>,
 }
 
-/// What came of moving a channel; the time of the oldest message that is kept is told to whom it is news.
+/// Result of moving a channel; with the time of the oldest message kept, where that is news.
 #[derive(Serialize)]
 struct Moved {
     count: u64,

@@ -42,7 +42,7 @@ fn health(snapshot: &crate::snapshot::Snapshot) -> String {
     snapshot.health.as_ref().map_or_else(|| "OK".to_owned(), |why| format!("NOK - {why}"))
 }
 
-/// How many conditions are there besides those that are shown, if any are.
+/// Number of conditions besides those that are shown, if there are any.
 fn not_shown(snapshot: &crate::snapshot::Snapshot) -> Option<usize> {
     Some(snapshot.condition_count - snapshot.conditions.len()).filter(|count| *count > 0)
 }

@@ -1,4 +1,4 @@
-//! What is done to topics and channels, and their names in the query string.
+//! Changes of topics and channels, and their names in the query string.
 //!
 //! nsqd checks names in three ways, which scripts can tell apart by the answers: what may create a topic wants a valid name
 //! (`INVALID_TOPIC`), most of what needs one only looks it up, and what concerns channels has codes of its own.
@@ -44,7 +44,7 @@ impl Api {
     }
 }
 
-/// How durable a new topic is to be, if it is not to be as the daemon's others.
+/// Durability of a new topic, if it differs from the daemon's others.
 fn durability(query: &Query) -> Result<Option<Durability>, Refusal> {
     if query.get("durability").is_none() {
         return Ok(None);

@@ -15,14 +15,14 @@ pub struct Place {
     pub offset: u64,
 }
 
-/// What a meta file says.
+/// Contents of a meta file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meta {
     /// Messages that were unread. Off by some after a crash, even below zero.
     pub depth: i64,
-    /// Where reading stood.
+    /// Read position.
     pub read: Place,
-    /// Where writing stood.
+    /// Write position.
     pub write: Place,
 }
 
@@ -90,7 +90,7 @@ impl QueueFiles {
         })
     }
 
-    /// What was written, by what the meta file says, and is not there.
+    /// Bytes written, by the meta file, that are not there.
     fn lost(&self, name: &str, read: Place, write: Place) -> Option<String> {
         let between = self.data.iter().filter(|(number, ..)| *number > read.file && *number < write.file);
         let missing = write.file.saturating_sub(read.file).saturating_sub(1) - between.count() as u64;

@@ -12,7 +12,7 @@ use wire::nsq::valid_name;
 /// Largest `nsqd.dat` that is read, in bytes.
 pub const BYTES_MAX: u64 = 256 << 20;
 
-/// What `nsqd.dat` says.
+/// Contents of `nsqd.dat`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Metadata {
     /// Topics in their order; every name is valid and there once.

@@ -24,7 +24,7 @@ pub struct QueueFile<'a> {
     pub number: Option<u64>,
 }
 
-/// What the name of a disk queue's meta or data file says.
+/// Parts of the name of a disk queue's meta or data file.
 pub fn parse(name: &str) -> Option<QueueFile<'_>> {
     let (queue, rest) = name.rsplit_once(MARK)?;
     let number = match rest.strip_suffix(".dat")? {
@@ -45,7 +45,7 @@ pub fn parse(name: &str) -> Option<QueueFile<'_>> {
     Some(QueueFile { topic, channel, number })
 }
 
-/// Whether nsqd made a file of this name: what is moved aside after the import.
+/// True if nsqd made a file of this name: such files are moved aside after the import.
 pub fn is_nsqds(name: &str) -> bool {
     let plain = name.strip_suffix(".bad").unwrap_or(name);
     let plain = match plain.strip_suffix(".tmp").and_then(|rest| rest.rsplit_once('.')) {

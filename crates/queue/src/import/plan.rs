@@ -20,7 +20,7 @@ use super::{ImportError, names};
 /// A meta file is some 40 bytes.
 const META_BYTES_MAX: u64 = 4096;
 
-/// What a data directory calls for.
+/// Plan for a data directory.
 #[derive(Debug)]
 pub enum Step {
     /// No nsqd data: the store is there, or may be made.
@@ -72,7 +72,7 @@ impl Plan {
         &self.topics
     }
 
-    /// What an operator should be told: names that were left out, queues that `nsqd.dat` does not name, meta files that are missing, not
+    /// Warnings for the operator: names that were left out, queues that `nsqd.dat` does not name, meta files that are missing, not
     /// readable, or not borne out by the data files.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

@@ -21,20 +21,20 @@ const READ_BYTES: usize = 256 << 10;
 pub struct Skipped {
     /// The file.
     pub file: PathBuf,
-    /// Where it begins.
+    /// Its start.
     pub offset: u64,
-    /// How long it is.
+    /// Its length.
     pub bytes: u64,
-    /// What is wrong with it.
+    /// The fault.
     pub why: &'static str,
 }
 
-/// Why reading stopped.
+/// The reason reading stopped.
 #[derive(Debug)]
 pub enum Failed<E> {
     /// Reading the originals failed.
     Import(ImportError),
-    /// What the caller's function returned.
+    /// Value the caller's function returned.
     Caller(E),
 }
 
@@ -51,9 +51,9 @@ pub struct QueueFiles {
     pub meta: Option<String>,
     /// Data files: number, name, bytes; in order of number.
     pub data: Vec<(u64, String, u64)>,
-    /// What the meta file says, if it is readable.
+    /// Contents of the meta file, if it is readable.
     pub says: Option<Meta>,
-    /// Where reading begins; at the beginning if nothing is known.
+    /// Start of reading; the beginning if nothing is known.
     pub position: Option<Place>,
 }
 
@@ -100,7 +100,7 @@ struct FileReader<'a> {
     file: &'a dyn File,
     path: PathBuf,
     buffer: Vec<u8>,
-    /// Where the next record begins: in the buffer, and in the file.
+    /// Start of the next record: in the buffer, and in the file.
     at: usize,
     offset: u64,
     end: u64,

@@ -16,7 +16,7 @@
 const LENGTH_BYTES: usize = 4;
 /// Bytes of a message before its body.
 const HEAD_BYTES: usize = 26;
-/// What must be there to judge a record.
+/// Bytes needed to judge a record.
 pub const JUDGED_BYTES: usize = LENGTH_BYTES + HEAD_BYTES;
 
 /// A message as nsqd had stored it.
@@ -28,11 +28,11 @@ pub struct Message<'a> {
     pub timestamp: i64,
     /// Deliveries so far; the next one arrives with one more.
     pub attempts: u16,
-    /// What was published.
+    /// Body as published.
     pub body: &'a [u8],
 }
 
-/// What stands at the front of some bytes of a data file.
+/// Item at the front of some bytes of a data file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Parsed<'a> {
     /// A message, and the bytes of its record.

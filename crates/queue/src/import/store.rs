@@ -27,21 +27,21 @@ use crate::topic::{ChannelKey, Known, Topic};
 
 /// Staged bytes after which they are written.
 const BATCH_BYTES: usize = 1 << 20;
-/// What a record may need beside the body.
+/// Bytes a record may need beside the body.
 const HEAD_BYTES_MAX: usize = 64;
 
-/// What was taken over.
+/// Result of an import.
 #[derive(Debug, Default)]
 pub struct Imported {
     /// Topics.
     pub topics: usize,
     /// Their channels.
     pub channels: usize,
-    /// What was read, all topics together.
+    /// Messages read, all topics together.
     pub read: TopicReport,
-    /// What an operator should be told.
+    /// Warnings for the operator.
     pub warnings: Vec<String>,
-    /// Where the originals are now.
+    /// Directory of the originals now.
     pub originals: PathBuf,
 }
 

@@ -12,9 +12,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::queue::{Failed, QueueFiles, Skipped};
 use super::{Message, Plan, TopicPlan};
 
-/// How many messages of a queue are remembered, to know them when they come again. 16 bytes each.
+/// Messages of a queue that are remembered, to know them when they come again. 16 bytes each.
 pub const REMEMBERED_MAX: usize = 100_000;
-/// How many skipped stretches a report lists one by one.
+/// Skipped stretches that a report lists one by one.
 const SKIPPED_LISTED_MAX: usize = 100;
 
 /// For whom a message is.
@@ -30,7 +30,7 @@ pub enum Target<'a> {
     },
 }
 
-/// What reading a topic came to.
+/// Result of reading a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicReport {
     /// Messages of the topic's own queue.
@@ -39,9 +39,9 @@ pub struct TopicReport {
     pub channel_messages: u64,
     /// Copies within one queue that were left out.
     pub duplicates: u64,
-    /// What could not be read: at most 100 of them.
+    /// Unreadable stretches: at most 100 of them.
     pub skipped: Vec<Skipped>,
-    /// How many there were.
+    /// Number of them.
     pub skipped_count: u64,
     /// Bytes in all of them.
     pub skipped_bytes: u64,
@@ -144,7 +144,7 @@ impl Source<'_> {
     }
 }
 
-/// What was skipped in one queue.
+/// Skipped stretches of one queue.
 #[derive(Default)]
 struct Skips {
     listed: Vec<Skipped>,

@@ -19,11 +19,11 @@ pub(super) struct Link {
     input: BytesMut,
     answer_time: Duration,
     response_bytes_max: usize,
-    /// What the other side said of itself.
+    /// The other side's identity.
     pub(super) them: Node,
 }
 
-/// Why a connection is of no use any more.
+/// The reason a connection is of no use any more.
 #[derive(Debug)]
 pub(super) enum LinkError {
     /// Connecting, reading or writing failed.

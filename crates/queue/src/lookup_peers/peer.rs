@@ -19,7 +19,7 @@ use super::{PeerStatus, Timing};
 /// Requests on their way at once: their answers fit any socket's buffer.
 const BATCH: usize = 256;
 
-/// What others may see of a peer.
+/// Public state of a peer.
 #[derive(Debug, Default)]
 pub(super) struct State(Mutex<Seen>);
 
@@ -35,7 +35,7 @@ impl State {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// What the nsqlookupd said of itself, while it is connected.
+    /// The nsqlookupd's identity, while it is connected.
     pub(super) fn node(&self) -> Option<Node> {
         self.lock().node.clone()
     }

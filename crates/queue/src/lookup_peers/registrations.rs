@@ -1,4 +1,4 @@
-//! What is true: the topics and channels that are here, and how it differs from what somebody was told.
+//! Registrations: the topics and channels that are here, and how they differ from what somebody was told.
 //!
 //! Shared by all peers. A change costs the same whatever their number and state; a difference costs one walk over the set.
 
@@ -23,7 +23,7 @@ impl Default for Registrations {
     }
 }
 
-/// What has to be told to somebody.
+/// Differences to tell somebody.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Difference {
     pub(super) add: Vec<Registration>,
@@ -66,7 +66,7 @@ impl Registrations {
         self.changed.subscribe()
     }
 
-    /// What must be told to somebody who was told `known`; it is then what is true. A topic needs no word of its own if a
+    /// Differences for somebody who was told `known`, which is then up to date. A topic needs no word of its own if a
     /// channel of it is told, nor a channel that goes with its topic.
     pub(super) fn bring_up(&self, known: &mut BTreeSet<Registration>) -> Difference {
         let set = self.set.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

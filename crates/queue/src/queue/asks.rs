@@ -1,4 +1,4 @@
-//! What the control thread asks for is done.
+//! Requests of the control thread.
 
 use net::Io;
 

@@ -18,7 +18,7 @@ use crate::topic::{ChannelKey, Outcome, StageError, at};
 /// Most dead letters of a batch.
 const PER_TURN: usize = 1000;
 
-/// What a dead letter says of its past; kept with it as JSON.
+/// A dead letter's history; kept with it as JSON.
 #[derive(Debug, Serialize)]
 struct Origin<'a> {
     topic: &'a str,
@@ -41,7 +41,7 @@ pub(super) fn dead_letter_topic(topic: &str, channel: &str) -> String {
     format!("{topic}.{channel}.dead")
 }
 
-/// What can be read of a message that is to be set aside.
+/// Readable part of a message that is to be set aside.
 enum Remains {
     /// Its record.
     Record(Block),

@@ -1,4 +1,4 @@
-//! What is wrong, by what it is wrong with.
+//! Conditions: what is wrong, by subject.
 //!
 //! Each condition has a subject of its own and ends when that one is well, whatever else goes right meanwhile. The log gets a
 //! line when a condition begins, changes or ends, at most one a second for each.
@@ -21,12 +21,12 @@ const SHOWN_MAX: usize = 3;
 const LISTED_MAX: usize = 20;
 /// Time between two lines of the log about one subject.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a refused creation is remembered, if it is not tried again.
+/// Time a refused creation is remembered, if it is not tried again.
 const CREATION_REMEMBERED: Duration = Duration::from_secs(10);
 /// Refused creations that are remembered at a time: clients choose the names.
 const CREATIONS_MAX: usize = 100;
 
-/// What something can be wrong with. In this order they are shown.
+/// Subject of a condition. In this order they are shown.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
     /// The disk, which is full.
@@ -51,7 +51,7 @@ pub(super) enum Subject {
     Creation(String),
 }
 
-/// Whose a condition is, for people.
+/// Subject of a condition, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Whose {
     /// The topic's name.
@@ -63,18 +63,18 @@ pub(super) struct Whose {
 #[derive(Debug)]
 struct Condition {
     whose: Whose,
-    /// What is wrong; nothing if the subject is well again.
+    /// The problem; nothing if the subject is well again.
     why: Option<String>,
     /// Wall time (ns) since which something is.
     since: i64,
-    /// When it was found the last time.
+    /// Time it was found last.
     seen: Instant,
-    /// What the log has, and since when.
+    /// Problem in the log, and its beginning.
     said: Option<String>,
     said_at: Instant,
 }
 
-/// What is wrong at present.
+/// Present conditions.
 #[derive(Debug, Default)]
 pub(super) struct Conditions(BTreeMap<Subject, Condition>);
 
@@ -155,7 +155,7 @@ impl Conditions {
         });
     }
 
-    /// What is wrong, one by one, and how many there are; the worst come first.
+    /// Present conditions, one by one, and their number; the worst come first.
     pub fn list(&self) -> (Vec<snapshot::Condition>, usize) {
         let wrong = || self.0.iter().filter_map(|(subject, c)| Some((subject, c, c.why.as_ref()?)));
         let shown = |(subject, condition, why): (&Subject, &Condition, &String)| snapshot::Condition {
@@ -168,7 +168,7 @@ impl Conditions {
         (wrong().take(LISTED_MAX).map(shown).collect(), wrong().count())
     }
 
-    /// What is wrong, in one line.
+    /// Present conditions, in one line.
     pub fn text(&self) -> Option<String> {
         let wrong = self.0.values().filter_map(|c| c.why.as_deref().map(|why| (c, why)));
         let mut shown: Vec<String> = Vec::new();
@@ -218,7 +218,7 @@ impl Subject {
         }
     }
 
-    /// What the log says of it.
+    /// Text in the log.
     fn event(&self) -> &'static str {
         match self {
             Subject::Disk => "the disk is full: publications are refused until consumers have made room",

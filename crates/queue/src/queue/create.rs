@@ -232,7 +232,7 @@ impl Queue {
         QueueError::Journal(why)
     }
 
-    /// What a topic and its channels need to know of the daemon's options.
+    /// The daemon's options, as far as a topic and its channels need them.
     pub(super) fn prepare(&self, topic: &mut Topic<Waiter>) {
         for (_, channel) in topic.iter_mut() {
             channel.latency = self.new_latency();

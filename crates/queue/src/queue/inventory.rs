@@ -1,4 +1,4 @@
-//! What the data path is known to hold, kept over restarts: see [`crate::inventory`].
+//! The inventory of the data path, kept over restarts: see [`crate::inventory`].
 //!
 //! The file is read before topics are opened, compared with what is there, and written again before anybody is served. After
 //! that it is written once a second at most, by a disk thread. Files of a deleted topic stay until the inventory no longer has
@@ -21,7 +21,7 @@ const TOPICS_PER_TICK: usize = 5000;
 /// The inventory and what is to be done about it.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    /// What the file said at the start, until everything is opened.
+    /// Content of the file at the start, until everything is opened.
     stored: Inventory,
     /// Tags of topics that are gone: their ids do not come back.
     gone: FxHashMap<String, u32>,
@@ -36,7 +36,7 @@ pub(super) struct Kept {
     written: u64,
     /// Files of topics that it still has.
     deletions: Vec<DeleteJob>,
-    /// Why it could not be written.
+    /// The reason it could not be written.
     error: Option<String>,
 }
 
@@ -60,7 +60,7 @@ impl Queue {
         self.find("", text, 0, 0);
     }
 
-    /// What is known of a topic that is to be opened.
+    /// Facts about a topic that is to be opened.
     pub(super) fn known(&self, name: &str) -> Known {
         match self.kept.stored.topics.get(name) {
             Some(listed) => Known { tag: listed.tag, end: listed.end },
@@ -237,7 +237,7 @@ impl Queue {
         self.kept.error = error;
     }
 
-    /// What was found damaged.
+    /// Damage that was found.
     pub(super) fn damage(&self) -> &Inventory {
         &self.kept.damage
     }

@@ -28,7 +28,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Whether so many bytes fit.
+    /// True if so many bytes fit.
     fn take(self, bytes: usize) -> Result<(), QueueError> {
         let Room { held, max, limit } = self;
         match limit > 0 && held.saturating_add(bytes) > max {
@@ -37,7 +37,7 @@ impl Room {
         }
     }
 
-    /// Whether something fits that may be in a topic for long: messages in memory, or the notes of deferred ones.
+    /// True if something fits that may be in a topic for long: messages in memory, or the notes of deferred ones.
     #[inline]
     pub(crate) fn take_messages(
         self,
@@ -55,13 +55,13 @@ impl Room {
 }
 
 impl Queue {
-    /// Whether there is room for a topic or a channel of so many bytes.
+    /// True if there is room for a topic or a channel of so many bytes.
     pub(super) fn has_room(&self, bytes: usize) -> Result<(), QueueError> {
         let limit = self.options.max_memory;
         Room { max: limit, ..self.room() }.take(bytes)
     }
 
-    /// Whether there is room for messages of so many bytes.
+    /// True if there is room for messages of so many bytes.
     pub(super) fn has_room_for_messages(&self, bytes: usize) -> Result<(), QueueError> {
         self.room().take(bytes)
     }
@@ -149,5 +149,5 @@ impl Queue {
 
 /// Channels and messages that are looked at per tick for what can be released.
 const RELEASE_WORK: usize = 100_000;
-/// What is noted about a message that is deferred or in memory, besides its bytes.
+/// Notes about a message that is deferred or in memory, besides its bytes.
 const MESSAGE_BYTES: usize = 64;

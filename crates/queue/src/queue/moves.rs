@@ -24,7 +24,7 @@ impl Queue {
         self.commit_topic(target);
     }
 
-    /// Why nothing can be moved to a topic now: memory is full, or the rest of a full disk is for what gives space back.
+    /// The reason nothing can be moved to a topic now: memory is full, or the rest of a full disk is for what gives space back.
     pub(super) fn move_refused(&self, target: TopicKey) -> Option<QueueError> {
         if self.topics.get(target).is_some_and(|topic| topic.in_memory()) {
             return self.has_room_for_messages(0).err();

@@ -44,7 +44,7 @@ impl Queue {
         }
     }
 
-    /// What is to be read for a look.
+    /// Range to read for a look.
     #[allow(clippy::type_complexity)]
     fn plan_peek(
         &mut self,
@@ -173,7 +173,7 @@ impl Queue {
     }
 }
 
-/// What a channel has to deliver again, before it goes on with the stream.
+/// Messages a channel has to deliver again, before it goes on with the stream.
 fn again(channel: &Channel, count: usize) -> VecDeque<(Position, Peeked)> {
     channel.again().take(count).map(|message| plain(message, 0)).collect()
 }

@@ -23,7 +23,7 @@ use crate::topic::{ChannelKey, Outcome};
 pub const CHANNEL: &str = "redrive";
 /// Most dead letters that one order brings back.
 const COUNT_MAX: usize = 100_000;
-/// How many are moved with one write.
+/// Number moved with one write.
 const BATCH: usize = 256;
 /// No client has this id.
 const NOBODY: ConnId = ConnId { index: u32::MAX, generation: u32::MAX };

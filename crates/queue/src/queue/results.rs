@@ -1,4 +1,4 @@
-//! What the disk threads have done.
+//! Results of the disk threads.
 
 use journal::{Block, CheckpointError, ReadDone, ReadError, SyncError};
 

@@ -1,4 +1,4 @@
-//! What has failed for want of something (descriptors, memory, room, the data directory) is tried again until it succeeds.
+//! Retries of work that has failed for want of something (descriptors, memory, room, the data directory), until it succeeds.
 //!
 //! Only a journal whose flush was tried and failed is not: it takes nothing more before a restart has read back what is there.
 

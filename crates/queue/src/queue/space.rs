@@ -7,7 +7,7 @@ use super::conditions::Subject;
 use crate::settings::Durability;
 
 impl Queue {
-    /// Why publications that would have to be written are refused, while the disk is full.
+    /// The reason publications that would have to be written are refused, while the disk is full.
     pub(crate) fn out_of_space(&self) -> Option<&str> {
         self.out_of_space.as_deref()
     }

@@ -133,7 +133,7 @@ fn consumers(
     list
 }
 
-/// What `/stats` says of a client; of what it published only that to `topic`, if one is named.
+/// `/stats` of a client; of its publications only those to `topic`, if one is named.
 fn client_stats(client: &Connection, consumer: Option<&Consumer>, topic: Option<&str>) -> ClientStats {
     let published = client.published.iter().filter(|(name, _)| topic.is_none_or(|topic| topic == name));
     ClientStats {

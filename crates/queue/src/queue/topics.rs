@@ -24,7 +24,7 @@ pub(crate) const STORE: &str = "topics";
 /// Ends the name of a topic's directory, so that no topic's name means something else to a file system.
 pub(super) const SUFFIX: &str = ".topic";
 
-/// Why the queue could not be opened.
+/// The reason the queue could not be opened.
 #[derive(Debug)]
 pub enum OpenError {
     /// The directory of topics could not be made or listed.

@@ -16,7 +16,7 @@ use crate::topic::{ChannelKey, Topic};
 const UNSENT_MAX: usize = 256 << 10;
 /// Unwritten events of a topic above which they are not left for later.
 const EVENTS_MAX: u32 = 64 << 10;
-/// How long a new topic waits for the channels that others know.
+/// Time a new topic waits for the channels that others know.
 const KNOWN_TIMEOUT: Duration = Duration::from_secs(6);
 /// Ticks between flushes of what is written and not acknowledged by the device.
 const FLUSH_TICKS: u64 = 2;

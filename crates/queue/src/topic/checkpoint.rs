@@ -20,7 +20,7 @@ const SPACING: u64 = 8 << 20;
 /// Version 1 lacks the places of messages that wait again, version 2 the wall time and when the clock was set back.
 const VERSION: u64 = 3;
 
-/// Where checkpointing stands.
+/// State of checkpointing.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// End of the journal when the last checkpoint was begun.
@@ -31,9 +31,9 @@ pub(super) struct Progress {
     failed: bool,
     /// The lowest cursor of the checkpoint in force.
     floor: Option<Position>,
-    /// What it needs of the journal: a start that misses any of that reports damage.
+    /// Parts of the journal it needs: a start that misses any of that reports damage.
     pub needed: Position,
-    /// What stands before this, of which the checkpoint in force knows, has settled down: of what was taken under load most
+    /// Records before this, of which the checkpoint in force knows, have settled down: of what was taken under load most
     /// is in consumers' hands for a moment yet.
     pub settled: Option<Position>,
     /// One is wanted although little was written: to give back what was freed, or because what it knows has not settled.
@@ -45,11 +45,11 @@ pub(super) struct Progress {
 struct Begun {
     /// Lowest cursor.
     cursor: Position,
-    /// What it needs of the journal.
+    /// Parts of the journal it needs.
     needed: Position,
     /// Little was written since the one before.
     quiet: bool,
-    /// Where the one before it was begun.
+    /// Start of the one before it.
     before: Position,
 }
 
@@ -205,7 +205,7 @@ mod tests {
 
     const DUE: i64 = 9_000;
 
-    /// What each version wrote at the wall time 5,000.
+    /// Checkpoints of each version, written at the wall time 5,000.
     fn payload(version: u64) -> Vec<u8> {
         let mut out = Vec::new();
         number(version, &mut out);

@@ -1,4 +1,4 @@
-//! What was staged in a turn becomes one write, and then everybody's OK.
+//! Commit of a turn: everything staged becomes one write, and then everybody's OK.
 //!
 //! A commit takes along the events of all channels: FIN costs no write of its own as long as somebody publishes. Events
 //! that were not written because the disk refused stay with their channel for the next commit; messages that were not
@@ -18,7 +18,7 @@ use crate::message::{Message, Position};
 use crate::record::{encode_finished, encode_requeued};
 use crate::settings::AtLimit;
 
-/// What became of a publication.
+/// Outcome of a publication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It is as durable as it was to be.
@@ -30,16 +30,16 @@ pub enum Outcome {
 /// A publication whose outcome is known.
 #[derive(Debug)]
 pub struct Settled<W> {
-    /// Who waits for it.
+    /// Its waiter.
     pub waiter: W,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
 /// Messages that were appended to the journal's batch.
 #[derive(Debug)]
 pub(super) struct Staged<W> {
-    /// How many messages of the stream.
+    /// Number of messages of the stream.
     pub count: u64,
     bytes: u64,
     deferred: Vec<(Instant, Waiting)>,
@@ -58,7 +58,7 @@ pub(super) struct Staged<W> {
 pub(super) struct Private {
     pub channel: ChannelKey,
     pub message: Waiting,
-    /// When it may be delivered, if not at once.
+    /// Time it may be delivered, if not at once.
     pub due: Option<Instant>,
 }
 
@@ -141,7 +141,7 @@ impl<W> Default for Committing<W> {
 }
 
 impl<W> Topic<W> {
-    /// Where the staged messages end now; for [`Topic::unstage`].
+    /// End of the staged messages now; for [`Topic::unstage`].
     pub fn mark(&self) -> Mark {
         let staged = &self.staged;
         Mark {
@@ -200,7 +200,7 @@ impl<W> Topic<W> {
         self.iter().any(|(_, channel)| !channel.events.is_empty())
     }
 
-    /// How many events wait to be written: what a crash now would repeat at most.
+    /// Number of events that wait to be written: what a crash now would repeat at most.
     pub fn unwritten_events(&self) -> usize {
         self.iter().map(|(_, channel)| channel.events.finished.len() + channel.events.requeued.len()).sum()
     }

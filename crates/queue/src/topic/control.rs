@@ -1,4 +1,4 @@
-//! What operators and subscriptions change: channels come and go, are paused, emptied and moved.
+//! Changes by operators and subscriptions: channels come and go, are paused, emptied and moved.
 //!
 //! Each of these is written at once, behind everything that was staged before it, so that the journal's order is the order of
 //! what happened. If it cannot be written it does not happen.
@@ -15,7 +15,7 @@ use crate::message::{Message, Position};
 use crate::record::{FROM_THE_BEGINNING, Record, Seek, TOPIC};
 use crate::settings::{ChannelSettings, TopicSettings};
 
-/// Why a change was not made.
+/// The reason a change was not made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlError {
     /// The journal refused it; the text says why.
@@ -42,7 +42,7 @@ impl From<ControlError> for QueueError {
     }
 }
 
-/// Where a channel is to be moved.
+/// Target of moving a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeekTo {
     /// To the oldest message that is kept.
@@ -53,7 +53,7 @@ pub enum SeekTo {
     End,
 }
 
-/// What came of moving a channel.
+/// Result of moving a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sought {
     /// Messages that the channel has to read.
@@ -61,7 +61,7 @@ pub struct Sought {
     /// False if what is kept does not reach back to the time asked for: older messages were given up, and the channel
     /// begins with the oldest one that is kept.
     pub complete: bool,
-    /// What is kept is not older than this (wall, ns), to a mebibyte of messages; `None` if nothing is kept.
+    /// The oldest kept message is not older than this (wall, ns), to a mebibyte of messages; `None` if nothing is kept.
     pub oldest: Option<i64>,
 }
 

@@ -35,9 +35,9 @@ const READ_BYTES: usize = 4096;
 /// Reads of messages that are to be copied forward.
 #[derive(Debug)]
 pub struct Copy {
-    /// What has to be read from files first.
+    /// Messages to read from files first.
     pub jobs: Vec<ReadJob>,
-    /// What was in memory.
+    /// Messages that were in memory.
     pub blocks: Vec<Block>,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Pass {
     moved: usize,
 }
 
-/// What a pass was not made for.
+/// State for which a pass was not made.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TooMuchAlive {
     bytes: u64,
@@ -73,7 +73,7 @@ pub(super) struct TooMuchAlive {
 }
 
 impl<W> Topic<W> {
-    /// What to read in order to free segments that few messages pin, if there are any, and they have room in `room` bytes. To
+    /// Messages to read in order to free segments that few messages pin, if there are any, and they have room in `room` bytes. To
     /// be called when a checkpoint has come into force.
     pub fn clean(&mut self, now_wall: i64, room: u64) -> Option<Copy> {
         if self.pass.is_some() {
@@ -153,7 +153,7 @@ impl<W> Topic<W> {
         Some(live)
     }
 
-    /// Where messages stand that somebody still needs and no cursor will read; as often as there are channels that need them.
+    /// Positions of messages that somebody still needs and no cursor will read; as often as there are channels that need them.
     pub(super) fn live_positions(&self) -> impl Iterator<Item = Position> {
         let channels = self.iter().flat_map(|(_, channel)| {
             let flights = channel.in_flight().iter().map(|flight| flight.at);

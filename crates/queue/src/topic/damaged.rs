@@ -1,4 +1,4 @@
-//! What of a topic's journal could not be read back.
+//! Stretches of a topic's journal that could not be read back.
 //!
 //! The stretches are known by position. How many messages were in one is a guess, from headers that may be damaged
 //! themselves: good enough to tell an operator, never to decide where a channel has got to.
@@ -40,7 +40,7 @@ impl Damaged {
         !self.list.is_empty() && self.end_of(at).is_some()
     }
 
-    /// Where the stretch around `at` ends, if it is in one.
+    /// End of the stretch around `at`, if it is in one.
     pub fn end_of(&self, at: Position) -> Option<Position> {
         let behind = self.list.partition_point(|stretch| stretch.from <= at);
         behind.checked_sub(1).map(|n| self.list[n].to).filter(|&to| at < to)
@@ -68,7 +68,7 @@ pub fn messages_in(damage: &Damage) -> u64 {
     messages.map(|(_, count)| count).sum()
 }
 
-/// How many messages have room in so many bytes.
+/// Number of messages that have room in so many bytes.
 pub fn messages_at_most(bytes: u64) -> u64 {
     bytes.div_ceil(MESSAGE_BYTES_MIN)
 }

@@ -13,9 +13,9 @@ const HELD_BYTES: usize = 64;
 /// Bytes of one topic, or of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Memory {
-    /// What cannot be given back: the topic, its channels, what is noted about messages, and messages that are in memory.
+    /// Memory that cannot be given back: the topic, its channels, notes about messages, and messages that are in memory.
     pub state: usize,
-    /// What its journal holds of its files, and can give back.
+    /// Memory its journal holds of its files, and can give back.
     pub cache: usize,
 }
 
@@ -28,7 +28,7 @@ impl Memory {
 }
 
 impl<W> Topic<W> {
-    /// What it takes, as of the last time that it was counted.
+    /// Its memory when it was last counted.
     pub fn memory(&self) -> Memory {
         self.memory
     }

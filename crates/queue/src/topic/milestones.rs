@@ -18,7 +18,7 @@ const PARTS: u64 = 16;
 /// A mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Milestone {
-    /// Where a record starts.
+    /// Start of a record.
     pub at: Position,
     /// Messages of the stream before it, since the topic was created.
     pub sequence: u64,

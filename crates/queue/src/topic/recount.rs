@@ -14,7 +14,7 @@ use crate::channel::Tally;
 use crate::message::{Message, Position};
 use crate::record::KIND_MESSAGE;
 
-/// What was counted.
+/// Counted messages.
 #[derive(Debug, Default)]
 pub(super) struct Recount {
     /// By channel, in the order of the replay's.
@@ -22,7 +22,7 @@ pub(super) struct Recount {
     /// Messages that wait in the topic, from this position on.
     pub waiting: u64,
     pumped: Position,
-    /// What could not be read, before the checkpoint.
+    /// Unreadable stretches before the checkpoint.
     pub damage: Vec<Damage>,
     /// The same, and behind it.
     pub damaged: Damaged,

@@ -23,7 +23,7 @@ use crate::options::Options;
 use crate::record::{ChannelNumber, KIND_COPY, KIND_MESSAGE, KIND_PRIVATE, Record, TOPIC};
 use crate::settings::Durability;
 
-/// Why a topic could not be opened.
+/// The reason a topic could not be opened.
 #[derive(Debug)]
 pub enum RecoverError {
     /// The journal could not be opened.
@@ -43,7 +43,7 @@ impl std::fmt::Display for RecoverError {
 
 impl std::error::Error for RecoverError {}
 
-/// What is known of a topic before it is opened.
+/// Facts about a topic before it is opened.
 #[derive(Debug, Clone, Copy)]
 pub struct Known {
     /// Tag of its ids, unless its journal has another one.
@@ -52,7 +52,7 @@ pub struct Known {
     pub end: Position,
 }
 
-/// What opening a topic has found.
+/// Findings of opening a topic.
 #[derive(Debug, Default)]
 pub struct Found {
     /// Damage, before and behind the checkpoint, and what was cut off.
@@ -79,12 +79,12 @@ impl Found {
 pub(super) struct Replay {
     image: TopicImage,
     channels: BTreeMap<ChannelNumber, Recovering>,
-    /// Where segments begin that are still to come.
+    /// Starts of segments that are still to come.
     starts: VecDeque<u64>,
     /// The segment that is read, until a message of the stream has told what time it was when it was begun.
     begun: Option<u64>,
     unknown: u64,
-    /// Where the checkpoint ends.
+    /// End of the checkpoint.
     pub from: Position,
     damaged: Damaged,
     /// Damaged messages that wait in the topic.
@@ -265,7 +265,7 @@ impl Replay {
         }
     }
 
-    /// What was in a damaged stretch is not known but for its headers; what was there before the checkpoint, the image counts.
+    /// Contents of a damaged stretch are not known but for its headers; those before the checkpoint, the image counts.
     fn pass_damage(&mut self, damage: &Damage) {
         self.damaged.add(damage, self.from);
         if damage.from.0 < self.from {
@@ -418,7 +418,7 @@ impl Replay {
         }
     }
 
-    /// How many wait before `floor`, to a mark: earlier versions did not write it down.
+    /// Number that wait before `floor`, to a mark: earlier versions did not write it down.
     fn waiting_before(&self, floor: u64) -> u64 {
         let first =
             self.image.milestones.at_or_after(floor).map_or(self.image.sequence, |mark| mark.sequence);

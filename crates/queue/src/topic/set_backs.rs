@@ -19,7 +19,7 @@ const MAX: usize = 64;
 /// In order of position, and of time: one that a later and lower one bounds is forgotten.
 #[derive(Debug, Default)]
 pub struct SetBacks {
-    /// What stands before the position was published at this wall time (ns) or before.
+    /// Messages before the position were published at this wall time (ns) or before.
     list: VecDeque<(Position, i64)>,
     unsaved: bool,
 }

@@ -1,4 +1,4 @@
-//! What lies behind [`super::MemFiles`]: files and names, each as written and as flushed, and what a loss of power leaves of them.
+//! Disk behind [`super::MemFiles`]: files and names, each as written and as flushed, and what a loss of power leaves of them.
 //!
 //! A page is 512 bytes here. Of what was not flushed any pages may stay, and any changes of names, but none that builds on a lost
 //! one.
@@ -78,13 +78,13 @@ impl NameChange {
         }
     }
 
-    /// Whether one of the two concerns a name that the other does, or one below it.
+    /// True if one of the two concerns a name that the other does, or one below it.
     fn builds_on(&self, earlier: &NameChange) -> bool {
         let related = |a: &Path, b: &Path| a.starts_with(b) || b.starts_with(a);
         self.paths().iter().any(|mine| earlier.paths().iter().any(|its| related(mine, its)))
     }
 
-    /// Whether this concerns a name that the other gives or takes, or one below it.
+    /// True if this concerns a name that the other gives or takes, or one below it.
     fn stands_on(&self, earlier: &NameChange) -> bool {
         self.paths().iter().any(|mine| earlier.paths().iter().any(|its| mine.starts_with(its)))
     }
@@ -132,7 +132,7 @@ impl Disk {
         ((z ^ (z >> 31)) % below.max(1) as u64) as usize
     }
 
-    /// Whether the operation goes through; on failure whether a write is torn.
+    /// True if the operation goes through; on failure, true if a write is torn.
     pub fn admit(&mut self, operation: Operation) -> Result<(), (io::Error, bool)> {
         if let Some(left) = &mut self.stop_after {
             if *left == 0 {
@@ -162,7 +162,7 @@ impl Disk {
         Err(error)
     }
 
-    /// Whether something may be opened.
+    /// True if something may be opened.
     pub fn admit_open(&mut self, operation: Operation) -> io::Result<()> {
         self.admit(operation).map_err(|(error, _)| error)?;
         match self.open_max {
@@ -271,7 +271,7 @@ impl Disk {
         }
     }
 
-    /// What is left of a file: its flushed content, some of the changed pages, and a length between the two.
+    /// Remains of a file: its flushed content, some of the changed pages, and a length between the two.
     fn surviving(&mut self, inode: usize) -> Vec<u8> {
         let Inode { written, flushed } = std::mem::take(&mut self.inodes[inode]);
         let (low, high) = (flushed.len().min(written.len()), flushed.len().max(written.len()));

@@ -46,9 +46,9 @@ impl Operation {
 pub struct Fault {
     /// Which operation fails.
     pub operation: Operation,
-    /// How many of them succeed before.
+    /// Number that succeed before.
     pub skip: u64,
-    /// How many of them fail.
+    /// Number that fail.
     pub times: u64,
     /// With which error number.
     pub errno: i32,

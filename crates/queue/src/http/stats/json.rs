@@ -11,7 +11,7 @@ use crate::snapshot::{self, ChannelStats, ClientStats, Snapshot, TopicStats};
 pub(super) struct Document<'a> {
     version: &'static str,
     health: String,
-    /// What is wrong, one by one; not there if nothing is.
+    /// Present conditions, one by one; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     conditions: Vec<Condition<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ struct Topic<'a> {
     limits: Option<TopicLimits>,
 }
 
-/// What nsqd does not count; shown to who asks for it.
+/// Numbers that nsqd does not have; shown on request.
 #[derive(Serialize)]
 struct TopicLimits {
     /// Messages refused because the topic was full.
