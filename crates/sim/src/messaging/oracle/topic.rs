@@ -179,6 +179,11 @@ impl Topic {
     /// What waits in the topic itself is dropped.
     pub(crate) fn empty(&mut self, now: Now) {
         self.emptied.extend(std::mem::take(&mut self.waiting).into_keys().map(|uid| (now.seq, uid)));
+        // A pause that a loss of power brought back may have put them into the topic again.
+        if self.paused {
+            let rows = self.channels.values_mut().flat_map(|channel| channel.rows.values_mut());
+            rows.filter(|row| row.wild).for_each(Row::give_up);
+        }
     }
 
     /// A channel is deleted.

@@ -154,10 +154,14 @@ impl World {
         Ok(self.report())
     }
 
-    /// Bytes on the disk of each topic that is not for dead letters.
+    /// Bytes on the disk of each topic that is not for dead letters, without damaged segments that were put aside: those stay for
+    /// the operator.
     fn stored(&self) -> BTreeMap<String, u64> {
         let mut stored = BTreeMap::new();
         for path in self.files.paths() {
+            if path.extension().is_some_and(|extension| extension == "bad") {
+                continue;
+            }
             let topic = path.parent().and_then(Path::file_name).and_then(|dir| dir.to_str());
             let Some(topic) = topic.and_then(|dir| dir.strip_suffix(".topic")).filter(|t| !t.ends_with(DEAD))
             else {
