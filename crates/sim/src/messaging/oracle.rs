@@ -18,12 +18,17 @@
 //! | damage is told, and costs what it must and no more | `world/rot.rs` |
 //! | no publication is refused without a reason | [`Oracle::refused`] |
 //! | topics and channels outlast the process | [`Oracle::adopt`], at each start |
+//! | ephemeral ones do not: they go with their last user | [`Oracle::check_ephemeral`], whenever somebody asks |
+//! | nothing of an ephemeral topic is on the disk | `World::check_disk`, when a life ends |
+//! | what fits into an ephemeral channel is delivered while it has a consumer | [`Oracle::missing_ephemeral`], when chaos is over |
+//! | ephemeral ones hold no more than they may, and drop what is more | [`Channel::check_held`], [`Topic::check_held`] |
 //!
 //! What is not known for sure is never a fault: a publication without an answer may be there or not, and a crash makes
 //! uncertain what it may have taken.
 
 mod adopt;
 mod orders;
+mod ephemeral;
 mod channel;
 mod limits;
 mod row;
@@ -42,6 +47,7 @@ use super::scenario::End;
 use super::session::{Fact, SessionId};
 
 pub(crate) use channel::{Channel, Consumer};
+pub(crate) use ephemeral::is_ephemeral;
 pub(crate) use row::Row;
 pub(crate) use topic::Topic;
 
@@ -80,6 +86,12 @@ pub(crate) struct Oracle {
     stepped: bool,
     /// Most filler bytes of a body.
     fill_max: usize,
+    /// Messages that an ephemeral topic or channel holds.
+    queue_limit: u64,
+    /// Messages that were published to ephemeral topics.
+    pub(crate) in_memory_only: BTreeSet<Uid>,
+    /// Ephemeral channels that have lost their last consumer in this turn.
+    doomed: Vec<(String, String)>,
     seq: u64,
     pub(crate) faults: Vec<String>,
     pub(crate) report: Report,
@@ -108,6 +120,9 @@ impl Oracle {
             was_excused: false,
             stepped: false,
             fill_max,
+            queue_limit: options.mem_queue_size,
+            in_memory_only: BTreeSet::new(),
+            doomed: Vec::new(),
             seq: 0,
             faults: Vec::new(),
             report: Report::default(),
@@ -145,9 +160,11 @@ impl Oracle {
     }
 
     pub(super) fn topic(&mut self, name: &str) -> &mut Topic {
-        let (durability, letters) = (self.durability, &self.letters);
+        let (letters, limit, ephemeral) = (&self.letters, self.queue_limit, is_ephemeral(name));
+        let durability = if ephemeral { Durability::Memory } else { self.durability };
         let ghosts = || letters.get(name).cloned().unwrap_or_default();
-        self.topics.entry(name.to_owned()).or_insert_with(|| Topic::new(durability, ghosts()))
+        let topic = || Topic::new(durability, ghosts(), ephemeral, limit);
+        self.topics.entry(name.to_owned()).or_insert_with(topic)
     }
 
     fn channel_of(&mut self, session: SessionId) -> Option<&mut Channel> {
@@ -158,6 +175,10 @@ impl Oracle {
     /// A publication was taken: its messages may be there from now on.
     pub(crate) fn publish(&mut self, topic: &str, uids: &[Uid], delay_ms: u64, now: Now) {
         self.report.deferred += u64::from(delay_ms > 0);
+        if is_ephemeral(topic) {
+            self.in_memory_only.extend(uids);
+            self.report.ephemeral += uids.len() as u64;
+        }
         let fill_max = self.fill_max;
         let topic = self.topic(topic);
         uids.iter().for_each(|uid| topic.publish(*uid, body(*uid, fill_max).len() as u64, delay_ms, now));
@@ -266,7 +287,9 @@ impl Oracle {
         if let Some(channel) = self.channel_of(session) {
             channel.unsubscribe(session, now);
         }
-        self.subscribed.remove(&session);
+        if let Some(name) = self.subscribed.remove(&session).filter(|(_, channel)| is_ephemeral(channel)) {
+            self.doomed.push(name);
+        }
     }
 
     /// A life has ended.

@@ -31,6 +31,10 @@ pub struct Report {
     pub letters: u64,
     /// Dead letters that were brought back.
     pub redriven: u64,
+    /// Ephemeral channels that went with their last consumer.
+    pub deserted: u64,
+    /// Messages of ephemeral topics.
+    pub ephemeral: u64,
     /// Times the disk did not do what it should.
     pub troubles: u64,
     /// Times somebody set the wall clock.
@@ -68,6 +72,8 @@ impl Report {
         self.orders += other.orders;
         self.letters += other.letters;
         self.redriven += other.redriven;
+        self.deserted += other.deserted;
+        self.ephemeral += other.ephemeral;
         self.troubles += other.troubles;
         self.steps += other.steps;
         self.imports += other.imports;

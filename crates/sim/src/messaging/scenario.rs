@@ -6,6 +6,7 @@ use journal::files::Operation;
 use queue::Options;
 use queue::settings::{AtLimit, Durability, TopicSettings};
 
+use super::oracle::is_ephemeral;
 use crate::network::Travel;
 use crate::rng::Rng;
 
@@ -97,7 +98,7 @@ impl Scenario {
             |rng: &mut Rng, one_in: u64, most: u64| if rng.one_in(one_in) { rng.between(1, most) } else { 0 };
         let troubles = some(&mut rng, 3, 6);
         let steps = some(&mut rng, 4, 4);
-        Scenario {
+        let mut scenario = Scenario {
             topics,
             options: options(&mut rng),
             producers: rng.between(1, 4) as usize,
@@ -121,11 +122,38 @@ impl Scenario {
             settings: settings(&mut rng),
             rot: some(&mut rng, 4, 4),
             job_us_max: rng.pick(&[10, 3000, 300_000]),
+        };
+        // From a stream of its own: whoever has none of them stays as it was.
+        let mut rng = Rng::new(seed ^ 0xe9e);
+        if rng.one_in(3) {
+            scenario.add_ephemeral(&mut rng);
         }
+        scenario
+    }
+
+    /// Adds topics and channels that go with their last user.
+    pub(crate) fn add_ephemeral(&mut self, rng: &mut Rng) {
+        self.options.mem_queue_size = rng.pick(&[3, 20, 10_000, 10_000]);
+        self.consumers += 2;
+        if rng.one_in(2) {
+            // A disk that fails keeps what is to be deleted.
+            self.troubles.clear();
+            self.topics.iter_mut().for_each(|plan| plan.channels.push("e#ephemeral".to_owned()));
+        }
+        let channels = rng.pick(&[&["c0#ephemeral"][..], &["c0#ephemeral", "c1"], &["c0"]]);
+        self.topics.push(TopicPlan {
+            name: "e#ephemeral".to_owned(),
+            channels: channels.iter().map(|name| (*name).to_owned()).collect(),
+            upfront: rng.one_in(3),
+        });
     }
 }
 
 impl Scenario {
+    pub(crate) fn has_ephemeral_topics(&self) -> bool {
+        self.topics.iter().any(|plan| is_ephemeral(&plan.name))
+    }
+
     /// The worst way in which lives end here.
     pub(crate) fn worst(&self) -> End {
         if self.ends.contains(&End::Power) { End::Power } else { End::Kill }

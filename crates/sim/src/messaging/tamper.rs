@@ -8,8 +8,10 @@ use queue::ask::Ask;
 use queue::settings::{AtLimit, Durability, TopicSettings};
 
 use super::command::Command;
+use super::oracle::is_ephemeral;
 use super::scenario::{End, Scenario};
 use super::session::{Fact, SessionId};
+use crate::rng::Rng;
 
 /// A bug that the simulator can make up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,11 +52,23 @@ pub enum Tamper {
     ReplayForgotten,
     /// Segments that nobody needs stay.
     SegmentsKept,
+    /// Messages of an ephemeral topic are written to a journal.
+    EphemeralWritten,
+    /// An ephemeral channel stays when its last consumer goes.
+    EphemeralStays,
+    /// What is ephemeral is there after a restart.
+    EphemeralOutlives,
+    /// Consumers of ephemeral channels get nothing.
+    EphemeralStuck,
+    /// An ephemeral channel takes more than it may hold.
+    EphemeralTooMuch,
+    /// A publication to an ephemeral topic is refused.
+    EphemeralRefused,
 }
 
 impl Tamper {
     /// Every one of them.
-    pub const ALL: [Tamper; 18] = [
+    pub const ALL: [Tamper; 24] = [
         Tamper::DamageSpreads,
         Tamper::HeaderCostsRecords,
         Tamper::DamageUntold,
@@ -73,7 +87,26 @@ impl Tamper {
         Tamper::NewestDropped,
         Tamper::ReplayForgotten,
         Tamper::SegmentsKept,
+        Tamper::EphemeralWritten,
+        Tamper::EphemeralStays,
+        Tamper::EphemeralOutlives,
+        Tamper::EphemeralStuck,
+        Tamper::EphemeralTooMuch,
+        Tamper::EphemeralRefused,
     ];
+
+    /// Words by which one knows the rule that finds it, where any other one might.
+    pub fn words(self) -> &'static str {
+        match self {
+            Tamper::EphemeralWritten => "ephemeral, and on the disk",
+            Tamper::EphemeralStays => "its last consumer is gone",
+            Tamper::EphemeralOutlives => "ephemeral comes from nowhere",
+            Tamper::EphemeralStuck => "owes message",
+            Tamper::EphemeralTooMuch => "it may hold",
+            Tamper::EphemeralRefused => "ephemeral was refused for no reason",
+            _ => "",
+        }
+    }
 
     /// The part of their names by which files are known whose flushes do nothing.
     pub(crate) fn unflushed(self) -> Option<&'static str> {
@@ -105,11 +138,32 @@ impl Tamper {
             | Tamper::LimitIgnored
             | Tamper::NewestDropped
             | Tamper::ReplayForgotten => self.bend_limits(scenario),
+            Tamper::EphemeralWritten
+            | Tamper::EphemeralStays
+            | Tamper::EphemeralOutlives
+            | Tamper::EphemeralStuck
+            | Tamper::EphemeralTooMuch
+            | Tamper::EphemeralRefused => self.bend_ephemeral(scenario),
             Tamper::SegmentsKept => {
                 (scenario.fill_max, scenario.messages, scenario.options.segment_bytes) = (3000, 100, 8 << 10);
             }
             _ => {}
         }
+    }
+
+    fn bend_ephemeral(self, scenario: &mut Scenario) {
+        if !scenario.has_ephemeral_topics() {
+            scenario.add_ephemeral(&mut Rng::new(scenario.think_ms));
+        }
+        (scenario.orders, scenario.options.mem_queue_size) = (0, 10_000);
+        if self == Tamper::EphemeralOutlives {
+            scenario.ends = vec![End::Kill; 3];
+        }
+    }
+
+    /// Messages that the oracle believes an ephemeral channel to hold.
+    pub(crate) fn distort_queue_limit(self, limit: u64) -> u64 {
+        if self == Tamper::EphemeralTooMuch { 1 } else { limit }
     }
 
     fn bend_limits(self, scenario: &mut Scenario) {
@@ -170,6 +224,11 @@ impl Tamper {
                 *delay += *delay / 2 + 20;
                 Some(sent)
             }
+            (Tamper::EphemeralWritten, Command::Publish { topic, .. }) if is_ephemeral(topic) => {
+                let Command::Publish { uids, delay_ms, .. } = sent else { return None };
+                Some(Command::Publish { topic: "written".to_owned(), uids, delay_ms })
+            }
+            (Tamper::EphemeralStuck, Command::Rdy(_)) => Some(Command::Nop),
             (Tamper::FinForgotten, Command::Fin(id)) if id.0[15].is_multiple_of(4) => Some(Command::Nop),
             (Tamper::Dropped, Command::Publish { uids, .. }) if uids.len() > 2 => {
                 let Command::Publish { topic, uids, delay_ms } = sent else { return None };
@@ -202,6 +261,15 @@ pub(crate) fn distort(tamper: Tamper, facts: &mut Vec<(SessionId, Fact)>) {
         Tamper::DeliveredTwice => {
             if let Some(at) = facts.iter().position(|(_, fact)| delivered(fact)) {
                 facts.insert(at, facts[at].clone());
+            }
+        }
+        Tamper::EphemeralRefused => {
+            for (_, fact) in facts {
+                if let Fact::Answered(Command::Publish { topic, .. }, good) = fact
+                    && is_ephemeral(topic)
+                {
+                    *good = false;
+                }
             }
         }
         Tamper::AttemptsForgotten => {

@@ -6,6 +6,7 @@
 //! ```
 
 mod connections;
+mod ephemeral;
 mod import;
 mod lives;
 mod operator;
@@ -16,6 +17,8 @@ mod troubles;
 
 use journal::MemFiles;
 use net::Instant;
+use queue::Options;
+use queue::queue::ChannelStats;
 
 use super::body::Uid;
 use super::client::Client;
@@ -80,6 +83,8 @@ pub(crate) struct World {
     /// Orders that are not answered yet.
     pending: Vec<operator::Pending>,
     uid: Uid,
+    /// For deliberate bugs: ephemeral channels that the last statistics showed, with their topics.
+    seen_ephemeral: Vec<(String, ChannelStats)>,
     /// A bit of the inventory has flipped since the last start.
     inventory_rotten: bool,
     /// Chaos is over: clients that lose their connection stay away.
@@ -101,6 +106,9 @@ impl World {
         let files = MemFiles::new(seed);
         files.set_unflushed(tamper.and_then(Tamper::unflushed));
         let mut rng = Rng::new(seed ^ 0x9a7e);
+        let limit = scenario.options.mem_queue_size;
+        let limit = tamper.map_or(limit, |tamper| tamper.distort_queue_limit(limit));
+        let believed = Options { mem_queue_size: limit, ..scenario.options.clone() };
         World {
             net: Network::new(rng.fork()),
             files,
@@ -112,7 +120,8 @@ impl World {
             clients: Vec::new(),
             sessions: Vec::new(),
             agenda: Agenda::new(),
-            oracle: Oracle::new(&scenario.options, scenario.fill_max),
+            oracle: Oracle::new(&believed, scenario.fill_max),
+            seen_ephemeral: Vec::new(),
             pending: Vec::new(),
             uid: 0,
             inventory_rotten: false,

@@ -3,7 +3,8 @@
 use net::Instant;
 use queue::queue::{ChannelStats, Snapshot, TopicStats};
 
-use super::{Channel, DEAD, Oracle, Topic};
+use super::row::Event;
+use super::{Channel, DEAD, Oracle, Topic, is_ephemeral};
 use crate::messaging::scenario::End;
 
 impl Oracle {
@@ -52,7 +53,8 @@ impl Oracle {
 
     /// Topics whose creation was refused by a disk that did not take their removal either.
     fn expect_refused(&mut self, shown: &[TopicStats]) {
-        for stats in shown.iter().filter(|stats| !stats.name.ends_with(DEAD)) {
+        let lasting = |stats: &&TopicStats| !stats.name.ends_with(DEAD) && !is_ephemeral(&stats.name);
+        for stats in shown.iter().filter(lasting) {
             if !self.topics.contains_key(&stats.name) {
                 let topic = self.topic(&stats.name);
                 topic.shattered = true;
@@ -77,6 +79,8 @@ impl Oracle {
 
     /// Statistics agree with what is there.
     pub(crate) fn check_counts(&mut self, snapshot: &Snapshot, at: Instant) {
+        self.check_ephemeral(snapshot);
+        let seq = self.seq;
         for stats in snapshot.topics.as_deref().unwrap_or_default() {
             let Some(topic) = self.topics.get_mut(&stats.name) else { continue };
             topic.channels.values_mut().for_each(|channel| channel.settle_dead(at));
@@ -86,7 +90,11 @@ impl Oracle {
                 let why = format!("depth of {} is {}, of {least} to {most}", stats.name, stats.depth);
                 self.faults.push(why);
             }
+            if let Some(why) = topic.check_held(stats.depth) {
+                self.faults.push(format!("{}: {why}", stats.name));
+            }
             for channel in &stats.channels {
+                topic.forget_dropped(channel, Event { at, seq });
                 let Some(known) = topic.channels.get(&channel.name) else { continue };
                 if let Some(why) = check_channel(topic, known, channel, at) {
                     self.faults.push(format!("{}/{}: {why}", stats.name, channel.name));
@@ -106,7 +114,7 @@ fn check_channel(topic: &Topic, known: &Channel, stats: &ChannelStats, at: Insta
             topic.idle(known).join(", ")
         ));
     }
-    if let Some(why) = topic.too_much(known) {
+    if let Some(why) = topic.too_much(known).or_else(|| topic.check_channel_held(known, stats)) {
         return Some(why);
     }
     let held = known.held_for_sure(None, at) as u64;
@@ -158,7 +166,7 @@ impl Topic {
                     channel.paused = shown.paused;
                 }
                 Some(_) => {}
-                None if power && self.deleted.contains(&shown.name) => {
+                None if power && self.deleted.contains(&shown.name) && !is_ephemeral(&shown.name) => {
                     self.ghosts.extend(self.uids().collect::<Vec<_>>());
                     self.channels.insert(shown.name.clone(), Channel::default());
                 }

@@ -30,6 +30,8 @@ pub(crate) struct Channel {
     pub(crate) max_attempts: u16,
     /// Redrives under way: what dies now may come back at once.
     pub(crate) redriving: usize,
+    /// Messages that it holds, if it is ephemeral.
+    pub(crate) limit: Option<u64>,
     /// The fact by which it was made.
     pub(crate) made: u64,
     /// Messages in consumers' hands, or that were lately.
@@ -40,8 +42,8 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    pub(crate) fn new(made: u64) -> Channel {
-        Channel { made, ..Channel::default() }
+    pub(crate) fn new(made: u64, limit: Option<u64>) -> Channel {
+        Channel { made, limit, ..Channel::default() }
     }
 
     /// The row of a message that this session has in its hands.

@@ -62,7 +62,7 @@ impl Oracle {
                 topic.pump(now);
             }
             Ask::EmptyTopic(name) => self.topic(name).empty(now),
-            Ask::DeleteChannel(topic, channel) => self.topic(topic).delete_channel(channel),
+            Ask::DeleteChannel(topic, channel) => self.delete_channel(topic, channel),
             Ask::Seek(topic, channel, to) => self.topic(topic).seek(channel, *to, now),
             Ask::EmptyChannel(topic, channel) => self.topic(topic).channel(channel).empty(now),
             Ask::PauseChannel(topic, channel, paused) => self.topic(topic).channel(channel).paused = *paused,
@@ -86,6 +86,9 @@ impl Oracle {
 
     /// A topic is gone; its dead letters are not.
     pub(super) fn forget(&mut self, name: String, topic: Topic) {
+        if topic.ephemeral {
+            return;
+        }
         let letters = topic.channels.values().flat_map(Channel::letters);
         let letters = letters.chain(topic.ghosts.iter().copied());
         self.letters.entry(name.clone()).or_default().extend(letters);

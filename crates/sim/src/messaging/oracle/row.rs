@@ -64,6 +64,8 @@ pub(crate) struct Row {
     pub(crate) born: Moment,
     /// It has never been out of the stream.
     pub(crate) fresh: bool,
+    /// It waited in the topic, which hands on everything: no limit was asked.
+    pub(crate) handed_on: bool,
     pub(crate) attempts: u16,
     /// A crash may have forgotten some of the attempts.
     pub(crate) recounted: bool,
@@ -85,6 +87,7 @@ impl Row {
             to: born,
             born,
             fresh: place == Place::Waiting,
+            handed_on: false,
             attempts: 0,
             recounted: false,
             gone: None,

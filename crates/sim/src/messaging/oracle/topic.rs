@@ -9,7 +9,7 @@ use queue::topic::SeekTo;
 use super::channel::deferred;
 use super::limits::Limits;
 use super::row::{LifeEnd, Place};
-use super::{Channel, Now, Row, SLACK_US};
+use super::{Channel, Now, Row, SLACK_US, is_ephemeral};
 use crate::messaging::body::Uid;
 use crate::messaging::frames::Id;
 use crate::messaging::scenario::End;
@@ -36,6 +36,10 @@ pub(crate) struct Message {
 #[derive(Debug)]
 pub(crate) struct Topic {
     pub(crate) durability: Durability,
+    /// It goes with its last channel.
+    pub(super) ephemeral: bool,
+    /// Messages that it holds if it is ephemeral, and each of its channels that is.
+    pub(super) queue_limit: u64,
     pub(crate) paused: bool,
     pub(crate) channels: BTreeMap<String, Channel>,
     pub(super) messages: BTreeMap<Uid, Message>,
@@ -58,9 +62,16 @@ pub(crate) struct Topic {
 
 impl Topic {
     /// A topic that may be there from now on.
-    pub(crate) fn new(durability: Durability, ghosts: BTreeSet<Uid>) -> Topic {
+    pub(crate) fn new(
+        durability: Durability,
+        ghosts: BTreeSet<Uid>,
+        ephemeral: bool,
+        queue_limit: u64,
+    ) -> Topic {
         Topic {
             durability,
+            ephemeral,
+            queue_limit,
             paused: false,
             channels: BTreeMap::new(),
             messages: BTreeMap::new(),
@@ -85,10 +96,10 @@ impl Topic {
         let place = if delay_ms > 0 { deferred(now, delay_ms, None) } else { Place::Waiting };
         let row = Row::new(place, (now.at.0, now.seq));
         if self.paused || self.channels.is_empty() {
-            self.waiting.insert(uid, row);
+            self.add_waiting(uid, row);
         } else {
             for channel in self.channels.values_mut() {
-                channel.rows.insert(uid, row.clone());
+                channel.add(uid, row.clone());
             }
         }
     }
@@ -108,7 +119,8 @@ impl Topic {
     pub(crate) fn create_channel(&mut self, name: &str, now: Now) -> &mut Channel {
         self.known = true;
         if !self.channels.contains_key(name) {
-            self.channels.insert(name.to_owned(), Channel::new(now.seq));
+            let limit = (self.ephemeral || is_ephemeral(name)).then_some(self.queue_limit);
+            self.channels.insert(name.to_owned(), Channel::new(now.seq, limit));
             self.pump(now);
         }
         self.channels.entry(name.to_owned()).or_default()
@@ -128,6 +140,7 @@ impl Topic {
                 Place::Deferred { due, .. } => *due = (*due).max(now.at),
                 _ => row.come_back((now.at.0, 0), (now.at.0 + SLACK_US, u64::MAX)),
             }
+            row.handed_on = true;
             for channel in self.channels.values_mut() {
                 channel.rows.insert(uid, row.clone());
             }
@@ -272,7 +285,13 @@ impl Topic {
     /// A life has ended.
     pub(crate) fn crash(&mut self, life: &LifeEnd) {
         let durable = self.durable;
+        let ephemeral = self.channels.extract_if(.., |name, _| is_ephemeral(name));
+        let forgotten = ephemeral.filter(|(_, channel)| channel.made > durable).count() > 0;
         if life.how == End::Power {
+            if forgotten {
+                // What they had taken is in the topic again.
+                self.ghosts.extend(self.messages.keys());
+            }
             let back = self.emptied.iter().filter(|(seq, _)| *seq > durable).map(|(_, uid)| *uid);
             self.ghosts.extend(back);
         }

@@ -10,6 +10,7 @@ use queue::Clock;
 
 use super::World;
 use crate::messaging::body::{Uid, body};
+use crate::messaging::oracle::is_ephemeral;
 
 impl World {
     /// Puts the directory there.
@@ -17,7 +18,12 @@ impl World {
         let Some(count) = self.scenario.left_behind else { return };
         let (now, wall) = (self.now(), self.wall_now());
         let mut topics = Vec::new();
-        for plan in self.scenario.topics.clone() {
+        for mut plan in self.scenario.topics.clone() {
+            // What is ephemeral is left out.
+            plan.channels.retain(|name| !is_ephemeral(name));
+            if is_ephemeral(&plan.name) {
+                continue;
+            }
             let channels: Vec<String> = plan
                 .channels
                 .iter()

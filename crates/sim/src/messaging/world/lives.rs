@@ -54,7 +54,8 @@ impl World {
                 torn: false,
             });
         }
-        if let Some(snapshot) = self.statistics() {
+        if let Some(mut snapshot) = self.statistics() {
+            self.keep_ephemeral(&mut snapshot, self.tamper == Some(Tamper::EphemeralOutlives));
             let (now, wall, after) = (self.now(), self.wall_now(), self.ended);
             self.oracle.adopt(&snapshot, after, now, wall);
             self.adopt_settings(&snapshot);
@@ -106,6 +107,7 @@ impl World {
         let now = self.now();
         if let Some(mut snapshot) = self.statistics() {
             self.pass_on();
+            self.keep_ephemeral(&mut snapshot, self.tamper == Some(Tamper::EphemeralStays));
             if self.tamper == Some(Tamper::Miscounted) {
                 snapshot.topics.iter_mut().flatten().for_each(|topic| topic.depth += 1);
             }
@@ -169,6 +171,7 @@ impl World {
             }
             return;
         }
+        self.check_disk();
         self.daemon = None;
         self.life += 1;
         self.files.crash(match how {

@@ -11,7 +11,7 @@ use queue::topic::SeekTo;
 
 use super::{Event, World};
 use crate::messaging::body::{Uid, body};
-use crate::messaging::oracle::DEAD;
+use crate::messaging::oracle::{DEAD, is_ephemeral};
 
 /// An order that is not answered yet.
 #[derive(Debug)]
@@ -148,7 +148,8 @@ impl World {
     /// Sets how often messages of all channels may be delivered.
     pub(super) fn set_max_attempts(&mut self, max_attempts: u16) {
         for topic in self.live_topics() {
-            for channel in topic.channels {
+            let lasting = |name: &str| !is_ephemeral(&topic.name) && !is_ephemeral(name);
+            for channel in topic.channels.into_iter().filter(|channel| lasting(&channel.name)) {
                 let settings = ChannelSettings { max_attempts, ..ChannelSettings::default() };
                 self.order(Ask::ConfigureChannel(topic.name.clone(), channel.name, settings), Vec::new());
             }

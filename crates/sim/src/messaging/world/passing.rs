@@ -40,6 +40,7 @@ impl World {
             }
             self.oracle.fact(session, fact, now, wall);
         }
+        self.oracle.end_turn();
         self.hear_answers();
     }
 }

@@ -11,7 +11,7 @@ use queue::settings::{Durability, TopicSettings};
 
 use super::{Event, World};
 use crate::messaging::client::{Client, Role};
-use crate::messaging::oracle::DEAD;
+use crate::messaging::oracle::{DEAD, is_ephemeral};
 use crate::messaging::report::Report;
 use crate::messaging::scenario::End as LifeEnd;
 use crate::messaging::tamper::Tamper;
@@ -28,6 +28,7 @@ impl World {
         self.complain()?;
         let chaos = self.scenario.chaos.as_micros() as u64;
         self.until(Instant(chaos))?;
+        self.drain_ephemeral()?;
         self.heal()?;
         self.drain()?;
         if let Some(why) = self.oracle.missing(self.net.now) {
@@ -64,7 +65,8 @@ impl World {
             let plan = self.rng.below(self.scenario.topics.len() as u64) as usize;
             let plan = self.scenario.topics[plan].clone();
             let channel = plan.channels[self.rng.below(plan.channels.len() as u64) as usize].clone();
-            let letters = self.scenario.max_attempts > 0 && self.rng.one_in(8);
+            let lasting = !is_ephemeral(&plan.name) && !is_ephemeral(&channel);
+            let letters = self.scenario.max_attempts > 0 && self.rng.one_in(8) && lasting;
             self.add_client(Role::Consumer(match letters {
                 true => (format!("{}.{channel}.dead", plan.name), "reader".to_owned()),
                 false => (plan.name, channel),
@@ -77,14 +79,14 @@ impl World {
     fn create(&mut self) {
         for plan in self.scenario.topics.clone().into_iter().filter(|plan| plan.upfront) {
             let durability = match self.scenario.left_behind {
-                None => self.rng.pick(&[
+                None if !is_ephemeral(&plan.name) => self.rng.pick(&[
                     None,
                     None,
                     Some(Durability::Os),
                     Some(Durability::Fsync),
                     Some(Durability::Memory),
                 ]),
-                Some(_) => None,
+                _ => None,
             };
             let mut asks = vec![Ask::CreateTopic(plan.name.clone(), durability)];
             asks.extend(
@@ -129,7 +131,7 @@ impl World {
         }
     }
 
-    fn add_client(&mut self, role: Role) {
+    pub(super) fn add_client(&mut self, role: Role) {
         let rng = self.rng.fork();
         let arrive = self.rng.below(self.scenario.think_ms * 1000);
         self.clients.push(Client::new(role, &self.scenario, rng));

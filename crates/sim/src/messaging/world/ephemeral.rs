@@ -1,0 +1,78 @@
+//! What is in memory only: nothing of it is on the disk, and its consumers get it while the daemon lives.
+
+use net::Instant;
+use queue::queue::{Snapshot, TopicStats};
+
+use super::World;
+use crate::messaging::body::uids_in;
+use crate::messaging::client::Role;
+use crate::messaging::oracle::is_ephemeral;
+
+const SECOND: u64 = 1_000_000;
+
+impl World {
+    /// A life ends: nothing of an ephemeral topic is on the disk.
+    pub(super) fn check_disk(&mut self) {
+        if !self.scenario.has_ephemeral_topics() {
+            return;
+        }
+        for path in self.files.paths() {
+            let content = self.files.content(&path).unwrap_or_default();
+            let mut uids = uids_in(&content).into_iter();
+            let written = uids.find(|(_, uid)| self.oracle.in_memory_only.contains(uid));
+            let named = path.to_string_lossy().contains("e#ephemeral.");
+            if written.is_some() || named {
+                let what = written.map_or("a topic".to_owned(), |(_, uid)| format!("message {uid}"));
+                self.oracle.fault(format!("{what} is ephemeral, and on the disk in {}", path.display()));
+            }
+        }
+    }
+
+    /// For deliberate bugs: notes the ephemeral channels that there are, and with `kept` shows those of the last time too.
+    pub(super) fn keep_ephemeral(&mut self, snapshot: &mut Snapshot, kept: bool) {
+        let topics = snapshot.topics.get_or_insert_default();
+        let shown =
+            topics.iter().flat_map(|topic| topic.channels.iter().map(|c| (topic.name.clone(), c.clone())));
+        let shown = shown.filter(|(_, channel)| is_ephemeral(&channel.name)).collect();
+        let seen = std::mem::replace(&mut self.seen_ephemeral, shown);
+        for (name, channel) in seen.into_iter().filter(|_| kept) {
+            match topics.iter_mut().find(|topic| topic.name == name) {
+                Some(topic) if topic.channels.iter().any(|shown| shown.name == channel.name) => {}
+                Some(topic) => topic.channels.push(channel),
+                None => topics.push(TopicStats { name, channels: vec![channel], ..TopicStats::default() }),
+            }
+        }
+    }
+
+    /// Chaos is over, and the life goes on: whoever reads an ephemeral channel gets what it is owed.
+    pub(super) fn drain_ephemeral(&mut self) -> Result<(), String> {
+        if !self.scenario.has_ephemeral_topics() || self.daemon.as_ref().is_none_or(|daemon| daemon.stopping)
+        {
+            return Ok(());
+        }
+        self.healed = true;
+        let producers = self.clients.iter_mut().filter(|client| matches!(client.role, Role::Producer(_)));
+        producers.for_each(|client| client.vanish(&mut self.net));
+        self.resume();
+        for topic in self.live_topics() {
+            let all = is_ephemeral(&topic.name);
+            for channel in topic.channels.into_iter().filter(|channel| all || is_ephemeral(&channel.name)) {
+                self.add_client(Role::Drain((topic.name.clone(), channel.name)));
+            }
+        }
+        // The others go once somebody else is there, since a channel goes with its last consumer.
+        self.until(Instant(self.now().0 + self.scenario.think_ms * 1000 + SECOND))?;
+        let others = self.clients.iter_mut().filter(|client| !client.drains());
+        others.for_each(|client| client.vanish(&mut self.net));
+        let end = Instant(self.now().0 + self.scenario.delay_ms_max * 1000 + 30 * SECOND);
+        while let Some(why) = self.oracle.missing_ephemeral() {
+            if self.now() >= end {
+                return Err(why);
+            }
+            self.until(Instant(self.now().0 + SECOND))?;
+            self.look();
+            self.complain()?;
+        }
+        Ok(())
+    }
+}
