@@ -99,9 +99,7 @@ async fn serve(
     let api = running.http.take().map(|http| http.spawn(log, &stopping));
     let snapshot = running.lookup_http.take().and_then(|http| http.spawn(&stopping));
     let nsqadmin = running.nsqadmin.take().map(|admin| admin.spawn(log, &stopping));
-    if let Some(jobs) = running.jobs.take() {
-        tokio::spawn(jobs.serve());
-    }
+    let jobs = running.jobs.take().map(|jobs| tokio::spawn(jobs.serve()));
     let (signal, code) = loop {
         let Some(found) = signals.recv().await else { break (libc::SIGTERM, 1) };
         tell(found, behavior);
@@ -130,6 +128,10 @@ async fn serve(
         }
         if let Some(snapshot) = snapshot {
             let _ = tokio::time::timeout(running.stop_timeout() / 2, snapshot).await;
+        }
+        // Lookups forget the queue before it stops, and one of this process closes no connection that is missed.
+        if let Some(jobs) = jobs {
+            jobs.abort();
         }
         let (done, stopped) = oneshot::channel();
         std::thread::Builder::new().name("stop".into()).spawn(move || {

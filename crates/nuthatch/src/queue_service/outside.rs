@@ -121,14 +121,15 @@ fn node(settings: &Nsqd, bound: Option<SocketAddr>, http: u16) -> Node {
 }
 
 impl ControlJobs {
-    /// Answers until the shard is gone. Needs a tokio runtime; no question waits for another.
+    /// Does jobs for ever; drop the task to end it, and connections to lookups with it. Needs a tokio runtime; no job waits for
+    /// another.
     pub async fn serve(mut self) {
         let http = self.authenticator.http.clone();
         let mut peers = LookupPeers::new(self.node.clone(), Timing::default(), self.response_bytes_max, http);
         peers.set_addresses(&self.lookups.get());
-        while let Some(question) = self.jobs.recv().await {
+        while let Some(job) = self.jobs.recv().await {
             let shard = self.shard.clone();
-            match question {
+            match job {
                 ControlJob::Notice(notice) => peers.notice(&notice),
                 ControlJob::Lookups(addresses) => peers.set_addresses(&addresses),
                 ControlJob::Auth(asker, query) => {
@@ -136,7 +137,7 @@ impl ControlJobs {
                     tokio::spawn(async move {
                         let answer = authenticator.answer(query).await;
                         if let Err(reason) = &answer {
-                            warn!(%reason, "nobody vouches for a client");
+                            warn!(%reason, "no authorization server answered");
                         }
                         shard.send(Mail::Auth(asker, answer));
                     });
