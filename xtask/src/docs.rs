@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 use crate::workspace::{Metadata, cargo, root};
 
-/// What to do with a page that differs.
+/// Action on a page that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Write it.

@@ -11,7 +11,7 @@ use crate::workspace::{Metadata, cargo};
 /// Longest run.
 const LIMIT: Duration = Duration::from_secs(24 * 3600);
 
-/// How the player is built.
+/// Build of the player.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Build {
     /// With every check; takes a build of its own.

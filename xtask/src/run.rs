@@ -8,14 +8,14 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Why a chore failed, for people.
+/// The reason a chore failed, for people.
 pub type Fault = String;
 
 /// A program that ended.
 pub struct Ended {
     /// Everything it wrote to standard output, standard error included if it was asked for.
     pub output: String,
-    /// How it ended.
+    /// Its end.
     pub status: ExitStatus,
 }
 

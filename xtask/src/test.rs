@@ -20,16 +20,16 @@ use crate::run::{self, Fault};
 use crate::workspace::{Metadata, cargo, root};
 use crate::{docs, fuzz, tidy};
 
-/// What came of a suite that did not fail.
+/// Outcome of a suite that did not fail.
 enum Outcome {
     Passed,
-    /// What was run passed; what was not, and why.
+    /// All that was run passed; what was not run, and why.
     Partly(String),
     /// Not run, and why.
     Skipped(String),
 }
 
-/// What suites may use.
+/// Resources of suites.
 struct Context {
     root: PathBuf,
     target: PathBuf,
@@ -61,7 +61,7 @@ struct Suite {
     is_live: bool,
 }
 
-/// How long each fuzz target is played.
+/// Time each fuzz target is played.
 const FUZZ_SECONDS: u64 = 3;
 
 const fn still(name: &'static str, what: &'static str, run: fn(&Context) -> Result<Outcome, Fault>) -> Suite {

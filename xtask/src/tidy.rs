@@ -1,4 +1,4 @@
-//! What a machine can nag about, so that no reviewer has to.
+//! Checks a machine can nag about, so that no reviewer has to.
 //!
 //! Each check gives back what is wrong, all at once. Exceptions are in `tidy.toml`, each with its reason; an
 //! exception that is not needed any more is wrong too.
@@ -13,7 +13,7 @@ mod sources;
 use crate::run::Fault;
 use crate::workspace::{Metadata, root};
 
-/// What the checks found.
+/// Findings of the checks.
 #[derive(Debug, Default)]
 pub struct Findings {
     /// Things that must be mended.

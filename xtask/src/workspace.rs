@@ -1,4 +1,4 @@
-//! What cargo knows of the workspace, and where things are in it.
+//! cargo's metadata of the workspace, and where things are in it.
 //!
 //! `cargo metadata` is read as far as the chores need it; everything about manifests comes from there and not from
 //! reading them.
@@ -32,7 +32,7 @@ pub struct Metadata {
     pub packages: Vec<Package>,
     /// Ids of the members.
     pub workspace_members: Vec<String>,
-    /// Where builds go.
+    /// Directory of builds.
     pub target_directory: PathBuf,
 }
 
@@ -49,9 +49,9 @@ pub struct Package {
     pub license: Option<String>,
     /// Its Cargo.toml.
     pub manifest_path: PathBuf,
-    /// What its manifest asks for.
+    /// Dependencies in its manifest.
     pub dependencies: Vec<Dependency>,
-    /// What it builds.
+    /// Targets it builds.
     pub targets: Vec<Target>,
 }
 

@@ -18,14 +18,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-/// What the generator speaks.
+/// Protocol of the generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Protocol {
     Redis,
     Memcache,
 }
 
-/// What it asks for.
+/// Its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Operation {
     Get,
@@ -37,7 +37,7 @@ enum Operation {
 #[derive(Debug, Parser)]
 #[command(about = "Load for the benches of nuthatch")]
 struct Options {
-    /// Where to connect.
+    /// Address to connect to.
     #[arg(long)]
     target: SocketAddr,
     #[arg(long, value_enum)]

@@ -114,7 +114,7 @@ impl Proxy {
         now.since(*self.starving_since.get_or_insert(now)) >= STARVING_MAX
     }
 
-    /// Who holds most of the pool that holds most has to go. False if nobody holds more than a reserve: closing would free
+    /// Closes the largest holder of the pool that holds most. False if nobody holds more than a reserve: closing would free
     /// nothing.
     fn close_largest<I: Io>(&mut self, io: &mut I) -> bool {
         let mut pools: Vec<(PoolKey, usize)> = self.memory_by_pool(io).into_iter().collect();

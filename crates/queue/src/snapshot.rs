@@ -27,7 +27,7 @@ pub struct Snapshot {
     pub connections: usize,
     /// Bytes that topics and channels take, against `max_memory`.
     pub memory_bytes: usize,
-    /// That limit; 0 for none.
+    /// Limit on it; 0 for none.
     pub memory_bytes_max: usize,
 }
 

@@ -410,7 +410,7 @@ impl<W> Topic<W> {
         }
     }
 
-    /// When the topic or one of its channels has something to do because of the time; for tests and statistics.
+    /// Time at which the topic or one of its channels has something to do; for tests and statistics.
     pub fn next_due(&self) -> Option<Instant> {
         self.iter().filter_map(|(_, channel)| channel.next_due()).min()
     }

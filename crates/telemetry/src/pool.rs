@@ -174,7 +174,7 @@ impl PoolReport {
         }
     }
 
-    /// Where the server stands that is `at` in another shard's list: a server is known by its name, and among servers of one
+    /// Index of the server that is at `at` in another shard's list: a server is known by its name, and among servers of one
     /// name by its place.
     fn position(&self, at: usize, name: &str) -> Option<usize> {
         let is_same = |report: &ServerReport| report.name == name;

@@ -150,7 +150,7 @@ pub fn run(context: &Context) -> Result<Outcome, Fault> {
     if faults.is_empty() { Ok(Outcome::Passed) } else { Err(faults.join(", ")) }
 }
 
-/// What all replays share.
+/// Settings all replays share.
 struct Stage<'a> {
     context: &'a Context,
     golden: &'a Path,
@@ -158,7 +158,7 @@ struct Stage<'a> {
     intended: &'a Intended,
 }
 
-/// What was wrong with a replay: the cases that failed, by id and as told. None if there is nothing to tell by case.
+/// Faults of a replay: the cases that failed, by id and as told. None if there is nothing to tell by case.
 type Suspect = (&'static Replay, Option<Vec<(String, String)>>);
 
 impl Stage<'_> {
@@ -250,7 +250,7 @@ fn stale(text: &str, ids: &BTreeSet<String>, listed: &BTreeSet<&str>) -> Vec<Str
         .collect()
 }
 
-/// What is wrong: failures that are not listed, by id and as told.
+/// Faults: failures that are not listed, by id and as told.
 fn judged(text: &str, listed: &BTreeSet<&str>) -> Vec<(String, String)> {
     let mut wrong = Vec::new();
     for line in text.lines().filter(|line| line.starts_with("FAIL ")) {

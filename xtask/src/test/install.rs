@@ -23,18 +23,18 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("valgrind", "valgrind"),
 ];
 
-/// What is there to test with.
+/// Tools to test with.
 #[derive(Debug, Default)]
 pub struct Tools {
     /// Python, with the clients if they could be had.
     pub python: PathBuf,
-    /// Why there is no pytest, if there is none.
+    /// The reason there is no pytest, if there is none.
     pub no_pytest: Option<String>,
-    /// Where the JavaScript clients are.
+    /// Directory of the JavaScript clients.
     pub node_modules: Option<PathBuf>,
-    /// Whether what is missing may be fetched.
+    /// True if missing tools may be fetched.
     pub may_install: bool,
-    /// What is not there, and why.
+    /// Missing tools, and why.
     pub missing: Vec<String>,
 }
 

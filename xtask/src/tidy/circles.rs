@@ -67,7 +67,7 @@ fn without_tests(text: &str) -> String {
     code.collect::<Vec<_>>().join("\n")
 }
 
-/// Who names whom.
+/// Modules, each with those it names.
 fn arrows(modules: &BTreeMap<Module, String>) -> Arrows {
     let paths: BTreeMap<&Module, Vec<Named>> = modules.iter().map(|(m, text)| (m, named(text))).collect();
     let house = House { modules: modules.keys().collect(), handed_on: handed_on(&paths) };
@@ -227,7 +227,7 @@ fn circles(arrows: &Arrows) -> Vec<Vec<Module>> {
     circles
 }
 
-/// What a module names, over whatever detour.
+/// Modules that a module names, over whatever detour.
 fn reach<'a>(arrows: &'a Arrows, from: &Module) -> BTreeSet<&'a Module> {
     let mut reached = BTreeSet::new();
     let mut next: Vec<&Module> = arrows.get(from).into_iter().flatten().collect();

@@ -11,6 +11,10 @@ use crate::workspace::{Metadata, Package, rust_files};
 const UNSAFE_ALLOWED: [&str; 2] = ["net", "nuthatch"];
 /// Most lines of a file, its tests left out.
 const CODE_LINES_MAX: usize = 500;
+/// Words that no first line of a documentation comment begins with: it says what a thing is, with a noun.
+const RIDDLES: [&str; 8] = ["What", "Whether", "How", "Who", "Whose", "Where", "When", "Why"];
+/// Crates in which such lines are still left.
+const RIDDLES_LEFT: [&str; 1] = ["sim"];
 /// Lines of the page at the top that are worth a remark when missed.
 const PAGE_LINES: std::ops::RangeInclusive<usize> = 3..=30;
 
@@ -30,6 +34,9 @@ pub fn check(metadata: &Metadata, root: &Path, exceptions: &Exceptions, findings
                 continue;
             };
             file(&shown, &text, findings);
+            if !RIDDLES_LEFT.contains(&name) {
+                riddles(&shown, &text, findings);
+            }
             if has_unusual_page(&text) {
                 unusual_pages.push(shown.rsplit("src/").next().unwrap_or_default().to_owned());
             }
@@ -79,6 +86,24 @@ fn file(shown: &str, text: &str, findings: &mut Findings) {
     }
 }
 
+/// Finds documentation comments that begin as a question.
+fn riddles(shown: &str, text: &str, findings: &mut Findings) {
+    let of = |line: &str| {
+        let line = line.trim_start();
+        line.strip_prefix("///").or_else(|| line.strip_prefix("//!")).map(|text| text.trim_start().to_owned())
+    };
+    let mut before = None;
+    for (number, line) in (1..).zip(text.lines()) {
+        let comment = of(line);
+        if let (None, Some(comment)) = (before, &comment)
+            && comment.split(' ').next().is_some_and(|word| RIDDLES.contains(&word))
+        {
+            findings.faults.push(format!("{shown}:{number}: say what it is, with a noun: {comment}"));
+        }
+        before = comment;
+    }
+}
+
 fn page_lines(text: &str) -> usize {
     text.lines().take_while(|line| line.starts_with("//!")).count()
 }
@@ -100,6 +125,21 @@ mod tests {
     fn tests_do_not_count() {
         assert_eq!(code_lines("a\nb\n#[cfg(test)]\nmod tests {\n}\n"), 2);
         assert_eq!(code_lines("a\n    #[cfg(test)]\nb\n"), 3);
+    }
+
+    #[test]
+    fn a_comment_says_what_a_thing_is() {
+        for (text, expected) in [
+            ("/// Time of its arrival.\nx\n", 0),
+            ("    /// When it came.\n", 1),
+            ("/// Its state.\n/// When it came does not matter.\n", 0),
+            ("//! What it is.\n", 1),
+            ("// What follows is code.\n", 0),
+        ] {
+            let mut findings = Findings::default();
+            riddles("a.rs", text, &mut findings);
+            assert_eq!(findings.faults.len(), expected, "{text:?}");
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ struct Relay {
     poll: Poll,
     /// The server is the first.
     peers: Vec<Option<Peer>>,
-    /// Whose request each reply answers.
+    /// Client of each reply to come, in order.
     line: VecDeque<usize>,
     /// Peers with output.
     dirty: Vec<usize>,

@@ -147,7 +147,7 @@ impl Proxy {
         self.servers[lane.server].step_done(io, lane.number, is_error);
     }
 
-    /// What follows on this connection would be refused, or reach another database, or be answered in another version: it is
+    /// Requests that follow on this connection would be refused, or reach another database, or be answered in another version: it is
     /// closed, and the next one asks again.
     fn handshake_refused<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure) {
         if failure == Failure::Version {

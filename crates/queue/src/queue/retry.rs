@@ -61,7 +61,7 @@ impl Queue {
         }
     }
 
-    /// What a channel has nothing left of cannot fail.
+    /// A channel that has nothing left of something cannot fail for it.
     pub(super) fn end_idle_conditions(&mut self) {
         for (key, channel_key) in self.conditions.channels() {
             let Some(channel) = self.channel_at((key, channel_key)) else { continue };

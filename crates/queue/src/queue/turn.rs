@@ -376,7 +376,7 @@ impl Queue {
         self.close_inventory();
     }
 
-    /// What a topic with `fsync` has written is flushed before the end. With `os` it is written, which is what was promised,
+    /// Flushes the messages of topics with `fsync` before the end. With `os` they are written, which is what was promised,
     /// and reaches the device like everything else that the kernel holds; the largest of it is flushed all the same.
     fn flush_last(&mut self) {
         let (mut promised, mut others) = (Vec::new(), Vec::new());

@@ -98,7 +98,7 @@ impl Fleet {
         self.hear();
     }
 
-    /// What clients have sent is read, of those who are read.
+    /// Reads the requests of clients that are read.
     fn hear(&mut self) {
         let World { io, proxy } = &mut self.world;
         for (client, (unread, _)) in &mut self.asked {

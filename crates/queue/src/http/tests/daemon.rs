@@ -145,7 +145,7 @@ impl Daemon {
         Daemon { tcp, http, https, files, handle, stop: Some(stop), threads: vec![control, shard] }
     }
 
-    /// What asks are sent with.
+    /// Sender of asks.
     pub(super) fn ask(&self) -> SendAsk {
         ask(&self.handle)
     }

@@ -118,7 +118,7 @@ fn bytes(text: &str) -> Vec<u8> {
     out
 }
 
-/// What an answer must match.
+/// Expected answer.
 fn pattern(daemon: &Daemon, text: &str) -> Regex {
     let mut out = String::from("(?s-u)^");
     for (token, literal) in pieces(text) {

@@ -1,4 +1,4 @@
-//! What is said to clients that do not speak HTTP, or not to this port.
+//! Answers to clients that do not speak HTTP, or not to this port.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

@@ -1,4 +1,4 @@
-//! Who makes room when all places of a listener are taken.
+//! Making room when all places of a listener are taken.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ fn idle(gate: &Gate) -> TcpStream {
     stream
 }
 
-/// Whether this gets an answer of status 200 and no body.
+/// True if this gets an answer of status 200 and no body.
 fn asks(stream: &mut TcpStream, request: &[u8]) -> bool {
     let mut answer = Vec::new();
     let mut byte = [0];
