@@ -74,9 +74,14 @@ pub fn escape_query(text: &str) -> String {
 
 /// A path as it stands in a URL: letters, digits and what separates them stay, the rest is escaped.
 pub fn escape_path(path: &str) -> String {
-    let mut out = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-_.~$&+,:=@".contains(&byte) {
+    escape(path, b"/-_.~$&+,:=@")
+}
+
+/// A text in which all but letters, digits and the `kept` bytes is percent-encoded (RFC 3986).
+pub fn escape(text: &str, kept: &[u8]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || kept.contains(&byte) {
             out.push(char::from(byte));
         } else {
             let _ = write!(out, "%{byte:02X}");

@@ -7,7 +7,6 @@
 
 mod admin;
 mod arithmetic;
-mod base64;
 pub(crate) mod counters;
 mod delete;
 mod exptime;

@@ -34,6 +34,7 @@
 //! and the connection must be closed after the error line. These and a few more inputs on which we are stricter
 //! (a NUL in a line, numbers with a plus sign or tabs, sloppy base64) are listed in `docs/compat-memcache-meta.md`.
 
+pub mod base64;
 mod scan;
 
 mod command;

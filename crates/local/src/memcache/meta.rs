@@ -18,7 +18,8 @@ pub(super) mod set;
 
 use std::io::Write as _;
 
-use super::base64;
+use wire::memcache::base64;
+
 use super::exptime::left_s;
 use super::refusal::Refusal;
 use crate::store::Entry;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use http::query::escape;
+
 /// HTML so far.
 #[derive(Debug, Default)]
 pub(super) struct Html(String);
@@ -84,15 +86,7 @@ impl Html {
 
 /// A word as it stands in a path.
 pub(super) fn escape_word(word: &str) -> String {
-    let mut out = String::with_capacity(word.len());
-    for byte in word.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~:[]".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    escape(word, b"-_.~:[]")
 }
 
 #[cfg(test)]

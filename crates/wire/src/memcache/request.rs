@@ -1,7 +1,6 @@
 //! One request, as places in its frame.
 
 mod bad;
-mod base64;
 mod line;
 mod meta;
 mod number;
@@ -14,7 +13,7 @@ pub use number::{signed, unsigned};
 pub use scanner::RequestScanner;
 pub use token::{Keys, MetaFlags};
 
-use super::{Command, Expect, FlagSet, KEY_BYTES_MAX, Retry, Row, Shape, Span};
+use super::{Command, Expect, FlagSet, KEY_BYTES_MAX, Retry, Row, Shape, Span, base64};
 pub(super) use token::Tokens;
 
 /// A well-formed request. It holds places only: methods that give bytes take the frame it was scanned from.
@@ -80,7 +79,7 @@ impl Request {
         if !self.binary_key {
             return key;
         }
-        match base64::decode(key, buffer) {
+        match base64::decode_key(key, buffer) {
             Some(len) => &buffer[..len],
             None => key,
         }

@@ -4,7 +4,8 @@
 
 use std::io::Write as _;
 
-use super::super::base64;
+use wire::memcache::base64;
+
 use super::super::exptime::left_s;
 use super::super::item::{CHUNK_BYTES_MAX, size};
 use super::super::refusal::{BAD_FORMAT, Refusal};

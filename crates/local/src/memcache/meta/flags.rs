@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use super::super::base64;
+use wire::memcache::base64;
+
 use super::super::exptime::deadline_ms;
 use super::super::number::{signed_32, unsigned, unsigned_32};
 use super::super::refusal::{BAD_FORMAT, Refusal};

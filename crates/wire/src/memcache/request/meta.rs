@@ -161,5 +161,5 @@ fn end_before(text: &[u8], token: Span) -> u32 {
 }
 
 fn is_base64(text: &[u8], key: Span) -> bool {
-    base64::decode(key.of(text), &mut [0; KEY_BYTES_MAX]).is_some()
+    base64::decode_key(key.of(text), &mut [0; KEY_BYTES_MAX]).is_some()
 }

@@ -1,13 +1,16 @@
-//! base64 of binary keys in meta commands.
+//! base64 of binary keys in meta commands (flag `b`): the alphabet of RFC 4648 with padding.
 //!
-//! Reading is as lax as memcached's: characters outside the alphabet are passed over, and only the number of the others
-//! has to be right. Writing is the standard alphabet with padding.
+//! [`decode`] is as lax as memcached: characters outside the alphabet are passed over, and only the number of the others has to
+//! be right. [`decode_key`] is for keys that are passed on: memcached skips over misplaced padding and stops at the first full
+//! group that has any, and such keys are refused. Unused bits before the padding are ignored, as in memcached.
+
+use crate::memcache::KEY_BYTES_MAX;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const PAD: u8 = b'=';
 
 /// The bytes that `text` stands for; None when there are none or the text is cut short.
-pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let signs: Vec<u8> = text.iter().copied().filter(|&byte| byte == PAD || value(byte).is_some()).collect();
     if signs.is_empty() || !signs.len().is_multiple_of(4) {
         return None;
@@ -30,7 +33,7 @@ pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Appends the text that stands for `bytes`.
-pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
+pub fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     for block in bytes.chunks(3) {
         let word = block.iter().fold(0u32, |word, &byte| (word << 8) | u32::from(byte));
         let word = word << (8 * (3 - block.len()));
@@ -40,6 +43,24 @@ pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
             out.push(if i <= block.len() { sign } else { PAD });
         }
     }
+}
+
+/// Decodes `encoded` to the front of `out` and returns the length; nothing if it is not base64 or is empty or too long.
+pub(super) fn decode_key(encoded: &[u8], out: &mut [u8; KEY_BYTES_MAX]) -> Option<usize> {
+    if encoded.is_empty() || !encoded.len().is_multiple_of(4) || encoded.len() > KEY_BYTES_MAX {
+        return None;
+    }
+    let padding = encoded.iter().rev().take(2).take_while(|&&byte| byte == b'=').count();
+    let mut len = 0;
+    let mut bits = 0u32;
+    for (index, &byte) in encoded[..encoded.len() - padding].iter().enumerate() {
+        bits = bits << 6 | value(byte)?;
+        if index % 4 != 0 {
+            out[len] = (bits >> (6 - 2 * (index % 4))) as u8;
+            len += 1;
+        }
+    }
+    Some(len)
 }
 
 fn value(sign: u8) -> Option<u32> {
@@ -76,6 +97,32 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(decode(text.as_bytes()).as_deref(), *want, "{text:?}");
         }
+    }
+
+    #[test]
+    fn keys() {
+        let cases: [(&[u8], Option<&[u8]>); 14] = [
+            (b"aw==", Some(b"k")),
+            (b"ax==", Some(b"k")),
+            (b"a2U=", Some(b"ke")),
+            (b"a2V5", Some(b"key")),
+            (b"/+8A", Some(b"\xff\xef\x00")),
+            (b"a2V5a2V5", Some(b"keykey")),
+            (b"", None),
+            (b"aw", None),
+            (b"aw=", None),
+            (b"a===", None),
+            (b"====", None),
+            (b"=aaa", None),
+            (b"aw==a2V5", None),
+            (b"a-_=", None),
+        ];
+        for (encoded, key) in cases {
+            let mut out = [0; KEY_BYTES_MAX];
+            assert_eq!(decode_key(encoded, &mut out).map(|len| &out[..len]), key, "{encoded:?}");
+        }
+        assert_eq!(decode_key(&[b'A'; 248], &mut [0; KEY_BYTES_MAX]), Some(186));
+        assert_eq!(decode_key(&[b'A'; 252], &mut [0; KEY_BYTES_MAX]), None);
     }
 
     proptest! {
