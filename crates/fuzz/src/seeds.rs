@@ -165,6 +165,7 @@ pub fn nsq_identify() -> Vec<Vec<u8>> {
     let mut seeds = own(&[
         b"{}", b"null", b"{\"client_id\":\"a\",\"hostname\":\"h\",\"user_agent\":\"u\",\"feature_negotiation\":true,\"heartbeat_interval\":1000,\"output_buffer_size\":16384,\"output_buffer_timeout\":250,\"tls_v1\":true,\"deflate\":true,\"deflate_level\":6,\"snappy\":false,\"sample_rate\":50,\"msg_timeout\":60000}",
         b"{\"heartbeat_interval\":-1,\"output_buffer_size\":-1,\"output_buffer_timeout\":-1}", b"{\"deflate\":true,\"snappy\":true}", b"{\"sample_rate\":1e2}", b"{\"msg_timeout\":9223372036854775808}", b"{\"a\":[[[[]]],{\"b\":null}]}",
+        b"OK", b"{\"max_rdy_count\":2500,\"version\":\"1.3.0\",\"max_msg_timeout\":900000,\"msg_timeout\":60000,\"tls_v1\":true,\"deflate\":false,\"deflate_level\":6,\"snappy\":true,\"auth_required\":true}",
     ]);
     for sent in golden::under("nsqd_v2.jsonl", "send") {
         if let Some(at) = sent.windows(9).position(|window| window == b"IDENTIFY\n") {
@@ -184,6 +185,13 @@ pub fn nsq_lookup() -> Vec<Vec<u8>> {
     ]);
     seeds.extend(golden::under("nsqlookupd.jsonl", "send"));
     seeds
+}
+
+/// Snapshots of a lookup.
+pub fn lookup_snapshot() -> Vec<Vec<u8>> {
+    let node = r#"{"remote":"1:2","broadcast_address":"a","hostname":"h","http_port":2,"tcp_port":1,"topology_region":"","topology_zone":"","version":"v","topics":[{"name":"t","tombstoned_at":5,"channels":["c","d#ephemeral"]},{"name":"u"}]}"#;
+    let of = |nodes: &str| format!("{{\"version\":1,\"nodes\":[{nodes}]}}").into_bytes();
+    vec![of(""), of(node), of(&format!("{node},{node}"))]
 }
 
 /// Answers of an authorization server.

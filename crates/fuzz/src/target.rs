@@ -1,6 +1,6 @@
 //! The table of targets. `fuzz/fuzz_targets` has a file for each, which a test here compares.
 
-use crate::bodies::{configuration, http, import, topic};
+use crate::bodies::{configuration, discovery, http, import, topic};
 use crate::seeds;
 
 /// One decoder, or several that take the same bytes.
@@ -34,8 +34,9 @@ targets! {
     "memcache_reply" "memcached's replies, meta ones included" wire::memcache::fuzzing::reply, seeds::memcache_replies, seeds::words::MEMCACHE;
     "nsq_v2" "commands of NSQ V2, bodies of MPUB" wire::nsq::fuzzing::v2, seeds::nsq_v2, seeds::words::NSQ;
     "nsq_frame" "frames and messages, as a client reads them" wire::nsq::fuzzing::frames, seeds::nsq_frames, seeds::words::NSQ;
-    "nsq_identify" "the JSON of IDENTIFY" wire::nsq::fuzzing::identify, seeds::nsq_identify, seeds::words::JSON;
+    "nsq_identify" "the JSON of IDENTIFY and of its answer" wire::nsq::fuzzing::identify, seeds::nsq_identify, seeds::words::JSON;
     "nsq_lookup" "commands and answers of nsqlookupd" wire::nsq::fuzzing::lookup, seeds::nsq_lookup, seeds::words::NSQ;
+    "lookup_snapshot" "a lookup's snapshot" discovery::snapshot, seeds::lookup_snapshot, seeds::words::JSON;
     "nsq_rights" "what an authorization server answers" http::rights, seeds::rights, seeds::words::JSON;
     "snappy" "the snappy layer of a connection" net::fuzzing::snappy, seeds::snappy, seeds::words::NONE;
     "deflate" "the deflate layer of a connection" net::fuzzing::deflate, seeds::deflate, seeds::words::NONE;

@@ -45,8 +45,12 @@ impl Registry {
         for saved in nodes {
             let node = saved.node();
             let address = (node.broadcast_address.clone(), node.tcp_port);
-            let key = self.insert_producer(saved.remote.clone(), node, now, true);
-            self.restored.by_address.insert(address, key);
+            // A node that was there on two connections is one stale producer.
+            let key = self.restored.by_address.get(&address).copied().unwrap_or_else(|| {
+                let key = self.insert_producer(saved.remote.clone(), node, now, true);
+                self.restored.by_address.insert(address, key);
+                key
+            });
             for topic in &saved.topics {
                 let known = self.tables.topic(&topic.name).is_some();
                 let channels = topic.channels.iter().map(Some);
@@ -200,6 +204,18 @@ mod tests {
         registry.create_topic("t").unwrap();
         registry.forget_restored();
         assert_eq!(found(&registry, "t"), Some(vec![]), "somebody wants it");
+    }
+
+    #[test]
+    fn a_node_that_was_there_twice_is_restored_once_and_forgotten() {
+        let mut registry = Registry::default();
+        let topics = |name: &str| vec![SavedTopic { name: name.into(), ..SavedTopic::default() }];
+        let twice =
+            [("r:1", "t"), ("r:2", "u")].map(|(from, name)| SavedNode::new(from, &node(1), topics(name)));
+        registry.restore(&twice, 0);
+        assert_eq!(registry.counts(), (1, 2, 0));
+        registry.forget_restored();
+        assert_eq!(registry.counts(), (0, 0, 0));
     }
 
     #[test]

@@ -104,6 +104,7 @@ pub fn frames(data: &[u8]) {
 
 /// The body of IDENTIFY: what is settled keeps to the server's terms, and the answer to it is sound JSON.
 pub fn identify(body: &[u8]) {
+    let _ = identify::IdentifyReply::parse(body);
     let plain = identify::Terms::default();
     let full = identify::Terms {
         tls: true,
@@ -128,6 +129,7 @@ pub fn identify(body: &[u8]) {
         settled.write_reply(&terms, &mut answer);
         let again = identify::Identify::parse(&answer);
         assert!(settled.upgrades.is_none() || again.is_ok(), "{}", answer.escape_ascii());
+        assert!(identify::IdentifyReply::parse(&answer).is_some(), "{}", answer.escape_ascii());
     }
 }
 
