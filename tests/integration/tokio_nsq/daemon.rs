@@ -6,13 +6,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_nsq::{
-    NSQChannel, NSQConfigShared, NSQConsumer, NSQConsumerConfig, NSQConsumerConfigSources, NSQProducer,
-    NSQProducerConfig, NSQTopic,
+    NSQChannel, NSQConfigShared, NSQConsumer, NSQConsumerConfig, NSQConsumerConfigSources,
+    NSQConsumerLookupConfig, NSQProducer, NSQProducerConfig, NSQTopic,
 };
 
 use crate::PATIENCE;
@@ -23,6 +23,77 @@ fn binary() -> PathBuf {
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../target/release/nuthatch"),
         PathBuf::from,
     )
+}
+
+/// From when ports are chosen until the program has them nobody else here looks for some.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// Addresses on ports that are free now.
+fn free_addresses<const N: usize>() -> [String; N] {
+    let listeners: [TcpListener; N] =
+        std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    listeners.map(|one| one.local_addr().expect("an address").to_string())
+}
+
+/// True once `address` accepts; false if the program ends first, as it does if somebody took one of its ports meanwhile.
+fn listens(child: &mut Child, address: &str) -> bool {
+    let end = Instant::now() + PATIENCE;
+    while TcpStream::connect(address).is_err() {
+        if child.try_wait().expect("a status").is_some() {
+            return false;
+        }
+        assert!(Instant::now() < end, "the program does not listen at {address}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
+}
+
+/// The binary as nsqlookupd; killed when dropped.
+pub struct Lookup {
+    child: Child,
+    tcp: String,
+    http: String,
+}
+
+impl Lookup {
+    /// Starts it; again with other ports when it ends at once.
+    pub fn start() -> Lookup {
+        (0..5).find_map(|_| Lookup::start_once()).expect("the lookup starts")
+    }
+
+    fn start_once() -> Option<Lookup> {
+        let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let [tcp, http] = free_addresses();
+        let mut command = Command::new(binary());
+        command.args(["nsqlookupd", &format!("--tcp-address={tcp}"), &format!("--http-address={http}")]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap_or_else(|fault| panic!("{}: {fault}", binary().display()));
+        let mut lookup = Lookup { child, tcp, http };
+        listens(&mut lookup.child, &lookup.http).then_some(lookup)
+    }
+
+    /// Starts a daemon that registers here.
+    pub fn daemon(&self) -> Daemon {
+        Daemon::start(&["--broadcast-address=127.0.0.1", &format!("--lookupd-tcp-address={}", self.tcp)])
+    }
+
+    /// A consumer that knows this lookup only, and asks it often.
+    pub fn consumer(&self, topic: &Arc<NSQTopic>) -> NSQConsumer {
+        let lookups = NSQConsumerLookupConfig::new()
+            .set_poll_interval(Duration::from_millis(100))
+            .set_addresses([format!("http://{}", self.http)].into());
+        NSQConsumerConfig::new(topic.clone(), NSQChannel::new("channel").expect("a name"))
+            .set_max_in_flight(4)
+            .set_sources(NSQConsumerConfigSources::Lookup(lookups))
+            .build()
+    }
+}
+
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// The binary as nsqd, in a directory of its own; killed when dropped.
@@ -44,13 +115,9 @@ impl Daemon {
     }
 
     fn start_once(options: &[&str], has_tls: bool) -> Option<Daemon> {
-        // From when the ports are chosen until the daemon has them nobody else here looks for some.
-        static STARTING: Mutex<()> = Mutex::new(());
         let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let directory = tempfile::tempdir().expect("a directory");
-        let free = || std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let listeners = [free(), free(), free()];
-        let [tcp, http, https] = listeners.map(|one| one.local_addr().expect("an address").to_string());
+        let [tcp, http, https] = free_addresses();
         let mut command = Command::new(binary());
         command.args(["nsqd", &format!("--tcp-address={tcp}"), &format!("--http-address={http}")]);
         command.arg(format!("--https-address={https}"));
@@ -63,15 +130,7 @@ impl Daemon {
         command.current_dir(directory.path()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|fault| panic!("{}: {fault}", binary().display()));
         let mut daemon = Daemon { child, address: tcp, _directory: directory };
-        let end = Instant::now() + PATIENCE;
-        while std::net::TcpStream::connect(&daemon.address).is_err() {
-            if daemon.child.try_wait().expect("a status").is_some() {
-                return None;
-            }
-            assert!(Instant::now() < end, "the daemon does not listen");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Some(daemon)
+        listens(&mut daemon.child, &daemon.address).then_some(daemon)
     }
 
     pub fn producer(&self, shared: &NSQConfigShared) -> NSQProducer {

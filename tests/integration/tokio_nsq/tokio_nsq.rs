@@ -1,5 +1,6 @@
 //! The `tokio-nsq` crate as a client of the binary as nsqd: publishes, consumes, requeues, touches, finishes and lets
-//! deliveries time out, in the clear and under snappy, deflate and TLS, and with an authorization server.
+//! deliveries time out, in the clear and under snappy, deflate and TLS, with an authorization server, and found through the
+//! binary as nsqlookupd.
 //!
 //! The crate is strict: every field of the reply to IDENTIFY has to be there, with the type and range it expects, and
 //! any error frame but three makes it drop the connection. A scenario fails when that happens: whatever comes next is
@@ -13,7 +14,7 @@ mod daemon;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use daemon::{Authority, Daemon};
+use daemon::{Authority, Daemon, Lookup};
 use tokio_nsq::{
     NSQConfigShared, NSQConfigSharedCompression as Compression, NSQConfigSharedTLS, NSQConsumer,
     NSQDeflateLevel, NSQEvent, NSQMessage, NSQProducer, NSQRequeueDelay, NSQTopic,
@@ -243,4 +244,30 @@ async fn with_a_wrong_secret() {
     assert_eq!(refused.expect("the thread ends").as_deref(), Some("guess"));
     let event = tokio::time::timeout(DELAY, producer.consume()).await;
     assert!(!matches!(event, Ok(Some(NSQEvent::Healthy()))), "let in all the same");
+}
+
+/// A consumer that knows a lookup only has the messages of both daemons that register there.
+#[tokio::test]
+async fn found_through_a_lookup() {
+    let lookup = Lookup::start();
+    let daemons = [lookup.daemon(), lookup.daemon()];
+    let topic = NSQTopic::new("topic").expect("a name");
+    for (n, daemon) in daemons.iter().enumerate() {
+        let mut producer = daemon.producer(&NSQConfigShared::new());
+        let event = next("the producer", producer.consume()).await;
+        assert!(matches!(event, NSQEvent::Healthy()), "the producer is {event:?}");
+        producer.publish(&topic, format!("from {n}").into_bytes()).await.expect("PUB");
+        confirmed(&mut producer).await;
+    }
+    let mut consumer = lookup.consumer(&topic);
+    let mut bodies = Vec::new();
+    while bodies.len() < daemons.len() {
+        // It is healthy, and may be unhealthy before, in between.
+        if let NSQEvent::Message(message) = next("a message", consumer.consume()).await {
+            bodies.push(message.body.clone());
+            message.finish().await;
+        }
+    }
+    bodies.sort();
+    assert_eq!(bodies, [b"from 0", b"from 1"]);
 }
