@@ -338,6 +338,29 @@ async fn nsq_to_http_loses_nothing_with_a_server_that_fails_stalls_breaks_and_is
 }
 
 #[tokio::test]
+async fn nsq_to_http_loses_nothing_when_it_is_killed() {
+    use Answer::{Break, Slow, Status};
+    let source = Nsqd::start(&[]);
+    let server = Server::start(&[Status(200), Status(201), Break, Status(500), Slow]);
+    let sent = bodies("m", 500);
+    publish_all(&producer(&source), "t", &sent).await;
+    let mut arguments = hurried(&source);
+    arguments.extend([format!("--post={}", server.url("/in")), "--n=8".to_owned()]);
+    arguments.push("--max-in-flight=8".to_owned());
+    let mut tool = start("nsq_to_http", &arguments);
+    for killed in 1..=5 {
+        wait_for("requests in the middle of the work", || {
+            (server.accepted.lock().expect("unpoisoned").len() >= killed * 60).then_some(())
+        });
+        tool.signal("KILL");
+        tool = start("nsq_to_http", &arguments);
+    }
+    server.wait_for_bodies(&sent);
+    tool.signal("TERM");
+    assert_eq!(tool.end(), Some(0));
+}
+
+#[tokio::test]
 async fn nsq_to_http_asks_with_get_and_leaves_a_dead_address_out() {
     let source = Nsqd::start(&[]);
     // a GET has succeeded with 200 only
