@@ -41,6 +41,8 @@ fn seeds() {
         ("dead letters brought back", total.redriven),
         ("refused publications", total.refused),
         ("messages of ephemeral topics", total.ephemeral),
+        ("refusals for want of memory", total.out_of_memory),
+        ("refusals for too many channels", total.out_of_channels),
         ("ephemeral channels that lost their last consumer", total.deserted),
         ("troubles of the disk", total.troubles),
         ("damaged messages", total.rotten),

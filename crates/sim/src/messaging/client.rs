@@ -106,7 +106,9 @@ impl Client {
             }
             Role::Drain(name) => {
                 self.send(Command::Sub(name), around);
-                self.send(Command::Rdy(2500), around);
+                // With little memory whoever has much unread is closed.
+                let little = around.scenario.options.max_memory < 1 << 20;
+                self.send(Command::Rdy(if little { 10 } else { 2500 }), around);
             }
         }
         if !self.drains() && self.rng.one_in(3) {

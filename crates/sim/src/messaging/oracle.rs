@@ -17,6 +17,8 @@
 //! | what is finished leaves the disk | `World::rest`, at the end |
 //! | damage is told, and costs what it must and no more | `world/rot.rs` |
 //! | no publication is refused without a reason | [`Oracle::refused`] |
+//! | memory is full only where it nearly is, and never more than that | [`Oracle::check_full`], [`Oracle::check_memory`] |
+//! | a topic has no more channels than it may, and is denied none before | [`Oracle::not_subscribed`], and the same |
 //! | topics and channels outlast the process | [`Oracle::adopt`], at each start |
 //! | ephemeral ones do not: they go with their last user | [`Oracle::check_ephemeral`], whenever somebody asks |
 //! | nothing of an ephemeral topic is on the disk | `World::check_disk`, when a life ends |
@@ -29,6 +31,7 @@
 mod adopt;
 mod orders;
 mod ephemeral;
+mod memory;
 mod channel;
 mod limits;
 mod row;
@@ -88,6 +91,10 @@ pub(crate) struct Oracle {
     fill_max: usize,
     /// Messages that an ephemeral topic or channel holds.
     queue_limit: u64,
+    /// `max_memory`; 0 for no limit.
+    memory_max: usize,
+    /// `max_channels_per_topic`.
+    channels_max: u64,
     /// Messages that were published to ephemeral topics.
     pub(crate) in_memory_only: BTreeSet<Uid>,
     /// Ephemeral channels that have lost their last consumer in this turn.
@@ -121,6 +128,8 @@ impl Oracle {
             stepped: false,
             fill_max,
             queue_limit: options.mem_queue_size,
+            memory_max: options.max_memory,
+            channels_max: options.max_channels_per_topic,
             in_memory_only: BTreeSet::new(),
             doomed: Vec::new(),
             seq: 0,
@@ -153,7 +162,7 @@ impl Oracle {
             }
             Fact::Saw(_) => {}
             Fact::Gone => self.gone(session, now),
-            Fact::Answered(command, good) => self.answered(session, command, good, now),
+            Fact::Answered(command, refusal) => self.answered(session, command, refusal, now),
             Fact::Delivered(id, attempts, uid) => self.delivered(session, id, attempts, uid, now),
             Fact::Wrong(why) => self.fault(format!("session {session} was sent {why}")),
         }
@@ -223,11 +232,16 @@ impl Oracle {
         }
     }
 
-    fn answered(&mut self, session: SessionId, command: Command, good: bool, now: Now) {
+    fn answered(&mut self, session: SessionId, command: Command, refusal: Option<String>, now: Now) {
         match command {
-            Command::Publish { topic, uids, .. } if good => self.accepted(&topic, &uids),
-            Command::Publish { topic, .. } => self.refused(&topic),
-            Command::Sub((topic, channel)) if good => self.subscribe(session, topic, channel, now),
+            Command::Publish { topic, uids, delay_ms } => match refusal {
+                None => self.accepted(&topic, &uids),
+                Some(why) => self.refused(&topic, &why, delay_ms > 0, &uids),
+            },
+            Command::Sub((topic, channel)) => match refusal {
+                None => self.subscribe(session, topic, channel, now),
+                Some(why) => self.not_subscribed(&topic, &why),
+            },
             _ => {}
         }
     }
@@ -241,8 +255,11 @@ impl Oracle {
     }
 
     /// A publication was refused.
-    pub(crate) fn refused(&mut self, topic: &str) {
+    pub(crate) fn refused(&mut self, topic: &str, why: &str, deferred: bool, uids: &[Uid]) {
         self.report.refused += 1;
+        if let Some(held) = self.memory_full(why) {
+            return self.check_full(topic, held, deferred, uids);
+        }
         let full = self.topics.get(topic).is_some_and(|topic| topic.limits.rejects());
         self.report.full += u64::from(full);
         if !self.excused && !full {

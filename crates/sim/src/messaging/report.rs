@@ -35,6 +35,10 @@ pub struct Report {
     pub deserted: u64,
     /// Messages of ephemeral topics.
     pub ephemeral: u64,
+    /// Publications and consumers that were refused since memory was full.
+    pub out_of_memory: u64,
+    /// Consumers that were refused since the topic had as many channels as it may.
+    pub out_of_channels: u64,
     /// Times the disk did not do what it should.
     pub troubles: u64,
     /// Times somebody set the wall clock.
@@ -74,6 +78,8 @@ impl Report {
         self.redriven += other.redriven;
         self.deserted += other.deserted;
         self.ephemeral += other.ephemeral;
+        self.out_of_memory += other.out_of_memory;
+        self.out_of_channels += other.out_of_channels;
         self.troubles += other.troubles;
         self.steps += other.steps;
         self.imports += other.imports;

@@ -128,7 +128,20 @@ impl Scenario {
         if rng.one_in(3) {
             scenario.add_ephemeral(&mut rng);
         }
+        if rng.one_in(4) {
+            scenario.limit_memory(&mut rng);
+        }
         scenario
+    }
+
+    /// Gives topics in memory little room, and topics few channels.
+    pub(crate) fn limit_memory(&mut self, rng: &mut Rng) {
+        if !self.has_ephemeral_topics() {
+            self.add_ephemeral(rng);
+        }
+        (self.options.max_memory, self.options.mem_queue_size) = (rng.pick(&[64 << 10, 256 << 10]), 10_000);
+        self.options.max_channels_per_topic = rng.between(1, 3);
+        (self.messages, self.fill_max) = (100, 3000);
     }
 
     /// Adds topics and channels that go with their last user.

@@ -17,8 +17,8 @@ pub(crate) enum Fact {
     Took(Command),
     /// It has looked at a command, and whether it carried it out is not known.
     Saw(Command),
-    /// A command's answer: true for OK.
-    Answered(Command, bool),
+    /// A command's answer: why it was refused, or `None` for OK.
+    Answered(Command, Option<String>),
     /// A message was sent: id, attempts, whose body.
     Delivered(Id, u16, u64),
     /// The daemon knows the session no more.
@@ -54,7 +54,7 @@ pub(crate) struct Session {
     partial: usize,
     unanswered: VecDeque<Command>,
     /// Answers that came before their command was seen to be consumed.
-    answers: VecDeque<bool>,
+    answers: VecDeque<Option<String>>,
     frames: Frames,
     /// Messages whose FIN, REQ or TOUCH was refused.
     failed: Vec<(Verb, Id)>,
@@ -115,7 +115,7 @@ impl Session {
         for frame in self.frames.take(bytes) {
             match frame {
                 Frame::Response(_) if frame.is_heartbeat() => {}
-                Frame::Response(_) => self.answers.push_back(true),
+                Frame::Response(_) => self.answers.push_back(None),
                 Frame::Error(text) => self.refused(&text),
                 Frame::Message { id, attempts, uid } => facts.push(Fact::Delivered(id, attempts, uid)),
                 Frame::Nonsense(why) => facts.push(Fact::Wrong(why)),
@@ -133,7 +133,7 @@ impl Session {
             b"E_TOUCH_FAILED" => Verb::Touch,
             _ => {
                 self.over = true;
-                self.answers.push_back(false);
+                self.answers.push_back(Some(String::from_utf8_lossy(text).into_owned()));
                 return;
             }
         };
@@ -144,10 +144,10 @@ impl Session {
 
     fn match_answers(&mut self, facts: &mut Vec<Fact>) {
         while !self.unanswered.is_empty()
-            && let Some(good) = self.answers.pop_front()
+            && let Some(refusal) = self.answers.pop_front()
             && let Some(command) = self.unanswered.pop_front()
         {
-            facts.push(Fact::Answered(command, good));
+            facts.push(Fact::Answered(command, refusal));
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use queue::Options;
 use queue::ask::Ask;
 use queue::settings::{AtLimit, Durability, TopicSettings};
 
@@ -64,11 +65,17 @@ pub enum Tamper {
     EphemeralTooMuch,
     /// A publication to an ephemeral topic is refused.
     EphemeralRefused,
+    /// What takes memory is refused long before the limit.
+    RefusedTooEarly,
+    /// More memory is taken than may be.
+    MemoryExceeded,
+    /// A topic has more channels than it may have.
+    TooManyChannels,
 }
 
 impl Tamper {
     /// Every one of them.
-    pub const ALL: [Tamper; 24] = [
+    pub const ALL: [Tamper; 27] = [
         Tamper::DamageSpreads,
         Tamper::HeaderCostsRecords,
         Tamper::DamageUntold,
@@ -93,6 +100,9 @@ impl Tamper {
         Tamper::EphemeralStuck,
         Tamper::EphemeralTooMuch,
         Tamper::EphemeralRefused,
+        Tamper::RefusedTooEarly,
+        Tamper::MemoryExceeded,
+        Tamper::TooManyChannels,
     ];
 
     /// Words by which one knows the rule that finds it, where any other one might.
@@ -104,6 +114,9 @@ impl Tamper {
             Tamper::EphemeralStuck => "owes message",
             Tamper::EphemeralTooMuch => "it may hold",
             Tamper::EphemeralRefused => "ephemeral was refused for no reason",
+            Tamper::RefusedTooEarly => "although memory has room",
+            Tamper::MemoryExceeded => "messages in memory take",
+            Tamper::TooManyChannels => "channels, and may have",
             _ => "",
         }
     }
@@ -144,6 +157,9 @@ impl Tamper {
             | Tamper::EphemeralStuck
             | Tamper::EphemeralTooMuch
             | Tamper::EphemeralRefused => self.bend_ephemeral(scenario),
+            Tamper::RefusedTooEarly | Tamper::MemoryExceeded | Tamper::TooManyChannels => {
+                scenario.limit_memory(&mut Rng::new(scenario.think_ms));
+            }
             Tamper::SegmentsKept => {
                 (scenario.fill_max, scenario.messages, scenario.options.segment_bytes) = (3000, 100, 8 << 10);
             }
@@ -161,9 +177,15 @@ impl Tamper {
         }
     }
 
-    /// Messages that the oracle believes an ephemeral channel to hold.
-    pub(crate) fn distort_queue_limit(self, limit: u64) -> u64 {
-        if self == Tamper::EphemeralTooMuch { 1 } else { limit }
+    /// Distorts what the oracle is told of the daemon's options.
+    pub(crate) fn distort_options(self, options: &mut Options) {
+        match self {
+            Tamper::EphemeralTooMuch => options.mem_queue_size = 1,
+            Tamper::RefusedTooEarly => options.max_memory *= 4,
+            Tamper::MemoryExceeded => options.max_memory /= 8,
+            Tamper::TooManyChannels => options.max_channels_per_topic = 1,
+            _ => {}
+        }
     }
 
     fn bend_limits(self, scenario: &mut Scenario) {
@@ -265,10 +287,10 @@ pub(crate) fn distort(tamper: Tamper, facts: &mut Vec<(SessionId, Fact)>) {
         }
         Tamper::EphemeralRefused => {
             for (_, fact) in facts {
-                if let Fact::Answered(Command::Publish { topic, .. }, good) = fact
+                if let Fact::Answered(Command::Publish { topic, .. }, refusal) = fact
                     && is_ephemeral(topic)
                 {
-                    *good = false;
+                    *refusal = Some("E_PUB_FAILED".to_owned());
                 }
             }
         }

@@ -17,7 +17,6 @@ mod troubles;
 
 use journal::MemFiles;
 use net::Instant;
-use queue::Options;
 use queue::queue::ChannelStats;
 
 use super::body::Uid;
@@ -106,9 +105,10 @@ impl World {
         let files = MemFiles::new(seed);
         files.set_unflushed(tamper.and_then(Tamper::unflushed));
         let mut rng = Rng::new(seed ^ 0x9a7e);
-        let limit = scenario.options.mem_queue_size;
-        let limit = tamper.map_or(limit, |tamper| tamper.distort_queue_limit(limit));
-        let believed = Options { mem_queue_size: limit, ..scenario.options.clone() };
+        let mut believed = scenario.options.clone();
+        if let Some(tamper) = tamper {
+            tamper.distort_options(&mut believed);
+        }
         World {
             net: Network::new(rng.fork()),
             files,

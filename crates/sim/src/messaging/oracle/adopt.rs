@@ -80,6 +80,7 @@ impl Oracle {
     /// Statistics agree with what is there.
     pub(crate) fn check_counts(&mut self, snapshot: &Snapshot, at: Instant) {
         self.check_ephemeral(snapshot);
+        self.check_memory(snapshot);
         let seq = self.seq;
         for stats in snapshot.topics.as_deref().unwrap_or_default() {
             let Some(topic) = self.topics.get_mut(&stats.name) else { continue };

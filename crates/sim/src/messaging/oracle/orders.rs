@@ -98,6 +98,8 @@ impl Oracle {
     /// Topics and channels that an nsqd has left.
     pub(crate) fn import_topic(&mut self, topic: &str, channels: &[String], at: Instant, wall: i64) {
         let now = self.now(at, wall);
+        // They are taken over however many they are.
+        self.channels_max = 0;
         let topic = self.topic(topic);
         for channel in channels {
             topic.create_channel(channel, now);

@@ -53,7 +53,9 @@ impl World {
         for (ask, uids, answer) in answered {
             match (ask, answer) {
                 (Ask::Publish { topic, .. }, Answer::Done) => self.oracle.accepted(&topic, &uids),
-                (Ask::Publish { topic, .. }, Answer::Refused(_)) => self.oracle.refused(&topic),
+                (Ask::Publish { topic, defer_ms, .. }, Answer::Refused(why)) => {
+                    self.oracle.refused(&topic, &why.to_string(), defer_ms > 0, &uids);
+                }
                 (Ask::Redrive { topic, channel, .. }, answer) => {
                     let count = if let Answer::Count(count) = answer { count } else { 0 };
                     self.oracle.redriven(&topic, &channel, count);

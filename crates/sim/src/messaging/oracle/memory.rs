@@ -1,0 +1,123 @@
+//! Limits of the whole queue: memory, and channels of a topic.
+//!
+//! What the daemon says that it holds is compared with what is known to be there, and a refusal with what it says that it holds.
+
+use net::Instant;
+use queue::channel::CHANNEL_BYTES;
+use queue::queue::{Snapshot, TopicStats};
+use queue::settings::Durability;
+use queue::topic::TOPIC_BYTES;
+
+use super::{Oracle, Topic};
+use crate::messaging::body::Uid;
+
+/// Of a topic or a channel that is about to be made.
+const CREATION_BYTES: usize = TOPIC_BYTES + CHANNEL_BYTES;
+/// Of a message: what is noted of it, wherever it is, and its record's header.
+const MESSAGE_BYTES: usize = 256;
+/// Of a consumer.
+const CONSUMER_BYTES: usize = 256;
+/// What several topics may take in the same turn beyond what one may.
+const TURN_BYTES: usize = 16 << 10;
+/// What a channel may have read of the journal.
+const READ_BYTES: usize = 64 << 10;
+
+impl Oracle {
+    /// The bytes that are held, if the refusal says that memory is full.
+    pub(super) fn memory_full(&self, why: &str) -> Option<usize> {
+        let (_, held) = why.split_once("memory is full: topics and channels take ")?;
+        held.split_once(' ')?.0.parse().ok()
+    }
+
+    /// A publication was refused since memory is full: it is, but for the eighth that is kept for topics and channels, and for what
+    /// the publication itself takes; and it is one to a topic in memory, a deferred one, or one that makes a topic.
+    pub(super) fn check_full(&mut self, name: &str, held: usize, deferred: bool, uids: &[Uid]) {
+        self.report.out_of_memory += 1;
+        let max = self.memory_max;
+        // A topic that is gone meanwhile says nothing any more.
+        let Some(topic) = self.topics.get(name) else { return };
+        let Some(at) = uids.first().and_then(|uid| topic.messages.get(uid)).map(|message| message.at) else {
+            return;
+        };
+        let in_files = topic.known && topic.durability != Durability::Memory;
+        let wanted = topic.taken_at(at);
+        if held + wanted + CREATION_BYTES < max - max / 8 {
+            self.fault(format!(
+                "a publication to {name} was refused although memory has room: {held} of {max}"
+            ));
+        }
+        if in_files && !deferred {
+            self.fault(format!("a publication to {name} was refused, and takes no memory"));
+        }
+    }
+
+    /// Nobody may consume the channel.
+    pub(super) fn not_subscribed(&mut self, name: &str, why: &str) {
+        let max = self.memory_max;
+        if let Some(held) = self.memory_full(why) {
+            self.report.out_of_memory += 1;
+            if held + CREATION_BYTES < max {
+                self.fault(format!(
+                    "a consumer of {name} was refused although memory has room: {held} of {max}"
+                ));
+            }
+        } else if why.contains("too many channels of one topic") {
+            self.report.out_of_channels += 1;
+            let channels = self.topics.get(name).map_or(0, |topic| topic.channels.len() as u64);
+            if channels < self.channels_max {
+                self.fault(format!("a consumer of {name} was refused, and it has {channels} channels"));
+            }
+        }
+    }
+
+    /// No more is held than may be. What is in flight, or comes back, or was read for consumers is counted and not refused.
+    pub(super) fn check_memory(&mut self, snapshot: &Snapshot) {
+        if self.memory_max == 0 {
+            return;
+        }
+        let shown = snapshot.topics.as_deref().unwrap_or_default();
+        let most = self.memory_max + shown.iter().map(unrefused).sum::<usize>();
+        if snapshot.memory_bytes > most {
+            self.fault(format!("{} bytes of memory are taken, and {most} may be", snapshot.memory_bytes));
+        }
+        let kept: u64 = self.topics.values().map(Topic::bytes_in_memory).sum();
+        if kept > (self.memory_max + TURN_BYTES) as u64 {
+            self.fault(format!("messages in memory take {kept} bytes, and {} may be", self.memory_max));
+        }
+        let max = self.channels_max;
+        if let Some(topic) = shown.iter().find(|topic| max > 0 && topic.channels.len() as u64 > max) {
+            let (name, count) = (&topic.name, topic.channels.len());
+            self.fault(format!("topic {name} has {count} channels, and may have {max}"));
+        }
+    }
+}
+
+/// Bytes that a topic may take without having been asked whether there is room.
+fn unrefused(topic: &TopicStats) -> usize {
+    let channels = topic.channels.iter().map(|channel| {
+        let messages = (channel.depth + channel.in_flight + channel.deferred) as usize;
+        messages * MESSAGE_BYTES + channel.client_count as usize * CONSUMER_BYTES + READ_BYTES
+    });
+    channels.sum()
+}
+
+impl Topic {
+    /// Bytes of messages that are in memory for sure.
+    fn bytes_in_memory(&self) -> u64 {
+        if self.durability != Durability::Memory {
+            return 0;
+        }
+        let kept = |uid| {
+            let mut rows = self.channels.values().map(|channel| &channel.rows).chain([&self.waiting]);
+            rows.any(|rows| rows.get(uid).is_some_and(|row| row.is_owed() && !row.wild))
+        };
+        let messages = self.messages.iter().filter(|(uid, message)| message.known && kept(*uid));
+        messages.map(|(_, message)| message.bytes).sum()
+    }
+
+    /// Bytes that publications of this moment take.
+    fn taken_at(&self, at: Instant) -> usize {
+        let messages = self.messages.values().filter(|message| message.at == at);
+        messages.map(|message| message.bytes as usize + MESSAGE_BYTES).sum()
+    }
+}
