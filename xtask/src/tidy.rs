@@ -8,6 +8,7 @@ mod dependencies;
 mod exceptions;
 mod layers;
 mod licences;
+mod paths;
 mod sources;
 
 use crate::run::Fault;
@@ -33,6 +34,7 @@ pub fn run() -> Result<(), Fault> {
     circles::check(&metadata, &exceptions, &mut findings);
     dependencies::check(&metadata, &root, &mut findings);
     licences::check(&metadata, &exceptions, &mut findings);
+    paths::check(&root, &mut findings);
 
     for remark in &findings.remarks {
         println!("tidy: remark: {remark}");
