@@ -163,3 +163,22 @@ fn a_topic_in_memory_that_was_full_takes_messages_once_they_are_consumed() {
     world.publish(producer, "t", &body);
     assert_eq!(world.frames(producer)[0].1, b"OK");
 }
+
+#[test]
+fn a_topic_in_memory_gives_back_the_room_of_its_largest_batch() {
+    let mut world = World::new(Options::default());
+    let held = |world: &mut World| match world.ask(Ask::Stats { topic: None, channel: None, clients: false })
+    {
+        Answer::Stats(snapshot) => snapshot.memory_bytes,
+        _ => 0,
+    };
+    world.ask(Ask::CreateTopic("t".into(), Some(Durability::Memory)));
+    let before = held(&mut world);
+    let producer = world.client();
+    let publication = [b"PUB t\n", &3000u32.to_be_bytes()[..], &[b'x'; 3000]].concat();
+    world.send(producer, &publication.repeat(23));
+    assert!(held(&mut world) > before + 23 * 3000);
+    assert!(matches!(world.ask(Ask::EmptyTopic("t".into())), Answer::Done));
+    world.advance(Duration::from_secs(2));
+    assert!(held(&mut world) <= before + 4096, "{before}, then {}", held(&mut world));
+}

@@ -42,6 +42,7 @@ fn seeds() {
         ("refused publications", total.refused),
         ("messages of ephemeral topics", total.ephemeral),
         ("refusals for want of memory", total.out_of_memory),
+        ("memory that was given back", total.memory_back),
         ("refusals for too many channels", total.out_of_channels),
         ("ephemeral channels that lost their last consumer", total.deserted),
         ("troubles of the disk", total.troubles),

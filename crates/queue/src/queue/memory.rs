@@ -83,7 +83,7 @@ impl Queue {
         self.memory.replace((topic.memory(), crate::topic::Memory::default()));
     }
 
-    /// Once a second: drops messages in memory that everybody is done with, however few.
+    /// Once a second: drops messages in memory that everybody is done with, however few, and spare room for the next ones.
     pub(super) fn release_messages(&mut self) {
         let mut work = 0;
         while work < RELEASE_WORK
@@ -93,6 +93,7 @@ impl Queue {
             topic.to_release = false;
             work += 1 + topic.entries();
             topic.release_memory(0);
+            topic.journal.rest();
             self.memory.replace(topic.count_memory());
         }
     }

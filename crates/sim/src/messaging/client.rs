@@ -107,7 +107,7 @@ impl Client {
             Role::Drain(name) => {
                 self.send(Command::Sub(name), around);
                 // With little memory whoever has much unread is closed.
-                let little = around.scenario.options.max_memory < 1 << 20;
+                let little = around.scenario.is_short_of_memory();
                 self.send(Command::Rdy(if little { 10 } else { 2500 }), around);
             }
         }

@@ -18,6 +18,7 @@
 //! | damage is told, and costs what it must and no more | `world/rot.rs` |
 //! | no publication is refused without a reason | [`Oracle::refused`] |
 //! | memory is full only where it nearly is, and never more than that | [`Oracle::check_full`], [`Oracle::check_memory`] |
+//! | memory of what is consumed is given back | [`Oracle::check_given_back`], when chaos is over |
 //! | a topic has no more channels than it may, and is denied none before | [`Oracle::not_subscribed`], and the same |
 //! | topics and channels outlast the process | [`Oracle::adopt`], at each start |
 //! | ephemeral ones do not: they go with their last user | [`Oracle::check_ephemeral`], whenever somebody asks |

@@ -39,6 +39,8 @@ pub struct Report {
     pub out_of_memory: u64,
     /// Consumers that were refused since the topic had as many channels as it may.
     pub out_of_channels: u64,
+    /// Times all was consumed and memory was looked at.
+    pub memory_back: u64,
     /// Times the disk did not do what it should.
     pub troubles: u64,
     /// Times somebody set the wall clock.
@@ -80,6 +82,7 @@ impl Report {
         self.ephemeral += other.ephemeral;
         self.out_of_memory += other.out_of_memory;
         self.out_of_channels += other.out_of_channels;
+        self.memory_back += other.memory_back;
         self.troubles += other.troubles;
         self.steps += other.steps;
         self.imports += other.imports;

@@ -167,6 +167,10 @@ impl Scenario {
         self.topics.iter().any(|plan| is_ephemeral(&plan.name))
     }
 
+    pub(crate) fn is_short_of_memory(&self) -> bool {
+        self.options.max_memory < 1 << 20
+    }
+
     /// The worst way in which lives end here.
     pub(crate) fn worst(&self) -> End {
         if self.ends.contains(&End::Power) { End::Power } else { End::Kill }

@@ -69,13 +69,15 @@ pub enum Tamper {
     RefusedTooEarly,
     /// More memory is taken than may be.
     MemoryExceeded,
+    /// Memory of what is consumed is not given back.
+    MemoryKept,
     /// A topic has more channels than it may have.
     TooManyChannels,
 }
 
 impl Tamper {
     /// Every one of them.
-    pub const ALL: [Tamper; 27] = [
+    pub const ALL: [Tamper; 28] = [
         Tamper::DamageSpreads,
         Tamper::HeaderCostsRecords,
         Tamper::DamageUntold,
@@ -102,6 +104,7 @@ impl Tamper {
         Tamper::EphemeralRefused,
         Tamper::RefusedTooEarly,
         Tamper::MemoryExceeded,
+        Tamper::MemoryKept,
         Tamper::TooManyChannels,
     ];
 
@@ -116,6 +119,7 @@ impl Tamper {
             Tamper::EphemeralRefused => "ephemeral was refused for no reason",
             Tamper::RefusedTooEarly => "although memory has room",
             Tamper::MemoryExceeded => "messages in memory take",
+            Tamper::MemoryKept => "all that is there needs",
             Tamper::TooManyChannels => "channels, and may have",
             _ => "",
         }
@@ -157,7 +161,10 @@ impl Tamper {
             | Tamper::EphemeralStuck
             | Tamper::EphemeralTooMuch
             | Tamper::EphemeralRefused => self.bend_ephemeral(scenario),
-            Tamper::RefusedTooEarly | Tamper::MemoryExceeded | Tamper::TooManyChannels => {
+            Tamper::RefusedTooEarly
+            | Tamper::MemoryExceeded
+            | Tamper::MemoryKept
+            | Tamper::TooManyChannels => {
                 scenario.limit_memory(&mut Rng::new(scenario.think_ms));
             }
             Tamper::SegmentsKept => {

@@ -19,6 +19,8 @@ const MESSAGE_BYTES: usize = 256;
 const CONSUMER_BYTES: usize = 256;
 /// What several topics may take in the same turn beyond what one may.
 const TURN_BYTES: usize = 16 << 10;
+/// What an empty topic may keep for the next message.
+const SPARE_BYTES: usize = 4 << 10;
 /// What a channel may have read of the journal.
 const READ_BYTES: usize = 64 << 10;
 
@@ -70,6 +72,26 @@ impl Oracle {
         }
     }
 
+    /// Nothing is left: what is held is no more than topics, channels and consumers need.
+    pub(crate) fn check_given_back(&mut self, snapshot: &Snapshot) {
+        self.report.memory_back += 1;
+        let shown = snapshot.topics.as_deref().unwrap_or_default();
+        let most: usize = shown.iter().map(bare).sum();
+        if snapshot.memory_bytes > most {
+            self.fault(format!(
+                "{} bytes are held, and all that is there needs {most}",
+                snapshot.memory_bytes
+            ));
+        }
+        let least: usize = shown.iter().map(|topic| TOPIC_BYTES + topic.channels.len() * CHANNEL_BYTES).sum();
+        if snapshot.memory_bytes < least {
+            self.fault(format!(
+                "{} bytes are counted, and what is there takes {least}",
+                snapshot.memory_bytes
+            ));
+        }
+    }
+
     /// No more is held than may be. What is in flight, or comes back, or was read for consumers is counted and not refused.
     pub(super) fn check_memory(&mut self, snapshot: &Snapshot) {
         if self.memory_max == 0 {
@@ -90,6 +112,15 @@ impl Oracle {
             self.fault(format!("topic {name} has {count} channels, and may have {max}"));
         }
     }
+}
+
+/// Bytes of a topic that is empty, with its channels and consumers.
+fn bare(topic: &TopicStats) -> usize {
+    let channels = topic.channels.iter().map(|channel| {
+        let messages = (channel.depth + channel.in_flight + channel.deferred) as usize;
+        CHANNEL_BYTES + channel.client_count as usize * CONSUMER_BYTES + messages * MESSAGE_BYTES
+    });
+    TOPIC_BYTES + SPARE_BYTES + channels.sum::<usize>()
 }
 
 /// Bytes that a topic may take without having been asked whether there is room.

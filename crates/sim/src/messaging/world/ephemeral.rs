@@ -4,9 +4,11 @@ use net::Instant;
 use queue::queue::{Snapshot, TopicStats};
 
 use super::World;
+use super::phases::left;
 use crate::messaging::body::uids_in;
 use crate::messaging::client::Role;
 use crate::messaging::oracle::is_ephemeral;
+use crate::messaging::tamper::Tamper;
 
 const SECOND: u64 = 1_000_000;
 
@@ -44,6 +46,27 @@ impl World {
         }
     }
 
+    /// Everything is consumed: the memory that it took is there again.
+    fn check_given_back(&mut self, end: Instant) -> Result<(), String> {
+        while self.now() < end && self.scenario.is_short_of_memory() {
+            self.until(Instant(self.now().0 + 3 * SECOND))?;
+            self.look();
+            self.complain()?;
+            if self.statistics().is_none_or(|snapshot| left(&snapshot) > 0) {
+                continue;
+            }
+            // What was read, and idles, goes within a minute or two.
+            self.until(Instant(self.now().0 + 130 * SECOND))?;
+            let Some(mut snapshot) = self.statistics() else { continue };
+            if self.tamper == Some(Tamper::MemoryKept) {
+                snapshot.memory_bytes += 48 << 10;
+            }
+            self.oracle.check_given_back(&snapshot);
+            return self.complain();
+        }
+        Ok(())
+    }
+
     /// Chaos is over, and the life goes on: whoever reads an ephemeral channel gets what it is owed.
     pub(super) fn drain_ephemeral(&mut self) -> Result<(), String> {
         if !self.scenario.has_ephemeral_topics() || self.daemon.as_ref().is_none_or(|daemon| daemon.stopping)
@@ -55,7 +78,7 @@ impl World {
         producers.for_each(|client| client.vanish(&mut self.net));
         self.resume();
         for topic in self.live_topics() {
-            let all = is_ephemeral(&topic.name);
+            let all = is_ephemeral(&topic.name) || self.scenario.is_short_of_memory();
             for channel in topic.channels.into_iter().filter(|channel| all || is_ephemeral(&channel.name)) {
                 self.add_client(Role::Drain((topic.name.clone(), channel.name)));
             }
@@ -73,6 +96,6 @@ impl World {
             self.look();
             self.complain()?;
         }
-        Ok(())
+        self.check_given_back(end)
     }
 }

@@ -238,7 +238,7 @@ fn places(snapshot: &Snapshot) -> Vec<String> {
 }
 
 /// Messages that are somewhere.
-fn left(snapshot: &Snapshot) -> u64 {
+pub(super) fn left(snapshot: &Snapshot) -> u64 {
     let topics = snapshot.topics.as_deref().unwrap_or_default();
     // A reader of dead letters may have left some.
     let topics = topics.iter().filter(|topic| !topic.name.ends_with(DEAD));
