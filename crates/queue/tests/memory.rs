@@ -9,7 +9,7 @@ use std::time::Duration;
 use harness::World;
 use journal::files::Crash;
 use nuthatch_queue::ask::{Answer, Ask};
-use nuthatch_queue::settings::Durability;
+use nuthatch_queue::settings::{Durability, TopicSettings};
 use nuthatch_queue::{Options, QueueError};
 
 fn topic(n: usize) -> String {
@@ -181,4 +181,31 @@ fn a_topic_in_memory_gives_back_the_room_of_its_largest_batch() {
     assert!(matches!(world.ask(Ask::EmptyTopic("t".into())), Answer::Done));
     world.advance(Duration::from_secs(2));
     assert!(held(&mut world) <= before + 4096, "{before}, then {}", held(&mut world));
+}
+
+#[test]
+fn a_topic_in_memory_keeps_messages_for_replay_no_longer_than_it_says() {
+    let mut world = World::new(Options::default());
+    let held = |world: &mut World| match world.ask(Ask::Stats { topic: None, channel: None, clients: false })
+    {
+        Answer::Stats(snapshot) => snapshot.memory_bytes,
+        _ => 0,
+    };
+    world.ask(Ask::CreateTopic("t".into(), Some(Durability::Memory)));
+    world.ask(Ask::CreateChannel("t".into(), "c".into()));
+    let settings = TopicSettings { retention_seconds: 30, ..TopicSettings::default() };
+    assert!(matches!(world.ask(Ask::ConfigureTopic("t".into(), settings)), Answer::Done));
+    let before = held(&mut world);
+    let producer = world.client();
+    let publication = [b"PUB t\n", &3000u32.to_be_bytes()[..], &[b'x'; 3000]].concat();
+    for _ in 0..5 {
+        world.send(producer, &publication.repeat(360));
+        world.advance(Duration::from_secs(1));
+    }
+    assert!(matches!(world.ask(Ask::EmptyChannel("t".into(), "c".into())), Answer::Done));
+    world.advance(Duration::from_secs(5));
+    assert!(held(&mut world) > before + (5 << 20), "kept for replay: {}", held(&mut world));
+    world.advance(Duration::from_secs(60));
+    // The last mebibyte stays until more is published.
+    assert!(held(&mut world) < before + (2 << 20), "{before}, then {}", held(&mut world));
 }

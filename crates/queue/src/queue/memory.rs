@@ -85,17 +85,23 @@ impl Queue {
 
     /// Once a second: drops messages in memory that everybody is done with, however few, and spare room for the next ones.
     pub(super) fn release_messages(&mut self) {
-        let mut work = 0;
+        let (mut work, now_wall) = (0, self.clock.wall.0);
+        let mut kept = Vec::new();
         while work < RELEASE_WORK
             && let Some(key) = self.to_release.pop()
         {
             let Some(topic) = self.topics.get_mut(key) else { continue };
             topic.to_release = false;
             work += 1 + topic.entries();
-            topic.release_memory(0);
+            topic.release_memory(0, now_wall);
             topic.journal.rest();
             self.memory.replace(topic.count_memory());
+            if topic.keeps_in_memory() {
+                topic.to_release = true;
+                kept.push(key);
+            }
         }
+        self.to_release.append(&mut kept);
     }
 
     /// Closes the connections that hold most, while all of them hold more than they may.

@@ -169,7 +169,7 @@ impl Queue {
         let sync = if flush { topic.journal.sync_job() } else { None };
         self.settle_topic(&mut topic);
         // A topic that is full may hold what consumers are done with.
-        topic.release_memory(if refused { 0 } else { MEMORY_RELEASE });
+        topic.release_memory(if refused { 0 } else { MEMORY_RELEASE }, clock.wall.0);
         if topic.in_memory() && !std::mem::replace(&mut topic.to_release, true) {
             self.to_release.push(key);
         }

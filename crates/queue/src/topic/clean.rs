@@ -89,11 +89,17 @@ impl<W> Topic<W> {
         }
     }
 
-    /// Memory topics have no checkpoints: what every channel is done with is dropped once enough was written.
-    pub fn release_memory(&mut self, spacing: u64) {
+    /// Memory topics have no checkpoints: what every channel is done with, and is not kept for replay, is dropped once enough was
+    /// written.
+    pub fn release_memory(&mut self, spacing: u64, now_wall: i64) {
         if self.in_memory() && self.end() - self.released >= spacing {
             self.released = self.end();
-            let _ = self.release(0);
+            let _ = self.release(now_wall);
         }
+    }
+
+    /// True if messages in memory are kept for replay: time alone makes them free.
+    pub fn keeps_in_memory(&self) -> bool {
+        self.in_memory() && self.settings.retention_seconds > 0 && self.journal.memory_bytes() > 0
     }
 }

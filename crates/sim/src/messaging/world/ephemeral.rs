@@ -1,6 +1,7 @@
 //! What is in memory only: nothing of it is on the disk, and its consumers get it while the daemon lives.
 
 use net::Instant;
+use queue::ask::{Answer, Ask};
 use queue::queue::{Snapshot, TopicStats};
 
 use super::World;
@@ -61,10 +62,22 @@ impl World {
             if self.tamper == Some(Tamper::MemoryKept) {
                 snapshot.memory_bytes += 48 << 10;
             }
-            self.oracle.check_given_back(&snapshot);
+            // Where messages are kept for replay, the last stretch of them stays.
+            if !self.keeps_for_replay(&snapshot) {
+                self.oracle.check_given_back(&snapshot);
+            }
             return self.complain();
         }
         Ok(())
+    }
+
+    /// True if a topic keeps messages that are consumed.
+    fn keeps_for_replay(&mut self, snapshot: &Snapshot) -> bool {
+        let names: Vec<String> = snapshot.topics.iter().flatten().map(|topic| topic.name.clone()).collect();
+        names.into_iter().any(|name| {
+            let settings = self.ask_now(Ask::TopicSettings(name));
+            matches!(settings, Some(Answer::TopicSettings(settings)) if settings.retention_seconds > 0)
+        })
     }
 
     /// Chaos is over, and the life goes on: whoever reads an ephemeral channel gets what it is owed.
