@@ -34,7 +34,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::connector::Connector;
 pub use self::error::ClientError;
 use self::url::Target;
-pub use self::url::{endpoint, without_secrets};
+pub use self::url::{endpoint, host_port, without_secrets};
 use crate::account::{Account, Charge};
 
 /// Content type of JSON.

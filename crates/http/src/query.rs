@@ -61,15 +61,7 @@ pub fn unescape(text: &str, plus: bool) -> Result<Vec<u8>, Malformed> {
 
 /// A value as it stands in a query string: a space is `+`.
 pub fn escape_query(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' ' => out.push('+'),
-            byte if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) => out.push(char::from(byte)),
-            byte => drop(write!(out, "%{byte:02X}")),
-        }
-    }
-    out
+    escape(text, b"-_.~ ").replace(' ', "+")
 }
 
 /// A path as it stands in a URL: letters, digits and what separates them stay, the rest is escaped.

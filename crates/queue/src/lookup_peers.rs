@@ -16,12 +16,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use telemetry::warn;
 use tokio::task::{AbortHandle, JoinSet};
-use wire::nsq::auth::write_escaped;
 use wire::nsq::lookup::Node;
 use wire::nsq::{is_ephemeral, valid_name};
 
 use crate::outside::Notice;
-use ::http::client::Client;
+use ::http::client::{Client, host_port};
+use ::http::query::escape_query;
 
 mod link;
 mod peer;
@@ -153,15 +153,14 @@ impl LookupPeers {
 
     /// `host:port` of the HTTP APIs of all peers that are connected.
     pub fn http_addresses(&self) -> Vec<String> {
-        self.peers.values().filter_map(|(state, _)| state.node()).map(|node| http_address(&node)).collect()
+        let nodes = self.peers.values().filter_map(|(state, _)| state.node());
+        nodes.map(|node| host_port(&node.broadcast_address, node.http_port)).collect()
     }
 
     /// Which channels the connected peers know of a topic: a future of its own, so that nothing is borrowed while it runs.
     /// Ephemeral channels are left out. Peers are asked at once; one that fails is passed over.
     pub fn channels(&self, topic: &str) -> impl Future<Output = Vec<String>> + Send + use<> {
-        let mut path = b"/channels?topic=".to_vec();
-        write_escaped(&mut path, topic.as_bytes());
-        let path = String::from_utf8_lossy(&path).into_owned();
+        let path = format!("/channels?topic={}", escape_query(topic));
         let mut questions = JoinSet::new();
         let urls: Vec<_> =
             self.http_addresses().iter().map(|place| format!("http://{place}{path}")).collect();
@@ -184,15 +183,6 @@ impl Drop for LookupPeers {
         for (_, task) in self.peers.values() {
             task.abort();
         }
-    }
-}
-
-/// An IPv6 address gets brackets.
-fn http_address(node: &Node) -> String {
-    if node.broadcast_address.contains(':') {
-        format!("[{}]:{}", node.broadcast_address, node.http_port)
-    } else {
-        format!("{}:{}", node.broadcast_address, node.http_port)
     }
 }
 

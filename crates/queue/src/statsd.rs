@@ -14,6 +14,7 @@ use telemetry::render::statsd::Packets;
 use wire::nsq::is_ephemeral;
 
 use crate::queue::{ChannelStats, TopicStats};
+use ::http::client::host_port;
 
 /// Memory of the process under the names that nsqd's dashboards know.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -153,12 +154,8 @@ impl Push {
 /// Prefix of all names: `statsd-prefix`, in which `%s` stands for the broadcast address and HTTP port with `.` and `:`
 /// as `_`. A dot at the end is added if there is none (an empty prefix stays empty).
 pub fn prefix(pattern: &str, broadcast_address: &str, http_port: u16) -> String {
-    let host = if broadcast_address.contains(':') {
-        format!("[{broadcast_address}]")
-    } else {
-        broadcast_address.into()
-    };
-    let mut prefix = pattern.replace("%s", &format!("{host}:{http_port}").replace(['.', ':'], "_"));
+    let host = host_port(broadcast_address, http_port);
+    let mut prefix = pattern.replace("%s", &host.replace(['.', ':'], "_"));
     if !prefix.is_empty() && !prefix.ends_with('.') {
         prefix.push('.');
     }

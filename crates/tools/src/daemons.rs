@@ -6,6 +6,7 @@ pub(crate) mod stats;
 use std::time::Duration;
 
 use http::client::{Client, Limits};
+use http::query::escape;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
@@ -67,10 +68,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 
 /// A query's value with everything escaped that may not stand there.
 pub(crate) fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
+    escape(text, b"-_.~")
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::client::{Call, Client, Limits};
+use http::query::escape_query;
 use serde::Deserialize;
 use serde_json::Value;
 use telemetry::{debug, warn};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
-use wire::nsq::auth::write_escaped;
 
 use super::hub::Hub;
 use super::subscription;
@@ -149,9 +149,7 @@ fn question(url: &str, topic: &str) -> String {
         Some(at) if at + after_scheme + 1 == base.len() => format!("{base}lookup"),
         Some(_) => base.to_owned(),
     };
-    let mut escaped = Vec::new();
-    write_escaped(&mut escaped, topic.as_bytes());
-    let topic = String::from_utf8_lossy(&escaped);
+    let topic = escape_query(topic);
     match query {
         Some(query) => format!("{base}?{query}&topic={topic}"),
         None => format!("{base}?topic={topic}"),

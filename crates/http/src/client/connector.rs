@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::error::{Unreachable, plain};
+use super::host_port;
 
 /// Makes connections.
 #[derive(Clone)]
@@ -45,7 +46,7 @@ impl Connector {
         };
         let making = async {
             let socket = TcpStream::connect((host.as_str(), port)).await.map_err(|error| {
-                Unreachable(format!("dial tcp {}: connect: {}", shown(&host, port), plain(&error)))
+                Unreachable(format!("dial tcp {}: connect: {}", host_port(&host, port), plain(&error)))
             })?;
             let _ = socket.set_nodelay(true);
             match tls {
@@ -55,7 +56,7 @@ impl Connector {
         };
         match timeout(self.deadline, making).await {
             Ok(made) => made,
-            Err(_) => Err(Unreachable(format!("dial tcp {}: i/o timeout", shown(&host, port)))),
+            Err(_) => Err(Unreachable(format!("dial tcp {}: i/o timeout", host_port(&host, port)))),
         }
     }
 }
@@ -69,10 +70,6 @@ async fn shake_hands(
         .map_err(|_| Unreachable(format!("tls: {host} is no name of a server")))?;
     let shaken = TlsConnector::from(tls).connect(name, socket).await;
     shaken.map(Wire::new).map_err(|error| Unreachable(format!("tls: {error}")))
-}
-
-fn shown(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 impl Service<Uri> for Connector {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use http::client::Client;
+use http::client::{Client, host_port};
 use serde::Deserialize;
 
 use super::{Answers, ask_all, escaped};
@@ -31,7 +31,7 @@ pub(crate) async fn nodes(client: &Client, lookupds: &[String], topic: &str) -> 
     let found = ask_all::<Lookup>(client, lookupds, &path).await;
     let mut addresses = BTreeSet::new();
     for producer in found.answers.into_iter().flat_map(|(_, lookup)| lookup.producers) {
-        addresses.insert(address(&producer.broadcast_address, producer.http_port));
+        addresses.insert(host_port(&producer.broadcast_address, producer.http_port));
     }
     let answers = addresses.into_iter().map(|address| (address, ())).collect();
     Answers { answers, warnings: found.warnings }
@@ -42,18 +42,4 @@ pub(crate) async fn topics(client: &Client, lookupds: &[String]) -> (Vec<String>
     let found = ask_all::<Topics>(client, lookupds, "/topics").await;
     let names: BTreeSet<String> = found.answers.into_iter().flat_map(|(_, known)| known.topics).collect();
     (names.into_iter().collect(), found.warnings)
-}
-
-/// `HOST:PORT`, with brackets around an IPv6 address.
-fn address(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn addresses() {
-        assert_eq!(super::address("h", 1), "h:1");
-        assert_eq!(super::address("::1", 1), "[::1]:1");
-    }
 }

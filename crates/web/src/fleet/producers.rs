@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use http::client::host_port;
 use http::query::escape_query;
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -52,17 +53,12 @@ pub struct ProducerTopic {
 impl Producer {
     /// Its HTTP address, which nsqadmin calls the node.
     pub fn http_address(&self) -> String {
-        join(&self.broadcast_address, self.http_port)
+        host_port(&self.broadcast_address, self.http_port)
     }
 
     fn tcp_address(&self) -> String {
-        join(&self.broadcast_address, self.tcp_port)
+        host_port(&self.broadcast_address, self.tcp_port)
     }
-}
-
-/// `HOST:PORT`, with brackets around an address of IPv6.
-fn join(host: &str, port: i64) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// A producer in an answer of a lookup.
