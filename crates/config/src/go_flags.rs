@@ -7,12 +7,12 @@
 
 pub mod number;
 mod usage;
-
-use std::collections::BTreeMap;
+mod values;
 
 use crate::log_level::LogLevel;
 
 pub use usage::{entries, usage};
+pub use values::GoValues;
 
 /// One flag of a program.
 #[derive(Debug, Clone, Copy)]
@@ -129,9 +129,6 @@ pub enum GoValue {
     /// Numbers in the order given.
     Floats(Vec<f64>),
 }
-
-/// Values by flag name.
-pub type GoValues = BTreeMap<&'static str, GoValue>;
 
 /// The reason a program ends before it does anything.
 #[derive(Debug, Clone, PartialEq, Eq)]

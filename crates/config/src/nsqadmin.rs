@@ -9,7 +9,7 @@ use std::time::Duration;
 pub use self::cidr::Cidr;
 use self::flags::FLAGS;
 use crate::checked::Listen;
-use crate::go_flags::{self, GoValue, GoValues, number};
+use crate::go_flags::{self, GoValues, number};
 use crate::log_level::LogLevel;
 use crate::nsq_program::Program;
 use crate::nsqd::go_listen;
@@ -81,7 +81,7 @@ pub struct Graphite {
 
 /// Least severe level that is logged, and what each line begins with.
 pub fn logging(values: &GoValues) -> (LogLevel, String) {
-    (go_flags::level_of(&text(values, "log-level")), text(values, "log-prefix"))
+    (go_flags::level_of(values.text("log-level")), values.text("log-prefix").to_owned())
 }
 
 /// Checks resolved values, all but the address to listen on.
@@ -90,7 +90,8 @@ pub fn logging(values: &GoValues) -> (LogLevel, String) {
 ///
 /// nsqadmin's reason, which comes before the first line of its log.
 pub fn check(values: &GoValues) -> Result<Nsqadmin, String> {
-    let (lookups, nsqds) = (texts(values, "lookupd-http-address"), texts(values, "nsqd-http-address"));
+    let (lookups, nsqds) =
+        (values.texts("lookupd-http-address").to_vec(), values.texts("nsqd-http-address").to_vec());
     match (lookups.is_empty(), nsqds.is_empty()) {
         (true, true) => return Err("--nsqd-http-address or --lookupd-http-address required".into()),
         (false, false) => return Err("use --nsqd-http-address or --lookupd-http-address not both".into()),
@@ -103,8 +104,7 @@ pub fn check(values: &GoValues) -> Result<Nsqadmin, String> {
                 .map_or(Ok(()), |fault| Err(format!("failed to resolve --{flag} ({address}) - {fault}")))?;
         }
     }
-    let range = text(values, "allow-config-from-cidr");
-    let config_from = match range.as_str() {
+    let config_from = match values.text("allow-config-from-cidr") {
         "" => None,
         range => Some(Cidr::parse(range).ok_or_else(|| {
             format!("failed to parse --allow-config-from-cidr ({range}) - invalid CIDR address: {range}")
@@ -112,22 +112,22 @@ pub fn check(values: &GoValues) -> Result<Nsqadmin, String> {
     };
     Ok(Nsqadmin {
         http: Listen::Tcp { host: String::new(), port: 0 },
-        base_path: clean(&text(values, "base-path")),
+        base_path: clean(values.text("base-path")),
         lookups,
         nsqds,
         client,
         graphite: Graphite {
-            url: text(values, "graphite-url"),
-            proxied: on(values, "proxy-graphite"),
-            statsd_prefix: text(values, "statsd-prefix"),
-            counter_format: text(values, "statsd-counter-format"),
-            gauge_format: text(values, "statsd-gauge-format"),
-            statsd_interval: duration(values, "statsd-interval"),
+            url: values.text("graphite-url").to_owned(),
+            proxied: values.switch("proxy-graphite"),
+            statsd_prefix: values.text("statsd-prefix").to_owned(),
+            counter_format: values.text("statsd-counter-format").to_owned(),
+            gauge_format: values.text("statsd-gauge-format").to_owned(),
+            statsd_interval: values.duration("statsd-interval"),
         },
         config_from,
-        notification_endpoint: text(values, "notification-http-endpoint"),
-        acl_header: text(values, "acl-http-header"),
-        admin_users: texts(values, "admin-user"),
+        notification_endpoint: values.text("notification-http-endpoint").to_owned(),
+        acl_header: values.text("acl-http-header").to_owned(),
+        admin_users: values.texts("admin-user").to_vec(),
         http_names: Vec::new(),
         flags: values.clone(),
     })
@@ -139,12 +139,12 @@ pub fn check(values: &GoValues) -> Result<Nsqadmin, String> {
 ///
 /// nsqadmin's reason, which comes after the first line of its log.
 pub fn listen(values: &GoValues) -> Result<Listen, String> {
-    let address = text(values, "http-address");
-    go_listen(&address).map_err(|reason| format!("listen ({address}) failed - {reason}"))
+    let address = values.text("http-address");
+    go_listen(address).map_err(|reason| format!("listen ({address}) failed - {reason}"))
 }
 
 fn http_client(values: &GoValues) -> Result<HttpClient, String> {
-    let file = |flag| Some(text(values, flag)).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let file = |flag| Some(values.text(flag)).filter(|path| !path.is_empty()).map(PathBuf::from);
     let identity = match (file("http-client-tls-cert"), file("http-client-tls-key")) {
         (Some(_), None) => {
             return Err("--http-client-tls-key must be specified with --http-client-tls-cert".into());
@@ -155,9 +155,9 @@ fn http_client(values: &GoValues) -> Result<HttpClient, String> {
         (certificate, key) => certificate.zip(key),
     };
     Ok(HttpClient {
-        connect_timeout: duration(values, "http-client-connect-timeout"),
-        request_timeout: duration(values, "http-client-request-timeout"),
-        insecure: on(values, "http-client-tls-insecure-skip-verify"),
+        connect_timeout: values.duration("http-client-connect-timeout"),
+        request_timeout: values.duration("http-client-request-timeout"),
+        insecure: values.switch("http-client-tls-insecure-skip-verify"),
         root_ca: file("http-client-tls-root-ca-file"),
         identity,
     })
@@ -195,32 +195,6 @@ fn clean(path: &str) -> String {
         }
     }
     format!("/{}", parts.join("/"))
-}
-
-fn text(values: &GoValues, flag: &str) -> String {
-    match values.get(flag) {
-        Some(GoValue::Text(text)) => text.clone(),
-        _ => String::new(),
-    }
-}
-
-fn texts(values: &GoValues, flag: &str) -> Vec<String> {
-    match values.get(flag) {
-        Some(GoValue::Texts(texts)) => texts.clone(),
-        _ => Vec::new(),
-    }
-}
-
-fn on(values: &GoValues, flag: &str) -> bool {
-    values.get(flag) == Some(&GoValue::Bool(true))
-}
-
-/// A duration; one below zero is none.
-fn duration(values: &GoValues, flag: &str) -> Duration {
-    match values.get(flag) {
-        Some(GoValue::Duration(ns)) => Duration::from_nanos(u64::try_from(*ns).unwrap_or(0)),
-        _ => Duration::ZERO,
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! nsqlookupd's settings, checked: from its flags and file. `[lookup]` of the native file has options of its own.
 
-use std::time::Duration;
-
 use crate::checked::{Listen, Lookup};
-use crate::go_flags::{self, FlagSpec, GoKind, GoValue, GoValues, flag};
+use crate::go_flags::{self, FlagSpec, GoKind, GoValues, flag};
 use crate::log_level::LogLevel;
 use crate::nsq_program::Program;
 use crate::nsqd::{go_listen, machine};
@@ -80,8 +78,8 @@ fn show_default(flag: &FlagSpec) -> String {
 /// Log settings.
 pub fn manner(values: &GoValues) -> Manner {
     Manner {
-        log_level: go_flags::level_of(&text(values, "log-level")),
-        log_prefix: text(values, "log-prefix"),
+        log_level: go_flags::level_of(values.text("log-level")),
+        log_prefix: values.text("log-prefix").to_owned(),
     }
 }
 
@@ -92,37 +90,25 @@ pub fn manner(values: &GoValues) -> Manner {
 /// nsqlookupd's reason, which comes after the first line of its log.
 pub fn check(values: &GoValues) -> Result<Lookup, String> {
     let listen = |flag: &str| -> Result<Listen, String> {
-        let address = text(values, flag);
-        go_listen(&address).map_err(|reason| format!("listen ({address}) failed - {reason}"))
+        let address = values.text(flag);
+        go_listen(address).map_err(|reason| format!("listen ({address}) failed - {reason}"))
     };
     Ok(Lookup {
         tcp: listen("tcp-address")?,
         http: listen("http-address")?,
-        broadcast_address: text(values, "broadcast-address"),
-        inactive_producer_timeout: duration(values, "inactive-producer-timeout"),
-        tombstone_lifetime: duration(values, "tombstone-lifetime"),
+        broadcast_address: values.text("broadcast-address").to_owned(),
+        inactive_producer_timeout: values.duration("inactive-producer-timeout"),
+        tombstone_lifetime: values.duration("tombstone-lifetime"),
         ..Lookup::default()
     })
 }
 
-fn text(values: &GoValues, flag: &str) -> String {
-    match values.get(flag) {
-        Some(GoValue::Text(text)) => text.clone(),
-        _ => String::new(),
-    }
-}
-
-/// A duration; one below zero is none: everything is inactive at once, as there.
-fn duration(values: &GoValues, flag: &str) -> Duration {
-    match values.get(flag) {
-        Some(GoValue::Duration(ns)) => Duration::from_nanos(u64::try_from(*ns).unwrap_or(0)),
-        _ => Duration::ZERO,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::go_flags::GoValue;
 
     #[test]
     fn every_flag_has_a_valid_default() {

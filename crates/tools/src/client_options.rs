@@ -1,10 +1,10 @@
 //! `--consumer-opt` and `--producer-opt`: settings of the client by go-nsq's names, `name,value` or `name` for true.
 
 use client::Config;
-use config::go_flags::{Exit, FlagSpec};
+use config::go_flags::{Exit, FlagSpec, GoValues};
 use config::nsqd::VERSION;
 
-use crate::command_line::{Values, refuse, texts};
+use crate::command_line::{refuse, texts};
 
 const CONSUMER: &str = "consumer-opt";
 const PRODUCER: &str = "producer-opt";
@@ -37,14 +37,14 @@ fn set(config: &mut Config, option: &str) -> Result<(), client::ConfigError> {
 /// # Errors
 ///
 /// Options that do not go together.
-pub(crate) fn consumer_config(tool: &str, values: &Values) -> Result<Config, Exit> {
+pub(crate) fn consumer_config(tool: &str, values: &GoValues) -> Result<Config, Exit> {
     let mut config = from_options(tool, values.texts(CONSUMER))?;
     config.max_in_flight = max_in_flight(values)?;
     checked(config)
 }
 
 /// An option of the consumer stands on the command line.
-pub(crate) fn is_given(values: &Values, name: &str) -> bool {
+pub(crate) fn is_given(values: &GoValues, name: &str) -> bool {
     values
         .texts(CONSUMER)
         .iter()
@@ -56,7 +56,7 @@ pub(crate) fn is_given(values: &Values, name: &str) -> bool {
 /// # Errors
 ///
 /// Options that do not go together.
-pub(crate) fn producer_config(tool: &str, values: &Values) -> Result<Config, Exit> {
+pub(crate) fn producer_config(tool: &str, values: &GoValues) -> Result<Config, Exit> {
     checked(from_options(tool, values.texts(PRODUCER))?)
 }
 
@@ -75,7 +75,7 @@ fn checked(config: Config) -> Result<Config, Exit> {
 }
 
 /// `--max-in-flight`, which has to let something through.
-fn max_in_flight(values: &Values) -> Result<u32, Exit> {
+fn max_in_flight(values: &GoValues) -> Result<u32, Exit> {
     let given = values.int("max-in-flight");
     match u32::try_from(given) {
         Ok(count) if (1..=i32::MAX as u32).contains(&count) => Ok(count),

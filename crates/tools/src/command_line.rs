@@ -17,10 +17,6 @@ pub(crate) struct Tool {
     pub flags: &'static [FlagSpec],
 }
 
-/// Values of all flags.
-#[derive(Debug, Clone)]
-pub(crate) struct Values(GoValues);
-
 /// A flag with a text.
 pub(crate) const fn text(name: &'static str, default: &'static str, usage: &'static str) -> FlagSpec {
     flag(name, GoKind::Text, default, usage, "")
@@ -62,7 +58,7 @@ impl Tool {
     /// # Errors
     ///
     /// Text to print and exit status, for `-h`, `-version`, and any fault.
-    pub(crate) fn read(&self, arguments: &[String]) -> Result<Values, Exit> {
+    pub(crate) fn read(&self, arguments: &[String]) -> Result<GoValues, Exit> {
         self.read_all(arguments).map(|(values, _)| values)
     }
 
@@ -71,14 +67,14 @@ impl Tool {
     /// # Errors
     ///
     /// As [`Tool::read`].
-    pub(crate) fn read_all(&self, arguments: &[String]) -> Result<(Values, Vec<String>), Exit> {
+    pub(crate) fn read_all(&self, arguments: &[String]) -> Result<(GoValues, Vec<String>), Exit> {
         let program =
             Program { name: self.usage_name, flags: self.flags, show_default: go_flags::shown_default };
         let parsed = go_flags::parse(program.name, program.flags, arguments, &program.show_default)?;
         if parsed.given.get("version") == Some(&GoValue::Bool(true)) {
             return Err(Exit::Answer(format!("{} v{VERSION}\n", self.name)));
         }
-        Ok((Values(program.resolve(parsed.given, GoValues::new())), parsed.rest))
+        Ok((program.resolve(parsed.given, GoValues::new()), parsed.rest))
     }
 }
 
@@ -87,58 +83,12 @@ pub(crate) fn refuse<T>(line: impl Into<String>) -> Result<T, Exit> {
     Err(Exit::Plain(line.into()))
 }
 
-/// Access by name. Asking for a flag that is not in the table, or by the wrong type, is a bug of ours and panics.
-impl Values {
-    pub(crate) fn text(&self, flag: &str) -> &str {
-        match &self.0[flag] {
-            GoValue::Text(text) => text,
-            other => panic!("{flag} is {other:?}, not a text"),
-        }
-    }
-
-    pub(crate) fn texts(&self, flag: &str) -> &[String] {
-        match &self.0[flag] {
-            GoValue::Texts(texts) => texts,
-            other => panic!("{flag} is {other:?}, not texts"),
-        }
-    }
-
-    pub(crate) fn int(&self, flag: &str) -> i64 {
-        match self.0[flag] {
-            GoValue::Int(int) => int,
-            ref other => panic!("{flag} is {other:?}, not an integer"),
-        }
-    }
-
-    pub(crate) fn float(&self, flag: &str) -> f64 {
-        match self.0[flag] {
-            GoValue::Float(float) => float,
-            ref other => panic!("{flag} is {other:?}, not a number"),
-        }
-    }
-
-    pub(crate) fn switch(&self, flag: &str) -> bool {
-        match self.0[flag] {
-            GoValue::Bool(on) => on,
-            ref other => panic!("{flag} is {other:?}, not a switch"),
-        }
-    }
-
-    /// A duration; one below zero is zero.
-    pub(crate) fn duration(&self, flag: &str) -> Duration {
-        match self.0[flag] {
-            GoValue::Duration(ns) => Duration::from_nanos(u64::try_from(ns).unwrap_or(0)),
-            ref other => panic!("{flag} is {other:?}, not a duration"),
-        }
-    }
-
-    /// A duration that must be above zero.
-    ///
-    /// # Errors
-    ///
-    /// `--FLAG should be positive`.
-    pub(crate) fn positive(&self, flag: &str) -> Result<Duration, Exit> {
-        let duration = self.duration(flag);
-        if duration.is_zero() { refuse(format!("--{flag} should be positive")) } else { Ok(duration) }
-    }
+/// A duration that must be above zero.
+///
+/// # Errors
+///
+/// It is not.
+pub(crate) fn positive(values: &GoValues, flag: &str) -> Result<Duration, Exit> {
+    let duration = values.duration(flag);
+    if duration.is_zero() { refuse(format!("--{flag} should be positive")) } else { Ok(duration) }
 }

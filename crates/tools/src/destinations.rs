@@ -10,9 +10,9 @@
 
 use std::time::{Duration, Instant};
 
-use config::go_flags::Exit;
+use config::go_flags::{Exit, GoValues};
 
-use crate::command_line::{Values, refuse};
+use crate::command_line::refuse;
 
 const RETRY_FIRST: Duration = Duration::from_secs(30);
 const RETRY_MAX: Duration = Duration::from_secs(900);
@@ -50,7 +50,7 @@ impl Mode {
 /// # Errors
 ///
 /// There is no such mode. NSQ's tools take any text, and nsq_to_http then sends to all.
-pub(crate) fn mode_of(values: &Values) -> Result<Mode, Exit> {
+pub(crate) fn mode_of(values: &GoValues) -> Result<Mode, Exit> {
     let name = values.text("mode");
     let names = MODES.map(|mode| mode.0).join(", ");
     Mode::named(name)

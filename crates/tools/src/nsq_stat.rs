@@ -8,10 +8,10 @@ mod report;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use config::go_flags::{Exit, FlagSpec};
+use config::go_flags::{Exit, FlagSpec, GoValues};
 use http::client::Client;
 
-use crate::command_line::{Tool, Values, duration, refuse, switch, text, texts};
+use crate::command_line::{Tool, duration, positive, refuse, switch, text, texts};
 use crate::daemons::stats::Channel;
 use crate::daemons::{self, lookupd, stats};
 use crate::signals::Stop;
@@ -62,14 +62,14 @@ pub fn main(arguments: &[String]) -> Result<(), Exit> {
     })
 }
 
-fn check(values: &Values) -> Result<Watch, Exit> {
+fn check(values: &GoValues) -> Result<Watch, Exit> {
     let (topic, channel) = (values.text("topic"), values.text("channel"));
     if topic.is_empty() || channel.is_empty() {
         return refuse("--topic and --channel are required");
     }
-    let interval = values.positive("interval")?;
-    let connect_timeout = values.positive("http-client-connect-timeout")?;
-    let request_timeout = values.positive("http-client-request-timeout")?;
+    let interval = positive(values, "interval")?;
+    let connect_timeout = positive(values, "http-client-connect-timeout")?;
+    let request_timeout = positive(values, "http-client-request-timeout")?;
     let count = match values.texts("count").last().map(|text| count(text)) {
         None => None,
         Some(Ok(())) => values.texts("count").last().and_then(|text| text.parse::<i32>().ok()),

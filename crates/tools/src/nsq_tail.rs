@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use client::{Config, Consumer, ConsumerControl, Message};
 use config::checked::LogLevel;
-use config::go_flags::{Exit, FlagSpec};
+use config::go_flags::{Exit, FlagSpec, GoValues};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc;
 use wire::nsq::valid_name;
 
 use crate::client_options::{CONSUMER_USAGE, consumer, consumer_config};
-use crate::command_line::{Tool, Values, int, refuse, switch, text, texts};
+use crate::command_line::{Tool, int, refuse, switch, text, texts};
 use crate::signals::Stop;
 use crate::sources::{LOOKUPD_HTTP, NSQD_HTTP, NSQD_TCP, Sources};
 use filter::Filter;
@@ -95,7 +95,7 @@ pub fn main(arguments: &[String]) -> Result<(), Exit> {
     crate::block_on(tail.run())
 }
 
-fn check(values: &Values) -> Result<Tail, Exit> {
+fn check(values: &GoValues) -> Result<Tail, Exit> {
     let sources = Sources::of(values, NSQD_TCP.name, "")?;
     let topics = values.texts("topic");
     if topics.is_empty() {

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use client::Config;
 use config::checked::LogLevel;
-use config::go_flags::{Exit, FlagSpec};
+use config::go_flags::{Exit, FlagSpec, GoValues};
 use http::client::Client;
 use regex::Regex;
 use telemetry::{debug, error, warn};
@@ -30,7 +30,7 @@ use tokio::task::JoinHandle;
 use wire::nsq::valid_name;
 
 use crate::client_options::{CONSUMER_USAGE, consumer, consumer_config, is_given};
-use crate::command_line::{Tool, Values, duration, int, refuse, switch, text, texts};
+use crate::command_line::{Tool, duration, int, positive, refuse, switch, text, texts};
 use crate::daemons::{self, lookupd};
 use crate::progress::{self, Backlog, Count};
 use crate::signals::{self, Stop};
@@ -121,12 +121,12 @@ pub fn main(arguments: &[String]) -> Result<(), Exit> {
     ended?.map_err(|why| crate::fatal(&prefix, &why))
 }
 
-fn check(values: &Values) -> Result<Options, Exit> {
+fn check(values: &GoValues) -> Result<Options, Exit> {
     if values.text("channel").is_empty() {
         return refuse("--channel is required");
     }
-    let connect_timeout = values.positive("http-client-connect-timeout")?;
-    let request_timeout = values.positive("http-client-request-timeout")?;
+    let connect_timeout = positive(values, "http-client-connect-timeout")?;
+    let request_timeout = positive(values, "http-client-request-timeout")?;
     let sources = Sources::of(values, NSQD_TCP.name, ".")?;
     let compression = compression(values)?;
     let topics = values.texts("topic");
@@ -158,21 +158,21 @@ fn check(values: &Values) -> Result<Options, Exit> {
             config: consumer_settings(values)?,
             plan,
             form,
-            sync_interval: values.positive("sync-interval")?,
+            sync_interval: positive(values, "sync-interval")?,
             count: Count::default(),
             started: Instant::now(),
         },
         format,
         topics,
         pattern,
-        refresh: values.positive("topic-refresh")?,
+        refresh: positive(values, "topic-refresh")?,
         http: daemons::client(connect_timeout, request_timeout),
         log_level,
         log_prefix: values.text("log-prefix").into(),
     })
 }
 
-fn compression(values: &Values) -> Result<Compression, Exit> {
+fn compression(values: &GoValues) -> Result<Compression, Exit> {
     let level = values.int("gzip-level");
     if !(1..=9).contains(&level) {
         return refuse(format!("invalid --gzip-level value ({level}), should be 1-9"));
@@ -189,7 +189,7 @@ fn compression(values: &Values) -> Result<Compression, Exit> {
     }
 }
 
-fn plan(values: &Values, compression: Compression) -> Result<Plan, Exit> {
+fn plan(values: &GoValues, compression: Compression) -> Result<Plan, Exit> {
     let output_directory = Path::new(values.text("output-dir")).to_owned();
     let work_directory = match values.text("work-dir") {
         "" => output_directory.clone(),
@@ -209,7 +209,7 @@ fn plan(values: &Values, compression: Compression) -> Result<Plan, Exit> {
     })
 }
 
-fn format(values: &Values, plan: &Plan) -> Format {
+fn format(values: &GoValues, plan: &Plan) -> Format {
     Format {
         filename: values.text("filename-format").into(),
         datetime: values.text("datetime-format").into(),
@@ -248,7 +248,7 @@ fn allowed(topics: &[String], pattern: Option<&Regex>, format: &Format) -> Resul
 }
 
 /// Settings of the consumers. A message is never given up, unless an option says so: it would be finished unwritten.
-fn consumer_settings(values: &Values) -> Result<Config, Exit> {
+fn consumer_settings(values: &GoValues) -> Result<Config, Exit> {
     let mut config = consumer_config(TOOL.name, values)?;
     if !is_given(values, "max_attempts") {
         config.max_attempts = 0;

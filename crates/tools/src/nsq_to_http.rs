@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use client::{Config, Consumer, Message};
 use config::checked::LogLevel;
-use config::go_flags::{Exit, FlagSpec, GoKind, flag};
+use config::go_flags::{Exit, FlagSpec, GoKind, GoValues, flag};
 use http::client::{Client, Limits};
 use telemetry::warn;
 
 use crate::client_options::{self, CONSUMER_USAGE, consumer, consumer_config};
-use crate::command_line::{Tool, Values, duration, int, refuse, switch, text, texts};
+use crate::command_line::{Tool, duration, int, positive, refuse, switch, text, texts};
 use crate::destinations::{Destinations, mode_of};
 use crate::progress::{self, Backlog, Count};
 use crate::signals::Stop;
@@ -97,7 +97,7 @@ pub fn main(arguments: &[String]) -> Result<(), Exit> {
     crate::block_on(posting.run())
 }
 
-fn check(values: &Values) -> Result<Posting, Exit> {
+fn check(values: &GoValues) -> Result<Posting, Exit> {
     if values.text("topic").is_empty() || values.text("channel").is_empty() {
         return refuse("--topic and --channel are required");
     }
@@ -129,8 +129,8 @@ fn check(values: &Values) -> Result<Posting, Exit> {
         return refuse("ERROR: --sample must be between 0.0 and 1.0");
     }
     let limits = Limits {
-        connect_timeout: values.positive("http-client-connect-timeout")?,
-        request_timeout: values.positive("http-client-request-timeout")?,
+        connect_timeout: positive(values, "http-client-connect-timeout")?,
+        request_timeout: positive(values, "http-client-request-timeout")?,
         ..Limits::default()
     };
     let requests = Requests::of(posts, gets, content_type, values.texts("header"))?;

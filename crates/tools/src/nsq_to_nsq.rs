@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use client::{Config, Consumer, Message, Producer, PublishError};
 use config::checked::LogLevel;
-use config::go_flags::{Exit, FlagSpec};
+use config::go_flags::{Exit, FlagSpec, GoValues};
 use tokio::task::JoinSet;
 use wire::nsq::valid_name;
 
 use crate::client_options::{self, consumer, consumer_config, producer, producer_config};
-use crate::command_line::{Tool, Values, int, refuse, switch, text, texts};
+use crate::command_line::{Tool, int, refuse, switch, text, texts};
 use crate::destinations::{Destinations, Mode, mode_of};
 use crate::progress::{self, Backlog, Count};
 use crate::signals::Stop;
@@ -110,7 +110,7 @@ pub fn main(arguments: &[String]) -> Result<(), Exit> {
     })
 }
 
-fn check(values: &Values) -> Result<(Sources, Config, Config, Mode), Exit> {
+fn check(values: &GoValues) -> Result<(Sources, Config, Config, Mode), Exit> {
     let (topics, channel) = (values.texts("topic"), values.text("channel"));
     if topics.is_empty() || channel.is_empty() {
         return refuse("--topic and --channel are required");
@@ -139,7 +139,7 @@ fn check(values: &Values) -> Result<(Sources, Config, Config, Mode), Exit> {
 }
 
 /// Needs a tokio runtime.
-fn publisher(values: &Values, config: &Config, mode: Mode) -> Result<Publisher, Exit> {
+fn publisher(values: &GoValues, config: &Config, mode: Mode) -> Result<Publisher, Exit> {
     let every = values.int("status-every");
     let mut producers = Vec::new();
     for address in values.texts(DESTINATION) {

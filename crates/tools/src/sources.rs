@@ -4,12 +4,12 @@ use std::io;
 use std::time::Duration;
 
 use client::ConsumerBuilder;
-use config::go_flags::{Exit, FlagSpec};
+use config::go_flags::{Exit, FlagSpec, GoValues};
 use config::nsqd::machine::error_text;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use crate::command_line::{Values, refuse, texts};
+use crate::command_line::{refuse, texts};
 
 pub(crate) const NSQD_TCP: FlagSpec =
     texts("nsqd-tcp-address", "nsqd TCP address (may be given multiple times)");
@@ -32,7 +32,7 @@ impl Sources {
     /// # Errors
     ///
     /// There are none, or of both kinds.
-    pub(crate) fn of(values: &Values, nsqd_flag: &str, full_stop: &str) -> Result<Sources, Exit> {
+    pub(crate) fn of(values: &GoValues, nsqd_flag: &str, full_stop: &str) -> Result<Sources, Exit> {
         let nsqds = values.texts(nsqd_flag);
         let lookupds = values.texts(LOOKUPD_HTTP.name);
         match (nsqds.is_empty(), lookupds.is_empty()) {

@@ -13,11 +13,11 @@ use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use client::{Config, Producer, PublishError, Receipt};
-use config::go_flags::{Exit, FlagSpec};
+use config::go_flags::{Exit, FlagSpec, GoValues};
 use tokio::time::{sleep_until, timeout};
 
 use crate::client_options::{producer, producer_config};
-use crate::command_line::{Tool, Values, int, refuse, text, texts};
+use crate::command_line::{Tool, int, refuse, text, texts};
 use crate::progress::grouped;
 use crate::signals::Stop;
 use input::{Piece, Source};
@@ -83,7 +83,7 @@ pub fn main(arguments: &[String]) -> Result<(), Exit> {
     })
 }
 
-fn check(values: &Values) -> Result<Config, Exit> {
+fn check(values: &GoValues) -> Result<Config, Exit> {
     if values.text("topic").is_empty() {
         return refuse("--topic required");
     }
@@ -96,7 +96,7 @@ fn check(values: &Values) -> Result<Config, Exit> {
     producer_config(TOOL.name, values)
 }
 
-fn resume(values: &Values, files: &[String]) -> Result<Option<Resume>, Exit> {
+fn resume(values: &GoValues, files: &[String]) -> Result<Option<Resume>, Exit> {
     match values.text("resume") {
         "" => Ok(None),
         _ if files.is_empty() => refuse("--resume is for files: name them behind the flags"),
@@ -105,7 +105,7 @@ fn resume(values: &Values, files: &[String]) -> Result<Option<Resume>, Exit> {
 }
 
 /// Needs a tokio runtime. The same address twice is one.
-fn producers(values: &Values, config: &Config) -> Result<Vec<Producer>, Exit> {
+fn producers(values: &GoValues, config: &Config) -> Result<Vec<Producer>, Exit> {
     let mut made: Vec<Producer> = Vec::new();
     for address in values.texts("nsqd-tcp-address") {
         match Producer::new(address, config.clone()) {

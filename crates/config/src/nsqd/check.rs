@@ -10,7 +10,7 @@ use super::pem::Holds;
 use super::{
     AuthMethod, ClientAuth, Durability, Nsqd, Refusal, Statsd, Tls, TlsRequired, TlsVersion, machine, pem,
 };
-use crate::go_flags::{self, GoValue, GoValues, number};
+use crate::go_flags::{self, GoValues, number};
 use crate::listen::Listen;
 
 /// Settings for which nsqd has no flag, under its face; the native file has an option for each.
@@ -31,22 +31,21 @@ const MAGIC_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// nsqd's reason.
 pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
-    let read = Reader { values };
-    let max_deflate_level = read.count("max-deflate-level", 1, 9)?;
-    let node_id = match read.int("node-id") {
+    let max_deflate_level = count(values, "max-deflate-level", 1, 9)?;
+    let node_id = match values.int("node-id") {
         id @ 0..1024 => id as u16,
         _ => return Err(early("node-id", "--node-id must be [0,1024)")),
     };
-    let tls = tls(&read)?;
-    let tls_root_ca = root_ca(&read)?;
-    let auth_http_request_method = match read.text("auth-http-request-method").as_str() {
+    let tls = tls(values)?;
+    let tls_root_ca = root_ca(values)?;
+    let auth_http_request_method = match values.text("auth-http-request-method") {
         "post" => AuthMethod::Post,
         "get" => AuthMethod::Get,
         _ => {
             return Err(early("auth-http-request-method", "--auth-http-request-method must be post or get"));
         }
     };
-    let mut e2e_percentiles = read.floats("e2e-processing-latency-percentile");
+    let mut e2e_percentiles = values.floats("e2e-processing-latency-percentile").to_vec();
     if let Some(bad) = e2e_percentiles.iter().find(|q| !(**q > 0.0 && **q <= 1.0)) {
         let text = format!("invalid E2E processing latency percentile: {bad}");
         return Err(early("e2e-processing-latency-percentile", &text));
@@ -54,31 +53,31 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
     e2e_percentiles.sort_by(|a, b| b.total_cmp(a));
     let nsqd = Nsqd {
         flags: values.clone(),
-        log_level: go_flags::level_of(&read.text("log-level")),
-        log_prefix: read.text("log-prefix"),
+        log_level: go_flags::level_of(values.text("log-level")),
+        log_prefix: values.text("log-prefix").to_owned(),
         node_id,
         tcp: Listen::Tcp { host: String::new(), port: 0 },
         http: None,
         https: None,
-        broadcast_address: read.text("broadcast-address"),
-        broadcast_tcp_port: read.count("broadcast-tcp-port", 0, 65_535)? as u16,
-        broadcast_http_port: read.count("broadcast-http-port", 0, 65_535)? as u16,
-        lookupd_tcp_addresses: read.texts("lookupd-tcp-address"),
-        auth_http_addresses: read.texts("auth-http-address"),
+        broadcast_address: values.text("broadcast-address").to_owned(),
+        broadcast_tcp_port: count(values, "broadcast-tcp-port", 0, 65_535)? as u16,
+        broadcast_http_port: count(values, "broadcast-http-port", 0, 65_535)? as u16,
+        lookupd_tcp_addresses: values.texts("lookupd-tcp-address").to_vec(),
+        auth_http_addresses: values.texts("auth-http-address").to_vec(),
         auth_http_request_method,
-        http_client_connect_timeout: read.duration("http-client-connect-timeout")?,
-        http_client_request_timeout: read.duration("http-client-request-timeout")?,
-        topology_region: read.text("topology-region"),
-        topology_zone: read.text("topology-zone"),
-        experiments: read.texts("enable-experiment"),
-        data_path: match read.text("data-path") {
-            path if path.is_empty() => PathBuf::from("."),
+        http_client_connect_timeout: duration(values, "http-client-connect-timeout")?,
+        http_client_request_timeout: duration(values, "http-client-request-timeout")?,
+        topology_region: values.text("topology-region").to_owned(),
+        topology_zone: values.text("topology-zone").to_owned(),
+        experiments: values.texts("enable-experiment").to_vec(),
+        data_path: match values.text("data-path") {
+            "" => PathBuf::from("."),
             path => PathBuf::from(path),
         },
         durability: Durability::Os,
         channels_from_beginning: false,
         journal_cache_bytes: JOURNAL_CACHE_BYTES,
-        max_defer_timeout: read.duration("max-req-timeout")?,
+        max_defer_timeout: duration(values, "max-req-timeout")?,
         http_names: Vec::new(),
         max_deferred: MAX_DEFERRED,
         max_topics: MAX_TOPICS,
@@ -87,54 +86,54 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
         max_memory_bytes: MAX_MEMORY_BYTES,
         max_connections: 0,
         magic_timeout: MAGIC_TIMEOUT,
-        mem_queue_size: read.count("mem-queue-size", 0, i64::MAX)? as u64,
-        max_bytes_per_file: read.count("max-bytes-per-file", 1, i64::MAX)?.min(SEGMENT_BYTES_MAX) as u64,
-        sync_every: read.count("sync-every", 1, i64::MAX)? as u64,
-        sync_timeout: read.duration("sync-timeout")?,
-        queue_scan_worker_pool_max: read.count("queue-scan-worker-pool-max", 0, i32::MAX.into())? as u32,
-        queue_scan_selection_count: read.count("queue-scan-selection-count", 0, i32::MAX.into())? as u32,
-        msg_timeout: read.duration("msg-timeout")?,
-        max_msg_timeout: read.duration("max-msg-timeout")?,
-        max_msg_size: read.count("max-msg-size", 0, i32::MAX.into())? as u64,
-        max_body_size: read.count("max-body-size", 0, i32::MAX.into())? as u64,
-        max_req_timeout: read.duration("max-req-timeout")?,
-        max_heartbeat_interval: read.duration("max-heartbeat-interval")?,
-        max_rdy_count: read.count("max-rdy-count", 0, i64::MAX)? as u64,
-        max_output_buffer_size: read.count("max-output-buffer-size", 0, i32::MAX.into())? as u64,
-        max_output_buffer_timeout: read.duration("max-output-buffer-timeout")?,
-        min_output_buffer_timeout: read.duration("min-output-buffer-timeout")?,
-        output_buffer_timeout: read.duration("output-buffer-timeout")?,
-        max_channel_consumers: read.count("max-channel-consumers", 0, u32::MAX.into())? as u32,
-        statsd: statsd(&read)?,
+        mem_queue_size: count(values, "mem-queue-size", 0, i64::MAX)? as u64,
+        max_bytes_per_file: count(values, "max-bytes-per-file", 1, i64::MAX)?.min(SEGMENT_BYTES_MAX) as u64,
+        sync_every: count(values, "sync-every", 1, i64::MAX)? as u64,
+        sync_timeout: duration(values, "sync-timeout")?,
+        queue_scan_worker_pool_max: count(values, "queue-scan-worker-pool-max", 0, i32::MAX.into())? as u32,
+        queue_scan_selection_count: count(values, "queue-scan-selection-count", 0, i32::MAX.into())? as u32,
+        msg_timeout: duration(values, "msg-timeout")?,
+        max_msg_timeout: duration(values, "max-msg-timeout")?,
+        max_msg_size: count(values, "max-msg-size", 0, i32::MAX.into())? as u64,
+        max_body_size: count(values, "max-body-size", 0, i32::MAX.into())? as u64,
+        max_req_timeout: duration(values, "max-req-timeout")?,
+        max_heartbeat_interval: duration(values, "max-heartbeat-interval")?,
+        max_rdy_count: count(values, "max-rdy-count", 0, i64::MAX)? as u64,
+        max_output_buffer_size: count(values, "max-output-buffer-size", 0, i32::MAX.into())? as u64,
+        max_output_buffer_timeout: duration(values, "max-output-buffer-timeout")?,
+        min_output_buffer_timeout: duration(values, "min-output-buffer-timeout")?,
+        output_buffer_timeout: duration(values, "output-buffer-timeout")?,
+        max_channel_consumers: count(values, "max-channel-consumers", 0, u32::MAX.into())? as u32,
+        statsd: statsd(values)?,
         e2e_percentiles,
-        e2e_window: read.duration("e2e-processing-latency-window-time")?,
-        deflate: read.flag("deflate"),
+        e2e_window: duration(values, "e2e-processing-latency-window-time")?,
+        deflate: values.switch("deflate"),
         max_deflate_level: max_deflate_level as u8,
-        snappy: read.flag("snappy"),
+        snappy: values.switch("snappy"),
         tls,
         tls_root_ca,
-        tls_min_version: match read.text("tls-min-version").as_str() {
+        tls_min_version: match values.text("tls-min-version") {
             "tls1.3" => TlsVersion::Tls13,
             "tls1.2" => TlsVersion::Tls12,
             "tls1.1" => TlsVersion::Tls11,
             _ => TlsVersion::Tls10,
         },
     };
-    listeners(&read, nsqd)
+    listeners(values, nsqd)
 }
 
 /// The addresses: nsqd looks at them last.
-fn listeners(read: &Reader<'_>, nsqd: Nsqd) -> Result<Nsqd, Refusal> {
+fn listeners(values: &GoValues, nsqd: Nsqd) -> Result<Nsqd, Refusal> {
     let late = |flag: &'static str, address: &str, reason: String| Refusal {
         text: format!("listen ({address}) failed - {reason}"),
         flag,
         after_banner: Some(nsqd.node_id),
     };
     let listen = |flag: &'static str| {
-        let address = read.text(flag);
-        go_listen(&address).map_err(|reason| late(flag, &address, reason))
+        let address = values.text(flag);
+        go_listen(address).map_err(|reason| late(flag, address, reason))
     };
-    let unless_empty = |flag: &'static str| match read.text(flag).is_empty() {
+    let unless_empty = |flag: &'static str| match values.text(flag).is_empty() {
         true => Ok(None),
         false => listen(flag).map(Some),
     };
@@ -179,23 +178,22 @@ fn split_host_port(address: &str) -> Option<(&str, &str)> {
     (!host.contains(['[', ']']) && !port.contains(['[', ']'])).then_some((host, port))
 }
 
-fn statsd(read: &Reader<'_>) -> Result<Option<Statsd>, Refusal> {
-    let address = read.text("statsd-address");
+fn statsd(values: &GoValues) -> Result<Option<Statsd>, Refusal> {
     let statsd = Statsd {
-        prefix: read.text("statsd-prefix"),
-        interval: read.duration("statsd-interval")?,
-        mem_stats: read.flag("statsd-mem-stats"),
-        udp_packet_size: read.count("statsd-udp-packet-size", 1, 65_507)? as usize,
-        exclude_ephemeral: read.flag("statsd-exclude-ephemeral"),
-        address,
+        prefix: values.text("statsd-prefix").to_owned(),
+        interval: duration(values, "statsd-interval")?,
+        mem_stats: values.switch("statsd-mem-stats"),
+        udp_packet_size: count(values, "statsd-udp-packet-size", 1, 65_507)? as usize,
+        exclude_ephemeral: values.switch("statsd-exclude-ephemeral"),
+        address: values.text("statsd-address").to_owned(),
     };
     Ok(Some(statsd).filter(|statsd| !statsd.address.is_empty()))
 }
 
-fn tls(read: &Reader<'_>) -> Result<Option<Tls>, Refusal> {
-    let (cert, key) = (read.text("tls-cert"), read.text("tls-key"));
-    let policy = read.text("tls-client-auth-policy");
-    let required = match read.text("tls-required").as_str() {
+fn tls(values: &GoValues) -> Result<Option<Tls>, Refusal> {
+    let (cert, key) = (values.text("tls-cert"), values.text("tls-key"));
+    let policy = values.text("tls-client-auth-policy");
+    let required = match values.text("tls-required") {
         "true" => TlsRequired::Yes,
         "tcp-https" => TlsRequired::ExceptHttp,
         _ if !policy.is_empty() => TlsRequired::Yes,
@@ -210,11 +208,11 @@ fn tls(read: &Reader<'_>) -> Result<Option<Tls>, Refusal> {
         }
         return Ok(None);
     }
-    let root_ca = read.text("tls-root-ca-file");
+    let root_ca = values.text("tls-root-ca-file");
     let files = [
-        ("tls-cert", &cert, Holds::Certificate),
-        ("tls-key", &key, Holds::Key),
-        ("tls-root-ca-file", &root_ca, Holds::Authorities),
+        ("tls-cert", cert, Holds::Certificate),
+        ("tls-key", key, Holds::Key),
+        ("tls-root-ca-file", root_ca, Holds::Authorities),
     ];
     for (flag, path, holds) in files {
         if holds != Holds::Authorities || !path.is_empty() {
@@ -225,7 +223,7 @@ fn tls(read: &Reader<'_>) -> Result<Option<Tls>, Refusal> {
     Ok(Some(Tls {
         cert: cert.into(),
         key: key.into(),
-        client_auth: match policy.as_str() {
+        client_auth: match policy {
             "require" => ClientAuth::Require,
             "require-verify" => ClientAuth::RequireVerify,
             _ => ClientAuth::None,
@@ -235,8 +233,8 @@ fn tls(read: &Reader<'_>) -> Result<Option<Tls>, Refusal> {
 }
 
 /// nsqd builds its side as a client of authorization servers from the same file, certificate or not.
-fn root_ca(read: &Reader<'_>) -> Result<Option<PathBuf>, Refusal> {
-    let path = read.text("tls-root-ca-file");
+fn root_ca(values: &GoValues) -> Result<Option<PathBuf>, Refusal> {
+    let path = values.text("tls-root-ca-file");
     if path.is_empty() {
         return Ok(None);
     }
@@ -250,58 +248,16 @@ fn early(flag: &'static str, text: &str) -> Refusal {
     Refusal { text: text.into(), flag, after_banner: None }
 }
 
-/// Typed access to resolved values; a value of another type than its flag's is a bug of ours.
-struct Reader<'a> {
-    values: &'a GoValues,
+fn count(values: &GoValues, flag: &'static str, min: i64, max: i64) -> Result<i64, Refusal> {
+    match values.int(flag) {
+        value if (min..=max).contains(&value) => Ok(value),
+        _ => Err(early(flag, &format!("--{flag} must be [{min},{max}]"))),
+    }
 }
 
-impl Reader<'_> {
-    fn int(&self, flag: &str) -> i64 {
-        match &self.values[flag] {
-            GoValue::Int(value) => *value,
-            other => panic!("{flag} is {other:?}"),
-        }
-    }
-
-    fn count(&self, flag: &'static str, min: i64, max: i64) -> Result<i64, Refusal> {
-        match self.int(flag) {
-            value if (min..=max).contains(&value) => Ok(value),
-            _ => Err(early(flag, &format!("--{flag} must be [{min},{max}]"))),
-        }
-    }
-
-    fn duration(&self, flag: &'static str) -> Result<Duration, Refusal> {
-        match &self.values[flag] {
-            GoValue::Duration(ns) => match u64::try_from(*ns) {
-                Ok(ns) => Ok(Duration::from_nanos(ns)),
-                Err(_) => Err(early(flag, &format!("--{flag} must not be negative"))),
-            },
-            other => panic!("{flag} is {other:?}"),
-        }
-    }
-
-    fn flag(&self, flag: &str) -> bool {
-        self.values[flag] == GoValue::Bool(true)
-    }
-
-    fn text(&self, flag: &str) -> String {
-        match &self.values[flag] {
-            GoValue::Text(value) => value.clone(),
-            other => panic!("{flag} is {other:?}"),
-        }
-    }
-
-    fn texts(&self, flag: &str) -> Vec<String> {
-        match &self.values[flag] {
-            GoValue::Texts(value) => value.clone(),
-            other => panic!("{flag} is {other:?}"),
-        }
-    }
-
-    fn floats(&self, flag: &str) -> Vec<f64> {
-        match &self.values[flag] {
-            GoValue::Floats(value) => value.clone(),
-            other => panic!("{flag} is {other:?}"),
-        }
+fn duration(values: &GoValues, flag: &'static str) -> Result<Duration, Refusal> {
+    match u64::try_from(values.nanos(flag)) {
+        Ok(nanos) => Ok(Duration::from_nanos(nanos)),
+        Err(_) => Err(early(flag, &format!("--{flag} must not be negative"))),
     }
 }

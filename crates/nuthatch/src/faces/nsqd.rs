@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use config::checked::{Admin, Config};
-use config::go_flags::{GoValue, GoValues};
+use config::go_flags::GoValues;
 use config::native;
 use config::nsqd::{self, Nsqd, Refusal};
 use telemetry::log::Verbosity;
@@ -22,22 +22,22 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
         Ok(values) => values,
         Err(exit) => return end(exit, "[nsqd] "),
     };
-    let prefix = prefix(&values);
+    let prefix = values.text("log-prefix");
     // nsqd does not make its directory, and takes it before it looks at anything else.
     let directory = match DataPath::lock(&data_path(&values)) {
         Ok(directory) => directory,
-        Err(error) => return refuse(&error.nsqd(&values), &prefix),
+        Err(error) => return refuse(&error.nsqd(&values), prefix),
     };
     match nsqd::check(&values) {
         Err(Refusal { text, after_banner, .. }) => {
             if let Some(node_id) = after_banner {
-                banner(&prefix, node_id);
+                banner(prefix, node_id);
             }
-            refuse(&text, &prefix)
+            refuse(&text, prefix)
         }
         Ok(settings) => match verify_tls(&settings) {
             Ok(()) => run(settings, directory),
-            Err(reason) => refuse(&reason, &prefix),
+            Err(reason) => refuse(&reason, prefix),
         },
     }
 }
@@ -71,16 +71,9 @@ pub(super) fn alone(settings: Nsqd, admin: Option<Admin>) -> Config {
 
 /// The directory of the messages: the working directory, by its full path, if no other is named.
 fn data_path(values: &GoValues) -> PathBuf {
-    match values.get("data-path") {
-        Some(GoValue::Text(path)) if !path.is_empty() => path.into(),
-        _ => std::env::current_dir().unwrap_or_else(|_| ".".into()),
-    }
-}
-
-fn prefix(values: &GoValues) -> String {
-    match values.get("log-prefix") {
-        Some(GoValue::Text(prefix)) => prefix.clone(),
-        _ => String::new(),
+    match values.text("data-path") {
+        "" => std::env::current_dir().unwrap_or_else(|_| ".".into()),
+        path => path.into(),
     }
 }
 

@@ -1,0 +1,108 @@
+//! Values of flags by name, and typed access to them.
+
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use super::GoValue;
+
+/// Values by flag name.
+///
+/// The typed methods are for resolved values, which have one for every flag. Asking for a flag that is not there, or by another
+/// type than its own, is a bug of ours and panics.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GoValues(BTreeMap<&'static str, GoValue>);
+
+impl GoValues {
+    /// None yet.
+    pub fn new() -> GoValues {
+        GoValues::default()
+    }
+
+    /// A text.
+    pub fn text(&self, flag: &str) -> &str {
+        match &self.0[flag] {
+            GoValue::Text(text) => text,
+            other => panic!("{flag} is {other:?}, not a text"),
+        }
+    }
+
+    /// Texts in the order given.
+    pub fn texts(&self, flag: &str) -> &[String] {
+        match &self.0[flag] {
+            GoValue::Texts(texts) => texts,
+            other => panic!("{flag} is {other:?}, not texts"),
+        }
+    }
+
+    /// An integer.
+    pub fn int(&self, flag: &str) -> i64 {
+        match self.0[flag] {
+            GoValue::Int(int) => int,
+            ref other => panic!("{flag} is {other:?}, not an integer"),
+        }
+    }
+
+    /// A number.
+    pub fn float(&self, flag: &str) -> f64 {
+        match self.0[flag] {
+            GoValue::Float(float) => float,
+            ref other => panic!("{flag} is {other:?}, not a number"),
+        }
+    }
+
+    /// Numbers in the order given.
+    pub fn floats(&self, flag: &str) -> &[f64] {
+        match &self.0[flag] {
+            GoValue::Floats(floats) => floats,
+            other => panic!("{flag} is {other:?}, not numbers"),
+        }
+    }
+
+    /// A boolean.
+    pub fn switch(&self, flag: &str) -> bool {
+        match self.0[flag] {
+            GoValue::Bool(on) => on,
+            ref other => panic!("{flag} is {other:?}, not a switch"),
+        }
+    }
+
+    /// A duration in nanoseconds; it may be below zero.
+    pub fn nanos(&self, flag: &str) -> i64 {
+        match self.0[flag] {
+            GoValue::Duration(nanos) => nanos,
+            ref other => panic!("{flag} is {other:?}, not a duration"),
+        }
+    }
+
+    /// A duration; one below zero is zero.
+    pub fn duration(&self, flag: &str) -> Duration {
+        Duration::from_nanos(u64::try_from(self.nanos(flag)).unwrap_or(0))
+    }
+}
+
+impl Deref for GoValues {
+    type Target = BTreeMap<&'static str, GoValue>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for GoValues {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl<const N: usize> From<[(&'static str, GoValue); N]> for GoValues {
+    fn from(values: [(&'static str, GoValue); N]) -> GoValues {
+        GoValues(BTreeMap::from(values))
+    }
+}
+
+impl FromIterator<(&'static str, GoValue)> for GoValues {
+    fn from_iter<I: IntoIterator<Item = (&'static str, GoValue)>>(values: I) -> GoValues {
+        GoValues(BTreeMap::from_iter(values))
+    }
+}
