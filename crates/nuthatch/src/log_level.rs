@@ -5,13 +5,7 @@ use telemetry::log::Verbosity;
 
 /// A level as the log counts.
 pub fn verbosity(level: LogLevel) -> Verbosity {
-    match level {
-        LogLevel::Debug => Verbosity::DEBUG,
-        LogLevel::Info => Verbosity::INFO,
-        LogLevel::Warn => Verbosity::WARN,
-        LogLevel::Error => Verbosity::ERROR,
-        LogLevel::Fatal => Verbosity::OFF,
-    }
+    Verbosity::named(level.name()).unwrap_or(Verbosity::INFO)
 }
 
 /// The level that the log is at.

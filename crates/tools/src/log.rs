@@ -21,7 +21,8 @@ pub(crate) struct Running(Log);
 /// It cannot be made.
 pub(crate) fn start(prefix: &str, level: LogLevel) -> Result<Running, Exit> {
     let format = Format::Nsqd(Box::leak(prefix.to_owned().into_boxed_str()));
-    let options = Options { verbosity: verbosity(level), format, ..Options::default() };
+    let verbosity = Verbosity::named(level.name()).unwrap_or(Verbosity::INFO);
+    let options = Options { verbosity, format, ..Options::default() };
     let started = options.open().and_then(|opened| opened.install());
     started.map(Running).map_err(|error: io::Error| Exit::Plain(format!("ERROR: no log - {error}")))
 }
@@ -29,15 +30,5 @@ pub(crate) fn start(prefix: &str, level: LogLevel) -> Result<Running, Exit> {
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.flush(PATIENCE);
-    }
-}
-
-fn verbosity(level: LogLevel) -> Verbosity {
-    match level {
-        LogLevel::Debug => Verbosity::DEBUG,
-        LogLevel::Info => Verbosity::INFO,
-        LogLevel::Warn => Verbosity::WARN,
-        LogLevel::Error => Verbosity::ERROR,
-        LogLevel::Fatal => Verbosity::OFF,
     }
 }
