@@ -155,7 +155,7 @@ pub fn server_config(
         .map_err(Error::Rustls)?;
     let builder = match policy {
         ClientAuth::None => builder.with_no_client_auth(),
-        ClientAuth::Require => builder.with_client_cert_verifier(Arc::new(AnyCertificate(provider()))),
+        ClientAuth::Require => builder.with_client_cert_verifier(Arc::new(AnyCertificate::new(provider()))),
         ClientAuth::RequireVerify => {
             let root_ca = root_ca.ok_or(Error::NoRoots)?;
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(root_ca)?), provider());
@@ -199,7 +199,7 @@ pub fn unverified_client_config(
         .with_protocol_versions(min_version.versions())
         .map_err(Error::Rustls)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())));
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider())));
     with_identity(builder, identity)
 }
 

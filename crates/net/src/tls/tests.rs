@@ -17,7 +17,7 @@ fn client(
         .with_protocol_versions(&[version])
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider())));
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider())));
     let config = match shown {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => {
