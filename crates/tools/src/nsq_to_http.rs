@@ -10,7 +10,7 @@ mod requests;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use client::{Config, Consumer, Message};
 use config::checked::LogLevel;
@@ -30,9 +30,6 @@ use requests::{Failed, Requests};
 const TOOL: Tool = Tool::new("nsq_to_http", FLAGS);
 
 const CONTENT_TYPE: &str = "application/octet-stream";
-/// Time for answers to messages at a stop.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
-
 const FLAGS: &[FlagSpec] = &[
     text("channel", "nsq_to_http", "nsq channel"),
     consumer(CONSUMER_USAGE),
@@ -189,7 +186,6 @@ impl Posting {
         let backlog = Backlog::new(&self.sources, &self.channel);
         let topics = vec![self.topic.clone()];
         let progress = progress::show(TOOL.name, self.publisher.count.clone(), backlog, || topics.clone());
-        tokio::pin!(progress);
         let builder = Consumer::builder(&self.topic, &self.channel).config(self.config);
         let consumer = match self.sources.add_to(builder).start() {
             Ok(consumer) => consumer,
@@ -201,21 +197,8 @@ impl Posting {
             let publisher = publisher.clone();
             async move { publisher.send(&message).await }
         });
-        tokio::pin!(running);
-        let mut stopping = false;
-        loop {
-            tokio::select! {
-                () = &mut running => return Ok(Ok(())),
-                () = &mut progress => {}
-                () = stop.wait() => {
-                    // a second one ends it at once
-                    if std::mem::replace(&mut stopping, true) {
-                        return Ok(Ok(()));
-                    }
-                    control.stop(STOP_PATIENCE);
-                }
-            }
-        }
+        stop.attend(running, progress, &[control]).await;
+        Ok(Ok(()))
     }
 }
 

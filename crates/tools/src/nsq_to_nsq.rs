@@ -9,7 +9,7 @@ mod filter;
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use client::{Config, Consumer, Message, Producer, PublishError};
 use config::checked::LogLevel;
@@ -29,9 +29,6 @@ use filter::{Filter, Passage};
 const TOOL: Tool = Tool::new("nsq_to_nsq", FLAGS);
 
 const DESTINATION: &str = "destination-nsqd-tcp-address";
-
-/// Time for answers to messages at a stop.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 const FLAGS: &[FlagSpec] = &[
     text("channel", "nsq_to_nsq", "nsq channel"),
@@ -170,7 +167,6 @@ impl Copying {
         let publisher = Arc::new(self.publisher);
         let backlog = Backlog::new(&self.sources, &self.channel);
         let progress = progress::show(TOOL.name, publisher.count.clone(), backlog, || self.topics.clone());
-        tokio::pin!(progress);
         let concurrency = usize::try_from(self.consumer.max_in_flight).unwrap_or(usize::MAX);
         let (mut controls, mut running) = (Vec::new(), JoinSet::new());
         for topic in &self.topics {
@@ -186,22 +182,11 @@ impl Copying {
                 async move { publisher.pass_on(&topic, &message).await }
             }));
         }
-        let mut stopping = false;
-        loop {
-            tokio::select! {
-                ended = running.join_next() => if ended.is_none() { break },
-                () = &mut progress => {}
-                () = stop.wait() => {
-                    // a second one ends it at once
-                    if std::mem::replace(&mut stopping, true) {
-                        return Ok(Ok(()));
-                    }
-                    controls.iter().for_each(|control| control.stop(STOP_PATIENCE));
-                }
+        let consumers = async { while running.join_next().await.is_some() {} };
+        if stop.attend(consumers, progress, &controls).await {
+            for (producer, _) in &publisher.producers {
+                producer.stop().await;
             }
-        }
-        for (producer, _) in &publisher.producers {
-            producer.stop().await;
         }
         Ok(Ok(()))
     }

@@ -19,7 +19,7 @@ use tokio::time::{sleep_until, timeout};
 use crate::client_options::{producer, producer_config};
 use crate::command_line::{Tool, int, refuse, text, texts};
 use crate::progress::grouped;
-use crate::signals::Stop;
+use crate::signals::{STOP_PATIENCE, Stop};
 use input::{Piece, Source};
 use resume::Resume;
 
@@ -28,9 +28,6 @@ const TOOL: Tool = Tool::new("to_nsq", FLAGS);
 
 /// Messages that may be without an answer.
 const WINDOW: usize = 1_000;
-/// Time the answers may take at a stop.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
-
 const FLAGS: &[FlagSpec] = &[
     text("delimiter", "\n", "character to split input from stdin"),
     texts("nsqd-tcp-address", "destination nsqd TCP address (may be given multiple times)"),

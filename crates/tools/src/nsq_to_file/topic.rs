@@ -22,10 +22,8 @@ use super::name::Name;
 use super::record::{Form, Known};
 use super::writer::{Broken, Moment, Notice, Outcome, Plan, Writer};
 use crate::progress::Count;
+use crate::signals::STOP_PATIENCE;
 use crate::sources::Sources;
-
-/// Time for answers to messages at a stop.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Delay of a message for which the disk had no room. The client's backoff decides when others are tried.
 const FULL_DELAY: Duration = Duration::from_secs(5);
