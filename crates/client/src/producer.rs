@@ -4,8 +4,8 @@
 //! send ▸ window (publications, bytes) ▸ pipeline ▸ nsqd
 //! Receipt ◀── OK or error, in the order of publications ◀┘
 //! ```
-//! What was not sent when a connection is lost goes over the next one, and so does what stood behind a publication that the
-//! server has refused, since it reads no further then. What was sent and has no answer is [`PublishError::Unanswered`].
+//! Publications that were not sent when a connection is lost go over the next one, and so do those behind a publication that the
+//! server has refused, since it reads no further then. One that was sent and has no answer is [`PublishError::Unanswered`].
 
 mod pipeline;
 mod window;

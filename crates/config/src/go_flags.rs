@@ -66,12 +66,12 @@ impl FlagSpec {
         FlagSpec { key: Key::None, ..self }
     }
 
-    /// The same row for a flag that the original does not have.
+    /// Row of a flag that the original does not have.
     pub const fn beyond(self) -> FlagSpec {
         FlagSpec { beyond: true, ..self }
     }
 
-    /// The same row for a flag that takes only texts for which `check` has no complaint.
+    /// Row of a flag that takes only texts for which `check` has no complaint.
     pub const fn checked(self, check: Check) -> FlagSpec {
         FlagSpec { check: Some(check), ..self }
     }

@@ -4,12 +4,12 @@
 //! exit codes are the original's. Otherwise it is the native command line below.
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::stdout::show;
 use crate::version::VERSION;
 use crate::{faces, manual};
 
@@ -202,12 +202,6 @@ fn native(command: Native) -> ExitCode {
             ExitCode::SUCCESS
         }
     }
-}
-
-/// Prints to standard output. Whoever read it may have gone away, as `head` does: that is nobody's fault.
-pub(crate) fn show(text: impl std::fmt::Display) {
-    let mut out = std::io::stdout().lock();
-    let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// Above the flags of a face that are ours.

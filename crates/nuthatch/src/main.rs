@@ -18,6 +18,7 @@ mod lookup_snapshot;
 mod manual;
 mod descriptors;
 mod pid_file;
+mod stdout;
 
 mod discovery;
 mod proxy_service;

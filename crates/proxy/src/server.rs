@@ -7,7 +7,7 @@
 //!                        │ deadline ▸ failed; its late reply is thrown away          health ▸ ejected ▸ probe ▸ back
 //! receive ◀───────────── scan │ large: passed on while it comes ◀─ socket
 //! ```
-//! What needs only a server is a method of [`Server`]; what touches clients or other servers as well is one of
+//! Functions that need only a server are methods of [`Server`]; those that touch clients or other servers as well are methods of
 //! [`Proxy`](crate::proxy::Proxy), in the same file.
 
 pub(crate) mod connection;

@@ -14,7 +14,7 @@ pub struct QueueStatus {
     pub fault: Option<String>,
     /// Damage that was found and that nobody has taken note of.
     pub damage: Option<String>,
-    /// The same one by one; for the troubles.
+    /// Problems one by one; for the troubles.
     #[serde(skip)]
     pub conditions: Vec<Condition>,
     /// Connections of publishers and consumers.

@@ -1,6 +1,6 @@
 //! Limits on publications under way, and on their bytes.
 //!
-//! Whoever publishes more waits here, first come, first served.
+//! Publications beyond the limits wait here, first come, first served.
 
 use std::sync::Arc;
 

@@ -58,7 +58,7 @@ impl<'a> PublicKey<'a> {
         }
     }
 
-    /// The same in a handshake of TLS 1.3.
+    /// True if the key's owner has signed `message` in a handshake of TLS 1.3.
     pub(super) fn verify_tls13(
         &self,
         message: &[u8],

@@ -10,8 +10,8 @@ use config::{Fault, FileKind, Severity, native, nsqd, nutcracker, warnings};
 
 use super::run::cores;
 use super::source::Source;
-use crate::applet::show;
 use crate::queue_service::verify_tls;
+use crate::stdout::show;
 use crate::system::{self, Words};
 
 /// Checks the file at `path`, or standard input for `-`; with `on_system` also what a start would meet on this machine.

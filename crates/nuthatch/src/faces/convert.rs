@@ -10,7 +10,7 @@ use config::{FileKind, Severity, convert, native, nsqd, nutcracker};
 
 use super::run::cores;
 use super::source::Source;
-use crate::applet::show;
+use crate::stdout::show;
 
 /// Converts the file at `path`, or standard input for `-`.
 pub fn main(path: &Path) -> ExitCode {

@@ -7,12 +7,12 @@ use config::checked::{Config, LogLevel};
 use config::go_flags::{Exit, GoValues};
 use telemetry::log::{Format, Options, Verbosity};
 
-use crate::applet::show;
 use crate::control::{Control, FaceBehavior};
 use crate::log_level::verbosity;
 use crate::queue_service::DataPath;
 use crate::start;
 use crate::start_error::StartError;
+use crate::stdout::show;
 
 /// Time for the last lines of the log.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(2);

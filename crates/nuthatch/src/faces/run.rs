@@ -16,11 +16,11 @@ use telemetry::log::{Destination, Format, Log, Options};
 use telemetry::{error, info};
 
 use super::source::Source;
-use crate::applet::show;
 use crate::control::{Control, FaceBehavior};
 use crate::log_level::verbosity;
 use crate::start::{self, Running};
 use crate::start_error::StartError;
+use crate::stdout::show;
 use crate::version::VERSION;
 
 /// Runs with a file, or with the defaults.

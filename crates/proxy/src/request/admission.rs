@@ -96,7 +96,7 @@ impl Proxy {
         !self.servers[lane.server].defer(io, client, lane.number, frame)
     }
 
-    /// The same for all connections that the parts of a request go to, which are in `scratch.parts`.
+    /// Admission by the queues of all connections that the parts of a request go to, which are in `scratch.parts`.
     pub(super) fn have_room<I: Io>(&mut self, io: &mut I, client: &mut Client, frame: Frame<'_>) -> bool {
         (0..self.scratch.parts.len()).all(|part| {
             let lane = self.lane_for(client, self.scratch.parts[part].server);
