@@ -15,7 +15,7 @@ use rustls::ClientConfig;
 use telemetry::error;
 use telemetry::log::Log;
 use tokio::task::JoinHandle;
-use web::nsqadmin::{Api, LogKnob, Parts};
+use web::nsqadmin::{LogKnob, Parts, router};
 
 use crate::start_error::{Place, StartError};
 use crate::{bind, log_level};
@@ -59,7 +59,7 @@ impl Admin {
         };
         let (stop, http_max, listener) = (stop.clone(), self.http_max, self.listener);
         tokio::spawn(async move {
-            if let Err(error) = serve_at_most(http_max, listener, Api::router(parts), stop).await {
+            if let Err(error) = serve_at_most(http_max, listener, router(parts), stop).await {
                 error!(%error, "HTTP API of nsqadmin failed");
             }
         })

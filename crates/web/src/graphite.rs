@@ -12,7 +12,7 @@ use http::{Asked, Refusal, answer};
 use serde::{Deserialize, Serialize};
 use telemetry::{error, info};
 
-use crate::nsqadmin::Api;
+use crate::api::Api;
 use crate::request::json;
 
 const FAILED: Refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");

@@ -17,6 +17,7 @@ pub mod fleet;
 pub mod nsqadmin;
 
 mod acl;
+mod api;
 mod compress;
 mod graphite;
 mod notify;

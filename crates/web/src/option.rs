@@ -10,7 +10,7 @@ use http::{Asked, Refusal, answer};
 use serde_json::{Value, json};
 
 use crate::acl;
-use crate::nsqadmin::{Api, word};
+use crate::api::{Api, word};
 
 /// Largest value, bytes.
 pub(crate) const VALUE_BYTES_MAX: u64 = 1 << 20;

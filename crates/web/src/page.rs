@@ -22,8 +22,8 @@ pub(crate) use self::fleet::{counter, lookup, nodes, topics};
 use self::html::Html;
 pub(crate) use self::node::node;
 pub(crate) use self::topic::topic;
+use crate::api::{Api, Warnings};
 use crate::fleet::Unavailable;
-use crate::nsqadmin::{Api, Warnings};
 
 /// Content type of a page, as nsqadmin says it.
 const PAGE: &str = "text/html";

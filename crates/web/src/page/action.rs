@@ -7,8 +7,8 @@ use http::{Asked, Query, Refusal};
 
 use super::html::Html;
 use super::{answer, at, note, page};
+use crate::api::{Api, Warnings, changes};
 use crate::fleet::Change;
-use crate::nsqadmin::{Api, Warnings, changes};
 use crate::request::form;
 
 pub(crate) async fn action(api: &Api, asked: Asked) -> Result<Response<Body>, Refusal> {

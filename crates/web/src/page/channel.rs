@@ -7,8 +7,8 @@ use http::{Asked, Refusal};
 use super::html::Html;
 use super::topic::{CHANNEL_COLUMNS, buttons, channel_numbers, graphs, latency};
 use super::{at, note, page, unavailable};
+use crate::api::{Api, Warnings, word};
 use crate::fleet::{ClientStats, TopicStats};
-use crate::nsqadmin::{Api, Warnings, word};
 
 pub(crate) async fn channel(api: &Api, asked: Asked) -> Result<Response<Body>, Refusal> {
     let (topic, name) = (word(&asked, 0), word(&asked, 1));

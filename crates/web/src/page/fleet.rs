@@ -6,8 +6,8 @@ use http::{Asked, Refusal};
 
 use super::html::Html;
 use super::{Button, at, note, page, unavailable};
+use crate::api::{Api, Warnings};
 use crate::fleet::Producer;
-use crate::nsqadmin::{Api, Warnings};
 
 type Answer = Result<Response<Body>, Refusal>;
 

@@ -6,7 +6,8 @@ use http::{Asked, Refusal};
 
 use super::html::Html;
 use super::{Button, at, note, page, unavailable};
-use crate::nsqadmin::{Api, NoNode, Warnings, word};
+use crate::api::views::NoNode;
+use crate::api::{Api, Warnings, word};
 
 pub(crate) async fn node(api: &Api, asked: Asked) -> Result<Response<Body>, Refusal> {
     let name = word(&asked, 0);

@@ -6,8 +6,8 @@ use http::{Asked, Refusal};
 
 use super::html::Html;
 use super::{Button, at, note, page, unavailable};
+use crate::api::{Api, Warnings, word};
 use crate::fleet::{ChannelStats, Latency, TopicStats};
-use crate::nsqadmin::{Api, Warnings, word};
 
 pub(crate) async fn topic(api: &Api, asked: Asked) -> Result<Response<Body>, Refusal> {
     let name = word(&asked, 0);

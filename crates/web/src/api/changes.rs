@@ -15,7 +15,7 @@ use crate::request::{Fields, Sender};
 type Answer = Result<Response<Body>, Refusal>;
 
 impl Api {
-    pub(super) async fn create(&self, asked: Asked) -> Answer {
+    pub(crate) async fn create(&self, asked: Asked) -> Answer {
         let (sender, body, link) = self.admit(asked)?;
         let fields = self.fields(&sender, &link, body).await?;
         let channel = Some(fields.text("channel")?).filter(|channel| !channel.is_empty());
@@ -23,7 +23,7 @@ impl Api {
         self.finish(change, &sender).await
     }
 
-    pub(super) async fn act(&self, asked: Asked) -> Answer {
+    pub(crate) async fn act(&self, asked: Asked) -> Answer {
         let (topic, channel) = (word(&asked, 0).to_owned(), asked.words.get(1).cloned());
         let (sender, body, link) = self.admit(asked)?;
         let fields = self.fields(&sender, &link, body).await?;
@@ -31,13 +31,13 @@ impl Api {
         self.finish(change, &sender).await
     }
 
-    pub(super) async fn delete(&self, asked: Asked) -> Answer {
+    pub(crate) async fn delete(&self, asked: Asked) -> Answer {
         let change = Change::Delete(word(&asked, 0).to_owned(), asked.words.get(1).cloned());
         let (sender, ..) = self.admit(asked)?;
         self.finish(change, &sender).await
     }
 
-    pub(super) async fn tombstone(&self, asked: Asked) -> Answer {
+    pub(crate) async fn tombstone(&self, asked: Asked) -> Answer {
         let node = word(&asked, 0).to_owned();
         let (sender, body, link) = self.admit(asked)?;
         let fields = self.fields(&sender, &link, body).await.and_then(|fields| fields.text("topic"));

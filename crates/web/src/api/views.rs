@@ -63,7 +63,7 @@ impl From<Unavailable> for NoNode {
 type Answer = Result<Response<Body>, Refusal>;
 
 impl Api {
-    pub(super) async fn topics(&self, asked: Asked) -> Answer {
+    pub(crate) async fn topics(&self, asked: Asked) -> Answer {
         #[derive(Serialize)]
         struct Topics<T> {
             topics: T,
@@ -86,7 +86,7 @@ impl Api {
         warnings.take(fleet.inactive(topics).await)
     }
 
-    pub(super) async fn topic(&self, asked: Asked) -> Answer {
+    pub(crate) async fn topic(&self, asked: Asked) -> Answer {
         let mut warnings = Warnings::default();
         let value = self.gather_topic(word(&asked, 0), &mut warnings).await?;
         Ok(answer::json(&Beside { value: &value, message: warnings.message() }))
@@ -104,7 +104,7 @@ impl Api {
         Ok(topic_of(name, stats))
     }
 
-    pub(super) async fn channel(&self, asked: Asked) -> Answer {
+    pub(crate) async fn channel(&self, asked: Asked) -> Answer {
         let mut warnings = Warnings::default();
         let channel = self.gather_channel(word(&asked, 0), word(&asked, 1), &mut warnings).await?;
         // nsqadmin's answer, by way of a panic.
@@ -126,7 +126,7 @@ impl Api {
         Ok(channel_of(topic, channel, stats))
     }
 
-    pub(super) async fn nodes(&self) -> Answer {
+    pub(crate) async fn nodes(&self) -> Answer {
         #[derive(Serialize)]
         struct Nodes {
             nodes: Option<Vec<Producer>>,
@@ -138,7 +138,7 @@ impl Api {
         Ok(answer::json(&Nodes { nodes, message: warnings.message() }))
     }
 
-    pub(super) async fn node(&self, asked: Asked) -> Answer {
+    pub(crate) async fn node(&self, asked: Asked) -> Answer {
         let mut warnings = Warnings::default();
         let value = match self.gather_node(word(&asked, 0), &mut warnings).await {
             Ok(value) => value,
@@ -166,7 +166,7 @@ impl Api {
         })
     }
 
-    pub(super) async fn counter(&self) -> Answer {
+    pub(crate) async fn counter(&self) -> Answer {
         #[derive(Serialize)]
         struct Counter {
             stats: BTreeMap<String, Count>,

@@ -1,0 +1,134 @@
+//! State of the API, what its requests share, and the work behind them: views of the fleet and changes to it.
+
+pub(crate) mod changes;
+pub(crate) mod views;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use config::checked::LogLevel;
+use config::nsqadmin::Nsqadmin;
+use http::client::Client;
+use http::{Asked, Budget, Refusal, Row, answer};
+use telemetry::{error, warn};
+
+use crate::fleet::{Addresses, Fleet, Outcome, Unavailable, Upstreams};
+use crate::notify::Notifier;
+
+/// The daemon's log, as far as `/config` can change it.
+pub trait LogKnob: Send + Sync {
+    /// Least severe level that is logged.
+    fn level(&self) -> LogLevel;
+
+    /// Changes it.
+    fn set_level(&self, level: LogLevel);
+}
+
+/// Parts of the daemon.
+pub struct Parts {
+    /// Its settings.
+    pub settings: Nsqadmin,
+    /// The version that is shown.
+    pub version: &'static str,
+    /// The machine's name.
+    pub hostname: String,
+    /// Asks the fleet.
+    pub client: Client,
+    /// Tells the notification endpoint.
+    pub notifications: Client,
+    /// Its log.
+    pub log: Box<dyn LogKnob>,
+}
+
+/// The API; all connections share it.
+pub struct Api {
+    pub(crate) settings: Nsqadmin,
+    pub(crate) version: &'static str,
+    pub(crate) hostname: String,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) log: Box<dyn LogKnob>,
+    pub(crate) notifier: Option<Notifier>,
+    pub(crate) budget: Budget,
+    addresses: RwLock<Arc<Addresses>>,
+    /// Routes of the daemon.
+    pub(crate) rows: &'static [Row<Api>],
+}
+
+impl Api {
+    /// The state of a daemon made of `parts`; bodies of settings take their bytes from `budget`. Needs a tokio runtime, in which
+    /// notifications are sent.
+    pub(crate) fn new(parts: Parts, rows: &'static [Row<Api>], budget: Budget) -> Api {
+        let Parts { settings, version, hostname, client, notifications, log } = parts;
+        let addresses = Addresses { lookups: settings.lookups.clone(), nsqds: settings.nsqds.clone() };
+        Api {
+            rows,
+            notifier: Notifier::start(&settings.notification_endpoint, notifications),
+            upstreams: Upstreams::new(client),
+            budget,
+            addresses: RwLock::new(Arc::new(addresses)),
+            settings,
+            version,
+            hostname,
+            log,
+        }
+    }
+
+    /// Present addresses of the fleet.
+    pub(crate) fn addresses(&self) -> Arc<Addresses> {
+        Arc::clone(&self.addresses.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks other lookups from now on.
+    pub(crate) fn set_lookups(&self, lookups: Vec<String>) {
+        let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
+        *addresses = Arc::new(Addresses { lookups, nsqds: addresses.nsqds.clone() });
+    }
+
+    pub(crate) fn fleet(&self) -> Fleet {
+        Fleet::new(self.upstreams.clone(), self.addresses())
+    }
+}
+
+/// Warnings of all steps of one answer.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings(Vec<String>);
+
+impl Warnings {
+    /// Takes the answer of a step and keeps its warnings.
+    pub(crate) fn take<T>(&mut self, outcome: Outcome<T>) -> Result<T, Unavailable> {
+        let gathered =
+            outcome.inspect_err(|Unavailable(reason)| error!(reason, "the fleet did not answer"))?;
+        if !gathered.warnings.is_empty() {
+            let text = gathered.warnings.join("\n");
+            warn!("{text}");
+            self.0.push(text);
+        }
+        Ok(gathered.value)
+    }
+
+    /// As `message` has them.
+    pub(crate) fn message(&self) -> String {
+        if self.0.is_empty() { String::new() } else { format!("WARNING: {}", self.0.join("; ")) }
+    }
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(Unavailable(reason): Unavailable) -> Refusal {
+        Refusal::said(StatusCode::BAD_GATEWAY, format!("UPSTREAM_ERROR: {reason}"))
+    }
+}
+
+/// An answer that is nothing but its warnings.
+fn done(warnings: &Warnings) -> Response<Body> {
+    #[derive(serde::Serialize)]
+    struct Done {
+        message: String,
+    }
+    answer::json(&Done { message: warnings.message() })
+}
+
+/// A word of the path.
+pub(crate) fn word(asked: &Asked, at: usize) -> &str {
+    asked.words.get(at).map_or("", String::as_str)
+}
