@@ -14,36 +14,12 @@ mod holder;
 mod names;
 mod paths;
 mod ports;
+mod words;
 
 use config::Fault;
 use config::checked::Config;
 
-use crate::start_error::Place;
-
-/// Vocabulary for naming settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Words {
-    /// Options of a nuthatch.toml.
-    Native,
-    /// Services of nutcracker and nsqd, which they have flags and not options for.
-    Plain,
-}
-
-impl Words {
-    fn place(self, place: &Place) -> String {
-        match self {
-            Words::Native => place.option(),
-            Words::Plain => place.to_string(),
-        }
-    }
-
-    fn option(self, native: &str, plain: &str) -> String {
-        match self {
-            Words::Native => native.into(),
-            Words::Plain => plain.into(),
-        }
-    }
-}
+pub use words::Words;
 
 /// Everything on this machine that a start would fail at, or soon after.
 pub fn check(config: &Config, words: Words) -> Vec<Fault> {

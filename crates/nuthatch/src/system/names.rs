@@ -6,7 +6,7 @@ use std::net::{IpAddr, ToSocketAddrs};
 use config::Fault;
 use config::checked::{Config, Target};
 
-use super::Words;
+use super::words::Words;
 
 /// A fault for each name without an address.
 pub(super) fn check(config: &Config, words: Words) -> Vec<Fault> {

@@ -10,7 +10,8 @@ use std::path::Path;
 use config::Fault;
 use config::checked::Config;
 
-use super::{Words, holder};
+use super::holder;
+use super::words::Words;
 
 /// Subdirectory of the data path with the queue's journals: what an earlier start as another user has left there is not ours.
 const JOURNALS: &str = "topics";

@@ -8,7 +8,8 @@ use config::checked::{Config, Listen};
 use config::endpoint::show_listen;
 use net::BindError;
 
-use super::{Words, holder, paths};
+use super::words::Words;
+use super::{holder, paths};
 use crate::start_error::Place;
 
 /// A fault for each listener that could not be bound.
