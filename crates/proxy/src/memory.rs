@@ -191,45 +191,36 @@ impl Proxy {
 
 #[cfg(test)]
 mod tests {
-    use net::{App, Input, Peer};
+    use net::App;
 
     use super::*;
-    use crate::testing::{FakeIo, proxy};
+    use crate::testing::World;
 
     /// The budget is 1 MiB.
     const TWO: &str = "[pool.a]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1\"]\n\
                        [pool.b]\nlisten = \"127.0.0.1:2\"\nservers = [\"127.0.0.1:12:1\"]\n";
     const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
 
-    struct World {
-        io: FakeIo,
-        proxy: Proxy,
+    fn world() -> World {
+        let mut w = World::new(TWO);
+        w.io.counts_sockets = true;
+        w
     }
 
-    impl World {
-        fn new() -> World {
-            let mut io = FakeIo::default();
-            io.counts_sockets = true;
-            let proxy = proxy(&mut io, TWO);
-            World { io, proxy }
-        }
-
-        /// A client that waits for a reply and has so many bytes to take.
-        fn client(&mut self, pool: u32, unsent: usize) -> ConnId {
-            let client = self.io.open();
-            self.proxy.accepted(&mut self.io, pool, client, Peer::Unix);
-            self.proxy.received(&mut self.io, client, &mut Input::scratch(GET));
-            self.io.unsent.insert(client, unsent);
-            client
-        }
+    /// A client that waits for a reply and has so many bytes to take.
+    fn client(w: &mut World, pool: u32, unsent: usize) -> ConnId {
+        let client = w.accept(pool);
+        w.receive(client, GET);
+        w.io.unsent.insert(client, unsent);
+        client
     }
 
     #[test]
     fn the_pool_that_holds_most_pays_first() {
-        let mut w = World::new();
+        let mut w = world();
         // More than any client of the other, but less together.
-        let others: Vec<ConnId> = (0..3).map(|_| w.client(1, 150 << 10)).collect();
-        let many: Vec<ConnId> = (0..5).map(|_| w.client(0, 100 << 10)).collect();
+        let others: Vec<ConnId> = (0..3).map(|_| client(&mut w, 1, 150 << 10)).collect();
+        let many: Vec<ConnId> = (0..5).map(|_| client(&mut w, 0, 100 << 10)).collect();
         w.proxy.turn_end(&mut w.io);
         let closed = |w: &World, ids: &[ConnId]| ids.iter().filter(|id| w.io.closed.contains(id)).count();
         assert_eq!((closed(&w, &others), closed(&w, &many) > 0), (0, true));
@@ -237,9 +228,9 @@ mod tests {
 
     #[test]
     fn a_server_with_a_reply_without_end_pays_before_clients_of_other_pools() {
-        let mut w = World::new();
-        let others: Vec<ConnId> = (0..4).map(|_| w.client(0, 120 << 10)).collect();
-        let client = w.client(1, 0);
+        let mut w = world();
+        let others: Vec<ConnId> = (0..4).map(|_| client(&mut w, 0, 120 << 10)).collect();
+        let client = client(&mut w, 1, 0);
         let server = w.io.connects[1].0;
         w.proxy.connected(&mut w.io, server);
         w.io.unread.insert(server, 600 << 10);

@@ -80,85 +80,74 @@ fn unsent<I: Io>(io: &I, busy: &[(LaneKey, ConnId, Instant)]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use net::{App, Input, Peer};
+    use net::App;
 
     use super::*;
-    use crate::testing::{FakeIo, proxy};
+    use crate::testing::World;
 
     const POOL: &str =
         "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\ntimeout = \"off\"\n";
     const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
     const TIMED_OUT: &[u8] = b"-ERR Connection timed out\r\n";
 
-    struct World {
-        io: FakeIo,
-        proxy: Proxy,
+    /// A proxy that stops.
+    struct Stopping {
+        world: World,
         server: ConnId,
     }
 
-    impl World {
+    impl Stopping {
         /// Two clients wait for the server, which has yet to take `unsent` bytes, when the stop begins.
-        fn stopping(unsent: usize) -> (World, [ConnId; 2]) {
-            let mut io = FakeIo::default();
-            let mut proxy = proxy(&mut io, POOL);
-            let clients = [(); 2].map(|()| {
-                let client = io.open();
-                proxy.accepted(&mut io, 0, client, Peer::Unix);
-                proxy.received(&mut io, client, &mut Input::scratch(GET));
-                client
-            });
-            let server = io.connects[0].0;
-            proxy.connected(&mut io, server);
-            io.unsent.insert(server, unsent);
-            proxy.stopping(&mut io);
-            (World { io, proxy, server }, clients)
+        fn new(unsent: usize) -> (Stopping, [ConnId; 2]) {
+            let mut world = World::new(POOL);
+            let clients = [(); 2].map(|()| world.ask(GET));
+            let server = world.server(0);
+            world.io.unsent.insert(server, unsent);
+            world.proxy.stopping(&mut world.io);
+            (Stopping { world, server }, clients)
         }
 
         fn pass(&mut self, millis: u64) {
-            self.io.now = self.io.now + Duration::from_millis(millis);
-            while let Some(due) = self.io.timers.first_entry().filter(|t| t.key().0 <= self.io.now) {
-                let token = due.remove();
-                self.proxy.timer(&mut self.io, token);
-            }
+            self.world.pass_time(Duration::from_millis(millis));
         }
 
         fn is_over(&self) -> bool {
-            <Proxy as App<FakeIo>>::idle(&self.proxy)
+            <Proxy as App<crate::testing::FakeIo>>::idle(&self.world.proxy)
         }
     }
 
     #[test]
     fn nobody_waits_for_a_silent_server_for_clients_that_have_left() {
-        let (mut w, clients) = World::stopping(0);
-        w.proxy.ended(&mut w.io, clients[0]);
+        let (mut w, clients) = Stopping::new(0);
+        w.world.proxy.ended(&mut w.world.io, clients[0]);
         for _ in 0..8 {
             w.pass(1000);
         }
         assert!(!w.is_over(), "one is still there");
-        w.proxy.ended(&mut w.io, clients[1]);
+        w.world.proxy.ended(&mut w.world.io, clients[1]);
         w.pass(1000);
-        assert!(w.is_over() && w.io.closed.contains(&w.server));
+        assert!(w.is_over() && w.world.io.closed.contains(&w.server));
         // They may read all the same.
-        assert_eq!(clients.map(|c| w.io.sent(c)), [TIMED_OUT; 2]);
+        assert_eq!(clients.map(|c| w.world.io.sent(c)), [TIMED_OUT; 2]);
         w.pass(5000);
-        assert_eq!(w.io.timers.len(), 0);
+        assert_eq!(w.world.io.timers.len(), 0);
     }
 
     #[test]
     fn a_server_that_makes_progress_is_waited_for() {
-        let (mut w, clients) = World::stopping(100);
-        clients.iter().for_each(|client| w.proxy.ended(&mut w.io, *client));
+        let (mut w, clients) = Stopping::new(100);
+        clients.iter().for_each(|client| w.world.proxy.ended(&mut w.world.io, *client));
         for left in [90, 50, 10] {
             w.pass(900);
-            w.io.unsent.insert(w.server, left);
+            w.world.io.unsent.insert(w.server, left);
             assert!(!w.is_over(), "it reads");
         }
-        w.io.unsent.clear();
+        w.world.io.unsent.clear();
         w.pass(900);
-        w.proxy.received(&mut w.io, w.server, &mut Input::scratch(b"$1\r\nx\r\n"));
+        w.world.receive(w.server, b"$1\r\nx\r\n");
         w.pass(900);
-        assert_eq!((w.io.sent(clients[0]), w.is_over()), (&b"$1\r\nx\r\n"[..], false));
-        w.proxy.received(&mut w.io, w.server, &mut Input::scratch(b"$1\r\ny\r\n"));
-        assert_eq!((w.io.sent(clients[1]), w.is_over()), (&b"$1\r\ny\r\n"[..], true));
+        assert_eq!((w.world.io.sent(clients[0]), w.is_over()), (&b"$1\r\nx\r\n"[..], false));
+        w.world.receive(w.server, b"$1\r\ny\r\n");
+        assert_eq!((w.world.io.sent(clients[1]), w.is_over()), (&b"$1\r\ny\r\n"[..], true));
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use bytes::Bytes;
-use net::{Address, ConnId, Instant, Io, Layer, Parcel, SocketOptions, TimerId, WallTime};
+use net::{Address, App, ConnId, Input, Instant, Io, Layer, Parcel, Peer, SocketOptions, TimerId, WallTime};
 use telemetry::PoolStats;
 
 use crate::proxy::{Proxy, Setup};
@@ -15,7 +16,7 @@ pub(crate) fn proxy(io: &mut FakeIo, config: &str) -> Proxy {
     proxy_with_budget(io, config, 1 << 20)
 }
 
-/// The same with a budget of so many bytes.
+/// The only shard's proxy with a budget of so many bytes.
 pub(crate) fn proxy_with_budget(io: &mut FakeIo, config: &str, budget: usize) -> Proxy {
     let config = config::native::check(config, 1).config.expect("valid");
     let pools = config.pools.into_iter().map(|pool| {
@@ -35,6 +36,73 @@ pub(crate) fn proxy_with_budget(io: &mut FakeIo, config: &str, budget: usize) ->
         post: Box::new(|_, _| {}),
     };
     Proxy::new(setup, io)
+}
+
+/// A proxy and what it runs on.
+pub(crate) struct World {
+    pub(crate) io: FakeIo,
+    pub(crate) proxy: Proxy,
+}
+
+impl World {
+    /// For a native configuration.
+    pub(crate) fn new(config: &str) -> World {
+        let mut io = FakeIo::default();
+        let proxy = proxy(&mut io, config);
+        World { io, proxy }
+    }
+
+    /// A new client of the listener with this tag.
+    pub(crate) fn accept(&mut self, tag: u32) -> ConnId {
+        let client = self.io.open();
+        self.proxy.accepted(&mut self.io, tag, client, Peer::Unix);
+        client
+    }
+
+    /// A new client of the first pool, which sends `request`.
+    pub(crate) fn ask(&mut self, request: impl AsRef<[u8]>) -> ConnId {
+        let client = self.accept(0);
+        self.receive(client, request.as_ref());
+        client
+    }
+
+    /// `bytes` are unread on `conn`. The number of those that were taken.
+    pub(crate) fn receive(&mut self, conn: ConnId, bytes: &[u8]) -> usize {
+        let mut input = Input::scratch(bytes);
+        self.proxy.received(&mut self.io, conn, &mut input);
+        input.outcome().0
+    }
+
+    /// `bytes` come in pieces of `size`.
+    pub(crate) fn receive_in_pieces(&mut self, conn: ConnId, bytes: &[u8], size: usize) {
+        let mut unread = Vec::new();
+        for piece in bytes.chunks(size) {
+            unread.extend_from_slice(piece);
+            let taken = self.receive(conn, &unread);
+            unread.drain(..taken);
+        }
+    }
+
+    /// The `n`th server connection, connected.
+    pub(crate) fn server(&mut self, n: usize) -> ConnId {
+        let conn = self.io.connects[n].0;
+        self.proxy.connected(&mut self.io, conn);
+        conn
+    }
+
+    /// Everything sent on `conn` so far, which is text.
+    pub(crate) fn sent(&self, conn: ConnId) -> String {
+        String::from_utf8(self.io.sent(conn).to_vec()).expect("text")
+    }
+
+    /// Lets time pass and the timers that are due run.
+    pub(crate) fn pass_time(&mut self, time: Duration) {
+        self.io.now = self.io.now + time;
+        while let Some(due) = self.io.timers.first_entry().filter(|t| t.key().0 <= self.io.now) {
+            let token = due.remove();
+            self.proxy.timer(&mut self.io, token);
+        }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -1,23 +1,18 @@
 use std::time::Duration;
 
-use net::{App, Input, Peer};
+use net::{App, Input};
 use telemetry::PoolStats;
 
 use super::*;
 use crate::census::Census;
 use crate::mail::Mail;
-use crate::testing::{FakeIo, proxy};
+use crate::testing::World;
 
 mod random;
 
 const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"]\n\
                     hash = \"fnv1a_64\"\ndistribution = \"modula\"\nauto_eject_hosts = true\nserver_failure_limit = 1\n";
 const GONE: &[u8] = b"-ERR the server was removed from the pool\r\n";
-
-struct World {
-    io: FakeIo,
-    proxy: Proxy,
-}
 
 fn get(key: &str) -> Vec<u8> {
     format!("*2\r\n$3\r\nGET\r\n${}\r\n{key}\r\n", key.len()).into_bytes()
@@ -29,24 +24,8 @@ fn checked(text: &str) -> checked::Pool {
 }
 
 impl World {
-    fn new() -> World {
-        let mut io = FakeIo::default();
-        let proxy = proxy(&mut io, POOL);
-        World { io, proxy }
-    }
-
-    fn client(&mut self, pool: PoolKey) -> ConnId {
-        let client = self.io.open();
-        self.proxy.accepted(&mut self.io, pool.tag(), client, Peer::Unix);
-        client
-    }
-
-    fn receive(&mut self, conn: ConnId, bytes: &[u8]) {
-        self.proxy.received(&mut self.io, conn, &mut Input::scratch(bytes));
-    }
-
     /// The open connection to the server on this port.
-    fn server(&mut self, port: u16) -> ConnId {
+    fn server_on(&mut self, port: u16) -> ConnId {
         let is_it = |(id, to): &&(ConnId, net::Address)| {
             matches!(to, net::Address::Tcp { port: known, .. } if *known == port)
                 && !self.io.closed.contains(id)
@@ -63,14 +42,6 @@ impl World {
         added.expect("there is room")
     }
 
-    fn pass(&mut self, time: Duration) {
-        self.io.now = self.io.now + time;
-        while let Some(due) = self.io.timers.first_entry().filter(|t| t.key().0 <= self.io.now) {
-            let token = due.remove();
-            self.proxy.timer(&mut self.io, token);
-        }
-    }
-
     /// The timers that are set, but for that of maintenance.
     fn timers(&self) -> usize {
         self.io.timers.values().filter(|token| **token != crate::alarm::Alarm::Maintenance.token()).count()
@@ -83,19 +54,21 @@ const B: ServerKey = ServerKey::of_setup(1);
 
 #[test]
 fn requests_under_way_to_a_removed_server_fail_and_others_do_not() {
-    let mut w = World::new();
-    let clients = [(); 4].map(|()| w.client(P));
+    let mut w = World::new(POOL);
+    let clients = [(); 4].map(|()| w.accept(P.tag()));
     for (n, client) in clients.into_iter().enumerate() {
         // Some live on each server.
         w.receive(client, &[get(&format!("k{n}")), get("x"), get("y")].concat());
     }
-    let (a, b) = (w.server(11), w.server(12));
+    let (a, b) = (w.server_on(11), w.server_on(12));
     let failing = w.io.sent(a).windows(4).filter(|window| window == b"GET\r").count();
     let others = w.io.sent(b).windows(4).filter(|window| window == b"GET\r").count();
     assert!(failing > 0 && others > 0, "{failing} {others}");
     assert!(w.proxy.remove_server(&mut w.io, A));
     assert!(w.io.closed.contains(&a) && !w.io.closed.contains(&b));
-    (0..others).for_each(|_| w.receive(b, b"$1\r\nv\r\n"));
+    for _ in 0..others {
+        w.receive(b, b"$1\r\nv\r\n");
+    }
     let replies: Vec<u8> = clients.iter().flat_map(|client| w.io.sent(*client)).copied().collect();
     let count = |what: &[u8]| replies.windows(what.len()).filter(|window| *window == what).count();
     assert_eq!((count(GONE), count(b"$1\r\nv\r\n")), (failing, others));
@@ -110,11 +83,11 @@ fn requests_under_way_to_a_removed_server_fail_and_others_do_not() {
 
 #[test]
 fn the_parts_of_a_request_that_are_on_a_removed_server_fail_it() {
-    let mut w = World::new();
-    let client = w.client(P);
+    let mut w = World::new(POOL);
+    let client = w.accept(P.tag());
     let keys = ["k0", "k1", "x", "y"].map(|key| format!("${}\r\n{key}\r\n", key.len())).concat();
     w.receive(client, format!("*5\r\n$4\r\nMGET\r\n{keys}").as_bytes());
-    let (_, b) = (w.server(11), w.server(12));
+    let (_, b) = (w.server_on(11), w.server_on(12));
     assert!(w.proxy.remove_server(&mut w.io, A));
     assert_eq!(w.io.sent(client), b"");
     let wanted = w.io.sent(b).iter().filter(|byte| **byte == b'$').count() - 1;
@@ -125,10 +98,10 @@ fn the_parts_of_a_request_that_are_on_a_removed_server_fail_it() {
 
 #[test]
 fn timers_and_mail_of_a_removed_server_do_nothing() {
-    let mut w = World::new();
-    let client = w.client(P);
+    let mut w = World::new(POOL);
+    let client = w.accept(P.tag());
     w.receive(client, &[get("k0"), get("k1"), get("x"), get("y")].concat());
-    let a = w.server(11);
+    let a = w.server_on(11);
     // Kept from before the removal, as if the loop had them in hand.
     let deadline = crate::alarm::Alarm::Deadline(LaneKey { server: A, number: 0 }).token();
     let probe = crate::alarm::Alarm::Probe(A).token();
@@ -145,34 +118,34 @@ fn timers_and_mail_of_a_removed_server_do_nothing() {
     w.proxy.mail(&mut w.io, Mail::Ejected { server: A });
     assert!(!w.proxy.remove_server(&mut w.io, A));
     assert!(w.proxy.server_is_up(c) && w.proxy.server_is_up(d) && !w.proxy.server_is_up(A));
-    w.pass(Duration::from_secs(60));
+    w.pass_time(Duration::from_secs(60));
     assert_eq!(w.io.connects.len(), 2, "no probe");
 }
 
 #[test]
 fn a_server_that_is_probed_can_be_removed() {
-    let mut w = World::new();
-    let client = w.client(P);
+    let mut w = World::new(POOL);
+    let client = w.accept(P.tag());
     w.receive(client, &[get("k0"), get("k1"), get("x"), get("y")].concat());
-    let a = w.server(11);
+    let a = w.server_on(11);
     w.proxy.failed(&mut w.io, a, net::Fault::Reset);
-    w.pass(Duration::from_secs(31));
-    let probe = w.server(11);
+    w.pass_time(Duration::from_secs(31));
+    let probe = w.server_on(11);
     assert_eq!(w.io.sent(probe), b"*1\r\n$4\r\nPING\r\n");
     let stats = Arc::clone(&w.proxy.servers[A].stats);
     assert!(w.proxy.remove_server(&mut w.io, A));
     assert!(w.io.closed.contains(&probe));
     assert_eq!((stats.ejected.get(), stats.server_connections.get(), stats.probes_failed.get()), (0, 0, 0));
     let is_it = |to: &net::Address| matches!(to, net::Address::Tcp { port: 11, .. });
-    w.pass(Duration::from_secs(60));
+    w.pass_time(Duration::from_secs(60));
     let connects = w.io.connects.iter().filter(|(_, to)| is_it(to)).count();
     assert_eq!(connects, 2, "it is not probed again");
 }
 
 #[test]
 fn clients_that_waited_for_a_removed_server_are_read_again() {
-    let mut w = World::new();
-    let client = w.client(P);
+    let mut w = World::new(POOL);
+    let client = w.accept(P.tag());
     w.receive(client, &get("k0"));
     let busy = w.io.connects[0].0;
     w.proxy.connected(&mut w.io, busy);
@@ -187,14 +160,14 @@ fn clients_that_waited_for_a_removed_server_are_read_again() {
 
 #[test]
 fn an_added_server_takes_its_keys_and_its_counts() {
-    let mut w = World::new();
+    let mut w = World::new(POOL);
     assert!(w.proxy.remove_server(&mut w.io, A) && w.proxy.remove_server(&mut w.io, B));
-    let client = w.client(P);
+    let client = w.accept(P.tag());
     w.receive(client, &get("k"));
     assert_eq!(w.io.sent(client), b"-ERR Connection refused\r\n");
     let c = w.add("127.0.0.1:13:1 c");
     w.receive(client, &get("k"));
-    let conn = w.server(13);
+    let conn = w.server_on(13);
     w.receive(conn, b"$1\r\nv\r\n");
     assert!(w.io.sent(client).ends_with(b"refused\r\n$1\r\nv\r\n"));
     let stats = &w.proxy.servers[c].stats;
@@ -203,12 +176,12 @@ fn an_added_server_takes_its_keys_and_its_counts() {
 
 #[test]
 fn a_pool_comes_and_goes() {
-    let mut w = World::new();
+    let mut w = World::new(POOL);
     let config = checked(&POOL.replace("[pool.p]", "[pool.q]").replace("127.0.0.1:1\"", "127.0.0.1:2\""));
     let stats = Arc::new(PoolStats::new("q", &["a", "b"]));
     let setup = || (Arc::new(config.clone()), Arc::clone(&stats), Arc::default());
     let q = w.proxy.add_pool(&mut w.io, setup()).expect("there is room");
-    let (mine, other) = (w.client(q), w.client(P));
+    let (mine, other) = (w.accept(q.tag()), w.accept(P.tag()));
     w.receive(mine, &get("k"));
     w.receive(other, &get("k"));
     assert_eq!(w.io.connects.len(), 2);
@@ -219,7 +192,7 @@ fn a_pool_comes_and_goes() {
     // A client that is accepted late, or arrives by mail, finds its pool gone; so does the next pool's namesake.
     let next = w.proxy.add_pool(&mut w.io, setup()).expect("there is room");
     assert!(next != q && next.tag() != q.tag());
-    let late = w.client(q);
+    let late = w.accept(q.tag());
     assert!(w.io.closed.contains(&late));
     let parcel = net::Parcel::simulated(1);
     let moved = crate::mail::Moved { pool: q, parcel, session: Some(crate::client::Session::default()) };

@@ -48,46 +48,42 @@ impl Proxy {
 
 #[cfg(test)]
 mod tests {
-    use net::{App, ConnId, Fault, Input, Peer};
+    use net::{App, ConnId, Fault};
 
-    use crate::proxy::Proxy;
-    use crate::testing::{FakeIo, proxy};
+    use crate::testing::World;
 
     const INFO: &[u8] = b"*2\r\n$4\r\ninfo\r\n$6\r\nserver\r\n";
     const SETTINGS: &[u8] = b"*4\r\n$6\r\nCONFIG\r\n$3\r\nGET\r\n$5\r\nmax*y\r\n$7\r\ntimeout\r\n";
     const GET_ALL: &[u8] = b"*3\r\n$6\r\nCONFIG\r\n$3\r\nGET\r\n$1\r\n*\r\n";
 
-    struct World {
-        io: FakeIo,
-        proxy: Proxy,
+    /// A client and the proxy.
+    struct Session {
+        world: World,
         client: ConnId,
     }
 
-    impl World {
-        fn new(servers: &str, options: &str) -> World {
-            let mut io = FakeIo::default();
+    impl Session {
+        fn new(servers: &str, options: &str) -> Session {
             let text = format!("[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = {servers}\n{options}");
-            let mut proxy = proxy(&mut io, &text);
-            let client = io.open();
-            proxy.accepted(&mut io, 0, client, Peer::Unix);
-            World { io, proxy, client }
+            let mut world = World::new(&text);
+            let client = world.accept(0);
+            Session { world, client }
         }
 
         fn ask(&mut self, request: &[u8]) {
-            self.proxy.received(&mut self.io, self.client, &mut Input::scratch(request));
+            self.world.receive(self.client, request);
         }
 
         /// The only server was sent `request`, and says this.
         fn answer(&mut self, request: &[u8], reply: &[u8]) {
-            let conn = self.io.connects[0].0;
-            self.proxy.connected(&mut self.io, conn);
-            assert_eq!(self.io.sent(conn), request);
-            self.proxy.received(&mut self.io, conn, &mut Input::scratch(reply));
-            assert_eq!(self.proxy.gathers.open_count(), 0);
+            let conn = self.world.server(0);
+            assert_eq!(self.world.io.sent(conn), request);
+            self.world.receive(conn, reply);
+            assert_eq!(self.world.proxy.gathers.open_count(), 0);
         }
 
         fn replies(&self) -> String {
-            String::from_utf8(self.io.sent(self.client).to_vec()).unwrap()
+            self.world.sent(self.client)
         }
     }
 
@@ -100,27 +96,27 @@ mod tests {
 
     #[test]
     fn the_only_server_speaks_of_itself() {
-        let mut world = World::new(ONE, "");
-        world.ask(INFO);
+        let mut session = Session::new(ONE, "");
+        session.ask(INFO);
         let said = bulk("# Server\r\nredis_version:6.2.7\r\nredis_mode:cluster\r\ntcp_port:11\r\n");
-        world.answer(INFO, &said);
+        session.answer(INFO, &said);
         let version = env!("CARGO_PKG_VERSION");
         let expected = format!(
             "# Server\r\nredis_version:6.2.7\r\nnuthatch_version:{version}\r\nredis_mode:standalone\r\ntcp_port:11\r\n"
         );
-        assert_eq!(world.replies().as_bytes(), bulk(&expected));
+        assert_eq!(session.replies().as_bytes(), bulk(&expected));
     }
 
     #[test]
     fn settings_of_the_server_but_for_those_of_connections_and_passwords() {
-        let mut world = World::new(ONE, "");
-        world.ask(GET_ALL);
-        world.answer(
+        let mut session = Session::new(ONE, "");
+        session.ask(GET_ALL);
+        session.answer(
             GET_ALL,
             b"*8\r\n$9\r\nmaxmemory\r\n$3\r\n100\r\n$7\r\ntimeout\r\n$2\r\n77\r\n$11\r\nrequirepass\r\n$6\r\nsecret\r\n\
               $9\r\ndatabases\r\n$2\r\n16\r\n",
         );
-        let replies = world.replies();
+        let replies = session.replies();
         assert!(replies.contains("maxmemory\r\n$3\r\n100\r\n"), "{replies}");
         assert!(replies.contains("timeout\r\n$1\r\n0\r\n"), "{replies}");
         assert!(replies.contains("databases\r\n$1\r\n1\r\n"), "{replies}");
@@ -131,8 +127,8 @@ mod tests {
     /// Refused, or renamed at the server, or the server is away, or there are two of them.
     #[test]
     fn otherwise_the_proxy_speaks_of_itself() {
-        let own = |world: World| {
-            let replies = world.replies();
+        let own = |session: Session| {
+            let replies = session.replies();
             assert!(replies.contains("redis_version:7.0.15\r\nnuthatch_version:"), "{replies}");
             assert!(replies.contains("arch_bits:64\r\n"), "{replies}");
             assert!(
@@ -143,35 +139,35 @@ mod tests {
             );
         };
         let both = [INFO, SETTINGS].concat();
-        let mut world = World::new(ONE, "");
-        world.ask(&both);
-        world.answer(&both, b"-NOPERM no\r\n-ERR unknown command 'CONFIG'\r\n");
-        own(world);
-        let mut world = World::new(ONE, "");
-        world.ask(&both);
-        let conn = world.io.connects[0].0;
-        world.proxy.failed(&mut world.io, conn, Fault::Refused);
-        own(world);
-        let mut world = World::new(TWO, "");
-        world.ask(&both);
-        assert_eq!(world.io.connects.len(), 0);
-        own(world);
+        let mut session = Session::new(ONE, "");
+        session.ask(&both);
+        session.answer(&both, b"-NOPERM no\r\n-ERR unknown command 'CONFIG'\r\n");
+        own(session);
+        let mut session = Session::new(ONE, "");
+        session.ask(&both);
+        let conn = session.world.io.connects[0].0;
+        session.world.proxy.failed(&mut session.world.io, conn, Fault::Refused);
+        own(session);
+        let mut session = Session::new(TWO, "");
+        session.ask(&both);
+        assert_eq!(session.world.io.connects.len(), 0);
+        own(session);
     }
 
     #[test]
     fn what_is_no_answer_ends_the_connection_and_the_proxy_speaks_of_itself() {
-        let mut world = World::new(ONE, "");
-        world.ask(INFO);
-        world.answer(INFO, b":1\r\n");
-        assert!(world.replies().contains("arch_bits"), "{}", world.replies());
-        assert!(world.io.closed.contains(&world.io.connects[0].0));
+        let mut session = Session::new(ONE, "");
+        session.ask(INFO);
+        session.answer(INFO, b":1\r\n");
+        assert!(session.replies().contains("arch_bits"), "{}", session.replies());
+        assert!(session.world.io.closed.contains(&session.world.io.connects[0].0));
     }
 
     #[test]
     fn the_embedded_cache_counts_its_keys() {
-        let mut world = World::new("[\"local\"]", "");
-        world.ask(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n*1\r\n$4\r\nINFO\r\n");
-        let replies = world.replies();
+        let mut session = Session::new("[\"local\"]", "");
+        session.ask(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n*1\r\n$4\r\nINFO\r\n");
+        let replies = session.replies();
         assert!(replies.contains("# Keyspace\r\ndb0:keys=1,avg_ttl=0\r\n"), "{replies}");
         assert!(replies.contains("maxmemory_policy:allkeys-lru\r\n"), "{replies}");
     }

@@ -105,10 +105,10 @@ impl Proxy {
 
 #[cfg(test)]
 mod tests {
-    use net::{App, ConnId, Input, Peer};
+    use net::ConnId;
 
     use super::*;
-    use crate::testing::{FakeIo, proxy};
+    use crate::testing::World;
 
     const REDIS: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\n";
     const INCR: &str = "INCR k";
@@ -124,41 +124,41 @@ mod tests {
         bytes
     }
 
-    struct World {
-        io: FakeIo,
-        proxy: Proxy,
+    /// A client and the proxy.
+    struct Session {
+        world: World,
         client: ConnId,
     }
 
-    impl World {
-        fn new(options: &str) -> World {
-            let mut io = FakeIo::default();
-            let mut proxy = proxy(&mut io, &format!("{REDIS}{options}"));
-            let client = io.open();
-            proxy.accepted(&mut io, 0, client, Peer::Unix);
-            World { io, proxy, client }
+    impl Session {
+        fn new(options: &str) -> Session {
+            let mut world = World::new(&format!("{REDIS}{options}"));
+            let client = world.accept(0);
+            Session { world, client }
         }
 
         fn receive(&mut self, bytes: &[u8]) {
-            self.proxy.received(&mut self.io, self.client, &mut Input::scratch(bytes));
+            self.world.receive(self.client, bytes);
         }
 
         /// The server answers what it was sent, which is returned.
         fn serve(&mut self) -> String {
-            let Some((conn, _)) = self.io.connects.first().cloned() else { return String::new() };
-            self.proxy.connected(&mut self.io, conn);
-            let sent = String::from_utf8(self.io.sent(conn).to_vec()).unwrap();
+            if self.world.io.connects.is_empty() {
+                return String::new();
+            }
+            let conn = self.world.server(0);
+            let sent = self.world.sent(conn);
             let count = sent.matches("INCR").count();
-            self.proxy.received(&mut self.io, conn, &mut Input::scratch(&REPLIES[..4 * count]));
+            self.world.receive(conn, &REPLIES[..4 * count]);
             sent
         }
 
         fn is_closed(&self) -> bool {
-            self.io.closed.contains(&self.client)
+            self.world.io.closed.contains(&self.client)
         }
 
         fn replies(&self) -> String {
-            String::from_utf8(self.io.sent(self.client).to_vec()).unwrap()
+            self.world.sent(self.client)
         }
     }
 
@@ -167,15 +167,8 @@ mod tests {
         let whole = packet(&[INCR, request, INCR]);
         let cuts = [whole.len(), whole.len() - packet(&[INCR]).len(), 1];
         let outcomes = cuts.map(|cut| {
-            let mut w = World::new(options);
-            let mut unread = Vec::new();
-            for piece in whole.chunks(cut) {
-                unread.extend_from_slice(piece);
-                let mut input = Input::scratch(&unread);
-                w.proxy.received(&mut w.io, w.client, &mut input);
-                let consumed = input.outcome().0;
-                unread.drain(..consumed);
-            }
+            let mut w = Session::new(options);
+            w.world.receive_in_pieces(w.client, &whole, cut);
             assert!(!w.is_closed(), "{request}: not before everything is answered");
             let executed = w.serve().matches("INCR").count();
             let replies = w.replies();
@@ -249,7 +242,7 @@ mod tests {
     #[test]
     fn an_unsupported_command_closes_without_a_word_if_the_pool_says_so() {
         for request in ["KEYS *", "MULTI", "SELECT 1", "CLIENT REPLY OFF"] {
-            let mut w = World::new("unsupported = \"close\"\n");
+            let mut w = Session::new("unsupported = \"close\"\n");
             w.receive(&packet(&[INCR, request, INCR]));
             assert_eq!(w.serve().matches("INCR").count(), 1, "{request}");
             assert_eq!((w.replies().as_str(), w.is_closed()), (":1\r\n", true), "{request}");
@@ -261,12 +254,12 @@ mod tests {
     fn a_stateful_command_before_the_password_closes_too() {
         let options = "auth = \"sekret\"\n";
         for request in ["WATCH k", "SELECT 0", "SUBSCRIBE c", "CLIENT REPLY OFF"] {
-            let mut w = World::new(options);
+            let mut w = Session::new(options);
             w.receive(&packet(&["GET k", request, "AUTH sekret", INCR]));
             let noauth = "-NOAUTH Authentication required\r\n".repeat(2);
             assert_eq!((w.serve().as_str(), w.replies(), w.is_closed()), ("", noauth, true), "{request}");
         }
-        let mut w = World::new(options);
+        let mut w = Session::new(options);
         w.receive(&packet(&["GET k", "AUTH wrong", "AUTH sekret", "SELECT 0", "AUTH wrong", INCR]));
         assert_eq!(w.serve(), "", "nothing is executed behind a wrong password");
         let replies = ["NOAUTH", "ERR", "OK", "OK", "ERR", "NOAUTH"];
@@ -278,7 +271,7 @@ mod tests {
     /// Client libraries often report the close instead of the error that came before it.
     #[test]
     fn the_operator_is_told_once_a_minute_why_clients_are_closed() {
-        let mut w = World::new("");
+        let mut w = World::new(REDIS);
         let (notices, given) = std::sync::mpsc::channel();
         w.proxy.notify = Box::new(move |notice| notices.send(notice).unwrap());
         let told = |command| vec![Notice::ClientRefused { pool: "p".into(), command }];
@@ -290,9 +283,7 @@ mod tests {
             (30, "SELECT 1", vec![]),
         ] {
             w.io.now = w.io.now + Duration::from_secs(seconds);
-            let client = w.io.open();
-            w.proxy.accepted(&mut w.io, 0, client, Peer::Unix);
-            w.proxy.received(&mut w.io, client, &mut Input::scratch(&packet(&[request])));
+            w.ask(packet(&[request]));
             assert_eq!(given.try_iter().collect::<Vec<_>>(), expected, "{request}");
         }
     }
@@ -306,7 +297,7 @@ mod tests {
             ("watch fetchers\r\nmn\r\n", "CLIENT_ERROR watch is not available through a proxy\r\n", true),
             ("watch noreply\r\nmn\r\n", "CLIENT_ERROR watch is not available through a proxy\r\n", true),
         ] {
-            let mut w = World::new(memcached);
+            let mut w = Session::new(memcached);
             w.receive(request.as_bytes());
             assert_eq!((w.replies().as_str(), w.is_closed()), (replies, closed), "{request}");
         }

@@ -63,28 +63,26 @@ impl Proxy {
 
 #[cfg(test)]
 mod tests {
-    use net::{App, ConnId, Input, Peer};
+    use net::{App, ConnId};
 
     use super::*;
-    use crate::testing::{FakeIo, proxy};
+    use crate::testing::World;
 
     const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\n";
     const ERROR: &str = "-ERR not executed, since the MULTI before it was refused";
     const ABORT: &str = "-EXECABORT Transaction discarded because of previous errors.";
 
-    struct World {
-        io: FakeIo,
-        proxy: Proxy,
+    /// A client and the proxy.
+    struct Session {
+        world: World,
         client: ConnId,
     }
 
-    impl World {
-        fn new(options: &str) -> World {
-            let mut io = FakeIo::default();
-            let mut proxy = proxy(&mut io, &format!("{POOL}{options}"));
-            let client = io.open();
-            proxy.accepted(&mut io, 0, client, Peer::Unix);
-            World { io, proxy, client }
+    impl Session {
+        fn new(options: &str) -> Session {
+            let mut world = World::new(&format!("{POOL}{options}"));
+            let client = world.accept(0);
+            Session { world, client }
         }
 
         /// Sends the lines in pieces of `cut` bytes.
@@ -93,21 +91,14 @@ mod tests {
             lines.iter().for_each(|line| {
                 wire::redis::encode_inline(line.as_bytes(), &mut bytes).unwrap();
             });
-            let mut unread = Vec::new();
-            for piece in bytes.chunks(cut) {
-                unread.extend_from_slice(piece);
-                let mut input = Input::scratch(&unread);
-                self.proxy.received(&mut self.io, self.client, &mut input);
-                let consumed = input.outcome().0;
-                unread.drain(..consumed);
-            }
+            self.world.receive_in_pieces(self.client, &bytes, cut);
         }
 
         /// The replies but for the first, whether the client was closed, and whether a server was asked.
         fn outcome(&self) -> (Vec<String>, bool, bool) {
-            let replies = String::from_utf8(self.io.sent(self.client).to_vec()).unwrap();
+            let replies = self.world.sent(self.client);
             let rest = replies.lines().skip(1).map(str::to_owned).collect();
-            (rest, self.io.closed.contains(&self.client), !self.io.connects.is_empty())
+            (rest, self.world.io.closed.contains(&self.client), !self.world.io.connects.is_empty())
         }
     }
 
@@ -116,7 +107,7 @@ mod tests {
         for multi in ["MULTI", "multi", "MULTI x"] {
             for (end, reply) in [("EXEC", ABORT), ("exec x", ABORT), ("DISCARD", "+OK"), ("QUIT", "+OK")] {
                 for cut in [usize::MAX, 20, 1] {
-                    let mut w = World::new("");
+                    let mut w = Session::new("");
                     w.send(&[multi, "INCR k", "MULTI", "PING", "nosuch", end, "INCR k"], cut);
                     let replies = [ERROR, ERROR, ERROR, ERROR, reply].map(str::to_owned).to_vec();
                     assert_eq!(w.outcome(), (replies, true, false), "{multi} {end} {cut}");
@@ -127,27 +118,30 @@ mod tests {
 
     #[test]
     fn a_client_that_gives_up_is_closed_within_a_second() {
-        let mut w = World::new("");
+        let mut w = Session::new("");
         w.send(&["MULTI"], usize::MAX);
-        w.io.now = w.io.now + Duration::from_millis(600);
+        w.world.io.now = w.world.io.now + Duration::from_millis(600);
         let first = w.client;
-        w.client = w.io.open();
-        w.proxy.accepted(&mut w.io, 0, w.client, Peer::Unix);
+        w.client = w.world.accept(0);
         w.send(&["MULTI"], usize::MAX);
         let token = Alarm::RefusedTransaction.token();
-        assert_eq!(w.io.timers.values().filter(|timer| **timer == token).count(), 1, "one for all of them");
+        assert_eq!(
+            w.world.io.timers.values().filter(|timer| **timer == token).count(),
+            1,
+            "one for all of them"
+        );
         for (wait, closed) in [(399, [false; 2]), (1, [true, false]), (599, [true, false]), (1, [true; 2])] {
-            w.io.now = w.io.now + Duration::from_millis(wait);
-            w.proxy.timer(&mut w.io, token);
-            assert_eq!([first, w.client].map(|id| w.io.closed.contains(&id)), closed, "{wait}");
+            w.world.io.now = w.world.io.now + Duration::from_millis(wait);
+            w.world.proxy.timer(&mut w.world.io, token);
+            assert_eq!([first, w.client].map(|id| w.world.io.closed.contains(&id)), closed, "{wait}");
         }
-        assert!(w.proxy.refused_transactions.is_empty());
+        assert!(w.world.proxy.refused_transactions.is_empty());
     }
 
     /// `MULTI, AUTH password, INCR`: the refusal comes from the password, the fault is the same.
     #[test]
     fn before_the_password_too() {
-        let mut w = World::new("auth = \"sekret\"\n");
+        let mut w = Session::new("auth = \"sekret\"\n");
         w.send(&["MULTI", "AUTH sekret", "INCR k", "EXEC"], usize::MAX);
         assert_eq!(w.outcome(), ([ERROR, ERROR, ABORT].map(str::to_owned).to_vec(), true, false));
     }

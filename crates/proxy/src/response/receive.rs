@@ -120,48 +120,11 @@ impl Proxy {
 
 #[cfg(test)]
 mod tests {
-    use net::{App, ConnId, Peer};
-
-    use super::*;
-    use crate::testing::{FakeIo, proxy};
+    use crate::testing::World;
 
     const REDIS: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\n";
     const MEMCACHE: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nprotocol = \"memcache\"\n\
                             servers = [\"127.0.0.1:11:1 a\"]\n";
-
-    struct World {
-        io: FakeIo,
-        proxy: Proxy,
-    }
-
-    impl World {
-        fn new(pool: &str) -> World {
-            let mut io = FakeIo::default();
-            let proxy = proxy(&mut io, pool);
-            World { io, proxy }
-        }
-
-        fn receive(&mut self, conn: ConnId, bytes: &[u8]) {
-            self.proxy.received(&mut self.io, conn, &mut Input::scratch(bytes));
-        }
-
-        fn ask(&mut self, request: &str) -> ConnId {
-            let client = self.io.open();
-            self.proxy.accepted(&mut self.io, 0, client, Peer::Unix);
-            self.receive(client, request.as_bytes());
-            client
-        }
-
-        fn server(&mut self, n: usize) -> ConnId {
-            let conn = self.io.connects[n].0;
-            self.proxy.connected(&mut self.io, conn);
-            conn
-        }
-
-        fn sent(&self, conn: ConnId) -> String {
-            String::from_utf8_lossy(self.io.sent(conn)).into_owned()
-        }
-    }
 
     const GET: &str = "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
     const SET: &str = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
@@ -200,7 +163,7 @@ mod tests {
         ];
         for (name, args, wrong, right) in cases {
             let mut w = World::new(&two);
-            let client = w.ask(&words(name, args));
+            let client = w.ask(words(name, args));
             let (one, other) = (w.server(0), w.server(1));
             w.receive(one, right.as_bytes());
             w.receive(other, wrong.as_bytes());

@@ -180,11 +180,10 @@ fn needs_no_password(step: Handshake, reply: &[u8]) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use net::{App, ConnId, Input, Peer};
+    use net::ConnId;
 
-    use super::*;
     use crate::server::health::State;
-    use crate::testing::{FakeIo, proxy};
+    use crate::testing::World;
 
     const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\nauth = \"old\"\n\
                         db = 3\nserver_retry_timeout = \"1s\"\n";
@@ -193,125 +192,100 @@ mod tests {
     const WRONG: &[u8] = b"-WRONGPASS invalid username-password pair\r\n";
     const NOAUTH: &[u8] = b"-NOAUTH the server did not accept the pool's password\r\n";
 
-    struct World {
-        io: FakeIo,
-        proxy: Proxy,
+    fn world(more: &str) -> World {
+        World::new(&format!("{POOL}{more}"))
     }
 
-    impl World {
-        fn new(more: &str) -> World {
-            let mut io = FakeIo::default();
-            let proxy = proxy(&mut io, &format!("{POOL}{more}"));
-            World { io, proxy }
-        }
+    fn state(w: &World) -> State {
+        w.proxy.servers.values().next().expect("a server").health.state
+    }
 
-        fn state(&self) -> State {
-            self.proxy.servers.values().next().expect("a server").health.state
-        }
+    /// A new client's request.
+    fn ask(w: &mut World, hello: &[u8]) -> ConnId {
+        let client = w.ask(b"*2\r\n$4\r\nAUTH\r\n$3\r\nold\r\n");
+        w.receive(client, &[hello, GET].concat());
+        client
+    }
 
-        fn receive(&mut self, conn: ConnId, bytes: &[u8]) {
-            self.proxy.received(&mut self.io, conn, &mut Input::scratch(bytes));
-        }
+    fn answer(w: &World, client: ConnId) -> String {
+        w.sent(client).strip_prefix("+OK\r\n").expect("its own password is right").to_owned()
+    }
 
-        /// A new client's request.
-        fn ask(&mut self, hello: &[u8]) -> ConnId {
-            let client = self.io.open();
-            self.proxy.accepted(&mut self.io, 0, client, Peer::Unix);
-            self.receive(client, b"*2\r\n$4\r\nAUTH\r\n$3\r\nold\r\n");
-            self.receive(client, &[hello, GET].concat());
-            client
-        }
-
-        fn answer(&self, client: ConnId) -> String {
-            let all = String::from_utf8_lossy(self.io.sent(client)).into_owned();
-            all.strip_prefix("+OK\r\n").expect("its own password is right").to_owned()
-        }
-
-        /// The server connection that was opened last, which says this.
-        fn server(&mut self, says: &[u8]) -> ConnId {
-            let conn = self.io.connects.last().expect("opened").0;
-            self.proxy.connected(&mut self.io, conn);
-            self.receive(conn, says);
-            conn
-        }
-
-        fn pass_time(&mut self, time: Duration) {
-            self.io.now = self.io.now + time;
-            while let Some(due) = self.io.timers.first_entry().filter(|t| t.key().0 <= self.io.now) {
-                let token = due.remove();
-                self.proxy.timer(&mut self.io, token);
-            }
-        }
+    /// The server connection that was opened last, which says this.
+    fn last_server(w: &mut World, says: &[u8]) -> ConnId {
+        let conn = w.server(w.io.connects.len() - 1);
+        w.receive(conn, says);
+        conn
     }
 
     #[test]
     fn a_connection_whose_password_was_refused_is_closed_and_tried_again() {
-        let mut w = World::new("");
-        let client = w.ask(b"");
-        let server = w.server(&[WRONG, b"-NOAUTH Authentication required.\r\n"].concat());
-        assert_eq!(w.answer(client).as_bytes(), NOAUTH);
+        let mut w = world("");
+        let client = ask(&mut w, b"");
+        let server = last_server(&mut w, &[WRONG, b"-NOAUTH Authentication required.\r\n"].concat());
+        assert_eq!(answer(&w, client).as_bytes(), NOAUTH);
         assert!(w.io.closed.contains(&server));
         assert_eq!(w.io.sent(server), AUTH_AND_SELECT, "no request reaches it");
 
         // Until the wait is over nobody asks again.
-        let early = w.ask(b"");
-        assert_eq!((w.answer(early).as_bytes(), w.io.connects.len()), (NOAUTH, 1));
+        let early = ask(&mut w, b"");
+        assert_eq!((answer(&w, early).as_bytes(), w.io.connects.len()), (NOAUTH, 1));
         // However long that has been going on, the right password is found within the retry time.
         for _ in 0..20 {
             w.pass_time(Duration::from_secs(1));
-            let client = w.ask(b"");
-            w.server(WRONG);
-            assert_eq!(w.answer(client).as_bytes(), NOAUTH);
+            let client = ask(&mut w, b"");
+            last_server(&mut w, WRONG);
+            assert_eq!(answer(&w, client).as_bytes(), NOAUTH);
         }
         assert_eq!(w.io.connects.len(), 21);
         w.pass_time(Duration::from_secs(1));
-        let late = w.ask(b"");
-        let server = w.server(b"+OK\r\n+OK\r\n");
+        let late = ask(&mut w, b"");
+        let server = last_server(&mut w, b"+OK\r\n+OK\r\n");
         w.receive(server, b"$1\r\nv\r\n");
-        assert_eq!(w.answer(late), "$1\r\nv\r\n");
-        let next = w.ask(b"");
+        assert_eq!(answer(&w, late), "$1\r\nv\r\n");
+        let next = ask(&mut w, b"");
         w.receive(server, b"$1\r\nw\r\n");
-        assert_eq!((w.answer(next).as_str(), w.io.connects.len()), ("$1\r\nw\r\n", 22));
+        assert_eq!((answer(&w, next).as_str(), w.io.connects.len()), ("$1\r\nw\r\n", 22));
     }
 
     #[test]
     fn the_wait_grows_though_another_step_was_accepted() {
-        let mut w = World::new("");
+        let mut w = world("");
         for round in 0..10 {
-            let client = w.ask(b"");
-            w.server(b"+OK\r\n-ERR DB index is out of range\r\n");
+            let client = ask(&mut w, b"");
+            last_server(&mut w, b"+OK\r\n-ERR DB index is out of range\r\n");
             let refused = "-ERR the server did not accept the pool's database\r\n";
-            assert_eq!(w.answer(client), refused);
+            assert_eq!(answer(&w, client), refused);
             assert_eq!(w.io.connects.len(), round + 1);
             if round < 9 {
                 w.pass_time(Duration::from_secs(1));
             }
         }
         w.pass_time(Duration::from_millis(700));
-        w.ask(b"");
+        ask(&mut w, b"");
         assert_eq!(w.io.connects.len(), 10);
     }
 
     #[test]
     fn a_server_that_refuses_the_password_is_ejected_and_its_probe_authenticates() {
-        let mut w = World::new("auto_eject_hosts = true\nserver_failure_limit = 2\n");
+        let mut w = world("auto_eject_hosts = true\nserver_failure_limit = 2\n");
         for _ in 0..2 {
-            let client = w.ask(b"");
-            w.server(WRONG);
-            assert_eq!(w.answer(client).as_bytes(), NOAUTH);
+            let client = ask(&mut w, b"");
+            last_server(&mut w, WRONG);
+            assert_eq!(answer(&w, client).as_bytes(), NOAUTH);
         }
-        assert_eq!(w.state(), State::Ejected);
+        assert_eq!(state(&w), State::Ejected);
         for _ in 0..10 {
             let before = w.io.connects.len();
             w.pass_time(Duration::from_secs(1));
             assert_eq!(w.io.connects.len(), before + 1, "each retry time a probe");
-            let probe = w.server(WRONG);
+            let probe = last_server(&mut w, WRONG);
             assert_eq!(w.io.sent(probe), [AUTH_AND_SELECT, b"*1\r\n$4\r\nPING\r\n"].concat());
-            assert_eq!(w.state(), State::Ejected);
+            assert_eq!(state(&w), State::Ejected);
         }
         w.pass_time(Duration::from_secs(1));
-        w.server(b"+OK\r\n+OK\r\n+PONG\r\n");
-        assert_eq!(w.state(), State::Up);
+        last_server(&mut w, b"+OK\r\n+OK\r\n+PONG\r\n");
+        assert_eq!(state(&w), State::Up);
     }
 
     #[test]
@@ -322,25 +296,25 @@ mod tests {
               your configuration is correct?\r\n",
         );
         for refusal in [old, new] {
-            let mut w = World::new("");
-            let client = w.ask(b"");
-            w.server(&[refusal, b"+OK\r\n$1\r\nv\r\n"].concat());
-            assert_eq!(w.answer(client), "$1\r\nv\r\n");
+            let mut w = world("");
+            let client = ask(&mut w, b"");
+            last_server(&mut w, &[refusal, b"+OK\r\n$1\r\nv\r\n"].concat());
+            assert_eq!(answer(&w, client), "$1\r\nv\r\n");
         }
     }
 
     #[test]
     fn a_server_without_resp3_is_asked_for_it_now_and_then_and_serves_the_others() {
-        let mut w = World::new("");
+        let mut w = world("");
         let refused = "-ERR the server does not speak RESP3 (HELLO 3)\r\n";
         let hello: &[u8] = b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n";
-        let client = w.ask(hello);
-        let conn = w.server(b"+OK\r\n-ERR unknown command 'HELLO'\r\n");
-        assert!(w.io.closed.contains(&conn) && w.answer(client).ends_with(refused));
-        let second = w.ask(hello);
-        assert!(w.io.connects.len() == 1 && w.answer(second).ends_with(refused));
-        let other = w.ask(b"");
-        w.server(b"+OK\r\n+OK\r\n$1\r\nv\r\n");
-        assert_eq!(w.answer(other), "$1\r\nv\r\n");
+        let client = ask(&mut w, hello);
+        let conn = last_server(&mut w, b"+OK\r\n-ERR unknown command 'HELLO'\r\n");
+        assert!(w.io.closed.contains(&conn) && answer(&w, client).ends_with(refused));
+        let second = ask(&mut w, hello);
+        assert!(w.io.connects.len() == 1 && answer(&w, second).ends_with(refused));
+        let other = ask(&mut w, b"");
+        last_server(&mut w, b"+OK\r\n+OK\r\n$1\r\nv\r\n");
+        assert_eq!(answer(&w, other), "$1\r\nv\r\n");
     }
 }

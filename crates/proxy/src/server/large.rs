@@ -244,10 +244,9 @@ fn is_shown(silence: Silence) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use net::{App, Fault, Peer};
+    use net::{App, Fault};
 
-    use super::*;
-    use crate::testing::{FakeIo, proxy};
+    use crate::testing::World;
 
     // The budget is 1 MiB here: more than 64 KiB is passed on, more than 512 KiB does not wait for its turn.
     const ONE: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\ntimeout = \"2s\"\n\
@@ -259,52 +258,16 @@ mod tests {
     const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
     const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
-    struct World {
-        io: FakeIo,
-        proxy: Proxy,
-    }
-
-    impl World {
-        fn new(pool: &str) -> World {
-            let mut io = FakeIo::default();
-            let proxy = proxy(&mut io, pool);
-            World { io, proxy }
-        }
-
-        fn client(&mut self, request: &[u8]) -> ConnId {
-            let client = self.io.open();
-            self.proxy.accepted(&mut self.io, 0, client, Peer::Unix);
-            self.receive(client, request);
-            client
-        }
-
-        /// The `n`th server connection, connected.
-        fn server(&mut self, n: usize) -> ConnId {
-            let conn = self.io.connects[n].0;
-            self.proxy.connected(&mut self.io, conn);
-            conn
-        }
-
-        fn receive(&mut self, conn: ConnId, bytes: &[u8]) -> usize {
-            let mut input = Input::scratch(bytes);
-            self.proxy.received(&mut self.io, conn, &mut input);
-            input.outcome().0
-        }
-
-        fn pass_time(&mut self, time: Duration) {
-            self.io.now = self.io.now + time;
-            while let Some(due) = self.io.timers.first_entry().filter(|t| t.key().0 <= self.io.now) {
-                let token = due.remove();
-                self.proxy.timer(&mut self.io, token);
-            }
-            self.proxy.turn_end(&mut self.io);
-        }
+    /// Lets time pass, timers that are due run, and the turn end.
+    fn pass_time(w: &mut World, time: Duration) {
+        w.pass_time(time);
+        w.proxy.turn_end(&mut w.io);
     }
 
     #[test]
     fn a_large_reply_is_passed_on_while_it_comes() {
         let mut w = World::new(ONE);
-        let client = w.client(&[GET, PING, GET].concat());
+        let client = w.ask([GET, PING, GET].concat());
         let server = w.server(0);
         assert_eq!(w.receive(server, b"$100000\r\nabc"), 12);
         assert_eq!(w.io.sent(client), b"$100000\r\nabc");
@@ -328,7 +291,7 @@ mod tests {
         ];
         for (keys, reply) in cases {
             let mut w = World::new(MEMCACHE);
-            let client = w.client(format!("get{keys}\r\nget x\r\n").as_bytes());
+            let client = w.ask(format!("get{keys}\r\nget x\r\n").as_bytes());
             let server = w.server(0);
             let (mut shown, mut taken, mut most) = (0, 0, 0);
             while shown < reply.len() {
@@ -348,7 +311,7 @@ mod tests {
     #[test]
     fn a_memcached_reply_that_is_passed_on_ends_where_it_ends() {
         let mut w = World::new(MEMCACHE);
-        let client = w.client(b"gets a b\r\nget x\r\nma n q\r\n");
+        let client = w.ask(b"gets a b\r\nget x\r\nma n q\r\n");
         let server = w.server(0);
         let large =
             [&b"VALUE a 0 100000 1\r\n"[..], &[b'x'; 100_000], b"\r\nVALUE b 0 1 2\r\ny\r\nEND\r\n"].concat();
@@ -359,7 +322,7 @@ mod tests {
         }
         assert!(w.io.sent(client) == [&large[..], b"END\r\n"].concat());
         // A block that is not its client's, in the middle.
-        let client = w.client(b"get a b\r\n");
+        let client = w.ask(b"get a b\r\n");
         w.receive(server, &large[..50_000]);
         w.receive(server, b"");
         assert!(w.io.closed.contains(&server), "cas was not asked for");
@@ -369,7 +332,7 @@ mod tests {
     #[test]
     fn what_waits_for_its_turn_goes_when_memory_is_short() {
         let mut w = World::new(TWO);
-        let client = w.client(b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n");
+        let client = w.ask(b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n");
         let (first, second) = (w.server(0), w.server(1));
         let large = [b"*1\r\n$600000\r\n".as_slice(), &[b'x'; 100_000]].concat();
         assert_eq!(w.receive(first, &large), 0, "there is room");
@@ -382,7 +345,7 @@ mod tests {
     #[test]
     fn a_reply_that_fits_waits_until_it_is_whole() {
         let mut w = World::new(ONE);
-        let client = w.client(GET);
+        let client = w.ask(GET);
         let server = w.server(0);
         assert_eq!(w.receive(server, b"$60000\r\nabc"), 0);
         assert_eq!(w.io.sent(client), b"");
@@ -392,7 +355,7 @@ mod tests {
     fn a_part_that_is_too_large_to_wait_is_an_error() {
         let mut w = World::new(TWO);
         // Keys `a` and `b` live apart.
-        let client = w.client(b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n");
+        let client = w.ask(b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n");
         let (first, second) = (w.server(0), w.server(1));
         let large = [b"*1\r\n$600000\r\n".as_slice(), &[b'x'; 500_000]].concat();
         assert_eq!(w.receive(first, &large), 0, "it may still fit");
@@ -403,7 +366,7 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(w.io.sent(client)), text);
         assert_eq!(w.receive(first, &[&[b'x'; 50_000][..], b"\r\n"].concat()), 50_002);
         // The connection is in step.
-        let other = w.client(b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n");
+        let other = w.ask(b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n");
         w.receive(second, b"*1\r\n$1\r\n2\r\n");
         w.receive(first, b"*1\r\n$1\r\n1\r\n");
         let values = w.io.sent(other).to_vec();
@@ -413,29 +376,29 @@ mod tests {
     #[test]
     fn a_client_that_is_behind_holds_up_the_server_for_a_while() {
         let mut w = World::new(ONE);
-        let client = w.client(GET);
-        let other = w.client(GET);
+        let client = w.ask(GET);
+        let other = w.ask(GET);
         let server = w.server(0);
         w.io.unsent.insert(client, 3 << 20);
         assert_eq!(w.receive(server, b"$100000\r\nabc"), 12);
         assert_eq!(w.io.paused, [server]);
         // It takes what it has, and falls behind again.
-        w.pass_time(Duration::from_millis(1500));
+        pass_time(&mut w, Duration::from_millis(1500));
         w.io.unsent.clear();
         w.proxy.drained(&mut w.io, client);
         assert_eq!(w.io.paused, []);
         w.io.unsent.insert(client, 3 << 20);
         assert_eq!(w.receive(server, &[b'x'; 1000]), 1000);
         assert_eq!(w.io.paused, [server]);
-        w.pass_time(Duration::from_millis(400));
+        pass_time(&mut w, Duration::from_millis(400));
         assert!(!w.io.closed.contains(&client));
-        w.pass_time(Duration::from_millis(200));
+        pass_time(&mut w, Duration::from_millis(200));
         assert!(w.io.closed.contains(&client), "two seconds in all");
         assert_eq!(w.io.paused, []);
         assert_eq!(w.io.sent(other), b"-ERR Connection timed out\r\n");
         assert!(!w.proxy.servers.values().any(|server| server.failing), "it is not the server's fault");
         // The rest of its reply is thrown away, and the late reply after it.
-        let third = w.client(GET);
+        let third = w.ask(GET);
         let rest = [&[b'x'; 98_997][..], b"\r\n$1\r\n2\r\n$1\r\n3\r\n"].concat();
         assert_eq!(w.receive(server, &rest), rest.len());
         assert_eq!(w.io.sent(third), b"$1\r\n3\r\n");
@@ -444,7 +407,7 @@ mod tests {
     #[test]
     fn who_has_got_a_beginning_gets_no_error_behind_it() {
         let mut w = World::new(ONE);
-        let client = w.client(&[GET, GET].concat());
+        let client = w.ask([GET, GET].concat());
         let server = w.server(0);
         w.receive(server, b"$100000\r\nabc");
         w.proxy.failed(&mut w.io, server, Fault::Reset);
@@ -452,7 +415,7 @@ mod tests {
         assert!(w.io.closed.contains(&client));
 
         // The same where the reply is nonsense in the middle.
-        let client = w.client(GET);
+        let client = w.ask(GET);
         let server = w.server(w.io.connects.len() - 1);
         w.receive(server, b"$100000\r\nabc");
         w.receive(server, &[b'x'; 100_000]);
@@ -462,7 +425,7 @@ mod tests {
     #[test]
     fn a_client_that_goes_away_lets_the_server_be_read() {
         let mut w = World::new(ONE);
-        let client = w.client(GET);
+        let client = w.ask(GET);
         let server = w.server(0);
         w.io.unsent.insert(client, 3 << 20);
         w.receive(server, b"$100000\r\nabc");
@@ -470,7 +433,7 @@ mod tests {
         w.proxy.failed(&mut w.io, client, Fault::Reset);
         w.proxy.turn_end(&mut w.io);
         assert_eq!(w.io.paused, []);
-        let other = w.client(GET);
+        let other = w.ask(GET);
         let rest = [&[b'x'; 99_997][..], b"\r\n$1\r\n2\r\n"].concat();
         assert_eq!(w.receive(server, &rest), rest.len());
         assert_eq!(w.io.sent(other), b"$1\r\n2\r\n");

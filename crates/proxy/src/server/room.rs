@@ -164,42 +164,39 @@ impl Proxy {
 
 #[cfg(test)]
 mod tests {
-    use net::{App, Fault, Input, Peer};
+    use net::{App, Fault};
 
     use super::*;
-    use crate::testing::{FakeIo, proxy_with_budget};
+    use crate::testing::{FakeIo, World, proxy_with_budget};
 
     const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\n";
     const LARGE: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nl\r\n";
     const SMALL: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\ns\r\n";
 
-    struct World {
-        io: FakeIo,
-        proxy: Proxy,
+    /// Clients that ask one server for much.
+    struct Crowd {
+        world: World,
         server: ConnId,
         /// Bytes each client has sent and the proxy has not taken.
         unread: Vec<(ConnId, Vec<u8>)>,
         answered: usize,
     }
 
-    impl World {
+    impl Crowd {
         /// A client that has had a small reply, and the server.
-        fn new() -> (World, ConnId) {
+        fn new() -> (Crowd, ConnId) {
             let mut io = FakeIo::default();
-            let mut proxy = proxy_with_budget(&mut io, POOL, 1 << 30);
-            let client = io.open();
-            proxy.accepted(&mut io, 0, client, Peer::Unix);
-            proxy.received(&mut io, client, &mut Input::scratch(SMALL));
-            let server = io.connects[0].0;
-            proxy.connected(&mut io, server);
-            let mut w = World { io, proxy, server, unread: Vec::new(), answered: 0 };
+            let proxy = proxy_with_budget(&mut io, POOL, 1 << 30);
+            let mut world = World { io, proxy };
+            let client = world.ask(SMALL);
+            let server = world.server(0);
+            let mut w = Crowd { world, server, unread: Vec::new(), answered: 0 };
             w.answer(1);
             (w, client)
         }
 
         fn connect(&mut self, requests: usize) -> ConnId {
-            let client = self.io.open();
-            self.proxy.accepted(&mut self.io, 0, client, Peer::Unix);
+            let client = self.world.accept(0);
             self.unread.push((client, LARGE.repeat(requests)));
             self.run();
             client
@@ -210,10 +207,8 @@ mod tests {
             loop {
                 let before = self.unread.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
                 for (client, bytes) in &mut self.unread {
-                    if !bytes.is_empty() && !self.io.paused.contains(client) {
-                        let mut input = Input::scratch(bytes);
-                        self.proxy.received(&mut self.io, *client, &mut input);
-                        let taken = input.outcome().0;
+                    if !bytes.is_empty() && !self.world.io.paused.contains(client) {
+                        let taken = self.world.receive(*client, bytes);
                         bytes.drain(..taken);
                     }
                 }
@@ -226,7 +221,7 @@ mod tests {
         /// Requests that the server has and has not answered, the keys only.
         fn queued(&self) -> Vec<u8> {
             let keys =
-                self.io.sent(self.server).chunks(LARGE.len()).map(|request| request[request.len() - 3]);
+                self.world.io.sent(self.server).chunks(LARGE.len()).map(|request| request[request.len() - 3]);
             keys.skip(self.answered).collect()
         }
 
@@ -234,7 +229,7 @@ mod tests {
             for key in self.queued().into_iter().take(count) {
                 let reply = if key == b's' { b"$1\r\nx\r\n".to_vec() } else { large() };
                 self.answered += 1;
-                self.proxy.received(&mut self.io, self.server, &mut Input::scratch(&reply));
+                self.world.receive(self.server, &reply);
                 self.run();
             }
         }
@@ -246,50 +241,46 @@ mod tests {
 
     #[test]
     fn what_a_hundred_clients_ask_for_does_not_hold_up_another() {
-        let (mut w, healthy) = World::new();
+        let (mut w, healthy) = Crowd::new();
         let hoarders: Vec<ConnId> = (0..100).map(|_| w.connect(200)).collect();
         for round in 0..40 {
             // They do not read what they get.
             for hoarder in &hoarders {
-                let bytes = if w.io.sent(*hoarder).is_empty() { 0 } else { 2 << 20 };
-                w.io.unsent.insert(*hoarder, bytes);
+                let bytes = if w.world.io.sent(*hoarder).is_empty() { 0 } else { 2 << 20 };
+                w.world.io.unsent.insert(*hoarder, bytes);
             }
             let max = if round == 0 { UNKNOWN_MAX } else { BULKY_MAX };
             assert!(w.queued().len() <= max, "{}", w.queued().len());
-            w.proxy.received(&mut w.io, healthy, &mut Input::scratch(SMALL));
+            w.world.receive(healthy, SMALL);
             let ahead = w.queued().len();
             assert_eq!(w.queued().last(), Some(&b's'));
             w.answer(ahead);
-            assert!(w.io.sent(healthy).ends_with(b"$1\r\nx\r\n"));
+            assert!(w.world.io.sent(healthy).ends_with(b"$1\r\nx\r\n"));
         }
-        let served = hoarders.iter().filter(|id| !w.io.sent(**id).is_empty()).count();
+        let served = hoarders.iter().filter(|id| !w.world.io.sent(**id).is_empty()).count();
         assert_eq!(served, 100, "each has its turn");
     }
 
     #[test]
     fn a_turn_that_nobody_takes_passes_on() {
-        let (mut w, _) = World::new();
+        let (mut w, _) = Crowd::new();
         let first = [64, 64].map(|requests| w.connect(requests));
         assert_eq!(w.queued().len(), UNKNOWN_MAX);
         let gone: Vec<ConnId> = (0..2 * UNKNOWN_MAX).map(|_| w.connect(1)).collect();
         let last = w.connect(1);
         for client in gone {
-            w.proxy.failed(&mut w.io, client, Fault::Reset);
+            w.world.proxy.failed(&mut w.world.io, client, Fault::Reset);
         }
         w.unread.retain(|(client, _)| first.contains(client) || *client == last);
         w.answer(UNKNOWN_MAX);
         w.run();
         // Nothing more comes from the server; time passes.
         for _ in 0..20 {
-            w.io.now = w.io.now + std::time::Duration::from_millis(100);
-            while let Some(due) = w.io.timers.first_entry().filter(|t| t.key().0 <= w.io.now) {
-                let token = due.remove();
-                w.proxy.timer(&mut w.io, token);
-            }
+            w.world.pass_time(std::time::Duration::from_millis(100));
             w.run();
         }
-        assert_eq!(w.queued(), b"l", "{:?} {:?}", w.unread.len(), w.io.paused);
+        assert_eq!(w.queued(), b"l", "{:?} {:?}", w.unread.len(), w.world.io.paused);
         w.answer(1);
-        assert!(w.io.sent(last) == large());
+        assert!(w.world.io.sent(last) == large());
     }
 }

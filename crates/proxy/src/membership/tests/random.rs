@@ -44,7 +44,7 @@ struct Fleet {
 impl Fleet {
     fn new(seed: u64) -> Fleet {
         Fleet {
-            world: World::new(),
+            world: World::new(POOL),
             dice: Dice(seed),
             pools: vec![P],
             servers: vec![A, B],
@@ -60,7 +60,7 @@ impl Fleet {
         match self.dice.below(16) {
             0 => {
                 if let Some(pool) = self.dice.pick(&self.pools) {
-                    let client = self.world.client(pool);
+                    let client = self.world.accept(pool.tag());
                     self.clients.push(client);
                 }
             }
@@ -71,7 +71,7 @@ impl Fleet {
             11 => self.change_pools(),
             12 => {
                 let time = Duration::from_millis(self.dice.below(3_000) as u64);
-                self.world.pass(time);
+                self.world.pass_time(time);
             }
             13 => self.stale(),
             14 => self.world.proxy.turn_end(&mut self.world.io),
