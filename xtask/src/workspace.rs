@@ -12,10 +12,13 @@ use serde::Deserialize;
 
 use crate::run::{self, Fault};
 
-/// The root of the repository.
+/// The root of the repository: the one in which cargo runs this.
+///
+/// The path at compile time may be that of another checkout when several share a target directory, since cargo takes an
+/// xtask that is older than its sources there for up to date.
 pub fn root() -> PathBuf {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().expect("xtask is a directory of the root").to_owned()
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&xtask).parent().expect("xtask is a directory of the root").to_owned()
 }
 
 /// `cargo`, the same that runs this, in the root.
