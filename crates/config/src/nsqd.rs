@@ -17,6 +17,8 @@ pub mod pem;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use journal::Durability;
+
 use crate::go_flags::{self, Exit, GoValues};
 use crate::listen::Listen;
 use crate::log_level::LogLevel;
@@ -164,17 +166,6 @@ impl Nsqd {
 
 fn told(set: u16, listened: u16) -> u16 {
     if set > 0 { set } else { listened }
-}
-
-/// Condition for an OK to a publisher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// At once.
-    Memory,
-    /// The operating system has it: survives kill -9.
-    Os,
-    /// The disk has it: survives a power cut.
-    Fsync,
 }
 
 /// HTTP method for authorization servers.

@@ -14,6 +14,28 @@ pub enum Durability {
     Fsync,
 }
 
+impl Durability {
+    /// All of them, from the weakest to the strongest.
+    pub const ALL: [Durability; 3] = [Durability::Memory, Durability::Os, Durability::Fsync];
+
+    /// Their names in settings, in this order.
+    pub const NAMES: [&str; 3] = [Durability::Memory.name(), Durability::Os.name(), Durability::Fsync.name()];
+
+    /// Its name in settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Durability::Memory => "memory",
+            Durability::Os => "os",
+            Durability::Fsync => "fsync",
+        }
+    }
+
+    /// The durability of this name.
+    pub fn named(name: &str) -> Option<Durability> {
+        Durability::ALL.into_iter().find(|durability| durability.name() == name)
+    }
+}
+
 /// Limits and sizes of one journal. All sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -52,5 +74,18 @@ impl Default for Options {
             memory_bytes: 64 << 20,
             checkpoint_bytes_max: 256 << 20,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for (durability, name) in Durability::ALL.into_iter().zip(Durability::NAMES) {
+            assert_eq!((durability.name(), Durability::named(name)), (name, Some(durability)));
+        }
+        assert_eq!(Durability::named("disk"), None);
     }
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use config::nsqd::{Durability, Nsqd, TlsRequired, VERSION};
+use config::nsqd::{Nsqd, TlsRequired, VERSION};
 use journal::{Files, OsFiles};
 use net::{EventLoop, Handle, Resolver, Shard, WallTime};
 use queue::disk::DiskThreads;
@@ -165,11 +165,7 @@ fn options(settings: &Nsqd) -> Result<Options, String> {
     Ok(Options {
         version: VERSION.into(),
         data_path: settings.data_path.clone(),
-        durability: match settings.durability {
-            Durability::Memory => queue::settings::Durability::Memory,
-            Durability::Os => queue::settings::Durability::Os,
-            Durability::Fsync => queue::settings::Durability::Fsync,
-        },
+        durability: settings.durability,
         mem_queue_size: settings.mem_queue_size,
         msg_timeout: settings.msg_timeout,
         max_msg_timeout: settings.max_msg_timeout,

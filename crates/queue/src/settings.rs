@@ -9,15 +9,6 @@ use serde::{Deserialize, Serialize};
 /// Condition for a publisher's OK.
 pub use journal::Durability;
 
-/// The names of [`Durability`], in settings and in the query string.
-const DURABILITIES: [(&str, Durability); 3] =
-    [("memory", Durability::Memory), ("os", Durability::Os), ("fsync", Durability::Fsync)];
-
-/// The durability of this name.
-pub fn durability(name: &str) -> Option<Durability> {
-    DURABILITIES.iter().find(|(known, _)| *known == name).map(|(_, durability)| *durability)
-}
-
 /// Action on publications when a topic is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -76,19 +67,18 @@ mod by_name {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::{DURABILITIES, Durability, durability};
+    use super::Durability;
 
     #[allow(clippy::ref_option, reason = "as serde calls it")]
     pub fn serialize<S: Serializer>(value: &Option<Durability>, serializer: S) -> Result<S::Ok, S::Error> {
-        let named = DURABILITIES.iter().find(|(_, known)| Some(*known) == *value);
-        named.map(|(name, _)| *name).serialize(serializer)
+        value.map(Durability::name).serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Durability>, D::Error> {
         let Some(name) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
-        match durability(&name) {
+        match Durability::named(&name) {
             Some(durability) => Ok(Some(durability)),
-            None => Err(D::Error::unknown_variant(&name, &["memory", "os", "fsync"])),
+            None => Err(D::Error::unknown_variant(&name, &Durability::NAMES)),
         }
     }
 }

@@ -35,7 +35,7 @@ use crate::error::QueueError;
 use crate::message::{Message, Position};
 use crate::options::Options;
 use crate::record::ChannelNumber;
-use crate::settings::TopicSettings;
+use crate::settings::{Durability, TopicSettings};
 
 pub use commit::{Mark, Outcome, Settled};
 pub use control::{ControlError, SeekTo, Sought};
@@ -229,7 +229,7 @@ impl<W> Topic<W> {
 
     /// True if its journal has no files.
     pub fn in_memory(&self) -> bool {
-        self.journal.options().durability == journal::Durability::Memory
+        self.journal.options().durability == Durability::Memory
     }
 
     /// Tag in the ids of its messages.

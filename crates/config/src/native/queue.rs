@@ -5,11 +5,13 @@
 
 use std::path::Path;
 
+use journal::Durability;
+
 use super::Listeners;
 use crate::fault::{Fault, Position};
 use crate::go_flags::{GoValue, GoValues};
 use crate::nsqd::pem::{self, Holds};
-use crate::nsqd::{self, Durability, Nsqd};
+use crate::nsqd::{self, Nsqd};
 use crate::options::Scope;
 use crate::values::{self, Setting, Settings};
 use crate::written::Entry;
@@ -29,11 +31,7 @@ pub(super) fn check(
     }
     match nsqd::check(&nsqd::resolve(flags(&read), GoValues::new())) {
         Ok(checked) => {
-            let durability = match read.text("durability") {
-                Some("memory") => Durability::Memory,
-                Some("fsync") => Durability::Fsync,
-                _ => Durability::Os,
-            };
+            let durability = read.text("durability").and_then(Durability::named).unwrap_or_default();
             let listen = |option| match read.get(option) {
                 Some(Setting::Listens(listens)) => listens.first().cloned(),
                 _ => None,

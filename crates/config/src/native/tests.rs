@@ -83,7 +83,7 @@ max_defer_timeout = "30d"
     assert_eq!((pool.keepalive, pool.client_connections), (None, Some(10)));
     let queue = config.queue.unwrap();
     assert_eq!((queue.max_msg_size, queue.e2e_percentiles), (2 << 20, vec![1.0, 0.5]));
-    assert_eq!(queue.durability, crate::nsqd::Durability::Fsync);
+    assert_eq!(queue.durability, journal::Durability::Fsync);
     assert!(queue.channels_from_beginning);
     assert_eq!(queue.max_defer_timeout.as_secs(), 30 * 86_400);
     assert_eq!(default(1).queue.unwrap().max_defer_timeout.as_secs(), 3600);

@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use journal::Durability;
+
 use super::pem::Holds;
-use super::{
-    AuthMethod, ClientAuth, Durability, Nsqd, Refusal, Statsd, Tls, TlsRequired, TlsVersion, machine, pem,
-};
+use super::{AuthMethod, ClientAuth, Nsqd, Refusal, Statsd, Tls, TlsRequired, TlsVersion, machine, pem};
 use crate::go_flags::{self, GoValues, number};
 use crate::listen::Listen;
 
@@ -74,7 +74,7 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
             "" => PathBuf::from("."),
             path => PathBuf::from(path),
         },
-        durability: Durability::Os,
+        durability: Durability::default(),
         channels_from_beginning: false,
         journal_cache_bytes: JOURNAL_CACHE_BYTES,
         max_defer_timeout: duration(values, "max-req-timeout")?,

@@ -3,6 +3,8 @@
 //! A row that names a flag of nsqd takes part in nsqd's checks. Defaults are nsqd's, except that the native queue
 //! listens on loopback.
 
+use journal::Durability;
+
 use super::{Absent, Kind, OptionSpec, Scope, duration, integer, size};
 
 const fn option(
@@ -59,7 +61,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     ),
     own(
         "durability",
-        Kind::Choice(|| vec!["memory", "os", "fsync"]),
+        Kind::Choice(|| Durability::NAMES.to_vec()),
         Absent::Is("os"),
         "When a publisher is told OK: memory (at once; lost if the process dies), os (handed to the operating \
          system; survives kill -9) or fsync (on the disk; survives a power cut).",

@@ -9,7 +9,7 @@ use wire::nsq::valid_name;
 
 use super::Api;
 use crate::ask::Ask;
-use crate::settings::{self, Durability};
+use crate::settings::Durability;
 use ::http::Asked;
 use ::http::Query;
 use ::http::Refusal;
@@ -49,7 +49,7 @@ fn durability(query: &Query) -> Result<Option<Durability>, Refusal> {
     if query.get("durability").is_none() {
         return Ok(None);
     }
-    let named = query.text("durability").and_then(settings::durability);
+    let named = query.text("durability").and_then(Durability::named);
     let bad = || Refusal::bad("INVALID_DURABILITY").help("durability: memory, os or fsync");
     named.map(Some).ok_or_else(bad)
 }

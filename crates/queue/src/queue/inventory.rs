@@ -11,6 +11,7 @@ use super::topics::SUFFIX;
 use super::{Queue, Waiter};
 use crate::disk::Job;
 use crate::inventory::{Finding, Inventory, Listed, Stored};
+use crate::settings::Durability;
 use crate::topic::{Found, Known, Topic};
 
 /// Ticks after which it is written although no topic has come or gone.
@@ -168,7 +169,7 @@ impl Queue {
         let with_files = self.topics.iter().filter(|(_, topic)| !topic.in_memory());
         let topics = with_files.map(|(_, topic)| {
             let unsafe_bytes = match topic.journal.options().durability {
-                journal::Durability::Fsync => topic.journal.bytes_at_risk(),
+                Durability::Fsync => topic.journal.bytes_at_risk(),
                 _ => 0,
             };
             let end = topic.end().saturating_sub(unsafe_bytes);

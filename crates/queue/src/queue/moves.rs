@@ -10,6 +10,7 @@
 
 use super::{Queue, TopicKey, Waiter};
 use crate::error::QueueError;
+use crate::settings::Durability;
 
 impl Queue {
     /// Waits for what is staged in `target`, which comes from `source`, and writes it.
@@ -17,7 +18,7 @@ impl Queue {
         let source = self.topics.get(source).map(|topic| topic.journal.options().durability);
         if let Some(topic) = self.topics.get_mut(target) {
             match source {
-                Some(journal::Durability::Fsync) => topic.wait_for_device(waiter),
+                Some(Durability::Fsync) => topic.wait_for_device(waiter),
                 _ => topic.wait(waiter),
             }
         }

@@ -383,7 +383,7 @@ impl Queue {
         for key in std::mem::take(&mut self.written) {
             let Some(topic) = self.topics.get(key) else { continue };
             match topic.journal.options().durability {
-                journal::Durability::Fsync => promised.push(key),
+                Durability::Fsync => promised.push(key),
                 _ => others.push((topic.journal.bytes_at_risk(), key)),
             }
         }
