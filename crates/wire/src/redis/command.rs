@@ -15,8 +15,6 @@ mod render;
 mod route;
 mod table;
 
-use bytes::BufMut;
-
 pub use keys::{Count, KeyError, KeySpec, Keys, Part, Parts};
 pub use lookup::{all, lookup};
 pub use merge::Merge;
@@ -138,11 +136,6 @@ impl Command {
     /// Its own part of the name: `encoding` for `object|encoding`.
     pub fn short_name(&self) -> &'static str {
         self.name.split_once('|').map_or(self.name, |(_, own)| own)
-    }
-
-    /// Appends the error for a wrong number of arguments, as Redis writes it.
-    pub fn write_arity_error(&'static self, out: &mut impl BufMut) {
-        Refusal::Arity(self).write(out);
     }
 }
 
