@@ -1,14 +1,18 @@
 //! No circle among the modules of a crate: a file does not name, over whatever detour, a file that names it.
 //!
 //! An arrow is a path in the code, with `use` or without, from a file to the file whose names it takes: `crate::a::B`,
-//! `super::B`, or `a::B` of a child. Re-exports are followed to where the name is from and are no arrows themselves, nor is
-//! `mod`. Methods are not seen: an `impl` may stand in another file than its type. Unit tests do not count.
+//! `super::B`, or `a::B` of a child, of a child's names in its parent as well as the other way round. Re-exports are followed to
+//! where the name is from; one is an arrow only if its file uses the name itself. `mod` is none. Methods are not seen: an `impl`
+//! may stand in another file than its type. Unit tests do not count.
 //!
 //! Crates that still have circles stand in `tidy.toml`, with a reason.
+
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use self::names::Named;
 use super::Findings;
 use super::exceptions::Exceptions;
 use crate::workspace::{Metadata, rust_files};
@@ -21,16 +25,21 @@ type Arrows = BTreeMap<Module, BTreeSet<Module>>;
 pub fn check(metadata: &Metadata, exceptions: &Exceptions, findings: &mut Findings) {
     let mut excused: BTreeSet<&String> = exceptions.circles.keys().collect();
     for (name, package) in metadata.members() {
-        let circles = circles(&arrows(&sources(&package.directory().join("src"))));
+        let arrows = arrows(&sources(&package.directory().join("src")));
+        let circles = circles(&arrows);
         let is_excused = exceptions.circles.contains_key(name);
         if is_excused && !circles.is_empty() {
             excused.retain(|known| *known != name);
         }
         for circle in circles.iter().filter(|_| !is_excused) {
-            let files: Vec<String> = circle.iter().map(shown).collect();
-            findings
-                .faults
-                .push(format!("crate {name}: modules name each other in a circle: {}", files.join(" ")));
+            let inside = |from| arrows[from].iter().filter(|to| circle.contains(to)).map(shown);
+            let files = circle
+                .iter()
+                .map(|from| format!("{} ({})", shown(from), inside(from).collect::<Vec<_>>().join(" ")));
+            findings.faults.push(format!(
+                "crate {name}: modules name each other in a circle, each with those it names: {}",
+                files.collect::<Vec<_>>().join(", ")
+            ));
         }
     }
     for name in excused {
@@ -51,53 +60,47 @@ fn sources(source: &Path) -> BTreeMap<Module, String> {
         if module.iter().any(|part| part == "tests" || part == "testing") || module[0] == "bin" {
             continue;
         }
-        if module.len() == 1 && matches!(&*module[0], "lib" | "main") {
+        // Beside a library, main.rs is a crate of its own, which names the library from outside.
+        if module == ["lib"] || module == ["main"] && !source.join("lib.rs").exists() {
             module.clear();
         }
         let text = std::fs::read_to_string(&path).unwrap_or_default();
-        modules.insert(module, without_tests(&text));
+        modules.insert(module, names::code(&text));
     }
     modules
 }
 
-/// The code before the unit tests, without comments.
-fn without_tests(text: &str) -> String {
-    let end = text.find("#[cfg(test)]\nmod tests").unwrap_or(text.len());
-    let code = text[..end].lines().map(|line| line.split_once("//").map_or(line, |(code, _)| code));
-    code.collect::<Vec<_>>().join("\n")
-}
-
 /// Modules, each with those it names.
 fn arrows(modules: &BTreeMap<Module, String>) -> Arrows {
-    let paths: BTreeMap<&Module, Vec<Named>> = modules.iter().map(|(m, text)| (m, named(text))).collect();
-    let house = House { modules: modules.keys().collect(), handed_on: handed_on(&paths) };
+    let paths: BTreeMap<&Module, Vec<Named>> =
+        modules.iter().map(|(m, text)| (m, names::named(text))).collect();
+    let tree = Tree { modules: modules.keys().collect(), reexports: reexports(&paths) };
     let mut arrows = Arrows::new();
     for (from, paths) in &paths {
         let targets =
-            paths.iter().filter(|path| !path.handed_on).filter_map(|path| house.find(from, &path.segments));
+            paths.iter().filter(|path| path.used).filter_map(|path| tree.find(from, &path.segments));
         let targets: BTreeSet<Module> = targets.filter(|target| target != *from).collect();
         arrows.insert((*from).clone(), targets);
     }
     arrows
 }
 
-/// A name that a module hands on, and the path from there to where it is from.
-type HandedOn<'a> = BTreeMap<(&'a Module, &'a String), &'a [String]>;
+/// A name that a module re-exports, and the path from there to where it is from.
+type Reexports<'a> = BTreeMap<(&'a Module, &'a str), &'a [String]>;
 
-fn handed_on<'a>(paths: &'a BTreeMap<&'a Module, Vec<Named>>) -> HandedOn<'a> {
+fn reexports<'a>(paths: &'a BTreeMap<&'a Module, Vec<Named>>) -> Reexports<'a> {
     let all = paths.iter().flat_map(|(module, paths)| paths.iter().map(move |path| (*module, path)));
-    let reexports = all.filter(|(_, path)| path.handed_on);
-    reexports
-        .filter_map(|(module, path)| Some(((module, path.segments.last()?), &path.segments[..])))
-        .collect()
+    let reexports = all.filter(|(_, path)| path.reexported);
+    reexports.map(|(module, path)| ((module, &*path.alias), &path.segments[..])).collect()
 }
 
-struct House<'a> {
+/// The modules of a crate.
+struct Tree<'a> {
     modules: BTreeSet<&'a Module>,
-    handed_on: HandedOn<'a>,
+    reexports: Reexports<'a>,
 }
 
-impl House<'_> {
+impl Tree<'_> {
     /// The module that a path in `from` leads to; None if it leaves the crate.
     fn find(&self, from: &Module, path: &[String]) -> Option<Module> {
         let (mut module, mut rest) = (from.clone(), path);
@@ -114,7 +117,7 @@ impl House<'_> {
                 module.pop();
             } else if self.modules.contains(&inner) {
                 module = inner;
-            } else if let Some(origin) = self.handed_on.get(&(&module, next)) {
+            } else if let Some(origin) = self.reexports.get(&(&module, &**next)) {
                 return self.find(&module, origin);
             } else {
                 break;
@@ -127,89 +130,6 @@ impl House<'_> {
 
 fn join(module: &Module, child: &str) -> Module {
     module.iter().cloned().chain([child.to_owned()]).collect()
-}
-
-/// A path in the code.
-#[derive(Debug, PartialEq, Eq)]
-struct Named {
-    segments: Vec<String>,
-    /// It is re-exported.
-    handed_on: bool,
-}
-
-/// All paths of more than one segment in a text, each name of a group by itself.
-fn named(text: &str) -> Vec<Named> {
-    let tokens = tokens(text);
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < tokens.len() {
-        let begins = is_word(tokens[at]) && tokens.get(at + 1) == Some(&"::");
-        if !begins {
-            at += 1;
-            continue;
-        }
-        let before = |n: usize| at.checked_sub(n).and_then(|at| tokens.get(at)).copied();
-        let handed_on = before(1) == Some("use") && matches!(before(2), Some("pub" | ")"));
-        let mut paths = Vec::new();
-        at = tree(&tokens, at, &[], &mut paths);
-        found.extend(paths.into_iter().map(|segments| Named { segments, handed_on }));
-    }
-    found
-}
-
-/// Reads the path at `at`, with what is in its braces; returns where it ends.
-fn tree(tokens: &[&str], mut at: usize, prefix: &[String], out: &mut Vec<Vec<String>>) -> usize {
-    let mut path = prefix.to_vec();
-    loop {
-        match tokens.get(at) {
-            Some(&"{") => {
-                at += 1;
-                while !matches!(tokens.get(at), None | Some(&"}")) {
-                    let next = tree(tokens, at, &path, out);
-                    at = if next == at { at + 1 } else { next };
-                }
-                return at + 1;
-            }
-            Some(word) if is_word(word) => {
-                if *word != "self" || path.is_empty() {
-                    path.push((*word).to_owned());
-                }
-                at += 1;
-            }
-            _ => return at,
-        }
-        if tokens.get(at) != Some(&"::") || !tokens.get(at + 1).is_some_and(|t| is_word(t) || *t == "{") {
-            if tokens.get(at) == Some(&"::") {
-                at += 1;
-            }
-            out.push(path);
-            return at;
-        }
-        at += 1;
-    }
-}
-
-fn is_word(token: &str) -> bool {
-    token.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-}
-
-/// Words, `::` and single marks.
-fn tokens(text: &str) -> Vec<&str> {
-    let mut tokens = Vec::new();
-    let mut rest = text.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let word = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        let len = if word > 0 {
-            word
-        } else if rest.starts_with("::") {
-            2
-        } else {
-            first.len_utf8()
-        };
-        tokens.push(&rest[..len]);
-        rest = rest[len..].trim_start();
-    }
-    tokens
 }
 
 /// Sets of modules that reach each other.
@@ -247,7 +167,7 @@ mod tests {
     fn check(files: &[(&str, &str)]) -> Vec<String> {
         let module =
             |name: &str| name.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        let modules = files.iter().map(|(name, text)| (module(name), without_tests(text))).collect();
+        let modules = files.iter().map(|(name, text)| (module(name), names::code(text))).collect();
         let join = |circle: Vec<Module>| circle.iter().map(|m| m.join("/")).collect::<Vec<_>>().join(" ");
         circles(&arrows(&modules)).into_iter().map(join).collect()
     }
@@ -267,6 +187,7 @@ mod tests {
             ("use super::B;", "use crate::a::{A};", &["a b"]),
             ("use std::a::b;", "use crate::a::A;", &[]),
             ("use crate::b::c::C;", "mod c;", &[]),
+            (a, r#"const C: &str = "a//b"; use crate::a::A;"#, &["a b"]),
         ] {
             assert_eq!(check(&[root, ("a", a), ("b", b)]), wanted, "{a} | {b}");
         }
@@ -277,10 +198,33 @@ mod tests {
         let root = ("", "mod a;");
         let child = ("a/b", "use super::A;");
         assert_eq!(check(&[root, ("a", "mod b;\npub struct A;"), child]), [""; 0]);
-        assert_eq!(check(&[root, ("a", "mod b;\npub use b::B;"), child]), [""; 0]);
+        for (parent, wanted) in [
+            ("pub use b::B;", &[][..]),
+            ("pub use b::B;\npub struct A(B);", &["a a/b"]),
+            ("pub use b::{B as C, f};\npub struct A { f: u8 }", &[]),
+            ("pub use b::{B as C, f};\nfn g() { f() }", &["a a/b"]),
+            ("pub use b::{B as C, f};\npub type A = C;", &["a a/b"]),
+        ] {
+            assert_eq!(check(&[root, ("a", parent), child]), wanted, "{parent}");
+        }
         assert_eq!(check(&[root, ("a", "mod b;\nuse b::B;"), child]), ["a a/b"]);
         assert_eq!(check(&[root, ("a", "mod b;\nfn f() { b::f() }"), child]), ["a a/b"]);
+        let visible = ("a/b", "pub(in super::super) fn f() {}");
+        assert_eq!(check(&[root, ("a", "mod b;\nfn f() { b::f() }"), visible]), [""; 0]);
         let detour = ("c", "use crate::a::b::B;");
         assert_eq!(check(&[root, ("a", "use crate::c::C;"), child, detour]), ["a a/b c"]);
+    }
+
+    #[test]
+    fn a_program_beside_a_library_is_outside_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("lib.rs", "mod a;\npub use a::A;"),
+            ("a.rs", "use crate::A;"),
+            ("main.rs", "use library::a;\nfn main() { a::f() }"),
+        ] {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        assert!(circles(&arrows(&sources(directory.path()))).is_empty());
     }
 }
