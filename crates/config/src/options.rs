@@ -1,9 +1,9 @@
 //! The options table: every option of the native configuration file, once.
 //!
-//! A row says the option's name and place, its type and range, what it is when not written, what it means, since
-//! which version it exists, and what nutcracker or nsqd call it. The parser, the check, `docs/config.md`,
-//! `nuthatch help options` and the manual page are made from these rows; to add an option, add a row and use it
-//! where the section is assembled ([`crate::native`]).
+//! A row says the option's name and place, its type and range, its default, when a change of it takes effect in a
+//! running process, what it means, since which version it exists, and what nutcracker or nsqd call it. The parser, the
+//! check, the list of changes between two configurations, `docs/config.md`, `nuthatch help options` and the manual page
+//! are made from these rows; to add an option, add a row and use it where the section is assembled ([`crate::native`]).
 
 mod lookup;
 mod pool;
@@ -24,6 +24,8 @@ pub struct OptionSpec {
     pub kind: Kind,
     /// Its value by default.
     pub absent: Absent,
+    /// Time at which a change of it takes effect in a running process.
+    pub applies: Applies,
     /// Its meaning, in whole sentences.
     pub doc: &'static str,
     /// First version that has it.
@@ -105,6 +107,20 @@ impl Scope {
         }
     }
 
+    /// Time at which a section of this kind that is added or removed takes effect.
+    pub const fn presence_applies(self) -> Applies {
+        match self {
+            Scope::Queue | Scope::Lookup => Applies::Restart,
+            Scope::Process
+            | Scope::Log
+            | Scope::Stats
+            | Scope::Admin
+            | Scope::Local
+            | Scope::Pool
+            | Scope::Server => Applies::Live,
+        }
+    }
+
     /// The options of this section, in the order of the documentation.
     pub fn options(self) -> impl Iterator<Item = &'static OptionSpec> {
         all().iter().filter(move |option| option.scope == self)
@@ -179,10 +195,47 @@ pub enum Absent {
     Computed(&'static str),
 }
 
+/// Time at which a change takes effect in a running process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Applies {
+    /// With the reload, for connections that stand as well.
+    Live,
+    /// With the reload, for connections that are made from then on; others keep what they began with.
+    NewConnections,
+    /// At the next start of the process.
+    Restart,
+}
+
+impl Applies {
+    /// Every value, the earliest first.
+    pub const ALL: [Applies; 3] = [Applies::Live, Applies::NewConnections, Applies::Restart];
+
+    /// Its name in documentation and in lists of changes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Applies::Live => "live",
+            Applies::NewConnections => "new connections",
+            Applies::Restart => "restart",
+        }
+    }
+
+    /// Its meaning, as a part of a sentence.
+    pub const fn doc(self) -> &'static str {
+        match self {
+            Applies::Live => "at the reload, without closing a connection that can stay",
+            Applies::NewConnections => {
+                "at the reload, for connections made afterwards; those that stand keep what they began with"
+            }
+            Applies::Restart => "when the process is started again; until then it runs with the value it has",
+        }
+    }
+}
+
 /// The whole table.
 pub fn all() -> &'static [OptionSpec] {
-    static ALL: LazyLock<Vec<OptionSpec>> =
-        LazyLock::new(|| [process::OPTIONS, pool::OPTIONS, queue::OPTIONS, lookup::OPTIONS].concat());
+    static ALL: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| {
+        [process::OPTIONS, pool::OPTIONS, queue::OPTIONS, queue::outside::OPTIONS, lookup::OPTIONS].concat()
+    });
     &ALL
 }
 

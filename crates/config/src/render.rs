@@ -4,7 +4,7 @@
 //! a test compares it.
 
 use crate::native::DEFAULT_FILE;
-use crate::options::{Absent, OptionSpec, Scope};
+use crate::options::{Absent, Applies, OptionSpec, Scope};
 
 /// `docs/config.md`, whole.
 pub fn markdown() -> String {
@@ -15,19 +15,28 @@ pub fn markdown() -> String {
          ports, names, file descriptors. Durations are texts such as `\"400ms\"`, `\"2s\"`, `\"1m30s\"` \
          (units us, ms, s, m, h, d) or a whole number of milliseconds. Sizes are texts such as `\"16KiB\"`, \
          `\"64MB\"` or a whole number of bytes.\n\n\
-         Without a file this runs:\n\n```toml\n",
+         The column \"changes apply\" says when a changed option takes effect in a running process:\n\n",
     );
+    for applies in Applies::ALL {
+        out += &format!("- **{}**: {}.\n", applies.name(), applies.doc());
+    }
+    out += "\nWithout a file this runs:\n\n```toml\n";
     out += DEFAULT_FILE;
     out += "```\n";
     for scope in Scope::ALL {
-        out += &format!("\n## {}\n\n{}\n\n", title(*scope), scope.doc());
-        out += "| option | type | when not written | meaning |\n|---|---|---|---|\n";
+        let presence = match scope.presence_applies() {
+            Applies::Restart => " Adding or removing the section takes a restart.",
+            Applies::Live | Applies::NewConnections => "",
+        };
+        out += &format!("\n## {}\n\n{}{presence}\n\n", title(*scope), scope.doc());
+        out += "| option | type | default | changes apply | meaning |\n|---|---|---|---|---|\n";
         for option in scope.options() {
             out += &format!(
-                "| `{}` | {} | {} | {} |\n",
+                "| `{}` | {} | {} | {} | {} |\n",
                 option.name,
                 cell(&option.kind.describe()),
                 cell(&absent(option)),
+                option.applies.name(),
                 cell(&meaning(option))
             );
         }
@@ -69,12 +78,17 @@ fn meaning(option: &OptionSpec) -> String {
 /// `nuthatch help options`, for a terminal of `width` columns.
 pub fn help(width: usize) -> String {
     let mut out = String::from(
-        "Options of nuthatch.toml, by section. Durations: \"400ms\", \"2s\"; sizes: \"16KiB\".\n",
+        "Options of nuthatch.toml, by section. Durations: \"400ms\", \"2s\"; sizes: \"16KiB\".\n\
+         A change of an option takes effect\n",
     );
+    for applies in Applies::ALL {
+        let text = format!("{}: {}.", applies.name(), applies.doc());
+        out += &format!("  {}\n", wrap(&text, width.max(40) - 4).join("\n    "));
+    }
     for scope in Scope::ALL {
         out += &format!("\n{}\n", scope.heading());
         for option in scope.options() {
-            out += &format!("  {} ({})\n", option.name, plain_absent(option));
+            out += &format!("  {} ({})\n", option.name, facts(option));
             for line in
                 wrap(&format!("{} Type: {}.", meaning(option), option.kind.describe()), width.max(40) - 6)
             {
@@ -85,12 +99,14 @@ pub fn help(width: usize) -> String {
     out
 }
 
-fn plain_absent(option: &OptionSpec) -> String {
-    match option.absent {
+/// Default of an option and when a change of it takes effect.
+fn facts(option: &OptionSpec) -> String {
+    let default = match option.absent {
         Absent::Required => "required".into(),
         Absent::Is(text) => format!("default: {}", if text.is_empty() { "empty" } else { text }),
         Absent::Unset(text) | Absent::Computed(text) => format!("default: {text}"),
-    }
+    };
+    format!("{default}; changes: {}", option.applies.name())
 }
 
 fn wrap(text: &str, width: usize) -> Vec<String> {
@@ -111,13 +127,15 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// The options as a section of a manual page, in roff.
 pub fn roff() -> String {
-    let mut out = String::from(".SH CONFIGURATION\n");
+    let mut out = String::from(".SH CONFIGURATION\nA change of an option takes effect\n");
+    for applies in Applies::ALL {
+        out += &format!(".TP\n.B {}\n{}.\n", escape(applies.name()), escape(applies.doc()));
+    }
     for scope in Scope::ALL {
         out += &format!(".SS {}\n{}\n", escape(scope.heading()), escape(scope.doc()));
         for option in scope.options() {
             let text = format!("{} Type: {}.", meaning(option), option.kind.describe());
-            out +=
-                &format!(".TP\n.B {}\n({}) {}\n", option.name, escape(&plain_absent(option)), escape(&text));
+            out += &format!(".TP\n.B {}\n({}) {}\n", option.name, escape(&facts(option)), escape(&text));
         }
     }
     out
@@ -140,6 +158,10 @@ mod tests {
             assert!(page.contains(&format!("| `{}` |", option.name)), "{}", option.name);
             assert!(help.contains(&format!("  {} (", option.name)));
             assert!(roff.contains(&format!(".B {}\n", option.name)));
+        }
+        for applies in Applies::ALL {
+            assert!(page.contains(&format!("| {} |", applies.name())), "{applies:?} is no option's");
+            assert!(help.contains(&format!("changes: {})\n", applies.name())));
         }
         assert!(help.lines().all(|line| line.chars().count() <= 110), "{help}");
     }

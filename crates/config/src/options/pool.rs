@@ -3,20 +3,38 @@
 //! Where nutcracker has the option, the row names its directive. Defaults are nutcracker's too, except where those
 //! wait for ever (`timeout`) or notice nothing (`keepalive`).
 
-use super::{Absent, Kind, OptionSpec, Scope, duration, duration_or_off, integer, size};
+use super::Applies::{Live, NewConnections};
+use super::{Absent, Applies, Kind, OptionSpec, Scope, duration, duration_or_off, integer, size};
 
 const fn option(
     name: &'static str,
     nutcracker: Option<&'static str>,
     kind: Kind,
     absent: Absent,
+    applies: Applies,
     doc: &'static str,
 ) -> OptionSpec {
-    OptionSpec { name, scope: Scope::Pool, kind, absent, doc, since: "0.1", nutcracker, nsqd: None }
+    OptionSpec { name, scope: Scope::Pool, kind, absent, applies, doc, since: "0.1", nutcracker, nsqd: None }
 }
 
-const fn server(name: &'static str, kind: Kind, absent: Absent, doc: &'static str) -> OptionSpec {
-    OptionSpec { name, scope: Scope::Server, kind, absent, doc, since: "0.1", nutcracker: None, nsqd: None }
+const fn server(
+    name: &'static str,
+    kind: Kind,
+    absent: Absent,
+    applies: Applies,
+    doc: &'static str,
+) -> OptionSpec {
+    OptionSpec {
+        name,
+        scope: Scope::Server,
+        kind,
+        absent,
+        applies,
+        doc,
+        since: "0.1",
+        nutcracker: None,
+        nsqd: None,
+    }
 }
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
@@ -25,6 +43,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("redis"),
         Kind::Choice(|| vec!["redis", "memcache"]),
         Absent::Is("redis"),
+        Live,
         "What clients and servers speak.",
     ),
     option(
@@ -32,6 +51,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("listen"),
         Kind::Listens,
         Absent::Required,
+        Live,
         "Where clients connect. A path is a unix socket; an octal mode may follow it after a space.",
     ),
     option(
@@ -39,6 +59,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("servers"),
         Kind::Servers,
         Absent::Required,
+        Live,
         "The servers of the pool, as HOST:PORT[:WEIGHT] [NAME] or /PATH[:WEIGHT] [NAME], or \"local\" for the cache \
          inside the process. A name takes the place of the address in the hash ring, so that a server can move \
          without moving its keys.",
@@ -48,6 +69,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("hash"),
         Kind::Choice(|| ring::Hash::ALL.iter().map(|hash| hash.name()).collect()),
         Absent::Is("fnv1a_64"),
+        Live,
         "Hash of the key. All proxies and clients of a fleet must agree on it. In a new fleet prefer murmur.",
     ),
     option(
@@ -55,6 +77,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("distribution"),
         Kind::Choice(|| ring::Distribution::ALL.iter().map(|distribution| distribution.name()).collect()),
         Absent::Is("ketama"),
+        Live,
         "How a hash finds its server. All proxies and clients of a fleet must agree on it. The last two are those of \
          libmemcached and its bindings: `libmemcached_ketama` for KETAMA_WEIGHTED (with hash md5), \
          `libmemcached_ketama_unweighted` for KETAMA, such as pylibmc's {\"ketama\": True} (with hash one_at_a_time, its \
@@ -65,6 +88,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("hash_tag"),
         Kind::HashTag,
         Absent::Unset("the whole key is hashed"),
+        Live,
         "Two characters that enclose the part of a key that is hashed: with \"{}\" the keys {user1}:a and {user1}:b \
          live on the same server.",
     ),
@@ -73,6 +97,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("timeout"),
         duration_or_off(),
         Absent::Is("5s"),
+        Live,
         "How long a request may wait for its reply, queueing and connecting included. \"off\" waits for ever \
          (nutcracker's default).",
     ),
@@ -81,6 +106,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("backlog"),
         integer(0, 65_535),
         Absent::Is("512"),
+        Live,
         "Connections that the kernel holds while they wait to be accepted (listen(2)).",
     ),
     option(
@@ -88,6 +114,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("client_connections"),
         integer(1, u32::MAX as i64),
         Absent::Unset("bounded by the process's file limit only"),
+        Live,
         "Most clients of this pool at once, over all shards; more are closed as they arrive. nutcracker reads this \
          key and ignores it, and so does Nuthatch in a nutcracker.yml.",
     ),
@@ -96,6 +123,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("redis_auth"),
         Kind::Text,
         Absent::Unset("clients need no password, servers are given none"),
+        NewConnections,
         "Password that clients must give, and that servers are given. Redis only.",
     ),
     option(
@@ -103,6 +131,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("redis_db"),
         integer(0, i32::MAX as i64),
         Absent::Is("0"),
+        Live,
         "Database that is selected on the servers. Redis only.",
     ),
     option(
@@ -110,6 +139,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("preconnect"),
         Kind::Bool,
         Absent::Is("false"),
+        Live,
         "Connect to every server at start rather than at the first request.",
     ),
     option(
@@ -117,6 +147,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("auto_eject_hosts"),
         Kind::Bool,
         Absent::Is("false"),
+        Live,
         "Take a failing server out of the ring until a probe of it succeeds; its keys go to the others meanwhile.",
     ),
     option(
@@ -124,6 +155,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("server_connections"),
         integer(1, 1024),
         Absent::Is("1"),
+        Live,
         "Connections to each server, per shard. With more than one, a client's requests to one server may overtake \
          each other.",
     ),
@@ -132,6 +164,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("server_retry_timeout"),
         duration(1),
         Absent::Is("30s"),
+        Live,
         "How long an ejected server stays out before it is probed.",
     ),
     option(
@@ -139,6 +172,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("server_failure_limit"),
         integer(1, i32::MAX as i64),
         Absent::Is("2"),
+        Live,
         "Failures in a row that eject a server.",
     ),
     option(
@@ -146,6 +180,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Some("tcpkeepalive"),
         duration_or_off(),
         Absent::Is("1m"),
+        NewConnections,
         "Idle time after which a connection, of a client or a server, is probed by TCP keepalive.",
     ),
     option(
@@ -153,6 +188,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         None,
         Kind::Choice(|| vec!["error", "close"]),
         Absent::Is("error"),
+        Live,
         "What a command that cannot be proxied meets: an error in its place, or a closed connection as in nutcracker.",
     ),
     option(
@@ -160,6 +196,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         None,
         size(1024, u32::MAX as u64 * 4),
         Absent::Is("640MiB"),
+        Live,
         "Most bytes of one request. The default leaves room for Redis' largest value, 512 MiB.",
     ),
     option(
@@ -167,6 +204,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         None,
         integer(1, u32::MAX as i64),
         Absent::Is("1024"),
+        Live,
         "Most requests of one client that await replies; at the limit the client is not read.",
     ),
     option(
@@ -174,6 +212,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         None,
         size(1024, u64::MAX >> 1),
         Absent::Is("1MiB"),
+        Live,
         "Reply bytes that a client has not taken, or that are to be expected from the length of its last replies, past \
          which it is not read.",
     ),
@@ -182,6 +221,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         None,
         size(1024, u64::MAX >> 1),
         Absent::Is("1GiB"),
+        Live,
         "Reply bytes held for one client past which it is closed.",
     ),
     option(
@@ -189,29 +229,33 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         None,
         integer(1, u32::MAX as i64),
         Absent::Is("65536"),
+        Live,
         "Most requests queued or awaiting replies on one connection to a server, per shard. From half of it on (or from \
          8192, or from 16 MiB of expected replies, if that is less) clients that have more than an equal share of \
          them wait: they are not read until it is half as long. Of requests whose replies are 64 KiB and more 32 are \
          in a queue, of clients that have had no reply yet 128 at most; further ones wait with their clients. At the limit everybody who needs that server waits. A request is refused with an error only \
          when waiting cannot help: the queue is full and the server has let requests time out.",
     ),
-    server("address", Kind::Target, Absent::Required, "Where the server is."),
+    server("address", Kind::Target, Absent::Required, Live, "Where the server is."),
     server(
         "weight",
         integer(1, i32::MAX as i64),
         Absent::Is("1"),
+        Live,
         "Share of the keys, relative to the other servers.",
     ),
     server(
         "name",
         Kind::Text,
         Absent::Unset("the address takes its place"),
+        Live,
         "What is hashed for the ring and shown in statistics. It cannot contain spaces.",
     ),
     server(
         "password",
         Kind::Text,
         Absent::Unset("the pool's auth"),
+        Live,
         "Password of this server, when it differs from the pool's.",
     ),
 ];

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::{Absent, Kind, OptionSpec, Scope, duration, integer, size};
+use super::Applies::{Live, Restart};
+use super::{Absent, Applies, Kind, OptionSpec, Scope, duration, integer, size};
 use crate::log_level::LogLevel;
 
 const fn option(
@@ -13,9 +14,10 @@ const fn option(
     name: &'static str,
     kind: Kind,
     absent: Absent,
+    applies: Applies,
     doc: &'static str,
 ) -> OptionSpec {
-    OptionSpec { name, scope, kind, absent, doc, since: "0.1", nutcracker: None, nsqd: None }
+    OptionSpec { name, scope, kind, absent, applies, doc, since: "0.1", nutcracker: None, nsqd: None }
 }
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
@@ -24,6 +26,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "threads",
         integer(1, 1024),
         Absent::Computed("the number of cores"),
+        Restart,
         "Shards: event loops, each on a thread of its own. Clients fill one shard before the next is used; when one has \
          no time left, clients without a request under way move to another.",
     ),
@@ -32,6 +35,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "memory_budget",
         size(16 << 20, u64::MAX >> 1),
         Absent::Is("1GiB"),
+        Live,
         "Most memory for connection buffers and queued requests, over all shards. From five eighths of it on, clients \
          that hold more than their reserve (a quarter of the budget divided by the clients, at most 64 KiB) are not \
          read until they have taken their replies; at seven eighths those who hold most are closed, of the pool that holds most. Clients with \
@@ -46,6 +50,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "stop_timeout",
         duration(0),
         Absent::Is("10s"),
+        Live,
         "How long a graceful stop (SIGTERM) may take to finish what was accepted before the rest is closed.",
     ),
     option(
@@ -53,6 +58,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "coalesce",
         Kind::Duration { min: Duration::from_micros(1), max: Duration::from_millis(1), off: true },
         Absent::Is("80us"),
+        Live,
         "How long a cache shard may sleep before it looks for traffic. It sleeps only while it finds few events at a time \
          in quick succession, and many after a sleep, so not with few clients, little traffic or full rounds: what comes \
          together is then read, passed on and answered together, which takes less CPU of the proxy, the servers and \
@@ -63,6 +69,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "level",
         Kind::Choice(LogLevel::names),
         Absent::Is("info"),
+        Live,
         "Least severe level that is written.",
     ),
     option(
@@ -70,6 +77,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "format",
         Kind::Choice(|| vec!["text", "json"]),
         Absent::Is("text"),
+        Live,
         "Shape of a line: text for people, json for machines.",
     ),
     option(
@@ -77,6 +85,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "file",
         Kind::Path,
         Absent::Unset("standard error"),
+        Live,
         "File that lines are appended to. SIGHUP reopens it, so that it can be rotated by renaming.",
     ),
     option(
@@ -84,6 +93,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "listen",
         Kind::Listen,
         Absent::Is("127.0.0.1:22222"),
+        Live,
         "Where the statistics are served.",
     ),
     option(
@@ -91,6 +101,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "interval",
         duration(0),
         Absent::Is("30s"),
+        Live,
         "Accepted so that a nutcracker configuration can be carried over; counters are always current here.",
     ),
     option(
@@ -98,6 +109,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "listen",
         Kind::Listen,
         Absent::Is("127.0.0.1:22220"),
+        Live,
         "Where /metrics and the web interface are served.",
     ),
     option(
@@ -105,6 +117,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "bytes",
         size(1 << 16, u64::MAX >> 1),
         Absent::Is("64MiB"),
+        Restart,
         "Most bytes of keys and values in the embedded cache; past it the least valuable entries are evicted.",
     ),
 ];

@@ -1,17 +1,21 @@
 //! Options of the queue: nsqd's, under their nsqd names where those fit, and our own.
 //!
-//! A row that names a flag of nsqd takes part in nsqd's checks. Defaults are nsqd's, except that the native queue
-//! listens on loopback.
+//! What concerns others than clients is in [`outside`]. A row that names a flag of nsqd takes part in nsqd's checks.
+//! Defaults are nsqd's, except that the native queue listens on loopback.
+
+pub(super) mod outside;
 
 use journal::Durability;
 
-use super::{Absent, Kind, OptionSpec, Scope, duration, integer, size};
+use super::Applies::{Live, NewConnections, Restart};
+use super::{Absent, Applies, Kind, OptionSpec, Scope, duration, integer, size};
 
 const fn option(
     name: &'static str,
     nsqd: &'static str,
     kind: Kind,
     absent: Absent,
+    applies: Applies,
     doc: &'static str,
 ) -> OptionSpec {
     OptionSpec {
@@ -19,6 +23,7 @@ const fn option(
         scope: Scope::Queue,
         kind,
         absent,
+        applies,
         doc,
         since: "0.1",
         nutcracker: None,
@@ -26,8 +31,24 @@ const fn option(
     }
 }
 
-const fn own(name: &'static str, kind: Kind, absent: Absent, doc: &'static str) -> OptionSpec {
-    OptionSpec { name, scope: Scope::Queue, kind, absent, doc, since: "0.1", nutcracker: None, nsqd: None }
+const fn own(
+    name: &'static str,
+    kind: Kind,
+    absent: Absent,
+    applies: Applies,
+    doc: &'static str,
+) -> OptionSpec {
+    OptionSpec {
+        name,
+        scope: Scope::Queue,
+        kind,
+        absent,
+        applies,
+        doc,
+        since: "0.1",
+        nutcracker: None,
+        nsqd: None,
+    }
 }
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
@@ -36,6 +57,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "tcp-address",
         Kind::Listen,
         Absent::Is("127.0.0.1:4150"),
+        Live,
         "Where producers and consumers connect.",
     ),
     option(
@@ -43,6 +65,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "http-address",
         Kind::Listen,
         Absent::Is("127.0.0.1:4151"),
+        Live,
         "Where the HTTP API is served.",
     ),
     option(
@@ -50,6 +73,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "https-address",
         Kind::Listen,
         Absent::Is("127.0.0.1:4152"),
+        Live,
         "Where the HTTP API is served over TLS; only if there is a certificate.",
     ),
     option(
@@ -57,12 +81,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "data-path",
         Kind::Path,
         Absent::Is("nuthatch-data"),
+        Restart,
         "Directory of the messages. One process at a time may use it.",
     ),
     own(
         "durability",
         Kind::Choice(|| Durability::NAMES.to_vec()),
         Absent::Is("os"),
+        Live,
         "When a publisher is told OK: memory (at once; lost if the process dies), os (handed to the operating \
          system; survives kill -9) or fsync (on the disk; survives a power cut).",
     ),
@@ -70,6 +96,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "channels_from",
         Kind::Choice(|| vec!["now", "beginning"]),
         Absent::Is("now"),
+        Live,
         "Where a channel begins that is created while its topic has others: with what is published from then on, as \
          in nsqd, or with the oldest message that is kept. A topic's first channel always gets all of it.",
     ),
@@ -77,18 +104,21 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "journal_cache",
         size(1 << 20, u64::MAX >> 1),
         Absent::Is("24MiB"),
+        Live,
         "Memory for the newest messages of all journals together, from which fast consumers are served.",
     ),
     own(
         "max_defer_timeout",
         duration(0),
         Absent::Unset("the value of max_req_timeout, as in nsqd"),
+        Live,
         "Longest delay of a deferred message.",
     ),
     own(
         "http_names",
         Kind::Texts,
         Absent::Unset("none"),
+        Live,
         "Names under which browsers may use the HTTP API, and of pages that may. Addresses, names without a dot, this \
          machine's and broadcast_address need not be listed; clients that are no browsers use any name.",
     ),
@@ -96,30 +126,35 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max_deferred",
         integer(0, i64::MAX),
         Absent::Is("1000000"),
+        Live,
         "Most deferred messages of one topic; more are refused.",
     ),
     own(
         "max_topics",
         integer(0, i64::MAX),
         Absent::Is("100000"),
+        Live,
         "Most topics at once; whoever would create another is refused. 0 means no limit.",
     ),
     own(
         "max_channels",
         integer(0, i64::MAX),
         Absent::Is("100000"),
+        Live,
         "Most channels of all topics together; whoever would create another is refused. 0 means no limit.",
     ),
     own(
         "max_channels_per_topic",
         integer(0, i64::MAX),
         Absent::Is("10000"),
+        Live,
         "Most channels of one topic; whoever would create another is refused. 0 means no limit.",
     ),
     own(
         "max_memory",
         size(0, u64::MAX >> 1),
         Absent::Is("1GiB"),
+        Live,
         "Most memory for topics and channels: about 2 KiB for each, what is noted of messages that are deferred, in flight or \
          waiting again, and messages of topics in memory. What would add to it is refused: creations, publications to topics \
          in memory, deferred ones. Counted apart, buffers of clients may take as much: clients that hold most are closed. 0 \
@@ -129,12 +164,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max_connections",
         integer(0, u32::MAX as i64),
         Absent::Is("0"),
+        Live,
         "Most clients at once; 0 means no limit.",
     ),
     own(
         "magic_timeout",
         duration(1),
         Absent::Is("30s"),
+        NewConnections,
         "How long a client may take to say which protocol it speaks.",
     ),
     option(
@@ -142,6 +179,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "mem-queue-size",
         integer(0, i64::MAX),
         Absent::Is("10000"),
+        Live,
         "Most messages that an ephemeral topic or channel holds, more are dropped; and the depth past which statistics count messages as nsqd's on disk.",
     ),
     option(
@@ -149,6 +187,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max-bytes-per-file",
         size(1024, u64::MAX >> 1),
         Absent::Is("16MiB"),
+        Restart,
         "Size past which a new segment of a journal is begun.",
     ),
     option(
@@ -156,6 +195,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "sync-every",
         integer(1, i64::MAX),
         Absent::Is("2500"),
+        Live,
         "Accepted for the sake of old configurations; a journal is flushed every two seconds where durability does not say so earlier.",
     ),
     option(
@@ -163,6 +203,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "sync-timeout",
         duration(1),
         Absent::Is("2s"),
+        Live,
         "Accepted for the sake of old configurations; a journal is flushed every two seconds where durability does not say so earlier.",
     ),
     option(
@@ -170,6 +211,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "msg-timeout",
         duration(1),
         Absent::Is("1m"),
+        NewConnections,
         "How long a consumer may hold a message before it goes to another one.",
     ),
     option(
@@ -177,6 +219,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max-msg-timeout",
         duration(1),
         Absent::Is("15m"),
+        Live,
         "Longest msg_timeout that a client may ask for, and longest time that TOUCH can extend to.",
     ),
     option(
@@ -184,6 +227,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max-req-timeout",
         duration(0),
         Absent::Is("1h"),
+        Live,
         "Longest delay of a requeued message.",
     ),
     option(
@@ -191,6 +235,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max-msg-size",
         size(1, 1 << 31),
         Absent::Is("1MiB"),
+        Live,
         "Most bytes of one message.",
     ),
     option(
@@ -198,6 +243,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max-body-size",
         size(1, 1 << 31),
         Absent::Is("5MiB"),
+        Live,
         "Most bytes of one command, such as MPUB.",
     ),
     option(
@@ -205,6 +251,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max-rdy-count",
         integer(0, i64::MAX),
         Absent::Is("2500"),
+        NewConnections,
         "Most messages in flight that a consumer may ask for.",
     ),
     option(
@@ -212,6 +259,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max-channel-consumers",
         integer(0, u32::MAX as i64),
         Absent::Is("0"),
+        Live,
         "Most consumers of one channel; 0 means no limit.",
     ),
     option(
@@ -219,6 +267,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max-heartbeat-interval",
         duration(1),
         Absent::Is("1m"),
+        NewConnections,
         "Longest heartbeat interval that a client may ask for.",
     ),
     option(
@@ -226,6 +275,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "output-buffer-timeout",
         duration(0),
         Absent::Is("250ms"),
+        NewConnections,
         "Time between flushes to a client that asked for none.",
     ),
     option(
@@ -233,6 +283,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "min-output-buffer-timeout",
         duration(0),
         Absent::Is("25ms"),
+        NewConnections,
         "Shortest time between flushes that a client may ask for.",
     ),
     option(
@@ -240,6 +291,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max-output-buffer-timeout",
         duration(0),
         Absent::Is("30s"),
+        NewConnections,
         "Longest time between flushes that a client may ask for.",
     ),
     option(
@@ -247,6 +299,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max-output-buffer-size",
         size(64, 1 << 31),
         Absent::Is("64KiB"),
+        NewConnections,
         "Largest output buffer that a client may ask for.",
     ),
     option(
@@ -254,6 +307,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "deflate",
         Kind::Bool,
         Absent::Is("true"),
+        NewConnections,
         "Clients may negotiate deflate compression.",
     ),
     option(
@@ -261,191 +315,15 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max-deflate-level",
         integer(1, 9),
         Absent::Is("6"),
+        NewConnections,
         "Highest deflate level that a client may ask for.",
     ),
-    option("snappy", "snappy", Kind::Bool, Absent::Is("true"), "Clients may negotiate snappy compression."),
     option(
-        "node_id",
-        "node-id",
-        integer(0, 1023),
-        Absent::Computed("a hash of the host name"),
-        "Number from 0 to 1023 that tells this node from others of the same cluster.",
-    ),
-    option(
-        "broadcast_address",
-        "broadcast-address",
-        Kind::Text,
-        Absent::Computed("the host name"),
-        "Host name or address under which this node is registered with nsqlookupd.",
-    ),
-    option(
-        "broadcast_tcp_port",
-        "broadcast-tcp-port",
-        integer(0, 65_535),
-        Absent::Unset("the port of tcp"),
-        "TCP port that is registered with nsqlookupd.",
-    ),
-    option(
-        "broadcast_http_port",
-        "broadcast-http-port",
-        integer(0, 65_535),
-        Absent::Unset("the port of http"),
-        "HTTP port that is registered with nsqlookupd.",
-    ),
-    option(
-        "nsqlookupd_tcp_addresses",
-        "lookupd-tcp-address",
-        Kind::Texts,
-        Absent::Unset("none"),
-        "The nsqlookupds to register with, as HOST:PORT.",
-    ),
-    option(
-        "topology_region",
-        "topology-region",
-        Kind::Text,
-        Absent::Unset("none"),
-        "Region of this node, for consumers that prefer near ones.",
-    ),
-    option(
-        "topology_zone",
-        "topology-zone",
-        Kind::Text,
-        Absent::Unset("none"),
-        "Zone of this node, for consumers that prefer near ones.",
-    ),
-    option(
-        "enable_experiment",
-        "enable-experiment",
-        Kind::Texts,
-        Absent::Unset("none"),
-        "Experiments to switch on: topology-aware-consumption.",
-    ),
-    option(
-        "auth_http_addresses",
-        "auth-http-address",
-        Kind::Texts,
-        Absent::Unset("clients need no authorization"),
-        "Authorization servers, as HOST:PORT or URL.",
-    ),
-    option(
-        "auth_http_request_method",
-        "auth-http-request-method",
-        Kind::Choice(|| vec!["get", "post"]),
-        Absent::Is("get"),
-        "HTTP method for questions to an authorization server.",
-    ),
-    option(
-        "http_client_connect_timeout",
-        "http-client-connect-timeout",
-        duration(0),
-        Absent::Is("2s"),
-        "How long connecting to an authorization server or nsqlookupd may take.",
-    ),
-    option(
-        "http_client_request_timeout",
-        "http-client-request-timeout",
-        duration(0),
-        Absent::Is("5s"),
-        "How long an answer of an authorization server or nsqlookupd may take.",
-    ),
-    option("tls_cert", "tls-cert", Kind::Path, Absent::Unset("no TLS"), "Certificate of the server, PEM."),
-    option("tls_key", "tls-key", Kind::Path, Absent::Unset("no TLS"), "Private key of the server, PEM."),
-    option(
-        "tls_root_ca_file",
-        "tls-root-ca-file",
-        Kind::Path,
-        Absent::Unset("those that the system trusts"),
-        "Authorities that the certificates of clients and of authorization servers are checked against, PEM.",
-    ),
-    option(
-        "tls_client_auth_policy",
-        "tls-client-auth-policy",
-        Kind::Choice(|| vec!["", "require", "require-verify"]),
-        Absent::Is(""),
-        "Whether clients must show a certificate (require), and one that an authority has signed (require-verify).",
-    ),
-    option(
-        "tls_required",
-        "tls-required",
-        Kind::Choice(|| vec!["false", "true", "tcp-https"]),
-        Absent::Is("false"),
-        "Whether clients must use TLS: false, true (also over HTTP), tcp-https (plain HTTP stays allowed).",
-    ),
-    option(
-        "tls_min_version",
-        "tls-min-version",
-        Kind::Choice(|| vec!["tls1.0", "tls1.1", "tls1.2", "tls1.3"]),
-        Absent::Is("tls1.0"),
-        "Lowest TLS version that is accepted; below 1.2 nothing is offered.",
-    ),
-    option(
-        "statsd_address",
-        "statsd-address",
-        Kind::Text,
-        Absent::Unset("off"),
-        "UDP address of a statsd server that statistics are pushed to, as HOST:PORT.",
-    ),
-    option(
-        "statsd_prefix",
-        "statsd-prefix",
-        Kind::Text,
-        Absent::Is("nsq.%s"),
-        "Prefix of the keys sent to statsd; %s stands for the host.",
-    ),
-    option(
-        "statsd_interval",
-        "statsd-interval",
-        duration(1000),
-        Absent::Is("1m"),
-        "Time between pushes to statsd.",
-    ),
-    option(
-        "statsd_mem_stats",
-        "statsd-mem-stats",
+        "snappy",
+        "snappy",
         Kind::Bool,
         Absent::Is("true"),
-        "Send memory statistics to statsd.",
-    ),
-    option(
-        "statsd_udp_packet_size",
-        "statsd-udp-packet-size",
-        integer(64, 65_507),
-        Absent::Is("508"),
-        "Most bytes of one packet to statsd.",
-    ),
-    option(
-        "statsd_exclude_ephemeral",
-        "statsd-exclude-ephemeral",
-        Kind::Bool,
-        Absent::Is("false"),
-        "Send nothing about ephemeral topics and channels to statsd.",
-    ),
-    option(
-        "e2e_processing_latency_percentiles",
-        "e2e-processing-latency-percentile",
-        Kind::Quantiles,
-        Absent::Unset("none"),
-        "Quantiles of the time from publishing to finishing that are tracked, such as [0.99, 0.95].",
-    ),
-    option(
-        "e2e_processing_latency_window_time",
-        "e2e-processing-latency-window-time",
-        duration(1),
-        Absent::Is("10m"),
-        "How far back those quantiles look.",
-    ),
-    option(
-        "queue_scan_selection_count",
-        "queue-scan-selection-count",
-        integer(1, 1 << 20),
-        Absent::Is("20"),
-        "Accepted for the sake of old configurations; timeouts are exact here and need no scan.",
-    ),
-    option(
-        "queue_scan_worker_pool_max",
-        "queue-scan-worker-pool-max",
-        integer(1, 1 << 20),
-        Absent::Is("4"),
-        "Accepted for the sake of old configurations; timeouts are exact here and need no scan.",
+        NewConnections,
+        "Clients may negotiate snappy compression.",
     ),
 ];
