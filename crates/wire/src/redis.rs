@@ -46,7 +46,7 @@ pub use command::{
 pub use decimal::integer;
 pub use encode::Version;
 pub use error::{ProtocolError, ReplyError};
-pub use glob::glob_matches;
+pub use glob::{glob_matches, glob_matches_case};
 pub use inline::encode_inline;
 pub use kind::Kind;
 pub use limits::{Limits, ReplyLimits};

@@ -1,6 +1,6 @@
 //! Routing of requests: keys, splits, local answers, refusals and their texts, and what `COMMAND` says about it.
 
-use nuthatch_wire::redis::command::{all, flags};
+use nuthatch_wire::redis::command::{IDS_MAX, Side, all, flags};
 use nuthatch_wire::redis::{
     Kind, Local, Merge, Proxied, ReplyLimits, ReplyScan, ReplyScanner, Request, RequestScanner, Route, Scan,
     Version, command_reply, docs_rows, encode, encode_inline, lookup, write_split_head,
@@ -242,12 +242,12 @@ fn refused_with_the_reason() {
         ("SWAPDB 0 1", unsupported("swapdb", destroys)),
         ("SCRIPT KILL", unsupported("script|kill", script)),
         ("SCRIPT DEBUG YES", unsupported("script|debug", script)),
-        ("FUNCTION LIST", unsupported("function", function)),
+        ("FUNCTION LIST", unsupported("function|list", function)),
         ("DEBUG SLEEP 1", unsupported("debug", admin)),
         ("CONFIG SET a b", unsupported("config|set", admin)),
         ("MEMORY DOCTOR", unsupported("memory|doctor", tells)),
         ("ROLE", unsupported("role", tells)),
-        ("CLUSTER SLOTS", unsupported("cluster", cluster)),
+        ("CLUSTER SLOTS", unsupported("cluster|slots", cluster)),
         ("MONITOR", unsupported("monitor", stream)),
         ("PSYNC ? -1", unsupported("psync", stream)),
         ("CLIENT TRACKING ON", unsupported("client|tracking", caching)),
@@ -400,6 +400,65 @@ fn command(line: &str, version: Version) -> Vec<u8> {
         other => panic!("{line}: {other:?}"),
     }
     out
+}
+
+#[test]
+fn each_command_has_an_id_of_its_own() {
+    let rows: Vec<_> = all().iter().flat_map(|c| std::iter::once(c).chain(c.subcommands)).collect();
+    let mut ids: Vec<_> = rows.iter().map(|command| command.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), rows.len());
+    assert!(ids.iter().all(|id| usize::from(*id) < IDS_MAX));
+}
+
+#[test]
+fn keys_come_with_what_is_done_to_them() {
+    const CASES: &[(&str, &str)] = &[
+        ("GET k", "k:r"),
+        ("SET k v", "k:w"),
+        ("SET k get", "k:w"),
+        ("SET k v EX 5", "k:w"),
+        ("SET k v EX 5 gEt", "k:rw"),
+        ("EXISTS a b", "a: b:"),
+        ("RENAME a b", "a:rw b:w"),
+        ("COPY a b", "a:r b:w"),
+        ("SINTERSTORE d a b", "d:w a:r b:r"),
+        ("ZUNIONSTORE d 2 a b", "d:w a:r b:r"),
+        ("PFMERGE d a", "d:rw a:r"),
+        ("MSET a 1 b 2", "a:w b:w"),
+        ("SORT k", "k:r"),
+        ("SORT k STORE d", "k:r d:w"),
+        ("GEORADIUS k 1 2 3 m STOREDIST d", "k:r d:w"),
+        ("BITFIELD k", "k:r"),
+        ("BITFIELD k GET u8 0 OVERFLOW wrap get u8 1", "k:r"),
+        ("BITFIELD k GET u8", "k:rw"),
+        ("BITFIELD k GET u8 0 SET u8 0 1", "k:rw"),
+        ("BITFIELD_RO k GET u8 0", "k:r"),
+        ("OBJECT FREQ k", "k:"),
+        ("XREADGROUP GROUP g c STREAMS a >", "a:r"),
+        ("EVAL s 2 a b c", "a:rw b:rw"),
+        ("SPUBLISH c m", ""),
+        ("PING", ""),
+    ];
+    for (line, expected) in CASES {
+        let (frame, found) = request(line);
+        let command = found.command().unwrap();
+        let sub = found.first(&frame).and_then(|name| command.subcommand(name.bytes()));
+        let keys = sub.unwrap_or(command).sided_keys(found.args(&frame)).unwrap();
+        let shown = keys.map(|(key, side)| {
+            let letters = match side {
+                Side::NONE => "",
+                Side::READ => "r",
+                Side::WRITE => "w",
+                _ => "rw",
+            };
+            format!("{}:{letters}", key.bytes().escape_ascii())
+        });
+        assert_eq!(shown.collect::<Vec<_>>().join(" "), *expected, "{line}");
+    }
+    assert!(Side::NONE.is_within(Side::READ) && Side::READ.is_within(Side::BOTH));
+    assert!(!Side::BOTH.is_within(Side::READ) && !Side::WRITE.is_within(Side::READ));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
-use nuthatch_wire::redis::command::{all, flags};
+use nuthatch_wire::redis::command::{Side, Sides, all, flags};
 use nuthatch_wire::redis::{
     Args, Command, Kind, ReplyLimits, ReplyScan, ReplyScanner, RequestScanner, Scan, Version, command_reply,
     encode, encode_inline, lookup,
@@ -171,6 +171,7 @@ fn compare(ours: &Command, row: &Value, docs: &Value) {
     assert_eq!(row[3..6], [Value::Integer(first), Value::Integer(last), Value::Integer(step)], "{name}");
     let categories = ours.categories().map(|name| format!("@{name}")).collect::<Vec<_>>();
     assert_eq!(row[6].list().iter().map(Value::text).collect::<Vec<_>>(), categories, "{name}");
+    compare_sides(ours, row[8].list());
     assert_eq!(docs.field("group").unwrap().text(), ours.group, "{name}");
     assert_eq!(docs.field("since").unwrap().text(), ours.since, "{name}");
     if ours.subcommands.is_empty() {
@@ -184,6 +185,39 @@ fn compare(ours: &Command, row: &Value, docs: &Value) {
     }
     let later = ours.subcommands.iter().filter(|sub| is_later(sub)).count();
     assert_eq!(ours.subcommands.len(), row[9].list().len() + later, "{name}");
+}
+
+/// What is done to keys. Of SORT's three places the second is what BY and GET look up, which are no keys of the request.
+fn compare_sides(ours: &Command, specs: &[Value]) {
+    let name = ours.name;
+    let flags = |spec: &Value| -> Vec<String> {
+        spec.field("flags").unwrap().list().iter().map(|flag| flag.text().to_owned()).collect()
+    };
+    let mut theirs: Vec<Vec<String>> = specs.iter().map(flags).collect();
+    if name.starts_with("sort") {
+        theirs.remove(1);
+    }
+    let any = |flag: &str| theirs.iter().flatten().any(|known| known == flag);
+    match ours.sides {
+        Sides::Set => assert!(name == "set" && any("variable_flags")),
+        Sides::Bitfield => assert!(name == "bitfield" && any("variable_flags")),
+        Sides::Channels => assert!(any("not_key"), "{name}"),
+        Sides::Fixed { first, rest } => {
+            assert!(!any("variable_flags") && !any("not_key"), "{name}");
+            let side = |flags: &Vec<String>| {
+                let has = |names: &[&str]| flags.iter().any(|flag| names.contains(&flag.as_str()));
+                match (has(&["access"]), has(&["insert", "delete", "update"])) {
+                    (false, false) => Side::NONE,
+                    (true, false) => Side::READ,
+                    (false, true) => Side::WRITE,
+                    (true, true) => Side::BOTH,
+                }
+            };
+            for (at, flags) in theirs.iter().enumerate() {
+                assert_eq!(side(flags), if at == 0 { first } else { rest }, "{name}: key {at}");
+            }
+        }
+    }
 }
 
 /// Requests on which `COMMAND GETKEYS` and we must find the same keys.

@@ -13,8 +13,13 @@ mod reason;
 mod refusal;
 mod render;
 mod route;
+mod row;
+mod side;
+mod subcommands;
+mod subject;
 mod table;
 
+pub use category::categories;
 pub use keys::{Count, KeyError, KeySpec, Keys, Part, Parts};
 pub use lookup::{all, lookup};
 pub use merge::Merge;
@@ -22,18 +27,30 @@ pub use reason::Reason;
 pub use refusal::Refusal;
 pub use render::{DocsRow, command_reply, docs_rows};
 pub use route::{Route, write_split_head};
+pub use side::{Side, Sides};
+pub use subject::{Channels, SidedKeys};
+
+/// Number of commands in the table, subcommands not counted.
+const COMMANDS: usize = 252;
+
+/// Bound of [`Command::id`], with room for commands to come.
+pub const IDS_MAX: usize = 512;
 
 /// One command, or one subcommand of a container such as `OBJECT`.
 #[derive(Debug)]
 pub struct Command {
     /// Its name in lower case; a subcommand's is `object|encoding`, as Redis writes it in errors.
     pub name: &'static str,
+    /// Its number among all commands and subcommands of this version, below [`IDS_MAX`].
+    pub id: u16,
     /// Arguments it takes, its name (or both its names) included. Negative: at least that many.
     pub arity: i8,
     /// [`flags`] as Redis 7.0 gives them.
     pub flags: u32,
     /// Positions of its keys.
     pub keys: KeySpec,
+    /// Its use of them: read, written.
+    pub sides: Sides,
     /// The proxy's way of serving it.
     pub proxied: Proxied,
     /// Redis' group for it: `string`, `sorted-set`, `generic` ….
@@ -43,7 +60,7 @@ pub struct Command {
     /// True if Redis executes or answers later commands of the connection differently after it: `MULTI`, `SELECT`. If it is
     /// refused, the connection must end, or those behind it are executed in a state that their sender did not mean.
     pub stateful: bool,
-    /// If it is a container: its subcommands. (Not listed for a container that is refused as a whole.)
+    /// If it is a container: its subcommands.
     pub subcommands: &'static [Command],
 }
 

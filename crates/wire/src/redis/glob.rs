@@ -1,16 +1,25 @@
-//! Globs, by which clients name several commands or settings: `*`, `?`, `[abc]`, `[^a-z]`, and `\` before a character that is
-//! meant literally. As `stringmatchlen` of Redis 7.0, case ignored.
+//! Globs, by which clients name several commands or settings, and rules of access name keys: `*`, `?`, `[abc]`, `[^a-z]`, and `\`
+//! before a character that is meant literally. As `stringmatchlen` of Redis 7.0, with and without regard to case.
 
-/// Does the glob fit the whole text? A star is tried with more only if the rest does not fit, and only the last one, so
-/// that no pattern takes longer than its length times that of the text.
+/// True if the glob fits the whole text, case ignored. A star is tried with more only if the rest does not fit, and only the
+/// last one, so that no pattern takes longer than its length times that of the text.
 pub fn glob_matches(pattern: &[u8], text: &[u8]) -> bool {
+    matches::<true>(pattern, text)
+}
+
+/// The same where upper and lower case are different letters, as for keys.
+pub fn glob_matches_case(pattern: &[u8], text: &[u8]) -> bool {
+    matches::<false>(pattern, text)
+}
+
+fn matches<const FOLD: bool>(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star = None;
     while t < text.len() {
         if pattern.get(p) == Some(&b'*') {
             p += 1;
             star = Some((p, t));
-        } else if let Some(next) = one(pattern, p, text[t]) {
+        } else if let Some(next) = one::<FOLD>(pattern, p, text[t]) {
             p = next;
             t += 1;
         } else if let Some((after, from)) = star {
@@ -24,17 +33,17 @@ pub fn glob_matches(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 /// Position at which the pattern continues after its element at `p`, if that fits `byte`.
-fn one(pattern: &[u8], p: usize, byte: u8) -> Option<usize> {
+fn one<const FOLD: bool>(pattern: &[u8], p: usize, byte: u8) -> Option<usize> {
     match *pattern.get(p)? {
         b'?' => Some(p + 1),
-        b'[' => class(pattern, p + 1, byte),
-        b'\\' if p + 1 < pattern.len() => same(pattern[p + 1], byte).then_some(p + 2),
-        literal => same(literal, byte).then_some(p + 1),
+        b'[' => class::<FOLD>(pattern, p + 1, byte),
+        b'\\' if p + 1 < pattern.len() => same::<FOLD>(pattern[p + 1], byte).then_some(p + 2),
+        literal => same::<FOLD>(literal, byte).then_some(p + 1),
     }
 }
 
 /// The same for what stands between brackets, which begins at `p`. A bracket that is not closed ends with the pattern.
-fn class(pattern: &[u8], mut p: usize, byte: u8) -> Option<usize> {
+fn class<const FOLD: bool>(pattern: &[u8], mut p: usize, byte: u8) -> Option<usize> {
     let negated = pattern.get(p) == Some(&b'^');
     p += usize::from(negated);
     let mut found = false;
@@ -44,22 +53,28 @@ fn class(pattern: &[u8], mut p: usize, byte: u8) -> Option<usize> {
             break;
         }
         if first == b'\\' && p + 1 < pattern.len() {
-            found |= same(pattern[p + 1], byte);
+            found |= same::<FOLD>(pattern[p + 1], byte);
             p += 2;
         } else if pattern.get(p + 1) == Some(&b'-') && p + 2 < pattern.len() {
-            let (low, high) = (first.to_ascii_lowercase(), pattern[p + 2].to_ascii_lowercase());
-            found |= (low.min(high)..=low.max(high)).contains(&byte.to_ascii_lowercase());
+            let (a, b) = (first.min(pattern[p + 2]), first.max(pattern[p + 2]));
+            found |= if FOLD { spans(a, b, byte) } else { (a..=b).contains(&byte) };
             p += 3;
         } else {
-            found |= same(first, byte);
+            found |= same::<FOLD>(first, byte);
             p += 1;
         }
     }
     (found != negated).then_some(p)
 }
 
-fn same(a: u8, b: u8) -> bool {
-    a.eq_ignore_ascii_case(&b)
+/// A range whose ends and whose text are taken for lower case.
+fn spans(a: u8, b: u8, byte: u8) -> bool {
+    let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
+    (a.min(b)..=a.max(b)).contains(&byte.to_ascii_lowercase())
+}
+
+fn same<const FOLD: bool>(a: u8, b: u8) -> bool {
+    if FOLD { a.eq_ignore_ascii_case(&b) } else { a == b }
 }
 
 #[cfg(test)]
@@ -99,6 +114,23 @@ mod tests {
         ];
         for (pattern, text, expected) in cases {
             assert_eq!(glob_matches(pattern.as_bytes(), text.as_bytes()), *expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn keys_are_told_apart_by_case() {
+        let cases: &[(&str, &str, bool)] = &[
+            ("app:*", "app:1", true),
+            ("app:*", "App:1", false),
+            ("[a-c]x", "Bx", false),
+            ("[a-c]x", "bx", true),
+            ("[C-A]x", "Bx", true),
+            ("[^a]", "A", true),
+            (r"\A", "a", false),
+            (r"\A", "A", true),
+        ];
+        for (pattern, text, expected) in cases {
+            assert_eq!(glob_matches_case(pattern.as_bytes(), text.as_bytes()), *expected, "{pattern} {text}");
         }
     }
 

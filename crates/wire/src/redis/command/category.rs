@@ -6,7 +6,6 @@
 
 use super::{Command, flags};
 
-/// All categories, in the order in which Redis lists them.
 static NAMES: [&str; 21] = [
     "keyspace",
     "read",
@@ -38,7 +37,6 @@ const UNLIKE_THEIR_GROUP: &[(&str, &[&str])] = &[
     ("dbsize", &["keyspace"]),
     ("flushall", &["keyspace", "dangerous"]),
     ("flushdb", &["keyspace", "dangerous"]),
-    ("function", &[]),
     ("info", &["dangerous"]),
     ("keys", &["keyspace", "dangerous"]),
     ("lastsave", &["admin", "dangerous"]),
@@ -53,6 +51,11 @@ const UNLIKE_THEIR_GROUP: &[(&str, &[&str])] = &[
     ("swapdb", &["keyspace", "dangerous"]),
     ("wait", &["connection"]),
 ];
+
+/// All categories, without the `@`, in Redis' order.
+pub fn categories() -> &'static [&'static str] {
+    &NAMES
+}
 
 impl Command {
     /// Its categories, without the `@`, in Redis' order.

@@ -163,8 +163,9 @@ pub struct DocsRow {
 /// served in part.
 pub fn docs_rows() -> Vec<DocsRow> {
     let with_subcommands = |command: &'static Command| {
-        let own = (command.subcommands.is_empty() || command.arity == -1).then_some(command);
-        own.into_iter().chain(command.subcommands)
+        let parts = if command.is_served() { command.subcommands } else { &[] };
+        let own = (parts.is_empty() || command.arity == -1).then_some(command);
+        own.into_iter().chain(parts)
     };
     let row = |command: &'static Command| DocsRow {
         command: command.name.to_ascii_uppercase().replace('|', " "),
