@@ -6,6 +6,7 @@
 //!
 //! Python suites get `NUTHATCH_BIN`, the release binary, and `NUTHATCH_NODE_MODULES`, the JavaScript clients.
 
+mod context;
 mod golden;
 mod install;
 mod integration;
@@ -14,44 +15,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use context::{Context, Outcome, minutes};
 use install::Tools;
 
 use crate::run::{self, Fault};
 use crate::workspace::{Metadata, cargo, root};
 use crate::{docs, fuzz, tidy};
-
-/// Outcome of a suite that did not fail.
-enum Outcome {
-    Passed,
-    /// All that was run passed; what was not run, and why.
-    Partly(String),
-    /// Not run, and why.
-    Skipped(String),
-}
-
-/// Resources of suites.
-struct Context {
-    root: PathBuf,
-    target: PathBuf,
-    tools: Tools,
-}
-
-impl Context {
-    /// The release binary.
-    fn binary(&self) -> PathBuf {
-        self.target.join("release/nuthatch")
-    }
-
-    /// A Python script in the environment that was prepared.
-    fn python(&self) -> Command {
-        let mut command = Command::new(&self.tools.python);
-        command.current_dir(&self.root).env("NUTHATCH_BIN", self.binary()).env("PYTHONUNBUFFERED", "1");
-        if let Some(modules) = &self.tools.node_modules {
-            command.env("NUTHATCH_NODE_MODULES", modules);
-        }
-        command
-    }
-}
 
 struct Suite {
     name: &'static str,
@@ -100,10 +69,6 @@ const SUITES: [Suite; 13] = [
     live("soak", "faults under load, short form", |context| scripts(context, "soak")),
     live("crash", "kill -9 under load, short form", |context| scripts(context, "crash")),
 ];
-
-fn minutes(n: u64) -> Duration {
-    Duration::from_secs(60 * n)
-}
 
 /// Runs the suites named, or all.
 pub fn run(names: &[&str]) -> Result<(), Fault> {

@@ -6,22 +6,16 @@
 mod circles;
 mod dependencies;
 mod exceptions;
+mod findings;
 mod layers;
 mod licences;
 mod paths;
 mod sources;
 
+use findings::Findings;
+
 use crate::run::Fault;
 use crate::workspace::{Metadata, root};
-
-/// Findings of the checks.
-#[derive(Debug, Default)]
-pub struct Findings {
-    /// Things that must be mended.
-    pub faults: Vec<String>,
-    /// Things worth a look.
-    pub remarks: Vec<String>,
-}
 
 /// Runs every check and tells what is wrong.
 pub fn run() -> Result<(), Fault> {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::{Context, Outcome};
+use super::context::{Context, Outcome};
 use crate::run::{self, Fault};
 
 /// One set of captures and how it is replayed.

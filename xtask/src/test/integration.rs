@@ -6,7 +6,7 @@
 
 use std::process::Command;
 
-use super::{Context, Outcome, minutes};
+use super::context::{Context, Outcome, minutes};
 use crate::run::{self, Fault};
 use crate::workspace::cargo;
 

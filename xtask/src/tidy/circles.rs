@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use self::names::Named;
-use super::Findings;
 use super::exceptions::Exceptions;
+use super::findings::Findings;
 use crate::workspace::{Metadata, rust_files};
 
 /// A module by its path in the crate; the root is empty.

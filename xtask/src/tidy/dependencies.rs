@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::Findings;
+use super::findings::Findings;
 use crate::workspace::Metadata;
 
 /// Compares manifests with the page.

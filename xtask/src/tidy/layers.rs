@@ -3,7 +3,7 @@
 //! The table here and the drawing in ARCHITECTURE.md say the same. A crate without a row is a fault, so that each new one
 //! is placed on purpose. Development crates may use anything; what we ship may use them in tests only.
 
-use super::Findings;
+use super::findings::Findings;
 use crate::workspace::{Metadata, short_name};
 
 /// Every crate of ours and its layer; ARCHITECTURE.md draws the same.

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Findings;
 use super::exceptions::Exceptions;
+use super::findings::Findings;
 use crate::workspace::Metadata;
 
 /// Licences under which a dependency may come.

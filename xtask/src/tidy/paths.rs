@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Findings;
+use super::findings::Findings;
 
 const PAGE: &str = "docs/paths.md";
 

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use super::Findings;
 use super::exceptions::Exceptions;
+use super::findings::Findings;
 use crate::workspace::{Metadata, Package, rust_files};
 
 /// Crates that may hold unsafe blocks; every other one forbids them in its root file.
