@@ -11,7 +11,7 @@ use axum::http::Response;
 
 use crate::answer::Refusal;
 use crate::browser::Aim;
-use crate::service::Asked;
+use crate::request::Asked;
 
 /// An answer that is being worked out.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, Refusal>> + Send + 'a>>;

@@ -31,7 +31,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::malformed::Worded;
 use crate::places::{Places, Seat, Seated};
-use crate::service::Link;
+use crate::request::Link;
 
 /// Connections at once, per listener.
 const CONNECTIONS_MAX: usize = 1024;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, Response, Uri};
+use axum::http::{Response, Uri};
 use axum::{Extension, Router};
 use telemetry::info;
 
@@ -13,24 +13,9 @@ use crate::answer::{self, Refusal};
 use crate::browser::{self, Names};
 use crate::malformed;
 use crate::outgoing::Outgoing;
-use crate::query::{Query, escape_path, unescape};
+use crate::query::{escape_path, unescape};
+use crate::request::{Asked, Link};
 use crate::route::{self, Route, Row};
-
-/// The peer of a connection.
-#[derive(Debug, Clone, Default)]
-pub struct Link {
-    /// Address and port; `@` for a unix socket.
-    pub remote: String,
-    /// True if TLS is spoken.
-    pub tls: bool,
-}
-
-impl Link {
-    /// The address without its port; all of a unix socket's clients have the same.
-    pub fn host(&self) -> &str {
-        self.remote.rsplit_once(':').map_or(&self.remote, |(host, _)| host)
-    }
-}
 
 /// An API: its table, and what differs between one and another.
 pub trait Api: Sized + Send + Sync + 'static {
@@ -47,36 +32,6 @@ pub trait Api: Sized + Send + Sync + 'static {
     fn admit(&self, link: &Link) -> Result<(), Box<Response<Body>>> {
         let _ = link;
         Ok(())
-    }
-}
-
-/// A request that has found its row.
-#[derive(Debug)]
-pub struct Asked {
-    /// The words that stood for the parts of the path that may be any, in order.
-    pub words: Vec<String>,
-    /// The client.
-    pub link: Link,
-    /// Path and query.
-    pub uri: Uri,
-    /// As sent.
-    pub headers: HeaderMap,
-    /// Not read yet; see [`crate::Budget::read`].
-    pub body: Body,
-}
-
-impl Asked {
-    /// The query string.
-    ///
-    /// # Errors
-    /// 400 `INVALID_REQUEST` if it is malformed.
-    pub fn query(&self) -> Result<Query, Refusal> {
-        Query::parse(self.uri.query().unwrap_or_default()).map_err(|_| Refusal::bad("INVALID_REQUEST"))
-    }
-
-    /// The first word, or nothing where the row has none.
-    pub fn word(&self) -> &str {
-        self.words.first().map_or("", String::as_str)
     }
 }
 
