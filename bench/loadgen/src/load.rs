@@ -10,8 +10,9 @@ use mio::{Events, Interest, Poll, Token};
 use serde_json::{Value, json};
 use telemetry::HistogramRecorder;
 
+use crate::options::Options;
+use crate::reply;
 use crate::request::Requests;
-use crate::{Options, reply};
 
 /// Without any event for so long the target is taken to be stuck.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -10,65 +10,14 @@
 #![forbid(unsafe_code)]
 
 mod load;
+mod options;
 mod reply;
 mod request;
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
-
-/// Protocol of the generator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Protocol {
-    Redis,
-    Memcache,
-}
-
-/// Its requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Operation {
-    Get,
-    Set,
-    /// Several keys in one request.
-    Mget,
-}
-
-#[derive(Debug, Parser)]
-#[command(about = "Load for the benches of nuthatch")]
-struct Options {
-    /// Address to connect to.
-    #[arg(long)]
-    target: SocketAddr,
-    #[arg(long, value_enum)]
-    protocol: Protocol,
-    #[arg(long, value_enum)]
-    operation: Operation,
-    /// Connections at once.
-    #[arg(long, default_value_t = 50)]
-    connections: usize,
-    /// Requests sent together on a connection.
-    #[arg(long, default_value_t = 1)]
-    pipeline: usize,
-    /// Requests in all.
-    #[arg(long, default_value_t = 100_000)]
-    requests: u64,
-    /// Bytes of a value.
-    #[arg(long, default_value_t = 100)]
-    value_bytes: usize,
-    /// Keys that are asked for, chosen at random: key:000000000000 and so on.
-    #[arg(long, default_value_t = 10_000)]
-    keys: u64,
-    /// Keys of one mget.
-    #[arg(long, default_value_t = 10)]
-    keys_per_request: usize,
-    /// Seed of the choice of keys.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Send on all connections at once, when all have their replies.
-    #[arg(long)]
-    burst: bool,
-}
+use clap::Parser;
+use options::Options;
 
 fn main() -> ExitCode {
     let options = Options::parse();

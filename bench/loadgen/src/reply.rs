@@ -2,7 +2,7 @@
 //!
 //! Written without our own codecs, which are among the things measured and tested with it.
 
-use crate::{Operation, Protocol};
+use crate::options::{Operation, Protocol};
 
 /// One whole reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! Keys look like those of redis-benchmark (`key:` and 12 digits), so that one filling of the servers serves both.
 
-use crate::{Operation, Options, Protocol};
+use crate::options::{Operation, Options, Protocol};
 
 /// Makes requests of one kind.
 pub struct Requests {
