@@ -4,10 +4,11 @@
 //! written here, on the server, so that it is whole without JavaScript; the script only fetches the body anew every two
 //! seconds. Nothing on it comes from elsewhere. Names come from clients (topics, channels): everything is escaped.
 
+mod html;
 mod pools;
 mod queue;
 
-use std::fmt::{self, Write};
+use html::{Escaped, Html};
 
 use crate::events::Event;
 use crate::format::{bytes, clock, count, counted, date, duration};
@@ -50,7 +51,7 @@ pub(crate) fn body(status: &Status) -> String {
     }
     events(&mut html, status);
     foot(&mut html, status);
-    html.0
+    html.into_string()
 }
 
 /// The lookup.
@@ -66,36 +67,6 @@ fn lookup(html: &mut Html, report: &LookupReport) {
         html.add(format_args!(" · {} not heard of since the restart", count(stale)));
     }
     html.add(format_args!("</p></section>\n"));
-}
-
-/// HTML in the making. Writing to a string does not fail.
-#[derive(Default)]
-struct Html(String);
-
-impl Html {
-    /// Adds what `format_args!` makes; values that are texts must be [`Escaped`].
-    fn add(&mut self, arguments: fmt::Arguments<'_>) {
-        let _ = self.0.write_fmt(arguments);
-    }
-}
-
-/// A text that may hold anything, as text and in attributes between double quotes.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The class of a severity.
@@ -236,11 +207,6 @@ mod tests {
     use super::*;
     use crate::sample::tests::{facts, sample_at};
     use crate::status::Status;
-
-    #[test]
-    fn texts_are_escaped() {
-        assert_eq!(Escaped("a<b>&\"'c").to_string(), "a&lt;b&gt;&amp;&quot;&#39;c");
-    }
 
     #[test]
     fn a_quiet_page() {

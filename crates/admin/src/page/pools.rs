@@ -1,6 +1,6 @@
 //! A pool on the page: a line about it, and its servers with the slow and the failing ones marked.
-use super::{Escaped, Html};
 
+use super::html::{Escaped, Html};
 use crate::format::{count, counted, duration, micros, rate};
 use crate::status::{Errors, Latency, PoolState, PoolStatus, ServerState, ServerStatus};
 

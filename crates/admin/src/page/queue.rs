@@ -1,6 +1,6 @@
 //! The queue on the page: what waits, whether it grows, who consumes.
-use super::{Escaped, Html};
 
+use super::html::{Escaped, Html};
 use crate::format::{bytes, count, counted, rate};
 use crate::status::{ChannelStatus, QueueStatus, TopicStatus};
 
@@ -122,7 +122,7 @@ mod tests {
         let status = Status::between(&sample, &sample, &facts(), true);
         let mut html = Html::default();
         queue(&mut html, &status.queue.unwrap());
-        html.0
+        html.into_string()
     }
 
     #[test]
