@@ -5,3 +5,4 @@ pub mod discovery;
 pub mod http;
 pub mod import;
 pub mod topic;
+pub mod upgrade;

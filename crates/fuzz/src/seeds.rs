@@ -194,6 +194,21 @@ pub fn lookup_snapshot() -> Vec<Vec<u8>> {
     vec![of(""), of(node), of(&format!("{node},{node}"))]
 }
 
+/// Messages of an upgrade: a hello, a pool, a client, a reason, one of a later version.
+pub fn upgrade_messages() -> Vec<Vec<u8>> {
+    own(&[
+        b"\0\x01\0\x01\0\0\0\x08\0\0\0\0\0\0\0\x01\0\x02\0\0\0\x050.1.0\0\x03\0\0\0\x08\0\0\0\0\0\0\x12g",
+        b"\0\x02\0\x04\0\0\0\0",
+        b"\0\x03\0\x05\0\0\0\x05cache\0\x06\0\0\0\x05redis",
+        b"\0\x04",
+        b"\0\x05\0\x07\0\0\0\0\0\x08\0\0\0\0",
+        b"\0\x07\0\x09\0\0\0\x08\0\0\0\0\0\0\0\x09",
+        b"\0\x09\0\x0a\0\0\0\x01p\0\x09\0\0\0\x08\0\0\0\0\0\0\0\x07\0\x0b\0\0\0\0\0\x0c\0\0\0\0\0\x0d\0\0\0\x03bob",
+        b"\0\x0a\0\x0e\0\0\0\x04port",
+        b"\xff\xff\0\x01\0\0\0\x01x",
+    ])
+}
+
 /// Answers of an authorization server.
 pub fn rights() -> Vec<Vec<u8>> {
     own(&[

@@ -1,6 +1,6 @@
 //! The table of targets. `fuzz/fuzz_targets` has a file for each, which a test here compares.
 
-use crate::bodies::{configuration, discovery, http, import, topic};
+use crate::bodies::{configuration, discovery, http, import, topic, upgrade};
 use crate::seeds;
 
 /// One decoder, or several that take the same bytes.
@@ -49,6 +49,7 @@ targets! {
     "nutcracker_yml" "nutcracker.yml" configuration::nutcracker, seeds::nutcracker_yml, seeds::words::YAML;
     "native_toml" "nuthatch.toml" configuration::native, seeds::native_toml, seeds::words::TOML;
     "nsqd_file" "nsqd's configuration file" configuration::nsqd_file, seeds::nsqd_file, seeds::words::FLAGS;
+    "upgrade" "messages between a process and its successor" upgrade::message, seeds::upgrade_messages, seeds::words::NONE;
     "nsqd_flags" "nsqd's command line" configuration::nsqd_flags, seeds::nsqd_flags, seeds::words::FLAGS;
 }
 

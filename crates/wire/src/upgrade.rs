@@ -1,0 +1,258 @@
+//! Messages between a running process and the one that replaces it, over a socket that keeps their boundaries.
+//!
+//! ```text
+//! message: u16 kind │ field …                    field: u16 tag │ u32 length │ bytes
+//!
+//! successor                               predecessor (starts the successor)
+//!     ◀── Hello ─────────────────────────────────┤
+//!     ◀── Sockets (descriptors), as many as needed ┤
+//!     ├── Hello, Pool …, Ready ──────────────────▶   everything is checked and bound
+//!     ◀── Data (descriptors) ────────────────────┤   the data path and the lookup are the successor's
+//!     ├── Opened ────────────────────────────────▶
+//!     ◀── Serve ─────────────────────────────────┤
+//!     ├── Serving ───────────────────────────────▶   from here on there is no way back
+//!     ◀── Client (descriptor), one for each ─────┤
+//! ```
+//! Instead of any message either side may say [`Message::Failed`], and the end of the socket means the end of the other process.
+//!
+//! The two may be of different versions: a kind and a tag that are not known are skipped, and what is missing takes a default where
+//! one is sound. A change that an older process would misread raises [`FORMAT`], and the successor is refused.
+
+mod fields;
+
+pub use fields::{FIELD_BYTES_MAX, MESSAGE_BYTES_MAX, Malformed};
+use fields::{Fields, Writer};
+
+/// Number of this encoding. Processes with different numbers do not hand over to each other.
+pub const FORMAT: u64 = 1;
+/// Most descriptors of one message.
+pub const DESCRIPTORS_MAX: usize = 64;
+
+/// A message. Descriptors travel beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// First message of each side.
+    Hello(Hello),
+    /// The descriptors are sockets that listen.
+    Sockets {
+        /// More of them follow.
+        more: bool,
+    },
+    /// A pool that the successor serves.
+    Pool(Pool),
+    /// The successor has checked its configuration and bound what it listens on.
+    Ready,
+    /// The predecessor has stopped its queue and its lookup.
+    Data(Data),
+    /// The successor has opened its queue and its lookup.
+    Opened,
+    /// The successor is to serve.
+    Serve(Serve),
+    /// The successor serves.
+    Serving,
+    /// A client of a pool; the descriptor is its socket.
+    Client(Client),
+    /// The upgrade has failed on the sender's side.
+    Failed {
+        /// Reason, for the operator.
+        reason: String,
+    },
+    /// A message of another version, to be skipped.
+    Unknown {
+        /// Its kind.
+        kind: u16,
+    },
+}
+
+/// Identity of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hello {
+    /// [`FORMAT`] of the sender.
+    pub format: u64,
+    /// Version of the program, for the operator.
+    pub version: String,
+    /// Process id.
+    pub process: u64,
+}
+
+/// A pool, as far as it decides who may become its client.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pool {
+    /// Name.
+    pub name: String,
+    /// Protocol of its clients, as a configuration file names it.
+    pub protocol: String,
+}
+
+/// Order of the descriptors beside [`Message::Data`]: each is there if its flag is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Data {
+    /// The queue's directory, locked.
+    pub directory: bool,
+    /// A file with the snapshot of the lookup.
+    pub lookup: bool,
+}
+
+/// State the successor continues from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Serve {
+    /// Number of the next client (CLIENT ID).
+    pub client_number: u64,
+}
+
+/// A client of a pool that has no request under way.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Client {
+    /// Name of its pool.
+    pub pool: String,
+    /// Number, for CLIENT ID.
+    pub number: u64,
+    /// It has given the pool's password.
+    pub has_authenticated: bool,
+    /// It reads RESP3.
+    pub resp3: bool,
+    /// Name of CLIENT SETNAME.
+    pub name: Option<Vec<u8>>,
+}
+
+/// Kinds. A number is never used for another message.
+mod kind {
+    pub(super) const HELLO: u16 = 1;
+    pub(super) const SOCKETS: u16 = 2;
+    pub(super) const POOL: u16 = 3;
+    pub(super) const READY: u16 = 4;
+    pub(super) const DATA: u16 = 5;
+    pub(super) const OPENED: u16 = 6;
+    pub(super) const SERVE: u16 = 7;
+    pub(super) const SERVING: u16 = 8;
+    pub(super) const CLIENT: u16 = 9;
+    pub(super) const FAILED: u16 = 10;
+}
+
+/// Tags of fields, of all kinds of messages. A number is never used for another field.
+mod tag {
+    pub(super) const FORMAT: u16 = 1;
+    pub(super) const VERSION: u16 = 2;
+    pub(super) const PROCESS: u16 = 3;
+    pub(super) const MORE: u16 = 4;
+    pub(super) const NAME: u16 = 5;
+    pub(super) const PROTOCOL: u16 = 6;
+    pub(super) const DIRECTORY: u16 = 7;
+    pub(super) const LOOKUP: u16 = 8;
+    pub(super) const CLIENT_NUMBER: u16 = 9;
+    pub(super) const POOL: u16 = 10;
+    pub(super) const HAS_AUTHENTICATED: u16 = 11;
+    pub(super) const RESP3: u16 = 12;
+    pub(super) const CLIENT_NAME: u16 = 13;
+    pub(super) const REASON: u16 = 14;
+}
+
+impl Message {
+    /// Name, for errors.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Message::Hello(_) => "Hello",
+            Message::Sockets { .. } => "Sockets",
+            Message::Pool(_) => "Pool",
+            Message::Ready => "Ready",
+            Message::Data(_) => "Data",
+            Message::Opened => "Opened",
+            Message::Serve(_) => "Serve",
+            Message::Serving => "Serving",
+            Message::Client(_) => "Client",
+            Message::Failed { .. } => "Failed",
+            Message::Unknown { .. } => "Unknown",
+        }
+    }
+
+    /// The bytes of a message.
+    ///
+    /// # Errors
+    /// [`Malformed::TooLong`]: a text of it is longer than a field may be.
+    pub fn encode(&self) -> Result<Vec<u8>, Malformed> {
+        let writer = match self {
+            Message::Hello(Hello { format, version, process }) => Writer::new(kind::HELLO)
+                .number(tag::FORMAT, *format)
+                .bytes(tag::VERSION, version.as_bytes())
+                .number(tag::PROCESS, *process),
+            Message::Sockets { more } => Writer::new(kind::SOCKETS).flag(tag::MORE, *more),
+            Message::Pool(Pool { name, protocol }) => Writer::new(kind::POOL)
+                .bytes(tag::NAME, name.as_bytes())
+                .bytes(tag::PROTOCOL, protocol.as_bytes()),
+            Message::Ready => Writer::new(kind::READY),
+            Message::Data(Data { directory, lookup }) => {
+                Writer::new(kind::DATA).flag(tag::DIRECTORY, *directory).flag(tag::LOOKUP, *lookup)
+            }
+            Message::Opened => Writer::new(kind::OPENED),
+            Message::Serve(Serve { client_number }) => {
+                Writer::new(kind::SERVE).number(tag::CLIENT_NUMBER, *client_number)
+            }
+            Message::Serving => Writer::new(kind::SERVING),
+            Message::Client(client) => client.write(),
+            Message::Failed { reason } => Writer::new(kind::FAILED).bytes(tag::REASON, reason.as_bytes()),
+            Message::Unknown { kind } => Writer::new(*kind),
+        };
+        writer.finish()
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// The fault of the bytes. Kinds and tags that are not known are none.
+    pub fn decode(bytes: &[u8]) -> Result<Message, Malformed> {
+        let (kind, fields) = Fields::read(bytes)?;
+        Ok(match kind {
+            kind::HELLO => Message::Hello(Hello {
+                format: fields.number(tag::FORMAT)?.ok_or(Malformed::Missing(tag::FORMAT))?,
+                version: fields.text(tag::VERSION)?.unwrap_or_default(),
+                process: fields.number(tag::PROCESS)?.unwrap_or_default(),
+            }),
+            kind::SOCKETS => Message::Sockets { more: fields.flag(tag::MORE)? },
+            kind::POOL => Message::Pool(Pool {
+                name: fields.text(tag::NAME)?.ok_or(Malformed::Missing(tag::NAME))?,
+                protocol: fields.text(tag::PROTOCOL)?.ok_or(Malformed::Missing(tag::PROTOCOL))?,
+            }),
+            kind::READY => Message::Ready,
+            kind::DATA => Message::Data(Data {
+                directory: fields.flag(tag::DIRECTORY)?,
+                lookup: fields.flag(tag::LOOKUP)?,
+            }),
+            kind::OPENED => Message::Opened,
+            kind::SERVE => Message::Serve(Serve {
+                client_number: fields.number(tag::CLIENT_NUMBER)?.unwrap_or_default(),
+            }),
+            kind::SERVING => Message::Serving,
+            kind::CLIENT => Message::Client(Client::read(&fields)?),
+            kind::FAILED => Message::Failed { reason: fields.text(tag::REASON)?.unwrap_or_default() },
+            kind => Message::Unknown { kind },
+        })
+    }
+}
+
+impl Client {
+    fn write(&self) -> Writer {
+        let Client { pool, number, has_authenticated, resp3, name } = self;
+        let writer = Writer::new(kind::CLIENT)
+            .bytes(tag::POOL, pool.as_bytes())
+            .number(tag::CLIENT_NUMBER, *number)
+            .flag(tag::HAS_AUTHENTICATED, *has_authenticated)
+            .flag(tag::RESP3, *resp3);
+        match name {
+            Some(name) => writer.bytes(tag::CLIENT_NAME, name),
+            None => writer,
+        }
+    }
+
+    fn read(fields: &Fields<'_>) -> Result<Client, Malformed> {
+        Ok(Client {
+            pool: fields.text(tag::POOL)?.ok_or(Malformed::Missing(tag::POOL))?,
+            number: fields.number(tag::CLIENT_NUMBER)?.unwrap_or_default(),
+            has_authenticated: fields.flag(tag::HAS_AUTHENTICATED)?,
+            resp3: fields.flag(tag::RESP3)?,
+            name: fields.bytes(tag::CLIENT_NAME).map(<[u8]>::to_vec),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
