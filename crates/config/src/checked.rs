@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::nsqadmin::Nsqadmin;
 use crate::nsqd::Nsqd;
+use crate::secret::Secret;
 
 pub use crate::listen::Listen;
 pub use crate::log_level::LogLevel;
@@ -133,7 +134,7 @@ pub struct Pool {
     /// Most clients at once over all shards. None: bounded by the process's file limit only.
     pub client_connections: Option<u32>,
     /// Password clients must give, and that servers are given. Redis only.
-    pub auth: Option<String>,
+    pub auth: Option<Secret>,
     /// Database selected on servers. Redis only.
     pub db: u32,
     /// Connect to every server at start.
@@ -192,7 +193,7 @@ pub struct Server {
     /// Weight, at least 1.
     pub weight: u32,
     /// Password of this server when it differs from the pool's.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
 }
 
 /// Address of a server.

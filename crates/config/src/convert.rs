@@ -49,7 +49,7 @@ fn pool(text: &mut String, pool: &Pool) {
     lines.unless(pool.timeout == usual.timeout, "timeout", || off(pool.timeout));
     lines.unless(pool.backlog == usual.backlog, "backlog", || pool.backlog.to_string());
     if let Some(auth) = &pool.auth {
-        lines.add("auth", quoted(auth));
+        lines.add("auth", quoted(auth.reveal()));
     }
     // On a memcached pool nutcracker's redis_db has no effect.
     lines.unless(pool.db == usual.db || pool.protocol == Protocol::Memcache, "db", || pool.db.to_string());

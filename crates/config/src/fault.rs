@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::options;
+
 /// Place in a text: line and column, both from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
@@ -71,10 +73,10 @@ const EXCERPT_CHARS_MAX: usize = 160;
 
 impl Position {
     /// The line of `text` that the position is in and a caret under the place, each indented by two spaces and ended by a
-    /// line feed; empty where there is no such line or where it is too long to be read.
+    /// line feed; empty where there is no such line, where it is too long to be read, and where it holds a secret.
     pub fn excerpt(self, text: &str) -> String {
         let Some(line) = text.lines().nth(self.line - 1) else { return String::new() };
-        if line.trim().is_empty() || line.chars().count() > EXCERPT_CHARS_MAX {
+        if line.trim().is_empty() || line.chars().count() > EXCERPT_CHARS_MAX || options::sets_secret(line) {
             return String::new();
         }
         // Tabs stay tabs, so that the caret stands right whatever their width.
@@ -128,6 +130,12 @@ mod tests {
         let at = |line, column| Position { line, column }.excerpt(text);
         assert_eq!(at(1, 5), "  a = 1\n      ^\n");
         assert_eq!(at(2, 6), "  \tb = x \n  \t    ^\n");
+        for line in
+            ["auth = \"s3cret\"", "servers = [{ address = 5, password=\"s3cret\" }]", "  redis_auth: s3cret"]
+        {
+            assert_eq!(Position { line: 1, column: 1 }.excerpt(line), "", "{line}");
+        }
+        assert_ne!(Position { line: 1, column: 1 }.excerpt("author = 1"), "");
         assert_eq!((at(3, 1), at(9, 1)), (String::new(), String::new()));
         assert_eq!(Position { line: 1, column: 1 }.excerpt(&"x".repeat(EXCERPT_CHARS_MAX + 1)), "");
     }

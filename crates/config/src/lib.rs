@@ -19,6 +19,7 @@
 
 pub mod checked;
 mod listen;
+mod secret;
 mod log_level;
 
 mod file_kind;
@@ -50,3 +51,4 @@ pub mod convert;
 pub use fault::{Fault, Position, Severity};
 pub use file_kind::FileKind;
 pub use report::Report;
+pub use secret::Secret;

@@ -162,6 +162,8 @@ pub enum Kind {
     },
     /// Any text.
     Text,
+    /// A text that is shown nowhere.
+    Secret,
     /// Path of a file or directory.
     Path,
     /// One of some words.
@@ -239,6 +241,18 @@ pub fn all() -> &'static [OptionSpec] {
     &ALL
 }
 
+/// True for a line of a nuthatch.toml or nutcracker.yml that sets an option whose value is secret: it is not to be shown.
+pub fn sets_secret(line: &str) -> bool {
+    let secrets = all().iter().filter(|option| matches!(option.kind, Kind::Secret));
+    secrets.flat_map(|option| [Some(option.name), option.nutcracker]).flatten().any(|name| {
+        line.match_indices(name).any(|(at, _)| {
+            let begins = !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            let rest = line[at + name.len()..].trim_start_matches(['"', '\'']).trim_start();
+            begins && rest.starts_with(['=', ':'])
+        })
+    })
+}
+
 /// A longest duration that no option needs to exceed, and that no arithmetic can overflow with.
 pub(crate) const DAYS_MAX: Duration = Duration::from_secs(365 * 86_400);
 
@@ -281,7 +295,7 @@ impl Kind {
                     if max > 1 << 50 { String::new() } else { format!(", at most {}", show_size(max)) };
                 format!("a size such as \"16KiB\" or \"1GB\" (a bare number is bytes){least}{most}")
             }
-            Kind::Text => "a text".into(),
+            Kind::Text | Kind::Secret => "a text".into(),
             Kind::Path => "a path".into(),
             Kind::Choice(words) => {
                 let words: Vec<_> = words().iter().map(|word| format!("\"{word}\"")).collect();

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::checked::{Listen, Server, Target};
 use crate::fault::{Fault, Position};
 use crate::options::{Absent, Kind, OptionSpec, Scope};
+use crate::secret::Secret;
 use crate::written::{Entry, Value, Written};
 use crate::{endpoint, quantity, suggest};
 
@@ -22,6 +23,7 @@ pub(crate) enum Setting {
     Off,
     Size(u64),
     Text(String),
+    Secret(Secret),
     HashTag([u8; 2]),
     Listens(Vec<Listen>),
     Servers(Vec<(Server, Position)>),
@@ -149,10 +151,11 @@ fn setting(option: &OptionSpec, written: &Written, faults: &mut Vec<Fault>) -> O
             Some(Err(reason)) => fail(written.at, format!("{name} {reason}"), expected()),
             None => fail(written.at, format!("{name} is {}", value.describe()), expected()),
         },
-        (Kind::Text | Kind::Path, Value::Text(text)) if text.is_empty() => {
+        (Kind::Text | Kind::Secret | Kind::Path, Value::Text(text)) if text.is_empty() => {
             fail(written.at, format!("{name} is empty"), "leave the option out instead".into())
         }
         (Kind::Text | Kind::Path, Value::Text(text)) => Some(Setting::Text(text.clone())),
+        (Kind::Secret, Value::Text(text)) => Some(Setting::Secret(Secret::new(text.as_str()))),
         (Kind::Choice(words), Value::Text(text)) => match words().contains(&text.as_str()) {
             true => Some(Setting::Text(text.clone())),
             false => {
@@ -273,7 +276,7 @@ fn server_table(at: Position, entries: &[Entry], faults: &mut Vec<Fault>) -> Opt
         identity: read.text("name").map_or_else(|| endpoint::identity(target), Into::into),
         target: target.clone(),
         weight: read.integer("weight") as u32,
-        password: read.text("password").map(Into::into),
+        password: read.secret("password"),
     })
 }
 
@@ -353,6 +356,14 @@ impl Settings {
             Some(Setting::Text(value)) => Some(value),
             None => None,
             Some(other) => panic!("{name} is {other:?}, not a text"),
+        }
+    }
+
+    pub fn secret(&self, name: &str) -> Option<Secret> {
+        match self.get(name) {
+            Some(Setting::Secret(value)) => Some(value.clone()),
+            None => None,
+            Some(other) => panic!("{name} is {other:?}, not a secret"),
         }
     }
 

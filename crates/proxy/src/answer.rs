@@ -201,7 +201,7 @@ fn check_password(
     let known = user.is_none_or(|user| user == b"default");
     let right = match &config.auth {
         Some(expected) => {
-            session.authenticated = known && same(expected.as_bytes(), password);
+            session.authenticated = known && expected.matches(password);
             session.authenticated
         }
         None if user.is_none() => return Err(b"-ERR Client sent AUTH, but no password is set\r\n"),
@@ -212,11 +212,6 @@ fn check_password(
         None => Err(b"-ERR invalid password\r\n"),
         Some(_) => Err(b"-WRONGPASS invalid username-password pair or user is disabled.\r\n"),
     }
-}
-
-/// Compares without telling by its duration where the difference is.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |d, (x, y)| d | (x ^ y)) == 0
 }
 
 /// `HELLO [2|3 [AUTH user password] [SETNAME name]]`, as Redis 7.

@@ -27,6 +27,7 @@ mod probe;
 
 use std::sync::Arc;
 
+use config::Secret;
 use config::checked::{self, Target};
 use net::{Address, Instant, SocketOptions, TimerId};
 use ring::libmemcached_identity;
@@ -55,7 +56,7 @@ pub(crate) struct Server {
     pub(crate) address: Option<Address>,
     pub(crate) options: SocketOptions,
     /// First requests on a connection for RESP2, and the number of their replies.
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<Secret>,
     /// `server_connections` for RESP2 and memcached, then as many for RESP3, then one for probes.
     pub(crate) conns: Vec<ServerConn>,
     pub(crate) health: Health,

@@ -67,7 +67,7 @@ impl Backend {
             protocol: config.protocol,
             mood: Mood::Good,
             rng,
-            password: config.auth.clone(),
+            password: config.auth.as_ref().map(|auth| auth.reveal().to_owned()),
             db: config.db,
             fill_max,
             store: HashMap::new(),

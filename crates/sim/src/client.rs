@@ -138,7 +138,7 @@ impl Client {
             wake_at: None,
             protocol: config.protocol,
             limited: config.client_connections.is_some(),
-            password: config.auth.clone(),
+            password: config.auth.as_ref().map(|auth| auth.reveal().to_owned()),
             ending: rng.pick(&endings[..if redis { 5 } else { 4 }]),
             state: State::Talking,
             requests_left: requests,

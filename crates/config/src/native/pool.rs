@@ -71,7 +71,7 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
         timeout: read.duration_if_on("timeout"),
         backlog: read.integer("backlog") as u32,
         client_connections: read.integer_if_set("client_connections").map(|n| n as u32),
-        auth: read.text("auth").map(Into::into),
+        auth: read.secret("auth"),
         db: read.integer("db") as u32,
         preconnect: read.flag("preconnect"),
         auto_eject_hosts: read.flag("auto_eject_hosts"),

@@ -78,7 +78,7 @@ max_defer_timeout = "30d"
     let pool = &config.pools[0];
     let identities: Vec<_> = pool.servers.iter().map(|s| (s.identity.as_str(), s.weight)).collect();
     assert_eq!(identities, [("x", 1), ("one", 2), ("two", 3)]);
-    assert_eq!(pool.servers[2].password.as_deref(), Some("pw"));
+    assert_eq!(pool.servers[2].password, Some(crate::Secret::new("pw")));
     assert_eq!((pool.timeout.unwrap().as_millis(), pool.server_retry_timeout.as_millis()), (400, 500));
     assert_eq!((pool.keepalive, pool.client_connections), (None, Some(10)));
     let queue = config.queue.unwrap();

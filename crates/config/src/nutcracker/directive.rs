@@ -9,6 +9,7 @@ use super::yaml::{Leaf, Section};
 use super::{Reason, Resolve, address, number};
 use crate::checked::{Listen, Server};
 use crate::fault::Position;
+use crate::secret::Secret;
 
 /// Type of a directive's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub(super) struct RawPool {
     pub hash: Option<ring::Hash>,
     pub hash_tag: Option<[u8; 2]>,
     pub distribution: Option<ring::Distribution>,
-    pub auth: Option<String>,
+    pub auth: Option<Secret>,
     pub numbers: BTreeMap<&'static str, (i32, Position)>,
     pub bools: BTreeMap<&'static str, bool>,
     pub servers: Vec<(Server, Position)>,
@@ -134,7 +135,7 @@ impl RawPool {
                 let boolean = unset(&self.bools.get(name).copied(), boolean)?;
                 self.bools.insert(name, boolean);
             }
-            Type::Text => self.auth = Some(unset(&self.auth, || Ok(value.to_string()))?),
+            Type::Text => self.auth = Some(unset(&self.auth, || Ok(Secret::new(value)))?),
             Type::Servers => {
                 let server = address::server(value).map_err(|phrase| (None, phrase))?;
                 self.servers.push((server, leaf.position));

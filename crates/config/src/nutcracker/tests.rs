@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::Secret;
 use crate::checked::{Listen, Protocol, Target};
 
 fn resolve_all(_: &str, _: u16) -> Result<(), String> {
@@ -70,7 +71,7 @@ fn the_end_of_the_text_within_a_scalar() {
         ("a|b", "a|b"),
     ] {
         let accepted = accepted(&format!("{pool}{written}"));
-        let found = accepted.pools[0].auth.clone().unwrap_or_default();
+        let found = accepted.pools[0].auth.as_ref().map_or("", Secret::reveal);
         assert_eq!(found, password, "{written:?}");
     }
     for refused in ["\"\\", "\"a\\", "|", ">x", "[!x,y]", "[!<tag:x>,y]", "{!!str,", "[!", "!x,y"] {

@@ -121,7 +121,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     option(
         "auth",
         Some("redis_auth"),
-        Kind::Text,
+        Kind::Secret,
         Absent::Unset("clients need no password, servers are given none"),
         NewConnections,
         "Password that clients must give, and that servers are given. Redis only.",
@@ -253,7 +253,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     ),
     server(
         "password",
-        Kind::Text,
+        Kind::Secret,
         Absent::Unset("the pool's auth"),
         Live,
         "Password of this server, when it differs from the pool's.",

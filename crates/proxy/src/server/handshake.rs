@@ -37,7 +37,7 @@ impl Server {
         };
         if self.config.protocol == Protocol::Redis {
             if let Some(password) = password {
-                shake(Handshake::Password, command(&[b"AUTH", password.as_bytes()]));
+                shake(Handshake::Password, command(&[b"AUTH", password.reveal().as_bytes()]));
             }
             if version {
                 shake(Handshake::Version, command(&[b"HELLO", b"3"]));

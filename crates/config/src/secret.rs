@@ -1,0 +1,74 @@
+//! Passwords: texts that no log line, error, panic or page shows.
+//!
+//! Neither `Debug` nor `Display` tells the text or its length, so a structure with a secret in it can be printed. Only
+//! [`Secret::reveal`] hands it out, to whoever sends it to a server. Memory is not wiped when a secret is dropped.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A password. Clones share its text.
+#[derive(Clone, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// A secret of this text.
+    pub fn new(text: impl Into<Arc<str>>) -> Secret {
+        Secret(text.into())
+    }
+
+    /// The text, for whoever has to send it. It goes into no message.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// True if `given` is the secret. Where they differ does not show in how long that takes; how long they are may.
+    pub fn matches(&self, given: &[u8]) -> bool {
+        let own = self.0.as_bytes();
+        own.len() == given.len() && own.iter().zip(given).fold(0, |all, (a, b)| all | (a ^ b)) == 0
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Secret) -> bool {
+        self.matches(other.0.as_bytes())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::native;
+
+    #[test]
+    fn shown_nowhere() {
+        let text = "[pool.a]\nlisten = \"127.0.0.1:1\"\nauth = \"s3cret\"\n\
+                    servers = [{ address = \"127.0.0.1:2\", password = \"s3cret\" }]\n";
+        let config = native::check(text, 1).config.unwrap();
+        let (pool, server) = (&config.pools[0], &config.pools[0].servers[0]);
+        for password in [&pool.auth, &server.password] {
+            assert_eq!(password.as_ref().map(Secret::reveal), Some("s3cret"));
+        }
+        assert!(!format!("{config:?} {config:#?} {}", pool.auth.as_ref().unwrap()).contains("s3cret"));
+    }
+
+    #[test]
+    fn matches_itself_only() {
+        let secret = Secret::new("abc");
+        assert!(secret.matches(b"abc") && secret == Secret::new("abc"));
+        for other in ["", "ab", "abd", "bbc", "abcd"] {
+            assert!(!secret.matches(other.as_bytes()) && secret != Secret::new(other), "{other}");
+        }
+    }
+}
