@@ -2,6 +2,7 @@
 //!
 //! None of these is ever raised by a record's content: the journal does not look inside a payload.
 
+use std::path::Path;
 use std::{fmt, io};
 
 use crate::Position;
@@ -190,6 +191,11 @@ impl std::error::Error for OpenError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.source)
     }
+}
+
+/// The fault of a path while opening.
+pub(crate) fn failed<'a>(doing: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> OpenError + 'a {
+    move |source| OpenError { doing: format!("{doing} {}", path.display()), source }
 }
 
 /// The reason a checkpoint was not taken. The previous one stays in force.

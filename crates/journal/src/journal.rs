@@ -12,12 +12,12 @@
 
 mod checkpoint;
 mod commit;
+mod flush_error;
 mod read;
 mod release;
 mod sync;
 mod walk;
 
-use self::commit::UNFLUSHED_OPEN_MAX;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -25,10 +25,11 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::BytesMut;
 
+use flush_error::FlushRefused;
+
 pub use checkpoint::{CheckpointDone, CheckpointJob};
 pub use read::{ReadDone, ReadJob, ReadOutcome};
 pub use release::{DELETED_SUFFIX, DeleteJob, RemoveDone, RemoveJob, SegmentInfo};
-use sync::FlushRefused;
 pub use sync::{SyncDone, SyncJob};
 
 use crate::cache::Cache;
@@ -358,12 +359,6 @@ impl Journal {
             active.file = None;
             self.dir_open = None;
         }
-    }
-
-    /// Descriptors held: files of segments, and the directory while names in it are not flushed.
-    pub fn descriptors(&self) -> usize {
-        let files = self.segments.iter().rev().take(UNFLUSHED_OPEN_MAX + 1).filter(|s| s.file.is_some());
-        files.count() + usize::from(self.dir_open.is_some())
     }
 
     /// Has the directory that holds the journal's flushed through `parent`, which is it, open: many journals in one directory

@@ -9,13 +9,19 @@
 //!
 //! All of this blocks; run it before the journal's owner serves anybody, or on a thread of its own.
 
+mod aside;
+mod recovered;
 mod segments;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use aside::{BAD_SUFFIX, put_aside};
+pub use recovered::{DAMAGE_LISTED_MAX, Recovered};
+
 use crate::block::{DamageReason, Entry};
+use crate::error::failed;
 use crate::files::{Files, OpenMode, read_full};
 use crate::format::{checkpoint, segment};
 use crate::journal::{Journal, Segment, random_tag};
@@ -41,35 +47,8 @@ pub struct Checkpoint {
     pub replay_from: Position,
 }
 
-/// Findings of opening a journal.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Recovered {
-    /// Records handed out.
-    pub records: u64,
-    /// Bytes of them, record headers included.
-    pub bytes: u64,
-    /// Bytes of a torn tail that were cut off.
-    pub truncated_bytes: u64,
-    /// Stretches that could not be read back, at most [`DAMAGE_LISTED_MAX`].
-    pub damage: Vec<Damage>,
-    /// Number of them.
-    pub damages: u64,
-}
-
 /// A file that names a position behind this is nobody's segment.
 const POSITION_MAX: u64 = 1 << 62;
-/// Most stretches of damage that are listed one by one.
-pub const DAMAGE_LISTED_MAX: usize = 100;
-
-impl Recovered {
-    /// Counts a stretch of damage, and lists it if there is room.
-    pub fn note(&mut self, damage: Damage) {
-        self.damages += 1;
-        if self.damage.len() < DAMAGE_LISTED_MAX {
-            self.damage.push(damage);
-        }
-    }
-}
 
 impl Recovery {
     /// Looks at the directory `dir`, making it if it is not there. Its name is flushed with the first flush; that its parent
@@ -201,14 +180,6 @@ impl Recovery {
     }
 }
 
-/// Ends the name of what was put aside.
-const BAD_SUFFIX: &str = ".bad";
-
-/// The fault of a path while opening.
-pub(crate) fn failed<'a>(doing: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> OpenError + 'a {
-    move |source| OpenError { doing: format!("{doing} {}", path.display()), source }
-}
-
 /// Tag and content of the checkpoint; a damaged one is put aside.
 fn read_checkpoint(
     journal: &Journal,
@@ -235,10 +206,4 @@ fn read_checkpoint(
         recovered.note(Damage::unreadable(0, 0, DamageReason::Checkpoint));
     }
     Ok(found)
-}
-
-fn put_aside(journal: &Journal, path: &Path) -> Result<(), OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(BAD_SUFFIX);
-    journal.files.rename(path, &PathBuf::from(name)).map_err(failed("rename", path))
 }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Journal;
-use super::sync::{FlushError, SyncDone, SyncJob, failed, find_dir};
+use super::flush_error::FlushError;
+use super::sync::{SyncDone, SyncJob, failed, find_dir};
 use crate::files::{Dir, Files, OpenMode, write_all};
 use crate::format::checkpoint;
 use crate::{CheckpointError, Durability, Position};

@@ -13,7 +13,7 @@ use crate::format::segment::{self, HEADER_BYTES};
 use crate::{CommitSeq, Durability, WriteError};
 
 /// Segments that are closed but not flushed keep their file open, the latest this many.
-pub(super) const UNFLUSHED_OPEN_MAX: usize = 4;
+const UNFLUSHED_OPEN_MAX: usize = 4;
 /// Most bytes that are written to find out whether a refused batch would be written now.
 const TRIED_BYTES_MAX: usize = 64 << 10;
 
@@ -160,6 +160,12 @@ impl Journal {
                 segment.file = None;
             }
         }
+    }
+
+    /// Descriptors held: files of segments, and the directory while names in it are not flushed.
+    pub fn descriptors(&self) -> usize {
+        let files = self.segments.iter().rev().take(UNFLUSHED_OPEN_MAX + 1).filter(|s| s.file.is_some());
+        files.count() + usize::from(self.dir_open.is_some())
     }
 
     fn accept_batch(&mut self) -> CommitSeq {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Journal;
+use super::flush_error::{FlushError, FlushRefused};
 use crate::error::advice;
 use crate::files::{Dir, File, Files, OpenMode};
 use crate::format::segment::HEADER_BYTES;
@@ -64,25 +65,6 @@ pub struct SyncDone {
 struct Flushed {
     /// Segments that are not in their place: they were released meanwhile, or else somebody has moved them.
     missing: Vec<u64>,
-}
-
-/// The reason nothing new is known to be on the device.
-#[derive(Debug)]
-pub(super) enum FlushError {
-    /// It could not be tried.
-    Refused(String),
-    /// The journal's directory is not where it was.
-    Displaced,
-    /// It was tried and failed: nobody knows what the device has.
-    Failed(String),
-}
-
-/// The reason the last flush was refused, until one succeeds.
-#[derive(Debug)]
-pub(super) struct FlushRefused {
-    pub why: String,
-    /// True if records go to files that a restart does not find.
-    pub displaced: bool,
 }
 
 impl SyncJob {

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::Journal;
 use crate::block::{Damage, DamageReason, Entry};
-use crate::error::OpenError;
+use crate::error::{OpenError, failed};
 use crate::files::{File, OpenMode};
-use crate::recovery::failed;
 use crate::scan::{SegmentReader, Stopped};
 use crate::{Durability, Position};
 

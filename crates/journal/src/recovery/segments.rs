@@ -8,8 +8,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Recovered, failed, put_aside};
+use super::aside::put_aside;
+use super::recovered::Recovered;
 use crate::block::DamageReason;
+use crate::error::failed;
 use crate::files::{File, OpenMode, read_full, write_all};
 use crate::format::segment::{self, HEADER_BYTES, Header};
 use crate::journal::{Journal, Segment};

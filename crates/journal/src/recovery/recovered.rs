@@ -1,0 +1,31 @@
+//! Findings of opening a journal: what was read back, what was cut off, what is damaged.
+
+use crate::Damage;
+
+/// Findings of opening a journal.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Records handed out.
+    pub records: u64,
+    /// Bytes of them, record headers included.
+    pub bytes: u64,
+    /// Bytes of a torn tail that were cut off.
+    pub truncated_bytes: u64,
+    /// Stretches that could not be read back, at most [`DAMAGE_LISTED_MAX`].
+    pub damage: Vec<Damage>,
+    /// Number of them.
+    pub damages: u64,
+}
+
+/// Most stretches of damage that are listed one by one.
+pub const DAMAGE_LISTED_MAX: usize = 100;
+
+impl Recovered {
+    /// Counts a stretch of damage, and lists it if there is room.
+    pub fn note(&mut self, damage: Damage) {
+        self.damages += 1;
+        if self.damage.len() < DAMAGE_LISTED_MAX {
+            self.damage.push(damage);
+        }
+    }
+}
