@@ -5,7 +5,7 @@
 //! ```
 
 use super::big::Big;
-use super::{LongDouble, MANTISSA_BITS, Size};
+use super::number::{LongDouble, MANTISSA_BITS, Size};
 
 /// Redis copies the text into a buffer of this size first.
 const TEXT_BYTES_MAX: usize = 5 * 1024;

@@ -3,7 +3,7 @@
 //! Large numbers print every digit of their binary value, up to 4,933 of them; small ones end at the 17th place.
 
 use super::big::Big;
-use super::{LongDouble, Size};
+use super::number::{LongDouble, Size};
 
 /// Digits behind the point.
 const PLACES: usize = 17;
