@@ -9,6 +9,9 @@
 //! that takes).
 
 mod answers;
+mod limits;
+mod producer;
+mod restore;
 mod restored;
 mod tables;
 
@@ -21,6 +24,8 @@ use wire::nsq::is_ephemeral;
 use wire::nsq::lookup::Node;
 
 pub use answers::{Found, Registered, Seen};
+pub use limits::{Full, Limits};
+pub use producer::{Producer, ProducerKey};
 use restored::Restored;
 use tables::{ChannelId, Tables, TopicId};
 
@@ -38,56 +43,6 @@ impl Default for Lifetimes {
     fn default() -> Lifetimes {
         Lifetimes { inactive: Duration::from_secs(300), tombstone: Duration::from_secs(45) }
     }
-}
-
-/// Limits on what is kept. The original has no limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Topics and channels that are known, together.
-    pub names_max: usize,
-    /// Topics and channels that one producer may register.
-    pub registrations_max: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { names_max: 1_000_000, registrations_max: 200_000 }
-    }
-}
-
-/// A limit is reached; says which, and what to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Full {
-    /// [`Limits::names_max`].
-    Names(usize),
-    /// [`Limits::registrations_max`].
-    Registrations(usize),
-}
-
-impl std::fmt::Display for Full {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Full::Names(max) => {
-                write!(f, "{max} topics and channels are known, which is the limit: delete some")
-            }
-            Full::Registrations(max) => write!(f, "{max} registrations of one node are the limit"),
-        }
-    }
-}
-
-/// A producer, for as long as it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ProducerKey(u32);
-
-/// A node's identity and address; shared with answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Producer {
-    /// Address and port that its connection comes from; the original's id of a producer.
-    pub remote: String,
-    /// As announced.
-    pub node: Node,
-    /// Known from a snapshot; it has not registered again.
-    pub stale: bool,
 }
 
 #[derive(Debug)]

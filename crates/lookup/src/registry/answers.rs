@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::producer::{Producer, ProducerKey};
 use super::tables::Topic;
-use super::{Known, Lifetimes, Producer, ProducerKey, Registry};
+use super::{Known, Lifetimes, Registry};
 
 /// The answer to a lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]

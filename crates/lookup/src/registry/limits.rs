@@ -1,0 +1,36 @@
+//! Limits on what is kept, and the refusal at one.
+
+/// Limits on what is kept. The original has no limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Topics and channels that are known, together.
+    pub names_max: usize,
+    /// Topics and channels that one producer may register.
+    pub registrations_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { names_max: 1_000_000, registrations_max: 200_000 }
+    }
+}
+
+/// A limit is reached; says which, and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// [`Limits::names_max`].
+    Names(usize),
+    /// [`Limits::registrations_max`].
+    Registrations(usize),
+}
+
+impl std::fmt::Display for Full {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Full::Names(max) => {
+                write!(f, "{max} topics and channels are known, which is the limit: delete some")
+            }
+            Full::Registrations(max) => write!(f, "{max} registrations of one node are the limit"),
+        }
+    }
+}
