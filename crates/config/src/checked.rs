@@ -3,15 +3,17 @@
 //! Whatever was written (`nuthatch.toml`, `nutcracker.yml`, nsqd's flags and file, nothing at all), this is what the
 //! rest of the program sees. A value of these types needs no further check.
 
+mod queue;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::nsqadmin::Nsqadmin;
-use crate::nsqd::Nsqd;
 use crate::secret::Secret;
 
 pub use crate::listen::Listen;
 pub use crate::log_level::LogLevel;
+pub use queue::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, TlsRequired, TlsVersion};
 
 /// All that one process was told.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +37,7 @@ pub struct Config {
     /// Cache pools in the order of their names as nutcracker sorts them (length, then bytes).
     pub pools: Vec<Pool>,
     /// The message queue. None: off.
-    pub queue: Option<Nsqd>,
+    pub queue: Option<Queue>,
     /// Discovery. None: off.
     pub lookup: Option<Lookup>,
     /// nsqadmin. None: off.

@@ -92,7 +92,7 @@ fn show_server(server: &Server) -> String {
 pub fn nsqd(file: GoValues) -> Result<String, Refusal> {
     let file_sets_segments = file.contains_key("max-bytes-per-file");
     let wanted = nsqd::resolve(GoValues::new(), file);
-    let checked = nsqd::check(&wanted)?;
+    let checked = nsqd::check(&wanted)?.queue;
     let usual = nsqd::resolve(default_queue_flags(), GoValues::new());
     let mut text = String::from("# Metrics and the page, on 127.0.0.1:22220.\n[admin]\n");
     if wanted["log-level"] != usual["log-level"] {

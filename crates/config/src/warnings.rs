@@ -3,9 +3,8 @@
 //! A warning never refuses a file: fleets run on such ones. It names the native option that is the cause, also for a
 //! file of another kind.
 
-use crate::checked::{Listen, Pool};
+use crate::checked::{ClientAuth, Listen, Pool, Queue, TlsVersion};
 use crate::endpoint::show_listen;
-use crate::nsqd::{Nsqd, TlsVersion};
 
 /// The only experiment of nsqd's, `--enable-experiment`.
 const EXPERIMENT: &str = "topology-aware-consumption";
@@ -80,10 +79,10 @@ fn placement(pool: &Pool) -> Vec<Warning> {
 }
 
 /// Doubtful settings of the queue.
-pub fn of_queue(queue: &Nsqd) -> Vec<Warning> {
+pub fn of_queue(queue: &Queue) -> Vec<Warning> {
     let mut found = Vec::new();
     let open = queue.auth_http_addresses.is_empty()
-        && queue.tls.as_ref().is_none_or(|tls| tls.client_auth == crate::nsqd::ClientAuth::None);
+        && queue.tls.as_ref().is_none_or(|tls| tls.client_auth == ClientAuth::None);
     if open && is_public(&queue.tcp) {
         let text = format!("{} is open to everybody who can reach this machine", show_listen(&queue.tcp));
         found.push(warning(
@@ -125,7 +124,7 @@ pub fn of_queue(queue: &Nsqd) -> Vec<Warning> {
 }
 
 /// Addresses to connect to that cannot be connected to.
-fn addresses_without_port(queue: &Nsqd) -> impl Iterator<Item = Warning> {
+fn addresses_without_port(queue: &Queue) -> impl Iterator<Item = Warning> {
     let lookups = queue.lookupd_tcp_addresses.iter().map(|address| ("nsqlookupd_tcp_addresses", address));
     let statsd = queue.statsd.iter().map(|statsd| ("statsd_address", &statsd.address));
     lookups

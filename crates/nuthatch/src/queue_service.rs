@@ -20,7 +20,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use config::nsqd::{Nsqd, TlsRequired, VERSION};
+use config::checked;
+use config::checked::TlsRequired;
+use config::nsqd::VERSION;
 use journal::{Files, OsFiles};
 use net::{EventLoop, Handle, Resolver, Shard, WallTime};
 use queue::disk::DiskThreads;
@@ -63,7 +65,7 @@ pub struct QueueService {
 /// # Errors
 /// The fault, for each face to word.
 pub fn start(
-    settings: &Nsqd,
+    settings: &checked::Queue,
     directory: Option<DataPath>,
     descriptors: &Descriptors,
     own_lookup: Option<SocketAddr>,
@@ -161,7 +163,7 @@ fn now() -> Clock {
 }
 
 /// The settings as the queue takes them.
-fn options(settings: &Nsqd) -> Result<Options, String> {
+fn options(settings: &checked::Queue) -> Result<Options, String> {
     Ok(Options {
         version: VERSION.into(),
         data_path: settings.data_path.clone(),

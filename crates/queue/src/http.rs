@@ -51,8 +51,7 @@ use ::http::answer::tls_required;
 use ::http::{Budget, Link, Names, Refusal, Row, answer};
 use axum::body::Body;
 use axum::http::Response;
-use config::checked::LogLevel;
-use config::nsqd::{Nsqd, TlsRequired};
+use config::checked::{LogLevel, Queue, TlsRequired};
 use tokio::sync::oneshot;
 
 use crate::ask::{Answer, Ask, Reply};
@@ -63,7 +62,7 @@ pub use memory::memory;
 #[derive(Debug, Clone)]
 pub struct About {
     /// All settings, as they were at the start.
-    pub settings: Arc<Nsqd>,
+    pub settings: Arc<Queue>,
     /// The machine's name.
     pub hostname: String,
     /// Port that is listened on for the V2 protocol; -1 for a unix socket.

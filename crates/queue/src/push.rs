@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use config::nsqd::Statsd as Settings;
+use config::checked::Statsd as Settings;
 use telemetry::{debug, warn};
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::oneshot;

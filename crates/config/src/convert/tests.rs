@@ -69,12 +69,11 @@ fn an_nsqd_cfg() {
     let file = nsqd::read_text(cfg).unwrap();
     let text = nsqd(file.clone()).unwrap();
     let queue = native::check(&text, 1).config.unwrap_or_else(|| panic!("{text}")).queue.unwrap();
-    let mut wanted = nsqd::check(&nsqd::resolve(GoValues::new(), file)).unwrap();
+    let mut wanted = nsqd::check(&nsqd::resolve(GoValues::new(), file)).unwrap().queue;
     // These are the native file's own.
-    wanted.flags = queue.flags.clone();
+    wanted.nsqd_flags = queue.nsqd_flags.clone();
     wanted.max_defer_timeout = queue.max_defer_timeout;
     wanted.journal_cache_bytes = queue.journal_cache_bytes;
-    wanted.log_level = queue.log_level;
     wanted.max_bytes_per_file = queue.max_bytes_per_file;
     assert_eq!(queue, wanted, "{text}");
     assert!(text.contains("[log]\nlevel = \"debug\"\n"), "{text}");

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::checked::{Listen, Lookup};
-use crate::nsqd::{Nsqd, machine};
+use crate::checked::{Listen, Lookup, Queue};
+use crate::nsqd::machine;
 use crate::values::{Setting, Settings};
 
 /// The section as read, in which every option has a value or is unset.
-pub(super) fn assemble(read: &Settings, queue: Option<&Nsqd>) -> Lookup {
+pub(super) fn assemble(read: &Settings, queue: Option<&Queue>) -> Lookup {
     // A value that is at fault is reported; what stands here instead is never used.
     let listen = |option| read.listens(option).pop().unwrap_or(Listen::Tcp { host: String::new(), port: 0 });
     Lookup {
@@ -29,7 +29,7 @@ pub(super) fn assemble(read: &Settings, queue: Option<&Nsqd>) -> Lookup {
 }
 
 /// The file that is named; an empty name is none; without one, a file beside the messages, if there are some.
-fn snapshot(read: &Settings, queue: Option<&Nsqd>) -> Option<PathBuf> {
+fn snapshot(read: &Settings, queue: Option<&Queue>) -> Option<PathBuf> {
     match read.text("snapshot") {
         Some("") => None,
         Some(path) => Some(path.into()),

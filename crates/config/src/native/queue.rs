@@ -4,14 +4,14 @@
 //! only get the native option's name and place.
 
 use std::path::Path;
-
-use journal::Durability;
+use std::sync::LazyLock;
 
 use super::Listeners;
+use crate::checked::{Durability, Queue};
 use crate::fault::{Fault, Position};
 use crate::go_flags::{GoValue, GoValues};
 use crate::nsqd::pem::{self, Holds};
-use crate::nsqd::{self, Nsqd};
+use crate::nsqd::{self, Refusal};
 use crate::options::Scope;
 use crate::values::{self, Setting, Settings};
 use crate::written::Entry;
@@ -23,55 +23,26 @@ pub(super) fn check(
     entries: &[Entry],
     listeners: &mut Listeners,
     faults: &mut Vec<Fault>,
-) -> Option<Nsqd> {
+) -> Option<Queue> {
     let read = values::read(Scope::Queue, "[queue]", at, entries, faults);
     let files_stand = files(&read, at, faults);
     if read.faulty || !files_stand {
         return None;
     }
-    match nsqd::check(&nsqd::resolve(flags(&read), GoValues::new())) {
-        Ok(checked) => {
-            let durability = read.text("durability").and_then(Durability::named).unwrap_or_default();
-            let listen = |option| match read.get(option) {
-                Some(Setting::Listens(listens)) => listens.first().cloned(),
-                _ => None,
-            };
-            let nsqd = Nsqd {
-                tcp: listen("tcp").unwrap_or(checked.tcp),
-                http: listen("http"),
-                https: checked.https.and_then(|_| listen("https")),
-                durability,
-                channels_from_beginning: read.text("channels_from") == Some("beginning"),
-                journal_cache_bytes: read.size("journal_cache"),
-                max_defer_timeout: read
-                    .duration_if_on("max_defer_timeout")
-                    .unwrap_or(checked.max_req_timeout),
-                max_bytes_per_file: read.size("max_bytes_per_file") as u64,
-                http_names: match read.get("http_names") {
-                    Some(Setting::Texts(names)) => names.clone(),
-                    _ => Vec::new(),
-                },
-                max_deferred: read.integer("max_deferred") as u64,
-                max_topics: read.integer("max_topics") as u64,
-                max_channels: read.integer("max_channels") as u64,
-                max_channels_per_topic: read.integer("max_channels_per_topic") as u64,
-                max_memory_bytes: read.size("max_memory"),
-                max_connections: read.integer("max_connections") as u32,
-                magic_timeout: read.duration("magic_timeout"),
-                ..checked
-            };
+    match assemble(&read) {
+        Ok(queue) => {
             let places =
-                [("tcp", Some(&nsqd.tcp)), ("http", nsqd.http.as_ref()), ("https", nsqd.https.as_ref())];
+                [("tcp", Some(&queue.tcp)), ("http", queue.http.as_ref()), ("https", queue.https.as_ref())];
             for (option, listen) in places {
                 if let Some(listen) = listen {
                     listeners.add(listen, read.place(option).or(Some(at)), faults);
                 }
             }
-            faults.extend(crate::warnings::of_queue(&nsqd).into_iter().map(|warning| {
+            faults.extend(crate::warnings::of_queue(&queue).into_iter().map(|warning| {
                 let place = read.place(warning.option).or(Some(at));
                 Fault::warning(place, format!("[queue]: {}", warning.text), warning.help)
             }));
-            Some(nsqd)
+            Some(queue)
         }
         Err(refusal) => {
             let option = options::all().iter().find(|option| option.nsqd == Some(refusal.flag));
@@ -80,6 +51,48 @@ pub(super) fn check(
             faults.push(Fault::error(read.place(name).or(Some(at)), format!("[queue]: {text}"), ""));
             None
         }
+    }
+}
+
+/// The section as read, in which every option has a value or is unset: what nsqd has goes through its checks.
+fn assemble(read: &Settings) -> Result<Queue, Refusal> {
+    let checked = nsqd::check(&nsqd::resolve(flags(read), GoValues::new()))?.queue;
+    let listen = |option| match read.get(option) {
+        Some(Setting::Listens(listens)) => listens.first().cloned(),
+        _ => None,
+    };
+    Ok(Queue {
+        tcp: listen("tcp").unwrap_or(checked.tcp),
+        http: listen("http"),
+        https: checked.https.and_then(|_| listen("https")),
+        durability: read.text("durability").and_then(Durability::named).unwrap_or_default(),
+        channels_from_beginning: read.text("channels_from") == Some("beginning"),
+        journal_cache_bytes: read.size("journal_cache"),
+        max_defer_timeout: read.duration_if_on("max_defer_timeout").unwrap_or(checked.max_req_timeout),
+        max_bytes_per_file: read.size("max_bytes_per_file") as u64,
+        http_names: match read.get("http_names") {
+            Some(Setting::Texts(names)) => names.clone(),
+            _ => Vec::new(),
+        },
+        max_deferred: read.integer("max_deferred") as u64,
+        max_topics: read.integer("max_topics") as u64,
+        max_channels: read.integer("max_channels") as u64,
+        max_channels_per_topic: read.integer("max_channels_per_topic") as u64,
+        max_memory_bytes: read.size("max_memory"),
+        max_connections: read.integer("max_connections") as u32,
+        magic_timeout: read.duration("magic_timeout"),
+        ..checked
+    })
+}
+
+impl Default for Queue {
+    /// As when no option of `[queue]` is written.
+    fn default() -> Queue {
+        static DEFAULT: LazyLock<Queue> = LazyLock::new(|| {
+            let read = values::read(Scope::Queue, "", super::TOP, &[], &mut Vec::new());
+            assemble(&read).expect("defaults are valid: a test of the options table")
+        });
+        DEFAULT.clone()
     }
 }
 

@@ -6,10 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use journal::Durability;
-
 use super::pem::Holds;
-use super::{AuthMethod, ClientAuth, Nsqd, Refusal, Statsd, Tls, TlsRequired, TlsVersion, machine, pem};
+use super::{Nsqd, Refusal, machine, pem};
+use crate::checked::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, TlsRequired, TlsVersion};
 use crate::go_flags::{self, GoValues, number};
 use crate::listen::Listen;
 
@@ -51,10 +50,8 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
         return Err(early("e2e-processing-latency-percentile", &text));
     }
     e2e_percentiles.sort_by(|a, b| b.total_cmp(a));
-    let nsqd = Nsqd {
-        flags: values.clone(),
-        log_level: go_flags::level_of(values.text("log-level")),
-        log_prefix: values.text("log-prefix").to_owned(),
+    let queue = Queue {
+        nsqd_flags: values.clone(),
         node_id,
         tcp: Listen::Tcp { host: String::new(), port: 0 },
         http: None,
@@ -119,15 +116,19 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
             _ => TlsVersion::Tls10,
         },
     };
-    listeners(values, nsqd)
+    Ok(Nsqd {
+        queue: listeners(values, queue)?,
+        log_level: go_flags::level_of(values.text("log-level")),
+        log_prefix: values.text("log-prefix").to_owned(),
+    })
 }
 
 /// The addresses: nsqd looks at them last.
-fn listeners(values: &GoValues, nsqd: Nsqd) -> Result<Nsqd, Refusal> {
+fn listeners(values: &GoValues, queue: Queue) -> Result<Queue, Refusal> {
     let late = |flag: &'static str, address: &str, reason: String| Refusal {
         text: format!("listen ({address}) failed - {reason}"),
         flag,
-        after_banner: Some(nsqd.node_id),
+        after_banner: Some(queue.node_id),
     };
     let listen = |flag: &'static str| {
         let address = values.text(flag);
@@ -139,8 +140,8 @@ fn listeners(values: &GoValues, nsqd: Nsqd) -> Result<Nsqd, Refusal> {
     };
     let tcp = listen("tcp-address")?;
     let http = unless_empty("http-address")?;
-    let https = if nsqd.tls.is_some() { unless_empty("https-address")? } else { None };
-    Ok(Nsqd { tcp, http, https, ..nsqd })
+    let https = if queue.tls.is_some() { unless_empty("https-address")? } else { None };
+    Ok(Queue { tcp, http, https, ..queue })
 }
 
 /// An address as Go listens on it: host and port, or else the path of a unix socket.

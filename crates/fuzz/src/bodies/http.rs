@@ -11,8 +11,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::body::Body;
 use axum::http::{Request, Response};
+use config::checked;
 use config::checked::LogLevel;
-use config::nsqd::{self, Nsqd};
 use http::router;
 use http_body_util::BodyExt;
 use hyper::service::Service;
@@ -41,10 +41,7 @@ pub fn request(bytes: &[u8]) {
 }
 
 async fn answered(request: Request<Body>) -> Response<Body> {
-    static SETTINGS: LazyLock<Arc<Nsqd>> = LazyLock::new(|| {
-        let values = nsqd::resolve(Default::default(), Default::default());
-        Arc::new(nsqd::check(&values).expect("the default"))
-    });
+    static SETTINGS: LazyLock<Arc<checked::Queue>> = LazyLock::new(Arc::default);
     let about = About {
         settings: Arc::clone(&SETTINGS),
         hostname: "host".into(),

@@ -60,9 +60,9 @@ fn of_native(bytes: &[u8]) -> Checked {
 /// nsqd stops at its first complaint.
 fn of_nsqd(bytes: &[u8]) -> Checked {
     let text = String::from_utf8_lossy(bytes);
-    let checked = nsqd::check_text(&text).and_then(|settings| verify_tls(&settings).map(|()| settings));
+    let checked = nsqd::check_text(&text).and_then(|queue| verify_tls(&queue).map(|()| queue));
     match checked {
-        Ok(settings) => (Vec::new(), Some(super::nsqd::alone(settings, None))),
+        Ok(queue) => (Vec::new(), Some(super::nsqd::alone(queue, None))),
         Err(reason) => (vec![Fault::error(None, reason, "")], None),
     }
 }

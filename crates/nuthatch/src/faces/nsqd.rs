@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use config::checked::{Admin, Config};
+use config::checked::{Admin, Config, Queue};
 use config::go_flags::GoValues;
 use config::native;
 use config::nsqd::{self, Nsqd, Refusal};
@@ -35,7 +35,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
             }
             refuse(&text, prefix)
         }
-        Ok(settings) => match verify_tls(&settings) {
+        Ok(settings) => match verify_tls(&settings.queue) {
             Ok(()) => run(settings, directory),
             Err(reason) => refuse(&reason, prefix),
         },
@@ -51,22 +51,22 @@ fn refuse(reason: &str, prefix: &str) -> ExitCode {
 fn run(settings: Nsqd, directory: DataPath) -> ExitCode {
     let (prefix, level) = (settings.log_prefix.clone(), settings.log_level);
     if verbosity(level) >= Verbosity::INFO {
-        banner(&prefix, settings.node_id);
+        banner(&prefix, settings.queue.node_id);
     }
-    let flags = settings.flags.clone();
+    let flags = settings.queue.nsqd_flags.clone();
     let daemon =
         Daemon { name: "nsqd", section: "queue", prefix: &prefix, level, farewell: Some("NSQ: bye") };
-    daemon.run(configuration(settings), Some(directory), &flags)
+    daemon.run(configuration(settings.queue), Some(directory), &flags)
 }
 
 /// The queue alone, and the admin port if the environment asks for one.
-fn configuration(settings: Nsqd) -> Result<Config, String> {
-    Ok(alone(settings, environment::admin()?))
+fn configuration(queue: Queue) -> Result<Config, String> {
+    Ok(alone(queue, environment::admin()?))
 }
 
 /// The queue and nothing else but, perhaps, the admin port.
-pub(super) fn alone(settings: Nsqd, admin: Option<Admin>) -> Config {
-    Config { pools: Vec::new(), stats: None, admin, queue: Some(settings), ..native::default(1) }
+pub(super) fn alone(queue: Queue, admin: Option<Admin>) -> Config {
+    Config { pools: Vec::new(), stats: None, admin, queue: Some(queue), ..native::default(1) }
 }
 
 /// The directory of the messages: the working directory, by its full path, if no other is named.

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use config::checked::{Listen, LogLevel};
+use config::checked::{self, Listen, LogLevel};
 use config::endpoint::show_listen;
-use config::nsqd::{Nsqd, machine};
+use config::nsqd::machine;
 use http::{Listener, Stop, router, serve_at_most};
 use net::Handle;
 use queue::Mail;
@@ -32,7 +32,7 @@ impl Bound {
     ///
     /// # Errors
     /// The address that cannot be bound, and the reason.
-    pub fn new(settings: &Nsqd, tls: Option<&Arc<ServerConfig>>) -> Result<Bound, StartError> {
+    pub fn new(settings: &checked::Queue, tls: Option<&Arc<ServerConfig>>) -> Result<Bound, StartError> {
         let bind = |place: Place, listen: &Listen, tls: Option<Arc<ServerConfig>>| {
             let socket =
                 bind::bind(listen).map_err(|error| StartError::Listen(place, listen.clone(), error))?;
@@ -53,7 +53,7 @@ impl Bound {
     }
 
     /// Listeners, by name.
-    pub fn listening(&self, settings: &Nsqd) -> Vec<(&'static str, String)> {
+    pub fn listening(&self, settings: &checked::Queue) -> Vec<(&'static str, String)> {
         let sides = [("HTTP", &self.http, &settings.http), ("HTTPS", &self.https, &settings.https)];
         let shown = |listener: &Listener, listen: &Listen| {
             listener.local_address().map_or_else(|| show_listen(listen), |address| address.to_string())
@@ -72,7 +72,7 @@ fn port(listener: Option<&Listener>) -> Option<u16> {
 /// All that it takes to serve.
 pub struct Http {
     bound: Bound,
-    settings: Arc<Nsqd>,
+    settings: Arc<checked::Queue>,
     tcp: Option<SocketAddr>,
     shard: Handle<Mail>,
     lookups: Lookups,
@@ -84,7 +84,7 @@ impl Http {
     /// Ready to be served.
     pub fn new(
         bound: Bound,
-        settings: &Nsqd,
+        settings: &checked::Queue,
         tcp: Option<SocketAddr>,
         shard: Handle<Mail>,
         lookups: Lookups,
@@ -107,7 +107,7 @@ impl Http {
             started: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         };
         if let Some(statsd) = self.settings.statsd.clone() {
-            let told = self.settings.told_http_port(http_port.unwrap_or(0));
+            let told = self.settings.advertised_http_port(http_port.unwrap_or(0));
             let address = self.settings.broadcast_address.clone();
             tokio::spawn(queue::push::push(statsd, address, told, ask(&self.shard)));
         }

@@ -7,7 +7,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use config::nsqd::{AuthMethod, Nsqd, VERSION, machine};
+use config::checked::{AuthMethod, Queue};
+use config::nsqd::{VERSION, machine};
 use http::client::{Client, Limits};
 use net::Handle;
 use queue::Mail;
@@ -54,7 +55,7 @@ pub struct ControlJobs {
 
 /// Both ends; `tls` is for authorization servers.
 pub fn connect(
-    settings: &Nsqd,
+    settings: &Queue,
     tls: Option<Arc<rustls::ClientConfig>>,
     shard: Handle<Mail>,
     bound: Option<SocketAddr>,
@@ -107,13 +108,13 @@ fn with_own(mut addresses: Vec<String>, own: Option<SocketAddr>, broadcast_addre
 }
 
 /// Our identity for lookups. The ports are those listened on unless overridden for broadcast.
-fn node(settings: &Nsqd, bound: Option<SocketAddr>, http: u16) -> Node {
+fn node(settings: &Queue, bound: Option<SocketAddr>, http: u16) -> Node {
     let listened = bound.map_or(0, |address| address.port());
     Node {
         broadcast_address: settings.broadcast_address.clone(),
         hostname: machine::hostname(),
-        http_port: settings.told_http_port(http).into(),
-        tcp_port: settings.told_tcp_port(listened).into(),
+        http_port: settings.advertised_http_port(http).into(),
+        tcp_port: settings.advertised_tcp_port(listened).into(),
         topology_region: settings.topology_region.clone(),
         topology_zone: settings.topology_zone.clone(),
         version: VERSION.into(),

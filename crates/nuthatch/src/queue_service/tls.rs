@@ -8,7 +8,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use config::nsqd::{ClientAuth, Nsqd, Tls, TlsVersion, machine};
+use config::checked::{ClientAuth, Queue, Tls, TlsVersion};
+use config::nsqd::machine;
 use net::tls::{self, MinVersion, ROOT_CA};
 use rustls::{ClientConfig, ServerConfig};
 
@@ -16,12 +17,12 @@ use rustls::{ClientConfig, ServerConfig};
 ///
 /// # Errors
 /// The fault of the files, in a sentence.
-pub fn server(settings: &Nsqd) -> Result<Option<Arc<ServerConfig>>, String> {
+pub fn server(settings: &Queue) -> Result<Option<Arc<ServerConfig>>, String> {
     let Some(offered) = &settings.tls else { return Ok(None) };
     build(settings, offered).map(Some).map_err(|reason| format!("failed to build TLS config - {reason}"))
 }
 
-fn build(settings: &Nsqd, offered: &Tls) -> Result<Arc<ServerConfig>, String> {
+fn build(settings: &Queue, offered: &Tls) -> Result<Arc<ServerConfig>, String> {
     let (policy, roots) = match offered.client_auth {
         ClientAuth::None => (tls::ClientAuth::None, None),
         ClientAuth::Require => (tls::ClientAuth::Require, None),
@@ -33,7 +34,7 @@ fn build(settings: &Nsqd, offered: &Tls) -> Result<Arc<ServerConfig>, String> {
 }
 
 /// The file at fault, and what is wrong with it: in nsqd's words where it has some.
-fn blame(error: &tls::Error, settings: &Nsqd, offered: Option<&Tls>) -> String {
+fn blame(error: &tls::Error, settings: &Queue, offered: Option<&Tls>) -> String {
     let authorities = settings.tls_root_ca.as_deref();
     let (certificate, key) = (offered.map(|tls| tls.cert.as_path()), offered.map(|tls| tls.key.as_path()));
     let file = match error {
@@ -50,7 +51,7 @@ fn blame(error: &tls::Error, settings: &Nsqd, offered: Option<&Tls>) -> String {
 ///
 /// # Errors
 /// The fault of the files, in a sentence.
-pub fn verify(settings: &Nsqd) -> Result<(), String> {
+pub fn verify(settings: &Queue) -> Result<(), String> {
     server(settings)?;
     if settings.tls_root_ca.is_some() {
         client_config(settings)?;
@@ -62,7 +63,7 @@ pub fn verify(settings: &Nsqd) -> Result<(), String> {
 ///
 /// # Errors
 /// The fault of the files, in a sentence.
-pub fn client(settings: &Nsqd) -> Result<Option<Arc<ClientConfig>>, String> {
+pub fn client(settings: &Queue) -> Result<Option<Arc<ClientConfig>>, String> {
     let secure = settings.auth_http_addresses.iter().any(|address| address.starts_with("https://"));
     if !secure {
         return Ok(None);
@@ -70,7 +71,7 @@ pub fn client(settings: &Nsqd) -> Result<Option<Arc<ClientConfig>>, String> {
     client_config(settings).map(Some)
 }
 
-fn client_config(settings: &Nsqd) -> Result<Arc<ClientConfig>, String> {
+fn client_config(settings: &Queue) -> Result<Arc<ClientConfig>, String> {
     let config = authorities(settings).and_then(|roots| {
         tls::client_config(&roots, None, oldest(settings)).map_err(|error| blame(&error, settings, None))
     });
@@ -78,7 +79,7 @@ fn client_config(settings: &Nsqd) -> Result<Arc<ClientConfig>, String> {
 }
 
 /// The authorities that are trusted, PEM.
-fn authorities(settings: &Nsqd) -> Result<Vec<u8>, String> {
+fn authorities(settings: &Queue) -> Result<Vec<u8>, String> {
     match &settings.tls_root_ca {
         Some(path) => read(path),
         None => tls::system_roots()
@@ -86,7 +87,7 @@ fn authorities(settings: &Nsqd) -> Result<Vec<u8>, String> {
     }
 }
 
-fn oldest(settings: &Nsqd) -> MinVersion {
+fn oldest(settings: &Queue) -> MinVersion {
     match settings.tls_min_version {
         TlsVersion::Tls10 => MinVersion::Tls10,
         TlsVersion::Tls11 => MinVersion::Tls11,

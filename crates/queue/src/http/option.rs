@@ -6,9 +6,9 @@
 
 use axum::body::Body;
 use axum::http::Response;
-use config::checked::LogLevel;
+use config::checked::{LogLevel, Queue, TlsRequired};
 use config::go_flags::{GoKind, GoValue};
-use config::nsqd::{Nsqd, TlsRequired, flags};
+use config::nsqd::flags;
 use serde_json::{Value, json};
 
 use super::Api;
@@ -55,16 +55,16 @@ impl Api {
     }
 
     fn broadcast_http_port(&self) -> u16 {
-        self.about.settings.told_http_port(self.about.http_port.try_into().unwrap_or(0))
+        self.about.settings.advertised_http_port(self.about.http_port.try_into().unwrap_or(0))
     }
 
     fn option(&self, key: &str) -> Option<Value> {
         match key {
             "nsqlookupd_tcp_addresses" => Some(json!(self.adjustable.lookup_addresses())),
             "log_level" => Some(json!(self.adjustable.log_level().index() + 1)),
-            "broadcast_tcp_port" => {
-                Some(json!(self.about.settings.told_tcp_port(self.about.tcp_port.try_into().unwrap_or(0))))
-            }
+            "broadcast_tcp_port" => Some(json!(
+                self.about.settings.advertised_tcp_port(self.about.tcp_port.try_into().unwrap_or(0))
+            )),
             "broadcast_http_port" => Some(json!(self.broadcast_http_port())),
             "statsd_prefix" => {
                 let host = &self.about.settings.broadcast_address;
@@ -77,7 +77,7 @@ impl Api {
 }
 
 /// The value of a setting that does not change: as the flag says, but for what that flag does not say alone.
-fn fixed(settings: &Nsqd, key: &str) -> Option<Value> {
+fn fixed(settings: &Queue, key: &str) -> Option<Value> {
     // nsqd has it as a flag and not as an option
     let flag =
         flags::FLAGS.iter().find(|flag| flag.file_key().as_deref() == Some(key) && key != "verbose")?;
@@ -94,7 +94,7 @@ fn fixed(settings: &Nsqd, key: &str) -> Option<Value> {
             Some(TlsRequired::ExceptHttp) => 1,
             Some(TlsRequired::Yes) => 2,
         }),
-        _ => match settings.flags.get(flag.name)? {
+        _ => match settings.nsqd_flags.get(flag.name)? {
             GoValue::Bool(value) => json!(value),
             GoValue::Int(value) | GoValue::Duration(value) => json!(value),
             GoValue::Text(value) if flag.kind == GoKind::TlsVersion => json!(tls_version(value)),
@@ -124,14 +124,14 @@ mod tests {
     #[test]
     fn every_flag_of_the_table_can_be_read() {
         let values = config::nsqd::resolve(Default::default(), Default::default());
-        let settings = config::nsqd::check(&values).unwrap();
+        let settings = config::nsqd::check(&values).unwrap().queue;
         for flag in flags::FLAGS {
             if let Some(key) = flag.file_key().filter(|key| key != "verbose") {
                 assert!(fixed(&settings, &key).is_some(), "{key}");
             }
         }
         let urls = vec!["http://joe:pass@h:1/auth?t=pass".to_owned(), "h:1".into()];
-        let settings = Nsqd { auth_http_addresses: urls, ..settings };
+        let settings = Queue { auth_http_addresses: urls, ..settings };
         for (key, expected) in [
             ("auth_http_addresses", json!(["http://***@h:1/auth?***", "h:1"])),
             ("max_rdy_count", json!(2500)),

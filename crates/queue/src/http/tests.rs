@@ -10,7 +10,7 @@ mod places;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use config::nsqd::Nsqd;
+use config::checked::Queue;
 use journal::files::{Fault, Operation};
 use serde_json::{Value, json};
 
@@ -386,7 +386,7 @@ fn a_body_that_is_announced_too_large_is_refused_at_once() {
 
 #[test]
 fn limits_have_answers_of_their_own() {
-    let daemon = Daemon::start(Nsqd { max_topics: 3, max_channels: 2, ..settings(&[]) }, None);
+    let daemon = Daemon::start(Queue { max_topics: 3, max_channels: 2, ..settings(&[]) }, None);
     let full = r#"{"message":"TOPIC_FULL"}"#;
     let deferred = r#"{"message":"TOO_MANY_DEFERRED"}"#;
     check(
@@ -479,7 +479,7 @@ fn statistics_are_pushed_to_statsd() {
     check(&daemon, &[("POST", "/pub?topic=t", "hello", 200, "OK")]);
     let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     receiver.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
-    let statsd = config::nsqd::Statsd {
+    let statsd = config::checked::Statsd {
         address: receiver.local_addr().unwrap().to_string(),
         prefix: "nsq.%s".into(),
         interval: std::time::Duration::from_millis(20),

@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ::http::{Listener, Socket, router, serve};
-use config::checked::LogLevel;
-use config::nsqd::{Nsqd, check, from_arguments};
+use config::checked::{self, LogLevel};
+use config::nsqd::{check, from_arguments};
 use journal::{Files, MemFiles};
 use net::{EventLoop, Handle, ListenAddress, Resolver, Shard, WallTime};
 use tokio::sync::watch;
@@ -65,13 +65,13 @@ impl Adjustable for Knobs {
 }
 
 /// The settings that these flags make.
-pub(super) fn settings(flags: &[&str]) -> Nsqd {
+pub(super) fn settings(flags: &[&str]) -> checked::Queue {
     let mut all = vec!["--broadcast-address=127.0.0.1".to_owned()];
     all.extend(flags.iter().map(|flag| (*flag).to_owned()));
-    check(&from_arguments(&all).unwrap()).unwrap()
+    check(&from_arguments(&all).unwrap()).unwrap().queue
 }
 
-fn options(settings: &Nsqd) -> Options {
+fn options(settings: &checked::Queue) -> Options {
     Options {
         version: config::nsqd::VERSION.to_owned(),
         data_path: "/data".into(),
@@ -91,7 +91,7 @@ fn options(settings: &Nsqd) -> Options {
 
 impl Daemon {
     /// Starts a daemon; with `tls` also on an HTTPS port.
-    pub(super) fn start(settings: Nsqd, tls: Option<Arc<rustls::ServerConfig>>) -> Daemon {
+    pub(super) fn start(settings: checked::Queue, tls: Option<Arc<rustls::ServerConfig>>) -> Daemon {
         let any = ListenAddress::Tcp("127.0.0.1".into(), 0);
         let listeners = net::bind(&any, 128, 1, 0).unwrap();
         let tcp = listeners[0].local_address().unwrap();
@@ -119,7 +119,7 @@ impl Daemon {
         let secure = tls.map(|tls| bind(Some(tls)));
         let http = plain.local_address().unwrap();
         let https = secure.as_ref().and_then(Listener::local_address);
-        let level = settings.log_level;
+        let level = LogLevel::Info;
         let about = About {
             settings: Arc::new(settings),
             hostname: "host".into(),

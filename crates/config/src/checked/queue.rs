@@ -1,0 +1,219 @@
+//! Settings of the queue: those of `[queue]`, or of nsqd's flags and file.
+//!
+//! Options that nsqd has as well go through its checks ([`crate::nsqd::check`]), whoever wrote them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::go_flags::GoValues;
+use crate::listen::Listen;
+
+pub use journal::Durability;
+
+/// The message queue's settings. Durations are at least 0, sizes and counts fit their types.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Queue {
+    /// The settings as flags of nsqd, as they were written: `/config` shows these.
+    pub nsqd_flags: GoValues,
+    /// Number of this node in its cluster, below 1024.
+    pub node_id: u16,
+    /// Address for clients of the V2 protocol.
+    pub tcp: Listen,
+    /// HTTP API. None: off.
+    pub http: Option<Listen>,
+    /// HTTP API over TLS; served only if [`Tls::cert`] is there. None: off.
+    pub https: Option<Listen>,
+    /// Name or address that is registered with nsqlookupd.
+    pub broadcast_address: String,
+    /// TCP port that is registered; 0: the one listened on.
+    pub broadcast_tcp_port: u16,
+    /// HTTP port that is registered; 0: the one listened on.
+    pub broadcast_http_port: u16,
+    /// nsqlookupds to register with, HOST:PORT.
+    pub lookupd_tcp_addresses: Vec<String>,
+    /// Authorization servers, HOST:PORT or URL. Empty: no authorization.
+    pub auth_http_addresses: Vec<String>,
+    /// HTTP method of the question.
+    pub auth_http_request_method: AuthMethod,
+    /// Limit on connecting to an authorization server or nsqlookupd.
+    pub http_client_connect_timeout: Duration,
+    /// Limit on their answer.
+    pub http_client_request_timeout: Duration,
+    /// Region of this node; may be empty.
+    pub topology_region: String,
+    /// Zone of this node; may be empty.
+    pub topology_zone: String,
+    /// Experiments that are on, by nsqd's names.
+    pub experiments: Vec<String>,
+    /// Directory of the messages.
+    pub data_path: PathBuf,
+    /// Condition for an OK to a publisher.
+    pub durability: Durability,
+    /// Channels that are not their topic's first begin with the oldest message that is kept.
+    pub channels_from_beginning: bool,
+    /// Memory for the tails of all journals together.
+    pub journal_cache_bytes: usize,
+    /// Longest delay of a deferred message.
+    pub max_defer_timeout: Duration,
+    /// Names of this node, and of pages, that browsers may use the HTTP API under.
+    pub http_names: Vec<String>,
+    /// Most deferred messages of a topic.
+    pub max_deferred: u64,
+    /// Most topics at once; 0: no limit.
+    pub max_topics: u64,
+    /// Most channels of all topics together; 0: no limit.
+    pub max_channels: u64,
+    /// Most channels of one topic; 0: no limit.
+    pub max_channels_per_topic: u64,
+    /// Most memory for topics and channels, and for buffers of clients; 0: no limit.
+    pub max_memory_bytes: usize,
+    /// Most clients at once; 0: no limit.
+    pub max_connections: u32,
+    /// Time a client may take to send the protocol magic.
+    pub magic_timeout: Duration,
+    /// Messages that a topic or channel keeps in memory.
+    pub mem_queue_size: u64,
+    /// Size past which a new file is begun.
+    pub max_bytes_per_file: u64,
+    /// Messages between synchronisations.
+    pub sync_every: u64,
+    /// Time between synchronisations.
+    pub sync_timeout: Duration,
+    /// Accepted, without effect.
+    pub queue_scan_worker_pool_max: u32,
+    /// Accepted, without effect.
+    pub queue_scan_selection_count: u32,
+    /// Default time until an unfinished message goes to another consumer.
+    pub msg_timeout: Duration,
+    /// Longest such time.
+    pub max_msg_timeout: Duration,
+    /// Most bytes of a message.
+    pub max_msg_size: u64,
+    /// Most bytes of a command's body.
+    pub max_body_size: u64,
+    /// Longest delay of a requeued message.
+    pub max_req_timeout: Duration,
+    /// Longest heartbeat interval of a client.
+    pub max_heartbeat_interval: Duration,
+    /// Largest RDY count of a client.
+    pub max_rdy_count: u64,
+    /// Largest output buffer of a client.
+    pub max_output_buffer_size: u64,
+    /// Longest time between flushes of a client.
+    pub max_output_buffer_timeout: Duration,
+    /// Shortest time between flushes of a client.
+    pub min_output_buffer_timeout: Duration,
+    /// Default time between flushes.
+    pub output_buffer_timeout: Duration,
+    /// Most consumers of a channel; 0: no limit.
+    pub max_channel_consumers: u32,
+    /// statsd, if it is pushed to.
+    pub statsd: Option<Statsd>,
+    /// Quantiles of the end-to-end latency that are tracked, greatest first.
+    pub e2e_percentiles: Vec<f64>,
+    /// Window they cover.
+    pub e2e_window: Duration,
+    /// TLS. None: not offered.
+    pub tls: Option<Tls>,
+    /// Authorities for the certificates of clients and of authorization servers, PEM; some are in it. None: those
+    /// that the system trusts.
+    pub tls_root_ca: Option<PathBuf>,
+    /// Lowest version of TLS, towards clients and authorization servers.
+    pub tls_min_version: TlsVersion,
+    /// Clients may negotiate deflate.
+    pub deflate: bool,
+    /// Highest deflate level, 1 to 9.
+    pub max_deflate_level: u8,
+    /// Clients may negotiate snappy.
+    pub snappy: bool,
+}
+
+impl Queue {
+    /// TCP port that others are given: the one listened on, unless another is set.
+    pub fn advertised_tcp_port(&self, listened: u16) -> u16 {
+        advertised(self.broadcast_tcp_port, listened)
+    }
+
+    /// HTTP port that others are given: the one listened on, unless another is set.
+    pub fn advertised_http_port(&self, listened: u16) -> u16 {
+        advertised(self.broadcast_http_port, listened)
+    }
+}
+
+fn advertised(set: u16, listened: u16) -> u16 {
+    if set > 0 { set } else { listened }
+}
+
+/// HTTP method for authorization servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// GET with a query string.
+    Get,
+    /// POST with a form.
+    Post,
+}
+
+/// Pushing statistics to statsd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statsd {
+    /// UDP address, HOST:PORT.
+    pub address: String,
+    /// Prefix of keys; `%s` stands for the host.
+    pub prefix: String,
+    /// Time between pushes.
+    pub interval: Duration,
+    /// Send memory statistics.
+    pub mem_stats: bool,
+    /// Most bytes of a packet.
+    pub udp_packet_size: usize,
+    /// Leave ephemeral topics and channels out.
+    pub exclude_ephemeral: bool,
+}
+
+/// TLS towards clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Certificate, PEM; one is in it.
+    pub cert: PathBuf,
+    /// Private key, PEM; one is in it.
+    pub key: PathBuf,
+    /// Certificate policy for clients.
+    pub client_auth: ClientAuth,
+    /// Clients that must use TLS.
+    pub required: TlsRequired,
+}
+
+/// Certificate policy for TLS clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// Nothing.
+    None,
+    /// Some certificate.
+    Require,
+    /// A certificate that an authority has signed.
+    RequireVerify,
+}
+
+/// Clients that must use TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsRequired {
+    /// Nobody.
+    No,
+    /// V2 and HTTP clients.
+    Yes,
+    /// V2 clients; plain HTTP stays allowed.
+    ExceptHttp,
+}
+
+/// A TLS version by nsqd's name. Versions below 1.2 are accepted as settings and never offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// ssl3.0, and tls1.0 (nsqd's default).
+    Tls10,
+    /// tls1.1
+    Tls11,
+    /// tls1.2
+    Tls12,
+    /// tls1.3
+    Tls13,
+}
