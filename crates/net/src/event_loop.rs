@@ -2,6 +2,7 @@
 
 mod accept;
 mod layered;
+mod listen;
 mod open;
 mod read;
 mod write;
@@ -10,21 +11,24 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 
 use crate::conn::{Conn, Stage, inbox_memory};
 use crate::descriptors::ClientPlaces;
-use crate::listener::{ListenSocket, Listener};
+use crate::listeners::Listeners;
 use crate::load::Load;
 use crate::outbox::{GATHERED_MAX, LARGE, Spare};
 use crate::slab::Slab;
 use crate::stream::Stream;
 use crate::timers::Timers;
-use crate::{Address, App, ConnId, Fault, Instant, Io, Layer, Parcel, SocketOptions, TimerId, WallTime};
+use crate::{
+    Address, App, ConnId, Fault, Instant, Io, Layer, ListenOptions, Listener, ListenerId, Parcel,
+    SocketOptions, TimerId, WallTime,
+};
 
 /// The mailbox's token.
 pub(crate) const WAKER_TOKEN: usize = usize::MAX;
-/// Listener `n` has the token `LISTENER_TOKENS + n`; connections have smaller ones.
+/// The listener in place `n` has the token `LISTENER_TOKENS + n`; connections have smaller ones.
 pub(crate) const LISTENER_TOKENS: usize = 1 << 62;
 /// Bytes of one read, and so the most that a connection without a backlog holds.
 const SCRATCH: usize = 64 * 1024;
@@ -44,7 +48,7 @@ type Ask = Box<dyn Fn(ConnId, String, u16) + Send>;
 /// The event loop of a shard, as its product sees it.
 pub struct EventLoop {
     registry: Registry,
-    listeners: Vec<Listener>,
+    listeners: Listeners,
     conns: Slab<Conn>,
     /// Connections with something to write.
     dirty: Vec<ConnId>,
@@ -83,22 +87,15 @@ impl std::fmt::Debug for EventLoop {
 impl EventLoop {
     pub(crate) fn new(
         registry: Registry,
-        mut listeners: Vec<Listener>,
+        listeners: Vec<Listener>,
         places: ClientPlaces,
         ask: Ask,
         now: Instant,
         wall: WallTime,
     ) -> io::Result<EventLoop> {
-        for (n, listener) in listeners.iter_mut().enumerate() {
-            let token = Token(LISTENER_TOKENS + n);
-            match &mut listener.socket {
-                ListenSocket::Tcp(l) => registry.register(l, token, Interest::READABLE)?,
-                ListenSocket::Unix(l) => registry.register(l, token, Interest::READABLE)?,
-            }
-        }
-        Ok(EventLoop {
+        let mut el = EventLoop {
             registry,
-            listeners,
+            listeners: Listeners::default(),
             conns: Slab::new(),
             dirty: Vec::new(),
             held_back: Vec::new(),
@@ -117,7 +114,11 @@ impl EventLoop {
             starved: false,
             load: Load::default(),
             accept_timer: None,
-        })
+        };
+        for listener in listeners {
+            el.add_listener(listener)?;
+        }
+        Ok(el)
     }
 
     // ---- the clock and the timers -------------------------------------------------------------------------------
@@ -328,6 +329,26 @@ impl Io for EventLoop {
         let stream = parcel.into_stream()?;
         self.places.take();
         self.take_in(stream)
+    }
+
+    fn listen(&mut self, listener: Listener) -> io::Result<()> {
+        self.add_listener(listener)
+    }
+
+    fn set_listener(&mut self, listener: ListenerId, options: ListenOptions) {
+        self.listeners.set(listener, &options);
+    }
+
+    fn unlisten(&mut self, listener: ListenerId) {
+        self.remove_listener(listener);
+    }
+
+    fn leave_listener(&mut self, listener: ListenerId) {
+        self.listeners.drop(listener);
+    }
+
+    fn share_listeners(&self) -> io::Result<Vec<Listener>> {
+        self.listeners.share()
     }
 
     fn load(&self) -> u32 {

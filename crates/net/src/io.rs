@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{Address, ConnId, Input, Instant, Parcel, Peer, TimerId, WallTime};
+use crate::{
+    Address, ConnId, Input, Instant, ListenOptions, Listener, ListenerId, Parcel, Peer, TimerId, WallTime,
+};
 
-/// Services of the loop for the product that runs in it. Nothing here blocks, and no call fails: what goes wrong with a
-/// connection is told later, through [`App::failed`]. Calls with the id of a connection that is gone do nothing.
+/// Services of the loop for the product that runs in it. Nothing here blocks. What goes wrong with a connection is
+/// told later, through [`App::failed`]. Calls with the id of a connection that is gone do nothing.
 pub trait Io {
     /// The clock of this turn.
     fn now(&self) -> Instant;
@@ -56,6 +58,27 @@ pub trait Io {
     fn release(&mut self, conn: ConnId) -> Option<Parcel>;
     /// Takes up a connection that another shard has released. None if that failed: it is closed.
     fn adopt(&mut self, parcel: Parcel) -> Option<ConnId>;
+    /// Accepts from `listener` from now on, beside those that there are.
+    ///
+    /// # Errors
+    /// The kernel cannot watch the socket, or the shard is stopping. The socket is closed.
+    fn listen(&mut self, listener: Listener) -> std::io::Result<()>;
+    /// Gives new clients of a listener these options; those that were accepted keep theirs.
+    fn set_listener(&mut self, listener: ListenerId, options: ListenOptions);
+    /// Stops listening. Who waits in the backlog, or is in the middle of the kernel's handshake, is accepted first, so that
+    /// [`App::accepted`] may follow for another fraction of a second; then the socket is closed. Where clients have no place
+    /// (descriptors have run out) they are waited for some seconds and reset then.
+    ///
+    /// A socket that another process shares would be closed to clients for that process too: see [`Io::leave_listener`].
+    fn unlisten(&mut self, listener: ListenerId);
+    /// Closes this shard's descriptor of a listener and leaves those who wait to whoever else holds the socket.
+    fn leave_listener(&mut self, listener: ListenerId);
+    /// Second descriptors of all sockets that this shard listens on, for the process that will replace this one.
+    ///
+    /// # Errors
+    /// Descriptors have run out.
+    fn share_listeners(&self) -> std::io::Result<Vec<Listener>>;
+
     /// Share of this shard's thread time that was used lately, in permille.
     fn load(&self) -> u32;
 
@@ -68,7 +91,7 @@ pub trait App<I: Io> {
     /// Mail from other threads to this shard.
     type Mail: Send + 'static;
 
-    /// A client arrived at the listener that was registered under `listener`.
+    /// A client arrived at a listener with this [tag](ListenOptions::tag).
     fn accepted(&mut self, io: &mut I, listener: u32, conn: ConnId, peer: Peer);
     /// A connection that we opened is established.
     fn connected(&mut self, io: &mut I, conn: ConnId);

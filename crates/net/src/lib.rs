@@ -11,11 +11,13 @@
 
 mod io;
 
+mod bind;
 mod coalesce;
 mod conn;
 mod event_loop;
 pub mod layer;
 mod listener;
+mod listeners;
 mod load;
 mod descriptors;
 mod mailbox;
@@ -38,13 +40,14 @@ mod id;
 mod input;
 mod time;
 
+pub use bind::{BindError, ListenAddress, bind, bind_beside, bind_tcp, can_bind};
 pub use descriptors::{ClientPlaces, FileLimit};
 pub use event_loop::EventLoop;
-pub use listener::{BindError, ListenAddress, Listener, bind, bind_tcp, can_bind};
+pub use listener::{ListenOptions, Listener, ListenerId};
 pub use parcel::Parcel;
 pub use resolve::Resolver;
 pub use shard::{Handle, Shard, monotonic_now};
-pub use unix_socket::{bind_unix, can_bind_unix};
+pub use unix_socket::{SocketFile, bind_unix, can_bind_unix, replace_unix};
 
 pub use address::{Address, Peer};
 pub use id::{ConnId, TimerId};

@@ -1,201 +1,206 @@
-//! Listening sockets: bound before the shards start, so that a bad address stops the start and nothing else.
+//! A listening socket on its way into a shard, where it comes from, and what the clients that it accepts are given.
 //!
-//! With several shards each gets a TCP socket of its own (SO_REUSEPORT) and the kernel spreads clients over them; a
-//! unix socket is shared by duplicating its descriptor. `::` listens on both IP versions, whatever the system's default is.
+//! [`bind`](crate::bind) makes listeners, [`Listener::adopt`] takes those that somebody else has bound: systemd, or the process
+//! that this one replaces. All sockets of one address share a [`ListenerId`], whichever shard they go to.
 
-use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 
-/// Address to listen on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ListenAddress {
-    /// Host (name or literal without brackets) and port; port 0 lets the system choose.
-    Tcp(String, u16),
-    /// Unix socket path and its mode bits. See [`crate::bind_unix`] for what may be there already.
-    Unix(PathBuf, Option<u32>),
-}
+use crate::Peer;
+use crate::address::canonical;
+use crate::stream::Stream;
 
-/// The reason nothing listens at an address.
-#[derive(Debug)]
-pub enum BindError {
-    /// The host's name has no address.
-    Name {
-        /// The name.
-        host: String,
-        /// The resolver's error.
-        error: io::Error,
-    },
-    /// The system refuses the address; of several that a name has, the last one.
-    Tcp {
-        /// The address.
-        address: SocketAddr,
-        /// The system's error.
-        error: io::Error,
-    },
-    /// The system refuses the path.
-    Unix {
-        /// The path.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
-}
+/// Names an address that is listened on, on every shard of the process. It is not given out again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerId(u64);
 
-impl BindError {
-    /// The error of the resolver or the system.
-    pub fn error(&self) -> &io::Error {
-        match self {
-            BindError::Name { error, .. } | BindError::Tcp { error, .. } | BindError::Unix { error, .. } => {
-                error
-            }
-        }
+impl ListenerId {
+    pub(crate) fn next() -> ListenerId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        ListenerId(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error().fmt(f)
-    }
+/// Properties of the clients that a listener accepts. They can change while it listens, for clients that come later.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// The key [`crate::App::accepted`] receives.
+    pub tag: u32,
+    /// TCP keepalive; off unless set.
+    pub keepalive: Option<Duration>,
 }
 
-impl std::error::Error for BindError {}
-
-/// A bound socket, not yet accepting.
+/// A bound socket that listens. Clients wait in its backlog until a shard accepts them; dropping it resets those that wait.
 #[derive(Debug)]
 pub struct Listener {
     pub(crate) socket: ListenSocket,
-    /// The key [`crate::App::accepted`] receives.
-    pub tag: u32,
-    /// TCP keepalive on the connections it accepts; off unless set.
-    pub keepalive: Option<Duration>,
+    id: ListenerId,
+    path: Option<PathBuf>,
+    /// Properties of the clients that it accepts.
+    pub options: ListenOptions,
 }
 
 #[derive(Debug)]
 pub(crate) enum ListenSocket {
     Tcp(mio::net::TcpListener),
     Unix(mio::net::UnixListener),
-}
-
-/// Binds `address` once for each of `shards` shards and listens with `backlog`.
-///
-/// Fails if the address cannot be bound, also when another process holds it with SO_REUSEPORT.
-pub fn bind(
-    address: &ListenAddress,
-    backlog: u32,
-    shards: usize,
-    tag: u32,
-) -> Result<Vec<Listener>, BindError> {
-    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
-    match address {
-        ListenAddress::Tcp(host, port) => {
-            at_one_of(host, *port, |address| bind_tcp_at(address, backlog, shards, tag))
-        }
-        ListenAddress::Unix(path, mode) => bind_unix(path, *mode, backlog, shards, tag)
-            .map_err(|error| BindError::Unix { path: path.clone(), error }),
-    }
-}
-
-/// Binds a TCP socket outside of the shards and listens there, not blocking.
-///
-/// # Errors
-/// As for [`bind`].
-pub fn bind_tcp(host: &str, port: u16, backlog: i32) -> Result<std::net::TcpListener, BindError> {
-    at_one_of(host, port, |address| {
-        let socket = tcp_socket(address, false)?;
-        socket.listen(backlog)?;
-        Ok(socket.into())
-    })
-}
-
-/// True if a TCP socket could be bound at this moment. Nothing listens.
-///
-/// # Errors
-/// As for [`bind`].
-pub fn can_bind(host: &str, port: u16) -> Result<(), BindError> {
-    at_one_of(host, port, |address| tcp_socket(address, false).map(drop))
-}
-
-/// Binds the first address of a host that can be bound, IPv4 before IPv6.
-fn at_one_of<T>(
-    host: &str,
-    port: u16,
-    mut bind: impl FnMut(SocketAddr) -> io::Result<T>,
-) -> Result<T, BindError> {
-    let no_address = |error| BindError::Name { host: host.to_owned(), error };
-    let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(no_address)?.collect();
-    addresses.sort_by_key(SocketAddr::is_ipv6);
-    let mut refused = None;
-    for address in addresses {
-        match bind(address) {
-            Ok(bound) => return Ok(bound),
-            Err(error) => refused = Some(BindError::Tcp { address, error }),
-        }
-    }
-    Err(refused.unwrap_or_else(|| no_address(io::Error::from(io::ErrorKind::NotFound))))
-}
-
-fn bind_tcp_at(mut address: SocketAddr, backlog: i32, shards: usize, tag: u32) -> io::Result<Vec<Listener>> {
-    // The first socket comes without SO_REUSEPORT: that is what notices another process on the same port. If it is not
-    // the only one it must not listen: a client that came to it would be reset when it is closed.
-    let first = tcp_socket(address, false)?;
-    address.set_port(first.local_addr()?.as_socket().map_or(address.port(), |a| a.port()));
-    if shards == 1 {
-        return Ok(vec![tcp_listener(first, backlog, tag)?]);
-    }
-    (0..shards).map(|_| tcp_listener(tcp_socket(address, true)?, backlog, tag)).collect()
-}
-
-/// A socket that is bound and does not listen yet.
-fn tcp_socket(address: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() && address.ip().is_unspecified() {
-        socket.set_only_v6(false)?;
-    }
-    if reuse_port {
-        socket.set_reuse_port(true)?;
-    }
-    socket.bind(&address.into())?;
-    Ok(socket)
-}
-
-fn tcp_listener(socket: Socket, backlog: i32, tag: u32) -> io::Result<Listener> {
-    socket.listen(backlog)?;
-    let socket = ListenSocket::Tcp(mio::net::TcpListener::from_std(socket.into()));
-    Ok(Listener { socket, tag, keepalive: None })
-}
-
-fn bind_unix(
-    path: &Path,
-    mode: Option<u32>,
-    backlog: i32,
-    shards: usize,
-    tag: u32,
-) -> io::Result<Vec<Listener>> {
-    let socket = crate::bind_unix(path, mode, backlog)?;
-    (0..shards)
-        .map(|_| {
-            let copy = socket.try_clone()?;
-            Ok(Listener {
-                socket: ListenSocket::Unix(mio::net::UnixListener::from_std(copy)),
-                tag,
-                keepalive: None,
-            })
-        })
-        .collect()
+    /// For a loop without sockets.
+    Simulated,
 }
 
 impl Listener {
+    pub(crate) fn new(socket: ListenSocket, id: ListenerId, tag: u32) -> Listener {
+        let path = match &socket {
+            ListenSocket::Unix(l) => {
+                l.local_addr().ok().and_then(|address| address.as_pathname().map(PathBuf::from))
+            }
+            ListenSocket::Tcp(_) | ListenSocket::Simulated => None,
+        };
+        Listener { socket, id, path, options: ListenOptions { tag, ..ListenOptions::default() } }
+    }
+
+    /// The same at the path to which its file was moved, which the kernel does not know.
+    pub(crate) fn moved_to(self, path: &Path) -> Listener {
+        Listener { path: Some(path.to_owned()), ..self }
+    }
+
+    /// Takes sockets that listen already and belong to one address: for socket activation, or from the process that this one
+    /// replaces. They become non-blocking, also for others that share them.
+    ///
+    /// # Errors
+    /// One of them is no stream socket of TCP or the unix domain, or does not listen. All are closed.
+    pub fn adopt(sockets: Vec<OwnedFd>, tag: u32) -> io::Result<Vec<Listener>> {
+        let id = ListenerId::next();
+        sockets.into_iter().map(|socket| Ok(Listener::new(adopt(socket.into())?, id, tag))).collect()
+    }
+
+    /// For a loop without sockets: a listener that is only a name.
+    pub fn simulated(tag: u32) -> Listener {
+        Listener::new(ListenSocket::Simulated, ListenerId::next(), tag)
+    }
+
+    /// A second descriptor of the same socket, with the same id and options. Clients go to whichever shard accepts them first.
+    ///
+    /// # Errors
+    /// The system's: descriptors have run out.
+    pub fn try_clone(&self) -> io::Result<Listener> {
+        let socket = match &self.socket {
+            ListenSocket::Simulated => ListenSocket::Simulated,
+            ListenSocket::Tcp(l) => of_tcp(l.as_fd().try_clone_to_owned()?.into()),
+            ListenSocket::Unix(l) => of_unix(l.as_fd().try_clone_to_owned()?.into()),
+        };
+        let (path, options) = (self.path.clone(), self.options.clone());
+        Ok(Listener { socket, id: self.id, path, options })
+    }
+
+    /// The address's name.
+    pub fn id(&self) -> ListenerId {
+        self.id
+    }
+
+    /// The descriptor; None in a simulation. Whoever duplicates it keeps the socket open, and clients coming to it.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.socket {
+            ListenSocket::Tcp(l) => Some(l.as_fd()),
+            ListenSocket::Unix(l) => Some(l.as_fd()),
+            ListenSocket::Simulated => None,
+        }
+    }
+
     /// The address it is bound to; None for a unix socket.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match &self.socket {
             ListenSocket::Tcp(l) => l.local_addr().ok(),
-            ListenSocket::Unix(_) => None,
+            ListenSocket::Unix(_) | ListenSocket::Simulated => None,
+        }
+    }
+
+    /// The path of a unix socket that has one.
+    pub fn unix_path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+}
+
+/// Checks what a descriptor is.
+fn adopt(socket: Socket) -> io::Result<ListenSocket> {
+    if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the descriptor is no listening stream socket",
+        ));
+    }
+    socket.set_nonblocking(true)?;
+    socket.set_cloexec(true)?;
+    match socket.domain()? {
+        Domain::IPV4 | Domain::IPV6 => Ok(of_tcp(socket.into())),
+        Domain::UNIX => Ok(of_unix(socket.into())),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "the socket is neither TCP nor a unix socket")),
+    }
+}
+
+pub(crate) fn of_tcp(socket: std::net::TcpListener) -> ListenSocket {
+    ListenSocket::Tcp(mio::net::TcpListener::from_std(socket))
+}
+
+pub(crate) fn of_unix(socket: std::os::unix::net::UnixListener) -> ListenSocket {
+    ListenSocket::Unix(mio::net::UnixListener::from_std(socket))
+}
+
+impl ListenSocket {
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match self {
+            ListenSocket::Tcp(l) => l.register(registry, token, Interest::READABLE),
+            ListenSocket::Unix(l) => l.register(registry, token, Interest::READABLE),
+            ListenSocket::Simulated => Err(io::Error::from(io::ErrorKind::Unsupported)),
+        }
+    }
+
+    pub(crate) fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            ListenSocket::Tcp(l) => l.accept().map(|(s, a)| (Stream::Tcp(s), Peer::Tcp(canonical(a)))),
+            ListenSocket::Unix(l) => l.accept().map(|(s, _)| (Stream::Unix(s), Peer::Unix)),
+            ListenSocket::Simulated => Err(io::Error::from(io::ErrorKind::WouldBlock)),
+        }
+    }
+
+    /// Has the kernel drop requests for new connections. Handshakes that have begun end as ever, and those who wait in the
+    /// backlog stay there. Where the system cannot do that, nothing happens.
+    ///
+    /// A client that comes now hears nothing and asks again after a second, when the socket is closed: it is refused then, or meets
+    /// the socket of another shard.
+    pub(crate) fn refuse_handshakes(&self) {
+        if let ListenSocket::Tcp(l) = self {
+            let _ = SockRef::from(l).attach_filter(&DROP_SYN);
         }
     }
 }
+
+/// Undoes [`ListenSocket::refuse_handshakes`] on an accepted connection, which inherits it.
+pub(crate) fn accept_packets(stream: &Stream) {
+    if let Stream::Tcp(s) = stream {
+        let _ = SockRef::from(s).detach_filter();
+    }
+}
+
+/// A packet filter that drops segments with SYN set: loads the byte of flags, tests the bit, drops or takes the whole packet.
+const DROP_SYN: [SockFilter; 4] = {
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const fn op(code: u32) -> u16 {
+        code as u16
+    }
+    [
+        SockFilter::new(op(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS), 0, 0, FLAGS),
+        SockFilter::new(op(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K), 0, 1, SYN),
+        SockFilter::new(op(libc::BPF_RET | libc::BPF_K), 0, 0, 0),
+        SockFilter::new(op(libc::BPF_RET | libc::BPF_K), 0, 0, u32::MAX),
+    ]
+};

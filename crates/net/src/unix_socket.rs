@@ -24,6 +24,31 @@ pub fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<Uni
     if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
         remove_abandoned(path)?;
     }
+    listen_at(path, mode, backlog)
+}
+
+/// Binds `path` in place of a socket that this process listens on there: its file is replaced at once, so that no client finds
+/// nobody. The old socket keeps the clients that have come to it.
+///
+/// # Errors
+/// `AddrInUse` if another process binds it at this moment, or if the file at `path` is no socket; it is left alone then.
+pub fn replace_unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<UnixListener> {
+    let _lock = Lock::take(path)?;
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => return Err(in_use()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(_) | Err(_) => {}
+    }
+    let beside = with_suffix(path, ".new");
+    if std::fs::symlink_metadata(&beside).is_ok_and(|found| found.file_type().is_socket()) {
+        std::fs::remove_file(&beside)?;
+    }
+    let listener = listen_at(&beside, mode, backlog)?;
+    std::fs::rename(&beside, path)?;
+    Ok(listener)
+}
+
+fn listen_at(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<UnixListener> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     socket.bind(&SockAddr::unix(path)?)?;
     if let Some(mode) = mode {
@@ -31,6 +56,48 @@ pub fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<Uni
     }
     socket.listen(backlog)?;
     Ok(socket.into())
+}
+
+/// The file of a unix socket, to be removed when nobody listens there any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl SocketFile {
+    /// The file at `path` now: to be asked right after it was bound.
+    ///
+    /// # Errors
+    /// The system's, or there is no socket.
+    pub fn at(path: &Path) -> io::Result<SocketFile> {
+        let found = std::fs::symlink_metadata(path)?;
+        if !found.file_type().is_socket() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file is no socket"));
+        }
+        Ok(SocketFile { path: path.to_owned(), device: found.dev(), inode: found.ino() })
+    }
+
+    /// Removes the file if it is still the same: another process, or another socket of this one, may have taken its path. False if
+    /// so. Clients that have connected wait in the socket's backlog as before.
+    ///
+    /// # Errors
+    /// The system's; `AddrInUse` if the path is being bound at this moment.
+    pub fn remove(&self) -> io::Result<bool> {
+        let _lock = Lock::take(&self.path)?;
+        if SocketFile::at(&self.path).is_ok_and(|there| there == *self) {
+            std::fs::remove_file(&self.path)?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
 }
 
 /// True if `path` could be bound at this moment: nothing is there, or a socket that nobody listens on. Nothing is changed.
@@ -73,9 +140,7 @@ struct Lock {
 
 impl Lock {
     fn take(socket: &Path) -> io::Result<Lock> {
-        let mut path = socket.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
+        let path = with_suffix(socket, ".lock");
         for _ in 0..LOCK_TRIES {
             let file = OpenOptions::new()
                 .write(true)
@@ -131,6 +196,28 @@ mod tests {
         let _second = bind_unix(&path, Some(0o600), 16).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "no lock is left");
+    }
+
+    #[test]
+    fn a_file_is_removed_only_while_it_is_ours() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let first = bind_unix(&path, None, 16).unwrap();
+        let file = SocketFile::at(&path).unwrap();
+        let waiting = UnixStream::connect(&path).unwrap();
+        let second = replace_unix(&path, Some(0o600), 16).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!file.remove().unwrap(), "the path is another socket's");
+        assert!(first.accept().is_ok(), "who had come to the old one stays there");
+        drop(waiting);
+        let _to_new = UnixStream::connect(&path).unwrap();
+        assert!(second.accept().is_ok());
+        assert!(SocketFile::at(&path).unwrap().remove().unwrap());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        std::fs::write(&path, "precious").unwrap();
+        assert!(!file.remove().unwrap());
+        assert!(replace_unix(&path, None, 16).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
     }
 
     #[test]

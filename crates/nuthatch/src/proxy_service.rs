@@ -64,7 +64,7 @@ pub fn start(plan: Plan) -> Result<ProxyService, StartError> {
                 )?;
             bound.push((n, listeners[0].local_address()));
             for (shard, mut listener) in per_shard.iter_mut().zip(listeners) {
-                listener.keepalive = pool.keepalive;
+                listener.options.keepalive = pool.keepalive;
                 shard.push(listener);
             }
         }

@@ -6,7 +6,10 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use bytes::Bytes;
-use net::{Address, App, ConnId, Input, Instant, Io, Layer, Parcel, Peer, SocketOptions, TimerId, WallTime};
+use net::{
+    Address, App, ConnId, Input, Instant, Io, Layer, ListenOptions, Listener, ListenerId, Parcel, Peer,
+    SocketOptions, TimerId, WallTime,
+};
 use telemetry::PoolStats;
 
 use crate::proxy::{Proxy, Setup};
@@ -123,6 +126,7 @@ pub(crate) struct FakeIo {
     /// Bytes each peer has sent and nobody has taken.
     pub(crate) unread: BTreeMap<ConnId, usize>,
     pub(crate) timers: BTreeMap<(Instant, u64), u64>,
+    pub(crate) listeners: Vec<Listener>,
 }
 
 impl FakeIo {
@@ -189,6 +193,22 @@ impl Io for FakeIo {
     }
     fn adopt(&mut self, _: Parcel) -> Option<ConnId> {
         Some(self.open())
+    }
+    fn listen(&mut self, listener: Listener) -> std::io::Result<()> {
+        self.listeners.push(listener);
+        Ok(())
+    }
+    fn set_listener(&mut self, id: ListenerId, options: ListenOptions) {
+        self.listeners.iter_mut().filter(|l| l.id() == id).for_each(|l| l.options = options.clone());
+    }
+    fn unlisten(&mut self, id: ListenerId) {
+        self.listeners.retain(|l| l.id() != id);
+    }
+    fn leave_listener(&mut self, id: ListenerId) {
+        self.unlisten(id);
+    }
+    fn share_listeners(&self) -> std::io::Result<Vec<Listener>> {
+        self.listeners.iter().map(Listener::try_clone).collect()
     }
     fn load(&self) -> u32 {
         self.load

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use net::{Address, ConnId, Instant, Io, Layer, Parcel, SocketOptions, TimerId, WallTime};
+use net::{
+    Address, ConnId, Instant, Io, Layer, ListenOptions, Listener, ListenerId, Parcel, SocketOptions, TimerId,
+    WallTime,
+};
 
 use crate::network::{End, LinkId, Network};
 use crate::rng::Rng;
@@ -16,6 +19,9 @@ use crate::rng::Rng;
 const LARGE: usize = 16 * 1024;
 /// How long a finished connection may make no progress, and how long it waits for the peer's FIN.
 const LINGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
+
+/// How long clients may still arrive at a listener that was given up.
+const LEAVING: Duration = Duration::from_millis(200);
 
 /// Nobody's connection.
 pub(crate) const NOBODY: ConnId = ConnId { index: u32::MAX, generation: 0 };
@@ -101,6 +107,8 @@ pub(crate) struct Loop {
     timer_at: BTreeMap<u64, Instant>,
     next_timer: u64,
     pub(crate) buffered: usize,
+    /// Listeners, and when those that were given up are closed.
+    listeners: Vec<(Listener, Option<Instant>)>,
     /// Connections asked for in this turn.
     pub(crate) opening: Vec<Opening>,
     /// Servers to which [`Io::send`] was called during the present callback, with the bytes' beginning.
@@ -129,6 +137,7 @@ impl Loop {
             timer_at: BTreeMap::new(),
             next_timer: 0,
             buffered: 0,
+            listeners: Vec::new(),
             opening: Vec::new(),
             sent: Vec::new(),
             intake: 0,
@@ -215,6 +224,20 @@ impl Loop {
         {
             self.queued.push(id);
         }
+    }
+
+    // ---- listeners ------------------------------------------------------------------------------------------------
+
+    pub(crate) fn listen(&mut self, listener: Listener) {
+        self.listeners.push((listener, None));
+    }
+
+    /// The tag for a client that arrives now; None if nobody listens. One that arrives while the listener goes meets it or not, as
+    /// the seed will have it.
+    pub(crate) fn arriving(&mut self, id: ListenerId) -> Option<u32> {
+        self.listeners.retain(|(_, until)| until.is_none_or(|until| self.now < until));
+        let (listener, until) = self.listeners.iter().find(|(listener, _)| listener.id() == id)?;
+        (until.is_none() || self.rng.one_in(2)).then_some(listener.options.tag)
     }
 
     // ---- timers -----------------------------------------------------------------------------------------------------
@@ -426,6 +449,33 @@ impl Io for View<'_> {
         (conn.link, conn.readable) = (Some(link), true);
         self.looped.queue_read(id);
         Some(id)
+    }
+
+    fn listen(&mut self, listener: Listener) -> std::io::Result<()> {
+        self.looped.listen(listener);
+        Ok(())
+    }
+
+    fn set_listener(&mut self, id: ListenerId, options: ListenOptions) {
+        for (listener, _) in self.looped.listeners.iter_mut().filter(|(listener, _)| listener.id() == id) {
+            listener.options = options.clone();
+        }
+    }
+
+    fn unlisten(&mut self, id: ListenerId) {
+        let until = self.looped.now + LEAVING;
+        for (_, leaving) in self.looped.listeners.iter_mut().filter(|(listener, _)| listener.id() == id) {
+            leaving.get_or_insert(until);
+        }
+    }
+
+    fn leave_listener(&mut self, id: ListenerId) {
+        self.looped.listeners.retain(|(listener, _)| listener.id() != id);
+    }
+
+    fn share_listeners(&self) -> std::io::Result<Vec<Listener>> {
+        let staying = self.looped.listeners.iter().filter(|(_, until)| until.is_none());
+        staying.map(|(listener, _)| listener.try_clone()).collect()
     }
 
     fn load(&self) -> u32 {

@@ -4,7 +4,7 @@
 //! turn:  what is ready, in any order ▸ left-over reads ▸ timers ▸ mail ▸ turn_end ▸ write every dirty connection once
 //! ```
 
-use net::{App, ConnId, Fault, Instant, Peer};
+use net::{App, ConnId, Fault, Instant, ListenerId, Peer};
 use proxy::{Proxy, ServerKey};
 
 use crate::io::{Due, Loop, Passed, Stage, View};
@@ -17,7 +17,7 @@ const READS_PER_TURN: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ready {
     Accept {
-        pool: u32,
+        listener: ListenerId,
         link: LinkId,
     },
     Connected(ConnId, LinkId),
@@ -114,13 +114,16 @@ impl<P: Product> Shard<P> {
 
     fn event(&mut self, net: &mut Network, what: Ready) {
         match what {
-            Ready::Accept { pool, link } => {
+            Ready::Accept { listener, link } => {
+                let Some(tag) = self.looped.arriving(listener) else {
+                    return net.close(link, End::Proxy);
+                };
                 let id = self.looped.insert(Stage::Open, None);
                 net.link_mut(link).conn = id;
                 if let Some(conn) = self.looped.get_mut(id) {
                     conn.link = Some(link);
                 }
-                self.call(net, |app, io| app.accepted(io, pool, id, Peer::Unix));
+                self.call(net, |app, io| app.accepted(io, tag, id, Peer::Unix));
                 self.readable(net, id);
             }
             Ready::Connected(id, link) => {

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use net::{ConnId, Fault, Instant};
+use net::{ConnId, Fault, Instant, ListenerId};
 use proxy::{Mail, Notice, Proxy, ServerKey};
 use telemetry::{PoolStats, ShardStats};
 
@@ -60,6 +60,8 @@ pub(crate) struct World {
     rng: Rng,
     net: Network,
     shards: Vec<Shard<Proxy>>,
+    /// The listener of each pool, the same on all shards.
+    listeners: Vec<ListenerId>,
     /// For each shard, its counters of each pool.
     stats: Vec<Vec<Arc<PoolStats>>>,
     backends: Vec<Backend>,
@@ -263,8 +265,8 @@ impl World {
             // Nobody listens any more.
             return self.clients[index].vanish(&mut self.net);
         }
-        let pool = self.clients[index].pool as u32;
-        self.make_ready(shard, Ready::Accept { pool, link });
+        let listener = self.listeners[self.clients[index].pool];
+        self.make_ready(shard, Ready::Accept { listener, link });
         let delay = self.rng.between(0, 300);
         self.after(delay, Event::WakeClient(index));
     }

@@ -3,32 +3,56 @@
 use std::io;
 
 use super::{ACCEPT_RETRY, Due, EventLoop, token};
-use crate::address::canonical;
 use crate::conn::{Conn, Stage};
-use crate::listener::ListenSocket;
+use crate::listener::accept_packets;
 use crate::stream::Stream;
-use crate::{App, ConnId, Instant, Peer};
+use crate::{App, ConnId, Instant, ListenOptions};
 
 /// Connections accepted from one listener in one turn.
 const ACCEPTS_PER_TURN: usize = 128;
 
+/// Clients that a listener has left in its backlog.
+enum Waiting {
+    Nobody,
+    Some,
+    /// They cannot be accepted.
+    Starved,
+}
+
 impl EventLoop {
-    /// Accepts from a listener whatever waits there. True if file descriptors have run out: it goes on by itself.
-    pub(crate) fn accept<A: App<EventLoop>>(&mut self, app: &mut A, listener: usize) -> bool {
+    /// Accepts from the listener in `place` whoever waits there. True if file descriptors have run out: it goes on by itself.
+    pub(crate) fn accept<A: App<EventLoop>>(&mut self, app: &mut A, place: usize) -> bool {
+        let waiting = self.accept_waiting(app, place);
+        self.close_if_settled(place, matches!(waiting, Waiting::Nobody));
+        match waiting {
+            Waiting::Nobody => false,
+            Waiting::Some => {
+                // An edge-triggered listener will not say so again.
+                self.accept_at(self.now);
+                false
+            }
+            Waiting::Starved => {
+                self.accept_at(self.now + ACCEPT_RETRY);
+                true
+            }
+        }
+    }
+
+    fn accept_waiting<A: App<EventLoop>>(&mut self, app: &mut A, place: usize) -> Waiting {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some(l) = self.listeners.get(listener) else { return false };
-            let (tag, keepalive) = (l.tag, l.keepalive);
+            let Some(accepting) = self.listeners.get(place) else { return Waiting::Nobody };
+            let ListenOptions { tag, keepalive } = accepting.listener.options;
+            let leaving = accepting.leaving.is_some();
             if !self.places.try_take() {
                 let why = format!("all {} descriptors that clients may have are taken", self.places.max());
                 return self.starve(app, &io::Error::other(why));
             }
-            let accepted = match &l.socket {
-                ListenSocket::Tcp(l) => l.accept().map(|(s, a)| (Stream::Tcp(s), Peer::Tcp(canonical(a)))),
-                ListenSocket::Unix(l) => l.accept().map(|(s, _)| (Stream::Unix(s), Peer::Unix)),
-            };
-            match accepted {
+            match accepting.listener.socket.accept() {
                 Ok((stream, peer)) => {
                     stream.tune(keepalive);
+                    if leaving {
+                        accept_packets(&stream);
+                    }
                     if let Some(id) = self.take_in(stream) {
                         app.accepted(self, tag, id, peer);
                     }
@@ -36,7 +60,7 @@ impl EventLoop {
                 Err(e) => {
                     self.places.give_back();
                     match e.kind() {
-                        io::ErrorKind::WouldBlock => return false,
+                        io::ErrorKind::WouldBlock => return Waiting::Nobody,
                         _ if is_starvation(&e) => return self.starve(app, &e),
                         // The client went away before we got to it, or a network error that belongs to it alone.
                         _ => {}
@@ -44,18 +68,15 @@ impl EventLoop {
                 }
             }
         }
-        // More may be waiting, and an edge-triggered listener will not say so again.
-        self.accept_at(self.now);
-        false
+        Waiting::Some
     }
 
     /// No client can be accepted now; it is tried again soon.
-    fn starve<A: App<EventLoop>>(&mut self, app: &mut A, why: &io::Error) -> bool {
+    fn starve<A: App<EventLoop>>(&mut self, app: &mut A, why: &io::Error) -> Waiting {
         if !std::mem::replace(&mut self.starved, true) {
             app.starved(self, why);
         }
-        self.accept_at(self.now + ACCEPT_RETRY);
-        true
+        Waiting::Starved
     }
 
     /// Has [`EventLoop::accept_again`] called at `at`, or earlier if that was asked for.
@@ -77,6 +98,7 @@ impl EventLoop {
             starved |= self.accept(app, n);
         }
         self.starved &= starved;
+        self.watch_leaving();
     }
 
     /// Makes an open socket, which has taken its place, one of this loop's. What has already arrived on it is told as if it came now.
@@ -91,10 +113,6 @@ impl EventLoop {
             conn.stream = stream;
         }
         Some(id)
-    }
-
-    pub(crate) fn close_listeners(&mut self) {
-        self.listeners.clear();
     }
 }
 

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use journal::{Files, MemFiles};
-use net::{Address, App, ConnId, Input, Instant, Io, Layer, Parcel, Peer, SocketOptions, TimerId, WallTime};
+use net::{
+    Address, App, ConnId, Input, Instant, Io, Layer, ListenOptions, ListenerId, Parcel, Peer, SocketOptions,
+    TimerId, WallTime,
+};
 use nuthatch_queue::ask::{Answer, Ask, Reply};
 use nuthatch_queue::authority::AuthQuery;
 use nuthatch_queue::disk::{Disk, Job};
@@ -101,6 +104,15 @@ impl Io for TestIo {
     }
     fn adopt(&mut self, _parcel: Parcel) -> Option<ConnId> {
         unreachable!("nothing is released")
+    }
+    fn listen(&mut self, _listener: net::Listener) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn set_listener(&mut self, _listener: ListenerId, _options: ListenOptions) {}
+    fn unlisten(&mut self, _listener: ListenerId) {}
+    fn leave_listener(&mut self, _listener: ListenerId) {}
+    fn share_listeners(&self) -> std::io::Result<Vec<net::Listener>> {
+        Ok(Vec::new())
     }
     fn load(&self) -> u32 {
         0

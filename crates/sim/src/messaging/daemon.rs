@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use journal::MemFiles;
-use net::{App, ConnId, WallTime};
+use net::{App, ConnId, Listener, ListenerId, WallTime};
 use queue::ask::{Answer, Ask, Reply};
 use queue::outside::Nobody;
 use queue::{Clock, Mail, Options, Queue};
@@ -28,6 +28,8 @@ pub(crate) type Asked = Arc<Mutex<Option<Answer>>>;
 
 pub(crate) struct Daemon {
     pub(crate) shard: Shard<Queue>,
+    /// Where clients arrive.
+    pub(crate) listener: ListenerId,
     pub(crate) workers: Workers,
     /// It was asked to stop.
     pub(crate) stopping: bool,
@@ -55,9 +57,12 @@ impl Daemon {
             clock,
         )
         .map_err(|e| e.to_string())?;
+        let listener = Listener::simulated(0);
+        let id = listener.id();
+        looped.listen(listener);
         let mut shard = Shard::new(looped, queue);
         shard.call(net, |queue, io| queue.start(io));
-        Ok(Daemon { shard, workers, stopping: false, sessions: HashMap::new() })
+        Ok(Daemon { shard, listener: id, workers, stopping: false, sessions: HashMap::new() })
     }
 
     pub(crate) fn letter(&mut self, mail: Mail) -> usize {

@@ -1,6 +1,7 @@
 //! Making a world from its scenario.
 
-use proxy::{Budget, Setup};
+use net::Listener;
+use proxy::{Budget, PoolKey, Setup};
 
 use super::*;
 use crate::io::{Loop, View};
@@ -29,6 +30,7 @@ impl World {
             exact: scenario.calm && (tamper.is_none() || seed.is_multiple_of(2)),
             net: Network::new(rng.fork()),
             shards: Vec::new(),
+            listeners: Vec::new(),
             stats: Vec::new(),
             backends,
             conns: Vec::new(),
@@ -60,6 +62,9 @@ impl World {
         let counts: Vec<Arc<AtomicU32>> = pools.iter().map(|_| Arc::default()).collect();
         let loads: Arc<[AtomicU32]> = (0..self.scenario.shards).map(|_| AtomicU32::new(0)).collect();
         let budget = Arc::new(Budget::new(self.scenario.budget, self.scenario.shards));
+        let listeners: Vec<Listener> =
+            (0..pools.len()).map(|n| Listener::simulated(PoolKey::of_setup(n as u16).tag())).collect();
+        self.listeners = listeners.iter().map(Listener::id).collect();
         for index in 0..self.scenario.shards {
             let names =
                 |p: &config::checked::Pool| p.servers.iter().map(|s| s.identity.clone()).collect::<Vec<_>>();
@@ -82,6 +87,7 @@ impl World {
                 post: Box::new(move |to, letter| mail.lock().expect("one thread").push((to, letter))),
             };
             let mut looped = Loop::new(index, self.rng.fork(), self.scenario.read_max);
+            listeners.iter().flat_map(Listener::try_clone).for_each(|listener| looped.listen(listener));
             let proxy = Proxy::new(setup, &mut View { looped: &mut looped, net: &mut self.net });
             self.shards.push(Shard::new(looped, proxy));
             self.stats.push(stats);

@@ -52,7 +52,9 @@ impl World {
             tamper: self.tamper,
         };
         self.clients[index].connected(session, link, &mut around);
-        self.make_ready(Ready::Accept { pool: 0, link });
+        if let Some(listener) = self.daemon.as_ref().map(|daemon| daemon.listener) {
+            self.make_ready(Ready::Accept { listener, link });
+        }
         self.wake_at(index, Instant(self.net.now.0 + 1));
     }
 
