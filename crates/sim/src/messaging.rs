@@ -27,6 +27,7 @@ mod session;
 mod command;
 mod frames;
 mod body;
+mod names;
 
 mod oracle;
 mod report;

@@ -35,7 +35,9 @@ mod ephemeral;
 mod memory;
 mod channel;
 mod limits;
+mod retention;
 mod row;
+mod time;
 mod topic;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,22 +48,14 @@ use queue::settings::Durability;
 use super::body::{Uid, body};
 use super::command::Command;
 use super::frames::Id;
+use super::names::{DEAD, is_ephemeral};
 use super::report::Report;
 use super::scenario::End;
 use super::session::{Fact, SessionId};
 
-pub(crate) use channel::{Channel, Consumer};
-pub(crate) use ephemeral::is_ephemeral;
-pub(crate) use row::Row;
-pub(crate) use topic::Topic;
-
-/// The time of a fact: both clocks, and its number.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Now {
-    pub(crate) at: Instant,
-    pub(crate) wall: i64,
-    pub(crate) seq: u64,
-}
+use channel::{Channel, Consumer};
+use time::{Now, SLACK_US};
+use topic::Topic;
 
 #[derive(Debug)]
 pub(crate) struct Oracle {
@@ -104,12 +98,6 @@ pub(crate) struct Oracle {
     pub(crate) faults: Vec<String>,
     pub(crate) report: Report,
 }
-
-/// How names of dead-letter topics end.
-pub(crate) const DEAD: &str = ".dead";
-
-/// How much later than planned a turn may be, in microseconds.
-pub(crate) const SLACK_US: u64 = 10_000;
 
 impl Oracle {
     pub(crate) fn new(options: &queue::Options, fill_max: usize) -> Oracle {

@@ -6,7 +6,7 @@ use journal::files::Operation;
 use queue::Options;
 use queue::settings::{AtLimit, Durability, TopicSettings};
 
-use super::oracle::is_ephemeral;
+use super::names::is_ephemeral;
 use crate::network::Travel;
 use crate::rng::Rng;
 

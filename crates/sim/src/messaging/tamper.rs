@@ -9,7 +9,7 @@ use queue::ask::Ask;
 use queue::settings::{AtLimit, Durability, TopicSettings};
 
 use super::command::Command;
-use super::oracle::is_ephemeral;
+use super::names::is_ephemeral;
 use super::scenario::{End, Scenario};
 use super::session::{Fact, SessionId};
 use crate::rng::Rng;
@@ -129,7 +129,7 @@ impl Tamper {
     pub(crate) fn unflushed(self) -> Option<&'static str> {
         match self {
             Tamper::OkTooEarly => Some(""),
-            Tamper::LetterForgotten => Some(super::oracle::DEAD),
+            Tamper::LetterForgotten => Some(super::names::DEAD),
             _ => None,
         }
     }

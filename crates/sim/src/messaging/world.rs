@@ -11,6 +11,7 @@ mod import;
 mod lives;
 mod operator;
 mod passing;
+mod pending;
 mod phases;
 mod rot;
 mod troubles;
@@ -19,6 +20,7 @@ use journal::MemFiles;
 use net::Instant;
 use queue::queue::ChannelStats;
 
+use self::pending::Pending;
 use super::body::Uid;
 use super::client::Client;
 use super::daemon::Daemon;
@@ -80,7 +82,7 @@ pub(crate) struct World {
     agenda: Agenda<Event>,
     oracle: Oracle,
     /// Orders that are not answered yet.
-    pending: Vec<operator::Pending>,
+    pending: Vec<Pending>,
     uid: Uid,
     /// For deliberate bugs: ephemeral channels that the last statistics showed, with their topics.
     seen_ephemeral: Vec<(String, ChannelStats)>,

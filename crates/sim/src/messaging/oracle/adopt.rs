@@ -3,8 +3,11 @@
 use net::Instant;
 use queue::queue::{ChannelStats, Snapshot, TopicStats};
 
+use super::Oracle;
+use super::channel::Channel;
 use super::row::Event;
-use super::{Channel, DEAD, Oracle, Topic, is_ephemeral};
+use super::topic::Topic;
+use crate::messaging::names::{DEAD, is_ephemeral};
 use crate::messaging::scenario::End;
 
 impl Oracle {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use net::Instant;
 
-use super::row::{Event, LifeEnd, Place};
-use super::{Now, Row};
+use super::row::{Event, LifeEnd, Moment, Place, Row};
+use super::time::Now;
 use crate::messaging::body::Uid;
 use crate::messaging::frames::Id;
 use crate::messaging::session::SessionId;
@@ -38,7 +38,7 @@ pub(crate) struct Channel {
     ids: HashMap<Id, Uid>,
     lined_up: bool,
     /// While all is drained: the place of the oldest message that was left in the stream.
-    pub(crate) left_from: Option<super::row::Moment>,
+    pub(crate) left_from: Option<Moment>,
 }
 
 impl Channel {

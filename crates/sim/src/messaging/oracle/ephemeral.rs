@@ -6,16 +6,12 @@
 
 use queue::queue::{ChannelStats, Snapshot, TopicStats};
 
-use super::row::{Event, Place};
-use super::{Channel, Oracle, Row, Topic};
+use super::Oracle;
+use super::channel::Channel;
+use super::row::{Event, Place, Row};
+use super::topic::Topic;
 use crate::messaging::body::Uid;
-
-/// How their names end.
-const EPHEMERAL: &str = "#ephemeral";
-
-pub(crate) fn is_ephemeral(name: &str) -> bool {
-    name.ends_with(EPHEMERAL)
-}
+use crate::messaging::names::is_ephemeral;
 
 impl Oracle {
     /// What has lost its last user goes.

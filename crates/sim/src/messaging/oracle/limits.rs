@@ -1,32 +1,24 @@
-//! Limits of a topic: how old messages get, how much is kept, and what is kept for replay.
-//!
-//! What a limit may have dropped is not owed any more; it is not delivered either once its time is over. A clock that somebody
-//! has set leaves nothing to be said about ages.
+//! Settings of a topic that limit what it keeps, and since when they are in force.
 
-use net::Instant;
 use queue::settings::{AtLimit, TopicSettings};
 
-use super::row::{Event, Place};
-use super::{Channel, Now, Oracle, Row, SLACK_US, Topic};
-use crate::messaging::body::Uid;
-
-/// What the oracle knows of a topic's limits.
+/// The limits of a topic, as far as the oracle knows them.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     pub(crate) settings: TopicSettings,
     /// The fact since which the limit on bytes is in force.
-    bytes_since: u64,
+    pub(super) bytes_since: u64,
     /// The fact since which messages are kept for replay.
-    retained_since: Option<u64>,
+    pub(super) retained_since: Option<u64>,
     /// Somebody has set the clock.
-    vague: bool,
+    pub(super) vague: bool,
     /// Nothing is published any more.
-    draining: bool,
+    pub(super) draining: bool,
 }
 
 impl Limits {
     /// Microseconds that a message lives, if that is limited.
-    fn ttl_us(&self) -> Option<u64> {
+    pub(super) fn ttl_us(&self) -> Option<u64> {
         self.settings.ttl().map(|ttl| ttl.as_micros() as u64)
     }
 
@@ -38,135 +30,4 @@ impl Limits {
     pub(crate) fn rejects(&self) -> bool {
         self.settings.bytes_max > 0 && self.settings.at_limit == AtLimit::Reject
     }
-}
-
-impl Oracle {
-    /// What a topic's settings are.
-    pub(crate) fn set_settings(&mut self, topic: &str, settings: TopicSettings, at: Instant, wall: i64) {
-        self.set_durability(topic, settings.durability);
-        let now = self.now(at, wall);
-        if let Some(topic) = self.topics.get_mut(topic) {
-            topic.configure(settings, now);
-        }
-    }
-
-    /// Nothing is published any more, and everything is consumed.
-    pub(crate) fn drain(&mut self) {
-        self.topics.values_mut().for_each(|topic| topic.limits.draining = true);
-    }
-}
-
-impl Topic {
-    pub(crate) fn configure(&mut self, settings: TopicSettings, now: Now) {
-        self.age(now.at);
-        let old = &self.limits.settings;
-        if (old.bytes_max, old.at_limit) != (settings.bytes_max, settings.at_limit) {
-            self.limits.bytes_since = now.seq;
-        }
-        self.limits.retained_since = match settings.retention_seconds {
-            0 => None,
-            _ => self.limits.retained_since.or(Some(now.seq)),
-        };
-        self.limits.settings = settings;
-        self.age(now.at);
-    }
-
-    /// Somebody has set the clock.
-    pub(super) fn doubt_ages(&mut self) {
-        self.limits.vague = true;
-    }
-
-    /// What is too old, or may be, or may be dropped by a limit, is not owed any more.
-    pub(crate) fn age(&mut self, now: Instant) {
-        let ttl = self.limits.ttl_us();
-        if ttl.is_none() && !self.limits.drops_oldest() {
-            return;
-        }
-        let (vague, messages) = (self.limits.vague, &self.messages);
-        // What an nsqd has left is older than any run.
-        let born =
-            |uid: &Uid| messages.get(uid).filter(|m| !m.imported).map_or(0, |message| message.at.0 + 1);
-        let young = |born: u64, ttl: u64| born > 0 && born + ttl > now.0 + SLACK_US;
-        let lives = |uid: &Uid| ttl.is_some_and(|ttl| !vague && young(born(uid), ttl));
-        let rows = self.channels.values_mut().flat_map(|channel| channel.rows.iter_mut());
-        for (_, row) in rows.chain(self.waiting.iter_mut()).filter(|(uid, _)| !lives(uid)) {
-            row.satisfied = true;
-        }
-    }
-
-    /// A message that is delivered must not be too old.
-    pub(super) fn check_age(&self, uid: Uid, now: Instant) -> Result<(), String> {
-        let (Some(ttl), false, Some(message)) =
-            (self.limits.ttl_us(), self.limits.vague, self.messages.get(&uid))
-        else {
-            return Ok(());
-        };
-        let age = now.0.saturating_sub(message.at.0);
-        match age > ttl + SLACK_US {
-            true => Err(format!("it is {age} µs old, and was to live for {ttl}")),
-            false => Ok(()),
-        }
-    }
-
-    /// What a channel has not taken yet is no more than the topic may hold.
-    pub(crate) fn too_much(&self, channel: &Channel) -> Option<String> {
-        let max = self.limits.settings.bytes_max;
-        if !self.limits.rejects() {
-            return None;
-        }
-        let rows = channel.rows.iter().filter(|(_, row)| is_left(row));
-        let messages = rows.filter_map(|(uid, _)| self.messages.get(uid));
-        let counted = messages.filter(|message| message.known && message.seq > self.limits.bytes_since);
-        let bytes: u64 = counted.map(|message| message.bytes).sum();
-        (bytes > max).then(|| format!("it holds {bytes} bytes, and may hold {max}"))
-    }
-
-    /// A message of the stream is delivered: while all is drained, what comes first is the oldest that is left.
-    pub(super) fn note_left(&mut self, channel: &str, uid: Uid) {
-        if self.limits.draining
-            && let Some(channel) = self.channels.get_mut(channel)
-            && let Some(row) = channel.rows.get(&uid).filter(|row| is_left(row))
-        {
-            let born = row.born;
-            channel.left_from = Some(channel.left_from.map_or(born, |left| left.min(born)));
-        }
-    }
-
-    /// Messages that are gone although older ones were left, where the oldest are to be dropped.
-    pub(super) fn dropped_in_the_middle(&self) -> Vec<String> {
-        let mut wrong = Vec::new();
-        for (name, channel) in self.channels.iter().filter(|_| self.limits.drops_oldest()) {
-            let Some(left) = channel.left_from else { continue };
-            let gone = channel
-                .rows
-                .iter()
-                .filter(|(uid, row)| is_left(row) && row.born > left && self.is_known(**uid));
-            wrong.extend(gone.map(|(uid, _)| format!("/{name} {uid} (older ones were left)")));
-        }
-        wrong
-    }
-
-    /// A channel is moved to the beginning: what is kept for replay is owed to it again.
-    pub(super) fn replay(&mut self, channel: &str, now: Now) {
-        let Some(since) = self.limits.retained_since else { return };
-        let limits = &self.limits;
-        if limits.vague || limits.drops_oldest() || limits.ttl_us().is_some() {
-            return;
-        }
-        let kept_us = limits.settings.retention_seconds.saturating_mul(1_000_000);
-        let Some(channel) = self.channels.get_mut(channel) else { return };
-        for (uid, row) in &mut channel.rows {
-            let Some(message) = self.messages.get(uid) else { continue };
-            let young = now.at.0 + SLACK_US < message.at.0.saturating_add(kept_us);
-            if message.known && !message.lost && message.seq > since && young {
-                (row.gone, row.wild, row.satisfied) = (None, true, false);
-                row.brought = Some(Event { at: Instant(0), seq: now.seq });
-            }
-        }
-    }
-}
-
-/// In the stream, as far as one knows, and not taken yet.
-fn is_left(row: &Row) -> bool {
-    row.fresh && row.place == Place::Waiting && row.gone.is_none() && !row.wild
 }

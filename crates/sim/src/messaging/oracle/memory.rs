@@ -8,7 +8,8 @@ use queue::queue::{Snapshot, TopicStats};
 use queue::settings::Durability;
 use queue::topic::TOPIC_BYTES;
 
-use super::{Oracle, Topic};
+use super::Oracle;
+use super::topic::Topic;
 use crate::messaging::body::Uid;
 
 /// Of a topic or a channel that is about to be made.

@@ -4,8 +4,11 @@ use net::Instant;
 use queue::ask::{Answer, Ask};
 use queue::settings::Durability;
 
-use super::{Channel, DEAD, Oracle, Topic};
+use super::Oracle;
+use super::channel::Channel;
+use super::topic::Topic;
 use crate::messaging::body::Uid;
+use crate::messaging::names::DEAD;
 
 impl Oracle {
     /// An order was carried out, or refused. `uids` are the messages that it publishes.

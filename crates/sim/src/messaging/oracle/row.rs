@@ -2,6 +2,7 @@
 
 use net::Instant;
 
+use super::time::SLACK_US;
 use crate::messaging::scenario::End;
 use crate::messaging::session::SessionId;
 
@@ -104,7 +105,7 @@ impl Row {
 
     /// In the hands of a consumer whose time is over for sure.
     pub(crate) fn has_timed_out(&self, now: Instant) -> bool {
-        matches!(self.place, Place::InFlight { deadline, .. } if deadline.0 + super::SLACK_US <= now.0)
+        matches!(self.place, Place::InFlight { deadline, .. } if deadline.0 + SLACK_US <= now.0)
     }
 
     /// The message is owed to the channel, if it is there at all.
@@ -119,11 +120,11 @@ impl Row {
 
     /// Where it stands if it waits now: what is due, or timed out, has come back. `None` if it is not known to wait.
     pub(crate) fn line(&self, now: Instant) -> Option<(Moment, Moment)> {
-        let late = |at: Instant| ((at.0, 0), (at.0 + super::SLACK_US, u64::MAX));
+        let late = |at: Instant| ((at.0, 0), (at.0 + SLACK_US, u64::MAX));
         match self.place {
             Place::Waiting => Some((self.from, self.to)),
-            Place::Deferred { due, vague: false, .. } if due.0 + super::SLACK_US <= now.0 => Some(late(due)),
-            Place::InFlight { deadline, .. } if deadline.0 + super::SLACK_US <= now.0 => Some(late(deadline)),
+            Place::Deferred { due, vague: false, .. } if due.0 + SLACK_US <= now.0 => Some(late(due)),
+            Place::InFlight { deadline, .. } if deadline.0 + SLACK_US <= now.0 => Some(late(deadline)),
             _ => None,
         }
     }
@@ -178,7 +179,7 @@ impl Row {
         let left = u64::try_from(wall.saturating_sub(wall_now)).unwrap_or(0) / 1000;
         let earliest = Instant((now.0 + left).min(due.0.max(now.0)));
         if earliest <= now {
-            let latest = if stepped { u64::MAX } else { now.0 + super::SLACK_US };
+            let latest = if stepped { u64::MAX } else { now.0 + SLACK_US };
             return self.come_back((0, 0), (latest, u64::MAX));
         }
         self.place = Place::Deferred { due: earliest, wall, by, vague: stepped };

@@ -6,12 +6,13 @@ use net::Instant;
 use queue::settings::Durability;
 use queue::topic::SeekTo;
 
-use super::channel::deferred;
+use super::channel::{Channel, deferred};
 use super::limits::Limits;
-use super::row::{LifeEnd, Place};
-use super::{Channel, Now, Row, SLACK_US, is_ephemeral};
+use super::row::{LifeEnd, Place, Row};
+use super::time::{Now, SLACK_US};
 use crate::messaging::body::Uid;
 use crate::messaging::frames::Id;
+use crate::messaging::names::is_ephemeral;
 use crate::messaging::scenario::End;
 use crate::messaging::session::SessionId;
 

@@ -8,7 +8,7 @@ use super::World;
 use super::phases::left;
 use crate::messaging::body::uids_in;
 use crate::messaging::client::Role;
-use crate::messaging::oracle::is_ephemeral;
+use crate::messaging::names::is_ephemeral;
 use crate::messaging::tamper::Tamper;
 
 const SECOND: u64 = 1_000_000;

@@ -10,7 +10,7 @@ use queue::Clock;
 
 use super::World;
 use crate::messaging::body::{Uid, body};
-use crate::messaging::oracle::is_ephemeral;
+use crate::messaging::names::is_ephemeral;
 
 impl World {
     /// Puts the directory there.

@@ -1,7 +1,5 @@
 //! Operators: orders over HTTP, as the control thread passes them on.
 
-use std::sync::{Arc, Mutex};
-
 use bytes::Bytes;
 use net::Instant;
 use queue::ask::{Answer, Ask, Batch, Layout, PeekAt};
@@ -9,17 +7,10 @@ use queue::queue::TopicStats;
 use queue::settings::{ChannelSettings, Durability, TopicSettings};
 use queue::topic::SeekTo;
 
+use super::pending::Pending;
 use super::{Event, World};
 use crate::messaging::body::{Uid, body};
-use crate::messaging::oracle::{DEAD, is_ephemeral};
-
-/// An order that is not answered yet.
-#[derive(Debug)]
-pub(crate) struct Pending {
-    slot: Arc<Mutex<Option<Answer>>>,
-    ask: Ask,
-    uids: Vec<Uid>,
-}
+use crate::messaging::names::{DEAD, is_ephemeral};
 
 impl World {
     /// Gives an order between two turns; the answer, if it comes at once.

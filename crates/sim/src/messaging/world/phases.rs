@@ -12,7 +12,7 @@ use queue::settings::{Durability, TopicSettings};
 
 use super::{Event, World};
 use crate::messaging::client::{Client, Role};
-use crate::messaging::oracle::{DEAD, is_ephemeral};
+use crate::messaging::names::{DEAD, is_ephemeral};
 use crate::messaging::report::Report;
 use crate::messaging::scenario::End as LifeEnd;
 use crate::messaging::tamper::Tamper;
