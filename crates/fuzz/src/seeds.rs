@@ -36,6 +36,17 @@ pub fn redis_requests() -> Vec<Vec<u8>> {
     seeds
 }
 
+/// Users, an option's letter before each entry.
+pub fn access_rules() -> Vec<Vec<u8>> {
+    own(&[
+        b"nweb\ns2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\nkapp:*\nk%R~shared:*\nc+@all\nc-@dangerous\nc-del\n",
+        b"nops\nfhunter2\nc+config|get\nc+select|0\nc-@read\ncallcommands\nr2000/s\nporders.*\ntorders.*:mail*\n",
+        b"nslow\na$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4\nxapp-*\n",
+        b"nall\nfx\nkallkeys\nh*\ncnocommands\nc+@scripting\nr100/s burst 500\nr1/h\n",
+        b"na b\nk%\nk~\nc+\nc+@\nc+get|\nt:\nt\nr/\ns\na$argon2id$\n",
+    ])
+}
+
 /// RESP replies.
 pub fn redis_replies() -> Vec<Vec<u8>> {
     let mut seeds = own(&[

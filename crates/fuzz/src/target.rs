@@ -38,6 +38,7 @@ targets! {
     "nsq_lookup" "commands and answers of nsqlookupd" wire::nsq::fuzzing::lookup, seeds::nsq_lookup, seeds::words::NSQ;
     "lookup_snapshot" "a lookup's snapshot" discovery::snapshot, seeds::lookup_snapshot, seeds::words::JSON;
     "nsq_rights" "what an authorization server answers" http::rights, seeds::rights, seeds::words::JSON;
+    "access_rules" "a user's rules, patterns, passwords and rates" access::fuzzing::rules, seeds::access_rules, seeds::words::ACCESS;
     "snappy" "the snappy layer of a connection" net::fuzzing::snappy, seeds::snappy, seeds::words::NONE;
     "deflate" "the deflate layer of a connection" net::fuzzing::deflate, seeds::deflate, seeds::words::NONE;
     "http" "requests to the queue's HTTP API: path, query, body" http::request, seeds::http_requests, seeds::words::HTTP;

@@ -202,8 +202,13 @@ fn compare_sides(ours: &Command, specs: &[Value]) {
         Sides::Set => assert!(name == "set" && any("variable_flags")),
         Sides::Bitfield => assert!(name == "bitfield" && any("variable_flags")),
         Sides::Channels => assert!(any("not_key"), "{name}"),
-        Sides::Fixed { first, rest } => {
-            assert!(!any("variable_flags") && !any("not_key"), "{name}");
+        Sides::Lookups => assert!(name.starts_with("sort"), "{name}"),
+        Sides::Fixed { .. } => assert!(!any("variable_flags") && !any("not_key"), "{name}"),
+    }
+    match ours.sides {
+        Sides::Set | Sides::Bitfield | Sides::Channels => {}
+        Sides::Lookups | Sides::Fixed { .. } => {
+            let (first, rest) = ours.sides.of(Args::of(b"*0\r\n").unwrap());
             let side = |flags: &Vec<String>| {
                 let has = |names: &[&str]| flags.iter().any(|flag| names.contains(&flag.as_str()));
                 match (has(&["access"]), has(&["insert", "delete", "update"])) {

@@ -7,7 +7,7 @@ use super::findings::Findings;
 use crate::workspace::{Metadata, short_name};
 
 /// Every crate of ours and its layer; ARCHITECTURE.md draws the same.
-const LAYERS: [(&str, Layer); 20] = [
+const LAYERS: [(&str, Layer); 21] = [
     ("nuthatch", Layer::Product(5)),
     ("proxy", Layer::Product(4)),
     ("queue", Layer::Product(4)),
@@ -20,10 +20,11 @@ const LAYERS: [(&str, Layer); 20] = [
     ("config", Layer::Product(2)),
     ("http", Layer::Product(2)),
     ("local", Layer::Product(2)),
-    ("wire", Layer::Product(1)),
     ("ring", Layer::Product(1)),
     ("journal", Layer::Product(1)),
     ("telemetry", Layer::Product(1)),
+    ("access", Layer::Product(1)),
+    ("wire", Layer::Product(0)),
     ("sim", Layer::Development),
     ("xtask", Layer::Development),
     ("loadgen", Layer::Development),
@@ -86,7 +87,8 @@ mod tests {
             ("proxy", "queue", false, Some("sideways")),
             ("proxy", "queue", true, Some("sideways")),
             ("wire", "net", false, Some("upwards")),
-            ("wire", "ring", false, Some("sideways")),
+            ("telemetry", "ring", false, Some("sideways")),
+            ("access", "wire", false, None),
             ("proxy", "sim", true, None),
             ("proxy", "sim", false, Some("development only")),
             ("sim", "proxy", false, None),

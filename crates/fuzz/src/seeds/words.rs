@@ -3,6 +3,36 @@
 /// Nothing.
 pub const NONE: &[&str] = &[];
 
+/// Rules of users.
+pub const ACCESS: &[&str] = &[
+    "\nc+",
+    "\nc-",
+    "\nk%R~",
+    "\nk%W~",
+    "\nk%RW~",
+    "@all",
+    "@read",
+    "@scripting",
+    "allcommands",
+    "nocommands",
+    "|",
+    "get",
+    "config",
+    "eval",
+    "*",
+    "[^a-z]",
+    "\\",
+    "/s",
+    "/min",
+    " burst ",
+    "$argon2id$",
+    "v=19",
+    "m=4294967295",
+    "t=0",
+    ":",
+    "0000000000000000",
+];
+
 /// RESP and Redis.
 pub const REDIS: &[&str] = &[
     "*1\r\n",

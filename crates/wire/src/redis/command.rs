@@ -150,6 +150,11 @@ impl Command {
         self.subcommands.iter().find(is)
     }
 
+    /// True for one of a container, such as `object|encoding`.
+    pub fn is_subcommand(&self) -> bool {
+        self.name.contains('|')
+    }
+
     /// Its own part of the name: `encoding` for `object|encoding`.
     pub fn short_name(&self) -> &'static str {
         self.name.split_once('|').map_or(self.name, |(_, own)| own)

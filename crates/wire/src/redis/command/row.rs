@@ -116,6 +116,11 @@ pub(super) const fn bitfields(command: Command) -> Command {
     Command { sides: Sides::Bitfield, ..command }
 }
 
+/// `SORT`, which may look at keys that it does not name.
+pub(super) const fn looks_up(command: Command) -> Command {
+    Command { sides: Sides::Lookups, ..command }
+}
+
 /// Its arguments are channels, no keys.
 pub(super) const fn channels(command: Command) -> Command {
     Command { sides: Sides::Channels, ..command }

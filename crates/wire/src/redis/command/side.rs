@@ -20,6 +20,12 @@ impl Side {
     /// Both.
     pub const BOTH: Side = Side(3);
 
+    /// Both together.
+    #[must_use]
+    pub const fn or(self, other: Side) -> Side {
+        Side(self.0 | other.0)
+    }
+
     /// True if all that is done here is among what is done in `wider`.
     #[inline]
     pub const fn is_within(self, wider: Side) -> bool {
@@ -41,6 +47,8 @@ pub enum Sides {
     Set,
     /// `BITFIELD`: read, and written if any of its operations is another one than `GET`.
     Bitfield,
+    /// `SORT`: the first is read, that of `STORE` is written; `BY` and `GET` look at keys that the request does not name.
+    Lookups,
     /// `SPUBLISH` and its like: what stands where keys stand are channels, which are placed like keys.
     Channels,
 }
@@ -65,6 +73,7 @@ impl Sides {
             Sides::Set => (Side::WRITE, Side::WRITE),
             Sides::Bitfield if bitfield_only_gets(args) => (Side::READ, Side::READ),
             Sides::Bitfield => (Side::BOTH, Side::BOTH),
+            Sides::Lookups => (Side::READ, Side::WRITE),
             Sides::Channels => (Side::NONE, Side::NONE),
         }
     }

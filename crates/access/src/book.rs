@@ -1,0 +1,219 @@
+//! All users, and their logins.
+//!
+//! A login of an unknown name takes as long as a wrong password does, so that names cannot be found out by the time: its secret is
+//! digested too, and where some user's password is slow to verify, that work is done for nobody.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::glob::{GLOB_BYTES_MAX, Glob};
+use crate::password::{Digest, Passwords, SECRET_BYTES_MAX};
+use crate::spec::{ENTRIES_MAX, Fault, NAME_BYTES_MAX, USERS_MAX, UserSpec};
+use crate::user::User;
+
+/// Users with their logins, by name. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Book {
+    /// In the order of their names.
+    entries: Arc<[Arc<Entry>]>,
+}
+
+struct Entry {
+    user: Arc<User>,
+    passwords: Passwords,
+    certificates: Vec<Glob>,
+}
+
+impl fmt::Debug for Book {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.users().map(|user| user.name())).finish()
+    }
+}
+
+/// The outcome of a login.
+#[derive(Debug)]
+#[must_use]
+pub enum Login {
+    /// This user.
+    Granted(Arc<User>),
+    /// Nobody.
+    Denied,
+    /// Not known before this is verified, on a thread that may be late.
+    Slow(Proof),
+}
+
+impl Book {
+    /// Checks users and makes them ready; or all that is wrong with them. `now` is when their limits begin to count.
+    pub fn build(specs: &[UserSpec], now: Instant) -> Result<Book, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut entries = Vec::new();
+        let mut names = BTreeSet::new();
+        if specs.len() > USERS_MAX {
+            let why = format!("there are more than {USERS_MAX} users");
+            return Err(vec![Fault { user: specs[USERS_MAX].name.clone(), option: "", why }]);
+        }
+        for spec in specs {
+            let mut fault = |option, why| faults.push(Fault { user: spec.name.clone(), option, why });
+            if let Err(why) = check_name(&spec.name) {
+                fault("", why.to_owned());
+            }
+            if !names.insert(spec.name.as_str()) {
+                fault("", "there is another user of that name".to_owned());
+            }
+            match entry(spec, now) {
+                Ok(entry) => entries.push(Arc::new(entry)),
+                Err(more) => faults.extend(more),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        entries.sort_by(|a, b| a.user.name().cmp(b.user.name()));
+        Ok(Book { entries: entries.into() })
+    }
+
+    /// The part of the book with these users.
+    #[must_use]
+    pub fn part(&self, wanted: impl Fn(&User) -> bool) -> Book {
+        Book { entries: self.entries.iter().filter(|entry| wanted(&entry.user)).cloned().collect() }
+    }
+
+    /// The part with the users of a pool.
+    #[must_use]
+    pub fn of_pool(&self, pool: &str) -> Book {
+        self.part(|user| user.pools().iter().any(|name| name == pool))
+    }
+
+    /// True if there is nobody in it.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The users, in the order of their names.
+    pub fn users(&self) -> impl ExactSizeIterator<Item = &Arc<User>> {
+        self.entries.iter().map(|entry| &entry.user)
+    }
+
+    /// The user of that name.
+    pub fn user(&self, name: &[u8]) -> Option<&Arc<User>> {
+        self.entry(name).map(|entry| &entry.user)
+    }
+
+    fn entry(&self, name: &[u8]) -> Option<&Arc<Entry>> {
+        let at = self.entries.binary_search_by(|entry| entry.user.name().as_bytes().cmp(name)).ok()?;
+        Some(&self.entries[at])
+    }
+
+    /// Logs in by name and secret.
+    pub fn login(&self, name: &[u8], secret: &[u8]) -> Login {
+        if secret.len() > SECRET_BYTES_MAX {
+            return Login::Denied;
+        }
+        let digest = Digest::of(secret);
+        let found = self.entry(name);
+        let stand_in = || self.entries.iter().find(|entry| entry.passwords.are_slow());
+        match found {
+            Some(entry) if entry.passwords.are(&digest) => Login::Granted(Arc::clone(&entry.user)),
+            Some(entry) if entry.passwords.are_slow() => Login::Slow(Proof::new(entry, secret, true)),
+            Some(_) => Login::Denied,
+            None => stand_in().map_or(Login::Denied, |entry| Login::Slow(Proof::new(entry, secret, false))),
+        }
+    }
+
+    /// Logs in by a secret alone, as a bearer's token: a password that is not slow to verify.
+    pub fn bearer(&self, secret: &[u8]) -> Option<&Arc<User>> {
+        let digest = Digest::of(secret.get(..SECRET_BYTES_MAX + 1).unwrap_or(secret));
+        let mut found = None;
+        for entry in self.entries.iter().filter(|entry| entry.passwords.are(&digest)) {
+            found = found.or(Some(&entry.user));
+        }
+        found
+    }
+
+    /// Logs in by the names in a client's certificate, which was verified. Where several users fit, it is the one whose glob
+    /// is a whole name, else the one with the longest glob, else the first by name.
+    pub fn certified<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Option<&Arc<User>> {
+        let fits = |glob: &&Glob| names.clone().any(|name| glob.matches(name.as_bytes()));
+        let rank = |glob: &Glob| (glob.is_literal(), glob.text().len());
+        let best = |entry: &Entry| entry.certificates.iter().filter(fits).map(rank).max();
+        let ranked = self.entries.iter().filter_map(|entry| Some((best(entry)?, &entry.user)));
+        ranked.rev().max_by_key(|(rank, _)| *rank).map(|(_, user)| user)
+    }
+}
+
+/// A secret that is to be verified slowly.
+pub struct Proof {
+    entry: Arc<Entry>,
+    secret: Box<[u8]>,
+    /// False if the name is unknown: the work is done and its result thrown away.
+    is_known: bool,
+}
+
+impl Proof {
+    fn new(entry: &Arc<Entry>, secret: &[u8], is_known: bool) -> Proof {
+        Proof { entry: Arc::clone(entry), secret: secret.into(), is_known }
+    }
+
+    /// The user, if the secret is right. Takes milliseconds to seconds.
+    #[must_use]
+    pub fn verify(&self) -> Option<Arc<User>> {
+        let is_right = self.entry.passwords.verify_slowly(&self.secret, self.is_known);
+        (is_right && self.is_known).then(|| Arc::clone(&self.entry.user))
+    }
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Proof(…)")
+    }
+}
+
+impl Drop for Proof {
+    fn drop(&mut self) {
+        self.secret.fill(0);
+        std::hint::black_box(&self.secret);
+    }
+}
+
+fn entry(spec: &UserSpec, now: Instant) -> Result<Entry, Vec<Fault>> {
+    let fault = |option, why| Fault { user: spec.name.clone(), option, why };
+    let mut faults = Vec::new();
+    for (option, list) in spec.lists() {
+        if list.len() > ENTRIES_MAX {
+            faults.push(fault(option, format!("there are more than {ENTRIES_MAX} entries")));
+        }
+        if list.iter().any(|entry| entry.len() > GLOB_BYTES_MAX) {
+            faults.push(fault(option, format!("an entry is longer than {GLOB_BYTES_MAX} bytes")));
+        }
+    }
+    if spec.passwords.len() > ENTRIES_MAX {
+        faults.push(fault("password_sha256", format!("there are more than {ENTRIES_MAX} passwords")));
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let passwords = Passwords::read(&spec.passwords)
+        .map_err(|wrong| faults.extend(wrong.into_iter().map(|(option, why)| fault(option, why))));
+    let user = User::build(spec, now).map_err(|wrong| faults.extend(wrong));
+    let (Ok(passwords), Ok(user)) = (passwords, user) else { return Err(faults) };
+    if passwords.is_empty() && spec.certificates.is_empty() {
+        let why = "it cannot log in; give it password_sha256, password_argon2, password_file or certificate";
+        return Err(vec![fault("", why.to_owned())]);
+    }
+    let certificates = spec.certificates.iter().map(|glob| Glob::new(glob.as_bytes())).collect();
+    Ok(Entry { user: Arc::new(user), passwords, certificates })
+}
+
+/// A name is part of `user:password` and of `user password`, and is shown in logs.
+fn check_name(name: &str) -> Result<(), &'static str> {
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        return Err("a name has 1 to 64 characters");
+    }
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-+@".contains(&b);
+    if name.bytes().all(fits) { Ok(()) } else { Err("a name has letters, digits and . _ - + @ only") }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,208 @@
+//! Failed logins, counted per address and per name tried from it, in a table of fixed size.
+//!
+//! ```text
+//! login ▸ may_try(address, name, now) ─ no ▸ refused, without a look at its secret
+//!           └ yes ▸ wrong ▸ failed(address, name, now)
+//! ```
+//! Each address has a few failures at once and then so many per minute; fewer for one name than for all together, so that an
+//! application with an old password does not lock out the others of its host. An IPv6 address counts as its network of 64
+//! bits. Where the table is full, the entry of its set that is nearest to being forgotten makes room: somebody with thousands of
+//! addresses can have their entries forgotten, which gives them no more tries than new addresses would.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// Failures that one address may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GuardLimits {
+    /// At once, for one name.
+    pub name_burst: u32,
+    /// At once, for all names together.
+    pub address_burst: u32,
+    /// Time after which one more failure is free again.
+    pub forget_one: Duration,
+    /// Entries of the table, a power of two; an entry has 16 bytes.
+    pub entries: usize,
+}
+
+impl Default for GuardLimits {
+    fn default() -> Self {
+        GuardLimits { name_burst: 10, address_burst: 100, forget_one: Duration::from_secs(1), entries: 8192 }
+    }
+}
+
+/// Entries that one key may be in.
+const WAYS: usize = 4;
+
+/// Failed logins by address.
+#[derive(Debug)]
+pub struct LoginGuard {
+    limits: GuardLimits,
+    hasher: RandomState,
+    start: Instant,
+    entries: Box<[Entry]>,
+}
+
+/// Failures of one key: the moment at which all of them are forgotten, as milliseconds since the start.
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry {
+    key: u64,
+    forgotten_at: u64,
+}
+
+impl LoginGuard {
+    /// A guard that knows of no failure.
+    pub fn new(limits: GuardLimits, now: Instant) -> LoginGuard {
+        let entries = limits.entries.next_power_of_two().max(WAYS);
+        LoginGuard {
+            limits,
+            hasher: RandomState::new(),
+            start: now,
+            entries: vec![Entry::default(); entries].into(),
+        }
+    }
+
+    /// May somebody at this address try to log in by this name now? `None` stands for a unix socket.
+    pub fn may_try(&self, address: Option<IpAddr>, name: &[u8], now: Instant) -> bool {
+        let now = self.moment(now);
+        let fits = |key: u64, burst: u32| {
+            let entry = self.set(key).iter().find(|entry| entry.key == key);
+            entry.is_none_or(|entry| {
+                entry.forgotten_at.saturating_sub(now) + self.one() <= self.one() * u64::from(burst)
+            })
+        };
+        let [by_name, by_address] = self.keys(address, name);
+        fits(by_name, self.limits.name_burst) && fits(by_address, self.limits.address_burst)
+    }
+
+    /// Counts a failure.
+    pub fn failed(&mut self, address: Option<IpAddr>, name: &[u8], now: Instant) {
+        let now = self.moment(now);
+        let one = self.one();
+        for key in self.keys(address, name) {
+            let set = self.set_mut(key);
+            let at = match set.iter().position(|entry| entry.key == key) {
+                Some(at) => at,
+                None => {
+                    let oldest = (0..set.len()).min_by_key(|at| set[*at].forgotten_at).unwrap_or_default();
+                    set[oldest] = Entry { key, forgotten_at: 0 };
+                    oldest
+                }
+            };
+            set[at].forgotten_at = set[at].forgotten_at.max(now) + one;
+        }
+    }
+
+    fn one(&self) -> u64 {
+        u64::try_from(self.limits.forget_one.as_millis()).unwrap_or(u64::MAX / 1_000_000).max(1)
+    }
+
+    fn moment(&self, now: Instant) -> u64 {
+        // No entry is from moment 0, at which those that are empty were forgotten.
+        u64::try_from(now.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX / 2) + 1
+    }
+
+    /// Of the name at the address, and of the address.
+    fn keys(&self, address: Option<IpAddr>, name: &[u8]) -> [u64; 2] {
+        let address = address.map(network);
+        [self.hasher.hash_one((address, Some(name))), self.hasher.hash_one((address, None::<&[u8]>))]
+    }
+
+    fn place(&self, key: u64) -> std::ops::Range<usize> {
+        let first = key as usize & (self.entries.len() - 1) & !(WAYS - 1);
+        first..first + WAYS
+    }
+
+    fn set(&self, key: u64) -> &[Entry] {
+        &self.entries[self.place(key)]
+    }
+
+    fn set_mut(&mut self, key: u64) -> &mut [Entry] {
+        let place = self.place(key);
+        &mut self.entries[place]
+    }
+}
+
+/// The part of an address that counts: all of IPv4, also where it is written as IPv6; of IPv6 what one subscriber has.
+fn network(address: IpAddr) -> (u8, u64) {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => (4, u64::from(u32::from(v4))),
+        IpAddr::V6(v6) => (6, (u128::from(v6) >> 64) as u64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard() -> (LoginGuard, Instant) {
+        let now = Instant::now();
+        let limits = GuardLimits { name_burst: 3, address_burst: 5, entries: 64, ..GuardLimits::default() };
+        (LoginGuard::new(limits, now), now)
+    }
+
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    /// Fails as often as it may.
+    fn fail(guard: &mut LoginGuard, from: Option<IpAddr>, name: &[u8], now: Instant) -> u32 {
+        (0..1000)
+            .take_while(|_| {
+                let may = guard.may_try(from, name, now);
+                if may {
+                    guard.failed(from, name, now);
+                }
+                may
+            })
+            .count() as u32
+    }
+
+    #[test]
+    fn one_name_is_limited_before_its_address() {
+        let (mut guard, now) = guard();
+        let host = address("10.0.0.1");
+        assert_eq!(fail(&mut guard, host, b"web", now), 3);
+        assert_eq!(fail(&mut guard, host, b"web", now), 0);
+        assert!(guard.may_try(host, b"batch", now), "another name of the host");
+        assert_eq!(fail(&mut guard, host, b"batch", now), 2, "the host's five are used up");
+        assert!(!guard.may_try(host, b"third", now));
+        assert!(guard.may_try(address("10.0.0.2"), b"web", now), "another host");
+        assert!(guard.may_try(None, b"web", now), "a unix socket");
+    }
+
+    #[test]
+    fn failures_are_forgotten_one_by_one() {
+        let (mut guard, now) = guard();
+        let host = address("10.0.0.1");
+        let after = |ms| now + Duration::from_millis(ms);
+        assert_eq!(fail(&mut guard, host, b"web", now), 3);
+        assert!(!guard.may_try(host, b"web", after(999)));
+        assert_eq!(fail(&mut guard, host, b"web", after(1000)), 1);
+        assert_eq!(fail(&mut guard, host, b"web", after(60_000)), 3);
+    }
+
+    #[test]
+    fn networks() {
+        let (mut guard, now) = guard();
+        assert_eq!(fail(&mut guard, address("2001:db8::1"), b"web", now), 3);
+        assert!(!guard.may_try(address("2001:db8::ffff:1"), b"web", now), "the same network");
+        assert!(guard.may_try(address("2001:db8:0:1::1"), b"web", now), "the next one");
+        assert_eq!(fail(&mut guard, address("10.0.0.1"), b"web", now), 3);
+        assert!(!guard.may_try(address("::ffff:10.0.0.1"), b"web", now), "the same host");
+    }
+
+    #[test]
+    fn its_memory_is_bounded() {
+        let (mut guard, now) = guard();
+        for host in 0..100_000u32 {
+            let from = Some(IpAddr::from(host.to_be_bytes()));
+            guard.failed(from, b"web", now);
+        }
+        assert_eq!(guard.entries.len(), 64);
+        let host = address("200.0.0.1");
+        assert_eq!(fail(&mut guard, host, b"web", now), 3, "newcomers are counted all the same");
+        assert_eq!(fail(&mut guard, address("200.0.0.1"), b"web", now + Duration::from_secs(3600)), 3);
+    }
+}

@@ -1,0 +1,46 @@
+//! Users: who may log in, and what each may do. Pure: no socket, no clock, no log.
+//!
+//! ```text
+//! [user.NAME] ▸ UserSpec ▸ Book::build ▸ Book ─┬─ login(name, secret) ▸ Granted(user) | Denied | Slow(proof)
+//!                     (or all its faults)      ├─ bearer(secret), certified(names of a certificate)
+//!                                              └─ part(of the users): those of a pool, of the queue, of the admin port
+//! User ─┬─ verdict(command, arguments) ▸ Allowed | why not, in Redis' words
+//!       ├─ may_publish(topic), may_consume(topic, channel), admin()
+//!       └─ requests: a Meter, connections: a Gauge, both shared by all shards
+//! LoginGuard: failed logins per address, in bounded memory
+//! ```
+//! Rules of commands and keys are those of Redis' `ACL SETUSER`, and compared with a redis-server by tests. One thing is
+//! stricter: see [`CommandRules`] on scripts. A verdict allocates nothing. Secrets are held as digests, compared in constant
+//! time, and shown by no `Debug`.
+//!
+//! Argon2 is slow on purpose: [`Proof::verify`] belongs on a thread that may be late, never on a shard. What it has verified
+//! once is remembered by its digest, so that the next login of the same user is quick.
+
+#![forbid(unsafe_code)]
+
+mod book;
+mod command_rules;
+pub mod fuzzing;
+mod glob;
+mod guard;
+mod key_rules;
+mod meter;
+mod password;
+mod rate;
+mod spec;
+mod topics;
+mod user;
+mod verdict;
+
+pub use book::{Book, Login, Proof};
+pub use command_rules::CommandRules;
+pub use glob::Glob;
+pub use guard::{GuardLimits, LoginGuard};
+pub use key_rules::KeyRules;
+pub use meter::{Connected, Gauge, Meter};
+pub use password::SECRET_BYTES_MAX;
+pub use rate::Rate;
+pub use spec::{AdminRole, Fault, PasswordSpec, UserSpec};
+pub use topics::{ConsumeRules, PublishRules};
+pub use user::User;
+pub use verdict::Verdict;

@@ -1,0 +1,131 @@
+//! A user as it is written in the file, and what can be wrong with it.
+
+use std::fmt;
+
+use crate::rate::Rate;
+
+/// Users of one file at most.
+pub const USERS_MAX: usize = 10_000;
+/// Bytes of the longest name.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Entries of each list of one user at most.
+pub const ENTRIES_MAX: usize = 1000;
+
+/// A `[user.NAME]` section.
+#[derive(Debug, Clone, Default)]
+pub struct UserSpec {
+    /// Its name.
+    pub name: String,
+    /// Its passwords, any of which logs in.
+    pub passwords: Vec<PasswordSpec>,
+    /// Globs of names in a client's certificate, any of which logs in.
+    pub certificates: Vec<String>,
+    /// Pools in which it may log in, by their names.
+    pub pools: Vec<String>,
+    /// Patterns of keys: see [`crate::KeyRules`].
+    pub keys: Vec<String>,
+    /// Rules of commands: see [`crate::CommandRules`].
+    pub commands: Vec<String>,
+    /// Globs of channels of Redis' publish and subscribe.
+    pub channels: Vec<String>,
+    /// Globs of topics.
+    pub publish: Vec<String>,
+    /// Globs `topic:channel`.
+    pub consume: Vec<String>,
+    /// Its rights at the admin port.
+    pub admin: AdminRole,
+    /// Its requests in time, over all connections.
+    pub limit_requests: Option<Rate>,
+    /// Its connections at a time.
+    pub limit_connections: Option<u32>,
+}
+
+impl UserSpec {
+    /// Its lists, each with the option's name.
+    pub(crate) fn lists(&self) -> [(&'static str, &[String]); 7] {
+        [
+            ("certificate", &self.certificates),
+            ("pools", &self.pools),
+            ("keys", &self.keys),
+            ("commands", &self.commands),
+            ("channels", &self.channels),
+            ("publish", &self.publish),
+            ("consume", &self.consume),
+        ]
+    }
+}
+
+/// A password as it is written. Its `Debug` shows the kind only.
+#[derive(Clone)]
+pub enum PasswordSpec {
+    /// SHA-256 in lower-case hex, as Redis' `#…`.
+    Sha256(String),
+    /// `$argon2id$…`
+    Argon2(String),
+    /// The password itself, from a file.
+    Plain(Vec<u8>),
+}
+
+impl PasswordSpec {
+    /// The option that gives it.
+    pub fn option(&self) -> &'static str {
+        match self {
+            PasswordSpec::Sha256(_) => "password_sha256",
+            PasswordSpec::Argon2(_) => "password_argon2",
+            PasswordSpec::Plain(_) => "password_file",
+        }
+    }
+}
+
+impl fmt::Debug for PasswordSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(…)", self.option())
+    }
+}
+
+/// Rights at the admin port; each has those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum AdminRole {
+    /// None.
+    #[default]
+    None,
+    /// To see.
+    View,
+    /// To act.
+    Operate,
+}
+
+impl AdminRole {
+    /// Reads `none`, `view` or `operate`.
+    pub fn parse(text: &str) -> Option<AdminRole> {
+        match text {
+            "none" => Some(AdminRole::None),
+            "view" => Some(AdminRole::View),
+            "operate" => Some(AdminRole::Operate),
+            _ => None,
+        }
+    }
+}
+
+/// Something wrong with a user, and how to mend it. It shows no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The user.
+    pub user: String,
+    /// The option; empty if it is the name itself.
+    pub option: &'static str,
+    /// The rest of the sentence.
+    pub why: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.user.escape_default();
+        match self.option {
+            "" => write!(f, "user \"{user}\": {}", self.why),
+            option => write!(f, "user \"{user}\": {option}: {}", self.why),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
