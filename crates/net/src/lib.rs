@@ -23,6 +23,7 @@ mod descriptors;
 mod mailbox;
 mod outbox;
 mod parcel;
+mod channel;
 mod resolve;
 mod shard;
 mod slab;
@@ -41,6 +42,7 @@ mod input;
 mod time;
 
 pub use bind::{BindError, ListenAddress, bind, bind_beside, bind_tcp, can_bind};
+pub use channel::{Channel, DESCRIPTORS_MAX, Received};
 pub use descriptors::{ClientPlaces, FileLimit};
 pub use event_loop::EventLoop;
 pub use listener::{ListenOptions, Listener, ListenerId};

@@ -25,8 +25,6 @@ use fields::{Fields, Writer};
 
 /// Number of this encoding. Processes with different numbers do not hand over to each other.
 pub const FORMAT: u64 = 1;
-/// Most descriptors of one message.
-pub const DESCRIPTORS_MAX: usize = 64;
 
 /// A message. Descriptors travel beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
