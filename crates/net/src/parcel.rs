@@ -1,9 +1,12 @@
-//! A connection on its way from one shard to another.
+//! A connection on its way from one shard to another, of this process or of the one that replaces it.
+
+use std::io;
+use std::os::fd::OwnedFd;
 
 use crate::stream::Stream;
 
 /// A connection that one shard's loop has let go ([`Io::release`](crate::Io::release)) and another's has not taken up yet
-/// ([`Io::adopt`](crate::Io::adopt)). Dropping it closes the connection.
+/// ([`Io::adopt`](crate::Io::adopt)). Dropping it closes the connection, unless another process has its socket.
 #[derive(Debug)]
 pub struct Parcel(Content);
 
@@ -25,6 +28,19 @@ impl Parcel {
         }
     }
 
+    /// A connection that came from another process, with the options of its socket.
+    ///
+    /// # Errors
+    /// It is no stream socket of TCP or the unix domain, or it listens. It is closed.
+    pub fn from_descriptor(descriptor: OwnedFd) -> io::Result<Parcel> {
+        Stream::adopt(descriptor).map(Parcel::of)
+    }
+
+    /// The socket, for another process; None in a simulation.
+    pub fn into_descriptor(self) -> Option<OwnedFd> {
+        self.into_stream().and_then(Stream::into_descriptor)
+    }
+
     /// For a loop without sockets: a connection that goes by a number.
     pub fn simulated(number: u64) -> Parcel {
         Parcel(Content::Simulated(number))
@@ -36,5 +52,44 @@ impl Parcel {
             Content::Socket(_) => None,
             Content::Simulated(number) => Some(number),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    fn there_and_back(socket: OwnedFd) -> OwnedFd {
+        Parcel::from_descriptor(socket).unwrap().into_descriptor().unwrap()
+    }
+
+    #[test]
+    fn a_socket_keeps_what_nobody_has_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.write_all(b"unread").unwrap();
+        let mut moved = TcpStream::from(there_and_back(listener.accept().unwrap().0.into()));
+        moved.set_nonblocking(false).unwrap();
+        let mut bytes = [0; 6];
+        moved.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"unread");
+        let (one, mut other) = UnixStream::pair().unwrap();
+        UnixStream::from(there_and_back(one.into())).write_all(b"x").unwrap();
+        other.read_exact(&mut bytes[..1]).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_connection_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join("s")).unwrap();
+        let datagrams = std::os::unix::net::UnixDatagram::unbound().unwrap();
+        for refused in [listener.into(), datagrams.into(), tempfile::tempfile().unwrap().into()] {
+            assert!(Parcel::from_descriptor(refused).is_err());
+        }
+        assert!(Parcel::simulated(1).into_descriptor().is_none());
     }
 }

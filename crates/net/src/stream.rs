@@ -6,13 +6,14 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use rustix::net::{RecvFlags, SendFlags};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 #[derive(Debug)]
 pub(crate) enum Stream {
@@ -43,6 +44,32 @@ impl Stream {
 
     pub(crate) fn connect_unix(path: &Path) -> io::Result<Stream> {
         mio::net::UnixStream::connect(path).map(Stream::Unix)
+    }
+
+    /// A connected socket of another process.
+    pub(crate) fn adopt(descriptor: OwnedFd) -> io::Result<Stream> {
+        let socket = Socket::from(descriptor);
+        if socket.r#type()? != Type::STREAM || socket.is_listener()? {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the descriptor is no connection"));
+        }
+        socket.set_nonblocking(true)?;
+        socket.set_cloexec(true)?;
+        match socket.domain()? {
+            Domain::IPV4 | Domain::IPV6 => Ok(Stream::Tcp(mio::net::TcpStream::from_std(socket.into()))),
+            Domain::UNIX => Ok(Stream::Unix(mio::net::UnixStream::from_std(socket.into()))),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the connection is neither of TCP nor of the unix domain",
+            )),
+        }
+    }
+
+    pub(crate) fn into_descriptor(self) -> Option<OwnedFd> {
+        match self {
+            Stream::Tcp(stream) => Some(std::net::TcpStream::from(stream).into()),
+            Stream::Unix(stream) => Some(std::os::unix::net::UnixStream::from(stream).into()),
+            Stream::None => None,
+        }
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
