@@ -6,7 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -98,6 +98,7 @@ fn spawn(
         .collect::<io::Result<_>>()?;
     let handles: Vec<Handle<Mail>> = shards.iter().map(Shard::handle).collect();
     let loads: Arc<[AtomicU32]> = (0..shards.len()).map(|_| AtomicU32::new(0)).collect();
+    let numbers = Arc::new(AtomicU64::new(1));
     let mut running = Vec::new();
     for (n, shard) in shards.into_iter().enumerate() {
         let others = handles.clone();
@@ -117,6 +118,7 @@ fn spawn(
             post: Box::new(move |to, mail| {
                 others[to].send(mail);
             }),
+            client_numbers: Arc::clone(&numbers),
         };
         let thread = std::thread::Builder::new()
             .name(format!("shard-{n}"))

@@ -51,7 +51,7 @@ impl Proxy {
     pub(crate) fn balance<I: Io>(&mut self, io: &mut I) {
         let own = io.load();
         self.loads[self.shard].store(own, Ordering::Relaxed);
-        if own < FULL || self.stop.is_some() {
+        if own < FULL || self.stop.is_some() || self.hand_over.is_some() {
             return;
         }
         let Some((other, load)) = self.least_loaded().filter(|(_, load)| load + GAP <= own) else { return };

@@ -33,6 +33,7 @@ mod membership;
 mod alarm;
 mod mail;
 mod balance;
+mod handover;
 mod reply_size;
 mod tally;
 mod budget;
@@ -47,7 +48,8 @@ mod testing;
 
 pub use budget::Budget;
 pub use census::Census;
+pub use handover::described;
 pub use keys::{PoolKey, ServerKey};
-pub use mail::{Mail, Moved};
+pub use mail::{Departure, HandOver, Mail, Moved};
 pub use notice::Notice;
 pub use proxy::{PoolSetup, Proxy, Setup};

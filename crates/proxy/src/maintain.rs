@@ -33,6 +33,9 @@ impl Proxy {
             self.rest();
         }
         self.balance(io);
+        if self.hand_over.is_some() {
+            self.invite_to_leave(io);
+        }
         self.update_gauges(io);
     }
 

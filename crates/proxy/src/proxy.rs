@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use config::checked;
 use local::Store;
@@ -15,7 +15,7 @@ use crate::client::{Client, Session, Wait};
 use crate::fail::{Failure, too_many_clients};
 use crate::gather::Gathers;
 use crate::keys::{LaneKey, PoolKey, ServerKey};
-use crate::mail::Mail;
+use crate::mail::{HandOver, Mail};
 use crate::notice::Notice;
 use crate::placement::Group;
 use crate::pool::Pool;
@@ -47,6 +47,8 @@ pub struct Setup {
     pub loads: Arc<[AtomicU32]>,
     /// Sends mail to another shard.
     pub post: Box<dyn FnMut(usize, Mail) + Send>,
+    /// Number of the next client (CLIENT ID), which all shards share.
+    pub client_numbers: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Setup {
@@ -81,7 +83,7 @@ pub struct Proxy {
     pub(crate) starving_since: Option<Instant>,
     pub(crate) scratch: Scratch,
     pub(crate) clients: u32,
-    next_number: u64,
+    client_numbers: Arc<AtomicU64>,
     /// Seeds what is drawn for each pool and server.
     pub(crate) seed: u64,
     /// [`Alarm::Maintenance`] is set.
@@ -90,6 +92,8 @@ pub struct Proxy {
     pub(crate) busy: bool,
     /// The shard has been asked to stop.
     pub(crate) stop: Option<Stop>,
+    /// Clients are going to another process.
+    pub(crate) hand_over: Option<HandOver>,
     /// Clients whose MULTI was refused, and when each is closed: the first first. Some may be gone.
     pub(crate) refused_transactions: VecDeque<(ConnId, Instant)>,
     /// Time this shard's proxy was made.
@@ -171,10 +175,11 @@ impl Proxy {
             starving_since: None,
             scratch: Scratch::default(),
             clients: 0,
-            next_number: setup.shard as u64 + 1,
+            client_numbers: setup.client_numbers,
             maintaining: false,
             busy: false,
             stop: None,
+            hand_over: None,
             refused_transactions: VecDeque::new(),
             started: io.now(),
         };
@@ -282,16 +287,17 @@ impl Proxy {
         }
         let session = Session {
             authenticated: pool.config.auth.is_none(),
-            number: self.next_number,
+            number: self.client_numbers.fetch_add(1, Ordering::Relaxed),
             ..Session::default()
         };
-        // In steps of the number of shards: no two clients of the process have the same.
-        self.next_number += self.loads.len() as u64;
-        self.register_client(pool_key, id, session);
+        self.register_client(io, pool_key, id, session);
     }
 
     /// From now on this shard serves a client.
-    fn register_client(&mut self, pool: PoolKey, id: ConnId, session: Session) {
+    fn register_client<I: Io>(&mut self, io: &mut I, pool: PoolKey, id: ConnId, session: Session) {
+        if self.hand_over.is_some() {
+            io.notify_drained(id);
+        }
         self.pools[pool].stats.client_connections.inc();
         self.clients += 1;
         self.set_role(id, Role::Client(Box::new(Client::new(id, pool, session))));
@@ -311,7 +317,7 @@ impl Proxy {
         if self.pools.get(pool).is_none() {
             return io.abort(id);
         }
-        self.register_client(pool, id, session);
+        self.register_client(io, pool, id, session);
         if self.stop.is_some()
             && let Some(mut client) = self.take_client(id)
         {
@@ -341,6 +347,9 @@ impl Proxy {
             io.finish(client.id);
             self.forget(&client);
         } else {
+            if self.hand_over.is_some() && client.waiting() == 0 {
+                io.notify_drained(client.id);
+            }
             self.put_client(client);
         }
     }
@@ -413,6 +422,7 @@ impl<I: Io> App<I> for Proxy {
                     self.resume_server(io, lane);
                 }
                 self.resume_client(io, conn, Wait::Drain);
+                self.hand_over_client(io, conn);
             }
         }
     }
@@ -435,6 +445,8 @@ impl<I: Io> App<I> for Proxy {
         match mail {
             Mail::Ejected { server } => self.eject_as_told(io, server),
             Mail::Client(moved) => self.take_in(io, *moved),
+            Mail::HandOver(hand_over) => self.set_hand_over(io, hand_over),
+            Mail::Arrival(arrival) => self.arrive(io, *arrival),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,6 +37,7 @@ pub(crate) fn proxy_with_budget(io: &mut FakeIo, config: &str, budget: usize) ->
         shard: 0,
         loads: Arc::new([AtomicU32::new(0)]),
         post: Box::new(|_, _| {}),
+        client_numbers: Arc::new(AtomicU64::new(1)),
     };
     Proxy::new(setup, io)
 }
@@ -98,6 +99,16 @@ impl World {
         String::from_utf8(self.io.sent(conn).to_vec()).expect("text")
     }
 
+    /// Everything that was sent leaves, at the end of a turn.
+    pub(crate) fn drain(&mut self) {
+        for conn in std::mem::take(&mut self.io.drain_wanted) {
+            match self.io.unsent(conn) {
+                0 => self.proxy.drained(&mut self.io, conn),
+                _ => self.io.drain_wanted.push(conn),
+            }
+        }
+    }
+
     /// Lets time pass and the timers that are due run.
     pub(crate) fn pass_time(&mut self, time: Duration) {
         self.io.now = self.io.now + time;
@@ -119,6 +130,8 @@ pub(crate) struct FakeIo {
     pub(crate) paused: Vec<ConnId>,
     /// Bytes each peer has not taken yet.
     pub(crate) unsent: BTreeMap<ConnId, usize>,
+    /// Connections whose owner waits until nothing of them is unsent.
+    pub(crate) drain_wanted: Vec<ConnId>,
     /// Size of the buffers,
     pub(crate) buffered: usize,
     /// and whether what is unsent and unread belongs to it.
@@ -165,7 +178,9 @@ impl Io for FakeIo {
     fn unsent(&self, conn: ConnId) -> usize {
         self.unsent.get(&conn).copied().unwrap_or(0)
     }
-    fn notify_drained(&mut self, _: ConnId) {}
+    fn notify_drained(&mut self, conn: ConnId) {
+        self.drain_wanted.push(conn);
+    }
     fn pause(&mut self, conn: ConnId) {
         self.paused.push(conn);
     }
@@ -188,6 +203,9 @@ impl Io for FakeIo {
     }
     fn push_layer(&mut self, _: ConnId, _: Layer) {}
     fn release(&mut self, conn: ConnId) -> Option<Parcel> {
+        if self.unread(conn) + self.unsent(conn) > 0 {
+            return None;
+        }
         self.closed.push(conn);
         Some(Parcel::simulated(u64::from(conn.index)))
     }

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -152,5 +152,6 @@ fn setup(notify: mpsc::Sender<Notice>) -> Setup {
         shard: 0,
         loads: Arc::new([AtomicU32::new(0)]),
         post: Box::new(|_, _| {}),
+        client_numbers: Arc::new(AtomicU64::new(1)),
     }
 }

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use net::{App, Input, Instant, Peer};
@@ -23,6 +23,11 @@ struct Shard {
 
 /// One of several shards whose loads are as given.
 fn shard(index: usize, loads: &Arc<[AtomicU32]>) -> Shard {
+    shard_of(index, loads, &Arc::new(AtomicU64::new(1)))
+}
+
+/// The same, with numbers for clients that the shards share.
+fn shard_of(index: usize, loads: &Arc<[AtomicU32]>, numbers: &Arc<AtomicU64>) -> Shard {
     let config = config::native::check(POOLS, 1).config.expect("valid");
     let post = Post::default();
     let pools = config.pools.into_iter().map(|pool| {
@@ -43,6 +48,7 @@ fn shard(index: usize, loads: &Arc<[AtomicU32]>) -> Shard {
         shard: index,
         loads: Arc::clone(loads),
         post: Box::new(move |to, mail| out.lock().unwrap().push((to, mail))),
+        client_numbers: Arc::clone(numbers),
     };
     let proxy = Proxy::new(setup, &mut io);
     Shard { io, proxy, post }
@@ -149,9 +155,10 @@ fn no_client_moves_without_need() {
 #[test]
 fn ids_of_clients_are_their_own_in_the_process() {
     let loads = loads(&[700, 0]);
+    let numbers = Arc::new(AtomicU64::new(1));
     let mut seen = std::collections::BTreeSet::new();
     for index in 0..2 {
-        let mut shard = shard(index, &loads);
+        let mut shard = shard_of(index, &loads, &numbers);
         for _ in 0..3 {
             let id = shard.accept(NEAR);
             shard.receive(id, b"CLIENT ID\r\n");

@@ -51,7 +51,7 @@ impl Proxy {
         {
             self.resume_client(io, id, Wait::Reply);
         }
-        if leaving
+        if (leaving || self.hand_over.is_some())
             && waiting == 0
             && let Some(client) = self.take_client(id)
         {

@@ -65,6 +65,7 @@ impl World {
         let listeners: Vec<Listener> =
             (0..pools.len()).map(|n| Listener::simulated(PoolKey::of_setup(n as u16).tag())).collect();
         self.listeners = listeners.iter().map(Listener::id).collect();
+        let numbers = Arc::new(AtomicU64::new(1));
         for index in 0..self.scenario.shards {
             let names =
                 |p: &config::checked::Pool| p.servers.iter().map(|s| s.identity.clone()).collect::<Vec<_>>();
@@ -85,6 +86,7 @@ impl World {
                 shard: index,
                 loads: Arc::clone(&loads),
                 post: Box::new(move |to, letter| mail.lock().expect("one thread").push((to, letter))),
+                client_numbers: Arc::clone(&numbers),
             };
             let mut looped = Loop::new(index, self.rng.fork(), self.scenario.read_max);
             listeners.iter().flat_map(Listener::try_clone).for_each(|listener| looped.listen(listener));

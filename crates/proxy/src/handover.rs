@@ -1,0 +1,119 @@
+//! Clients go from this process to the one that replaces it, and arrive there.
+//!
+//! ```text
+//! Mail::HandOver ▸ for each client: is its line empty? ▸ drained ▸ is it quiet? ▸ released ▸ Departure ─▶ the other process
+//!                                    ▲ when a reply has left                       Mail::Arrival ◀──────┘
+//! ```
+//! A client goes between two requests, as it goes to another shard: nothing of it is anywhere but in its socket and its session.
+//! Those under a layer of the connection (TLS), with a part of a request, or with a session that the other process cannot be told
+//! of, stay until they leave or change. A client that comes back, as the other process has ended, is served here again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use config::checked::{self, Protocol};
+use net::{ConnId, Io};
+use wire::upgrade::{self, FIELD_BYTES_MAX};
+
+use crate::client::Session;
+use crate::keys::ServerKey;
+use crate::mail::{Departure, HandOver, Mail};
+use crate::proxy::Proxy;
+
+/// The shard with the embedded cache, and so with the clients of its pools.
+const LOCAL_SHARD: usize = 0;
+
+impl Proxy {
+    /// Lets clients go from now on, or not any more.
+    pub(crate) fn set_hand_over<I: Io>(&mut self, io: &mut I, hand_over: Option<HandOver>) {
+        self.hand_over = hand_over;
+        if self.hand_over.is_some() {
+            self.invite_to_leave(io);
+        }
+    }
+
+    /// Has [`Proxy::hand_over_client`] called for each client whose line is empty, once nothing is on its way to it.
+    pub(crate) fn invite_to_leave<I: Io>(&self, io: &mut I) {
+        self.clients().filter(|client| client.waiting() == 0).for_each(|client| io.notify_drained(client.id));
+    }
+
+    /// Gives a client away if it is between two requests. Otherwise it is asked again when its next reply has left.
+    pub(crate) fn hand_over_client<I: Io>(&mut self, io: &mut I, id: ConnId) {
+        let Some(HandOver { pools, send }) = self.hand_over.clone() else { return };
+        let quiet = self.client_mut(id).filter(|client| client.is_quiet()).map(|client| client.pool);
+        let Some(pool) = quiet.and_then(|pool| self.pools.get(pool)) else { return };
+        let pool = Arc::clone(&pool.config);
+        if !pools.contains(&described(&pool)) {
+            return;
+        }
+        let Some(client) = self.take_client(id) else { return };
+        let Some(state) = state_of(&client.session, &pool) else { return self.put_client(client) };
+        let Some(parcel) = io.release(id) else { return self.put_client(client) };
+        self.forget(&client);
+        send(Departure { shard: self.shard, client: state, parcel });
+    }
+
+    /// A client came from another process, or back from it. It is closed if its pool is not there.
+    pub(crate) fn arrive<I: Io>(&mut self, io: &mut I, arrival: Departure) {
+        let name = &arrival.client.pool;
+        let Some((key, pool)) = self.pools.iter().find(|(_, pool)| pool.config.name == *name) else { return };
+        let is_local = |server: &ServerKey| self.servers[*server].is_local();
+        if self.shard != LOCAL_SHARD && pool.servers.iter().any(is_local) {
+            return (self.post)(LOCAL_SHARD, Mail::Arrival(Box::new(arrival)));
+        }
+        let session = session_of(arrival.client, &pool.config);
+        pool.clients.fetch_add(1, Ordering::Relaxed);
+        match io.adopt(arrival.parcel) {
+            Some(id) => self.admit_moved(io, key, id, session),
+            None => self.migration_failed(key),
+        }
+    }
+}
+
+/// A pool, as processes tell each other.
+pub fn described(pool: &checked::Pool) -> upgrade::Pool {
+    let protocol = match pool.protocol {
+        Protocol::Redis => "redis",
+        Protocol::Memcache => "memcache",
+    };
+    upgrade::Pool { name: pool.name.clone(), protocol: protocol.to_owned() }
+}
+
+/// The state of a quiet client; None if the other process cannot be told of it.
+fn state_of(session: &Session, pool: &checked::Pool) -> Option<upgrade::Client> {
+    // What makes a client anything but quiet is not told.
+    let Session {
+        authenticated,
+        resp3,
+        number,
+        ref name,
+        leaving: _,
+        in_refused_transaction: _,
+        ended: _,
+        paused: _,
+        deferred: _,
+        skip: _,
+    } = *session;
+    let name = name.as_ref().map(|name| name.to_vec());
+    if pool.name.len() > FIELD_BYTES_MAX || name.as_ref().is_some_and(|name| name.len() > FIELD_BYTES_MAX) {
+        return None;
+    }
+    let has_authenticated = authenticated && pool.auth.is_some();
+    Some(upgrade::Client { pool: pool.name.clone(), number, has_authenticated, resp3, name })
+}
+
+/// The session of a client that comes from another process. Without a password in `pool` it needs none; where there is one now
+/// and was none, it has to give it.
+fn session_of(client: upgrade::Client, pool: &checked::Pool) -> Session {
+    let upgrade::Client { pool: _, number, has_authenticated, resp3, name } = client;
+    Session {
+        authenticated: has_authenticated || pool.auth.is_none(),
+        resp3,
+        number,
+        name: name.map(Vec::into_boxed_slice),
+        ..Session::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;
