@@ -118,7 +118,7 @@ pub fn bind_beside(
     }
 }
 
-fn backlog_of(backlog: u32) -> i32 {
+pub(crate) fn backlog_of(backlog: u32) -> i32 {
     i32::try_from(backlog).unwrap_or(i32::MAX)
 }
 
@@ -148,17 +148,23 @@ fn at_one_of<T>(
     port: u16,
     mut bind: impl FnMut(SocketAddr) -> io::Result<T>,
 ) -> Result<T, BindError> {
-    let no_address = |error| BindError::Name { host: host.to_owned(), error };
-    let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(no_address)?.collect();
-    addresses.sort_by_key(SocketAddr::is_ipv6);
     let mut refused = None;
-    for address in addresses {
+    for address in addresses_of(host, port)? {
         match bind(address) {
             Ok(bound) => return Ok(bound),
             Err(error) => refused = Some(BindError::Tcp { address, error }),
         }
     }
-    Err(refused.unwrap_or_else(|| no_address(io::Error::from(io::ErrorKind::NotFound))))
+    let nothing = || BindError::Name { host: host.to_owned(), error: io::ErrorKind::NotFound.into() };
+    Err(refused.unwrap_or_else(nothing))
+}
+
+/// Addresses of a host, IPv4 before IPv6.
+pub(crate) fn addresses_of(host: &str, port: u16) -> Result<Vec<SocketAddr>, BindError> {
+    let no_address = |error| BindError::Name { host: host.to_owned(), error };
+    let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(no_address)?.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    Ok(addresses)
 }
 
 /// A socket for each shard; `first`, if there is one, is the first of them. None listens before all are bound: a client that came

@@ -343,12 +343,8 @@ impl Io for EventLoop {
         self.remove_listener(listener);
     }
 
-    fn leave_listener(&mut self, listener: ListenerId) {
-        self.listeners.drop(listener);
-    }
-
-    fn share_listeners(&self) -> io::Result<Vec<Listener>> {
-        self.listeners.share()
+    fn leave_listeners(&mut self) {
+        self.listeners.leave_all();
     }
 
     fn load(&self) -> u32 {

@@ -69,15 +69,10 @@ pub trait Io {
     /// [`App::accepted`] may follow for another fraction of a second; then the socket is closed. Where clients have no place
     /// (descriptors have run out) they are waited for some seconds and reset then.
     ///
-    /// A socket that another process shares would be closed to clients for that process too: see [`Io::leave_listener`].
+    /// A socket that another process shares would be closed to clients for that process too: see [`Io::leave_listeners`].
     fn unlisten(&mut self, listener: ListenerId);
-    /// Closes this shard's descriptor of a listener and leaves those who wait to whoever else holds the socket.
-    fn leave_listener(&mut self, listener: ListenerId);
-    /// Second descriptors of all sockets that this shard listens on, for the process that will replace this one.
-    ///
-    /// # Errors
-    /// Descriptors have run out.
-    fn share_listeners(&self) -> std::io::Result<Vec<Listener>>;
+    /// Closes this shard's descriptors of all listeners, and leaves those who wait to whoever else holds the sockets.
+    fn leave_listeners(&mut self);
 
     /// Share of this shard's thread time that was used lately, in permille.
     fn load(&self) -> u32;

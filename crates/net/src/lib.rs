@@ -12,6 +12,7 @@
 mod io;
 
 mod bind;
+mod binder;
 mod coalesce;
 mod conn;
 mod event_loop;
@@ -42,6 +43,7 @@ mod input;
 mod time;
 
 pub use bind::{BindError, ListenAddress, bind, bind_beside, bind_tcp, can_bind};
+pub use binder::{Binder, listening_sockets};
 pub use channel::{Channel, DESCRIPTORS_MAX, Received};
 pub use descriptors::{ClientPlaces, FileLimit};
 pub use event_loop::EventLoop;

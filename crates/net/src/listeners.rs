@@ -1,7 +1,5 @@
 //! The listeners of one loop, in places that the poll's tokens name.
 
-use std::io;
-
 use crate::Instant;
 use crate::listener::{ListenOptions, Listener, ListenerId};
 
@@ -85,15 +83,9 @@ impl Listeners {
         }
     }
 
-    pub(crate) fn drop(&mut self, id: ListenerId) {
-        self.places.iter_mut().for_each(|place| {
-            place.take_if(|accepting| accepting.listener.id() == id);
-        });
-    }
-
-    pub(crate) fn share(&self) -> io::Result<Vec<Listener>> {
-        let staying = self.places.iter().flatten().filter(|accepting| accepting.leaving.is_none());
-        staying.map(|accepting| accepting.listener.try_clone()).collect()
+    /// Closes our descriptors of all. More may be taken.
+    pub(crate) fn leave_all(&mut self) {
+        self.places.clear();
     }
 
     /// The next time at which one that leaves can be closed if it is empty. One that was not empty then is tried again as any

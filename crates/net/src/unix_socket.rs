@@ -14,6 +14,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 /// Most attempts at a lock that its holder removes at the same moment.
 const LOCK_TRIES: usize = 8;
+/// End of the path at which a socket is bound that replaces another one.
+pub(crate) const REPLACEMENT: &str = ".new";
 
 /// Binds `path` and listens there, not blocking. With a mode the file has it before anybody can connect.
 ///
@@ -39,7 +41,7 @@ pub fn replace_unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(_) | Err(_) => {}
     }
-    let beside = with_suffix(path, ".new");
+    let beside = with_suffix(path, REPLACEMENT);
     if std::fs::symlink_metadata(&beside).is_ok_and(|found| found.file_type().is_socket()) {
         std::fs::remove_file(&beside)?;
     }
@@ -94,7 +96,8 @@ impl SocketFile {
     }
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+/// A path beside another one.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
     path.into()

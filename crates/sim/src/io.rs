@@ -469,13 +469,8 @@ impl Io for View<'_> {
         }
     }
 
-    fn leave_listener(&mut self, id: ListenerId) {
-        self.looped.listeners.retain(|(listener, _)| listener.id() != id);
-    }
-
-    fn share_listeners(&self) -> std::io::Result<Vec<Listener>> {
-        let staying = self.looped.listeners.iter().filter(|(_, until)| until.is_none());
-        staying.map(|(listener, _)| listener.try_clone()).collect()
+    fn leave_listeners(&mut self) {
+        self.looped.listeners.clear();
     }
 
     fn load(&self) -> u32 {

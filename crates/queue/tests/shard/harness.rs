@@ -110,10 +110,7 @@ impl Io for TestIo {
     }
     fn set_listener(&mut self, _listener: ListenerId, _options: ListenOptions) {}
     fn unlisten(&mut self, _listener: ListenerId) {}
-    fn leave_listener(&mut self, _listener: ListenerId) {}
-    fn share_listeners(&self) -> std::io::Result<Vec<net::Listener>> {
-        Ok(Vec::new())
-    }
+    fn leave_listeners(&mut self) {}
     fn load(&self) -> u32 {
         0
     }
