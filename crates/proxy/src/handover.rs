@@ -28,6 +28,8 @@ impl Proxy {
     pub(crate) fn set_hand_over<I: Io>(&mut self, io: &mut I, hand_over: Option<HandOver>) {
         self.hand_over = hand_over;
         if self.hand_over.is_some() {
+            // Who waits in a backlog is accepted by the other process.
+            io.leave_listeners();
             self.invite_to_leave(io);
         }
     }
