@@ -98,6 +98,21 @@ pub enum LogFormat {
     Json,
 }
 
+impl LogFormat {
+    /// Every shape with its name.
+    pub const ALL: [(LogFormat, &'static str); 2] = [(LogFormat::Text, "text"), (LogFormat::Json, "json")];
+
+    /// Its name in the native file.
+    pub fn name(self) -> &'static str {
+        name_in(&LogFormat::ALL, self)
+    }
+
+    /// The shape of that name.
+    pub fn of(name: &str) -> Option<LogFormat> {
+        named_in(&LogFormat::ALL, name)
+    }
+}
+
 /// nutcracker's statistics port: one JSON line per connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stats {
@@ -176,6 +191,22 @@ pub enum Protocol {
     Memcache,
 }
 
+impl Protocol {
+    /// Every protocol with its name.
+    pub const ALL: [(Protocol, &'static str); 2] =
+        [(Protocol::Redis, "redis"), (Protocol::Memcache, "memcache")];
+
+    /// Its name in the native file.
+    pub fn name(self) -> &'static str {
+        name_in(&Protocol::ALL, self)
+    }
+
+    /// The protocol of that name.
+    pub fn of(name: &str) -> Option<Protocol> {
+        named_in(&Protocol::ALL, name)
+    }
+}
+
 /// Action on a command that cannot be proxied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsupported {
@@ -183,6 +214,22 @@ pub enum Unsupported {
     Error,
     /// The connection is closed (as nutcracker 0.5.0).
     Close,
+}
+
+impl Unsupported {
+    /// Every action with its name.
+    pub const ALL: [(Unsupported, &'static str); 2] =
+        [(Unsupported::Error, "error"), (Unsupported::Close, "close")];
+
+    /// Its name in the native file.
+    pub fn name(self) -> &'static str {
+        name_in(&Unsupported::ALL, self)
+    }
+
+    /// The action of that name.
+    pub fn of(name: &str) -> Option<Unsupported> {
+        named_in(&Unsupported::ALL, name)
+    }
 }
 
 /// A server of a pool.
@@ -219,4 +266,14 @@ pub enum Target {
 pub struct Local {
     /// Most bytes of keys and values.
     pub bytes_max: usize,
+}
+
+/// The name of a value in a table that has every value.
+fn name_in<T: Copy + PartialEq>(table: &[(T, &'static str)], value: T) -> &'static str {
+    table.iter().find(|(own, _)| *own == value).map_or("", |(_, name)| *name)
+}
+
+/// The value of a name.
+fn named_in<T: Copy>(table: &[(T, &'static str)], name: &str) -> Option<T> {
+    table.iter().find(|(_, own)| *own == name).map(|(value, _)| *value)
 }

@@ -5,14 +5,15 @@
 
 use std::fmt::Write;
 
-use crate::checked::{Listen, Pool, Protocol, Server, Target};
-use crate::endpoint::{identity, show_listen};
+use crate::checked::{Listen, Pool};
+use crate::effective;
+use crate::endpoint::show_listen;
 use crate::go_flags::{GoValue, GoValues};
 use crate::native::{default_pool, default_queue_flags};
 use crate::nsqd::{self, Refusal, flags::FLAGS};
 use crate::nutcracker::Accepted;
 use crate::options::{Kind, Scope};
-use crate::quantity::show_duration;
+use crate::setting::{Setting, key, quoted};
 
 /// The pools of a nutcracker.yml as a nuthatch.toml.
 pub fn nutcracker(accepted: &Accepted) -> String {
@@ -32,56 +33,15 @@ pub fn nutcracker(accepted: &Accepted) -> String {
 }
 
 fn pool(text: &mut String, pool: &Pool) {
-    let usual = default_pool(&pool.name, Vec::new());
+    let usual = effective::pool(&default_pool(&pool.name, Vec::new()));
     let mut lines = Lines::section(text, &format!("pool.{}", key(&pool.name)));
-    let listens: Vec<String> = pool.listen.iter().map(|listen| quoted(&show_listen(listen))).collect();
-    lines.add("listen", listens.join(", "));
-    let off = |duration: Option<_>| quoted(&duration.map_or("off".into(), show_duration));
-    lines.unless(pool.protocol == usual.protocol, "protocol", || {
-        quoted(if pool.protocol == Protocol::Memcache { "memcache" } else { "redis" })
-    });
-    lines.unless(pool.hash == usual.hash, "hash", || quoted(pool.hash.name()));
-    lines
-        .unless(pool.distribution == usual.distribution, "distribution", || quoted(pool.distribution.name()));
-    if let Some(tag) = pool.hash_tag {
-        lines.add("hash_tag", quoted(&tag.map(char::from).iter().collect::<String>()));
+    for (option, value) in effective::pool(pool).settings() {
+        match value.filter(|value| usual.get(option.name) != Some(value)) {
+            Some(Setting::Secret(secret)) => lines.add(option.name, quoted(secret.reveal())),
+            Some(value) => lines.add(option.name, value.toml()),
+            None => {}
+        }
     }
-    lines.unless(pool.timeout == usual.timeout, "timeout", || off(pool.timeout));
-    lines.unless(pool.backlog == usual.backlog, "backlog", || pool.backlog.to_string());
-    if let Some(auth) = &pool.auth {
-        lines.add("auth", quoted(auth.reveal()));
-    }
-    // On a memcached pool nutcracker's redis_db has no effect.
-    lines.unless(pool.db == usual.db || pool.protocol == Protocol::Memcache, "db", || pool.db.to_string());
-    lines.unless(pool.preconnect == usual.preconnect, "preconnect", || pool.preconnect.to_string());
-    lines.unless(pool.auto_eject_hosts == usual.auto_eject_hosts, "auto_eject_hosts", || {
-        pool.auto_eject_hosts.to_string()
-    });
-    lines.unless(pool.server_connections == usual.server_connections, "server_connections", || {
-        pool.server_connections.to_string()
-    });
-    lines.unless(pool.server_retry_timeout == usual.server_retry_timeout, "server_retry_timeout", || {
-        quoted(&show_duration(pool.server_retry_timeout))
-    });
-    lines.unless(pool.server_failure_limit == usual.server_failure_limit, "server_failure_limit", || {
-        pool.server_failure_limit.to_string()
-    });
-    lines.unless(pool.keepalive == usual.keepalive, "keepalive", || off(pool.keepalive));
-    let servers: String =
-        pool.servers.iter().map(|server| format!("    {},\n", quoted(&show_server(server)))).collect();
-    lines.add("servers", format!("[\n{servers}]"));
-}
-
-/// The text of a server, as [`crate::endpoint::server`] reads it.
-fn show_server(server: &Server) -> String {
-    let weight = server.weight;
-    let place = match &server.target {
-        Target::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}:{weight}"),
-        Target::Tcp { host, port } => format!("{host}:{port}:{weight}"),
-        Target::Unix(path) => format!("{}:{weight}", path.display()),
-        Target::Local => "local".into(),
-    };
-    if server.identity == identity(&server.target) { place } else { format!("{place} {}", server.identity) }
 }
 
 /// The settings of an nsqd.cfg as a nuthatch.toml.
@@ -143,31 +103,7 @@ fn listener(listen: &Listen) -> String {
 
 /// A flag's value as an option of this kind takes it.
 fn shown(value: &GoValue, kind: &Kind) -> String {
-    match value {
-        GoValue::Bool(value) => value.to_string(),
-        GoValue::Int(value) => value.to_string(),
-        GoValue::Duration(0) if matches!(kind, Kind::Duration { off: true, .. }) => quoted("off"),
-        GoValue::Duration(ns) => quoted(&show_duration(std::time::Duration::from_nanos(ns.unsigned_abs()))),
-        GoValue::Text(value) => quoted(value),
-        GoValue::Texts(values) => list(values.iter().map(|value| quoted(value))),
-        GoValue::Float(value) => format!("{value:?}"),
-        GoValue::Floats(values) => list(values.iter().map(|value| format!("{value:?}"))),
-    }
-}
-
-fn list(items: impl Iterator<Item = String>) -> String {
-    format!("[{}]", items.collect::<Vec<_>>().join(", "))
-}
-
-/// A text in TOML.
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.into()).to_string()
-}
-
-/// A key in TOML, quoted if need be.
-fn key(name: &str) -> String {
-    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
-    if bare { name.into() } else { quoted(name) }
+    effective::of_flag(value, kind).map_or_else(|| quoted(""), |value| value.toml())
 }
 
 /// The lines of a section.
@@ -181,12 +117,6 @@ impl<'a> Lines<'a> {
 
     fn add(&mut self, option: &str, value: String) {
         let _ = writeln!(self.0, "{option} = {value}");
-    }
-
-    fn unless(&mut self, usual: bool, option: &str, value: impl FnOnce() -> String) {
-        if !usual {
-            self.add(option, value());
-        }
     }
 }
 

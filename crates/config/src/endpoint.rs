@@ -168,6 +168,26 @@ pub fn show_listen(listen: &Listen) -> String {
     }
 }
 
+/// The text of a server without its password, as [`server`] reads it.
+pub fn show_server(server: &Server) -> String {
+    let weight = server.weight;
+    let place = match &server.target {
+        Target::Local => "local".into(),
+        target => format!("{}:{weight}", show_target(target)),
+    };
+    if server.identity == identity(&server.target) { place } else { format!("{place} {}", server.identity) }
+}
+
+/// The text of a target, as [`target`] reads it.
+pub fn show_target(target: &Target) -> String {
+    match target {
+        Target::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+        Target::Tcp { host, port } => format!("{host}:{port}"),
+        Target::Unix(path) => path.display().to_string(),
+        Target::Local => "local".into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

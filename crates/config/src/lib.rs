@@ -20,6 +20,7 @@
 pub mod checked;
 mod listen;
 mod secret;
+mod setting;
 mod log_level;
 
 mod file_kind;
@@ -35,6 +36,8 @@ mod suggest;
 mod values;
 pub mod warnings;
 pub mod written;
+
+pub mod effective;
 
 pub mod render;
 

@@ -133,7 +133,7 @@ pub(crate) fn default_pool(name: &str, servers: Vec<Server>) -> Pool {
 fn logging(read: &Settings) -> Log {
     Log {
         level: go_flags::level_of(read.text("level").unwrap_or("info")),
-        format: if read.text("format") == Some("json") { LogFormat::Json } else { LogFormat::Text },
+        format: read.text("format").and_then(LogFormat::of).unwrap_or(LogFormat::Text),
         file: read.text("file").map(Into::into),
     }
 }

@@ -7,36 +7,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::checked::{Listen, Server, Target};
+use crate::checked::{Listen, Server};
 use crate::fault::{Fault, Position};
 use crate::options::{Absent, Kind, OptionSpec, Scope};
 use crate::secret::Secret;
+use crate::setting::Setting;
 use crate::written::{Entry, Value, Written};
 use crate::{endpoint, quantity, suggest};
-
-/// A value of an option, of the type its [`Kind`] says.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Setting {
-    Bool(bool),
-    Integer(i64),
-    Duration(Duration),
-    Off,
-    Size(u64),
-    Text(String),
-    Secret(Secret),
-    HashTag([u8; 2]),
-    Listens(Vec<Listen>),
-    Servers(Vec<(Server, Position)>),
-    Target(Target),
-    Texts(Vec<String>),
-    Quantiles(Vec<f64>),
-}
 
 /// The settings of one section by option name.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
     settings: BTreeMap<&'static str, Setting>,
     places: BTreeMap<&'static str, Position>,
+    /// Place of each server, in the order of the file.
+    pub server_places: Vec<Position>,
     /// Something of the section was wrong; what is missing was complained about already.
     pub faulty: bool,
 }
@@ -57,6 +42,9 @@ pub(crate) fn read(
             continue;
         };
         read.places.insert(option.name, entry.value.at);
+        if let (Kind::Servers, Value::List(items)) = (option.kind, &entry.value.value) {
+            read.server_places = items.iter().map(|item| item.at).collect();
+        }
         if let Some(setting) = setting(option, &entry.value, faults) {
             read.settings.insert(option.name, setting);
         }
@@ -241,14 +229,12 @@ fn servers(items: &[Written], faults: &mut Vec<Fault>) -> Option<Setting> {
     for item in items {
         match &item.value {
             Value::Text(text) => match endpoint::server(text) {
-                Ok(server) => servers.push((server, item.at)),
+                Ok(server) => servers.push(server),
                 Err((what, help)) => {
                     faults.push(Fault::error(Some(item.at), format!("servers: {what}"), help))
                 }
             },
-            Value::Table(entries) => {
-                servers.extend(server_table(item.at, entries, faults).map(|s| (s, item.at)))
-            }
+            Value::Table(entries) => servers.extend(server_table(item.at, entries, faults)),
             other => {
                 let text = format!("servers has {} in it", other.describe());
                 faults.push(Fault::error(Some(item.at), text, "write each server as a text or a table"));
@@ -375,7 +361,7 @@ impl Settings {
         }
     }
 
-    pub fn servers(&self, name: &str) -> &[(Server, Position)] {
+    pub fn servers(&self, name: &str) -> &[Server] {
         match self.get(name) {
             Some(Setting::Servers(value)) => value,
             None => &[],

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::checked::Protocol;
 use crate::nutcracker::{Accepted, parse};
 use crate::{Severity, native};
 
@@ -24,8 +25,8 @@ fn every_option_of_a_pool() {
     assert_eq!(converted(&accepted).pools, accepted.pools);
     let text = nutcracker(&accepted);
     assert!(text.contains("client_connections had no effect"), "{text}");
-    let short = "[pool.b]\nlisten = \"127.0.0.1:1\"\nprotocol = \"memcache\"\ntimeout = \"off\"\nkeepalive = \"off\"\nservers = [\n    \
-                 \"127.0.0.1:11211:1\",\n]\n";
+    let short = "[pool.b]\nprotocol = \"memcache\"\nlisten = \"127.0.0.1:1\"\nservers = [\n    \"127.0.0.1:11211:1\",\n]\n\
+                 timeout = \"off\"\nkeepalive = \"off\"\n";
     assert!(text.contains(short), "{text}");
 }
 

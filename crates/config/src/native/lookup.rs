@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::checked::{Listen, Lookup, Queue};
 use crate::nsqd::machine;
-use crate::values::{Setting, Settings};
+use crate::setting::Setting;
+use crate::values::Settings;
 
 /// The section as read, in which every option has a value or is unset.
 pub(super) fn assemble(read: &Settings, queue: Option<&Queue>) -> Lookup {

@@ -38,7 +38,8 @@ pub(super) fn check(
 
 /// Servers in index order; two of the same identity are a fault.
 fn servers(section: &str, read: &Settings, faults: &mut Vec<Fault>) -> Vec<Server> {
-    let mut servers = read.servers("servers").to_vec();
+    let places = read.server_places.iter().copied();
+    let mut servers: Vec<(Server, Position)> = read.servers("servers").iter().cloned().zip(places).collect();
     servers.sort_by(|(a, _), (b, _)| (a.identity.len(), &a.identity).cmp(&(b.identity.len(), &b.identity)));
     for pair in servers.windows(2) {
         let [(a, first), (b, second)] = pair else { continue };
@@ -61,10 +62,7 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
     Some(Pool {
         name: name.into(),
         listen: read.listens("listen"),
-        protocol: match read.text("protocol") {
-            Some("memcache") => Protocol::Memcache,
-            _ => Protocol::Redis,
-        },
+        protocol: read.text("protocol").and_then(Protocol::of).unwrap_or(Protocol::Redis),
         hash: ring::Hash::from_name(read.text("hash").unwrap_or("fnv1a_64"))?,
         hash_tag: read.hash_tag("hash_tag"),
         distribution: ring::Distribution::from_name(read.text("distribution").unwrap_or("ketama"))?,
@@ -79,10 +77,7 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
         server_retry_timeout: read.duration("server_retry_timeout"),
         server_failure_limit: read.integer("server_failure_limit") as u32,
         keepalive: read.duration_if_on("keepalive"),
-        unsupported: match read.text("unsupported") {
-            Some("close") => Unsupported::Close,
-            _ => Unsupported::Error,
-        },
+        unsupported: read.text("unsupported").and_then(Unsupported::of).unwrap_or(Unsupported::Error),
         servers,
         request_bytes_max: read.size("request_bytes_max"),
         client_pipeline_max: read.integer("client_pipeline_max") as u32,

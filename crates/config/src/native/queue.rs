@@ -13,7 +13,8 @@ use crate::go_flags::{GoValue, GoValues};
 use crate::nsqd::pem::{self, Holds};
 use crate::nsqd::{self, Refusal};
 use crate::options::Scope;
-use crate::values::{self, Setting, Settings};
+use crate::setting::Setting;
+use crate::values::{self, Settings};
 use crate::written::Entry;
 use crate::{endpoint, options};
 

@@ -5,6 +5,7 @@
 
 use super::Applies::{Live, NewConnections};
 use super::{Absent, Applies, Kind, OptionSpec, Scope, duration, duration_or_off, integer, size};
+use crate::checked::{Protocol, Unsupported};
 
 const fn option(
     name: &'static str,
@@ -41,7 +42,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     option(
         "protocol",
         Some("redis"),
-        Kind::Choice(|| vec!["redis", "memcache"]),
+        Kind::Choice(|| Protocol::ALL.map(|(_, name)| name).to_vec()),
         Absent::Is("redis"),
         Live,
         "What clients and servers speak.",
@@ -186,7 +187,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     option(
         "unsupported",
         None,
-        Kind::Choice(|| vec!["error", "close"]),
+        Kind::Choice(|| Unsupported::ALL.map(|(_, name)| name).to_vec()),
         Absent::Is("error"),
         Live,
         "What a command that cannot be proxied meets: an error in its place, or a closed connection as in nutcracker.",

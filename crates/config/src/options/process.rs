@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Applies::{Live, Restart};
 use super::{Absent, Applies, Kind, OptionSpec, Scope, duration, integer, size};
-use crate::log_level::LogLevel;
+use crate::checked::{LogFormat, LogLevel};
 
 const fn option(
     scope: Scope,
@@ -75,7 +75,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     option(
         Scope::Log,
         "format",
-        Kind::Choice(|| vec!["text", "json"]),
+        Kind::Choice(|| LogFormat::ALL.map(|(_, name)| name).to_vec()),
         Absent::Is("text"),
         Live,
         "Shape of a line: text for people, json for machines.",

@@ -1,0 +1,110 @@
+//! A checked configuration as sections of the options table again: the inverse of what [`crate::native`] assembles.
+//!
+//! What compares two configurations and what prints one are written over these values, so that an option is forgotten by
+//! neither: a test wants a value, or word that there is none, for each row of the table.
+
+mod pool;
+mod process;
+mod queue;
+
+use std::collections::BTreeMap;
+
+use crate::checked::Config;
+use crate::options::{OptionSpec, Scope};
+use crate::setting::Setting;
+
+pub(crate) use pool::pool;
+pub(crate) use queue::of_flag;
+
+/// A section and the value that each of its options has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Section {
+    /// Its kind.
+    pub scope: Scope,
+    /// Name of the pool; empty for other sections.
+    pub name: String,
+    settings: BTreeMap<&'static str, Option<Setting>>,
+}
+
+impl Section {
+    fn new(scope: Scope, settings: impl IntoIterator<Item = (&'static str, Option<Setting>)>) -> Section {
+        Section { scope, name: String::new(), settings: settings.into_iter().collect() }
+    }
+
+    /// The value of an option. None: it is not set, which the option's row explains.
+    pub fn get(&self, option: &str) -> Option<&Setting> {
+        self.settings.get(option)?.as_ref()
+    }
+
+    /// Every option of the section with its value, in the order of the documentation.
+    pub fn settings(&self) -> impl Iterator<Item = (&'static OptionSpec, Option<&Setting>)> {
+        self.scope.options().map(|option| (option, self.get(option.name)))
+    }
+}
+
+/// The sections that a configuration has, in the order of the documentation; pools in their own.
+pub fn sections(config: &Config) -> Vec<Section> {
+    let mut sections = vec![process::process(config), process::log(&config.log)];
+    sections.extend(config.stats.as_ref().map(process::stats));
+    sections.extend(config.admin.as_ref().map(process::admin));
+    sections.push(process::local(&config.local));
+    sections.extend(config.pools.iter().map(pool));
+    sections.extend(config.queue.as_ref().map(queue::queue));
+    sections.extend(config.lookup.as_ref().map(process::lookup));
+    sections
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::native;
+
+    #[test]
+    fn every_row_is_known() {
+        let config = native::check(&format!("{}[lookup]\n", native::DEFAULT_FILE), 1).config.unwrap();
+        let sections = sections(&config);
+        for scope in Scope::ALL.iter().filter(|scope| **scope != Scope::Server) {
+            let section = sections.iter().find(|section| section.scope == *scope);
+            let section = section.unwrap_or_else(|| panic!("{scope:?} is missing"));
+            let known: Vec<&str> = section.settings.keys().copied().collect();
+            let mut rows: Vec<&str> = scope.options().map(|option| option.name).collect();
+            rows.sort_unstable();
+            assert_eq!(known, rows, "{scope:?}");
+        }
+    }
+
+    /// A configuration written in TOML is read as itself.
+    #[test]
+    fn read_back() {
+        for file in ["[pool.\"a b\"]\nlisten = [\"/s 0600\", \"[::1]:1\"]\nhash_tag = \"{}\"\n\
+            servers = [\"/a:2 u\", { address = \"/a b\", name = \"n\" }, { address = \"local\", weight = 3 }]\n\
+            [pool.m]\nprotocol = \"memcache\"\ntimeout = \"off\"\nlisten = \"*:1\"\nservers = [\"[::1]:2\"]\n[log]\nfile = \"/\"\n\
+            [queue]\ne2e_processing_latency_percentiles = [1, 0.5]\nhttp_names = [\"a\"]\ntcp = \"/q 0660\"\n"]
+        {
+            read_back_as_itself(file);
+        }
+        read_back_as_itself(&format!("{}[lookup]\n", native::DEFAULT_FILE));
+    }
+
+    #[track_caller]
+    fn read_back_as_itself(file: &str) {
+        let report = native::check(file, 3);
+        let config = report.config.unwrap_or_else(|| panic!("{:?}", report.faults));
+        let mut text = String::new();
+        for section in sections(&config) {
+            match section.scope {
+                Scope::Process => {}
+                Scope::Pool => text += &format!("[pool.{}]\n", crate::setting::key(&section.name)),
+                scope => text += &format!("{}\n", scope.heading()),
+            }
+            for (option, value) in section.settings() {
+                if let Some(value) = value {
+                    text += &format!("{} = {}\n", option.name, value.toml());
+                }
+            }
+        }
+        let report = native::check(&text, 1);
+        let wrong: Vec<String> = report.faults.iter().map(|fault| fault.show("file").to_string()).collect();
+        assert!(report.config.as_ref() == Some(&config), "{wrong:#?}\n{text}");
+    }
+}

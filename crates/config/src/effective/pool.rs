@@ -1,0 +1,38 @@
+//! `[pool.NAME]`.
+
+use super::Section;
+use super::process::{bytes, duration_or_off};
+use crate::checked::{Pool, Protocol};
+use crate::options::Scope;
+use crate::setting::Setting;
+
+pub(crate) fn pool(pool: &Pool) -> Section {
+    let integer = |value: u32| Some(Setting::Integer(value.into()));
+    let settings = [
+        ("protocol", Setting::text(pool.protocol.name())),
+        ("listen", Some(Setting::Listens(pool.listen.clone()))),
+        ("servers", Some(Setting::Servers(pool.servers.clone()))),
+        ("hash", Setting::text(pool.hash.name())),
+        ("distribution", Setting::text(pool.distribution.name())),
+        ("hash_tag", pool.hash_tag.map(Setting::HashTag)),
+        ("timeout", Some(duration_or_off(pool.timeout))),
+        ("backlog", integer(pool.backlog)),
+        ("client_connections", pool.client_connections.and_then(integer)),
+        ("auth", pool.auth.clone().map(Setting::Secret)),
+        // A memcached pool has none, whatever a nutcracker.yml says.
+        ("db", Some(pool.db).filter(|_| pool.protocol == Protocol::Redis).and_then(integer)),
+        ("preconnect", Some(Setting::Bool(pool.preconnect))),
+        ("auto_eject_hosts", Some(Setting::Bool(pool.auto_eject_hosts))),
+        ("server_connections", integer(pool.server_connections)),
+        ("server_retry_timeout", Some(Setting::Duration(pool.server_retry_timeout))),
+        ("server_failure_limit", integer(pool.server_failure_limit)),
+        ("keepalive", Some(duration_or_off(pool.keepalive))),
+        ("unsupported", Setting::text(pool.unsupported.name())),
+        ("request_bytes_max", Some(bytes(pool.request_bytes_max))),
+        ("client_pipeline_max", integer(pool.client_pipeline_max)),
+        ("client_output_soft_bytes", Some(bytes(pool.client_output_soft_bytes))),
+        ("client_output_hard_bytes", Some(bytes(pool.client_output_hard_bytes))),
+        ("server_queue_max", integer(pool.server_queue_max)),
+    ];
+    Section { name: pool.name.clone(), ..Section::new(Scope::Pool, settings) }
+}

@@ -1,0 +1,93 @@
+//! Sections of the process: its options, the log, ports, the embedded cache, discovery.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::Section;
+use crate::checked::{Admin, Config, Local, Log, Lookup, Stats};
+use crate::options::Scope;
+use crate::setting::Setting;
+
+pub(super) fn process(config: &Config) -> Section {
+    Section::new(
+        Scope::Process,
+        [
+            ("threads", Some(count(config.threads))),
+            ("memory_budget", Some(bytes(config.memory_budget_bytes))),
+            ("stop_timeout", Some(Setting::Duration(config.stop_timeout))),
+            ("coalesce", Some(duration_or_off(Some(config.coalesce).filter(|time| !time.is_zero())))),
+        ],
+    )
+}
+
+pub(super) fn log(log: &Log) -> Section {
+    Section::new(
+        Scope::Log,
+        [
+            ("level", Setting::text(log.level.name())),
+            ("format", Setting::text(log.format.name())),
+            ("file", log.file.as_deref().and_then(path)),
+        ],
+    )
+}
+
+pub(super) fn stats(stats: &Stats) -> Section {
+    Section::new(
+        Scope::Stats,
+        [
+            ("listen", Some(Setting::Listens(vec![stats.listen.clone()]))),
+            ("interval", Some(Setting::Duration(stats.interval))),
+        ],
+    )
+}
+
+pub(super) fn admin(admin: &Admin) -> Section {
+    Section::new(Scope::Admin, [("listen", Some(Setting::Listens(vec![admin.listen.clone()])))])
+}
+
+pub(super) fn local(local: &Local) -> Section {
+    Section::new(Scope::Local, [("bytes", Some(bytes(local.bytes_max)))])
+}
+
+pub(super) fn lookup(lookup: &Lookup) -> Section {
+    Section::new(
+        Scope::Lookup,
+        [
+            ("tcp", Some(Setting::Listens(vec![lookup.tcp.clone()]))),
+            ("http", Some(Setting::Listens(vec![lookup.http.clone()]))),
+            ("broadcast_address", Setting::text(&lookup.broadcast_address)),
+            ("inactive_producer_timeout", Some(Setting::Duration(lookup.inactive_producer_timeout))),
+            ("tombstone_lifetime", Some(Setting::Duration(lookup.tombstone_lifetime))),
+            ("max_connections", Some(Setting::Integer(lookup.max_connections.into()))),
+            ("max_names", Some(count(lookup.max_names))),
+            ("magic_timeout", Some(Setting::Duration(lookup.magic_timeout))),
+            // An empty text is none, which is not the same as an option that is not written.
+            (
+                "snapshot",
+                Some(lookup.snapshot.as_deref().and_then(path).unwrap_or(Setting::Text(String::new()))),
+            ),
+            ("snapshot_lifetime", Some(Setting::Duration(lookup.snapshot_lifetime))),
+            ("http_names", texts(&lookup.http_names)),
+        ],
+    )
+}
+
+pub(super) fn path(path: &Path) -> Option<Setting> {
+    Setting::text(path.display().to_string())
+}
+
+pub(super) fn texts(texts: &[String]) -> Option<Setting> {
+    (!texts.is_empty()).then(|| Setting::Texts(texts.to_vec()))
+}
+
+pub(super) fn bytes(bytes: usize) -> Setting {
+    Setting::Size(bytes as u64)
+}
+
+pub(super) fn count<N: TryInto<i64>>(count: N) -> Setting {
+    Setting::Integer(count.try_into().unwrap_or(i64::MAX))
+}
+
+pub(super) fn duration_or_off(duration: Option<Duration>) -> Setting {
+    duration.map_or(Setting::Off, Setting::Duration)
+}

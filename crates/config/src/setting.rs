@@ -1,0 +1,135 @@
+//! The value of an option, of the type that its row in the options table says.
+//!
+//! Two texts of it: [`Setting::toml`] is read back as the same value, unless it is a secret; its `Display` is for people, in lists of changes.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::checked::{Listen, Server, Target};
+use crate::endpoint::{self, show_listen, show_server, show_target};
+use crate::quantity::{show_duration, show_size};
+use crate::secret::Secret;
+
+/// A value of an option.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Setting {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A duration.
+    Duration(Duration),
+    /// No duration.
+    Off,
+    /// Bytes.
+    Size(u64),
+    /// A text, a path or a word.
+    Text(String),
+    /// A text that is shown nowhere.
+    Secret(Secret),
+    /// The two characters of a hash tag.
+    HashTag([u8; 2]),
+    /// Places to listen on.
+    Listens(Vec<Listen>),
+    /// The servers of a pool.
+    Servers(Vec<Server>),
+    /// A place to connect to.
+    Target(Target),
+    /// Texts.
+    Texts(Vec<String>),
+    /// Numbers above 0, at most 1.
+    Quantiles(Vec<f64>),
+}
+
+impl Setting {
+    /// A text, unless it is empty.
+    pub fn text(text: impl Into<String>) -> Option<Setting> {
+        Some(text.into()).filter(|text| !text.is_empty()).map(Setting::Text)
+    }
+
+    /// The value in TOML.
+    pub fn toml(&self) -> String {
+        match self {
+            Setting::Bool(value) => value.to_string(),
+            Setting::Integer(value) => value.to_string(),
+            Setting::Duration(value) => quoted(&show_duration(*value)),
+            Setting::Off => quoted("off"),
+            Setting::Size(bytes) => quoted(&show_size(*bytes)),
+            Setting::Text(text) => quoted(text),
+            Setting::Secret(secret) => quoted(&secret.to_string()),
+            Setting::HashTag(tag) => quoted(&tag.map(char::from).iter().collect::<String>()),
+            Setting::Listens(listens) => match listens.as_slice() {
+                [listen] => quoted(&show_listen(listen)),
+                listens => list(listens.iter().map(|listen| quoted(&show_listen(listen)))),
+            },
+            Setting::Servers(servers) => {
+                let lines: String =
+                    servers.iter().map(|server| format!("    {},\n", server_toml(server))).collect();
+                format!("[\n{lines}]")
+            }
+            Setting::Target(target) => quoted(&show_target(target)),
+            Setting::Texts(texts) => list(texts.iter().map(|text| quoted(text))),
+            Setting::Quantiles(numbers) => list(numbers.iter().map(|number| format!("{number:?}"))),
+        }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Setting::Duration(value) => f.write_str(&show_duration(*value)),
+            Setting::Off => f.write_str("off"),
+            Setting::Size(bytes) => f.write_str(&show_size(*bytes)),
+            Setting::Secret(secret) => fmt::Display::fmt(secret, f),
+            Setting::Text(text) if is_plain(text) => f.write_str(text),
+            Setting::Listens(listens) => {
+                f.write_str(&listens.iter().map(show_listen).collect::<Vec<_>>().join(", "))
+            }
+            Setting::Servers(servers) => {
+                f.write_str(&servers.iter().map(show_server).collect::<Vec<_>>().join(", "))
+            }
+            Setting::Target(target) => f.write_str(&show_target(target)),
+            other => f.write_str(&other.toml()),
+        }
+    }
+}
+
+/// A server in TOML: a text if that says all of it, or else a table.
+fn server_toml(server: &Server) -> String {
+    let text = show_server(server);
+    if endpoint::server(&text).as_ref() == Ok(server) {
+        return quoted(&text);
+    }
+    let mut fields = vec![format!("address = {}", quoted(&show_target(&server.target)))];
+    if server.weight != 1 {
+        fields.push(format!("weight = {}", server.weight));
+    }
+    if server.identity != endpoint::identity(&server.target) {
+        fields.push(format!("name = {}", quoted(&server.identity)));
+    }
+    if let Some(password) = &server.password {
+        fields.push(format!("password = {}", quoted(&password.to_string())));
+    }
+    format!("{{ {} }}", fields.join(", "))
+}
+
+/// A text that cannot be taken for anything else without quotes.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_./:%+@~".contains(c))
+}
+
+/// A list in TOML.
+fn list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(", "))
+}
+
+/// A text in TOML.
+pub(crate) fn quoted(text: &str) -> String {
+    toml::Value::String(text.into()).to_string()
+}
+
+/// A key in TOML, quoted if need be.
+pub(crate) fn key(name: &str) -> String {
+    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    if bare { name.into() } else { quoted(name) }
+}
