@@ -76,11 +76,13 @@ mod tests {
     /// A configuration written in TOML is read as itself.
     #[test]
     fn read_back() {
-        for file in ["[pool.\"a b\"]\nlisten = [\"/s 0600\", \"[::1]:1\"]\nhash_tag = \"{}\"\n\
+        for file in [
+            "[lookup]\nsnapshot = \"\"\n",
+            "[pool.\"a b\"]\nlisten = [\"/s 0600\", \"[::1]:1\"]\nhash_tag = \"{}\"\n\
             servers = [\"/a:2 u\", { address = \"/a b\", name = \"n\" }, { address = \"local\", weight = 3 }]\n\
             [pool.m]\nprotocol = \"memcache\"\ntimeout = \"off\"\nlisten = \"*:1\"\nservers = [\"[::1]:2\"]\n[log]\nfile = \"/\"\n\
-            [queue]\ne2e_processing_latency_percentiles = [1, 0.5]\nhttp_names = [\"a\"]\ntcp = \"/q 0660\"\n"]
-        {
+            [queue]\ne2e_processing_latency_percentiles = [1, 0.5]\nhttp_names = [\"a\"]\ntcp = \"/q 0660\"\n",
+        ] {
             read_back_as_itself(file);
         }
         read_back_as_itself(&format!("{}[lookup]\n", native::DEFAULT_FILE));

@@ -166,6 +166,8 @@ pub enum Kind {
     Secret,
     /// Path of a file or directory.
     Path,
+    /// Path of a file, or an empty text for none.
+    PathOrNone,
     /// One of some words.
     Choice(fn() -> Vec<&'static str>),
     /// Exactly two characters of one byte each.
@@ -297,6 +299,7 @@ impl Kind {
             }
             Kind::Text | Kind::Secret => "a text".into(),
             Kind::Path => "a path".into(),
+            Kind::PathOrNone => "a path, or an empty text for none".into(),
             Kind::Choice(words) => {
                 let words: Vec<_> = words().iter().map(|word| format!("\"{word}\"")).collect();
                 format!("one of {}", words.join(", "))

@@ -142,7 +142,7 @@ fn setting(option: &OptionSpec, written: &Written, faults: &mut Vec<Fault>) -> O
         (Kind::Text | Kind::Secret | Kind::Path, Value::Text(text)) if text.is_empty() => {
             fail(written.at, format!("{name} is empty"), "leave the option out instead".into())
         }
-        (Kind::Text | Kind::Path, Value::Text(text)) => Some(Setting::Text(text.clone())),
+        (Kind::Text | Kind::Path | Kind::PathOrNone, Value::Text(text)) => Some(Setting::Text(text.clone())),
         (Kind::Secret, Value::Text(text)) => Some(Setting::Secret(Secret::new(text.as_str()))),
         (Kind::Choice(words), Value::Text(text)) => match words().contains(&text.as_str()) {
             true => Some(Setting::Text(text.clone())),

@@ -20,6 +20,16 @@ fn faults(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn an_empty_snapshot_is_none() {
+    for (written, file) in
+        [("", Some("nuthatch-data/lookup.json")), ("snapshot = \"\"", None), ("snapshot = \"s\"", Some("s"))]
+    {
+        let config = check(&format!("[queue]\n[lookup]\n{written}\n"), 1).config.unwrap();
+        assert_eq!(config.lookup.unwrap().snapshot.as_deref(), file.map(std::path::Path::new), "{written}");
+    }
+}
+
+#[test]
 fn the_default_file() {
     let config = default(3);
     assert_eq!(check(DEFAULT_FILE, 3).faults, []);

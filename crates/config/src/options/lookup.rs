@@ -76,11 +76,11 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     ),
     option(
         "snapshot",
-        Kind::Text,
+        Kind::PathOrNone,
         Absent::Unset("lookup.json in data_path of [queue]; without one, none"),
         Restart,
         "File in which the lookup keeps what it knows, so that after a restart consumers are answered at once. Its directory must \
-         exist. An empty text means none.",
+         exist.",
     ),
     option(
         "snapshot_lifetime",
