@@ -182,6 +182,17 @@ pub struct Pool {
     pub server_queue_max: u32,
 }
 
+impl Pool {
+    /// The name of a server that the ring hashes: its identity, but libmemcached has a rule of its own and knows no names.
+    pub fn ring_name(&self, server: &Server) -> String {
+        match (&server.target, self.distribution.is_libmemcached()) {
+            (Target::Tcp { host, port }, true) => ring::libmemcached_identity(host, *port),
+            (Target::Unix(path), true) => ring::libmemcached_identity(&path.to_string_lossy(), 0),
+            _ => server.identity.clone(),
+        }
+    }
+}
+
 /// Protocol of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {

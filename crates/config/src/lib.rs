@@ -11,6 +11,8 @@
 //! it. A check finds every fault of a file at once, with line and column ([`Fault`]); what is legal but most likely
 //! not meant is a [`Severity::Warning`].
 //!
+//! [`change`] lists what differs between two configurations, and when that takes effect.
+//!
 //! [`FileKind`] tells the three files apart by their content.
 //!
 //! Reading order: `checked` (what comes out), `options`, `quantity`, `endpoint` (values), `written`, `native`,
@@ -37,7 +39,8 @@ mod values;
 pub mod warnings;
 pub mod written;
 
-pub mod effective;
+pub mod change;
+mod effective;
 
 pub mod render;
 
@@ -55,3 +58,4 @@ pub use fault::{Fault, Position, Severity};
 pub use file_kind::FileKind;
 pub use report::Report;
 pub use secret::Secret;
+pub use setting::Setting;

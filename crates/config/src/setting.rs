@@ -81,14 +81,22 @@ impl fmt::Display for Setting {
             Setting::Off => f.write_str("off"),
             Setting::Size(bytes) => f.write_str(&show_size(*bytes)),
             Setting::Secret(secret) => fmt::Display::fmt(secret, f),
-            Setting::Text(text) if is_plain(text) => f.write_str(text),
+            Setting::Text(text) if holds_secret(text) => f.write_str(HIDDEN),
+            Setting::Text(text) => f.write_str(&plain(text)),
             Setting::Listens(listens) => {
-                f.write_str(&listens.iter().map(show_listen).collect::<Vec<_>>().join(", "))
+                let listens: Vec<String> = listens.iter().map(|listen| plain(&show_listen(listen))).collect();
+                f.write_str(&listens.join(", "))
             }
             Setting::Servers(servers) => {
-                f.write_str(&servers.iter().map(show_server).collect::<Vec<_>>().join(", "))
+                let servers: Vec<String> = servers.iter().map(|server| plain(&show_server(server))).collect();
+                f.write_str(&servers.join(", "))
             }
-            Setting::Target(target) => f.write_str(&show_target(target)),
+            Setting::Target(target) => f.write_str(&plain(&show_target(target))),
+            Setting::HashTag(tag) => f.write_str(&plain(&tag.map(char::from).iter().collect::<String>())),
+            Setting::Texts(texts) => {
+                let shown = |text: &String| if holds_secret(text) { HIDDEN.into() } else { quoted(text) };
+                f.write_str(&list(texts.iter().map(shown)))
+            }
             other => f.write_str(&other.toml()),
         }
     }
@@ -113,9 +121,19 @@ fn server_toml(server: &Server) -> String {
     format!("{{ {} }}", fields.join(", "))
 }
 
-/// A text that cannot be taken for anything else without quotes.
-fn is_plain(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_./:%+@~".contains(c))
+/// Shown in place of a secret.
+const HIDDEN: &str = "(hidden)";
+
+/// True for an address that may hold a password: a URL with a user or a query.
+fn holds_secret(text: &str) -> bool {
+    text.contains("://") && text.contains(['@', '?'])
+}
+
+/// A text for people: in quotes only if it could be taken for anything else without them.
+pub(crate) fn plain(text: &str) -> String {
+    let is_plain =
+        !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_./:%+@~[]{}()<>$".contains(c));
+    if is_plain { text.into() } else { quoted(text) }
 }
 
 /// A list in TOML.

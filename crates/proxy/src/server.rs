@@ -30,7 +30,6 @@ use std::sync::Arc;
 use config::Secret;
 use config::checked::{self, Target};
 use net::{Address, Instant, SocketOptions, TimerId};
-use ring::libmemcached_identity;
 use telemetry::{PoolStats, ServerStats};
 
 use crate::fail::Failure;
@@ -96,7 +95,7 @@ impl Server {
             pool_stats: Arc::clone(pool_stats),
             stats,
             identity: server.identity.clone(),
-            ring_name: ring_name(config, server),
+            ring_name: config.ring_name(server),
             weight: server.weight,
             address,
             options,
@@ -175,13 +174,5 @@ impl Server {
     /// True for a lane whose connection speaks RESP3.
     pub(crate) fn speaks_resp3(&self, lane: u16) -> bool {
         lane as usize >= self.conns.len() / 2 && lane != self.probe_lane()
-    }
-}
-
-fn ring_name(config: &checked::Pool, server: &checked::Server) -> String {
-    match (&server.target, config.distribution.is_libmemcached()) {
-        (Target::Tcp { host, port }, true) => libmemcached_identity(host, *port),
-        (Target::Unix(path), true) => libmemcached_identity(&path.to_string_lossy(), 0),
-        _ => server.identity.clone(),
     }
 }

@@ -1,0 +1,143 @@
+//! Changes of pools: their options, listeners, servers, and the keys that move.
+
+use super::{Change, Effect, Subject, What, keys, of_option, presence, sets};
+use crate::checked::{Config, Listen, Pool, Server, Target};
+use crate::effective;
+use crate::options::{Applies, Kind, OptionSpec, Scope};
+use crate::setting::Setting;
+
+/// Pools that go, then in the order of the new configuration those that come or change.
+pub(super) fn changes(old: &Config, new: &Config, changes: &mut Vec<Change>) {
+    let applies = Scope::Pool.presence_applies();
+    for pool in sets::pools(old, new).removed {
+        let removed = presence(Subject::Pool(pool.name.clone()), What::Removed, applies);
+        changes.push(Change { effect: Some(Effect::ClientsClosed), ..removed });
+    }
+    for pool in &new.pools {
+        match old.pools.iter().find(|other| other.name == pool.name) {
+            Some(before) => changes.extend(of_pool(before, pool)),
+            None => {
+                let added = What::Added(pool.listen.clone());
+                changes.push(presence(Subject::Pool(pool.name.clone()), added, applies));
+            }
+        }
+    }
+}
+
+/// True if nothing about a pool changes.
+pub(super) fn same(old: &Pool, new: &Pool) -> bool {
+    old == new || differences(old, new).is_empty()
+}
+
+/// Changes of one pool, with what they do to keys and clients.
+fn of_pool(old: &Pool, new: &Pool) -> Vec<Change> {
+    let mut changes = differences(old, new);
+    for change in &mut changes {
+        change.effect = match &change.what {
+            What::Option { name: "protocol", .. } => Some(Effect::ClientsClosed),
+            What::Option { name: "hash_tag", .. } => Some(Effect::TaggedKeysMove),
+            _ => None,
+        };
+    }
+    let moves = |change: &Change| moves_keys(&change.what);
+    let count = changes.iter().filter(|change| moves(change)).count();
+    let Some(share) = (count > 0).then(|| keys::moved(old, new)).flatten() else { return changes };
+    let effect = Some(Effect::KeysMove(share));
+    match changes.iter_mut().find(|change| moves(change)).filter(|_| count == 1) {
+        Some(change) => change.effect = effect,
+        None => {
+            let ring = presence(Subject::Pool(new.name.clone()), What::Ring, Applies::Live);
+            changes.push(Change { effect, ..ring });
+        }
+    }
+    changes
+}
+
+/// True for a change that can give keys another server, hash tags aside.
+fn moves_keys(what: &What) -> bool {
+    match what {
+        What::Option { name, .. } => ["hash", "distribution"].contains(name),
+        What::ServerAdded(_) | What::ServerRemoved(_) | What::ServerWeight { .. } => true,
+        // Said as well where no keys move: that is why servers have names.
+        What::ServerMoved { .. } => true,
+        _ => false,
+    }
+}
+
+/// Changes of one pool, one option after the other.
+fn differences(old: &Pool, new: &Pool) -> Vec<Change> {
+    let (before, after) = (effective::pool(old), effective::pool(new));
+    let subject = Subject::Pool(new.name.clone());
+    let of_option = |(option, value): (&'static OptionSpec, Option<&Setting>)| match option.kind {
+        Kind::Listens => listeners(&subject, option, old, new),
+        Kind::Servers => servers(&subject, option, old, new),
+        _ if before.get(option.name) == value => Vec::new(),
+        // That there is none, or is one, follows from the protocol.
+        _ if option.name == "db" && old.protocol != new.protocol => Vec::new(),
+        _ => vec![of_option(subject.clone(), option, before.get(option.name), value)],
+    };
+    after.settings().flat_map(of_option).collect()
+}
+
+/// Listeners that come and go. One that goes and one that comes is one that moves.
+fn listeners(subject: &Subject, option: &'static OptionSpec, old: &Pool, new: &Pool) -> Vec<Change> {
+    let removed: Vec<&Listen> = old.listen.iter().filter(|listen| !new.listen.contains(listen)).collect();
+    let added: Vec<&Listen> = new.listen.iter().filter(|listen| !old.listen.contains(listen)).collect();
+    if let ([old], [new]) = (removed.as_slice(), added.as_slice()) {
+        let [old, new] = [old, new].map(|listen| Setting::Listens(vec![Listen::clone(listen)]));
+        return vec![of_option(subject.clone(), option, Some(&old), Some(&new))];
+    }
+    let removed = removed.into_iter().cloned().map(What::ListenerRemoved);
+    let added = added.into_iter().cloned().map(What::ListenerAdded);
+    removed.chain(added).map(|what| presence(subject.clone(), what, option.applies)).collect()
+}
+
+/// Servers that go, then in the order of the new pool those that come or change.
+fn servers(subject: &Subject, option: &'static OptionSpec, old: &Pool, new: &Pool) -> Vec<Change> {
+    let sets = sets::servers(old, new);
+    // The clients of a pool with the embedded cache are on one shard, those of others on all: they cannot be moved over.
+    let restart = is_embedded(old) != is_embedded(new);
+    let change = |what: What| {
+        let applies = row_of(&what).map_or(option.applies, |row| row.applies);
+        presence(subject.clone(), what, if restart { Applies::Restart } else { applies })
+    };
+    let of_server = |new: &Server| match old.servers.iter().find(|old| old.identity == new.identity) {
+        Some(old) => server_changes(old, new),
+        None => vec![What::ServerAdded(new.clone())],
+    };
+    let removed = sets.removed.iter().map(|&server| What::ServerRemoved(server.clone()));
+    removed.chain(new.servers.iter().flat_map(of_server)).map(change).collect()
+}
+
+/// Differences of a server that both pools have.
+fn server_changes(old: &Server, new: &Server) -> Vec<What> {
+    let server = new.identity.clone();
+    let moved = (old.target != new.target).then(|| What::ServerMoved {
+        server: server.clone(),
+        old: old.target.clone(),
+        new: new.target.clone(),
+    });
+    let weight = (old.weight != new.weight).then(|| What::ServerWeight {
+        server: server.clone(),
+        old: old.weight,
+        new: new.weight,
+    });
+    let password = (old.password != new.password).then_some(What::ServerPassword { server });
+    [moved, weight, password].into_iter().flatten().collect()
+}
+
+/// The row of a server's option that a change is of.
+fn row_of(what: &What) -> Option<&'static OptionSpec> {
+    let name = match what {
+        What::ServerMoved { .. } => "address",
+        What::ServerWeight { .. } => "weight",
+        What::ServerPassword { .. } => "password",
+        _ => return None,
+    };
+    Scope::Server.option(name)
+}
+
+/// True for a pool that the embedded cache is a server of.
+pub(super) fn is_embedded(pool: &Pool) -> bool {
+    pool.servers.iter().any(|server| server.target == Target::Local)
+}
