@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use crate::layer::Stack;
 use crate::outbox::Outbox;
 use crate::stream::Stream;
-use crate::{Instant, TimerId};
+use crate::{Instant, LayerFault, TimerId};
 
 #[derive(Debug)]
 pub(crate) struct Conn {
@@ -24,6 +24,8 @@ pub(crate) struct Conn {
     pub(crate) opening: Option<Box<Opening>>,
     pub(crate) timer: Option<TimerId>,
     pub(crate) layers: Option<Box<Stack>>,
+    /// Bytes for a client whose first byte is not TLS.
+    pub(crate) plain_answer: &'static [u8],
 }
 
 /// State of a connection's life.
@@ -62,8 +64,12 @@ pub(crate) struct Flags {
     pub(crate) show_again: bool,
     /// A layer was pushed and has not seen its first input.
     pub(crate) layer_pushed: bool,
-    /// A layer was pushed where it cannot stand.
-    pub(crate) layer_bad: bool,
+    /// A layer was pushed where it cannot stand, or could not be made.
+    pub(crate) layer_bad: Option<LayerFault>,
+    /// We opened it with TLS, whose handshake is not done: the app does not know yet that it is connected.
+    pub(crate) greeting: bool,
+    /// The app has finished it before the handshake was done: what it sent leaves once that is.
+    pub(crate) farewell: bool,
     /// The layers have input left that they have not decoded.
     pub(crate) layer_more: bool,
 }
@@ -94,12 +100,27 @@ impl Conn {
             opening: None,
             timer: None,
             layers: None,
+            plain_answer: b"",
         }
     }
 
     /// Memory held for this connection, both ways.
     pub(crate) fn held(&self) -> usize {
-        inbox_memory(&self.inbox) + self.outbox.memory()
+        inbox_memory(&self.inbox) + self.outbox.memory() + self.layers_memory()
+    }
+
+    pub(crate) fn layers_memory(&self) -> usize {
+        self.layers.as_ref().map_or(0, |layers| layers.memory())
+    }
+
+    /// True until the handshake of a layer is done.
+    pub(crate) fn handshaking(&self) -> bool {
+        self.layers.as_ref().is_some_and(|layers| layers.handshaking())
+    }
+
+    /// Bytes that the app has sent and the kernel has not taken, or its layers have not encoded.
+    pub(crate) fn unsent(&self) -> usize {
+        self.outbox.len() + self.layers.as_ref().map_or(0, |layers| layers.gathered())
     }
 }
 

@@ -195,6 +195,9 @@ impl Io for EventLoop {
         let mut conn = Conn::new(Stream::None, Stage::Opening);
         conn.flags.outgoing = true;
         let id = self.conns.insert(conn);
+        if let Some(tls) = &options.tls {
+            self.begin_client_tls(id, tls);
+        }
         self.open(id, to, options);
         id
     }
@@ -248,13 +251,13 @@ impl Io for EventLoop {
 
     #[inline]
     fn unsent(&self, conn: ConnId) -> usize {
-        self.conns.get(conn).map_or(0, |c| c.outbox.len() + c.layers.as_ref().map_or(0, |l| l.gathered()))
+        self.conns.get(conn).map_or(0, Conn::unsent)
     }
 
     fn notify_drained(&mut self, conn: ConnId) {
         if let Some(c) = self.conns.get_mut(conn) {
             c.flags.notify_drained = true;
-            if c.outbox.len() == 0 {
+            if c.unsent() == 0 {
                 self.mark_dirty(conn);
             }
         }
@@ -282,13 +285,18 @@ impl Io for EventLoop {
         if !matches!(c.stage, Stage::Open | Stage::Opening) {
             return;
         }
-        if c.stage == Stage::Opening {
+        if c.stage == Stage::Opening || c.flags.greeting || (c.handshaking() && c.unsent() == 0) {
             return self.close(conn);
         }
         c.flags.paused = false;
         self.buffered -= inbox_memory(&c.inbox);
         c.inbox = BytesMut::new();
-        self.flush_layers(conn, true);
+        if c.handshaking() {
+            c.stage = Stage::Finishing;
+            c.flags.farewell = true;
+            return self.queue_read(conn);
+        }
+        self.close_layers(conn);
         let Some(c) = self.conns.get_mut(conn) else { return };
         c.stage = Stage::Finishing;
         c.want = c.outbox.len();
@@ -309,7 +317,7 @@ impl Io for EventLoop {
     }
 
     fn push_layer(&mut self, conn: ConnId, layer: Layer) {
-        self.add_layer(conn, &layer);
+        self.push_on(conn, &layer);
     }
 
     fn release(&mut self, conn: ConnId) -> Option<Parcel> {

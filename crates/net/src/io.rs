@@ -1,12 +1,12 @@
 //! The two traits between a product and its event loop.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::{
-    Address, ConnId, Input, Instant, ListenOptions, Listener, ListenerId, Parcel, Peer, TimerId, WallTime,
+    Address, ConnId, Input, Instant, LayerFault, ListenOptions, Listener, ListenerId, Parcel, Peer,
+    SocketOptions, TimerId, WallTime,
 };
 
 /// Services of the loop for the product that runs in it. Nothing here blocks. What goes wrong with a connection is
@@ -18,7 +18,8 @@ pub trait Io {
     fn wall_time(&self) -> WallTime;
 
     /// Opens a connection. [`App::connected`] or [`App::failed`] follows in a later turn, never from within this call. Bytes sent
-    /// before that are kept and written once connected.
+    /// before that are kept and written once connected; with [`SocketOptions::tls`] that is when the handshake is done, so that
+    /// nothing reaches a server which has not proved its name.
     fn connect(&mut self, to: &Address, options: &SocketOptions) -> ConnId;
 
     /// Queues bytes for writing. Small pieces are gathered and leave in one write at the end of the turn; a large piece
@@ -86,9 +87,10 @@ pub trait App<I: Io> {
     /// Mail from other threads to this shard.
     type Mail: Send + 'static;
 
-    /// A client arrived at a listener with this [tag](ListenOptions::tag).
+    /// A client arrived at a listener with this [tag](ListenOptions::tag). Where the listener has TLS its handshake follows:
+    /// [`App::layered`] tells of its end, before anything is [received](App::received), and what is sent earlier waits for it.
     fn accepted(&mut self, io: &mut I, listener: u32, conn: ConnId, peer: Peer);
-    /// A connection that we opened is established.
+    /// A connection that we opened is established. With TLS [`App::layered`] comes right before.
     fn connected(&mut self, io: &mut I, conn: ConnId);
     /// Bytes are there. Consume what is whole.
     fn received(&mut self, io: &mut I, conn: ConnId, input: &mut Input<'_>);
@@ -98,7 +100,7 @@ pub trait App<I: Io> {
     fn failed(&mut self, io: &mut I, conn: ConnId, fault: Fault);
     /// See [`Io::notify_drained`].
     fn drained(&mut self, _io: &mut I, _conn: ConnId) {}
-    /// A layer that was pushed has finished its handshake.
+    /// A layer has finished its handshake: one that was pushed, the listener's, or the connect's.
     fn layered(&mut self, _io: &mut I, _conn: ConnId, _info: LayerInfo) {}
     /// A timer is due.
     fn timer(&mut self, io: &mut I, token: u64);
@@ -127,25 +129,10 @@ pub enum Fault {
     Unresolved,
     /// Connecting took longer than allowed.
     ConnectTimeout,
-    /// The layer's handshake or its framing failed (TLS, snappy, deflate).
-    Layer,
+    /// A layer's handshake or framing failed.
+    Layer(LayerFault),
     /// Any other operating-system error, by errno.
     Os(i32),
-}
-
-/// Options for a socket that we open or accept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SocketOptions {
-    /// Time after which an idle connection is probed (TCP keepalive); off if absent.
-    pub keepalive: Option<Duration>,
-    /// Time connecting may take.
-    pub connect_timeout: Duration,
-}
-
-impl Default for SocketOptions {
-    fn default() -> Self {
-        SocketOptions { keepalive: None, connect_timeout: Duration::from_secs(5) }
-    }
 }
 
 /// A transformation between the socket and the app.
@@ -168,8 +155,12 @@ pub struct LayerInfo {
     pub tls_version: String,
     /// TLS cipher suite by IANA name.
     pub tls_cipher_suite: String,
-    /// Subject common name of the client's certificate, if it sent one.
+    /// Subject common name of the peer's certificate, if it sent one.
     pub client_common_name: String,
-    /// True if the client sent a certificate.
+    /// All names of the peer's certificate: the common name, then its DNS names, URIs and mail addresses.
+    pub names: Vec<String>,
+    /// True if the peer sent a certificate.
     pub client_certificate: bool,
+    /// True if an earlier session was resumed.
+    pub resumed: bool,
 }

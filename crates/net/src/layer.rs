@@ -17,9 +17,12 @@
 //! - [`Received::ended`]: the peer has ended its stream inside the layer (TLS close_notify, the last deflate block). To the
 //!   app that is a FIN.
 //! - `Io::send`: `stack.send(bytes, &mut wire)`, which gathers small pieces. End of turn, before the write:
-//!   `stack.flush(&mut wire)`. [`Stack::gathered`] counts as unsent.
+//!   `stack.flush(&mut wire)`. [`Stack::gathered`] counts as unsent. Until the handshake is done everything is gathered: nothing
+//!   leaves in clear, and nothing is hidden from whoever limits what is unsent.
 //! - `Io::finish`: `stack.close(&mut wire)` before the last write, so that the peer sees an orderly end.
-//! - On an error: write what is in `wire` (a TLS alert that tells the peer why), then close with [`crate::Fault::Layer`].
+//! - On an error: write what is in `wire` (a TLS alert that tells the peer why), then close with [`crate::Fault::Layer`] and
+//!   [`LayerError::fault`].
+//! - [`Stack::memory`] is what the connection's layers hold; it counts as the connection's.
 //!
 //! The loop bounds the time of a handshake; [`Stack::handshaking`] says whether one is going on.
 
@@ -27,9 +30,9 @@ use bytes::BytesMut;
 
 use crate::{Layer, LayerInfo};
 
-mod common_name;
 mod deflate;
 mod error;
+mod names;
 mod snappy;
 mod tls;
 mod transform;
@@ -46,7 +49,7 @@ pub const PLAIN_MAX: usize = 64 * 1024;
 /// Bytes gathered before they are encoded without waiting for the end of the turn: a snappy chunk.
 const GATHER_MAX: usize = 64 * 1024;
 /// A gathering buffer larger than this is given back once it is empty.
-const GATHER_KEEP: usize = 4 * 1024;
+const GATHER_KEEP: usize = 1024;
 
 /// Effects of a call of [`Stack::receive`] besides appending bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -126,11 +129,19 @@ impl Stack {
         self.middle.len() + self.first.len()
     }
 
-    /// Takes bytes from the socket. Plain bytes are appended to `plain` (about `plain_max` of them at most), what has to be
+    /// Memory of what the layers have gathered and not encoded, received and not decoded; zero when all is through. Their state (keys,
+    /// dictionaries) does not grow and is not in it.
+    pub fn memory(&self) -> usize {
+        let gathered = if self.gather.is_empty() { 0 } else { self.gather.capacity() };
+        let partial = self.tls.as_ref().map_or(0, |tls| tls.partial_memory());
+        gathered + self.middle.capacity() + self.first.capacity() + partial
+    }
+
+    /// Takes bytes from the socket, and changes them: they serve as working memory. Plain bytes are appended to `plain` (about `plain_max` of them at most), what has to be
     /// sent for the layers' own sake to `out`.
     pub fn receive(
         &mut self,
-        wire: &[u8],
+        wire: &mut [u8],
         plain: &mut BytesMut,
         plain_max: usize,
         out: &mut Vec<u8>,
@@ -140,14 +151,15 @@ impl Stack {
         match &mut self.tls {
             None => into.extend_from_slice(wire),
             Some(tls) => {
-                let first = std::mem::take(&mut self.first);
-                let result = tls.receive(&first, into).and_then(|()| tls.receive(wire, into));
-                // an alert, or an answer to the handshake
-                tls.write_wire(out);
-                result?;
+                let mut first = std::mem::take(&mut self.first);
+                tls.receive(&mut first, into, out)?;
+                tls.receive(wire, into, out)?;
                 received.established = tls.take_established().map(Box::new);
                 self.ended |= tls.ended();
             }
+        }
+        if received.established.is_some() {
+            self.flush(out);
         }
         if self.compression.is_some() {
             self.decompress(plain, plain_max)?;
@@ -171,6 +183,10 @@ impl Stack {
 
     /// Sends plain bytes. Small pieces wait for more until [`Stack::flush`].
     pub fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) {
+        if self.handshaking() {
+            self.gather.extend_from_slice(plain);
+            return;
+        }
         let room = GATHER_MAX - self.gather.len();
         if plain.len() < room {
             self.gather.extend_from_slice(plain);
@@ -188,9 +204,12 @@ impl Stack {
 
     /// Encodes all that was sent, so that the peer can decode it once it has arrived.
     pub fn flush(&mut self, out: &mut Vec<u8>) {
+        if let Some(tls) = self.tls.as_mut().filter(|tls| tls.handshaking()) {
+            return tls.advance(out);
+        }
         if !self.gather.is_empty() {
             let mut gather = std::mem::take(&mut self.gather);
-            self.encode(&gather, out);
+            gather.chunks(GATHER_MAX).for_each(|piece| self.encode(piece, out));
             if gather.capacity() <= GATHER_KEEP {
                 gather.clear();
                 self.gather = gather;
@@ -202,8 +221,7 @@ impl Stack {
     pub fn close(&mut self, out: &mut Vec<u8>) {
         self.flush(out);
         if let Some(tls) = &mut self.tls {
-            tls.close();
-            tls.write_wire(out);
+            tls.close(out);
         }
     }
 

@@ -10,6 +10,7 @@
 //! This crate knows no protocol.
 
 mod io;
+mod options;
 
 mod bind;
 mod binder;
@@ -17,6 +18,7 @@ mod coalesce;
 mod conn;
 mod event_loop;
 pub mod layer;
+mod layer_fault;
 mod listener;
 mod listeners;
 mod load;
@@ -47,7 +49,8 @@ pub use binder::{Binder, listening_sockets};
 pub use channel::{Channel, DESCRIPTORS_MAX, Received};
 pub use descriptors::{ClientPlaces, FileLimit};
 pub use event_loop::EventLoop;
-pub use listener::{ListenOptions, Listener, ListenerId};
+pub use layer_fault::LayerFault;
+pub use listener::{Listener, ListenerId};
 pub use parcel::Parcel;
 pub use resolve::Resolver;
 pub use shard::{Handle, Shard, monotonic_now};
@@ -56,5 +59,6 @@ pub use unix_socket::{SocketFile, bind_unix, can_bind_unix, replace_unix};
 pub use address::{Address, Peer};
 pub use id::{ConnId, TimerId};
 pub use input::Input;
-pub use io::{App, Fault, Io, Layer, LayerInfo, SocketOptions};
+pub use io::{App, Fault, Io, Layer, LayerInfo};
+pub use options::{ClientTls, ListenOptions, ServerTls, SocketOptions};
 pub use time::{Instant, WallTime};

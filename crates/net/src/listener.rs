@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
@@ -16,6 +15,7 @@ use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 
 use crate::Peer;
 use crate::address::canonical;
+use crate::options::ListenOptions;
 use crate::stream::Stream;
 
 /// Names an address that is listened on, on every shard of the process. It is not given out again.
@@ -27,15 +27,6 @@ impl ListenerId {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         ListenerId(NEXT.fetch_add(1, Ordering::Relaxed))
     }
-}
-
-/// Properties of the clients that a listener accepts. They can change while it listens, for clients that come later.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ListenOptions {
-    /// The key [`crate::App::accepted`] receives.
-    pub tag: u32,
-    /// TCP keepalive; off unless set.
-    pub keepalive: Option<Duration>,
 }
 
 /// A bound socket that listens. Clients wait in its backlog until a shard accepts them; dropping it resets those that wait.

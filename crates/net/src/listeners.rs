@@ -1,7 +1,8 @@
 //! The listeners of one loop, in places that the poll's tokens name.
 
 use crate::Instant;
-use crate::listener::{ListenOptions, Listener, ListenerId};
+use crate::listener::{Listener, ListenerId};
+use crate::options::ListenOptions;
 
 /// The listeners of a loop. Their places are reused: an event for one that has gone asks its successor, which is harmless.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@
 //! others belong to situations that nutcracker does not have.
 
 use config::checked::Protocol;
-use net::Fault;
+use net::{Fault, LayerFault};
 
 /// The reason there is no reply from a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     Closed,
     /// The server's name cannot be resolved.
     Unresolved,
+    /// TLS towards the server failed.
+    Layer(LayerFault),
     /// The server answered something that is no reply to what it was asked.
     Garbage,
     /// Any other error of the operating system.
@@ -44,7 +46,7 @@ impl Failure {
             Fault::Reset => Failure::Reset,
             Fault::Unresolved => Failure::Unresolved,
             Fault::ConnectTimeout => Failure::TimedOut,
-            Fault::Layer => Failure::Garbage,
+            Fault::Layer(fault) => Failure::Layer(fault),
             Fault::Os(errno) => Failure::Os(errno),
         }
     }
@@ -73,6 +75,7 @@ impl Failure {
             Failure::Unresolved => "Host is down",
             Failure::Garbage => "Invalid argument",
             Failure::Os(errno) => return std::borrow::Cow::Owned(os_text(errno)),
+            Failure::Layer(fault) => return std::borrow::Cow::Owned(format!("the server {fault}")),
             Failure::Overloaded => "too many requests wait for this server (server_queue_max)",
             Failure::TooLarge => {
                 "the reply is too large to wait for its turn (memory_budget): ask for it alone"
@@ -145,6 +148,7 @@ mod tests {
             (Failure::Unresolved, "Host is down"),
             (Failure::Garbage, "Invalid argument"),
             (Failure::Os(libc::ENOENT), "No such file or directory"),
+            (Failure::Layer(LayerFault::PlainText), "the server speaks plain text, not TLS"),
         ];
         for (failure, text) in cases {
             assert_eq!(failure.reply(Protocol::Redis), format!("-ERR {text}\r\n").into_bytes());

@@ -180,7 +180,8 @@ impl Transport {
 
     /// Passes what was read, or what the layers still hold, on to `plain`.
     fn receive(&mut self, bytes: usize) -> Result<(), LinkError> {
-        let received = self.stack.receive(&self.scratch[..bytes], &mut self.plain, PLAIN_MAX, &mut self.out);
+        let received =
+            self.stack.receive(&mut self.scratch[..bytes], &mut self.plain, PLAIN_MAX, &mut self.out);
         if received.is_err() {
             // an alert that tells the server why
             self.write();

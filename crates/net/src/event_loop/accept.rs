@@ -41,7 +41,8 @@ impl EventLoop {
     fn accept_waiting<A: App<EventLoop>>(&mut self, app: &mut A, place: usize) -> Waiting {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(accepting) = self.listeners.get(place) else { return Waiting::Nobody };
-            let ListenOptions { tag, keepalive } = accepting.listener.options;
+            let ListenOptions { tag, keepalive, ref tls } = accepting.listener.options;
+            let tls = tls.clone();
             let leaving = accepting.leaving.is_some();
             if !self.places.try_take() {
                 let why = format!("all {} descriptors that clients may have are taken", self.places.max());
@@ -54,6 +55,9 @@ impl EventLoop {
                         accept_packets(&stream);
                     }
                     if let Some(id) = self.take_in(stream) {
+                        if let Some(tls) = &tls {
+                            self.begin_server_tls(id, tls);
+                        }
                         app.accepted(self, tag, id, peer);
                     }
                 }

@@ -1,33 +1,68 @@
 //! Connections with layers (TLS, compression) between the socket and the app: see [`crate::layer`] for the steps.
+//!
+//! TLS of a listener or a connect is there from the beginning: it is put on the connection before the app knows of it, so that no byte
+//! of the app passes it by, in either direction.
 
 use std::io;
 use std::time::Duration;
 
-use super::{EventLoop, Progress, SCRATCH};
+use super::{EventLoop, LINGER, Progress, SCRATCH};
 use crate::conn::{Conn, Stage, inbox_memory};
-use crate::layer::{LayerError, PLAIN_MAX, Received};
-use crate::{App, ConnId, Fault, Layer};
+use crate::layer::{LayerError, PLAIN_MAX, Received, Stack};
+use crate::options::{ClientTls, ServerTls};
+use crate::{App, ConnId, Fault, Layer, LayerFault, LayerInfo};
 
-/// Time a TLS handshake may take, as nsqd's.
+/// Time a TLS handshake with a client may take, as nsqd's.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
 impl EventLoop {
-    /// Puts a layer on a connection: from now on for what is sent, and for what arrives once the app has returned.
-    pub(super) fn add_layer(&mut self, id: ConnId, layer: &Layer) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        let mut stack = conn.layers.take().unwrap_or_default();
-        self.wire.clear();
-        stack.flush(&mut self.wire);
-        let pushed = stack.push(layer, &[]);
-        let handshaking = stack.handshaking();
-        conn.layers = Some(stack);
-        conn.flags.layer_pushed = true;
-        conn.flags.layer_bad |= pushed.is_err();
-        self.queue_wire(id);
-        self.queue_read(id);
-        if handshaking {
+    /// Puts a layer on an open connection: from now on for what is sent, and for what arrives once the app has returned.
+    pub(super) fn push_on(&mut self, id: ConnId, layer: &Layer) {
+        self.add_layer(id, layer);
+        if self.conns.get(id).is_some_and(Conn::handshaking) {
             self.restart_conn_timer(id, HANDSHAKE);
         }
+    }
+
+    /// Puts the TLS of its listener on a connection that was accepted.
+    pub(super) fn begin_server_tls(&mut self, id: ConnId, tls: &ServerTls) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.plain_answer = tls.plain_answer;
+        }
+        self.push_on(id, &Layer::TlsServer(tls.config.clone()));
+    }
+
+    /// Puts TLS on a connection that is about to be opened. The time of its handshake is a part of the connect's.
+    pub(super) fn begin_client_tls(&mut self, id: ConnId, tls: &ClientTls) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.flags.greeting = true;
+        }
+        self.add_layer(id, &Layer::TlsClient(tls.config.clone(), tls.server_name.clone()));
+    }
+
+    fn add_layer(&mut self, id: ConnId, layer: &Layer) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.layers.get_or_insert_default();
+        conn.flags.layer_pushed = true;
+        let pushed = self.with_layers(id, |stack, wire| {
+            stack.flush(wire);
+            stack.push(layer, &[])
+        });
+        if let (Some(Err(error)), Some(conn)) = (pushed, self.conns.get_mut(id)) {
+            conn.flags.layer_bad = Some(error.fault());
+        }
+        self.queue_read(id);
+    }
+
+    /// Does something with the layers of a connection, sends what they write, and counts what they hold.
+    fn with_layers<R>(&mut self, id: ConnId, f: impl FnOnce(&mut Stack, &mut Vec<u8>) -> R) -> Option<R> {
+        let stack = self.conns.get_mut(id)?.layers.as_mut()?;
+        self.wire.clear();
+        let before = stack.memory();
+        let result = f(stack, &mut self.wire);
+        self.buffered = self.buffered + stack.memory() - before;
+        self.queue_wire(id);
+        Some(result)
     }
 
     /// Sends what is in `wire`.
@@ -46,24 +81,18 @@ impl EventLoop {
 
     /// [`crate::Io::send`] on a connection with layers.
     pub(super) fn send_layered(&mut self, id: ConnId, bytes: &[u8]) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        let Some(stack) = conn.layers.as_mut() else { return };
-        self.wire.clear();
-        stack.send(bytes, &mut self.wire);
-        self.queue_wire(id);
+        self.with_layers(id, |stack, wire| stack.send(bytes, wire));
         self.mark_dirty(id);
     }
 
     /// Before a write: everything that was gathered is encoded.
-    pub(super) fn flush_layers(&mut self, id: ConnId, closing: bool) {
-        let Some(stack) = self.conns.get_mut(id).and_then(|c| c.layers.as_mut()) else { return };
-        self.wire.clear();
-        if closing {
-            stack.close(&mut self.wire);
-        } else {
-            stack.flush(&mut self.wire);
-        }
-        self.queue_wire(id);
+    pub(super) fn flush_layers(&mut self, id: ConnId) {
+        self.with_layers(id, Stack::flush);
+    }
+
+    /// Before the last write: everything is encoded, and the end is said.
+    pub(super) fn close_layers(&mut self, id: ConnId) {
+        self.with_layers(id, Stack::close);
     }
 
     /// One read, or what is left inside from the last one, through the layers to the app.
@@ -82,8 +111,8 @@ impl EventLoop {
             };
             progress = super::read::after_read(conn, n < SCRATCH);
         }
-        let scratch = std::mem::take(&mut self.scratch);
-        self.decode(app, id, &scratch[..n]);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        self.decode(app, id, &mut scratch[..n]);
         self.scratch = scratch;
         Ok(progress)
     }
@@ -94,39 +123,36 @@ impl EventLoop {
         if !std::mem::take(&mut conn.flags.layer_pushed) {
             return;
         }
+        if let Some(fault) = conn.flags.layer_bad {
+            return self.fail(app, id, Fault::Layer(fault));
+        }
         let left = std::mem::take(&mut conn.inbox);
         conn.want = 0;
         self.buffered -= inbox_memory(&left);
-        if let Some(stack) = conn.layers.as_mut() {
-            stack.unread(&left);
-        }
-        if conn.flags.layer_bad {
-            return self.fail(app, id, Fault::Layer);
-        }
-        self.decode(app, id, &[]);
+        self.with_layers(id, |stack, _| stack.unread(&left));
+        self.decode(app, id, &mut []);
     }
 
-    fn decode<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, bytes: &[u8]) {
+    fn decode<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, bytes: &mut [u8]) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         self.wire.clear();
-        let (before, held) = (conn.inbox.len(), inbox_memory(&conn.inbox));
+        let before = conn.inbox.len();
+        let memory = |conn: &Conn| inbox_memory(&conn.inbox) + conn.layers_memory();
+        let held = memory(conn);
         let received = receive(conn, bytes, &mut self.wire);
+        if conn.flags.farewell {
+            // The app is done with it.
+            conn.inbox.clear();
+        }
         let grown = conn.inbox.len() - before;
-        self.buffered = self.buffered + inbox_memory(&conn.inbox) - held;
-        self.queue_wire(id);
+        self.buffered = self.buffered + memory(conn) - held;
         let received = match received {
             Ok(received) => received,
-            Err(_) => {
-                // The peer is told why, if it listens.
-                self.write(app, id);
-                return self.fail(app, id, Fault::Layer);
-            }
+            Err(error) => return self.layer_failed(app, id, error.fault()),
         };
+        self.queue_wire(id);
         if let Some(info) = received.established {
-            if let Some(timer) = self.conns.get_mut(id).and_then(|c| c.timer.take()) {
-                self.timers.cancel(timer);
-            }
-            app.layered(self, id, *info);
+            self.handshake_done(app, id, *info);
         }
         if received.more
             && let Some(conn) = self.conns.get_mut(id)
@@ -135,18 +161,61 @@ impl EventLoop {
             conn.flags.readable = true;
             self.queue_read(id);
         }
-        if grown > 0 && self.conns.get(id).is_some_and(|c| c.inbox.len() >= c.want && !c.flags.paused) {
+        let shown =
+            |conn: &Conn| conn.stage == Stage::Open && conn.inbox.len() >= conn.want && !conn.flags.paused;
+        if grown > 0 && self.conns.get(id).is_some_and(shown) {
             self.show(app, id);
         }
         if received.ended {
             self.tell_end(app, id);
         }
     }
+
+    fn handshake_done<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, info: LayerInfo) {
+        // What was sent meanwhile can leave.
+        self.mark_dirty(id);
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if std::mem::take(&mut conn.flags.farewell) {
+            self.close_layers(id);
+            return self.restart_conn_timer(id, LINGER * 5);
+        }
+        let greeting = std::mem::take(&mut conn.flags.greeting);
+        if let Some(timer) = conn.timer.take() {
+            self.timers.cancel(timer);
+        }
+        app.layered(self, id, info);
+        if greeting && self.conns.get(id).is_some_and(|conn| conn.stage == Stage::Open) {
+            app.connected(self, id);
+        }
+    }
+
+    /// The layers cannot go on. The peer is told why, by what they have left in `wire` or in the protocol's own words, and is given
+    /// time to read it.
+    fn layer_failed<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, fault: LayerFault) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.stage != Stage::Open {
+            return self.close(id);
+        }
+        if fault == LayerFault::PlainText && !conn.plain_answer.is_empty() {
+            self.wire.clear();
+            self.wire.extend_from_slice(conn.plain_answer);
+        }
+        self.buffered -= conn.layers_memory() + inbox_memory(&conn.inbox);
+        conn.layers = None;
+        conn.inbox = Default::default();
+        conn.stage = Stage::Finishing;
+        self.queue_wire(id);
+        self.mark_dirty(id);
+        self.restart_conn_timer(id, LINGER);
+        app.failed(self, id, Fault::Layer(fault));
+    }
 }
 
-fn receive(conn: &mut Conn, bytes: &[u8], wire: &mut Vec<u8>) -> Result<Received, LayerError> {
+fn receive(conn: &mut Conn, bytes: &mut [u8], wire: &mut Vec<u8>) -> Result<Received, LayerError> {
     match conn.layers.as_mut() {
-        Some(stack) if conn.stage == Stage::Open => stack.receive(bytes, &mut conn.inbox, PLAIN_MAX, wire),
+        Some(stack) if conn.stage == Stage::Open || conn.flags.farewell => {
+            stack.receive(bytes, &mut conn.inbox, PLAIN_MAX, wire)
+        }
         _ => Ok(Received::default()),
     }
 }

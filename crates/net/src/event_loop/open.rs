@@ -5,6 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use super::{Due, EventLoop, fault_of, token};
 use crate::conn::{Opening, Stage};
@@ -144,7 +145,13 @@ impl EventLoop {
             }
         }
         conn.stage = Stage::Open;
-        conn.opening = None;
+        let opening = conn.opening.take();
+        if conn.flags.greeting {
+            // The handshake of TLS has the rest of the time.
+            let left = opening.map_or(Duration::ZERO, |opening| opening.deadline.since(self.now));
+            self.restart_conn_timer(id, left);
+            return self.mark_dirty(id);
+        }
         if let Some(timer) = conn.timer.take() {
             self.timers.cancel(timer);
         }

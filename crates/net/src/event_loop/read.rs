@@ -7,7 +7,7 @@ use mio::event::Event;
 
 use super::{EventLoop, Progress, SCRATCH, fault_of, id_of};
 use crate::conn::{Conn, Stage, inbox_memory};
-use crate::{App, ConnId, Input};
+use crate::{App, ConnId, Fault, Input, LayerFault};
 
 /// Reads of one connection in one turn, so that one fast peer cannot starve the others.
 const READS_PER_TURN: usize = 4;
@@ -72,11 +72,14 @@ impl EventLoop {
         for _ in 0..READS_PER_TURN {
             let Some(conn) = self.conns.get_mut(id) else { return };
             // After a resume what was left over comes first, before more bytes and before the end is told.
-            if !conn.flags.readable || conn.flags.paused || conn.flags.show_again {
+            // A pause is for what the app is shown; a handshake goes on.
+            let paused = conn.flags.paused && !conn.handshaking();
+            if !conn.flags.readable || paused || conn.flags.show_again {
                 return;
             }
             match conn.stage {
                 Stage::Open => {}
+                Stage::Finishing if conn.flags.farewell => {}
                 Stage::Lingering | Stage::Finishing => return self.discard(id),
                 Stage::Opening => return,
             }
@@ -99,10 +102,14 @@ impl EventLoop {
     }
 
     pub(super) fn tell_end<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id)
-            && conn.stage == Stage::Open
-            && !conn.flags.ended
-        {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.flags.farewell {
+            return self.close(id);
+        }
+        if conn.handshaking() {
+            return self.fail(app, id, Fault::Layer(LayerFault::Closed));
+        }
+        if conn.stage == Stage::Open && !conn.flags.ended {
             conn.flags.ended = true;
             conn.flags.readable = false;
             app.ended(self, id);

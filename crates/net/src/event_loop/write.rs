@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Due, EventLoop, LINGER, fault_of};
 use crate::conn::{Conn, Stage};
 use crate::outbox::GATHERED_MAX;
-use crate::{App, ConnId, Fault};
+use crate::{App, ConnId, Fault, LayerFault};
 
 /// A connection with this much to send is not held back: as much as two pieces that are gathered.
 const HELD_BACK_MAX: usize = 2 * GATHERED_MAX;
@@ -38,7 +38,7 @@ impl EventLoop {
             wrote = true;
             let mut dirty = std::mem::take(&mut self.dirty);
             for id in dirty.drain(..) {
-                let may_wait = |c: &Conn| c.flags.outgoing && c.outbox.len() < HELD_BACK_MAX;
+                let may_wait = |c: &Conn| c.flags.outgoing && c.unsent() < HELD_BACK_MAX;
                 if hold_back && self.conns.get(id).is_some_and(may_wait) {
                     self.held_back.push(id);
                     continue;
@@ -58,7 +58,7 @@ impl EventLoop {
     }
 
     pub(super) fn write<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
-        self.flush_layers(id, false);
+        self.flush_layers(id);
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.flags.dirty = false;
         if conn.stage == Stage::Opening || conn.flags.blocked {
@@ -77,10 +77,11 @@ impl EventLoop {
             }
             conn.flags.blocked = left > 0;
         }
-        if conn.outbox.len() > 0 {
+        if conn.unsent() > 0 {
             return;
         }
         match conn.stage {
+            Stage::Finishing if conn.flags.farewell => {}
             Stage::Finishing => self.linger(id),
             Stage::Open if conn.flags.notify_drained => {
                 conn.flags.notify_drained = false;
@@ -125,7 +126,7 @@ impl EventLoop {
                 }
             }
             // The only timer of an open connection is that of its TLS handshake.
-            Stage::Open => self.fail(app, id, Fault::Layer),
+            Stage::Open => self.fail(app, id, Fault::Layer(LayerFault::Timeout)),
             Stage::Lingering => self.close(id),
         }
     }

@@ -1,17 +1,27 @@
-//! The subject's common name in a certificate, by a short walk through its DER.
+//! Names in a certificate, by a short walk through its DER.
 //!
 //! ```text
-//! subject ▸ SET ▸ SEQUENCE ▸ OID 2.5.4.3 · string
+//! subject ▸ SET ▸ SEQUENCE ▸ OID 2.5.4.3 · string                                          the common name
+//! [3] extensions ▸ SEQUENCE ▸ SEQUENCE ▸ OID 2.5.29.17 · critical? · OCTET STRING ▸ SEQUENCE ▸ [1] email | [2] DNS | [6] URI
 //! ```
 //! The certificate was parsed and, where the policy says so, verified by rustls before; this only has to find the text, and to
 //! find nothing in anything odd.
 
-use crate::der::{self, OID, SEQUENCE, SET};
+use crate::der::{self, OCTET_STRING, OID, SEQUENCE, SET};
 
+const BOOLEAN: u8 = 0x01;
 const BMP_STRING: u8 = 0x1e;
+/// The extensions of a certificate.
+const CONTEXT_3: u8 = 0xa3;
+/// Kinds of alternative names.
+const EMAIL: u8 = 0x81;
+const DNS: u8 = 0x82;
+const URI: u8 = 0x86;
 
 /// 2.5.4.3
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+/// 2.5.29.17
+const ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
 /// The subject's common name; the last one if there are several.
 pub(super) fn common_name(certificate: &[u8]) -> Option<String> {
@@ -26,6 +36,47 @@ pub(super) fn common_name(certificate: &[u8]) -> Option<String> {
         }
     }
     found
+}
+
+/// Most names that are told of one certificate.
+const NAMES_MAX: usize = 64;
+
+/// All names that a certificate gives to its owner: the common name, then those of the subject's alternative names that are text (DNS,
+/// URI, email). Each once, the first [`NAMES_MAX`] of them.
+pub(super) fn names(certificate: &[u8]) -> Vec<String> {
+    let mut names = Vec::from_iter(common_name(certificate));
+    let alternative = alternative_names(certificate).unwrap_or_default();
+    for name in alternative {
+        if names.len() < NAMES_MAX && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn alternative_names(certificate: &[u8]) -> Option<Vec<String>> {
+    let mut fields = der::from_subject(certificate)?;
+    while fields.peek()? != CONTEXT_3 {
+        fields.next()?;
+    }
+    let mut extensions = fields.enter(CONTEXT_3)?.enter(SEQUENCE)?;
+    while let Some(mut extension) = extensions.enter(SEQUENCE) {
+        if extension.enter(OID)?.0 != ALTERNATIVE_NAME {
+            continue;
+        }
+        if extension.peek()? == BOOLEAN {
+            extension.next()?;
+        }
+        let mut found = Vec::new();
+        let mut general = extension.enter(OCTET_STRING)?.enter(SEQUENCE)?;
+        while let Some((kind, text)) = general.next() {
+            if matches!(kind, EMAIL | DNS | URI) && found.len() < NAMES_MAX {
+                found.push(String::from_utf8_lossy(text).into_owned());
+            }
+        }
+        return Some(found);
+    }
+    None
 }
 
 /// Most string types are UTF-8 or a part of it; BMPString is UTF-16.
@@ -89,6 +140,29 @@ mod tests {
             common_name(&certificate(false, &[&attribute(COMMON_NAME, 0x0c, b"v1")])),
             Some("v1".into())
         );
+    }
+
+    #[test]
+    fn alternative_names_follow_the_common_name() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters =
+            rcgen::CertificateParams::new(["app-1.internal".into(), "10.0.0.1".into()]).unwrap();
+        let uri = "spiffe://internal/app".try_into().unwrap();
+        parameters.subject_alt_names.push(rcgen::SanType::URI(uri));
+        parameters.subject_alt_names.push(rcgen::SanType::Rfc822Name("a@internal".try_into().unwrap()));
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, "app-1");
+        let certificate = parameters.self_signed(&key).unwrap();
+        assert_eq!(
+            names(certificate.der()),
+            ["app-1", "app-1.internal", "spiffe://internal/app", "a@internal"],
+            "an address is no name"
+        );
+        for at in 0..certificate.der().len() {
+            let _ = names(&certificate.der()[..at]);
+            let mut changed = certificate.der().to_vec();
+            changed[at] ^= 0x55;
+            let _ = names(&changed);
+        }
     }
 
     #[test]
