@@ -13,6 +13,7 @@ use crate::secret::Secret;
 
 pub use crate::listen::Listen;
 pub use crate::log_level::LogLevel;
+pub(crate) use queue::NEAR_FIRST;
 pub use queue::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, TlsRequired, TlsVersion};
 
 /// All that one process was told.

@@ -3,11 +3,8 @@
 //! A warning never refuses a file: fleets run on such ones. It names the native option that is the cause, also for a
 //! file of another kind.
 
-use crate::checked::{ClientAuth, Listen, Pool, Queue, TlsVersion};
+use crate::checked::{ClientAuth, Listen, NEAR_FIRST, Pool, Queue, TlsVersion};
 use crate::endpoint::show_listen;
-
-/// The only experiment of nsqd's, `--enable-experiment`.
-const EXPERIMENT: &str = "topology-aware-consumption";
 
 /// Something doubtful.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,8 +106,8 @@ pub fn of_queue(queue: &Queue) -> Vec<Warning> {
         found.push(warning("min_output_buffer_timeout", text, "clients cannot ask for any; swap them"));
     }
     found.extend(addresses_without_port(queue));
-    for name in queue.experiments.iter().filter(|name| *name != EXPERIMENT) {
-        let help = format!("the one there is is {EXPERIMENT}");
+    for name in queue.experiments.iter().filter(|name| *name != NEAR_FIRST) {
+        let help = format!("the one there is is {NEAR_FIRST}");
         found.push(warning("enable_experiment", format!("there is no experiment {name}"), help));
     }
     if queue.tls.is_some() && queue.tls_min_version == TlsVersion::Tls11 {

@@ -21,8 +21,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::checked;
-use config::checked::TlsRequired;
-use config::nsqd::VERSION;
 use journal::{Files, OsFiles};
 use net::{EventLoop, Handle, Resolver, Shard, WallTime};
 use queue::disk::DiskThreads;
@@ -40,9 +38,6 @@ pub use tls::verify as verify_tls;
 
 /// Backlog of the listener; nsqd leaves it to Go, which takes the system's.
 const BACKLOG: u32 = 4096;
-
-/// The one experiment of nsqd's `--enable-experiment`.
-const NEAR_FIRST: &str = "topology-aware-consumption";
 
 /// The running queue.
 pub struct QueueService {
@@ -71,7 +66,11 @@ pub fn start(
     own_lookup: Option<SocketAddr>,
 ) -> Result<QueueService, StartError> {
     let directory = directory.map_or_else(|| DataPath::lock(&settings.data_path), Ok)?;
-    let options = Options { open_files_max: descriptors.shares.journals, ..options(settings)? };
+    let options = Options {
+        tls: tls::server(settings)?,
+        open_files_max: descriptors.shares.journals,
+        ..Options::from(settings.clone())
+    };
     let authorities = tls::client(settings)?;
     let files: Arc<dyn Files> = Arc::new(OsFiles);
     take_over(&files, &options)?;
@@ -160,53 +159,4 @@ fn take_over(files: &Arc<dyn Files>, options: &Options) -> Result<(), StartError
 fn now() -> Clock {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Clock { now: net::monotonic_now(), wall: WallTime(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)) }
-}
-
-/// The settings as the queue takes them.
-fn options(settings: &checked::Queue) -> Result<Options, String> {
-    Ok(Options {
-        version: VERSION.into(),
-        data_path: settings.data_path.clone(),
-        durability: settings.durability,
-        mem_queue_size: settings.mem_queue_size,
-        msg_timeout: settings.msg_timeout,
-        max_msg_timeout: settings.max_msg_timeout,
-        max_msg_size: settings.max_msg_size,
-        max_body_size: settings.max_body_size,
-        max_req_timeout: settings.max_req_timeout,
-        max_defer_timeout: settings.max_defer_timeout,
-        max_heartbeat_interval: settings.max_heartbeat_interval,
-        max_rdy_count: settings.max_rdy_count,
-        max_output_buffer_size: settings.max_output_buffer_size,
-        max_output_buffer_timeout: settings.max_output_buffer_timeout,
-        min_output_buffer_timeout: settings.min_output_buffer_timeout,
-        output_buffer_timeout: settings.output_buffer_timeout,
-        max_channel_consumers: u64::from(settings.max_channel_consumers),
-        max_connections: settings.max_connections as usize,
-        magic_timeout: settings.magic_timeout,
-        deflate: settings.deflate,
-        max_deflate_level: u32::from(settings.max_deflate_level),
-        snappy: settings.snappy,
-        tls: tls::server(settings)?,
-        tls_required: settings.tls.as_ref().is_some_and(|tls| tls.required != TlsRequired::No),
-        auth_required: !settings.auth_http_addresses.is_empty(),
-        topology_region: settings.topology_region.clone(),
-        topology_zone: settings.topology_zone.clone(),
-        prefer_near: settings.experiments.iter().any(|name| name == NEAR_FIRST),
-        e2e_percentiles: settings.e2e_percentiles.clone(),
-        e2e_window: settings.e2e_window,
-        segment_bytes: settings.max_bytes_per_file,
-        cache_bytes: settings.journal_cache_bytes,
-        max_deferred: settings.max_deferred,
-        max_topics: settings.max_topics,
-        max_channels: settings.max_channels,
-        max_channels_per_topic: settings.max_channels_per_topic,
-        max_memory: settings.max_memory_bytes,
-        // The largest body has room, were it all small messages of twice their size here.
-        batch_bytes: usize::try_from(settings.max_body_size.saturating_mul(2))
-            .unwrap_or(usize::MAX)
-            .max(64 << 20),
-        channels_from_beginning: settings.channels_from_beginning,
-        ..Options::default()
-    })
 }

@@ -43,7 +43,7 @@ use crate::authority::AuthAnswer;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::disk::{Disk, Done};
-use crate::options::{Options, millis};
+use crate::options::{Options, Settings};
 use crate::outside::{Asker, Outside};
 use crate::registry::{Registry, TopicKey};
 use crate::reserve::Reserve;
@@ -209,8 +209,8 @@ impl std::fmt::Debug for Queue {
 }
 
 impl Queue {
-    /// A queue over the journals in `options.data_path`, which are recovered here: this blocks. To be called before anybody is
-    /// served, on the thread that will run it or another one.
+    /// A queue over the journals in the data path, which are recovered here: this blocks. To be called before anybody is served,
+    /// on the thread that will run it or another one.
     pub fn open(
         options: Options,
         files: Arc<dyn Files>,
@@ -219,10 +219,10 @@ impl Queue {
         clock: Clock,
     ) -> Result<Queue, OpenError> {
         let mut queue = Queue {
-            limits: options.wire_limits(),
+            limits: options.limits(),
             recount_left: options.recount_bytes,
-            reserve: Reserve::new(Arc::clone(&files), &options.data_path),
-            terms: terms(&options),
+            reserve: Reserve::new(Arc::clone(&files), &options.settings.data_path),
+            terms: options.terms(),
             options,
             files,
             topics_open: None,
@@ -275,7 +275,7 @@ impl Queue {
 
     /// Directory of the journals.
     fn topics_dir(&self) -> PathBuf {
-        self.options.data_path.join(STORE)
+        self.settings().data_path.join(STORE)
     }
 
     /// Sets the timers that run all the time, and those of what was recovered. To be called once, in the loop.
@@ -315,6 +315,10 @@ impl Queue {
         &self.options
     }
 
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.options.settings
+    }
+
     pub(crate) fn terms(&self) -> &Terms {
         &self.terms
     }
@@ -334,29 +338,6 @@ impl Queue {
 }
 
 const TICK: std::time::Duration = std::time::Duration::from_secs(1);
-
-fn terms(options: &Options) -> Terms {
-    Terms {
-        version: options.version.clone(),
-        ready_max: options.max_rdy_count,
-        heartbeat_ms: millis(options.heartbeat_interval),
-        heartbeat_ms_max: millis(options.max_heartbeat_interval),
-        msg_timeout_ms: millis(options.msg_timeout),
-        msg_timeout_ms_max: millis(options.max_msg_timeout),
-        output_buffer_bytes: 16_384,
-        output_buffer_bytes_max: options.max_output_buffer_size,
-        output_buffer_ms: millis(options.output_buffer_timeout),
-        output_buffer_ms_min: millis(options.min_output_buffer_timeout),
-        output_buffer_ms_max: millis(options.max_output_buffer_timeout),
-        tls: options.tls.is_some(),
-        snappy: options.snappy,
-        deflate: options.deflate,
-        deflate_level_max: options.max_deflate_level,
-        auth_required: options.auth_required,
-        topology_region: options.topology_region.clone(),
-        topology_zone: options.topology_zone.clone(),
-    }
-}
 
 impl<I: Io> App<I> for Queue {
     type Mail = Mail;

@@ -200,7 +200,7 @@ impl<W> Topic<W> {
             milestones: Milestones::default(),
             damaged: Damaged::default(),
             set_backs: SetBacks::default(),
-            queue_limit: options.mem_queue_size,
+            queue_limit: options.settings.mem_queue_size,
             staged: Staged::default(),
             committing: commit::Committing::default(),
             scratch: Vec::new(),

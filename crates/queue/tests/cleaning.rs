@@ -10,14 +10,21 @@ use std::time::Duration;
 use harness::World;
 use journal::files::Crash;
 use net::ConnId;
-use nuthatch_queue::Options;
+use nuthatch_queue::{Options, Settings};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
 fn options(segment_bytes: u64) -> Options {
     let hour = Duration::from_secs(3600);
-    Options { heartbeat_interval: hour, max_defer_timeout: 24 * hour, segment_bytes, ..Options::default() }
+    Options {
+        heartbeat_interval: hour,
+        ..Options::from(Settings {
+            max_defer_timeout: 24 * hour,
+            max_bytes_per_file: segment_bytes,
+            ..Settings::default()
+        })
+    }
 }
 
 /// Topic `s`, whose channel `a` is consumed as fast as it is published.

@@ -10,9 +10,9 @@ use std::time::Duration;
 use harness::World;
 use journal::files::Crash;
 use net::ConnId;
-use nuthatch_queue::Options;
 use nuthatch_queue::ask::{Answer, Ask};
 use nuthatch_queue::settings::TopicSettings;
+use nuthatch_queue::{Options, Settings};
 
 const DAY: i64 = 86_400_000_000_000;
 
@@ -112,7 +112,7 @@ fn a_delay_is_kept_although_less_is_allowed_now() {
     let mut world = World::new(Options::default());
     configure(&mut world, TopicSettings::default());
     defer(&mut world, 50);
-    world.options.max_defer_timeout = secs(10);
+    world.options.settings.max_defer_timeout = secs(10);
     let mut world = restart(world, 0);
     let consumer = world.consumer("t", "c", 1);
     comes_after(&mut world, consumer, 50, "asked for when it was allowed");
@@ -196,7 +196,8 @@ fn a_time_to_live_that_is_set_later_begins_no_later_than_then() {
 #[test]
 fn retention_ends_in_time_after_the_clock_was_set_back() {
     for down in [true, false] {
-        let mut world = World::new(Options { segment_bytes: 256 << 10, ..Options::default() });
+        let mut world =
+            World::new(Options::from(Settings { max_bytes_per_file: 256 << 10, ..Settings::default() }));
         configure(&mut world, TopicSettings { retention_seconds: 600, ..TopicSettings::default() });
         let consumer = world.consumer("t", "c", 100);
         for _ in 0..20 {
@@ -231,7 +232,8 @@ fn retention_ends_in_time_after_the_clock_was_set_back() {
 
 #[test]
 fn what_was_copied_forward_is_as_old_as_it_was() {
-    let mut world = World::new(Options { segment_bytes: 64 << 10, ..Options::default() });
+    let mut world =
+        World::new(Options::from(Settings { max_bytes_per_file: 64 << 10, ..Settings::default() }));
     configure(&mut world, ttl(300));
     defer(&mut world, 250);
     let consumer = world.consumer("t", "c", 100);

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use harness::{Name, World};
 use journal::files::{Crash, Fault, Operation};
-use nuthatch_queue::Options;
 use nuthatch_queue::ask::{Answer, Ask};
 use nuthatch_queue::settings::{ChannelSettings, Durability};
+use nuthatch_queue::{Options, Settings};
 
 const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
@@ -179,7 +179,7 @@ fn a_topic_with_files_keeps_them_whatever_new_topics_get() {
     let mut world = World::new(Options::default());
     let producer = world.client();
     world.publish(producer, "t", b"one");
-    let options = Options { durability: Durability::Memory, ..Options::default() };
+    let options = Options::from(Settings { durability: Durability::Memory, ..Settings::default() });
     let World { files, .. } = world.crash(Crash::Process);
     let mut world = World::open(files, options, 1_700_000_000_000_000_000);
     let producer = world.client();

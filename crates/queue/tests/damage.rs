@@ -12,15 +12,22 @@ use std::time::Duration;
 
 use harness::World;
 use journal::files::{Crash, Fault, Operation};
-use nuthatch_queue::Options;
 use nuthatch_queue::ask::{Answer, Ask};
 use nuthatch_queue::settings::{AtLimit, ChannelSettings, TopicSettings};
 use nuthatch_queue::topic::SeekTo;
+use nuthatch_queue::{Options, Settings};
 
 /// Nobody runs into a timeout, no consumer is given up.
 fn options() -> Options {
     let hour = Duration::from_secs(3600);
-    Options { msg_timeout: hour / 5, heartbeat_interval: hour, segment_bytes: 1 << 20, ..Options::default() }
+    Options {
+        heartbeat_interval: hour,
+        ..Options::from(Settings {
+            msg_timeout: hour / 5,
+            max_bytes_per_file: 1 << 20,
+            ..Settings::default()
+        })
+    }
 }
 
 fn secs(n: u64) -> Duration {
@@ -553,7 +560,9 @@ fn random_damage_costs_what_it_hits() {
     };
     for seed in seeds {
         println!("DAMAGE_SEED={seed}");
-        let mut world = World::new(Options { segment_bytes: 2 << 10, ..options() });
+        let mut options = options();
+        options.settings.max_bytes_per_file = 2 << 10;
+        let mut world = World::new(options);
         let settings = TopicSettings { retention_seconds: 1_000_000, ..TopicSettings::default() };
         world.consumer("t", "a", 0);
         world.consumer("t", "b", 0);

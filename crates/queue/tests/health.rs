@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use harness::World;
 use journal::files::{Fault, Files, Operation};
-use nuthatch_queue::Options;
 use nuthatch_queue::ask::{Answer, Ask};
 use nuthatch_queue::settings::{ChannelSettings, Durability};
+use nuthatch_queue::{Options, Settings};
 
 const EMFILE: i32 = 24;
 
@@ -20,7 +20,7 @@ fn secs(n: u64) -> Duration {
 }
 
 fn world(durability: Durability) -> World {
-    World::new(Options { durability, ..Options::default() })
+    World::new(Options::from(Settings { durability, ..Settings::default() }))
 }
 
 /// Publishes, by a client of its own; true if it was accepted.
@@ -127,7 +127,7 @@ fn a_topic_in_memory_that_is_full_is_well_when_it_has_room() {
 
 #[test]
 fn a_channel_that_cannot_be_read_is_named_until_it_can() {
-    let mut world = World::new(Options { cache_bytes: 0, ..Options::default() });
+    let mut world = World::new(Options::from(Settings { journal_cache_bytes: 0, ..Settings::default() }));
     assert!(published(&mut world, "t") && published(&mut world, "other"));
     world.files.fail(Fault { times: 5, ..Fault::eio(Operation::Read) });
     let consumer = world.consumer("t", "c", 1);
@@ -196,7 +196,7 @@ fn a_directory_that_was_moved_away_says_what_to_do_and_heals_when_it_is_back() {
     let mut world = world(Durability::Os);
     assert!(published(&mut world, "t"));
     world.advance(secs(1));
-    let (dir, away) = (world.options.data_path.join("topics/t.topic"), Path::new("/away"));
+    let (dir, away) = (world.options.settings.data_path.join("topics/t.topic"), Path::new("/away"));
     world.files.rename(&dir, away).unwrap();
     published(&mut world, "t");
     world.advance(secs(5));

@@ -14,7 +14,7 @@ use net::{Instant, WallTime};
 use nuthatch_queue::ask::{Answer, Ask};
 use nuthatch_queue::import::{self, ImportError, Imported};
 use nuthatch_queue::topic::SeekTo;
-use nuthatch_queue::{Clock, Options};
+use nuthatch_queue::{Clock, Options, Settings};
 
 const DATA: &str = "/data";
 const WALL: i64 = 1_800_000_000_000_000_000;
@@ -64,7 +64,7 @@ fn put(files: &MemFiles, name: &str, bytes: &[u8]) {
 }
 
 fn options() -> Options {
-    Options { data_path: DATA.into(), ..Options::default() }
+    Options::from(Settings { data_path: DATA.into(), ..Settings::default() })
 }
 
 fn run(files: &MemFiles) -> Result<Option<Imported>, ImportError> {

@@ -12,13 +12,20 @@ use harness::World;
 use journal::Files;
 use journal::files::Crash;
 use net::App;
-use nuthatch_queue::Options;
 use nuthatch_queue::ask::{Answer, Ask, PeekAt};
 use nuthatch_queue::inventory::Finding;
+use nuthatch_queue::{Options, Settings};
 
 fn options() -> Options {
     let hour = Duration::from_secs(3600);
-    Options { msg_timeout: hour / 5, heartbeat_interval: hour, segment_bytes: 1 << 10, ..Options::default() }
+    Options {
+        heartbeat_interval: hour,
+        ..Options::from(Settings {
+            msg_timeout: hour / 5,
+            max_bytes_per_file: 1 << 10,
+            ..Settings::default()
+        })
+    }
 }
 
 fn secs(n: u64) -> Duration {
@@ -80,7 +87,7 @@ fn remove_topic(world: &World, topic: &str) {
             world.files.remove(&path).expect("it is there");
         }
     }
-    let dir = world.options.data_path.join("topics").join(format!("{topic}.topic"));
+    let dir = world.options.settings.data_path.join("topics").join(format!("{topic}.topic"));
     world.files.remove_dir(&dir).expect("it is empty");
 }
 
@@ -199,7 +206,7 @@ fn a_topic_that_was_deleted_is_not_missing() {
 #[test]
 fn an_inventory_that_cannot_be_read_is_told_and_made_anew() {
     let world = used();
-    let path = world.options.data_path.join("inventory");
+    let path = world.options.settings.data_path.join("inventory");
     let mut world = stopped(world, |world| {
         let mut content = world.files.content(&path).expect("an inventory");
         content[20] ^= 1;

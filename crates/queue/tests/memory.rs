@@ -10,15 +10,15 @@ use harness::World;
 use journal::files::Crash;
 use nuthatch_queue::ask::{Answer, Ask};
 use nuthatch_queue::settings::{Durability, TopicSettings};
-use nuthatch_queue::{Options, QueueError};
+use nuthatch_queue::{Options, QueueError, Settings};
 
 fn topic(n: usize) -> String {
     format!("a-topic-with-a-name-of-usual-length-{n}#ephemeral")
 }
 
 /// A queue that may take so many kibibytes for topics and channels.
-fn world(max_kib: usize, more: Options) -> World {
-    World::new(Options { max_memory: max_kib << 10, ..more })
+fn world(max_kib: usize, more: Settings) -> World {
+    World::new(Options::from(Settings { max_memory_bytes: max_kib << 10, ..more }))
 }
 
 fn refusal(answer: Answer) -> Option<QueueError> {
@@ -30,7 +30,7 @@ fn refusal(answer: Answer) -> Option<QueueError> {
 
 #[test]
 fn topics_and_channels_are_created_as_long_as_there_is_memory() {
-    let mut world = world(64, Options::default());
+    let mut world = world(64, Settings::default());
     let created =
         (0..1000).take_while(|n| refusal(world.ask(Ask::CreateTopic(topic(*n), None))).is_none()).count();
     assert!((20..=32).contains(&created), "{created}");
@@ -60,7 +60,7 @@ fn topics_and_channels_are_created_as_long_as_there_is_memory() {
 
 #[test]
 fn the_channels_of_one_topic_are_limited() {
-    let mut world = World::new(Options { max_channels_per_topic: 2, ..Options::default() });
+    let mut world = World::new(Options::from(Settings { max_channels_per_topic: 2, ..Settings::default() }));
     for topic in ["t", "u"] {
         world.ask(Ask::CreateTopic(topic.into(), None));
         for channel in ["a", "b", "a"] {
@@ -79,7 +79,7 @@ fn the_channels_of_one_topic_are_limited() {
 
 #[test]
 fn messages_in_memory_and_deferred_ones_are_refused_beyond_the_limit_and_others_are_not() {
-    let mut world = world(1024, Options { max_deferred: u64::MAX, ..Options::default() });
+    let mut world = world(1024, Settings { max_deferred: u64::MAX, ..Settings::default() });
     let body = [b'x'; 10_000];
     let publish = |world: &mut World, topic: &str, body: &[u8], delay: u32| {
         let producer = world.client();
@@ -118,7 +118,7 @@ fn messages_in_memory_and_deferred_ones_are_refused_beyond_the_limit_and_others_
 
 #[test]
 fn clients_whose_buffers_take_most_are_closed_beyond_the_limit_and_others_are_not() {
-    let mut world = world(1024, Options::default());
+    let mut world = world(1024, Settings::default());
     let head = |bytes: u32| [b"PUB t\n", &bytes.to_be_bytes()[..]].concat();
     let begun = |world: &mut World, bytes: usize| {
         let client = world.client();

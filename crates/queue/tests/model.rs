@@ -19,7 +19,7 @@ use queue::consumers::{ConsumerKey, Nearness, Terms};
 use queue::delivery::{Sink, deliver};
 use queue::message::Message;
 use queue::topic::{ChannelKey, Outcome, SeekTo, Topic};
-use queue::{Clock, Options};
+use queue::{Clock, Options, Settings};
 
 const CHANNELS: [&str; 3] = ["a", "b", "c#ephemeral"];
 const DIR: &str = "/t";
@@ -149,7 +149,7 @@ struct World {
 impl World {
     fn new(seed: u64) -> World {
         let files = MemFiles::new(seed);
-        let options = Options { segment_bytes: 16 << 10, ..Options::default() };
+        let options = Options::from(Settings { max_bytes_per_file: 16 << 10, ..Settings::default() });
         let clock = Clock { now: Instant(1_000_000), wall: WallTime(1_700_000_000_000_000_000) };
         let topic = open(&files, &options, clock, 0);
         World {

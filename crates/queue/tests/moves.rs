@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use harness::{Asked, World};
 use journal::files::{Crash, Fault, MemFiles, Operation};
-use nuthatch_queue::Options;
 use nuthatch_queue::ask::{Answer, Ask};
 use nuthatch_queue::settings::{ChannelSettings, Durability};
+use nuthatch_queue::{Options, Settings};
 
 const WALL: i64 = 1_700_000_000_000_000_000;
 /// Orders of the disk's work, and losses of power, per test.
@@ -24,7 +24,7 @@ fn millis(n: u64) -> Duration {
 
 /// Everything is on the device before its OK.
 fn fsync(seed: u64) -> World {
-    let options = Options { durability: Durability::Fsync, ..Options::default() };
+    let options = Options::from(Settings { durability: Durability::Fsync, ..Settings::default() });
     World::open(MemFiles::new(seed), options, WALL)
 }
 
@@ -206,7 +206,11 @@ fn letters_that_are_not_safe_yet_are_in_their_channels_checkpoint() {
 fn letters_that_are_refused_are_tried_again_and_none_comes_twice() {
     for fault in [Fault::disk_full(), Fault::eio(Operation::Write)] {
         for durability in [Durability::Os, Durability::Fsync] {
-            let mut world = World::open(MemFiles::new(7), Options { durability, ..Options::default() }, WALL);
+            let mut world = World::open(
+                MemFiles::new(7),
+                Options::from(Settings { durability, ..Settings::default() }),
+                WALL,
+            );
             dies_at_once(&mut world, "dead");
             done(world.ask(Ask::CreateTopic("dead".into(), None)));
             world.advance(Duration::from_secs(3));
@@ -320,7 +324,11 @@ fn a_redrive_is_answered_when_the_last_message_is_on_the_device() {
 #[test]
 fn a_redrive_of_more_than_a_batch_goes_on_batch_by_batch() {
     for durability in [Durability::Memory, Durability::Os, Durability::Fsync] {
-        let mut world = World::open(MemFiles::new(1), Options { durability, ..Options::default() }, WALL);
+        let mut world = World::open(
+            MemFiles::new(1),
+            Options::from(Settings { durability, ..Settings::default() }),
+            WALL,
+        );
         dies_at_once(&mut world, "dead");
         let bodies: Vec<String> = (0..700).map(|n| n.to_string()).collect();
         publish(&mut world, &bodies.iter().map(String::as_str).collect::<Vec<_>>());
@@ -371,7 +379,11 @@ fn a_redrive_that_is_refused_leaves_the_letters_where_they_are() {
         (Fault::disk_full(), Durability::Os),
         (Fault::eio(Operation::Sync), Durability::Fsync),
     ] {
-        let mut world = World::open(MemFiles::new(12), Options { durability, ..Options::default() }, WALL);
+        let mut world = World::open(
+            MemFiles::new(12),
+            Options::from(Settings { durability, ..Settings::default() }),
+            WALL,
+        );
         dies_at_once(&mut world, "dead");
         publish(&mut world, &BODIES);
         give_up(&mut world);
@@ -425,7 +437,7 @@ fn a_daemon_that_stops_waits_for_what_moves() {
 
 /// A message is in a consumer's hands, and of its record nothing is in memory.
 fn delivered_and_forgotten() -> (World, net::ConnId, String) {
-    let options = Options { cache_bytes: 0, ..Options::default() };
+    let options = Options::from(Settings { journal_cache_bytes: 0, ..Settings::default() });
     let mut world = World::open(MemFiles::new(15), options, WALL);
     dies_at_once(&mut world, "dead");
     publish(&mut world, &["poison"]);

@@ -14,7 +14,7 @@ use nuthatch_queue::channel::{Channel, Source};
 use nuthatch_queue::consumers::{Nearness, Terms};
 use nuthatch_queue::deferred::Waiting;
 use nuthatch_queue::settings::ChannelSettings;
-use nuthatch_queue::{Clock, Options};
+use nuthatch_queue::{Clock, Options, Settings};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -49,7 +49,7 @@ fn rest(world: &mut World, consumer: ConnId) -> String {
 
 /// A, B, C are there, and a consumer with RDY 1 has A.
 fn with_a() -> (World, ConnId, String) {
-    let mut world = World::new(Options { msg_timeout: SECOND, ..Options::default() });
+    let mut world = World::new(Options::from(Settings { msg_timeout: SECOND, ..Settings::default() }));
     let consumer = world.consumer("t", "c", 1);
     publish(&mut world, "ABC");
     let (id, body) = one(&mut world, consumer);

@@ -11,7 +11,7 @@ use journal::files::{Crash, Fault, MemFiles, Operation};
 use nuthatch_queue::ask::{Answer, Ask, Batch, Layout, PeekAt};
 use nuthatch_queue::settings::{AtLimit, ChannelSettings, Durability, TopicSettings};
 use nuthatch_queue::topic::{SeekTo, Sought};
-use nuthatch_queue::{Options, QueueError};
+use nuthatch_queue::{Options, QueueError, Settings};
 
 const OK: &[u8] = b"\0\0\0\x06\0\0\0\0OK";
 
@@ -66,7 +66,8 @@ fn a_full_disk_can_be_drained_and_takes_publications_again() {
     // With many segments, with one that is in use; also when the process ends while the disk is full.
     for (segment_bytes, crash) in [(512 << 10, false), (16 << 20, false), (512 << 10, true), (16 << 20, true)]
     {
-        let mut world = World::new(Options { segment_bytes, ..Options::default() });
+        let mut world =
+            World::new(Options::from(Settings { max_bytes_per_file: segment_bytes, ..Settings::default() }));
         let keeper = world.consumer("t", "c", 0);
         world.files.set_capacity(Some(6 << 20));
         let mut accepted = 0;
@@ -166,8 +167,7 @@ fn of_a_batch_that_is_refused_nothing_is_kept() {
         let ask = |world: &mut World, topic: &str, batch| {
             world.ask(Ask::Publish { topic: topic.into(), batch, defer_ms: 0 })
         };
-        let lines =
-            || Batch::new("a\nb".into(), Layout::Lines, Options::default().wire_limits()).expect("fits");
+        let lines = || Batch::new("a\nb".into(), Layout::Lines, Options::default().limits()).expect("fits");
         assert!(matches!(ask(&mut world, "t", lines()), Answer::Done));
         world.files.fail(Fault::disk_full());
         assert!(matches!(ask(&mut world, "t", lines()), Answer::Refused(_)));
@@ -181,7 +181,10 @@ fn of_a_batch_that_is_refused_nothing_is_kept() {
 
 #[test]
 fn of_a_batch_that_does_not_fit_nothing_is_kept() {
-    let options = Options { batch_bytes: 0, max_body_size: 20 << 20, ..Options::default() };
+    let options = Options {
+        batch_bytes: 0,
+        ..Options::from(Settings { max_body_size: 20 << 20, ..Settings::default() })
+    };
     let mut world = World::new(options);
     let (producer, body) = (world.client(), vec![b'x'; 1 << 20]);
     let bodies = vec![&body[..]; 17];
@@ -199,7 +202,8 @@ fn of_a_batch_that_does_not_fit_nothing_is_kept() {
 
 #[test]
 fn topics_and_channels_are_limited() {
-    let mut world = World::new(Options { max_topics: 2, max_channels: 2, ..Options::default() });
+    let mut world =
+        World::new(Options::from(Settings { max_topics: 2, max_channels: 2, ..Settings::default() }));
     let producer = world.client();
     for topic in ["a", "b", "a"] {
         world.publish(producer, topic, b"x");
@@ -233,12 +237,12 @@ fn consumers_in_the_same_zone_come_first() {
     };
     for (prefer_near, expected) in [(true, [0, 2, 2]), (false, [2, 1, 1])] {
         let place = |name: &str| name.to_owned();
-        let mut world = World::new(Options {
+        let mut world = World::new(Options::from(Settings {
             topology_zone: place("a"),
             topology_region: place("west"),
-            prefer_near,
-            ..Options::default()
-        });
+            experiments: prefer_near.then(|| "topology-aware-consumption".to_owned()).into_iter().collect(),
+            ..Settings::default()
+        }));
         let consumers = [("x", "east"), ("b", "west"), ("a", "west")].map(|(zone, region)| {
             let client = world.client();
             world.send(client, &identify(zone, region));
@@ -309,7 +313,7 @@ fn a_topic_is_in_memory_or_in_files_for_good() {
 #[test]
 fn with_fsync_what_got_ok_survives_a_loss_of_power_whatever_else_it_takes() {
     for seed in 0..60 {
-        let options = Options { durability: Durability::Fsync, ..Options::default() };
+        let options = Options::from(Settings { durability: Durability::Fsync, ..Settings::default() });
         let mut world = World::open(MemFiles::new(seed), options, 1_700_000_000_000_000_000);
         let producer = world.client();
         world.publish(producer, "t", b"one");
@@ -321,7 +325,8 @@ fn with_fsync_what_got_ok_survives_a_loss_of_power_whatever_else_it_takes() {
 
 #[test]
 fn with_fsync_the_ok_waits_for_the_device() {
-    let mut world = World::new(Options { durability: Durability::Fsync, ..Options::default() });
+    let mut world =
+        World::new(Options::from(Settings { durability: Durability::Fsync, ..Settings::default() }));
     let producer = world.client();
     world.disk_works = false;
     world.publish(producer, "t", b"one");
@@ -340,7 +345,8 @@ fn with_fsync_the_ok_waits_for_the_device() {
 
 #[test]
 fn a_failed_fsync_ends_all_promises() {
-    let mut world = World::new(Options { durability: Durability::Fsync, ..Options::default() });
+    let mut world =
+        World::new(Options::from(Settings { durability: Durability::Fsync, ..Settings::default() }));
     let (first, second) = (world.client(), world.client());
     world.publish(first, "t", b"safe");
     assert_eq!(world.take(first), OK);
@@ -359,7 +365,7 @@ fn a_failed_fsync_ends_all_promises() {
 
 #[test]
 fn a_read_that_fails_is_tried_again_and_loses_nothing() {
-    let mut world = World::new(Options { cache_bytes: 0, ..Options::default() });
+    let mut world = World::new(Options::from(Settings { journal_cache_bytes: 0, ..Settings::default() }));
     let producer = world.client();
     for n in 0..100 {
         world.publish(producer, "t", format!("{n:0>20000}").as_bytes());
@@ -472,7 +478,7 @@ fn messages_are_spread_evenly() {
 
 #[test]
 fn timeouts_are_exact_however_many_channels_there_are() {
-    let mut world = World::new(Options { msg_timeout: millis(1500), ..Options::default() });
+    let mut world = World::new(Options::from(Settings { msg_timeout: millis(1500), ..Settings::default() }));
     let producer = world.client();
     let consumers: Vec<_> = (0..200).map(|n| world.consumer("t", &format!("c{n}"), 1)).collect();
     world.publish(producer, "t", b"x");
@@ -668,7 +674,8 @@ fn old_messages_are_not_delivered_and_channels_can_go_back() {
 
 #[test]
 fn a_channel_is_told_when_it_cannot_go_back_all_the_way() {
-    let mut world = World::new(Options { segment_bytes: 1 << 20, ..Options::default() });
+    let mut world =
+        World::new(Options::from(Settings { max_bytes_per_file: 1 << 20, ..Settings::default() }));
     let producer = world.client();
     world.publish(producer, "t", b"first");
     let settings = TopicSettings { retention_seconds: 100, ..TopicSettings::default() };
@@ -735,7 +742,7 @@ fn a_consumer_that_does_not_read_holds_up_only_itself() {
 
 #[test]
 fn segments_that_everybody_is_done_with_are_deleted() {
-    let options = Options { segment_bytes: 1 << 20, ..Options::default() };
+    let options = Options::from(Settings { max_bytes_per_file: 1 << 20, ..Settings::default() });
     let mut world = World::new(options);
     let producer = world.client();
     let consumer = world.consumer("t", "c", 2500);
@@ -761,7 +768,7 @@ fn segments_that_everybody_is_done_with_are_deleted() {
 
 #[test]
 fn an_ephemeral_channel_goes_with_its_last_consumer_and_keeps_what_fits() {
-    let mut world = World::new(Options { mem_queue_size: 3, ..Options::default() });
+    let mut world = World::new(Options::from(Settings { mem_queue_size: 3, ..Settings::default() }));
     let producer = world.client();
     let consumer = world.consumer("t", "c#ephemeral", 0);
     for n in 0..5 {

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use harness::World;
 use journal::files::{Crash, Fault, Files, Operation};
-use nuthatch_queue::Options;
 use nuthatch_queue::ask::{Answer, Ask};
 use nuthatch_queue::settings::Durability;
+use nuthatch_queue::{Options, Settings};
 
 const OK: &[u8] = b"\0\0\0\x06\0\0\0\0OK";
 const EIO: i32 = 5;
@@ -23,7 +23,7 @@ fn secs(n: u64) -> Duration {
 }
 
 fn world(durability: Durability) -> World {
-    World::new(Options { durability, ..Options::default() })
+    World::new(Options::from(Settings { durability, ..Settings::default() }))
 }
 
 /// Publishes, by a client of its own; true if it was accepted, false if it was refused or is not answered.
@@ -123,7 +123,7 @@ fn who_waits_for_a_flush_that_is_refused_twice_is_told() {
     let mut world = world(Durability::Fsync);
     assert!(published(&mut world, "before"));
     world.advance(secs(1));
-    let store = world.options.data_path.join("topics");
+    let store = world.options.settings.data_path.join("topics");
     world.files.rename(&store, Path::new("/away")).unwrap();
     let producer = world.client();
     world.publish(producer, "t", b"waits");
@@ -172,7 +172,10 @@ fn publish_to_all(world: &mut World, topics: usize) {
 fn journals_keep_so_many_files_open_and_no_more() {
     for durability in [Durability::Os, Durability::Fsync] {
         let max = 10;
-        let mut world = World::new(Options { durability, open_files_max: max, ..Options::default() });
+        let mut world = World::new(Options {
+            open_files_max: max,
+            ..Options::from(Settings { durability, ..Settings::default() })
+        });
         let idle = world.files.open_count();
         publish_to_all(&mut world, 50);
         for _ in 0..20 {

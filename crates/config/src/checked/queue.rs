@@ -128,7 +128,25 @@ pub struct Queue {
     pub snappy: bool,
 }
 
+/// The one experiment of nsqd.
+pub(crate) const NEAR_FIRST: &str = "topology-aware-consumption";
+
 impl Queue {
+    /// True if clients must send AUTH.
+    pub fn auth_required(&self) -> bool {
+        !self.auth_http_addresses.is_empty()
+    }
+
+    /// True if clients of the V2 protocol must use TLS.
+    pub fn tls_required(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.required != TlsRequired::No)
+    }
+
+    /// True if consumers in the same zone come before those in the same region, and these before all others.
+    pub fn prefers_near(&self) -> bool {
+        self.experiments.iter().any(|name| name == NEAR_FIRST)
+    }
+
     /// TCP port that others are given: the one listened on, unless another is set.
     pub fn advertised_tcp_port(&self, listened: u16) -> u16 {
         advertised(self.broadcast_tcp_port, listened)

@@ -11,7 +11,7 @@ use journal::MemFiles;
 use journal::files::Files;
 use net::{Instant, WallTime};
 use queue::import::{self, Metadata, Step};
-use queue::{Clock, Options};
+use queue::{Clock, Options, Settings};
 
 /// Names that files of the directory have.
 pub const NAMES: [&str; 10] = [
@@ -53,7 +53,8 @@ pub fn directory(bytes: &[u8]) {
         .collect();
     let shared: Arc<dyn Files> = Arc::new(files.clone());
     let clock = Clock { now: Instant(1_000_000), wall: WallTime(1_700_000_000_000_000_000) };
-    let options = Options { data_path: DIR.into(), segment_bytes: 4096, ..Options::default() };
+    let options =
+        Options::from(Settings { data_path: DIR.into(), max_bytes_per_file: 4096, ..Settings::default() });
     match import::run(&shared, &options, clock) {
         Ok(_) => {
             let next = import::plan(&shared, Path::new(DIR), "topics");

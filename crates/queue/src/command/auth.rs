@@ -27,7 +27,7 @@ impl Queue {
         if client.authorization.is_some() {
             return self.fail(io, client, &Refusal::AuthAlreadySet);
         }
-        if !self.options().auth_required {
+        if !self.settings().auth_required() {
             return self.fail(io, client, &Refusal::AuthDisabled);
         }
         client.pending_secret = secret.to_vec();
@@ -45,7 +45,7 @@ impl Queue {
         topic: &'a str,
         channel: &'a str,
     ) -> Rights<'a> {
-        if !self.options().auth_required {
+        if !self.settings().auth_required() {
             return Rights::Granted;
         }
         let Some(authorization) = &client.authorization else {

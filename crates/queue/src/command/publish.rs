@@ -84,7 +84,7 @@ impl Queue {
         delay_ms: u64,
     ) -> Result<(), QueueError> {
         let (clock, room) = (self.clock(), self.room());
-        let max_deferred = self.options().max_deferred;
+        let max_deferred = self.settings().max_deferred;
         let refused = self.out_of_space().map(str::to_owned);
         let topic = self.topic_mut(key).ok_or(QueueError::Exiting)?;
         room.take_messages(topic, count, bytes, delay_ms > 0)?;

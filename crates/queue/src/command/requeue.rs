@@ -45,7 +45,7 @@ impl Queue {
 
     /// True if the client's topic defers as many messages as it may.
     fn deferred_full(&mut self, client: &Connection) -> bool {
-        let max = self.options().max_deferred;
+        let max = self.settings().max_deferred;
         let topic = client.subscription.and_then(|subscription| self.topic_mut(subscription.topic));
         topic.is_some_and(|topic| topic.deferred_count() >= max)
     }

@@ -29,11 +29,11 @@ impl Queue {
             Ok(opened) => opened,
             Err(why) => return self.fail(io, client, &Refusal::Failed(Verb::Sub, &why.to_string())),
         };
-        let max = self.options().max_channel_consumers;
+        let max = u64::from(self.settings().max_channel_consumers);
         let terms = Terms {
             conn: client.id,
             timeout: Duration::from_millis(client.settings.msg_timeout_ms),
-            timeout_max: self.options().max_msg_timeout,
+            timeout_max: self.settings().max_msg_timeout,
             sample_rate: client.settings.sample_rate,
             nearness: self
                 .options()

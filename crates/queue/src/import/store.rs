@@ -45,7 +45,7 @@ pub struct Imported {
     pub originals: PathBuf,
 }
 
-/// Takes over the nsqd data in `options.data_path`, if there is any that was not: afterwards it is a store that
+/// Takes over the nsqd data in `options.settings.data_path`, if there is any that was not: afterwards it is a store that
 /// [`crate::Queue::open`] opens. Goes on where an earlier attempt was cut short. Blocks for as long as reading and writing all of it
 /// takes. The caller holds the lock of the directory.
 ///
@@ -53,13 +53,14 @@ pub struct Imported {
 /// Nothing counts then, and the originals are as they were, but for some that may have been moved already.
 pub fn run(files: &Arc<dyn Files>, options: &Options, clock: Clock) -> Result<Option<Imported>, ImportError> {
     let mut imported = Imported::default();
-    let aside = match plan(files, &options.data_path, STORE)? {
+    let aside = match plan(files, &options.settings.data_path, STORE)? {
         Step::Nothing => return Ok(None),
         Step::SetAside(aside) => aside,
         Step::Import(plan) => {
             imported.warnings = plan.warnings().to_vec();
             let staging = plan.begin()?;
-            let options = Options { durability: Durability::Os, ..options.clone() };
+            let mut options = options.clone();
+            options.settings.durability = Durability::Os;
             for topic in plan.topics() {
                 if is_ephemeral(&topic.name) {
                     imported.warnings.push(format!("topic {} is ephemeral: left out", topic.name));

@@ -15,7 +15,7 @@ const UNSENT_MAX: usize = 1 << 20;
 
 impl Queue {
     pub(super) fn accept<I: Io>(&mut self, io: &mut I, conn: ConnId, peer: Peer) {
-        let max = self.options.max_connections;
+        let max = self.settings().max_connections as usize;
         if self.stopping || (max > 0 && self.client_count >= max) {
             telemetry::warn!(%peer, max, "connection refused: too many connections");
             io.abort(conn);
@@ -29,7 +29,7 @@ impl Queue {
             now,
             self.clock.wall.0 / 1_000_000_000,
         ));
-        client.timer = Some(io.set_timer(now + self.options.magic_timeout, heartbeat_token(conn)));
+        client.timer = Some(io.set_timer(now + self.settings().magic_timeout, heartbeat_token(conn)));
         let index = conn.index as usize;
         if self.clients.len() <= index {
             self.clients.resize_with(index + 1, || None);
@@ -76,7 +76,7 @@ impl Queue {
                 self.close_after_owed(io, client);
                 break;
             }
-            let gate = client.gate(self.options.tls_required);
+            let gate = client.gate(self.settings().tls_required());
             let flow = match client.scanner.scan(input.bytes(), &self.limits, gate) {
                 Scan::NeedMore { want } => {
                     input.want(want);

@@ -50,7 +50,7 @@ impl Queue {
         topic: &str,
         channel: &str,
     ) -> Result<(TopicKey, ChannelKey), QueueError> {
-        self.open_channel_from(topic, channel, self.options.channels_from_beginning)
+        self.open_channel_from(topic, channel, self.settings().channels_from_beginning)
     }
 
     /// The same; a channel that is created begins with the oldest message that is kept, if this says so.
@@ -67,11 +67,11 @@ impl Queue {
         {
             return Ok((key, existing));
         }
-        let max = self.options.max_channels;
+        let max = self.settings().max_channels;
         if max > 0 && self.channel_count as u64 >= max {
             return Err(QueueError::TooManyChannels { max });
         }
-        let max = self.options.max_channels_per_topic;
+        let max = self.settings().max_channels_per_topic;
         if max > 0 && target.is_some_and(|(_, topic)| topic.channel_count() as u64 >= max) {
             return Err(QueueError::TooManyChannelsOfTopic { max });
         }
@@ -140,12 +140,12 @@ impl Queue {
         name: &str,
         durability: Option<Durability>,
     ) -> Result<Topic<Waiter>, QueueError> {
-        let max = self.options.max_topics;
+        let max = self.settings().max_topics;
         if max > 0 && self.topics.len() as u64 >= max {
             return Err(QueueError::TooManyTopics { max });
         }
         self.has_room(TOPIC_BYTES)?;
-        let wanted = durability.unwrap_or(self.options.durability);
+        let wanted = durability.unwrap_or(self.settings().durability);
         if is_ephemeral(name) && durability.is_some_and(|named| named != Durability::Memory) {
             return Err(QueueError::DurabilityIsFixed { topic: name.to_owned(), in_memory: true });
         }
@@ -240,9 +240,9 @@ impl Queue {
     }
 
     fn new_latency(&self) -> Latency {
-        match self.options.e2e_percentiles.is_empty() {
+        match self.settings().e2e_percentiles.is_empty() {
             true => Latency::default(),
-            false => Latency::enabled(self.options.e2e_window, self.clock.now),
+            false => Latency::enabled(self.settings().e2e_window, self.clock.now),
         }
     }
 }

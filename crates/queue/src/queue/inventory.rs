@@ -44,7 +44,7 @@ pub(super) struct Kept {
 impl Queue {
     /// Reads the inventory. To be called before topics are opened.
     pub(super) fn read_inventory(&mut self) {
-        let read = Inventory::read(&*self.files, &self.options.data_path);
+        let read = Inventory::read(&*self.files, &self.settings().data_path);
         self.kept.exists = !matches!(read, Ok(Stored::Missing));
         let why = match read {
             Ok(Stored::Missing) => return,
@@ -159,7 +159,7 @@ impl Queue {
         if now == stored || (!self.kept.exists && now.topics.is_empty()) {
             return;
         }
-        let written = now.write_job(self.files.clone(), &self.options.data_path).run();
+        let written = now.write_job(self.files.clone(), &self.settings().data_path).run();
         self.kept.exists |= written.is_ok();
         self.kept.due = written.is_err();
         self.note_inventory(written);
@@ -216,7 +216,7 @@ impl Queue {
         if self.kept.exists || !inventory.topics.is_empty() || !inventory.damage.is_empty() {
             self.kept.writing = true;
             self.kept.exists = true;
-            let job = inventory.write_job(self.files.clone(), &self.options.data_path);
+            let job = inventory.write_job(self.files.clone(), &self.settings().data_path);
             self.submit(Job::Inventory(job));
         }
         for job in std::mem::take(&mut self.kept.deletions) {

@@ -57,7 +57,7 @@ impl Room {
 impl Queue {
     /// True if there is room for a topic or a channel of so many bytes.
     pub(super) fn has_room(&self, bytes: usize) -> Result<(), QueueError> {
-        let limit = self.options.max_memory;
+        let limit = self.settings().max_memory_bytes;
         Room { max: limit, ..self.room() }.take(bytes)
     }
 
@@ -69,7 +69,7 @@ impl Queue {
     /// The room that messages have. The last eighth is for topics and channels.
     #[inline]
     pub(crate) fn room(&self) -> Room {
-        let limit = self.options.max_memory;
+        let limit = self.settings().max_memory_bytes;
         Room { held: self.memory.state, max: limit - limit / 8, limit }
     }
 
@@ -106,7 +106,7 @@ impl Queue {
 
     /// Closes the connections that hold most, while all of them hold more than they may.
     pub(super) fn shed_clients<I: Io>(&mut self, io: &mut I) {
-        let max = self.options.max_memory;
+        let max = self.settings().max_memory_bytes;
         if max == 0 || io.buffered() <= max {
             return;
         }
@@ -127,7 +127,7 @@ impl Queue {
 
     /// Keeps what all journals cache within its limit: those used longest ago give theirs back.
     pub(super) fn shrink_caches(&mut self) {
-        let max = self.options.cache_bytes;
+        let max = self.settings().journal_cache_bytes;
         if self.memory.cache <= max.max(self.cache_in_use) {
             return;
         }
@@ -138,7 +138,7 @@ impl Queue {
             .map(|(key, topic)| (topic.last_used, key))
             .collect();
         by_age.sort_unstable_by_key(|(used, _)| *used);
-        let full = self.options.journal(self.options.durability).cache_bytes;
+        let full = self.options.journal(self.settings().durability).cache_bytes;
         for (_, key) in by_age {
             if self.memory.cache <= max / 4 * 3 {
                 break;

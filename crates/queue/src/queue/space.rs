@@ -23,7 +23,7 @@ impl Queue {
 
     /// At a start. With data from before and no room for the reserve, the disk was full then and is now.
     pub(super) fn put_space_by(&mut self) {
-        if self.options.durability == Durability::Memory {
+        if self.settings().durability == Durability::Memory {
             return;
         }
         if let Err(error) = self.reserve.keep()
@@ -37,7 +37,7 @@ impl Queue {
     /// Once a second while there is no reserve, and the disk is full; once in a while if there never was room for one.
     pub(super) fn find_space(&mut self, seldom: bool) {
         let wanted = self.out_of_space.is_some() || seldom;
-        if self.reserve.is_kept() || !wanted || self.options.durability == Durability::Memory {
+        if self.reserve.is_kept() || !wanted || self.settings().durability == Durability::Memory {
             return;
         }
         if self.reserve.keep().is_ok() && self.out_of_space.take().is_some() {

@@ -36,7 +36,7 @@ impl Queue {
             producers,
             connections: self.client_count,
             memory_bytes: self.memory.state,
-            memory_bytes_max: self.options.max_memory,
+            memory_bytes_max: self.settings().max_memory_bytes,
         }
     }
 
@@ -64,8 +64,8 @@ impl Queue {
         channel: Option<&str>,
         clients: bool,
     ) -> Option<TopicStats> {
-        let (now, memory) = (self.clock.now, self.options.mem_queue_size);
-        let percentiles = self.options.e2e_percentiles.clone();
+        let (now, memory) = (self.clock.now, self.settings().mem_queue_size);
+        let percentiles = self.settings().e2e_percentiles.clone();
         let mut sum = Counts::default();
         let mut channels = Vec::new();
         let clients_of = &self.clients;

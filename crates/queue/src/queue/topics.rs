@@ -51,7 +51,7 @@ impl Queue {
         let failed = |e| OpenError::Directory(dir.clone(), e);
         if create_dir_all(&*self.files, &dir).map_err(failed)? {
             // Whatever is flushed in there later must be found after a loss of power.
-            self.files.sync_dir(&self.options.data_path).map_err(failed)?;
+            self.files.sync_dir(&self.settings().data_path).map_err(failed)?;
         }
         self.topics_open = Some(self.files.open_dir(&dir).map_err(failed)?);
         self.read_inventory();

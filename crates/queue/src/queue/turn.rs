@@ -164,7 +164,7 @@ impl Queue {
             topic.written = true;
             self.written.push(key);
         }
-        let durability = topic.settings.durability.unwrap_or(self.options.durability);
+        let durability = topic.settings.durability.unwrap_or(self.settings().durability);
         let flush = durability == Durability::Fsync || topic.is_flush_awaited();
         let sync = if flush { topic.journal.sync_job() } else { None };
         self.settle_topic(&mut topic);

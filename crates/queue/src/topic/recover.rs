@@ -105,7 +105,7 @@ impl<W> Topic<W> {
         recount: &mut u64,
     ) -> Result<(Topic<W>, Found), RecoverError> {
         // What has files keeps them, whatever new topics get.
-        let durability = match options.durability {
+        let durability = match options.settings.durability {
             Durability::Memory => Durability::Os,
             other => other,
         };
@@ -149,14 +149,14 @@ impl<W> Topic<W> {
         self.settings = image.settings;
         self.apply_durability(options);
         for message in &image.held {
-            let due = clock.until(message.due, options.max_defer_timeout).unwrap_or(clock.now);
+            let due = clock.until(message.due, options.settings.max_defer_timeout).unwrap_or(clock.now);
             self.held.push((due, message.as_waiting()));
         }
         if !self.paused && !channels.is_empty() {
             self.pumped = self.end();
         }
         for recovering in channels.into_values() {
-            let channel = recovering.into_channel(self.pumped, clock, options.max_defer_timeout);
+            let channel = recovering.into_channel(self.pumped, clock, options.settings.max_defer_timeout);
             if channel.ephemeral {
                 // It went with the process; what is published from now on is not its.
                 self.stage_record(&Record::ChannelDeleted(channel.number));
@@ -168,7 +168,7 @@ impl<W> Topic<W> {
 
     /// Makes the journal as durable as the topic's settings say, or the daemon's if they do not.
     pub fn apply_durability(&mut self, options: &Options) {
-        let durability = self.settings.durability.unwrap_or(options.durability);
+        let durability = self.settings.durability.unwrap_or(options.settings.durability);
         self.journal.set_durability(durability);
     }
 }

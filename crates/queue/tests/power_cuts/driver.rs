@@ -8,7 +8,7 @@ use journal::MemFiles;
 use net::ConnId;
 use nuthatch_queue::ask::{Answer, Ask};
 use nuthatch_queue::settings::{ChannelSettings, Durability};
-use nuthatch_queue::{Clock, Options, import};
+use nuthatch_queue::{Clock, Options, Settings, import};
 
 use super::device::Random;
 use super::harness::World;
@@ -23,7 +23,12 @@ const MILLI: Duration = Duration::from_millis(1);
 
 /// Small segments, so that new ones are begun and old ones deleted.
 pub fn options() -> Options {
-    Options { durability: Durability::Fsync, segment_bytes: 4096, ..Options::default() }
+    Options::from(Settings {
+        data_path: ".".into(),
+        durability: Durability::Fsync,
+        max_bytes_per_file: 4096,
+        ..Settings::default()
+    })
 }
 
 /// Everything that a run leaves behind.

@@ -16,7 +16,7 @@ use nuthatch_queue::authority::AuthQuery;
 use nuthatch_queue::disk::{Disk, Job};
 use nuthatch_queue::outside::{Asker, Notice, Outside};
 use nuthatch_queue::queue::OpenError;
-use nuthatch_queue::{Clock, Mail, Options, Queue};
+use nuthatch_queue::{Clock, Mail, Options, Queue, Settings};
 
 /// One end of a connection, as the test sees it.
 #[derive(Debug, Default)]
@@ -211,9 +211,13 @@ impl World {
     pub fn open_through(
         files: MemFiles,
         seen: Arc<dyn Files>,
-        options: Options,
+        mut options: Options,
         wall: i64,
     ) -> Result<World, OpenError> {
+        if options.settings.data_path == Settings::default().data_path {
+            // The root of the file system, which is there after every loss of power.
+            options.settings.data_path = ".".into();
+        }
         let clock = Clock { now: Instant(1_000_000), wall: WallTime(wall) };
         let jobs = Jobs::default();
         let disk = Box::new(TestDisk(Arc::clone(&jobs)));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use journal::files::Operation;
-use queue::Options;
 use queue::settings::{AtLimit, Durability, TopicSettings};
+use queue::{Options, Settings};
 
 use super::names::is_ephemeral;
 use crate::network::Travel;
@@ -139,14 +139,15 @@ impl Scenario {
         if !self.has_ephemeral_topics() {
             self.add_ephemeral(rng);
         }
-        (self.options.max_memory, self.options.mem_queue_size) = (rng.pick(&[64 << 10, 256 << 10]), 10_000);
-        self.options.max_channels_per_topic = rng.between(1, 3);
+        (self.options.settings.max_memory_bytes, self.options.settings.mem_queue_size) =
+            (rng.pick(&[64 << 10, 256 << 10]), 10_000);
+        self.options.settings.max_channels_per_topic = rng.between(1, 3);
         (self.messages, self.fill_max) = (100, 3000);
     }
 
     /// Adds topics and channels that go with their last user.
     pub(crate) fn add_ephemeral(&mut self, rng: &mut Rng) {
-        self.options.mem_queue_size = rng.pick(&[3, 20, 10_000, 10_000]);
+        self.options.settings.mem_queue_size = rng.pick(&[3, 20, 10_000, 10_000]);
         self.consumers += 2;
         if rng.one_in(2) {
             // A disk that fails keeps what is to be deleted.
@@ -168,7 +169,7 @@ impl Scenario {
     }
 
     pub(crate) fn is_short_of_memory(&self) -> bool {
-        self.options.max_memory < 1 << 20
+        self.options.settings.max_memory_bytes < 1 << 20
     }
 
     /// The worst way in which lives end here.
@@ -214,15 +215,15 @@ fn settings(rng: &mut Rng) -> TopicSettings {
 }
 
 fn options(rng: &mut Rng) -> Options {
-    Options {
+    Options::from(Settings {
         data_path: "/data".into(),
         durability: rng.pick(&[Durability::Os, Durability::Fsync]),
         msg_timeout: Duration::from_millis(rng.pick(&[200, 1000, 5000])),
         max_msg_timeout: Duration::from_secs(8),
-        segment_bytes: rng.pick(&[1 << 10, 8 << 10, 1 << 20]),
-        cache_bytes: rng.pick(&[0, 16 << 10, 1 << 20]),
+        max_bytes_per_file: rng.pick(&[1 << 10, 8 << 10, 1 << 20]),
+        journal_cache_bytes: rng.pick(&[0, 16 << 10, 1 << 20]),
         deflate: false,
         snappy: false,
-        ..Options::default()
-    }
+        ..Settings::default()
+    })
 }

@@ -144,11 +144,11 @@ impl Tamper {
             }
             Tamper::LetterForgotten => {
                 (scenario.max_attempts, scenario.ends) = (1, vec![End::Power; 3]);
-                scenario.options.durability = Durability::Fsync;
+                scenario.options.settings.durability = Durability::Fsync;
             }
             Tamper::OkTooEarly => {
                 scenario.ends = vec![End::Power; 3];
-                scenario.options.durability = Durability::Fsync;
+                scenario.options.settings.durability = Durability::Fsync;
             }
             Tamper::LivesTooLong
             | Tamper::DiesTooEarly
@@ -168,7 +168,8 @@ impl Tamper {
                 scenario.limit_memory(&mut Rng::new(scenario.think_ms));
             }
             Tamper::SegmentsKept => {
-                (scenario.fill_max, scenario.messages, scenario.options.segment_bytes) = (3000, 100, 8 << 10);
+                (scenario.fill_max, scenario.messages, scenario.options.settings.max_bytes_per_file) =
+                    (3000, 100, 8 << 10);
             }
             _ => {}
         }
@@ -178,7 +179,7 @@ impl Tamper {
         if !scenario.has_ephemeral_topics() {
             scenario.add_ephemeral(&mut Rng::new(scenario.think_ms));
         }
-        (scenario.orders, scenario.options.mem_queue_size) = (0, 10_000);
+        (scenario.orders, scenario.options.settings.mem_queue_size) = (0, 10_000);
         if self == Tamper::EphemeralOutlives {
             scenario.ends = vec![End::Kill; 3];
         }
@@ -187,10 +188,10 @@ impl Tamper {
     /// Distorts what the oracle is told of the daemon's options.
     pub(crate) fn distort_options(self, options: &mut Options) {
         match self {
-            Tamper::EphemeralTooMuch => options.mem_queue_size = 1,
-            Tamper::RefusedTooEarly => options.max_memory *= 4,
-            Tamper::MemoryExceeded => options.max_memory /= 8,
-            Tamper::TooManyChannels => options.max_channels_per_topic = 1,
+            Tamper::EphemeralTooMuch => options.settings.mem_queue_size = 1,
+            Tamper::RefusedTooEarly => options.settings.max_memory_bytes *= 4,
+            Tamper::MemoryExceeded => options.settings.max_memory_bytes /= 8,
+            Tamper::TooManyChannels => options.settings.max_channels_per_topic = 1,
             _ => {}
         }
     }
@@ -212,7 +213,7 @@ impl Tamper {
         if self == Tamper::ReplayForgotten {
             // Long enough for checkpoints, which give segments back.
             (scenario.chaos, scenario.think_ms, scenario.ends) = (Duration::from_secs(150), 1500, Vec::new());
-            (scenario.orders, scenario.options.segment_bytes) = (0, 1 << 10);
+            (scenario.orders, scenario.options.settings.max_bytes_per_file) = (0, 1 << 10);
             // A channel without consumers would keep them.
             scenario.topics.truncate(1);
             scenario.topics[0].channels.truncate(1);

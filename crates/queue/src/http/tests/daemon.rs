@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ::http::{Listener, Socket, router, serve};
-use config::checked::{self, LogLevel};
+use config::checked::LogLevel;
 use config::nsqd::{check, from_arguments};
 use journal::{Files, MemFiles};
 use net::{EventLoop, Handle, ListenAddress, Resolver, Shard, WallTime};
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use crate::disk::DiskThreads;
 use crate::http::{About, Adjustable, Api, SendAsk};
 use crate::outside::Nobody;
-use crate::{Clock, Mail, Options, Queue};
+use crate::{Clock, Mail, Options, Queue, Settings};
 
 /// A daemon. Dropping it stops everything.
 pub(super) struct Daemon {
@@ -65,33 +65,19 @@ impl Adjustable for Knobs {
 }
 
 /// The settings that these flags make.
-pub(super) fn settings(flags: &[&str]) -> checked::Queue {
+pub(super) fn settings(flags: &[&str]) -> Settings {
     let mut all = vec!["--broadcast-address=127.0.0.1".to_owned()];
     all.extend(flags.iter().map(|flag| (*flag).to_owned()));
     check(&from_arguments(&all).unwrap()).unwrap().queue
 }
 
-fn options(settings: &checked::Queue) -> Options {
-    Options {
-        version: config::nsqd::VERSION.to_owned(),
-        data_path: "/data".into(),
-        mem_queue_size: settings.mem_queue_size,
-        max_msg_size: settings.max_msg_size,
-        max_body_size: settings.max_body_size,
-        max_req_timeout: settings.max_req_timeout,
-        e2e_percentiles: settings.e2e_percentiles.clone(),
-        max_deferred: 3,
-        max_topics: settings.max_topics,
-        max_channels_per_topic: settings.max_channels_per_topic,
-        max_memory: settings.max_memory_bytes,
-        max_channels: settings.max_channels,
-        ..Options::default()
-    }
+fn options(settings: &Settings) -> Options {
+    Options::from(Settings { data_path: "/data".into(), max_deferred: 3, ..settings.clone() })
 }
 
 impl Daemon {
     /// Starts a daemon; with `tls` also on an HTTPS port.
-    pub(super) fn start(settings: checked::Queue, tls: Option<Arc<rustls::ServerConfig>>) -> Daemon {
+    pub(super) fn start(settings: Settings, tls: Option<Arc<rustls::ServerConfig>>) -> Daemon {
         let any = ListenAddress::Tcp("127.0.0.1".into(), 0);
         let listeners = net::bind(&any, 128, 1, 0).unwrap();
         let tcp = listeners[0].local_address().unwrap();

@@ -118,7 +118,7 @@ impl World {
         self.uid += count;
         let bodies: Vec<Vec<u8>> = uids.iter().map(|uid| body(*uid, self.scenario.fill_max)).collect();
         let layout = if count == 1 { Layout::One } else { Layout::Lines };
-        let limits = self.scenario.options.wire_limits();
+        let limits = self.scenario.options.limits();
         let batch = Batch::new(Bytes::from(bodies.join(&b'\n')), layout, limits).expect("short bodies");
         let defer_ms = if self.rng.one_in(3) { self.rng.between(1, self.scenario.delay_ms_max) } else { 0 };
         (Ask::Publish { topic, batch, defer_ms }, uids)
