@@ -8,8 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::digest::{Digest, SECRET_BYTES_MAX};
 use crate::glob::{GLOB_BYTES_MAX, Glob};
-use crate::password::{Digest, Passwords, SECRET_BYTES_MAX};
+use crate::password::Passwords;
 use crate::spec::{ENTRIES_MAX, Fault, NAME_BYTES_MAX, USERS_MAX, UserSpec};
 use crate::user::User;
 
@@ -72,6 +73,11 @@ impl Book {
         }
         entries.sort_by(|a, b| a.user.name().cmp(b.user.name()));
         Ok(Book { entries: entries.into() })
+    }
+
+    /// Everything that is wrong with these users; nothing if [`Book::build`] takes them.
+    pub fn check(specs: &[UserSpec]) -> Vec<Fault> {
+        Book::build(specs, Instant::now()).err().unwrap_or_default()
     }
 
     /// The part of the book with these users.

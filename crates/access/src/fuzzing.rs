@@ -33,7 +33,7 @@ pub fn rules(bytes: &[u8]) {
             Some('n') => spec.name = entry,
             Some('s') => spec.passwords.push(PasswordSpec::Sha256(entry)),
             Some('a') => spec.passwords.push(PasswordSpec::Argon2(entry)),
-            Some('f') => spec.passwords.push(PasswordSpec::Plain(entry.into_bytes())),
+            Some('f') => spec.passwords.extend(PasswordSpec::plain(entry.as_bytes())),
             Some('r') => spec.limit_requests = rate(&entry).or(spec.limit_requests),
             _ => {}
         }

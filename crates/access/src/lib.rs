@@ -20,6 +20,7 @@
 
 mod book;
 mod command_rules;
+mod digest;
 pub mod fuzzing;
 mod glob;
 mod guard;
@@ -34,11 +35,11 @@ mod verdict;
 
 pub use book::{Book, Login, Proof};
 pub use command_rules::CommandRules;
+pub use digest::{Digest, SECRET_BYTES_MAX};
 pub use glob::Glob;
 pub use guard::{GuardLimits, LoginGuard};
 pub use key_rules::KeyRules;
 pub use meter::{Connected, Gauge, Meter};
-pub use password::SECRET_BYTES_MAX;
 pub use rate::Rate;
 pub use spec::{AdminRole, Fault, PasswordSpec, UserSpec};
 pub use topics::{ConsumeRules, PublishRules};

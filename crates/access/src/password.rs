@@ -9,57 +9,17 @@ use std::sync::OnceLock;
 use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, Params};
-use sha2::{Digest as _, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::Choice;
 
+use crate::digest::Digest;
 use crate::spec::PasswordSpec;
 
-/// Bytes of the longest secret that is looked at; a longer one is wrong.
-pub const SECRET_BYTES_MAX: usize = 1024;
 /// Memory of the most expensive argon2 hash, in KiB.
 const ARGON2_KIB_MAX: u32 = 256 * 1024;
 /// Passes of the most expensive one.
 const ARGON2_PASSES_MAX: u32 = 64;
 /// Lanes of the widest one.
 const ARGON2_LANES_MAX: u32 = 64;
-
-/// SHA-256 of a secret.
-#[derive(Clone, Copy)]
-pub(crate) struct Digest([u8; 32]);
-
-impl Digest {
-    /// Of a secret. Fast: some hundred nanoseconds.
-    pub fn of(secret: &[u8]) -> Digest {
-        Digest(Sha256::digest(secret).into())
-    }
-
-    /// Reads 64 lower-case hex digits, as Redis writes them.
-    fn from_hex(text: &str) -> Option<Digest> {
-        let mut bytes = [0; 32];
-        let digit = |b: u8| match b {
-            b'0'..=b'9' => Some(b - b'0'),
-            b'a'..=b'f' => Some(b - b'a' + 10),
-            _ => None,
-        };
-        if text.len() != 64 {
-            return None;
-        }
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-        }
-        Some(Digest(bytes))
-    }
-
-    fn is(&self, other: &Digest) -> Choice {
-        self.0.ct_eq(&other.0)
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Digest(…)")
-    }
-}
 
 /// The passwords of one user.
 #[derive(Default)]
@@ -90,13 +50,7 @@ impl Passwords {
                     Ok(hash) => passwords.slow.push(hash),
                     Err(why) => faults.push((spec.option(), format!("{place} {why}"))),
                 },
-                PasswordSpec::Plain(secret) if secret.is_empty() => {
-                    faults.push((spec.option(), format!("{place} is empty")));
-                }
-                PasswordSpec::Plain(secret) if secret.len() > SECRET_BYTES_MAX => {
-                    faults.push((spec.option(), format!("{place} is longer than {SECRET_BYTES_MAX} bytes")));
-                }
-                PasswordSpec::Plain(secret) => passwords.digests.push(Digest::of(secret)),
+                PasswordSpec::Plain(digest) => passwords.digests.push(*digest),
             }
         }
         if faults.is_empty() { Ok(passwords) } else { Err(faults) }
@@ -175,7 +129,7 @@ mod tests {
     fn digests_are_those_of_redis() {
         // `ACL SETUSER x >x` in redis-server 7.0.15
         let hex = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
-        let passwords = Passwords::read(&[sha256(hex), PasswordSpec::Plain(b"other".to_vec())]).unwrap();
+        let passwords = Passwords::read(&[sha256(hex), PasswordSpec::plain(b"other").unwrap()]).unwrap();
         for (secret, right) in [("x", true), ("other", true), ("y", false), ("", false), (hex, false)] {
             assert_eq!(passwords.are(&Digest::of(secret.as_bytes())), right, "{secret}");
         }
@@ -200,8 +154,6 @@ mod tests {
             ),
             PasswordSpec::Argon2("$argon2id$v=19$m=64,t=65,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo".to_owned()),
             PasswordSpec::Argon2("$argon2id$v=19$m=8,t=0,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNo".to_owned()),
-            PasswordSpec::Plain(Vec::new()),
-            PasswordSpec::Plain(vec![b'x'; SECRET_BYTES_MAX + 1]),
         ] {
             let faults = Passwords::read(std::slice::from_ref(&spec)).unwrap_err();
             assert_eq!(faults.len(), 1);
@@ -211,7 +163,7 @@ mod tests {
                 "{shown}"
             );
         }
-        let passwords = Passwords::read(&[PasswordSpec::Plain(secret.into())]).unwrap();
+        let passwords = Passwords::read(&[PasswordSpec::plain(secret.as_bytes()).unwrap()]).unwrap();
         assert_eq!(
             format!("{passwords:?} {:?}", passwords.digests[0]),
             "Passwords(1 digests, 0 slow) Digest(…)"

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::digest::{Digest, SECRET_BYTES_MAX};
 use crate::rate::Rate;
 
 /// Users of one file at most.
@@ -12,7 +13,7 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const ENTRIES_MAX: usize = 1000;
 
 /// A `[user.NAME]` section.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct UserSpec {
     /// Its name.
     pub name: String,
@@ -56,17 +57,26 @@ impl UserSpec {
 }
 
 /// A password as it is written. Its `Debug` shows the kind only.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub enum PasswordSpec {
     /// SHA-256 in lower-case hex, as Redis' `#…`.
     Sha256(String),
     /// `$argon2id$…`
     Argon2(String),
-    /// The password itself, from a file.
-    Plain(Vec<u8>),
+    /// One that was given itself, in a file, and of which only this is kept.
+    Plain(Digest),
 }
 
 impl PasswordSpec {
+    /// A password that is given itself.
+    pub fn plain(secret: &[u8]) -> Result<PasswordSpec, &'static str> {
+        match secret.len() {
+            0 => Err("is empty"),
+            1..=SECRET_BYTES_MAX => Ok(PasswordSpec::Plain(Digest::of(secret))),
+            _ => Err("is longer than 1024 bytes"),
+        }
+    }
+
     /// The option that gives it.
     pub fn option(&self) -> &'static str {
         match self {

@@ -146,7 +146,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 fn login() -> UserSpec {
-    UserSpec { name: "u".into(), passwords: vec![PasswordSpec::Plain(b"x".to_vec())], ..UserSpec::default() }
+    UserSpec { name: "u".into(), passwords: vec![PasswordSpec::plain(b"x").unwrap()], ..UserSpec::default() }
 }
 
 fn build(spec: &UserSpec) -> Arc<User> {

@@ -14,6 +14,7 @@ mod keys;
 mod pool;
 mod sets;
 mod show;
+mod user;
 
 use crate::checked::{Config, Listen, Server, Target};
 use crate::effective::{self, Section};
@@ -46,6 +47,8 @@ pub enum Subject {
     Section(Scope),
     /// A pool, by its name.
     Pool(String),
+    /// A user, by its name.
+    User(String),
     /// nsqadmin.
     Nsqadmin,
 }
@@ -59,6 +62,8 @@ pub enum What {
     Removed,
     /// Settings that no option has a row for.
     Settings,
+    /// The content of a user's password file.
+    PasswordFile,
     /// An option has another value. None: it is not set.
     Option {
         /// Name of the option.
@@ -121,6 +126,10 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
     for scope in Scope::ALL.iter().copied() {
         if scope == Scope::Pool {
             pool::changes(old, new, &mut changes);
+            continue;
+        }
+        if scope == Scope::User {
+            user::changes(old, new, &mut changes);
             continue;
         }
         let subject = if scope == Scope::Process { Subject::Process } else { Subject::Section(scope) };

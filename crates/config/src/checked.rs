@@ -43,6 +43,17 @@ pub struct Config {
     pub lookup: Option<Lookup>,
     /// nsqadmin. None: off.
     pub nsqadmin: Option<Nsqadmin>,
+    /// Users in the order of their names. What [`access::Book::build`] takes.
+    pub users: Vec<User>,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct User {
+    /// Its logins, rights and limits.
+    pub spec: access::UserSpec,
+    /// File that its password came from.
+    pub password_file: Option<PathBuf>,
 }
 
 /// Discovery: what nsqlookupd does.
@@ -151,6 +162,8 @@ pub struct Pool {
     pub backlog: u32,
     /// Most clients at once over all shards. None: bounded by the process's file limit only.
     pub client_connections: Option<u32>,
+    /// Most requests in time of all clients.
+    pub limit_requests: Option<access::Rate>,
     /// Password clients must give, and that servers are given. Redis only.
     pub auth: Option<Secret>,
     /// Database selected on servers. Redis only.

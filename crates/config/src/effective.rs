@@ -6,6 +6,7 @@
 mod pool;
 mod process;
 mod queue;
+mod user;
 
 use std::collections::BTreeMap;
 
@@ -15,13 +16,14 @@ use crate::setting::Setting;
 
 pub(crate) use pool::pool;
 pub(crate) use queue::of_flag;
+pub(crate) use user::user;
 
 /// A section and the value that each of its options has.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Section {
     /// Its kind.
     pub scope: Scope,
-    /// Name of the pool; empty for other sections.
+    /// Name of the pool or user; empty for other sections.
     pub name: String,
     settings: BTreeMap<&'static str, Option<Setting>>,
 }
@@ -42,7 +44,7 @@ impl Section {
     }
 }
 
-/// The sections that a configuration has, in the order of the documentation; pools in their own.
+/// The sections that a configuration has, in the order of the documentation; pools and users in their own.
 pub fn sections(config: &Config) -> Vec<Section> {
     let mut sections = vec![process::process(config), process::log(&config.log)];
     sections.extend(config.stats.as_ref().map(process::stats));
@@ -51,6 +53,7 @@ pub fn sections(config: &Config) -> Vec<Section> {
     sections.extend(config.pools.iter().map(pool));
     sections.extend(config.queue.as_ref().map(queue::queue));
     sections.extend(config.lookup.as_ref().map(process::lookup));
+    sections.extend(config.users.iter().map(user));
     sections
 }
 
@@ -61,7 +64,10 @@ mod tests {
 
     #[test]
     fn every_row_is_known() {
-        let config = native::check(&format!("{}[lookup]\n", native::DEFAULT_FILE), 1).config.unwrap();
+        let config =
+            native::check(&format!("{}[lookup]\n[user.a]\ncertificate = \"a\"\n", native::DEFAULT_FILE), 1)
+                .config
+                .unwrap();
         let sections = sections(&config);
         for scope in Scope::ALL.iter().filter(|scope| **scope != Scope::Server) {
             let section = sections.iter().find(|section| section.scope == *scope);
@@ -82,6 +88,9 @@ mod tests {
             servers = [\"/a:2 u\", { address = \"/a b\", name = \"n\" }, { address = \"local\", weight = 3 }]\n\
             [pool.m]\nprotocol = \"memcache\"\ntimeout = \"off\"\nlisten = \"*:1\"\nservers = [\"[::1]:2\"]\n[log]\nfile = \"/\"\n\
             [queue]\ne2e_processing_latency_percentiles = [1, 0.5]\nhttp_names = [\"a\"]\ntcp = \"/q 0660\"\n",
+            "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"local\"]\nlimit_requests = \"5/min\"\n[user.web]\ncertificate = \"app-*\"\n\
+            pools = \"p\"\nkeys = [\"a*\", \"%R~b\"]\ncommands = [\"+@all\", \"+@scripting\"]\nchannels = \"*\"\npublish = [\"t\"]\n\
+            consume = \"t:c\"\nadmin = \"operate\"\nlimit_requests = \"10/s burst 20\"\nlimit_connections = 3\n",
         ] {
             read_back_as_itself(file);
         }
@@ -97,6 +106,7 @@ mod tests {
             match section.scope {
                 Scope::Process => {}
                 Scope::Pool => text += &format!("[pool.{}]\n", crate::setting::key(&section.name)),
+                Scope::User => text += &format!("[user.{}]\n", crate::setting::key(&section.name)),
                 scope => text += &format!("{}\n", scope.heading()),
             }
             for (option, value) in section.settings() {

@@ -6,6 +6,7 @@
 mod lookup;
 mod pool;
 mod queue;
+mod user;
 
 use crate::checked::{Admin, Config, Listen, Local, Log, LogFormat, Lookup, Pool, Server, Stats};
 use crate::endpoint::show_listen;
@@ -61,8 +62,10 @@ pub fn check(text: &str, threads: usize) -> Report {
         Some(Admin { listen })
     });
     let mut pools = Vec::new();
+    let users = user::check(&sections, &mut faults);
+    let named = |pool: &str| users.iter().any(|user| user.spec.pools.iter().any(|name| name == pool));
     for (name, at, entries) in &sections.pools {
-        pools.extend(pool::check(name, *at, entries, &mut listeners, &mut faults));
+        pools.extend(pool::check(name, *at, entries, named(name), &mut listeners, &mut faults));
     }
     pools.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
     let queue = sections
@@ -92,6 +95,7 @@ pub fn check(text: &str, threads: usize) -> Report {
         queue,
         lookup,
         nsqadmin: None,
+        users,
     };
     Report::new(faults, Some(config))
 }
@@ -143,24 +147,30 @@ struct Sections<'a> {
     process: Vec<Entry>,
     tables: Vec<(&'a str, Position, &'a [Entry])>,
     pools: Vec<(&'a str, Position, &'a [Entry])>,
+    users: Vec<(&'a str, Position, &'a [Entry])>,
 }
 
 impl<'a> Sections<'a> {
     const NAMES: [&'static str; 6] = ["log", "stats", "admin", "local", "queue", "lookup"];
+    /// Sections of which there may be several, each with a name of its own.
+    const NAMED: [&'static str; 2] = ["pool", "user"];
 
     fn split(entries: &'a [Entry], faults: &mut Vec<Fault>) -> Sections<'a> {
-        let mut sections = Sections { process: Vec::new(), tables: Vec::new(), pools: Vec::new() };
+        let (tables, pools, users) = Default::default();
+        let mut sections = Sections { process: Vec::new(), tables, pools, users };
         for entry in entries {
             let name = entry.key.as_str();
             match &entry.value.value {
-                Value::Table(inner) if name == "pool" => sections.add_pools(inner, faults),
+                Value::Table(inner) if name == "pool" => named(name, inner, &mut sections.pools, faults),
+                Value::Table(inner) if name == "user" => named(name, inner, &mut sections.users, faults),
                 Value::Table(inner) if Sections::NAMES.contains(&name) => {
                     sections.tables.push((name, entry.at, inner));
                 }
                 Value::Table(_) => faults.push(unknown_section(entry)),
-                _ if name == "pool" || Sections::NAMES.contains(&name) => {
+                _ if Sections::NAMED.contains(&name) || Sections::NAMES.contains(&name) => {
+                    let is_named = Sections::NAMED.contains(&name);
                     let help =
-                        if name == "pool" { "write [pool.NAME]".into() } else { format!("write [{name}]") };
+                        if is_named { format!("write [{name}.NAME]") } else { format!("write [{name}]") };
                     faults.push(Fault::error(
                         Some(entry.at),
                         format!("{name} is a section, not an option"),
@@ -171,18 +181,6 @@ impl<'a> Sections<'a> {
             }
         }
         sections
-    }
-
-    fn add_pools(&mut self, pools: &'a [Entry], faults: &mut Vec<Fault>) {
-        for pool in pools {
-            match &pool.value.value {
-                Value::Table(inner) => self.pools.push((&pool.key, pool.at, inner)),
-                _ => {
-                    let text = format!("{} stands in [pool], which has no options", pool.key);
-                    faults.push(Fault::error(Some(pool.at), text, "give the pool a name: [pool.NAME]"));
-                }
-            }
-        }
     }
 
     fn section(&self, name: &str) -> Option<(Position, &'a [Entry])> {
@@ -203,12 +201,31 @@ impl<'a> Sections<'a> {
     }
 }
 
+/// Adds the sections `[KIND.NAME]` of one kind.
+fn named<'a>(
+    kind: &str,
+    entries: &'a [Entry],
+    sections: &mut Vec<(&'a str, Position, &'a [Entry])>,
+    faults: &mut Vec<Fault>,
+) {
+    for entry in entries {
+        match &entry.value.value {
+            Value::Table(inner) => sections.push((&entry.key, entry.at, inner)),
+            _ => {
+                let text = format!("{} stands in [{kind}], which has no options", entry.key);
+                let help = format!("give the {kind} a name: [{kind}.NAME]");
+                faults.push(Fault::error(Some(entry.at), text, help));
+            }
+        }
+    }
+}
+
 fn unknown_section(entry: &Entry) -> Fault {
-    let known = Sections::NAMES.into_iter().chain(["pool"]);
+    let known = Sections::NAMES.into_iter().chain(Sections::NAMED);
     let help = match suggest::nearest(&entry.key, known) {
-        Some("pool") => "did you mean [pool.NAME]?".to_string(),
+        Some(name) if Sections::NAMED.contains(&name) => format!("did you mean [{name}.NAME]?"),
         Some(name) => format!("did you mean [{name}]?"),
-        None => format!("sections are pool.NAME, {}", Sections::NAMES.join(", ")),
+        None => format!("sections are pool.NAME, user.NAME, {}", Sections::NAMES.join(", ")),
     };
     Fault::error(Some(entry.at), format!("unknown section [{}]", entry.key), help)
 }

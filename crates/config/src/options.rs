@@ -9,6 +9,7 @@ mod lookup;
 mod pool;
 mod process;
 mod queue;
+mod user;
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -57,6 +58,8 @@ pub enum Scope {
     Queue,
     /// `[lookup]`
     Lookup,
+    /// `[user.NAME]`
+    User,
 }
 
 impl Scope {
@@ -71,6 +74,7 @@ impl Scope {
         Scope::Server,
         Scope::Queue,
         Scope::Lookup,
+        Scope::User,
     ];
 
     /// Heading of the section.
@@ -85,6 +89,7 @@ impl Scope {
             Scope::Server => "servers = [{ ... }]",
             Scope::Queue => "[queue]",
             Scope::Lookup => "[lookup]",
+            Scope::User => "[user.NAME]",
         }
     }
 
@@ -104,6 +109,11 @@ impl Scope {
             Scope::Lookup => {
                 "Discovery, as nsqlookupd: nodes register what they have, consumers ask. Without this section it is off."
             }
+            Scope::User => {
+                "A user: how it logs in, and what it may do. There may be any number of them. Whatever no user is named for is \
+                 open as without users: a pool that a user names asks for a login, the queue does if some user may publish or \
+                 consume, the admin port if some user may see it."
+            }
         }
     }
 
@@ -117,7 +127,8 @@ impl Scope {
             | Scope::Admin
             | Scope::Local
             | Scope::Pool
-            | Scope::Server => Applies::Live,
+            | Scope::Server
+            | Scope::User => Applies::Live,
         }
     }
 
@@ -164,6 +175,8 @@ pub enum Kind {
     Text,
     /// A text that is shown nowhere.
     Secret,
+    /// One or more texts that are shown nowhere.
+    Secrets,
     /// Path of a file or directory.
     Path,
     /// Path of a file, or an empty text for none.
@@ -180,8 +193,10 @@ pub enum Kind {
     Servers,
     /// A place to connect to, as a server of a pool.
     Target,
-    /// A list of texts.
+    /// One or more texts.
     Texts,
+    /// Events in time; see [`access::Rate`].
+    Rate,
     /// A list of numbers above 0, at most 1.
     Quantiles,
 }
@@ -238,14 +253,22 @@ impl Applies {
 /// The whole table.
 pub fn all() -> &'static [OptionSpec] {
     static ALL: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| {
-        [process::OPTIONS, pool::OPTIONS, queue::OPTIONS, queue::outside::OPTIONS, lookup::OPTIONS].concat()
+        [
+            process::OPTIONS,
+            pool::OPTIONS,
+            queue::OPTIONS,
+            queue::outside::OPTIONS,
+            lookup::OPTIONS,
+            user::OPTIONS,
+        ]
+        .concat()
     });
     &ALL
 }
 
 /// True for a line of a nuthatch.toml or nutcracker.yml that sets an option whose value is secret: it is not to be shown.
 pub fn sets_secret(line: &str) -> bool {
-    let secrets = all().iter().filter(|option| matches!(option.kind, Kind::Secret));
+    let secrets = all().iter().filter(|option| matches!(option.kind, Kind::Secret | Kind::Secrets));
     secrets.flat_map(|option| [Some(option.name), option.nutcracker]).flatten().any(|name| {
         line.match_indices(name).any(|(at, _)| {
             let begins = !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
@@ -314,7 +337,8 @@ impl Kind {
                     .into()
             }
             Kind::Target => "an address such as \"10.0.0.1:6379\", \"/path\" or \"local\"".into(),
-            Kind::Texts => "a list of texts".into(),
+            Kind::Texts | Kind::Secrets => "a text, or a list of texts".into(),
+            Kind::Rate => "a rate such as \"2000/s\", \"120/min\" or \"100/s burst 500\"".into(),
             Kind::Quantiles => "a list of numbers above 0, at most 1".into(),
         }
     }

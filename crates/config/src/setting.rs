@@ -5,6 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use access::Rate;
+
 use crate::checked::{Listen, Server, Target};
 use crate::endpoint::{self, show_listen, show_server, show_target};
 use crate::quantity::{show_duration, show_size};
@@ -27,6 +29,10 @@ pub enum Setting {
     Text(String),
     /// A text that is shown nowhere.
     Secret(Secret),
+    /// Texts that are shown nowhere.
+    Secrets(Vec<Secret>),
+    /// Events in time.
+    Rate(Rate),
     /// The two characters of a hash tag.
     HashTag([u8; 2]),
     /// Places to listen on.
@@ -57,6 +63,8 @@ impl Setting {
             Setting::Size(bytes) => quoted(&show_size(*bytes)),
             Setting::Text(text) => quoted(text),
             Setting::Secret(secret) => quoted(&secret.to_string()),
+            Setting::Secrets(secrets) => list(secrets.iter().map(|secret| quoted(&secret.to_string()))),
+            Setting::Rate(rate) => quoted(&rate.to_string()),
             Setting::HashTag(tag) => quoted(&tag.map(char::from).iter().collect::<String>()),
             Setting::Listens(listens) => match listens.as_slice() {
                 [listen] => quoted(&show_listen(listen)),
@@ -81,6 +89,8 @@ impl fmt::Display for Setting {
             Setting::Off => f.write_str("off"),
             Setting::Size(bytes) => f.write_str(&show_size(*bytes)),
             Setting::Secret(secret) => fmt::Display::fmt(secret, f),
+            Setting::Secrets(_) => f.write_str(HIDDEN),
+            Setting::Rate(rate) => fmt::Display::fmt(rate, f),
             Setting::Text(text) if holds_secret(text) => f.write_str(HIDDEN),
             Setting::Text(text) => f.write_str(&plain(text)),
             Setting::Listens(listens) => {

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use access::Rate;
+
 use crate::checked::{Listen, Server};
 use crate::fault::{Fault, Position};
 use crate::options::{Absent, Kind, OptionSpec, Scope};
@@ -144,6 +146,15 @@ fn setting(option: &OptionSpec, written: &Written, faults: &mut Vec<Fault>) -> O
         }
         (Kind::Text | Kind::Path | Kind::PathOrNone, Value::Text(text)) => Some(Setting::Text(text.clone())),
         (Kind::Secret, Value::Text(text)) => Some(Setting::Secret(Secret::new(text.as_str()))),
+        (Kind::Secrets, Value::Text(text)) => Some(Setting::Secrets(vec![Secret::new(text.as_str())])),
+        (Kind::Secrets, Value::List(items)) => texts(items)
+            .map(|texts| Setting::Secrets(texts.into_iter().map(Secret::new).collect()))
+            .or_else(|| fail(written.at, format!("{name} has an element that is not a text"), expected())),
+        (Kind::Texts, Value::Text(text)) => Some(Setting::Texts(vec![text.clone()])),
+        (Kind::Rate, Value::Text(text)) => match Rate::parse(text) {
+            Ok(rate) => Some(Setting::Rate(rate)),
+            Err(why) => fail(written.at, format!("{name} = \"{text}\" is no rate"), why.into()),
+        },
         (Kind::Choice(words), Value::Text(text)) => match words().contains(&text.as_str()) {
             true => Some(Setting::Text(text.clone())),
             false => {
@@ -350,6 +361,30 @@ impl Settings {
             Some(Setting::Secret(value)) => Some(value.clone()),
             None => None,
             Some(other) => panic!("{name} is {other:?}, not a secret"),
+        }
+    }
+
+    pub fn secrets(&self, name: &str) -> &[Secret] {
+        match self.get(name) {
+            Some(Setting::Secrets(value)) => value,
+            None => &[],
+            Some(other) => panic!("{name} is {other:?}, not a list of secrets"),
+        }
+    }
+
+    pub fn texts(&self, name: &str) -> &[String] {
+        match self.get(name) {
+            Some(Setting::Texts(value)) => value,
+            None => &[],
+            Some(other) => panic!("{name} is {other:?}, not a list of texts"),
+        }
+    }
+
+    pub fn rate(&self, name: &str) -> Option<Rate> {
+        match self.get(name) {
+            Some(Setting::Rate(value)) => Some(*value),
+            None => None,
+            Some(other) => panic!("{name} is {other:?}, not a rate"),
         }
     }
 

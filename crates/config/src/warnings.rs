@@ -21,13 +21,17 @@ fn warning(option: &'static str, text: impl Into<String>, help: impl Into<String
     Warning { option, text: text.into(), help: help.into() }
 }
 
-/// Doubtful settings of a pool.
-pub fn of_pool(pool: &Pool) -> Vec<Warning> {
+/// Doubtful settings of a pool; `has_users` if some user names it.
+pub fn of_pool(pool: &Pool, has_users: bool) -> Vec<Warning> {
     let mut found: Vec<Warning> = placement(pool);
-    if let Some(listen) = pool.listen.iter().find(|listen| is_public(listen)).filter(|_| pool.auth.is_none())
-    {
+    let public = pool.listen.iter().find(|listen| is_public(listen));
+    if let Some(listen) = public.filter(|_| pool.auth.is_none() && !has_users) {
         let text = format!("{} is open to everybody who can reach this machine", show_listen(listen));
-        found.push(warning("listen", text, "listen on 127.0.0.1 or a private address, or set auth"));
+        found.push(warning(
+            "listen",
+            text,
+            "listen on 127.0.0.1 or a private address, or name users for the pool",
+        ));
     }
     if pool.timeout.is_none() {
         let text = "without a timeout a stuck server holds its clients for ever";

@@ -122,6 +122,7 @@ fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
         timeout: timeout.map(Duration::from_millis),
         backlog: 512,
         client_connections: (!calm && rng.one_in(8)).then_some(3),
+        limit_requests: None,
         auth: (redis && rng.one_in(4)).then(|| config::Secret::new(PASSWORD)),
         db: if redis && rng.one_in(4) { 5 } else { 0 },
         preconnect: rng.one_in(3),

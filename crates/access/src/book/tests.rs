@@ -4,7 +4,7 @@ use super::*;
 use crate::spec::{AdminRole, PasswordSpec};
 
 fn plain(name: &str, secret: &str) -> UserSpec {
-    let passwords = vec![PasswordSpec::Plain(secret.into())];
+    let passwords = vec![PasswordSpec::plain(secret.as_bytes()).unwrap()];
     UserSpec { name: name.into(), passwords, ..UserSpec::default() }
 }
 
@@ -30,7 +30,7 @@ fn name(login: &Login) -> &str {
 #[test]
 fn logins_by_name() {
     let mut two = plain("batch", "old");
-    two.passwords.push(PasswordSpec::Plain("new".into()));
+    two.passwords.push(PasswordSpec::plain(b"new").unwrap());
     let book = book(&[plain("web", "s3cret"), two]);
     let long = "x".repeat(SECRET_BYTES_MAX + 1);
     for (user, secret, expected) in [

@@ -34,6 +34,7 @@ impl fmt::Display for Subject {
             Subject::Process | Subject::Section(Scope::Process) => f.write_str("process"),
             Subject::Section(scope) => f.write_str(scope.heading().trim_matches(['[', ']'])),
             Subject::Pool(name) => write!(f, "pool {}", plain(name)),
+            Subject::User(name) => write!(f, "user {}", plain(name)),
             Subject::Nsqadmin => f.write_str("nsqadmin"),
         }
     }
@@ -49,9 +50,16 @@ impl fmt::Display for What {
             }
             What::Removed => f.write_str("removed"),
             What::Settings => f.write_str("settings without an option changed"),
-            What::Option { name, old: Some(Setting::Secret(_)), new: Some(_) } => write!(f, "{name} changed"),
-            What::Option { name, old: None, new: Some(Setting::Secret(_)) } => write!(f, "{name} set"),
-            What::Option { name, old: Some(Setting::Secret(_)), new: None } => write!(f, "{name} removed"),
+            What::PasswordFile => f.write_str("password_file has another content"),
+            What::Option { name, old: Some(Setting::Secret(_) | Setting::Secrets(_)), new: Some(_) } => {
+                write!(f, "{name} changed")
+            }
+            What::Option { name, old: None, new: Some(Setting::Secret(_) | Setting::Secrets(_)) } => {
+                write!(f, "{name} set")
+            }
+            What::Option { name, old: Some(Setting::Secret(_) | Setting::Secrets(_)), new: None } => {
+                write!(f, "{name} removed")
+            }
             What::Option { name, old, new } => {
                 let value =
                     |value: &Option<Setting>| value.as_ref().map_or("unset".into(), Setting::to_string);

@@ -21,6 +21,9 @@ fn lines(old: &str, new: &str) -> Vec<String> {
 
 /// Two values of an option in TOML. Those of paths are files in `files`.
 fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
+    if option.scope == Scope::User {
+        return two_values_of_user(option, files);
+    }
     match option.kind {
         Kind::Bool => ["true", "false"].map(str::to_owned),
         Kind::Integer { min, .. } => [min, min + 1].map(|value| value.to_string()),
@@ -38,6 +41,26 @@ fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
         Kind::Servers => ["[\"a:1\", \"b:1\"]", "[\"b:1\"]"].map(str::to_owned),
         Kind::Texts => ["[\"one:1\"]", "[\"two:2\"]"].map(str::to_owned),
         Kind::Quantiles => ["[0.5]", "[0.99]"].map(str::to_owned),
+        Kind::Rate => ["1/s", "2/s"].map(quoted),
+        Kind::Secrets => ["[\"one\"]", "[\"two\"]"].map(str::to_owned),
+    }
+}
+
+fn two_values_of_user(option: &OptionSpec, files: &Path) -> [String; 2] {
+    let argon2 = |salt: &str| {
+        format!("$argon2id$v=19$m=256,t=2,p=1${salt}$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4")
+    };
+    match option.name {
+        "password_sha256" => ["0", "1"].map(|digit| quoted(&digit.repeat(64))),
+        "password_argon2" => ["c29tZXNhbHQ", "c29tZXNhbHU"].map(|salt| quoted(&argon2(salt))),
+        "password_file" => {
+            ["tls_key.1", "tls_key.2"].map(|name| quoted(&files.join(name).display().to_string()))
+        }
+        "commands" => ["+get", "+set"].map(quoted),
+        "admin" => ["view", "operate"].map(quoted),
+        "limit_connections" => ["1", "2"].map(str::to_owned),
+        "limit_requests" => ["1/s", "2/s"].map(quoted),
+        _ => ["one", "two"].map(quoted),
     }
 }
 
@@ -57,6 +80,7 @@ fn file(scope: Scope, option: &str, value: &str, files: &Path) -> String {
             ("tls_cert", certificate("tls_cert.1")),
             ("tls_key", certificate("tls_key.1")),
         ]),
+        Scope::User => BTreeMap::from([("certificate", quoted("app"))]),
         _ => BTreeMap::new(),
     };
     settings.insert(option, value.into());
@@ -69,7 +93,11 @@ fn file(scope: Scope, option: &str, value: &str, files: &Path) -> String {
         }
         scope => {
             let heading = scope.heading().replace("NAME", "p");
-            format!("{heading}\n{}\n", settings.collect::<Vec<_>>().join("\n"))
+            let pool =
+                |name, port| format!("[pool.{name}]\nlisten = \"127.0.0.1:{port}\"\nservers = [\"a:1\"]\n");
+            let pools =
+                if scope == Scope::User { pool("one", 7003) + &pool("two", 7004) } else { String::new() };
+            format!("{pools}{heading}\n{}\n", settings.collect::<Vec<_>>().join("\n"))
         }
     }
 }
@@ -83,6 +111,7 @@ fn named(change: &Change) -> &'static str {
         What::ServerMoved { .. } => "address",
         What::ServerWeight { .. } => "weight",
         What::ServerPassword { .. } => "password",
+        What::PasswordFile => "password_file",
         What::Added(_) | What::Removed | What::Settings | What::Ring => "",
     }
 }

@@ -18,6 +18,7 @@ pub(crate) fn pool(pool: &Pool) -> Section {
         ("timeout", Some(duration_or_off(pool.timeout))),
         ("backlog", integer(pool.backlog)),
         ("client_connections", pool.client_connections.and_then(integer)),
+        ("limit_requests", pool.limit_requests.map(Setting::Rate)),
         ("auth", pool.auth.clone().map(Setting::Secret)),
         // A memcached pool has none, whatever a nutcracker.yml says.
         ("db", Some(pool.db).filter(|_| pool.protocol == Protocol::Redis).and_then(integer)),

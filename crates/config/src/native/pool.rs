@@ -16,6 +16,7 @@ pub(super) fn check(
     name: &str,
     at: Position,
     entries: &[Entry],
+    has_users: bool,
     listeners: &mut Listeners,
     faults: &mut Vec<Fault>,
 ) -> Option<Pool> {
@@ -28,7 +29,7 @@ pub(super) fn check(
     let pool = assemble(name, &read, servers)?;
     contradictions(&section, &read, &pool, faults);
     if !read.faulty && !pool.servers.is_empty() {
-        faults.extend(warnings::of_pool(&pool).into_iter().map(|warning| {
+        faults.extend(warnings::of_pool(&pool, has_users).into_iter().map(|warning| {
             let place = read.place(warning.option).or(Some(at));
             Fault::warning(place, format!("{section}: {}", warning.text), warning.help)
         }));
@@ -69,6 +70,7 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
         timeout: read.duration_if_on("timeout"),
         backlog: read.integer("backlog") as u32,
         client_connections: read.integer_if_set("client_connections").map(|n| n as u32),
+        limit_requests: read.rate("limit_requests"),
         auth: read.secret("auth"),
         db: read.integer("db") as u32,
         preconnect: read.flag("preconnect"),

@@ -120,6 +120,15 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
          key and ignores it, and so does Nuthatch in a nutcracker.yml.",
     ),
     option(
+        "limit_requests",
+        None,
+        Kind::Rate,
+        Absent::Unset("no limit"),
+        Live,
+        "Requests in time, of all clients of this pool together; more get an error. Without a burst as many as in a second may come at \
+         once. Users have a limit of their own.",
+    ),
+    option(
         "auth",
         Some("redis_auth"),
         Kind::Secret,

@@ -81,7 +81,7 @@ fn of_nutcracker(source: &Source) -> Checked {
             });
             let doubtful = accepted.pools.iter().flat_map(|pool| {
                 let name = &pool.name;
-                warnings::of_pool(pool).into_iter().map(move |warning| {
+                warnings::of_pool(pool, false).into_iter().map(move |warning| {
                     Fault::warning(None, format!("pool {name}: {}", warning.text), warning.help)
                 })
             });

@@ -177,7 +177,7 @@ fn doubts(accepted: &Accepted) {
         warn!(pool = %ignored.pool, "directive {} has no effect", ignored.directive);
     }
     for pool in &accepted.pools {
-        for warning in warnings::of_pool(pool) {
+        for warning in warnings::of_pool(pool, false) {
             if ["hash", "servers", "distribution"].contains(&warning.option) {
                 warn!(pool = %pool.name, "{}", warning.text);
             }
@@ -198,6 +198,7 @@ fn configuration(options: &Options, accepted: Accepted, admin: Option<Admin>) ->
         stats: Some(Stats { listen, interval }),
         admin,
         queue: None,
+        users: Vec::new(),
         lookup: None,
         ..native::default(cores())
     }

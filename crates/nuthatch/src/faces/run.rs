@@ -89,7 +89,14 @@ fn configuration(file: Option<&Path>) -> Option<Config> {
         let errors = report.faults.iter().filter(|fault| fault.severity == Severity::Error).count();
         eprintln!("nuthatch: not started: {errors} error{} in {shown}", if errors == 1 { "" } else { "s" });
     }
-    report.config
+    let has_users = report.config.as_ref().is_some_and(|config| !config.users.is_empty());
+    if has_users {
+        // Better not to run than to run open.
+        eprintln!(
+            "nuthatch: not started: this version does not enforce the users of {shown} yet; remove them"
+        );
+    }
+    report.config.filter(|_| !has_users)
 }
 
 /// The default of `threads`.

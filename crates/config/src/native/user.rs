@@ -1,0 +1,141 @@
+//! `[user.NAME]`: from settings to [`User`]. What [`access::Book::check`] finds wrong is reported at the option that is the cause.
+
+use std::io::Read;
+use std::path::Path;
+
+use access::{AdminRole, Book, PasswordSpec, SECRET_BYTES_MAX, UserSpec};
+
+use super::Sections;
+use crate::checked::User;
+use crate::fault::{Fault, Position};
+use crate::options::Scope;
+use crate::suggest;
+use crate::values::{self, Settings};
+
+/// Checks all users; those with faults are left out.
+pub(super) fn check(sections: &Sections<'_>, faults: &mut Vec<Fault>) -> Vec<User> {
+    let mut users = Vec::new();
+    for (name, at, entries) in &sections.users {
+        let section = format!("[user.{name}]");
+        let before = faults.len();
+        let read = values::read(Scope::User, &section, *at, entries, faults);
+        pools(&section, &read, sections, faults);
+        let user = assemble(name, &section, &read, faults);
+        if faults.len() > before {
+            continue;
+        }
+        for fault in Book::check(std::slice::from_ref(&user.spec)) {
+            let place = read.place(fault.option).unwrap_or(*at);
+            let option = if fault.option.is_empty() { "" } else { &format!("{}: ", fault.option) };
+            faults.push(Fault::error(Some(place), format!("{section}: {option}{}", fault.why), ""));
+        }
+        if faults.len() == before {
+            doubts(&section, *at, &read, &user, faults);
+            users.push(user);
+        }
+    }
+    users.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+    users
+}
+
+/// Pools that it names and the file does not have.
+fn pools(section: &str, read: &Settings, sections: &Sections<'_>, faults: &mut Vec<Fault>) {
+    let known = || sections.pools.iter().map(|(name, ..)| *name);
+    for pool in read.texts("pools").iter().filter(|pool| !known().any(|name| name == *pool)) {
+        let help = match suggest::nearest(pool, known()) {
+            Some(name) => format!("did you mean {name}?"),
+            None => "name pools of this file".into(),
+        };
+        let text = format!("{section}: there is no pool {}", pool.escape_debug());
+        faults.push(Fault::error(read.place("pools"), text, help));
+    }
+}
+
+fn assemble(name: &str, section: &str, read: &Settings, faults: &mut Vec<Fault>) -> User {
+    let revealed = |option| read.secrets(option).iter().map(|secret| secret.reveal().to_owned());
+    let mut passwords: Vec<PasswordSpec> = revealed("password_sha256").map(PasswordSpec::Sha256).collect();
+    passwords.extend(revealed("password_argon2").map(PasswordSpec::Argon2));
+    if let Some(file) = read.text("password_file") {
+        match password(Path::new(file)) {
+            Ok(password) => passwords.push(password),
+            Err(why) => {
+                let text = format!("{section}: password_file {file} {why}");
+                faults.push(Fault::error(
+                    read.place("password_file"),
+                    text,
+                    "its first line is the password",
+                ));
+            }
+        }
+    }
+    let spec = UserSpec {
+        name: name.to_owned(),
+        passwords,
+        certificates: read.texts("certificate").to_vec(),
+        pools: read.texts("pools").to_vec(),
+        keys: read.texts("keys").to_vec(),
+        commands: read.texts("commands").to_vec(),
+        channels: read.texts("channels").to_vec(),
+        publish: read.texts("publish").to_vec(),
+        consume: read.texts("consume").to_vec(),
+        admin: read.text("admin").and_then(AdminRole::parse).unwrap_or_default(),
+        limit_requests: read.rate("limit_requests"),
+        limit_connections: read.integer_if_set("limit_connections").map(|most| most as u32),
+    };
+    User { spec, password_file: read.text("password_file").map(Into::into) }
+}
+
+/// Reads a password from the first line of a regular file. The reason why not does not show what is in it.
+fn password(path: &Path) -> Result<PasswordSpec, String> {
+    let is_file = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.is_file();
+    if !is_file {
+        return Err("is not a regular file".into());
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let most = SECRET_BYTES_MAX as u64 + 2;
+    file.take(most).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    PasswordSpec::plain(line).map_err(str::to_owned)
+}
+
+/// Settings of a user that are legal and most likely not meant.
+fn doubts(section: &str, at: Position, read: &Settings, user: &User, faults: &mut Vec<Fault>) {
+    let mut warn = |option: &str, text: &str, help: &str| {
+        let place = read.place(option).or(Some(at));
+        faults.push(Fault::warning(place, format!("{section}: {text}"), help));
+    };
+    let spec = &user.spec;
+    if !spec.pools.is_empty() && spec.commands.is_empty() {
+        warn(
+            "pools",
+            "it may log in to pools and run no command",
+            "add commands = [\"+@all\", \"-@dangerous\"]",
+        );
+    } else if !spec.pools.is_empty() && spec.keys.is_empty() {
+        warn("pools", "it may log in to pools and touch no key", "add keys = [\"*\"], or the keys it needs");
+    }
+    if spec.pools.is_empty() && !(spec.keys.is_empty() && spec.commands.is_empty()) {
+        warn("keys", "it has keys or commands, and no pool to use them in", "add pools = [...]");
+    }
+    let has_rights = !spec.pools.is_empty() || !spec.publish.is_empty() || !spec.consume.is_empty();
+    if !has_rights && spec.admin == AdminRole::None {
+        warn("", "it may do nothing", "add pools, publish, consume or admin");
+    }
+    if withholds_scripts(spec) && !spec.commands.iter().any(|rule| rule.starts_with("-@scripting")) {
+        warn(
+            "commands",
+            "scripts (EVAL, FCALL) are withheld, since they can do more on their server than this user may",
+            "add \"+@scripting\" to allow them all the same, or \"-@scripting\" to say so",
+        );
+    }
+}
+
+fn withholds_scripts(spec: &UserSpec) -> bool {
+    let book = Book::build(std::slice::from_ref(spec), std::time::Instant::now());
+    book.is_ok_and(|book| book.users().any(|user| user.scripts_withheld()))
+}
+
+#[cfg(test)]
+mod tests;
