@@ -1,4 +1,4 @@
-//! What will happen and when: events in order of simulated time; what is due at the same time, as the seed wants it.
+//! Events to come, in order of simulated time; those of the same time in an order that the seed draws.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -48,7 +48,7 @@ impl<E> Agenda<E> {
         self.heap.push(Reverse(Due { at, lot, event }));
     }
 
-    /// When the next one is due.
+    /// Time of the next event.
     pub(crate) fn next_at(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse(due)| due.at)
     }

@@ -16,17 +16,17 @@ use crate::tamper::Plan;
 
 pub(crate) use conn::BackendConn;
 
-/// How a server is disposed.
+/// Behaviour of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
     Good,
     /// Each reply takes up to this many microseconds.
     Late(u64),
-    /// It reads nothing and answers nothing.
+    /// Reads nothing and answers nothing.
     Stall,
-    /// The same, and attempts to connect get no answer.
+    /// Stalled, and attempts to connect get no answer.
     Vanished,
-    /// Nobody listens; what was open is closed.
+    /// Refuses connections; those that were open are closed.
     Refuse,
     /// The name is not known.
     Unresolved,
@@ -56,7 +56,7 @@ pub(crate) struct Backend {
     fill_max: usize,
     store: HashMap<Vec<u8>, Vec<u8>>,
     deleted: HashMap<Vec<u8>, ()>,
-    /// What names the scripts that it knows.
+    /// Names of the scripts that it knows.
     scripts: HashSet<Vec<u8>>,
 }
 
@@ -118,7 +118,7 @@ impl Backend {
         self.mood == Mood::Busy && self.rng.one_in(3)
     }
 
-    /// How long the next reply takes.
+    /// Time that the next reply takes.
     fn service_time(&mut self) -> Duration {
         let most = match self.mood {
             Mood::Late(most) => most,
@@ -128,7 +128,7 @@ impl Backend {
     }
 }
 
-/// What the oracle and the tamperer look at while a backend works.
+/// The oracle and the tamperer, as a working backend reaches them.
 pub(crate) struct Watch<'a> {
     pub(crate) index: usize,
     pub(crate) oracle: &'a mut Oracle,

@@ -19,7 +19,7 @@ use crate::rng::Rng;
 use crate::scenario::{Flood, Scenario};
 use crate::tamper::{Plan, Tamper};
 
-/// How a client behaves.
+/// Behaviour of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Temper {
     /// Reads all that comes.
@@ -34,7 +34,7 @@ pub(crate) enum Temper {
     Vanishing,
 }
 
-/// How a client takes its leave.
+/// Ways to end a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     HalfClose,
@@ -49,12 +49,12 @@ enum Ending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Talking,
-    /// Nothing more will be sent; replies and FIN are due.
+    /// All requests are sent; replies and FIN are due.
     Leaving,
     Done,
 }
 
-/// What a client finds around it when it is woken.
+/// The world of a client that is woken.
 pub(crate) struct Around<'a> {
     pub(crate) net: &'a mut Network,
     pub(crate) oracle: &'a mut Oracle,
@@ -65,9 +65,9 @@ pub(crate) struct Around<'a> {
     pub(crate) leaked: &'a mut Option<(usize, Got)>,
     /// Its shard was asked to stop: it may be closed at any time.
     pub(crate) stopping: bool,
-    /// What clients write and read is printed.
+    /// True if bytes that clients write and read are printed.
     pub(crate) trace: bool,
-    /// Replies are compared with the model's.
+    /// True if replies are compared with the model's.
     pub(crate) exact: bool,
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct Client {
     pub(crate) pool: usize,
     pub(crate) temper: Temper,
     pub(crate) link: Option<LinkId>,
-    /// When it is woken next.
+    /// Time of its next wake-up.
     pub(crate) wake_at: Option<Instant>,
     protocol: Protocol,
     /// The pool has a limit of clients.
@@ -99,9 +99,9 @@ pub(crate) struct Client {
     /// Its own keys, as they are if all has gone well.
     model: HashMap<Vec<u8>, Vec<u8>>,
     deleted: HashSet<Vec<u8>>,
-    /// What names the scripts that it has loaded.
+    /// Names of the scripts that it has loaded.
     scripts: Vec<Vec<u8>>,
-    /// What it expects is certain.
+    /// True if every reply that it expects is certain.
     calm: bool,
     /// A reply that changes places with the next one.
     swapped: Option<Got>,
@@ -163,7 +163,7 @@ impl Client {
         self.state == State::Done
     }
 
-    /// What it still waits for, for a message.
+    /// Description of the replies that it still waits for.
     pub(crate) fn stuck(&self) -> String {
         format!(
             "client {} ({:?}, {:?}) still waits: {} requests open, {} bytes unsent, next {:?}",
@@ -268,7 +268,7 @@ impl Client {
         self.output.resize(self.output.len() + length as usize, b'x');
     }
 
-    /// What a client says first.
+    /// Sends the commands that begin a session: AUTH, HELLO and the like.
     fn introduce(&mut self) {
         if let Some(password) = self.password.clone() {
             self.push(

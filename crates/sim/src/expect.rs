@@ -1,4 +1,4 @@
-//! What a client waits for, in order, and whether what it gets can be that.
+//! Replies that a client waits for, in order, and a check of those it gets against them.
 //!
 //! A quiet memcached request may go unanswered, and its error line does not say whose it is. So more than one position
 //! in the line can be right at a time; all that are possible are followed, and a reply that fits none is a fault.
@@ -16,7 +16,7 @@ pub(crate) enum Got {
     Memcache(Reply),
 }
 
-/// What answers a request, apart from an error.
+/// The good reply to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum What {
     /// The value of a key, or null.
@@ -51,9 +51,9 @@ pub(crate) enum What {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) what: What,
-    /// Where nothing goes wrong: the one right reply.
+    /// The only right reply, known in runs without faults.
     pub(crate) exactly: Option<Got>,
-    /// It may go unanswered.
+    /// True if no reply is right as well.
     pub(crate) optional: bool,
     /// A server is asked, so it may fail; its keys, one of which the server's own error names.
     pub(crate) keys: Vec<Vec<u8>>,
@@ -149,7 +149,7 @@ fn accepts(expected: &Expected, got: &Got, calm: bool) -> Result<(), String> {
     if fits { Ok(()) } else { Err(format!("a reply to {:?} is due", short(&expected.what))) }
 }
 
-/// What is due, for a message.
+/// Description of an expected reply.
 pub(crate) fn due(expected: &Expected) -> String {
     let keys: Vec<String> = expected.keys.iter().map(|k| k.escape_ascii().to_string()).collect();
     format!("{} (keys {})", short(&expected.what), keys.join(" "))
@@ -160,7 +160,7 @@ fn short(what: &What) -> String {
     text.chars().take(200).collect()
 }
 
-/// What was got, for a message.
+/// Description of a reply.
 pub(crate) fn name(got: &Got) -> String {
     let mut out = Vec::new();
     match got {

@@ -17,16 +17,16 @@ use crate::rng::Rng;
 
 /// Pieces of at least this many bytes may be written within the call that sends them (as `net`'s outbox does).
 const LARGE: usize = 16 * 1024;
-/// How long a finished connection may make no progress, and how long it waits for the peer's FIN.
+/// Time a finished connection may make no progress, and time it waits for the peer's FIN.
 const LINGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
 
-/// How long clients may still arrive at a listener that was given up.
+/// Time in which clients may still arrive at a listener that is closing.
 const LEAVING: Duration = Duration::from_millis(200);
 
 /// Nobody's connection.
 pub(crate) const NOBODY: ConnId = ConnId { index: u32::MAX, generation: 0 };
 
-/// Where a connection is in its life, as in `net`.
+/// Stages of a connection's life, as in `net`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     Opening,
@@ -59,7 +59,7 @@ pub(crate) struct Conn {
     pub(crate) left: usize,
 }
 
-/// Who set a timer.
+/// The owner of a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
     App(u64),
@@ -73,7 +73,7 @@ pub(crate) struct Opening {
     pub(crate) backend: usize,
 }
 
-/// What passed between a loop and its app, in order; noted only if somebody watches.
+/// A step between a loop and its app; recorded only for an oracle that asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Passed {
     /// The app consumed so many bytes of a connection's input.
@@ -92,11 +92,11 @@ pub(crate) enum Passed {
 #[derive(Debug)]
 pub(crate) struct Loop {
     pub(crate) now: Instant,
-    /// What the wall clock shows beyond [`Loop::now`], in nanoseconds.
+    /// Nanoseconds by which the wall clock is ahead of [`Loop::now`].
     pub(crate) wall: i64,
-    /// Which shard it is.
+    /// Index of the shard.
     pub(crate) shard: usize,
-    /// What it says its load is: the seed's will, drawn for each turn.
+    /// The load that it reports, drawn from the seed for each turn.
     pub(crate) load: u32,
     pub(crate) rng: Rng,
     slots: Vec<(u32, Option<Conn>)>,
@@ -117,7 +117,7 @@ pub(crate) struct Loop {
     pub(crate) intake: usize,
     /// Bytes of one read.
     pub(crate) read_max: usize,
-    /// What passed, if somebody watches.
+    /// Steps since the oracle last took them; None if none takes them.
     pub(crate) watched: Option<Vec<Passed>>,
 }
 

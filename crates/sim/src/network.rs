@@ -34,14 +34,14 @@ impl End {
     }
 }
 
-/// Who is at the peer's end.
+/// The peer of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
     Client(usize),
     Backend(usize),
 }
 
-/// Something that reaches an end.
+/// An event that reaches one end of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Happening {
     Bytes(usize),
@@ -51,18 +51,18 @@ pub(crate) enum Happening {
     Room,
 }
 
-/// What a read finds.
+/// The outcome of a read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     Bytes(Vec<u8>),
-    /// Nothing now.
+    /// Empty for now.
     Dry,
     /// The other end has sent FIN, and all before it was read.
     End,
     Reset,
 }
 
-/// How bytes travel.
+/// Latency, segments and windows of a link.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Travel {
     /// Least and greatest latency, in microseconds.
@@ -103,7 +103,7 @@ pub(crate) struct Network {
     links: Vec<Link>,
     rng: Rng,
     pub(crate) now: Instant,
-    /// What will happen: when, at which end of which link.
+    /// Events to come: their time, the link, its end.
     pub(crate) due: Vec<(Instant, LinkId, End, Happening)>,
 }
 

@@ -1,4 +1,4 @@
-//! What must hold. A rule that is broken becomes a fault, in words; the first one ends the run.
+//! Rules of a run. One that is broken becomes a fault, in words; the first fault ends the run.
 //!
 //! | rule | where it is looked at |
 //! |---|---|
@@ -18,7 +18,7 @@
 
 use std::collections::HashMap;
 
-/// What all backends have seen, and the faults found.
+/// Requests that all backends have seen, and the faults found.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     /// A server may be ejected, so that keys move.

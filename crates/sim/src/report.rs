@@ -1,4 +1,4 @@
-//! What a run has seen: enough to tell that the simulation gets everywhere.
+//! Counts of a run: enough to see that the simulation reaches every part.
 
 use telemetry::{PoolStats, ServerStats, ShardStats};
 

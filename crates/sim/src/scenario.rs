@@ -1,4 +1,4 @@
-//! What one seed is: how many of each, how large, how fast, how ill-behaved.
+//! The scenario of a seed: numbers, sizes, speeds, and the behaviour of peers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) enum Flood {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
-    /// Nothing goes wrong: every reply is known in advance, and no error is right.
+    /// True for a run without faults: every reply is known in advance, and no error is right.
     pub(crate) calm: bool,
     pub(crate) shards: usize,
     pub(crate) pools: Vec<Arc<Pool>>,

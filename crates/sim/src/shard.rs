@@ -13,7 +13,7 @@ use crate::network::{End, LinkId, Network, Read};
 /// Reads of one connection in one turn.
 const READS_PER_TURN: usize = 4;
 
-/// What the kernel has to say to a shard.
+/// An event of the kernel for a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ready {
     Accept {
@@ -29,7 +29,7 @@ pub(crate) enum Ready {
     Stop,
 }
 
-/// What runs in a shard's loop.
+/// An app that runs in a shard's loop.
 pub(crate) trait Product: for<'a> App<View<'a>, Mail = <Self as Product>::Letter> {
     /// Its mail.
     type Letter: Send + 'static;
@@ -59,7 +59,7 @@ pub(crate) struct Shard<P: Product> {
     pub(crate) ready: Vec<Ready>,
     /// Mail from other threads; taken out when it is read.
     pub(crate) letters: Vec<Option<P::Letter>>,
-    /// When the next turn is planned.
+    /// Time of the next turn.
     pub(crate) turn_at: Option<Instant>,
     /// Broken rules, in words.
     pub(crate) faults: Vec<String>,

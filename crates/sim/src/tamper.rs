@@ -29,7 +29,7 @@ pub enum Tamper {
     BreedTimers,
     /// A client is closed though it is owed replies.
     CutClient,
-    /// What comes behind a refused command that it depends on is executed.
+    /// Commands behind a refused one, on which they depend, are executed.
     GoOnAfterRefusal,
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn uid_of_key(key: &[u8]) -> Option<u64> {
     std::str::from_utf8(key.strip_prefix(b"u:")?).ok()?.parse().ok()
 }
 
-/// What a server names a script by; the same at all servers.
+/// The name of a script at a server; all servers agree on it.
 pub(crate) fn sha_of_script(script: &[u8]) -> Vec<u8> {
     [b"sha of ", script].concat()
 }

@@ -34,7 +34,7 @@ use crate::tamper::{Plan, Tamper};
 
 /// A run with more events than this is taken for one that never comes to rest.
 const EVENTS_MAX: u64 = 3_000_000;
-/// And so is one that lasts longer than this, in simulated time.
+/// Longest run, in simulated time: one that lasts longer is taken for one that never comes to rest.
 const TIME_MAX: Instant = Instant(600_000_000);
 
 #[derive(Debug, Clone, PartialEq, Eq)]

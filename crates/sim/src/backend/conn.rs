@@ -17,7 +17,7 @@ pub(crate) struct BackendConn {
     pub(crate) backend: usize,
     pub(crate) link: LinkId,
     pub(crate) closed: bool,
-    /// When it is woken next.
+    /// Time of its next wake-up.
     pub(crate) wake_at: Option<Instant>,
     input: BytesMut,
     /// Frames read so far.

@@ -1,4 +1,4 @@
-//! What a memcached server answers. It is never asked to keep quiet: whoever shares a connection must not.
+//! Answers of a memcached server. No request asks it to be quiet: a proxy that shares connections must not pass that on.
 
 use super::{Backend, Mood, Watch};
 use crate::memcache::{Reply, parse_request};

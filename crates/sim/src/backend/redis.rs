@@ -1,4 +1,4 @@
-//! What a redis server answers.
+//! Answers of a redis server.
 
 use super::{Backend, Mood, Watch};
 use crate::resp::{self, Node};
@@ -45,7 +45,7 @@ fn error(text: &str) -> Node {
     Node::Error(text.as_bytes().to_vec())
 }
 
-/// What was said on a connection ahead of requests.
+/// State of a connection from the commands ahead of requests.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     password: bool,

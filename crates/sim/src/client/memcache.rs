@@ -1,4 +1,4 @@
-//! What memcached clients ask, quiet requests among them.
+//! Requests of memcached clients, quiet ones among them.
 
 use super::Client;
 use crate::expect::{Expected, Got, What};

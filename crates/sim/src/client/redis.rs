@@ -1,4 +1,4 @@
-//! What redis clients ask.
+//! Requests of redis clients.
 
 use super::{Client, node};
 use crate::expect::{Got, What};
@@ -144,7 +144,7 @@ impl Client {
         self.push(request, node(Node::Bulk(name)), &[script]);
     }
 
-    /// Of scripts that it has loaded, and of one that nobody has.
+    /// Sends SCRIPT EXISTS for scripts that it has loaded, and for one that no server has.
     fn ask_script_exists(&mut self, uid: u64) {
         let mut names: Vec<Vec<u8>> = self.scripts.iter().rev().take(3).cloned().collect();
         let exactly = vec![Node::Int(1); names.len()].into_iter().chain([Node::Int(0)]).collect();

@@ -13,7 +13,7 @@ pub(crate) fn body(uid: Uid, fill_max: usize) -> Vec<u8> {
     format!("<{uid}>{}</{uid}>", "x".repeat(fill)).into_bytes()
 }
 
-/// Whose body it is. The error says what is wrong with it.
+/// The message that a body belongs to. The error says what is wrong with the body.
 pub(crate) fn uid_of(body: &[u8]) -> Result<Uid, String> {
     let wrong = || format!("'{}' is no body", body[..body.len().min(60)].escape_ascii());
     let text = std::str::from_utf8(body).map_err(|_| wrong())?;

@@ -15,7 +15,7 @@ use super::tamper::Tamper;
 use crate::network::{End, LinkId, Network, Read};
 use crate::rng::Rng;
 
-/// What a client is for.
+/// Purpose of a client, with the topics or the channel that it uses.
 #[derive(Debug, Clone)]
 pub(crate) enum Role {
     Producer(Vec<String>),
@@ -24,7 +24,7 @@ pub(crate) enum Role {
     Drain(Name),
 }
 
-/// What a client does at some time.
+/// An action that a client plans.
 #[derive(Debug, Clone)]
 enum Plan {
     Publish,
@@ -34,7 +34,7 @@ enum Plan {
     Vanish,
 }
 
-/// What is around a client.
+/// The world of a client that is woken.
 pub(crate) struct Around<'a> {
     pub(crate) net: &'a mut Network,
     pub(crate) sessions: &'a mut [Session],
@@ -48,14 +48,14 @@ pub(crate) struct Client {
     pub(crate) role: Role,
     /// Its connection, while it has one.
     pub(crate) session: Option<SessionId>,
-    /// When it is woken next.
+    /// Time of its next wake-up.
     pub(crate) wake_at: Option<Instant>,
     rng: Rng,
     link: LinkId,
     out: BytesMut,
     frames: Frames,
     plans: Vec<(Instant, Plan)>,
-    /// It reads nothing until then.
+    /// Time until which it reads nothing.
     stalled: Instant,
     /// Publications on their way.
     pipelined: u64,

@@ -29,7 +29,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether the daemon answers it when it succeeds.
+    /// True if the daemon answers it when it succeeds.
     pub(crate) fn is_answered(&self) -> bool {
         matches!(self, Command::Identify(_) | Command::Publish { .. } | Command::Sub(_) | Command::Cls)
     }

@@ -28,10 +28,10 @@ pub(crate) type Asked = Arc<Mutex<Option<Answer>>>;
 
 pub(crate) struct Daemon {
     pub(crate) shard: Shard<Queue>,
-    /// Where clients arrive.
+    /// The listener for clients.
     pub(crate) listener: ListenerId,
     pub(crate) workers: Workers,
-    /// It was asked to stop.
+    /// True from the request to stop on.
     pub(crate) stopping: bool,
     sessions: HashMap<ConnId, SessionId>,
 }
@@ -80,12 +80,12 @@ impl Daemon {
         asked
     }
 
-    /// What has passed since the last time.
+    /// Takes the steps since the last call.
     pub(crate) fn passed(&mut self) -> Vec<Passed> {
         self.shard.looped.watched.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Whose connection it is.
+    /// The session of a connection.
     pub(crate) fn session_of(
         &mut self,
         conn: ConnId,

@@ -12,7 +12,7 @@ impl std::fmt::Debug for Id {
     }
 }
 
-/// What the daemon sends.
+/// A frame of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Frame {
     Response(Vec<u8>),
@@ -22,7 +22,7 @@ pub(crate) enum Frame {
         attempts: u16,
         uid: Uid,
     },
-    /// Not what a daemon may send.
+    /// Bytes that no daemon may send.
     Nonsense(String),
 }
 

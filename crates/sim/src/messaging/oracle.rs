@@ -1,4 +1,4 @@
-//! What must hold, looked at where the shard and its loop meet. A rule that is broken becomes a fault, in words.
+//! Rules of a run, checked where the shard and its loop meet. One that is broken becomes a fault, in words.
 //!
 //! | rule | where it is looked at |
 //! |---|---|
@@ -64,7 +64,7 @@ pub(crate) struct Oracle {
     /// Their dead letters.
     letters: BTreeMap<String, BTreeSet<Uid>>,
     pub(crate) topics: BTreeMap<String, Topic>,
-    /// What topics get that do not say otherwise.
+    /// Durability of topics without a setting.
     durability: Durability,
     /// Sessions that have subscribed, with their channel.
     subscribed: BTreeMap<SessionId, (String, String)>,
@@ -74,13 +74,13 @@ pub(crate) struct Oracle {
     max_msg_timeout_ms: u64,
     /// FIN and REQ are written after this, in microseconds.
     event_delay_us: u64,
-    /// The disk did last not do what it should at this time: what is written late then is nobody's fault.
+    /// Time of the last fault of the disk, which excuses late writes.
     pub(crate) trouble: Option<Instant>,
-    /// Something has happened in this life for which a publication may be refused.
+    /// True if an event of this life may be the reason for a refused publication.
     pub(crate) excused: bool,
-    /// The same of the life before.
+    /// `excused` of the life before.
     was_excused: bool,
-    /// Somebody has set the wall clock.
+    /// True once the wall clock was set.
     stepped: bool,
     /// Most filler bytes of a body.
     fill_max: usize,
@@ -136,7 +136,7 @@ impl Oracle {
         Now { at, wall, seq: self.seq }
     }
 
-    /// Something has happened on a session.
+    /// Takes in an event on a session.
     pub(crate) fn fact(&mut self, session: SessionId, fact: Fact, at: Instant, wall: i64) {
         let now = self.now(at, wall);
         match fact {

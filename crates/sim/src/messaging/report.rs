@@ -1,4 +1,4 @@
-//! What a run has seen: enough to tell that the simulation gets everywhere.
+//! Counts of a run: enough to see that the simulation reaches every part.
 
 /// Counts of one run, or of many added up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Report {
     pub published: u64,
     /// Messages whose publication was refused.
     pub refused: u64,
-    /// Those of them that a limit on bytes may have refused.
+    /// Refused messages that a limit on bytes may account for.
     pub full: u64,
     /// Topics that had more on the disk than may stay there, and had given it back at the end.
     pub emptied: u64,
@@ -39,11 +39,11 @@ pub struct Report {
     pub out_of_memory: u64,
     /// Consumers that were refused since the topic had as many channels as it may.
     pub out_of_channels: u64,
-    /// Times all was consumed and memory was looked at.
+    /// Checks of memory after everything was consumed.
     pub memory_back: u64,
-    /// Times the disk did not do what it should.
+    /// Faults of the disk.
     pub troubles: u64,
-    /// Times somebody set the wall clock.
+    /// Steps of the wall clock.
     pub steps: u64,
     /// Data directories of nsqd that were taken over.
     pub imports: u64,

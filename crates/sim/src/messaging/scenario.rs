@@ -1,4 +1,4 @@
-//! What one seed is: topics and who uses them, how the daemon is configured, and what goes wrong.
+//! The scenario of a seed: topics and their users, the daemon's configuration, and the faults.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use super::names::is_ephemeral;
 use crate::network::Travel;
 use crate::rng::Rng;
 
-/// How a life of the daemon ends.
+/// The end of a life of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// `kill -9`.
     Kill,
     /// The machine loses power.
     Power,
-    /// It is asked to stop, and does.
+    /// A graceful stop.
     Stop,
 }
 
-/// What goes wrong with the disk.
+/// Faults of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// The device or the file system fails.
     Io(Operation),
-    /// There is no room.
+    /// No space is left.
     Full,
     /// The process has no file descriptor left.
     Descriptors,
@@ -39,7 +39,7 @@ pub(crate) enum Trouble {
 pub(crate) struct TopicPlan {
     pub(crate) name: String,
     pub(crate) channels: Vec<String>,
-    /// They are created before anybody uses them; otherwise by their first user.
+    /// True if they are created before their first use; otherwise their first user does it.
     pub(crate) upfront: bool,
 }
 
@@ -58,15 +58,15 @@ pub(crate) struct Scenario {
     /// Longest delay of DPUB and REQ, in milliseconds.
     pub(crate) delay_ms_max: u64,
     pub(crate) travel: Travel,
-    /// Until then things go wrong; afterwards all is well.
+    /// Time during which faults happen; none do afterwards.
     pub(crate) chaos: Duration,
-    /// How lives end before that, if they have not ended otherwise.
+    /// Ends of lives before that.
     pub(crate) ends: Vec<End>,
-    /// What goes wrong with the disk.
+    /// Faults of the disk.
     pub(crate) troubles: Vec<Trouble>,
-    /// By how many nanoseconds somebody sets the wall clock.
+    /// Steps of the wall clock, in nanoseconds.
     pub(crate) steps: Vec<i64>,
-    /// How many orders operators give.
+    /// Number of operators' orders.
     pub(crate) orders: u64,
     /// Deliveries after which a message is set aside; 0 for never.
     pub(crate) max_attempts: u16,

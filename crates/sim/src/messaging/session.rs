@@ -10,12 +10,12 @@ use crate::network::LinkId;
 /// Names a session; never used twice in a run.
 pub(crate) type SessionId = usize;
 
-/// What happened on a session, in order.
+/// An event on a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fact {
     /// The daemon has carried out a command; publications are not settled yet.
     Took(Command),
-    /// It has looked at a command, and whether it carried it out is not known.
+    /// The daemon has read a command; it is not known to have carried it out.
     Saw(Command),
     /// A command's answer: why it was refused, or `None` for OK.
     Answered(Command, Option<String>),
@@ -23,11 +23,11 @@ pub(crate) enum Fact {
     Delivered(Id, u16, u64),
     /// The daemon knows the session no more.
     Gone,
-    /// Something that no daemon may send.
+    /// Bytes that no daemon may send.
     Wrong(String),
 }
 
-/// What a consumer says of a message.
+/// A command of a consumer about a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {
     Fin,

@@ -25,7 +25,7 @@ pub enum Tamper {
     DamageUntold,
     /// A channel forgets a dead letter that is not on the device yet.
     LetterForgotten,
-    /// What comes back overtakes what waits.
+    /// Messages that come back overtake those that wait.
     Overtake,
     /// An OK comes before the message is on the device.
     OkTooEarly,
@@ -49,7 +49,7 @@ pub enum Tamper {
     LimitIgnored,
     /// A topic that is to drop the oldest drops the newest.
     NewestDropped,
-    /// What is to be kept for replay is not.
+    /// Messages are not kept for replay.
     ReplayForgotten,
     /// Segments that nobody needs stay.
     SegmentsKept,
@@ -57,7 +57,7 @@ pub enum Tamper {
     EphemeralWritten,
     /// An ephemeral channel stays when its last consumer goes.
     EphemeralStays,
-    /// What is ephemeral is there after a restart.
+    /// Ephemeral topics and channels are there after a restart.
     EphemeralOutlives,
     /// Consumers of ephemeral channels get nothing.
     EphemeralStuck,
@@ -65,7 +65,7 @@ pub enum Tamper {
     EphemeralTooMuch,
     /// A publication to an ephemeral topic is refused.
     EphemeralRefused,
-    /// What takes memory is refused long before the limit.
+    /// Creations and publications are refused long before the limit on memory.
     RefusedTooEarly,
     /// More memory is taken than may be.
     MemoryExceeded,

@@ -51,13 +51,13 @@ enum Event {
     Start,
     /// A life ends.
     End(LifeEnd),
-    /// Somebody asks for statistics.
+    /// Statistics are asked for and checked.
     Look,
-    /// The disk does not do what it should.
+    /// The disk fails.
     Trouble(Trouble),
-    /// There are room and descriptors again.
+    /// Room and descriptors are back.
     Relief,
-    /// Somebody sets the wall clock.
+    /// The wall clock is set, by so many nanoseconds.
     Step(i64),
     /// An operator gives some order, or resumes what was paused.
     Order,
@@ -73,9 +73,9 @@ pub(crate) struct World {
     tamper: Option<Tamper>,
     daemon: Option<Daemon>,
     life: Life,
-    /// How the last one ended.
+    /// End of the last life.
     ended: Option<LifeEnd>,
-    /// What the wall clock shows beyond the simulated time, in nanoseconds.
+    /// Nanoseconds by which the wall clock is ahead of simulated time.
     wall: i64,
     clients: Vec<Client>,
     sessions: Vec<Session>,

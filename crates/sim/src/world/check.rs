@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// How many connections a shard can have to a server: for each version of the protocol, and one for probes.
+/// Most connections of a shard to a server: some for each version of the protocol, and one for probes.
 fn lanes(pool: &config::checked::Pool) -> usize {
     2 * pool.server_connections as usize + 1
 }
@@ -18,7 +18,7 @@ impl World {
         self.scenario.budget + servers * server + self.clients.len() * client
     }
 
-    /// Where there is a timeout, every request has been answered within it.
+    /// Checks that every request of a pool with a timeout was answered within it.
     fn check_deadlines(&self) -> Result<(), String> {
         for (index, stats) in self.stats.iter().enumerate() {
             for (stats, pool) in stats.iter().zip(&self.scenario.pools) {
@@ -109,7 +109,7 @@ impl World {
         format!("{} {}", stuck.join("; "), censuses.join(" "))
     }
 
-    /// Nothing will happen any more: then nothing may be left undone.
+    /// Checks, when no event is left, that no work is left either.
     pub(super) fn check_quiet(&mut self) -> Result<(), String> {
         if self.clients.iter().any(|c| !c.is_done()) {
             return Err(format!("all is quiet, but {}", self.stuck()));
@@ -137,7 +137,7 @@ impl World {
         self.check_overflows()
     }
 
-    /// Who was closed though it did nothing wrong must have been closed for the memory it cost.
+    /// Checks that a client without fault was closed only for the memory it cost.
     fn check_overflows(&self) -> Result<(), String> {
         let notices = self.notices.lock().expect("one thread");
         let overflows = notices.iter().filter(|n| matches!(n, Notice::ClientOverflow { .. })).count();

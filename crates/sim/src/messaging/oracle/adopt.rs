@@ -1,4 +1,4 @@
-//! What a daemon shows is compared with what the oracle believes: at a start, and whenever somebody asks for statistics.
+//! Comparison of a daemon's statistics with the oracle's belief, at each start and whenever statistics are asked for.
 
 use net::Instant;
 use queue::queue::{ChannelStats, Snapshot, TopicStats};

@@ -57,14 +57,14 @@ impl Channel {
         }
     }
 
-    /// What was said of this message may count or not.
+    /// Notes that a command about this message may or may not have counted.
     pub(crate) fn loosen(&mut self, id: &Id) {
         if let Some(row) = self.ids.get(id).and_then(|uid| self.rows.get_mut(uid)) {
             row.give_up();
         }
     }
 
-    /// What was delivered too often and has timed out is set aside.
+    /// Moves messages that were delivered too often and have timed out to the dead letters.
     pub(crate) fn settle_dead(&mut self, now: Instant) {
         let max = self.max_attempts;
         if max == 0 {
@@ -72,28 +72,29 @@ impl Channel {
         }
         for row in self.rows.values_mut().filter(|row| row.attempts >= max && !row.wild) {
             if row.has_timed_out(now) && row.gone.is_none() {
-                (row.place, row.wild) = (Place::Dying, self.redriving > 0);
+                (row.place, row.wild) = (Place::DeadLetter, self.redriving > 0);
             }
         }
     }
 
-    /// It is set aside, or its last chance is over.
+    /// True if the message is a dead letter, or its last delivery has timed out.
     pub(crate) fn may_have_died(&self, row: &Row, now: Instant) -> bool {
         let late = matches!(row.place, Place::InFlight { deadline, .. } if deadline <= now);
-        row.place == Place::Dying || late && self.max_attempts > 0 && row.attempts >= self.max_attempts
+        row.place == Place::DeadLetter || late && self.max_attempts > 0 && row.attempts >= self.max_attempts
     }
 
     /// Messages that are in the dead-letter topic, or may be.
     pub(crate) fn letters(&self) -> impl Iterator<Item = Uid> {
         let max = self.max_attempts;
-        let dead = move |row: &Row| row.place == Place::Dying || row.wild || max > 0 && row.attempts >= max;
+        let dead =
+            move |row: &Row| row.place == Place::DeadLetter || row.wild || max > 0 && row.attempts >= max;
         self.rows.iter().filter(move |(_, row)| dead(row)).map(|(uid, _)| *uid)
     }
 
     /// Dead letters may come back from now on.
     pub(crate) fn redrive(&mut self) {
         self.redriving += 1;
-        self.rows.values_mut().filter(|row| row.place == Place::Dying).for_each(|row| row.wild = true);
+        self.rows.values_mut().filter(|row| row.place == Place::DeadLetter).for_each(|row| row.wild = true);
     }
 
     /// A dead letter of this message was seen in its topic.
@@ -109,12 +110,12 @@ impl Channel {
         self.settle_dead(now.at);
         // An order is written at once.
         let gone = Event { at: Instant(0), seq: now.seq };
-        let here = |row: &&mut Row| row.gone.is_none() && !row.wild && row.place != Place::Dying;
+        let here = |row: &&mut Row| row.gone.is_none() && !row.wild && row.place != Place::DeadLetter;
         for row in self.rows.values_mut().filter(here) {
             row.gone = Some(gone);
         }
         // A dead letter may come back, whatever is dropped here.
-        for row in self.rows.values_mut().filter(|row| row.wild || row.place == Place::Dying) {
+        for row in self.rows.values_mut().filter(|row| row.wild || row.place == Place::DeadLetter) {
             row.give_up();
         }
     }
@@ -122,7 +123,7 @@ impl Channel {
     /// The channel reads again what is kept. What it was owed it gets, and anything else may come.
     pub(crate) fn seek(&mut self) {
         for row in self.rows.values_mut() {
-            match row.is_owed() && !row.wild && row.place != Place::Dying {
+            match row.is_owed() && !row.wild && row.place != Place::DeadLetter {
                 true => row.wild = true,
                 false => row.give_up(),
             }
@@ -150,7 +151,7 @@ impl Channel {
         let row = self.held(session, id)?;
         row.come_back((now.at.0, 0), (now.at.0, u64::MAX));
         if max > 0 && row.attempts >= max {
-            row.place = Place::Dying;
+            row.place = Place::DeadLetter;
             row.wild |= redriving;
         } else if delay_ms > 0 {
             let by = Some(Event { at: now.at, seq: now.seq });
@@ -177,7 +178,7 @@ impl Channel {
                 let from = row.line(now.at).map_or((now.at.0, 0), |(from, _)| from);
                 row.come_back(from, (now.at.0, u64::MAX));
                 if max > 0 && row.attempts >= max {
-                    row.place = Place::Dying;
+                    row.place = Place::DeadLetter;
                     row.wild |= self.redriving > 0;
                 }
             }
@@ -237,7 +238,7 @@ impl Channel {
         let from = match row.place {
             Place::Deferred { due, .. } => (due.0, 0),
             Place::InFlight { deadline, .. } => (deadline.0, 0),
-            Place::Waiting | Place::Dying => row.from,
+            Place::Waiting | Place::DeadLetter => row.from,
         };
         if row.wild {
             return Ok(());
@@ -260,7 +261,7 @@ impl Channel {
         for row in self.rows.values_mut().filter(|row| max > 0 && row.attempts >= max) {
             if matches!(row.place, Place::InFlight { deadline, .. } if deadline <= life.at) {
                 // Perhaps it was set aside at the last moment.
-                row.place = Place::Dying;
+                row.place = Place::DeadLetter;
             }
         }
         self.consumers.clear();
@@ -268,12 +269,12 @@ impl Channel {
         self.ids.clear();
         self.rows.values_mut().for_each(|row| row.crash(life, durable));
         if !letters {
-            self.rows.values_mut().filter(|row| row.place == Place::Dying).for_each(Row::give_up);
+            self.rows.values_mut().filter(|row| row.place == Place::DeadLetter).for_each(Row::give_up);
         }
     }
 }
 
-/// Whether a message may be delivered now, wherever it stands in the line.
+/// Checks that a message may be delivered now, wherever it stands in the line.
 fn check_place(row: &Row, attempts: u16, now: Now) -> Result<(), String> {
     if row.wild {
         return Ok(());
@@ -288,7 +289,7 @@ fn check_place(row: &Row, attempts: u16, now: Now) -> Result<(), String> {
         Place::InFlight { session, deadline, .. } if now.at < deadline => {
             return Err(format!("session {session} has it until {} µs", deadline.0));
         }
-        Place::Dying => return Err("it was set aside".to_owned()),
+        Place::DeadLetter => return Err("it was set aside".to_owned()),
         _ => {}
     }
     let expected = row.attempts + 1;

@@ -14,7 +14,7 @@ use crate::messaging::body::Uid;
 use crate::messaging::names::is_ephemeral;
 
 impl Oracle {
-    /// What has lost its last user goes.
+    /// Removes channels without a consumer, and topics without a channel.
     pub(crate) fn end_turn(&mut self) {
         for (topic, channel) in std::mem::take(&mut self.doomed) {
             let Some(known) = self.topics.get_mut(&topic) else { continue };
@@ -40,7 +40,7 @@ impl Oracle {
         }
     }
 
-    /// They are there while somebody uses them, and no longer.
+    /// Checks that ephemeral topics and channels exist while they have a user, and no longer.
     pub(super) fn check_ephemeral(&mut self, snapshot: &Snapshot) {
         let shown = snapshot.topics.as_deref().unwrap_or_default();
         let mut faults = Vec::new();
@@ -93,7 +93,7 @@ impl Topic {
         self.waiting.insert(uid, row);
     }
 
-    /// Nothing is left in a channel: what it dropped never comes, and leaves its room to others.
+    /// Forgets dropped messages once a channel is empty: they never come, and leave their room to others.
     pub(super) fn forget_dropped(&mut self, stats: &ChannelStats, now: Event) {
         let messages = &self.messages;
         let known = |uid: &Uid| messages.get(uid).is_some_and(|message| message.known);
@@ -112,14 +112,14 @@ impl Topic {
         }
     }
 
-    /// Ephemeral ones hold no more than they may.
+    /// Checks that an ephemeral topic holds no more than it may.
     pub(super) fn check_held(&self, depth: u64) -> Option<String> {
         let deferred = self.waiting.values().filter(|row| !row.fresh).count() as u64;
         let most = self.queue_limit + deferred;
         (self.ephemeral && depth > most).then(|| format!("depth is {depth}, and it may hold {most}"))
     }
 
-    /// The same of a channel: what has come back, was deferred or waited in the topic is not counted, and a seek brings back what
+    /// Checks a channel likewise: messages that came back, were deferred or waited in the topic do not count, and a seek brings back what
     /// it likes.
     pub(super) fn check_channel_held(&self, channel: &Channel, stats: &ChannelStats) -> Option<String> {
         let counted = |row: &Row| row.fresh && row.place == Place::Waiting && !row.handed_on;

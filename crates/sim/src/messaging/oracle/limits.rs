@@ -10,9 +10,9 @@ pub(crate) struct Limits {
     pub(super) bytes_since: u64,
     /// The fact since which messages are kept for replay.
     pub(super) retained_since: Option<u64>,
-    /// Somebody has set the clock.
+    /// True once the wall clock was set.
     pub(super) vague: bool,
-    /// Nothing is published any more.
+    /// True once nothing is published any more.
     pub(super) draining: bool,
 }
 

@@ -12,17 +12,17 @@ use super::Oracle;
 use super::topic::Topic;
 use crate::messaging::body::Uid;
 
-/// Of a topic or a channel that is about to be made.
+/// Bytes of a topic or a channel that is about to be made.
 const CREATION_BYTES: usize = TOPIC_BYTES + CHANNEL_BYTES;
-/// Of a message: what is noted of it, wherever it is, and its record's header.
+/// Bytes of a message beside its body: its state, and its record's header.
 const MESSAGE_BYTES: usize = 256;
-/// Of a consumer.
+/// Bytes of a consumer.
 const CONSUMER_BYTES: usize = 256;
-/// What several topics may take in the same turn beyond what one may.
+/// Bytes that several topics may take in the same turn beyond those that one may.
 const TURN_BYTES: usize = 16 << 10;
-/// What an empty topic may keep for the next message.
+/// Bytes that an empty topic may keep for the next message.
 const SPARE_BYTES: usize = 4 << 10;
-/// What a channel may have read of the journal.
+/// Bytes of the journal that a channel may have read.
 const READ_BYTES: usize = 64 << 10;
 
 impl Oracle {
@@ -54,7 +54,7 @@ impl Oracle {
         }
     }
 
-    /// Nobody may consume the channel.
+    /// Checks that a consumer was refused for a reason.
     pub(super) fn not_subscribed(&mut self, name: &str, why: &str) {
         let max = self.memory_max;
         if let Some(held) = self.memory_full(why) {
@@ -73,7 +73,7 @@ impl Oracle {
         }
     }
 
-    /// Nothing is left: what is held is no more than topics, channels and consumers need.
+    /// Checks, when no message is left, that memory is no more than topics, channels and consumers need.
     pub(crate) fn check_given_back(&mut self, snapshot: &Snapshot) {
         self.report.memory_back += 1;
         let shown = snapshot.topics.as_deref().unwrap_or_default();

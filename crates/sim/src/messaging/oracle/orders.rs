@@ -1,4 +1,4 @@
-//! What operators order over HTTP.
+//! Orders of operators, given over HTTP.
 
 use net::Instant;
 use queue::ask::{Answer, Ask};
@@ -124,14 +124,14 @@ impl Oracle {
         topic.durable = now.seq;
     }
 
-    /// Somebody sets the wall clock.
+    /// Takes in a step of the wall clock.
     pub(crate) fn step(&mut self, nanos: i64) {
         self.stepped = true;
         self.report.steps += 1;
         self.topics.values_mut().for_each(|topic| topic.step(nanos));
     }
 
-    /// What a topic's settings say.
+    /// Takes in the durability that a topic's settings ask for.
     pub(crate) fn set_durability(&mut self, topic: &str, durability: Option<Durability>) {
         let default = self.durability;
         if let Some(topic) = self.topics.get_mut(topic).filter(|topic| topic.durability != Durability::Memory)
@@ -140,7 +140,7 @@ impl Oracle {
         }
     }
 
-    /// What a channel's settings say.
+    /// Takes in the limit on deliveries that a channel's settings ask for.
     pub(crate) fn set_max_attempts(&mut self, topic: &str, channel: &str, max_attempts: u16) {
         let topic = self.topics.get_mut(topic);
         if let Some(channel) = topic.and_then(|topic| topic.channels.get_mut(channel)) {

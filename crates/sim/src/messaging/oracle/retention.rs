@@ -14,7 +14,7 @@ use super::topic::Topic;
 use crate::messaging::body::Uid;
 
 impl Oracle {
-    /// What a topic's settings are.
+    /// Takes in the settings of a topic.
     pub(crate) fn set_settings(&mut self, topic: &str, settings: TopicSettings, at: Instant, wall: i64) {
         self.set_durability(topic, settings.durability);
         let now = self.now(at, wall);
@@ -23,7 +23,7 @@ impl Oracle {
         }
     }
 
-    /// Nothing is published any more, and everything is consumed.
+    /// Notes that nothing is published any more and everything is being consumed.
     pub(crate) fn drain(&mut self) {
         self.topics.values_mut().for_each(|topic| topic.limits.draining = true);
     }
@@ -44,12 +44,12 @@ impl Topic {
         self.age(now.at);
     }
 
-    /// Somebody has set the clock.
+    /// Takes in a step of the wall clock: ages are unknown from now on.
     pub(super) fn doubt_ages(&mut self) {
         self.limits.vague = true;
     }
 
-    /// What is too old, or may be, or may be dropped by a limit, is not owed any more.
+    /// Ends the claim to messages that are or may be too old, or that a limit may have dropped.
     pub(crate) fn age(&mut self, now: Instant) {
         let ttl = self.limits.ttl_us();
         if ttl.is_none() && !self.limits.drops_oldest() {
@@ -81,7 +81,7 @@ impl Topic {
         }
     }
 
-    /// What a channel has not taken yet is no more than the topic may hold.
+    /// Checks that messages not yet taken by a channel are within the topic's limit on bytes.
     pub(crate) fn too_much(&self, channel: &Channel) -> Option<String> {
         let max = self.limits.settings.bytes_max;
         if !self.limits.rejects() {

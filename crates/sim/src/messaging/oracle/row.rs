@@ -18,7 +18,7 @@ pub(crate) struct LifeEnd {
     pub(crate) settled: Option<Instant>,
 }
 
-/// When something happened to a row, so that one can tell later whether a crash has forgotten it.
+/// The time of an event in a row's life, by which one can tell whether a crash has forgotten it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) at: Instant,
@@ -26,23 +26,23 @@ pub(crate) struct Event {
 }
 
 impl LifeEnd {
-    /// Whether the event is known to have outlasted this. `durable` is the last fact of the topic known to be on the device.
+    /// True if the event is known to have outlasted this. `durable` is the last fact of the topic known to be on the device.
     pub(crate) fn kept(&self, event: Event, durable: u64) -> bool {
         event.seq <= durable || self.settled.is_some_and(|settled| event.at <= settled)
     }
 }
 
-/// Where a message is.
+/// The place of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Waiting,
     Deferred {
         due: Instant,
-        /// The same as wall time: the earliest that a restart may take it for.
+        /// `due` on the wall clock: the earliest that a restart may take it for.
         wall: i64,
         /// The REQ that deferred it; `None` for DPUB, whose delay is in the message.
         by: Option<Event>,
-        /// It may come later than that: somebody has set the clock.
+        /// True if it may come later, since the wall clock was set.
         vague: bool,
     },
     InFlight {
@@ -51,30 +51,30 @@ pub(crate) enum Place {
         /// TOUCH does not go beyond.
         deadline_max: Instant,
     },
-    /// Delivered too often: it goes to the dead-letter topic.
-    Dying,
+    /// Delivered too often: on its way to the dead-letter topic, or there.
+    DeadLetter,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) place: Place,
-    /// Where it stands in the line: not before the first, not behind the second.
+    /// Bounds of its place in the line.
     pub(crate) from: Moment,
     pub(crate) to: Moment,
     /// Its place in the stream.
     pub(crate) born: Moment,
-    /// It has never been out of the stream.
+    /// True if it has never been out of the stream.
     pub(crate) fresh: bool,
-    /// It waited in the topic, which hands on everything: no limit was asked.
+    /// True if it waited in the topic, which hands messages on without asking a limit.
     pub(crate) handed_on: bool,
     pub(crate) attempts: u16,
     /// A crash may have forgotten some of the attempts.
     pub(crate) recounted: bool,
-    /// It was finished, or dropped by an order: it must not be delivered any more.
+    /// The FIN or the order that ended it; it must not be delivered any more.
     pub(crate) gone: Option<Event>,
     /// Anything may be delivered: a crash, or an order, has made it uncertain what there is.
     pub(crate) wild: bool,
-    /// Nothing more is owed.
+    /// True if it is not owed any more.
     pub(crate) satisfied: bool,
     /// The order by which it comes again, if a crash must not have forgotten that.
     pub(crate) brought: Option<Event>,
@@ -98,7 +98,7 @@ impl Row {
         }
     }
 
-    /// It may be there, and nobody has a right to it.
+    /// Makes it uncertain: it may be there, and is not owed.
     pub(crate) fn give_up(&mut self) {
         (self.gone, self.wild, self.satisfied) = (None, true, true);
     }
@@ -113,12 +113,12 @@ impl Row {
         self.gone.is_none() && !self.satisfied
     }
 
-    /// It went back into the line at some time between these.
+    /// Puts it back into the line, at some time between these.
     pub(crate) fn come_back(&mut self, from: Moment, to: Moment) {
         (self.place, self.from, self.to, self.fresh) = (Place::Waiting, from, to, false);
     }
 
-    /// Where it stands if it waits now: what is due, or timed out, has come back. `None` if it is not known to wait.
+    /// Bounds of its place in the line now; one that is due or has timed out is back. `None` if it is not known to wait.
     pub(crate) fn line(&self, now: Instant) -> Option<(Moment, Moment)> {
         let late = |at: Instant| ((at.0, 0), (at.0 + SLACK_US, u64::MAX));
         match self.place {
@@ -129,7 +129,7 @@ impl Row {
         }
     }
 
-    /// It is not in the stream, and may wait.
+    /// True if it is out of the stream and may wait.
     pub(crate) fn may_wait_again(&self, now: Instant) -> bool {
         let held = matches!(self.place, Place::InFlight { deadline, .. } if deadline > now);
         !self.fresh && self.gone.is_none() && !held
@@ -158,11 +158,11 @@ impl Row {
             Place::Waiting => self.come_back(self.born, self.to.max((life.at.0, u64::MAX))),
             Place::InFlight { .. } => self.come_back(self.born, (life.at.0, u64::MAX)),
             // It is there, or its letter, or both.
-            Place::Dying => self.wild = true,
+            Place::DeadLetter => self.wild = true,
         }
     }
 
-    /// Somebody sets the wall clock. A checkpoint may write the due time anew.
+    /// Takes in a step of the wall clock. A checkpoint may write the due time anew.
     pub(crate) fn step(&mut self, nanos: i64) {
         if let Place::Deferred { wall, .. } = &mut self.place {
             *wall += nanos.min(0);

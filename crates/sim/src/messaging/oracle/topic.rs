@@ -22,22 +22,22 @@ pub(crate) struct Message {
     /// The fact of its publication, and when that was.
     pub(super) seq: u64,
     pub(super) at: Instant,
-    /// Of its body.
+    /// Length of its body.
     pub(super) bytes: u64,
-    /// An nsqd has left it.
+    /// True if it was imported from an nsqd.
     pub(super) imported: bool,
-    /// It is there: it got its OK, or was delivered, and no crash may have taken it since.
+    /// True if it exists for sure: it got its OK, or was delivered, and no crash may have taken it since.
     pub(super) known: bool,
-    /// It is on the device.
+    /// True if it is on the device.
     durable: bool,
-    /// Its record was damaged.
+    /// True if its record was damaged.
     pub(super) lost: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Topic {
     pub(crate) durability: Durability,
-    /// It goes with its last channel.
+    /// True if it goes with its last channel.
     pub(super) ephemeral: bool,
     /// Messages that it holds if it is ephemeral, and each of its channels that is.
     pub(super) queue_limit: u64,
@@ -50,19 +50,19 @@ pub(crate) struct Topic {
     pub(crate) ghosts: BTreeSet<Uid>,
     /// Channels that were deleted: a loss of power may bring them back.
     pub(crate) deleted: BTreeSet<String>,
-    /// What was dropped from the topic itself, and by which fact.
+    /// Messages dropped from the topic itself, each with the fact that dropped it.
     emptied: Vec<(u64, Uid)>,
-    /// It is known to be there.
+    /// True if it exists for sure.
     pub(crate) known: bool,
     /// Every fact up to this one is on the device.
     pub(crate) durable: u64,
-    /// Its checkpoint was damaged since the last start.
+    /// True if its checkpoint was damaged since the last start.
     pub(crate) shattered: bool,
     pub(crate) limits: Limits,
 }
 
 impl Topic {
-    /// A topic that may be there from now on.
+    /// A topic that may exist from now on.
     pub(crate) fn new(
         durability: Durability,
         ghosts: BTreeSet<Uid>,
@@ -87,7 +87,7 @@ impl Topic {
         }
     }
 
-    /// A message may be there from now on.
+    /// Notes a publication: the message may exist from now on.
     pub(crate) fn publish(&mut self, uid: Uid, bytes: u64, delay_ms: u64, now: Now) {
         let Now { at, seq, .. } = now;
         self.messages.insert(
@@ -105,7 +105,7 @@ impl Topic {
         }
     }
 
-    /// The message is there.
+    /// Notes that the message got its OK.
     pub(crate) fn accept(&mut self, uid: Uid) {
         self.known = true;
         let Some(message) = self.messages.get_mut(&uid) else { return };
@@ -190,7 +190,7 @@ impl Topic {
         channel.deliver(session, id, attempts, uid, now, known)
     }
 
-    /// What waits in the topic itself is dropped.
+    /// Drops the messages that wait in the topic itself.
     pub(crate) fn empty(&mut self, now: Now) {
         self.emptied.extend(std::mem::take(&mut self.waiting).into_keys().map(|uid| (now.seq, uid)));
         // A pause that a loss of power brought back may have put them into the topic again.
@@ -306,7 +306,7 @@ impl Topic {
         self.waiting.values_mut().for_each(|row| row.crash(life, durable));
     }
 
-    /// Somebody sets the wall clock.
+    /// Takes in a step of the wall clock.
     pub(crate) fn step(&mut self, nanos: i64) {
         self.doubt_ages();
         let rows = self.channels.values_mut().flat_map(|channel| channel.rows.values_mut());
@@ -323,13 +323,13 @@ impl Topic {
         self.messages.get(&uid).is_some_and(|message| message.known)
     }
 
-    /// How many messages wait in the topic itself: for sure, and at most.
+    /// Number of messages that wait in the topic itself: at least, and at most.
     pub(crate) fn waiting(&self) -> (u64, u64) {
         let known = self.waiting.iter().filter(|(uid, row)| row.is_owed() && self.is_known(**uid)).count();
         (known as u64, self.waiting.len() as u64)
     }
 
-    /// How many messages are in a channel: for sure, and at most.
+    /// Number of messages in a channel: at least, and at most.
     pub(crate) fn held_by(&self, channel: &Channel, now: Instant) -> (u64, u64) {
         let known = channel.rows.iter().filter(|(uid, row)| row.is_owed() && self.is_known(**uid));
         let known = known.filter(|(_, row)| !row.wild && !channel.may_have_died(row, now)).count() as u64;
@@ -346,7 +346,7 @@ impl Topic {
         idle.take(5).map(|(uid, row)| format!("{uid} {row:?}")).collect()
     }
 
-    /// What is still owed, as text that goes behind the topic's name.
+    /// Messages that are still owed, as texts that go behind the topic's name.
     pub(crate) fn missing(&self) -> Vec<String> {
         let owed = |(uid, row): &(&Uid, &Row)| row.is_owed() && self.is_known(**uid);
         let mut missing = self.dropped_in_the_middle();

@@ -1,4 +1,4 @@
-//! What is in memory only: nothing of it is on the disk, and its consumers get it while the daemon lives.
+//! Topics in memory only: nothing of them is on the disk, and consumers get their messages while the daemon lives.
 
 use net::Instant;
 use queue::ask::{Answer, Ask};

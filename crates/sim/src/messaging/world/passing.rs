@@ -1,4 +1,4 @@
-//! What passed between the shard and its loop is told to the oracle.
+//! Passes the steps between the shard and its loop to the oracle.
 
 use super::World;
 use crate::io::Passed;

@@ -20,7 +20,7 @@ use crate::messaging::tamper::Tamper;
 const SECOND: u64 = 1_000_000;
 /// After this an idle topic has given back what nobody needs.
 const REST_US: u64 = 200 * SECOND;
-/// What may be left of it: the segment that is written to, and a checkpoint.
+/// Most bytes that may stay on the disk: the segment that is written to, and a checkpoint.
 const REST_BYTES: u64 = 80 << 10;
 
 impl World {
@@ -178,7 +178,7 @@ impl World {
         stored
     }
 
-    /// Nothing goes wrong any more: clients go, and a new life begins.
+    /// Ends the time of faults: clients go, and a new life begins.
     fn heal(&mut self) -> Result<(), String> {
         self.healed = true;
         self.scenario.job_us_max = 10;
@@ -222,7 +222,7 @@ impl World {
     }
 }
 
-/// Where messages are.
+/// Depth, in flight and deferred of each channel, as text.
 fn places(snapshot: &Snapshot) -> Vec<String> {
     let topics = snapshot.topics.as_deref().unwrap_or_default();
     let named = topics.iter().flat_map(|topic| topic.channels.iter().map(move |channel| (topic, channel)));

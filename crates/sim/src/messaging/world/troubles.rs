@@ -1,4 +1,4 @@
-//! What goes wrong with the disk and the clock.
+//! Faults of the disk, and steps of the wall clock.
 
 use journal::files::{Fault, Operation};
 
