@@ -90,7 +90,7 @@ impl User {
         self.verdict_in_full(command, request.args(frame))
     }
 
-    /// The same from the request's arguments, its name first.
+    /// The verdict on a request whose keys all have to be found; `arguments` begin with its name.
     pub fn verdict_in_full(&self, command: &Command, arguments: Args<'_>) -> Verdict {
         let names = if command.is_subcommand() { 2 } else { 1 };
         let first = arguments.clone().nth(names).map(|argument| argument.bytes());

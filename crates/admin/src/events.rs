@@ -21,7 +21,7 @@ const UNDER_WAY_MAX: usize = 256;
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Event {
-    /// When, in milliseconds since the Unix epoch.
+    /// Its time, in milliseconds since the Unix epoch.
     pub at_ms: u64,
     /// Severity.
     pub severity: Severity,

@@ -20,7 +20,7 @@ pub struct Facts {
     pub listening: Vec<Listening>,
     /// Start time of the process.
     pub started: Instant,
-    /// The same on the wall, milliseconds since the Unix epoch.
+    /// Start on the wall clock, in milliseconds since the Unix epoch.
     pub started_ms: u64,
 }
 

@@ -28,7 +28,7 @@ pub struct Condition {
     pub subject: String,
     /// The problem as the log words it; tells apart what one subject may suffer from.
     pub what: &'static str,
-    /// Why, and what to do.
+    /// The reason, and the remedy.
     pub why: String,
     /// Since when, in milliseconds since the Unix epoch.
     pub since_ms: u64,

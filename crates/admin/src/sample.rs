@@ -15,7 +15,7 @@ use crate::queue::QueueReport;
 pub(crate) struct Sample {
     /// Time at which it was taken.
     pub at: Instant,
-    /// The same on the wall, in milliseconds since the Unix epoch.
+    /// Its time on the wall clock, in milliseconds since the Unix epoch.
     pub wall_ms: u64,
     /// Every pool.
     pub pools: Vec<PoolReport>,

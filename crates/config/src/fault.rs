@@ -43,7 +43,7 @@ pub enum Severity {
 pub struct Fault {
     /// Error or warning.
     pub severity: Severity,
-    /// Where, if it is at a place.
+    /// Its position, if it has one.
     pub position: Option<Position>,
     /// The fault, lower case, without a full stop.
     pub text: String,

@@ -56,12 +56,12 @@ pub const fn flag(
 }
 
 impl FlagSpec {
-    /// The same row with another key.
+    /// This row with another key.
     pub const fn key(self, key: &'static str) -> FlagSpec {
         FlagSpec { key: Key::Named(key), ..self }
     }
 
-    /// The same row for a flag that the configuration file cannot set.
+    /// This row for a flag that the configuration file cannot set.
     pub const fn no_key(self) -> FlagSpec {
         FlagSpec { key: Key::None, ..self }
     }

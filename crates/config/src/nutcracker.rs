@@ -31,7 +31,7 @@ pub type Resolve<'a> = &'a dyn Fn(&str, u16) -> Result<(), String>;
 /// The reason a file is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// Where, as far as that is known.
+    /// Its position, as far as that is known.
     pub position: Option<Position>,
     /// Lines that nutcracker logs; empty for the few faults that it does not explain.
     pub logged: Vec<String>,

@@ -23,7 +23,7 @@ const FINDINGS_MAX: usize = 3;
 /// Targets to play.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// Which targets.
+    /// Those to play.
     pub targets: Vec<&'static Target>,
     /// Seconds per target; 0 means 10.
     pub seconds: u64,

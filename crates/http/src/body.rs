@@ -41,7 +41,7 @@ pub struct Held {
 pub enum Fault {
     /// It is larger than allowed.
     TooBig,
-    /// So much larger that the connection is closed rather than read to its end.
+    /// Larger by so much that the connection is closed rather than read to its end.
     FarTooBig,
     /// It did not arrive in time.
     Late,

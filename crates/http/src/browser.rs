@@ -1,4 +1,4 @@
-//! Which requests a browser makes for the page of somebody else: they change nothing here, and read no message.
+//! Refusal of requests that a browser makes for the page of somebody else: they change nothing here, and read no message.
 //!
 //! A browser lets every page send requests to every address that its user can reach. It says so, though: `Origin` goes with all
 //! that may change something, `Sec-Fetch-Site` tells other sites from our own. What no header tells is a name of the page's owner

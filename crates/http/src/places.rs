@@ -55,7 +55,7 @@ struct State {
 pub struct Settling(Seat);
 
 impl Places {
-    /// So many, all free.
+    /// A set of so many places, all free.
     pub fn new(places_max: usize) -> Arc<Places> {
         Arc::new(Places {
             places_max,

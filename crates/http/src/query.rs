@@ -29,7 +29,7 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| &value[..])
     }
 
-    /// The same as text; what is not UTF-8 never is a name of anything.
+    /// The value as text; one that is not UTF-8 becomes a text that names nothing.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).map(|value| std::str::from_utf8(value).unwrap_or("\u{fffd}"))
     }

@@ -1,4 +1,4 @@
-//! Which request goes where: a table of an API's own, and the rules of nsqd's router for everything that is not in it.
+//! Routes: a table of an API's own, and the rules of nsqd's router for everything that is not in it.
 //!
 //! In this order: a row with the path and the method; a redirect to the row that was probably meant (a slash too many or too
 //! few, `//` or `..`, wrong case), if that row has the method; the list of methods, for `OPTIONS` and for a wrong method; not

@@ -99,7 +99,7 @@ pub async fn serve(listener: Listener, router: Router, stop: Stop) -> io::Result
     serve_at_most(CONNECTIONS_MAX, listener, router, stop).await
 }
 
-/// The same with so many connections at once.
+/// [`serve`] with another limit on connections at once.
 ///
 /// # Errors
 /// As [`serve`].

@@ -77,7 +77,7 @@ pub struct Journal {
     checkpoint_under_way: bool,
     /// Replay position of the checkpoint that is safely on the device.
     checkpoint: Option<Position>,
-    /// The same of a checkpoint that was found at open: its name may not be flushed yet.
+    /// Replay position of a checkpoint that was found at open: its name may not be flushed yet.
     pub(crate) checkpoint_found: Option<Position>,
     /// The reason the last batch was refused, and its size.
     refusing: Option<String>,

@@ -30,7 +30,7 @@ struct Command {
     name: &'static str,
     /// Words of the line with the name, at least.
     words_min: usize,
-    /// And at most.
+    /// Words of the line with the name, at most.
     words_max: usize,
     run: fn(&mut Request<'_>) -> Result<(), Refusal>,
 }

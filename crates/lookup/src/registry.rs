@@ -205,7 +205,7 @@ impl Registry {
         self.changes
     }
 
-    /// Somebody wants this topic to be known; the name is valid.
+    /// Makes a topic known; the name is valid.
     ///
     /// # Errors
     /// A limit is reached.
@@ -216,7 +216,7 @@ impl Registry {
         Ok(())
     }
 
-    /// The same of a channel and its topic.
+    /// Makes a channel and its topic known; the names are valid.
     ///
     /// # Errors
     /// A limit is reached.

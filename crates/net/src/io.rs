@@ -25,7 +25,7 @@ pub trait Io {
     /// Queues bytes for writing. Small pieces are gathered and leave in one write at the end of the turn; a large piece
     /// on an otherwise empty connection may be written at once.
     fn send(&mut self, conn: ConnId, bytes: &[u8]);
-    /// The same without a copy, for large pieces.
+    /// Sends bytes without a copy, for large pieces.
     fn send_shared(&mut self, conn: ConnId, bytes: Bytes);
     /// Bytes that have arrived on `conn` and were not consumed; not to be asked from within [`App::received`] for the same
     /// connection.

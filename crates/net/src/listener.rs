@@ -58,7 +58,7 @@ impl Listener {
         Listener { socket, id, path, options: ListenOptions { tag, ..ListenOptions::default() } }
     }
 
-    /// The same at the path to which its file was moved, which the kernel does not know.
+    /// This listener at the path to which its file was moved, which the kernel does not know.
     pub(crate) fn moved_to(self, path: &Path) -> Listener {
         Listener { path: Some(path.to_owned()), ..self }
     }

@@ -23,7 +23,7 @@ pub(crate) struct Accepting {
 pub(crate) struct Leaving {
     /// From then on an empty backlog stays empty.
     pub(crate) settled: Instant,
-    /// Then it is closed whoever waits.
+    /// Time at which it is closed whoever waits.
     pub(crate) until: Instant,
 }
 

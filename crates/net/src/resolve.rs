@@ -36,7 +36,7 @@ impl Resolver {
         Resolver::with(|host, port| (host, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default())
     }
 
-    /// The same with another way from a name and a port to addresses, in order of preference, than the system's. None means
+    /// A resolver with another way from a name and a port to addresses, in order of preference, than the system's. None means
     /// that the name is not known.
     pub fn with(
         mut lookup: impl FnMut(&str, u16) -> Vec<SocketAddr> + Send + 'static,

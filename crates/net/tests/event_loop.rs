@@ -25,7 +25,7 @@ enum Told {
 /// Messages of a test to the app.
 enum Order {
     Connect(Address),
-    /// So many timers, set in one turn.
+    /// Sets these timers in one turn.
     Timers(Vec<(Duration, u64)>),
     Resume,
 }

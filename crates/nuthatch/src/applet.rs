@@ -1,4 +1,4 @@
-//! Which program we are: by the name we are called under, else by the first argument.
+//! The choice of a program: by the name we are called under, else by the first argument.
 //!
 //! Under an old name (`nutcracker`, `nsqd`) the whole command line belongs to that face, and its syntax, texts and
 //! exit codes are the original's. Otherwise it is the native command line below.

@@ -1,4 +1,4 @@
-//! Which shard serves a client.
+//! The choice of the shard that serves a client.
 //!
 //! Few busy shards cost less than many that are mostly idle: what a shard gathers for a server in one turn leaves in one
 //! write, and replies come back in one read. So a new client is served by the first shard that has time left, not by the

@@ -19,7 +19,7 @@ pub struct Census {
     pub gathers: usize,
     /// Memory of lines, gather records and what waits in them, found by looking at each.
     pub held: usize,
-    /// The same as the proxy's own counters tell.
+    /// Held bytes by the proxy's own counters.
     pub held_counted: usize,
 }
 

@@ -168,7 +168,7 @@ impl Client {
         self.line.capacity() * size_of::<Slot>() + self.hold.bytes.capacity() + self.hold.shared
     }
 
-    /// The same with what its connection holds, in and out.
+    /// Its memory with the bytes that its connection holds, in and out.
     pub(crate) fn memory_with_socket<I: Io>(&self, io: &I) -> usize {
         self.memory() + io.unread(self.id) + io.unsent(self.id)
     }

@@ -87,7 +87,7 @@ impl Failure {
         })
     }
 
-    /// The same for the log, where nutcracker's words say too little.
+    /// The reason for the log, where nutcracker's words say too little.
     pub(crate) fn reason(self) -> String {
         match self {
             Failure::Closed => "the server closed the connection".into(),

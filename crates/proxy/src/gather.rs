@@ -219,7 +219,7 @@ impl Gathers {
         self.records.len() - self.free.len()
     }
 
-    /// The same as [`Gathers::memory`], counted anew.
+    /// [`Gathers::memory`], counted anew.
     pub(crate) fn census(&self) -> usize {
         let held: usize = self.records.iter().map(Gather::memory).sum();
         held + self.records.capacity() * size_of::<Gather>()

@@ -35,7 +35,7 @@ pub struct ServerKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LaneKey {
     pub(crate) server: ServerKey,
-    /// Which of the server's connections.
+    /// Number among the server's connections.
     pub(crate) number: u16,
 }
 

@@ -41,7 +41,7 @@ pub struct Setup {
     pub seed: u64,
     /// Is told what an operator should know.
     pub notify: Box<dyn FnMut(Notice) + Send>,
-    /// Which of the shards this one is.
+    /// Index of this shard.
     pub shard: usize,
     /// Load published by each shard, in permille; one for each shard.
     pub loads: Arc<[AtomicU32]>,

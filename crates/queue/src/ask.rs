@@ -70,7 +70,7 @@ pub enum Ask {
         topic: String,
         /// The channel; `None` for what waits in the topic itself.
         channel: Option<String>,
-        /// Which ones.
+        /// The messages to look at.
         what: PeekAt,
         /// Limit on their number.
         count: usize,
@@ -127,7 +127,7 @@ impl Batch {
     }
 }
 
-/// Which messages of a channel are to be looked at.
+/// The messages of a channel that are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeekAt {
     /// Those that wait for a consumer.

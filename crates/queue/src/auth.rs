@@ -180,7 +180,7 @@ impl Rights {
     }
 }
 
-/// The same with the keys of all objects in lower case: Go finds them whatever their case.
+/// A copy with the keys of all objects in lower case: Go finds them whatever their case.
 fn lowered(value: Value) -> Value {
     match value {
         Value::Object(members) => {

@@ -64,7 +64,7 @@ impl Events {
 pub struct Dying {
     /// The message.
     pub message: Waiting,
-    /// Why, in a word that operators see.
+    /// The reason, in a word that operators see.
     pub reason: &'static str,
 }
 

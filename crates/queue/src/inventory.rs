@@ -60,7 +60,7 @@ pub struct Listed {
 /// Damage that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Where; empty if it concerns all.
+    /// The topic it concerns; empty if it concerns all.
     pub topic: String,
     /// The finding.
     pub text: String,

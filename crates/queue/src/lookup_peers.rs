@@ -157,7 +157,7 @@ impl LookupPeers {
         nodes.map(|node| host_port(&node.broadcast_address, node.http_port)).collect()
     }
 
-    /// Which channels the connected peers know of a topic: a future of its own, so that nothing is borrowed while it runs.
+    /// Channels of a topic that the connected peers know: a future of its own, so that nothing is borrowed while it runs.
     /// Ephemeral channels are left out. Peers are asked at once; one that fails is passed over.
     pub fn channels(&self, topic: &str) -> impl Future<Output = Vec<String>> + Send + use<> {
         let path = format!("/channels?topic={}", escape_query(topic));

@@ -40,7 +40,7 @@ pub struct Condition {
     pub channel: String,
     /// The problem, as the log words it.
     pub what: &'static str,
-    /// Why, and what to do.
+    /// The reason, and the remedy.
     pub why: String,
     /// Since when (wall, ns).
     pub since: i64,

@@ -122,7 +122,7 @@ fn ttl(seconds: u64) -> TopicSettings {
     TopicSettings { ttl_seconds: seconds, ..TopicSettings::default() }
 }
 
-/// Whether the only message is still delivered.
+/// True if the only message is still delivered.
 fn lives(world: &mut World) -> bool {
     let consumer = world.consumer("t", "c", 1);
     let lives = !world.messages(consumer).is_empty();

@@ -1,4 +1,4 @@
-//! What is created is there after a restart, and what was refused is not: nothing is left of it, at once or later.
+//! Creations outlast a restart, and nothing is left of refused ones, at once or later.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]

@@ -71,12 +71,12 @@ fn hurt(world: &World, n: usize, at: isize) {
     assert_eq!(found, 1, "{name}");
 }
 
-/// Where a record names its kind, as for [`hurt`].
+/// Place of a record's kind, as for [`hurt`].
 const KIND: isize = -10;
 /// Places in a record: checksum, length twice, kind, flags, time, body.
 const PLACES: [isize; 7] = [-18, -14, -11, KIND, -9, -4, 1];
 
-/// What each channel of `t` is still owed, and what it is to say that it lost.
+/// Messages that each channel of `t` is still owed.
 type Owed = [(&'static str, BTreeSet<usize>)];
 
 fn lost(world: &mut World, channel: &str) -> u64 {
@@ -145,7 +145,7 @@ fn used(checkpoint: Option<Checkpoint>) -> World {
     world
 }
 
-/// When the checkpoint was taken: before anything was delivered, or after.
+/// Time of the checkpoint: before anything was delivered, or after.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Checkpoint {
     Before,
@@ -455,7 +455,7 @@ struct Random {
     world: World,
     seed: u64,
     next: usize,
-    /// What each channel has not finished.
+    /// Messages that each channel has not finished.
     owed: [(&'static str, BTreeSet<usize>); 2],
     published: BTreeSet<usize>,
     damaged: BTreeSet<usize>,

@@ -14,7 +14,7 @@ const STORE: &str = "store";
 /// id, timestamp, attempts, body.
 type Owned = (u64, i64, u16, Vec<u8>);
 
-/// What one topic holds: paused, its own messages, and per channel paused and messages; messages sorted.
+/// Content of a topic: paused, its own messages, and per channel paused and messages; messages sorted.
 #[derive(Debug, PartialEq, Eq, Default, Clone)]
 struct Topic {
     paused: bool,
@@ -248,7 +248,7 @@ fn what_is_not_a_record_is_skipped_to_the_end_of_its_file_and_reported() {
     zeroed[80..120].fill(0);
     let mut stale = records(0..2);
     stale.extend_from_slice(&records(90..99)[13..]);
-    /// What it is called, the bytes of the file, the ids expected, then the two counts.
+    /// Name of the case, the bytes of the file, the ids expected, then the two counts.
     type Case<'a> = (&'a str, &'a [u8], &'a [u64], u64, u64);
     let cases: [Case<'_>; 4] = [
         ("torn", torn, &[0, 1, 2, 3, 5, 6, 7], 160, 30),

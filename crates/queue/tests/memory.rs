@@ -1,4 +1,4 @@
-//! What topics and channels take is limited: creations and what stays in memory are refused beyond it, and nothing else.
+//! Limits on the memory of topics and channels: creations and what stays in memory are refused beyond them, and nothing else.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]

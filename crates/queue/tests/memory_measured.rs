@@ -18,7 +18,7 @@ fn resident_bytes() -> usize {
     text.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("a number") * 4096
 }
 
-/// What each of so many more takes, as the process sees it.
+/// Resident bytes that each of so many more takes.
 fn measure(world: &mut World, mut make: impl FnMut(&mut World, usize)) -> usize {
     let before = resident_bytes();
     (0..COUNT).for_each(|n| make(world, n));

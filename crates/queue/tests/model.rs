@@ -24,7 +24,7 @@ use queue::{Clock, Options, Settings};
 const CHANNELS: [&str; 3] = ["a", "b", "c#ephemeral"];
 const DIR: &str = "/t";
 
-/// Where a message of a channel is, in the reference.
+/// Place of a message of a channel, in the reference.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
     Queued,
@@ -32,7 +32,7 @@ enum State {
     InFlight { consumer: ConnId, delivered: Instant, deadline: Instant },
 }
 
-/// Where a message stands in its channel: the step in which it came (back), and its number if it came for the first time.
+/// Place of a message in its channel: the step in which it came (back), and its number if it came for the first time.
 type Order = (u64, u32);
 
 /// A due time (wall, ns; 0 for none) and when it was written.
@@ -47,7 +47,7 @@ impl Written {
         Written { due: clock.to_wall(due), at: clock.wall.0 }
     }
 
-    /// What is left to wait for at a restart: never more than was left when it was written.
+    /// Time left to wait at a restart: never more than was left when it was written.
     fn left(self, wall: i64) -> Duration {
         let left = (self.due - wall).min(self.due - self.at);
         // The monotonic clock counts microseconds.
@@ -209,7 +209,7 @@ impl World {
         }
     }
 
-    /// What came back stands behind the messages that were written along with the event, unless the topic holds those back.
+    /// Moves messages that came back behind those that were written along with the event, unless the topic holds these back.
     fn note_written(&mut self, paused: bool) {
         if self.topic.has_events() {
             return;

@@ -59,7 +59,7 @@ fn give_up(world: &mut World) {
     world.disconnect(consumer);
 }
 
-/// What a consumer of the channel gets; each is finished.
+/// Messages that a consumer of the channel gets; each is finished.
 fn drain(world: &mut World, topic: &str, channel: &str) -> Vec<String> {
     let consumer = world.consumer(topic, channel, 2500);
     let mut bodies = Vec::new();
@@ -83,7 +83,7 @@ fn redriven(world: &mut World) -> u64 {
     }
 }
 
-/// What there is of a channel's messages, dead or alive.
+/// All messages of the channel and of its dead letters.
 fn everything(world: &mut World) -> BTreeSet<String> {
     let mut bodies: BTreeSet<String> = drain(world, "t", "c").into_iter().collect();
     redriven(world);
@@ -106,12 +106,12 @@ impl Random {
     }
 }
 
-/// Where the messages are before they move.
+/// Direction of a move.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
-    /// They are given up, and go to the dead-letter topic.
+    /// Messages are given up, and go to the dead-letter topic.
     Out,
-    /// They are dead, and are brought back.
+    /// Dead letters are brought back.
     Back,
 }
 

@@ -33,7 +33,7 @@ fn one(world: &mut World, consumer: ConnId) -> (String, String) {
     (id, String::from_utf8(body).expect("letters"))
 }
 
-/// What a consumer with RDY 1 that finishes everything gets from now on; what it has already comes first.
+/// Messages that a consumer with RDY 1 gets from now on, finishing each; those that it has already come first.
 fn rest(world: &mut World, consumer: ConnId) -> String {
     let mut got = String::new();
     loop {

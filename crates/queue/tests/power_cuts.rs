@@ -38,7 +38,7 @@ use recorder::{Flush, Lie, Recorder};
 
 /// Steps of a run: some two hundred changes and flushes.
 const STEPS: usize = 60;
-/// How often chance has its choice at each place, besides the extremes.
+/// Random choices at each place, besides the extremes.
 const CHOICES: usize = 4;
 /// Of so many states one is opened with a recorder, so that the power goes again.
 const AGAIN: usize = 20;
@@ -49,13 +49,13 @@ fn seeds() -> RangeInclusive<u64> {
     1..=count.unwrap_or(2)
 }
 
-/// What came of the replay of a run.
+/// Outcome of the replay of a run.
 #[derive(Debug, Default)]
 struct Report {
     states: usize,
     /// States that were shown to the operator as damaged.
     alarms: usize,
-    /// Where the power went, what stayed, what was wrong.
+    /// Faults, each with the place of the cut and with what stayed.
     faults: Vec<(usize, Keep, Fault)>,
 }
 

@@ -1,4 +1,4 @@
-//! What is announced to whoever registers topics and channels elsewhere (nsqlookupds) is what is here, however it came here.
+//! Registration elsewhere (nsqlookupds): it announces the topics and channels that are here, however they came here.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]

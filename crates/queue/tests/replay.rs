@@ -31,7 +31,7 @@ fn take(world: &mut World, count: usize) -> String {
     taken
 }
 
-/// What is deferred is not counted in the stream, and is replayed from it all the same.
+/// Deferred messages are not counted in the stream, and are replayed from it all the same.
 #[test]
 fn a_replay_of_deferred_messages_leaves_no_other_behind_after_a_restart() {
     let mut world = World::new(Options { recount_bytes: 0, ..Options::default() });

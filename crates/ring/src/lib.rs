@@ -1,4 +1,4 @@
-//! Which server a cache key lives on: twemproxy's hashes and distributions, bit-exact.
+//! The server that a cache key lives on: twemproxy's hashes and distributions, bit-exact.
 //!
 //! A fleet of cache servers is only useful while everybody agrees where a key is. This crate gives the same
 //! answer as nutcracker 0.5.0 (twemproxy) for each of its 12 hashes, 3 distributions, weights, server names,

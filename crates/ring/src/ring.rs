@@ -8,7 +8,7 @@ use crate::modula::Modula;
 use crate::node::Node;
 use crate::{Distribution, Hash, Random};
 
-/// Which server a key lives on.
+/// A ring: the server that each key lives on.
 #[derive(Debug, Clone)]
 pub struct Ring {
     distribution: Distribution,
@@ -40,7 +40,7 @@ impl Ring {
         Ring { distribution, hash, random: Random::new(1), placement }
     }
 
-    /// The same ring, its generator seeded as by `srandom(seed)`.
+    /// This ring with its generator seeded as by `srandom(seed)`.
     #[must_use]
     pub fn seeded(mut self, seed: u32) -> Ring {
         self.random = Random::new(seed);

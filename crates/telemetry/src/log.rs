@@ -39,7 +39,7 @@ pub struct Options {
     pub destination: Destination,
     /// Format of lines.
     pub format: Format,
-    /// Which of them are written; can be changed later.
+    /// Lines that are written; can be changed later.
     pub verbosity: Verbosity,
     /// Most lines that await the writer; past it lines are dropped and counted.
     pub queue_max: usize,

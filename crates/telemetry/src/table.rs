@@ -79,7 +79,7 @@ macro_rules! stats_table {
 
 pub(crate) use stats_table;
 
-/// The same for figures that are kept elsewhere: the struct holds their values, and all rows are ours.
+/// A table of figures that are kept elsewhere: the struct holds their values, and all rows are ours.
 macro_rules! report_table {
     (
         $(#[$meta:meta])*

@@ -1,4 +1,4 @@
-//! Which of several destinations is next. A pure state machine: time, chance and outcomes in, an index out.
+//! The choice among several destinations. A pure state machine: time, chance and outcomes in, an index out.
 //!
 //! | mode | which |
 //! |---|---|

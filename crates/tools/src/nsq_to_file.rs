@@ -321,7 +321,7 @@ struct Fleet {
     topics: BTreeMap<String, Topic>,
     /// Connections of topics that have ended.
     closing: Vec<JoinHandle<()>>,
-    /// The same names, for the progress.
+    /// Names for the progress, shared with it.
     names: Arc<Mutex<Vec<String>>>,
     ended: mpsc::UnboundedSender<Ended>,
 }

@@ -23,7 +23,7 @@ pub enum Operator {
     Topics {
         /// Only these
         topics: Vec<String>,
-        /// Whom to ask, and how to answer
+        /// The daemon to ask, and the form of the answer
         #[command(flatten)]
         at: At,
     },
@@ -31,7 +31,7 @@ pub enum Operator {
     Channels {
         /// Only those of this topic
         topic: Option<String>,
-        /// Whom to ask, and how to answer
+        /// The daemon to ask, and the form of the answer
         #[command(flatten)]
         at: At,
     },
@@ -41,13 +41,13 @@ pub enum Operator {
         topic: String,
         /// A channel of it; without one, what waits in the topic itself
         channel: Option<String>,
-        /// Which messages of the channel
+        /// The messages of the channel
         #[arg(long, value_enum, default_value_t = What::Queued, requires = "channel")]
         what: What,
         /// Number of messages, 1000 at most
         #[arg(short = 'n', long, default_value_t = 10)]
         count: u32,
-        /// Whom to ask, and how to answer
+        /// The daemon to ask, and the form of the answer
         #[command(flatten)]
         at: At,
     },
@@ -60,7 +60,7 @@ pub enum Operator {
         /// Number of messages; all if it is left out
         #[arg(short = 'n', long)]
         count: Option<u32>,
-        /// Whom to ask, and how to answer
+        /// The daemon to ask, and the form of the answer
         #[command(flatten)]
         at: At,
     },
@@ -80,7 +80,7 @@ pub enum Operator {
         channel: String,
         /// beginning, end, seconds since 1970, or a time as 2026-01-31T12:00:00Z
         to: String,
-        /// Whom to ask, and how to answer
+        /// The daemon to ask, and the form of the answer
         #[command(flatten)]
         at: At,
     },
@@ -97,7 +97,7 @@ pub struct Target {
     at: At,
 }
 
-/// Whom to ask, and how to answer.
+/// The daemon to ask, and the form of the answer.
 #[derive(Debug, Args)]
 pub struct At {
     /// HTTP address of the queue [default: $NUTHATCH_HTTP, else 127.0.0.1:4151]

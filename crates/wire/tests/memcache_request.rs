@@ -224,7 +224,7 @@ fn forwarded_without_noreply_and_q() {
 enum Then {
     /// The next line is the next request.
     Line,
-    /// So many bytes after the line are swallowed.
+    /// Number of bytes after the line that are swallowed.
     Swallow(u64),
     Close,
 }

@@ -187,7 +187,7 @@ fn compare(ours: &Command, row: &Value, docs: &Value) {
     assert_eq!(ours.subcommands.len(), row[9].list().len() + later, "{name}");
 }
 
-/// What is done to keys. Of SORT's three places the second is what BY and GET look up, which are no keys of the request.
+/// Compares the use of keys. Of SORT's three places the second is that of BY and GET, which name no keys of the request.
 fn compare_sides(ours: &Command, specs: &[Value]) {
     let name = ours.name;
     let flags = |spec: &Value| -> Vec<String> {

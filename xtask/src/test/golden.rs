@@ -113,7 +113,7 @@ struct Intended {
 struct Difference {
     /// Name of the data file or directory.
     data: String,
-    /// Why, for people; docs/compat-*.md says it at length.
+    /// The reason, for people; docs/compat-*.md says it at length.
     reason: String,
     /// The cases.
     ids: Vec<String>,

@@ -11,10 +11,11 @@ use crate::workspace::{Metadata, Package, rust_files};
 const UNSAFE_ALLOWED: [&str; 2] = ["net", "nuthatch"];
 /// Most lines of a file, its tests left out.
 const CODE_LINES_MAX: usize = 500;
-/// Words that no first line of a documentation comment begins with: it says what a thing is, with a noun.
-const RIDDLES: [&str; 8] = ["What", "Whether", "How", "Who", "Whose", "Where", "When", "Why"];
-/// Crates in which such lines are still left.
-const RIDDLES_LEFT: [&str; 1] = ["sim"];
+/// Beginnings that no documentation comment has: it says what a thing is, with a noun or a verb, and can be read by itself.
+const RIDDLES: [&str; 16] = [
+    "What", "Whether", "How", "Who", "Whom", "Whose", "Where", "When", "Why", "Which", "And", "Or", "But",
+    "Then", "The same", "As above",
+];
 /// Lines of the page at the top that are worth a remark when missed.
 const PAGE_LINES: std::ops::RangeInclusive<usize> = 3..=30;
 
@@ -25,23 +26,27 @@ pub fn check(metadata: &Metadata, root: &Path, exceptions: &Exceptions, findings
         let mut unusual_pages = Vec::new();
         forbids_unsafe(name, package, findings);
         for path in rust_files(&package.directory().join("src")) {
-            if path.file_name().is_some_and(|name| name == "tests.rs") {
-                continue;
-            }
             let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
             let Ok(text) = std::fs::read_to_string(&path) else {
                 findings.faults.push(format!("{shown}: not readable as text"));
                 continue;
             };
-            file(&shown, &text, findings);
-            if !RIDDLES_LEFT.contains(&name) {
-                riddles(&shown, &text, findings);
+            riddles(&shown, &text, findings);
+            if path.file_name().is_some_and(|name| name == "tests.rs") {
+                continue;
             }
+            file(&shown, &text, findings);
             if has_unusual_page(&text) {
                 unusual_pages.push(shown.rsplit("src/").next().unwrap_or_default().to_owned());
             }
             if code_lines(&text) > CODE_LINES_MAX {
                 long.push((shown, code_lines(&text)));
+            }
+        }
+        for path in ["tests", "benches", "examples"].map(|kind| package.directory().join(kind)) {
+            for path in rust_files(&path) {
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                riddles(&path.strip_prefix(root).unwrap_or(&path).display().to_string(), &text, findings);
             }
         }
         if !unusual_pages.is_empty() {
@@ -96,12 +101,16 @@ fn riddles(shown: &str, text: &str, findings: &mut Findings) {
     for (number, line) in (1..).zip(text.lines()) {
         let comment = of(line);
         if let (None, Some(comment)) = (before, &comment)
-            && comment.split(' ').next().is_some_and(|word| RIDDLES.contains(&word))
+            && RIDDLES.iter().any(|riddle| opens_with(comment, riddle))
         {
             findings.faults.push(format!("{shown}:{number}: say what it is, with a noun: {comment}"));
         }
         before = comment;
     }
+}
+
+fn opens_with(comment: &str, words: &str) -> bool {
+    comment.strip_prefix(words).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
 fn page_lines(text: &str) -> usize {
@@ -132,6 +141,9 @@ mod tests {
         for (text, expected) in [
             ("/// Time of its arrival.\nx\n", 0),
             ("    /// When it came.\n", 1),
+            ("    /// Who.\n", 1),
+            ("/// The same of a server.\n", 1),
+            ("/// Whatever comes.\n", 0),
             ("/// Its state.\n/// When it came does not matter.\n", 0),
             ("//! What it is.\n", 1),
             ("// What follows is code.\n", 0),

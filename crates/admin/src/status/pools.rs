@@ -23,7 +23,7 @@ pub(crate) const POOL_ERRORS: [&str; 11] = [
     "denied",
 ];
 
-/// The same of a server.
+/// Counters of a server that are errors.
 pub(crate) const SERVER_ERRORS: [&str; 9] = [
     "connects_refused",
     "server_err",

@@ -78,11 +78,11 @@ pub struct ChannelStatus {
     pub finished_total: u64,
     /// Messages given back (REQ).
     pub requeued_total: u64,
-    /// The same lately.
+    /// Messages given back per second, lately.
     pub requeued_per_second: f64,
     /// Deliveries that ran into their timeout.
     pub timed_out_total: u64,
-    /// The same lately.
+    /// Timeouts per second, lately.
     pub timed_out_per_second: f64,
     /// Messages set aside after too many attempts.
     pub dead_total: u64,

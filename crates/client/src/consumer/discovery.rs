@@ -1,4 +1,4 @@
-//! Which nodes have the topic, by asking every lookupd, over and over.
+//! Discovery of the nodes that have the topic, by asking every lookupd, over and over.
 //!
 //! A question goes to all of them at once; what any of them names is connected to. Rounds are `lookupd_poll_interval` apart and a
 //! random part of `lookupd_poll_jitter` of it more; a lost node brings the next one forward.

@@ -103,7 +103,7 @@ struct Session {
     held: VecDeque<Message>,
     /// CLS was sent.
     closing: bool,
-    /// And answered.
+    /// True once CLS was answered.
     close_wait: bool,
 }
 

@@ -17,7 +17,7 @@ use crate::{Block, Durability, Position, ReadError};
 pub enum ReadOutcome {
     /// Records, from memory.
     Block(Block),
-    /// They must be read from a file.
+    /// The records must be read from a file.
     NeedsDisk(ReadJob),
     /// Nothing is committed behind this position yet.
     AtEnd,

@@ -42,7 +42,7 @@ struct Target {
 /// Changes of names that are to be flushed.
 #[derive(Debug)]
 struct Names {
-    /// Which state of the directory they make.
+    /// Number of the directory's state with these changes.
     state: u64,
     dir: Option<Arc<dyn Dir>>,
     /// The directory's own name is to be flushed as well.

@@ -1,4 +1,4 @@
-//! Which files of a directory are segments of the journal.
+//! The files of a directory that are segments of the journal.
 //!
 //! A header says so, and its name where it begins. Each record has a checksum of its own, which covers the journal's tag and the
 //! record's position: a header that is damaged costs nothing while the tag is known. It is in the checkpoint and in every

@@ -33,7 +33,7 @@ fn text_command(request: &mut Request<'_>, direction: Direction) -> Result<(), R
     })
 }
 
-/// Which way the number goes.
+/// Direction of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
     Up,

@@ -21,7 +21,7 @@ pub(super) const CHUNK_BYTES_MAX: usize = 512 << 10;
 
 /// Overhead of an item in memcached besides key and value: header, cas unique, ends of key and value.
 const HEADER_BYTES: usize = 48 + 8 + 1 + 2;
-/// And on client flags that are not 0.
+/// Bytes that memcached spends on client flags that are not 0.
 const FLAGS_BYTES: usize = 4;
 
 /// Size of an item as memcached counts it.
@@ -30,7 +30,7 @@ pub(super) fn size(key: usize, value: usize, flags: u32) -> usize {
     key.saturating_add(value).saturating_add(HEADER_BYTES + flags)
 }
 
-/// Which command stores.
+/// Ways to store, by command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Set,

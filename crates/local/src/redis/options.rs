@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::integer::integer;
 use crate::store::NEVER;
 
-/// Which command's options: each has some that the other has not.
+/// The command whose options these are: each has some that the other has not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Of {
     /// `SET key value …`
@@ -93,7 +93,7 @@ impl<'a> Options<'a> {
 }
 
 impl<'a> Life<'a> {
-    /// The same kind may come again (the last one counts), another kind may not.
+    /// Takes a further option: one of its own kind replaces it, another kind is refused.
     fn then(self, next: Life<'a>) -> Option<Life<'a>> {
         let same = match (self, next) {
             (Life::Plain, _) => true,

@@ -28,7 +28,7 @@ pub struct Seen {
 /// A registration, for people who look for a fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {
-    /// Who.
+    /// The producer that has registered.
     pub producer: Arc<Producer>,
     /// Its last sign of life, nanoseconds since 1970.
     pub last_update: i64,

@@ -15,7 +15,7 @@ const ACCEPTS_PER_TURN: usize = 128;
 enum Waiting {
     Nobody,
     Some,
-    /// They cannot be accepted.
+    /// Clients that wait cannot be accepted.
     Starved,
 }
 

@@ -9,7 +9,7 @@ pub enum ControlJob {
     Auth(Asker, AuthQuery),
     /// Others may want to know.
     Notice(Notice),
-    /// Which channels of this topic do others know?
+    /// Asks the nsqlookupds for the channels of this topic that they know.
     Channels(String),
     /// From now on these nsqlookupds are registered with.
     Lookups(Vec<String>),

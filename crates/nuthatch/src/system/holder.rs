@@ -1,4 +1,4 @@
-//! Which process has a port or a lock, as far as /proc shows it.
+//! The process that has a port or a lock, as far as /proc shows it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

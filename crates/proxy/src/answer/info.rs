@@ -112,7 +112,7 @@ fn stats(facts: &Facts<'_>) -> String {
     text
 }
 
-/// Which keys expire is not counted.
+/// The section Keyspace. Keys with a deadline are not counted apart.
 fn keyspace(facts: &Facts<'_>) -> String {
     match facts.store {
         Some(store) if !store.is_empty() => {

@@ -26,7 +26,7 @@ fn shard(index: usize, loads: &Arc<[AtomicU32]>) -> Shard {
     shard_of(index, loads, &Arc::new(AtomicU64::new(1)))
 }
 
-/// The same, with numbers for clients that the shards share.
+/// A crowd of shards whose clients have numbers that the shards share.
 fn shard_of(index: usize, loads: &Arc<[AtomicU32]>, numbers: &Arc<AtomicU64>) -> Shard {
     let config = config::native::check(POOLS, 1).config.expect("valid");
     let post = Post::default();

@@ -62,7 +62,7 @@ impl Proxy {
         Some(self.open_gather(io, client, merge))
     }
 
-    /// The same request for each server in `scratch.parts`.
+    /// Forwards the request to each server in `scratch.parts`.
     pub(super) fn forward_parts<I: Io>(
         &mut self,
         io: &mut I,

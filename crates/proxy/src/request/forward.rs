@@ -87,7 +87,7 @@ impl Proxy {
         }
     }
 
-    /// Which connection to `server` serves a client.
+    /// The connection to `server` that serves a client.
     #[inline]
     pub(super) fn lane_for(&self, client: &Client, server: ServerKey) -> LaneKey {
         LaneKey { server, number: self.servers[server].lane_for(client.id.index, client.session.resp3) }

@@ -43,7 +43,7 @@ pub(crate) struct Pending {
     /// Time it was accepted.
     pub(crate) at: Instant,
     pub(crate) expect: Expect,
-    /// Which replies its client does not want (memcached's noreply and quiet mode).
+    /// Replies that its client does not want (memcached's noreply and quiet mode).
     pub(crate) silence: Silence,
     /// Bytes of it that are kept: all of them, for a second try, or what its reply may name.
     pub(crate) kept: u32,

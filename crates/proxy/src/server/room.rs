@@ -131,7 +131,7 @@ impl Server {
         std::mem::take(&mut conn.waiting_clients)
     }
 
-    /// The same of those whose replies are, or may be, long: as many of them as there is room for.
+    /// Takes clients whose replies are, or may be, long: as many of them as there is room for.
     #[inline]
     fn with_bulky_room(&mut self, lane: u16) -> Vec<ConnId> {
         let conn = &mut self.conns[lane as usize];

@@ -14,7 +14,7 @@ pub const MARKER: &str = "imported.json";
 /// Largest marker that is read, in bytes.
 const MARKER_BYTES_MAX: u64 = 1 << 30;
 
-/// Which originals a store was made of.
+/// The originals that a store was made of.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Marker {
     /// The folder that they are moved to.

@@ -39,7 +39,7 @@ pub enum Parsed<'a> {
     Message(Message<'a>, usize),
     /// A sound record of so many bytes whose body is larger than allowed.
     TooLarge(u64),
-    /// So many bytes are needed to go on.
+    /// Bytes needed to go on.
     NeedMore(usize),
     /// Not a record that nsqd has finished writing.
     Bad(&'static str),

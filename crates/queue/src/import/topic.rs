@@ -60,7 +60,7 @@ impl TopicReport {
     }
 }
 
-/// The same message has the same id and timestamp: ids alone can repeat between nodes.
+/// Identity of a message: its id and its timestamp, since ids alone can repeat between nodes.
 type Identity = (u64, i64);
 
 /// Shows every unread message of `topic` to `each`: those of the channels in order, then those of the topic's own queue.

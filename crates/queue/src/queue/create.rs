@@ -53,7 +53,7 @@ impl Queue {
         self.open_channel_from(topic, channel, self.settings().channels_from_beginning)
     }
 
-    /// The same; a channel that is created begins with the oldest message that is kept, if this says so.
+    /// [`Queue::open_channel`] whose new channel begins with the oldest message that is kept, if this says so.
     pub(crate) fn open_channel_from(
         &mut self,
         topic: &str,

@@ -29,7 +29,7 @@ impl Queue {
         }
     }
 
-    /// The same, of a topic in its place.
+    /// [`Self::judge`] of a topic in its place.
     pub(super) fn judge_journal(&mut self, key: TopicKey) {
         if let Some(mut topic) = self.topics.take(key) {
             self.judge(key, &mut topic);

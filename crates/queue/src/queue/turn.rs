@@ -93,7 +93,7 @@ impl Queue {
         }
     }
 
-    /// The same for all channels of a topic.
+    /// Schedules all channels of a topic.
     pub(crate) fn schedule_all(&mut self, key: TopicKey) {
         let Some(topic) = self.topics.get_mut(key) else { return };
         for (channel_key, channel) in topic.iter_mut() {

@@ -10,7 +10,7 @@ use crate::record::{Reader, difference, number};
 
 /// Bytes between two marks, at least.
 const SPACING: u64 = 1 << 20;
-/// The same in a topic that may hold very little.
+/// Spacing in a topic that may hold very little.
 const SPACING_MIN: u64 = 4 << 10;
 /// A topic that may hold so many bytes has a mark in each of so many parts of them.
 const PARTS: u64 = 16;

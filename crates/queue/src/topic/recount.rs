@@ -24,7 +24,7 @@ pub(super) struct Recount {
     pumped: Position,
     /// Unreadable stretches before the checkpoint.
     pub damage: Vec<Damage>,
-    /// The same, and behind it.
+    /// Damage at that place and behind it.
     pub damaged: Damaged,
 }
 

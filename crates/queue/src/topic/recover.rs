@@ -59,7 +59,7 @@ pub struct Found {
     pub journal: Recovered,
     /// Messages that channels had not finished and will not get, by channel: at least so many.
     pub lost: Vec<(String, u64)>,
-    /// The same of those that no channel had, or nobody knows which.
+    /// Lost messages that no known channel had.
     pub lost_elsewhere: u64,
     /// Records that another version wrote.
     pub unknown: u64,

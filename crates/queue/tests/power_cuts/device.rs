@@ -1,4 +1,4 @@
-//! What a device may hold when the power goes, out of the list of what was asked of it.
+//! The states of a device that a loss of power may leave, out of the list of what was asked of it.
 //!
 //! ```text
 //!  list    write A │ sync │ write B (3 sectors) │ new name │ write C │ ✂
@@ -34,7 +34,7 @@ impl Random {
 #[derive(Debug, Default, Clone)]
 struct Content {
     flushed: Vec<u8>,
-    /// Where in the list, and what.
+    /// Open changes, each with its place in the list.
     pending: Vec<(usize, Change)>,
 }
 
@@ -149,7 +149,7 @@ impl Device {
     }
 }
 
-/// What of the open changes stays.
+/// The open changes that stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// All: the process was killed, or the device was quick.

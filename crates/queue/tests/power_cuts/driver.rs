@@ -1,4 +1,4 @@
-//! What is done to a queue while the recorder writes down what that asks of the disk: everything that clients and operators do, and
+//! The work done on a queue while the recorder writes down its requests to the disk: everything that clients and operators do, and
 //! the disk's jobs one at a time, in any order. What the clients know, and since when, goes into the [`Ledger`].
 
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub struct Driver {
     recorder: Recorder,
     ledger: Ledger,
     producer: ConnId,
-    /// What the producer has not got its answer for, in order.
+    /// Publications without an answer, in order.
     unanswered: Vec<String>,
     next: usize,
     /// There is a topic of an nsqd.
@@ -57,7 +57,7 @@ pub fn run(seed: u64, steps: usize, lie: Option<Lie>) -> Run {
     run_on(MemFiles::new(seed), seed, steps, lie, Ledger::default())
 }
 
-/// The same, beginning with the import of what an nsqd has left.
+/// A run that begins with the import of what an nsqd has left.
 pub fn run_after_import(seed: u64, steps: usize, lie: Option<Lie>) -> Run {
     let mut ledger = Ledger::default();
     run_on(nsqd::left_behind(seed, &mut ledger), seed, steps, lie, ledger)

@@ -1,4 +1,4 @@
-//! What a queue finds when it is opened after a loss of power: it is read to the end, and then worked with.
+//! A queue as it is found after a loss of power: it is read to the end, and then worked with.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,9 +18,9 @@ pub const AFTER: &str = "after";
 /// See the module.
 #[derive(Debug, Default, Clone)]
 pub struct Found {
-    /// What each channel gave out, by topic and channel.
+    /// Messages delivered, by topic and channel.
     channels: BTreeMap<(String, String), BTreeSet<String>>,
-    /// What came before any time had passed.
+    /// Messages delivered before any time had passed.
     pub at_once: BTreeSet<String>,
     pub faults: Vec<Fault>,
     /// Something is shown to the operator.
@@ -28,7 +28,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whether the channel has the message, as a dead letter perhaps.
+    /// True if the channel has the message, as a dead letter perhaps.
     pub fn has(&self, topic: &str, channel: &str, body: &str) -> bool {
         self.holds(topic, channel, body)
             || (topic, channel) == ("t", "c")

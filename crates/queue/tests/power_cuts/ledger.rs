@@ -1,4 +1,4 @@
-//! What clients know of each message, and since when: the places are lengths of the recorder's list.
+//! Knowledge of the clients about each message, and since when: the places are lengths of the recorder's list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +39,7 @@ pub struct Ledger {
     times: Vec<(usize, i64)>,
 }
 
-/// What must not be found after a power cut.
+/// A fault found after a power cut.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// The queue does not start.
@@ -56,7 +56,7 @@ pub enum Fault {
     HalfDeleted(String),
     /// The counts of a channel and what is in it.
     Counts(String),
-    /// What was published after the restart did not arrive.
+    /// A message published after the restart did not arrive.
     Stuck(String),
 }
 
@@ -129,7 +129,7 @@ impl Ledger {
         }
     }
 
-    /// What is wrong with what was found, if the power went at `cut`; `killed` if only the process did.
+    /// Faults of what was found, if the power went at `cut`; `killed` if only the process did.
     pub fn judge(&self, cut: usize, killed: bool, found: &Found) -> Vec<Fault> {
         let mut faults = found.faults.clone();
         let mut deleted: BTreeMap<usize, [bool; 2]> = BTreeMap::new();

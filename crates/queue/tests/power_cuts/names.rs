@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 /// A file or directory that was created; the number is never given out again.
 pub type Inode = usize;
 
-/// What a name stands for.
+/// The object of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Node {
     File(Inode),
@@ -121,7 +121,7 @@ impl NameChange {
         }
     }
 
-    /// Whether one of the two concerns a name that the other does.
+    /// True if one of the two concerns a name that the other does.
     pub fn builds_on(&self, earlier: &NameChange) -> bool {
         self.places().iter().any(|mine| earlier.places().contains(mine))
     }

@@ -34,7 +34,7 @@ pub enum Op {
         inode: Inode,
         up_to: usize,
     },
-    /// The same for the names in a directory.
+    /// Flushes the names in a directory.
     SyncDir {
         dir: Inode,
         up_to: usize,
@@ -153,7 +153,7 @@ impl Recorder {
         recorder
     }
 
-    /// How many changes and flushes there were.
+    /// Number of changes and flushes so far.
     pub fn length(&self) -> usize {
         self.list().ops.len()
     }

@@ -132,7 +132,7 @@ impl Disk for TestDisk {
     }
 }
 
-/// What the queue has told the world since it was opened.
+/// Notices of the queue since it was opened.
 #[derive(Debug, Default)]
 pub struct Heard {
     pub notices: Vec<Notice>,
@@ -202,12 +202,12 @@ impl World {
         World::try_open(files, options, wall).expect("opens")
     }
 
-    /// The same; an error if it does not come up.
+    /// [`World::open`] that may fail.
     pub fn try_open(files: MemFiles, options: Options, wall: i64) -> Result<World, OpenError> {
         World::open_through(files.clone(), Arc::new(files), options, wall)
     }
 
-    /// The same; the queue reaches the files through `seen`.
+    /// [`World::try_open`] of a queue that reaches the files through `seen`.
     pub fn open_through(
         files: MemFiles,
         seen: Arc<dyn Files>,
@@ -390,7 +390,7 @@ impl World {
         self.turn();
     }
 
-    /// What was sent to a client since it was last asked.
+    /// Bytes sent to a client since the last call.
     pub fn take(&mut self, conn: ConnId) -> Vec<u8> {
         std::mem::take(&mut self.wire(conn).sent)
     }

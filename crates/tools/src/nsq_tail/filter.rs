@@ -1,4 +1,4 @@
-//! Which messages are shown: those whose body has every text, and every field.
+//! Filter of the messages that are shown: those whose body has every text, and every field.
 
 use config::go_flags::Exit;
 use serde_json::Value;

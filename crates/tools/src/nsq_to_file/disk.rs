@@ -35,7 +35,7 @@ pub(super) trait Disk {
     fn truncate(&mut self, file: &mut Self::File, bytes: u64) -> io::Result<()>;
     /// Returns when what the file holds survives a loss of power.
     fn sync(&mut self, file: &mut Self::File) -> io::Result<()>;
-    /// The same for names in a directory.
+    /// Flushes the names in a directory to the device.
     fn sync_directory(&mut self, directory: &Path) -> io::Result<()>;
     /// Gives a file a second name, which must not be taken.
     fn link(&mut self, from: &Path, to: &Path) -> io::Result<()>;

@@ -35,7 +35,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub output_directory: PathBuf,
-    /// The same, if files are written in place.
+    /// Directory of unfinished files; the output directory if files are written in place.
     pub work_directory: PathBuf,
     pub compression: Compression,
     /// Records of a file, in bytes before compression, beyond which another one is opened; 0 for no limit.

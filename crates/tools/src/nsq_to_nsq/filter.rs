@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 pub(super) struct Filter {
     /// Only messages with this field; empty for all.
     pub(super) field: String,
-    /// And with this value in it, text or number; empty for any.
+    /// Value that the field must have, text or number; empty for any.
     pub(super) value: String,
     /// Only these fields; none for all.
     pub(super) whitelist: Vec<String>,

@@ -134,7 +134,7 @@ pub enum Retry {
 /// One command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
-    /// Which.
+    /// The command.
     pub command: Command,
     /// Its name on the wire, lower case only.
     pub name: &'static str,

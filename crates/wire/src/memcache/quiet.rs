@@ -1,8 +1,8 @@
-//! Which replies memcached does not send.
+//! Replies that memcached does not send.
 
 use super::{Command, Request, Status};
 
-/// Which replies to a request memcached would not send: small enough to be kept with every request on its way.
+/// Replies to a request that memcached would not send: small enough to be kept with every request on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Silence {
     /// Every reply is sent.

@@ -42,7 +42,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Which command.
+    /// The command.
     pub fn command(&self) -> Command {
         self.command
     }

@@ -41,7 +41,7 @@ impl Span {
         self.start == self.end
     }
 
-    /// The same as a range.
+    /// The span as a range.
     pub fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -60,7 +60,7 @@ pub const KEY_BYTES_MAX: usize = 250;
 pub struct Limits {
     /// Longest command line without its LF. memcached gives up on a line without LF after 2048 bytes.
     pub line_bytes_max: usize,
-    /// The same for `get` and `gets`, whose lines memcached does not limit.
+    /// Longest line of `get` and `gets`, which memcached does not limit.
     pub get_line_bytes_max: usize,
     /// Longest data block, in requests and replies.
     pub value_bytes_max: usize,

@@ -251,9 +251,9 @@ pub struct Settings {
 pub struct Upgrades {
     /// TLS follows the answer.
     pub tls: bool,
-    /// Then snappy.
+    /// Snappy, inside of TLS.
     pub snappy: bool,
-    /// Or deflate. Never both.
+    /// Deflate, inside of TLS; never together with snappy.
     pub deflate: bool,
     /// Level of deflate; named in the answer even without deflate.
     pub deflate_level: u32,

@@ -4,7 +4,7 @@
 
 use bytes::BufMut;
 
-/// Which version of the protocol a client has asked for (`HELLO`); RESP2 until it asks.
+/// The version of the protocol that a client has asked for (`HELLO`); RESP2 until it asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {
     /// RESP2.

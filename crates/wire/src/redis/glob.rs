@@ -7,7 +7,7 @@ pub fn glob_matches(pattern: &[u8], text: &[u8]) -> bool {
     matches::<true>(pattern, text)
 }
 
-/// The same where upper and lower case are different letters, as for keys.
+/// [`glob_matches`] where upper and lower case are different letters, as for keys.
 pub fn glob_matches_case(pattern: &[u8], text: &[u8]) -> bool {
     matches::<false>(pattern, text)
 }
@@ -42,7 +42,7 @@ fn one<const FOLD: bool>(pattern: &[u8], p: usize, byte: u8) -> Option<usize> {
     }
 }
 
-/// The same for what stands between brackets, which begins at `p`. A bracket that is not closed ends with the pattern.
+/// Matches a class in brackets that begins at `p`; returns its end. A bracket that is not closed ends with the pattern.
 fn class<const FOLD: bool>(pattern: &[u8], mut p: usize, byte: u8) -> Option<usize> {
     let negated = pattern.get(p) == Some(&b'^');
     p += usize::from(negated);

@@ -12,7 +12,7 @@ use super::{ReplyError, ReplyLimits};
 /// Meaning of the bytes shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
-    /// So many of them belong to the reply, which goes on; the others have to be shown again with more behind them.
+    /// Bytes of them that belong to the reply, which goes on; the others have to be shown again with more behind them.
     Part(usize),
     /// The reply ends after so many.
     End(usize),

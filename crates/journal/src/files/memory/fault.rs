@@ -44,7 +44,7 @@ impl Operation {
 /// A failure that is to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Which operation fails.
+    /// The operation that fails.
     pub operation: Operation,
     /// Number that succeed before.
     pub skip: u64,

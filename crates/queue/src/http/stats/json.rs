@@ -60,7 +60,7 @@ struct TopicLimits {
     stored_bytes: u64,
 }
 
-/// The same of a channel.
+/// Limits of a channel.
 #[derive(Serialize)]
 struct ChannelLimits {
     /// Messages set aside after too many attempts.

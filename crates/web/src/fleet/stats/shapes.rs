@@ -40,7 +40,7 @@ pub struct TopicStats {
     /// Those delivered elsewhere.
     #[serde(skip_serializing_if = "is_zero")]
     pub global_msg_count: i64,
-    /// The same on each queue.
+    /// Its statistics on each queue.
     #[serde(skip_deserializing)]
     pub nodes: Option<Vec<TopicStats>>,
     /// Its channels.
@@ -97,7 +97,7 @@ pub struct ChannelStats {
     pub global_msg_count: i64,
     /// Consumers.
     pub client_count: i64,
-    /// The same on each queue.
+    /// Its statistics on each queue.
     #[serde(skip_deserializing)]
     pub nodes: Option<Vec<ChannelStats>>,
     /// Its consumers.

@@ -22,7 +22,7 @@ pub enum Cause {
 /// Action on a request that cannot be forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadRequest {
-    /// Why.
+    /// The reason.
     pub cause: Cause,
     /// The reply to the client, in the request's place. Empty if memcached says nothing (`noreply`).
     pub reply: &'static [u8],
@@ -73,7 +73,7 @@ impl BadRequest {
         BadRequest { cause, reply, skip: 0, close: true }
     }
 
-    /// The same without a reply if the client asked for none and stays connected. A client that is cut off is told why.
+    /// Drops the reply if the client asked for none and stays connected. A client that is cut off is told why.
     pub(super) fn unless_noreply(mut self, noreply: bool) -> Self {
         if noreply && !self.close {
             self.reply = b"";

@@ -6,7 +6,7 @@
 /// An unsigned number: digits only, up to 2^64-1.
 #[inline]
 pub fn unsigned(token: &[u8]) -> Option<u64> {
-    /// So many digits always fit.
+    /// Digits that always fit.
     const SAFE_DIGITS: usize = 19;
     let (safe, rest) = token.split_at(token.len().min(SAFE_DIGITS));
     let mut sum = 0u64;

@@ -28,7 +28,7 @@ pub enum KeySpec {
         /// Answer to a wrong count.
         count: Count,
     },
-    /// The same, and argument 1 is a key too: the destination.
+    /// Keys behind their count, and argument 1 is a key too: the destination.
     NumkeysAndDestination {
         /// Index of the count.
         at: u8,
