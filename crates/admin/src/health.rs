@@ -38,7 +38,7 @@ pub(crate) fn ready(status: &Status) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use telemetry::PoolStats;
+    use telemetry::PoolCells;
 
     use super::*;
     use crate::queue::QueueReport;
@@ -46,11 +46,11 @@ mod tests {
 
     /// A process with a pool whose only server is `ejected` or not, and perhaps a queue with this fault.
     fn status(ejected: u64, queue: Option<Option<&str>>) -> Status {
-        let pools = PoolStats::for_shards("a", &["s"], 1);
-        pools[0].servers[0].ejected.set(ejected);
+        let pool = PoolCells::new("a", ["s"], 1);
+        pool.servers[0].shards[0].ejected.set(ejected);
         let report =
             |fault: Option<&str>| QueueReport { fault: fault.map(str::to_owned), ..Default::default() };
-        let sample = sample_at(&facts(), 1, &pools, queue.map(report));
+        let sample = sample_at(&facts(), 1, &[&pool], queue.map(report));
         Status::between(&sample, &sample, &facts(), queue.is_some())
     }
 

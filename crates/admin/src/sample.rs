@@ -54,10 +54,9 @@ impl Sample {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
-    use telemetry::PoolStats;
+    use telemetry::PoolCells;
 
     use super::*;
     use crate::facts::{Facts, PoolFacts};
@@ -80,14 +79,18 @@ pub(crate) mod tests {
     pub(crate) fn sample_at(
         facts: &Facts,
         seconds: u64,
-        pools: &[Arc<PoolStats>],
+        pools: &[&PoolCells],
         queue: Option<QueueReport>,
     ) -> Sample {
         Sample {
             at: facts.started + Duration::from_secs(seconds),
             wall_ms: facts.started_ms + 1000 * seconds,
-            pools: pools.iter().filter_map(|pool| PoolReport::sum(std::slice::from_ref(pool))).collect(),
-            memory_bytes: pools.iter().map(|pool| pool.memory_bytes.get()).sum(),
+            pools: pools.iter().map(|pool| PoolReport::sum(pool)).collect(),
+            memory_bytes: pools
+                .iter()
+                .flat_map(|pool| &pool.shards)
+                .map(|pool| pool.memory_bytes.get())
+                .sum(),
             queue,
             lookup: None,
             process: Process::default(),

@@ -134,7 +134,7 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    use telemetry::PoolStats;
+    use telemetry::PoolCells;
 
     use super::*;
     use crate::events;
@@ -143,18 +143,18 @@ mod tests {
     #[test]
     fn compares_with_what_was_ten_seconds_ago() {
         let facts = facts();
-        let pools = PoolStats::for_shards("a", &["s"], 1);
+        let pool = PoolCells::new("a", ["s"], 1);
         let mut history = History {
-            samples: VecDeque::from([sample_at(&facts, 0, &pools, None)]),
+            samples: VecDeque::from([sample_at(&facts, 0, &[&pool], None)]),
             tracker: Tracker::default(),
             events: events::connect().1,
             latest: None,
         };
         // One request a second, then none: the rate fades out over the window and is gone after it.
         for (second, rate) in [(1, 1.0), (2, 1.0), (10, 1.0), (12, 1.0), (15, 10.0 / 13.0), (22, 0.0)] {
-            let requests = &pools[0].client_requests;
+            let requests = &pool.shards[0].client_requests;
             requests.add(second.min(12) - requests.get());
-            let status = history.take(sample_at(&facts, second, &pools, None), &facts, false, false);
+            let status = history.take(sample_at(&facts, second, &[&pool], None), &facts, false, false);
             assert_eq!(status.pools[0].requests_per_second, rate, "{second}");
         }
         assert!(history.samples.len() <= 3);

@@ -10,26 +10,24 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use config::checked::{self, Listen, Target};
+use config::checked::Listen;
 use net::{ClientPlaces, EventLoop, Handle, ListenAddress, Listener, Resolver, Shard};
-use proxy::{Budget, Mail, Notice, PoolKey, Proxy, Setup};
-use telemetry::{PoolStats, ShardStats};
+use proxy::{Budget, Generation, Mail, Notice, Proxy, Setup, has_local};
+use telemetry::ShardStats;
 
 use crate::service::Service;
 use crate::start_error::{Place, StartError};
 
 /// Settings the cache side is started with.
 pub struct Plan {
-    /// The pools, in the order in which statistics show them.
-    pub pools: Vec<Arc<checked::Pool>>,
+    /// The generation that the shards start with.
+    pub generation: Arc<Generation>,
     /// Shards, at least 1.
     pub threads: usize,
     /// The counters of each shard.
     pub shards: Vec<Arc<ShardStats>>,
     /// Most bytes held for requests and replies, over all shards.
     pub memory_budget: usize,
-    /// Most bytes of the embedded cache.
-    pub local_bytes_max: usize,
     /// Time a shard may sleep before a poll; zero: not at all.
     pub coalesce: Duration,
     /// Descriptors of clients, together with those of the queue's.
@@ -44,8 +42,6 @@ type Running = (Handle<Mail>, JoinHandle<io::Result<()>>);
 /// The running cache side.
 pub struct ProxyService {
     shards: Vec<Running>,
-    /// For each pool, its counters on each shard.
-    pub stats: Vec<Vec<Arc<PoolStats>>>,
     /// Listeners of each pool: (pool index, address as bound; None for a unix socket).
     pub bound: Vec<(usize, Option<SocketAddr>)>,
 }
@@ -54,14 +50,13 @@ pub struct ProxyService {
 pub fn start(plan: Plan) -> Result<ProxyService, StartError> {
     let mut per_shard: Vec<Vec<Listener>> = (0..plan.threads).map(|_| Vec::new()).collect();
     let mut bound = Vec::new();
-    for (n, pool) in plan.pools.iter().enumerate() {
+    for (n, planned) in plan.generation.pools.iter().enumerate() {
+        let pool = &planned.config;
         // The embedded cache lives on one shard, without locks, and so do the clients of its pool.
         let count = if has_local(pool) { 1 } else { plan.threads };
         for listen in &pool.listen {
-            let listeners =
-                net::bind(&address(listen), pool.backlog, count, PoolKey::of_setup(n as u16).tag()).map_err(
-                    |error| StartError::Listen(Place::Pool(pool.name.clone()), listen.clone(), error),
-                )?;
+            let listeners = net::bind(&address(listen), pool.backlog, count, planned.id.0)
+                .map_err(|error| StartError::Listen(Place::Pool(pool.name.clone()), listen.clone(), error))?;
             bound.push((n, listeners[0].local_address()));
             for (shard, mut listener) in per_shard.iter_mut().zip(listeners) {
                 listener.options.keepalive = pool.keepalive;
@@ -69,26 +64,13 @@ pub fn start(plan: Plan) -> Result<ProxyService, StartError> {
             }
         }
     }
-    let stats: Vec<Vec<Arc<PoolStats>>> = plan
-        .pools
-        .iter()
-        .map(|p| {
-            let names: Vec<&str> = p.servers.iter().map(|s| s.identity.as_str()).collect();
-            PoolStats::for_shards(&p.name, &names, plan.threads)
-        })
-        .collect();
-    let shards = spawn(&plan, per_shard, &stats).map_err(|e| format!("cannot start the shards: {e}"))?;
-    Ok(ProxyService { shards, stats, bound })
+    let shards = spawn(&plan, per_shard).map_err(|e| format!("cannot start the shards: {e}"))?;
+    Ok(ProxyService { shards, bound })
 }
 
-fn spawn(
-    plan: &Plan,
-    per_shard: Vec<Vec<Listener>>,
-    stats: &[Vec<Arc<PoolStats>>],
-) -> io::Result<Vec<Running>> {
+fn spawn(plan: &Plan, per_shard: Vec<Vec<Listener>>) -> io::Result<Vec<Running>> {
     let resolver = Resolver::start()?;
     let budget = Arc::new(Budget::new(plan.memory_budget, plan.threads));
-    let clients: Vec<Arc<AtomicU32>> = plan.pools.iter().map(|_| Arc::default()).collect();
     let shards: Vec<Shard<Mail>> = per_shard
         .into_iter()
         .map(|listeners| {
@@ -104,10 +86,7 @@ fn spawn(
         let others = handles.clone();
         let notify = Arc::clone(&plan.notify);
         let setup = Setup {
-            pools: (0..plan.pools.len())
-                .map(|p| (Arc::clone(&plan.pools[p]), Arc::clone(&stats[p][n]), Arc::clone(&clients[p])))
-                .collect(),
-            local_bytes_max: plan.local_bytes_max,
+            generation: Arc::clone(&plan.generation),
             budget: Arc::clone(&budget),
             stats: Arc::clone(&plan.shards[n]),
             seed: seed(n),
@@ -138,10 +117,6 @@ impl Service for ProxyService {
             let _ = thread.join();
         }
     }
-}
-
-fn has_local(pool: &checked::Pool) -> bool {
-    pool.servers.iter().any(|s| s.target == Target::Local)
 }
 
 /// Address to listen on, for the event loop.

@@ -13,7 +13,7 @@ use admin::{Facts, Watch};
 use config::checked::{Config, Listen, Pool, Protocol};
 use config::endpoint::show_listen;
 use net::ClientPlaces;
-use proxy::Notice;
+use proxy::{Generation, Notice, Settings};
 use telemetry::Registry;
 use tokio::sync::Notify;
 
@@ -170,14 +170,13 @@ fn caching(
     places: &ClientPlaces,
     listening: &mut Vec<Listening>,
 ) -> Result<ProxyService, StartError> {
-    let pools: Vec<Arc<Pool>> = config.pools.iter().cloned().map(Arc::new).collect();
+    let generation = Arc::new(Generation::first(config.threads, Settings::of(config)));
     let relief = Arc::clone(relief);
     let proxy = proxy_service::start(Plan {
-        pools: pools.clone(),
+        generation: Arc::clone(&generation),
         threads: config.threads,
         shards: registry.shards().to_vec(),
         memory_budget: config.memory_budget_bytes,
-        local_bytes_max: config.local.bytes_max,
         coalesce: config.coalesce,
         places: places.clone(),
         notify: Arc::new(move |notice| {
@@ -189,8 +188,8 @@ fn caching(
             teller.tell(severity, subject, text);
         }),
     })?;
-    registry.set_pools(proxy.stats.clone());
-    listening.extend(listened(&pools, &proxy.bound));
+    registry.set_pools(generation.cells());
+    listening.extend(listened(&config.pools, &proxy.bound));
     Ok(proxy)
 }
 
@@ -211,7 +210,7 @@ fn named(service: &str) -> impl Fn(&(&'static str, String)) -> Listening {
     move |(name, address)| Listening { what: format!("{service}, {name}"), address: address.clone() }
 }
 
-fn listened(pools: &[Arc<Pool>], bound: &[(usize, Option<SocketAddr>)]) -> Vec<Listening> {
+fn listened(pools: &[Pool], bound: &[(usize, Option<SocketAddr>)]) -> Vec<Listening> {
     let mut listens: Vec<std::slice::Iter<'_, Listen>> =
         pools.iter().map(|pool| pool.listen.iter()).collect();
     let mut listening = Vec::new();

@@ -15,6 +15,8 @@ pub(crate) enum Alarm {
     Probe(ServerKey),
     /// While the shard stops: do servers that clients wait for still make progress?
     Stop,
+    /// The time is over that the first of those has who are on their way out.
+    Drain,
     /// The time is over that the first of the clients has whose MULTI was refused.
     RefusedTransaction,
 }
@@ -27,6 +29,7 @@ impl Alarm {
             Alarm::Probe(server) => 2 << 60 | LaneKey { server, number: 0 }.pack(),
             Alarm::Stop => 3 << 60,
             Alarm::RefusedTransaction => 4 << 60,
+            Alarm::Drain => 5 << 60,
         }
     }
 
@@ -37,7 +40,8 @@ impl Alarm {
             1 => Alarm::Deadline(lane),
             2 => Alarm::Probe(lane.server),
             3 => Alarm::Stop,
-            _ => Alarm::RefusedTransaction,
+            4 => Alarm::RefusedTransaction,
+            _ => Alarm::Drain,
         }
     }
 }

@@ -13,37 +13,60 @@ use std::sync::atomic::Ordering;
 use net::{ConnId, Io};
 
 use crate::client::Client;
-use crate::keys::{PoolKey, ServerKey};
+use crate::ids::PoolId;
+use crate::keys::PoolKey;
 use crate::mail::{Mail, Moved};
+use crate::pool::LOCAL_SHARD;
 use crate::proxy::Proxy;
 
 /// A shard whose load is below this has time for a new client. Loads are in permille of a thread's time.
 const ROOM: u32 = 600;
 /// From this load on a shard gives clients away ...
 const FULL: u32 = 800;
+/// Most clients that wait for the generation that their pool begins with. A shard has it moments after the others.
+const EARLY_MAX: usize = 4096;
 /// ... if another one's load is lower by this much.
 const GAP: u32 = 200;
 
 impl Proxy {
-    /// A client was accepted here: it goes to the shard that shall serve it.
-    pub(crate) fn place<I: Io>(&mut self, io: &mut I, pool: PoolKey, id: ConnId) {
-        let shard = if self.may_move(pool) { self.shard_with_room(io) } else { self.shard };
+    /// A client was accepted at the listener with this tag: it goes to the shard that shall serve it.
+    pub(crate) fn place<I: Io>(&mut self, io: &mut I, tag: u32, id: ConnId) {
+        let pool = PoolId(tag);
+        let Some(key) = self.directory.pools.get(&pool).copied() else { return io.abort(id) };
+        let shard = match () {
+            () if self.pools[key].removed => self.shard,
+            () if self.is_over_local(key) => LOCAL_SHARD,
+            () => self.shard_with_room(io),
+        };
         if shard != self.shard
             && let Some(parcel) = io.release(id)
         {
             return (self.post)(shard, Mail::Client(Box::new(Moved { pool, parcel, session: None })));
         }
-        self.accept_client(io, pool, id);
+        self.accept_client(io, key, id);
     }
 
     /// A client came from another shard.
     pub(crate) fn take_in<I: Io>(&mut self, io: &mut I, moved: Moved) {
+        let Some(pool) = self.directory.pools.get(&moved.pool).copied() else {
+            return self.keep_early(io, moved);
+        };
         let id = io.adopt(moved.parcel);
         match (id, moved.session) {
-            (Some(id), None) => self.accept_client(io, moved.pool, id),
-            (Some(id), Some(session)) => self.admit_moved(io, moved.pool, id, session),
+            (Some(id), None) => self.accept_client(io, pool, id),
+            (Some(id), Some(session)) => self.admit_moved(io, pool, id, session),
             (None, None) => {}
-            (None, Some(_)) => self.migration_failed(moved.pool),
+            (None, Some(_)) => self.migration_failed(pool),
+        }
+    }
+
+    /// A client of a pool that is not here: not yet, or not any more.
+    fn keep_early<I: Io>(&mut self, io: &mut I, moved: Moved) {
+        if moved.pool >= self.directory.pools_end && self.early.len() < EARLY_MAX {
+            return self.early.push(moved);
+        }
+        if let Some(id) = io.adopt(moved.parcel) {
+            io.abort(id);
         }
     }
 
@@ -59,7 +82,7 @@ impl Proxy {
         let count = (self.clients as u64 * u64::from(own - load) / u64::from(2 * own)) as usize;
         let movable: Vec<ConnId> = self
             .clients()
-            .filter(|c| c.is_quiet() && self.may_move(c.pool))
+            .filter(|c| c.is_quiet() && !self.is_over_local(c.pool))
             .map(|c| c.id)
             .take(count)
             .collect();
@@ -73,12 +96,12 @@ impl Proxy {
         let Some(parcel) = io.release(id) else { return self.put_client(client) };
         self.unregister_client(&client);
         let Client { pool, session, .. } = *client;
+        let pool = self.pools[pool].id;
         (self.post)(to, Mail::Client(Box::new(Moved { pool, parcel, session: Some(session) })));
     }
 
-    fn may_move(&self, pool: PoolKey) -> bool {
-        let is_local = |server: &ServerKey| self.servers[*server].is_local();
-        self.loads.len() > 1 && self.pools.get(pool).is_some_and(|pool| !pool.servers.iter().any(is_local))
+    fn is_over_local(&self, pool: PoolKey) -> bool {
+        self.pools[pool].servers.iter().any(|server| self.servers[*server].is_local())
     }
 
     fn shard_with_room<I: Io>(&self, io: &I) -> usize {

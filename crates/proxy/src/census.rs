@@ -1,9 +1,8 @@
 //! Contents of a shard's proxy at one moment, counted anew: for tests and simulations, which compare it with what the
 //! proxy believes.
 
-use crate::keys::ServerKey;
+use crate::ids::ServerId;
 use crate::proxy::Proxy;
-use crate::server::health::State;
 use crate::server::pending::Owner;
 
 /// See [`Proxy::census`].
@@ -17,6 +16,8 @@ pub struct Census {
     pub in_flight: usize,
     /// Gather records in use.
     pub gathers: usize,
+    /// Servers and pools on their way out.
+    pub draining: usize,
     /// Memory of lines, gather records and what waits in them, found by looking at each.
     pub held: usize,
     /// Held bytes by the proxy's own counters.
@@ -28,6 +29,7 @@ impl Proxy {
     pub fn census(&self) -> Census {
         let mut census = Census {
             gathers: self.gathers.open_count(),
+            draining: self.draining(),
             held: self.gathers.census(),
             held_counted: self.held.bytes() + self.gathers.memory(),
             ..Census::default()
@@ -45,7 +47,7 @@ impl Proxy {
     }
 
     /// True if a server is in the ring on this shard.
-    pub fn server_is_up(&self, server: ServerKey) -> bool {
-        self.servers.get(server).is_some_and(|server| server.health.state == State::Up)
+    pub fn server_is_up(&self, server: ServerId) -> bool {
+        self.directory.servers.get(&server).is_some_and(|key| self.servers[*key].is_in_ring())
     }
 }

@@ -34,6 +34,9 @@ pub(crate) struct Client {
     pub(crate) partial: Option<Box<crate::request::Partial>>,
     /// The server connection that is not read because this client has to take a large reply first.
     pub(crate) holds_up: Option<LaneKey>,
+    /// [`Pool::changeover`](crate::pool::Pool::changeover) when this client last had nothing under way: while that is older, some of its
+    /// requests may be on connections that are given up.
+    pub(crate) changeover: u32,
     /// Size of its replies.
     pub(crate) reply_size: ReplySize,
     /// [`Client::memory`] when it was last added to `Proxy::held`.
@@ -80,6 +83,8 @@ pub(crate) enum Wait {
     Drain,
     /// For memory: it is in `Proxy::starving`.
     Memory,
+    /// For all its replies: its next request goes out on another connection to the same server, and must not overtake them.
+    Changeover,
     /// For a server: it is in [`crate::server::connection::ServerConn::waiting_clients`].
     Server,
 }
@@ -137,6 +142,7 @@ impl Client {
             hold: Hold::default(),
             partial: None,
             holds_up: None,
+            changeover: 0,
             reply_size: ReplySize::default(),
             counted: 0,
         }
@@ -313,12 +319,13 @@ impl Hold {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::Key;
     use crate::testing::FakeIo;
 
     fn client() -> (FakeIo, Client) {
         let mut io = FakeIo::default();
         let id = io.open();
-        (io, Client::new(id, PoolKey::of_setup(0), Session::default()))
+        (io, Client::new(id, PoolKey::new(0, 0), Session::default()))
     }
 
     /// `noreply` and quiet mode: empty replies that arrive before their turn.

@@ -125,6 +125,14 @@ pub(crate) fn too_many_clients(protocol: Protocol) -> &'static [u8] {
     }
 }
 
+/// The error for clients of a pool that was removed.
+pub(crate) fn pool_removed(protocol: Protocol) -> &'static [u8] {
+    match protocol {
+        Protocol::Redis => b"-ERR pool removed from the configuration\r\n",
+        Protocol::Memcache => b"SERVER_ERROR pool removed from the configuration\r\n",
+    }
+}
+
 /// The C library's words for an error number, as nutcracker prints them.
 fn os_text(errno: i32) -> String {
     let text = std::io::Error::from_raw_os_error(errno).to_string();

@@ -16,12 +16,10 @@ use net::{ConnId, Io};
 use wire::upgrade::{self, FIELD_BYTES_MAX};
 
 use crate::client::Session;
-use crate::keys::ServerKey;
+use crate::keys::{PoolKey, ServerKey};
 use crate::mail::{Departure, HandOver, Mail};
+use crate::pool::{LOCAL_SHARD, Pool};
 use crate::proxy::Proxy;
-
-/// The shard with the embedded cache, and so with the clients of its pools.
-const LOCAL_SHARD: usize = 0;
 
 impl Proxy {
     /// Lets clients go from now on, or not any more.
@@ -58,7 +56,8 @@ impl Proxy {
     /// A client came from another process, or back from it. It is closed if its pool is not there.
     pub(crate) fn arrive<I: Io>(&mut self, io: &mut I, arrival: Departure) {
         let name = &arrival.client.pool;
-        let Some((key, pool)) = self.pools.iter().find(|(_, pool)| pool.config.name == *name) else { return };
+        let is_it = |(_, pool): &(PoolKey, &Pool)| pool.config.name == *name && !pool.removed;
+        let Some((key, pool)) = self.pools.iter().find(is_it) else { return };
         let is_local = |server: &ServerKey| self.servers[*server].is_local();
         if self.shard != LOCAL_SHARD && pool.servers.iter().any(is_local) {
             return (self.post)(LOCAL_SHARD, Mail::Arrival(Box::new(arrival)));

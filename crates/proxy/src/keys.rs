@@ -1,8 +1,8 @@
-//! Names for pools, servers and connections to servers, which cannot be mistaken for a successor's.
+//! One shard's names for pools, servers and connections to servers, which cannot be mistaken for a successor's.
 //!
 //! A key is an index in a [`Slab`](crate::slab::Slab) and the generation of what is there: once its owner is removed it
-//! finds nothing. All shards make the same changes to their pools and servers in the same order, so a key means the same on
-//! each of them and may be sent by mail.
+//! finds nothing. Each shard gives its keys itself, since each lets go of what drains in its own time: a key never leaves its
+//! shard. What means the same on all of them is an id ([`crate::ids`]).
 
 /// Common part of all keys.
 pub(crate) trait Key: Copy {
@@ -18,14 +18,14 @@ pub(crate) trait Key: Copy {
 
 /// Names a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PoolKey {
+pub(crate) struct PoolKey {
     index: u16,
     generation: u16,
 }
 
 /// Names a server of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ServerKey {
+pub(crate) struct ServerKey {
     index: u32,
     generation: u32,
 }
@@ -58,22 +58,6 @@ impl Key for PoolKey {
     }
 }
 
-impl PoolKey {
-    /// The key of the pool at `place` in [`Setup::pools`](crate::Setup::pools).
-    pub const fn of_setup(place: u16) -> PoolKey {
-        PoolKey { index: place, generation: 0 }
-    }
-
-    /// Tag of the pool's listeners.
-    pub fn tag(self) -> u32 {
-        u32::from(self.generation) << 16 | u32::from(self.index)
-    }
-
-    pub(crate) fn of_tag(tag: u32) -> PoolKey {
-        PoolKey { index: tag as u16, generation: (tag >> 16) as u16 }
-    }
-}
-
 impl Key for ServerKey {
     const INDEX_END: u32 = 1 << 20;
     const GENERATION_END: u32 = 1 << 24;
@@ -90,13 +74,6 @@ impl Key for ServerKey {
     #[inline]
     fn generation(self) -> u32 {
         self.generation
-    }
-}
-
-impl ServerKey {
-    /// The key of a server of [`Setup::pools`](crate::Setup::pools), counted over all of them in their order.
-    pub const fn of_setup(place: u32) -> ServerKey {
-        ServerKey { index: place, generation: 0 }
     }
 }
 
@@ -128,8 +105,5 @@ mod tests {
             assert!(lane.pack() < 1 << 60);
             assert_eq!(LaneKey::unpack(lane.pack() | 0xf << 60), lane);
         }
-        let pool = PoolKey { index: 7, generation: 9 };
-        assert_eq!(PoolKey::of_tag(pool.tag()), pool);
-        assert_eq!((PoolKey::of_setup(3).tag(), PoolKey::of_tag(3)), (3, PoolKey::of_setup(3)));
     }
 }

@@ -1,5 +1,6 @@
 //! Maintenance while there is traffic: memory is given back, load is balanced, gauges are brought up to date.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use net::Io;
@@ -69,20 +70,47 @@ impl Proxy {
             pool.stats.memory_bytes.set(memory as u64);
             let mut in_flight = 0;
             for server in &pool.servers {
-                let Server { conns, stats, .. } = &self.servers[*server];
-                let (mut sent, mut waiting) = ((0, 0), (0, 0));
-                for conn in conns {
-                    let lot = if conn.connected && conn.ready() { &mut sent } else { &mut waiting };
-                    lot.0 += conn.line.len() as u64;
-                    lot.1 += conn.line.iter().map(|p| u64::from(p.len)).sum::<u64>();
-                }
-                in_flight += sent.0 + waiting.0;
-                stats.in_queue.set(waiting.0);
-                stats.in_queue_bytes.set(waiting.1);
-                stats.out_queue.set(sent.0);
-                stats.out_queue_bytes.set(sent.1);
+                let Server { stats, .. } = &self.servers[*server];
+                // One on its way out counts together with the one in its place.
+                let before = pool.leaving.iter().filter(|old| Arc::ptr_eq(&self.servers[**old].stats, stats));
+                let mut queues = self.servers[*server].queues();
+                before.for_each(|old| queues.add(self.servers[*old].queues()));
+                in_flight += queues.waiting.0 + queues.sent.0;
+                stats.in_queue.set(queues.waiting.0);
+                stats.in_queue_bytes.set(queues.waiting.1);
+                stats.out_queue.set(queues.sent.0);
+                stats.out_queue_bytes.set(queues.sent.1);
             }
             pool.stats.requests_in_flight.set(in_flight);
         }
+    }
+}
+
+/// Requests on a server's connections, and their bytes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Queues {
+    /// Those that wait to be sent,
+    waiting: (u64, u64),
+    /// and those that were.
+    sent: (u64, u64),
+}
+
+impl Queues {
+    fn add(&mut self, other: Queues) {
+        for (sum, lot) in [(&mut self.waiting, other.waiting), (&mut self.sent, other.sent)] {
+            *sum = (sum.0 + lot.0, sum.1 + lot.1);
+        }
+    }
+}
+
+impl Server {
+    fn queues(&self) -> Queues {
+        let mut queues = Queues::default();
+        for conn in &self.conns {
+            let lot = if conn.connected && conn.ready() { &mut queues.sent } else { &mut queues.waiting };
+            lot.0 += conn.line.len() as u64;
+            lot.1 += conn.line.iter().map(|p| u64::from(p.len)).sum::<u64>();
+        }
+        queues
     }
 }

@@ -1,114 +1,214 @@
-//! Pools and servers come and go while the shard runs.
+//! Pools and servers come, change and go while the shard runs: it serves one generation, then the next.
 //!
 //! ```text
-//! add_pool ▸ add_server …    the ring is built again; connections are opened as traffic wants them
-//! remove_server              the ring is built again; what awaits a reply fails; connections and timers go
-//! remove_pool                its servers as above, its clients are closed after what they are owed
+//! a pool comes      the ring is built; connections are opened as traffic wants them
+//! it changes        servers whose ids stay keep their connections and their health; others take the place of those of their name,
+//!                   which drain (crate::drains); the ring is built again
+//! it goes           its clients get what they are owed, then an error that says so, and are closed; its servers drain
 //! ```
-//! All shards make the same changes in the same order: see [`crate::keys`].
+//! All of this between two requests of a client, since a generation comes by mail.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use config::checked;
 use net::{ConnId, Io};
-use telemetry::ServerStats;
 
-use crate::fail::Failure;
-use crate::keys::{LaneKey, PoolKey, ServerKey};
+use crate::fail::pool_removed;
+use crate::generation::{Generation, Out, PoolPlan, ServerPlan};
+use crate::ids::PoolId;
+use crate::keys::{PoolKey, ServerKey};
+use crate::mail::{ListenerChange, Step};
 use crate::pool::Pool;
-use crate::proxy::{PoolSetup, Proxy};
+use crate::proxy::Proxy;
 use crate::server::Server;
-use crate::tally::Change;
 
 impl Proxy {
-    /// Adds a pool with the servers of its configuration; None if there are too many. Where `preconnect` is set, connections
-    /// are opened at once.
-    pub fn add_pool<I: Io>(&mut self, io: &mut I, (config, stats, clients): PoolSetup) -> Option<PoolKey> {
-        let pool = Pool::new(Arc::clone(&config), Arc::clone(&stats), clients, self.seed);
-        let key = self.pools.insert_with(|_| pool)?;
-        for (n, server) in config.servers.iter().enumerate() {
-            // Cells that nobody reads, should there be less of them than of servers.
-            let stats = stats.servers.get(n).cloned().unwrap_or_default();
-            self.insert_server(key, server, stats);
-        }
-        self.pools[key].rebuild(&self.servers);
-        for n in 0..self.pools[key].servers.len() {
-            self.preconnect(io, self.pools[key].servers[n]);
-        }
-        Some(key)
-    }
-
-    /// Adds a server to a pool, behind those that it has; None if there is no such pool, or there are too many servers.
-    pub fn add_server<I: Io>(
-        &mut self,
-        io: &mut I,
-        pool: PoolKey,
-        server: &checked::Server,
-        stats: Arc<ServerStats>,
-    ) -> Option<ServerKey> {
-        self.pools.get(pool)?;
-        let key = self.insert_server(pool, server, stats)?;
-        self.pools[pool].rebuild(&self.servers);
-        self.preconnect(io, key);
-        Some(key)
-    }
-
-    fn insert_server(
-        &mut self,
-        pool_key: PoolKey,
-        server: &checked::Server,
-        stats: Arc<ServerStats>,
-    ) -> Option<ServerKey> {
-        let pool = &mut self.pools[pool_key];
-        let seed = self.seed.wrapping_add(pool.servers.len() as u64 * 0x9e37_79b9);
-        let of_pool = (pool_key, &pool.config, &pool.stats);
-        let key = self.servers.insert_with(|key| Server::new(key, of_pool, server, stats, seed))?;
-        pool.servers.push(key);
-        Some(key)
-    }
-
-    /// Takes a server out of its pool. Requests that await its reply get an error; those that wait for room on its queue go to
-    /// another server. False if there is no such server.
-    pub fn remove_server<I: Io>(&mut self, io: &mut I, key: ServerKey) -> bool {
-        let Some(server) = self.servers.get_mut(key) else { return false };
-        server.probe_at(io, None);
-        let (lanes, pool) = (server.conns.len() as u16, server.pool);
-        let pool = &mut self.pools[pool];
-        pool.servers.retain(|known| *known != key);
-        pool.rebuild(&self.servers);
-        for number in 0..lanes {
-            let lane = LaneKey { server: key, number };
-            if let Some(id) = self.server_conn(lane).conn {
-                io.abort(id);
-                self.server_lost(io, lane, Failure::Removed);
+    /// Serves another generation from now on, and says so.
+    pub(crate) fn take_step<I: Io>(&mut self, io: &mut I, step: Step) {
+        let Step { generation, listeners, receipt } = step;
+        self.apply(io, &generation);
+        let mut listened = Ok(());
+        for change in listeners {
+            match change {
+                ListenerChange::Listen(listener) => listened = listened.and(io.listen(listener)),
+                ListenerChange::Set(listener, options) => io.set_listener(listener, options),
+                ListenerChange::Unlisten(listener) => io.unlisten(listener),
             }
         }
-        if let Some(server) = self.servers.remove(key) {
-            server.conns.iter().for_each(|conn| self.held.apply(Change::gone(conn.counted)));
-            server.clear_gauges();
-        }
-        true
+        (receipt.0)(listened);
     }
 
-    /// Takes a pool away with its servers. Its clients are closed after what they are owed; listeners are the caller's. False if
-    /// there is no such pool.
-    pub fn remove_pool<I: Io>(&mut self, io: &mut I, key: PoolKey) -> bool {
-        let Some(pool) = self.pools.get(key) else { return false };
-        for server in pool.servers.clone() {
+    /// Serves another generation from now on.
+    pub(crate) fn apply<I: Io>(&mut self, io: &mut I, generation: &Generation) {
+        self.drain_timeout = generation.drain_timeout;
+        let stays: BTreeSet<PoolId> = generation.pools.iter().map(|plan| plan.id).collect();
+        let known = self.directory.pools.iter();
+        let gone = known.filter(|(id, key)| !stays.contains(id) && !self.pools[**key].removed);
+        for key in gone.map(|(_, key)| *key).collect::<Vec<_>>() {
+            self.remove_pool(io, key);
+        }
+        for plan in &generation.pools {
+            match self.directory.pools.get(&plan.id).copied() {
+                Some(key) => self.change_pool(io, key, plan),
+                None => self.add_pool(io, plan),
+            }
+        }
+        self.directory.pools_end = generation.pools_end();
+        for moved in std::mem::take(&mut self.early) {
+            self.take_in(io, moved);
+        }
+    }
+
+    fn add_pool<I: Io>(&mut self, io: &mut I, plan: &PoolPlan) {
+        let pool = Pool::new(plan, self.shard, self.seed);
+        let Some(key) = self.pools.insert_with(|_| pool) else { return };
+        self.directory.pools.insert(plan.id, key);
+        for n in 0..plan.servers.len() {
+            self.add_server(key, plan, n);
+        }
+        self.pools[key].rebuild(&self.servers);
+        for server in self.pools[key].servers.clone() {
+            self.preconnect(io, server);
+        }
+    }
+
+    /// Adds the `n`th server of a plan to its pool, behind those that it has.
+    fn add_server(&mut self, pool_key: PoolKey, plan: &PoolPlan, n: usize) -> Option<ServerKey> {
+        let (of, server) = (plan.servers[n], &plan.config.servers[n]);
+        let stats = plan.cells.servers.get(n).and_then(|cells| cells.shards.get(self.shard).cloned());
+        let seed = self.seed.wrapping_add(of.id.0.wrapping_mul(0x9e37_79b9));
+        let pool = &mut self.pools[pool_key];
+        let of_pool = (pool_key, &pool.config, &pool.stats);
+        let stats = stats.unwrap_or_default();
+        let key = self.servers.insert_with(|key| Server::new(key, of_pool, (of, server), stats, seed))?;
+        pool.servers.push(key);
+        self.directory.servers.insert(of.id, key);
+        Some(key)
+    }
+
+    fn change_pool<I: Io>(&mut self, io: &mut I, key: PoolKey, plan: &PoolPlan) {
+        if self.is_as_planned(key, plan) {
+            return;
+        }
+        let needs_no_password = plan.config.auth.is_none() && self.pools[key].config.auth.is_some();
+        self.pools[key].set_config(&plan.config, self.seed);
+        let before = std::mem::take(&mut self.pools[key].servers);
+        let mut added = Vec::new();
+        for (n, of) in plan.servers.iter().enumerate() {
+            match self.directory.servers.get(&of.id).copied() {
+                Some(server) => {
+                    self.change_server(io, server, &plan.config, (*of, &plan.config.servers[n]));
+                    self.pools[key].servers.push(server);
+                }
+                None => added.extend(self.add_server(key, plan, n)),
+            }
+        }
+        for server in &added {
+            self.take_place(io, *server, &before);
+        }
+        self.pools[key].rebuild(&self.servers);
+        let stays = self.pools[key].servers.clone();
+        for server in before.into_iter().filter(|server| !stays.contains(server)) {
             self.remove_server(io, server);
         }
+        self.keep_order(key, &added);
+        for server in stays {
+            self.drain_by_hand(io, server);
+        }
+        for server in added {
+            self.preconnect(io, server);
+        }
+        if needs_no_password {
+            self.clients_mut(key).for_each(|client| client.session.authenticated = true);
+        }
+    }
+
+    fn is_as_planned(&self, key: PoolKey, plan: &PoolPlan) -> bool {
+        let pool = &self.pools[key];
+        let servers = pool.servers.iter().map(|server| {
+            let Server { id, by_hand, .. } = self.servers[*server];
+            ServerPlan { id, by_hand }
+        });
+        Arc::ptr_eq(&pool.config, &plan.config) && servers.eq(plan.servers.iter().copied())
+    }
+
+    fn change_server<I: Io>(
+        &mut self,
+        io: &mut I,
+        key: ServerKey,
+        config: &Arc<checked::Pool>,
+        planned: (ServerPlan, &checked::Server),
+    ) {
+        let returned = self.servers[key].set_config(io, config, planned);
+        self.tell(returned);
+    }
+
+    /// A new server is in the place of one that had its name, if there was one.
+    fn take_place<I: Io>(&mut self, io: &mut I, key: ServerKey, before: &[ServerKey]) {
+        let is_it = |old: &&ServerKey| self.servers[**old].identity == self.servers[key].identity;
+        let Some(old) = before.iter().find(is_it).copied() else { return };
+        let heritage = self.servers[old].heritage();
+        self.servers[key].inherit(io, heritage);
+    }
+
+    /// Takes a server out of its pool, of which it is no member any more. What it owes is given.
+    fn remove_server<I: Io>(&mut self, io: &mut I, key: ServerKey) {
+        let server = &self.servers[key];
+        let (id, pool) = (server.id, server.pool);
+        self.directory.servers.remove(&id);
+        self.pools[pool].leaving.push(key);
+        self.begin_drain(io, key, true);
+    }
+
+    /// Connections that will be opened to a server must not overtake those to it that still owe replies.
+    fn keep_order(&mut self, key: PoolKey, added: &[ServerKey]) {
+        let address = |server: &ServerKey| self.servers[*server].address.as_ref();
+        let pool = &self.pools[key];
+        let is_given_up = |new: &ServerKey| pool.leaving.iter().any(|old| address(old) == address(new));
+        if added.iter().any(is_given_up) {
+            let pool = &mut self.pools[key];
+            pool.changeover = pool.changeover.wrapping_add(1);
+        }
+    }
+
+    /// Closes the connections of a server whose operator wants that.
+    fn drain_by_hand<I: Io>(&mut self, io: &mut I, key: ServerKey) {
+        let server = &self.servers[key];
+        let is_open = server.has_open_connection() || server.probe_timer.is_some();
+        if server.by_hand.out == Some(Out::Drained) && server.drain.is_none() && is_open {
+            self.begin_drain(io, key, false);
+        }
+    }
+
+    /// Takes a pool away. Its clients are told and closed after what they are owed; listeners are the caller's.
+    fn remove_pool<I: Io>(&mut self, io: &mut I, key: PoolKey) {
+        self.pools[key].removed = true;
         let clients: Vec<ConnId> = self.clients().filter(|client| client.pool == key).map(|c| c.id).collect();
         for id in clients {
-            let Some(mut client) = self.take_client(id) else { continue };
-            debug_assert_eq!(client.waiting(), 0, "all servers have failed");
+            self.dismiss(io, id);
+        }
+        for server in std::mem::take(&mut self.pools[key].servers) {
+            self.remove_server(io, server);
+        }
+        self.pools[key].rebuild(&self.servers);
+        self.begin_leave(key);
+    }
+
+    /// Closes a client of a pool that was removed, after what it is owed and an error that says why.
+    pub(crate) fn dismiss<I: Io>(&mut self, io: &mut I, id: ConnId) {
+        let Some(mut client) = self.take_client(id) else { return };
+        if !client.session.leaving {
+            let protocol = self.pools[client.pool].config.protocol;
+            self.give(io, &mut client, pool_removed(protocol));
             client.session.leaving = true;
-            self.settle(io, client);
+            client.partial = None;
+            if client.session.paused.take().is_some() {
+                // What it still sends is thrown away.
+                io.resume(id);
+            }
         }
-        if let Some(pool) = self.pools.remove(key) {
-            pool.stats.requests_in_flight.set(0);
-            pool.stats.memory_bytes.set(0);
-        }
-        true
+        self.settle(io, client);
     }
 }
 

@@ -135,7 +135,7 @@ impl Proxy {
     fn largest_of<I: Io>(&self, io: &I, pool: PoolKey) -> Option<(usize, Holder)> {
         let clients = self.clients().filter(|client| client.pool == pool);
         let clients = clients.map(|client| (client.memory_with_socket(io), Holder::Client(client.id)));
-        let servers = self.pools[pool].servers.iter().flat_map(|server| self.servers[*server].lanes());
+        let servers = self.pools[pool].all_servers().flat_map(|server| self.servers[server].lanes());
         let servers = servers.filter_map(|(lane, conn)| {
             let id = conn.conn?;
             Some((io.unread(id), Holder::Server(lane, id)))

@@ -12,7 +12,6 @@ use ring::{Node, Ring};
 
 use crate::keys::ServerKey;
 use crate::server::Server;
-use crate::server::health::State;
 use crate::slab::Slab;
 
 /// Keys that may travel together.
@@ -40,6 +39,11 @@ impl Placement {
     pub(crate) fn new(config: &checked::Pool, seed: u64) -> Placement {
         let ring = Ring::build(config.distribution, config.hash, &[]).seeded(seed as u32);
         Placement::Ring(Hashed { ring, hash_tag: config.hash_tag, servers: Vec::new() })
+    }
+
+    /// True if two configurations place keys by the same rule, apart from their servers.
+    pub(crate) fn is_the_same(a: &checked::Pool, b: &checked::Pool) -> bool {
+        (a.distribution, a.hash, a.hash_tag) == (b.distribution, b.hash, b.hash_tag)
     }
 
     /// The group of a key, None when all servers are ejected.
@@ -82,9 +86,5 @@ impl Placement {
 }
 
 fn node(server: &Server) -> Node<'_> {
-    Node {
-        identity: server.ring_name.as_bytes(),
-        weight: server.weight,
-        live: server.health.state == State::Up,
-    }
+    Node { identity: server.ring_name.as_bytes(), weight: server.weight(), live: server.is_in_ring() }
 }

@@ -7,20 +7,36 @@ use config::checked;
 use net::Instant;
 use telemetry::PoolStats;
 
+use crate::generation::PoolPlan;
+use crate::ids::PoolId;
 use crate::keys::ServerKey;
 use crate::placement::Placement;
 use crate::server::Server;
 use crate::slab::Slab;
 
+/// The shard that has the embedded cache, and so the clients of its pools.
+pub(crate) const LOCAL_SHARD: usize = 0;
+
 #[derive(Debug)]
 pub(crate) struct Pool {
+    pub(crate) id: PoolId,
     pub(crate) config: Arc<checked::Pool>,
     pub(crate) stats: Arc<PoolStats>,
     pub(crate) placement: Placement,
     /// In the order of the configuration.
     pub(crate) servers: Vec<ServerKey>,
+    /// Servers that are not among them any more and still owe replies.
+    pub(crate) leaving: Vec<ServerKey>,
     /// Clients of this pool on all shards, for `client_connections`.
     pub(crate) clients: Arc<AtomicU32>,
+    /// Clients on this shard.
+    pub(crate) clients_here: u32,
+    /// The pool is in no generation any more: its clients have been told.
+    pub(crate) removed: bool,
+    /// Times that new connections have taken the place of those to a server that stays: see [`Client::changeover`].
+    ///
+    /// [`Client::changeover`]: crate::client::Client::changeover
+    pub(crate) changeover: u32,
     pub(crate) redis_limits: wire::redis::Limits,
     pub(crate) redis_limits_unauthenticated: wire::redis::Limits,
     /// Time [`crate::Notice::ClientRefused`] was given last.
@@ -29,28 +45,36 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// A pool without servers.
-    pub(crate) fn new(
-        config: Arc<checked::Pool>,
-        stats: Arc<PoolStats>,
-        clients: Arc<AtomicU32>,
-        seed: u64,
-    ) -> Pool {
-        let placement = Placement::new(&config, seed);
-        let redis_limits = wire::redis::Limits {
-            request_bytes_max: config.request_bytes_max,
-            ..wire::redis::Limits::default()
-        };
-        let redis_limits_unauthenticated = wire::redis::Limits::unauthenticated();
+    pub(crate) fn new(plan: &PoolPlan, shard: usize, seed: u64) -> Pool {
         Pool {
-            config,
-            stats,
-            placement,
+            id: plan.id,
+            config: Arc::clone(&plan.config),
+            stats: plan.cells.shards.get(shard).cloned().unwrap_or_default(),
+            placement: Placement::new(&plan.config, seed),
             servers: Vec::new(),
-            clients,
-            redis_limits,
-            redis_limits_unauthenticated,
+            leaving: Vec::new(),
+            clients: Arc::clone(&plan.clients),
+            clients_here: 0,
+            removed: false,
+            changeover: 0,
+            redis_limits: redis_limits(&plan.config),
+            redis_limits_unauthenticated: wire::redis::Limits::unauthenticated(),
             refusal_told: None,
         }
+    }
+
+    /// Takes other settings. The keys are placed anew once the servers have theirs.
+    pub(crate) fn set_config(&mut self, config: &Arc<checked::Pool>, seed: u64) {
+        if !Placement::is_the_same(&self.config, config) {
+            self.placement = Placement::new(config, seed);
+        }
+        self.redis_limits = redis_limits(config);
+        self.config = Arc::clone(config);
+    }
+
+    /// Its servers, and those on their way out.
+    pub(crate) fn all_servers(&self) -> impl Iterator<Item = ServerKey> {
+        self.servers.iter().chain(&self.leaving).copied()
     }
 
     /// Counts a reply that a client is given, and its bytes.
@@ -64,4 +88,8 @@ impl Pool {
     pub(crate) fn rebuild(&mut self, servers: &Slab<ServerKey, Server>) {
         self.placement.rebuild(&self.servers, servers);
     }
+}
+
+fn redis_limits(config: &checked::Pool) -> wire::redis::Limits {
+    wire::redis::Limits { request_bytes_max: config.request_bytes_max, ..wire::redis::Limits::default() }
 }

@@ -3,36 +3,34 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
-use config::checked;
 use local::Store;
 use net::{App, ConnId, Fault, Input, Instant, Io, Peer};
-use telemetry::{PoolStats, ShardStats};
+use telemetry::ShardStats;
 
 use crate::alarm::Alarm;
 use crate::budget::Budget;
 use crate::client::{Client, Session, Wait};
-use crate::fail::{Failure, too_many_clients};
+use crate::fail::{Failure, pool_removed, too_many_clients};
 use crate::gather::Gathers;
+use crate::generation::Generation;
+use crate::ids::Directory;
 use crate::keys::{LaneKey, PoolKey, ServerKey};
-use crate::mail::{HandOver, Mail};
+use crate::mail::{HandOver, Mail, Moved};
 use crate::notice::Notice;
 use crate::placement::Group;
 use crate::pool::Pool;
 use crate::server::Server;
 use crate::server::connection::ServerConn;
+use crate::server::drain::Drains;
 use crate::slab::Slab;
 use crate::tally::{Change, Tally};
 
-/// A pool, with this shard's counters and the count of clients that all shards share.
-pub type PoolSetup = (Arc<checked::Pool>, Arc<PoolStats>, Arc<AtomicU32>);
-
 /// Parts of one shard's proxy.
 pub struct Setup {
-    /// The pools: [`PoolKey::of_setup`] is the key of each, its [`PoolKey::tag`] that of its listeners.
-    pub pools: Vec<PoolSetup>,
-    /// Most bytes of the embedded cache.
-    pub local_bytes_max: usize,
+    /// The generation that it serves at first.
+    pub generation: Arc<Generation>,
     /// Memory for requests and replies, which all shards share.
     pub budget: Arc<Budget>,
     /// This shard's own counters.
@@ -53,7 +51,7 @@ pub struct Setup {
 
 impl std::fmt::Debug for Setup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Setup").field("pools", &self.pools.len()).finish_non_exhaustive()
+        f.debug_struct("Setup").field("generation", &self.generation).finish_non_exhaustive()
     }
 }
 
@@ -61,6 +59,12 @@ impl std::fmt::Debug for Setup {
 pub struct Proxy {
     pub(crate) pools: Slab<PoolKey, Pool>,
     pub(crate) servers: Slab<ServerKey, Server>,
+    pub(crate) directory: Directory,
+    /// Servers and pools on their way out, and the time they are given.
+    pub(crate) drains: Drains,
+    pub(crate) drain_timeout: Duration,
+    /// Clients of pools of the next generation, which another shard serves already.
+    pub(crate) early: Vec<Moved>,
     /// Owner of each connection, by [`ConnId::index`].
     pub(crate) roles: Vec<(u32, Role)>,
     pub(crate) gathers: Gathers,
@@ -158,10 +162,14 @@ impl Proxy {
         let mut proxy = Proxy {
             pools: Slab::new(),
             servers: Slab::new(),
+            directory: Directory::default(),
+            drains: Drains::default(),
+            drain_timeout: setup.generation.drain_timeout,
+            early: Vec::new(),
             seed: setup.seed,
             roles: Vec::new(),
             gathers: Gathers::default(),
-            store: Store::new(setup.local_bytes_max),
+            store: Store::new(setup.generation.local_bytes_max),
             notify: setup.notify,
             shard: setup.shard,
             loads: setup.loads,
@@ -183,9 +191,7 @@ impl Proxy {
             refused_transactions: VecDeque::new(),
             started: io.now(),
         };
-        for pool in setup.pools {
-            proxy.add_pool(io, pool);
-        }
+        proxy.apply(io, &setup.generation);
         proxy
     }
 
@@ -271,10 +277,22 @@ impl Proxy {
         self.roles.iter().filter_map(|(_, role)| if let Role::Client(c) = role { Some(&**c) } else { None })
     }
 
+    pub(crate) fn clients_mut(&mut self, pool: PoolKey) -> impl Iterator<Item = &mut Client> {
+        let clients = self.roles.iter_mut().filter_map(|(_, role)| match role {
+            Role::Client(client) => Some(&mut **client),
+            _ => None,
+        });
+        clients.filter(move |client| client.pool == pool)
+    }
+
     // ---- clients come and go --------------------------------------------------------------------------------------
 
     pub(crate) fn accept_client<I: Io>(&mut self, io: &mut I, pool_key: PoolKey, id: ConnId) {
         let Some(pool) = self.pools.get(pool_key) else { return io.abort(id) };
+        if pool.removed {
+            io.send(id, pool_removed(pool.config.protocol));
+            return io.finish(id);
+        }
         pool.stats.client_accepts.inc();
         let limit = pool.config.client_connections.unwrap_or(u32::MAX);
         if self.stop.is_some() || pool.clients.fetch_add(1, Ordering::Relaxed) >= limit {
@@ -298,7 +316,9 @@ impl Proxy {
         if self.hand_over.is_some() {
             io.notify_drained(id);
         }
-        self.pools[pool].stats.client_connections.inc();
+        let counted = &mut self.pools[pool];
+        counted.stats.client_connections.inc();
+        counted.clients_here += 1;
         self.clients += 1;
         self.set_role(id, Role::Client(Box::new(Client::new(id, pool, session))));
     }
@@ -309,16 +329,19 @@ impl Proxy {
         self.held.apply(Change::gone(client.counted));
         self.clients -= 1;
         self.vacate(client.id);
-        self.pools[client.pool].stats.client_connections.dec();
+        let pool = &mut self.pools[client.pool];
+        pool.stats.client_connections.dec();
+        pool.clients_here -= 1;
     }
 
     /// A client that another shard has served until now.
     pub(crate) fn admit_moved<I: Io>(&mut self, io: &mut I, pool: PoolKey, id: ConnId, session: Session) {
-        if self.pools.get(pool).is_none() {
-            return io.abort(id);
-        }
+        let Some(known) = self.pools.get(pool) else { return io.abort(id) };
+        let removed = known.removed;
         self.register_client(io, pool, id, session);
-        if self.stop.is_some()
+        if removed {
+            self.dismiss(io, id);
+        } else if self.stop.is_some()
             && let Some(mut client) = self.take_client(id)
         {
             client.session.leaving = true;
@@ -374,7 +397,7 @@ impl<I: Io> App<I> for Proxy {
     type Mail = Mail;
 
     fn accepted(&mut self, io: &mut I, listener: u32, conn: ConnId, _: Peer) {
-        self.place(io, PoolKey::of_tag(listener), conn);
+        self.place(io, listener, conn);
     }
 
     fn connected(&mut self, io: &mut I, conn: ConnId) {
@@ -435,6 +458,7 @@ impl<I: Io> App<I> for Proxy {
                 self.deadline(io, lane);
             }
             Alarm::Probe(server) => self.probe(io, server),
+            Alarm::Drain => self.end_drains(io),
             Alarm::Stop => self.continue_stop(io),
             Alarm::RefusedTransaction => self.end_refused_transactions(io),
         }
@@ -447,6 +471,8 @@ impl<I: Io> App<I> for Proxy {
             Mail::Client(moved) => self.take_in(io, *moved),
             Mail::HandOver(hand_over) => self.set_hand_over(io, hand_over),
             Mail::Arrival(arrival) => self.arrive(io, *arrival),
+            Mail::Restore { server } => self.restore_as_told(io, server),
+            Mail::Generation(step) => self.take_step(io, *step),
         }
     }
 
@@ -456,6 +482,7 @@ impl<I: Io> App<I> for Proxy {
         for lane in std::mem::take(&mut self.released) {
             self.resume_server(io, lane);
         }
+        self.continue_drains(io);
     }
 
     fn starved(&mut self, _: &mut I, error: &std::io::Error) {

@@ -24,6 +24,8 @@ mod loss;
 pub(crate) mod health;
 mod backoff;
 mod probe;
+mod change;
+pub(crate) mod drain;
 
 use std::sync::Arc;
 
@@ -33,13 +35,17 @@ use net::{Address, Instant, SocketOptions, TimerId};
 use telemetry::{PoolStats, ServerStats};
 
 use crate::fail::Failure;
+use crate::generation::{self, ByHand, ServerPlan};
+use crate::ids::ServerId;
 use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::server::backoff::Backoff;
 use crate::server::connection::ServerConn;
-use crate::server::health::{Health, Policy};
+use crate::server::drain::Drain;
+use crate::server::health::{Health, Policy, State};
 
 #[derive(Debug)]
 pub(crate) struct Server {
+    pub(crate) id: ServerId,
     pub(crate) key: ServerKey,
     pub(crate) pool: PoolKey,
     /// The settings and the counters of its pool.
@@ -50,7 +56,9 @@ pub(crate) struct Server {
     pub(crate) identity: String,
     /// Name the ring hashes: the identity, but libmemcached has a rule of its own and knows no names.
     pub(crate) ring_name: String,
-    pub(crate) weight: u32,
+    /// As configured.
+    weight: u32,
+    pub(crate) by_hand: ByHand,
     /// Address to connect to; None for the embedded cache.
     pub(crate) address: Option<Address>,
     pub(crate) options: SocketOptions,
@@ -67,6 +75,8 @@ pub(crate) struct Server {
     pub(crate) failing: bool,
     /// A refused handshake was told and none has been accepted since.
     pub(crate) refuses: bool,
+    /// Its connections are on their way out.
+    pub(crate) drain: Option<Drain>,
 }
 
 impl Server {
@@ -74,7 +84,7 @@ impl Server {
     pub(crate) fn new(
         key: ServerKey,
         (pool, config, pool_stats): (PoolKey, &Arc<checked::Pool>, &Arc<PoolStats>),
-        server: &checked::Server,
+        (plan, server): (ServerPlan, &checked::Server),
         stats: Arc<ServerStats>,
         seed: u64,
     ) -> Server {
@@ -83,12 +93,9 @@ impl Server {
             Target::Unix(path) => Some(Address::Unix(path.clone())),
             Target::Local => None,
         };
-        let mut options = SocketOptions { keepalive: config.keepalive, ..SocketOptions::default() };
-        if let Some(timeout) = config.timeout {
-            options.connect_timeout = options.connect_timeout.min(timeout);
-        }
         let lanes = 2 * config.server_connections as usize + 1;
         Server {
+            id: plan.id,
             key,
             pool,
             config: Arc::clone(config),
@@ -97,16 +104,29 @@ impl Server {
             identity: server.identity.clone(),
             ring_name: config.ring_name(server),
             weight: server.weight,
+            by_hand: plan.by_hand,
             address,
-            options,
-            password: server.password.clone().or_else(|| config.auth.clone()),
+            options: socket_options(config),
+            password: generation::password(config, server).cloned(),
             conns: (0..lanes).map(|_| ServerConn::default()).collect(),
             health: Health::new(seed),
             resp3: Backoff::new(seed),
             probe_timer: None,
             failing: false,
             refuses: false,
+            drain: None,
         }
+    }
+
+    /// The weight that counts.
+    pub(crate) fn weight(&self) -> u32 {
+        self.by_hand.weight.unwrap_or(self.weight)
+    }
+
+    /// True if keys may live on it: it is neither ejected nor taken out by hand.
+    #[inline]
+    pub(crate) fn is_in_ring(&self) -> bool {
+        self.health.state == State::Up && self.by_hand.out.is_none()
     }
 
     /// True for the embedded cache.
@@ -127,6 +147,10 @@ impl Server {
     #[inline]
     pub(crate) fn is_open(&self, lane: u16) -> bool {
         self.conns[lane as usize].conn.is_some()
+    }
+
+    pub(crate) fn has_open_connection(&self) -> bool {
+        self.conns.iter().any(|conn| conn.conn.is_some())
     }
 
     /// The names of its pool and its own, for those who read them.
@@ -175,4 +199,12 @@ impl Server {
     pub(crate) fn speaks_resp3(&self, lane: u16) -> bool {
         lane as usize >= self.conns.len() / 2 && lane != self.probe_lane()
     }
+}
+
+fn socket_options(config: &checked::Pool) -> SocketOptions {
+    let mut options = SocketOptions { keepalive: config.keepalive, ..SocketOptions::default() };
+    if let Some(timeout) = config.timeout {
+        options.connect_timeout = options.connect_timeout.min(timeout);
+    }
+    options
 }

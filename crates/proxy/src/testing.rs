@@ -10,9 +10,15 @@ use net::{
     Address, App, ConnId, Input, Instant, Io, Layer, ListenOptions, Listener, ListenerId, Parcel, Peer,
     SocketOptions, TimerId, WallTime,
 };
-use telemetry::PoolStats;
 
+use crate::generation::{Generation, Settings};
+use crate::mail::{Mail, Receipt, Step};
 use crate::proxy::{Proxy, Setup};
+
+/// Settings of a native configuration.
+pub(crate) fn settings(config: &str) -> Settings {
+    Settings::of(&config::native::check(config, 1).config.expect("valid"))
+}
 
 /// The only shard's proxy, for a native configuration.
 pub(crate) fn proxy(io: &mut FakeIo, config: &str) -> Proxy {
@@ -21,15 +27,12 @@ pub(crate) fn proxy(io: &mut FakeIo, config: &str) -> Proxy {
 
 /// The only shard's proxy with a budget of so many bytes.
 pub(crate) fn proxy_with_budget(io: &mut FakeIo, config: &str, budget: usize) -> Proxy {
-    let config = config::native::check(config, 1).config.expect("valid");
-    let pools = config.pools.into_iter().map(|pool| {
-        let names: Vec<String> = pool.servers.iter().map(|s| s.identity.clone()).collect();
-        let stats = Arc::new(PoolStats::new(&pool.name, &names));
-        (Arc::new(pool), stats, Arc::default())
-    });
+    proxy_of(io, Arc::new(Generation::first(1, settings(config))), budget)
+}
+
+fn proxy_of(io: &mut FakeIo, generation: Arc<Generation>, budget: usize) -> Proxy {
     let setup = Setup {
-        pools: pools.collect(),
-        local_bytes_max: 1 << 20,
+        generation,
         budget: Arc::new(crate::Budget::new(budget, 1)),
         stats: Arc::default(),
         seed: 1,
@@ -46,14 +49,31 @@ pub(crate) fn proxy_with_budget(io: &mut FakeIo, config: &str, budget: usize) ->
 pub(crate) struct World {
     pub(crate) io: FakeIo,
     pub(crate) proxy: Proxy,
+    /// The generation that it serves.
+    pub(crate) generation: Arc<Generation>,
 }
 
 impl World {
     /// For a native configuration.
     pub(crate) fn new(config: &str) -> World {
+        World::with_budget(config, 1 << 20)
+    }
+
+    /// One with a budget of so many bytes.
+    pub(crate) fn with_budget(config: &str, budget: usize) -> World {
         let mut io = FakeIo::default();
-        let proxy = proxy(&mut io, config);
-        World { io, proxy }
+        let generation = Arc::new(Generation::first(1, settings(config)));
+        let proxy = proxy_of(&mut io, Arc::clone(&generation), budget);
+        World { io, proxy, generation }
+    }
+
+    /// The shard is told of the next generation, and its turn ends.
+    pub(crate) fn reload(&mut self, settings: Settings) {
+        self.generation = Arc::new(self.generation.next(settings));
+        let (generation, receipt) = (Arc::clone(&self.generation), Receipt(Box::new(drop)));
+        let step = Step { generation, listeners: Vec::new(), receipt };
+        self.proxy.mail(&mut self.io, Mail::Generation(Box::new(step)));
+        self.proxy.turn_end(&mut self.io);
     }
 
     /// A new client of the listener with this tag.

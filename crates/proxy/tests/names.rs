@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use net::{EventLoop, ListenAddress, Resolver, Shard};
-use nuthatch_proxy::{Budget, Notice, Proxy, Setup};
-use telemetry::PoolStats;
+use nuthatch_proxy::{Budget, Generation, Notice, Proxy, Settings, Setup};
 
 const POOL: &str =
     "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"cache.test:6379:1 c\"]\ntimeout = \"20s\"\n";
@@ -135,14 +134,8 @@ fn a_name_that_changes_its_address() {
 
 fn setup(notify: mpsc::Sender<Notice>) -> Setup {
     let config = config::native::check(POOL, 1).config.expect("valid");
-    let pools = config.pools.into_iter().map(|pool| {
-        let names: Vec<&str> = pool.servers.iter().map(|s| s.identity.as_str()).collect();
-        let stats = PoolStats::for_shards(&pool.name, &names, 1).remove(0);
-        (Arc::new(pool), stats, Arc::default())
-    });
     Setup {
-        pools: pools.collect(),
-        local_bytes_max: 1 << 20,
+        generation: Arc::new(Generation::first(1, Settings::of(&config))),
         budget: Arc::new(Budget::new(64 << 20, 1)),
         stats: Arc::default(),
         seed: 1,

@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use net::{ConnId, Fault, Instant, ListenerId};
-use proxy::{Mail, Notice, Proxy, ServerKey};
-use telemetry::{PoolStats, ShardStats};
+use proxy::{Generation, Mail, Notice, Proxy, ServerId};
+use telemetry::ShardStats;
 
 use crate::agenda::Agenda;
 use crate::backend::{Backend, BackendConn, Mood, Watch};
@@ -62,8 +62,8 @@ pub(crate) struct World {
     shards: Vec<Shard<Proxy>>,
     /// The listener of each pool, the same on all shards.
     listeners: Vec<ListenerId>,
-    /// For each shard, its counters of each pool.
-    stats: Vec<Vec<Arc<PoolStats>>>,
+    /// The generation that the shards serve.
+    generation: Arc<Generation>,
     backends: Vec<Backend>,
     conns: Vec<BackendConn>,
     clients: Vec<Client>,
@@ -75,8 +75,6 @@ pub(crate) struct World {
     uid: u64,
     mail: Arc<Mutex<Vec<(usize, Mail)>>>,
     notices: Arc<Mutex<Vec<Notice>>>,
-    /// Clients of each pool over all shards.
-    counts: Vec<Arc<AtomicU32>>,
     healed: bool,
     events: u64,
     memory_peak: usize,

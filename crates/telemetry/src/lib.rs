@@ -24,6 +24,8 @@ mod table;
 
 mod histogram;
 mod pool;
+mod cells;
+mod report;
 mod queue;
 mod shard;
 
@@ -33,10 +35,12 @@ pub mod render;
 pub mod log;
 
 pub use cell::{Counter, Gauge, Timestamp};
+pub use cells::{PoolCells, ServerCells};
 pub use histogram::{HistogramRecorder, HistogramSnapshot};
-pub use pool::{PoolReport, PoolStats, ServerReport, ServerStats};
+pub use pool::{PoolStats, ServerStats};
 pub use queue::{ChannelReport, TopicReport};
 pub use registry::{Registry, Source};
+pub use report::{PoolReport, ServerReport};
 pub use shard::ShardStats;
 pub use table::{Kind, Row};
 pub use tracing::{debug, error, info, trace, warn};

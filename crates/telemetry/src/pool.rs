@@ -1,12 +1,10 @@
 //! Counters of a pool and of each of its servers.
 //!
-//! The two tables below are the only place where a statistic is named. A shard owns one [`PoolStats`] per pool; the
-//! sum over shards is a [`PoolReport`].
+//! The two tables below are the only place where a statistic is named. A shard owns one [`PoolStats`] per pool and one
+//! [`ServerStats`] per server of it; the sum over shards is a [`crate::PoolReport`].
 
-use std::sync::Arc;
-
-use crate::table::{merge, stats_table};
-use crate::{HistogramRecorder, HistogramSnapshot};
+use crate::HistogramRecorder;
+use crate::table::stats_table;
 
 stats_table! {
     /// One pool on one shard. The shard is the only writer.
@@ -44,9 +42,6 @@ stats_table! {
             name: String,
             /// Time from a request's last byte to its reply's queueing for the client, in microseconds.
             latency: HistogramRecorder,
-            /// The servers, in the order of the configuration. Each shard's part of the proxy holds on to its servers' cells, so
-            /// that a server may leave the list while its last replies are counted.
-            servers: Vec<Arc<ServerStats>>,
         }
     }
 }
@@ -95,20 +90,9 @@ stats_table! {
 }
 
 impl PoolStats {
-    /// Cells for one pool, one for each of `shards` shards, all with the same servers in the same order. Made by the
-    /// control thread, given to [`crate::Registry::set_pools`] and to the shards.
-    pub fn for_shards<S: AsRef<str>>(name: &str, servers: &[S], shards: usize) -> Vec<Arc<PoolStats>> {
-        (0..shards).map(|_| Arc::new(PoolStats::new(name, servers))).collect()
-    }
-
     /// Cells for one pool on one shard.
-    pub fn new<S: AsRef<str>>(name: &str, servers: &[S]) -> PoolStats {
-        let server = |identity: &S| Arc::new(ServerStats::new(identity.as_ref()));
-        PoolStats {
-            name: name.to_owned(),
-            servers: servers.iter().map(server).collect(),
-            ..Default::default()
-        }
+    pub fn new(name: &str) -> PoolStats {
+        PoolStats { name: name.to_owned(), ..Default::default() }
     }
 }
 
@@ -119,136 +103,9 @@ impl ServerStats {
     }
 }
 
-/// A pool, summed over shards.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolReport {
-    /// Name of the pool.
-    pub name: String,
-    /// In the order of [`PoolStats::ROWS`].
-    pub values: Vec<u64>,
-    /// Latency seen by clients, in microseconds.
-    pub latency: HistogramSnapshot,
-    /// The servers, in the order of the configuration.
-    pub servers: Vec<ServerReport>,
-}
-
-/// A server of a pool, summed over shards.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerReport {
-    /// Identity of the server.
-    pub name: String,
-    /// In the order of [`ServerStats::ROWS`].
-    pub values: Vec<u64>,
-    /// Latency of the server, in microseconds.
-    pub latency: HistogramSnapshot,
-}
-
-impl PoolReport {
-    /// Sums the cells of one pool over its shards; none if there is no shard.
-    pub fn sum(shards: &[Arc<PoolStats>]) -> Option<PoolReport> {
-        let (first, rest) = shards.split_first()?;
-        let mut report = PoolReport::of(first);
-        for stats in rest {
-            report.add(stats);
-        }
-        Some(report)
-    }
-
-    fn of(stats: &PoolStats) -> PoolReport {
-        PoolReport {
-            name: stats.name.clone(),
-            values: stats.values(),
-            latency: stats.latency.snapshot(),
-            servers: stats.servers.iter().map(|server| ServerReport::of(server)).collect(),
-        }
-    }
-
-    fn add(&mut self, stats: &PoolStats) {
-        merge(PoolStats::ROWS, &mut self.values, &stats.values());
-        self.latency.merge(&stats.latency.snapshot());
-        for (at, server) in stats.servers.iter().enumerate() {
-            match self.position(at, &server.name) {
-                Some(at) => self.servers[at].add(server),
-                None => self.servers.push(ServerReport::of(server)),
-            }
-        }
-    }
-
-    /// Index of the server that is at `at` in another shard's list: a server is known by its name, and among servers of one
-    /// name by its place.
-    fn position(&self, at: usize, name: &str) -> Option<usize> {
-        let is_same = |report: &ServerReport| report.name == name;
-        if self.servers.get(at).is_some_and(is_same) {
-            Some(at)
-        } else {
-            self.servers.iter().position(is_same)
-        }
-    }
-
-    /// The value of the row `name`; none if there is no such row.
-    pub fn get(&self, name: &str) -> Option<u64> {
-        let at = PoolStats::ROWS.iter().position(|row| row.name == name)?;
-        self.values.get(at).copied()
-    }
-}
-
-impl ServerReport {
-    fn of(stats: &ServerStats) -> ServerReport {
-        ServerReport { name: stats.name.clone(), values: stats.values(), latency: stats.latency.snapshot() }
-    }
-
-    fn add(&mut self, stats: &ServerStats) {
-        merge(ServerStats::ROWS, &mut self.values, &stats.values());
-        self.latency.merge(&stats.latency.snapshot());
-    }
-
-    /// The value of the row `name`; none if there is no such row.
-    pub fn get(&self, name: &str) -> Option<u64> {
-        let at = ServerStats::ROWS.iter().position(|row| row.name == name)?;
-        self.values.get(at).copied()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sums_over_shards() {
-        let shards = PoolStats::for_shards("alpha", &["s1", "s2"], 2);
-        shards[0].client_eof.add(2);
-        shards[1].client_eof.add(3);
-        shards[0].servers[1].requests.add(7);
-        shards[1].servers[1].requests.add(1);
-        shards[1].servers[1].server_ejected_at.set(99);
-        shards[0].servers[1].latency.record(10);
-        shards[1].servers[1].latency.record(20);
-        let report = PoolReport::sum(&shards).unwrap();
-        assert_eq!(report.get("client_eof"), Some(5));
-        assert_eq!(report.get("no such row"), None);
-        assert_eq!(report.servers[0].get("requests"), Some(0));
-        assert_eq!(report.servers[1].name, "s2");
-        assert_eq!(report.servers[1].get("requests"), Some(8));
-        assert_eq!(report.servers[1].get("server_ejected_at"), Some(99));
-        assert_eq!(report.servers[1].latency.count(), 2);
-        assert_eq!(PoolReport::sum(&[]), None);
-    }
-
-    /// While servers come and go, one shard has taken a change that another has not.
-    #[test]
-    fn servers_are_summed_by_name() {
-        let shards =
-            [PoolStats::new("p", &["a", "b", "b"]), PoolStats::new("p", &["b", "c", "b"])].map(Arc::new);
-        for stats in &shards {
-            for (n, server) in (1u64..).zip(&stats.servers) {
-                server.requests.add(n);
-            }
-        }
-        let report = PoolReport::sum(&shards).unwrap();
-        let servers = report.servers.iter().map(|s| (s.name.as_str(), s.get("requests").unwrap()));
-        // The second shard's first `b` has lost its place and counts for the first of that name.
-        assert_eq!(servers.collect::<Vec<_>>(), [("a", 1), ("b", 2 + 1), ("b", 3 + 3), ("c", 2)]);
-    }
 
     #[test]
     fn row_names_are_unique() {

@@ -2,12 +2,12 @@
 //!
 //! Cells are made by the control thread, put here, and given to their shards. A shard never touches the registry,
 //! so the lock in it is never on the path of a request. At a reload the control thread sets the new list of pools;
-//! a pool that stays keeps its cells, and so its counts, by being set again with the same `Arc`s.
+//! a pool that stays keeps its cells, and so its counts ([`crate::PoolCells`]).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::render::prometheus;
-use crate::{PoolReport, PoolStats, ShardStats};
+use crate::{PoolCells, PoolReport, ShardStats};
 
 /// Something else that has metrics of its own, such as the queue.
 pub trait Source: Send + Sync {
@@ -23,8 +23,8 @@ pub struct Registry {
 
 #[derive(Default)]
 struct Changing {
-    /// One entry per pool, in the order of the configuration; in it one `PoolStats` per shard.
-    pools: Vec<Vec<Arc<PoolStats>>>,
+    /// In the order of the configuration.
+    pools: Arc<[PoolCells]>,
     sources: Vec<Arc<dyn Source>>,
 }
 
@@ -39,9 +39,9 @@ impl Registry {
         &self.shards
     }
 
-    /// Replaces the list of pools; each entry is what [`PoolStats::for_shards`] made. Reports follow this order.
-    pub fn set_pools(&self, pools: Vec<Vec<Arc<PoolStats>>>) {
-        self.lock().pools = pools;
+    /// Replaces the list of pools. Reports follow this order.
+    pub fn set_pools(&self, pools: impl Into<Arc<[PoolCells]>>) {
+        self.lock().pools = pools.into();
     }
 
     /// Adds a source of further metrics.
@@ -51,8 +51,8 @@ impl Registry {
 
     /// Every pool, summed over shards.
     pub fn pools(&self) -> Vec<PoolReport> {
-        let pools = self.lock().pools.clone();
-        pools.iter().filter_map(|shards| PoolReport::sum(shards)).collect()
+        let pools = Arc::clone(&self.lock().pools);
+        pools.iter().map(PoolReport::sum).collect()
     }
 
     /// The shards' own cells summed, in the order of [`ShardStats::ROWS`].
@@ -98,11 +98,10 @@ mod tests {
     #[test]
     fn pools_keep_their_counts_over_a_reload() {
         let registry = Registry::new(2);
-        let alpha = PoolStats::for_shards("alpha", &["s1"], 2);
-        registry.set_pools(vec![alpha.clone()]);
-        alpha[1].fragments.add(3);
-        let beta = PoolStats::for_shards::<&str>("beta", &[], 2);
-        registry.set_pools(vec![beta, alpha]);
+        let alpha = PoolCells::new("alpha", ["s1"], 2);
+        registry.set_pools([alpha.clone()]);
+        alpha.shards[1].fragments.add(3);
+        registry.set_pools([PoolCells::new("beta", [], 2), alpha.with_servers(["s1", "s2"])]);
         let pools = registry.pools();
         assert_eq!(pools.iter().map(|p| &*p.name).collect::<Vec<_>>(), ["beta", "alpha"]);
         assert_eq!(pools[1].get("fragments"), Some(3));
@@ -112,7 +111,7 @@ mod tests {
     fn the_page_holds_shards_pools_and_sources() {
         let registry = Registry::new(1);
         registry.shards()[0].turns.add(4);
-        registry.set_pools(vec![PoolStats::for_shards("alpha", &["s1"], 1)]);
+        registry.set_pools([PoolCells::new("alpha", ["s1"], 1)]);
         registry.add_source(Arc::new(Extra));
         let page = registry.prometheus();
         for line in [

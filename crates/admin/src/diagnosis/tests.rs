@@ -1,8 +1,6 @@
 //! A status in, what is said about it out.
 
-use std::sync::Arc;
-
-use telemetry::PoolStats;
+use telemetry::PoolCells;
 
 use super::*;
 use crate::queue::{ChannelReport, QueueReport, TopicReport};
@@ -19,11 +17,11 @@ fn found(before: &Sample, now: &Sample) -> Vec<String> {
 }
 
 /// Problems found after `change` was done to a pool of two servers.
-fn pool_after(change: impl Fn(&PoolStats)) -> Vec<String> {
-    let pools: Vec<Arc<PoolStats>> = PoolStats::for_shards("a", &["s", "t"], 1);
-    let before = sample_at(&facts(), 0, &pools, None);
-    change(&pools[0]);
-    found(&before, &sample_at(&facts(), 10, &pools, None))
+fn pool_after(change: impl Fn(&PoolCells)) -> Vec<String> {
+    let pool = PoolCells::new("a", ["s", "t"], 1);
+    let before = sample_at(&facts(), 0, &[&pool], None);
+    change(&pool);
+    found(&before, &sample_at(&facts(), 10, &[&pool], None))
 }
 
 #[test]
@@ -31,8 +29,8 @@ fn pools() {
     assert_eq!(pool_after(|_| {}), Vec::<String>::new());
     assert_eq!(
         pool_after(|pool| {
-            pool.servers[0].ejected.set(1);
-            pool.servers[0].connects_refused.add(20);
+            pool.servers[0].shards[0].ejected.set(1);
+            pool.servers[0].shards[0].connects_refused.add(20);
         }),
         [
             "Critical pool a, server s: ejected: it gets probes only",
@@ -40,13 +38,13 @@ fn pools() {
         ]
     );
     assert_eq!(
-        pool_after(|pool| pool.servers.iter().for_each(|server| server.ejected.set(1)))[..1],
+        pool_after(|pool| pool.servers.iter().for_each(|server| server.shards[0].ejected.set(1)))[..1],
         ["Critical pool a: every server is ejected: requests are answered with errors"]
     );
     assert_eq!(
         pool_after(|pool| {
-            pool.timeouts.add(5);
-            pool.denied.add(100);
+            pool.shards[0].timeouts.add(5);
+            pool.shards[0].denied.add(100);
         }),
         [
             "Warning pool a: 0.5/s requests whose deadline passed before a reply",
@@ -55,9 +53,9 @@ fn pools() {
     );
     assert_eq!(
         pool_after(|pool| {
-            pool.servers[0].latency.record(40_000);
-            pool.servers[1].latency.record(200);
-            pool.servers[1].error_replies.add(9);
+            pool.servers[0].shards[0].latency.record(40_000);
+            pool.servers[1].shards[0].latency.record(200);
+            pool.servers[1].shards[0].error_replies.add(9);
         }),
         ["Warning pool a, server s: much slower than its pool's other servers: p99 40 ms"]
     );
@@ -80,7 +78,7 @@ fn memory_and_descriptors() {
             ),
         ),
     ] {
-        let found = pool_after(|pool| pool.memory_bytes.set(used));
+        let found = pool_after(|pool| pool.shards[0].memory_bytes.set(used));
         assert_eq!(found.first().map(String::as_str), expected);
     }
     let process = |open| Process { open_fds: Some(open), fds_max: Some(100), ..Process::default() };

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use serde_json::Value;
-use telemetry::{PoolStats, Registry};
+use telemetry::{PoolCells, Registry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::*;
@@ -25,7 +25,7 @@ impl<T: Clone + Send + Sync + 'static> Source<T> for Fixed<Option<T>> {
 
 struct Place {
     watch: Arc<Watch>,
-    pools: Vec<Arc<PoolStats>>,
+    pool: PoolCells,
     teller: events::Teller,
     router: Router,
 }
@@ -33,8 +33,8 @@ struct Place {
 /// Two shards, a pool `a` with servers `s` and `t`, and a queue.
 fn place(queue: Option<QueueReport>) -> Place {
     let registry = Arc::new(Registry::new(2));
-    let pools = PoolStats::for_shards("a", &["s", "t"], 2);
-    registry.set_pools(vec![pools.clone()]);
+    let pool = PoolCells::new("a", ["s", "t"], 2);
+    registry.set_pools([pool.clone()]);
     let facts = Facts {
         version: "1.2.3",
         memory_budget_bytes: 1 << 20,
@@ -49,7 +49,7 @@ fn place(queue: Option<QueueReport>) -> Place {
     let sources =
         Sources { queue: Some(Arc::new(Fixed(queue))), lookup: Some(Arc::new(Fixed(Some(lookup)))) };
     let watch = Arc::new(Watch::new(facts, registry, sources, events));
-    Place { pools, teller, router: router(Arc::clone(&watch)), watch }
+    Place { pool, teller, router: router(Arc::clone(&watch)), watch }
 }
 
 /// A topic with a channel in which 7 messages wait for nobody.
@@ -112,7 +112,7 @@ async fn what_is_served_where() {
 #[tokio::test]
 async fn the_page_answers_at_once() {
     let place = place(Some(report()));
-    let ejected = &place.pools[0].servers[0];
+    let ejected = &place.pool.servers[0].shards[0];
     ejected.ejected.set(1);
     ejected.server_ejected_at.set(2_000_000);
     place.teller.tell(Severity::Critical, "pool a, server s".into(), "ejected: <Connection refused>".into());
@@ -132,8 +132,8 @@ async fn the_page_answers_at_once() {
 #[tokio::test]
 async fn status_is_json() {
     let place = place(Some(report()));
-    place.pools[1].client_requests.add(3);
-    place.pools[1].servers[1].connects_refused.add(4);
+    place.pool.shards[1].client_requests.add(3);
+    place.pool.servers[1].shards[1].connects_refused.add(4);
     let (_, body) = fetch(place.router, "/api/status").await;
     let status: Value = serde_json::from_str(&body).expect("JSON");
     let pool = &status["pools"][0];
@@ -159,7 +159,7 @@ async fn health_says_why_not() {
     ];
     for (queue, ejected, reasons) in cases {
         let place = place(queue);
-        place.pools[0].servers.iter().for_each(|server| server.ejected.set(ejected));
+        place.pool.servers.iter().for_each(|server| server.shards[0].ejected.set(ejected));
         let (head, body) = fetch(place.router, "/health").await;
         assert!(head.starts_with("http/1.1 503"), "{head}");
         assert_eq!(body, reasons);

@@ -258,7 +258,7 @@ impl Latency {
 
 #[cfg(test)]
 mod tests {
-    use telemetry::{PoolStats, Row, ServerStats};
+    use telemetry::{PoolCells, PoolStats, Row, ServerStats};
 
     use super::*;
     use crate::sample::tests::{facts, sample_at};
@@ -278,19 +278,19 @@ mod tests {
     #[test]
     fn rates_and_latencies_are_those_of_the_window() {
         let facts = facts();
-        let pools = PoolStats::for_shards("a", &["s", "t"], 1);
-        let (pool, s) = (&pools[0], &pools[0].servers[0]);
+        let cells = PoolCells::new("a", ["s", "t"], 1);
+        let (pool, s) = (&cells.shards[0], &cells.servers[0].shards[0]);
         pool.client_requests.add(100);
         pool.latency.record(1_000_000);
         s.requests.add(50);
         s.error_replies.add(7);
-        let before = sample_at(&facts, 0, &pools, None);
+        let before = sample_at(&facts, 0, &[&cells], None);
         pool.client_requests.add(20);
         (1..=100).for_each(|us| pool.latency.record(us));
         s.requests.add(10);
         s.error_replies.add(1);
         pool.memory_bytes.set(800);
-        let now = sample_at(&facts, 10, &pools, None);
+        let now = sample_at(&facts, 10, &[&cells], None);
         let status = Status::between(&before, &now, &facts, false);
         let shown = &status.pools[0];
         assert_eq!((shown.protocol, shown.state), ("redis", PoolState::Up));
@@ -307,13 +307,13 @@ mod tests {
     #[test]
     fn ejected_servers_make_a_pool_degraded_then_down() {
         let facts = Facts { shards: 2, ..facts() };
-        let pools = PoolStats::for_shards("a", &["s", "t"], 1);
+        let cells = PoolCells::new("a", ["s", "t"], 1);
         let state = || {
-            let sample = sample_at(&facts, 1, &pools, None);
+            let sample = sample_at(&facts, 1, &[&cells], None);
             Status::between(&sample, &sample, &facts, false).pools.remove(0)
         };
         assert_eq!(state().state, PoolState::Up);
-        let [s, t] = &pools[0].servers[..] else { panic!("two servers") };
+        let [s, t] = [0, 1].map(|n| &cells.servers[n].shards[0]);
         s.ejected.set(1);
         s.server_ejected_at.set(5_000_000);
         assert_eq!(state().state, PoolState::Degraded);
@@ -337,13 +337,13 @@ mod tests {
         ];
         for (p99, slow) in cases {
             let names: Vec<String> = (0..p99.len()).map(|n| n.to_string()).collect();
-            let pools = PoolStats::for_shards("a", &names, 1);
-            for (server, p99) in pools[0].servers.iter().zip(p99) {
-                p99.iter().for_each(|us| server.latency.record(*us));
+            let cells = || PoolCells::new("a", names.iter().map(String::as_str), 1);
+            let (before, after) = (cells(), cells());
+            for (server, p99) in after.servers.iter().zip(p99) {
+                p99.iter().for_each(|us| server.shards[0].latency.record(*us));
             }
-            let (before, facts) =
-                (sample_at(&facts(), 0, &PoolStats::for_shards("a", &names, 1), None), facts());
-            let now = sample_at(&facts, 1, &pools, None);
+            let (before, facts) = (sample_at(&facts(), 0, &[&before], None), facts());
+            let now = sample_at(&facts, 1, &[&after], None);
             let status = Status::between(&before, &now, &facts, false);
             let found: Vec<bool> = status.pools[0].servers.iter().map(|server| server.slow).collect();
             assert_eq!(found, slow, "{p99:?}");

@@ -2,11 +2,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use net::{App, Input, Instant, Peer};
-use telemetry::PoolStats;
 
 use super::*;
+use crate::generation::Generation;
 use crate::proxy::Setup;
-use crate::testing::FakeIo;
+use crate::testing::{FakeIo, settings};
 
 const POOLS: &str = "[pool.far]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:2\"]\n\
                      [pool.near]\nlisten = \"127.0.0.1:3\"\nservers = [\"local\"]\n";
@@ -28,19 +28,12 @@ fn shard(index: usize, loads: &Arc<[AtomicU32]>) -> Shard {
 
 /// A crowd of shards whose clients have numbers that the shards share.
 fn shard_of(index: usize, loads: &Arc<[AtomicU32]>, numbers: &Arc<AtomicU64>) -> Shard {
-    let config = config::native::check(POOLS, 1).config.expect("valid");
     let post = Post::default();
-    let pools = config.pools.into_iter().map(|pool| {
-        let names: Vec<String> = pool.servers.iter().map(|s| s.identity.clone()).collect();
-        let stats = Arc::new(PoolStats::new(&pool.name, &names));
-        (Arc::new(pool), stats, Arc::default())
-    });
     let mut io = FakeIo::default();
     io.load = loads[index].load(Ordering::Relaxed);
     let out = Arc::clone(&post);
     let setup = Setup {
-        pools: pools.collect(),
-        local_bytes_max: 1 << 20,
+        generation: Arc::new(Generation::first(loads.len(), settings(POOLS))),
         budget: Arc::new(crate::Budget::new(1 << 20, loads.len())),
         stats: Arc::default(),
         seed: 1,
@@ -108,9 +101,12 @@ fn a_new_client_goes_to_the_first_shard_with_room() {
 #[test]
 fn clients_of_the_embedded_cache_stay_where_it_is() {
     let loads = loads(&[1000, 0]);
-    let mut shard = shard(0, &loads);
-    shard.accept(NEAR);
-    assert!(shard.posted().is_empty());
+    let (mut home, mut other) = (shard(0, &loads), shard(1, &loads));
+    home.accept(NEAR);
+    assert!(home.posted().is_empty());
+    // While the pool comes to the cache, another shard may still have its listener.
+    other.accept(NEAR);
+    assert_eq!(other.posted().iter().map(|(to, _)| *to).collect::<Vec<_>>(), [0]);
 }
 
 #[test]
@@ -154,13 +150,13 @@ fn no_client_moves_without_need() {
 
 #[test]
 fn ids_of_clients_are_their_own_in_the_process() {
-    let loads = loads(&[700, 0]);
     let numbers = Arc::new(AtomicU64::new(1));
     let mut seen = std::collections::BTreeSet::new();
-    for index in 0..2 {
-        let mut shard = shard_of(index, &loads, &numbers);
+    // On each shard while it is the first with room.
+    for (index, permille) in [(0, [0, 0]), (1, [700, 0])] {
+        let mut shard = shard_of(index, &loads(&permille), &numbers);
         for _ in 0..3 {
-            let id = shard.accept(NEAR);
+            let id = shard.accept(FAR);
             shard.receive(id, b"CLIENT ID\r\n");
             assert!(seen.insert(shard.io.sent(id).to_vec()));
         }

@@ -10,7 +10,7 @@ use crate::keys::PoolKey;
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::forward::Traits;
-use crate::server::health::State;
+use crate::server::Server;
 
 /// Questions of a command about a Redis itself, which a server can answer better than the proxy.
 pub(super) fn about(local: Local) -> Option<About> {
@@ -25,7 +25,7 @@ impl Proxy {
     /// True if there is one server behind the pool, and it can be asked.
     pub(super) fn is_asked_of_a_server(&self, pool: PoolKey) -> bool {
         match self.pools[pool].servers[..] {
-            [only] => !self.servers[only].is_local() && self.servers[only].health.state == State::Up,
+            [only] => !self.servers[only].is_local() && self.servers[only].is_in_ring(),
             _ => false,
         }
     }
@@ -37,7 +37,7 @@ impl Proxy {
         about: About,
         frame: Frame<'_>,
     ) {
-        self.list_servers(client.pool, |_| true);
+        self.list_servers(client.pool, Server::is_in_ring);
         let merge = Merge::About(about, client.session.version());
         let Some(gather) = self.open_broadcast(io, client, merge, frame) else { return };
         self.gathers.get_mut(gather).keys.0.extend_from_slice(frame.bytes());

@@ -5,6 +5,7 @@
 //! bytes ▸ may_scan ▸ scan ▸ route ▸ has_room ▸ send
 //!           │                         └─ a queue is full            Wait::Server   read again when there is room
 //!           ├─ too many requests wait, or too much is held          Wait::Reply    read again at a reply
+//!           ├─ what it has sent is on connections that are given up   Wait::Changeover  read again once it has all replies
 //!           ├─ it does not take its replies                         Wait::Drain    read again once it has
 //!           └─ memory is short, and it has more than its reserve    Wait::Memory, or one of the two above
 //! ```
@@ -44,7 +45,7 @@ impl Proxy {
         match wait {
             Wait::Drain => io.notify_drained(client.id),
             Wait::Memory => self.starving.push(client.id),
-            Wait::Reply | Wait::Server => {}
+            Wait::Reply | Wait::Server | Wait::Changeover => {}
         }
         client.session.paused = Some(wait);
         io.pause(client.id);
@@ -54,7 +55,14 @@ impl Proxy {
     /// Event the client has to wait for.
     #[inline]
     fn obstacle<I: Io>(&mut self, io: &I, client: &mut Client, unread: usize) -> Option<Wait> {
-        let config = &self.pools[client.pool].config;
+        let pool = &self.pools[client.pool];
+        if client.changeover != pool.changeover {
+            if client.waiting() > 0 {
+                return Some(Wait::Changeover);
+            }
+            client.changeover = pool.changeover;
+        }
+        let config = &pool.config;
         if client.waiting() >= config.client_pipeline_max as usize {
             // Read again at the reply that brings the line under half of its limit.
             return Some(Wait::Reply);

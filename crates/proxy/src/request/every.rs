@@ -1,6 +1,6 @@
 //! A request for every server of a pool: each gets it as it is, and their replies become one.
 //!
-//! memcached's go to ejected servers too: `flush_all` must not miss one. Redis' do not: an ejected server gets no traffic
+//! memcached's go to ejected servers too: `flush_all` must not miss one, unless its operator has drained it. Redis' do not: an ejected server gets no traffic
 //! that could need the script, and answers `NOSCRIPT` when it comes back without it, upon which clients load it again.
 
 use net::Io;
@@ -12,7 +12,7 @@ use crate::proxy::{Part, Proxy};
 use crate::request::Frame;
 use crate::request::forward::Traits;
 use crate::request::split::merge_of;
-use crate::server::health::State;
+use crate::server::Server;
 
 impl Proxy {
     /// For all servers of the pool that are not ejected.
@@ -24,7 +24,7 @@ impl Proxy {
         frame: Frame<'_>,
         traits: Traits,
     ) {
-        self.list_servers(client.pool, |state| state == State::Up);
+        self.list_servers(client.pool, Server::is_in_ring);
         let only = match self.scratch.parts[..] {
             [] => None,
             [only] => Some(only.server),
@@ -39,10 +39,10 @@ impl Proxy {
         self.forward_one(io, client, only, frame, traits);
     }
 
-    /// Fills `scratch.parts` with the servers of a pool in whose state they may be.
-    pub(super) fn list_servers(&mut self, pool: PoolKey, may: impl Fn(State) -> bool) {
+    /// Fills `scratch.parts` with the servers of a pool that may be asked.
+    pub(super) fn list_servers(&mut self, pool: PoolKey, may: impl Fn(&Server) -> bool) {
         let servers = self.pools[pool].servers.iter();
-        let chosen = servers.filter(|server| may(self.servers[**server].health.state));
+        let chosen = servers.filter(|server| may(&self.servers[**server]));
         self.scratch.parts.clear();
         self.scratch.parts.extend(chosen.map(|server| Part { server: *server, group: None, keys: 1 }));
         self.scratch.order.clear();

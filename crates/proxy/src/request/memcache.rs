@@ -9,6 +9,7 @@ use wire::memcache::{
 
 use crate::client::Client;
 use crate::gather::Merge;
+use crate::generation::Out;
 use crate::keys::ServerKey;
 use crate::proxy::{Part, Proxy};
 use crate::request::forward::Traits;
@@ -194,7 +195,10 @@ impl Proxy {
 
     /// To every server of the pool, ejected ones included: `flush_all` must not miss one.
     fn fan_out<I: Io>(&mut self, io: &mut I, client: &mut Client, request: &Request, frame: Frame<'_>) {
-        self.list_servers(client.pool, |_| true);
+        self.list_servers(client.pool, |server| server.by_hand.out != Some(Out::Drained));
+        if self.scratch.parts.is_empty() {
+            return self.forward_one(io, client, None, frame, traits(request));
+        }
         let merge = match request.row().merge {
             wire::memcache::Merge::Stats => Merge::Stats,
             _ => Merge::OkLine,

@@ -51,6 +51,9 @@ impl Proxy {
         {
             self.resume_client(io, id, Wait::Reply);
         }
+        if paused == Some(Wait::Changeover) && waiting == 0 {
+            self.resume_client(io, id, Wait::Changeover);
+        }
         if (leaving || self.hand_over.is_some())
             && waiting == 0
             && let Some(client) = self.take_client(id)

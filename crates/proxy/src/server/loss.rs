@@ -108,7 +108,8 @@ impl Proxy {
         }
         self.draw_conclusions(io, lane, failure, &lost);
         // This loss may have been one too many: an ejected server gets nothing but probes.
-        let up = self.servers[lane.server].health.state == State::Up;
+        let server = &self.servers[lane.server];
+        let up = server.health.state == State::Up && server.drain.is_none();
         let repeats = up && failure.lets_repeat();
         for (n, pending) in std::mem::take(&mut lost.line).into_iter().enumerate() {
             let bytes = lost.kept.front(pending.kept as usize).to_vec();

@@ -6,6 +6,7 @@ use net::{Instant, Io};
 
 use crate::alarm::Alarm;
 use crate::fail::Failure;
+use crate::ids::ServerId;
 use crate::keys::{LaneKey, ServerKey};
 use crate::mail::Mail;
 use crate::notice::Notice;
@@ -20,7 +21,8 @@ impl Server {
     /// Counts a failure that may have been one too many: then it is to be ejected, which is what the notice says.
     fn has_failed_too_often(&mut self, failure: Failure) -> Option<Notice> {
         self.stats.failures.inc();
-        if !self.health.failed(self.policy()) {
+        // One on its way out is in no ring.
+        if !self.health.failed(self.policy()) || self.drain.is_some() {
             return None;
         }
         // Counted where it was found out, once for all shards.
@@ -38,7 +40,7 @@ impl Server {
     }
 
     /// It has answered its probe.
-    fn restore<I: Io>(&mut self, io: &mut I) -> Notice {
+    pub(crate) fn restore<I: Io>(&mut self, io: &mut I) -> Notice {
         self.health.probe_good();
         self.failing = false;
         self.stats.ejected.set(0);
@@ -78,8 +80,9 @@ impl Proxy {
     pub(crate) fn count_failure<I: Io>(&mut self, io: &mut I, key: ServerKey, failure: Failure) {
         let Some(ejected) = self.servers[key].has_failed_too_often(failure) else { return };
         (self.notify)(ejected);
+        let server = self.servers[key].id;
         for shard in (0..self.loads.len()).filter(|shard| *shard != self.shard) {
-            (self.post)(shard, Mail::Ejected { server: key });
+            (self.post)(shard, Mail::Ejected { server });
         }
         self.eject(io, key);
     }
@@ -96,10 +99,24 @@ impl Proxy {
     }
 
     /// Another shard has seen it fail.
-    pub(crate) fn eject_as_told<I: Io>(&mut self, io: &mut I, key: ServerKey) {
-        if self.servers.get(key).is_some_and(|server| server.health.state == State::Up) {
+    pub(crate) fn eject_as_told<I: Io>(&mut self, io: &mut I, server: ServerId) {
+        let Some(key) = self.directory.servers.get(&server).copied() else { return };
+        if self.servers[key].health.state == State::Up && self.servers[key].drain.is_none() {
             self.eject(io, key);
         }
+    }
+
+    /// The operator believes in a server that has failed.
+    pub(crate) fn restore_as_told<I: Io>(&mut self, io: &mut I, server: ServerId) {
+        let Some(key) = self.directory.servers.get(&server).copied() else { return };
+        if self.servers[key].health.state == State::Up {
+            return;
+        }
+        let probe = self.servers[key].probe_lane();
+        self.close_lane(io, LaneKey { server: key, number: probe }, Failure::Removed);
+        let returned = self.servers[key].restore(io);
+        self.rebuild(key);
+        (self.notify)(returned);
     }
 
     /// An ejected server has been out long enough: ask it something. Or its time to answer is over.

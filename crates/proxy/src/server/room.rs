@@ -167,7 +167,7 @@ mod tests {
     use net::{App, Fault};
 
     use super::*;
-    use crate::testing::{FakeIo, World, proxy_with_budget};
+    use crate::testing::World;
 
     const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\n";
     const LARGE: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nl\r\n";
@@ -185,9 +185,7 @@ mod tests {
     impl Crowd {
         /// A client that has had a small reply, and the server.
         fn new() -> (Crowd, ConnId) {
-            let mut io = FakeIo::default();
-            let proxy = proxy_with_budget(&mut io, POOL, 1 << 30);
-            let mut world = World { io, proxy };
+            let mut world = World::with_budget(POOL, 1 << 30);
             let client = world.ask(SMALL);
             let server = world.server(0);
             let mut w = Crowd { world, server, unread: Vec::new(), answered: 0 };

@@ -1,7 +1,9 @@
 //! Making a world from its scenario.
 
+use std::collections::BTreeMap;
+
 use net::Listener;
-use proxy::{Budget, PoolKey, Setup};
+use proxy::{Budget, Settings, Setup};
 
 use super::*;
 use crate::io::{Loop, View};
@@ -24,6 +26,13 @@ impl World {
                 Client::new(n, &scenario, pool, &pools[pool], rng.fork())
             })
             .collect();
+        let settings = Settings {
+            pools: pools.clone(),
+            by_hand: BTreeMap::new(),
+            local_bytes_max: 1 << 20,
+            drain_timeout: Duration::from_secs(1),
+        };
+        let generation = Arc::new(Generation::first(scenario.shards, settings));
         let oracle = Oracle::new(pools.iter().any(|p| p.auto_eject_hosts));
         let mut world = World {
             // Half of the runs with a deliberate bug have to do without knowing every reply in advance.
@@ -31,7 +40,7 @@ impl World {
             net: Network::new(rng.fork()),
             shards: Vec::new(),
             listeners: Vec::new(),
-            stats: Vec::new(),
+            generation,
             backends,
             conns: Vec::new(),
             clients,
@@ -42,7 +51,6 @@ impl World {
             uid: 0,
             mail: Arc::default(),
             notices: Arc::default(),
-            counts: Vec::new(),
             healed: false,
             events: 0,
             memory_peak: 0,
@@ -58,27 +66,18 @@ impl World {
     }
 
     fn build_shards(&mut self, seed: u64) {
-        let pools = self.scenario.pools.clone();
-        let counts: Vec<Arc<AtomicU32>> = pools.iter().map(|_| Arc::default()).collect();
         let loads: Arc<[AtomicU32]> = (0..self.scenario.shards).map(|_| AtomicU32::new(0)).collect();
         let budget = Arc::new(Budget::new(self.scenario.budget, self.scenario.shards));
-        let listeners: Vec<Listener> =
-            (0..pools.len()).map(|n| Listener::simulated(PoolKey::of_setup(n as u16).tag())).collect();
+        let tags = self.generation.pools.iter().map(|pool| pool.id.0);
+        let listeners: Vec<Listener> = tags.map(Listener::simulated).collect();
         self.listeners = listeners.iter().map(Listener::id).collect();
         let numbers = Arc::new(AtomicU64::new(1));
         for index in 0..self.scenario.shards {
-            let names =
-                |p: &config::checked::Pool| p.servers.iter().map(|s| s.identity.clone()).collect::<Vec<_>>();
-            let stats: Vec<Arc<PoolStats>> =
-                pools.iter().map(|p| Arc::new(PoolStats::new(&p.name, &names(p)))).collect();
             let (mail, notices) = (Arc::clone(&self.mail), Arc::clone(&self.notices));
             let shard_stats: Arc<ShardStats> = Arc::default();
             self.shard_stats.push(Arc::clone(&shard_stats));
             let setup = Setup {
-                pools: (0..pools.len())
-                    .map(|p| (Arc::clone(&pools[p]), Arc::clone(&stats[p]), Arc::clone(&counts[p])))
-                    .collect(),
-                local_bytes_max: 1 << 20,
+                generation: Arc::clone(&self.generation),
                 budget: Arc::clone(&budget),
                 stats: Arc::clone(&shard_stats),
                 seed: seed.wrapping_mul(31).wrapping_add(index as u64),
@@ -92,10 +91,8 @@ impl World {
             listeners.iter().flat_map(Listener::try_clone).for_each(|listener| looped.listen(listener));
             let proxy = Proxy::new(setup, &mut View { looped: &mut looped, net: &mut self.net });
             self.shards.push(Shard::new(looped, proxy));
-            self.stats.push(stats);
             self.plan_turn(index, Instant(0));
         }
-        self.counts = counts;
     }
 
     fn plan_events(&mut self) {

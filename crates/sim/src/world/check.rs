@@ -20,13 +20,13 @@ impl World {
 
     /// Checks that every request of a pool with a timeout was answered within it.
     fn check_deadlines(&self) -> Result<(), String> {
-        for (index, stats) in self.stats.iter().enumerate() {
-            for (stats, pool) in stats.iter().zip(&self.scenario.pools) {
-                let Some(timeout) = pool.timeout else { continue };
+        for pool in &self.generation.pools {
+            for (index, stats) in pool.cells.shards.iter().enumerate() {
+                let Some(timeout) = pool.config.timeout else { continue };
                 let longest = Duration::from_micros(stats.latency.snapshot().quantile(1.0));
                 // Timers are good to a millisecond, the histogram to a hundredth.
                 if longest > timeout + timeout / 50 + Duration::from_millis(3) {
-                    let name = &pool.name;
+                    let name = &pool.config.name;
                     return Err(format!(
                         "a request to {name} on shard {index} took {longest:?} of {timeout:?}"
                     ));
@@ -74,10 +74,10 @@ impl World {
 
     fn note_moved(&mut self, index: usize) {
         let at = self.moved.note_moved(0, &self.shard_stats[index].values());
-        for pool in &self.stats[index] {
-            let at = self.moved.note_moved(at, &pool.values());
-            for server in &pool.servers {
-                self.moved.note_moved(at, &server.values());
+        for pool in &self.generation.pools {
+            let at = self.moved.note_moved(at, &pool.cells.shards[index].values());
+            for server in &pool.cells.servers {
+                self.moved.note_moved(at, &server.shards[index].values());
             }
         }
     }
@@ -86,7 +86,7 @@ impl World {
     fn ask_ejected(&mut self, index: usize) {
         let shard = &mut self.shards[index];
         shard.call(&mut self.net, |app, io| {
-            net::App::mail(app, io, Mail::Ejected { server: ServerKey::of_setup(0) });
+            net::App::mail(app, io, Mail::Ejected { server: ServerId(0) });
             io.looped.sent.push((0, b"*2\r\n$3\r\nGET\r\n".to_vec()));
         });
         self.oracle.faults.append(&mut shard.faults);
@@ -128,8 +128,8 @@ impl World {
                     "all is quiet, but shard {index} has {buffered} bytes buffered, {timers} timers and {census:?}"
                 ));
             }
-            let is_up = |server: &u32| shard.app.server_is_up(ServerKey::of_setup(*server));
-            if let Some(server) = (0..self.backends.len() as u32).find(|server| !is_up(server)) {
+            let is_up = |server: &u64| shard.app.server_is_up(ServerId(*server));
+            if let Some(server) = (0..self.backends.len() as u64).find(|server| !is_up(server)) {
                 return Err(format!("server {server} is good, but ejected on shard {index}"));
             }
         }
@@ -158,14 +158,15 @@ impl World {
 
     /// The backends have closed all connections: every gauge is at zero.
     pub(super) fn check_empty(&self) -> Result<(), String> {
-        for (index, (shard, stats)) in self.shards.iter().zip(&self.stats).enumerate() {
+        for (index, shard) in self.shards.iter().enumerate() {
             let (conns, timers) = (shard.looped.count(), shard.looped.app_timers());
             if conns + timers > 0 {
                 return Err(format!("shard {index} has {conns} connections and {timers} timers left"));
             }
-            for pool in stats {
-                let clients = pool.client_connections.get();
-                let servers: Vec<u64> = pool.servers.iter().map(|s| s.server_connections.get()).collect();
+            for pool in &self.generation.pools {
+                let clients = pool.cells.shards[index].client_connections.get();
+                let servers = pool.cells.servers.iter().map(|s| s.shards[index].server_connections.get());
+                let servers: Vec<u64> = servers.collect();
                 if clients > 0 || servers.iter().any(|n| *n > 0) {
                     return Err(format!(
                         "gauges of shard {index}: {clients} clients, server connections {servers:?}"
@@ -173,8 +174,8 @@ impl World {
                 }
             }
         }
-        let counts: Vec<u32> =
-            self.counts.iter().map(|c| c.load(std::sync::atomic::Ordering::Relaxed)).collect();
+        let clients = self.generation.pools.iter().map(|pool| &pool.clients);
+        let counts: Vec<u32> = clients.map(|c| c.load(std::sync::atomic::Ordering::Relaxed)).collect();
         if counts.iter().any(|c| *c > 0) {
             return Err(format!("clients of the pools, over all shards: {counts:?}"));
         }
@@ -192,7 +193,8 @@ impl World {
             tampered: self.plan.done,
             ..Report::default()
         };
-        for pool in self.stats.iter().flatten() {
+        let cells = self.generation.pools.iter().map(|pool| &pool.cells);
+        for pool in cells.clone().flat_map(|cells| &cells.shards) {
             report.requests += pool.client_requests.get();
             report.overflows += pool.client_overflows.get();
             report.refused_clients += pool.client_refused.get();
@@ -200,15 +202,15 @@ impl World {
             report.timeouts += pool.timeouts.get();
             report.no_server += pool.no_server.get();
             report.fragments += pool.fragments.get();
-            for server in &pool.servers {
-                report.retries += server.retries.get();
-                report.late_replies += server.late_replies.get();
-                report.strays += server.stray_replies.get();
-                report.ejections += server.ejections.get();
-                report.probes_failed += server.probes_failed.get();
-                report.overloaded += server.refused.get();
-                report.queue_waits += server.queue_waits.get();
-            }
+        }
+        for server in cells.flat_map(|cells| &cells.servers).flat_map(|server| &server.shards) {
+            report.retries += server.retries.get();
+            report.late_replies += server.late_replies.get();
+            report.strays += server.stray_replies.get();
+            report.ejections += server.ejections.get();
+            report.probes_failed += server.probes_failed.get();
+            report.overloaded += server.refused.get();
+            report.queue_waits += server.queue_waits.get();
         }
         report
     }

@@ -89,12 +89,11 @@ fn string(text: &mut String, value: &str) {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::path::Path;
-    use std::sync::Arc;
 
     use serde_json::Value;
 
     use super::*;
-    use crate::Registry;
+    use crate::{PoolCells, Registry};
 
     /// A file of captures from the original programs; none, with a message, where they are not at hand.
     pub(crate) fn golden(name: &str) -> Option<String> {
@@ -122,16 +121,16 @@ pub(crate) mod tests {
     }
 
     /// Counts on one of two shards what the recorded document says of one pool.
-    fn pool(document: &Value, name: &str, servers: &[&str]) -> Vec<Arc<PoolStats>> {
-        let shards = PoolStats::for_shards(name, servers, 2);
-        let (stats, recorded) = (&shards[1], &document[name]);
+    fn pool(document: &Value, name: &str, servers: &[&str]) -> PoolCells {
+        let cells = PoolCells::new(name, servers.iter().copied(), 2);
+        let (stats, recorded) = (&cells.shards[1], &document[name]);
         stats.client_eof.add(number(recorded, "client_eof"));
         stats.client_err.add(number(recorded, "client_err"));
         stats.client_connections.set(number(recorded, "client_connections"));
         stats.server_ejects.add(number(recorded, "server_ejects"));
         stats.forward_error.add(number(recorded, "forward_error"));
-        for server in &stats.servers {
-            let recorded = &recorded[&server.name];
+        for server in &cells.servers {
+            let (server, recorded) = (&server.shards[1], &recorded[&server.name]);
             server.server_err.add(number(recorded, "server_err"));
             server.server_connections.set(number(recorded, "server_connections"));
             server.server_ejected_at.set(number(recorded, "server_ejected_at"));
@@ -140,7 +139,7 @@ pub(crate) mod tests {
             server.responses.add(number(recorded, "responses"));
             server.response_bytes.add(number(recorded, "response_bytes"));
         }
-        shards
+        cells
     }
 
     #[test]
@@ -148,7 +147,7 @@ pub(crate) mod tests {
         let Some(expected) = recorded() else { return };
         let document: Value = serde_json::from_str(&expected).unwrap();
         let registry = Registry::new(2);
-        registry.set_pools(vec![
+        registry.set_pools([
             pool(&document, "beta", &["127.0.0.1:26380"]),
             pool(&document, "alpha", &["s1", "s2", "s3"]),
         ]);

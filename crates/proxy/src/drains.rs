@@ -1,0 +1,157 @@
+//! Servers on their way out: nothing new goes to them, what they owe is given, then their connections are closed.
+//!
+//! ```text
+//! begin ▸ clients that wait for room go elsewhere ▸ each connection is closed once it owes nothing ▸ the server is gone, or, if
+//!                                                └─ the time is over: the rest fails             its operator drained it, idle
+//! ```
+//! Looked at in the end of every turn, as long as there are any. A pool that was removed goes when its last client and its last
+//! server have.
+
+use net::Io;
+
+use crate::alarm::Alarm;
+use crate::client::Wait;
+use crate::fail::Failure;
+use crate::keys::{LaneKey, PoolKey, ServerKey};
+use crate::proxy::Proxy;
+use crate::server::connection::ServerConn;
+use crate::server::drain::Drain;
+use crate::tally::Change;
+
+/// Most servers that drain at once; further ones cut off the first.
+const DRAINING_MAX: usize = 4096;
+
+impl Proxy {
+    /// Sends nothing more to a server. `leaves`: it is not among its pool's servers any more.
+    pub(crate) fn begin_drain<I: Io>(&mut self, io: &mut I, key: ServerKey, leaves: bool) {
+        let until = io.now() + self.drain_timeout;
+        let server = &mut self.servers[key];
+        server.probe_at(io, None);
+        let was_draining = server.drain.replace(Drain { until, leaves }).is_some();
+        for number in 0..server.conns.len() as u16 {
+            self.send_elsewhere(io, LaneKey { server: key, number });
+        }
+        if self.drain_further(io, key) {
+            return;
+        }
+        if !was_draining {
+            if self.drains.servers.len() >= DRAINING_MAX {
+                let first = self.drains.servers.remove(0);
+                self.cut_drain(io, first);
+            }
+            self.drains.servers.push(key);
+        }
+        if self.drains.timer.is_none() {
+            self.drains.timer = Some(io.set_timer(until, Alarm::Drain.token()));
+        }
+    }
+
+    /// The clients that wait for room on a connection are read again: their requests go to whoever has the key now.
+    fn send_elsewhere<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
+        let conn = self.server_conn(lane);
+        let mut waiting = std::mem::take(&mut conn.waiting_clients);
+        waiting.extend(std::mem::take(&mut conn.bulky_waiting));
+        for client in waiting {
+            self.resume_client(io, client, Wait::Server);
+        }
+    }
+
+    /// A removed pool goes with its last client and server.
+    pub(crate) fn begin_leave(&mut self, pool: PoolKey) {
+        self.drains.pools.push(pool);
+    }
+
+    /// At the end of a turn.
+    pub(crate) fn continue_drains<I: Io>(&mut self, io: &mut I) {
+        if !self.drains.servers.is_empty() {
+            for key in std::mem::take(&mut self.drains.servers) {
+                if !self.drain_further(io, key) {
+                    self.drains.servers.push(key);
+                }
+            }
+        }
+        if self.drains.servers.is_empty()
+            && let Some(timer) = self.drains.timer.take()
+        {
+            io.cancel_timer(timer);
+        }
+        if !self.drains.pools.is_empty() {
+            for key in std::mem::take(&mut self.drains.pools) {
+                self.leave(key);
+            }
+        }
+    }
+
+    /// Closes the connections of a server that owe nothing. True if that were the last ones: then it has gone, if it leaves.
+    fn drain_further<I: Io>(&mut self, io: &mut I, key: ServerKey) -> bool {
+        let Some(server) = self.servers.get(key) else { return true };
+        // Its operator has taken it back.
+        let Some(Drain { leaves, .. }) = server.drain else { return true };
+        let done = |(_, conn): &(LaneKey, &ServerConn)| conn.conn.is_some() && !conn.owes();
+        let lanes: Vec<LaneKey> = server.lanes().filter(done).map(|(lane, _)| lane).collect();
+        for lane in lanes {
+            self.close_lane(io, lane, Failure::Removed);
+        }
+        if self.servers[key].has_open_connection() {
+            return false;
+        }
+        if leaves {
+            self.drop_server(key);
+        } else {
+            self.servers[key].drain = None;
+        }
+        true
+    }
+
+    /// The time of the first is over.
+    pub(crate) fn end_drains<I: Io>(&mut self, io: &mut I) {
+        self.drains.timer = None;
+        let now = io.now();
+        let until = |proxy: &Proxy, key: &ServerKey| proxy.servers.get(*key)?.drain.map(|drain| drain.until);
+        for key in self.drains.servers.clone() {
+            if until(self, &key).is_some_and(|until| until <= now) {
+                self.cut_drain(io, key);
+            }
+        }
+        let next = self.drains.servers.iter().filter_map(|key| until(self, key)).min();
+        self.drains.timer = next.map(|at| io.set_timer(at.max(now), Alarm::Drain.token()));
+    }
+
+    /// Fails what a server still owes.
+    fn cut_drain<I: Io>(&mut self, io: &mut I, key: ServerKey) {
+        let Some(server) = self.servers.get(key) else { return };
+        let open = server.lanes().filter(|(_, conn)| conn.conn.is_some());
+        for lane in open.map(|(lane, _)| lane).collect::<Vec<_>>() {
+            self.close_lane(io, lane, Failure::Removed);
+        }
+        self.drain_further(io, key);
+    }
+
+    /// Forgets a server that has no connection.
+    fn drop_server(&mut self, key: ServerKey) {
+        let Some(server) = self.servers.remove(key) else { return };
+        server.conns.iter().for_each(|conn| self.held.apply(Change::gone(conn.counted)));
+        let Some(pool) = self.pools.get_mut(server.pool) else { return };
+        pool.leaving.retain(|leaving| *leaving != key);
+        let mut others = pool.servers.iter().chain(&pool.leaving);
+        if !others.any(|other| std::sync::Arc::ptr_eq(&self.servers[*other].stats, &server.stats)) {
+            server.clear_gauges();
+        }
+    }
+
+    fn leave(&mut self, key: PoolKey) {
+        let Some(pool) = self.pools.get(key) else { return };
+        if pool.clients_here > 0 || !pool.leaving.is_empty() {
+            return self.drains.pools.push(key);
+        }
+        pool.stats.requests_in_flight.set(0);
+        pool.stats.memory_bytes.set(0);
+        self.directory.pools.remove(&pool.id);
+        self.pools.remove(key);
+    }
+
+    /// Servers and pools on their way out.
+    pub(crate) fn draining(&self) -> usize {
+        self.drains.servers.len() + self.drains.pools.len()
+    }
+}

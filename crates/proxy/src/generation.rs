@@ -1,0 +1,300 @@
+//! A generation: all that the shards serve, planned once on the control thread and shared by them unchanged.
+//!
+//! ```text
+//! settings ─▶ Generation::next ─▶ Arc<Generation> ─mail─▶ each shard compares it with what it serves (crate::membership)
+//! ```
+//! A plan says who is the same as before by giving the same id:
+//!
+//! - a pool, while its name and its protocol stay and it does not move to or from the embedded cache. Its clients stay;
+//! - a server, while its name and all that its connections depend on stay: address, credentials, database, keepalive and number of
+//!   connections. Its connections and its health stay.
+//!
+//! Counters go by name alone ([`PoolCells`]).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use config::Secret;
+use config::checked::{self, Target};
+use telemetry::PoolCells;
+
+use crate::ids::{PoolId, ServerId};
+
+/// Settings that a generation is planned from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The pools, in the order in which statistics show them.
+    pub pools: Vec<Arc<checked::Pool>>,
+    /// Changes by hand, by the names of pool and server.
+    pub by_hand: BTreeMap<(String, String), ByHand>,
+    /// Most bytes of the embedded cache.
+    pub local_bytes_max: usize,
+    /// Time what is on its way to a server that goes may take to be answered.
+    pub drain_timeout: Duration,
+}
+
+impl Settings {
+    /// Those of a configuration, with nothing changed by hand. Servers that go have the time that a stop has.
+    pub fn of(config: &checked::Config) -> Settings {
+        Settings {
+            pools: config.pools.iter().cloned().map(Arc::new).collect(),
+            by_hand: BTreeMap::new(),
+            local_bytes_max: config.local.bytes_max,
+            drain_timeout: config.stop_timeout,
+        }
+    }
+}
+
+/// Changes that an operator has made to a server, apart from the file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ByHand {
+    /// Weight instead of the configured one.
+    pub weight: Option<u32>,
+    /// It is out of the ring.
+    pub out: Option<Out>,
+}
+
+/// Way in which a server is out of the ring, by its operator's will.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Out {
+    /// Its connections stay.
+    Ejected,
+    /// Its connections are closed once they owe nothing, and nothing is sent to it.
+    Drained,
+}
+
+/// All that the shards serve.
+#[derive(Debug)]
+pub struct Generation {
+    /// The pools, in the order of the settings.
+    pub pools: Vec<PoolPlan>,
+    /// Most bytes of the embedded cache.
+    pub local_bytes_max: usize,
+    /// Time what is on its way to a server that goes may take to be answered.
+    pub drain_timeout: Duration,
+    shards: usize,
+    next: Next,
+}
+
+/// A pool as the shards serve it.
+#[derive(Debug, Clone)]
+pub struct PoolPlan {
+    /// Its name between threads.
+    pub id: PoolId,
+    /// Its settings.
+    pub config: Arc<checked::Pool>,
+    /// Its counters and those of its servers, which are in the order of the configuration.
+    pub cells: PoolCells,
+    /// Its clients over all shards.
+    pub clients: Arc<AtomicU32>,
+    /// The servers, in the order of the configuration.
+    pub servers: Vec<ServerPlan>,
+}
+
+/// A server of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerPlan {
+    /// Its name between threads.
+    pub id: ServerId,
+    /// Changes to it by hand.
+    pub by_hand: ByHand,
+}
+
+/// The next names to be given.
+#[derive(Debug, Clone, Copy, Default)]
+struct Next {
+    pool: u32,
+    server: u64,
+}
+
+impl Next {
+    fn pool(&mut self) -> PoolId {
+        let id = PoolId(self.pool);
+        self.pool = self.pool.wrapping_add(1);
+        id
+    }
+
+    fn server(&mut self) -> ServerId {
+        let id = ServerId(self.server);
+        self.server += 1;
+        id
+    }
+}
+
+impl Generation {
+    /// The generation that a process of so many shards starts with. Names are given in the order of the settings, from 0 on.
+    pub fn first(shards: usize, settings: Settings) -> Generation {
+        let nothing = Generation {
+            pools: Vec::new(),
+            local_bytes_max: settings.local_bytes_max,
+            drain_timeout: settings.drain_timeout,
+            shards,
+            next: Next::default(),
+        };
+        nothing.next(settings)
+    }
+
+    /// The generation after this one.
+    #[must_use]
+    pub fn next(&self, settings: Settings) -> Generation {
+        let mut planner = Planner { before: self, next: self.next };
+        let Settings { pools, by_hand, local_bytes_max, drain_timeout } = settings;
+        let pools = pools.into_iter().map(|pool| planner.pool(pool, &by_hand)).collect();
+        Generation { pools, local_bytes_max, drain_timeout, shards: self.shards, next: planner.next }
+    }
+
+    /// Counters of all pools.
+    pub fn cells(&self) -> Vec<PoolCells> {
+        self.pools.iter().map(|pool| pool.cells.clone()).collect()
+    }
+
+    /// Names of pools from here on belong to later generations.
+    pub(crate) fn pools_end(&self) -> PoolId {
+        PoolId(self.next.pool)
+    }
+}
+
+/// One step from a generation to the next.
+struct Planner<'a> {
+    before: &'a Generation,
+    next: Next,
+}
+
+impl Planner<'_> {
+    fn pool(&mut self, config: Arc<checked::Pool>, by_hand: &BTreeMap<(String, String), ByHand>) -> PoolPlan {
+        let named = self.before.pools.iter().find(|known| known.config.name == config.name);
+        let names = config.servers.iter().map(|server| server.identity.as_str());
+        let cells = match named {
+            Some(known) => known.cells.with_servers(names),
+            None => PoolCells::new(&config.name, names, self.before.shards),
+        };
+        let same = named.filter(|known| keeps_clients(&known.config, &config));
+        // Who compares it with what was there sees at once that nothing has changed.
+        let config =
+            same.filter(|known| known.config == config).map_or(config, |known| Arc::clone(&known.config));
+        let servers = config.servers.iter().map(|server| {
+            let id =
+                same.and_then(|known| id_of(known, server, &config)).unwrap_or_else(|| self.next.server());
+            let by_hand = by_hand.get(&(config.name.clone(), server.identity.clone()));
+            ServerPlan { id, by_hand: by_hand.copied().unwrap_or_default() }
+        });
+        let servers = servers.collect();
+        PoolPlan {
+            id: same.map_or_else(|| self.next.pool(), |known| known.id),
+            cells,
+            clients: named.map(|known| Arc::clone(&known.clients)).unwrap_or_default(),
+            servers,
+            config,
+        }
+    }
+}
+
+/// The id that a server had before, if its connections can be used as they are.
+fn id_of(known: &PoolPlan, server: &checked::Server, config: &checked::Pool) -> Option<ServerId> {
+    let at = known.config.servers.iter().position(|before| before.identity == server.identity)?;
+    let before = &known.config.servers[at];
+    keeps_connections((&known.config, before), (config, server)).then(|| known.servers[at].id)
+}
+
+/// True if clients of a pool with the one configuration can be served with the other.
+fn keeps_clients(before: &checked::Pool, now: &checked::Pool) -> bool {
+    before.protocol == now.protocol && has_local(before) == has_local(now)
+}
+
+/// True if connections to a server that were opened with the one configuration can be used with the other.
+fn keeps_connections(
+    (old_pool, old): (&checked::Pool, &checked::Server),
+    (new_pool, new): (&checked::Pool, &checked::Server),
+) -> bool {
+    old.target == new.target
+        && password(old_pool, old) == password(new_pool, new)
+        && old_pool.db == new_pool.db
+        && old_pool.keepalive == new_pool.keepalive
+        && old_pool.server_connections == new_pool.server_connections
+}
+
+/// Password that a server is given.
+pub(crate) fn password<'a>(pool: &'a checked::Pool, server: &'a checked::Server) -> Option<&'a Secret> {
+    server.password.as_ref().or(pool.auth.as_ref())
+}
+
+/// True for a pool over the embedded cache, which lives on the first shard.
+pub fn has_local(pool: &checked::Pool) -> bool {
+    pool.servers.iter().any(|server| server.target == Target::Local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::settings;
+
+    const POOL: &str =
+        "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"]\n";
+    const OTHER: &str = "[pool.q]\nlisten = \"127.0.0.1:3\"\nservers = [\"local\"]\n";
+
+    /// Each pool with its name, its id and the ids of its servers.
+    fn shown(generation: &Generation) -> Vec<(String, u32, Vec<u64>)> {
+        let pool = |pool: &PoolPlan| {
+            let servers = pool.servers.iter().map(|server| server.id.0).collect();
+            (pool.config.name.clone(), pool.id.0, servers)
+        };
+        let mut shown: Vec<_> = generation.pools.iter().map(pool).collect();
+        shown.sort();
+        shown
+    }
+
+    #[test]
+    fn ids_stay_with_what_stays() {
+        let first = Generation::first(2, settings(&format!("{POOL}{OTHER}")));
+        let p = |id, servers: &[u64]| ("p".to_owned(), id, servers.to_vec());
+        let q = ("q".to_owned(), 1, vec![2]);
+        assert_eq!(shown(&first), [p(0, &[0, 1]), q.clone()]);
+        // What is changed about the first pool, and what it becomes.
+        let cases = [
+            ("timeout = \"1s\"\nhash = \"md5\"\npreconnect = true\n", "", "", p(0, &[0, 1])),
+            ("", "12:1 b", "12:7 b", p(0, &[0, 1])),
+            ("", "12:1 b", "13:1 b", p(0, &[0, 3])),
+            ("", "12:1 b", "12:1 c", p(0, &[0, 3])),
+            ("db = 1\n", "", "", p(0, &[3, 4])),
+            ("auth = \"x\"\n", "", "", p(0, &[3, 4])),
+            ("keepalive = \"5s\"\n", "", "", p(0, &[3, 4])),
+            ("server_connections = 2\n", "", "", p(0, &[3, 4])),
+            ("protocol = \"memcache\"\n", "", "", p(2, &[3, 4])),
+            ("", "127.0.0.1:1\"", "127.0.0.1:2\"", p(0, &[0, 1])),
+            ("", "\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"", "\"local\"", p(2, &[3])),
+            // A pool with another name at the old address.
+            ("", "pool.p", "pool.o", ("o".to_owned(), 2, vec![3, 4])),
+        ];
+        for (options, from, to, wanted) in cases {
+            let next = first.next(settings(&format!("{}{options}{OTHER}", POOL.replacen(from, to, 1))));
+            assert_eq!(shown(&next), [wanted, q.clone()], "{options}{from} {to}");
+            let kept = |n: usize| Arc::ptr_eq(&first.pools[1].config, &next.pools[n].config);
+            assert!(kept(0) || kept(1));
+        }
+    }
+
+    #[test]
+    fn an_id_is_never_given_twice() {
+        let both = format!("{POOL}{OTHER}");
+        let mut generation = Generation::first(1, settings(&both));
+        for n in 1..4 {
+            generation = generation.next(settings(OTHER));
+            assert_eq!(shown(&generation), [("q".to_owned(), 1, vec![2])]);
+            generation = generation.next(settings(&both));
+            let server = u64::from(n) * 2 + 1;
+            assert_eq!(shown(&generation)[0], ("p".to_owned(), n + 1, vec![server, server + 1]));
+        }
+    }
+
+    #[test]
+    fn what_was_changed_by_hand_goes_by_name() {
+        let mut with = settings(POOL);
+        let out = ByHand { weight: Some(5), out: Some(Out::Drained) };
+        with.by_hand.insert(("p".into(), "b".into()), out);
+        let generation = Generation::first(1, with);
+        let by_hand = generation.pools[0].servers.iter().map(|server| server.by_hand);
+        assert_eq!(by_hand.collect::<Vec<_>>(), [ByHand::default(), out]);
+    }
+}

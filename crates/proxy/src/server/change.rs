@@ -1,0 +1,107 @@
+//! A server whose settings change while it serves, and one that takes the place of another.
+
+use std::sync::Arc;
+
+use config::checked;
+use net::{Address, Io};
+
+use super::socket_options;
+use crate::generation::{ByHand, Out, ServerPlan};
+use crate::notice::Notice;
+use crate::server::Server;
+use crate::server::health::State;
+
+/// State that a server leaves to the one that takes its place.
+#[derive(Debug)]
+pub(crate) struct Heritage {
+    address: Option<Address>,
+    ejected: bool,
+    failing: bool,
+    refuses: bool,
+}
+
+impl Server {
+    /// Takes other settings, of its pool and its own. Those that its connections depend on are the same. The notice says that it
+    /// is back in the ring.
+    pub(crate) fn set_config<I: Io>(
+        &mut self,
+        io: &mut I,
+        config: &Arc<checked::Pool>,
+        (plan, server): (ServerPlan, &checked::Server),
+    ) -> Option<Notice> {
+        let before = std::mem::replace(&mut self.config, Arc::clone(config));
+        self.weight = server.weight;
+        self.ring_name = config.ring_name(server);
+        self.options = socket_options(config);
+        self.set_by_hand(io, plan.by_hand);
+        if before.timeout != config.timeout {
+            self.watch_deadlines(io);
+        }
+        self.look_after_ejection(io, &before)
+    }
+
+    /// Deadlines of what is under way are those of the new timeout.
+    fn watch_deadlines<I: Io>(&mut self, io: &mut I) {
+        let Some(timeout) = self.config.timeout else { return };
+        for lane in 0..self.conns.len() as u16 {
+            let key = self.lane_key(lane);
+            let conn = &mut self.conns[lane as usize];
+            if let Some(oldest) = conn.line.get(conn.expired) {
+                let at = oldest.at + timeout;
+                conn.alarm_at(io, key, at);
+            }
+        }
+    }
+
+    /// An ejected server returns if there is no ejection any more, and is probed after the new time.
+    fn look_after_ejection<I: Io>(&mut self, io: &mut I, before: &checked::Pool) -> Option<Notice> {
+        if self.health.state == State::Up {
+            return None;
+        }
+        if !self.config.auto_eject_hosts {
+            return Some(self.restore(io));
+        }
+        let waits = self.health.state == State::Ejected && self.probe_timer.is_some();
+        if waits && before.server_retry_timeout != self.config.server_retry_timeout {
+            self.probe_at(io, Some(io.now() + self.config.server_retry_timeout));
+        }
+        None
+    }
+
+    /// Takes the operator's changes. Draining is left to the caller.
+    fn set_by_hand<I: Io>(&mut self, io: &mut I, by_hand: ByHand) {
+        let was_drained = self.by_hand.out == Some(Out::Drained);
+        self.by_hand = by_hand;
+        if was_drained && by_hand.out != Some(Out::Drained) {
+            self.drain = None;
+            if self.health.state != State::Up {
+                self.probe_now(io);
+            }
+        }
+    }
+
+    /// State for the server that takes this one's place.
+    pub(crate) fn heritage(&self) -> Heritage {
+        let Server { address, failing, refuses, .. } = self;
+        let ejected = self.health.state != State::Up;
+        Heritage { address: address.clone(), ejected, failing: *failing, refuses: *refuses }
+    }
+
+    /// Takes the place of a server of the same name, whose connections it cannot use. If that one was ejected, so is this one, and is
+    /// probed at once: it may be another one, or one that can be reached now.
+    pub(crate) fn inherit<I: Io>(&mut self, io: &mut I, before: Heritage) {
+        if before.ejected && self.config.auto_eject_hosts {
+            self.probe_now(io);
+        }
+        if before.address == self.address {
+            self.failing = before.failing;
+            self.refuses = before.refuses;
+        }
+    }
+
+    fn probe_now<I: Io>(&mut self, io: &mut I) {
+        self.health.state = State::Ejected;
+        self.stats.ejected.set(1);
+        self.probe_at(io, Some(io.now()));
+    }
+}
