@@ -11,20 +11,18 @@
 
 use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use config::nsqd::machine;
 use telemetry::log::{Log, SIGNAL, Verbosity};
-use telemetry::render::nutcracker::{Header, document};
-use telemetry::{Registry, error, info};
+use telemetry::{error, info};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::mpsc;
 
+use crate::crash;
+use crate::serving::Serving;
 use crate::start::Running;
 use crate::stop_signals::StopSignals;
-use crate::{crash, malloc_trim, stats_port};
 
 /// Differences between faces.
 pub struct FaceBehavior {
@@ -71,35 +69,12 @@ impl Control {
 }
 
 async fn serve(
-    mut running: Running,
+    running: Running,
     mut signals: mpsc::UnboundedReceiver<i32>,
     behavior: &FaceBehavior,
     log: &Log,
 ) -> io::Result<u8> {
-    if let Some(port) = running.stats.take() {
-        let registry = Arc::clone(&running.registry);
-        let (service, version) = behavior.service;
-        let since = running.since;
-        let listeners = running.pool_listeners as u64;
-        let document = move || {
-            let uptime = since.elapsed().as_secs();
-            statistics(&registry, service, version, uptime, listeners)
-        };
-        tokio::spawn(stats_port::serve(port, Arc::new(document)));
-    }
-    let watch = running.admin.as_ref().map(|admin| Arc::clone(&admin.watch));
-    if let Some(admin) = running.admin.take() {
-        tokio::spawn(admin.serve());
-    }
-    if let Some(descriptors) = running.descriptors.take() {
-        tokio::spawn(descriptors.follow());
-    }
-    tokio::spawn(malloc_trim::run(Arc::clone(&running.registry), Arc::clone(&running.relief)));
-    let (stop, stopping) = watch::channel(false);
-    let api = running.http.take().map(|http| http.spawn(log, &stopping));
-    let snapshot = running.lookup_http.take().and_then(|http| http.spawn(&stopping));
-    let nsqadmin = running.nsqadmin.take().map(|admin| admin.spawn(log, &stopping));
-    let jobs = running.jobs.take().map(|jobs| tokio::spawn(jobs.serve()));
+    let serving = Serving::begin(running, behavior.service, log);
     let (signal, code) = loop {
         let Some(found) = signals.recv().await else { break (libc::SIGTERM, 1) };
         tell(found, behavior);
@@ -113,34 +88,7 @@ async fn serve(
         }
     };
     let mut stop_signals = StopSignals::new(signal, Instant::now());
-    if let Some(watch) = watch {
-        watch.drain();
-    }
-    stop.send_replace(true);
-    let stopped = async move {
-        // Requests under way are asked of the queue: it goes on until they have their answers.
-        if let Some(api) = api {
-            api.finish(running.stop_timeout() / 2).await;
-        }
-        if let Some(nsqadmin) = nsqadmin {
-            // A change goes on to its end; who asked for it gets to know, if that does not take too long.
-            let _ = tokio::time::timeout(running.stop_timeout() / 2, nsqadmin).await;
-        }
-        if let Some(snapshot) = snapshot {
-            let _ = tokio::time::timeout(running.stop_timeout() / 2, snapshot).await;
-        }
-        // Lookups forget the queue before it stops, and one of this process closes no connection that is missed.
-        if let Some(jobs) = jobs {
-            jobs.abort();
-        }
-        let (done, stopped) = oneshot::channel();
-        std::thread::Builder::new().name("stop".into()).spawn(move || {
-            running.stop();
-            let _ = done.send(());
-        })?;
-        let _ = stopped.await;
-        io::Result::Ok(())
-    };
+    let stopped = serving.stop();
     tokio::pin!(stopped);
     loop {
         tokio::select! {
@@ -196,25 +144,4 @@ fn set_verbosity(log: &Log, direction: &str, to: Verbosity, behavior: &FaceBehav
         error!(target: SIGNAL, "{direction} log level to {}", to.number());
     }
     log.set_verbosity(to);
-}
-
-/// nutcracker's document. Its connection counts are of clients, servers and listeners together.
-fn statistics(registry: &Registry, service: &str, version: &str, uptime_s: u64, listeners: u64) -> String {
-    let pools = registry.pools();
-    let sum = |pool: &str, server: &str| {
-        let of_servers = |report: &telemetry::PoolReport| -> u64 {
-            report.servers.iter().filter_map(|server_report| server_report.get(server)).sum()
-        };
-        pools.iter().map(|report| report.get(pool).unwrap_or(0) + of_servers(report)).sum::<u64>() + listeners
-    };
-    let header = Header {
-        service: service.into(),
-        source: machine::hostname(),
-        version: version.into(),
-        uptime_s,
-        timestamp_s: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs(),
-        total_connections: sum("client_accepts", "connects"),
-        curr_connections: sum("client_connections", "server_connections"),
-    };
-    document(&header, &pools)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use config::checked::Listen;
 use config::endpoint::show_listen;
 use http::{Places, Seat, Seated, Socket};
-use net::BindError;
+use net::{BindError, Binder};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::bind::bind;
@@ -39,8 +39,8 @@ impl ControlPort {
     ///
     /// # Errors
     /// The reason nothing can listen there.
-    pub fn bind(listen: &Listen) -> Result<ControlPort, BindError> {
-        bind(listen).map(|socket| ControlPort { address: address(&socket, listen), socket })
+    pub fn bind(listen: &Listen, binder: &mut Binder) -> Result<ControlPort, BindError> {
+        bind(listen, binder).map(|socket| ControlPort { address: address(&socket, listen), socket })
     }
 
     /// The address as bound.

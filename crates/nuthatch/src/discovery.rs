@@ -18,7 +18,7 @@ use config::nsqd::{VERSION, machine};
 use http::{Listener, Stop, router, serve_at_most};
 use lookup::http::{About, Api};
 use lookup::{Lifetimes, Limits, Mail, Options};
-use net::{EventLoop, Handle, Resolver, Shard};
+use net::{Binder, EventLoop, Handle, Resolver, Shard};
 use telemetry::error;
 use wire::nsq::lookup::Node;
 
@@ -40,61 +40,93 @@ pub struct Discovery {
     thread: thread::JoinHandle<io::Result<()>>,
     /// Listeners, by name.
     pub listening: [(&'static str, String); 2],
-    /// Address for nodes; None for a unix socket.
-    bound: Option<SocketAddr>,
 }
 
-/// Binds both listeners, then starts the shard.
+/// The lookup with its listeners bound.
+pub struct BoundLookup {
+    listeners: Vec<net::Listener>,
+    http: Listener,
+}
+
+/// Binds both listeners.
 ///
 /// # Errors
 /// The fault, for each face to word.
-pub fn start(settings: &Lookup, descriptors: &Descriptors) -> Result<(Discovery, LookupHttp), StartError> {
+pub fn bind_listeners(settings: &Lookup, binder: &mut Binder) -> Result<BoundLookup, StartError> {
     let refused = |place, listen: &Listen, error| StartError::Listen(place, listen.clone(), error);
-    let listeners = net::bind(&address(&settings.tcp), BACKLOG, 1, 0)
+    let listeners = binder
+        .bind(&address(&settings.tcp), BACKLOG, 1, 0)
         .map_err(|error| refused(Place::LookupTcp, &settings.tcp, error))?;
-    let tcp = listeners.first().and_then(net::Listener::local_address);
-    let socket = bind(&settings.http).map_err(|error| refused(Place::LookupHttp, &settings.http, error))?;
+    let socket =
+        bind(&settings.http, binder).map_err(|error| refused(Place::LookupHttp, &settings.http, error))?;
     let http = Listener::new(socket, None).map_err(|error| format!("cannot serve HTTP: {error}"))?;
-    let options = options(settings, tcp, http.local_address());
-    let failed = |error: io::Error| format!("cannot start the lookup: {error}");
-    let shard: Shard<Mail> = Shard::new(listeners, Resolver::start().map_err(failed)?)
-        .map_err(failed)?
-        .limiting(descriptors.places.clone());
-    let handle = shard.handle();
-    let about = About {
-        version: VERSION,
-        hostname: options.node.hostname.clone(),
-        broadcast_address: settings.broadcast_address.clone(),
-        names: settings.http_names.clone(),
-    };
-    let shown = |bound: Option<SocketAddr>, listen| {
-        bound.map_or_else(|| show_listen(listen), |address| address.to_string())
-    };
-    let listening =
-        [("TCP", shown(tcp, &settings.tcp)), ("HTTP", shown(http.local_address(), &settings.http))];
-    let restored = settings.snapshot.as_deref().and_then(lookup_snapshot::read);
-    let lifetime = settings.snapshot_lifetime;
-    let thread = thread::Builder::new()
-        .name("lookup".into())
-        .spawn(move || {
-            let made = move |io: &mut EventLoop| {
-                let mut lookup = lookup::Lookup::new(options);
-                if let Some(snapshot) = restored {
-                    lookup.restore(io, &snapshot, lifetime);
-                }
-                lookup
-            };
-            shard.run(made).map(|_| ())
-        })
-        .map_err(failed)?;
-    let http = LookupHttp {
-        shard: handle.clone(),
-        about,
-        listener: http,
-        connections_max: descriptors.shares.http,
-        snapshot: settings.snapshot.clone(),
-    };
-    Ok((Discovery { handle, thread, listening, bound: tcp }, http))
+    Ok(BoundLookup { listeners, http })
+}
+
+impl BoundLookup {
+    /// Address at which a queue of this process registers; None for a unix socket.
+    pub fn own_address(&self) -> Option<SocketAddr> {
+        let bound = self.tcp()?;
+        let loopback = match bound {
+            SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST),
+            SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::LOCALHOST),
+        };
+        let is_any = bound.ip().is_unspecified();
+        Some(SocketAddr::new(if is_any { loopback } else { bound.ip() }, bound.port()))
+    }
+
+    fn tcp(&self) -> Option<SocketAddr> {
+        self.listeners.first().and_then(net::Listener::local_address)
+    }
+
+    /// Starts the shard.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn run(
+        self,
+        settings: &Lookup,
+        descriptors: &Descriptors,
+    ) -> Result<(Discovery, LookupHttp), StartError> {
+        let tcp = self.tcp();
+        let BoundLookup { listeners, http } = self;
+        let options = options(settings, tcp, http.local_address());
+        let failed = |error: io::Error| format!("cannot start the lookup: {error}");
+        let shard: Shard<Mail> = Shard::new(listeners, Resolver::start().map_err(failed)?)
+            .map_err(failed)?
+            .limiting(descriptors.places.clone());
+        let handle = shard.handle();
+        let about = About {
+            version: VERSION,
+            hostname: options.node.hostname.clone(),
+            broadcast_address: settings.broadcast_address.clone(),
+            names: settings.http_names.clone(),
+        };
+        let shown = |bound: Option<SocketAddr>, listen| {
+            bound.map_or_else(|| show_listen(listen), |address| address.to_string())
+        };
+        let listening =
+            [("TCP", shown(tcp, &settings.tcp)), ("HTTP", shown(http.local_address(), &settings.http))];
+        let restored = settings.snapshot.as_deref().and_then(lookup_snapshot::read);
+        let lifetime = settings.snapshot_lifetime;
+        let made = move |io: &mut EventLoop| {
+            let mut lookup = lookup::Lookup::new(options);
+            if let Some(snapshot) = restored {
+                lookup.restore(io, &snapshot, lifetime);
+            }
+            lookup
+        };
+        let thread = thread::Builder::new().name("lookup".into());
+        let thread = thread.spawn(move || shard.run(made).map(|_| ())).map_err(failed)?;
+        let http = LookupHttp {
+            shard: handle.clone(),
+            about,
+            listener: http,
+            connections_max: descriptors.shares.http,
+            snapshot: settings.snapshot.clone(),
+        };
+        Ok((Discovery { handle, thread, listening }, http))
+    }
 }
 
 fn options(settings: &Lookup, tcp: Option<SocketAddr>, http: Option<SocketAddr>) -> Options {
@@ -152,17 +184,6 @@ impl LookupHttp {
 }
 
 impl Discovery {
-    /// Address at which a queue of this process registers; None for a unix socket.
-    pub fn own_address(&self) -> Option<SocketAddr> {
-        let bound = self.bound?;
-        let loopback = match bound {
-            SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::LOCALHOST),
-            SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::LOCALHOST),
-        };
-        let is_any = bound.ip().is_unspecified();
-        Some(SocketAddr::new(if is_any { loopback } else { bound.ip() }, bound.port()))
-    }
-
     /// The shard, to ask it by mail.
     pub fn shard(&self) -> Handle<Mail> {
         self.handle.clone()

@@ -39,6 +39,7 @@ mod crash;
 mod malloc_trim;
 mod stats_port;
 mod stop_signals;
+mod serving;
 
 fn main() -> std::process::ExitCode {
     applet::dispatch(std::env::args_os().collect())

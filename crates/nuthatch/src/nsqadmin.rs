@@ -10,7 +10,7 @@ use config::nsqadmin::{HttpClient, Nsqadmin};
 use config::nsqd::{VERSION, machine};
 use http::client::{Client, Limits};
 use http::{Listener, Stop, serve_at_most};
-use net::tls;
+use net::{Binder, tls};
 use rustls::ClientConfig;
 use telemetry::error;
 use telemetry::log::Log;
@@ -37,9 +37,9 @@ pub struct Admin {
 ///
 /// # Errors
 /// The reason it cannot be bound.
-pub fn start(settings: &Nsqadmin, http_max: usize) -> Result<Admin, StartError> {
+pub fn start(settings: &Nsqadmin, http_max: usize, binder: &mut Binder) -> Result<Admin, StartError> {
     let refused = |error| StartError::Listen(Place::Nsqadmin, settings.http.clone(), error);
-    let socket = bind::bind(&settings.http).map_err(refused)?;
+    let socket = bind::bind(&settings.http, binder).map_err(refused)?;
     let listener = Listener::new(socket, None).map_err(|error| format!("cannot serve HTTP: {error}"))?;
     let bound = listener.local_address();
     let listening = bound.map_or_else(|| show_listen(&settings.http), |address| address.to_string());

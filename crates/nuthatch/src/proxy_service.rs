@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use config::checked::Listen;
-use net::{ClientPlaces, EventLoop, Handle, ListenAddress, Listener, Resolver, Shard};
+use net::{Binder, ClientPlaces, EventLoop, Handle, ListenAddress, Listener, Resolver, Shard};
 use proxy::{Budget, Generation, Mail, Notice, Proxy, Setup, has_local};
 use telemetry::ShardStats;
 
@@ -46,26 +46,48 @@ pub struct ProxyService {
     pub bound: Vec<(usize, Option<SocketAddr>)>,
 }
 
-/// Binds every listener and starts the shards. Nothing runs if anything cannot be bound.
-pub fn start(plan: Plan) -> Result<ProxyService, StartError> {
-    let mut per_shard: Vec<Vec<Listener>> = (0..plan.threads).map(|_| Vec::new()).collect();
+/// The cache side with its listeners bound.
+pub struct BoundProxy {
+    per_shard: Vec<Vec<Listener>>,
+    /// Listeners of each pool: (pool index, address as bound; None for a unix socket).
+    bound: Vec<(usize, Option<SocketAddr>)>,
+}
+
+/// Binds every listener of a generation for so many shards.
+///
+/// # Errors
+/// The fault, for each face to word.
+pub fn bind(generation: &Generation, threads: usize, binder: &mut Binder) -> Result<BoundProxy, StartError> {
+    let mut per_shard: Vec<Vec<Listener>> = (0..threads).map(|_| Vec::new()).collect();
     let mut bound = Vec::new();
-    for (n, planned) in plan.generation.pools.iter().enumerate() {
+    for (n, planned) in generation.pools.iter().enumerate() {
         let pool = &planned.config;
         // The embedded cache lives on one shard, without locks, and so do the clients of its pool.
-        let count = if has_local(pool) { 1 } else { plan.threads };
+        let count = if has_local(pool) { 1 } else { threads };
         for listen in &pool.listen {
-            let listeners = net::bind(&address(listen), pool.backlog, count, planned.id.0)
+            let listeners = binder
+                .bind(&address(listen), pool.backlog, count, planned.id.0)
                 .map_err(|error| StartError::Listen(Place::Pool(pool.name.clone()), listen.clone(), error))?;
             bound.push((n, listeners[0].local_address()));
-            for (shard, mut listener) in per_shard.iter_mut().zip(listeners) {
+            for (n, mut listener) in listeners.into_iter().enumerate() {
                 listener.options.keepalive = pool.keepalive;
-                shard.push(listener);
+                per_shard[n % count].push(listener);
             }
         }
     }
-    let shards = spawn(&plan, per_shard).map_err(|e| format!("cannot start the shards: {e}"))?;
-    Ok(ProxyService { shards, bound })
+    Ok(BoundProxy { per_shard, bound })
+}
+
+impl BoundProxy {
+    /// Starts the shards.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn run(self, plan: &Plan) -> Result<ProxyService, StartError> {
+        let BoundProxy { per_shard, bound } = self;
+        let shards = spawn(plan, per_shard).map_err(|e| format!("cannot start the shards: {e}"))?;
+        Ok(ProxyService { shards, bound })
+    }
 }
 
 fn spawn(plan: &Plan, per_shard: Vec<Vec<Listener>>) -> io::Result<Vec<Running>> {

@@ -22,7 +22,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::checked;
 use journal::{Files, OsFiles};
-use net::{EventLoop, Handle, Resolver, Shard, WallTime};
+use net::{Binder, EventLoop, Handle, Listener, Resolver, Shard, WallTime};
 use queue::disk::DiskThreads;
 use queue::{Clock, Mail, Options, Queue};
 use telemetry::{info, warn};
@@ -32,17 +32,17 @@ use crate::proxy_service::address;
 use crate::service::Service;
 use crate::start_error::{Place, StartError};
 pub use data_path::DataPath;
-pub use http::Http;
+pub use http::{Http, Serving as ServingHttp};
 pub use outside::ControlJobs;
 pub use tls::verify as verify_tls;
 
 /// Backlog of the listener; nsqd leaves it to Go, which takes the system's.
 const BACKLOG: u32 = 4096;
 
-/// The running queue.
-pub struct QueueService {
+/// The running queue; with a shard instead of a thread, one that does not run yet.
+pub struct QueueService<Thread = JoinHandle<io::Result<()>>> {
     handle: Handle<Mail>,
-    thread: JoinHandle<io::Result<()>>,
+    thread: Thread,
     /// Address for clients; None for a unix socket.
     pub bound: Option<SocketAddr>,
     /// Jobs of the shard; to be served on the control thread.
@@ -54,63 +54,100 @@ pub struct QueueService {
     _directory: DataPath,
 }
 
-/// Locks the directory, binds the listener, recovers the journals, starts the shard. Blocks until all of that is done. The queue
-/// registers with the lookup of its own process too.
+/// The queue with its listeners bound and its files of TLS read; nothing of its directory was touched.
+pub struct BoundQueue {
+    options: Options,
+    authorities: Option<Arc<rustls::ClientConfig>>,
+    listeners: Vec<Listener>,
+    http: http::Bound,
+}
+
+/// The queue with its journals recovered. Nobody is served yet.
+pub struct OpenQueue {
+    service: QueueService<Shard<Mail>>,
+    queue: Queue,
+}
+
+/// Binds the listeners.
 ///
 /// # Errors
 /// The fault, for each face to word.
-pub fn start(
+pub fn bind(
     settings: &checked::Queue,
-    directory: Option<DataPath>,
     descriptors: &Descriptors,
-    own_lookup: Option<SocketAddr>,
-) -> Result<QueueService, StartError> {
-    let directory = directory.map_or_else(|| DataPath::lock(&settings.data_path), Ok)?;
+    binder: &mut Binder,
+) -> Result<BoundQueue, StartError> {
     let options = Options {
         tls: tls::server(settings)?,
         open_files_max: descriptors.shares.journals,
         ..Options::from(settings.clone())
     };
     let authorities = tls::client(settings)?;
-    let files: Arc<dyn Files> = Arc::new(OsFiles);
-    take_over(&files, &options)?;
-    let listeners = net::bind(&address(&settings.tcp), BACKLOG, 1, 0)
+    let listeners = binder
+        .bind(&address(&settings.tcp), BACKLOG, 1, 0)
         .map_err(|error| StartError::Listen(Place::QueueTcp, settings.tcp.clone(), error))?;
-    let bound = listeners.first().and_then(net::Listener::local_address);
-    let http = http::Bound::new(settings, options.tls.as_ref())?;
-    let http_listening = http.listening(settings);
-    let failed = |error: io::Error| format!("cannot start the queue: {error}");
-    let shard: Shard<Mail> = Shard::new(listeners, Resolver::start().map_err(failed)?)
-        .map_err(failed)?
-        .limiting(descriptors.places.clone());
-    let handle = shard.handle();
-    let report = handle.clone();
-    let disk = DiskThreads::start(move |done| {
-        report.send(Mail::Done(done));
-    })
-    .map_err(failed)?;
-    let (jobs, outside, lookups) =
-        outside::connect(settings, authorities, handle.clone(), bound, http.http_port(), own_lookup);
-    let http = Http::new(http, settings, bound, handle.clone(), lookups, descriptors.shares.http);
-    let queue = Queue::open(options, files, Box::new(disk), Box::new(outside), now())
-        .map_err(|error| StartError::Store(format!("cannot open the queue: {error}")))?;
-    let thread = std::thread::Builder::new().name("queue".into()).spawn(move || {
+    let http = http::Bound::new(settings, options.tls.as_ref(), binder)?;
+    Ok(BoundQueue { options, authorities, listeners, http })
+}
+
+impl BoundQueue {
+    /// Recovers the journals, which may take a while. The queue registers with the lookup of its own process too.
+    ///
+    /// # Errors
+    /// The fault, for each face to word.
+    pub fn open(
+        self,
+        settings: &checked::Queue,
+        directory: DataPath,
+        descriptors: &Descriptors,
+        own_lookup: Option<SocketAddr>,
+    ) -> Result<OpenQueue, StartError> {
+        let BoundQueue { options, authorities, listeners, http } = self;
+        let files: Arc<dyn Files> = Arc::new(OsFiles);
+        take_over(&files, &options)?;
+        let bound = listeners.first().and_then(Listener::local_address);
+        let http_listening = http.listening(settings);
+        let shard: Shard<Mail> = Shard::new(listeners, Resolver::start().map_err(failed)?)
+            .map_err(failed)?
+            .limiting(descriptors.places.clone());
+        let handle = shard.handle();
+        let report = handle.clone();
+        let disk = DiskThreads::start(move |done| {
+            report.send(Mail::Done(done));
+        })
+        .map_err(failed)?;
+        let (jobs, outside, lookups) =
+            outside::connect(settings, authorities, handle.clone(), bound, http.http_port(), own_lookup);
+        let http = Http::new(http, settings, bound, handle.clone(), lookups, descriptors.shares.http);
+        let queue = Queue::open(options, files, Box::new(disk), Box::new(outside), now())
+            .map_err(|error| StartError::Store(format!("cannot open the queue: {error}")))?;
+        let (jobs, http) = (Some(jobs), Some(http));
+        let service =
+            QueueService { thread: shard, handle, bound, jobs, http, http_listening, _directory: directory };
+        Ok(OpenQueue { service, queue })
+    }
+}
+
+impl OpenQueue {
+    /// Starts the shard.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn run(self) -> Result<QueueService, StartError> {
+        let OpenQueue { service, mut queue } = self;
+        let QueueService { thread: shard, handle, bound, jobs, http, http_listening, _directory } = service;
         let start = move |io: &mut EventLoop| {
-            let mut queue = queue;
             queue.start(io);
             queue
         };
-        shard.run(start).map(|_| ())
-    });
-    Ok(QueueService {
-        handle,
-        thread: thread.map_err(failed)?,
-        bound,
-        jobs: Some(jobs),
-        http: Some(http),
-        http_listening,
-        _directory: directory,
-    })
+        let thread = std::thread::Builder::new().name("queue".into());
+        let thread = thread.spawn(move || shard.run(start).map(|_| ())).map_err(failed)?;
+        Ok(QueueService { thread, handle, bound, jobs, http, http_listening, _directory })
+    }
+}
+
+fn failed(error: io::Error) -> StartError {
+    StartError::Other(format!("cannot start the queue: {error}"))
 }
 
 impl QueueService {

@@ -3,6 +3,8 @@
 //! Everything is bound before anything runs, so that a bad address stops the start and nothing else. What cannot be
 //! served yet is refused: a listener that does not answer helps nobody.
 
+mod bound;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,21 +14,23 @@ use admin::source::Sources;
 use admin::{Facts, Watch};
 use config::checked::{Config, Listen, Pool, Protocol};
 use config::endpoint::show_listen;
-use net::ClientPlaces;
+use net::Binder;
 use proxy::{Generation, Notice, Settings};
-use telemetry::Registry;
+use telemetry::{Registry, warn};
 use tokio::sync::Notify;
+
+use bound::Bound;
 
 use crate::admin_port::{AdminPort, LookupView, QueueView};
 use crate::control_port::ControlPort;
 use crate::descriptors::Descriptors;
-use crate::discovery::{self, LookupHttp};
+use crate::discovery::{BoundLookup, LookupHttp};
 use crate::notices;
-use crate::nsqadmin::{self, Admin};
-use crate::proxy_service::{self, Plan, ProxyService};
-use crate::queue_service::{self, ControlJobs, DataPath, Http};
+use crate::nsqadmin::Admin;
+use crate::proxy_service::Plan;
+use crate::queue_service::{ControlJobs, DataPath, Http};
 use crate::service::Services;
-use crate::start_error::{Place, StartError};
+use crate::start_error::StartError;
 use crate::version::VERSION;
 
 /// All that runs: [`Running::stop`] stops it gracefully, dropping it at once.
@@ -67,47 +71,61 @@ pub struct Listening {
     pub address: String,
 }
 
-/// Binds everything, then starts the shards. Nothing runs if anything cannot be bound. The queue's directory is locked here
-/// unless it was before.
+/// Binds everything, opens the queue, then starts the shards. Nothing runs if anything cannot be bound or opened. The queue's
+/// directory is locked here unless it was before.
 ///
 /// # Errors
 /// The fault, for each face to word.
 pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, StartError> {
-    let port = |place, listen: Option<&Listen>| {
-        let bind = |listen: &Listen| {
-            ControlPort::bind(listen).map_err(|error| StartError::Listen(place, listen.clone(), error))
-        };
-        listen.map(bind).transpose()
-    };
-    let stats = port(Place::Stats, config.stats.as_ref().map(|stats| &stats.listen))?;
-    let admin = port(Place::Admin, config.admin.as_ref().map(|admin| &admin.listen))?;
+    let mut binder = Binder::default();
     let descriptors = Descriptors::share_out(config);
-    let http_max = descriptors.shares.http;
-    let nsqadmin =
-        config.nsqadmin.as_ref().map(|settings| nsqadmin::start(settings, http_max)).transpose()?;
+    let generation = Arc::new(Generation::first(config.threads, Settings::of(config)));
+    let bound = Bound::new(config, &generation, &descriptors, &mut binder, directory)?;
+    for address in binder.left() {
+        warn!(%address, "a socket that was handed over is closed: nothing of the configuration listens there");
+    }
+    drop(binder);
+    let Bound { stats, admin, nsqadmin, proxy, lookup, queue, directory } = bound;
+    let own_lookup = lookup.as_ref().and_then(BoundLookup::own_address);
+    let queue = match (&config.queue, queue, directory) {
+        (Some(settings), Some(queue), Some(directory)) => {
+            Some(queue.open(settings, directory, &descriptors, own_lookup)?)
+        }
+        _ => None,
+    };
     let (teller, events) = events::connect();
     let registry = Arc::new(Registry::new(config.threads));
     let relief = Arc::new(Notify::new());
     let mut listening = Vec::new();
     let mut services = Services::default();
-    if !config.pools.is_empty() {
-        let proxy = caching(config, &registry, teller, &relief, &descriptors.places, &mut listening)?;
+    if let Some(proxy) = proxy {
+        let proxy = proxy.run(&Plan {
+            generation: Arc::clone(&generation),
+            threads: config.threads,
+            shards: registry.shards().to_vec(),
+            memory_budget: config.memory_budget_bytes,
+            coalesce: config.coalesce,
+            places: descriptors.places.clone(),
+            notify: notify(teller, &relief),
+        })?;
+        registry.set_pools(generation.cells());
+        listening.extend(listened(&config.pools, &proxy.bound));
         services.push(proxy);
     }
     let pool_listeners = listening.len();
     let mut sources = Sources::default();
-    let (mut lookup_http, mut own_lookup) = (None, None);
+    let mut lookup_http = None;
     let mut lookup_listening = Vec::new();
-    if let Some(settings) = &config.lookup {
-        let (lookup, http) = discovery::start(settings, &descriptors)?;
+    if let (Some(settings), Some(lookup)) = (&config.lookup, lookup) {
+        let (lookup, http) = lookup.run(settings, &descriptors)?;
         lookup_listening = lookup.listening.iter().map(named("lookup")).collect();
         sources.lookup = Some(Arc::new(LookupView { shard: lookup.shard() }));
-        (lookup_http, own_lookup) = (Some(http), lookup.own_address());
+        lookup_http = Some(http);
         services.push(lookup);
     }
     let (mut jobs, mut http) = (None, None);
-    if let Some(settings) = &config.queue {
-        let mut queue = queue_service::start(settings, directory, &descriptors, own_lookup)?;
+    if let (Some(settings), Some(queue)) = (&config.queue, queue) {
+        let mut queue = queue.run()?;
         let address = queue.bound.map_or_else(|| show_listen(&settings.tcp), |address| address.to_string());
         listening.push(Listening { what: "queue".into(), address });
         listening.extend(queue.http_listening.iter().map(named("queue")));
@@ -161,36 +179,17 @@ fn watch(
     Watch::new(facts, Arc::clone(registry), sources, events)
 }
 
-/// Starts the cache side. What it has to say is logged and told to the admin port.
-fn caching(
-    config: &Config,
-    registry: &Registry,
-    teller: Teller,
-    relief: &Arc<Notify>,
-    places: &ClientPlaces,
-    listening: &mut Vec<Listening>,
-) -> Result<ProxyService, StartError> {
-    let generation = Arc::new(Generation::first(config.threads, Settings::of(config)));
+/// Tells the log and the admin port what the cache side has to say.
+fn notify(teller: Teller, relief: &Arc<Notify>) -> Arc<dyn Fn(Notice) + Send + Sync> {
     let relief = Arc::clone(relief);
-    let proxy = proxy_service::start(Plan {
-        generation: Arc::clone(&generation),
-        threads: config.threads,
-        shards: registry.shards().to_vec(),
-        memory_budget: config.memory_budget_bytes,
-        coalesce: config.coalesce,
-        places: places.clone(),
-        notify: Arc::new(move |notice| {
-            notices::log(&notice);
-            if matches!(notice, Notice::ClientOverflow { .. }) {
-                relief.notify_one();
-            }
-            let (severity, subject, text) = notices::event(&notice);
-            teller.tell(severity, subject, text);
-        }),
-    })?;
-    registry.set_pools(generation.cells());
-    listening.extend(listened(&config.pools, &proxy.bound));
-    Ok(proxy)
+    Arc::new(move |notice| {
+        notices::log(&notice);
+        if matches!(notice, Notice::ClientOverflow { .. }) {
+            relief.notify_one();
+        }
+        let (severity, subject, text) = notices::event(&notice);
+        teller.tell(severity, subject, text);
+    })
 }
 
 impl Running {

@@ -42,15 +42,16 @@ mod tests {
     use std::net::TcpStream;
 
     use config::checked::Listen;
+    use net::Binder;
 
     use super::*;
 
     #[test]
     fn one_line_per_connection() {
         let listen = Listen::Tcp { host: "127.0.0.1".into(), port: 0 };
-        let port = ControlPort::bind(&listen).unwrap();
+        let port = ControlPort::bind(&listen, &mut Binder::default()).unwrap();
         let address = port.address();
-        let taken = ControlPort::bind(&config::endpoint::listen(&address).unwrap());
+        let taken = ControlPort::bind(&config::endpoint::listen(&address).unwrap(), &mut Binder::default());
         assert!(taken.is_err(), "taken");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = std::thread::spawn(move || {

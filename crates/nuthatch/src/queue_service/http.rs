@@ -8,7 +8,7 @@ use config::checked::{self, Listen, LogLevel};
 use config::endpoint::show_listen;
 use config::nsqd::machine;
 use http::{Listener, Stop, router, serve_at_most};
-use net::Handle;
+use net::{Binder, Handle};
 use queue::Mail;
 use queue::http::{About, Adjustable, Api, SendAsk};
 use rustls::ServerConfig;
@@ -32,10 +32,14 @@ impl Bound {
     ///
     /// # Errors
     /// The address that cannot be bound, and the reason.
-    pub fn new(settings: &checked::Queue, tls: Option<&Arc<ServerConfig>>) -> Result<Bound, StartError> {
-        let bind = |place: Place, listen: &Listen, tls: Option<Arc<ServerConfig>>| {
-            let socket =
-                bind::bind(listen).map_err(|error| StartError::Listen(place, listen.clone(), error))?;
+    pub fn new(
+        settings: &checked::Queue,
+        tls: Option<&Arc<ServerConfig>>,
+        binder: &mut Binder,
+    ) -> Result<Bound, StartError> {
+        let mut bind = |place: Place, listen: &Listen, tls: Option<Arc<ServerConfig>>| {
+            let socket = bind::bind(listen, binder)
+                .map_err(|error| StartError::Listen(place, listen.clone(), error))?;
             Listener::new(socket, tls)
                 .map_err(|error| StartError::Other(format!("cannot serve HTTP: {error}")))
         };

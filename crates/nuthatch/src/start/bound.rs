@@ -1,0 +1,66 @@
+//! Everything bound, before anything runs or touches a file of messages.
+
+use config::checked::{Config, Listen};
+use net::Binder;
+use proxy::Generation;
+
+use crate::control_port::ControlPort;
+use crate::descriptors::Descriptors;
+use crate::discovery::{self, BoundLookup};
+use crate::nsqadmin::{self, Admin};
+use crate::proxy_service::{self, BoundProxy};
+use crate::queue_service::{self, BoundQueue, DataPath};
+use crate::start_error::{Place, StartError};
+
+/// The listeners of a process, and the queue's directory.
+pub(super) struct Bound {
+    pub(super) stats: Option<ControlPort>,
+    pub(super) admin: Option<ControlPort>,
+    pub(super) nsqadmin: Option<Admin>,
+    pub(super) proxy: Option<BoundProxy>,
+    pub(super) lookup: Option<BoundLookup>,
+    pub(super) queue: Option<BoundQueue>,
+    /// Locked.
+    pub(super) directory: Option<DataPath>,
+}
+
+impl Bound {
+    /// Binds what is configured; `generation` has its pools.
+    ///
+    /// # Errors
+    /// The fault, for each face to word.
+    pub(super) fn new(
+        config: &Config,
+        generation: &Generation,
+        descriptors: &Descriptors,
+        binder: &mut Binder,
+        directory: Option<DataPath>,
+    ) -> Result<Bound, StartError> {
+        let mut port = |place, listen: Option<&Listen>| {
+            let bind = |listen: &Listen| {
+                ControlPort::bind(listen, binder)
+                    .map_err(|error| StartError::Listen(place, listen.clone(), error))
+            };
+            listen.map(bind).transpose()
+        };
+        let stats = port(Place::Stats, config.stats.as_ref().map(|stats| &stats.listen))?;
+        let admin = port(Place::Admin, config.admin.as_ref().map(|admin| &admin.listen))?;
+        let http_max = descriptors.shares.http;
+        let nsqadmin = config.nsqadmin.as_ref();
+        let nsqadmin = nsqadmin.map(|settings| nsqadmin::start(settings, http_max, binder)).transpose()?;
+        let proxy = match config.pools.is_empty() {
+            true => None,
+            false => Some(proxy_service::bind(generation, config.threads, binder)?),
+        };
+        let lookup = config.lookup.as_ref();
+        let lookup = lookup.map(|settings| discovery::bind_listeners(settings, binder)).transpose()?;
+        // Who starts a second process by mistake is told of the directory rather than of a port.
+        let directory = match &config.queue {
+            Some(settings) => Some(directory.map_or_else(|| DataPath::lock(&settings.data_path), Ok)?),
+            None => None,
+        };
+        let queue = config.queue.as_ref();
+        let queue = queue.map(|settings| queue_service::bind(settings, descriptors, binder)).transpose()?;
+        Ok(Bound { stats, admin, nsqadmin, proxy, lookup, queue, directory })
+    }
+}
