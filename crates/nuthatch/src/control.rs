@@ -19,10 +19,10 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::crash;
 use crate::serving::Serving;
 use crate::start::Running;
 use crate::stop_signals::StopSignals;
+use crate::{crash, systemd};
 
 /// Differences between faces.
 pub struct FaceBehavior {
@@ -75,6 +75,8 @@ async fn serve(
     log: &Log,
 ) -> io::Result<u8> {
     let serving = Serving::begin(running, behavior.service, log);
+    systemd::ready();
+    tokio::spawn(systemd::keep_alive());
     let (signal, code) = loop {
         let Some(found) = signals.recv().await else { break (libc::SIGTERM, 1) };
         tell(found, behavior);
@@ -88,6 +90,7 @@ async fn serve(
         }
     };
     let mut stop_signals = StopSignals::new(signal, Instant::now());
+    systemd::stopping();
     let stopped = serving.stop();
     tokio::pin!(stopped);
     loop {

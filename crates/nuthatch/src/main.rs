@@ -40,6 +40,7 @@ mod malloc_trim;
 mod stats_port;
 mod stop_signals;
 mod serving;
+mod systemd;
 
 fn main() -> std::process::ExitCode {
     applet::dispatch(std::env::args_os().collect())

@@ -31,6 +31,7 @@ use crate::proxy_service::Plan;
 use crate::queue_service::{ControlJobs, DataPath, Http};
 use crate::service::Services;
 use crate::start_error::StartError;
+use crate::systemd;
 use crate::version::VERSION;
 
 /// All that runs: [`Running::stop`] stops it gracefully, dropping it at once.
@@ -71,13 +72,13 @@ pub struct Listening {
     pub address: String,
 }
 
-/// Binds everything, opens the queue, then starts the shards. Nothing runs if anything cannot be bound or opened. The queue's
-/// directory is locked here unless it was before.
+/// Binds everything, then starts the shards. Nothing runs if anything cannot be bound. The queue's directory is locked here
+/// unless it was before.
 ///
 /// # Errors
 /// The fault, for each face to word.
 pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, StartError> {
-    let mut binder = Binder::default();
+    let mut binder = Binder::new(systemd::sockets());
     let descriptors = Descriptors::share_out(config);
     let generation = Arc::new(Generation::first(config.threads, Settings::of(config)));
     let bound = Bound::new(config, &generation, &descriptors, &mut binder, directory)?;
@@ -86,13 +87,6 @@ pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, St
     }
     drop(binder);
     let Bound { stats, admin, nsqadmin, proxy, lookup, queue, directory } = bound;
-    let own_lookup = lookup.as_ref().and_then(BoundLookup::own_address);
-    let queue = match (&config.queue, queue, directory) {
-        (Some(settings), Some(queue), Some(directory)) => {
-            Some(queue.open(settings, directory, &descriptors, own_lookup)?)
-        }
-        _ => None,
-    };
     let (teller, events) = events::connect();
     let registry = Arc::new(Registry::new(config.threads));
     let relief = Arc::new(Notify::new());
@@ -113,6 +107,14 @@ pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, St
         services.push(proxy);
     }
     let pool_listeners = listening.len();
+    // Pools need not wait for the journals.
+    let own_lookup = lookup.as_ref().and_then(BoundLookup::own_address);
+    let queue = match (&config.queue, queue, directory) {
+        (Some(settings), Some(queue), Some(directory)) => {
+            Some(queue.open(settings, directory, &descriptors, own_lookup)?)
+        }
+        _ => None,
+    };
     let mut sources = Sources::default();
     let mut lookup_http = None;
     let mut lookup_listening = Vec::new();

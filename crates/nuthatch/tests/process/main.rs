@@ -16,3 +16,4 @@ mod relays;
 mod stop;
 mod support;
 mod system;
+mod systemd;
