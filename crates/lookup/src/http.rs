@@ -14,10 +14,10 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use wire::nsq::valid_name;
 
-use crate::ask::{Answer, Ask, Reply};
+use crate::request::{Answer, Reply, Request};
 
 /// Hands an ask to the shard. False if it has stopped.
-pub type SendAsk = Box<dyn Fn(Ask, Reply) -> bool + Send + Sync>;
+pub type SendRequest = Box<dyn Fn(Request, Reply) -> bool + Send + Sync>;
 
 /// Identity of the daemon for the API.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct About {
 /// The API; all listeners share it.
 pub struct Api {
     about: About,
-    send: SendAsk,
+    send: SendRequest,
 }
 
 impl std::fmt::Debug for Api {
@@ -55,8 +55,8 @@ const ROWS: &[Row<Api>] = &[
     post("/topic/create", |api, asked| Box::pin(api.create_topic(asked))),
     post("/topic/delete", |api, asked| Box::pin(api.delete_topic(asked))),
     post("/topic/tombstone", |api, asked| Box::pin(api.tombstone(asked))),
-    post("/channel/create", |api, asked| Box::pin(api.channel(asked, Ask::CreateChannel))),
-    post("/channel/delete", |api, asked| Box::pin(api.channel(asked, Ask::DeleteChannel))),
+    post("/channel/create", |api, asked| Box::pin(api.channel(asked, Request::CreateChannel))),
+    post("/channel/delete", |api, asked| Box::pin(api.channel(asked, Request::DeleteChannel))),
 ];
 
 impl ::http::Api for Api {
@@ -75,7 +75,7 @@ impl ::http::Api for Api {
 
 impl Api {
     /// An API that asks the shard through `send`.
-    pub fn new(about: About, send: SendAsk) -> Arc<Api> {
+    pub fn new(about: About, send: SendRequest) -> Arc<Api> {
         Arc::new(Api { about, send })
     }
 
@@ -89,32 +89,32 @@ impl Api {
 
     async fn lookup(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
         let topic = topic(&asked.query()?)?;
-        match self.ask(Ask::Lookup(topic)).await? {
+        match self.ask(Request::Lookup(topic)).await? {
             Answer::Found(found) => Ok(answer::json(&shown::lookup(&found))),
             _ => Err(Refusal::missing("TOPIC_NOT_FOUND")),
         }
     }
 
     async fn topics(&self) -> Result<Response<Body>, Refusal> {
-        let Answer::Names(names) = self.ask(Ask::Topics).await? else { return Err(Refusal::EXITING) };
+        let Answer::Names(names) = self.ask(Request::Topics).await? else { return Err(Refusal::EXITING) };
         Ok(answer::json(&shown::topics(&names)))
     }
 
     async fn channels(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
         let topic = topic(&asked.query()?)?;
-        let Answer::Names(names) = self.ask(Ask::Channels(topic)).await? else {
+        let Answer::Names(names) = self.ask(Request::Channels(topic)).await? else {
             return Err(Refusal::EXITING);
         };
         Ok(answer::json(&shown::channels(&names)))
     }
 
     async fn nodes(&self) -> Result<Response<Body>, Refusal> {
-        let Answer::Nodes(nodes) = self.ask(Ask::Nodes).await? else { return Err(Refusal::EXITING) };
+        let Answer::Nodes(nodes) = self.ask(Request::Nodes).await? else { return Err(Refusal::EXITING) };
         Ok(answer::json(&shown::nodes(&nodes)))
     }
 
     async fn registrations(&self) -> Result<Response<Body>, Refusal> {
-        let Answer::Registrations(all) = self.ask(Ask::Registrations).await? else {
+        let Answer::Registrations(all) = self.ask(Request::Registrations).await? else {
             return Err(Refusal::EXITING);
         };
         Ok(answer::json(&shown::registrations(&all)))
@@ -123,24 +123,24 @@ impl Api {
     async fn create_topic(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
         let topic = topic(&asked.query()?)?;
         valid_name(topic.as_bytes()).ok_or(Refusal::bad("INVALID_ARG_TOPIC"))?;
-        self.order(Ask::CreateTopic(topic)).await
+        self.order(Request::CreateTopic(topic)).await
     }
 
     async fn delete_topic(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
-        self.order(Ask::DeleteTopic(topic(&asked.query()?)?)).await
+        self.order(Request::DeleteTopic(topic(&asked.query()?)?)).await
     }
 
     async fn tombstone(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
         let query = asked.query()?;
         let topic = topic(&query)?;
         let node = query.text("node").ok_or(Refusal::bad("MISSING_ARG_NODE"))?;
-        self.order(Ask::Tombstone(topic, node.to_owned())).await
+        self.order(Request::Tombstone(topic, node.to_owned())).await
     }
 
     async fn channel(
         &self,
         asked: Asked,
-        order: fn(String, String) -> Ask,
+        order: fn(String, String) -> Request,
     ) -> Result<Response<Body>, Refusal> {
         let query = asked.query()?;
         let topic = topic(&query)?;
@@ -153,10 +153,10 @@ impl Api {
         }
     }
 
-    async fn ask(&self, ask: Ask) -> Result<Answer, Refusal> {
+    async fn ask(&self, request: Request) -> Result<Answer, Refusal> {
         let (sender, answer) = oneshot::channel();
         let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
-        if !(self.send)(ask, reply) {
+        if !(self.send)(request, reply) {
             return Err(Refusal::EXITING);
         }
         match answer.await {
@@ -168,8 +168,8 @@ impl Api {
         }
     }
 
-    async fn order(&self, ask: Ask) -> Result<Response<Body>, Refusal> {
-        self.ask(ask).await.map(|_| answer::empty())
+    async fn order(&self, request: Request) -> Result<Response<Body>, Refusal> {
+        self.ask(request).await.map(|_| answer::empty())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! nsqd      ─V1──▶ connection ▸ wire::nsq::lookup::Scanner ▸ Lookup ▸ Registry     one shard, no locks
-//! consumers ─HTTP▶ http::Api ──────── Ask ─mail─▶ Lookup ─ Answer ─▶ JSON          the control thread
+//! consumers ─HTTP▶ http::Api ──────── Request ─mail─▶ Lookup ─ Answer ─▶ JSON          the control thread
 //! ```
 //! [`Registry`] is the state: producers, what they have registered, tombstones; it is given the time and knows no socket.
 //! [`Lookup`] is it as a product of an event loop. [`http`] asks it by mail, so that a large answer is written where nobody
@@ -14,14 +14,14 @@
 
 #![forbid(unsafe_code)]
 
-pub mod ask;
+pub mod request;
 mod connection;
 pub mod http;
 mod lookup;
 mod registry;
 mod snapshot;
 
-pub use ask::{Answer, Ask, Reply};
 pub use lookup::{Lookup, Mail, Options};
 pub use registry::{Found, Full, Lifetimes, Limits, Producer, ProducerKey, Registered, Registry, Seen};
+pub use request::{Answer, Reply, Request};
 pub use snapshot::{SavedNode, SavedTopic, Snapshot};

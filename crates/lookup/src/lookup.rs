@@ -9,9 +9,9 @@ use net::{App, ConnId, Fault, Input, Instant, Io, Peer, WallTime};
 use telemetry::{debug, info, warn};
 use wire::nsq::lookup::{Command, MAGIC_V1, Node, OK, Refusal, Scan, Scanner, write_response};
 
-use crate::ask::{Answer, Ask, Counts, Reply};
 use crate::connection::{Connection, Stage};
 use crate::registry::{Full, Lifetimes, Limits, Registry};
+use crate::request::{Answer, Counts, Reply, Request};
 use crate::snapshot::Snapshot;
 
 /// Nodes of a snapshot in one answer: other answers wait as long as that takes.
@@ -54,8 +54,8 @@ impl Default for Options {
 /// Mail from other threads.
 #[derive(Debug)]
 pub enum Mail {
-    /// A question of the HTTP API.
-    Ask(Ask, Reply),
+    /// A request of the HTTP API.
+    Request(Request, Reply),
 }
 
 /// The product.
@@ -233,7 +233,7 @@ impl Lookup {
     }
 
     /// Forgets a connection and what it has registered.
-    fn let_go<I: Io>(&mut self, io: &mut I, connection: &Connection) {
+    fn detach<I: Io>(&mut self, io: &mut I, connection: &Connection) {
         self.count -= 1;
         self.crowded = false;
         io.cancel_timer(connection.timer);
@@ -244,7 +244,7 @@ impl Lookup {
     }
 
     fn close<I: Io>(&mut self, io: &mut I, connection: &Connection) {
-        self.let_go(io, connection);
+        self.detach(io, connection);
         io.finish(connection.id);
     }
 
@@ -257,41 +257,41 @@ impl Lookup {
         connection.heard + patience
     }
 
-    fn answer(&mut self, ask: Ask, now: i64) -> Answer {
+    fn answer(&mut self, request: Request, now: i64) -> Answer {
         let lifetimes = self.options.lifetimes;
         let done = |result: Result<(), Full>| match result {
             Ok(()) => Answer::Done,
             Err(full) => Answer::Full(full.to_string()),
         };
-        match ask {
-            Ask::Lookup(topic) => {
+        match request {
+            Request::Lookup(topic) => {
                 self.registry.lookup(&topic, now, lifetimes).map_or(Answer::Unknown, Answer::Found)
             }
-            Ask::Topics => Answer::Names(self.registry.topics()),
-            Ask::Channels(topic) => Answer::Names(self.registry.channels(&topic)),
-            Ask::Nodes => Answer::Nodes(self.registry.nodes(now, lifetimes)),
-            Ask::Registrations => Answer::Registrations(self.registry.registrations()),
-            Ask::Counts => {
+            Request::Topics => Answer::Names(self.registry.topics()),
+            Request::Channels(topic) => Answer::Names(self.registry.channels(&topic)),
+            Request::Nodes => Answer::Nodes(self.registry.nodes(now, lifetimes)),
+            Request::Registrations => Answer::Registrations(self.registry.registrations()),
+            Request::Counts => {
                 let (producers, topics, channels) = self.registry.counts();
                 let stale = self.registry.stale();
                 Answer::Counts(Counts { connections: self.count, producers, stale, topics, channels })
             }
-            Ask::Changes => Answer::Changes(self.registry.changes()),
-            Ask::Saved(after) => {
+            Request::Changes => Answer::Changes(self.registry.changes()),
+            Request::Saved(after) => {
                 let (nodes, next) = self.registry.saved(after, SAVED_NODES_MAX);
                 Answer::Saved(nodes, next)
             }
-            Ask::CreateTopic(topic) => done(self.registry.create_topic(&topic)),
-            Ask::CreateChannel(topic, channel) => done(self.registry.create_channel(&topic, &channel)),
-            Ask::DeleteTopic(topic) => {
+            Request::CreateTopic(topic) => done(self.registry.create_topic(&topic)),
+            Request::CreateChannel(topic, channel) => done(self.registry.create_channel(&topic, &channel)),
+            Request::DeleteTopic(topic) => {
                 self.registry.delete_topic(&topic);
                 Answer::Done
             }
-            Ask::DeleteChannel(topic, channel) => match self.registry.delete_channel(&topic, &channel) {
+            Request::DeleteChannel(topic, channel) => match self.registry.delete_channel(&topic, &channel) {
                 true => Answer::Done,
                 false => Answer::Unknown,
             },
-            Ask::Tombstone(topic, node) => {
+            Request::Tombstone(topic, node) => {
                 self.registry.tombstone(&topic, &node, now);
                 Answer::Done
             }
@@ -359,7 +359,7 @@ impl<I: Io> App<I> for Lookup {
 
     fn failed(&mut self, io: &mut I, conn: ConnId, _fault: Fault) {
         if let Some(connection) = self.take(conn) {
-            self.let_go(io, &connection);
+            self.detach(io, &connection);
         }
     }
 
@@ -387,7 +387,7 @@ impl<I: Io> App<I> for Lookup {
         let deadline = self.deadline(&connection);
         if io.now() >= deadline {
             info!(peer = %connection.peer, "a connection that has fallen silent was closed");
-            self.let_go(io, &connection);
+            self.detach(io, &connection);
             io.abort(conn);
         } else {
             connection.timer = io.set_timer(deadline, token);
@@ -396,8 +396,8 @@ impl<I: Io> App<I> for Lookup {
     }
 
     fn mail(&mut self, io: &mut I, mail: Mail) {
-        let Mail::Ask(ask, Reply(reply)) = mail;
-        reply(self.answer(ask, nanos(io.wall_time())));
+        let Mail::Request(request, Reply(reply)) = mail;
+        reply(self.answer(request, nanos(io.wall_time())));
     }
 
     fn starved(&mut self, _io: &mut I, error: &std::io::Error) {

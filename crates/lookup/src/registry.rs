@@ -53,7 +53,7 @@ struct Known {
     topics: FxHashSet<TopicId>,
     channels: FxHashSet<ChannelId>,
     /// Its stale self, from a snapshot.
-    twin: Option<ProducerKey>,
+    predecessor: Option<ProducerKey>,
 }
 
 /// Everything that is known.
@@ -82,7 +82,7 @@ impl Registry {
 
     fn insert_producer(&mut self, remote: String, node: Node, now: i64, stale: bool) -> ProducerKey {
         self.changes += 1;
-        let twin = if stale { None } else { self.restored.twin(&node) };
+        let predecessor = if stale { None } else { self.restored.predecessor(&node) };
         while self.producers.contains_key(&ProducerKey(self.next)) {
             self.next = self.next.wrapping_add(1);
         }
@@ -93,7 +93,7 @@ impl Registry {
             last_update: now,
             topics: FxHashSet::default(),
             channels: FxHashSet::default(),
-            twin,
+            predecessor,
         };
         self.producers.insert(key, known);
         key
@@ -131,7 +131,7 @@ impl Registry {
             true => Ok(()),
             false => Err(Full::Registrations(max)),
         };
-        let (twin, stale) = (known.twin, known.producer.stale);
+        let (predecessor, stale) = (known.predecessor, known.producer.stale);
         let topic = self.tables.add_topic(topic, names_max)?;
         if !stale {
             self.restored.settle(topic);
@@ -141,7 +141,8 @@ impl Registry {
             known.topics.insert(topic);
             self.changes += 1;
             let producers = &mut self.tables.topic_mut(topic).producers;
-            let tombstone = twin.and_then(|twin| producers.get(&twin).copied()).flatten();
+            let tombstone =
+                predecessor.and_then(|predecessor| producers.get(&predecessor).copied()).flatten();
             if let Entry::Vacant(place) = producers.entry(key) {
                 place.insert(tombstone);
             }
@@ -155,17 +156,17 @@ impl Registry {
                 self.tables.channel_mut(channel).producers.insert(key);
             }
         }
-        self.give_up(twin, topic);
+        self.give_up(predecessor, topic);
         Ok(())
     }
 
     /// Takes a topic from the stale self of a node.
-    fn give_up(&mut self, twin: Option<ProducerKey>, topic: TopicId) {
-        if let Some(twin) = twin
-            && let Some(known) = self.producers.get_mut(&twin)
+    fn give_up(&mut self, predecessor: Option<ProducerKey>, topic: TopicId) {
+        if let Some(predecessor) = predecessor
+            && let Some(known) = self.producers.get_mut(&predecessor)
             && known.topics.remove(&topic)
         {
-            self.tables.topic_mut(topic).producers.remove(&twin);
+            self.tables.topic_mut(topic).producers.remove(&predecessor);
         }
     }
 
@@ -175,7 +176,7 @@ impl Registry {
         let Some(topic_id) = self.tables.topic(topic) else { return };
         let Some(known) = self.producers.get_mut(&key) else { return };
         self.changes += 1;
-        let twin = known.twin;
+        let predecessor = known.predecessor;
         if let Some(name) = channel {
             let Some(id) = self.tables.channel(topic_id, name) else { return };
             known.channels.remove(&id);
@@ -192,7 +193,7 @@ impl Registry {
             }
         }
         known.topics.remove(&topic_id);
-        self.give_up(twin, topic_id);
+        self.give_up(predecessor, topic_id);
         let there = self.tables.topic_mut(topic_id);
         there.producers.remove(&key);
         if there.producers.is_empty() && is_ephemeral(topic) {

@@ -74,7 +74,7 @@ impl Source<LookupReport> for LookupView {
     fn ask(&self) -> source::Answer<LookupReport> {
         let (sender, answer) = oneshot::channel();
         let reply = lookup::Reply(Box::new(move |answer| drop(sender.send(answer))));
-        self.shard.send(lookup::Mail::Ask(lookup::Ask::Counts, reply));
+        self.shard.send(lookup::Mail::Request(lookup::Request::Counts, reply));
         Box::pin(async move {
             let Ok(lookup::Answer::Counts(counts)) = answer.await else { return None };
             Some(LookupReport {

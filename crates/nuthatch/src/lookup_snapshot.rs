@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use http::Stop;
-use lookup::{Answer, Ask, Mail, ProducerKey, Reply, Snapshot};
+use lookup::{Answer, Mail, ProducerKey, Reply, Request, Snapshot};
 use net::Handle;
 use telemetry::{info, warn};
 use tokio::sync::oneshot;
@@ -68,17 +68,17 @@ pub async fn keep(shard: Handle<Mail>, path: PathBuf, mut stop: Stop) {
     }
 }
 
-async fn ask(shard: &Handle<Mail>, ask: Ask) -> Option<Answer> {
+async fn ask(shard: &Handle<Mail>, request: Request) -> Option<Answer> {
     let (sender, answer) = oneshot::channel();
     let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
-    if !shard.send(Mail::Ask(ask, reply)) {
+    if !shard.send(Mail::Request(request, reply)) {
         return None;
     }
     answer.await.ok()
 }
 
 async fn changes(shard: &Handle<Mail>) -> Option<u64> {
-    match ask(shard, Ask::Changes).await {
+    match ask(shard, Request::Changes).await {
         Some(Answer::Changes(changes)) => Some(changes),
         _ => None,
     }
@@ -89,7 +89,9 @@ async fn save(shard: &Handle<Mail>, path: &Path) -> io::Result<()> {
     let mut nodes = Vec::new();
     let mut after: Option<ProducerKey> = None;
     loop {
-        let Some(Answer::Saved(some, next)) = ask(shard, Ask::Saved(after)).await else { return Err(gone()) };
+        let Some(Answer::Saved(some, next)) = ask(shard, Request::Saved(after)).await else {
+            return Err(gone());
+        };
         nodes.extend(some);
         match next {
             Some(next) => after = Some(next),

@@ -24,12 +24,12 @@ impl Restored {
     }
 
     /// The stale producer of a node that has come.
-    pub(super) fn twin(&mut self, node: &Node) -> Option<ProducerKey> {
+    pub(super) fn predecessor(&mut self, node: &Node) -> Option<ProducerKey> {
         if self.by_address.is_empty() {
             return None;
         }
-        let twin = self.by_address.get(&(node.broadcast_address.clone(), node.tcp_port)).copied()?;
-        self.returned.insert(twin);
-        Some(twin)
+        let predecessor = self.by_address.get(&(node.broadcast_address.clone(), node.tcp_port)).copied()?;
+        self.returned.insert(predecessor);
+        Some(predecessor)
     }
 }

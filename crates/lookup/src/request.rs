@@ -1,4 +1,4 @@
-//! Questions of the HTTP API to the registry, and the answers. One piece of mail each.
+//! Requests of the HTTP API to the registry, and the answers. One piece of mail each.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::registry::{Found, ProducerKey, Registered, Seen};
 use crate::snapshot::SavedNode;
 
-/// A question or an order. Names in orders are valid.
+/// A request. Names in those that change something are valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
+pub enum Request {
     /// Producers of this topic.
     Lookup(String),
     /// Names of topics.
@@ -46,19 +46,19 @@ pub enum Answer {
     Unknown,
     /// A limit is reached; for people.
     Full(String),
-    /// To [`Ask::Lookup`].
+    /// To [`Request::Lookup`].
     Found(Found),
-    /// To [`Ask::Topics`] and [`Ask::Channels`].
+    /// To [`Request::Topics`] and [`Request::Channels`].
     Names(Vec<Arc<str>>),
-    /// To [`Ask::Nodes`].
+    /// To [`Request::Nodes`].
     Nodes(Vec<Seen>),
-    /// To [`Ask::Registrations`].
+    /// To [`Request::Registrations`].
     Registrations(Vec<(String, Vec<Registered>)>),
-    /// To [`Ask::Counts`].
+    /// To [`Request::Counts`].
     Counts(Counts),
-    /// To [`Ask::Changes`].
+    /// To [`Request::Changes`].
     Changes(u64),
-    /// To [`Ask::Saved`]; after whom to go on, if there are more.
+    /// To [`Request::Saved`]; after whom to go on, if there are more.
     Saved(Vec<SavedNode>, Option<ProducerKey>),
 }
 
