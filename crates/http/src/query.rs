@@ -1,6 +1,6 @@
 //! Query strings by Go's rules, which differ from a browser's: a semicolon is an error, and so is a bad escape, wherever they stand.
 
-use std::fmt::Write;
+use wire::percent;
 
 /// Parameters in the order given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,25 +61,12 @@ pub fn unescape(text: &str, plus: bool) -> Result<Vec<u8>, Malformed> {
 
 /// A value as it stands in a query string: a space is `+`.
 pub fn escape_query(text: &str) -> String {
-    escape(text, b"-_.~ ").replace(' ', "+")
+    percent::encode_query(text.as_bytes())
 }
 
 /// A path as it stands in a URL: letters, digits and what separates them stay, the rest is escaped.
 pub fn escape_path(path: &str) -> String {
-    escape(path, b"/-_.~$&+,:=@")
-}
-
-/// A text in which all but letters, digits and the `kept` bytes is percent-encoded (RFC 3986).
-pub fn escape(text: &str, kept: &[u8]) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || kept.contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    percent::encode(path.as_bytes(), b"/-_.~$&+,:=@")
 }
 
 #[cfg(test)]
@@ -105,11 +92,6 @@ mod tests {
         let query = Query::parse("a=true&b=1&c=false&d=0&e=TRUE&f=").unwrap();
         let list = ["a", "b", "c", "d", "e", "f", "g"].map(|name| query.switch(name));
         assert_eq!(list, [Some(true), Some(true), Some(false), Some(false), None, None, None]);
-    }
-
-    #[test]
-    fn values() {
-        assert_eq!(escape_query("a b&c=d#e%f~é/+"), "a+b%26c%3Dd%23e%25f~%C3%A9%2F%2B");
     }
 
     #[test]

@@ -6,10 +6,10 @@ pub(crate) mod stats;
 use std::time::Duration;
 
 use http::client::{Client, Limits};
-use http::query::escape;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
+use wire::percent;
 
 /// Largest answer that is read: statistics of a node with many thousand topics.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
@@ -68,7 +68,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 
 /// A query's value with everything escaped that may not stand there.
 pub(crate) fn escaped(text: &str) -> String {
-    escape(text, b"-_.~")
+    percent::encode(text.as_bytes(), b"-_.~")
 }
 
 #[cfg(test)]

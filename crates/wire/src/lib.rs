@@ -1,7 +1,8 @@
-//! Pure codecs: redis, memcache, nsq, and what two processes tell each other in an upgrade. No socket, no clock, no log.
+//! Pure codecs: redis, memcache, nsq, the messages between two processes in an upgrade, percent-encoding. No socket, no clock, no log.
 
 #![forbid(unsafe_code)]
 pub mod memcache;
 pub mod nsq;
+pub mod percent;
 pub mod redis;
 pub mod upgrade;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use config::go_flags::Exit;
 use config::nsqd::VERSION;
 use http::client::{Call, Client, ClientError, without_secrets};
-use wire::nsq::auth::write_escaped;
+use wire::percent;
 
 use crate::command_line::refuse;
 
@@ -90,9 +90,7 @@ impl Requests {
         let call = if self.method == Method::POST {
             Call::post_bytes(address, body)
         } else {
-            let mut escaped = Vec::new();
-            write_escaped(&mut escaped, &body);
-            Call::get(address.replacen("%s", &String::from_utf8_lossy(&escaped), 1))
+            Call::get(address.replacen("%s", &percent::encode_query(&body), 1))
         };
         let call = call.with_credentials();
         self.headers.iter().fold(call, |call, (name, value)| call.header(name.clone(), value.clone()))

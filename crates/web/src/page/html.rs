@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use http::query::escape;
+use wire::percent;
 
 /// HTML so far.
 #[derive(Debug, Default)]
@@ -86,7 +86,7 @@ impl Html {
 
 /// A word as it stands in a path.
 pub(super) fn escape_word(word: &str) -> String {
-    escape(word, b"-_.~:[]")
+    percent::encode(word.as_bytes(), b"-_.~:[]")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! nsqd sends the same four values either in a query string or as JSON, keys in alphabetical order.
 
 use super::go::{write, write_json_string};
+use crate::percent;
 
 /// Question to an authorization server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,13 +21,11 @@ pub struct Question {
 impl Question {
     /// Appends the query string of a GET, without the question mark.
     pub fn write_query(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"common_name=");
-        write_escaped(out, self.common_name.as_bytes());
-        out.extend_from_slice(b"&remote_ip=");
-        write_escaped(out, self.remote_ip.as_bytes());
-        out.extend_from_slice(b"&secret=");
-        write_escaped(out, &self.secret);
-        write(out, format_args!("&tls={}", self.tls));
+        let common_name = percent::encode_query(self.common_name.as_bytes());
+        let remote_ip = percent::encode_query(self.remote_ip.as_bytes());
+        let secret = percent::encode_query(&self.secret);
+        let tls = self.tls;
+        write(out, format_args!("common_name={common_name}&remote_ip={remote_ip}&secret={secret}&tls={tls}"));
     }
 
     /// Appends the JSON of a POST: each value a list of one string.
@@ -38,17 +37,6 @@ impl Question {
         out.extend_from_slice(b"],\"secret\":[");
         write_json_string(out, &String::from_utf8_lossy(&self.secret));
         write(out, format_args!("],\"tls\":[\"{}\"]}}", self.tls));
-    }
-}
-
-/// Appends `text` as a value of a query string, as browsers do for forms: a space becomes `+`.
-pub fn write_escaped(out: &mut Vec<u8>, text: &[u8]) {
-    for byte in text {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(*byte),
-            b' ' => out.push(b'+'),
-            _ => write(out, format_args!("%{byte:02X}")),
-        }
     }
 }
 
