@@ -15,7 +15,7 @@ use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde_json::Value;
 use telemetry::warn;
-use wire::nsq::auth::Question;
+use wire::nsq::auth::AuthRequest;
 
 use crate::authority::{Access, AuthAnswer, AuthQuery, Grant};
 use http::client::{Client, ClientError, without_secrets};
@@ -23,7 +23,7 @@ use http::client::{Client, ClientError, without_secrets};
 /// Largest compiled size of an expression from a server, bytes.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
-/// Method of the question (`auth-http-request-method`).
+/// Method of the request (`auth-http-request-method`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
     /// In the query string.
@@ -77,10 +77,10 @@ impl std::fmt::Display for AuthError {
 impl std::error::Error for AuthError {}
 
 impl Authenticator {
-    /// Answers a shard's question.
+    /// Answers a shard's request.
     pub async fn answer(&self, query: AuthQuery) -> AuthAnswer {
         let AuthQuery { remote_ip, tls, common_name, secret } = query;
-        match self.query(&Question { common_name, remote_ip, secret, tls }).await {
+        match self.query(&AuthRequest { common_name, remote_ip, secret, tls }).await {
             Ok(rights) => Ok(Box::new(rights)),
             Err(error) => Err(error.to_string()),
         }
@@ -88,12 +88,12 @@ impl Authenticator {
 
     /// Asks the servers, beginning with any of them, until one gives a usable answer. The last one's error is given
     /// if none does.
-    pub async fn query(&self, question: &Question) -> Result<Rights, AuthError> {
+    pub async fn query(&self, request: &AuthRequest) -> Result<Rights, AuthError> {
         let count = self.servers.len();
         let start = any_number() % count.max(1);
         let mut last = AuthError::NoServer;
         for server in self.servers.iter().cycle().skip(start).take(count) {
-            match self.query_one(server, question).await {
+            match self.query_one(server, request).await {
                 Ok(rights) => return Ok(rights),
                 Err(error) => {
                     warn!(server = %without_secrets(server), %error, "authorization failed");
@@ -104,19 +104,19 @@ impl Authenticator {
         Err(last)
     }
 
-    async fn query_one(&self, server: &str, question: &Question) -> Result<Rights, AuthError> {
+    async fn query_one(&self, server: &str, request: &AuthRequest) -> Result<Rights, AuthError> {
         let mut url =
             if server.contains("://") { server.to_owned() } else { format!("http://{server}/auth") };
         let mut text = Vec::new();
         let answer = match self.method {
             Method::Get => {
-                question.write_query(&mut text);
+                request.write_query(&mut text);
                 url.push('?');
                 url.push_str(&String::from_utf8_lossy(&text));
                 self.http.get(&url).await
             }
             Method::Post => {
-                question.write_json(&mut text);
+                request.write_json(&mut text);
                 self.http.post_json(&url, text).await
             }
         };

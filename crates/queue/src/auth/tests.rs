@@ -13,8 +13,8 @@ fn body(authorizations: &str) -> String {
 
 const ALL: &str = r#"[{"topic": ".*", "channels": [".*"], "permissions": ["subscribe", "publish"]}]"#;
 
-fn question() -> Question {
-    Question { remote_ip: "127.0.0.1".into(), secret: b"s3 &cret".to_vec(), ..Question::default() }
+fn request() -> AuthRequest {
+    AuthRequest { remote_ip: "127.0.0.1".into(), secret: b"s3 &cret".to_vec(), ..AuthRequest::default() }
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn both_methods_ask_as_nsqd_does() {
         for method in [Method::Get, Method::Post] {
             let servers = vec![address.clone()];
             let authenticator = Authenticator { servers, method, http: Client::default() };
-            let rights = authenticator.query(&question()).await.unwrap();
+            let rights = authenticator.query(&request()).await.unwrap();
             assert_eq!((rights.ttl(), rights.identity()), (Duration::from_secs(3600), "me"));
             assert_eq!((rights.identity_url(), rights.permission_count()), ("http://x.example", 1));
         }
@@ -130,16 +130,16 @@ fn the_next_server_is_asked_when_one_fails() {
         let servers = vec![bad.address.to_string(), good.address.to_string()];
         let authenticator = Authenticator { servers, method: Method::Get, http: Client::default() };
         for n in 1..=20 {
-            assert!(authenticator.query(&question()).await.unwrap().allows(Access::Publish, "t", ""));
+            assert!(authenticator.query(&request()).await.unwrap().allows(Access::Publish, "t", ""));
             assert_eq!(good.requests().len(), n);
         }
         let servers = vec![bad.address.to_string(); 3];
         let before = bad.requests().len();
         let authenticator = Authenticator { servers, ..authenticator };
-        let error = authenticator.query(&question()).await.unwrap_err();
+        let error = authenticator.query(&request()).await.unwrap_err();
         assert!(matches!(error, AuthError::Http(ClientError::Status(500))), "{error}");
         assert_eq!(bad.requests().len() - before, 3, "each once");
         let authenticator = Authenticator { servers: Vec::new(), ..authenticator };
-        assert!(matches!(authenticator.query(&question()).await, Err(AuthError::NoServer)));
+        assert!(matches!(authenticator.query(&request()).await, Err(AuthError::NoServer)));
     });
 }

@@ -1,13 +1,13 @@
-//! The answer to AUTH, and how the authorization server is asked.
+//! The answer to AUTH, and the request to the authorization server.
 //!
 //! nsqd sends the same four values either in a query string or as JSON, keys in alphabetical order.
 
 use super::go::{write, write_json_string};
 use crate::percent;
 
-/// Question to an authorization server.
+/// Request to an authorization server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Question {
+pub struct AuthRequest {
     /// Subject common name of the client's certificate, or "".
     pub common_name: String,
     /// The client's address without the port; "" on unix sockets.
@@ -18,7 +18,7 @@ pub struct Question {
     pub tls: bool,
 }
 
-impl Question {
+impl AuthRequest {
     /// Appends the query string of a GET, without the question mark.
     pub fn write_query(&self, out: &mut Vec<u8>) {
         let common_name = percent::encode_query(self.common_name.as_bytes());
@@ -54,18 +54,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn question_and_reply() {
-        let question = Question {
+    fn request_and_reply() {
+        let request = AuthRequest {
             common_name: "é".into(),
             remote_ip: "127.0.0.1".into(),
             secret: b"s3 &cret\xff".to_vec(),
             tls: true,
         };
         let mut out = Vec::new();
-        question.write_query(&mut out);
+        request.write_query(&mut out);
         assert_eq!(out, b"common_name=%C3%A9&remote_ip=127.0.0.1&secret=s3+%26cret%FF&tls=true");
         out.clear();
-        question.write_json(&mut out);
+        request.write_json(&mut out);
         let json = "{\"common_name\":[\"é\"],\"remote_ip\":[\"127.0.0.1\"],\"secret\":[\"s3 \\u0026cret\u{fffd}\"],\"tls\":[\"true\"]}";
         assert_eq!(String::from_utf8(out).unwrap(), json);
         let mut out = Vec::new();
