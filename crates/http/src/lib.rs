@@ -34,7 +34,7 @@ mod service;
 pub use answer::Refusal;
 pub use body::Budget;
 pub use browser::{Aim, Names};
-pub use places::{Place, Places, Seat, Seated, Settling};
+pub use places::{Activity, OwedAnswer, Place, Places, Tracked};
 pub use query::Query;
 pub use request::{Asked, Link};
 pub use route::{Answering, Handler, Row, delete, get, messages, post, put, quiet, under};

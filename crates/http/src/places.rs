@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub struct Places {
     places_max: usize,
-    taken: Mutex<HashMap<u64, Seat>>,
+    taken: Mutex<HashMap<u64, Activity>>,
     /// Counts moves: who has the least number has not moved for longest.
     moves: AtomicU64,
     /// A place is free, or one is not owed an answer any more.
@@ -31,12 +31,12 @@ pub struct Places {
 #[derive(Debug)]
 pub struct Place {
     id: u64,
-    seat: Seat,
+    activity: Activity,
 }
 
-/// State of the connection that has a place.
+/// Activity of a connection in its place: when its bytes last moved, and whether it is owed an answer.
 #[derive(Debug, Clone)]
-pub struct Seat(Arc<State>);
+pub struct Activity(Arc<State>);
 
 #[derive(Debug)]
 struct State {
@@ -50,9 +50,9 @@ struct State {
     leave: Notify,
 }
 
-/// While it lasts, an answer may be owed; none is when it is dropped.
+/// An answer that may be owed; dropping it says that none is any more.
 #[derive(Debug)]
-pub struct Settling(Seat);
+pub struct OwedAnswer(Activity);
 
 impl Places {
     /// A set of so many places, all free.
@@ -89,7 +89,7 @@ impl Places {
             return None;
         }
         let id = self.next_move();
-        let seat = Seat(Arc::new(State {
+        let activity = Activity(Arc::new(State {
             places: Arc::clone(self),
             address: address.to_owned(),
             moved: AtomicU64::new(id),
@@ -97,26 +97,26 @@ impl Places {
             leaving: AtomicBool::new(false),
             leave: Notify::new(),
         }));
-        taken.insert(id, seat.clone());
-        Some(Place { id, seat })
+        taken.insert(id, activity.clone());
+        Some(Place { id, activity })
     }
 
     /// Tells one to leave, unless one is about to.
     fn make_room(&self, newcomer: &str) {
         let taken = self.taken();
-        if taken.values().any(|seat| seat.0.leaving.load(Ordering::Relaxed)) {
+        if taken.values().any(|activity| activity.0.leaving.load(Ordering::Relaxed)) {
             return;
         }
-        let waiting = || taken.values().filter(|seat| !seat.0.owing.load(Ordering::Relaxed));
+        let waiting = || taken.values().filter(|activity| !activity.0.owing.load(Ordering::Relaxed));
         let mut of_address = HashMap::from([(newcomer, 1_usize)]);
-        for seat in waiting() {
-            *of_address.entry(&seat.0.address).or_default() += 1;
+        for activity in waiting() {
+            *of_address.entry(&activity.0.address).or_default() += 1;
         }
-        let many = |seat: &Seat| of_address.get(&*seat.0.address).copied().unwrap_or(0);
-        let longest = |seat: &Seat| std::cmp::Reverse(seat.0.moved.load(Ordering::Relaxed));
-        if let Some(seat) = waiting().max_by_key(|seat| (many(seat), longest(seat))) {
-            seat.0.leaving.store(true, Ordering::Relaxed);
-            seat.0.leave.notify_one();
+        let many = |activity: &Activity| of_address.get(&*activity.0.address).copied().unwrap_or(0);
+        let longest = |activity: &Activity| std::cmp::Reverse(activity.0.moved.load(Ordering::Relaxed));
+        if let Some(activity) = waiting().max_by_key(|activity| (many(activity), longest(activity))) {
+            activity.0.leaving.store(true, Ordering::Relaxed);
+            activity.0.leave.notify_one();
         }
     }
 
@@ -124,22 +124,22 @@ impl Places {
         self.moves.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn taken(&self) -> MutexGuard<'_, HashMap<u64, Seat>> {
+    fn taken(&self) -> MutexGuard<'_, HashMap<u64, Activity>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place {
-    /// State of this connection.
-    pub fn seat(&self) -> Seat {
-        self.seat.clone()
+    /// The activity of its connection.
+    pub fn activity(&self) -> Activity {
+        self.activity.clone()
     }
 
     /// Does `work` in this place, until it is done or has to make room; then the place is free.
     pub async fn hold(self, work: impl Future<Output = ()>) {
         tokio::select! {
             biased;
-            () = self.seat.0.leave.notified() => {}
+            () = self.activity.0.leave.notified() => {}
             () = work => {}
         }
     }
@@ -147,21 +147,21 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let places = &self.seat.0.places;
+        let places = &self.activity.0.places;
         places.taken().remove(&self.id);
         places.changed.notify_one();
     }
 }
 
-impl Seat {
-    /// From now on an answer is owed.
-    pub fn owe(&self) {
+impl Activity {
+    /// Notes that an answer is owed from now on.
+    pub fn begin_answer(&self) {
         self.0.owing.store(true, Ordering::Relaxed);
     }
 
-    /// Ends what is owed when it is dropped.
-    pub fn settling(&self) -> Settling {
-        Settling(self.clone())
+    /// A guard that ends the answer when it is dropped.
+    pub fn answering(&self) -> OwedAnswer {
+        OwedAnswer(self.clone())
     }
 
     fn moved(&self) {
@@ -169,30 +169,30 @@ impl Seat {
     }
 }
 
-impl Drop for Settling {
+impl Drop for OwedAnswer {
     fn drop(&mut self) {
-        let Settling(seat) = self;
-        seat.moved();
-        seat.0.owing.store(false, Ordering::Relaxed);
-        seat.0.places.changed.notify_one();
+        let OwedAnswer(activity) = self;
+        activity.moved();
+        activity.0.owing.store(false, Ordering::Relaxed);
+        activity.0.places.changed.notify_one();
     }
 }
 
-/// A socket that tells its seat when bytes move.
+/// A socket that notes when its bytes move.
 #[derive(Debug)]
-pub struct Seated<S> {
+pub struct Tracked<S> {
     socket: S,
-    seat: Seat,
+    activity: Activity,
 }
 
-impl<S> Seated<S> {
-    /// The socket of the connection that has this seat.
-    pub fn new(socket: S, seat: Seat) -> Seated<S> {
-        Seated { socket, seat }
+impl<S> Tracked<S> {
+    /// The socket of the connection with this activity.
+    pub fn new(socket: S, activity: Activity) -> Tracked<S> {
+        Tracked { socket, activity }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Seated<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Tracked<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -201,13 +201,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Seated<S> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.socket).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.seat.moved();
+            self.activity.moved();
         }
         polled
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Seated<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Tracked<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -215,7 +215,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Seated<S> {
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.socket).poll_write(context, bytes);
         if matches!(polled, Poll::Ready(Ok(1..))) {
-            self.seat.moved();
+            self.activity.moved();
         }
         polled
     }
@@ -235,7 +235,7 @@ mod tests {
 
     impl Place {
         fn leaves(&self) -> bool {
-            self.seat.0.leaving.load(Ordering::Relaxed)
+            self.activity.0.leaving.load(Ordering::Relaxed)
         }
     }
 
@@ -252,7 +252,7 @@ mod tests {
         let places = Places::new(3);
         let taken = taken(&places, &["a", "a", "a"]);
         assert!(places.try_take("a").is_none());
-        taken[0].seat().moved();
+        taken[0].activity().moved();
         places.make_room("a");
         assert_eq!(who_leaves(&taken), [1]);
         places.make_room("a");
@@ -271,8 +271,8 @@ mod tests {
     fn whoever_is_owed_an_answer_stays_until_it_is_settled() {
         let places = Places::new(2);
         let taken = taken(&places, &["a", "a"]);
-        let settling: Vec<Settling> = taken.iter().map(|place| place.seat().settling()).collect();
-        taken.iter().for_each(|place| place.seat().owe());
+        let answering: Vec<OwedAnswer> = taken.iter().map(|place| place.activity().answering()).collect();
+        taken.iter().for_each(|place| place.activity().begin_answer());
         places.make_room("a");
         assert!(who_leaves(&taken).is_empty());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -281,7 +281,7 @@ mod tests {
             assert!(
                 std::future::poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await.is_pending()
             );
-            drop(settling);
+            drop(answering);
             let mut taken = taken.into_iter();
             let (first, second) = (taken.next().unwrap(), taken.next().unwrap());
             let ends = tokio::join!(taking, first.hold(std::future::pending()));

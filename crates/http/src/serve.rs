@@ -30,7 +30,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::malformed::Worded;
-use crate::places::{Places, Seat, Seated};
+use crate::places::{Activity, Places, Tracked};
 use crate::request::Link;
 
 /// Connections at once, per listener.
@@ -184,11 +184,11 @@ impl Door {
     {
         let link = Link { remote, tls: self.tls.is_some() };
         let place = self.places.take(link.host()).await;
-        let seat = place.seat();
+        let activity = place.activity();
         let router = self.router.clone().layer(Extension(link.clone()));
-        let talk = Talk { link, router, seat: seat.clone(), stop: self.stop.clone() };
+        let talk = Talk { link, router, activity: activity.clone(), stop: self.stop.clone() };
         let tls = self.tls.clone();
-        let socket = Seated::new(socket, seat);
+        let socket = Tracked::new(socket, activity);
         tokio::spawn(place.hold(async move {
             match tls {
                 None => talk.converse(socket).await,
@@ -202,7 +202,7 @@ impl Door {
 struct Talk {
     link: Link,
     router: Router,
-    seat: Seat,
+    activity: Activity,
     stop: Stop,
 }
 
@@ -234,13 +234,13 @@ impl Talk {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (service, seat) = (TowerToHyperService::new(self.router), self.seat);
+        let (service, activity) = (TowerToHyperService::new(self.router), self.activity);
         let answering = service_fn(move |request: Request<Incoming>| {
-            let settling = seat.settling();
-            let answer = service.call(request.map(|body| Awaited::new(body, seat.clone())));
+            let answering = activity.answering();
+            let answer = service.call(request.map(|body| Awaited::new(body, activity.clone())));
             async move {
                 let answer = answer.await;
-                drop(settling);
+                drop(answering);
                 answer
             }
         });
@@ -264,22 +264,22 @@ impl Talk {
     }
 }
 
-/// A body that its seat waits for: once it is there, the answer is owed.
+/// The body of a request: once it is there, the answer is owed.
 struct Awaited {
     body: Incoming,
-    seat: Seat,
+    activity: Activity,
 }
 
 impl Awaited {
-    fn new(body: Incoming, seat: Seat) -> Awaited {
-        let awaited = Awaited { body, seat };
+    fn new(body: Incoming, activity: Activity) -> Awaited {
+        let awaited = Awaited { body, activity };
         awaited.look();
         awaited
     }
 
     fn look(&self) {
         if self.body.is_end_stream() {
-            self.seat.owe();
+            self.activity.begin_answer();
         }
     }
 }
@@ -294,7 +294,7 @@ impl Body for Awaited {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         match frame {
-            None => self.seat.owe(),
+            None => self.activity.begin_answer(),
             Some(_) => self.look(),
         }
         Poll::Ready(frame)

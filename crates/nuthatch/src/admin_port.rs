@@ -28,10 +28,10 @@ impl AdminPort {
     /// Serves and watches for ever. Needs a tokio runtime.
     pub async fn serve(self) -> io::Result<()> {
         let router = admin::router(Arc::clone(&self.watch));
-        let served = self.port.serve(|client, seat| {
+        let served = self.port.serve(|client, activity| {
             let owing = move || {
-                seat.owe();
-                seat.settling()
+                activity.begin_answer();
+                activity.answering()
             };
             admin::serve_client(client, router.clone(), owing)
         });

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use config::checked::Listen;
 use config::endpoint::show_listen;
-use http::{Places, Seat, Seated, Socket};
+use http::{Activity, Places, Socket, Tracked};
 use net::{BindError, Binder};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -51,7 +51,7 @@ impl ControlPort {
     /// Gives each client to `served`, for ever, with what is to be told when an answer is owed. Needs a tokio runtime.
     pub async fn serve<F, S>(self, served: F) -> io::Result<()>
     where
-        F: Fn(Client, Seat) -> S,
+        F: Fn(Client, Activity) -> S,
         S: Future<Output = ()> + Send + 'static,
     {
         let listener = match self.socket {
@@ -69,9 +69,9 @@ impl ControlPort {
             match listener.accept().await {
                 Ok((socket, address)) => {
                     let place = places.take(&address).await;
-                    let seat = place.seat();
-                    let client = Box::new(Seated::new(socket, seat.clone()));
-                    tokio::spawn(place.hold(served(client, seat)));
+                    let activity = place.activity();
+                    let client = Box::new(Tracked::new(socket, activity.clone()));
+                    tokio::spawn(place.hold(served(client, activity)));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
