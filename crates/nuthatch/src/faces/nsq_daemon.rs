@@ -28,7 +28,7 @@ pub(super) struct Daemon<'a> {
     /// Least severe level that is logged.
     pub level: LogLevel,
     /// Last line of its log.
-    pub farewell: Option<&'static str>,
+    pub last_line: Option<&'static str>,
 }
 
 impl Daemon<'_> {
@@ -67,8 +67,8 @@ impl Daemon<'_> {
         let behavior =
             FaceBehavior { service: (self.name, config::nsqd::VERSION), interrupted: 0, nutcracker: false };
         let code = control.run(running, &behavior, &log);
-        if let Some(farewell) = self.farewell {
-            telemetry::info!("{farewell}");
+        if let Some(last_line) = self.last_line {
+            telemetry::info!("{last_line}");
         }
         log.flush(FLUSH_DEADLINE);
         code

@@ -34,7 +34,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
     }
     match nsqadmin::listen(&values) {
         Ok(http) => {
-            let daemon = Daemon { name: NAME, section: "nsqadmin", prefix: &prefix, level, farewell: None };
+            let daemon = Daemon { name: NAME, section: "nsqadmin", prefix: &prefix, level, last_line: None };
             daemon.run(configuration(Nsqadmin { http, ..settings }), None, &values)
         }
         Err(reason) => refuse_as(NAME, &reason, &prefix),

@@ -55,7 +55,7 @@ fn run(settings: Nsqd, directory: DataPath) -> ExitCode {
     }
     let flags = settings.queue.nsqd_flags.clone();
     let daemon =
-        Daemon { name: "nsqd", section: "queue", prefix: &prefix, level, farewell: Some("NSQ: bye") };
+        Daemon { name: "nsqd", section: "queue", prefix: &prefix, level, last_line: Some("NSQ: bye") };
     daemon.run(configuration(settings.queue), Some(directory), &flags)
 }
 

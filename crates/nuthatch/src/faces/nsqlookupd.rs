@@ -36,7 +36,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
 /// Starts the lookup and runs it until a signal ends it.
 fn run(settings: Lookup, manner: &Manner) -> ExitCode {
     let Manner { log_level: level, log_prefix: prefix } = manner;
-    let daemon = Daemon { name: NAME, section: "lookup", prefix, level: *level, farewell: None };
+    let daemon = Daemon { name: NAME, section: "lookup", prefix, level: *level, last_line: None };
     daemon.run(configuration(settings), None, &GoValues::new())
 }
 
