@@ -104,6 +104,11 @@ pub enum What {
         /// Name in the ring.
         server: String,
     },
+    /// The password of a server is in another file, or in one now, or in none any more.
+    ServerPasswordFile {
+        /// Name in the ring.
+        server: String,
+    },
     /// All changes of the pool's ring together; only if there are several.
     Ring,
 }

@@ -68,6 +68,11 @@ impl Fault {
     }
 }
 
+/// Number of faults that are errors.
+pub(crate) fn errors(faults: &[Fault]) -> usize {
+    faults.iter().filter(|fault| fault.severity == Severity::Error).count()
+}
+
 /// Longest line that is shown under a fault, in characters.
 const EXCERPT_CHARS_MAX: usize = 160;
 

@@ -1,9 +1,9 @@
 //! Configuration: one options table, files as written, then as checked.
 //!
 //! ```text
-//! nuthatch.toml ─▶ written ─▶ native::check ──┐
-//! nutcracker.yml ─▶ nutcracker::parse ────────┼─▶ checked::Config (all values in range, all names resolved)
-//! nsqd flags, nsqd.cfg ─▶ go_flags ─▶ nsqd ───┘
+//! nuthatch.toml ─▶ written ─▶ variables ─▶ native::check ─┐
+//! nutcracker.yml ─▶ nutcracker::parse ────────────────────┼─▶ checked::Config (all values in range, all names resolved)
+//! nsqd flags, nsqd.cfg ─▶ go_flags ─▶ nsqd ───────────────┘
 //! ```
 //!
 //! [`options`] is the table from which the native parser, `docs/config.md`, `nuthatch help options` and the manual
@@ -22,6 +22,7 @@
 pub mod checked;
 mod listen;
 mod secret;
+mod secret_file;
 mod setting;
 mod log_level;
 
@@ -36,6 +37,7 @@ mod report;
 pub mod native;
 mod suggest;
 mod values;
+mod variables;
 pub mod warnings;
 pub mod written;
 

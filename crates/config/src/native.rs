@@ -16,6 +16,7 @@ use crate::options::Scope;
 use crate::report::Report;
 use crate::suggest;
 use crate::values::{self, Settings};
+use crate::variables;
 use crate::written::{self, Entry, Value};
 
 const TOP: Position = Position { line: 1, column: 1 };
@@ -39,13 +40,20 @@ servers = [\"local\"]
 [queue]
 ";
 
-/// Checks the text of a native file; of syntax errors the first is reported, and nothing else. `threads` is what the option of that name is when it is not written.
+/// Checks the text of a native file, with the environment of this process; see [`check_with`].
 pub fn check(text: &str, threads: usize) -> Report {
-    let (entries, mut faults) = written::parse(text);
+    check_with(text, threads, &variables::of_process)
+}
+
+/// Checks the text of a native file; of syntax errors the first is reported, and nothing else. `threads` is the default of the
+/// option of that name. Files of secrets and certificates are read.
+pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> Report {
+    let (mut entries, mut faults) = written::parse(text);
     if let Some(fault) = faults.drain(..).next() {
         // What follows a syntax error is most often a consequence of it.
         return Report::new(vec![fault], None);
     }
+    variables::expand(&mut entries, lookup, &mut faults);
     let sections = Sections::split(&entries, &mut faults);
     let process = values::read(Scope::Process, "the top of the file", TOP, &sections.process, &mut faults);
     let log = sections.read(Scope::Log, "log", &mut faults).unwrap_or_default();

@@ -177,6 +177,11 @@ pub enum Kind {
     Secret,
     /// One or more texts that are shown nowhere.
     Secrets,
+    /// Path of a file that holds the value of another option of the section, which is a secret.
+    SecretFile {
+        /// Name of the other option.
+        of: &'static str,
+    },
     /// Path of a file or directory.
     Path,
     /// Path of a file, or an empty text for none.
@@ -321,7 +326,7 @@ impl Kind {
                 format!("a size such as \"16KiB\" or \"1GB\" (a bare number is bytes){least}{most}")
             }
             Kind::Text | Kind::Secret => "a text".into(),
-            Kind::Path => "a path".into(),
+            Kind::Path | Kind::SecretFile { .. } => "a path".into(),
             Kind::PathOrNone => "a path, or an empty text for none".into(),
             Kind::Choice(words) => {
                 let words: Vec<_> = words().iter().map(|word| format!("\"{word}\"")).collect();

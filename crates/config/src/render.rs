@@ -15,6 +15,9 @@ pub fn markdown() -> String {
          ports, names, file descriptors. Durations are texts such as `\"400ms\"`, `\"2s\"`, `\"1m30s\"` \
          (units us, ms, s, m, h, d) or a whole number of milliseconds. Sizes are texts such as `\"16KiB\"`, \
          `\"64MB\"` or a whole number of bytes.\n\n\
+         In every text `${NAME}` stands for a variable of the environment; one that is not set is an error. `$${` stands for a \
+         literal `${`. So a secret need not stand in the file; or else it is in a file of its own, see `auth_file` and \
+         `password_file`. Paths are relative to the directory that the process was started in.\n\n\
          The column \"changes apply\" says when a changed option takes effect in a running process:\n\n",
     );
     for applies in Applies::ALL {
@@ -79,6 +82,7 @@ fn meaning(option: &OptionSpec) -> String {
 pub fn help(width: usize) -> String {
     let mut out = String::from(
         "Options of nuthatch.toml, by section. Durations: \"400ms\", \"2s\"; sizes: \"16KiB\".\n\
+         ${NAME} in a text stands for a variable of the environment, $${ for a literal ${.\n\
          A change of an option takes effect\n",
     );
     for applies in Applies::ALL {

@@ -3,7 +3,7 @@
 //! A warning leaves the configuration usable; an error does not.
 
 use crate::checked::Config;
-use crate::fault::{Fault, Severity};
+use crate::fault::{self, Fault};
 
 /// The outcome of a check.
 #[derive(Debug, Clone)]
@@ -19,12 +19,12 @@ impl Report {
     pub fn new(mut faults: Vec<Fault>, config: Option<Config>) -> Report {
         faults.sort_by_key(|fault| (fault.position.is_none(), fault.position, fault.severity));
         faults.dedup();
-        let usable = faults.iter().all(|fault| fault.severity == Severity::Warning);
+        let usable = fault::errors(&faults) == 0;
         Report { faults, config: config.filter(|_| usable) }
     }
 
     /// Number of faults that are errors.
     pub fn errors(&self) -> usize {
-        self.faults.iter().filter(|fault| fault.severity == Severity::Error).count()
+        fault::errors(&self.faults)
     }
 }

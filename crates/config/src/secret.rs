@@ -4,33 +4,47 @@
 //! [`Secret::reveal`] hands it out, to whoever sends it to a server. Memory is not wiped when a secret is dropped.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
-/// A password. Clones share its text.
+/// A password. Clones share its text. Equal ones have the same text, wherever it came from.
 #[derive(Clone, Eq)]
-pub struct Secret(Arc<str>);
+pub struct Secret {
+    text: Arc<str>,
+    file: Option<Arc<Path>>,
+}
 
 impl Secret {
     /// A secret of this text.
     pub fn new(text: impl Into<Arc<str>>) -> Secret {
-        Secret(text.into())
+        Secret { text: text.into(), file: None }
+    }
+
+    /// A secret of this text, which was read from a file.
+    pub fn of_file(text: impl Into<Arc<str>>, file: &Path) -> Secret {
+        Secret { text: text.into(), file: Some(file.into()) }
+    }
+
+    /// File that it was read from. None: it stood in the configuration itself.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// The text, for whoever has to send it. It goes into no message.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// True if `given` is the secret. Where they differ does not show in how long that takes; how long they are may.
     pub fn matches(&self, given: &[u8]) -> bool {
-        let own = self.0.as_bytes();
+        let own = self.text.as_bytes();
         own.len() == given.len() && own.iter().zip(given).fold(0, |all, (a, b)| all | (a ^ b)) == 0
     }
 }
 
 impl PartialEq for Secret {
     fn eq(&self, other: &Secret) -> bool {
-        self.matches(other.0.as_bytes())
+        self.matches(other.text.as_bytes())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::checked::{Listen, Server, Target};
 use crate::endpoint::{self, show_listen, show_server, show_target};
 use crate::quantity::{show_duration, show_size};
 use crate::secret::Secret;
+use crate::variables;
 
 /// A value of an option.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,9 +126,10 @@ fn server_toml(server: &Server) -> String {
     if server.identity != endpoint::identity(&server.target) {
         fields.push(format!("name = {}", quoted(&server.identity)));
     }
-    if let Some(password) = &server.password {
-        fields.push(format!("password = {}", quoted(&password.to_string())));
-    }
+    fields.extend(server.password.as_ref().map(|password| match password.file() {
+        Some(file) => format!("password_file = {}", quoted(&file.display().to_string())),
+        None => format!("password = {}", quoted(&password.to_string())),
+    }));
     format!("{{ {} }}", fields.join(", "))
 }
 
@@ -143,7 +145,7 @@ fn holds_secret(text: &str) -> bool {
 pub(crate) fn plain(text: &str) -> String {
     let is_plain =
         !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_./:%+@~[]{}()<>$".contains(c));
-    if is_plain { text.into() } else { quoted(text) }
+    if is_plain { text.into() } else { toml::Value::String(text.into()).to_string() }
 }
 
 /// A list in TOML.
@@ -151,13 +153,13 @@ fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
-/// A text in TOML.
+/// A text in TOML, as a value: no variable of the environment is put into it.
 pub(crate) fn quoted(text: &str) -> String {
-    toml::Value::String(text.into()).to_string()
+    toml::Value::String(variables::escape(text)).to_string()
 }
 
 /// A key in TOML, quoted if need be.
 pub(crate) fn key(name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
-    if bare { name.into() } else { quoted(name) }
+    if bare { name.into() } else { toml::Value::String(name.into()).to_string() }
 }

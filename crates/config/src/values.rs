@@ -5,17 +5,18 @@
 //! that is present or has a default, so that the sections can be assembled without another check.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use access::Rate;
 
 use crate::checked::{Listen, Server};
-use crate::fault::{Fault, Position};
+use crate::fault::{Fault, Position, errors};
 use crate::options::{Absent, Kind, OptionSpec, Scope};
 use crate::secret::Secret;
 use crate::setting::Setting;
 use crate::written::{Entry, Value, Written};
-use crate::{endpoint, quantity, suggest};
+use crate::{endpoint, quantity, secret_file, suggest};
 
 /// The settings of one section by option name.
 #[derive(Debug, Default)]
@@ -36,7 +37,7 @@ pub(crate) fn read(
     entries: &[Entry],
     faults: &mut Vec<Fault>,
 ) -> Settings {
-    let before = faults.len();
+    let before = errors(faults);
     let mut read = Settings::default();
     for entry in entries {
         let Some(option) = scope.option(&entry.key) else {
@@ -51,6 +52,7 @@ pub(crate) fn read(
             read.settings.insert(option.name, setting);
         }
     }
+    secret_files(scope, &mut read, faults);
     for option in scope.options() {
         if !read.places.contains_key(option.name) {
             match option.absent {
@@ -67,8 +69,42 @@ pub(crate) fn read(
             }
         }
     }
-    read.faulty = faults.len() > before;
+    read.faulty = errors(faults) > before || entries.iter().any(|entry| entry.value.value.has_unknown());
     read
+}
+
+/// Reads the files that hold secrets into the options that they hold.
+fn secret_files(scope: Scope, read: &mut Settings, faults: &mut Vec<Fault>) {
+    for option in scope.options() {
+        let (Kind::SecretFile { of }, Some(Setting::Text(path))) = (option.kind, read.get(option.name))
+        else {
+            continue;
+        };
+        let (name, path) = (option.name, Path::new(path));
+        let at = read.place(name);
+        if read.written(of) {
+            let text = format!("{of} and {name} are both written");
+            faults.push(Fault::error(at, text, "remove one of them"));
+            continue;
+        }
+        match secret_file::read(path) {
+            Ok(content) => {
+                let exposed =
+                    content.exposed.map(|it| Fault::warning(at, format!("{name}: {}", it.text), it.help));
+                faults.extend(exposed);
+                match String::from_utf8(content.secret) {
+                    Ok(text) => {
+                        read.settings.insert(of, Setting::Secret(Secret::of_file(text, path)));
+                    }
+                    Err(_) => {
+                        let text = format!("{name}: {} is not UTF-8", path.display());
+                        faults.push(Fault::error(at, text, "save it as UTF-8"));
+                    }
+                }
+            }
+            Err(problem) => faults.push(Fault::error(at, format!("{name}: {}", problem.text), problem.help)),
+        }
+    }
 }
 
 /// The value that an option has when it is not written.
@@ -121,6 +157,10 @@ fn setting(option: &OptionSpec, written: &Written, faults: &mut Vec<Fault>) -> O
     };
     let expected = || format!("expected {}", option.kind.describe());
     match (option.kind, &written.value) {
+        (_, Value::Unknown) => None,
+        (Kind::Texts | Kind::Secrets | Kind::Quantiles, value @ Value::List(_)) if value.has_unknown() => {
+            None
+        }
         (Kind::Bool, Value::Bool(value)) => Some(Setting::Bool(*value)),
         (Kind::Integer { min, max }, Value::Integer(value)) if (min..=max).contains(value) => {
             Some(Setting::Integer(*value))
@@ -141,10 +181,14 @@ fn setting(option: &OptionSpec, written: &Written, faults: &mut Vec<Fault>) -> O
             Some(Err(reason)) => fail(written.at, format!("{name} {reason}"), expected()),
             None => fail(written.at, format!("{name} is {}", value.describe()), expected()),
         },
-        (Kind::Text | Kind::Secret | Kind::Path, Value::Text(text)) if text.is_empty() => {
+        (Kind::Text | Kind::Secret | Kind::SecretFile { .. } | Kind::Path, Value::Text(text))
+            if text.is_empty() =>
+        {
             fail(written.at, format!("{name} is empty"), "leave the option out instead".into())
         }
-        (Kind::Text | Kind::Path | Kind::PathOrNone, Value::Text(text)) => Some(Setting::Text(text.clone())),
+        (Kind::Text | Kind::Path | Kind::PathOrNone | Kind::SecretFile { .. }, Value::Text(text)) => {
+            Some(Setting::Text(text.clone()))
+        }
         (Kind::Secret, Value::Text(text)) => Some(Setting::Secret(Secret::new(text.as_str()))),
         (Kind::Secrets, Value::Text(text)) => Some(Setting::Secrets(vec![Secret::new(text.as_str())])),
         (Kind::Secrets, Value::List(items)) => texts(items)
@@ -215,8 +259,8 @@ fn size(value: &Value) -> Option<Result<u64, String>> {
 }
 
 fn listens(name: &str, items: &[Written], faults: &mut Vec<Fault>) -> Option<Setting> {
-    let mut listens = Vec::new();
-    let before = faults.len();
+    let (mut listens, mut known) = (Vec::new(), true);
+    let before = errors(faults);
     for item in items {
         match &item.value {
             Value::Text(text) => match endpoint::listen(text) {
@@ -225,18 +269,19 @@ fn listens(name: &str, items: &[Written], faults: &mut Vec<Fault>) -> Option<Set
                     faults.push(Fault::error(Some(item.at), format!("{name}: {what}"), help))
                 }
             },
+            Value::Unknown => known = false,
             other => {
                 let text = format!("{name} has {} in it", other.describe());
                 faults.push(Fault::error(Some(item.at), text, "write each address as a text"));
             }
         }
     }
-    (faults.len() == before).then_some(Setting::Listens(listens))
+    (known && errors(faults) == before).then_some(Setting::Listens(listens))
 }
 
 fn servers(items: &[Written], faults: &mut Vec<Fault>) -> Option<Setting> {
-    let mut servers = Vec::new();
-    let before = faults.len();
+    let (mut servers, mut known) = (Vec::new(), true);
+    let before = errors(faults);
     for item in items {
         match &item.value {
             Value::Text(text) => match endpoint::server(text) {
@@ -245,18 +290,22 @@ fn servers(items: &[Written], faults: &mut Vec<Fault>) -> Option<Setting> {
                     faults.push(Fault::error(Some(item.at), format!("servers: {what}"), help))
                 }
             },
-            Value::Table(entries) => servers.extend(server_table(item.at, entries, faults)),
+            Value::Table(entries) => match server_table(item.at, entries, faults) {
+                Some(server) => servers.push(server),
+                None => known = false,
+            },
+            Value::Unknown => known = false,
             other => {
                 let text = format!("servers has {} in it", other.describe());
                 faults.push(Fault::error(Some(item.at), text, "write each server as a text or a table"));
             }
         }
     }
-    (faults.len() == before).then_some(Setting::Servers(servers))
+    (known && errors(faults) == before).then_some(Setting::Servers(servers))
 }
 
 fn server_table(at: Position, entries: &[Entry], faults: &mut Vec<Fault>) -> Option<Server> {
-    let before = faults.len();
+    let before = errors(faults);
     let read = read(Scope::Server, "a server", at, entries, faults);
     if let Some(name) = read.text("name").filter(|name| name.contains(' ')) {
         faults.push(Fault::error(
@@ -265,7 +314,7 @@ fn server_table(at: Position, entries: &[Entry], faults: &mut Vec<Fault>) -> Opt
             "use another character",
         ));
     }
-    if faults.len() > before {
+    if read.faulty || errors(faults) > before {
         return None;
     }
     let Some(Setting::Target(target)) = read.settings.get("address") else { return None };

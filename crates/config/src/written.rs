@@ -33,6 +33,8 @@ pub enum Value {
     Table(Vec<Entry>),
     /// A date or time, which no option takes.
     Date,
+    /// A text with a variable that has a fault, which was reported.
+    Unknown,
 }
 
 /// A key with its value.
@@ -47,10 +49,20 @@ pub struct Entry {
 }
 
 impl Value {
+    /// True if a text of it is unknown.
+    pub fn has_unknown(&self) -> bool {
+        match self {
+            Value::Unknown => true,
+            Value::List(items) => items.iter().any(|item| item.value.has_unknown()),
+            Value::Table(entries) => entries.iter().any(|entry| entry.value.value.has_unknown()),
+            _ => false,
+        }
+    }
+
     /// The type in words, with its article.
     pub fn describe(&self) -> &'static str {
         match self {
-            Value::Text(_) => "a text",
+            Value::Text(_) | Value::Unknown => "a text",
             Value::Integer(_) => "a whole number",
             Value::Float(_) => "a number with a fraction",
             Value::Bool(_) => "a boolean",

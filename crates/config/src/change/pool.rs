@@ -1,9 +1,12 @@
 //! Changes of pools: their options, listeners, servers, and the keys that move.
 
+use std::path::Path;
+
 use super::{Change, Effect, Subject, What, keys, of_option, presence, sets};
 use crate::checked::{Config, Listen, Pool, Server, Target};
 use crate::effective;
 use crate::options::{Applies, Kind, OptionSpec, Scope};
+use crate::secret::Secret;
 use crate::setting::Setting;
 
 /// Pools that go, then in the order of the new configuration those that come or change.
@@ -26,7 +29,7 @@ pub(super) fn changes(old: &Config, new: &Config, changes: &mut Vec<Change>) {
 
 /// True if nothing about a pool changes.
 pub(super) fn same(old: &Pool, new: &Pool) -> bool {
-    old == new || differences(old, new).is_empty()
+    differences(old, new).is_empty()
 }
 
 /// Changes of one pool, with what they do to keys and clients.
@@ -122,8 +125,10 @@ fn server_changes(old: &Server, new: &Server) -> Vec<What> {
         old: old.weight,
         new: new.weight,
     });
-    let password = (old.password != new.password).then_some(What::ServerPassword { server });
-    [moved, weight, password].into_iter().flatten().collect()
+    let password = (old.password != new.password).then(|| What::ServerPassword { server: server.clone() });
+    let file = |server: &Server| server.password.as_ref().and_then(Secret::file).map(Path::to_owned);
+    let file = (file(old) != file(new)).then_some(What::ServerPasswordFile { server });
+    [moved, weight, password, file].into_iter().flatten().collect()
 }
 
 /// The row of a server's option that a change is of.
@@ -132,6 +137,7 @@ fn row_of(what: &What) -> Option<&'static OptionSpec> {
         What::ServerMoved { .. } => "address",
         What::ServerWeight { .. } => "weight",
         What::ServerPassword { .. } => "password",
+        What::ServerPasswordFile { .. } => "password_file",
         _ => return None,
     };
     Scope::Server.option(name)

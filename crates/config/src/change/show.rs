@@ -77,6 +77,9 @@ impl fmt::Display for What {
                 write!(f, "server {} weight {old} -> {new}", plain(server))
             }
             What::ServerPassword { server } => write!(f, "server {} password changed", plain(server)),
+            What::ServerPasswordFile { server } => {
+                write!(f, "server {} password_file changed", plain(server))
+            }
             What::Ring => f.write_str("ring changed"),
         }
     }

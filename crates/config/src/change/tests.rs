@@ -31,7 +31,7 @@ fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
             [100, 200].map(|us| quoted(&show_duration(min + Duration::from_micros(us))))
         }
         Kind::Size { min, .. } => [min + 4096, min + 8192].map(|value| value.to_string()),
-        Kind::Path | Kind::PathOrNone => {
+        Kind::Path | Kind::PathOrNone | Kind::SecretFile { .. } => {
             [1, 2].map(|n| quoted(&files.join(format!("{}.{n}", option.name)).display().to_string()))
         }
         Kind::Text | Kind::Secret => ["one", "two"].map(quoted),
@@ -112,6 +112,7 @@ fn named(change: &Change) -> &'static str {
         What::ServerWeight { .. } => "weight",
         What::ServerPassword { .. } => "password",
         What::PasswordFile => "password_file",
+        What::ServerPasswordFile { .. } => "password_file",
         What::Added(_) | What::Removed | What::Settings | What::Ring => "",
     }
 }
@@ -120,6 +121,11 @@ fn named(change: &Change) -> &'static str {
 fn every_option_is_one_change() {
     let files = tempfile::tempdir().unwrap();
     let pem = |kind: &str| format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n");
+    for name in ["auth_file", "password_file"] {
+        for n in [1, 2] {
+            std::fs::write(files.path().join(format!("{name}.{n}")), "s3cret\n").unwrap();
+        }
+    }
     for (name, kind) in
         [("tls_cert", "CERTIFICATE"), ("tls_key", "PRIVATE KEY"), ("tls_root_ca_file", "CERTIFICATE")]
     {

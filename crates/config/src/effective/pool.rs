@@ -1,9 +1,10 @@
 //! `[pool.NAME]`.
 
 use super::Section;
-use super::process::{bytes, duration_or_off};
+use super::process::{bytes, duration_or_off, path};
 use crate::checked::{Pool, Protocol};
 use crate::options::Scope;
+use crate::secret::Secret;
 use crate::setting::Setting;
 
 pub(crate) fn pool(pool: &Pool) -> Section {
@@ -20,6 +21,7 @@ pub(crate) fn pool(pool: &Pool) -> Section {
         ("client_connections", pool.client_connections.and_then(integer)),
         ("limit_requests", pool.limit_requests.map(Setting::Rate)),
         ("auth", pool.auth.clone().map(Setting::Secret)),
+        ("auth_file", pool.auth.as_ref().and_then(Secret::file).and_then(path)),
         // A memcached pool has none, whatever a nutcracker.yml says.
         ("db", Some(pool.db).filter(|_| pool.protocol == Protocol::Redis).and_then(integer)),
         ("preconnect", Some(Setting::Bool(pool.preconnect))),

@@ -95,7 +95,7 @@ fn contradictions(section: &str, read: &Settings, pool: &Pool, faults: &mut Vec<
         faults.push(Fault::error(read.place(option), format!("{section}: {text}"), help));
     };
     if pool.protocol == Protocol::Memcache {
-        for option in ["auth", "db"] {
+        for option in ["auth", "auth_file", "db"] {
             if read.written(option) {
                 fail(
                     option,

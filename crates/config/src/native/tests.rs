@@ -1,8 +1,11 @@
 //! Files and what is said about them.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::Secret;
 use crate::checked::{Protocol, Target};
 use crate::fault::Severity;
 
@@ -334,4 +337,102 @@ fn a_socket_of_the_queue_has_its_mode() {
 fn all_addresses_of_ipv4_are_no_more_than_that() {
     let queue = check("[queue]\ntcp = \"0.0.0.0:4150\"\n", 1).config.unwrap().queue.unwrap();
     assert_eq!(queue.tcp, Listen::Tcp { host: "0.0.0.0".into(), port: 4150 });
+}
+
+/// Checks a file with variables of its own.
+fn check_with_variables(text: &str) -> Report {
+    check_with(text, 1, &|name| match name {
+        "HOST" => Ok("10.0.0.1".into()),
+        "PORT" => Ok("6379".into()),
+        "WAIT" => Ok("250ms".into()),
+        "PASSWORD" => Ok("s3${cret".into()),
+        _ => Err(std::env::VarError::NotPresent),
+    })
+}
+
+#[test]
+fn variables_in_every_text() {
+    let text = "[log]\nfile = \"$${HOST}\"\n[pool.p]\nlisten = [\"${HOST}:1\", \"[::1]:${PORT}\"]\n\
+                timeout = \"${WAIT}\"\nauth = '${PASSWORD}'\n\
+                servers = [\"${HOST}:${PORT}:2 n\", { address = \"b:1\", password = \"x${PASSWORD}\" }]\n";
+    let report = check_with_variables(text);
+    let config = report.config.unwrap_or_else(|| panic!("{:?}", report.faults));
+    assert_eq!(config.log.file, Some("${HOST}".into()));
+    let pool = &config.pools[0];
+    assert_eq!(pool.listen.iter().map(show_listen).collect::<Vec<_>>(), ["10.0.0.1:1", "[::1]:6379"]);
+    assert_eq!(pool.timeout, Some(Duration::from_millis(250)));
+    assert_eq!(pool.auth.as_ref().map(Secret::reveal), Some("s3${cret"));
+    assert_eq!(pool.servers[0].target, Target::Tcp { host: "10.0.0.1".into(), port: 6379 });
+    assert_eq!(pool.servers[1].password.as_ref().map(Secret::reveal), Some("xs3${cret"));
+}
+
+/// Nothing else is complained about where a variable is missing, and everything else elsewhere.
+#[test]
+fn every_unknown_variable_with_its_line() {
+    let text = "[pool.p]\nlisten = [\"${A}:1\", \"wrong\"]\nservers = [\"${HOST}\",\n  \"${B}\",\n  { address = \"${C}\" }]\n\
+                timeout = \"${D}\"\nhash = \"${E\"\n[queue]\nhttp_names = [\"${F}\"]\nnode_id = \"${G}\"\n";
+    let report = check_with_variables(text);
+    assert_eq!(report.config, None);
+    let found: Vec<String> = report.faults.iter().map(|fault| fault.show("f").to_string()).collect();
+    let literal = "set it; for a literal ${ write $${";
+    assert_eq!(
+        found,
+        [
+            format!("f:2:11: error: the variable A is not set; {literal}"),
+            "f:2:21: error: listen: \"wrong\" has no port; write HOST:PORT, such as \"127.0.0.1:22121\" or \"[::1]:22121\", or a path \
+             that begins with /"
+                .into(),
+            "f:3:12: error: servers: \"10.0.0.1\" has no port; write HOST:PORT, such as \"127.0.0.1:22121\" or \"[::1]:22121\", or a \
+             path that begins with /"
+                .into(),
+            format!("f:4:3: error: the variable B is not set; {literal}"),
+            format!("f:5:15: error: the variable C is not set; {literal}"),
+            format!("f:6:11: error: the variable D is not set; {literal}"),
+            "f:7:8: error: ${E has no closing brace; write ${NAME} for a variable, $${ for a literal ${".into(),
+            format!("f:9:15: error: the variable F is not set; {literal}"),
+            format!("f:10:11: error: the variable G is not set; {literal}"),
+        ]
+    );
+}
+
+#[test]
+fn passwords_from_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("password");
+    std::fs::write(&path, "s3cret\n").unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let path = path.display();
+    let text = format!(
+        "[pool.p]\nlisten = \"127.0.0.1:1\"\nauth_file = \"{path}\"\n\
+         servers = [{{ address = \"a:1\", password_file = \"{path}\" }}, \"b:1\"]\n"
+    );
+    let report = check(&text, 1);
+    let open = format!("{path} can be read by others than its owner (mode 0644); chmod 600 {path}");
+    let found: Vec<String> = report.faults.iter().map(|fault| fault.show("f").to_string()).collect();
+    assert_eq!(
+        found,
+        [format!("f:3:13: warning: auth_file: {open}"), format!("f:4:47: warning: password_file: {open}")]
+    );
+    let pool = &report.config.unwrap().pools[0];
+    for secret in [&pool.auth, &pool.servers[0].password] {
+        assert_eq!(secret.as_ref().map(Secret::reveal), Some("s3cret"));
+    }
+    for (option, wrong) in [
+        (format!("auth = \"x\"\nauth_file = \"{path}\""), "4:13: error: auth and auth_file are both written"),
+        (
+            format!("protocol = \"memcache\"\nauth_file = \"{path}\""),
+            "4:13: error: [pool.p]: auth_file is for redis pools",
+        ),
+        (
+            "auth_file = \"/none\"".into(),
+            "3:13: error: auth_file: /none cannot be read: no such file or directory",
+        ),
+        ("auth_file = \"\"".into(), "3:13: error: auth_file is empty"),
+    ] {
+        let text = format!("[pool.p]\nlisten = \"127.0.0.1:1\"\n{option}\nservers = [\"b:1\"]\n");
+        let report = check(&text, 1);
+        let found: Vec<String> = report.faults.iter().map(|fault| fault.show("f").to_string()).collect();
+        assert!(found.iter().any(|fault| fault.contains(wrong)), "{found:?}");
+        assert_eq!(report.config, None);
+    }
 }

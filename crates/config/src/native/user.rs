@@ -1,14 +1,14 @@
 //! `[user.NAME]`: from settings to [`User`]. What [`access::Book::check`] finds wrong is reported at the option that is the cause.
 
-use std::io::Read;
 use std::path::Path;
 
-use access::{AdminRole, Book, PasswordSpec, SECRET_BYTES_MAX, UserSpec};
+use access::{AdminRole, Book, PasswordSpec, UserSpec};
 
 use super::Sections;
 use crate::checked::User;
-use crate::fault::{Fault, Position};
+use crate::fault::{Fault, Position, errors};
 use crate::options::Scope;
+use crate::secret_file::{self, Problem};
 use crate::suggest;
 use crate::values::{self, Settings};
 
@@ -17,11 +17,11 @@ pub(super) fn check(sections: &Sections<'_>, faults: &mut Vec<Fault>) -> Vec<Use
     let mut users = Vec::new();
     for (name, at, entries) in &sections.users {
         let section = format!("[user.{name}]");
-        let before = faults.len();
+        let before = errors(faults);
         let read = values::read(Scope::User, &section, *at, entries, faults);
         pools(&section, &read, sections, faults);
         let user = assemble(name, &section, &read, faults);
-        if faults.len() > before {
+        if read.faulty || errors(faults) > before {
             continue;
         }
         for fault in Book::check(std::slice::from_ref(&user.spec)) {
@@ -29,7 +29,7 @@ pub(super) fn check(sections: &Sections<'_>, faults: &mut Vec<Fault>) -> Vec<Use
             let option = if fault.option.is_empty() { "" } else { &format!("{}: ", fault.option) };
             faults.push(Fault::error(Some(place), format!("{section}: {option}{}", fault.why), ""));
         }
-        if faults.len() == before {
+        if errors(faults) == before {
             doubts(&section, *at, &read, &user, faults);
             users.push(user);
         }
@@ -56,17 +56,7 @@ fn assemble(name: &str, section: &str, read: &Settings, faults: &mut Vec<Fault>)
     let mut passwords: Vec<PasswordSpec> = revealed("password_sha256").map(PasswordSpec::Sha256).collect();
     passwords.extend(revealed("password_argon2").map(PasswordSpec::Argon2));
     if let Some(file) = read.text("password_file") {
-        match password(Path::new(file)) {
-            Ok(password) => passwords.push(password),
-            Err(why) => {
-                let text = format!("{section}: password_file {file} {why}");
-                faults.push(Fault::error(
-                    read.place("password_file"),
-                    text,
-                    "its first line is the password",
-                ));
-            }
-        }
+        passwords.extend(password(section, Path::new(file), read.place("password_file"), faults));
     }
     let spec = UserSpec {
         name: name.to_owned(),
@@ -85,19 +75,24 @@ fn assemble(name: &str, section: &str, read: &Settings, faults: &mut Vec<Fault>)
     User { spec, password_file: read.text("password_file").map(Into::into) }
 }
 
-/// Reads a password from the first line of a regular file. The reason why not does not show what is in it.
-fn password(path: &Path) -> Result<PasswordSpec, String> {
-    let is_file = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.is_file();
-    if !is_file {
-        return Err("is not a regular file".into());
+/// The password in a file. None if it cannot be used; then there is a fault.
+fn password(
+    section: &str,
+    path: &Path,
+    at: Option<Position>,
+    faults: &mut Vec<Fault>,
+) -> Option<PasswordSpec> {
+    let text = |problem: &Problem| format!("{section}: password_file {}", problem.text);
+    match secret_file::read(path) {
+        Ok(content) => {
+            faults.extend(content.exposed.map(|it| Fault::warning(at, text(&it), it.help)));
+            PasswordSpec::plain(&content.secret).ok()
+        }
+        Err(problem) => {
+            faults.push(Fault::error(at, text(&problem), problem.help));
+            None
+        }
     }
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
-    let most = SECRET_BYTES_MAX as u64 + 2;
-    file.take(most).read_to_end(&mut bytes).map_err(|error| format!("cannot be read: {error}"))?;
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    PasswordSpec::plain(line).map_err(str::to_owned)
 }
 
 /// Settings of a user that are legal and most likely not meant.

@@ -153,6 +153,8 @@ fn show(value: &Value) -> String {
         }
         Value::Table(_) => "map[]".into(),
         Value::Date => "date".into(),
+        // Only the native file has variables.
+        Value::Unknown => String::new(),
     }
 }
 

@@ -137,6 +137,15 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Password that clients must give, and that servers are given. Redis only.",
     ),
     option(
+        "auth_file",
+        None,
+        Kind::SecretFile { of: "auth" },
+        Absent::Unset("none"),
+        NewConnections,
+        "File whose first line is `auth`, so that it need not stand here. It is read when the configuration is; only its owner should \
+         be able to read it.",
+    ),
+    option(
         "db",
         Some("redis_db"),
         integer(0, i32::MAX as i64),
@@ -267,5 +276,12 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Absent::Unset("the pool's auth"),
         Live,
         "Password of this server, when it differs from the pool's.",
+    ),
+    server(
+        "password_file",
+        Kind::SecretFile { of: "password" },
+        Absent::Unset("none"),
+        Live,
+        "File whose first line is `password`, as auth_file of the pool is.",
     ),
 ];

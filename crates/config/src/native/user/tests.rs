@@ -80,14 +80,14 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             "password_file = \"/nonexistent/secret\"\nadmin = \"view\"\n",
-            &[
-                "1:17 password_file /nonexistent/secret cannot be read: No such file or directory (os error 2); \
-               its first line is the password",
-            ],
+            &["1:17 password_file /nonexistent/secret cannot be read: no such file or directory; \
+               its first line is the password"],
         ),
         (
             "password_file = \"/dev/zero\"\nadmin = \"view\"\n",
-            &["1:17 password_file /dev/zero is not a regular file; its first line is the password"],
+            &[
+                "1:17 password_file /dev/zero is not a regular file; name a file whose first line is the password",
+            ],
         ),
     ] {
         assert_eq!(faults(lines), expected, "{lines}");
