@@ -69,7 +69,7 @@ pub(crate) struct Flags {
     /// We opened it with TLS, whose handshake is not done: the app does not know yet that it is connected.
     pub(crate) greeting: bool,
     /// The app has finished it before the handshake was done: what it sent leaves once that is.
-    pub(crate) farewell: bool,
+    pub(crate) finish_after_handshake: bool,
     /// The layers have input left that they have not decoded.
     pub(crate) layer_more: bool,
 }

@@ -43,7 +43,7 @@ pub(crate) enum Due {
     Accept,
 }
 
-type Ask = Box<dyn Fn(ConnId, String, u16) + Send>;
+type Resolve = Box<dyn Fn(ConnId, String, u16) + Send>;
 
 /// The event loop of a shard, as its product sees it.
 pub struct EventLoop {
@@ -68,7 +68,7 @@ pub struct EventLoop {
     wall: WallTime,
     /// The sum of what [`Conn::held`] tells of all connections.
     buffered: usize,
-    ask: Ask,
+    resolve: Resolve,
     /// Descriptors of accepted connections.
     places: ClientPlaces,
     /// Accepting ran out of file descriptors, or of places.
@@ -89,7 +89,7 @@ impl EventLoop {
         registry: Registry,
         listeners: Vec<Listener>,
         places: ClientPlaces,
-        ask: Ask,
+        resolve: Resolve,
         now: Instant,
         wall: WallTime,
     ) -> io::Result<EventLoop> {
@@ -109,7 +109,7 @@ impl EventLoop {
             now,
             wall,
             buffered: 0,
-            ask,
+            resolve,
             places,
             starved: false,
             load: Load::default(),
@@ -293,7 +293,7 @@ impl Io for EventLoop {
         c.inbox = BytesMut::new();
         if c.handshaking() {
             c.stage = Stage::Finishing;
-            c.flags.farewell = true;
+            c.flags.finish_after_handshake = true;
             return self.queue_read(conn);
         }
         self.close_layers(conn);

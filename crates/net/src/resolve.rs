@@ -4,7 +4,7 @@
 //! an address which has changed is used from the next connection on. The system's resolver has caches enough, and servers that
 //! cannot be reached are not tried more often than their backoff allows.
 //!
-//! While one name is being looked up, questions gather. Those for the same name get one lookup, so that a resolver that
+//! While one name is being looked up, requests gather. Those for the same name get one lookup, so that a resolver that
 //! hangs is not asked again for each attempt to connect that was made meanwhile.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -12,7 +12,7 @@ use std::sync::mpsc;
 
 type Answer = Box<dyn FnOnce(Vec<SocketAddr>) + Send>;
 
-struct Question {
+struct Request {
     host: String,
     port: u16,
     answer: Answer,
@@ -21,7 +21,7 @@ struct Question {
 /// A handle to the resolver thread.
 #[derive(Clone)]
 pub struct Resolver {
-    questions: mpsc::Sender<Question>,
+    requests: mpsc::Sender<Request>,
 }
 
 impl std::fmt::Debug for Resolver {
@@ -41,26 +41,26 @@ impl Resolver {
     pub fn with(
         mut lookup: impl FnMut(&str, u16) -> Vec<SocketAddr> + Send + 'static,
     ) -> std::io::Result<Resolver> {
-        let (questions, inbox) = mpsc::channel::<Question>();
+        let (requests, inbox) = mpsc::channel::<Request>();
         std::thread::Builder::new().name("resolver".into()).spawn(move || {
             while let Ok(first) = inbox.recv() {
                 let mut asked = vec![first];
-                while let Some(Question { host, port, .. }) = asked.first() {
+                while let Some(Request { host, port, .. }) = asked.first() {
                     let (host, port) = (host.clone(), *port);
                     let found = lookup(&host, port);
                     asked.extend(inbox.try_iter());
-                    let same = |q: &mut Question| q.host == host && q.port == port;
-                    asked.extract_if(.., same).for_each(|q| (q.answer)(found.clone()));
+                    let same = |r: &mut Request| r.host == host && r.port == port;
+                    asked.extract_if(.., same).for_each(|r| (r.answer)(found.clone()));
                 }
             }
         })?;
-        Ok(Resolver { questions })
+        Ok(Resolver { requests })
     }
 
     /// Calls `answer` with all addresses of `host`, in the system's order of preference; none means a failure.
     pub(crate) fn ask(&self, host: String, port: u16, answer: Answer) {
         // The thread lives as long as this handle does.
-        let _ = self.questions.send(Question { host, port, answer });
+        let _ = self.requests.send(Request { host, port, answer });
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn questions_that_gather_get_one_lookup_for_each_name() {
+    fn requests_that_gather_get_one_lookup_for_each_name() {
         let (begun, begins) = mpsc::channel();
         let (go_on, gate) = mpsc::channel::<()>();
         let resolver = Resolver::with(move |host, port| {

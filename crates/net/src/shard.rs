@@ -150,7 +150,7 @@ impl<M: Send + 'static> Shard<M> {
     {
         let Shard { mut poll, listeners, mailbox, sender, resolver, coalesce, places } = self;
         let registry = poll.registry().try_clone()?;
-        let ask = Box::new(move |id, host: String, port| {
+        let resolve = Box::new(move |id, host: String, port| {
             let back = sender.clone();
             resolver.ask(
                 host,
@@ -160,7 +160,7 @@ impl<M: Send + 'static> Shard<M> {
                 }),
             );
         });
-        let mut el = EventLoop::new(registry, listeners, places, ask, monotonic_now(), wall_now())?;
+        let mut el = EventLoop::new(registry, listeners, places, resolve, monotonic_now(), wall_now())?;
         let mut app = build(&mut el);
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut stop_at = None;
@@ -202,11 +202,11 @@ impl<M: Send + 'static> Shard<M> {
                 }
             }
             app.turn_end(&mut el);
-            let hold_back = match turns_held {
+            let defer = match turns_held {
                 0 => count >= COMPANY,
                 n => n < HOLD_TURNS && count > 0,
             };
-            el.write_all(&mut app, hold_back);
+            el.write_all(&mut app, defer);
             turns_held = if el.holds_back() { turns_held + 1 } else { 0 };
             found += count;
             if !el.holds_back() && !el.has_queued() && stop_at.is_none() {

@@ -140,7 +140,7 @@ impl EventLoop {
         let memory = |conn: &Conn| inbox_memory(&conn.inbox) + conn.layers_memory();
         let held = memory(conn);
         let received = receive(conn, bytes, &mut self.wire);
-        if conn.flags.farewell {
+        if conn.flags.finish_after_handshake {
             // The app is done with it.
             conn.inbox.clear();
         }
@@ -175,7 +175,7 @@ impl EventLoop {
         // What was sent meanwhile can leave.
         self.mark_dirty(id);
         let Some(conn) = self.conns.get_mut(id) else { return };
-        if std::mem::take(&mut conn.flags.farewell) {
+        if std::mem::take(&mut conn.flags.finish_after_handshake) {
             self.close_layers(id);
             return self.restart_conn_timer(id, LINGER * 5);
         }
@@ -213,7 +213,7 @@ impl EventLoop {
 
 fn receive(conn: &mut Conn, bytes: &mut [u8], wire: &mut Vec<u8>) -> Result<Received, LayerError> {
     match conn.layers.as_mut() {
-        Some(stack) if conn.stage == Stage::Open || conn.flags.farewell => {
+        Some(stack) if conn.stage == Stage::Open || conn.flags.finish_after_handshake => {
             stack.receive(bytes, &mut conn.inbox, PLAIN_MAX, wire)
         }
         _ => Ok(Received::default()),

@@ -29,7 +29,7 @@ impl EventLoop {
                 if let Some(opening) = conn.opening.as_mut() {
                     opening.unresolved = true;
                 }
-                (self.ask)(id, host.clone(), *port);
+                (self.resolve)(id, host.clone(), *port);
             }
         }
     }

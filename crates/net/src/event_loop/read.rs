@@ -79,7 +79,7 @@ impl EventLoop {
             }
             match conn.stage {
                 Stage::Open => {}
-                Stage::Finishing if conn.flags.farewell => {}
+                Stage::Finishing if conn.flags.finish_after_handshake => {}
                 Stage::Lingering | Stage::Finishing => return self.discard(id),
                 Stage::Opening => return,
             }
@@ -103,7 +103,7 @@ impl EventLoop {
 
     pub(super) fn tell_end<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        if conn.flags.farewell {
+        if conn.flags.finish_after_handshake {
             return self.close(id);
         }
         if conn.handshaking() {

@@ -26,12 +26,12 @@ impl EventLoop {
         !self.held_back.is_empty()
     }
 
-    /// One write for each connection that has something to send; with `hold_back` those that we opened, and have little
+    /// One write for each connection that has something to send; with `defer` those that we opened, and have little
     /// for, are left out until the next call. A failing connection is told to the app, which may make others dirty: they
     /// are written too.
-    pub(crate) fn write_all<A: App<EventLoop>>(&mut self, app: &mut A, hold_back: bool) {
+    pub(crate) fn write_all<A: App<EventLoop>>(&mut self, app: &mut A, defer: bool) {
         let mut wrote = false;
-        if !hold_back {
+        if !defer {
             self.dirty.append(&mut self.held_back);
         }
         while !self.dirty.is_empty() {
@@ -39,7 +39,7 @@ impl EventLoop {
             let mut dirty = std::mem::take(&mut self.dirty);
             for id in dirty.drain(..) {
                 let may_wait = |c: &Conn| c.flags.outgoing && c.unsent() < HELD_BACK_MAX;
-                if hold_back && self.conns.get(id).is_some_and(may_wait) {
+                if defer && self.conns.get(id).is_some_and(may_wait) {
                     self.held_back.push(id);
                     continue;
                 }
@@ -81,7 +81,7 @@ impl EventLoop {
             return;
         }
         match conn.stage {
-            Stage::Finishing if conn.flags.farewell => {}
+            Stage::Finishing if conn.flags.finish_after_handshake => {}
             Stage::Finishing => self.linger(id),
             Stage::Open if conn.flags.notify_drained => {
                 conn.flags.notify_drained = false;

@@ -371,9 +371,9 @@ fn an_authority_may_be_its_own_client() {
     };
     let (ours, theirs, strangers) = (identity("queue"), authority("client"), authority("stranger"));
     let verified = server(&ours, Some(&theirs.0), ClientAuth::RequireVerify, MinVersion::Tls12);
-    for (with, welcome) in [(&theirs, true), (&strangers, false)] {
+    for (with, accepted) in [(&theirs, true), (&strangers, false)] {
         let (mut a, mut b) = pair(&client(&ours.0, Some(with), MinVersion::Tls12), &verified);
-        assert_eq!(shake(&mut a, &mut b, 4096).is_ok(), welcome);
+        assert_eq!(shake(&mut a, &mut b, 4096).is_ok(), accepted);
     }
 }
 
