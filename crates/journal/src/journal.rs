@@ -331,6 +331,14 @@ impl Journal {
         }
     }
 
+    /// Sizes of what is appended from now on: [`Options::segment_bytes`], [`Options::record_bytes_max`] and
+    /// [`Options::batch_bytes_max`].
+    pub fn set_sizes(&mut self, sizes: &Options) {
+        self.options.segment_bytes = sizes.segment_bytes;
+        self.options.record_bytes_max = sizes.record_bytes_max;
+        self.options.batch_bytes_max = sizes.batch_bytes_max;
+    }
+
     /// Sets [`Options::cache_bytes`] and drops what is too much at once. For sharing memory between many journals.
     pub fn set_cache_bytes(&mut self, bytes: usize) {
         self.options.cache_bytes = bytes;

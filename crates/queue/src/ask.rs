@@ -7,6 +7,7 @@ use wire::nsq::http_mpub::{self, Fault};
 use crate::error::QueueError;
 use crate::inventory::Finding;
 use crate::message::Position;
+use crate::options::Configuration;
 use crate::settings::{ChannelSettings, Durability, TopicSettings};
 use crate::snapshot::Snapshot;
 use crate::topic::{SeekTo, Sought};
@@ -39,6 +40,8 @@ pub enum Ask {
     EmptyChannel(String, String),
     /// Pause (true) or resume a channel.
     PauseChannel(String, String, bool),
+    /// Go on with other settings.
+    Configure(Box<Configuration>),
     /// Statistics.
     Stats {
         /// Only this topic.

@@ -8,7 +8,7 @@ mod owed;
 
 use net::{ConnId, Instant, LayerInfo, Peer, TimerId};
 use wire::nsq::identify::{Settings, Upgrades};
-use wire::nsq::{ClientState, Gate, Scanner};
+use wire::nsq::{ClientState, Gate, Limits, Scanner};
 
 use crate::authority::Grant;
 use crate::consumers::ConsumerKey;
@@ -82,6 +82,8 @@ pub struct Connection {
     pub state: ClientState,
     /// Its identity by its own word.
     pub identity: Identity,
+    /// Limits on its commands.
+    pub limits: Limits,
     /// Settings agreed with IDENTIFY.
     pub settings: Settings,
     /// Layers that stand.
@@ -118,7 +120,14 @@ pub struct Connection {
 
 impl Connection {
     /// A client that has just arrived.
-    pub fn new(id: ConnId, peer: Peer, settings: Settings, now: Instant, wall_seconds: i64) -> Connection {
+    pub fn new(
+        id: ConnId,
+        peer: Peer,
+        limits: Limits,
+        settings: Settings,
+        now: Instant,
+        wall_seconds: i64,
+    ) -> Connection {
         let host = host_of(peer);
         Connection {
             id,
@@ -127,6 +136,7 @@ impl Connection {
             scanner: Scanner::default(),
             state: ClientState::Init,
             identity: Identity { client_id: host.clone(), hostname: host, ..Identity::default() },
+            limits,
             settings,
             upgrades: Upgrades { tls: false, snappy: false, deflate: false, deflate_level: 6 },
             tls: None,

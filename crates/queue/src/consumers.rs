@@ -110,6 +110,13 @@ impl Consumers {
         self.count == 0
     }
 
+    /// Lets all of them keep a message for so long with TOUCH.
+    pub fn set_timeout_max(&mut self, timeout_max: Duration) {
+        for consumer in self.slots.iter_mut().filter_map(|slot| slot.consumer.as_mut()) {
+            consumer.terms.timeout_max = timeout_max;
+        }
+    }
+
     /// Adds a consumer; it asks for nothing yet.
     pub fn insert(&mut self, terms: Terms) -> ConsumerKey {
         let consumer = Some(Consumer {

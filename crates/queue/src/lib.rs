@@ -61,5 +61,5 @@ pub mod settings;
 
 pub use clock::{Clock, Due};
 pub use error::QueueError;
-pub use options::{Options, Settings};
+pub use options::{Configuration, Options, Settings};
 pub use queue::{Mail, Queue};

@@ -51,7 +51,24 @@ impl Default for Options {
     }
 }
 
+/// New settings of a queue that runs.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    /// Settings; the data path stays the one that the queue was opened with.
+    pub settings: Settings,
+    /// Certificate and key for clients that ask for TLS.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
 impl Options {
+    /// Takes over new settings, all but the data path.
+    pub fn configure(&mut self, new: Configuration) {
+        let data_path = std::mem::take(&mut self.settings.data_path);
+        self.batch_bytes = batch_bytes(new.settings.max_body_size);
+        self.settings = Settings { data_path, ..new.settings };
+        self.tls = new.tls;
+    }
+
     /// The limits that the codec checks.
     pub fn limits(&self) -> Limits {
         let settings = &self.settings;
@@ -97,6 +114,14 @@ impl Options {
             true if same(&settings.topology_zone, zone) => Nearness::Zone,
             true if same(&settings.topology_region, region) => Nearness::Region,
             _ => Nearness::Elsewhere,
+        }
+    }
+
+    /// Durability of topics with files that have none of their own: they keep their files, whatever new topics get.
+    pub fn durability_of_files(&self) -> Durability {
+        match self.settings.durability {
+            Durability::Memory => Durability::Os,
+            other => other,
         }
     }
 

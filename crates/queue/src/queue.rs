@@ -12,6 +12,7 @@ mod asks;
 mod bury;
 mod clients;
 mod conditions;
+mod configure;
 mod create;
 mod inventory;
 mod memory;

@@ -12,6 +12,7 @@
 //! A topic knows nothing of connections. Whoever published is named by a `W` (a waiter), which is given back with the outcome
 //! once the topic's durability was reached.
 
+mod apply;
 mod checkpoint;
 mod clean;
 mod commit;

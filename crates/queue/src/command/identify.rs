@@ -25,6 +25,7 @@ impl Queue {
             topology_zone: cut(identify.topology_zone),
         };
         client.settings = settlement.settings;
+        client.limits.ready_max = self.settings().max_rdy_count;
         self.start_heartbeat(io, client);
         let mut answer = Vec::new();
         settlement.write_reply(self.terms(), &mut answer);

@@ -25,6 +25,7 @@ impl Queue {
         let mut client = Box::new(Connection::new(
             conn,
             peer,
+            self.limits,
             self.terms.settings(),
             now,
             self.clock.wall.0 / 1_000_000_000,
@@ -77,7 +78,7 @@ impl Queue {
                 break;
             }
             let gate = client.gate(self.settings().tls_required());
-            let flow = match client.scanner.scan(input.bytes(), &self.limits, gate) {
+            let flow = match client.scanner.scan(input.bytes(), &client.limits, gate) {
                 Scan::NeedMore { want } => {
                     input.want(want);
                     return true;

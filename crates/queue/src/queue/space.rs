@@ -36,8 +36,8 @@ impl Queue {
 
     /// Once a second while there is no reserve, and the disk is full; once in a while if there never was room for one.
     pub(super) fn find_space(&mut self, seldom: bool) {
-        let wanted = self.out_of_space.is_some() || seldom;
-        if self.reserve.is_kept() || !wanted || self.settings().durability == Durability::Memory {
+        let seldom = seldom && self.settings().durability != Durability::Memory;
+        if self.reserve.is_kept() || !(seldom || self.out_of_space.is_some()) {
             return;
         }
         if self.reserve.keep().is_ok() && self.out_of_space.take().is_some() {

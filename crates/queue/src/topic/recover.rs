@@ -21,7 +21,6 @@ use crate::clock::{Clock, Due};
 use crate::message::{Message, Position};
 use crate::options::Options;
 use crate::record::{ChannelNumber, KIND_COPY, KIND_MESSAGE, KIND_PRIVATE, Record, TOPIC};
-use crate::settings::Durability;
 
 /// The reason a topic could not be opened.
 #[derive(Debug)]
@@ -104,13 +103,8 @@ impl<W> Topic<W> {
         clock: Clock,
         recount: &mut u64,
     ) -> Result<(Topic<W>, Found), RecoverError> {
-        // What has files keeps them, whatever new topics get.
-        let durability = match options.settings.durability {
-            Durability::Memory => Durability::Os,
-            other => other,
-        };
-        let mut recovery =
-            Recovery::open(files, dir, options.journal(durability)).map_err(RecoverError::Open)?;
+        let journal_options = options.journal(options.durability_of_files());
+        let mut recovery = Recovery::open(files, dir, journal_options).map_err(RecoverError::Open)?;
         recovery.expect_end(at(known.end));
         let image = match recovery.checkpoint() {
             Some(checkpoint) => TopicImage::decode(&checkpoint.payload).ok_or(RecoverError::Checkpoint)?,
@@ -164,12 +158,6 @@ impl<W> Topic<W> {
                 self.insert_channel(channel);
             }
         }
-    }
-
-    /// Makes the journal as durable as the topic's settings say, or the daemon's if they do not.
-    pub fn apply_durability(&mut self, options: &Options) {
-        let durability = self.settings.durability.unwrap_or(options.settings.durability);
-        self.journal.set_durability(durability);
     }
 }
 

@@ -16,7 +16,7 @@ use nuthatch_queue::authority::AuthQuery;
 use nuthatch_queue::disk::{Disk, Job};
 use nuthatch_queue::outside::{Asker, Notice, Outside};
 use nuthatch_queue::queue::OpenError;
-use nuthatch_queue::{Clock, Mail, Options, Queue, Settings};
+use nuthatch_queue::{Clock, Configuration, Mail, Options, Queue, Settings};
 
 /// One end of a connection, as the test sees it.
 #[derive(Debug, Default)]
@@ -423,6 +423,13 @@ impl World {
     pub fn ask(&mut self, ask: Ask) -> Answer {
         let asked = self.ask_later(ask);
         Self::answered(&asked).expect("an answer in this turn")
+    }
+
+    /// Goes on with other settings.
+    pub fn configure(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.options.settings);
+        let new = Configuration { settings: self.options.settings.clone(), tls: self.options.tls.clone() };
+        assert!(matches!(self.ask(Ask::Configure(Box::new(new))), Answer::Done));
     }
 
     /// Asks; the answer may come later.
