@@ -32,7 +32,7 @@ mod serve;
 mod service;
 
 pub use answer::Refusal;
-pub use body::Budget;
+pub use body::{Budget, Held};
 pub use browser::{Aim, Names};
 pub use places::{Activity, OwedAnswer, Place, Places, Tracked};
 pub use query::Query;

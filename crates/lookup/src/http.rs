@@ -1,6 +1,7 @@
 //! nsqlookupd's HTTP API, on the control thread.
 //!
-//! Statuses, codes and bodies are nsqlookupd 1.3.0's. What it has no limit for is refused with 503 `TOO_MANY_NAMES`.
+//! Statuses, codes and bodies are nsqlookupd 1.3.0's. What it has no limit for is refused with 503: `TOO_MANY_NAMES`, and `BUSY` while too
+//! many requests wait.
 
 mod shown;
 
@@ -10,14 +11,15 @@ use ::http::answer::{TEXT, with_type};
 use ::http::{Asked, Names, Query, Refusal, Row, answer, get, post};
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
+use net::NotTaken;
 use serde::Serialize;
 use tokio::sync::oneshot;
 use wire::nsq::valid_name;
 
 use crate::request::{Answer, Reply, Request};
 
-/// Hands an ask to the shard. False if it has stopped.
-pub type SendRequest = Box<dyn Fn(Request, Reply) -> bool + Send + Sync>;
+/// Hands a request to the shard, unless it has stopped or too many wait.
+pub type SendRequest = Box<dyn Fn(Request, Reply) -> Result<(), NotTaken> + Send + Sync>;
 
 /// Identity of the daemon for the API.
 #[derive(Debug, Clone)]
@@ -156,9 +158,10 @@ impl Api {
     async fn ask(&self, request: Request) -> Result<Answer, Refusal> {
         let (sender, answer) = oneshot::channel();
         let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
-        if !(self.send)(request, reply) {
-            return Err(Refusal::EXITING);
-        }
+        (self.send)(request, reply).map_err(|why| match why {
+            NotTaken::Full => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"),
+            NotTaken::Stopped => Refusal::EXITING,
+        })?;
         match answer.await {
             Ok(Answer::Full(why)) => {
                 Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_NAMES").help(why))

@@ -51,6 +51,7 @@ pub use descriptors::{ClientPlaces, FileLimit};
 pub use event_loop::EventLoop;
 pub use layer_fault::LayerFault;
 pub use listener::{Listener, ListenerId};
+pub use mailbox::NotTaken;
 pub use parcel::Parcel;
 pub use resolve::Resolver;
 pub use shard::{Handle, Shard, monotonic_now};

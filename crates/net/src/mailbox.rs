@@ -1,8 +1,15 @@
 //! Mail to a shard from other threads: batched, one wake per turn.
+//!
+//! Sending never blocks, so what may wait in the box has to be bounded by its senders. Answers and connections on their way are bounded
+//! by what asked for them, and always taken. *Requests*, of which others decide how many there are, are counted, and refused while
+//! [`REQUESTS_MAX`] of them wait. ARCHITECTURE.md lists all mail with its bound.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
+
+/// Most requests that wait for one shard.
+pub(crate) const REQUESTS_MAX: usize = 16 * 1024;
 
 /// The sending end. Cheap to clone; sending never blocks.
 #[derive(Debug)]
@@ -17,6 +24,15 @@ impl<M> Clone for Sender<M> {
     }
 }
 
+/// The reason a request was not taken. It is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTaken {
+    /// As many wait as may: worth another try.
+    Full,
+    /// The shard has stopped.
+    Stopped,
+}
+
 /// The shard has stopped; the mail comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone<M>(pub M);
@@ -27,6 +43,18 @@ impl<M> Sender<M> {
         self.queue.send(mail).map_err(|e| Gone(e.0))?;
         self.bell.ring();
         Ok(())
+    }
+
+    /// Puts a request in the box, unless too many wait. Whoever takes it out says so by [`Mailbox::request_taken`].
+    pub fn request(&self, mail: M) -> Result<(), NotTaken> {
+        if self.bell.requests.fetch_add(1, Ordering::Relaxed) >= REQUESTS_MAX {
+            self.bell.requests.fetch_sub(1, Ordering::Relaxed);
+            return Err(NotTaken::Full);
+        }
+        self.send(mail).map_err(|Gone(_)| {
+            self.bell.requests.fetch_sub(1, Ordering::Relaxed);
+            NotTaken::Stopped
+        })
     }
 }
 
@@ -40,6 +68,8 @@ pub(crate) struct Mailbox<M> {
 #[derive(Debug)]
 struct Bell {
     rung: AtomicBool,
+    /// Requests that wait.
+    requests: AtomicUsize,
     waker: mio::Waker,
 }
 
@@ -54,7 +84,7 @@ impl Bell {
 
 pub(crate) fn mailbox<M>(waker: mio::Waker) -> (Sender<M>, Mailbox<M>) {
     let (sender, receiver) = mpsc::channel();
-    let bell = Arc::new(Bell { rung: AtomicBool::new(false), waker });
+    let bell = Arc::new(Bell { rung: AtomicBool::new(false), requests: AtomicUsize::new(0), waker });
     (Sender { queue: sender, bell: Arc::clone(&bell) }, Mailbox { queue: receiver, bell })
 }
 
@@ -63,6 +93,11 @@ impl<M> Mailbox<M> {
     pub(crate) fn open(&self) {
         self.bell.rung.store(false, Ordering::Release);
         std::sync::atomic::fence(Ordering::SeqCst);
+    }
+
+    /// A request was taken out.
+    pub(crate) fn request_taken(&self) {
+        self.bell.requests.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn next(&self) -> Option<M> {

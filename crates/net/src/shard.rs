@@ -23,7 +23,7 @@ use crate::coalesce::Coalesce;
 use crate::descriptors::ClientPlaces;
 use crate::event_loop::{Due, EventLoop, LISTENER_TOKENS, WAKER_TOKEN};
 use crate::listener::Listener;
-use crate::mailbox::{Mailbox, Sender, mailbox};
+use crate::mailbox::{Mailbox, NotTaken, Sender, mailbox};
 use crate::resolve::Resolver;
 use crate::{App, Instant, WallTime};
 
@@ -51,6 +51,8 @@ fn wall_now() -> WallTime {
 /// Mail from other threads to a shard.
 pub(crate) enum Letter<M> {
     App(M),
+    /// Mail of which only so much may wait.
+    Request(M),
     /// An answer of the resolver.
     Resolved(crate::ConnId, Vec<std::net::SocketAddr>),
     /// Stop: accept no more, finish what was accepted, give up at the deadline.
@@ -75,9 +77,18 @@ impl<M> std::fmt::Debug for Handle<M> {
 }
 
 impl<M: Send + 'static> Handle<M> {
-    /// Delivers `mail` to [`App::mail`] in the shard's next turn. False if the shard has stopped.
+    /// Delivers `mail` to [`App::mail`] in the shard's next turn. False if the shard has stopped. It is always taken: for answers, and
+    /// for whatever else its sender bounds.
     pub fn send(&self, mail: M) -> bool {
         self.sender.send(Letter::App(mail)).is_ok()
+    }
+
+    /// Delivers `mail` like [`Handle::send`] unless too many requests wait already: for mail that clients cause.
+    ///
+    /// # Errors
+    /// It was not taken.
+    pub fn request(&self, mail: M) -> Result<(), NotTaken> {
+        self.sender.request(Letter::Request(mail))
     }
 
     /// Asks the shard to stop gracefully: no more accepts, [`App::stopping`], then the end as soon as [`App::idle`] or after
@@ -192,6 +203,10 @@ impl<M: Send + 'static> Shard<M> {
                 while let Some(letter) = mailbox.next() {
                     match letter {
                         Letter::App(m) => app.mail(&mut el, m),
+                        Letter::Request(m) => {
+                            mailbox.request_taken();
+                            app.mail(&mut el, m);
+                        }
                         Letter::Resolved(id, found) => el.resolved(&mut app, id, found),
                         Letter::Stop(deadline) => {
                             stop_at = Some(el.now_at() + deadline);

@@ -53,8 +53,8 @@ impl Source<QueueReport> for QueueView {
         let (sender, answer) = oneshot::channel();
         let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
         let ask = Ask::Stats { topic: None, channel: None, clients: false };
-        // If the shard is gone, so is the reply, and the answer is an error.
-        self.shard.send(Mail::Ask(ask, reply));
+        // If it is not taken, the reply is gone and the answer is an error.
+        let _ = self.shard.request(Mail::Ask(ask, reply));
         Box::pin(async move {
             match answer.await {
                 Ok(Answer::Stats(snapshot)) => Some(report(*snapshot)),
@@ -74,7 +74,7 @@ impl Source<LookupReport> for LookupView {
     fn ask(&self) -> source::Answer<LookupReport> {
         let (sender, answer) = oneshot::channel();
         let reply = lookup::Reply(Box::new(move |answer| drop(sender.send(answer))));
-        self.shard.send(lookup::Mail::Request(lookup::Request::Counts, reply));
+        let _ = self.shard.request(lookup::Mail::Request(lookup::Request::Counts, reply));
         Box::pin(async move {
             let Ok(lookup::Answer::Counts(counts)) = answer.await else { return None };
             Some(LookupReport {

@@ -38,7 +38,7 @@ pub struct FaceBehavior {
 /// heeded as soon as everything has started instead of killing a process that has a pid file and clients.
 pub struct Control {
     runtime: Runtime,
-    signals: mpsc::UnboundedReceiver<i32>,
+    signals: mpsc::Receiver<i32>,
 }
 
 impl Control {
@@ -70,7 +70,7 @@ impl Control {
 
 async fn serve(
     running: Running,
-    mut signals: mpsc::UnboundedReceiver<i32>,
+    mut signals: mpsc::Receiver<i32>,
     behavior: &FaceBehavior,
     log: &Log,
 ) -> io::Result<u8> {
@@ -119,12 +119,15 @@ const SIGNALS: &[(i32, &str, &str)] = &[
 ];
 
 /// Every signal of the table, as a stream of numbers.
-fn signals() -> io::Result<mpsc::UnboundedReceiver<i32>> {
-    let (sender, receiver) = mpsc::unbounded_channel();
+fn signals() -> io::Result<mpsc::Receiver<i32>> {
+    // Signals that come while one is handled are kept by the system, each kind once.
+    let (sender, receiver) = mpsc::channel(1);
     for (number, ..) in SIGNALS {
         let mut arrivals: Signal = signal(SignalKind::from_raw(*number))?;
         let sender = sender.clone();
-        tokio::spawn(async move { while arrivals.recv().await.is_some() && sender.send(*number).is_ok() {} });
+        tokio::spawn(async move {
+            while arrivals.recv().await.is_some() && sender.send(*number).await.is_ok() {}
+        });
     }
     Ok(receiver)
 }

@@ -171,7 +171,7 @@ impl LookupHttp {
         let LookupHttp { shard, about, listener, connections_max, snapshot } = self;
         let kept =
             snapshot.map(|path| tokio::spawn(lookup_snapshot::keep(shard.clone(), path, stop.clone())));
-        let send = Box::new(move |request, reply| shard.send(Mail::Request(request, reply)));
+        let send = Box::new(move |request, reply| shard.request(Mail::Request(request, reply)));
         let router = router(Api::new(about, send));
         let stop = stop.clone();
         tokio::spawn(async move {

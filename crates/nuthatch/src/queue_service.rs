@@ -11,6 +11,7 @@ mod data_path;
 mod http;
 mod lookups;
 mod outside;
+mod quota;
 mod control_job;
 mod tls;
 

@@ -50,8 +50,9 @@ use std::sync::Arc;
 use ::http::answer::tls_required;
 use ::http::{Budget, Link, Names, Refusal, Row, answer};
 use axum::body::Body;
-use axum::http::Response;
+use axum::http::{Response, StatusCode};
 use config::checked::{LogLevel, Queue, TlsRequired};
+use net::NotTaken;
 use tokio::sync::oneshot;
 
 use crate::ask::{Answer, Ask, Reply};
@@ -87,8 +88,8 @@ pub trait Adjustable: Send + Sync {
     fn set_log_level(&self, level: LogLevel);
 }
 
-/// Hands an ask to the queue. False if the queue has stopped.
-pub type SendAsk = Box<dyn Fn(Ask, Reply) -> bool + Send + Sync>;
+/// Hands an ask to the queue, unless it has stopped or too many wait.
+pub type SendAsk = Box<dyn Fn(Ask, Reply) -> Result<(), NotTaken> + Send + Sync>;
 
 /// The API; all listeners share it.
 pub struct Api {
@@ -136,11 +137,17 @@ impl Api {
 
     /// Asks the queue and waits for its answer; what it refuses is an error already.
     async fn ask(&self, ask: Ask) -> Result<Answer, Refusal> {
+        self.ask_holding(ask, ()).await
+    }
+
+    /// Asks like [`Api::ask`] and keeps `held` until the answer: what the ask takes up stays counted, also when its client has gone.
+    async fn ask_holding(&self, ask: Ask, held: impl Send + 'static) -> Result<Answer, Refusal> {
         let (sender, answer) = oneshot::channel();
-        let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
-        if !(self.send)(ask, reply) {
-            return Err(Refusal::EXITING);
-        }
+        let reply = Reply(Box::new(move |answer| {
+            drop(held);
+            drop(sender.send(answer));
+        }));
+        (self.send)(ask, reply).map_err(not_taken)?;
         match answer.await {
             Ok(Answer::Refused(error)) => Err(Refusal::from(error)),
             Ok(answer) => Ok(answer),
@@ -151,6 +158,13 @@ impl Api {
     /// Gives an order.
     async fn order(&self, ask: Ask) -> Result<Response<Body>, Refusal> {
         self.ask(ask).await.map(|_| answer::empty())
+    }
+}
+
+fn not_taken(why: NotTaken) -> Refusal {
+    match why {
+        NotTaken::Full => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"),
+        NotTaken::Stopped => Refusal::EXITING,
     }
 }
 

@@ -148,6 +148,7 @@ impl LookupPeers {
             Notice::TopicRemoved(topic) => self.registrations.remove(topic, None),
             Notice::ChannelAdded(topic, channel) => self.registrations.add(topic, Some(channel)),
             Notice::ChannelRemoved(topic, channel) => self.registrations.remove(topic, Some(channel)),
+            Notice::All(topics) => self.registrations.replace(topics),
         }
     }
 

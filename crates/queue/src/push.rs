@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use config::checked::Statsd as Settings;
+use net::NotTaken;
 use telemetry::{debug, warn};
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::oneshot;
@@ -24,7 +25,11 @@ pub async fn push(settings: Settings, broadcast_address: String, broadcast_http_
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let Some(snapshot) = snapshot(&send).await else { return };
+        let snapshot = match snapshot(&send).await {
+            Ok(snapshot) => snapshot,
+            Err(NotTaken::Full) => continue,
+            Err(NotTaken::Stopped) => return,
+        };
         let memory = settings.mem_stats.then(memory);
         let packets = statsd.render(snapshot.topics.as_deref().unwrap_or_default(), memory.as_ref());
         let socket = match connect(&settings.address).await {
@@ -44,16 +49,14 @@ pub async fn push(settings: Settings, broadcast_address: String, broadcast_http_
     }
 }
 
-async fn snapshot(send: &SendAsk) -> Option<Box<Snapshot>> {
+async fn snapshot(send: &SendAsk) -> Result<Box<Snapshot>, NotTaken> {
     let (sender, answer) = oneshot::channel();
     let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
     let ask = Ask::Stats { topic: None, channel: None, clients: false };
-    if !send(ask, reply) {
-        return None;
-    }
-    match answer.await.ok()? {
-        Answer::Stats(snapshot) => Some(snapshot),
-        _ => None,
+    send(ask, reply)?;
+    match answer.await {
+        Ok(Answer::Stats(snapshot)) => Ok(snapshot),
+        _ => Err(NotTaken::Stopped),
     }
 }
 

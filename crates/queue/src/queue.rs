@@ -154,6 +154,8 @@ pub struct Queue {
     work_armed: bool,
     /// New topics that wait for the channels that others know.
     held: Vec<TopicKey>,
+    /// Others could not take in what has changed here.
+    unannounced: bool,
     /// Ephemeral channels that have lost their last consumer.
     doomed: Vec<(TopicKey, ChannelKey)>,
     /// Those that could not be deleted.
@@ -243,6 +245,7 @@ impl Queue {
             payable: Vec::new(),
             work_armed: false,
             held: Vec::new(),
+            unannounced: false,
             doomed: Vec::new(),
             undeleted: Vec::new(),
             undeleted_files: Vec::new(),

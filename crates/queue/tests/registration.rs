@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "another test uses the rest")]
 mod harness;
 
+use std::time::Duration;
+
 use harness::World;
 use journal::files::Crash;
 use nuthatch_queue::Options;
@@ -83,4 +85,41 @@ fn what_comes_and_goes_by_itself_is_announced() {
     check(&mut world, &["t", "t.c.dead", "t.c.dead/redrive", "t/c"]);
     let mut world = world.crash(Crash::Process);
     check(&mut world, &["t", "t.c.dead", "t.c.dead/redrive", "t/c"]);
+}
+
+#[test]
+fn what_could_not_be_taken_in_is_announced_later() {
+    let mut world = World::new(Options::default());
+    world.consumer("before", "c", 1);
+    world.heard.lock().unwrap().busy = true;
+    world.consumer("t", "a", 1);
+    world.consumer("t", "b", 1);
+    done(&mut world, Ask::DeleteChannel("t".into(), "a".into()));
+    done(&mut world, Ask::DeleteTopic("before".into()));
+    world.advance(Duration::from_secs(3));
+    assert_eq!(shown(world.announced()), ["before", "before/c"]);
+    world.heard.lock().unwrap().busy = false;
+    // Not told one by one before everything is: it would not add up.
+    world.consumer("u", "c", 1);
+    world.advance(Duration::from_secs(2));
+    check(&mut world, &["t", "t/b", "u", "u/c"]);
+    world.consumer("u", "d", 1);
+    check(&mut world, &["t", "t/b", "u", "u/c", "u/d"]);
+}
+
+#[test]
+fn a_client_is_refused_when_too_many_wait_for_their_authorization() {
+    let mut options = Options::default();
+    options.settings.auth_http_addresses = vec!["authority.internal".into()];
+    let mut world = World::new(options);
+    world.heard.lock().unwrap().busy = true;
+    let client = world.client();
+    world.send(client, b"AUTH\n\0\0\0\x06secret");
+    let wire = &world.io.wires[&client];
+    assert!(wire.sent.ends_with(b"E_AUTH_FAILED AUTH failed"), "{}", wire.sent.escape_ascii());
+    assert!(wire.closed);
+    world.heard.lock().unwrap().busy = false;
+    let client = world.client();
+    world.send(client, b"AUTH\n\0\0\0\x06secret");
+    assert!(!world.io.wires[&client].closed, "it waits");
 }

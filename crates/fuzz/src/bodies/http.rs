@@ -17,6 +17,7 @@ use http::router;
 use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
+use net::NotTaken;
 use queue::QueueError;
 use queue::ask::{Answer, Ask, Reply};
 use queue::authority::{Access, Grant};
@@ -77,7 +78,7 @@ fn read(bytes: &[u8]) -> Option<Request<Body>> {
 }
 
 /// A queue with one topic and one channel in which nothing happens.
-fn answer(ask: Ask, reply: Reply) -> bool {
+fn answer(ask: Ask, reply: Reply) -> Result<(), NotTaken> {
     reply.send(match ask {
         Ask::Publish { batch, .. } => {
             assert!(batch.iter().all(|message| !message.is_empty()));
@@ -89,7 +90,7 @@ fn answer(ask: Ask, reply: Reply) -> bool {
         Ask::Peek { topic, .. } if topic == KNOWN => Answer::Messages(Vec::new()),
         Ask::Seek(..) | Ask::Redrive { .. } => Answer::Count(0),
         // Nobody is there to count.
-        Ask::Stats { .. } => return false,
+        Ask::Stats { .. } => return Err(NotTaken::Stopped),
         Ask::CreateTopic(name, _) | Ask::CreateChannel(name, _) => {
             assert!(wire::nsq::valid_name(name.as_bytes()).is_some(), "{name}");
             Answer::Done
@@ -97,7 +98,7 @@ fn answer(ask: Ask, reply: Reply) -> bool {
         Ask::DeleteChannel(..) => Answer::Refused(QueueError::NoChannel),
         _ => Answer::Refused(QueueError::NoTopic),
     });
-    true
+    Ok(())
 }
 
 #[derive(Default)]

@@ -3,14 +3,16 @@
 use queue::authority::AuthQuery;
 use queue::outside::{Asker, Notice};
 
+use super::quota::Ticket;
+
 /// A job for the control thread.
 pub enum ControlJob {
     /// Identify a client.
-    Auth(Asker, AuthQuery),
+    Auth(Asker, AuthQuery, Ticket),
     /// Others may want to know.
     Notice(Notice),
     /// Asks the nsqlookupds for the channels of this topic that they know.
-    Channels(String),
-    /// From now on these nsqlookupds are registered with.
-    Lookups(Vec<String>),
+    Channels(String, Ticket),
+    /// Other nsqlookupds are registered with from now on.
+    Lookups,
 }

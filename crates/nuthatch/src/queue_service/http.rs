@@ -146,7 +146,7 @@ impl Serving {
 
 fn ask(shard: &Handle<Mail>) -> SendAsk {
     let shard = shard.clone();
-    Box::new(move |ask, reply| shard.send(Mail::Ask(ask, reply)))
+    Box::new(move |ask, reply| shard.request(Mail::Ask(ask, reply)))
 }
 
 /// Settings `/config` can change.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 
 use super::control_job::ControlJob;
 
@@ -12,12 +12,12 @@ use super::control_job::ControlJob;
 pub struct Lookups {
     addresses: Arc<Mutex<Vec<String>>>,
     any: Arc<AtomicBool>,
-    jobs: UnboundedSender<ControlJob>,
+    jobs: Sender<ControlJob>,
 }
 
 impl Lookups {
     /// These to begin with; who registers hears of others through `jobs`.
-    pub fn new(addresses: Vec<String>, jobs: UnboundedSender<ControlJob>) -> Lookups {
+    pub fn new(addresses: Vec<String>, jobs: Sender<ControlJob>) -> Lookups {
         let any = Arc::new(AtomicBool::new(!addresses.is_empty()));
         Lookups { addresses: Arc::new(Mutex::new(addresses)), any, jobs }
     }
@@ -32,10 +32,13 @@ impl Lookups {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Registers with these from now on.
+    /// Registers with these from now on: at once, or when the jobs before have been done.
     pub fn set(&self, addresses: Vec<String>) {
         self.any.store(!addresses.is_empty(), Ordering::Relaxed);
-        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses.clone();
-        let _ = self.jobs.send(ControlJob::Lookups(addresses));
+        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+        if self.jobs.try_send(ControlJob::Lookups).is_err() {
+            let jobs = self.jobs.clone();
+            tokio::spawn(async move { jobs.send(ControlJob::Lookups).await });
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! a topic others know, and telling nsqlookupds what is here.
 //!
 //! The shard never waits: it sends a question and goes on; the answer comes back as mail. Here nothing waits for
-//! anything else either.
+//! anything else either, and what is under way is limited: see [`Outside`] for what the shard does then.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,35 +17,53 @@ use queue::authority::AuthQuery;
 use queue::lookup_peers::{LookupPeers, Timing};
 use queue::outside::{Asker, Notice, Outside};
 use telemetry::warn;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use wire::nsq::lookup::Node;
 
 use super::control_job::ControlJob;
 use super::lookups::Lookups;
+use super::quota::Quota;
 
-/// The shard's end. Sending never waits; what is under way is bounded by clients (one AUTH each) and topics.
+/// Jobs that wait for the control thread, at most.
+const JOBS_MAX: usize = 16 * 1024;
+/// Clients that wait for their authorization at once, those included that have gone meanwhile.
+const AUTHORIZATIONS_MAX: usize = 16 * 1024;
+/// Authorization servers' requests at once; the other clients wait.
+const AUTHORIZATIONS_AT_ONCE: usize = 256;
+/// Topics whose channels are asked for at once.
+const CHANNEL_QUESTIONS_MAX: usize = 1024;
+
+/// The shard's end. Sending never waits.
 pub struct ControlThread {
-    jobs: UnboundedSender<ControlJob>,
+    jobs: Sender<ControlJob>,
     lookups: Lookups,
+    authorizations: Quota,
+    channel_questions: Quota,
 }
 
 impl Outside for ControlThread {
-    fn ask_authority(&mut self, asker: Asker, query: AuthQuery) {
-        let _ = self.jobs.send(ControlJob::Auth(asker, query));
+    fn ask_authority(&mut self, asker: Asker, query: AuthQuery) -> bool {
+        let Some(ticket) = self.authorizations.take() else { return false };
+        self.jobs.try_send(ControlJob::Auth(asker, query, ticket)).is_ok()
     }
 
-    fn notice(&mut self, notice: Notice) {
-        let _ = self.jobs.send(ControlJob::Notice(notice));
+    fn notice(&mut self, notice: Notice) -> bool {
+        self.jobs.try_send(ControlJob::Notice(notice)).is_ok()
     }
 
     fn ask_channels(&mut self, topic: &str) -> bool {
-        self.lookups.any() && self.jobs.send(ControlJob::Channels(topic.into())).is_ok()
+        if !self.lookups.any() {
+            return false;
+        }
+        let Some(ticket) = self.channel_questions.take() else { return false };
+        self.jobs.try_send(ControlJob::Channels(topic.into(), ticket)).is_ok()
     }
 }
 
 /// The control thread's end.
 pub struct ControlJobs {
-    jobs: UnboundedReceiver<ControlJob>,
+    jobs: Receiver<ControlJob>,
     shard: Handle<Mail>,
     authenticator: Authenticator,
     lookups: Lookups,
@@ -62,7 +80,7 @@ pub fn connect(
     http_port: u16,
     own_lookup: Option<SocketAddr>,
 ) -> (ControlJobs, ControlThread, Lookups) {
-    let (sender, jobs) = unbounded_channel();
+    let (sender, jobs) = channel(JOBS_MAX);
     let limits = Limits {
         connect_timeout: settings.http_client_connect_timeout,
         request_timeout: settings.http_client_request_timeout,
@@ -79,7 +97,12 @@ pub fn connect(
     };
     let addresses = with_own(settings.lookupd_tcp_addresses.clone(), own_lookup, &settings.broadcast_address);
     let lookups = Lookups::new(addresses, sender.clone());
-    let control = ControlThread { jobs: sender, lookups: lookups.clone() };
+    let control = ControlThread {
+        jobs: sender,
+        lookups: lookups.clone(),
+        authorizations: Quota::of(AUTHORIZATIONS_MAX),
+        channel_questions: Quota::of(CHANNEL_QUESTIONS_MAX),
+    };
     let jobs = ControlJobs {
         jobs,
         shard,
@@ -128,25 +151,29 @@ impl ControlJobs {
         let http = self.authenticator.http.clone();
         let mut peers = LookupPeers::new(self.node.clone(), Timing::default(), self.response_bytes_max, http);
         peers.set_addresses(&self.lookups.get());
+        let at_once = Arc::new(Semaphore::new(AUTHORIZATIONS_AT_ONCE));
         while let Some(job) = self.jobs.recv().await {
             let shard = self.shard.clone();
             match job {
                 ControlJob::Notice(notice) => peers.notice(&notice),
-                ControlJob::Lookups(addresses) => peers.set_addresses(&addresses),
-                ControlJob::Auth(asker, query) => {
-                    let authenticator = self.authenticator.clone();
+                ControlJob::Lookups => peers.set_addresses(&self.lookups.get()),
+                ControlJob::Auth(asker, query, ticket) => {
+                    let (authenticator, at_once) = (self.authenticator.clone(), Arc::clone(&at_once));
                     tokio::spawn(async move {
+                        let _turn = at_once.acquire().await;
                         let answer = authenticator.answer(query).await;
                         if let Err(reason) = &answer {
                             warn!(%reason, "no authorization server answered");
                         }
                         shard.send(Mail::Auth(asker, answer));
+                        drop(ticket);
                     });
                 }
-                ControlJob::Channels(topic) => {
+                ControlJob::Channels(topic, ticket) => {
                     let channels = peers.channels(&topic);
                     tokio::spawn(async move {
                         shard.send(Mail::KnownChannels(topic, channels.await));
+                        drop(ticket);
                     });
                 }
             }

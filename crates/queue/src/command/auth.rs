@@ -31,8 +31,10 @@ impl Queue {
             return self.fail(io, client, &Refusal::AuthDisabled);
         }
         client.pending_secret = secret.to_vec();
+        if !self.ask_authority(client) {
+            return self.fail(io, client, &Refusal::AuthFailed);
+        }
         client.holdup = Some(Holdup::Auth);
-        self.ask_authority(client);
         Flow::Hold
     }
 
@@ -53,8 +55,10 @@ impl Queue {
         };
         if authorization.expires <= self.clock().now {
             client.pending_secret.clone_from(&authorization.secret);
+            if !self.ask_authority(client) {
+                return Rights::Refused(Refusal::AuthFailed);
+            }
             client.holdup = Some(Holdup::Renewal);
-            self.ask_authority(client);
             return Rights::Wait;
         }
         if authorization.grant.allows(access, topic, channel) {
@@ -64,14 +68,19 @@ impl Queue {
         }
     }
 
-    fn ask_authority(&mut self, client: &Connection) {
+    /// Asks what a client may do. False if too many ask already: it is refused then, as when nobody answers.
+    fn ask_authority(&mut self, client: &Connection) -> bool {
         let query = AuthQuery {
             remote_ip: host_of(client.peer),
             tls: client.tls.is_some(),
             common_name: client.tls.as_ref().map(|tls| tls.client_common_name.clone()).unwrap_or_default(),
             secret: client.pending_secret.clone(),
         };
-        self.outside().ask_authority(Asker(client.id), query);
+        let asked = self.outside().ask_authority(Asker(client.id), query);
+        if !asked {
+            telemetry::warn!(peer = %client.peer, "authorization failed: too many questions under way");
+        }
+        asked
     }
 
     /// The authority has answered.

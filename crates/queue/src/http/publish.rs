@@ -3,13 +3,13 @@
 
 use axum::body::Body;
 use axum::http::Response;
-use bytes::Bytes;
 use wire::nsq::Limits;
 
 use super::{Api, topics};
 use crate::ask::{Ask, Batch, Layout};
 use crate::options::millis;
 use ::http::Asked;
+use ::http::Held;
 use ::http::Query;
 use ::http::{Refusal, answer};
 
@@ -25,7 +25,7 @@ impl Api {
         let query = query?;
         let topic = topics::topic(&query)?;
         let defer_ms = self.defer_of(&query, &topic).await?;
-        self.send_batch(topic, body.bytes.clone(), Layout::One, defer_ms).await
+        self.send_batch(topic, body, Layout::One, defer_ms).await
     }
 
     pub(super) async fn publish_many(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
@@ -38,7 +38,7 @@ impl Api {
         let defer_ms = self.defer_of(&query, &topic).await?;
         let binary = query.get("binary").is_some() && query.switch("binary").unwrap_or(true);
         let layout = if binary { Layout::Binary } else { Layout::Lines };
-        self.send_batch(topic, body.bytes.clone(), layout, defer_ms).await
+        self.send_batch(topic, body, layout, defer_ms).await
     }
 
     /// Time the messages are to wait.
@@ -58,7 +58,7 @@ impl Api {
     async fn send_batch(
         &self,
         topic: String,
-        body: Bytes,
+        body: Held,
         layout: Layout,
         defer_ms: u64,
     ) -> Result<Response<Body>, Refusal> {
@@ -68,11 +68,11 @@ impl Api {
             body_bytes_max: settings.max_body_size,
             ..Limits::default()
         };
-        let (ask, outcome) = match Batch::new(body, layout, limits) {
+        let (ask, outcome) = match Batch::new(body.bytes.clone(), layout, limits) {
             Ok(batch) if batch.iter().next().is_some() => (Ask::Publish { topic, batch, defer_ms }, Ok(())),
             other => (Ask::CreateTopic(topic, None), other.map(drop)),
         };
-        self.ask(ask).await?;
+        self.ask_holding(ask, body).await?;
         outcome.map(|()| answer::text("OK")).map_err(|fault| Refusal::too_big(fault.name()))
     }
 }

@@ -53,6 +53,16 @@ impl Registrations {
         });
     }
 
+    /// Makes these topics and channels the set.
+    pub(super) fn replace(&self, topics: &[(String, Vec<String>)]) {
+        let registrations = topics.iter().flat_map(|(topic, channels)| {
+            let channels = channels.iter().map(|channel| (topic.clone(), Some(channel.clone())));
+            std::iter::once((topic.clone(), None)).chain(channels)
+        });
+        let all: BTreeSet<Registration> = registrations.collect();
+        self.change(|set| std::mem::replace(set, all) != *set);
+    }
+
     fn change(&self, change: impl FnOnce(&mut BTreeSet<Registration>) -> bool) {
         // a panic while the lock was held is impossible: the closures above do not
         let mut set = self.set.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -138,6 +148,9 @@ mod tests {
         registrations.remove("a", None);
         registrations.add("a", None);
         check("+ -a/c");
+        registrations.add("d", None);
+        registrations.replace(&[("a".into(), vec!["e".into()]), ("f".into(), vec![])]);
+        check("+a/e,f -");
     }
 
     #[test]

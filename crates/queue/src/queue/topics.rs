@@ -107,7 +107,7 @@ impl Queue {
     /// Adds a topic, created or restored, to those that are here, and announces it and its channels.
     pub(super) fn add_topic(&mut self, mut topic: Topic<Waiter>) -> TopicKey {
         self.count_topic(&mut topic);
-        self.outside.notice(Notice::TopicAdded(topic.name.clone()));
+        self.notify(Notice::TopicAdded(topic.name.clone()));
         topic.iter().for_each(|(_, channel)| self.announce_channel(&topic.name, &channel.name));
         self.channel_count += topic.channel_count();
         if !topic.in_memory() {
@@ -124,14 +124,32 @@ impl Queue {
         self.descriptors = self.descriptors.saturating_sub(topic.descriptors_noted);
         self.channel_count -= topic.channel_count();
         for (_, channel) in topic.iter() {
-            self.outside.notice(Notice::ChannelRemoved(topic.name.clone(), channel.name.clone()));
+            self.notify(Notice::ChannelRemoved(topic.name.clone(), channel.name.clone()));
         }
-        self.outside.notice(Notice::TopicRemoved(topic.name.clone()));
+        self.notify(Notice::TopicRemoved(topic.name.clone()));
         Some(topic)
     }
 
     pub(super) fn announce_channel(&mut self, topic: &str, channel: &str) {
-        self.outside.notice(Notice::ChannelAdded(topic.to_owned(), channel.to_owned()));
+        self.notify(Notice::ChannelAdded(topic.to_owned(), channel.to_owned()));
+    }
+
+    /// Tells others of a change. If they cannot take it in they are told of everything later.
+    fn notify(&mut self, notice: Notice) {
+        if !self.unannounced {
+            self.unannounced = !self.outside.notice(notice);
+        }
+    }
+
+    /// Once a second: tells others what is here, if they could not take in what has changed.
+    pub(super) fn announce_all(&mut self) {
+        if !self.unannounced {
+            return;
+        }
+        let channels =
+            |topic: &Topic<Waiter>| topic.iter().map(|(_, channel)| channel.name.clone()).collect();
+        let all = self.topics.iter().map(|(_, topic)| (topic.name.clone(), channels(topic))).collect();
+        self.unannounced = !self.outside.notice(Notice::All(all));
     }
 
     pub(super) fn topic_dir(&self, name: &str) -> PathBuf {
@@ -216,7 +234,7 @@ impl Queue {
         self.mark_dirty(key);
         self.close_consumers(io, &removed);
         telemetry::info!(topic = name, channel = removed.name, "deleted");
-        self.outside.notice(Notice::ChannelRemoved(name, removed.name));
+        self.notify(Notice::ChannelRemoved(name, removed.name));
         if last { self.delete_topic(io, key) } else { Ok(()) }
     }
 

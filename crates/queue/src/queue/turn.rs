@@ -315,6 +315,7 @@ impl Queue {
         self.conditions.tick(self.clock.now);
         self.retry_reads();
         self.release_messages();
+        self.announce_all();
         self.retry_writes();
         self.doomed.append(&mut self.undeleted);
         self.retry_burials();

@@ -135,6 +135,8 @@ impl Disk for TestDisk {
 /// Notices of the queue since it was opened.
 #[derive(Debug, Default)]
 pub struct Heard {
+    /// Nothing is taken.
+    pub busy: bool,
     pub notices: Vec<Notice>,
     /// Topics whose channels elsewhere were asked for.
     pub asked: Vec<String>,
@@ -158,6 +160,14 @@ impl Heard {
                     assert!(!set.iter().any(|(name, channel)| *name == topic && channel.is_some()));
                     set.remove(&(topic, None))
                 }
+                Notice::All(topics) => {
+                    set.clear();
+                    for (topic, channels) in topics {
+                        set.insert((topic.clone(), None));
+                        set.extend(channels.into_iter().map(|channel| (topic.clone(), Some(channel))));
+                    }
+                    true
+                }
             };
             assert!(changed, "{notice:?} among {:?}", self.notices);
         }
@@ -169,9 +179,15 @@ impl Heard {
 struct Listener(Arc<Mutex<Heard>>);
 
 impl Outside for Listener {
-    fn ask_authority(&mut self, _asker: Asker, _query: AuthQuery) {}
-    fn notice(&mut self, notice: Notice) {
-        self.0.lock().expect("one thread").notices.push(notice);
+    fn ask_authority(&mut self, _asker: Asker, _query: AuthQuery) -> bool {
+        !self.0.lock().expect("one thread").busy
+    }
+    fn notice(&mut self, notice: Notice) -> bool {
+        let mut heard = self.0.lock().expect("one thread");
+        if !heard.busy {
+            heard.notices.push(notice);
+        }
+        !heard.busy
     }
     fn ask_channels(&mut self, topic: &str) -> bool {
         self.0.lock().expect("one thread").asked.push(topic.to_owned());

@@ -47,7 +47,13 @@ impl Got {
     }
 }
 
-struct Knobs(Mutex<(Vec<String>, LogLevel)>);
+pub(super) struct Knobs(Mutex<(Vec<String>, LogLevel)>);
+
+impl Default for Knobs {
+    fn default() -> Knobs {
+        Knobs(Mutex::new((Vec::new(), LogLevel::Info)))
+    }
+}
 
 impl Adjustable for Knobs {
     fn lookup_addresses(&self) -> Vec<String> {
@@ -105,7 +111,6 @@ impl Daemon {
         let secure = tls.map(|tls| bind(Some(tls)));
         let http = plain.local_address().unwrap();
         let https = secure.as_ref().and_then(Listener::local_address);
-        let level = LogLevel::Info;
         let about = About {
             settings: Arc::new(settings),
             hostname: "host".into(),
@@ -114,7 +119,7 @@ impl Daemon {
             https_port: https.map_or(-1, |address| address.port().into()),
             started: 1_700_000_000,
         };
-        let knobs = Arc::new(Knobs(Mutex::new((Vec::new(), level))));
+        let knobs = Arc::new(Knobs::default());
         let api = Arc::new(Api::new(about, ask(&handle), knobs));
         let (stop, stopping) = watch::channel(false);
         let listeners: Vec<Listener> = std::iter::once(plain).chain(secure).collect();
@@ -145,7 +150,7 @@ impl Daemon {
 
 fn ask(handle: &Handle<Mail>) -> SendAsk {
     let handle = handle.clone();
-    Box::new(move |ask, reply| handle.send(Mail::Ask(ask, reply)))
+    Box::new(move |ask, reply| handle.request(Mail::Ask(ask, reply)))
 }
 
 impl Drop for Daemon {
