@@ -1,4 +1,4 @@
-//! The admin port: metrics for machines, one page for people, health for orchestrators. It only tells; it changes nothing.
+//! The admin port: metrics for machines, one page for people, health for orchestrators. It is read-only.
 //!
 //! ```text
 //! telemetry::Registry ─┐

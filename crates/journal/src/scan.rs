@@ -62,7 +62,7 @@ pub enum Stopped {
     AtEnd,
     /// At damage behind which nothing is sound.
     Torn(u64),
-    /// Position from which on nothing is known.
+    /// Position behind which nothing is known.
     Unknown(u64, DamageReason),
 }
 

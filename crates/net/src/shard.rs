@@ -29,7 +29,7 @@ use crate::{App, Instant, WallTime};
 
 /// Events taken from the kernel in one poll.
 const EVENTS_MAX: usize = 1024;
-/// Events of a turn from which on it counts as busy: what it has for servers is held back ...
+/// Events that make a turn a busy one: its writes to servers are deferred ...
 const COMPANY: usize = 4;
 /// ... until a poll finds nothing more, and for at most this many turns.
 const HOLD_TURNS: u32 = 3;

@@ -1,6 +1,6 @@
-//! Memory that is counted bit by bit: whoever holds some says what it held when it was last asked, and what it holds now.
+//! Incremental memory accounting: each holder reports what it held at its last report, and what it holds now.
 //!
-//! The sum is there at any time without asking everybody, which [`crate::memory`] needs before each request.
+//! The sum is known at any time without a walk over all holders, which [`crate::memory`] needs before each request.
 
 /// Sum of what many hold, in bytes.
 #[derive(Debug, Clone, Copy, Default)]

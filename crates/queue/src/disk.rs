@@ -1,6 +1,6 @@
 //! Jobs that may wait for a disk, and the threads that do the waiting.
 //!
-//! The shard never blocks on a device: it hands a [`Job`] over and is told by mail. Reads have a thread of their own, so that
+//! The shard never blocks on a device: it hands a [`Job`] over and is notified by mail. Reads have a thread of their own, so that
 //! a consumer of old messages does not wait behind an fsync.
 
 use std::sync::mpsc;

@@ -1,7 +1,7 @@
-//! Disk space put by, so that a full disk can be drained.
+//! An emergency disk reserve, so that a full disk can be drained.
 //!
 //! What consumers finish has to be written before the space of the messages can be given back. On a disk without a byte
-//! left that would never come about. So a file of [`BYTES`] lies in the data path from the start; when the disk is full
+//! left that would be impossible. So a file of [`BYTES`] lies in the data path from the start; when the disk is full
 //! it is removed, and only events, checkpoints and changes by operators are written until there is room for it again, and
 //! for as much besides: publishers wait for that.
 
@@ -32,7 +32,7 @@ impl Reserve {
         Reserve { files, path: dir.join(NAME), kept: false }
     }
 
-    /// True while the space is put by.
+    /// True while the reserve is there.
     pub fn is_kept(&self) -> bool {
         self.kept
     }

@@ -139,7 +139,7 @@ impl Serving {
     pub async fn finish(mut self, patience: Duration) {
         let all = async { while self.0.join_next().await.is_some() {} };
         if timeout(patience, all).await.is_err() {
-            warn!("requests over HTTP are cut short by the stop");
+            warn!("HTTP requests aborted at shutdown");
         }
     }
 }

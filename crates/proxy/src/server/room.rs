@@ -39,7 +39,7 @@ const BULKY_MAX: usize = 32;
 /// also where the server is far away.
 const UNKNOWN_MAX: usize = 128;
 
-/// The length from which on clients with more than an equal share of the queue are not read.
+/// Queue length above which clients with more than an equal share of the queue are not read.
 #[inline]
 fn long(conn: &ServerConn, config: &checked::Pool) -> usize {
     (config.server_queue_max as usize / 2).min(LONG).min(conn.reply_size.fit(LONG_BYTES))

@@ -1,4 +1,4 @@
-//! The meta file of a disk queue, and whether its data files bear it out.
+//! The meta file of a disk queue, and its consistency with the data files.
 //!
 //! It says where reading and writing stood when it was last flushed, after the data had been. Behind it the files may have gone on;
 //! they can never fall short of it, unless the disk has lost something, or somebody has moved files about. Then nothing that is

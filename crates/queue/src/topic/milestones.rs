@@ -1,7 +1,8 @@
 //! Marks along a topic's journal: how many messages stand before a position, and how old they are.
 //!
-//! One mark per mebibyte or so (more of them in a topic that may hold little), and one where a segment begins, which is where what is kept begins later. They are what lets a channel be moved to a time without reading, a limit drop the oldest
-//! messages and know how many, and retention know what is old enough.
+//! One mark per mebibyte or so (more of them in a topic that may hold little), and one where a segment begins, the future start of
+//! retained data. By them a channel is moved to a time without reading, a limit on bytes drops the oldest messages and counts them,
+//! and retention finds the messages that are old enough.
 
 use std::collections::VecDeque;
 
