@@ -23,6 +23,7 @@ mod response;
 mod fail;
 
 mod client;
+mod clients;
 mod gather;
 mod pool;
 mod placement;

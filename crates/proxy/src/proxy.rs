@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use local::Store;
@@ -11,8 +11,8 @@ use telemetry::ShardStats;
 
 use crate::alarm::Alarm;
 use crate::budget::Budget;
-use crate::client::{Client, Session, Wait};
-use crate::fail::{Failure, pool_removed, too_many_clients};
+use crate::client::{Client, Wait};
+use crate::fail::Failure;
 use crate::gather::Gathers;
 use crate::generation::Generation;
 use crate::ids::Directory;
@@ -25,7 +25,7 @@ use crate::server::Server;
 use crate::server::connection::ServerConn;
 use crate::server::drain::Drains;
 use crate::slab::Slab;
-use crate::tally::{Change, Tally};
+use crate::tally::Tally;
 
 /// Parts of one shard's proxy.
 pub struct Setup {
@@ -87,7 +87,7 @@ pub struct Proxy {
     pub(crate) starving_since: Option<Instant>,
     pub(crate) scratch: Scratch,
     pub(crate) clients: u32,
-    client_numbers: Arc<AtomicU64>,
+    pub(crate) client_numbers: Arc<AtomicU64>,
     /// Seeds what is drawn for each pool and server.
     pub(crate) seed: u64,
     /// [`Alarm::Maintenance`] is set.
@@ -213,9 +213,7 @@ impl Proxy {
         self.servers.values().flat_map(Server::lanes)
     }
 
-    // ---- whose connection is it -----------------------------------------------------------------------------------
-
-    fn set_role(&mut self, id: ConnId, role: Role) {
+    pub(crate) fn set_role(&mut self, id: ConnId, role: Role) {
         let at = id.index as usize;
         if at >= self.roles.len() {
             self.roles.resize_with(at + 1, || (0, Role::Vacant));
@@ -240,156 +238,11 @@ impl Proxy {
         }
     }
 
-    #[inline]
-    pub(crate) fn client_mut(&mut self, id: ConnId) -> Option<&mut Client> {
-        match self.role_mut(id) {
-            Some(Role::Client(client)) => Some(client),
-            _ => None,
-        }
-    }
-
     fn server_lane(&mut self, id: ConnId) -> Option<LaneKey> {
         match self.role_mut(id) {
             Some(Role::Server(lane)) => Some(*lane),
             _ => None,
         }
-    }
-
-    /// Takes a client out of the table so that it and the rest of the proxy can be changed side by side.
-    pub(crate) fn take_client(&mut self, id: ConnId) -> Option<Box<Client>> {
-        let role = self.role_mut(id)?;
-        match std::mem::replace(role, Role::Taken) {
-            Role::Client(client) => Some(client),
-            other => {
-                *role = other;
-                None
-            }
-        }
-    }
-
-    pub(crate) fn put_client(&mut self, client: Box<Client>) {
-        if let Some(role) = self.role_mut(client.id) {
-            *role = Role::Client(client);
-        }
-    }
-
-    pub(crate) fn clients(&self) -> impl Iterator<Item = &Client> {
-        self.roles.iter().filter_map(|(_, role)| if let Role::Client(c) = role { Some(&**c) } else { None })
-    }
-
-    pub(crate) fn clients_mut(&mut self, pool: PoolKey) -> impl Iterator<Item = &mut Client> {
-        let clients = self.roles.iter_mut().filter_map(|(_, role)| match role {
-            Role::Client(client) => Some(&mut **client),
-            _ => None,
-        });
-        clients.filter(move |client| client.pool == pool)
-    }
-
-    // ---- clients come and go --------------------------------------------------------------------------------------
-
-    pub(crate) fn accept_client<I: Io>(&mut self, io: &mut I, pool_key: PoolKey, id: ConnId) {
-        let Some(pool) = self.pools.get(pool_key) else { return io.abort(id) };
-        if pool.removed {
-            io.send(id, pool_removed(pool.config.protocol));
-            return io.finish(id);
-        }
-        pool.stats.client_accepts.inc();
-        let limit = pool.config.client_connections.unwrap_or(u32::MAX);
-        if self.stop.is_some() || pool.clients.fetch_add(1, Ordering::Relaxed) >= limit {
-            if self.stop.is_none() {
-                pool.clients.fetch_sub(1, Ordering::Relaxed);
-                io.send(id, too_many_clients(pool.config.protocol));
-            }
-            pool.stats.client_refused.inc();
-            return io.finish(id);
-        }
-        let session = Session {
-            authenticated: pool.config.auth.is_none(),
-            number: self.client_numbers.fetch_add(1, Ordering::Relaxed),
-            ..Session::default()
-        };
-        self.register_client(io, pool_key, id, session);
-    }
-
-    /// From now on this shard serves a client.
-    fn register_client<I: Io>(&mut self, io: &mut I, pool: PoolKey, id: ConnId, session: Session) {
-        if self.hand_over.is_some() {
-            io.notify_drained(id);
-        }
-        let counted = &mut self.pools[pool];
-        counted.stats.client_connections.inc();
-        counted.clients_here += 1;
-        self.clients += 1;
-        self.set_role(id, Role::Client(Box::new(Client::new(id, pool, session))));
-    }
-
-    /// This shard serves a client no longer.
-    pub(crate) fn unregister_client(&mut self, client: &Client) {
-        self.released.extend(client.holds_up);
-        self.held.apply(Change::gone(client.counted));
-        self.clients -= 1;
-        self.vacate(client.id);
-        let pool = &mut self.pools[client.pool];
-        pool.stats.client_connections.dec();
-        pool.clients_here -= 1;
-    }
-
-    /// A client that another shard has served until now.
-    pub(crate) fn admit_moved<I: Io>(&mut self, io: &mut I, pool: PoolKey, id: ConnId, session: Session) {
-        let Some(known) = self.pools.get(pool) else { return io.abort(id) };
-        let removed = known.removed;
-        self.register_client(io, pool, id, session);
-        if removed {
-            self.dismiss(io, id);
-        } else if self.stop.is_some()
-            && let Some(mut client) = self.take_client(id)
-        {
-            client.session.leaving = true;
-            self.settle(io, client);
-        }
-    }
-
-    /// A client was given to this shard, and its connection could not be taken up.
-    pub(crate) fn migration_failed(&mut self, pool: PoolKey) {
-        let Some(pool) = self.pools.get(pool) else { return };
-        pool.stats.client_err.inc();
-        pool.clients.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// A client is gone or about to be: forget it. Its requests are still answered by the servers, and the answers dropped.
-    pub(crate) fn forget(&mut self, client: &Client) {
-        self.unregister_client(client);
-        self.pools[client.pool].clients.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// After work on a client: it goes back into the table, or, if nothing more is to come from it and it has all its
-    /// replies, away.
-    pub(crate) fn settle<I: Io>(&mut self, io: &mut I, mut client: Box<Client>) {
-        self.recount_client(&mut client);
-        if client.session.leaving && client.waiting() == 0 {
-            io.finish(client.id);
-            self.forget(&client);
-        } else {
-            if self.hand_over.is_some() && client.waiting() == 0 {
-                io.notify_drained(client.id);
-            }
-            self.put_client(client);
-        }
-    }
-
-    fn client_ended<I: Io>(&mut self, io: &mut I, id: ConnId) {
-        let Some(mut client) = self.take_client(id) else { return };
-        self.pools[client.pool].stats.client_eof.inc();
-        client.session.ended = true;
-        client.session.leaving = true;
-        client.partial = None;
-        self.settle(io, client);
-    }
-
-    fn client_failed(&mut self, id: ConnId) {
-        let Some(client) = self.take_client(id) else { return };
-        self.pools[client.pool].stats.client_err.inc();
-        self.forget(&client);
     }
 }
 
