@@ -61,8 +61,6 @@ pub(crate) struct Session {
     pub(crate) ended: bool,
     /// Event it waits for while it is not read.
     pub(crate) paused: Option<Wait>,
-    /// The request in hand was not taken: it stays where it is until the client is read again.
-    pub(crate) deferred: bool,
     /// Bytes still to be thrown away: the data block of a request that was refused (memcached).
     pub(crate) skip: u64,
 }
@@ -186,11 +184,16 @@ impl Client {
         Change::note(&mut self.counted, now)
     }
 
-    /// A place in the line for a request that one reply will answer.
+    /// Name of the place in the line that the next request gets.
     #[inline]
-    pub(crate) fn reserve(&mut self) -> Seq {
+    pub(crate) fn next_seq(&self) -> Seq {
+        self.first.wrapping_add(self.line.len() as u32)
+    }
+
+    /// Gives a request that one reply will answer its place, [`Client::next_seq`].
+    #[inline]
+    pub(crate) fn reserve(&mut self) {
         self.line.push_back(Slot::Waiting);
-        self.first.wrapping_add(self.line.len() as u32 - 1)
     }
 
     /// True if the request at `seq` is the next to be answered.
@@ -328,11 +331,17 @@ mod tests {
         (io, Client::new(id, PoolKey::new(0, 0), Session::default()))
     }
 
+    fn reserve(client: &mut Client) -> Seq {
+        let seq = client.next_seq();
+        client.reserve();
+        seq
+    }
+
     /// `noreply` and quiet mode: empty replies that arrive before their turn.
     #[test]
     fn replies_that_are_not_sent_leave_their_place_when_it_is_their_turn() {
         let (mut io, mut c) = client();
-        let seqs: Vec<Seq> = (0..4).map(|_| c.reserve()).collect();
+        let seqs: Vec<Seq> = (0..4).map(|_| reserve(&mut c)).collect();
         assert!(c.fulfil(&mut io, seqs[1], Reply::Slice(b"")));
         assert!(c.fulfil(&mut io, seqs[2], Reply::Slice(b"")));
         assert!(c.fulfil(&mut io, seqs[0], Reply::Slice(b"")));
@@ -340,7 +349,7 @@ mod tests {
         assert!(c.fulfil(&mut io, seqs[3], Reply::Slice(b"<3>")));
         assert_eq!((io.sent(c.id), c.waiting()), (&b"<3>"[..], 0));
 
-        let seqs: Vec<Seq> = (0..4).map(|_| c.reserve()).collect();
+        let seqs: Vec<Seq> = (0..4).map(|_| reserve(&mut c)).collect();
         assert!(c.fulfil(&mut io, seqs[1], Reply::Slice(b"<1>")));
         assert!(c.fulfil(&mut io, seqs[3], Reply::Slice(b"")));
         assert!(c.fulfil(&mut io, seqs[0], Reply::Slice(b"")));
@@ -351,7 +360,7 @@ mod tests {
     #[test]
     fn replies_leave_in_the_order_of_requests() {
         let (mut io, mut c) = client();
-        let seqs: Vec<Seq> = (0..5).map(|_| c.reserve()).collect();
+        let seqs: Vec<Seq> = (0..5).map(|_| reserve(&mut c)).collect();
         c.answer_now(&mut io, b"<5>");
         assert!(c.fulfil(&mut io, seqs[3], Reply::Slice(b"<3>")));
         assert!(c.fulfil(&mut io, seqs[1], Reply::Shared(Bytes::from_static(b"<1>"))));
@@ -368,10 +377,10 @@ mod tests {
     #[test]
     fn the_hold_is_compacted_when_the_line_never_empties() {
         let (mut io, mut c) = client();
-        let mut front = c.reserve();
+        let mut front = reserve(&mut c);
         for n in 0..2000u32 {
-            let next = c.reserve();
-            let after = c.reserve();
+            let next = reserve(&mut c);
+            let after = reserve(&mut c);
             assert!(c.fulfil(&mut io, next, Reply::Slice(&[n as u8; 100])));
             assert!(c.fulfil(&mut io, front, Reply::Slice(b"x")));
             front = after;

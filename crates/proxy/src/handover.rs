@@ -92,7 +92,6 @@ fn state_of(session: &Session, pool: &checked::Pool) -> Option<upgrade::Client> 
         in_refused_transaction: _,
         ended: _,
         paused: _,
-        deferred: _,
         skip: _,
     } = *session;
     let name = name.as_ref().map(|name| name.to_vec());

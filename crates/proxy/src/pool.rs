@@ -77,6 +77,13 @@ impl Pool {
         self.servers.iter().chain(&self.leaving).copied()
     }
 
+    /// Counts requests of clients, and their bytes.
+    #[inline]
+    pub(crate) fn count_requests(&self, requests: u64, bytes: u64) {
+        self.stats.client_requests.add(requests);
+        self.stats.client_request_bytes.add(bytes);
+    }
+
     /// Counts a reply that a client is given, and its bytes.
     #[inline]
     pub(crate) fn count_reply(&self, len: usize) {

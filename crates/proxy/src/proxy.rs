@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
+use config::checked::Protocol;
 use local::Store;
 use net::{App, ConnId, Fault, Input, Instant, Io, Peer};
 use telemetry::ShardStats;
@@ -116,11 +117,13 @@ pub(crate) struct Stop {
 /// A part of a request: what one server gets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part {
-    pub(crate) server: ServerKey,
+    pub(crate) lane: LaneKey,
     /// Of its keys; None if it has none.
     pub(crate) group: Option<Group>,
     /// Number of the request's keys it has.
     pub(crate) keys: u32,
+    /// Its server's queue does not take it ([`crate::server::room::Room::Never`]).
+    pub(crate) refused: bool,
 }
 
 /// Buffers that are used within one request or reply, kept for their memory.
@@ -261,13 +264,16 @@ impl<I: Io> App<I> for Proxy {
 
     fn received(&mut self, io: &mut I, conn: ConnId, input: &mut Input<'_>) {
         self.maintain_later(io);
-        match self.role_mut(conn) {
-            Some(Role::Client(_)) => self.client_received(io, conn, input),
-            Some(Role::Server(lane)) => {
-                let lane = *lane;
-                self.server_received(io, lane, input);
+        if let Some(mut client) = self.take_client(conn) {
+            match self.pools[client.pool].config.protocol {
+                Protocol::Redis => self.receive_redis(io, &mut client, input),
+                Protocol::Memcache => self.receive_memcache(io, &mut client, input),
             }
-            _ => input.consume(input.bytes().len()),
+            self.settle(io, client);
+        } else if let Some(lane) = self.server_lane(conn) {
+            self.server_received(io, lane, input);
+        } else {
+            input.consume(input.bytes().len());
         }
     }
 

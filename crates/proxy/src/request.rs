@@ -1,9 +1,8 @@
 //! The way in: from a client's bytes to a server's connection.
 
-mod receive;
-mod admission;
 mod redis;
 mod memcache;
+mod admission;
 mod refuse;
 mod transaction;
 mod split;
@@ -13,6 +12,7 @@ mod forward;
 mod embedded;
 
 use bytes::Bytes;
+use net::Input;
 
 /// Scanner state of a request of which only a part has arrived.
 #[derive(Debug)]
@@ -41,3 +41,14 @@ impl Frame<'_> {
 
 /// Requests and replies of at least this many bytes are handed on in memory of their own.
 pub(crate) const SHARE_MIN: usize = 64 * 1024;
+
+/// Takes the first `len` bytes of the input for a request that is passed on, in memory of their own if they are many.
+#[inline]
+fn hand_on(input: &mut Input<'_>, len: usize, to: impl FnOnce(Frame<'_>)) {
+    if len >= SHARE_MIN {
+        to(Frame::Shared(&input.take(len)));
+    } else {
+        to(Frame::Slice(&input.bytes()[..len]));
+        input.consume(len);
+    }
+}

@@ -14,7 +14,7 @@ pub(crate) mod connection;
 pub(crate) mod pending;
 pub(crate) mod kept;
 mod handshake;
-mod room;
+pub(crate) mod room;
 mod send;
 pub(crate) mod scan;
 pub(crate) mod passage;
@@ -34,6 +34,7 @@ use config::checked::{self, Target};
 use net::{Address, Instant, SocketOptions, TimerId};
 use telemetry::{PoolStats, ServerStats};
 
+use crate::client::Client;
 use crate::fail::Failure;
 use crate::generation::{self, ByHand, ServerPlan};
 use crate::ids::ServerId;
@@ -178,10 +179,10 @@ impl Server {
 
     /// The connection for a client: always the same one for one client, so that it reads its own writes.
     #[inline]
-    pub(crate) fn lane_for(&self, client: u32, resp3: bool) -> u16 {
+    pub(crate) fn lane_of(&self, client: &Client) -> LaneKey {
         let each = (self.conns.len() / 2) as u32;
-        let spread = if each == 1 { 0 } else { client % each };
-        (spread + if resp3 { each } else { 0 }) as u16
+        let spread = if each == 1 { 0 } else { client.id.index % each };
+        self.lane_key((spread + if client.session.resp3 { each } else { 0 }) as u16)
     }
 
     /// May a connection be opened now, on this lane? If not, why the last attempt failed.

@@ -10,7 +10,6 @@ use crate::keys::PoolKey;
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::forward::Traits;
-use crate::server::Server;
 
 /// Questions of a command about a Redis itself, which a server can answer better than the proxy.
 pub(super) fn about(local: Local) -> Option<About> {
@@ -30,6 +29,7 @@ impl Proxy {
         }
     }
 
+    /// Asks the only server, which is in `scratch.parts`.
     pub(super) fn ask_server<I: Io>(
         &mut self,
         io: &mut I,
@@ -37,9 +37,7 @@ impl Proxy {
         about: About,
         frame: Frame<'_>,
     ) {
-        self.list_servers(client.pool, Server::is_in_ring);
-        let merge = Merge::About(about, client.session.version());
-        let Some(gather) = self.open_broadcast(io, client, merge, frame) else { return };
+        let gather = self.open_gather(io, client, Merge::About(about, client.session.version()));
         self.gathers.get_mut(gather).keys.0.extend_from_slice(frame.bytes());
         self.gathers.recount(gather);
         self.forward_parts(io, client, gather, frame, Traits::redis(true));

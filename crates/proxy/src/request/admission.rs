@@ -1,47 +1,144 @@
-//! May this request be taken now? Asked here of all that may stand against it: of the client before its bytes are looked at, of
-//! the servers' queues once it is known where it goes.
+//! May this request be taken now? Asked here and nowhere else, once for each request: when its command, its keys and the servers
+//! it goes to are known, and before anything of it has gone anywhere.
 //!
 //! ```text
-//! bytes ▸ may_scan ▸ scan ▸ route ▸ has_room ▸ send
-//!           │                         └─ a queue is full            Wait::Server   read again when there is room
-//!           ├─ too many requests wait, or too much is held          Wait::Reply    read again at a reply
-//!           ├─ what it has sent is on connections that are given up   Wait::Changeover  read again once it has all replies
-//!           ├─ it does not take its replies                         Wait::Drain    read again once it has
-//!           └─ memory is short, and it has more than its reserve    Wait::Memory, or one of the two above
+//! bytes ▸ scan ▸ plan ▸ admit ▸ forward, split, answer
+//!                         ├─ its requests under way are on connections given up   Wait::Changeover   read again at its last reply
+//!                         ├─ too many requests wait, or too much is held          Wait::Reply    read again at a reply
+//!                         ├─ it does not take its replies                         Wait::Drain    read again once it has
+//!                         ├─ memory is short, and it has more than its reserve    Wait::Memory, or one of the two above
+//!                         └─ a server's queue has no room                         Wait::Server   read again when there is some
 //! ```
-//! A client that has to wait is not read, and its request stays where it is. The request before may have been the last for now:
-//! then [`Server::throttle`](crate::server::Server) has seen to it that the client waits already.
+//! A client that has to wait is not read. Its request stays where it is and is looked at anew when the client is read again. A queue
+//! that is getting long may take a request and let its client wait behind it ([`Room::Last`]).
+//!
+//! A request of which only a part has come asks as well: may more of it be read?
+//!
+//! Whatever else may stand against a request, such as what its user may do or how often, belongs into [`Proxy::admit`]: the callers
+//! know the command and its keys by then, and carry out whatever [`Verdict`] they get.
 
 use net::{Input, Io};
 
 use crate::client::{Client, Wait};
+use crate::fail::Failure;
 use crate::keys::LaneKey;
 use crate::proxy::Proxy;
-use crate::request::Frame;
+use crate::server::room::Room;
 
 /// Memory of a request that awaits its reply, beside its bytes: its places in the lines of its client and its server.
 const REQUEST: usize = 96;
 
+/// However long a request is going to be: after this many bytes more of it we want to be asked, since memory may have
+/// become short meanwhile.
+const READ_AHEAD: usize = 64 * 1024;
+
+/// Servers that a request goes to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum To {
+    /// None: the proxy answers it.
+    Nobody,
+    /// One, over this connection.
+    One(LaneKey),
+    /// Those of the parts in `scratch.parts`.
+    Parts,
+}
+
+/// Decision on a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Verdict {
+    Take,
+    /// It stays where it is; its client waits.
+    Wait,
+    /// It gets an error in its place.
+    Refuse(Failure),
+}
+
+/// True if there is more of a client's input to be looked at. What comes after its last request is thrown away.
+#[inline]
+pub(super) fn is_more(client: &Client, input: &mut Input<'_>) -> bool {
+    if client.session.leaving {
+        input.consume(input.bytes().len());
+    }
+    client.session.paused.is_none() && !input.bytes().is_empty()
+}
+
 impl Proxy {
-    /// Is there more of this client's input to scan, and may it be scanned now? What comes after a client's last request is thrown
-    /// away.
+    /// Decides on a request of `len` bytes that stands at the front of a client's input, which has `unread` bytes.
     #[inline]
-    pub(super) fn may_scan<I: Io>(&mut self, io: &mut I, client: &mut Client, input: &mut Input<'_>) -> bool {
-        let unread = input.bytes().len();
-        if client.session.leaving {
-            input.consume(unread);
-            return false;
+    pub(super) fn admit<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        to: To,
+        (len, unread): (usize, usize),
+    ) -> Verdict {
+        if let Some(wait) = self.obstacle(io, client, unread) {
+            self.make_wait(io, client, wait);
+            return Verdict::Wait;
         }
-        unread > 0 && self.admit(io, client, unread)
+        match to {
+            To::Nobody => Verdict::Take,
+            To::One(lane) => {
+                let server = &mut self.servers[lane.server];
+                match server.room(io, client, lane.number, len) {
+                    Room::Enough => Verdict::Take,
+                    room @ Room::Last { .. } => {
+                        server.throttle(io, client, lane.number, room);
+                        Verdict::Take
+                    }
+                    room @ Room::None { .. } => {
+                        server.throttle(io, client, lane.number, room);
+                        Verdict::Wait
+                    }
+                    Room::Never => {
+                        server.count_refusal();
+                        Verdict::Refuse(Failure::Overloaded)
+                    }
+                }
+            }
+            To::Parts => self.admit_parts(io, client, len),
+        }
     }
 
-    /// May another request of this client be taken, of which `unread` bytes or more are there?
-    fn admit<I: Io>(&mut self, io: &mut I, client: &mut Client, unread: usize) -> bool {
-        if client.session.paused.is_some() {
-            // The request before this one has to wait for its server.
-            return false;
+    /// Admission by the queues of all servers that parts of a request go to. A part that is refused does not keep the others from
+    /// being sent.
+    fn admit_parts<I: Io>(&mut self, io: &mut I, client: &mut Client, len: usize) -> Verdict {
+        let mut last = None;
+        let each = len / self.scratch.parts.len().max(1);
+        for part in &mut self.scratch.parts {
+            let (server, number) = (&mut self.servers[part.lane.server], part.lane.number);
+            let room = server.room(io, client, number, each);
+            match room {
+                Room::Enough => {}
+                Room::Last { .. } => last = last.or(Some((part.lane, room))),
+                Room::None { .. } => {
+                    server.throttle(io, client, number, room);
+                    return Verdict::Wait;
+                }
+                Room::Never => part.refused = true,
+            }
         }
-        let Some(wait) = self.obstacle(io, client, unread) else { return true };
+        if let Some((lane, room)) = last {
+            self.servers[lane.server].throttle(io, client, lane.number, room);
+        }
+        Verdict::Take
+    }
+
+    /// A request of which `want` bytes are to be there before anything new can be said: more of it is read, if it may be.
+    pub(super) fn read_on<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        input: &mut Input<'_>,
+        want: usize,
+    ) {
+        let unread = input.bytes().len();
+        if let Verdict::Take = self.admit(io, client, To::Nobody, (unread, unread)) {
+            input.want(want.min(unread + READ_AHEAD));
+        }
+    }
+
+    fn make_wait<I: Io>(&mut self, io: &mut I, client: &mut Client, wait: Wait) {
         match wait {
             Wait::Drain => io.notify_drained(client.id),
             Wait::Memory => self.starving.push(client.id),
@@ -49,10 +146,9 @@ impl Proxy {
         }
         client.session.paused = Some(wait);
         io.pause(client.id);
-        false
     }
 
-    /// Event the client has to wait for.
+    /// Event the client has to wait for, whatever its request asks.
     #[inline]
     fn obstacle<I: Io>(&mut self, io: &I, client: &mut Client, unread: usize) -> Option<Wait> {
         let pool = &self.pools[client.pool];
@@ -91,24 +187,93 @@ impl Proxy {
             Some(Wait::Memory)
         }
     }
+}
 
-    /// Is there room for a request on the connection that it goes to? If not, its client waits.
-    #[inline]
-    pub(super) fn has_room<I: Io>(
-        &mut self,
-        io: &mut I,
-        client: &mut Client,
-        lane: LaneKey,
-        frame: &Frame<'_>,
-    ) -> bool {
-        !self.servers[lane.server].defer(io, client, lane.number, frame)
+#[cfg(test)]
+mod tests {
+    use net::ConnId;
+
+    use crate::testing::World;
+
+    /// Keys `a` and `b` live apart. A queue is full with four requests.
+    const TWO: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nhash = \"fnv1a_64\"\ndistribution = \"modula\"\n\
+                       servers = [\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"]\nserver_queue_max = 4\n\
+                       timeout = \"1s\"\n";
+    const GET_A: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
+    const GET_B: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nb\r\n";
+    const MGET: &[u8] = b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n";
+    const MISS: &[u8] = b"$-1\r\n";
+
+    /// Four clients wait for the first server.
+    fn full() -> (World, ConnId, ConnId) {
+        let mut w = World::new(TWO);
+        for _ in 0..4 {
+            w.ask(GET_A);
+        }
+        let first = w.server(0);
+        w.ask(GET_B);
+        let second = w.server(1);
+        assert_eq!((w.io.sent(first), w.io.sent(second)), (&GET_A.repeat(4)[..], GET_B));
+        (w, first, second)
     }
 
-    /// Admission by the queues of all connections that the parts of a request go to, which are in `scratch.parts`.
-    pub(super) fn have_room<I: Io>(&mut self, io: &mut I, client: &mut Client, frame: Frame<'_>) -> bool {
-        (0..self.scratch.parts.len()).all(|part| {
-            let lane = self.lane_for(client, self.scratch.parts[part].server);
-            self.has_room(io, client, lane, &frame)
-        })
+    #[test]
+    fn a_request_waits_for_room_however_large_it_is() {
+        let value = "x".repeat(100_000);
+        let large = format!("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$100000\r\n{value}\r\n").into_bytes();
+        for request in [GET_A, &large] {
+            let (mut w, first, _) = full();
+            let client = w.accept(0);
+            assert_eq!(w.receive(client, request), 0, "it stays where it is");
+            assert!(w.io.paused.contains(&client));
+            w.receive(first, &MISS.repeat(4));
+            assert!(!w.io.paused.contains(&client));
+            assert_eq!(w.receive(client, request), request.len());
+            assert!(w.io.sent(first).ends_with(request));
+        }
+    }
+
+    #[test]
+    fn a_request_in_parts_is_taken_as_a_whole() {
+        let (mut w, first, second) = full();
+        let client = w.accept(0);
+        assert_eq!(w.receive(client, MGET), 0);
+        assert_eq!(w.io.sent(second), GET_B, "no part of it has gone out");
+        assert_eq!(w.proxy.gathers.open_count(), 0);
+        w.receive(first, &MISS.repeat(4));
+        assert_eq!(w.receive(client, MGET), MGET.len());
+        assert_eq!(w.sent(second).matches("mget").count(), 1);
+    }
+
+    #[test]
+    fn where_waiting_cannot_help_a_request_is_refused_and_a_part_of_one_too() {
+        let (mut w, _, second) = full();
+        w.pass_time(std::time::Duration::from_millis(1001));
+        let overloaded = "-ERR too many requests wait for this server (server_queue_max)\r\n";
+        let client = w.ask([GET_A, GET_B].concat());
+        assert_eq!(w.sent(client), overloaded, "and what follows it is served");
+        assert!(w.io.sent(second).ends_with(GET_B));
+        let client = w.ask(MGET);
+        assert_eq!(w.sent(second).matches("mget").count(), 1);
+        w.receive(second, b"$-1\r\n$-1\r\n*1\r\n$-1\r\n");
+        assert_eq!(w.sent(client), overloaded);
+        let refused: Vec<u64> = w.proxy.servers.values().map(|server| server.stats.refused.get()).collect();
+        assert_eq!(refused, [2, 0]);
+    }
+
+    #[test]
+    fn a_request_that_waits_is_counted_once() {
+        let (mut w, first, _) = full();
+        let client = w.accept(0);
+        let pool = |w: &World| {
+            let stats = &w.proxy.pools.values().next().expect("a pool").stats;
+            (stats.client_requests.get(), stats.no_server.get())
+        };
+        let before = pool(&w);
+        assert_eq!(w.receive(client, GET_A), 0);
+        assert_eq!(pool(&w), before);
+        w.receive(first, &MISS.repeat(4));
+        w.receive(client, GET_A);
+        assert_eq!(pool(&w), (before.0 + 1, 0));
     }
 }

@@ -1,13 +1,13 @@
 //! A request for every server of a pool: each gets it as it is, and their replies become one.
 //!
-//! memcached's go to ejected servers too: `flush_all` must not miss one, unless its operator has drained it. Redis' do not: an ejected server gets no traffic
-//! that could need the script, and answers `NOSCRIPT` when it comes back without it, upon which clients load it again.
+//! memcached's go to ejected servers too: `flush_all` must not miss one, unless its operator has drained it. Redis' do not: an
+//! ejected server gets no traffic that could need the script, and answers `NOSCRIPT` when it comes back without it, upon which
+//! clients load it again.
 
 use net::Io;
 
 use crate::client::Client;
-use crate::gather::{GatherId, Merge};
-use crate::keys::PoolKey;
+use crate::gather::GatherId;
 use crate::proxy::{Part, Proxy};
 use crate::request::Frame;
 use crate::request::forward::Traits;
@@ -15,7 +15,7 @@ use crate::request::split::merge_of;
 use crate::server::Server;
 
 impl Proxy {
-    /// For all servers of the pool that are not ejected.
+    /// Sends the request to each server in `scratch.parts`. An error names the server that it is from.
     pub(super) fn broadcast_redis<I: Io>(
         &mut self,
         io: &mut I,
@@ -24,42 +24,20 @@ impl Proxy {
         frame: Frame<'_>,
         traits: Traits,
     ) {
-        self.list_servers(client.pool, Server::is_in_ring);
-        let only = match self.scratch.parts[..] {
-            [] => None,
-            [only] => Some(only.server),
-            _ => {
-                if let Some(gather) = self.open_broadcast(io, client, merge_of(merge), frame) {
-                    self.gathers.get_mut(gather).names_servers = true;
-                    self.forward_parts(io, client, gather, frame, traits);
-                }
-                return;
-            }
-        };
-        self.forward_one(io, client, only, frame, traits);
+        let gather = self.open_gather(io, client, merge_of(merge));
+        self.gathers.get_mut(gather).names_servers = true;
+        self.forward_parts(io, client, gather, frame, traits);
     }
 
-    /// Fills `scratch.parts` with the servers of a pool that may be asked.
-    pub(super) fn list_servers(&mut self, pool: PoolKey, may: impl Fn(&Server) -> bool) {
-        let servers = self.pools[pool].servers.iter();
-        let chosen = servers.filter(|server| may(&self.servers[**server]));
+    /// Fills `scratch.parts` with the servers of a client's pool that may be asked.
+    pub(super) fn list_servers(&mut self, client: &Client, may: impl Fn(&Server) -> bool) {
+        let servers = self.pools[client.pool].servers.iter().map(|server| &self.servers[*server]);
+        let chosen = servers.filter(|server| may(server));
+        let parts =
+            chosen.map(|server| Part { lane: server.lane_of(client), group: None, keys: 1, refused: false });
         self.scratch.parts.clear();
-        self.scratch.parts.extend(chosen.map(|server| Part { server: *server, group: None, keys: 1 }));
+        self.scratch.parts.extend(parts);
         self.scratch.order.clear();
-    }
-
-    /// A gather record for the servers in `scratch.parts`; None if the client has to wait for one of them.
-    pub(super) fn open_broadcast<I: Io>(
-        &mut self,
-        io: &mut I,
-        client: &mut Client,
-        merge: Merge,
-        frame: Frame<'_>,
-    ) -> Option<GatherId> {
-        if !self.have_room(io, client, frame) {
-            return None;
-        }
-        Some(self.open_gather(io, client, merge))
     }
 
     /// Forwards the request to each server in `scratch.parts`.
@@ -72,8 +50,7 @@ impl Proxy {
         traits: Traits,
     ) {
         for part in 0..self.scratch.parts.len() {
-            let server = self.scratch.parts[part].server;
-            self.forward_part(io, client, (gather, part as u16), server, frame, traits);
+            self.forward_part(io, client, (gather, part as u16), frame, traits);
         }
     }
 }

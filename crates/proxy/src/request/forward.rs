@@ -3,9 +3,9 @@
 use net::Io;
 use wire::memcache::{Silence, Span};
 
-use crate::client::{Client, Reply};
+use crate::client::Client;
 use crate::fail::Failure;
-use crate::keys::{LaneKey, ServerKey};
+use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::server::kept::Keep;
@@ -40,70 +40,59 @@ pub(super) enum Forwarded {
 }
 
 impl Proxy {
-    /// A request that one server answers. `server` is None if there is none to go to.
+    /// The connection to a key's server that serves a client; None if there is no server.
+    #[inline]
+    pub(super) fn lane_of_key(&mut self, client: &Client, key: &[u8]) -> Option<LaneKey> {
+        let server = self.pools[client.pool].placement.server_of_key(key)?;
+        Some(self.servers[server].lane_of(client))
+    }
+
+    /// A request that one server answers. `lane` is None if there is none to go to.
     pub(super) fn forward_one<I: Io>(
         &mut self,
         io: &mut I,
         client: &mut Client,
-        server: Option<ServerKey>,
+        lane: Option<LaneKey>,
         frame: Frame<'_>,
         traits: Traits,
     ) {
-        let lane = server.map(|server| self.lane_for(client, server));
-        if let Some(lane) = lane
-            && !self.has_room(io, client, lane, &frame)
-        {
-            return;
-        }
-        let seq = client.reserve();
-        let Traits { expect, silence, .. } = traits;
-        let sent = match lane {
-            Some(lane) => {
-                let owner = Owner::Client(client.id, seq);
-                let pending =
-                    Pending { expect, silence, ..Pending::new(owner, io.now(), frame.bytes().len()) };
-                self.forward(io, client, lane, frame, pending, traits.keep)
-            }
-            None => {
-                self.pools[client.pool].stats.no_server.inc();
-                Forwarded::Refused(Failure::Refused)
-            }
+        let Traits { expect, silence, keep } = traits;
+        let Some(lane) = lane else {
+            self.pools[client.pool].stats.no_server.inc();
+            return self.refuse(io, client, Failure::Refused, silence);
         };
-        match sent {
-            Forwarded::Queued => {}
+        let owner = Owner::Client(client.id, client.next_seq());
+        let pending = Pending { expect, silence, ..Pending::new(owner, io.now(), frame.bytes().len()) };
+        match self.forward(io, client, lane, frame, pending, keep) {
+            Forwarded::Queued => client.reserve(),
             Forwarded::Answered => {
-                let pool = &self.pools[client.pool];
-                pool.count_reply(self.scratch.local.len());
-                pool.stats.latency.record(0);
-                client.fulfil(io, seq, Reply::Slice(&self.scratch.local));
+                self.pools[client.pool].stats.latency.record(0);
+                self.give(io, client, &self.scratch.local);
             }
-            Forwarded::Refused(failure) => {
-                let pool = &self.pools[client.pool];
-                pool.stats.forward_error.inc();
-                let error = failure.reply(pool.config.protocol);
-                pool.count_reply(error.len());
-                client.fulfil(io, seq, Reply::Slice(if silence == Silence::Always { b"" } else { &error }));
-            }
+            Forwarded::Refused(failure) => self.refuse(io, client, failure, silence),
         }
     }
 
-    /// The connection to `server` that serves a client.
-    #[inline]
-    pub(super) fn lane_for(&self, client: &Client, server: ServerKey) -> LaneKey {
-        LaneKey { server, number: self.servers[server].lane_for(client.id.index, client.session.resp3) }
+    /// A request that reaches no server gets an error in its place.
+    #[cold]
+    pub(super) fn refuse<I: Io>(&self, io: &mut I, client: &mut Client, failure: Failure, silence: Silence) {
+        let pool = &self.pools[client.pool];
+        pool.stats.forward_error.inc();
+        let error = failure.reply(pool.config.protocol);
+        self.give(io, client, if silence == Silence::Always { b"" } else { &error });
     }
 
     #[inline]
     pub(super) fn forward<I: Io>(
         &mut self,
         io: &mut I,
-        client: &mut Client,
+        client: &Client,
         lane: LaneKey,
         frame: Frame<'_>,
         mut pending: Pending,
         keep: Keep,
     ) -> Forwarded {
-        let server = &mut self.servers[lane.server];
+        let server = &self.servers[lane.server];
         if server.is_local() {
             self.execute_local(io, client, lane.server, frame.bytes());
             return Forwarded::Answered;
@@ -117,7 +106,6 @@ impl Proxy {
         let server = &mut self.servers[lane.server];
         match server.send(io, lane.number, frame, pending, keep) {
             Ok(change) => {
-                server.throttle(io, client, lane.number);
                 self.held.apply(change);
                 Forwarded::Queued
             }

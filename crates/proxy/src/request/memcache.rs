@@ -10,19 +10,33 @@ use wire::memcache::{
 use crate::client::Client;
 use crate::gather::Merge;
 use crate::generation::Out;
-use crate::keys::ServerKey;
-use crate::proxy::{Part, Proxy};
+use crate::keys::LaneKey;
+use crate::proxy::Proxy;
+use crate::request::admission::{To, Verdict, is_more};
 use crate::request::forward::Traits;
-use crate::request::receive::want_more;
-use crate::request::{Frame, Partial, SHARE_MIN};
+use crate::request::{Frame, Partial, SHARE_MIN, hand_on};
 use crate::server::kept::Keep;
 
 /// The keys of a longer `get` line go to a server in several requests: memcached takes more than twice as long for a line of
 /// twice the length.
 const PART_BYTES_MAX: usize = 1 << 20;
 
+/// Way of a request, once it is taken. To find it changes nothing but scratch buffers.
+enum Plan {
+    /// One server answers it; None if there is none.
+    One(Option<LaneKey>),
+    /// `get k1 k2 …`: cut into the parts in `scratch.parts`.
+    Split,
+    /// As it is to the servers in `scratch.parts`.
+    Every,
+    /// Answered here.
+    Here,
+    /// Not served: the line that says so.
+    Refused(&'static str),
+}
+
 impl Proxy {
-    pub(super) fn receive_memcache<I: Io>(&mut self, io: &mut I, client: &mut Client, input: &mut Input<'_>) {
+    pub(crate) fn receive_memcache<I: Io>(&mut self, io: &mut I, client: &mut Client, input: &mut Input<'_>) {
         let mut scanner = match client.partial.take().map(|p| *p) {
             Some(Partial::Memcache(scanner)) => scanner,
             _ => RequestScanner::new(),
@@ -36,42 +50,41 @@ impl Proxy {
         let (mut requests, mut bytes) = (0u64, 0u64);
         loop {
             skip(client, input);
-            if !self.may_scan(io, client, input) {
+            if !is_more(client, input) {
                 break;
             }
-            match scanner.scan(input.bytes(), &limits) {
+            let (len, taken) = match scanner.scan(input.bytes(), &limits) {
                 Scan::Done(request) => {
-                    let len = request.frame_len();
-                    if len >= SHARE_MIN {
-                        let frame = input.take(len);
-                        self.memcache_request(io, client, &request, Frame::Shared(&frame));
-                    } else {
-                        self.memcache_request(io, client, &request, Frame::Slice(&input.bytes()[..len]));
-                        if std::mem::take(&mut client.session.deferred) {
-                            break;
-                        }
-                        input.consume(len);
-                    }
-                    requests += 1;
-                    bytes += len as u64;
+                    (request.frame_len(), self.memcache_request(io, client, &request, input))
                 }
+                Scan::Bad(bad) => (0, self.answer_bad(io, client, &bad, input)),
                 Scan::NeedMore { want } => {
-                    want_more(input, want);
                     client.partial = Some(Box::new(Partial::Memcache(scanner)));
+                    self.read_on(io, client, input, want);
                     break;
                 }
-                Scan::Bad(bad) => {
-                    requests += 1;
-                    self.answer_bad(io, client, &bad);
-                    client.session.skip = bad.skip;
-                }
+            };
+            if !taken {
+                break;
             }
+            requests += 1;
+            bytes += len as u64;
         }
-        self.count_requests(client.pool, requests, bytes);
+        self.pools[client.pool].count_requests(requests, bytes);
     }
 
-    /// An error line in the request's place; where the stream cannot be followed any further, also the end.
-    fn answer_bad<I: Io>(&mut self, io: &mut I, client: &mut Client, bad: &BadRequest) {
+    /// An error line in the request's place; where the stream cannot be followed any further, also the end. False if the client
+    /// has to wait for it.
+    fn answer_bad<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        bad: &BadRequest,
+        input: &Input<'_>,
+    ) -> bool {
+        let Verdict::Take = self.admit(io, client, To::Nobody, (0, input.bytes().len())) else {
+            return false;
+        };
         let stats = &self.pools[client.pool].stats;
         match bad.cause {
             Cause::Answered => stats.answered_here.inc(),
@@ -83,41 +96,83 @@ impl Proxy {
             client.session.leaving = true;
         }
         self.give(io, client, bad.reply);
+        client.session.skip = bad.skip;
+        true
     }
 
+    /// Takes the request at the front of the input, if it may be taken now. False if it was not.
     fn memcache_request<I: Io>(
         &mut self,
         io: &mut I,
         client: &mut Client,
         request: &Request,
-        frame: Frame<'_>,
-    ) {
-        let row = request.row();
-        match row.route {
-            Route::EachKey if request.key_count() > 1 => self.split_memcache(io, client, request, frame),
-            Route::Key | Route::EachKey => {
-                let mut buffer = [0; KEY_BYTES_MAX];
-                let key = request.routing_key(frame.bytes(), &mut buffer);
-                let server = self.pools[client.pool].placement.server_of_key(key);
-                self.forward_memcache(io, client, server, request, frame);
+        input: &mut Input<'_>,
+    ) -> bool {
+        let (len, unread) = (request.frame_len(), input.bytes().len());
+        let frame = &input.bytes()[..len];
+        let plan = self.plan_memcache(client, request, frame);
+        match self.admit(io, client, plan.to(), (len, unread)) {
+            Verdict::Take => {}
+            Verdict::Wait => return false,
+            Verdict::Refuse(failure) => {
+                self.refuse(io, client, failure, Silence::of(request));
+                input.consume(len);
+                return true;
             }
-            Route::OneServer => {
-                let server = self.pools[client.pool].placement.server_of_key(PLACEHOLDER_KEY);
-                self.forward_memcache(io, client, server, request, frame);
+        }
+        match plan {
+            Plan::One(lane) => {
+                hand_on(input, len, |frame| self.forward_memcache(io, client, lane, request, frame));
+                return true;
             }
-            Route::EveryServer => self.fan_out(io, client, request, frame),
-            Route::OnlyServer(line) => match self.pools[client.pool].servers[..] {
-                [only] => self.forward_memcache(io, client, Some(only), request, frame),
-                _ => self.refuse_memcache(io, client, request, line),
-            },
-            Route::Here => {
+            Plan::Split => self.split_memcache(io, client, request, frame),
+            Plan::Every => self.fan_out(io, client, request, frame),
+            Plan::Here => {
                 self.pools[client.pool].stats.answered_here.inc();
-                match row.command {
+                match request.command() {
                     Command::Quit => client.session.leaving = true,
                     _ => self.give(io, client, b"MN\r\n"),
                 }
             }
-            Route::Refused(line) => self.refuse_memcache(io, client, request, line),
+            Plan::Refused(line) => self.refuse_memcache(io, client, request, line),
+        }
+        input.consume(len);
+        true
+    }
+
+    fn plan_memcache(&mut self, client: &Client, request: &Request, frame: &[u8]) -> Plan {
+        match request.row().route {
+            Route::EachKey if request.key_count() > 1 => self.plan_keys(client, request, frame),
+            Route::Key | Route::EachKey => {
+                let mut buffer = [0; KEY_BYTES_MAX];
+                Plan::One(self.lane_of_key(client, request.routing_key(frame, &mut buffer)))
+            }
+            Route::OneServer => Plan::One(self.lane_of_key(client, PLACEHOLDER_KEY)),
+            // Ejected ones included: `flush_all` must not miss one.
+            Route::EveryServer => {
+                self.list_servers(client, |server| server.by_hand.out != Some(Out::Drained));
+                if self.scratch.parts.is_empty() { Plan::One(None) } else { Plan::Every }
+            }
+            Route::OnlyServer(line) => match self.pools[client.pool].servers[..] {
+                [only] => Plan::One(Some(self.servers[only].lane_of(client))),
+                _ => Plan::Refused(line),
+            },
+            Route::Here => Plan::Here,
+            Route::Refused(line) => Plan::Refused(line),
+        }
+    }
+
+    /// `get k1 k2 …`: a request for each server, with its keys in the client's order; more than one for many keys.
+    fn plan_keys(&mut self, client: &Client, request: &Request, frame: &[u8]) -> Plan {
+        if self.sort_keys(client, request.keys(frame).map(|key| key.of(frame))).is_none() {
+            return Plan::One(None);
+        }
+        if frame.len() > PART_BYTES_MAX {
+            self.cut_parts(request.keys(frame).map(Span::len), PART_BYTES_MAX);
+        }
+        match self.scratch.parts[..] {
+            [only] => Plan::One(Some(only.lane)),
+            _ => Plan::Split,
         }
     }
 
@@ -125,55 +180,36 @@ impl Proxy {
         &mut self,
         io: &mut I,
         client: &mut Client,
-        server: Option<ServerKey>,
+        lane: Option<LaneKey>,
         request: &Request,
         frame: Frame<'_>,
     ) {
         let traits = traits(request);
         // The embedded cache knows noreply and quiet mode itself.
-        let local = server.is_some_and(|server| self.servers[server].is_local());
+        let local = lane.is_some_and(|lane| self.servers[lane.server].is_local());
         if local || request.is_verbatim() {
-            return self.forward_one(io, client, server, frame, traits);
+            return self.forward_one(io, client, lane, frame, traits);
         }
         let mut rewritten = std::mem::take(&mut self.scratch.request);
         rewritten.clear();
         for slice in request.forward(frame.bytes()) {
             rewritten.extend_from_slice(slice);
         }
-        self.forward_one(io, client, server, Frame::Slice(&rewritten), traits);
+        self.forward_one(io, client, lane, Frame::Slice(&rewritten), traits);
         rewritten.shrink_to(SHARE_MIN);
         self.scratch.request = rewritten;
     }
 
-    /// `get k1 k2 …`: one request for each server, with its keys in the client's order; more than one for many keys.
-    fn split_memcache<I: Io>(
-        &mut self,
-        io: &mut I,
-        client: &mut Client,
-        request: &Request,
-        frame: Frame<'_>,
-    ) {
-        let bytes = frame.bytes();
-        if self.sort_keys(client.pool, request.keys(bytes).map(|key| key.of(bytes))).is_none() {
-            return self.forward_one(io, client, None, frame, traits(request));
-        }
-        if bytes.len() > PART_BYTES_MAX {
-            self.cut_parts(request.keys(bytes).map(Span::len), PART_BYTES_MAX);
-        }
-        if let [only] = self.scratch.parts[..] {
-            return self.forward_memcache(io, client, Some(only.server), request, frame);
-        }
-        if !self.have_room(io, client, frame) {
-            return;
-        }
+    /// Sends the parts that [`Proxy::plan_keys`] has found.
+    fn split_memcache<I: Io>(&mut self, io: &mut I, client: &mut Client, request: &Request, frame: &[u8]) {
         let gather = self.open_gather(io, client, Merge::Values);
         let count = self.scratch.parts.len();
         let mut requests = self.take_requests(count);
         for part in &mut requests[..count] {
-            part.extend_from_slice(request.head(bytes));
+            part.extend_from_slice(request.head(frame));
         }
         let record = self.gathers.get_mut(gather);
-        for (n, key) in request.keys(bytes).map(|key| key.of(bytes)).enumerate() {
+        for (n, key) in request.keys(frame).map(|key| key.of(frame)).enumerate() {
             record.keys.0.extend_from_slice(key);
             record.keys.1.push(record.keys.0.len() as u32);
             let part = &mut requests[record.order[n] as usize];
@@ -184,29 +220,34 @@ impl Proxy {
         for (n, part) in requests.iter_mut().enumerate().take(count) {
             part.pop();
             part.extend_from_slice(b"\r\n");
-            let Part { server, keys, .. } = self.scratch.parts[n];
             let mut traits = traits(request);
-            traits.expect.keys = keys;
-            traits.keep.asked = Span { start: request.head(bytes).len() as u32, end: part.len() as u32 - 2 };
-            self.forward_part(io, client, (gather, n as u16), server, Frame::Slice(part), traits);
+            traits.expect.keys = self.scratch.parts[n].keys;
+            traits.keep.asked = Span { start: request.head(frame).len() as u32, end: part.len() as u32 - 2 };
+            self.forward_part(io, client, (gather, n as u16), Frame::Slice(part), traits);
         }
         self.give_requests(requests);
     }
 
-    /// To every server of the pool, ejected ones included: `flush_all` must not miss one.
-    fn fan_out<I: Io>(&mut self, io: &mut I, client: &mut Client, request: &Request, frame: Frame<'_>) {
-        self.list_servers(client.pool, |server| server.by_hand.out != Some(Out::Drained));
-        if self.scratch.parts.is_empty() {
-            return self.forward_one(io, client, None, frame, traits(request));
-        }
+    /// To every server in `scratch.parts`.
+    fn fan_out<I: Io>(&mut self, io: &mut I, client: &mut Client, request: &Request, frame: &[u8]) {
         let merge = match request.row().merge {
             wire::memcache::Merge::Stats => Merge::Stats,
             _ => Merge::OkLine,
         };
-        let Some(gather) = self.open_broadcast(io, client, merge, frame) else { return };
+        let gather = self.open_gather(io, client, merge);
         self.gathers.get_mut(gather).silent = request.noreply();
-        let whole = request.forward(frame.bytes()).concat();
+        let whole = request.forward(frame).concat();
         self.forward_parts(io, client, gather, Frame::Slice(&whole), traits(request));
+    }
+}
+
+impl Plan {
+    fn to(&self) -> To {
+        match self {
+            Plan::One(Some(lane)) => To::One(*lane),
+            Plan::Split | Plan::Every => To::Parts,
+            Plan::One(None) | Plan::Here | Plan::Refused(_) => To::Nobody,
+        }
     }
 }
 

@@ -1,63 +1,71 @@
-//! Redis requests: scanned, answered here, or sent on their way.
+//! (a) Redis requests: scanned, planned, admitted; then sent on their way, or answered here.
 
 use net::{Input, Io};
-use wire::redis::{Command, Local, ProtocolError, Refusal, Request, RequestScanner, Route, Scan};
+use wire::memcache::Silence;
+use wire::redis::{
+    Command, Keys, Local, Merge, Parts, ProtocolError, Refusal, Request, RequestScanner, Route, Scan,
+};
 
 use crate::client::Client;
+use crate::gather::About;
+use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::request::about::about;
+use crate::request::admission::{To, Verdict, is_more};
 use crate::request::forward::Traits;
-use crate::request::receive::want_more;
-use crate::request::{Frame, Partial, SHARE_MIN};
+use crate::request::{Partial, hand_on};
+use crate::server::Server;
+
+type Routed<'a> = Result<(&'static Command, Route<'a>), Refusal<'a>>;
+
+/// Way of a request, once it is taken. To find it changes nothing but scratch buffers.
+enum Plan<'a> {
+    /// One server answers it; None if there is none.
+    One(Option<LaneKey>, &'static Command),
+    /// Cut into the parts in `scratch.parts`.
+    Split(&'static Command, Merge, Parts<'a>),
+    /// As it is to the servers in `scratch.parts`.
+    Every(&'static Command, Merge),
+    /// To the only server, which knows more about itself than the proxy does.
+    Ask(About),
+    /// Answered here.
+    Here(Here<'a>),
+}
+
+/// The proxy's own answer.
+enum Here<'a> {
+    Local(Local),
+    Refusal(Refusal<'a>),
+    /// The password is to come first. The command, if those behind it depend on it.
+    NoPassword(Option<&'static Command>),
+    InRefusedTransaction,
+    CrossSlot(&'static Command),
+}
 
 impl Proxy {
-    pub(super) fn receive_redis<I: Io>(&mut self, io: &mut I, client: &mut Client, input: &mut Input<'_>) {
+    pub(crate) fn receive_redis<I: Io>(&mut self, io: &mut I, client: &mut Client, input: &mut Input<'_>) {
         let mut scanner = match client.partial.take().map(|p| *p) {
             Some(Partial::Redis(scanner)) => scanner,
             _ => RequestScanner::new(),
         };
-        let mut requests = 0u64;
-        let mut bytes = 0u64;
-        while self.may_scan(io, client, input) {
+        let (mut requests, mut bytes) = (0u64, 0u64);
+        while is_more(client, input) {
             let pool = &self.pools[client.pool];
             let limits = if client.session.authenticated {
                 &pool.redis_limits
             } else {
                 &pool.redis_limits_unauthenticated
             };
-            match scanner.scan(input.bytes(), limits) {
-                Scan::Done(request) => {
-                    if request.len() >= SHARE_MIN {
-                        let frame = input.take(request.len());
-                        self.redis_request(io, client, &request, Frame::Shared(&frame));
-                    } else {
-                        self.redis_request(
-                            io,
-                            client,
-                            &request,
-                            Frame::Slice(&input.bytes()[..request.len()]),
-                        );
-                        if std::mem::take(&mut client.session.deferred) {
-                            break;
-                        }
-                        input.consume(request.len());
-                    }
-                    requests += 1;
-                    bytes += request.len() as u64;
-                }
-                Scan::Skip { len } => input.consume(len),
-                Scan::Inline { len } => {
-                    self.inline_request(io, client, &input.bytes()[..len]);
-                    if std::mem::take(&mut client.session.deferred) {
-                        break;
-                    }
+            let (len, taken) = match scanner.scan(input.bytes(), limits) {
+                Scan::Done(request) => (request.len(), self.redis_request(io, client, &request, input)),
+                Scan::Inline { len } => (len, self.inline_request(io, client, input, len)),
+                Scan::Skip { len } => {
                     input.consume(len);
-                    requests += 1;
-                    bytes += len as u64;
+                    continue;
                 }
                 Scan::NeedMore { want } => {
-                    want_more(input, want);
                     client.partial = Some(Box::new(Partial::Redis(scanner)));
+                    self.read_on(io, client, input, want);
                     break;
                 }
                 Scan::Bad(error) => {
@@ -66,10 +74,16 @@ impl Proxy {
                         _ => pool.stats.protocol_errors.inc(),
                     }
                     self.protocol_error(io, client, error);
+                    continue;
                 }
+            };
+            if !taken {
+                break;
             }
+            requests += 1;
+            bytes += len as u64;
         }
-        self.count_requests(client.pool, requests, bytes);
+        self.pools[client.pool].count_requests(requests, bytes);
     }
 
     /// The framing is lost: an error after all earlier replies, then the end.
@@ -81,82 +95,188 @@ impl Proxy {
         client.session.leaving = true;
     }
 
-    /// A telnet-style line is rewritten as an array and then treated as one.
-    fn inline_request<I: Io>(&mut self, io: &mut I, client: &mut Client, line: &[u8]) {
+    /// A telnet-style line is rewritten as an array and then treated as one. False if it was not taken.
+    fn inline_request<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        input: &mut Input<'_>,
+        len: usize,
+    ) -> bool {
         let mut rewritten = std::mem::take(&mut self.scratch.request);
         rewritten.clear();
-        match wire::redis::encode_inline(line, &mut rewritten) {
-            Ok(_) => {
-                let limits = self.pools[client.pool].redis_limits;
-                match RequestScanner::new().scan(&rewritten, &limits) {
-                    Scan::Done(request) => self.redis_request(io, client, &request, Frame::Slice(&rewritten)),
-                    Scan::Bad(error) => self.protocol_error(io, client, error),
-                    _ => {}
-                }
+        let scanned = wire::redis::encode_inline(&input.bytes()[..len], &mut rewritten)
+            .map(|_| RequestScanner::new().scan(&rewritten, &self.pools[client.pool].redis_limits));
+        let taken = match scanned {
+            Ok(Scan::Done(request)) => {
+                self.redis_request(io, client, &request, &mut Input::scratch(&rewritten))
             }
-            Err(error) => self.protocol_error(io, client, error),
-        }
+            Ok(Scan::Bad(error)) | Err(error) => {
+                self.protocol_error(io, client, error);
+                true
+            }
+            Ok(_) => true,
+        };
         self.scratch.request = rewritten;
+        if taken {
+            input.consume(len);
+        }
+        taken
     }
 
-    fn redis_request<I: Io>(&mut self, io: &mut I, client: &mut Client, request: &Request, frame: Frame<'_>) {
+    /// Takes the request at the front of the input, if it may be taken now. False if it was not.
+    #[inline]
+    fn redis_request<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        request: &Request,
+        input: &mut Input<'_>,
+    ) -> bool {
+        let (len, unread) = (request.len(), input.bytes().len());
+        let frame = &input.bytes()[..len];
+        let plan = self.plan_redis(client, request, frame);
+        match self.admit(io, client, plan.to(), (len, unread)) {
+            Verdict::Take => {}
+            Verdict::Wait => return false,
+            Verdict::Refuse(failure) => {
+                self.refuse(io, client, failure, Silence::Never);
+                input.consume(len);
+                return true;
+            }
+        }
+        match plan {
+            Plan::One(lane, command) => {
+                let traits = Traits::redis(command.retry_safe());
+                hand_on(input, len, |frame| self.forward_one(io, client, lane, frame, traits));
+            }
+            Plan::Split(command, merge, parts) => {
+                self.split_redis(io, client, command, merge, parts, frame);
+                input.consume(len);
+            }
+            Plan::Every(command, merge) => {
+                let traits = Traits::redis(command.retry_safe());
+                hand_on(input, len, |frame| self.broadcast_redis(io, client, merge, frame, traits));
+            }
+            Plan::Ask(about) => hand_on(input, len, |frame| self.ask_server(io, client, about, frame)),
+            Plan::Here(here) => {
+                self.answer_redis(io, client, &here, request, frame);
+                input.consume(len);
+            }
+        }
+        true
+    }
+
+    #[inline]
+    fn plan_redis<'a>(&mut self, client: &Client, request: &Request, frame: &'a [u8]) -> Plan<'a> {
+        let session = &client.session;
+        if !session.authenticated || session.in_refused_transaction {
+            return self.plan_restricted(client, request, frame);
+        }
+        match request.route(frame) {
+            Ok((command, Route::One(key))) => Plan::One(self.lane_of_key(client, key.bytes()), command),
+            routed => self.plan_further(client, routed),
+        }
+    }
+
+    /// Of a client that may not send everything.
+    #[cold]
+    fn plan_restricted<'a>(&mut self, client: &Client, request: &Request, frame: &'a [u8]) -> Plan<'a> {
         if client.session.in_refused_transaction {
-            return self.refuse_in_transaction(io, client, request);
+            return Plan::Here(Here::InRefusedTransaction);
         }
-        let routed = request.route(frame.bytes());
-        if !client.session.authenticated && !may_come_before_password(&routed) {
-            self.pools[client.pool].stats.denied.inc();
-            let command = routed.map_or_else(|refusal| refusal.stateful(), |(command, _)| Some(command));
-            let stateful = command.filter(|command| command.stateful);
-            return self.reject_redis(io, client, stateful, crate::answer::NOAUTH);
+        let routed = request.route(frame);
+        if may_come_before_password(&routed) {
+            return self.plan_further(client, routed);
         }
+        let command = routed.map_or_else(|refusal| refusal.stateful(), |(command, _)| Some(command));
+        Plan::Here(Here::NoPassword(command.filter(|command| command.stateful)))
+    }
+
+    fn plan_further<'a>(&mut self, client: &Client, routed: Routed<'a>) -> Plan<'a> {
         let (command, route) = match routed {
             Ok(found) => found,
-            Err(refusal) => return self.refuse_redis(io, client, &refusal),
+            Err(refusal) => return Plan::Here(Here::Refusal(refusal)),
         };
         match route {
-            Route::One(key) => {
-                let server = self.pools[client.pool].placement.server_of_key(key.bytes());
-                self.forward_one(io, client, server, frame, Traits::redis(command.retry_safe()));
-            }
-            Route::Same(keys) => self.forward_together(io, client, command, keys, frame),
-            Route::Split(merge, parts) => self.split_redis(io, client, command, merge, parts, frame),
+            Route::One(key) => Plan::One(self.lane_of_key(client, key.bytes()), command),
+            Route::Same(keys) => self.plan_together(client, command, keys),
+            Route::Split(merge, parts) => match self.plan_split(client, parts) {
+                None => Plan::One(None, command),
+                Some(()) => match self.scratch.parts[..] {
+                    [only] => Plan::One(Some(only.lane), command),
+                    _ => Plan::Split(command, merge, parts),
+                },
+            },
             Route::Every(merge) => {
-                self.broadcast_redis(io, client, merge, frame, Traits::redis(command.retry_safe()));
+                self.list_servers(client, Server::is_in_ring);
+                match self.scratch.parts[..] {
+                    [] => Plan::One(None, command),
+                    [only] => Plan::One(Some(only.lane), command),
+                    _ => Plan::Every(command, merge),
+                }
             }
             Route::Local(local) => match about(local) {
                 Some(about) if self.is_asked_of_a_server(client.pool) => {
-                    self.ask_server(io, client, about, frame)
+                    self.list_servers(client, Server::is_in_ring);
+                    Plan::Ask(about)
                 }
-                _ => self.answer(io, client, local, request, frame.bytes()),
+                _ => Plan::Here(Here::Local(local)),
             },
         }
     }
 
     /// A command of several keys that must live on one server.
-    fn forward_together<I: Io>(
+    fn plan_together<'a>(&mut self, client: &Client, command: &'static Command, keys: Keys<'_>) -> Plan<'a> {
+        let placement = &mut self.pools[client.pool].placement;
+        let mut groups = keys.map(|key| placement.group_of(key.bytes()));
+        let first = groups.next().flatten();
+        if groups.any(|group| group != first) {
+            return Plan::Here(Here::CrossSlot(command));
+        }
+        let server = first.and_then(|group| placement.server_of(group));
+        Plan::One(server.map(|server| self.servers[server].lane_of(client)), command)
+    }
+
+    #[cold]
+    fn answer_redis<I: Io>(
         &mut self,
         io: &mut I,
         client: &mut Client,
-        command: &'static Command,
-        keys: wire::redis::Keys<'_>,
-        frame: Frame<'_>,
+        here: &Here<'_>,
+        request: &Request,
+        frame: &[u8],
     ) {
-        let pool = &mut self.pools[client.pool];
-        let mut groups = keys.map(|key| pool.placement.group_of(key.bytes()));
-        let first = groups.next().flatten();
-        if groups.all(|group| group == first) {
-            let server = first.and_then(|group| pool.placement.server_of(group));
-            return self.forward_one(io, client, server, frame, Traits::redis(command.retry_safe()));
+        let pool = &self.pools[client.pool];
+        match here {
+            Here::Local(local) => self.answer(io, client, *local, request, frame),
+            Here::Refusal(refusal) => self.refuse_redis(io, client, refusal),
+            Here::NoPassword(stateful) => {
+                pool.stats.denied.inc();
+                self.reject_redis(io, client, *stateful, crate::answer::NOAUTH);
+            }
+            Here::InRefusedTransaction => self.refuse_in_transaction(io, client, request),
+            Here::CrossSlot(command) => {
+                pool.stats.cross_slot.inc();
+                self.scratch.reply.clear();
+                crate::answer::cross_slot(pool.config.hash_tag, command.name, &mut self.scratch.reply);
+                self.give(io, client, &self.scratch.reply);
+            }
         }
-        pool.stats.cross_slot.inc();
-        self.scratch.reply.clear();
-        crate::answer::cross_slot(pool.config.hash_tag, command.name, &mut self.scratch.reply);
-        self.give(io, client, &self.scratch.reply);
+    }
+}
+
+impl Plan<'_> {
+    fn to(&self) -> To {
+        match self {
+            Plan::One(Some(lane), _) => To::One(*lane),
+            Plan::Split(..) | Plan::Every(..) | Plan::Ask(_) => To::Parts,
+            Plan::One(None, _) | Plan::Here(_) => To::Nobody,
+        }
     }
 }
 
 /// Commands allowed before a client has given the pool's password.
-fn may_come_before_password(routed: &Result<(&'static Command, Route<'_>), Refusal<'_>>) -> bool {
+fn may_come_before_password(routed: &Routed<'_>) -> bool {
     matches!(routed, Ok((_, Route::Local(Local::Auth | Local::Hello | Local::Quit | Local::Reset))))
 }

@@ -5,7 +5,7 @@
 //! INCR k          never executed
 //! ```
 //! A stateful command is marked in the tables of `wire`. All requests that came before it are answered first. What comes after
-//! it, in the same packet or a later one, is thrown away (`may_scan`), or refused as well ([`super::transaction`]).
+//! it, in the same packet or a later one, is thrown away (`is_more`), or refused as well ([`super::transaction`]).
 
 use std::time::Duration;
 

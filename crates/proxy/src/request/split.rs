@@ -4,8 +4,8 @@ use net::Io;
 use wire::redis::{Command, Parts, write_split_head};
 
 use crate::client::Client;
+use crate::fail::Failure;
 use crate::gather::{GatherId, Merge};
-use crate::keys::{PoolKey, ServerKey};
 use crate::proxy::{Part, Proxy};
 use crate::request::Frame;
 use crate::request::embedded::is_error;
@@ -16,6 +16,21 @@ use crate::server::pending::{Expect, Owner, Pending};
 const KEEP_REQUEST: usize = 64 * 1024;
 
 impl Proxy {
+    /// Sorts the keys of a request by group: see [`Proxy::sort_keys`].
+    #[inline(never)]
+    pub(super) fn plan_split(&mut self, client: &Client, parts: Parts<'_>) -> Option<()> {
+        let mut ends = std::mem::take(&mut self.scratch.ends);
+        ends.clear();
+        let keys = parts.map(|part| {
+            ends.push(part.end() as u32);
+            part.key.bytes()
+        });
+        let sorted = self.sort_keys(client, keys);
+        self.scratch.ends = ends;
+        sorted
+    }
+
+    /// Sends the parts that [`Proxy::plan_split`] has found.
     pub(super) fn split_redis<I: Io>(
         &mut self,
         io: &mut I,
@@ -23,26 +38,9 @@ impl Proxy {
         command: &'static Command,
         merge: wire::redis::Merge,
         parts: Parts<'_>,
-        frame: Frame<'_>,
+        frame: &[u8],
     ) {
         let traits = Traits::redis(command.retry_safe());
-        let mut ends = std::mem::take(&mut self.scratch.ends);
-        ends.clear();
-        let keys = parts.map(|part| {
-            ends.push(part.end() as u32);
-            part.key.bytes()
-        });
-        let sorted = self.sort_keys(client.pool, keys);
-        self.scratch.ends = ends;
-        if sorted.is_none() {
-            return self.forward_one(io, client, None, frame, traits);
-        }
-        if let [only] = self.scratch.parts[..] {
-            return self.forward_one(io, client, Some(only.server), frame, traits);
-        }
-        if !self.have_room(io, client, frame) {
-            return;
-        }
         let gather = self.open_gather(io, client, merge_of(merge));
         let count = self.scratch.parts.len();
         let mut requests = self.take_requests(count);
@@ -50,7 +48,7 @@ impl Proxy {
             write_split_head(request, command, part.keys as usize, parts.arguments_each());
         }
         copy_runs(
-            frame.bytes(),
+            frame,
             parts.start(),
             &self.scratch.ends,
             &self.gathers.get_mut(gather).order,
@@ -58,10 +56,9 @@ impl Proxy {
         );
         self.scratch.ends.shrink_to(KEEP_REQUEST);
         for (part, request) in requests.iter().enumerate().take(count) {
-            let Part { server, keys, .. } = self.scratch.parts[part];
-            let expect = Expect { keys, ..traits.expect };
+            let expect = Expect { keys: self.scratch.parts[part].keys, ..traits.expect };
             let traits = Traits { expect, ..traits };
-            self.forward_part(io, client, (gather, part as u16), server, Frame::Slice(request), traits);
+            self.forward_part(io, client, (gather, part as u16), Frame::Slice(request), traits);
         }
         self.give_requests(requests);
     }
@@ -84,10 +81,10 @@ impl Proxy {
     /// Sorts keys by group, a part for each: fills `scratch.parts` and `scratch.order`. None if there is no server at all.
     pub(super) fn sort_keys<'a>(
         &mut self,
-        pool: PoolKey,
+        client: &Client,
         keys: impl Iterator<Item = &'a [u8]>,
     ) -> Option<()> {
-        let pool = &mut self.pools[pool];
+        let pool = &mut self.pools[client.pool];
         let (parts, order) = (&mut self.scratch.parts, &mut self.scratch.order);
         parts.clear();
         order.clear();
@@ -97,7 +94,8 @@ impl Proxy {
                 Some(part) => part,
                 None => {
                     let server = pool.placement.server_of(group)?;
-                    parts.push(Part { server, group: Some(group), keys: 0 });
+                    let lane = self.servers[server].lane_of(client);
+                    parts.push(Part { lane, group: Some(group), keys: 0, refused: false });
                     parts.len() - 1
                 }
             };
@@ -133,9 +131,9 @@ impl Proxy {
         let id = self.gathers.open(client.id, client.pool, merge, io.now());
         let parts = self.scratch.parts.len();
         self.pools[client.pool].stats.fragments.add(parts as u64);
-        let seq = client.reserve();
         let record = self.gathers.get_mut(id);
-        record.seq = seq;
+        record.seq = client.next_seq();
+        client.reserve();
         record.waiting = parts as u16;
         record.count = parts as u16;
         std::mem::swap(&mut record.order, &mut self.scratch.order);
@@ -146,19 +144,25 @@ impl Proxy {
         id
     }
 
+    /// Sends a part of a request, the one in its place in `scratch.parts`.
     pub(super) fn forward_part<I: Io>(
         &mut self,
         io: &mut I,
         client: &mut Client,
         (gather, part): (GatherId, u16),
-        server: ServerKey,
         frame: Frame<'_>,
         traits: Traits,
     ) {
         let owner = Owner::Part(gather, part);
         let pending = Pending { expect: traits.expect, ..Pending::new(owner, io.now(), frame.bytes().len()) };
-        let lane = self.lane_for(client, server);
-        let finished = match self.forward(io, client, lane, frame, pending, traits.keep) {
+        let Part { lane, refused, .. } = self.scratch.parts[part as usize];
+        let sent = if refused {
+            self.servers[lane.server].count_refusal();
+            Forwarded::Refused(Failure::Overloaded)
+        } else {
+            self.forward(io, client, lane, frame, pending, traits.keep)
+        };
+        let finished = match sent {
             Forwarded::Queued => return,
             Forwarded::Answered => {
                 let protocol = self.pools[client.pool].config.protocol;

@@ -21,7 +21,6 @@ use net::{ConnId, Io};
 use crate::client::{Client, Wait};
 use crate::keys::LaneKey;
 use crate::proxy::Proxy;
-use crate::request::Frame;
 use crate::server::Server;
 use crate::server::connection::ServerConn;
 
@@ -39,10 +38,34 @@ const BULKY_MAX: usize = 32;
 /// also where the server is far away.
 const UNKNOWN_MAX: usize = 128;
 
+/// Room on a connection's queue for one more request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    Enough,
+    /// For this one, and for no further one of its client at present: it has its share of a long queue (`crowded`), or too much is
+    /// unsent.
+    Last {
+        crowded: bool,
+    },
+    /// Not now: there are enough requests on it, or enough of those whose replies are long (`bulky`).
+    None {
+        bulky: bool,
+    },
+    /// Waiting cannot help.
+    Never,
+}
+
 /// Queue length above which clients with more than an equal share of the queue are not read.
 #[inline]
 fn long(conn: &ServerConn, config: &checked::Pool) -> usize {
     (config.server_queue_max as usize / 2).min(LONG).min(conn.reply_size.fit(LONG_BYTES))
+}
+
+/// True if one more request makes the queue longer than [`long`].
+#[inline]
+fn is_long(conn: &ServerConn, config: &checked::Pool) -> bool {
+    let len = conn.line.len();
+    len >= LONG.min(config.server_queue_max as usize / 2) || conn.reply_size.of(len + 1) > LONG_BYTES
 }
 
 /// Most requests on the queue whose replies are, or may be, long.
@@ -51,71 +74,58 @@ fn bulky_max(conn: &ServerConn) -> usize {
     if conn.reply_size.is_bulky() { BULKY_MAX } else { UNKNOWN_MAX }
 }
 
-/// Is a request to be refused that stands before this queue? It does not get here if it can wait; what does is large, so
-/// that its bytes are on their way already, or a part of a request of which other parts were sent, or comes when waiting
-/// cannot help.
-#[inline]
-pub(crate) fn is_overfull(conn: &ServerConn, config: &checked::Pool) -> bool {
-    let max = config.server_queue_max as usize;
-    conn.line.len() >= max && (conn.expired > 0 || conn.line.len() >= max * 2)
-}
-
 impl Server {
-    /// If the queue of a connection is full, the client is not read until there is room, and its request stays where it is: true.
+    /// Room on the queue of a connection for a request of a client, which has `len` bytes.
     #[inline]
-    pub(crate) fn defer<I: Io>(
-        &mut self,
-        io: &mut I,
-        client: &mut Client,
-        lane: u16,
-        frame: &Frame<'_>,
-    ) -> bool {
-        let Server { conns, config, stats, .. } = self;
-        let conn = &mut conns[lane as usize];
-        let bulky = client.reply_size.is_bulky()
-            && conn.bulky >= if client.reply_size.is_known() { BULKY_MAX } else { bulky_max(conn) };
-        let full = conn.line.len() >= config.server_queue_max as usize && conn.expired == 0;
-        if !(bulky || full) || conn.conn.is_none() || matches!(frame, Frame::Shared(_)) {
-            return false;
+    pub(crate) fn room<I: Io>(&self, io: &I, client: &Client, lane: u16, len: usize) -> Room {
+        let conn = &self.conns[lane as usize];
+        // Nothing waits for a connection that has to be opened first, or in the embedded cache.
+        let Some(id) = conn.conn else { return Room::Enough };
+        if client.reply_size.is_bulky()
+            && conn.bulky >= if client.reply_size.is_known() { BULKY_MAX } else { bulky_max(conn) }
+        {
+            return Room::None { bulky: true };
         }
-        client.session.deferred = true;
-        if client.session.paused.is_none() {
-            client.session.paused = Some(Wait::Server);
-            io.pause(client.id);
-            if bulky {
-                conn.bulky_waiting.push_back(client.id);
-            } else {
-                conn.waiting_clients.push(client.id);
-            }
-            stats.queue_waits.inc();
+        if conn.line.len() >= self.config.server_queue_max as usize {
+            return if conn.expired == 0 { Room::None { bulky: false } } else { Room::Never };
         }
-        true
+        let crowded = is_long(conn, &self.config) && client.waiting() >= self.share_of(conn);
+        if crowded || io.unsent(id) + conn.held.len() + len > SERVER_UNSENT_SOFT {
+            Room::Last { crowded }
+        } else {
+            Room::Enough
+        }
     }
 
-    /// After a request was put on a server connection: should its client be held back before it sends more?
-    #[inline]
-    pub(crate) fn throttle<I: Io>(&mut self, io: &mut I, client: &mut Client, lane: u16) {
-        let Server { conns, config, stats, pool_stats, .. } = self;
-        let conn = &mut conns[lane as usize];
-        let Some(id) = conn.conn else { return };
-        let unsent = io.unsent(id) + conn.held.len();
-        let long = long(conn, config);
-        let full = conn.line.len() > long && {
-            let share = long / (pool_stats.client_connections.get() as usize).max(1);
-            client.waiting() > share.max(1)
-        };
-        if (unsent <= SERVER_UNSENT_SOFT && !full) || client.session.paused.is_some() {
-            return;
-        }
-        if full {
-            stats.queue_waits.inc();
+    /// A client's equal share of a long queue.
+    fn share_of(&self, conn: &ServerConn) -> usize {
+        let clients = self.pool_stats.client_connections.get() as usize;
+        (long(conn, &self.config) / clients.max(1)).max(1)
+    }
+
+    /// The client is not read until there is more room on the queue of a connection than this.
+    #[cold]
+    pub(crate) fn throttle<I: Io>(&mut self, io: &mut I, client: &mut Client, lane: u16, room: Room) {
+        let conn = &mut self.conns[lane as usize];
+        if room == (Room::None { bulky: true }) {
+            conn.bulky_waiting.push_back(client.id);
+        } else {
+            conn.waiting_clients.push(client.id);
         }
         client.session.paused = Some(Wait::Server);
         io.pause(client.id);
-        if unsent > SERVER_UNSENT_SOFT && conn.ready() {
+        if room != (Room::Last { crowded: false }) {
+            self.stats.queue_waits.inc();
+        }
+        if let (Some(id), true) = (conn.conn, conn.ready()) {
             io.notify_drained(id);
         }
-        conn.waiting_clients.push(client.id);
+    }
+
+    /// Counts a request that is refused because of the queue.
+    pub(crate) fn count_refusal(&self) {
+        self.stats.refused.inc();
+        self.pool_stats.refused.inc();
     }
 
     /// The clients that wait for a connection, if there is room for them now.

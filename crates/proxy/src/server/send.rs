@@ -7,7 +7,6 @@ use crate::request::Frame;
 use crate::server::Server;
 use crate::server::kept::Keep;
 use crate::server::pending::Pending;
-use crate::server::room::is_overfull;
 use crate::tally::Change;
 
 impl Server {
@@ -22,14 +21,9 @@ impl Server {
         keep: Keep,
     ) -> Result<Change, Failure> {
         let key = self.lane_key(lane);
-        let Server { conns, config, stats, pool_stats, .. } = self;
+        let Server { conns, config, stats, .. } = self;
         let conn = &mut conns[lane as usize];
         let Some(id) = conn.conn else { return Err(Failure::Refused) };
-        if is_overfull(conn, config) {
-            stats.refused.inc();
-            pool_stats.refused.inc();
-            return Err(Failure::Overloaded);
-        }
         let bytes = frame.bytes();
         conn.kept.keep(&mut pending, bytes, keep);
         if conn.ready() {
