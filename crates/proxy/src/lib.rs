@@ -1,9 +1,9 @@
 //! Cache routing: pools of servers behind listeners, and the path of a request through them.
 //!
 //! ```text
-//! client socket ─▶ request/redis: scan ▸ plan ▸ admission ▸ split ▸ forward ─▶ server/send ─▶ server
-//!                    (a)                     │ PING, AUTH, QUIT … (answer)     (b)              │
-//! client socket ◀─ client ◀ response/reply ◀ merge ◀ pair ◀ response/receive ◀─── server/scan ◀──┘
+//! client socket ─▶ request/redis: scan ▸ plan ▸ admission ▸ split ▸ forward ─▶ server
+//!                    (a)                     │ PING, AUTH, QUIT … (answer)  (b)    │
+//! client socket ◀─ client ◀ response/reply ◀ merge ◀ pair ◀ response/receive ◀ server/scan ◀─┘
 //!                  (d)                ▲        (c)
 //!                                   fail (deadline, refused, ejected, overloaded)
 //! ```

@@ -1,7 +1,6 @@
 //! The way out: from a server's bytes to a client's socket.
 
 mod receive;
-mod pair;
 mod merge;
 mod reply;
 

@@ -2,7 +2,7 @@
 //! in (`request`) and the way out (`response`).
 //!
 //! ```text
-//! forward ─▶ room ▸ open, handshake ▸ send (kept, pending) ─▶ socket
+//! room ▸ forward ▸ open, handshake ▸ line (kept, pending) ─▶ socket
 //!                        │ loss ▸ sent again, or failed
 //!                        │ deadline ▸ failed; its late reply is thrown away          health ▸ ejected ▸ probe ▸ back
 //! receive ◀───────────── scan │ large: passed on while it comes ◀─ socket
@@ -15,7 +15,6 @@ pub(crate) mod pending;
 pub(crate) mod kept;
 mod handshake;
 pub(crate) mod room;
-mod send;
 pub(crate) mod scan;
 pub(crate) mod passage;
 mod large;
