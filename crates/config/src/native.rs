@@ -95,6 +95,7 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
         memory_budget_bytes: process.size("memory_budget"),
         stop_timeout: process.duration("stop_timeout"),
         coalesce: process.duration("coalesce"),
+        watch_config: process.flag("watch_config"),
         log: logging(&log),
         stats,
         admin,

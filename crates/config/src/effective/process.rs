@@ -15,6 +15,7 @@ pub(super) fn process(config: &Config) -> Section {
             ("threads", Some(count(config.threads))),
             ("memory_budget", Some(bytes(config.memory_budget_bytes))),
             ("stop_timeout", Some(Setting::Duration(config.stop_timeout))),
+            ("watch_config", Some(Setting::Bool(config.watch_config))),
             ("coalesce", Some(duration_or_off(Some(config.coalesce).filter(|time| !time.is_zero())))),
         ],
     )
