@@ -9,120 +9,26 @@
 //! the documentation, pools in their own. No secret is in it. A row of the options table that the comparison forgot
 //! would fail a test here.
 
+mod difference;
 mod in_force;
 mod keys;
 mod pool;
-mod sets;
+mod pools;
+mod servers;
 mod show;
 mod user;
 
-use crate::checked::{Config, Listen, Server, Target};
+use self::difference::{options, presence};
+use crate::checked::{Config, Listen};
 use crate::effective::{self, Section};
-use crate::options::{Applies, OptionSpec, Scope};
+use crate::options::{Applies, Scope};
 use crate::setting::Setting;
 
+pub use difference::{Change, Effect, Subject, What};
 pub use in_force::in_force;
 pub use keys::Share;
-pub use sets::{Pools, Servers, pools, servers};
-
-/// One thing that changes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Change {
-    /// Owner of what changes.
-    pub subject: Subject,
-    /// The difference.
-    pub what: What,
-    /// Consequence for keys or clients, beyond what the difference says itself.
-    pub effect: Option<Effect>,
-    /// Time at which it takes effect.
-    pub applies: Applies,
-}
-
-/// Owner of what changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
-    /// The process.
-    Process,
-    /// A section that there is once.
-    Section(Scope),
-    /// A pool, by its name.
-    Pool(String),
-    /// A user, by its name.
-    User(String),
-    /// nsqadmin.
-    Nsqadmin,
-}
-
-/// A difference.
-#[derive(Debug, Clone, PartialEq)]
-pub enum What {
-    /// It was not there. The listeners that it has.
-    Added(Vec<Listen>),
-    /// It is no longer there.
-    Removed,
-    /// Settings that no option has a row for.
-    Settings,
-    /// The content of a user's password file.
-    PasswordFile,
-    /// An option has another value. None: it is not set.
-    Option {
-        /// Name of the option.
-        name: &'static str,
-        /// Its value until now.
-        old: Option<Setting>,
-        /// Its value from now on.
-        new: Option<Setting>,
-    },
-    /// The pool listens in one more place.
-    ListenerAdded(Listen),
-    /// The pool listens in one place less.
-    ListenerRemoved(Listen),
-    /// A server that was not there.
-    ServerAdded(Server),
-    /// A server that is no longer there.
-    ServerRemoved(Server),
-    /// A server of the same name has another address: no keys move.
-    ServerMoved {
-        /// Name in the ring.
-        server: String,
-        /// Its address until now.
-        old: Target,
-        /// Its address from now on.
-        new: Target,
-    },
-    /// A server has another weight.
-    ServerWeight {
-        /// Name in the ring.
-        server: String,
-        /// Its weight until now.
-        old: u32,
-        /// Its weight from now on.
-        new: u32,
-    },
-    /// A server's own password is another one, or it has one now, or none any more.
-    ServerPassword {
-        /// Name in the ring.
-        server: String,
-    },
-    /// The password of a server is in another file, or in one now, or in none any more.
-    ServerPasswordFile {
-        /// Name in the ring.
-        server: String,
-    },
-    /// All changes of the pool's ring together; only if there are several.
-    Ring,
-}
-
-/// Consequence of a change.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Effect {
-    /// Keys are on another server from now on.
-    KeysMove(Share),
-    /// Keys that hold the characters of the old hash tag or of the new one may be on another server from now on.
-    TaggedKeysMove,
-    /// The clients of the pool are disconnected, after what they are owed.
-    ClientsClosed,
-}
+pub use pools::{Pools, pools};
+pub use servers::{Servers, servers};
 
 /// Lists what changes from `old` to `new`.
 pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
@@ -151,26 +57,6 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
     }
     changes.extend(without_rows(old, new));
     changes
-}
-
-fn presence(subject: Subject, what: What, applies: Applies) -> Change {
-    Change { subject, what, effect: None, applies }
-}
-
-/// Options of which the two sections have different values.
-fn options<'a>(
-    subject: &'a Subject,
-    old: &'a Section,
-    new: &'a Section,
-) -> impl Iterator<Item = Change> + 'a {
-    new.settings()
-        .filter(|(option, value)| old.get(option.name) != *value)
-        .map(move |(option, value)| of_option(subject.clone(), option, old.get(option.name), value))
-}
-
-fn of_option(subject: Subject, option: &OptionSpec, old: Option<&Setting>, new: Option<&Setting>) -> Change {
-    let what = What::Option { name: option.name, old: old.cloned(), new: new.cloned() };
-    Change { subject, what, effect: None, applies: option.applies }
 }
 
 /// Places that a section listens on.

@@ -3,16 +3,17 @@
 //! Whatever was written (`nuthatch.toml`, `nutcracker.yml`, nsqd's flags and file, nothing at all), this is what the
 //! rest of the program sees. A value of these types needs no further check.
 
+mod nsqadmin;
 mod queue;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::nsqadmin::Nsqadmin;
 use crate::secret::Secret;
 
 pub use crate::listen::Listen;
 pub use crate::log_level::LogLevel;
+pub use nsqadmin::{Graphite, HttpClient, Nsqadmin};
 pub(crate) use queue::NEAR_FIRST;
 pub use queue::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, TlsRequired, TlsVersion};
 
@@ -83,13 +84,6 @@ pub struct Lookup {
     pub snapshot: Option<PathBuf>,
     /// Time after a start for which answers come from it.
     pub snapshot_lifetime: Duration,
-}
-
-impl Default for Lookup {
-    /// As when no option of `[lookup]` is written.
-    fn default() -> Lookup {
-        crate::native::default_lookup()
-    }
 }
 
 /// Logging of the native face.

@@ -3,46 +3,20 @@
 //! What compares two configurations and what prints one are written over these values, so that an option is forgotten by
 //! neither: a test wants a value, or word that there is none, for each row of the table.
 
+mod section;
+mod value;
+
 mod pool;
 mod process;
 mod queue;
 mod user;
 
-use std::collections::BTreeMap;
-
 use crate::checked::Config;
-use crate::options::{OptionSpec, Scope};
-use crate::setting::Setting;
 
 pub(crate) use pool::pool;
 pub(crate) use queue::of_flag;
+pub use section::Section;
 pub(crate) use user::user;
-
-/// A section and the value that each of its options has.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Section {
-    /// Its kind.
-    pub scope: Scope,
-    /// Name of the pool or user; empty for other sections.
-    pub name: String,
-    settings: BTreeMap<&'static str, Option<Setting>>,
-}
-
-impl Section {
-    fn new(scope: Scope, settings: impl IntoIterator<Item = (&'static str, Option<Setting>)>) -> Section {
-        Section { scope, name: String::new(), settings: settings.into_iter().collect() }
-    }
-
-    /// The value of an option. None: it is not set, which the option's row explains.
-    pub fn get(&self, option: &str) -> Option<&Setting> {
-        self.settings.get(option)?.as_ref()
-    }
-
-    /// Every option of the section with its value, in the order of the documentation.
-    pub fn settings(&self) -> impl Iterator<Item = (&'static OptionSpec, Option<&Setting>)> {
-        self.scope.options().map(|option| (option, self.get(option.name)))
-    }
-}
 
 /// The sections that a configuration has, in the order of the documentation; pools and users in their own.
 pub fn sections(config: &Config) -> Vec<Section> {
@@ -61,6 +35,7 @@ pub fn sections(config: &Config) -> Vec<Section> {
 mod tests {
     use super::*;
     use crate::native;
+    use crate::options::Scope;
 
     #[test]
     fn every_row_is_known() {

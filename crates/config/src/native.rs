@@ -3,23 +3,24 @@
 //! Each section is read by the options table ([`crate::values`]) and assembled here; then what spans several options
 //! is checked. Nothing stops at the first fault.
 
+mod listeners;
+mod sections;
+
 mod lookup;
 mod pool;
 mod queue;
 mod user;
 
-use crate::checked::{Admin, Config, Listen, Local, Log, LogFormat, Lookup, Pool, Server, Stats};
-use crate::endpoint::show_listen;
+use self::listeners::Listeners;
+use self::sections::{Sections, TOP};
+use crate::checked::{Admin, Config, Local, Log, LogFormat, Pool, Server, Stats};
 use crate::fault::{Fault, Position};
 use crate::go_flags::{self, GoValues};
 use crate::options::Scope;
 use crate::report::Report;
-use crate::suggest;
 use crate::values::{self, Settings};
 use crate::variables;
-use crate::written::{self, Entry, Value};
-
-const TOP: Position = Position { line: 1, column: 1 };
+use crate::written;
 
 /// The default configuration: a Redis and a memcached pool over the embedded cache, statistics, metrics and
 /// the queue, all on loopback.
@@ -132,11 +133,6 @@ pub(crate) fn default_queue_flags() -> GoValues {
     queue::flags(&values::read(Scope::Queue, "", TOP, &[], &mut Vec::new()))
 }
 
-/// The lookup when no option is written.
-pub(crate) fn default_lookup() -> Lookup {
-    lookup::assemble(&values::read(Scope::Lookup, "", TOP, &[], &mut Vec::new()), None)
-}
-
 /// A pool of these servers with every other option as when it is not written.
 pub(crate) fn default_pool(name: &str, servers: Vec<Server>) -> Pool {
     let read = values::read(Scope::Pool, "", TOP, &[], &mut Vec::new());
@@ -148,123 +144,6 @@ fn logging(read: &Settings) -> Log {
         level: go_flags::level_of(read.text("level").unwrap_or("info")),
         format: read.text("format").and_then(LogFormat::of).unwrap_or(LogFormat::Text),
         file: read.text("file").map(Into::into),
-    }
-}
-
-/// The file by sections.
-struct Sections<'a> {
-    process: Vec<Entry>,
-    tables: Vec<(&'a str, Position, &'a [Entry])>,
-    pools: Vec<(&'a str, Position, &'a [Entry])>,
-    users: Vec<(&'a str, Position, &'a [Entry])>,
-}
-
-impl<'a> Sections<'a> {
-    const NAMES: [&'static str; 6] = ["log", "stats", "admin", "local", "queue", "lookup"];
-    /// Sections of which there may be several, each with a name of its own.
-    const NAMED: [&'static str; 2] = ["pool", "user"];
-
-    fn split(entries: &'a [Entry], faults: &mut Vec<Fault>) -> Sections<'a> {
-        let (tables, pools, users) = Default::default();
-        let mut sections = Sections { process: Vec::new(), tables, pools, users };
-        for entry in entries {
-            let name = entry.key.as_str();
-            match &entry.value.value {
-                Value::Table(inner) if name == "pool" => named(name, inner, &mut sections.pools, faults),
-                Value::Table(inner) if name == "user" => named(name, inner, &mut sections.users, faults),
-                Value::Table(inner) if Sections::NAMES.contains(&name) => {
-                    sections.tables.push((name, entry.at, inner));
-                }
-                Value::Table(_) => faults.push(unknown_section(entry)),
-                _ if Sections::NAMED.contains(&name) || Sections::NAMES.contains(&name) => {
-                    let is_named = Sections::NAMED.contains(&name);
-                    let help =
-                        if is_named { format!("write [{name}.NAME]") } else { format!("write [{name}]") };
-                    faults.push(Fault::error(
-                        Some(entry.at),
-                        format!("{name} is a section, not an option"),
-                        help,
-                    ));
-                }
-                _ => sections.process.push(entry.clone()),
-            }
-        }
-        sections
-    }
-
-    fn section(&self, name: &str) -> Option<(Position, &'a [Entry])> {
-        self.tables.iter().find(|(table, ..)| *table == name).map(|(_, at, entries)| (*at, *entries))
-    }
-
-    fn place(&self, name: &str) -> Option<Position> {
-        self.section(name).map(|(at, _)| at)
-    }
-
-    /// Reads a section of the options table. Sections that only hold defaults are read even if they are absent.
-    fn read(&self, scope: Scope, name: &str, faults: &mut Vec<Fault>) -> Option<Settings> {
-        let always = matches!(scope, Scope::Log | Scope::Local);
-        match self.section(name) {
-            Some((at, entries)) => Some(values::read(scope, &format!("[{name}]"), at, entries, faults)),
-            None => always.then(|| values::read(scope, name, TOP, &[], faults)),
-        }
-    }
-}
-
-/// Adds the sections `[KIND.NAME]` of one kind.
-fn named<'a>(
-    kind: &str,
-    entries: &'a [Entry],
-    sections: &mut Vec<(&'a str, Position, &'a [Entry])>,
-    faults: &mut Vec<Fault>,
-) {
-    for entry in entries {
-        match &entry.value.value {
-            Value::Table(inner) => sections.push((&entry.key, entry.at, inner)),
-            _ => {
-                let text = format!("{} stands in [{kind}], which has no options", entry.key);
-                let help = format!("give the {kind} a name: [{kind}.NAME]");
-                faults.push(Fault::error(Some(entry.at), text, help));
-            }
-        }
-    }
-}
-
-fn unknown_section(entry: &Entry) -> Fault {
-    let known = Sections::NAMES.into_iter().chain(Sections::NAMED);
-    let help = match suggest::nearest(&entry.key, known) {
-        Some(name) if Sections::NAMED.contains(&name) => format!("did you mean [{name}.NAME]?"),
-        Some(name) => format!("did you mean [{name}]?"),
-        None => format!("sections are pool.NAME, user.NAME, {}", Sections::NAMES.join(", ")),
-    };
-    Fault::error(Some(entry.at), format!("unknown section [{}]", entry.key), help)
-}
-
-/// Every address of the file, to find the ones that stand twice.
-#[derive(Default)]
-struct Listeners {
-    seen: Vec<(String, Option<Position>)>,
-}
-
-impl Listeners {
-    fn add(&mut self, listen: &Listen, at: Option<Position>, faults: &mut Vec<Fault>) {
-        if matches!(listen, Listen::Tcp { port: 0, .. }) {
-            return;
-        }
-        let shown = match listen {
-            Listen::Unix { path, .. } => path.display().to_string(),
-            tcp => show_listen(tcp),
-        };
-        match self.seen.iter().find(|(other, _)| *other == shown) {
-            Some((_, first)) => {
-                let first = first.map(|p| format!(" (first on line {})", p.line)).unwrap_or_default();
-                faults.push(Fault::error(
-                    at,
-                    format!("{shown} is listened on twice{first}"),
-                    "change one of the two",
-                ));
-            }
-            None => self.seen.push((shown, at)),
-        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! A program of NSQ's family, as its command line and its file are read: flag before file before default.
 
 use crate::go_flags::{self, Exit, FlagSpec, GoKind, GoValue, GoValues};
-use crate::nsqd::{VERSION, file};
+use crate::nsqd::file;
+
+/// Version of NSQ that clients and scripts are told.
+pub const VERSION: &str = "1.3.0";
 
 /// A program and its flags.
 #[derive(Debug, Clone, Copy)]

@@ -8,6 +8,8 @@
 //! Texts are nsqd's. What nsqd only finds out while it starts (a bad port, say) is a [`Refusal`] that comes after its
 //! first two log lines; the face prints them first.
 
+mod settings;
+
 mod check;
 pub mod file;
 pub mod flags;
@@ -16,36 +18,11 @@ pub mod pem;
 
 use crate::checked::Queue;
 use crate::go_flags::{self, Exit, GoValues};
-use crate::log_level::LogLevel;
 use crate::nsq_program::Program;
 
-pub use crate::nsq_program::version_line;
+pub use crate::nsq_program::{VERSION, version_line};
 pub use check::{check, go_listen};
-
-/// Version of nsqd that clients and scripts are told.
-pub const VERSION: &str = "1.3.0";
-
-/// nsqd as its flags and its file say.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Nsqd {
-    /// Its queue.
-    pub queue: Queue,
-    /// Least severe level that is logged.
-    pub log_level: LogLevel,
-    /// Prefix of each log line.
-    pub log_prefix: String,
-}
-
-/// The reason nsqd would not start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// nsqd's words, to follow `failed to instantiate nsqd - `.
-    pub text: String,
-    /// The flag that is at fault.
-    pub flag: &'static str,
-    /// nsqd has logged its version and id when it finds this out; None if not, else that id.
-    pub after_banner: Option<u16>,
-}
+pub use settings::{Nsqd, Refusal};
 
 /// Default of a flag as `-h` shows it, host name and node id included.
 pub fn show_default(flag: &go_flags::FlagSpec) -> String {

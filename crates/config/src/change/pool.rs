@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Change, Effect, Subject, What, keys, of_option, presence, sets};
+use super::difference::{Change, Effect, Subject, What, of_option, presence};
+use super::keys;
 use crate::checked::{Config, Listen, Pool, Server, Target};
 use crate::effective;
 use crate::options::{Applies, Kind, OptionSpec, Scope};
@@ -12,7 +13,8 @@ use crate::setting::Setting;
 /// Pools that go, then in the order of the new configuration those that come or change.
 pub(super) fn changes(old: &Config, new: &Config, changes: &mut Vec<Change>) {
     let applies = Scope::Pool.presence_applies();
-    for pool in sets::pools(old, new).removed {
+    let gone = |pool: &&Pool| !new.pools.iter().any(|other| other.name == pool.name);
+    for pool in old.pools.iter().filter(gone) {
         let removed = presence(Subject::Pool(pool.name.clone()), What::Removed, applies);
         changes.push(Change { effect: Some(Effect::ClientsClosed), ..removed });
     }
@@ -97,7 +99,6 @@ fn listeners(subject: &Subject, option: &'static OptionSpec, old: &Pool, new: &P
 
 /// Servers that go, then in the order of the new pool those that come or change.
 fn servers(subject: &Subject, option: &'static OptionSpec, old: &Pool, new: &Pool) -> Vec<Change> {
-    let sets = sets::servers(old, new);
     // The clients of a pool with the embedded cache are on one shard, those of others on all: they cannot be moved over.
     let restart = is_embedded(old) != is_embedded(new);
     let change = |what: What| {
@@ -108,7 +109,8 @@ fn servers(subject: &Subject, option: &'static OptionSpec, old: &Pool, new: &Poo
         Some(old) => server_changes(old, new),
         None => vec![What::ServerAdded(new.clone())],
     };
-    let removed = sets.removed.iter().map(|&server| What::ServerRemoved(server.clone()));
+    let gone = |server: &&Server| !new.servers.iter().any(|other| other.identity == server.identity);
+    let removed = old.servers.iter().filter(gone).map(|server| What::ServerRemoved(server.clone()));
     removed.chain(new.servers.iter().flat_map(of_server)).map(change).collect()
 }
 

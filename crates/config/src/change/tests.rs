@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::checked::Server;
 use crate::native;
-use crate::options::{self, Kind};
+use crate::options::{self, Kind, OptionSpec};
 use crate::quantity::show_duration;
 use crate::setting::quoted;
 

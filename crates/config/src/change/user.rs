@@ -1,6 +1,6 @@
 //! Users that come and go, and changes of their options.
 
-use super::{Change, Subject, What, options, presence};
+use super::difference::{Change, Subject, What, options, presence};
 use crate::checked::{Config, User};
 use crate::effective;
 use crate::options::Scope;

@@ -1,7 +1,7 @@
 //! `[pool.NAME]`.
 
 use super::Section;
-use super::process::{bytes, duration_or_off, path};
+use super::value::{bytes, duration_or_off, path};
 use crate::checked::{Pool, Protocol};
 use crate::options::Scope;
 use crate::secret::Secret;

@@ -1,9 +1,7 @@
 //! Sections of the process: its options, the log, ports, the embedded cache, discovery.
 
-use std::path::Path;
-use std::time::Duration;
-
 use super::Section;
+use super::value::{bytes, count, duration_or_off, path, texts};
 use crate::checked::{Admin, Config, Local, Log, Lookup, Stats};
 use crate::options::Scope;
 use crate::setting::Setting;
@@ -71,24 +69,4 @@ pub(super) fn lookup(lookup: &Lookup) -> Section {
             ("http_names", texts(&lookup.http_names)),
         ],
     )
-}
-
-pub(super) fn path(path: &Path) -> Option<Setting> {
-    Setting::text(path.display().to_string())
-}
-
-pub(super) fn texts(texts: &[String]) -> Option<Setting> {
-    (!texts.is_empty()).then(|| Setting::Texts(texts.to_vec()))
-}
-
-pub(super) fn bytes(bytes: usize) -> Setting {
-    Setting::Size(bytes as u64)
-}
-
-pub(super) fn count<N: TryInto<i64>>(count: N) -> Setting {
-    Setting::Integer(count.try_into().unwrap_or(i64::MAX))
-}
-
-pub(super) fn duration_or_off(duration: Option<Duration>) -> Setting {
-    duration.map_or(Setting::Off, Setting::Duration)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Section;
-use super::process::{bytes, count, texts};
+use super::value::{bytes, count, texts};
 use crate::checked::Queue;
 use crate::endpoint;
 use crate::go_flags::GoValue;

@@ -3,7 +3,7 @@
 use access::{AdminRole, PasswordSpec};
 
 use super::Section;
-use super::process::{path, texts};
+use super::value::{path, texts};
 use crate::checked::User;
 use crate::options::Scope;
 use crate::secret::Secret;

@@ -1,10 +1,27 @@
-//! Values of flags by name, and typed access to them.
+//! Values of flags: one, and all of a program by name with typed access.
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use super::GoValue;
+/// Value of a flag.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GoValue {
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A number.
+    Float(f64),
+    /// A duration in nanoseconds.
+    Duration(i64),
+    /// A text, also the ones with few legal values.
+    Text(String),
+    /// Texts in the order given.
+    Texts(Vec<String>),
+    /// Numbers in the order given.
+    Floats(Vec<f64>),
+}
 
 /// Values by flag name.
 ///

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::sections::TOP;
 use crate::checked::{Listen, Lookup, Queue};
 use crate::nsqd::machine;
+use crate::options::Scope;
 use crate::setting::Setting;
-use crate::values::Settings;
+use crate::values::{self, Settings};
 
 /// The section as read, in which every option has a value or is unset.
 pub(super) fn assemble(read: &Settings, queue: Option<&Queue>) -> Lookup {
@@ -35,5 +37,12 @@ fn snapshot(read: &Settings, queue: Option<&Queue>) -> Option<PathBuf> {
         Some("") => None,
         Some(path) => Some(path.into()),
         None => queue.map(|queue| queue.data_path.join("lookup.json")),
+    }
+}
+
+impl Default for Lookup {
+    /// As when no option of `[lookup]` is written.
+    fn default() -> Lookup {
+        assemble(&values::read(Scope::Lookup, "", TOP, &[], &mut Vec::new()), None)
     }
 }

@@ -3,7 +3,7 @@
 //! Two servers of one identity and options that contradict each other are faults; what is legal and doubtful
 //! ([`crate::warnings`]) is reported at the option that is the cause.
 
-use super::Listeners;
+use super::listeners::Listeners;
 use crate::checked::{Pool, Protocol, Server, Unsupported};
 use crate::fault::{Fault, Position};
 use crate::options::Scope;

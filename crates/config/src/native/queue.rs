@@ -6,7 +6,8 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use super::Listeners;
+use super::listeners::Listeners;
+use super::sections::TOP;
 use crate::checked::{Durability, Queue};
 use crate::fault::{Fault, Position};
 use crate::go_flags::{GoValue, GoValues};
@@ -90,7 +91,7 @@ impl Default for Queue {
     /// As when no option of `[queue]` is written.
     fn default() -> Queue {
         static DEFAULT: LazyLock<Queue> = LazyLock::new(|| {
-            let read = values::read(Scope::Queue, "", super::TOP, &[], &mut Vec::new());
+            let read = values::read(Scope::Queue, "", TOP, &[], &mut Vec::new());
             assemble(&read).expect("defaults are valid: a test of the options table")
         });
         DEFAULT.clone()

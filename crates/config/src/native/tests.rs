@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Secret;
-use crate::checked::{Protocol, Target};
+use crate::checked::{Listen, Protocol, Target};
+use crate::endpoint::show_listen;
 use crate::fault::Severity;
 
 /// Every fault as `LINE:COLUMN SEVERITY TEXT`, W for a warning.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use access::{AdminRole, Book, PasswordSpec, UserSpec};
 
-use super::Sections;
+use super::sections::Sections;
 use crate::checked::User;
 use crate::fault::{Fault, Position, errors};
 use crate::options::Scope;

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::Secret;
 use crate::checked::{Listen, Protocol, Target};
+use crate::fault::Position;
 
 fn resolve_all(_: &str, _: u16) -> Result<(), String> {
     Ok(())

@@ -1,0 +1,302 @@
+//! The columns of the options table: types of what a row says, and their words in documentation and error texts.
+//!
+//! Rows are in a file for each kind of section. Whoever adds a [`Kind`] is told by the compiler where it is read and shown.
+
+use std::time::Duration;
+
+/// One option.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionSpec {
+    /// Name in the file.
+    pub name: &'static str,
+    /// Section it stands in.
+    pub scope: Scope,
+    /// Type and range.
+    pub kind: Kind,
+    /// Its value by default.
+    pub absent: Absent,
+    /// Time at which a change of it takes effect in a running process.
+    pub applies: Applies,
+    /// Its meaning, in whole sentences.
+    pub doc: &'static str,
+    /// First version that has it.
+    pub since: &'static str,
+    /// Its name in nutcracker.yml.
+    pub nutcracker: Option<&'static str>,
+    /// Its name among nsqd's flags, without dashes.
+    pub nsqd: Option<&'static str>,
+}
+
+/// Section of an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// At the top of the file.
+    Process,
+    /// `[log]`
+    Log,
+    /// `[stats]`
+    Stats,
+    /// `[admin]`
+    Admin,
+    /// `[local]`
+    Local,
+    /// `[pool.NAME]`
+    Pool,
+    /// An element of a pool's `servers`, when written as a table.
+    Server,
+    /// `[queue]`
+    Queue,
+    /// `[lookup]`
+    Lookup,
+    /// `[user.NAME]`
+    User,
+}
+
+impl Scope {
+    /// Every scope, in the order of the documentation.
+    pub const ALL: &'static [Scope] = &[
+        Scope::Process,
+        Scope::Log,
+        Scope::Stats,
+        Scope::Admin,
+        Scope::Local,
+        Scope::Pool,
+        Scope::Server,
+        Scope::Queue,
+        Scope::Lookup,
+        Scope::User,
+    ];
+
+    /// Heading of the section.
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Scope::Process => "top of the file",
+            Scope::Log => "[log]",
+            Scope::Stats => "[stats]",
+            Scope::Admin => "[admin]",
+            Scope::Local => "[local]",
+            Scope::Pool => "[pool.NAME]",
+            Scope::Server => "servers = [{ ... }]",
+            Scope::Queue => "[queue]",
+            Scope::Lookup => "[lookup]",
+            Scope::User => "[user.NAME]",
+        }
+    }
+
+    /// Purpose of the section.
+    pub const fn doc(self) -> &'static str {
+        match self {
+            Scope::Process => "The process as a whole.",
+            Scope::Log => "What is logged, and where.",
+            Scope::Stats => "nutcracker's statistics port: connect, read one line of JSON.",
+            Scope::Admin => "Metrics and web interface over HTTP.",
+            Scope::Local => "The cache inside the process, for servers written as `\"local\"`.",
+            Scope::Pool => {
+                "A pool of cache servers behind one or more listeners. There may be any number of them."
+            }
+            Scope::Server => "A server that needs more than `\"HOST:PORT:WEIGHT NAME\"` can say.",
+            Scope::Queue => "The message queue. Without this section it is off.",
+            Scope::Lookup => {
+                "Discovery, as nsqlookupd: nodes register what they have, consumers ask. Without this section it is off."
+            }
+            Scope::User => {
+                "A user: how it logs in, and what it may do. There may be any number of them. Whatever no user is named for is \
+                 open as without users: a pool that a user names asks for a login, the queue does if some user may publish or \
+                 consume, the admin port if some user may see it."
+            }
+        }
+    }
+
+    /// Time at which a section of this kind that is added or removed takes effect.
+    pub const fn presence_applies(self) -> Applies {
+        match self {
+            Scope::Queue | Scope::Lookup => Applies::Restart,
+            Scope::Process
+            | Scope::Log
+            | Scope::Stats
+            | Scope::Admin
+            | Scope::Local
+            | Scope::Pool
+            | Scope::Server
+            | Scope::User => Applies::Live,
+        }
+    }
+}
+
+/// Type and range of an option.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number.
+    Integer {
+        /// Least value.
+        min: i64,
+        /// Greatest value.
+        max: i64,
+    },
+    /// A duration; see [`crate::quantity`].
+    Duration {
+        /// Least value.
+        min: Duration,
+        /// Greatest value.
+        max: Duration,
+        /// `0` and `"off"` are allowed and mean none.
+        off: bool,
+    },
+    /// A number of bytes; see [`crate::quantity`].
+    Size {
+        /// Least value.
+        min: u64,
+        /// Greatest value.
+        max: u64,
+    },
+    /// Any text.
+    Text,
+    /// A text that is shown nowhere.
+    Secret,
+    /// One or more texts that are shown nowhere.
+    Secrets,
+    /// Path of a file that holds the value of another option of the section, which is a secret.
+    SecretFile {
+        /// Name of the other option.
+        of: &'static str,
+    },
+    /// Path of a file or directory.
+    Path,
+    /// Path of a file, or an empty text for none.
+    PathOrNone,
+    /// One of some words.
+    Choice(fn() -> Vec<&'static str>),
+    /// Exactly two characters of one byte each.
+    HashTag,
+    /// A place to listen on.
+    Listen,
+    /// One or more places to listen on.
+    Listens,
+    /// One or more servers.
+    Servers,
+    /// A place to connect to, as a server of a pool.
+    Target,
+    /// One or more texts.
+    Texts,
+    /// Events in time; see [`access::Rate`].
+    Rate,
+    /// A list of numbers above 0, at most 1.
+    Quantiles,
+}
+
+/// Default of an option.
+#[derive(Debug, Clone, Copy)]
+pub enum Absent {
+    /// It must be written.
+    Required,
+    /// Nothing; the text says what that means.
+    Unset(&'static str),
+    /// As if this had been written.
+    Is(&'static str),
+    /// Depends on the machine; the text says how.
+    Computed(&'static str),
+}
+
+/// Time at which a change takes effect in a running process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Applies {
+    /// With the reload, for connections that stand as well.
+    Live,
+    /// With the reload, for connections that are made from then on; others keep what they began with.
+    NewConnections,
+    /// At the next start of the process.
+    Restart,
+}
+
+impl Applies {
+    /// Every value, the earliest first.
+    pub const ALL: [Applies; 3] = [Applies::Live, Applies::NewConnections, Applies::Restart];
+
+    /// Its name in documentation and in lists of changes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Applies::Live => "live",
+            Applies::NewConnections => "new connections",
+            Applies::Restart => "restart",
+        }
+    }
+
+    /// Its meaning, as a part of a sentence.
+    pub const fn doc(self) -> &'static str {
+        match self {
+            Applies::Live => "at the reload, without closing a connection that can stay",
+            Applies::NewConnections => {
+                "at the reload, for connections made afterwards; those that stand keep what they began with"
+            }
+            Applies::Restart => "when the process is started again; until then it runs with the value it has",
+        }
+    }
+}
+
+/// A longest duration that no option needs to exceed, and that no arithmetic can overflow with.
+pub(crate) const DAYS_MAX: Duration = Duration::from_secs(365 * 86_400);
+
+pub(crate) const fn integer(min: i64, max: i64) -> Kind {
+    Kind::Integer { min, max }
+}
+
+/// A duration between `min` milliseconds and a year.
+pub(crate) const fn duration(min_ms: u64) -> Kind {
+    Kind::Duration { min: Duration::from_millis(min_ms), max: DAYS_MAX, off: false }
+}
+
+/// A duration up to a year, or none.
+pub(crate) const fn duration_or_off() -> Kind {
+    Kind::Duration { min: Duration::from_millis(1), max: DAYS_MAX, off: true }
+}
+
+pub(crate) const fn size(min: u64, max: u64) -> Kind {
+    Kind::Size { min, max }
+}
+
+impl Kind {
+    /// The type and range in words, for documentation and error texts.
+    pub fn describe(&self) -> String {
+        use crate::quantity::{show_duration, show_size};
+        match *self {
+            Kind::Bool => "true or false".into(),
+            Kind::Integer { min, max } if max == i64::MAX => format!("a whole number, at least {min}"),
+            Kind::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Kind::Duration { min, max, off } => {
+                let least = if min.is_zero() { String::new() } else { format!(", at least {}", show_duration(min)) };
+                let most =
+                    if max == DAYS_MAX { String::new() } else { format!(", at most {}", show_duration(max)) };
+                let none = if off { ", or \"off\"" } else { "" };
+                format!("a duration such as \"400ms\" or \"2s\" (a bare number is milliseconds){least}{most}{none}")
+            }
+            Kind::Size { min, max } => {
+                let least = if min == 0 { String::new() } else { format!(", at least {}", show_size(min)) };
+                let most =
+                    if max > 1 << 50 { String::new() } else { format!(", at most {}", show_size(max)) };
+                format!("a size such as \"16KiB\" or \"1GB\" (a bare number is bytes){least}{most}")
+            }
+            Kind::Text | Kind::Secret => "a text".into(),
+            Kind::Path | Kind::SecretFile { .. } => "a path".into(),
+            Kind::PathOrNone => "a path, or an empty text for none".into(),
+            Kind::Choice(words) => {
+                let words: Vec<_> = words().iter().map(|word| format!("\"{word}\"")).collect();
+                format!("one of {}", words.join(", "))
+            }
+            Kind::HashTag => "a text of exactly two one-byte characters, such as \"{}\"".into(),
+            Kind::Listen => "an address such as \"127.0.0.1:22121\", \"[::1]:22121\" or \"/path 0660\"".into(),
+            Kind::Listens => {
+                "an address such as \"127.0.0.1:22121\", \"[::1]:22121\" or \"/path 0660\", or a list of them".into()
+            }
+            Kind::Servers => {
+                "a list of servers such as \"10.0.0.1:6379\", \"10.0.0.1:6379:1 name\", \"/path:1 name\" or \"local\""
+                    .into()
+            }
+            Kind::Target => "an address such as \"10.0.0.1:6379\", \"/path\" or \"local\"".into(),
+            Kind::Texts | Kind::Secrets => "a text, or a list of texts".into(),
+            Kind::Rate => "a rate such as \"2000/s\", \"120/min\" or \"100/s burst 500\"".into(),
+            Kind::Quantiles => "a list of numbers above 0, at most 1".into(),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The rows of every section together, in the order of the documentation.
+//!
+//! A section finds its own rows here; so does whoever must not show a secret.
+
+use std::sync::LazyLock;
+
+use super::spec::{Kind, OptionSpec, Scope};
+use super::{lookup, pool, process, queue, user};
+
+/// The whole table.
+pub fn all() -> &'static [OptionSpec] {
+    static ALL: LazyLock<Vec<OptionSpec>> = LazyLock::new(|| {
+        [
+            process::OPTIONS,
+            pool::OPTIONS,
+            queue::OPTIONS,
+            queue::outside::OPTIONS,
+            lookup::OPTIONS,
+            user::OPTIONS,
+        ]
+        .concat()
+    });
+    &ALL
+}
+
+/// True for a line of a nuthatch.toml or nutcracker.yml that sets an option whose value is secret: it is not to be shown.
+pub fn sets_secret(line: &str) -> bool {
+    let secrets = all().iter().filter(|option| matches!(option.kind, Kind::Secret | Kind::Secrets));
+    secrets.flat_map(|option| [Some(option.name), option.nutcracker]).flatten().any(|name| {
+        line.match_indices(name).any(|(at, _)| {
+            let begins = !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            let rest = line[at + name.len()..].trim_start_matches(['"', '\'']).trim_start();
+            begins && rest.starts_with(['=', ':'])
+        })
+    })
+}
+
+impl Scope {
+    /// The options of this section, in the order of the documentation.
+    pub fn options(self) -> impl Iterator<Item = &'static OptionSpec> {
+        all().iter().filter(move |option| option.scope == self)
+    }
+
+    /// The option of this name, if the section has it.
+    pub fn option(self, name: &str) -> Option<&'static OptionSpec> {
+        self.options().find(|option| option.name == name)
+    }
+}
