@@ -39,7 +39,7 @@ impl Requests {
             (Protocol::Redis, operation) => {
                 let name: &[u8] = if operation == Operation::Get { b"GET" } else { b"MGET" };
                 let words: Vec<&[u8]> =
-                    std::iter::once(name).chain(keys.iter().map(|key| key.as_bytes())).collect();
+                    std::iter::once(name).chain(keys.iter().map(String::as_bytes)).collect();
                 redis(bytes, &words);
             }
             (Protocol::Memcache, Operation::Set) => {
@@ -48,7 +48,7 @@ impl Requests {
                 bytes.extend_from_slice(b"\r\n");
             }
             (Protocol::Memcache, _) => {
-                bytes.extend_from_slice(format!("get {}\r\n", keys.join(" ")).as_bytes())
+                bytes.extend_from_slice(format!("get {}\r\n", keys.join(" ")).as_bytes());
             }
         }
     }

@@ -57,7 +57,7 @@ fn verdicts_are_those_of_redis() {
                 text if text.ends_with("channel") => Verdict::Channel,
                 other => panic!("{case}: {request:?}: {other}"),
             };
-            counts[(expected != Verdict::Allowed) as usize] += 1;
+            counts[usize::from(expected != Verdict::Allowed)] += 1;
             let is_script = command.name.starts_with("eval") || command.name.starts_with("fcall");
             if is_script && user.scripts_withheld() && ours == Verdict::Command {
                 counts[2] += 1;

@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         match receipt.await {
             Ok(()) => {}
             Err(error @ PublishError::Unanswered(_)) => {
-                eprintln!("{line}: {error}: look before you send it again")
+                eprintln!("{line}: {error}: look before you send it again");
             }
             Err(error) => eprintln!("{line}: {error}"),
         }

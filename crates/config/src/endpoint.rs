@@ -101,8 +101,11 @@ fn target_and_weight(address: &str) -> Result<(Target, u32), (String, String)> {
     let weighted = if unix { colons >= 1 } else { colons >= 2 };
     match address.rsplit_once(':').filter(|_| weighted) {
         Some((rest, weight)) => {
-            let weight =
-                weight.parse::<u32>().ok().filter(|w| *w >= 1 && *w <= i32::MAX as u32).ok_or_else(|| {
+            let weight = weight
+                .parse::<u32>()
+                .ok()
+                .filter(|w| *w >= 1 && i32::try_from(*w).is_ok())
+                .ok_or_else(|| {
                     let help = "a weight is a whole number, at least 1; put brackets around an IPv6 address";
                     (format!("\"{address}\" has an invalid weight"), help.to_string())
                 })?;

@@ -110,9 +110,8 @@ fn set(
         given.insert(flag.name, parsed);
         return Ok(());
     }
-    let text = match value.or_else(|| rest.next().cloned()) {
-        Some(text) => text,
-        None => return Err(format!("flag needs an argument: -{}", flag.name)),
+    let Some(text) = value.or_else(|| rest.next().cloned()) else {
+        return Err(format!("flag needs an argument: -{}", flag.name));
     };
     let checked = flag.check.map_or(Ok(()), |check| check(&text));
     let parsed = checked.and_then(|()| read(flag.kind, &text)).map_err(|reason| match flag.kind {
@@ -204,7 +203,7 @@ mod tests {
     use crate::nsqd::flags::FLAGS;
 
     fn run(arguments: &[&str]) -> Result<Parsed, Exit> {
-        let arguments: Vec<String> = arguments.iter().map(|a| a.to_string()).collect();
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         parse("nsqd", FLAGS, &arguments, &shown_default)
     }
 
@@ -243,7 +242,7 @@ mod tests {
             };
             match run(&[&argument]).unwrap_err() {
                 Exit::Usage(2, text) => {
-                    assert!(text.starts_with(&format!("{refused}\nUsage of nsqd:\n")), "{text}")
+                    assert!(text.starts_with(&format!("{refused}\nUsage of nsqd:\n")), "{text}");
                 }
                 other => panic!("{name}: {other:?}"),
             }
@@ -323,7 +322,7 @@ mod tests {
     #[test]
     fn numbers_checked_texts_and_names_of_values() {
         let run = |arguments: &[&str]| {
-            let arguments: Vec<String> = arguments.iter().map(|a| a.to_string()).collect();
+            let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
             parse("p", SAMPLE, &arguments, &shown_default)
         };
         let parsed = run(&["--sample=.25", "--colour=red", "--colour", "red"]).unwrap();

@@ -109,7 +109,7 @@ fn scaled(number: &str, scale: u64) -> Option<u64> {
     if fraction.is_empty() || fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let parts = fraction.parse::<u64>().ok()? as u128 * scale as u128;
+    let parts = u128::from(fraction.parse::<u64>().ok()?) * u128::from(scale);
     let parts = parts / 10u128.pow(fraction.len() as u32);
     whole.checked_mul(scale)?.checked_add(u64::try_from(parts).ok()?)
 }

@@ -266,7 +266,7 @@ fn listens(name: &str, items: &[Written], faults: &mut Vec<Fault>) -> Option<Set
             Value::Text(text) => match endpoint::listen(text) {
                 Ok(listen) => listens.push(listen),
                 Err((what, help)) => {
-                    faults.push(Fault::error(Some(item.at), format!("{name}: {what}"), help))
+                    faults.push(Fault::error(Some(item.at), format!("{name}: {what}"), help));
                 }
             },
             Value::Unknown => known = false,
@@ -287,7 +287,7 @@ fn servers(items: &[Written], faults: &mut Vec<Fault>) -> Option<Setting> {
             Value::Text(text) => match endpoint::server(text) {
                 Ok(server) => servers.push(server),
                 Err((what, help)) => {
-                    faults.push(Fault::error(Some(item.at), format!("servers: {what}"), help))
+                    faults.push(Fault::error(Some(item.at), format!("servers: {what}"), help));
                 }
             },
             Value::Table(entries) => match server_table(item.at, entries, faults) {

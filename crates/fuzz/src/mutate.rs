@@ -68,7 +68,7 @@ impl Random {
 pub fn input(random: &mut Random, seeds: &[Vec<u8>], words: &[&str]) -> Vec<u8> {
     let mut bytes = match random.below(32) {
         0 => (0..random.below(300)).map(|_| random.number() as u8).collect(),
-        1 => (0..1 + random.below(12)).flat_map(|_| word(random, words)).collect(),
+        1 => (0..=random.below(12)).flat_map(|_| word(random, words)).collect(),
         _ if seeds.is_empty() => Vec::new(),
         _ => random.pick(seeds).clone(),
     };

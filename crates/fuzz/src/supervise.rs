@@ -99,7 +99,7 @@ fn finding(plan: &Plan, target: &Target, first: u64, time: Duration, how: &str) 
     let again = play(target, first, 2 * time + GRACE, Some(&trace))?;
     let traced = std::fs::read(&trace).map_err(|e| format!("{}: {e}", trace.display()))?;
     let _ = std::fs::remove_file(&trace);
-    let round = <[u8; 8]>::try_from(traced.as_slice()).map(u64::from_le_bytes).unwrap_or(first);
+    let round = <[u8; 8]>::try_from(traced.as_slice()).map_or(first, u64::from_le_bytes);
     let how = again.err().unwrap_or_else(|| format!("{how}, but not again"));
     let file = directory.join(format!("{}-{round}.input", target.name));
     std::fs::write(&file, Corpus::of(target).input(round)).map_err(|e| format!("{}: {e}", file.display()))?;

@@ -64,7 +64,7 @@ fn stranger(aim: Aim, headers: &HeaderMap, names: &Names<'_>) -> Option<String> 
     if aim == Aim::Other {
         return None;
     }
-    let host = headers.get(HOST).map(|host| host.as_bytes());
+    let host = headers.get(HOST).map(axum::http::HeaderValue::as_bytes);
     let host_is_ours = host.is_none_or(|host| names.have(host));
     let shown = |name: &str, value: &[u8]| {
         let value: String = String::from_utf8_lossy(value).chars().take(SHOWN_CHARS_MAX).collect();

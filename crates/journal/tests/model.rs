@@ -148,7 +148,7 @@ impl Run {
 
     fn batch(&mut self) {
         let mut staged = Vec::new();
-        for _ in 0..1 + self.random.below(5) {
+        for _ in 0..=self.random.below(5) {
             let length = [0, 5, 30, 200, 700][self.random.below(5)];
             let kind = 1 + self.random.below(255) as u8;
             let payload: Vec<u8> = (0..length).map(|_| self.random.below(256) as u8).collect();
@@ -187,7 +187,7 @@ impl Run {
 
     fn begin_flush(&mut self) {
         if self.flush.is_none() {
-            self.flush = self.journal.sync_job().map(|job| job.run());
+            self.flush = self.journal.sync_job().map(nuthatch_journal::SyncJob::run);
         }
         if self.journal.options().durability == Durability::Fsync && self.random.one_in(2) {
             self.end_flush();
@@ -229,7 +229,7 @@ impl Run {
                 _ => {
                     self.begin_flush();
                     self.end_flush();
-                    self.flush = self.journal.retry_sync().map(|job| job.run());
+                    self.flush = self.journal.retry_sync().map(nuthatch_journal::SyncJob::run);
                     self.end_flush();
                 }
             }

@@ -127,7 +127,7 @@ fn without_a_descriptor_flushes_wait_and_with_fsync_batches_too() {
         journal.append(1, &[b"meanwhile.."]).unwrap();
         match durability {
             Durability::Fsync => {
-                assert!(matches!(journal.commit(), Err(WriteError::Refused(its)) if its == why))
+                assert!(matches!(journal.commit(), Err(WriteError::Refused(its)) if its == why));
             }
             _ => drop(journal.commit().unwrap()),
         }

@@ -22,7 +22,7 @@ impl Load {
         let gone = now.since(self.since);
         if gone >= SPELL {
             let cpu_us = thread_cpu_us();
-            let share = cpu_us.saturating_sub(self.cpu_us) as u128 * 1000 / gone.as_micros().max(1);
+            let share = u128::from(cpu_us.saturating_sub(self.cpu_us)) * 1000 / gone.as_micros().max(1);
             self.permille = u32::try_from(share).unwrap_or(1000).min(1000);
             (self.since, self.cpu_us) = (now, cpu_us);
         }

@@ -60,7 +60,7 @@ impl App<EventLoop> for Echo {
                 let bytes = input.take(at + 1);
                 io.send_shared(conn, bytes);
             } else {
-                io.send(conn, &input.bytes()[..at + 1]);
+                io.send(conn, &input.bytes()[..=at]);
                 input.consume(at + 1);
             }
             match line.as_slice() {

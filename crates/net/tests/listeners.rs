@@ -288,7 +288,7 @@ fn descriptors_are_adopted_and_given_on() {
     let old = Running::start(b'o', adopted, ClientPlaces::default());
     assert_eq!(greeting(&mut connect(address)), [5, b'o']);
     // The next process has a descriptor of the socket; the old one leaves without a reset.
-    old.ask(|io| io.leave_listeners());
+    old.ask(Io::leave_listeners);
     let mut waiting = connect(address);
     old.stop();
     let new = Running::start(b'n', Listener::adopt(vec![copy], 6).unwrap(), ClientPlaces::default());

@@ -79,7 +79,7 @@ impl Proxy {
         }
         let Some((other, load)) = self.least_loaded().filter(|(_, load)| load + GAP <= own) else { return };
         // Half of the difference goes over.
-        let count = (self.clients as u64 * u64::from(own - load) / u64::from(2 * own)) as usize;
+        let count = (u64::from(self.clients) * u64::from(own - load) / u64::from(2 * own)) as usize;
         let movable: Vec<ConnId> = self
             .clients()
             .filter(|c| c.is_quiet() && !self.is_over_local(c.pool))

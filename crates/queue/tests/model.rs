@@ -435,7 +435,7 @@ impl World {
             for row in channel.rows.values_mut() {
                 match row.state {
                     State::InFlight { deadline, .. } if deadline <= self.clock.now => {
-                        row.go_back(State::Queued, step)
+                        row.go_back(State::Queued, step);
                     }
                     State::Deferred(due) if due <= self.clock.now => {
                         (row.state, row.order, row.fresh) = (State::Queued, (step, 0), false);

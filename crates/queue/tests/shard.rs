@@ -292,7 +292,7 @@ fn a_topic_is_in_memory_or_in_files_for_good() {
         match (world.ask(ask), done) {
             (Answer::Done, true) => {}
             (Answer::Refused(why), false) => {
-                assert!(matches!(why, QueueError::DurabilityIsFixed { .. }), "{text}: {why}")
+                assert!(matches!(why, QueueError::DurabilityIsFixed { .. }), "{text}: {why}");
             }
             (answer, _) => panic!("{text}: {answer:?}"),
         }

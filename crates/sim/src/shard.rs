@@ -290,7 +290,7 @@ impl<P: Product> Shard<P> {
                 self.readable(net, id);
             }
             Stage::Open if std::mem::take(&mut conn.notify_drained) => {
-                self.call(net, |app, io| app.drained(io, id))
+                self.call(net, |app, io| app.drained(io, id));
             }
             _ => {}
         }

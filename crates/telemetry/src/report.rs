@@ -38,7 +38,7 @@ impl PoolReport {
         pool.shards.iter().for_each(|stats| latency.merge(&stats.latency.snapshot()));
         PoolReport {
             name: pool.name.clone(),
-            values: sum(PoolStats::ROWS, &pool.shards, |stats| stats.values()),
+            values: sum(PoolStats::ROWS, &pool.shards, PoolStats::values),
             latency,
             servers: pool.servers.iter().map(ServerReport::sum).collect(),
         }
@@ -57,7 +57,7 @@ impl ServerReport {
         server.shards.iter().for_each(|stats| latency.merge(&stats.latency.snapshot()));
         ServerReport {
             name: server.name.clone(),
-            values: sum(ServerStats::ROWS, &server.shards, |stats| stats.values()),
+            values: sum(ServerStats::ROWS, &server.shards, ServerStats::values),
             latency,
         }
     }

@@ -23,8 +23,11 @@ pub(crate) fn admit(settings: &Nsqadmin, headers: &HeaderMap) -> Result<(), Refu
         !user.is_empty() && settings.admin_users.iter().any(|known| known.as_bytes() == user)
     };
     // A proxy that adds its header behind a client's own has not said which of them counts.
-    let mut told =
-        headers.get_all(settings.acl_header.as_str()).iter().map(|user| user.as_bytes()).peekable();
+    let mut told = headers
+        .get_all(settings.acl_header.as_str())
+        .iter()
+        .map(axum::http::HeaderValue::as_bytes)
+        .peekable();
     if told.peek().is_some() && told.all(is_known) { Ok(()) } else { Err(FORBIDDEN) }
 }
 

@@ -72,7 +72,7 @@ fn replies(criterion: &mut Criterion) {
     }
     let bytes = format!("{}END\r\n", block.repeat(10));
     group.bench_function("blocks_10", |bencher| {
-        bencher.iter(|| Blocks::new(black_box(bytes.as_bytes())).count())
+        bencher.iter(|| Blocks::new(black_box(bytes.as_bytes())).count());
     });
     group.finish();
 }

@@ -20,8 +20,7 @@ fn requests(criterion: &mut Criterion) {
     let value = [b'v'; 100];
     let large = vec![b'v'; 16 * 1024];
     let keys: Vec<String> = (0..10).map(|i| format!("key:{i:08}")).collect();
-    let mget: Vec<&[u8]> =
-        std::iter::once(&b"MGET"[..]).chain(keys.iter().map(|key| key.as_bytes())).collect();
+    let mget: Vec<&[u8]> = std::iter::once(&b"MGET"[..]).chain(keys.iter().map(String::as_bytes)).collect();
     let cases = [
         ("get", request(&[b"GET", b"key:0001"])),
         ("set_100", request(&[b"SET", b"key:00000001", &value])),

@@ -162,7 +162,7 @@ const WORDS: [&str; 57] = [
 /// Lines put together from the protocol's own words, with a broken byte here and there.
 fn nearly_well_formed(random: &mut Random) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for _ in 0..1 + random.below(20) {
+    for _ in 0..=random.below(20) {
         bytes.extend_from_slice(random.pick(&WORDS).as_bytes());
         if random.below(8) > 0 && !bytes.ends_with(b"\n") {
             bytes.push(b' ');

@@ -372,7 +372,7 @@ fn the_table_agrees_with_itself() {
             Proxied::Forward | Proxied::Split(_) => assert!(keys, "{name} is forwarded without a key"),
             Proxied::Local(_) | Proxied::Every(_) => assert!(!keys, "{name}"),
             Proxied::Refused(reason) => {
-                assert!(!reason.why().is_empty() && !reason.remedy().is_empty(), "{name}")
+                assert!(!reason.why().is_empty() && !reason.remedy().is_empty(), "{name}");
             }
         }
         let blocking = command.flags & flags::BLOCKING != 0;

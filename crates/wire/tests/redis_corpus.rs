@@ -85,14 +85,16 @@ impl Random {
 
     fn requests(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
-        for _ in 0..1 + self.below(3) {
+        for _ in 0..=self.below(3) {
             let words = self.words();
             match self.below(6) {
                 0 => {
-                    out.extend_from_slice(self.pick(&["*0\r\n", "\r\n", "*-1\r\n", "\n", " \r\n"]).as_bytes())
+                    out.extend_from_slice(
+                        self.pick(&["*0\r\n", "\r\n", "*-1\r\n", "\n", " \r\n"]).as_bytes(),
+                    );
                 }
                 1 => {
-                    out.extend(words.iter().flat_map(|word| format!("{word} ").into_bytes()).chain(*b"\r\n"))
+                    out.extend(words.iter().flat_map(|word| format!("{word} ").into_bytes()).chain(*b"\r\n"));
                 }
                 _ => {
                     encode::array(&mut out, words.len());
@@ -169,7 +171,7 @@ fn replies_of_many_seeds() {
     for seed in 0..20_000 {
         let mut random = Random(seed);
         let mut bytes = Vec::new();
-        (0..1 + random.below(3)).for_each(|_| random.reply(4, &mut bytes));
+        (0..=random.below(3)).for_each(|_| random.reply(4, &mut bytes));
         random.damage(&mut bytes);
         replayable(&format!("seed {seed}"), &bytes, fuzzing::reply);
     }

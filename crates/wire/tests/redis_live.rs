@@ -489,7 +489,7 @@ fn protocol_errors_are_in_the_words_of_redis() {
         match RequestScanner::new().scan(bytes, &Default::default()) {
             Scan::Bad(error) => error.write(&mut ours),
             Scan::Inline { len } => {
-                encode_inline(&bytes[..len], &mut Vec::new()).unwrap_err().write(&mut ours)
+                encode_inline(&bytes[..len], &mut Vec::new()).unwrap_err().write(&mut ours);
             }
             other => panic!("{other:?}"),
         }

@@ -10,7 +10,7 @@ fn check(bytes: &[u8], limits: &Limits) -> Scan {
     for len in 0..=bytes.len() {
         match scanner.scan(&bytes[..len], limits) {
             Scan::NeedMore { want } => {
-                assert!(want > len, "wants {want} of {len} bytes: {}", bytes.escape_ascii())
+                assert!(want > len, "wants {want} of {len} bytes: {}", bytes.escape_ascii());
             }
             found => {
                 assert_eq!(found, whole, "{}", bytes[..len].escape_ascii());
@@ -56,7 +56,7 @@ fn well_formed() {
         assert_eq!(found.name(&bytes), words[0]);
         assert_eq!(found.first(&bytes).map(|a| a.bytes()), words.get(1).copied());
         let args: Vec<_> = found.args(&bytes).collect();
-        assert_eq!(args.iter().map(|a| a.bytes()).collect::<Vec<_>>(), *words);
+        assert_eq!(args.iter().map(nuthatch_wire::redis::Argument::bytes).collect::<Vec<_>>(), *words);
         let name = words[0].to_ascii_lowercase();
         assert_eq!(
             found.command().map(|c| c.name.as_bytes()),

@@ -98,7 +98,7 @@ mod tests {
             match expected {
                 None => assert_eq!(fault, None),
                 Some(word) => {
-                    assert!(fault.as_ref().is_some_and(|f| f.contains(word)), "{from} to {to}: {fault:?}")
+                    assert!(fault.as_ref().is_some_and(|f| f.contains(word)), "{from} to {to}: {fault:?}");
                 }
             }
         }

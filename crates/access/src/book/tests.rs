@@ -133,7 +133,7 @@ fn everything_that_is_wrong_is_said_at_once() {
     assert_eq!((of("long"), of("many"), of("nobody")), (vec!["keys"], vec!["pools"], vec![""]));
     assert_eq!(faults.iter().filter(|fault| fault.why.starts_with("a name has")).count(), 5);
     assert_eq!(faults[0].to_string(), "user \"web\": commands: \"+nosuch\": there is no such command");
-    let many: Vec<_> = (0..USERS_MAX + 1).map(|n| plain(&format!("u{n}"), "x")).collect();
+    let many: Vec<_> = (0..=USERS_MAX).map(|n| plain(&format!("u{n}"), "x")).collect();
     assert_eq!(Book::build(&many, Instant::now()).unwrap_err().len(), 1);
     assert!(Book::build(&[], Instant::now()).unwrap().is_empty());
 }

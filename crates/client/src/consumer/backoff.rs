@@ -105,7 +105,7 @@ mod tests {
             match event {
                 't' => {
                     if let Pace::Paused(until) = backoff.pace() {
-                        assert!(!backoff.tick(until - Duration::from_millis(1)));
+                        assert!(!backoff.tick(until.checked_sub(Duration::from_millis(1)).unwrap()));
                         now = until;
                         assert!(backoff.tick(now));
                         assert_eq!(backoff.pace(), Pace::Testing);

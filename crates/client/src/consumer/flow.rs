@@ -248,7 +248,7 @@ impl Flow {
     fn give_turns(&mut self, allowed: u32, now: Instant) {
         let mut holders = 0;
         for share in &mut self.shares {
-            share.ready = if share.ready > 0 && holders < allowed { 1 } else { 0 };
+            share.ready = u32::from(share.ready > 0 && holders < allowed);
             holders += share.ready;
         }
         let mut room = allowed.saturating_sub(self.committed());

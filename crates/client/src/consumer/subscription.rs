@@ -35,7 +35,7 @@ pub(super) async fn keep(hub: Arc<Hub>, address: NodeAddress, queue: mpsc::Sende
         match session(&hub, &address, &queue, &mut stood).await {
             Ok(()) => return,
             Err(error) => {
-                warn!(topic = %hub.topic, channel = %hub.channel, nsqd = %name, %error, "nsqd lost")
+                warn!(topic = %hub.topic, channel = %hub.channel, nsqd = %name, %error, "nsqd lost");
             }
         }
         if hub.stopping() != Stop::No || !hub.worth_trying(&name) {

@@ -23,7 +23,7 @@ pub fn servers<'a>(old: &'a Pool, new: &'a Pool) -> Servers<'a> {
     for server in &new.servers {
         match old.servers.iter().find(|other| other.identity == server.identity) {
             Some(before) if same_connection((old, before), (new, server)) => {
-                servers.kept.push((before, server))
+                servers.kept.push((before, server));
             }
             Some(before) => servers.replaced.push((before, server)),
             None => servers.added.push(server),

@@ -54,10 +54,12 @@ impl Stub {
                 let answer = answers[number.min(answers.len() - 1)].clone();
                 match &tls {
                     None => serve(socket, &answer, &record).await,
-                    Some(tls) => match tokio_rustls::TlsAcceptor::from(tls.clone()).accept(socket).await {
-                        Ok(socket) => serve(socket, &answer, &record).await,
-                        Err(_) => continue,
-                    },
+                    Some(tls) => {
+                        let accepted = tokio_rustls::TlsAcceptor::from(tls.clone()).accept(socket).await;
+                        if let Ok(socket) = accepted {
+                            serve(socket, &answer, &record).await;
+                        }
+                    }
                 }
             }
         });

@@ -40,7 +40,7 @@ fn is_space(byte: u8) -> bool {
 pub(super) fn unsigned(text: &[u8]) -> Option<u64> {
     let Read { value, negative } = read(text)?;
     let wrapped = if negative { value.wrapping_neg() } else { value };
-    (!negative || wrapped <= i64::MAX as u64).then_some(wrapped)
+    (!negative || i64::try_from(wrapped).is_ok()).then_some(wrapped)
 }
 
 /// An unsigned number whose lower 32 bits are taken, as memcached does with client flags.

@@ -191,7 +191,7 @@ fn arguments(name: &str, dice: &mut Dice, words: &mut Vec<String>) {
     match name {
         "PING" => {}
         "FLUSHALL" => {
-            words.extend(dice.one_in(2).then(|| (*dice.pick(&["ASYNC", "sync", "now"])).to_owned()))
+            words.extend(dice.one_in(2).then(|| (*dice.pick(&["ASYNC", "sync", "now"])).to_owned()));
         }
         "ECHO" => words.push(value(dice)),
         "SET" => {
@@ -205,7 +205,7 @@ fn arguments(name: &str, dice: &mut Dice, words: &mut Vec<String>) {
         "SETNX" | "GETSET" | "APPEND" => words.extend([key(dice), value(dice)]),
         "SETEX" | "PSETEX" => words.extend([key(dice), time(dice, "EX"), value(dice)]),
         "GETRANGE" | "SUBSTR" => {
-            words.extend([key(dice), (*dice.pick(OFFSETS)).to_owned(), (*dice.pick(OFFSETS)).to_owned()])
+            words.extend([key(dice), (*dice.pick(OFFSETS)).to_owned(), (*dice.pick(OFFSETS)).to_owned()]);
         }
         "SETRANGE" => words.extend([key(dice), (*dice.pick(OFFSETS)).to_owned(), value(dice)]),
         "INCRBY" | "DECRBY" => words.extend([key(dice), value(dice)]),

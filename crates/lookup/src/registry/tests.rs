@@ -25,11 +25,11 @@ fn add(registry: &mut Registry, name: &str, now: i64) -> ProducerKey {
 fn found(registry: &Registry, topic: &str, now: i64) -> Option<(Vec<String>, Vec<String>)> {
     let found = registry.lookup(topic, now, Lifetimes::default())?;
     let producers = found.producers.iter().map(|producer| producer.node.broadcast_address.clone());
-    Some((found.channels.iter().map(|name| name.to_string()).collect(), producers.collect()))
+    Some((found.channels.iter().map(ToString::to_string).collect(), producers.collect()))
 }
 
 fn names(list: &[Arc<str>]) -> Vec<String> {
-    list.iter().map(|name| name.to_string()).collect()
+    list.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -281,7 +281,7 @@ proptest! {
                 Step::Wait(seconds) => now += seconds * SECOND,
                 Step::Add | Step::Remove(_) => {}
             }
-            prop_assert_eq!(names(&registry.topics()), Vec::from_iter(model.topics.iter().copied()));
+            prop_assert_eq!(names(&registry.topics()), model.topics.iter().copied().collect::<Vec<_>>());
             for topic in TOPICS {
                 prop_assert_eq!(found(&registry, topic, now), model.lookup(topic, now));
                 let channels: Vec<&str> =

@@ -113,7 +113,7 @@ fn another_way_to_place_keys_takes_effect_at_once() {
         let before = [11, 12].map(|port| w.open_to(port).map_or(0, |conn| w.io.sent(conn).len()));
         w.receive(client, &(0..20).map(|n| get(&key(n))).collect::<Vec<_>>().concat());
         let after = [11, 12].map(|port| w.open_to(port).map_or(0, |conn| w.io.sent(conn).len()));
-        (after[0] > before[0]) as u8 + (after[1] > before[1]) as u8
+        u8::from(after[0] > before[0]) + u8::from(after[1] > before[1])
     };
     assert_eq!(spread(&mut w, client), 2);
     w.become_(&format!("{POOL}hash_tag = \"{{}}\"\n"));

@@ -63,7 +63,7 @@ impl Jitter {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         let quarter = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX) / 4;
-        wait - Duration::from_micros(if quarter == 0 { 0 } else { self.0 % quarter })
+        wait.saturating_sub(Duration::from_micros(if quarter == 0 { 0 } else { self.0 % quarter }))
     }
 }
 

@@ -44,12 +44,12 @@ impl Queue {
         self.publication_staged(io, client, verb, topic, 1, staged)
     }
 
-    pub(super) fn publish_batch<'a, I: Io>(
+    pub(super) fn publish_batch<I: Io>(
         &mut self,
         io: &mut I,
         client: &mut Connection,
         topic: &str,
-        messages: wire::nsq::Messages<'a>,
+        messages: wire::nsq::Messages<'_>,
     ) -> Flow {
         let (count, bytes) = (messages.len(), messages.body_bytes());
         let staged =

@@ -83,15 +83,13 @@ impl OwedLine {
                 None | Some(Owed::Publication { outcome: None, .. }) => return false,
                 Some(Owed::Close) => return true,
                 Some(Owed::Frame(frame)) => out.extend_from_slice(frame),
-                Some(Owed::Publication { verb, count, outcome: Some(outcome) }) => {
-                    match outcome {
-                        Outcome::Accepted => (0..*count).for_each(|_| frame::write_response(out, frame::OK)),
-                        Outcome::Refused(why) => {
-                            frame::write_error(out, &Refusal::Failed(*verb, &why.to_string()));
-                            return true;
-                        }
-                    };
-                }
+                Some(Owed::Publication { verb, count, outcome: Some(outcome) }) => match outcome {
+                    Outcome::Accepted => (0..*count).for_each(|_| frame::write_response(out, frame::OK)),
+                    Outcome::Refused(why) => {
+                        frame::write_error(out, &Refusal::Failed(*verb, &why.to_string()));
+                        return true;
+                    }
+                },
             }
             self.line.pop_front();
             self.first += 1;

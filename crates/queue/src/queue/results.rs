@@ -140,7 +140,7 @@ impl Queue {
             Ok(Some(next)) if !self.stopping => self.submit(Job::Copy(key, next.jobs, next.blocks)),
             Ok(Some(_)) => {}
             Err(why) => {
-                telemetry::warn!(topic = topic.name, error = why, "live messages cannot be copied forward")
+                telemetry::warn!(topic = topic.name, error = why, "live messages cannot be copied forward");
             }
         }
         self.mark_dirty(key);

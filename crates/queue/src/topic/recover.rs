@@ -337,7 +337,7 @@ impl Replay {
                 Err(_) => self.unknown += 1,
             },
             Record::ChannelCreated { number, cursor, name } => {
-                let image = ChannelImage { number, cursor, name, ..ChannelImage::default() };
+                let image = ChannelImage { number, name, cursor, ..ChannelImage::default() };
                 self.channels.insert(number, Recovering::new(image));
                 self.image.next_number = self.image.next_number.max(number + 1);
                 self.pump(at);
@@ -373,7 +373,7 @@ impl Replay {
         let damaged = &self.damaged;
         match event {
             Record::Finished(_, positions) => {
-                positions.into_iter().for_each(|at| channel.finished(at, damaged))
+                positions.into_iter().for_each(|at| channel.finished(at, damaged));
             }
             Record::Requeued(_, list) => list.into_iter().for_each(|one| channel.requeued(one, end, damaged)),
             Record::ChannelPaused(_, paused) => channel.image.paused = paused,

@@ -62,7 +62,7 @@ impl Session {
         Some(match args {
             [b"AUTH", password] => {
                 self.password =
-                    Some(*password) == backend.password.as_ref().map(|p| p.as_bytes()) && !unfriendly;
+                    Some(*password) == backend.password.as_ref().map(String::as_bytes) && !unfriendly;
                 self.refused |= !self.password;
                 if self.password { ok() } else { error("WRONGPASS invalid username-password pair") }
             }

@@ -17,7 +17,7 @@ impl Client {
             82..90 => self.ask_meta_set(uid),
             90..94 => self.expect(b"mn\r\n".to_vec(), What::Lines(&["MN"]), Some(Reply::line("MN")), &[]),
             94..98 => {
-                self.expect(b"frob x\r\n".to_vec(), What::Lines(&["ERROR"]), Some(Reply::line("ERROR")), &[])
+                self.expect(b"frob x\r\n".to_vec(), What::Lines(&["ERROR"]), Some(Reply::line("ERROR")), &[]);
             }
             _ => self.ask_version(),
         }

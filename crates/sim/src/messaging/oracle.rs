@@ -142,7 +142,7 @@ impl Oracle {
         match fact {
             Fact::Took(command) => self.took(session, command, now),
             Fact::Saw(Command::Publish { topic, uids, delay_ms }) => {
-                self.publish(&topic, &uids, delay_ms, now)
+                self.publish(&topic, &uids, delay_ms, now);
             }
             Fact::Saw(Command::Fin(id) | Command::Req(id, _)) => {
                 if let Some(channel) = self.channel_of(session) {

@@ -88,7 +88,7 @@ pub(crate) fn end_of_word(text: &[u8], start: usize) -> usize {
     let mut at = start;
     while let Some(chunk) = text[at..].first_chunk::<8>() {
         // a byte that was a space becomes zero, and the lowest zero byte gets its high bit set
-        let zeros = u64::from_le_bytes(*chunk) ^ (ONES * b' ' as u64);
+        let zeros = u64::from_le_bytes(*chunk) ^ (ONES * u64::from(b' '));
         let found = zeros.wrapping_sub(ONES) & !zeros & (ONES << 7);
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;

@@ -80,7 +80,7 @@ mod tests {
             (b"x\nx\nx\nx\nx\nx\nx\nx\nx\nx\nx", Err(Fault::BodyTooBig)),
         ];
         for (body, expected) in cases {
-            let got = text(body, &limits(8, 20)).map(|lines| lines.collect::<Vec<_>>());
+            let got = text(body, &limits(8, 20)).map(Iterator::collect::<Vec<_>>);
             assert_eq!(got, expected.map(<[_]>::to_vec), "{}", body.escape_ascii());
         }
     }
@@ -102,7 +102,7 @@ mod tests {
             (b"\0\0\0\x01\0\0\0\x04abc", Err(Fault::BadMessage)),
         ];
         for (body, expected) in cases {
-            let got = binary(body, &limits(8, 24)).map(|messages| messages.collect::<Vec<_>>());
+            let got = binary(body, &limits(8, 24)).map(Iterator::collect::<Vec<_>>);
             assert_eq!(got, expected.map(<[_]>::to_vec), "{}", body.escape_ascii());
         }
         assert_eq!(binary(&[0; 25], &limits(8, 24)), Err(Fault::BodyTooBig));

@@ -157,7 +157,7 @@ pub enum Refusal<'a> {
     AuthError(&'a str),
 }
 
-impl<'a> Refusal<'a> {
+impl Refusal<'_> {
     /// The reason a command fails on a topic or channel that is being deleted.
     pub const EXITING: &'static str = "exiting";
     /// The reason SUB fails when its topic or channel keeps being deleted.
@@ -227,7 +227,7 @@ impl<'a> Refusal<'a> {
             Refusal::Unknown(word) => write_around(out, "invalid command ", word, ""),
             Refusal::State(verb) => write(out, format_args!("cannot {} in current state", verb.name())),
             Refusal::TlsRequired(word) => {
-                write_around(out, "cannot ", word, " in current state (TLS required)")
+                write_around(out, "cannot ", word, " in current state (TLS required)");
             }
             Refusal::Params(verb) => {
                 let noun =
@@ -250,7 +250,7 @@ impl<'a> Refusal<'a> {
             }
             Refusal::ReadyCount(word) => write_around(out, "RDY could not parse count ", word, ""),
             Refusal::ReadyRange(count, max) => {
-                write(out, format_args!("RDY count {count} out of range 0-{max}"))
+                write(out, format_args!("RDY count {count} out of range 0-{max}"));
             }
             Refusal::MessageId => write(out, format_args!("invalid message ID")),
             Refusal::Delay(verb, word) => {
@@ -258,11 +258,11 @@ impl<'a> Refusal<'a> {
                 out.extend_from_slice(word);
             }
             Refusal::DelayRange(ms, max) => {
-                write(out, format_args!("DPUB timeout {ms} out of range 0-{max}"))
+                write(out, format_args!("DPUB timeout {ms} out of range 0-{max}"));
             }
             Refusal::IdentifyJson => write(out, format_args!("IDENTIFY failed to decode JSON body")),
             Refusal::IdentifyValue(what, value) => {
-                write(out, format_args!("IDENTIFY {what} ({value}) is invalid"))
+                write(out, format_args!("IDENTIFY {what} ({value}) is invalid"));
             }
             Refusal::BothCompressions => {
                 write(out, format_args!("cannot enable both deflate and snappy compression"));
@@ -318,7 +318,7 @@ impl<'a> Refusal<'a> {
                 write(out, format_args!("MPUB invalid message({index}) body size {size}"));
             }
             Refusal::MessageTooBig(size, max) => {
-                write(out, format_args!("MPUB message too big {size} > {max}"))
+                write(out, format_args!("MPUB message too big {size} > {max}"));
             }
             _ => {}
         }

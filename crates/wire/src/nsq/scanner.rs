@@ -311,7 +311,7 @@ fn size_at<'a>(bytes: &[u8], line: usize, verb: Verb, max: u64) -> Result<usize,
     Ok(size as usize)
 }
 
-fn sized_body<'a>(bytes: &'a [u8], line: usize, verb: Verb, max: u64) -> Result<&'a [u8], Stop<'a>> {
+fn sized_body(bytes: &[u8], line: usize, verb: Verb, max: u64) -> Result<&[u8], Stop<'_>> {
     let size = size_at(bytes, line, verb, max)?;
     let end = line + 4 + size;
     bytes.get(line + 4..end).ok_or(Stop::NeedMore { want: end, missing: Missing::Body })

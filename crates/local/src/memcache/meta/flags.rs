@@ -112,7 +112,7 @@ impl<'r> Flags<'r> {
             },
             b'J' => {
                 self.initial =
-                    unsigned(argument).ok_or(Fault::Said("CLIENT_ERROR invalid numeric initial value"))?
+                    unsigned(argument).ok_or(Fault::Said("CLIENT_ERROR invalid numeric initial value"))?;
             }
             b'D' => {
                 let delta = unsigned(argument);

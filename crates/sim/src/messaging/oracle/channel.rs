@@ -43,7 +43,7 @@ pub(crate) struct Channel {
 
 impl Channel {
     pub(crate) fn new(made: u64, limit: Option<u64>) -> Channel {
-        Channel { made, limit, ..Channel::default() }
+        Channel { limit, made, ..Channel::default() }
     }
 
     /// The row of a message that this session has in its hands.

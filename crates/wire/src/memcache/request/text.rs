@@ -58,7 +58,7 @@ fn keys(line: &Line<'_>, exptime: bool) -> Result<Request, BadRequest> {
     if too_long {
         return Err(line.bad(Cause::Argument, bad::BAD_FORMAT));
     }
-    Ok(Request { key, key_count, ..line.request() })
+    Ok(Request { key_count, key, ..line.request() })
 }
 
 /// A data block follows. Where it ends is known only if the byte count can be trusted; a line that is one word short

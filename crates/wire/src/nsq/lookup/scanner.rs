@@ -94,16 +94,16 @@ impl Refusal<'_> {
             Refusal::IdentifiedAlready => write(out, format_args!("E_INVALID cannot IDENTIFY again")),
             Refusal::NotIdentified => write(out, format_args!("E_INVALID client must IDENTIFY")),
             Refusal::Params(verb) => {
-                write(out, format_args!("E_INVALID {verb} insufficient number of params"))
+                write(out, format_args!("E_INVALID {verb} insufficient number of params"));
             }
             Refusal::Topic(verb, name) => write_name(out, format_args!("E_BAD_TOPIC {verb} topic"), name),
             Refusal::Channel(verb, name) => {
-                write_name(out, format_args!("E_BAD_CHANNEL {verb} channel"), name)
+                write_name(out, format_args!("E_BAD_CHANNEL {verb} channel"), name);
             }
             Refusal::SizeEnded => write(out, format_args!("E_BAD_BODY IDENTIFY failed to read body size")),
             Refusal::BodyEnded => write(out, format_args!("E_BAD_BODY IDENTIFY failed to read body")),
             Refusal::SizeInvalid(size) => {
-                write(out, format_args!("E_BAD_BODY IDENTIFY invalid body size {size}"))
+                write(out, format_args!("E_BAD_BODY IDENTIFY invalid body size {size}"));
             }
             Refusal::SizeTooBig(size) => {
                 write(out, format_args!("E_BAD_BODY IDENTIFY body too big {size} > {IDENTIFY_BYTES_MAX}"));

@@ -343,7 +343,7 @@ fn messages_know_their_number_and_size() {
         panic!("not whole")
     };
     let check = |messages: &Messages<'_>, count, bytes| {
-        assert_eq!((messages.len(), messages.body_bytes()), (count, bytes))
+        assert_eq!((messages.len(), messages.body_bytes()), (count, bytes));
     };
     let mut messages = messages;
     check(&messages, 2, 4);

@@ -21,7 +21,7 @@ pub fn command_reply(mut args: Args<'_>, version: Version, out: &mut impl BufMut
         b"info" if any_named => named_infos(args, version, out),
         b"info" => infos(&served(all()), version, out),
         b"docs" if any_named => {
-            docs(&args.filter_map(|name| find(name.bytes())).collect::<Vec<_>>(), version, out)
+            docs(&args.filter_map(|name| find(name.bytes())).collect::<Vec<_>>(), version, out);
         }
         b"docs" => docs(&served(all()), version, out),
         b"getkeys" => get_keys(args, out),
@@ -49,10 +49,10 @@ fn list(mut filter: Args<'_>, out: &mut impl BufMut) {
         (None, ..) => commands,
         (Some(word), Some(by), Some(what), None) if word.is("filterby") => {
             let wanted = |command: &&Command| match () {
-                _ if by.is("pattern") => glob_matches(what.bytes(), command.name.as_bytes()),
-                _ if by.is("aclcat") => command.categories().any(|category| what.is(category)),
+                () if by.is("pattern") => glob_matches(what.bytes(), command.name.as_bytes()),
+                () if by.is("aclcat") => command.categories().any(|category| what.is(category)),
                 // no module has a command here
-                _ => false,
+                () => false,
             };
             if !(by.is("pattern") || by.is("aclcat") || by.is("module")) {
                 return encode::error(out, b"ERR syntax error");
