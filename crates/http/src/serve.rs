@@ -47,10 +47,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Tells listeners and connections to end, once it is true or its sender is gone.
 pub type Stop = watch::Receiver<bool>;
 
+/// TLS towards clients; another one may follow, for the handshakes that begin then.
+pub type Tls = watch::Receiver<Arc<rustls::ServerConfig>>;
+
 /// A listener, bound and not yet served.
 pub struct Listener {
     socket: Socket,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Tls>,
 }
 
 /// A bound socket of either kind. It need not be non-blocking yet.
@@ -74,6 +77,14 @@ impl Listener {
     /// # Errors
     /// The system's, if the socket cannot be made non-blocking.
     pub fn new(socket: Socket, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Listener> {
+        Listener::following(socket, tls.map(|tls| watch::channel(tls).1))
+    }
+
+    /// [`Listener::new`] with TLS that may change while it is served.
+    ///
+    /// # Errors
+    /// As [`Listener::new`].
+    pub fn following(socket: Socket, tls: Option<Tls>) -> io::Result<Listener> {
         match &socket {
             Socket::Tcp(listener) => listener.set_nonblocking(true)?,
             Socket::Unix(listener) => listener.set_nonblocking(true)?,
@@ -110,9 +121,8 @@ pub async fn serve_at_most(
     stop: Stop,
 ) -> io::Result<()> {
     let places = Places::new(connections_max);
-    let tls = listener.tls.map(TlsAcceptor::from);
     let (close, closed) = watch::channel(false);
-    let door = Door { router, tls, stop: closed, places: Arc::clone(&places) };
+    let door = Door { router, tls: listener.tls, stop: closed, places: Arc::clone(&places) };
     match listener.socket {
         Socket::Tcp(listener) => {
             let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -171,7 +181,7 @@ async fn stopped(mut stop: Stop) {
 /// State all connections of a listener share.
 struct Door {
     router: Router,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
     stop: Stop,
     places: Arc<Places>,
 }
@@ -187,7 +197,7 @@ impl Door {
         let activity = place.activity();
         let router = self.router.clone().layer(Extension(link.clone()));
         let talk = Talk { link, router, activity: activity.clone(), stop: self.stop.clone() };
-        let tls = self.tls.clone();
+        let tls = self.tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));
         let socket = Tracked::new(socket, activity);
         tokio::spawn(place.hold(async move {
             match tls {

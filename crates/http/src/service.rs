@@ -22,8 +22,8 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// Every row. The first one of a path and method counts.
     fn rows(&self) -> &'static [Row<Self>];
 
-    /// Names under which browsers may know this daemon.
-    fn names(&self) -> Names<'_>;
+    /// Gives `with` the names under which browsers may know this daemon.
+    fn names<T>(&self, with: impl FnOnce(&Names<'_>) -> T) -> T;
 
     /// The answer to those who may ask nothing, whatever they ask.
     ///
@@ -59,7 +59,7 @@ async fn serve<A: Api>(api: &A, link: Link, request: Request) -> Response<Body> 
     let (answer, quiet) = match find(api, &link, method.as_str(), &uri) {
         Ok((row, words)) => {
             let asked = Asked { words, link, uri: parts.uri, headers: parts.headers, body };
-            let answer = match browser::guard(row.aim, &asked.headers, &api.names()) {
+            let answer = match api.names(|names| browser::guard(row.aim, &asked.headers, names)) {
                 Ok(()) => (row.handler)(api, asked).await,
                 Err(refusal) => Err(refusal),
             };

@@ -66,12 +66,12 @@ impl ::http::Api for Api {
         ROWS
     }
 
-    fn names(&self) -> Names<'_> {
-        Names {
+    fn names<T>(&self, with: impl FnOnce(&Names<'_>) -> T) -> T {
+        with(&Names {
             known: [&self.about.hostname, &self.about.broadcast_address],
             listed: &self.about.names,
             option: "http_names in [lookup]",
-        }
+        })
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod data_path;
 mod http;
+mod live;
 mod lookups;
 mod outside;
 mod quota;
@@ -34,6 +35,8 @@ use crate::service::Service;
 use crate::start_error::{Place, StartError};
 pub use data_path::DataPath;
 pub use http::{Http, Serving as ServingHttp};
+#[allow(unused_imports, reason = "the reload of the configuration is to call it")]
+pub use live::{Live, Prepared};
 pub use outside::ControlJobs;
 pub use tls::verify as verify_tls;
 
@@ -119,7 +122,8 @@ impl BoundQueue {
         .map_err(failed)?;
         let (jobs, outside, lookups) =
             outside::connect(settings, authorities, handle.clone(), bound, http.http_port(), own_lookup);
-        let http = Http::new(http, settings, bound, handle.clone(), lookups, descriptors.shares.http);
+        let http =
+            Http::new(http, settings, bound, handle.clone(), lookups, own_lookup, descriptors.shares.http);
         let queue = Queue::open(options, files, Box::new(disk), Box::new(outside), now())
             .map_err(|error| StartError::Store(format!("cannot open the queue: {error}")))?;
         let (jobs, http) = (Some(jobs), Some(http));

@@ -45,7 +45,7 @@ mod stats;
 mod text;
 mod topics;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use ::http::answer::tls_required;
 use ::http::{Budget, Link, Names, Refusal, Row, answer};
@@ -62,8 +62,6 @@ pub use memory::memory;
 /// Identity of the daemon for the API.
 #[derive(Debug, Clone)]
 pub struct About {
-    /// All settings, as they were at the start.
-    pub settings: Arc<Queue>,
     /// The machine's name.
     pub hostname: String,
     /// Port that is listened on for the V2 protocol; -1 for a unix socket.
@@ -94,9 +92,15 @@ pub type SendAsk = Box<dyn Fn(Ask, Reply) -> Result<(), NotTaken> + Send + Sync>
 /// The API; all listeners share it.
 pub struct Api {
     about: About,
+    current: RwLock<Current>,
     send: SendAsk,
     adjustable: Arc<dyn Adjustable>,
-    budget: Budget,
+}
+
+/// Settings in force, and the budget that bodies have under them.
+struct Current {
+    settings: Arc<Queue>,
+    budget: Arc<Budget>,
 }
 
 impl std::fmt::Debug for Api {
@@ -110,17 +114,18 @@ impl ::http::Api for Api {
         rows::ROWS
     }
 
-    fn names(&self) -> Names<'_> {
-        let settings = &self.about.settings;
-        Names {
+    fn names<T>(&self, with: impl FnOnce(&Names<'_>) -> T) -> T {
+        let settings = self.settings();
+        with(&Names {
             known: [&self.about.hostname, &settings.broadcast_address],
             listed: &settings.http_names,
             option: "http_names in [queue]",
-        }
+        })
     }
 
     fn admit(&self, link: &Link) -> Result<(), Box<Response<Body>>> {
-        let tls = self.about.settings.tls.as_ref();
+        let settings = self.settings();
+        let tls = settings.tls.as_ref();
         if tls.is_some_and(|tls| tls.required == TlsRequired::Yes) && !link.tls {
             return Err(tls_required(self.about.https_port).into());
         }
@@ -130,9 +135,31 @@ impl ::http::Api for Api {
 
 impl Api {
     /// An API that asks the queue through `send`.
-    pub fn new(about: About, send: SendAsk, adjustable: Arc<dyn Adjustable>) -> Api {
-        let budget = Budget::new(about.settings.max_body_size.max(about.settings.max_msg_size));
-        Api { about, send, adjustable, budget }
+    pub fn new(about: About, settings: Arc<Queue>, send: SendAsk, adjustable: Arc<dyn Adjustable>) -> Api {
+        let budget = Arc::new(Budget::new(body_bytes_max(&settings)));
+        Api { about, current: RwLock::new(Current { settings, budget }), send, adjustable }
+    }
+
+    /// Goes on with other settings. Requests that are under way keep theirs.
+    pub fn configure(&self, settings: Arc<Queue>) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if body_bytes_max(&settings) != body_bytes_max(&current.settings) {
+            current.budget = Arc::new(Budget::new(body_bytes_max(&settings)));
+        }
+        current.settings = settings;
+    }
+
+    /// Settings in force.
+    fn settings(&self) -> Arc<Queue> {
+        Arc::clone(&self.current().settings)
+    }
+
+    fn budget(&self) -> Arc<Budget> {
+        Arc::clone(&self.current().budget)
+    }
+
+    fn current(&self) -> RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks the queue and waits for its answer; what it refuses is an error already.
@@ -166,6 +193,11 @@ fn not_taken(why: NotTaken) -> Refusal {
         NotTaken::Full => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"),
         NotTaken::Stopped => Refusal::EXITING,
     }
+}
+
+/// Size of the largest body of a request.
+fn body_bytes_max(settings: &Queue) -> u64 {
+    settings.max_body_size.max(settings.max_msg_size)
 }
 
 #[cfg(test)]

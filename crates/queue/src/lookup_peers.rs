@@ -113,6 +113,20 @@ impl LookupPeers {
         }
     }
 
+    /// Is another node from now on, with another client for questions: who has registered registers anew. True if that is a change
+    /// for lookups.
+    pub fn set_node(&mut self, node: Node, response_bytes_max: usize, http: Client) -> bool {
+        (self.response_bytes_max, self.http) = (response_bytes_max, http);
+        if *self.node == node {
+            return false;
+        }
+        self.node = Arc::new(node);
+        let addresses = self.addresses();
+        self.set_addresses(&[]);
+        self.set_addresses(&addresses);
+        true
+    }
+
     fn start(&self, address: &str) -> (Arc<State>, AbortHandle) {
         let state = Arc::new(State::default());
         let peer = Peer {

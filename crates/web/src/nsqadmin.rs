@@ -69,12 +69,12 @@ impl http::Api for Api {
         self.rows
     }
 
-    fn names(&self) -> Names<'_> {
-        Names {
+    fn names<T>(&self, with: impl FnOnce(&Names<'_>) -> T) -> T {
+        with(&Names {
             known: [&self.hostname, "localhost"],
             listed: &self.settings.http_names,
             option: NAMES_OPTION,
-        }
+        })
     }
 }
 

@@ -44,14 +44,13 @@ pub fn request(bytes: &[u8]) {
 async fn answered(request: Request<Body>) -> Response<Body> {
     static SETTINGS: LazyLock<Arc<checked::Queue>> = LazyLock::new(Arc::default);
     let about = About {
-        settings: Arc::clone(&SETTINGS),
         hostname: "host".into(),
         tcp_port: 4150,
         http_port: 4151,
         https_port: -1,
         started: 1_700_000_000,
     };
-    let api = Api::new(about, Box::new(answer), Arc::new(Knobs::default()));
+    let api = Api::new(about, Arc::clone(&SETTINGS), Box::new(answer), Arc::new(Knobs::default()));
     let service = TowerToHyperService::new(router(Arc::new(api)));
     service.call(request).await.expect("the router is infallible")
 }

@@ -1,9 +1,21 @@
 //! Jobs of the queue's shard, and of `/config`, for the control thread.
 
+use queue::auth::Authenticator;
 use queue::authority::AuthQuery;
 use queue::outside::{Asker, Notice};
+use wire::nsq::lookup::Node;
 
 use super::quota::Ticket;
+
+/// What the queue is towards authorization servers and lookups.
+pub struct Outward {
+    /// Identifies clients.
+    pub authenticator: Authenticator,
+    /// Our identity for lookups.
+    pub node: Node,
+    /// Limit on an answer of a lookup.
+    pub response_bytes_max: usize,
+}
 
 /// A job for the control thread.
 pub enum ControlJob {
@@ -15,4 +27,6 @@ pub enum ControlJob {
     Channels(String, Ticket),
     /// Other nsqlookupds are registered with from now on.
     Lookups,
+    /// From now on clients are identified by these servers, and lookups are told this node.
+    Configure(Box<Outward>),
 }

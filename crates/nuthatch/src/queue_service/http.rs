@@ -7,16 +7,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use config::checked::{self, Listen, LogLevel};
 use config::endpoint::show_listen;
 use config::nsqd::machine;
-use http::{Listener, Stop, router, serve_at_most};
+use http::{Listener, Stop, Tls, router, serve_at_most};
 use net::{Binder, Handle};
 use queue::Mail;
 use queue::http::{About, Adjustable, Api, SendAsk};
 use rustls::ServerConfig;
 use telemetry::log::Log;
 use telemetry::{error, warn};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::live::{Live, Parts};
 use super::lookups::Lookups;
 use crate::start_error::{Place, StartError};
 use crate::{bind, log_level};
@@ -25,6 +27,8 @@ use crate::{bind, log_level};
 pub struct Bound {
     http: Option<Listener>,
     https: Option<Listener>,
+    /// Gives the HTTPS listener another certificate.
+    certificate: Option<watch::Sender<Arc<ServerConfig>>>,
 }
 
 impl Bound {
@@ -37,18 +41,20 @@ impl Bound {
         tls: Option<&Arc<ServerConfig>>,
         binder: &mut Binder,
     ) -> Result<Bound, StartError> {
-        let mut bind = |place: Place, listen: &Listen, tls: Option<Arc<ServerConfig>>| {
+        let mut bind = |place: Place, listen: &Listen, tls: Option<Tls>| {
             let socket = bind::bind(listen, binder)
                 .map_err(|error| StartError::Listen(place, listen.clone(), error))?;
-            Listener::new(socket, tls)
+            Listener::following(socket, tls)
                 .map_err(|error| StartError::Other(format!("cannot serve HTTP: {error}")))
         };
         let http = settings.http.as_ref().map(|listen| bind(Place::QueueHttp, listen, None)).transpose()?;
-        let https = match (settings.https.as_ref(), tls) {
-            (Some(listen), Some(tls)) => Some(bind(Place::QueueHttps, listen, Some(Arc::clone(tls)))?),
+        let (certificate, follower) =
+            tls.map(|tls| watch::channel(Arc::clone(tls))).map_or((None, None), |(s, r)| (Some(s), Some(r)));
+        let https = match (settings.https.as_ref(), follower) {
+            (Some(listen), Some(tls)) => Some(bind(Place::QueueHttps, listen, Some(tls))?),
             _ => None,
         };
-        Ok(Bound { http, https })
+        Ok(Bound { http, https, certificate })
     }
 
     /// The port of plain HTTP; 0 if there is none, or a unix socket.
@@ -80,6 +86,7 @@ pub struct Http {
     tcp: Option<SocketAddr>,
     shard: Handle<Mail>,
     lookups: Lookups,
+    own_lookup: Option<SocketAddr>,
     /// Of each listener, at once.
     connections_max: usize,
 }
@@ -92,9 +99,10 @@ impl Http {
         tcp: Option<SocketAddr>,
         shard: Handle<Mail>,
         lookups: Lookups,
+        own_lookup: Option<SocketAddr>,
         connections_max: usize,
     ) -> Http {
-        Http { bound, settings: Arc::new(settings.clone()), tcp, shard, lookups, connections_max }
+        Http { bound, settings: Arc::new(settings.clone()), tcp, shard, lookups, own_lookup, connections_max }
     }
 
     /// Serves until `stop`. Needs a tokio runtime.
@@ -103,20 +111,25 @@ impl Http {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let http_port = port(self.bound.http.as_ref());
         let about = About {
-            settings: Arc::clone(&self.settings),
             hostname: machine::hostname(),
             tcp_port: number(self.tcp.map(|address| address.port())),
             http_port: number(http_port),
             https_port: number(port(self.bound.https.as_ref())),
             started: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         };
-        if let Some(statsd) = self.settings.statsd.clone() {
-            let told = self.settings.advertised_http_port(http_port.unwrap_or(0));
-            let address = self.settings.broadcast_address.clone();
-            tokio::spawn(queue::push::push(statsd, address, told, ask(&self.shard)));
-        }
-        let knobs = Knobs { lookups: self.lookups, log: log.clone() };
-        let api = Arc::new(Api::new(about, ask(&self.shard), Arc::new(knobs)));
+        let knobs = Knobs { lookups: self.lookups.clone(), log: log.clone() };
+        let settings = Arc::clone(&self.settings);
+        let api = Arc::new(Api::new(about, Arc::clone(&settings), ask(&self.shard), Arc::new(knobs)));
+        let live = Live::new(Parts {
+            settings,
+            shard: self.shard,
+            api: Arc::clone(&api),
+            certificate: self.bound.certificate,
+            lookups: self.lookups,
+            own_lookup: self.own_lookup,
+            tcp: self.tcp,
+            http_port: http_port.unwrap_or(0),
+        });
         let connections_max = self.connections_max;
         let mut listeners = JoinSet::new();
         for listener in [self.bound.http, self.bound.https].into_iter().flatten() {
@@ -127,24 +140,29 @@ impl Http {
                 }
             });
         }
-        Serving(listeners)
+        Serving { listeners, live: Some(live) }
     }
 }
 
 /// The HTTP API while it is served.
-pub struct Serving(JoinSet<()>);
+pub struct Serving {
+    listeners: JoinSet<()>,
+    /// Gives the running queue other settings.
+    #[allow(dead_code, reason = "the reload of the configuration is to call it")]
+    pub live: Option<Live>,
+}
 
 impl Serving {
     /// Waits until it has stopped and every request under way is answered, but no longer than this.
     pub async fn finish(mut self, patience: Duration) {
-        let all = async { while self.0.join_next().await.is_some() {} };
+        let all = async { while self.listeners.join_next().await.is_some() {} };
         if timeout(patience, all).await.is_err() {
             warn!("HTTP requests aborted at shutdown");
         }
     }
 }
 
-fn ask(shard: &Handle<Mail>) -> SendAsk {
+pub(super) fn ask(shard: &Handle<Mail>) -> SendAsk {
     let shard = shard.clone();
     Box::new(move |ask, reply| shard.request(Mail::Ask(ask, reply)))
 }

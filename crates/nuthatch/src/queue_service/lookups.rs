@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::Sender;
 
-use super::control_job::ControlJob;
+use super::control_job::{ControlJob, Outward};
 
 /// The nsqlookupds that are registered with; can be changed while everything runs.
 #[derive(Clone)]
@@ -30,6 +30,11 @@ impl Lookups {
     /// All of them.
     pub fn get(&self) -> Vec<String> {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Is this towards authorization servers and lookups from now on, after the jobs before have been done.
+    pub async fn configure(&self, outward: Outward) {
+        let _ = self.jobs.send(ControlJob::Configure(Box::new(outward))).await;
     }
 
     /// Registers with these from now on: at once, or when the jobs before have been done.

@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use wire::nsq::lookup::Node;
 
-use super::control_job::ControlJob;
+use super::control_job::{ControlJob, Outward};
 use super::lookups::Lookups;
 use super::quota::Quota;
 
@@ -65,10 +65,8 @@ impl Outside for ControlThread {
 pub struct ControlJobs {
     jobs: Receiver<ControlJob>,
     shard: Handle<Mail>,
-    authenticator: Authenticator,
+    outward: Outward,
     lookups: Lookups,
-    node: Node,
-    response_bytes_max: usize,
 }
 
 /// Both ends; `tls` is for authorization servers.
@@ -81,37 +79,47 @@ pub fn connect(
     own_lookup: Option<SocketAddr>,
 ) -> (ControlJobs, ControlThread, Lookups) {
     let (sender, jobs) = channel(JOBS_MAX);
-    let limits = Limits {
-        connect_timeout: settings.http_client_connect_timeout,
-        request_timeout: settings.http_client_request_timeout,
-        ..Limits::default()
-    };
-    let http = Client::new(limits, tls);
-    let authenticator = Authenticator {
-        servers: settings.auth_http_addresses.clone(),
-        method: match settings.auth_http_request_method {
-            AuthMethod::Get => Method::Get,
-            AuthMethod::Post => Method::Post,
-        },
-        http,
-    };
-    let addresses = with_own(settings.lookupd_tcp_addresses.clone(), own_lookup, &settings.broadcast_address);
-    let lookups = Lookups::new(addresses, sender.clone());
+    let lookups = Lookups::new(lookup_addresses(settings, own_lookup), sender.clone());
     let control = ControlThread {
         jobs: sender,
         lookups: lookups.clone(),
         authorizations: Quota::of(AUTHORIZATIONS_MAX),
         channel_questions: Quota::of(CHANNEL_QUESTIONS_MAX),
     };
-    let jobs = ControlJobs {
-        jobs,
-        shard,
-        authenticator,
-        lookups: lookups.clone(),
+    let outward = outward(settings, tls, bound, http_port);
+    let jobs = ControlJobs { jobs, shard, outward, lookups: lookups.clone() };
+    (jobs, control, lookups)
+}
+
+/// What these settings make the queue towards others.
+pub fn outward(
+    settings: &Queue,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    bound: Option<SocketAddr>,
+    http_port: u16,
+) -> Outward {
+    let limits = Limits {
+        connect_timeout: settings.http_client_connect_timeout,
+        request_timeout: settings.http_client_request_timeout,
+        ..Limits::default()
+    };
+    Outward {
+        authenticator: Authenticator {
+            servers: settings.auth_http_addresses.clone(),
+            method: match settings.auth_http_request_method {
+                AuthMethod::Get => Method::Get,
+                AuthMethod::Post => Method::Post,
+            },
+            http: Client::new(limits, tls),
+        },
         node: node(settings, bound, http_port),
         response_bytes_max: usize::try_from(settings.max_body_size).unwrap_or(usize::MAX),
-    };
-    (jobs, control, lookups)
+    }
+}
+
+/// The lookups to register with, that of our own process among them.
+pub fn lookup_addresses(settings: &Queue, own: Option<SocketAddr>) -> Vec<String> {
+    with_own(settings.lookupd_tcp_addresses.clone(), own, &settings.broadcast_address)
 }
 
 /// Addresses of lookups with that of our own process, unless it is among them under some name of this machine: registered
@@ -148,8 +156,10 @@ impl ControlJobs {
     /// Does jobs for ever; drop the task to end it, and connections to lookups with it. Needs a tokio runtime; no job waits for
     /// another.
     pub async fn serve(mut self) {
-        let http = self.authenticator.http.clone();
-        let mut peers = LookupPeers::new(self.node.clone(), Timing::default(), self.response_bytes_max, http);
+        let Outward { authenticator, node, response_bytes_max } = self.outward;
+        let mut authenticator = authenticator;
+        let http = authenticator.http.clone();
+        let mut peers = LookupPeers::new(node, Timing::default(), response_bytes_max, http);
         peers.set_addresses(&self.lookups.get());
         let at_once = Arc::new(Semaphore::new(AUTHORIZATIONS_AT_ONCE));
         while let Some(job) = self.jobs.recv().await {
@@ -157,8 +167,13 @@ impl ControlJobs {
             match job {
                 ControlJob::Notice(notice) => peers.notice(&notice),
                 ControlJob::Lookups => peers.set_addresses(&self.lookups.get()),
+                ControlJob::Configure(outward) => {
+                    authenticator = outward.authenticator;
+                    let http = authenticator.http.clone();
+                    peers.set_node(outward.node, outward.response_bytes_max, http);
+                }
                 ControlJob::Auth(asker, query, ticket) => {
-                    let (authenticator, at_once) = (self.authenticator.clone(), Arc::clone(&at_once));
+                    let (authenticator, at_once) = (authenticator.clone(), Arc::clone(&at_once));
                     tokio::spawn(async move {
                         let _turn = at_once.acquire().await;
                         let answer = authenticator.answer(query).await;

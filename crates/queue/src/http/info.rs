@@ -41,7 +41,7 @@ impl Api {
     }
 
     pub(super) async fn info(&self) -> Result<Response<Body>, Refusal> {
-        let settings = &self.about.settings;
+        let settings = self.settings();
         Ok(answer::json(&Info {
             version: config::nsqd::VERSION,
             broadcast_address: &settings.broadcast_address,

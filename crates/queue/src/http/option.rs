@@ -33,9 +33,9 @@ impl Api {
     }
 
     pub(super) async fn write_option(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
-        let bytes_max = self.about.settings.max_msg_size;
+        let bytes_max = self.settings().max_msg_size;
         let key = asked.word().to_owned();
-        let body = self.budget.read(asked.link.host(), &asked.headers, asked.body, bytes_max).await;
+        let body = self.budget().read(asked.link.host(), &asked.headers, asked.body, bytes_max).await;
         let body = body.map_err(|fault| fault.refusal("INVALID_VALUE"))?;
         if body.bytes.is_empty() {
             return Err(Refusal::too_big("INVALID_VALUE"));
@@ -55,23 +55,23 @@ impl Api {
     }
 
     fn broadcast_http_port(&self) -> u16 {
-        self.about.settings.advertised_http_port(self.about.http_port.try_into().unwrap_or(0))
+        self.settings().advertised_http_port(self.about.http_port.try_into().unwrap_or(0))
     }
 
     fn option(&self, key: &str) -> Option<Value> {
         match key {
             "nsqlookupd_tcp_addresses" => Some(json!(self.adjustable.lookup_addresses())),
             "log_level" => Some(json!(self.adjustable.log_level().index() + 1)),
-            "broadcast_tcp_port" => Some(json!(
-                self.about.settings.advertised_tcp_port(self.about.tcp_port.try_into().unwrap_or(0))
-            )),
+            "broadcast_tcp_port" => {
+                Some(json!(self.settings().advertised_tcp_port(self.about.tcp_port.try_into().unwrap_or(0))))
+            }
             "broadcast_http_port" => Some(json!(self.broadcast_http_port())),
             "statsd_prefix" => {
-                let host = &self.about.settings.broadcast_address;
-                let pattern = fixed(&self.about.settings, key)?;
+                let settings = self.settings();
+                let (host, pattern) = (&settings.broadcast_address, fixed(&settings, key)?);
                 Some(json!(statsd::prefix(pattern.as_str()?, host, self.broadcast_http_port())))
             }
-            key => fixed(&self.about.settings, key),
+            key => fixed(&self.settings(), key),
         }
     }
 }

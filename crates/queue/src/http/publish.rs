@@ -16,8 +16,8 @@ use ::http::{Refusal, answer};
 impl Api {
     pub(super) async fn publish(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
         let query = asked.query();
-        let bytes_max = self.about.settings.max_msg_size;
-        let body = self.budget.read(asked.link.host(), &asked.headers, asked.body, bytes_max).await;
+        let bytes_max = self.settings().max_msg_size;
+        let body = self.budget().read(asked.link.host(), &asked.headers, asked.body, bytes_max).await;
         let body = body.map_err(|fault| fault.refusal("MSG_TOO_BIG"))?;
         if body.bytes.is_empty() {
             return Err(Refusal::bad("MSG_EMPTY"));
@@ -30,8 +30,8 @@ impl Api {
 
     pub(super) async fn publish_many(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
         let query = asked.query();
-        let bytes_max = self.about.settings.max_body_size;
-        let body = self.budget.read(asked.link.host(), &asked.headers, asked.body, bytes_max).await;
+        let bytes_max = self.settings().max_body_size;
+        let body = self.budget().read(asked.link.host(), &asked.headers, asked.body, bytes_max).await;
         let body = body.map_err(|fault| fault.refusal("BODY_TOO_BIG"))?;
         let query = query?;
         let topic = topics::topic(&query)?;
@@ -44,7 +44,7 @@ impl Api {
     /// Time the messages are to wait.
     async fn defer_of(&self, query: &Query, topic: &str) -> Result<u64, Refusal> {
         let Some(text) = query.text("defer") else { return Ok(0) };
-        let defer_max = millis(self.about.settings.max_defer_timeout);
+        let defer_max = millis(self.settings().max_defer_timeout);
         let ms = text.parse::<i64>().ok().and_then(|ms| u64::try_from(ms).ok());
         match ms.filter(|ms| *ms <= defer_max) {
             Some(ms) => Ok(ms),
@@ -62,7 +62,7 @@ impl Api {
         layout: Layout,
         defer_ms: u64,
     ) -> Result<Response<Body>, Refusal> {
-        let settings = &self.about.settings;
+        let settings = self.settings();
         let limits = Limits {
             message_bytes_max: settings.max_msg_size,
             body_bytes_max: settings.max_body_size,

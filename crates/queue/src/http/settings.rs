@@ -103,7 +103,8 @@ impl Api {
     }
 
     async fn settings_of<T: DeserializeOwned>(&self, asked: Asked) -> Result<T, Refusal> {
-        let body = self.budget.read(asked.link.host(), &asked.headers, asked.body, SETTINGS_BYTES_MAX).await;
+        let body =
+            self.budget().read(asked.link.host(), &asked.headers, asked.body, SETTINGS_BYTES_MAX).await;
         let body = body.map_err(|fault| fault.refusal("BODY_TOO_BIG"))?;
         // A list would do for serde, value by value.
         let object = serde_json::from_slice::<serde_json::Map<String, Value>>(&body.bytes);

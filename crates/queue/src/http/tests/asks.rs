@@ -12,15 +12,8 @@ use crate::http::{About, Api, SendAsk};
 use ::http::Refusal;
 
 fn api(send: SendAsk) -> Api {
-    let about = About {
-        settings: Arc::new(settings(&[])),
-        hostname: "host".into(),
-        tcp_port: 1,
-        http_port: 2,
-        https_port: -1,
-        started: 0,
-    };
-    Api::new(about, send, Arc::new(Knobs::default()))
+    let about = About { hostname: "host".into(), tcp_port: 1, http_port: 2, https_port: -1, started: 0 };
+    Api::new(about, Arc::new(settings(&[])), send, Arc::new(Knobs::default()))
 }
 
 #[test]

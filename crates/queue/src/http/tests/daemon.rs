@@ -112,7 +112,6 @@ impl Daemon {
         let http = plain.local_address().unwrap();
         let https = secure.as_ref().and_then(Listener::local_address);
         let about = About {
-            settings: Arc::new(settings),
             hostname: "host".into(),
             tcp_port: tcp.port().into(),
             http_port: http.port().into(),
@@ -120,7 +119,7 @@ impl Daemon {
             started: 1_700_000_000,
         };
         let knobs = Arc::new(Knobs::default());
-        let api = Arc::new(Api::new(about, ask(&handle), knobs));
+        let api = Arc::new(Api::new(about, Arc::new(settings), ask(&handle), knobs));
         let (stop, stopping) = watch::channel(false);
         let listeners: Vec<Listener> = std::iter::once(plain).chain(secure).collect();
         let control = std::thread::spawn(move || {
