@@ -42,6 +42,7 @@ use crate::server::backoff::Backoff;
 use crate::server::connection::ServerConn;
 use crate::server::drain::Drain;
 use crate::server::health::{Health, Policy, State};
+use crate::server::kept::Resend;
 
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -62,6 +63,8 @@ pub(crate) struct Server {
     /// Address to connect to; None for the embedded cache.
     pub(crate) address: Option<Address>,
     pub(crate) options: SocketOptions,
+    /// Requests to it that can be sent again.
+    pub(crate) resend: Resend,
     /// First requests on a connection for RESP2, and the number of their replies.
     pub(crate) password: Option<Secret>,
     /// `server_connections` for RESP2 and memcached, then as many for RESP3, then one for probes.
@@ -105,6 +108,7 @@ impl Server {
             ring_name: config.ring_name(server),
             weight: server.weight,
             by_hand: plan.by_hand,
+            resend: if address.is_some() { Resend::Safe } else { Resend::Nothing },
             address,
             options: socket_options(config),
             password: generation::password(config, server).cloned(),

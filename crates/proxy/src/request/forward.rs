@@ -24,7 +24,7 @@ pub(super) struct Traits {
 impl Traits {
     pub(super) fn redis(retry_safe: bool) -> Traits {
         Traits {
-            keep: Keep { again: retry_safe, asked: Span::default() },
+            keep: Keep { safe: retry_safe, asked: Span::default() },
             expect: ANY_REPLY,
             silence: Silence::Never,
         }
@@ -152,11 +152,11 @@ impl Server {
         keep: Keep,
     ) -> Result<Change, Failure> {
         let key = self.lane_key(lane);
-        let Server { conns, config, stats, .. } = self;
+        let Server { conns, config, stats, resend, .. } = self;
         let conn = &mut conns[lane as usize];
         let Some(id) = conn.conn else { return Err(Failure::Refused) };
         let bytes = frame.bytes();
-        conn.kept.keep(&mut pending, bytes, keep);
+        conn.kept.keep(&mut pending, frame, keep, *resend);
         if conn.ready() {
             match frame {
                 Frame::Slice(bytes) => io.send(id, bytes),

@@ -265,7 +265,7 @@ fn skip(client: &mut Client, input: &mut Input<'_>) {
 
 fn traits(request: &Request) -> Traits {
     Traits {
-        keep: Keep { again: request.retry_safe(), asked: request.asked() },
+        keep: Keep { safe: request.retry_safe(), asked: request.asked() },
         expect: request.expect(),
         silence: Silence::of(request),
     }

@@ -34,7 +34,7 @@ pub(crate) struct ServerConn {
     pub(crate) line: VecDeque<Pending>,
     /// Number of expired requests at the front of the line.
     pub(crate) expired: usize,
-    /// Kept bytes of requests, one behind the other, as [`Pending::kept`] tells.
+    /// Bytes of requests that are kept until their replies have come.
     pub(crate) kept: Kept,
     /// Time the last byte arrived, or the connection was opened.
     pub(crate) progress: Instant,
@@ -104,9 +104,7 @@ impl ServerConn {
     pub(crate) fn pop(&mut self) -> Option<Pending> {
         let pending = self.line.pop_front()?;
         self.bulky -= usize::from(pending.bulky);
-        if pending.kept > 0 {
-            self.kept.drop_front(pending.kept as usize);
-        }
+        self.kept.release(&pending);
         if self.line.is_empty() && self.line.capacity() > LINE_KEEP {
             self.line = VecDeque::new();
         }

@@ -1,66 +1,136 @@
-//! Bytes of requests kept until their replies have come: to send them again, or to compare the replies with them.
+//! Requests that can be sent again: their bytes are kept until their reply has come, as their pool wants it ([`Resend`]).
+//!
+//! ```text
+//! short    copied, one behind the other:  | whole | whole | names | whole |      the front belongs to the oldest request that kept any
+//! long     shared with the output, in a line of their own
+//! ```
+//! A lost connection gives a request that is safe a second chance; a reply that says "not here, not executed" would give any
+//! request one. Of a memcached request at least the names are kept that its reply may have.
+//!
+//! All of it is memory of the connection ([`crate::memory`]). A long request counts here from the start, and as long as it is
+//! unsent with the output too.
 
+use std::collections::VecDeque;
+
+use bytes::Bytes;
 use wire::memcache::Span;
 
-use crate::server::pending::{NOT_NAMED, Pending};
+use crate::request::Frame;
+use crate::server::pending::{NOT_NAMED, Pending, Whole};
+
+/// Requests of a pool that can be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resend {
+    /// None of them.
+    Nothing,
+    /// Those that are safe: they may have been executed.
+    Safe,
+    /// All: a server may answer that it has not executed one and who will.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no placement has servers that redirect yet"))]
+    All,
+}
 
 /// Part of a request to keep until its reply has come.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Keep {
-    /// All of it if it is short, to be sent a second time if the first was lost without a reply.
-    pub(crate) again: bool,
+    /// It may be sent a second time if the first was lost without a reply.
+    pub(crate) safe: bool,
     /// Start of the part its reply may name; for redis, nothing.
     pub(crate) asked: Span,
 }
 
-impl Pending {
-    /// Part to keep of a request when it is sent for the second time, of which these bytes were kept.
-    pub(crate) fn keep_again(&self, bytes: &[u8]) -> Keep {
-        let asked = match self.asked {
-            NOT_NAMED => Span::default(),
-            start => Span { start: start.into(), end: bytes.len() as u32 - 2 },
+impl Keep {
+    /// Part to keep of a request that is sent for the second time, with the names that its reply may have: it is not sent for a third.
+    pub(crate) fn again(bytes: &[u8], names: &[u8]) -> Keep {
+        let asked = match memchr::memmem::find(bytes, names) {
+            Some(start) if !names.is_empty() => {
+                Span { start: start as u32, end: (start + names.len()) as u32 }
+            }
+            _ => Span::default(),
         };
-        Keep { again: false, asked }
+        Keep { safe: false, asked }
     }
 }
 
-/// Bytes of requests that may be sent again, or whose replies are compared with them.
+/// Bytes of requests on a connection, in the order of its line.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     bytes: Vec<u8>,
     start: usize,
+    shared: VecDeque<Bytes>,
+    /// Bytes in `shared`.
+    shared_len: usize,
 }
 
-/// Requests up to this size are kept for a second try.
-pub(crate) const KEEP_MAX: usize = 1024;
 /// The front of the kept bytes is given up once it is this long.
 const COMPACT_AT: usize = 16 * 1024;
 
 impl Kept {
-    /// Keeps of a request what it takes to send it again and to compare its reply with it.
+    /// Keeps of a request what its pool wants, and notes in `pending` what that is.
     #[inline]
-    pub(crate) fn keep(&mut self, pending: &mut Pending, bytes: &[u8], keep: Keep) {
-        if keep.again && bytes.len() <= KEEP_MAX {
-            self.push(bytes);
-            pending.kept = bytes.len() as u32;
-            pending.again = true;
-            if !keep.asked.is_empty() {
-                pending.asked = keep.asked.start as u16;
+    pub(crate) fn keep(&mut self, pending: &mut Pending, frame: Frame<'_>, keep: Keep, resend: Resend) {
+        let wanted = match resend {
+            Resend::Nothing => false,
+            Resend::Safe => keep.safe,
+            Resend::All => true,
+        };
+        if !wanted && keep.asked.is_empty() {
+            return;
+        }
+        pending.safe = keep.safe;
+        let bytes = frame.bytes();
+        match frame {
+            _ if !wanted => {}
+            Frame::Slice(bytes) => {
+                self.bytes.extend_from_slice(bytes);
+                pending.whole = Whole::Copied;
+                pending.kept = bytes.len() as u32;
             }
-        } else if !keep.asked.is_empty() {
-            self.push(keep.asked.of(bytes));
-            pending.kept = keep.asked.len() as u32;
-            pending.asked = 0;
+            Frame::Shared(bytes) => {
+                self.shared.push_back(bytes.clone());
+                self.shared_len += bytes.len();
+                pending.whole = Whole::Shared;
+            }
+        }
+        if keep.asked.is_empty() {
+            return;
+        }
+        let goes_to_the_end = keep.asked.end as usize + 2 == bytes.len();
+        if wanted && goes_to_the_end {
+            pending.asked = keep.asked.start;
+        } else {
+            pending.asked = pending.kept;
+            let names = keep.asked.of(bytes);
+            self.bytes.extend_from_slice(names);
+            pending.kept += names.len() as u32;
+        }
+    }
+
+    /// The bytes of the first request that has any here, if they are all there.
+    pub(crate) fn whole(&self, pending: &Pending) -> Option<Frame<'_>> {
+        match pending.whole {
+            Whole::Nowhere => None,
+            Whole::Copied => Some(Frame::Slice(&self.bytes[self.start..self.start + pending.len as usize])),
+            Whole::Shared => self.shared.front().map(Frame::Shared),
+        }
+    }
+
+    /// Lets go of what belongs to the first request.
+    #[inline]
+    pub(crate) fn release(&mut self, pending: &Pending) {
+        if pending.whole == Whole::Shared {
+            self.shared_len -= self.shared.pop_front().map_or(0, |bytes| bytes.len());
+            if self.shared.is_empty() {
+                self.shared = VecDeque::new();
+            }
+        }
+        if pending.kept > 0 {
+            self.drop_front(pending.kept as usize);
         }
     }
 
     #[inline]
-    fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    #[inline]
-    pub(crate) fn drop_front(&mut self, n: usize) {
+    fn drop_front(&mut self, n: usize) {
         self.start += n;
         if self.start == self.bytes.len() {
             self.start = 0;
@@ -74,25 +144,100 @@ impl Kept {
         }
     }
 
-    /// The first `n` bytes.
-    #[inline]
-    pub(crate) fn front(&self, n: usize) -> &[u8] {
-        &self.bytes[self.start..self.start + n]
-    }
-
     /// Names allowed in the reply to `pending`, the first that is kept.
     #[inline]
     pub(crate) fn asked(&self, pending: &Pending) -> &[u8] {
         if pending.asked == NOT_NAMED {
             return b"";
         }
-        let kept = &self.front(pending.kept as usize)[pending.asked as usize..];
-        kept.strip_suffix(b"\r\n").unwrap_or(kept)
+        let kept = match self.shared.front() {
+            Some(bytes) if pending.whole == Whole::Shared && pending.kept == 0 => &bytes[..],
+            _ => &self.bytes[self.start..self.start + pending.kept as usize],
+        };
+        let names = &kept[pending.asked as usize..];
+        names.strip_suffix(b"\r\n").unwrap_or(names)
     }
 
     /// Memory that it takes.
     #[inline]
     pub(crate) fn memory(&self) -> usize {
-        self.bytes.capacity()
+        self.bytes.capacity() + self.shared_len + self.shared.capacity() * size_of::<Bytes>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use net::{ConnId, Instant};
+
+    use super::*;
+    use crate::server::pending::Owner;
+
+    /// The line with what is kept of it.
+    #[derive(Default)]
+    struct Line {
+        kept: Kept,
+        line: VecDeque<Pending>,
+    }
+
+    impl Line {
+        fn send(&mut self, frame: Frame<'_>, safe: bool, asked: Span, resend: Resend) {
+            let owner = Owner::Client(ConnId { index: 0, generation: 0 }, 0);
+            let mut pending = Pending::new(owner, Instant::default(), frame.bytes().len());
+            self.kept.keep(&mut pending, frame, Keep { safe, asked }, resend);
+            self.line.push_back(pending);
+        }
+
+        /// The oldest request, if all of it is here, and the names in it.
+        fn pop(&mut self) -> (Option<Vec<u8>>, Vec<u8>) {
+            let pending = self.line.pop_front().expect("one that was sent");
+            let whole = self.kept.whole(&pending).map(|frame| frame.bytes().to_vec());
+            let asked = self.kept.asked(&pending).to_vec();
+            self.kept.release(&pending);
+            (whole, asked)
+        }
+    }
+
+    #[test]
+    fn what_is_kept_follows_the_policy_and_the_length_does_not_matter() {
+        let long = Bytes::from(vec![b'x'; 1 << 20]);
+        for (resend, safe, kept) in [
+            (Resend::Nothing, true, false),
+            (Resend::Safe, true, true),
+            (Resend::Safe, false, false),
+            (Resend::All, false, true),
+            (Resend::All, true, true),
+        ] {
+            let mut line = Line::default();
+            for frame in [Frame::Slice(b"short"), Frame::Shared(&long), Frame::Slice(&long[..60_000])] {
+                line.send(frame, safe, Span::default(), resend);
+            }
+            let bytes = if kept { long.len() + 60_005 } else { 0 };
+            assert!((bytes..=2 * bytes).contains(&line.kept.memory()), "{resend:?} {}", line.kept.memory());
+            for whole in [&b"short"[..], &long, &long[..60_000]] {
+                assert!(line.pop() == (kept.then(|| whole.to_vec()), Vec::new()), "{resend:?}");
+            }
+            assert!(line.kept.memory() <= 8 * COMPACT_AT, "{}", line.kept.memory());
+            assert_eq!((line.kept.shared_len, line.kept.bytes.len()), (0, 0), "released with the reply");
+        }
+    }
+
+    #[test]
+    fn names_are_found_wherever_they_are_kept() {
+        let long = Bytes::from([b"get ", &[b'k'; 100_000][..], b"\r\n"].concat());
+        let names = |start, end| Span { start, end };
+        for resend in [Resend::Nothing, Resend::Safe, Resend::All] {
+            let mut line = Line::default();
+            for _ in 0..2 {
+                line.send(Frame::Slice(b"get a b\r\n"), true, names(4, 7), resend);
+                line.send(Frame::Shared(&long), true, names(4, 100_004), resend);
+                line.send(Frame::Slice(b"ms key 1\r\nx\r\n"), false, names(3, 6), resend);
+                line.send(Frame::Slice(b"set key 0 0 1\r\nx\r\n"), false, Span::default(), resend);
+            }
+            for _ in 0..2 {
+                let asked: Vec<Vec<u8>> = (0..4).map(|_| line.pop().1).collect();
+                assert!(asked == [b"a b", &long[4..100_004], b"key", b""], "{resend:?}");
+            }
+            assert_eq!((line.kept.shared_len, line.kept.bytes.len()), (0, 0));
+        }
     }
 }

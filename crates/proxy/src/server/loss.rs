@@ -9,13 +9,12 @@ use crate::fail::Failure;
 use crate::keys::{LaneKey, ServerKey};
 use crate::notice::Notice;
 use crate::proxy::Proxy;
-use crate::request::Frame;
 use crate::server::Server;
 use crate::server::connection::ServerConn;
 use crate::server::health::State;
-use crate::server::kept::Kept;
+use crate::server::kept::{Keep, Kept};
 use crate::server::passage::Passage;
-use crate::server::pending::{NOT_NAMED, Owner, Pending};
+use crate::server::pending::{NOT_NAMED, Owner, Pending, Whole};
 
 /// Requests on a connection that is gone.
 struct Lost {
@@ -33,7 +32,7 @@ struct Lost {
 impl Lost {
     /// True if the request at `n` in the line may go out again: its reply has not begun.
     fn may_repeat(&self, n: usize, pending: &Pending) -> bool {
-        self.was_connected && pending.again && !(n == 0 && self.mid_reply)
+        self.was_connected && pending.safe && !(n == 0 && self.mid_reply)
     }
 
     /// True if the request at `n` needs nothing any more: it has its error, or the beginning of its reply.
@@ -112,15 +111,13 @@ impl Proxy {
         let up = server.health.state == State::Up && server.drain.is_none();
         let repeats = up && failure.lets_repeat();
         for (n, pending) in std::mem::take(&mut lost.line).into_iter().enumerate() {
-            let bytes = lost.kept.front(pending.kept as usize).to_vec();
-            lost.kept.drop_front(pending.kept as usize);
-            if lost.is_settled(n) {
-                continue;
+            if !lost.is_settled(n) {
+                let again = repeats && lost.may_repeat(n, &pending) && self.is_wanted(&pending);
+                if !again || !self.send_again(io, lane, &pending, &lost.kept) {
+                    self.fail_pending(io, lane, &pending, failure);
+                }
             }
-            let again = repeats && lost.may_repeat(n, &pending) && self.is_wanted(&pending);
-            if !again || !self.send_again(io, lane, &pending, &bytes) {
-                self.fail_pending(io, lane, &pending, failure);
-            }
+            lost.kept.release(&pending);
         }
         for client in lost.waiting {
             self.resume_client(io, client, Wait::Server);
@@ -165,13 +162,72 @@ impl Proxy {
         }
     }
 
-    fn send_again<I: Io>(&mut self, io: &mut I, lane: LaneKey, pending: &Pending, bytes: &[u8]) -> bool {
-        let again = Pending { kept: 0, asked: NOT_NAMED, again: false, ..*pending };
-        let keep = pending.keep_again(bytes);
-        let sent = self.enqueue(io, lane, Frame::Slice(bytes), again, keep).is_ok();
+    /// Sends a request on `lane` whose bytes are the first in `kept`. False if they are not all there, or cannot be sent.
+    fn send_again<I: Io>(&mut self, io: &mut I, lane: LaneKey, pending: &Pending, kept: &Kept) -> bool {
+        let Some(frame) = kept.whole(pending) else { return false };
+        let again = Pending { kept: 0, asked: NOT_NAMED, whole: Whole::Nowhere, safe: false, ..*pending };
+        let keep = Keep::again(frame.bytes(), kept.asked(pending));
+        let sent = self.enqueue(io, lane, frame, again, keep).is_ok();
         if sent {
             self.servers[lane.server].stats.retries.inc();
         }
         sent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use net::{App, Fault};
+
+    use crate::testing::World;
+
+    const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\n";
+
+    /// `GET` or `SET` of a key with so many bytes.
+    fn request(name: &str, len: usize) -> Vec<u8> {
+        let key = "k".repeat(len);
+        let value = if name == "SET" { "$1\r\nv\r\n" } else { "" };
+        let count = if name == "SET" { 3 } else { 2 };
+        format!("*{count}\r\n$3\r\n{name}\r\n${len}\r\n{key}\r\n{value}").into_bytes()
+    }
+
+    #[test]
+    fn a_read_is_sent_again_however_long_it_is_and_once() {
+        for len in [1, 1100, 60_000, 100_000, 300_000] {
+            let mut w = World::with_budget(POOL, 16 << 20);
+            let (get, set) = (request("GET", len), request("SET", len));
+            let (reader, writer) = (w.ask(&get), w.ask(&set));
+            let first = w.server(0);
+            assert!(w.io.sent(first) == [&get[..], &set].concat(), "{len}");
+            w.proxy.failed(&mut w.io, first, Fault::Reset);
+            assert_eq!(
+                (w.sent(reader), w.sent(writer)),
+                ("".into(), "-ERR Connection reset by peer\r\n".into())
+            );
+            let second = w.server(1);
+            assert!(w.io.sent(second) == get, "{len}");
+            w.proxy.failed(&mut w.io, second, Fault::Reset);
+            assert_eq!(w.sent(reader), "-ERR Connection reset by peer\r\n");
+            assert_eq!(w.io.connects.len(), 2);
+        }
+    }
+
+    #[test]
+    fn memory_of_what_is_kept_is_counted_until_the_reply() {
+        for len in [60_000, 300_000] {
+            let mut w = World::with_budget(POOL, 16 << 20);
+            let client = w.ask(request("GET", 1));
+            let server = w.server(0);
+            w.receive(server, b"$-1\r\n");
+            let before = w.proxy.census().held;
+            assert_eq!(w.receive(client, &request("GET", len)), request("GET", len).len());
+            let kept = w.proxy.census();
+            assert_eq!(kept.held, kept.held_counted);
+            assert!(kept.held >= before + len, "{kept:?}");
+            w.receive(server, b"$-1\r\n");
+            let after = w.proxy.census();
+            assert_eq!(after.held, after.held_counted);
+            assert!(after.held <= before + (64 << 10), "{after:?}");
+        }
     }
 }

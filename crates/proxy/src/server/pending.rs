@@ -36,6 +36,15 @@ pub(crate) use wire::memcache::Expect;
 /// Value in its place for redis requests.
 pub(crate) const ANY_REPLY: Expect = Expect { kind: ReplyKind::Never, keys: 0 };
 
+/// Place of a whole request that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whole {
+    /// It is not.
+    Nowhere,
+    Copied,
+    Shared,
+}
+
 /// A request on its way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pending {
@@ -45,12 +54,14 @@ pub(crate) struct Pending {
     pub(crate) expect: Expect,
     /// Replies that its client does not want (memcached's noreply and quiet mode).
     pub(crate) silence: Silence,
-    /// Bytes of it that are kept: all of them, for a second try, or what its reply may name.
+    /// Number of its bytes that are copied: all of them, for a second try, or what its reply may name.
     pub(crate) kept: u32,
     /// Start in them of the part its reply may name ([`wire::memcache::Request::asked`]); [`NOT_NAMED`] if there is none.
-    pub(crate) asked: u16,
-    /// It may be sent again.
-    pub(crate) again: bool,
+    pub(crate) asked: u32,
+    /// Place where all of it is kept.
+    pub(crate) whole: Whole,
+    /// It may be sent again though it may have been executed.
+    pub(crate) safe: bool,
     /// Its reply is, or may be, long.
     pub(crate) bulky: bool,
     /// Its length.
@@ -61,7 +72,7 @@ pub(crate) struct Pending {
 const _: () = assert!(size_of::<Pending>() <= 48);
 
 /// The reply names nothing that was asked for.
-pub(crate) const NOT_NAMED: u16 = u16::MAX;
+pub(crate) const NOT_NAMED: u32 = u32::MAX;
 
 impl Pending {
     pub(crate) fn new(owner: Owner, at: Instant, len: usize) -> Pending {
@@ -73,7 +84,8 @@ impl Pending {
             silence: Silence::Never,
             kept: 0,
             asked: NOT_NAMED,
-            again: false,
+            whole: Whole::Nowhere,
+            safe: false,
             bulky: false,
             len,
         }
