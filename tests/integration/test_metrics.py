@@ -62,11 +62,13 @@ def test_rows_move_with_what_they_count(tmp_path):
         secret='auth = "sesame"',
         small='protocol = "memcache"\nrequest_bytes_max = "1KiB"',
         short='request_bytes_max = "1KiB"',
+        limited='limit_requests = "1/h"',
+        named='[user.u]\ncertificate = "u"\npools = "named"\nkeys = "*"\ncommands = "+@all"',
     )
-    admin, plain, secret, small, short = program.ports
+    admin, plain, secret, small, short, limited, named = program.ports
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(program.stop)
-        before = settled(admin, "plain", "secret", "small", "short")
+        before = settled(admin, "plain", "secret", "small", "short", "limited", "named")
         with kit.Wire(plain) as wire:
             wire.ask(bulk(b"SET", b"k", b"v"), b"+OK\r\n")
             wire.ask(bulk(b"GET", b"k") * 3, b"$1\r\nv\r\n" * 3)
@@ -83,7 +85,14 @@ def test_rows_move_with_what_they_count(tmp_path):
         with kit.Wire(short) as wire:
             wire.send(bulk(b"SET", b"k", b"x" * 2000))
             wire.expect(b"-ERR Protocol error")
+        with kit.Wire(limited) as wire:
+            wire.ask(b"PING\r\nPING\r\n", b"+PONG\r\n-ERR too many requests: limit_requests of this pool is reached, try again "
+                     b"later\r\n")
+        with kit.Wire(named) as wire:
+            wire.ask(b"AUTH u x\r\n", b"-WRONGPASS invalid username-password pair or user is disabled.\r\n")
         expected = {
+            ("pool_limited_total", "limited"): 1,
+            ("pool_login_failures_total", "named"): 1,
             ("pool_client_requests_total", "plain"): 6,
             ("pool_client_replies_total", "plain"): 6,
             ("pool_answered_here_total", "plain"): 1,

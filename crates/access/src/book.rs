@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::digest::{Digest, SECRET_BYTES_MAX};
 use crate::glob::{GLOB_BYTES_MAX, Glob};
@@ -46,8 +45,14 @@ pub enum Login {
 }
 
 impl Book {
-    /// Checks users and makes them ready; or all that is wrong with them. `now` is when their limits begin to count.
-    pub fn build(specs: &[UserSpec], now: Instant) -> Result<Book, Vec<Fault>> {
+    /// Checks users and makes them ready; or all that is wrong with them.
+    pub fn build(specs: &[UserSpec]) -> Result<Book, Vec<Fault>> {
+        Book::default().next(specs)
+    }
+
+    /// The book after this one. A user of the same name keeps the count of its connections, and what is left of its limit on
+    /// requests if that is the same.
+    pub fn next(&self, specs: &[UserSpec]) -> Result<Book, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut entries = Vec::new();
         let mut names = BTreeSet::new();
@@ -63,7 +68,7 @@ impl Book {
             if !names.insert(spec.name.as_str()) {
                 fault("", "there is another user of that name".to_owned());
             }
-            match entry(spec, now) {
+            match entry(spec, self.user(spec.name.as_bytes())) {
                 Ok(entry) => entries.push(Arc::new(entry)),
                 Err(more) => faults.extend(more),
             }
@@ -77,7 +82,7 @@ impl Book {
 
     /// Everything that is wrong with these users; nothing if [`Book::build`] takes them.
     pub fn check(specs: &[UserSpec]) -> Vec<Fault> {
-        Book::build(specs, Instant::now()).err().unwrap_or_default()
+        Book::build(specs).err().unwrap_or_default()
     }
 
     /// The part of the book with these users.
@@ -183,7 +188,7 @@ impl Drop for Proof {
     }
 }
 
-fn entry(spec: &UserSpec, now: Instant) -> Result<Entry, Vec<Fault>> {
+fn entry(spec: &UserSpec, before: Option<&Arc<User>>) -> Result<Entry, Vec<Fault>> {
     let fault = |option, why| Fault { user: spec.name.clone(), option, why };
     let mut faults = Vec::new();
     for (option, list) in spec.lists() {
@@ -202,7 +207,7 @@ fn entry(spec: &UserSpec, now: Instant) -> Result<Entry, Vec<Fault>> {
     }
     let passwords = Passwords::read(&spec.passwords)
         .map_err(|wrong| faults.extend(wrong.into_iter().map(|(option, why)| fault(option, why))));
-    let user = User::build(spec, now).map_err(|wrong| faults.extend(wrong));
+    let user = User::build(spec, before.map(|user| &**user)).map_err(|wrong| faults.extend(wrong));
     let (Ok(passwords), Ok(user)) = (passwords, user) else { return Err(faults) };
     if passwords.is_empty() && spec.certificates.is_empty() {
         let why = "it cannot log in; give it password_sha256, password_argon2, password_file or certificate";

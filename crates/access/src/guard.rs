@@ -11,7 +11,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Failures that one address may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,6 @@ const WAYS: usize = 4;
 pub struct LoginGuard {
     limits: GuardLimits,
     hasher: RandomState,
-    start: Instant,
     entries: Box<[Entry]>,
 }
 
@@ -53,19 +52,15 @@ struct Entry {
 
 impl LoginGuard {
     /// A guard that knows of no failure.
-    pub fn new(limits: GuardLimits, now: Instant) -> LoginGuard {
+    pub fn new(limits: GuardLimits) -> LoginGuard {
         let entries = limits.entries.next_power_of_two().max(WAYS);
-        LoginGuard {
-            limits,
-            hasher: RandomState::new(),
-            start: now,
-            entries: vec![Entry::default(); entries].into(),
-        }
+        LoginGuard { limits, hasher: RandomState::new(), entries: vec![Entry::default(); entries].into() }
     }
 
-    /// May somebody at this address try to log in by this name now? `None` stands for a unix socket.
-    pub fn may_try(&self, address: Option<IpAddr>, name: &[u8], now: Instant) -> bool {
-        let now = self.moment(now);
+    /// May somebody at this address try to log in by this name now? `None` stands for a unix socket; `now` is as for
+    /// [`crate::Meter::take`].
+    pub fn may_try(&self, address: Option<IpAddr>, name: &[u8], now: Duration) -> bool {
+        let now = moment(now);
         let fits = |key: u64, burst: u32| {
             let entry = self.set(key).iter().find(|entry| entry.key == key);
             entry.is_none_or(|entry| {
@@ -77,8 +72,8 @@ impl LoginGuard {
     }
 
     /// Counts a failure.
-    pub fn failed(&mut self, address: Option<IpAddr>, name: &[u8], now: Instant) {
-        let now = self.moment(now);
+    pub fn failed(&mut self, address: Option<IpAddr>, name: &[u8], now: Duration) {
+        let now = moment(now);
         let one = self.one();
         for key in self.keys(address, name) {
             let set = self.set_mut(key);
@@ -96,11 +91,6 @@ impl LoginGuard {
 
     fn one(&self) -> u64 {
         u64::try_from(self.limits.forget_one.as_millis()).unwrap_or(u64::MAX / 1_000_000).max(1)
-    }
-
-    fn moment(&self, now: Instant) -> u64 {
-        // No entry is from moment 0, at which those that are empty were forgotten.
-        u64::try_from(now.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX / 2) + 1
     }
 
     /// Of the name at the address, and of the address.
@@ -124,6 +114,11 @@ impl LoginGuard {
     }
 }
 
+/// In milliseconds. No failure is of moment 0, at which those of empty entries were forgotten.
+fn moment(now: Duration) -> u64 {
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX / 2).min(u64::MAX / 2) + 1
+}
+
 /// The part of an address that counts: all of IPv4, also where it is written as IPv6; of IPv6 what one subscriber has.
 fn network(address: IpAddr) -> (u8, u64) {
     match address.to_canonical() {
@@ -136,10 +131,10 @@ fn network(address: IpAddr) -> (u8, u64) {
 mod tests {
     use super::*;
 
-    fn guard() -> (LoginGuard, Instant) {
-        let now = Instant::now();
+    fn guard() -> (LoginGuard, Duration) {
+        let now = Duration::from_secs(100);
         let limits = GuardLimits { name_burst: 3, address_burst: 5, entries: 64, ..GuardLimits::default() };
-        (LoginGuard::new(limits, now), now)
+        (LoginGuard::new(limits), now)
     }
 
     fn address(text: &str) -> Option<IpAddr> {
@@ -147,7 +142,7 @@ mod tests {
     }
 
     /// Fails as often as it may.
-    fn fail(guard: &mut LoginGuard, from: Option<IpAddr>, name: &[u8], now: Instant) -> u32 {
+    fn fail(guard: &mut LoginGuard, from: Option<IpAddr>, name: &[u8], now: Duration) -> u32 {
         (0..1000)
             .take_while(|_| {
                 let may = guard.may_try(from, name, now);

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::rate::Rate;
 
@@ -16,9 +16,7 @@ const FINE: u128 = 16;
 #[derive(Debug)]
 pub struct Meter {
     rate: Rate,
-    /// Moment 0.
-    start: Instant,
-    /// Moment at which the bucket is full, in parts of a nanosecond since `start`.
+    /// Moment at which the bucket is full, in parts of a nanosecond.
     full_at: AtomicU64,
     /// Time of one event.
     each: u64,
@@ -27,18 +25,19 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A meter whose bucket is full at `now`.
-    pub fn new(rate: Rate, now: Instant) -> Meter {
+    /// A meter whose bucket is full.
+    pub fn new(rate: Rate) -> Meter {
         let each = (rate.per.as_nanos() * FINE).div_ceil(u128::from(rate.count.max(1)));
         let burst = each.saturating_mul(rate.burst.into());
         let narrow = |wide: u128| u64::try_from(wide).unwrap_or(u64::MAX / 4).min(u64::MAX / 4);
-        Meter { rate, start: now, full_at: AtomicU64::new(0), each: narrow(each), burst: narrow(burst) }
+        Meter { rate, full_at: AtomicU64::new(0), each: narrow(each), burst: narrow(burst) }
     }
 
-    /// Counts an event, if there is room for it.
+    /// Counts an event, if there is room for it. `now` is the time since one moment that all callers share, such as the start of
+    /// the process.
     #[inline]
-    pub fn take(&self, now: Instant) -> bool {
-        let now = self.moment(now);
+    pub fn take(&self, now: Duration) -> bool {
+        let now = moment(now);
         let mut full_at = self.full_at.load(Relaxed);
         loop {
             let next = full_at.max(now).saturating_add(self.each);
@@ -53,8 +52,8 @@ impl Meter {
     }
 
     /// Time until there is room for an event.
-    pub fn wait(&self, now: Instant) -> Duration {
-        let now = self.moment(now);
+    pub fn wait(&self, now: Duration) -> Duration {
+        let now = moment(now);
         let next = self.full_at.load(Relaxed).max(now).saturating_add(self.each);
         Duration::from_nanos((next - now).saturating_sub(self.burst).div_ceil(FINE as u64))
     }
@@ -63,11 +62,10 @@ impl Meter {
     pub fn rate(&self) -> Rate {
         self.rate
     }
+}
 
-    fn moment(&self, now: Instant) -> u64 {
-        let fine = now.saturating_duration_since(self.start).as_nanos() * FINE;
-        u64::try_from(fine).unwrap_or(u64::MAX / 2).min(u64::MAX / 2)
-    }
+fn moment(now: Duration) -> u64 {
+    u64::try_from(now.as_nanos() * FINE).unwrap_or(u64::MAX / 2).min(u64::MAX / 2)
 }
 
 /// A limit on how many there are at a time.
@@ -81,6 +79,12 @@ impl Gauge {
     /// A gauge at 0. Without a limit it only counts.
     pub fn new(limit: Option<u32>) -> Gauge {
         Gauge { count: Arc::default(), limit: limit.unwrap_or(u32::MAX) }
+    }
+
+    /// This count under another limit.
+    #[must_use]
+    pub fn with_limit(&self, limit: Option<u32>) -> Gauge {
+        Gauge { count: Arc::clone(&self.count), limit: limit.unwrap_or(u32::MAX) }
     }
 
     /// Counts one more until the token is dropped; `None` at the limit.
@@ -111,15 +115,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn meter(rate: &str) -> (Meter, Instant) {
-        let now = Instant::now();
-        (Meter::new(Rate::parse(rate).unwrap(), now), now)
+    fn meter(rate: &str) -> Meter {
+        Meter::new(Rate::parse(rate).unwrap())
     }
 
     #[test]
     fn a_burst_and_then_the_rate() {
-        let (meter, start) = meter("10/s burst 3");
-        let at = |ms| start + Duration::from_millis(ms);
+        let meter = meter("10/s burst 3");
+        let at = Duration::from_millis;
         let taken = |ms| meter.take(at(ms));
         assert_eq!([taken(0), taken(0), taken(0), taken(0)], [true, true, true, false]);
         assert_eq!(meter.wait(at(0)), Duration::from_millis(100));
@@ -130,18 +133,18 @@ mod tests {
 
     #[test]
     fn time_that_goes_back_does_no_harm() {
-        let (meter, start) = meter("1/s burst 1");
-        assert!(meter.take(start + Duration::from_secs(5)));
-        assert!(!meter.take(start));
-        assert!(meter.take(start + Duration::from_secs(6)));
+        let meter = meter("1/s burst 1");
+        assert!(meter.take(Duration::from_secs(5)));
+        assert!(!meter.take(Duration::ZERO));
+        assert!(meter.take(Duration::from_secs(6)));
     }
 
     #[test]
     fn extremes() {
         for rate in ["1000000000/s", "1/h burst 1000000000", "1/h", "1000000000/h"] {
-            let (meter, start) = meter(rate);
-            assert!(meter.take(start), "{rate}");
-            assert!(meter.take(start + Duration::from_secs(100 * 365 * 86_400)), "{rate}");
+            let meter = meter(rate);
+            assert!(meter.take(Duration::ZERO), "{rate}");
+            assert!(meter.take(Duration::from_secs(100 * 365 * 86_400)), "{rate}");
         }
     }
 
@@ -163,11 +166,10 @@ mod tests {
         /// Somebody who asks all the time gets the burst and the rate, no more and no less.
         #[test]
         fn as_much_as_the_rate(count in 1u64..2000, burst in 1u64..20, ms in 0u64..5000) {
-            let start = Instant::now();
-            let meter = Meter::new(Rate { count, per: Duration::from_secs(1), burst }, start);
+            let meter = Meter::new(Rate { count, per: Duration::from_secs(1), burst });
             let mut taken = 0;
             for at in 0..=ms {
-                while meter.take(start + Duration::from_millis(at)) {
+                while meter.take(Duration::from_millis(at)) {
                     taken += 1;
                 }
             }
@@ -178,12 +180,11 @@ mod tests {
         /// Whatever the times at which somebody asks, the bound holds.
         #[test]
         fn never_more_than_the_rate(gaps in prop::collection::vec(0u64..30, 1..300), count in 1u64..200, burst in 1u64..20) {
-            let start = Instant::now();
-            let meter = Meter::new(Rate { count, per: Duration::from_secs(1), burst }, start);
+            let meter = Meter::new(Rate { count, per: Duration::from_secs(1), burst });
             let (mut at, mut taken) = (0, 0);
             for gap in gaps {
                 at += gap;
-                taken += u64::from(meter.take(start + Duration::from_millis(at)));
+                taken += u64::from(meter.take(Duration::from_millis(at)));
                 prop_assert!(taken <= burst + at * count / 1000, "{taken} by {at} ms");
             }
         }

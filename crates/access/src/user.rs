@@ -4,9 +4,9 @@
 //! others the keys are found by walking their arguments.
 
 use std::fmt;
-use std::time::Instant;
+use std::sync::Arc;
 
-use wire::redis::command::{Channels, KeySpec, Sides};
+use wire::redis::command::{Channels, KeySpec, Side, Sides};
 use wire::redis::{Args, Command, Request};
 
 use crate::command_rules::CommandRules;
@@ -27,14 +27,15 @@ pub struct User {
     publish: PublishRules,
     consume: ConsumeRules,
     admin: AdminRole,
-    requests: Option<Meter>,
+    requests: Option<Arc<Meter>>,
     connections: Gauge,
     scripts_withheld: bool,
 }
 
 impl User {
-    /// Checks what is written of a user, its logins left out. `now` is when its limits begin to count.
-    pub(crate) fn build(spec: &UserSpec, now: Instant) -> Result<User, Vec<Fault>> {
+    /// Checks what is written of a user, its logins left out.
+    /// What the user of the same name has used of them until now stays used.
+    pub(crate) fn build(spec: &UserSpec, before: Option<&User>) -> Result<User, Vec<Fault>> {
         let mut faults = Vec::new();
         let commands = CommandRules::parse(spec.commands.iter().map(String::as_str));
         let keys = KeyRules::parse(spec.keys.iter().map(String::as_str));
@@ -57,8 +58,14 @@ impl User {
             publish,
             consume,
             admin: spec.admin,
-            requests: spec.limit_requests.map(|rate| Meter::new(rate, now)),
-            connections: Gauge::new(spec.limit_connections),
+            requests: spec.limit_requests.map(|rate| {
+                let kept = before.and_then(|user| user.requests.clone()).filter(|meter| meter.rate() == rate);
+                kept.unwrap_or_else(|| Arc::new(Meter::new(rate)))
+            }),
+            connections: before
+                .map(|user| &user.connections)
+                .unwrap_or(&Gauge::new(None))
+                .with_limit(spec.limit_connections),
             scripts_withheld,
         })
     }
@@ -112,6 +119,16 @@ impl User {
         Verdict::Allowed
     }
 
+    /// May it run this command on a key that it uses so? For protocols whose requests have no arguments of Redis.
+    #[inline]
+    pub fn permits(&self, command: &Command, key: Option<&[u8]>, side: Side) -> Verdict {
+        match key {
+            _ if !self.commands.allow(command, None) => Verdict::Command,
+            Some(key) if !self.keys.allow(key, side) => Verdict::Key,
+            _ => Verdict::Allowed,
+        }
+    }
+
     fn may_use_channels(&self, command: &Command, mut arguments: Args<'_>) -> bool {
         let wanted = command.channels();
         arguments.next();
@@ -152,12 +169,17 @@ impl User {
 
     /// Its limit on requests, of all its connections together.
     pub fn requests(&self) -> Option<&Meter> {
-        self.requests.as_ref()
+        self.requests.as_deref()
     }
 
     /// Counts one more connection until what comes back is dropped; `None` at the limit.
-    pub fn connect(self: &std::sync::Arc<Self>) -> Option<Connected> {
+    pub fn connect(&self) -> Option<Connected> {
         self.connections.enter()
+    }
+
+    /// Its connections now.
+    pub fn connection_count(&self) -> u32 {
+        self.connections.count()
     }
 
     /// Its rules of commands.

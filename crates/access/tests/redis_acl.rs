@@ -150,8 +150,7 @@ fn login() -> UserSpec {
 }
 
 fn build(spec: &UserSpec) -> Arc<User> {
-    let book =
-        Book::build(std::slice::from_ref(spec), Instant::now()).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let book = Book::build(std::slice::from_ref(spec)).unwrap_or_else(|faults| panic!("{faults:?}"));
     Arc::clone(book.user(b"u").unwrap())
 }
 

@@ -14,6 +14,7 @@ mod faces;
 mod daemon;
 mod getopt;
 mod log_level;
+mod logins;
 mod lookup_snapshot;
 mod manual;
 mod descriptors;

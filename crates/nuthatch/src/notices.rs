@@ -23,10 +23,21 @@ pub fn log(notice: &Notice) {
         Notice::ReplyCut { pool, server } => {
             warn!(%pool, %server, "client closed: its server was lost in the middle of a large reply");
         }
+        Notice::LoginFailed { pool, user, address } => {
+            let (user, address) = (shown(user, UNKNOWN), shown(address, "unix"));
+            warn!(%pool, %user, %address, "login failed");
+        }
         Notice::Starved { error } => {
             error!(%error, "accepting paused: no file descriptor is left; {DESCRIPTORS_REMEDY}");
         }
     }
+}
+
+/// Shown for a name that no user has: it may be a password.
+const UNKNOWN: &str = "(unknown)";
+
+fn shown<'a>(text: &'a Option<String>, absent: &'a str) -> &'a str {
+    text.as_deref().unwrap_or(absent)
 }
 
 /// The operator's remedy.
@@ -60,6 +71,10 @@ pub fn event(notice: &Notice) -> (Severity, String, String) {
         Notice::ReplyCut { pool, server } => {
             let text = "lost in the middle of a large reply, whose client was closed".into();
             (Severity::Warning, of(pool, server), text)
+        }
+        Notice::LoginFailed { pool, user, address } => {
+            let (user, address) = (shown(user, UNKNOWN), shown(address, "a unix socket"));
+            (Severity::Warning, format!("pool {pool}"), format!("a login as {user} from {address} failed"))
         }
         Notice::Starved { error } => {
             let text =

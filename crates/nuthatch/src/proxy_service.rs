@@ -15,6 +15,7 @@ use net::{Binder, ClientPlaces, EventLoop, Handle, ListenAddress, Listener, Reso
 use proxy::{Budget, Generation, Mail, Notice, Proxy, Setup, has_local};
 use telemetry::ShardStats;
 
+use crate::logins::Verifier;
 use crate::service::Service;
 use crate::start_error::{Place, StartError};
 
@@ -103,10 +104,12 @@ fn spawn(plan: &Plan, per_shard: Vec<Vec<Listener>>) -> io::Result<Vec<Running>>
     let handles: Vec<Handle<Mail>> = shards.iter().map(Shard::handle).collect();
     let loads: Arc<[AtomicU32]> = (0..shards.len()).map(|_| AtomicU32::new(0)).collect();
     let numbers = Arc::new(AtomicU64::new(1));
+    let verifier = Verifier::start(handles.clone())?;
     let mut running = Vec::new();
     for (n, shard) in shards.into_iter().enumerate() {
         let others = handles.clone();
         let notify = Arc::clone(&plan.notify);
+        let verifier = verifier.clone();
         let setup = Setup {
             generation: Arc::clone(&plan.generation),
             budget: Arc::clone(&budget),
@@ -120,6 +123,7 @@ fn spawn(plan: &Plan, per_shard: Vec<Vec<Listener>>) -> io::Result<Vec<Running>>
                 others[to].send(mail);
             }),
             client_numbers: Arc::clone(&numbers),
+            verify: Box::new(move |login| verifier.verify(login)),
         };
         let thread = std::thread::Builder::new()
             .name(format!("shard-{n}"))

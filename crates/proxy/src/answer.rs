@@ -11,6 +11,7 @@ use wire::redis::{Args, Local, Request, integer};
 
 use self::facts::REDIS_VERSION;
 use crate::client::{Client, Session};
+use crate::gate::acl;
 use crate::gather::About;
 use crate::keys::PoolKey;
 use crate::proxy::Proxy;
@@ -19,7 +20,7 @@ use crate::response::scanned;
 /// As nutcracker 0.5.0 writes it, without the full stop that Redis has.
 pub(crate) const NOAUTH: &[u8] = b"-NOAUTH Authentication required\r\n";
 pub(crate) const OK: &[u8] = b"+OK\r\n";
-const HELLO_NEEDS_AUTH: &[u8] = b"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \
+pub(crate) const HELLO_NEEDS_AUTH: &[u8] = b"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \
     <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
     the same time\r\n";
 
@@ -78,8 +79,13 @@ impl Proxy {
             Local::Reset => {
                 session.resp3 = false;
                 session.name = None;
-                session.authenticated = pool.config.auth.is_none();
+                pool.gate.leave(session, &pool.config);
                 out.extend_from_slice(b"+RESET\r\n");
+            }
+            Local::AclCat | Local::AclGetUser | Local::AclList | Local::AclUsers | Local::AclWhoami => {
+                args.next(); // the subcommand
+                let has_password = pool.config.auth.is_some();
+                acl::answer(&pool.gate, session, has_password, (local, args), &mut out);
             }
             Local::ClientId => encode::integer(&mut out, session.number as i64),
             Local::ClientGetName => match &session.name {
@@ -214,43 +220,70 @@ fn check_password(
     }
 }
 
-/// `HELLO [2|3 [AUTH user password] [SETNAME name]]`, as Redis 7.
-fn hello(session: &mut Session, config: &Config, mut args: Args<'_>, out: &mut Vec<u8>) {
-    let mut resp3 = session.resp3;
+/// The wishes of a `HELLO`.
+pub(crate) struct Hello<'a> {
+    resp3: bool,
+    /// User and password.
+    pub(crate) auth: Option<(&'a [u8], &'a [u8])>,
+    name: Option<&'a [u8]>,
+}
+
+/// Reads `HELLO [2|3 [AUTH user password] [SETNAME name]]`, whose arguments follow the name, as Redis 7; or the error it gets. `resp3`
+/// is what the client speaks until now.
+pub(crate) fn read_hello(mut args: Args<'_>, resp3: bool) -> Result<Hello<'_>, Vec<u8>> {
+    let mut hello = Hello { resp3, auth: None, name: None };
     if let Some(wanted) = args.next() {
-        match wanted.bytes() {
-            b"2" => resp3 = false,
-            b"3" => resp3 = true,
+        hello.resp3 = match wanted.bytes() {
+            b"2" => false,
+            b"3" => true,
             other if other.iter().all(u8::is_ascii_digit) && !other.is_empty() => {
-                return out.extend_from_slice(b"-NOPROTO unsupported protocol version\r\n");
+                return Err(b"-NOPROTO unsupported protocol version\r\n".to_vec());
             }
-            _ => {
-                return out.extend_from_slice(b"-ERR Protocol version is not an integer or out of range\r\n");
-            }
-        }
+            _ => return Err(b"-ERR Protocol version is not an integer or out of range\r\n".to_vec()),
+        };
     }
     while let Some(option) = args.next() {
         if option.is("auth") && args.count_left() >= 2 {
-            let (user, password) = (args.next(), args.next());
-            let (Some(user), Some(password)) = (user, password) else { return };
-            if let Err(error) = check_password(session, config, Some(user.bytes()), password.bytes()) {
-                return out.extend_from_slice(error);
-            }
+            hello.auth =
+                args.next().zip(args.next()).map(|(user, password)| (user.bytes(), password.bytes()));
         } else if option.is("setname") && args.count_left() >= 1 {
-            let mut answer = Vec::new();
-            set_name(session, args.next().map_or(b"", |a| a.bytes()), &mut answer);
-            if answer != OK {
-                return out.extend_from_slice(&answer);
-            }
+            hello.name = args.next().map(|name| name.bytes());
+            check_name(hello.name.unwrap_or_default())?;
         } else {
-            encode::error(out, &[b"ERR Syntax error in HELLO option '", option.bytes(), b"'"].concat());
-            return;
+            let mut error = Vec::new();
+            encode::error(
+                &mut error,
+                &[b"ERR Syntax error in HELLO option '", option.bytes(), b"'"].concat(),
+            );
+            return Err(error);
         }
+    }
+    Ok(hello)
+}
+
+/// `HELLO` in a pool without users.
+fn hello(session: &mut Session, config: &Config, args: Args<'_>, out: &mut Vec<u8>) {
+    let hello = match read_hello(args, session.resp3) {
+        Ok(hello) => hello,
+        Err(error) => return out.extend_from_slice(&error),
+    };
+    if let Some((user, password)) = hello.auth
+        && let Err(error) = check_password(session, config, Some(user), password)
+    {
+        return out.extend_from_slice(error);
     }
     if !session.authenticated {
         return out.extend_from_slice(HELLO_NEEDS_AUTH);
     }
-    session.resp3 = resp3;
+    greet(session, &hello, out);
+}
+
+/// Fulfils a `HELLO` whose sender is logged in, and answers it.
+pub(crate) fn greet(session: &mut Session, hello: &Hello<'_>, out: &mut Vec<u8>) {
+    session.resp3 = hello.resp3;
+    if let Some(name) = hello.name {
+        session.name = if name.is_empty() { None } else { Some(name.into()) };
+    }
     write_hello(session, out);
 }
 
@@ -274,11 +307,17 @@ fn write_hello(session: &Session, out: &mut Vec<u8>) {
 }
 
 fn set_name(session: &mut Session, name: &[u8], out: &mut Vec<u8>) {
-    if name.iter().any(|b| !(b'!'..=b'~').contains(b)) {
-        return out.extend_from_slice(
-            b"-ERR Client names cannot contain spaces, newlines or special characters.\r\n",
-        );
+    match check_name(name) {
+        Err(error) => out.extend_from_slice(&error),
+        Ok(()) => {
+            session.name = if name.is_empty() { None } else { Some(name.into()) };
+            out.extend_from_slice(OK);
+        }
     }
-    session.name = if name.is_empty() { None } else { Some(name.into()) };
-    out.extend_from_slice(OK);
+}
+
+fn check_name(name: &[u8]) -> Result<(), Vec<u8>> {
+    const ERROR: &[u8] = b"-ERR Client names cannot contain spaces, newlines or special characters.\r\n";
+    let fits = name.iter().all(|byte| (b'!'..=b'~').contains(byte));
+    if fits { Ok(()) } else { Err(ERROR.to_vec()) }
 }

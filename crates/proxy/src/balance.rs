@@ -10,7 +10,7 @@
 
 use std::sync::atomic::Ordering;
 
-use net::{ConnId, Io};
+use net::{ConnId, Io, Peer};
 
 use crate::client::Client;
 use crate::ids::PoolId;
@@ -30,7 +30,7 @@ const GAP: u32 = 200;
 
 impl Proxy {
     /// A client was accepted at the listener with this tag: it goes to the shard that shall serve it.
-    pub(crate) fn place<I: Io>(&mut self, io: &mut I, tag: u32, id: ConnId) {
+    pub(crate) fn place<I: Io>(&mut self, io: &mut I, tag: u32, id: ConnId, peer: Peer) {
         let pool = PoolId(tag);
         let Some(key) = self.directory.pools.get(&pool).copied() else { return io.abort(id) };
         let shard = match () {
@@ -38,12 +38,17 @@ impl Proxy {
             () if self.is_over_local(key) => LOCAL_SHARD,
             () => self.shard_with_room(io),
         };
+        let from = match peer {
+            Peer::Tcp(address) => Some(address.ip()),
+            Peer::Unix => None,
+        };
         if shard != self.shard
             && let Some(parcel) = io.release(id)
         {
-            return (self.post)(shard, Mail::Client(Box::new(Moved { pool, parcel, session: None })));
+            let moved = Moved { pool, parcel, from, session: None };
+            return (self.post)(shard, Mail::Client(Box::new(moved)));
         }
-        self.accept_client(io, key, id);
+        self.accept_client(io, key, id, from);
     }
 
     /// A client came from another shard.
@@ -53,8 +58,8 @@ impl Proxy {
         };
         let id = io.adopt(moved.parcel);
         match (id, moved.session) {
-            (Some(id), None) => self.accept_client(io, pool, id),
-            (Some(id), Some(session)) => self.admit_moved(io, pool, id, session),
+            (Some(id), None) => self.accept_client(io, pool, id, moved.from),
+            (Some(id), Some(session)) => self.admit_moved(io, pool, id, (session, None)),
             (None, None) => {}
             (None, Some(_)) => self.migration_failed(pool),
         }
@@ -97,7 +102,8 @@ impl Proxy {
         self.unregister_client(&client);
         let Client { pool, session, .. } = *client;
         let pool = self.pools[pool].id;
-        (self.post)(to, Mail::Client(Box::new(Moved { pool, parcel, session: Some(session) })));
+        let moved = Moved { pool, parcel, from: session.from, session: Some(session) };
+        (self.post)(to, Mail::Client(Box::new(moved)));
     }
 
     fn is_over_local(&self, pool: PoolKey) -> bool {

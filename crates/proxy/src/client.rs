@@ -4,7 +4,10 @@
 //! early waits in the client's hold, a buffer of its own that is reset whenever nothing waits.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
 
+use access::{Connected, User};
 use bytes::Bytes;
 use net::{ConnId, Io};
 use wire::redis::Version;
@@ -46,7 +49,18 @@ pub(crate) struct Client {
 /// State of a client's session.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
+    /// It may send requests: it is logged in, or need not be.
     pub(crate) authenticated: bool,
+    /// Its requests are looked at by the gate of its pool: they have a user, or a limit.
+    pub(crate) checked: bool,
+    /// User that it is logged in as, in a pool with users.
+    pub(crate) user: Option<Arc<User>>,
+    /// Counts it among that user's connections.
+    pub(crate) connected: Option<Connected>,
+    /// A login that takes long.
+    pub(crate) pending: Pending,
+    /// Its address; None for a unix socket.
+    pub(crate) from: Option<IpAddr>,
     /// RESP3 was asked for with HELLO 3.
     pub(crate) resp3: bool,
     /// Process-wide number, for CLIENT ID.
@@ -83,8 +97,22 @@ pub(crate) enum Wait {
     Memory,
     /// For all its replies: its next request goes out on another connection to the same server, and must not overtake them.
     Changeover,
+    /// Until its login is verified.
+    Login,
     /// For a server: it is in [`crate::server::connection::ServerConn::waiting_clients`].
     Server,
+}
+
+/// A login of a client that takes long to verify. Its request stays where it is meanwhile.
+#[derive(Debug, Default)]
+pub(crate) enum Pending {
+    /// There is none.
+    #[default]
+    None,
+    /// It is being verified.
+    Asked,
+    /// It was verified: it is this user's, or nobody's.
+    Answered(Option<Arc<User>>),
 }
 
 #[derive(Debug)]

@@ -3,12 +3,13 @@
 //! A client that is worked on is taken out of the table, so that it and the rest of the proxy can be changed side by side;
 //! [`Proxy::settle`] puts it back, or lets it go once it has all that it is owed.
 
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
 use net::{ConnId, Io};
 
 use crate::client::{Client, Session};
-use crate::fail::{pool_removed, too_many_clients};
+use crate::fail::{pool_removed, too_many_clients, user_removed};
 use crate::keys::PoolKey;
 use crate::proxy::{Proxy, Role};
 use crate::tally::Change;
@@ -52,7 +53,13 @@ impl Proxy {
         clients.filter(move |client| client.pool == pool)
     }
 
-    pub(crate) fn accept_client<I: Io>(&mut self, io: &mut I, pool_key: PoolKey, id: ConnId) {
+    pub(crate) fn accept_client<I: Io>(
+        &mut self,
+        io: &mut I,
+        pool_key: PoolKey,
+        id: ConnId,
+        from: Option<IpAddr>,
+    ) {
         let Some(pool) = self.pools.get(pool_key) else { return io.abort(id) };
         if pool.removed {
             io.send(id, pool_removed(pool.config.protocol));
@@ -68,11 +75,9 @@ impl Proxy {
             pool.stats.client_refused.inc();
             return io.finish(id);
         }
-        let session = Session {
-            authenticated: pool.config.auth.is_none(),
-            number: self.client_numbers.fetch_add(1, Ordering::Relaxed),
-            ..Session::default()
-        };
+        let number = self.client_numbers.fetch_add(1, Ordering::Relaxed);
+        let mut session = Session { number, from, ..Session::default() };
+        pool.gate.place(&mut session, &pool.config);
         self.register_client(io, pool_key, id, session);
     }
 
@@ -99,13 +104,22 @@ impl Proxy {
         pool.clients_here -= 1;
     }
 
-    /// A client that another shard has served until now.
-    pub(crate) fn admit_moved<I: Io>(&mut self, io: &mut I, pool: PoolKey, id: ConnId, session: Session) {
+    /// A client that another shard has served until now, or another process, which says who its user is.
+    pub(crate) fn admit_moved<I: Io>(
+        &mut self,
+        io: &mut I,
+        pool: PoolKey,
+        id: ConnId,
+        (mut session, user): (Session, Option<&[u8]>),
+    ) {
         let Some(known) = self.pools.get(pool) else { return io.abort(id) };
-        let removed = known.removed;
+        let (removed, protocol) = (known.removed, known.config.protocol);
+        let user_stays = known.gate.take_over(&mut session, user, &known.config);
         self.register_client(io, pool, id, session);
         if removed {
-            self.dismiss(io, id);
+            self.dismiss(io, id, pool_removed(protocol));
+        } else if !user_stays {
+            self.dismiss(io, id, user_removed(protocol));
         } else if self.stop.is_some()
             && let Some(mut client) = self.take_client(id)
         {

@@ -37,6 +37,10 @@ pub(crate) enum Failure {
     TooLarge,
     /// The server was taken out of its pool.
     Removed,
+    /// Its user has sent as many requests as it may.
+    UserLimit,
+    /// The clients of the pool have.
+    PoolLimit,
 }
 
 impl Failure {
@@ -81,6 +85,12 @@ impl Failure {
                 "the reply is too large to wait for its turn (memory_budget): ask for it alone"
             }
             Failure::Removed => "the server was removed from the pool",
+            Failure::UserLimit => {
+                "too many requests: limit_requests of this user is reached, try again later"
+            }
+            Failure::PoolLimit => {
+                "too many requests: limit_requests of this pool is reached, try again later"
+            }
             Failure::Password => "the server did not accept the pool's password",
             Failure::Version => "the server does not speak RESP3 (HELLO 3)",
             Failure::Database => "the server did not accept the pool's database",
@@ -130,6 +140,14 @@ pub(crate) fn pool_removed(protocol: Protocol) -> &'static [u8] {
     match protocol {
         Protocol::Redis => b"-ERR pool removed from the configuration\r\n",
         Protocol::Memcache => b"SERVER_ERROR pool removed from the configuration\r\n",
+    }
+}
+
+/// The error for clients whose user was removed.
+pub(crate) fn user_removed(protocol: Protocol) -> &'static [u8] {
+    match protocol {
+        Protocol::Redis => b"-ERR user removed from the configuration\r\n",
+        Protocol::Memcache => b"SERVER_ERROR user removed from the configuration\r\n",
     }
 }
 

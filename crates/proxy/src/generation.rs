@@ -16,10 +16,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
+use access::UserSpec;
 use config::Secret;
 use config::checked::{self, Target};
 use telemetry::PoolCells;
 
+use crate::gate::{Gate, Users};
 use crate::ids::{PoolId, ServerId};
 
 /// Settings that a generation is planned from.
@@ -27,6 +29,8 @@ use crate::ids::{PoolId, ServerId};
 pub struct Settings {
     /// The pools, in the order in which statistics show them.
     pub pools: Vec<Arc<checked::Pool>>,
+    /// All users; those that a pool is named by are its own.
+    pub users: Vec<UserSpec>,
     /// Changes by hand, by the names of pool and server.
     pub by_hand: BTreeMap<(String, String), ByHand>,
     /// Most bytes of the embedded cache.
@@ -40,6 +44,7 @@ impl Settings {
     pub fn of(config: &checked::Config) -> Settings {
         Settings {
             pools: config.pools.iter().cloned().map(Arc::new).collect(),
+            users: config.users.iter().map(|user| user.spec.clone()).collect(),
             by_hand: BTreeMap::new(),
             local_bytes_max: config.local.bytes_max,
             drain_timeout: config.stop_timeout,
@@ -74,6 +79,7 @@ pub struct Generation {
     pub local_bytes_max: usize,
     /// Time what is on its way to a server that goes may take to be answered.
     pub drain_timeout: Duration,
+    users: Users,
     shards: usize,
     next: Next,
 }
@@ -85,6 +91,8 @@ pub struct PoolPlan {
     pub id: PoolId,
     /// Its settings.
     pub config: Arc<checked::Pool>,
+    /// Its users and its limits.
+    pub gate: Arc<Gate>,
     /// Its counters and those of its servers, which are in the order of the configuration.
     pub cells: PoolCells,
     /// Its clients over all shards.
@@ -130,6 +138,7 @@ impl Generation {
             pools: Vec::new(),
             local_bytes_max: settings.local_bytes_max,
             drain_timeout: settings.drain_timeout,
+            users: Users::default(),
             shards,
             next: Next::default(),
         };
@@ -139,10 +148,12 @@ impl Generation {
     /// The generation after this one.
     #[must_use]
     pub fn next(&self, settings: Settings) -> Generation {
-        let mut planner = Planner { before: self, next: self.next };
-        let Settings { pools, by_hand, local_bytes_max, drain_timeout } = settings;
+        let Settings { pools, users, by_hand, local_bytes_max, drain_timeout } = settings;
+        let users = self.users.next(users);
+        let mut planner = Planner { before: self, users: &users, next: self.next };
         let pools = pools.into_iter().map(|pool| planner.pool(pool, &by_hand)).collect();
-        Generation { pools, local_bytes_max, drain_timeout, shards: self.shards, next: planner.next }
+        let next = planner.next;
+        Generation { pools, local_bytes_max, drain_timeout, users, shards: self.shards, next }
     }
 
     /// Counters of all pools.
@@ -159,6 +170,7 @@ impl Generation {
 /// One step from a generation to the next.
 struct Planner<'a> {
     before: &'a Generation,
+    users: &'a Users,
     next: Next,
 }
 
@@ -181,7 +193,9 @@ impl Planner<'_> {
             ServerPlan { id, by_hand: by_hand.copied().unwrap_or_default() }
         });
         let servers = servers.collect();
+        let gate = self.users.gate(&config, same.map(|known| (&self.before.users, &known.gate)));
         PoolPlan {
+            gate,
             id: same.map_or_else(|| self.next.pool(), |known| known.id),
             cells,
             clients: named.map(|known| Arc::clone(&known.clients)).unwrap_or_default(),

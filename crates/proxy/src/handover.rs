@@ -62,10 +62,11 @@ impl Proxy {
         if self.shard != LOCAL_SHARD && pool.servers.iter().any(is_local) {
             return (self.post)(LOCAL_SHARD, Mail::Arrival(Box::new(arrival)));
         }
+        let user = arrival.client.user.clone();
         let session = session_of(arrival.client, &pool.config);
         pool.clients.fetch_add(1, Ordering::Relaxed);
         match io.adopt(arrival.parcel) {
-            Some(id) => self.admit_moved(io, key, id, session),
+            Some(id) => self.admit_moved(io, key, id, (session, user.as_deref())),
             None => self.migration_failed(key),
         }
     }
@@ -93,19 +94,26 @@ fn state_of(session: &Session, pool: &checked::Pool) -> Option<upgrade::Client> 
         ended: _,
         paused: _,
         skip: _,
+        ref user,
+        // Counted anew. The address, which counts for failed logins, is not told.
+        checked: _,
+        connected: _,
+        pending: _,
+        from: _,
     } = *session;
     let name = name.as_ref().map(|name| name.to_vec());
     if pool.name.len() > FIELD_BYTES_MAX || name.as_ref().is_some_and(|name| name.len() > FIELD_BYTES_MAX) {
         return None;
     }
-    let has_authenticated = authenticated && pool.auth.is_some();
-    Some(upgrade::Client { pool: pool.name.clone(), number, has_authenticated, resp3, name })
+    let user = user.as_ref().map(|user| user.name().into());
+    let has_authenticated = authenticated && pool.auth.is_some() && user.is_none();
+    Some(upgrade::Client { pool: pool.name.clone(), number, has_authenticated, resp3, name, user })
 }
 
 /// The session of a client that comes from another process. Without a password in `pool` it needs none; where there is one now
-/// and was none, it has to give it.
+/// and was none, it has to give it. Its user is for the pool's gate to say.
 fn session_of(client: upgrade::Client, pool: &checked::Pool) -> Session {
-    let upgrade::Client { pool: _, number, has_authenticated, resp3, name } = client;
+    let upgrade::Client { pool: _, number, has_authenticated, resp3, name, user: _ } = client;
     Session {
         authenticated: has_authenticated || pool.auth.is_none(),
         resp3,

@@ -22,6 +22,7 @@ mod answer;
 mod response;
 mod fail;
 
+mod gate;
 mod client;
 mod clients;
 mod gather;
@@ -52,6 +53,7 @@ mod testing;
 
 pub use budget::Budget;
 pub use census::Census;
+pub use gate::{Gate, SlowLogin, Verified};
 pub use generation::{ByHand, Generation, Out, PoolPlan, ServerPlan, Settings, has_local};
 pub use handover::described;
 pub use ids::{PoolId, ServerId};

@@ -2,6 +2,7 @@
 //!
 //! Mail is sent and forgotten: no shard waits for another one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::{fmt, io};
 
@@ -9,6 +10,7 @@ use net::{ListenOptions, Listener, ListenerId, Parcel};
 use wire::upgrade;
 
 use crate::client::Session;
+use crate::gate::Verified;
 use crate::generation::Generation;
 use crate::ids::{PoolId, ServerId};
 
@@ -29,6 +31,8 @@ pub enum Mail {
     },
     /// A client that this shard shall serve.
     Client(Box<Moved>),
+    /// A login of a client was verified.
+    Verified(Verified),
     /// Clients are to go to the process that replaces this one; None: no more of them.
     HandOver(Option<HandOver>),
     /// A client that came from another process.
@@ -40,6 +44,8 @@ pub enum Mail {
 pub struct Moved {
     pub(crate) pool: PoolId,
     pub(crate) parcel: Parcel,
+    /// Its address; None for a unix socket.
+    pub(crate) from: Option<IpAddr>,
     /// None: it was only just accepted.
     pub(crate) session: Option<Session>,
 }

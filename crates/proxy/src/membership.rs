@@ -14,7 +14,8 @@ use std::sync::Arc;
 use config::checked;
 use net::{ConnId, Io};
 
-use crate::fail::pool_removed;
+use crate::client::Client;
+use crate::fail::{pool_removed, user_removed};
 use crate::generation::{Generation, Out, PoolPlan, ServerPlan};
 use crate::ids::PoolId;
 use crate::keys::{PoolKey, ServerKey};
@@ -92,6 +93,8 @@ impl Proxy {
             return;
         }
         let needs_no_password = plan.config.auth.is_none() && self.pools[key].config.auth.is_some();
+        let gate_changes = !Arc::ptr_eq(&self.pools[key].gate, &plan.gate);
+        self.pools[key].gate = Arc::clone(&plan.gate);
         self.pools[key].set_config(&plan.config, self.seed);
         let before = std::mem::take(&mut self.pools[key].servers);
         let mut added = Vec::new();
@@ -119,8 +122,22 @@ impl Proxy {
         for server in added {
             self.preconnect(io, server);
         }
-        if needs_no_password {
+        if needs_no_password && !plan.gate.needs_login() {
             self.clients_mut(key).for_each(|client| client.session.authenticated = true);
+        }
+        if gate_changes {
+            self.change_gate(io, key, plan);
+        }
+    }
+
+    /// Puts the clients of a pool under its new gate. Those whose user is gone are closed.
+    fn change_gate<I: Io>(&mut self, io: &mut I, key: PoolKey, plan: &PoolPlan) {
+        let (gate, config) = (&plan.gate, &plan.config);
+        let stays = |client: &mut Client| gate.take_over(&mut client.session, None, config);
+        let gone: Vec<ConnId> =
+            self.clients_mut(key).filter_map(|client| (!stays(client)).then_some(client.id)).collect();
+        for id in gone {
+            self.dismiss(io, id, user_removed(config.protocol));
         }
     }
 
@@ -130,7 +147,9 @@ impl Proxy {
             let Server { id, by_hand, .. } = self.servers[*server];
             ServerPlan { id, by_hand }
         });
-        Arc::ptr_eq(&pool.config, &plan.config) && servers.eq(plan.servers.iter().copied())
+        Arc::ptr_eq(&pool.config, &plan.config)
+            && Arc::ptr_eq(&pool.gate, &plan.gate)
+            && servers.eq(plan.servers.iter().copied())
     }
 
     fn change_server<I: Io>(
@@ -185,8 +204,9 @@ impl Proxy {
     fn remove_pool<I: Io>(&mut self, io: &mut I, key: PoolKey) {
         self.pools[key].removed = true;
         let clients: Vec<ConnId> = self.clients().filter(|client| client.pool == key).map(|c| c.id).collect();
+        let error = pool_removed(self.pools[key].config.protocol);
         for id in clients {
-            self.dismiss(io, id);
+            self.dismiss(io, id, error);
         }
         for server in std::mem::take(&mut self.pools[key].servers) {
             self.remove_server(io, server);
@@ -195,12 +215,11 @@ impl Proxy {
         self.begin_leave(key);
     }
 
-    /// Closes a client of a pool that was removed, after what it is owed and an error that says why.
-    pub(crate) fn dismiss<I: Io>(&mut self, io: &mut I, id: ConnId) {
+    /// Closes a client, after what it is owed and an error that says why.
+    pub(crate) fn dismiss<I: Io>(&mut self, io: &mut I, id: ConnId, error: &[u8]) {
         let Some(mut client) = self.take_client(id) else { return };
         if !client.session.leaving {
-            let protocol = self.pools[client.pool].config.protocol;
-            self.give(io, &mut client, pool_removed(protocol));
+            self.give(io, &mut client, error);
             client.session.leaving = true;
             client.partial = None;
             if client.session.paused.take().is_some() {

@@ -58,6 +58,15 @@ pub enum Notice {
         /// The command's name.
         command: &'static str,
     },
+    /// Somebody has failed to log in. Given once a second at most, for all pools and shards together.
+    LoginFailed {
+        /// Pool name.
+        pool: String,
+        /// User that was tried; None if there is no such user.
+        user: Option<String>,
+        /// Address that it came from; None for a unix socket.
+        address: Option<String>,
+    },
     /// A server was lost in the middle of a large reply, of which its client had got the beginning: the client was closed.
     ReplyCut {
         /// Pool name.

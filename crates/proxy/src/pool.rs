@@ -7,6 +7,7 @@ use config::checked;
 use net::Instant;
 use telemetry::PoolStats;
 
+use crate::gate::Gate;
 use crate::generation::PoolPlan;
 use crate::ids::PoolId;
 use crate::keys::ServerKey;
@@ -21,6 +22,7 @@ pub(crate) const LOCAL_SHARD: usize = 0;
 pub(crate) struct Pool {
     pub(crate) id: PoolId,
     pub(crate) config: Arc<checked::Pool>,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) stats: Arc<PoolStats>,
     pub(crate) placement: Placement,
     /// In the order of the configuration.
@@ -49,6 +51,7 @@ impl Pool {
         Pool {
             id: plan.id,
             config: Arc::clone(&plan.config),
+            gate: Arc::clone(&plan.gate),
             stats: plan.cells.shards.get(shard).cloned().unwrap_or_default(),
             placement: Placement::new(&plan.config, seed),
             servers: Vec::new(),

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
+use access::LoginGuard;
 use config::checked::Protocol;
 use local::Store;
-use net::{App, ConnId, Fault, Input, Instant, Io, Peer};
+use net::{App, ConnId, Fault, Input, Instant, Io, LayerInfo, Peer};
 use telemetry::ShardStats;
 
 use crate::alarm::Alarm;
 use crate::budget::Budget;
 use crate::client::{Client, Wait};
 use crate::fail::Failure;
+use crate::gate::SlowLogin;
 use crate::gather::Gathers;
 use crate::generation::Generation;
 use crate::ids::Directory;
@@ -48,6 +50,8 @@ pub struct Setup {
     pub post: Box<dyn FnMut(usize, Mail) + Send>,
     /// Number of the next client (CLIENT ID), which all shards share.
     pub client_numbers: Arc<AtomicU64>,
+    /// Has a login verified on another thread, whose outcome comes back as [`Mail::Verified`]. False if too many are.
+    pub verify: Box<dyn FnMut(SlowLogin) -> bool + Send>,
 }
 
 impl std::fmt::Debug for Setup {
@@ -89,6 +93,9 @@ pub struct Proxy {
     pub(crate) scratch: Scratch,
     pub(crate) clients: u32,
     pub(crate) client_numbers: Arc<AtomicU64>,
+    pub(crate) verify: Box<dyn FnMut(SlowLogin) -> bool + Send>,
+    /// Failed logins; None as long as there was none.
+    pub(crate) guard: Option<LoginGuard>,
     /// Seeds what is drawn for each pool and server.
     pub(crate) seed: u64,
     /// [`Alarm::Maintenance`] is set.
@@ -187,6 +194,8 @@ impl Proxy {
             scratch: Scratch::default(),
             clients: 0,
             client_numbers: setup.client_numbers,
+            verify: setup.verify,
+            guard: None,
             maintaining: false,
             busy: false,
             stop: None,
@@ -252,8 +261,12 @@ impl Proxy {
 impl<I: Io> App<I> for Proxy {
     type Mail = Mail;
 
-    fn accepted(&mut self, io: &mut I, listener: u32, conn: ConnId, _: Peer) {
-        self.place(io, listener, conn);
+    fn accepted(&mut self, io: &mut I, listener: u32, conn: ConnId, peer: Peer) {
+        self.place(io, listener, conn, peer);
+    }
+
+    fn layered(&mut self, io: &mut I, conn: ConnId, info: LayerInfo) {
+        self.certified(io, conn, &info);
     }
 
     fn connected(&mut self, io: &mut I, conn: ConnId) {
@@ -328,6 +341,7 @@ impl<I: Io> App<I> for Proxy {
         match mail {
             Mail::Ejected { server } => self.eject_as_told(io, server),
             Mail::Client(moved) => self.take_in(io, *moved),
+            Mail::Verified(verified) => self.verified(io, verified),
             Mail::HandOver(hand_over) => self.set_hand_over(io, hand_over),
             Mail::Arrival(arrival) => self.arrive(io, *arrival),
             Mail::Restore { server } => self.restore_as_told(io, server),

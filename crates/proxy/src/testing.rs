@@ -1,8 +1,8 @@
 //! A pretended event loop for unit tests: it remembers what it was asked to do. And a proxy over it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,8 +11,10 @@ use net::{
     SocketOptions, TimerId, WallTime,
 };
 
+use crate::gate::SlowLogin;
 use crate::generation::{Generation, Settings};
 use crate::mail::{Mail, Receipt, Step};
+use crate::notice::Notice;
 use crate::proxy::{Proxy, Setup};
 
 /// Settings of a native configuration.
@@ -31,16 +33,36 @@ pub(crate) fn proxy_with_budget(io: &mut FakeIo, config: &str, budget: usize) ->
 }
 
 fn proxy_of(io: &mut FakeIo, generation: Arc<Generation>, budget: usize) -> Proxy {
+    proxy_told(io, generation, budget, &Told::default())
+}
+
+/// Letters and notices of a proxy to others.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
+    /// Notices, in order.
+    pub(crate) notices: Arc<Mutex<Vec<Notice>>>,
+    /// Logins that are to be verified; there is room for two.
+    pub(crate) logins: Arc<Mutex<Vec<SlowLogin>>>,
+}
+
+fn proxy_told(io: &mut FakeIo, generation: Arc<Generation>, budget: usize, told: &Told) -> Proxy {
+    let Told { notices, logins } = told.clone();
     let setup = Setup {
         generation,
         budget: Arc::new(crate::Budget::new(budget, 1)),
         stats: Arc::default(),
         seed: 1,
-        notify: Box::new(|_| {}),
+        notify: Box::new(move |notice| notices.lock().expect("notices").push(notice)),
         shard: 0,
         loads: Arc::new([AtomicU32::new(0)]),
         post: Box::new(|_, _| {}),
         client_numbers: Arc::new(AtomicU64::new(1)),
+        verify: Box::new(move |login| {
+            let mut logins = logins.lock().expect("logins");
+            let has_room = logins.len() < 2;
+            logins.extend(has_room.then_some(login));
+            has_room
+        }),
     };
     Proxy::new(setup, io)
 }
@@ -51,6 +73,7 @@ pub(crate) struct World {
     pub(crate) proxy: Proxy,
     /// The generation that it serves.
     pub(crate) generation: Arc<Generation>,
+    pub(crate) told: Told,
 }
 
 impl World {
@@ -63,8 +86,9 @@ impl World {
     pub(crate) fn with_budget(config: &str, budget: usize) -> World {
         let mut io = FakeIo::default();
         let generation = Arc::new(Generation::first(1, settings(config)));
-        let proxy = proxy_of(&mut io, Arc::clone(&generation), budget);
-        World { io, proxy, generation }
+        let told = Told::default();
+        let proxy = proxy_told(&mut io, Arc::clone(&generation), budget, &told);
+        World { io, proxy, generation, told }
     }
 
     /// The shard is told of the next generation, and its turn ends.
@@ -78,9 +102,21 @@ impl World {
 
     /// A new client of the listener with this tag.
     pub(crate) fn accept(&mut self, tag: u32) -> ConnId {
+        self.accept_from(tag, Peer::Unix)
+    }
+
+    /// A new client of the listener with this tag, from somewhere.
+    pub(crate) fn accept_from(&mut self, tag: u32, peer: Peer) -> ConnId {
         let client = self.io.open();
-        self.proxy.accepted(&mut self.io, tag, client, Peer::Unix);
+        self.proxy.accepted(&mut self.io, tag, client, peer);
         client
+    }
+
+    /// Answer on a connection to these bytes, which are all taken.
+    pub(crate) fn says(&mut self, conn: ConnId, bytes: &str) -> String {
+        let before = self.io.sent(conn).len();
+        assert_eq!(self.receive(conn, bytes.as_bytes()), bytes.len(), "{bytes:?} waits");
+        String::from_utf8(self.io.sent(conn)[before..].to_vec()).expect("text")
     }
 
     /// A new client of the first pool, which sends `request`.

@@ -146,5 +146,6 @@ fn setup(notify: mpsc::Sender<Notice>) -> Setup {
         loads: Arc::new([AtomicU32::new(0)]),
         post: Box::new(|_, _| {}),
         client_numbers: Arc::new(AtomicU64::new(1)),
+        verify: Box::new(|_| false),
     }
 }

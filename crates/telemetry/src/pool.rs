@@ -31,6 +31,8 @@ stats_table! {
             oversized: Counter, "# requests longer than allowed";
             cross_slot: Counter, "# multi-key requests whose keys live on several servers";
             denied: Counter, "# requests without the permission or the password they need";
+            login_failures: Counter, "# logins that failed";
+            limited: Counter, "# requests refused at limit_requests of their user or pool";
             refused: Counter, "# requests refused because a queue or the memory budget was full";
             timeouts: Counter, "# requests whose deadline passed before a reply";
             no_server: Counter, "# requests that found no server to go to";

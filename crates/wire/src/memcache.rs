@@ -46,6 +46,8 @@ mod reply;
 
 mod quiet;
 
+mod judge;
+
 pub mod docs;
 pub mod fuzzing;
 

@@ -111,6 +111,8 @@ pub struct Client {
     pub resp3: bool,
     /// Name of CLIENT SETNAME.
     pub name: Option<Vec<u8>>,
+    /// User that it is logged in as.
+    pub user: Option<Vec<u8>>,
 }
 
 /// Kinds. A number is never used for another message.
@@ -143,6 +145,7 @@ mod tag {
     pub(super) const RESP3: u16 = 12;
     pub(super) const CLIENT_NAME: u16 = 13;
     pub(super) const REASON: u16 = 14;
+    pub(super) const USER: u16 = 15;
 }
 
 impl Message {
@@ -229,16 +232,15 @@ impl Message {
 
 impl Client {
     fn write(&self) -> Writer {
-        let Client { pool, number, has_authenticated, resp3, name } = self;
+        let Client { pool, number, has_authenticated, resp3, name, user } = self;
         let writer = Writer::new(kind::CLIENT)
             .bytes(tag::POOL, pool.as_bytes())
             .number(tag::CLIENT_NUMBER, *number)
             .flag(tag::HAS_AUTHENTICATED, *has_authenticated)
             .flag(tag::RESP3, *resp3);
-        match name {
-            Some(name) => writer.bytes(tag::CLIENT_NAME, name),
-            None => writer,
-        }
+        let named = [(tag::CLIENT_NAME, name), (tag::USER, user)];
+        let set = named.into_iter().filter_map(|(tag, text)| Some((tag, text.as_ref()?)));
+        set.fold(writer, |writer, (tag, text)| writer.bytes(tag, text))
     }
 
     fn read(fields: &Fields<'_>) -> Result<Client, Malformed> {
@@ -248,6 +250,7 @@ impl Client {
             has_authenticated: fields.flag(tag::HAS_AUTHENTICATED)?,
             resp3: fields.flag(tag::RESP3)?,
             name: fields.bytes(tag::CLIENT_NAME).map(<[u8]>::to_vec),
+            user: fields.bytes(tag::USER).map(<[u8]>::to_vec),
         })
     }
 }

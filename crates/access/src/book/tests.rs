@@ -16,7 +16,7 @@ fn slow(name: &str) -> UserSpec {
 }
 
 fn book(specs: &[UserSpec]) -> Book {
-    Book::build(specs, Instant::now()).unwrap_or_else(|faults| panic!("{faults:?}"))
+    Book::build(specs).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
 fn name(login: &Login) -> &str {
@@ -114,6 +114,29 @@ fn parts() {
 }
 
 #[test]
+fn what_was_used_of_limits_stays_used() {
+    let now = std::time::Duration::from_secs(1);
+    let mut spec = plain("web", "x");
+    spec.limit_connections = Some(2);
+    spec.limit_requests = Some(crate::Rate::parse("1/s burst 2").unwrap());
+    let first = Book::build(&[spec.clone()]).unwrap();
+    let user = first.user(b"web").unwrap();
+    let one = user.connect().unwrap();
+    assert!(user.requests().unwrap().take(now));
+    spec.limit_connections = Some(1);
+    let second = first.next(&[spec.clone(), plain("new", "y")]).unwrap();
+    let user = second.user(b"web").unwrap();
+    assert_eq!((user.connection_count(), second.users().len()), (1, 2));
+    assert!(user.connect().is_none(), "the one from before counts");
+    assert!(user.requests().unwrap().take(now) && !user.requests().unwrap().take(now));
+    drop(one);
+    assert!(user.connect().is_some());
+    spec.limit_requests = Some(crate::Rate::parse("9/s").unwrap());
+    let third = second.next(&[spec]).unwrap();
+    assert!(third.user(b"web").unwrap().requests().unwrap().take(now), "another rate begins anew");
+}
+
+#[test]
 fn everything_that_is_wrong_is_said_at_once() {
     let mut wrong = plain("web", "x");
     wrong.keys = vec!["%X~a".into(), "ok".into()];
@@ -127,15 +150,15 @@ fn everything_that_is_wrong_is_said_at_once() {
     let names = ["", "a b", "a:b", "ä", &"x".repeat(65)].map(|name| plain(name, "x"));
     let no_login = UserSpec { name: "nobody".into(), ..UserSpec::default() };
     let specs = [wrong, long, many, no_login, plain("web", "y")].into_iter().chain(names).collect::<Vec<_>>();
-    let faults = Book::build(&specs, Instant::now()).unwrap_err();
+    let faults = Book::build(&specs).unwrap_err();
     let of = |user: &str| faults.iter().filter(|f| f.user == user).map(|f| f.option).collect::<Vec<_>>();
     assert_eq!(of("web"), ["commands", "commands", "keys", "publish", "consume", ""]);
     assert_eq!((of("long"), of("many"), of("nobody")), (vec!["keys"], vec!["pools"], vec![""]));
     assert_eq!(faults.iter().filter(|fault| fault.why.starts_with("a name has")).count(), 5);
     assert_eq!(faults[0].to_string(), "user \"web\": commands: \"+nosuch\": there is no such command");
     let many: Vec<_> = (0..=USERS_MAX).map(|n| plain(&format!("u{n}"), "x")).collect();
-    assert_eq!(Book::build(&many, Instant::now()).unwrap_err().len(), 1);
-    assert!(Book::build(&[], Instant::now()).unwrap().is_empty());
+    assert_eq!(Book::build(&many).unwrap_err().len(), 1);
+    assert!(Book::build(&[]).unwrap().is_empty());
 }
 
 #[test]

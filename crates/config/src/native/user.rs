@@ -35,6 +35,10 @@ pub(super) fn check(sections: &Sections<'_>, faults: &mut Vec<Fault>) -> Vec<Use
         }
     }
     users.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+    let specs: Vec<UserSpec> = users.iter().map(|user| user.spec.clone()).collect();
+    for fault in Book::check(&specs) {
+        faults.push(Fault::error(None, fault.to_string(), ""));
+    }
     users
 }
 
@@ -128,7 +132,7 @@ fn doubts(section: &str, at: Position, read: &Settings, user: &User, faults: &mu
 }
 
 fn withholds_scripts(spec: &UserSpec) -> bool {
-    let book = Book::build(std::slice::from_ref(spec), std::time::Instant::now());
+    let book = Book::build(std::slice::from_ref(spec));
     book.is_ok_and(|book| book.users().any(|user| user.scripts_withheld()))
 }
 

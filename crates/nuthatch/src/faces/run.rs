@@ -89,11 +89,16 @@ fn configuration(file: Option<&Path>) -> Option<Config> {
         let errors = report.faults.iter().filter(|fault| fault.severity == Severity::Error).count();
         eprintln!("nuthatch: not started: {errors} error{} in {shown}", if errors == 1 { "" } else { "s" });
     }
-    let has_users = report.config.as_ref().is_some_and(|config| !config.users.is_empty());
+    let is_enforced = |user: &config::checked::User| {
+        let spec = &user.spec;
+        spec.publish.is_empty() && spec.consume.is_empty() && spec.admin == access::AdminRole::None
+    };
+    let has_users = report.config.as_ref().is_some_and(|config| !config.users.iter().all(is_enforced));
     if has_users {
         // Better not to run than to run open.
         eprintln!(
-            "nuthatch: not started: this version does not enforce the users of {shown} yet; remove them"
+            "nuthatch: not started: this version does not enforce publish, consume and admin of the users of {shown} yet; \
+             remove them"
         );
     }
     report.config.filter(|_| !has_users)

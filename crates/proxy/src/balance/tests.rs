@@ -42,6 +42,7 @@ fn shard_of(index: usize, loads: &Arc<[AtomicU32]>, numbers: &Arc<AtomicU64>) ->
         loads: Arc::clone(loads),
         post: Box::new(move |to, mail| out.lock().unwrap().push((to, mail))),
         client_numbers: Arc::clone(numbers),
+        verify: Box::new(|_| false),
     };
     let proxy = Proxy::new(setup, &mut io);
     Shard { io, proxy, post }

@@ -144,6 +144,7 @@ fn who_arrives_goes_on_with_the_session() {
         has_authenticated: true,
         resp3: true,
         name: Some(b"bob".to_vec()),
+        user: None,
     };
     world.proxy.mail(&mut world.io, arrival(client));
     let id = only(&world);

@@ -289,7 +289,7 @@ fn a_pool_comes_and_goes() {
     // A client that is on its way while the pool goes is told too; later it finds its pool gone, as at its listener.
     let moved = |pool| {
         let (parcel, session) = (net::Parcel::simulated(1), Some(crate::client::Session::default()));
-        Mail::Client(Box::new(Moved { pool, parcel, session }))
+        Mail::Client(Box::new(Moved { pool, parcel, from: None, session }))
     };
     w.proxy.mail(&mut w.io, moved(q));
     w.proxy.turn_end(&mut w.io);
@@ -366,8 +366,9 @@ fn a_client_may_come_from_a_shard_that_is_a_generation_ahead() {
     let mut w = World::new(POOL);
     let both = format!("{POOL}{Q}");
     let q = PoolId(1);
-    let moved =
-        |pool| Mail::Client(Box::new(Moved { pool, parcel: net::Parcel::simulated(1), session: None }));
+    let moved = |pool| {
+        Mail::Client(Box::new(Moved { pool, parcel: net::Parcel::simulated(1), from: None, session: None }))
+    };
     w.proxy.mail(&mut w.io, moved(q));
     assert_eq!((w.proxy.clients, w.proxy.early.len()), (0, 1));
     w.become_(&both);

@@ -14,8 +14,8 @@
 //!
 //! A request of which only a part has come asks as well: may more of it be read?
 //!
-//! Whatever else may stand against a request, such as what its user may do or how often, belongs into [`Proxy::admit`]: the callers
-//! know the command and its keys by then, and carry out whatever [`Verdict`] they get.
+//! What a user may not do is decided before, with the plan, and answered here like any other refusal; how often it may send is counted
+//! after, once a request is taken ([`crate::gate`]).
 
 use net::{Input, Io};
 
@@ -142,7 +142,7 @@ impl Proxy {
         match wait {
             Wait::Drain => io.notify_drained(client.id),
             Wait::Memory => self.starving.push(client.id),
-            Wait::Reply | Wait::Server | Wait::Changeover => {}
+            Wait::Reply | Wait::Server | Wait::Changeover | Wait::Login => {}
         }
         client.session.paused = Some(wait);
         io.pause(client.id);

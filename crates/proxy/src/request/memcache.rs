@@ -8,6 +8,7 @@ use wire::memcache::{
 };
 
 use crate::client::Client;
+use crate::gate::{TOKEN_BYTES_MAX, UNAUTHENTICATED};
 use crate::gather::Merge;
 use crate::generation::Out;
 use crate::keys::LaneKey;
@@ -31,6 +32,12 @@ enum Plan {
     Every,
     /// Answered here.
     Here,
+    /// It logs its client in.
+    Login,
+    /// Its client has to log in first.
+    Unauthenticated,
+    /// Its user may not do that.
+    Forbidden(access::Verdict),
     /// Not served: the line that says so.
     Refused(&'static str),
 }
@@ -41,12 +48,8 @@ impl Proxy {
             Some(Partial::Memcache(scanner)) => scanner,
             _ => RequestScanner::new(),
         };
-        let request_bytes_max = self.pools[client.pool].config.request_bytes_max;
-        let limits = Limits {
-            value_bytes_max: request_bytes_max,
-            get_line_bytes_max: get_line_max(request_bytes_max, self.budget.bytes()),
-            ..Limits::default()
-        };
+        let mut limits = self.memcache_limits(client);
+        let mut authenticated = client.session.authenticated;
         let (mut requests, mut bytes) = (0u64, 0u64);
         loop {
             skip(client, input);
@@ -67,10 +70,28 @@ impl Proxy {
             if !taken {
                 break;
             }
+            if authenticated != client.session.authenticated {
+                authenticated = client.session.authenticated;
+                limits = self.memcache_limits(client);
+            }
             requests += 1;
             bytes += len as u64;
         }
         self.pools[client.pool].count_requests(requests, bytes);
+    }
+
+    /// Limits of a client's requests; before its login it sends nothing long.
+    fn memcache_limits(&self, client: &Client) -> Limits {
+        if !client.session.authenticated {
+            let value_bytes_max = TOKEN_BYTES_MAX;
+            return Limits { value_bytes_max, get_line_bytes_max: TOKEN_BYTES_MAX, ..Limits::default() };
+        }
+        let request_bytes_max = self.pools[client.pool].config.request_bytes_max;
+        Limits {
+            value_bytes_max: request_bytes_max,
+            get_line_bytes_max: get_line_max(request_bytes_max, self.budget.bytes()),
+            ..Limits::default()
+        }
     }
 
     /// An error line in the request's place; where the stream cannot be followed any further, also the end. False if the client
@@ -120,6 +141,10 @@ impl Proxy {
                 return true;
             }
         }
+        if client.session.checked && self.refuse_over_limit(io, client, Silence::of(request)) {
+            input.consume(len);
+            return true;
+        }
         match plan {
             Plan::One(lane) => {
                 hand_on(input, len, |frame| self.forward_memcache(io, client, lane, request, frame));
@@ -135,12 +160,37 @@ impl Proxy {
                 }
             }
             Plan::Refused(line) => self.refuse_memcache(io, client, request, line),
+            Plan::Login => {
+                if !self.log_in_memcache(io, client, request, frame) {
+                    return false;
+                }
+            }
+            Plan::Unauthenticated => {
+                self.pools[client.pool].stats.denied.inc();
+                self.give(io, client, if request.noreply() { b"" } else { UNAUTHENTICATED });
+            }
+            Plan::Forbidden(verdict) => self.forbid_memcache(io, client, request, verdict),
         }
         input.consume(len);
         true
     }
 
     fn plan_memcache(&mut self, client: &Client, request: &Request, frame: &[u8]) -> Plan {
+        let session = &client.session;
+        if !session.authenticated {
+            return match request.command() {
+                Command::Set => Plan::Login,
+                Command::Quit => Plan::Here,
+                _ => Plan::Unauthenticated,
+            };
+        }
+        if session.checked
+            && let Some(user) = &session.user
+            && let verdict = judge(user, request, frame)
+            && !verdict.is_allowed()
+        {
+            return Plan::Forbidden(verdict);
+        }
         match request.row().route {
             Route::EachKey if request.key_count() > 1 => self.plan_keys(client, request, frame),
             Route::Key | Route::EachKey => {
@@ -160,6 +210,30 @@ impl Proxy {
             Route::Here => Plan::Here,
             Route::Refused(line) => Plan::Refused(line),
         }
+    }
+
+    /// The words of Redis in memcached's form; it has none of its own.
+    #[cold]
+    fn forbid_memcache<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        request: &Request,
+        verdict: access::Verdict,
+    ) {
+        self.pools[client.pool].stats.denied.inc();
+        let error = match verdict {
+            access::Verdict::Key => {
+                "CLIENT_ERROR this user has no permissions to access one of the keys used as arguments\r\n"
+                    .to_owned()
+            }
+            _ => {
+                let name = request.row().name;
+                format!("CLIENT_ERROR this user has no permissions to run the '{name}' command\r\n")
+            }
+        };
+        let silent = request.noreply();
+        self.give(io, client, if silent { b"" } else { error.as_bytes() });
     }
 
     /// `get k1 k2 …`: a request for each server, with its keys in the client's order; more than one for many keys.
@@ -246,7 +320,28 @@ impl Plan {
         match self {
             Plan::One(Some(lane)) => To::One(*lane),
             Plan::Split | Plan::Every => To::Parts,
-            Plan::One(None) | Plan::Here | Plan::Refused(_) => To::Nobody,
+            Plan::One(None)
+            | Plan::Here
+            | Plan::Refused(_)
+            | Plan::Login
+            | Plan::Unauthenticated
+            | Plan::Forbidden(_) => To::Nobody,
+        }
+    }
+}
+
+/// May this user send this request? All of its keys are looked at.
+fn judge(user: &access::User, request: &Request, frame: &[u8]) -> access::Verdict {
+    let Some((command, side)) = request.judged() else { return access::Verdict::Allowed };
+    match request.key_count() {
+        0 => user.permits(command, None, side),
+        1 => {
+            let mut buffer = [0; KEY_BYTES_MAX];
+            user.permits(command, Some(request.routing_key(frame, &mut buffer)), side)
+        }
+        _ => {
+            let verdicts = request.keys(frame).map(|key| user.permits(command, Some(key.of(frame)), side));
+            verdicts.into_iter().find(|verdict| !verdict.is_allowed()).unwrap_or(access::Verdict::Allowed)
         }
     }
 }

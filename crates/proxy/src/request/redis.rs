@@ -6,7 +6,7 @@ use wire::redis::{
     Command, Keys, Local, Merge, Parts, ProtocolError, Refusal, Request, RequestScanner, Route, Scan,
 };
 
-use crate::client::Client;
+use crate::client::{Client, Session};
 use crate::gather::About;
 use crate::keys::LaneKey;
 use crate::proxy::Proxy;
@@ -40,6 +40,8 @@ enum Here<'a> {
     NoPassword(Option<&'static Command>),
     InRefusedTransaction,
     CrossSlot(&'static Command),
+    /// Its user may not do that.
+    Forbidden(access::Verdict, &'static Command),
 }
 
 impl Proxy {
@@ -145,6 +147,10 @@ impl Proxy {
                 return true;
             }
         }
+        if client.session.checked && self.refuse_over_limit(io, client, Silence::Never) {
+            input.consume(len);
+            return true;
+        }
         match plan {
             Plan::One(lane, command) => {
                 let traits = Traits::redis(command.retry_safe());
@@ -159,6 +165,15 @@ impl Proxy {
                 hand_on(input, len, |frame| self.broadcast_redis(io, client, merge, frame, traits));
             }
             Plan::Ask(about) => hand_on(input, len, |frame| self.ask_server(io, client, about, frame)),
+            Plan::Here(Here::Local(local @ (Local::Auth | Local::Hello)))
+                if self.pools[client.pool].gate.needs_login() =>
+            {
+                let is_decided = self.log_in_redis(io, client, local, request, frame);
+                if is_decided {
+                    input.consume(len);
+                }
+                return is_decided;
+            }
             Plan::Here(here) => {
                 self.answer_redis(io, client, &here, request, frame);
                 input.consume(len);
@@ -173,7 +188,14 @@ impl Proxy {
         if !session.authenticated || session.in_refused_transaction {
             return self.plan_restricted(client, request, frame);
         }
-        match request.route(frame) {
+        let routed = request.route(frame);
+        if session.checked
+            && let Ok((command, _)) = &routed
+            && let Some(forbidden) = forbidden(session, command, request, frame)
+        {
+            return Plan::Here(forbidden);
+        }
+        match routed {
             Ok((command, Route::One(key))) => Plan::One(self.lane_of_key(client, key.bytes()), command),
             routed => self.plan_further(client, routed),
         }
@@ -253,7 +275,14 @@ impl Proxy {
             Here::Refusal(refusal) => self.refuse_redis(io, client, refusal),
             Here::NoPassword(stateful) => {
                 pool.stats.denied.inc();
-                self.reject_redis(io, client, *stateful, crate::answer::NOAUTH);
+                let error = if pool.gate.needs_login() { crate::gate::NOAUTH } else { crate::answer::NOAUTH };
+                self.reject_redis(io, client, *stateful, error);
+            }
+            Here::Forbidden(verdict, command) => {
+                pool.stats.denied.inc();
+                let error = format!("-{}\r\n", verdict.redis_error(command));
+                let stateful = Some(*command).filter(|command| command.stateful);
+                self.reject_redis(io, client, stateful, error.as_bytes());
             }
             Here::InRefusedTransaction => self.refuse_in_transaction(io, client, request),
             Here::CrossSlot(command) => {
@@ -274,6 +303,18 @@ impl Plan<'_> {
             Plan::One(None, _) | Plan::Here(_) => To::Nobody,
         }
     }
+}
+
+/// The refusal of a request that the user of its client may not send.
+#[inline]
+fn forbidden<'a>(
+    session: &Session,
+    command: &'static Command,
+    request: &Request,
+    frame: &'a [u8],
+) -> Option<Here<'a>> {
+    let verdict = session.user.as_ref()?.verdict(command, request, frame);
+    (!verdict.is_allowed()).then_some(Here::Forbidden(verdict, command))
 }
 
 /// Commands allowed before a client has given the pool's password.

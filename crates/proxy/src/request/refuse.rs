@@ -43,6 +43,21 @@ impl Proxy {
         closes
     }
 
+    /// Counts a request against the limits of its user and its pool. True if one is reached: the request has got an error.
+    pub(super) fn refuse_over_limit<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        silence: memcache::Silence,
+    ) -> bool {
+        let pool = &self.pools[client.pool];
+        let Err(failure) = pool.gate.count_request(client, io.now()) else { return false };
+        pool.stats.limited.inc();
+        let error = failure.reply(pool.config.protocol);
+        self.give(io, client, if silence == memcache::Silence::Always { b"" } else { &error });
+        true
+    }
+
     pub(super) fn refuse_redis<I: Io>(&mut self, io: &mut I, client: &mut Client, refusal: &Refusal<'_>) {
         if refusal.is_unsupported() && self.unsupported(client) {
             return;

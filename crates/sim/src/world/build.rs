@@ -27,6 +27,7 @@ impl World {
             })
             .collect();
         let settings = Settings {
+            users: Vec::new(),
             pools: pools.clone(),
             by_hand: BTreeMap::new(),
             local_bytes_max: 1 << 20,
@@ -86,6 +87,7 @@ impl World {
                 loads: Arc::clone(&loads),
                 post: Box::new(move |to, letter| mail.lock().expect("one thread").push((to, letter))),
                 client_numbers: Arc::clone(&numbers),
+                verify: Box::new(|_| false),
             };
             let mut looped = Loop::new(index, self.rng.fork(), self.scenario.read_max);
             listeners.iter().flat_map(Listener::try_clone).for_each(|listener| looped.listen(listener));

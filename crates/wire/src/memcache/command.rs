@@ -3,6 +3,7 @@
 //! Parser, documentation and proxy all read this one table.
 
 use super::ReplyKind;
+use crate::redis::command::Side;
 
 /// The key whose server gets requests that have no key and need one server, as nutcracker 0.5.0.
 pub const PLACEHOLDER_KEY: &[u8] = b"placeholder";
@@ -154,6 +155,9 @@ pub struct Row {
     pub retry: Retry,
     /// True if memcached answers later requests of the connection differently after it. If it is refused, the connection ends.
     pub stateful: bool,
+    /// The Redis command that does the same, and what is done to keys: rules of access are written for that. None: always
+    /// allowed, or never served.
+    pub judged: Option<(&'static str, Side)>,
     /// A sentence for the documentation.
     pub note: &'static str,
 }
@@ -213,7 +217,19 @@ const GET: Row = Row {
     noreply: false,
     retry: Retry::Safe,
     stateful: false,
+    judged: Some(("get", Side::READ)),
     note: "Split per server; hits come back in the order of the request's keys.",
+};
+
+const GAT: Row = Row {
+    command: Command::Gat,
+    name: "gat",
+    arguments: "<exptime> <key>…",
+    shape: Shape::Keys { exptime: true },
+    retry: Retry::No,
+    judged: Some(("getex", Side::BOTH)),
+    note: "As `get`; the line is limited like any other, since servers drop longer ones.",
+    ..GET
 };
 
 const SET: Row = Row {
@@ -227,6 +243,7 @@ const SET: Row = Row {
     noreply: true,
     retry: Retry::No,
     stateful: false,
+    judged: Some(("set", Side::WRITE)),
     note: "Negative expiry times and flags up to 2^64-1 are passed on, as memcached takes them.",
 };
 
@@ -236,6 +253,7 @@ const INCR: Row = Row {
     arguments: "<key> <delta> [noreply]",
     shape: Shape::Arithmetic,
     reply: ReplyKind::Number,
+    judged: Some(("incr", Side::BOTH)),
     note: "",
     ..SET
 };
@@ -251,6 +269,7 @@ const META_GET: Row = Row {
     noreply: false,
     retry: Retry::SafeWithout(b"NRTE"),
     stateful: false,
+    judged: Some(("get", Side::READ)),
     note: "Not repeated with a flag that changes the item or hands out a win.",
 };
 
@@ -265,6 +284,7 @@ const EVERYWHERE: Row = Row {
     noreply: true,
     retry: Retry::No,
     stateful: false,
+    judged: Some(("flushall", Side::WRITE)),
     note: "Sent to every server of the pool; `OK` when all have said so.",
 };
 
@@ -281,6 +301,7 @@ const STATS_GROUP: Row = Row {
     noreply: false,
     retry: Retry::Safe,
     stateful: false,
+    judged: Some(("info", Side::NONE)),
     note: "",
 };
 
@@ -295,6 +316,7 @@ const HERE: Row = Row {
     noreply: false,
     retry: Retry::No,
     stateful: false,
+    judged: None,
     note: "The connection is closed after everything that was asked before is answered.",
 };
 
@@ -311,6 +333,7 @@ macro_rules! refused {
             noreply: $noreply,
             retry: Retry::No,
             stateful: false,
+            judged: None,
             note: $note,
         }
     };
@@ -320,30 +343,19 @@ macro_rules! refused {
 pub static COMMANDS: [Row; 39] = [
     GET,
     Row { command: Command::Gets, name: "gets", reply: ReplyKind::ValuesCas, note: "", ..GET },
-    Row {
-        command: Command::Gat,
-        name: "gat",
-        arguments: "<exptime> <key>…",
-        shape: Shape::Keys { exptime: true },
-        retry: Retry::No,
-        note: "As `get`; the line is limited like any other, since servers drop longer ones.",
-        ..GET
-    },
-    Row {
-        command: Command::Gats,
-        name: "gats",
-        arguments: "<exptime> <key>…",
-        shape: Shape::Keys { exptime: true },
-        reply: ReplyKind::ValuesCas,
-        retry: Retry::No,
-        note: "",
-        ..GET
-    },
+    GAT,
+    Row { command: Command::Gats, name: "gats", reply: ReplyKind::ValuesCas, note: "", ..GAT },
     SET,
     Row { command: Command::Add, name: "add", note: "", ..SET },
     Row { command: Command::Replace, name: "replace", note: "", ..SET },
-    Row { command: Command::Append, name: "append", note: "", ..SET },
-    Row { command: Command::Prepend, name: "prepend", note: "", ..SET },
+    Row { command: Command::Append, name: "append", judged: Some(("append", Side::WRITE)), note: "", ..SET },
+    Row {
+        command: Command::Prepend,
+        name: "prepend",
+        judged: Some(("append", Side::WRITE)),
+        note: "",
+        ..SET
+    },
     Row {
         command: Command::Cas,
         name: "cas",
@@ -353,13 +365,14 @@ pub static COMMANDS: [Row; 39] = [
         ..SET
     },
     INCR,
-    Row { command: Command::Decr, name: "decr", ..INCR },
+    Row { command: Command::Decr, name: "decr", judged: Some(("decr", Side::BOTH)), ..INCR },
     Row {
         command: Command::Touch,
         name: "touch",
         arguments: "<key> <exptime> [noreply]",
         shape: Shape::Touch,
         reply: ReplyKind::Touched,
+        judged: Some(("expire", Side::WRITE)),
         ..INCR
     },
     Row {
@@ -368,6 +381,7 @@ pub static COMMANDS: [Row; 39] = [
         arguments: "<key> [0] [noreply]",
         shape: Shape::Delete,
         reply: ReplyKind::Deleted,
+        judged: Some(("del", Side::WRITE)),
         ..INCR
     },
     META_GET,
@@ -377,6 +391,7 @@ pub static COMMANDS: [Row; 39] = [
         arguments: "<key> <bytes> <flag>…",
         shape: Shape::MetaStorage,
         reply: ReplyKind::MetaSet,
+        judged: Some(("set", Side::WRITE)),
         retry: Retry::No,
         note: "",
         ..META_GET
@@ -385,6 +400,7 @@ pub static COMMANDS: [Row; 39] = [
         command: Command::MetaDelete,
         name: "md",
         reply: ReplyKind::MetaDelete,
+        judged: Some(("del", Side::WRITE)),
         retry: Retry::No,
         note: "",
         ..META_GET
@@ -393,6 +409,7 @@ pub static COMMANDS: [Row; 39] = [
         command: Command::MetaArithmetic,
         name: "ma",
         reply: ReplyKind::MetaArithmetic,
+        judged: Some(("incrby", Side::BOTH)),
         retry: Retry::No,
         note: "",
         ..META_GET
@@ -424,6 +441,7 @@ pub static COMMANDS: [Row; 39] = [
         reply: ReplyKind::Stats,
         noreply: false,
         retry: Retry::Safe,
+        judged: Some(("info", Side::NONE)),
         note: "Counters summed over the servers. Arguments but those below are refused: ask the server itself.",
         ..EVERYWHERE
     },
@@ -438,6 +456,7 @@ pub static COMMANDS: [Row; 39] = [
         noreply: false,
         retry: Retry::Safe,
         stateful: false,
+        judged: Some(("ping", Side::NONE)),
         note: "The version of one server, the one that owns the key `placeholder`, as nutcracker.",
     },
     Row {
@@ -445,6 +464,7 @@ pub static COMMANDS: [Row; 39] = [
         name: "verbosity",
         arguments: "<level> [noreply]",
         shape: Shape::Verbosity,
+        judged: Some(("config|set", Side::NONE)),
         note: "Sent to every server.",
         ..EVERYWHERE
     },
@@ -472,6 +492,7 @@ pub static COMMANDS: [Row; 39] = [
         name: "stats reset",
         reply: ReplyKind::Reset,
         retry: Retry::No,
+        judged: Some(("config|resetstat", Side::NONE)),
         ..STATS_GROUP
     },
 ];

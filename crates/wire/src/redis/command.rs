@@ -21,7 +21,7 @@ mod table;
 
 pub use category::categories;
 pub use keys::{Count, KeyError, KeySpec, Keys, Part, Parts};
-pub use lookup::{all, lookup};
+pub use lookup::{all, lookup, named};
 pub use merge::Merge;
 pub use reason::Reason;
 pub use refusal::Refusal;
@@ -96,6 +96,16 @@ pub enum Local {
     Select,
     /// `RESET`
     Reset,
+    /// `ACL CAT [category]`
+    AclCat,
+    /// `ACL GETUSER name`
+    AclGetUser,
+    /// `ACL LIST`
+    AclList,
+    /// `ACL USERS`
+    AclUsers,
+    /// `ACL WHOAMI`
+    AclWhoami,
     /// `CLIENT ID`
     ClientId,
     /// `CLIENT GETNAME`

@@ -10,6 +10,7 @@ fn messages() -> Vec<Message> {
         has_authenticated: true,
         resp3: true,
         name: Some(b"w\xf6rker".to_vec()),
+        user: Some(b"web".to_vec()),
     };
     vec![
         Message::Hello(hello),
@@ -23,7 +24,7 @@ fn messages() -> Vec<Message> {
         Message::Serve(Serve { client_number: 9 }),
         Message::Serving,
         Message::Client(Client { pool: "p".into(), ..Client::default() }),
-        Message::Client(Client { name: Some(Vec::new()), ..client.clone() }),
+        Message::Client(Client { name: Some(Vec::new()), user: None, ..client.clone() }),
         Message::Client(client),
         Message::Failed { reason: "port 1 is taken".into() },
         Message::Unknown { kind: 999 },

@@ -143,7 +143,7 @@ fn a_password_from_a_file() {
         let config = check(&format!("{POOL}[user.web]\n{option}"), 1).config.unwrap();
         assert!(!format!("{config:?}").contains("s3cret"));
         let specs = [config.users[0].spec.clone()];
-        let book = access::Book::build(&specs, std::time::Instant::now()).unwrap();
+        let book = access::Book::build(&specs).unwrap();
         assert!(matches!(book.login(b"web", secret.as_bytes()), access::Login::Granted(_)), "{content:?}");
     }
     for content in ["", "\nsecond", &"x".repeat(1025)] {

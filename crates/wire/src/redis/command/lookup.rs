@@ -28,6 +28,14 @@ pub fn lookup(name: &[u8]) -> Option<&'static Command> {
     }
 }
 
+/// The command or subcommand with this whole name in lower case: `get`, `object|encoding`.
+pub fn named(name: &str) -> Option<&'static Command> {
+    match name.split_once('|') {
+        None => lookup(name.as_bytes()),
+        Some((container, own)) => lookup(container.as_bytes())?.subcommand(own.as_bytes()),
+    }
+}
+
 const fn index() -> [u16; SLOTS] {
     let mut index = [EMPTY; SLOTS];
     let mut row = 0;

@@ -3,7 +3,10 @@
 //! A container that is refused as a whole has its subcommands here too, since rules of access name them: `+cluster|slots`.
 
 use super::KeySpec;
-use super::Local::{self as By, ClientGetName, ClientId, ClientSetInfo, ClientSetName, ConfigGet};
+use super::Local::{
+    self as By, AclCat, AclGetUser, AclList, AclUsers, AclWhoami, ClientGetName, ClientId, ClientSetInfo,
+    ClientSetName, ConfigGet,
+};
 use super::Proxied::{Every, Forward, Refused};
 use super::Reason::{
     Admin, Cluster, Connection, Function, Help, Inspection, KeyFlags, PubSub, RunningScript, ServerClients,
@@ -15,19 +18,19 @@ use super::{COMMANDS, Command};
 
 #[rustfmt::skip]
 pub(super) const ACL: [Command; 13] = numbered(COMMANDS as u16, [
-    row("acl|cat", -2, NS | L | S, KeySpec::None, Refused(Admin), "server", "6.0.0"),
+    row("acl|cat", -2, NS | L | S, KeySpec::None, local(AclCat), "server", "6.0.0"),
     row("acl|deluser", -3, ADM | NS | L | S, KeySpec::None, Refused(Admin), "server", "6.0.0"),
     row("acl|dryrun", -4, ADM | NS | L | S, KeySpec::None, Refused(Admin), "server", "7.0.0"),
     row("acl|genpass", -2, NS | L | S, KeySpec::None, Refused(Admin), "server", "6.0.0"),
-    row("acl|getuser", 3, ADM | NS | L | S, KeySpec::None, Refused(Admin), "server", "6.0.0"),
+    row("acl|getuser", 3, ADM | NS | L | S, KeySpec::None, local(AclGetUser), "server", "6.0.0"),
     row("acl|help", 2, L | S, KeySpec::None, Refused(Help), "server", "6.0.0"),
-    row("acl|list", 2, ADM | NS | L | S, KeySpec::None, Refused(Admin), "server", "6.0.0"),
+    row("acl|list", 2, ADM | NS | L | S, KeySpec::None, local(AclList), "server", "6.0.0"),
     row("acl|load", 2, ADM | NS | L | S, KeySpec::None, Refused(Admin), "server", "6.0.0"),
     row("acl|log", -2, ADM | NS | L | S, KeySpec::None, Refused(Admin), "server", "6.0.0"),
     row("acl|save", 2, ADM | NS | L | S, KeySpec::None, Refused(Admin), "server", "6.0.0"),
     row("acl|setuser", -3, ADM | NS | L | S, KeySpec::None, Refused(Admin), "server", "6.0.0"),
-    row("acl|users", 2, ADM | NS | L | S, KeySpec::None, Refused(Admin), "server", "6.0.0"),
-    row("acl|whoami", 2, NS | L | S, KeySpec::None, Refused(Admin), "server", "6.0.0"),
+    row("acl|users", 2, ADM | NS | L | S, KeySpec::None, local(AclUsers), "server", "6.0.0"),
+    row("acl|whoami", 2, NS | L | S, KeySpec::None, local(AclWhoami), "server", "6.0.0"),
 ]);
 
 #[rustfmt::skip]

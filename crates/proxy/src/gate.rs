@@ -1,0 +1,213 @@
+//! The gate of a pool: its users, what each may send, and the limits on requests.
+//!
+//! ```text
+//! accepted ▸ needs_login? ── no ──▸ open, as without users
+//!              └ yes ▸ AUTH, HELLO, set (memcached), a certificate ▸ login ─┬▸ granted ▸ the session has a user
+//!                                                                           ├▸ denied
+//!                                                                           └▸ slow ▸ another thread ▸ mail ▸ looked at anew
+//! request ▸ plan ▸ the user's verdict ▸ admission ▸ limits of user and pool ▸ sent
+//! ```
+//! A gate is planned with its generation and shared by all shards. A pool without users and limits has a gate that is open, and
+//! its clients are [`Session::checked`](crate::client::Session) at nothing.
+
+pub(crate) mod acl;
+mod login;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Book, Meter, Proof, Rate, User, UserSpec};
+use config::checked;
+use net::{ConnId, Instant};
+
+use crate::client::{Client, Pending, Session};
+use crate::fail::Failure;
+
+/// Said to Redis' clients before their login, in Redis' words.
+pub(crate) const NOAUTH: &[u8] = b"-NOAUTH Authentication required.\r\n";
+/// Said to memcached's clients before theirs, in memcached's.
+pub(crate) const UNAUTHENTICATED: &[u8] = b"CLIENT_ERROR unauthenticated\r\n";
+/// Bytes of the longest data block that a memcached client may send before its login.
+pub(crate) const TOKEN_BYTES_MAX: usize = 2048;
+/// Failed logins in the log: one a second, of all pools and shards together.
+const FAILURES_LOGGED: Rate = Rate { count: 1, per: Duration::from_secs(1), burst: 1 };
+
+/// The users of a process, which its pools share.
+#[derive(Debug, Clone)]
+pub(crate) struct Users {
+    specs: Vec<UserSpec>,
+    book: Book,
+    /// Limits how often a failed login is logged.
+    told: Arc<Meter>,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Users { specs: Vec::new(), book: Book::default(), told: Arc::new(Meter::new(FAILURES_LOGGED)) }
+    }
+}
+
+impl Users {
+    /// The users after these. They were checked with the configuration; if one is wrong all the same, nobody gets in where a login
+    /// is needed.
+    pub(crate) fn next(&self, specs: Vec<UserSpec>) -> Users {
+        if specs == self.specs {
+            return self.clone();
+        }
+        let book = self.book.next(&specs).unwrap_or_default();
+        Users { specs, book, told: Arc::clone(&self.told) }
+    }
+
+    /// The gate of a pool, the same as before if nothing about it has changed.
+    pub(crate) fn gate(&self, pool: &checked::Pool, before: Option<(&Users, &Arc<Gate>)>) -> Arc<Gate> {
+        if let Some((users, gate)) = before
+            && users.specs == self.specs
+            && gate.limit() == pool.limit_requests
+        {
+            return Arc::clone(gate);
+        }
+        let kept = before.and_then(|(_, gate)| gate.requests.clone());
+        let requests = pool.limit_requests.map(|rate| {
+            kept.filter(|meter| meter.rate() == rate).unwrap_or_else(|| Arc::new(Meter::new(rate)))
+        });
+        let needs_login = self.specs.iter().any(|spec| spec.pools.contains(&pool.name));
+        Arc::new(Gate {
+            needs_login,
+            book: self.book.of_pool(&pool.name),
+            requests,
+            told: Arc::clone(&self.told),
+        })
+    }
+}
+
+/// The gate of a pool.
+#[derive(Debug)]
+pub struct Gate {
+    /// Some user is named for the pool.
+    needs_login: bool,
+    /// The users of the pool.
+    book: Book,
+    /// Limit on the requests of all clients.
+    requests: Option<Arc<Meter>>,
+    told: Arc<Meter>,
+}
+
+impl Gate {
+    /// True if only users may send requests.
+    pub(crate) fn needs_login(&self) -> bool {
+        self.needs_login
+    }
+
+    fn limit(&self) -> Option<Rate> {
+        self.requests.as_ref().map(|meter| meter.rate())
+    }
+
+    /// True if something is asked before a request is taken that comes from whoever is logged in.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.requests.is_some()
+    }
+
+    /// Puts a new client before the gate.
+    pub(crate) fn place(&self, session: &mut Session, config: &checked::Pool) {
+        session.authenticated = !self.needs_login && config.auth.is_none();
+        session.checked = self.is_limited();
+    }
+
+    /// Logs a client in as this user; false at the limit of its connections.
+    fn enter(&self, session: &mut Session, user: &Arc<User>) -> bool {
+        let is_in = session.user.as_ref().is_some_and(|known| known.name() == user.name());
+        if !is_in {
+            let Some(connected) = user.connect() else { return false };
+            session.connected = Some(connected);
+        }
+        session.user = Some(Arc::clone(user));
+        session.authenticated = true;
+        session.checked = true;
+        true
+    }
+
+    /// Logs a client out.
+    pub(crate) fn leave(&self, session: &mut Session, config: &checked::Pool) {
+        (session.user, session.connected) = (None, None);
+        self.place(session, config);
+    }
+
+    /// A client that came under another gate, or from another process as the user of this name, comes under this one. False if it
+    /// was a user that there is no longer.
+    pub(crate) fn take_over(
+        &self,
+        session: &mut Session,
+        user: Option<&[u8]>,
+        config: &checked::Pool,
+    ) -> bool {
+        // What was verified was verified against another book.
+        session.pending = Pending::None;
+        let name = user.map(<[u8]>::to_vec).or_else(|| session.user.as_ref().map(|user| user.name().into()));
+        match name {
+            Some(name) if self.needs_login => match self.book.user(&name) {
+                Some(user) => self.enter(session, user),
+                None => {
+                    self.leave(session, config);
+                    false
+                }
+            },
+            Some(_) => {
+                self.leave(session, config);
+                true
+            }
+            None => {
+                // Whoever has given the pool's password has done so for what the pool was then.
+                let is_open = session.authenticated || config.auth.is_none();
+                session.authenticated = is_open && !self.needs_login;
+                session.checked = self.is_limited();
+                true
+            }
+        }
+    }
+
+    /// Counts a request of a client against the limits of its user and of the pool.
+    pub(crate) fn count_request(&self, client: &Client, now: Instant) -> Result<(), Failure> {
+        if !matches!(client.session.pending, Pending::None) {
+            // It was counted when its verification began.
+            return Ok(());
+        }
+        let now = since_start(now);
+        let user = client.session.user.as_deref().and_then(User::requests);
+        match () {
+            () if user.is_some_and(|meter| !meter.take(now)) => Err(Failure::UserLimit),
+            () if self.requests.as_ref().is_some_and(|meter| !meter.take(now)) => Err(Failure::PoolLimit),
+            () => Ok(()),
+        }
+    }
+}
+
+fn since_start(now: Instant) -> Duration {
+    now.since(Instant::default())
+}
+
+/// A login that takes long to verify, for a thread that may be late.
+#[derive(Debug)]
+pub struct SlowLogin {
+    /// Shard whose client it is.
+    pub shard: usize,
+    pub(crate) client: ConnId,
+    proof: Proof,
+}
+
+/// The outcome of a [`SlowLogin`], for its shard.
+#[derive(Debug)]
+pub struct Verified {
+    pub(crate) client: ConnId,
+    pub(crate) user: Option<Arc<User>>,
+}
+
+impl SlowLogin {
+    /// Verifies it. Takes milliseconds to seconds.
+    #[must_use]
+    pub fn verify(self) -> Verified {
+        Verified { client: self.client, user: self.proof.verify() }
+    }
+}
+
+#[cfg(test)]
+mod tests;
