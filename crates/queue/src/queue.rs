@@ -66,6 +66,9 @@ pub enum Mail {
     KnownChannels(String, Vec<String>),
     /// The control thread wants something.
     Ask(Ask, Reply),
+    /// Another process goes on with the directory: a stop follows, at which what is in flight goes back without having been an
+    /// attempt.
+    HandOver,
 }
 
 /// Waiter for a publication.
@@ -192,6 +195,8 @@ pub struct Queue {
     /// The time of the last tick.
     ticked: Clock,
     stopping: bool,
+    /// Another process goes on with the directory: deliveries that the stop interrupts were no attempts.
+    handing_over: bool,
     /// Known contents of the data path.
     kept: inventory::Kept,
     /// Bytes that may still be read again of journals that are opened.
@@ -268,6 +273,7 @@ impl Queue {
             ticks: 0,
             ticked: clock,
             stopping: false,
+            handing_over: false,
             kept: inventory::Kept::default(),
             conditions: Conditions::default(),
             out_of_space: None,
@@ -398,6 +404,7 @@ impl<I: Io> App<I> for Queue {
             Mail::Auth(asker, answer) => self.auth_answered(io, asker.0, answer),
             Mail::KnownChannels(topic, channels) => self.known_channels(&topic, &channels),
             Mail::Ask(ask, reply) => self.ask(io, ask, reply),
+            Mail::HandOver => self.handing_over = true,
         }
     }
 
@@ -412,6 +419,6 @@ impl<I: Io> App<I> for Queue {
     }
 
     fn idle(&self) -> bool {
-        self.jobs_out == 0 && self.dirty.is_empty() && self.moved.is_empty()
+        self.jobs_out == 0 && self.dirty.is_empty() && self.moved.is_empty() && self.client_count == 0
     }
 }

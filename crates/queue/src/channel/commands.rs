@@ -40,8 +40,19 @@ impl Channel {
 
     /// The consumer's connection is gone: what it had goes back at once.
     pub fn unsubscribe(&mut self, key: ConsumerKey, clock: Clock) {
-        while let Some(flight) = self.first_flight(key) {
+        self.leave(key, clock, 0);
+    }
+
+    /// The daemon closes the consumer's connection: what it had goes back as if it had not been delivered.
+    pub fn interrupt(&mut self, key: ConsumerKey, clock: Clock) {
+        self.leave(key, clock, 1);
+    }
+
+    /// Gives back what a consumer has, with so many attempts less.
+    fn leave(&mut self, key: ConsumerKey, clock: Clock, uncounted: u16) {
+        while let Some(mut flight) = self.first_flight(key) {
             self.take_flight(flight.id, key);
+            flight.attempts = flight.attempts.saturating_sub(uncounted);
             self.send_back(flight, None, clock, "connection lost");
         }
         self.consumers.remove(key);

@@ -253,9 +253,12 @@ impl Queue {
 
     /// A consumer is gone: what it had goes back at once. An ephemeral channel goes with its last one.
     pub(super) fn unsubscribe(&mut self, subscription: Subscription) {
-        let clock = self.clock;
+        let (clock, handing_over) = (self.clock, self.handing_over);
         let Some(channel) = self.channel_of(subscription) else { return };
-        channel.unsubscribe(subscription.consumer, clock);
+        match handing_over {
+            true => channel.interrupt(subscription.consumer, clock),
+            false => channel.unsubscribe(subscription.consumer, clock),
+        }
         if channel.ephemeral && channel.consumers.is_empty() {
             self.doomed.push((subscription.topic, subscription.channel));
         }

@@ -364,9 +364,16 @@ impl Queue {
         self.stopping = true;
         let conns: Vec<ConnId> = self.clients.iter().flatten().map(|client| client.id).collect();
         self.commit_dirty(io);
-        // What clients have in flight goes back with its attempts, as when a connection is lost; that is written.
+        // What clients have in flight goes back, and that is written. Who waits for an answer gets it as soon as it is known.
         for conn in conns {
-            if let Some(client) = self.take_client(conn) {
+            let Some(mut client) = self.take_client(conn) else { continue };
+            if let Some(subscription) = client.subscription.take() {
+                self.unsubscribe(subscription);
+            }
+            self.close_after_owed(io, &mut client);
+            if client.owed.len() > 1 {
+                self.put_client(client);
+            } else {
                 self.farewell(io, client);
             }
         }
