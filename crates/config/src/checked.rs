@@ -26,6 +26,10 @@ pub struct Config {
     pub memory_budget_bytes: usize,
     /// Time a graceful stop may take before the rest is closed.
     pub stop_timeout: Duration,
+    /// Time each step of an upgrade may take in the new process.
+    pub upgrade_timeout: Duration,
+    /// Time the old process of an upgrade goes on for clients that it could not give away.
+    pub drain_timeout: Duration,
     /// Time a cache shard may sleep before a poll while that saves CPU. Zero: never.
     pub coalesce: Duration,
     /// The configuration is reloaded when its file changes. False for files of the originals.

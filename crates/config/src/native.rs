@@ -95,6 +95,8 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
         threads: process.integer_if_set("threads").map_or(threads, |n| n as usize),
         memory_budget_bytes: process.size("memory_budget"),
         stop_timeout: process.duration("stop_timeout"),
+        upgrade_timeout: process.duration("upgrade_timeout"),
+        drain_timeout: process.duration("drain_timeout"),
         coalesce: process.duration("coalesce"),
         watch_config: process.flag("watch_config"),
         log: logging(&log),

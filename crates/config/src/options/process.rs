@@ -55,6 +55,24 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     ),
     option(
         Scope::Process,
+        "upgrade_timeout",
+        duration(100),
+        Absent::Is("60s"),
+        Live,
+        "How long the new process of an upgrade (SIGUSR2) may take to check its configuration and to listen, and then once more \
+         to open the queue. After that it is ended, and the running process goes on.",
+    ),
+    option(
+        Scope::Process,
+        "drain_timeout",
+        duration(0),
+        Absent::Is("10m"),
+        Live,
+        "How long the old process of an upgrade goes on for clients that the new one cannot be given: those under TLS, and those \
+         that are never between two requests. Then it stops as by SIGTERM.",
+    ),
+    option(
+        Scope::Process,
         "coalesce",
         Kind::Duration { min: Duration::from_micros(1), max: Duration::from_millis(1), off: true },
         Absent::Is("80us"),
