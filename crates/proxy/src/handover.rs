@@ -49,8 +49,9 @@ impl Proxy {
         let Some(client) = self.take_client(id) else { return };
         let Some(state) = state_of(&client.session, &pool) else { return self.put_client(client) };
         let Some(parcel) = io.release(id) else { return self.put_client(client) };
-        self.forget(&client);
+        // Who counts clients counts this one twice rather than not at all.
         send(Departure { shard: self.shard, client: state, parcel });
+        self.forget(&client);
     }
 
     /// A client came from another process, or back from it. It is closed if its pool is not there.
