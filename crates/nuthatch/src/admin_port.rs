@@ -2,7 +2,7 @@
 //! field by field.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use admin::Watch;
 use admin::lookup::LookupReport;
@@ -42,10 +42,37 @@ impl AdminPort {
     }
 }
 
+/// The shard of a service, which an upgrade that fails replaces by another one.
+#[derive(Debug)]
+pub struct Current<M>(Arc<Mutex<Handle<M>>>);
+
+impl<M> Clone for Current<M> {
+    fn clone(&self) -> Self {
+        Current(Arc::clone(&self.0))
+    }
+}
+
+impl<M> Current<M> {
+    /// At first this one.
+    pub fn new(shard: Handle<M>) -> Current<M> {
+        Current(Arc::new(Mutex::new(shard)))
+    }
+
+    /// The shard now.
+    pub fn get(&self) -> Handle<M> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on that one.
+    pub fn set(&self, shard: Handle<M>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = shard;
+    }
+}
+
 /// The queue as the admin port sees it.
 pub struct QueueView {
     /// The queue's shard.
-    pub shard: Handle<Mail>,
+    pub shard: Current<Mail>,
 }
 
 impl Source<QueueReport> for QueueView {
@@ -54,7 +81,7 @@ impl Source<QueueReport> for QueueView {
         let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
         let ask = Ask::Stats { topic: None, channel: None, clients: false };
         // If it is not taken, the reply is gone and the answer is an error.
-        let _ = self.shard.request(Mail::Ask(ask, reply));
+        let _ = self.shard.get().request(Mail::Ask(ask, reply));
         Box::pin(async move {
             match answer.await {
                 Ok(Answer::Stats(snapshot)) => Some(report(*snapshot)),
@@ -67,14 +94,14 @@ impl Source<QueueReport> for QueueView {
 /// The lookup as the admin port sees it.
 pub struct LookupView {
     /// The lookup's shard.
-    pub shard: Handle<lookup::Mail>,
+    pub shard: Current<lookup::Mail>,
 }
 
 impl Source<LookupReport> for LookupView {
     fn ask(&self) -> source::Answer<LookupReport> {
         let (sender, answer) = oneshot::channel();
         let reply = lookup::Reply(Box::new(move |answer| drop(sender.send(answer))));
-        let _ = self.shard.request(lookup::Mail::Request(lookup::Request::Counts, reply));
+        let _ = self.shard.get().request(lookup::Mail::Request(lookup::Request::Counts, reply));
         Box::pin(async move {
             let Ok(lookup::Answer::Counts(counts)) = answer.await else { return None };
             Some(LookupReport {

@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::stdout::show;
 use crate::version::VERSION;
-use crate::{faces, manual};
+use crate::{faces, manual, upgrade};
 
 /// A program that this binary can be.
 pub struct Face {
@@ -98,6 +98,8 @@ enum Native {
         #[arg(long)]
         system: bool,
     },
+    /// Let the binary, which may have been replaced, take a running process's place: no client of a pool notices
+    Upgrade(upgrade::command::Upgrade),
     /// Print a nutcracker.yml or an nsqd.cfg as a nuthatch.toml that does the same
     Convert {
         /// The file; - is standard input
@@ -169,6 +171,7 @@ fn as_face(name: &str, arguments: &[OsString]) -> Option<ExitCode> {
 fn native(command: Native) -> ExitCode {
     match command {
         Native::Run { config } => faces::run::main(config.as_deref()),
+        Native::Upgrade(options) => upgrade::command::main(&options),
         Native::Convert { file } => faces::convert::main(&file),
         Native::Check { config, system } => faces::check::main(&config, system),
         Native::Help { topic: None } => {

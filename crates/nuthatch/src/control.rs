@@ -5,7 +5,8 @@
 //! | SIGTERM, SIGINT, SIGQUIT | graceful stop; the exit status is the face's; SIGINT twice, or another one a second later, ends at once |
 //! | SIGHUP | the log file is opened anew |
 //! | SIGTTIN, SIGTTOU | more, less is logged |
-//! | SIGUSR1, SIGUSR2 | logged, no effect |
+//! | SIGUSR2 | the binary is started again, and takes over (`upgrade.rs`) |
+//! | SIGUSR1 | logged, no effect |
 //! | SIGPIPE | ignored |
 //! | SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT | logged with a backtrace, then the process dies by it (`crash.rs`) |
 
@@ -22,7 +23,11 @@ use tokio::sync::mpsc;
 use crate::serving::Serving;
 use crate::start::Running;
 use crate::stop_signals::StopSignals;
+use crate::upgrade::task::Upgrade;
 use crate::{crash, systemd};
+
+/// Numbers of signals, as they come.
+type Signals = mpsc::Receiver<i32>;
 
 /// Differences between faces.
 pub struct FaceBehavior {
@@ -38,7 +43,7 @@ pub struct FaceBehavior {
 /// heeded as soon as everything has started instead of killing a process that has a pid file and clients.
 pub struct Control {
     runtime: Runtime,
-    signals: mpsc::Receiver<i32>,
+    signals: Signals,
 }
 
 impl Control {
@@ -68,29 +73,94 @@ impl Control {
     }
 }
 
-async fn serve(
-    running: Running,
-    mut signals: mpsc::Receiver<i32>,
-    behavior: &FaceBehavior,
-    log: &Log,
-) -> io::Result<u8> {
-    let serving = Serving::begin(running, behavior.service, log);
+async fn serve(running: Running, mut signals: Signals, behavior: &FaceBehavior, log: &Log) -> io::Result<u8> {
+    let mut serving = Serving::begin(running, behavior.service, log);
     systemd::ready();
-    tokio::spawn(systemd::keep_alive());
+    let watchdog = tokio::spawn(systemd::keep_alive());
     let (signal, code) = loop {
         let Some(found) = signals.recv().await else { break (libc::SIGTERM, 1) };
         tell(found, behavior);
-        match found {
-            libc::SIGHUP => log.reopen(),
-            libc::SIGTTIN => set_verbosity(log, "up", log.verbosity().raised(), behavior),
-            libc::SIGTTOU => set_verbosity(log, "down", log.verbosity().lowered(), behavior),
-            libc::SIGINT => break (found, behavior.interrupted),
-            libc::SIGTERM | libc::SIGQUIT => break (found, 0),
-            _ => {}
+        if let Some(code) = stops(found, behavior) {
+            break (found, code);
+        }
+        if found != libc::SIGUSR2 {
+            adjust(found, behavior, log);
+            continue;
+        }
+        let (back, replaced, ended) = upgrade(serving, &mut signals, behavior, log).await;
+        serving = back;
+        if replaced {
+            // The other process is the service now.
+            watchdog.abort();
+            return drain(serving, signals, behavior, log).await;
+        }
+        if let Some(ended) = ended {
+            break ended;
         }
     };
-    let mut stop_signals = StopSignals::new(signal, Instant::now());
     systemd::stopping();
+    stop(serving, signals, behavior, (signal, code)).await
+}
+
+/// Lets another process take this one's place. Gives what is left here, true if that one serves now, and the signal that is to end
+/// this one, if one has come meanwhile, with the exit status.
+async fn upgrade(
+    serving: Serving,
+    signals: &mut Signals,
+    behavior: &FaceBehavior,
+    log: &Log,
+) -> (Serving, bool, Option<(i32, u8)>) {
+    let mut upgrade = Upgrade::begin(serving);
+    let mut ended = None;
+    loop {
+        tokio::select! {
+            (serving, replaced) = upgrade.end() => return (serving, replaced, ended),
+            Some(found) = signals.recv() => {
+                tell(found, behavior);
+                match stops(found, behavior) {
+                    Some(code) => {
+                        ended = Some((found, code));
+                        upgrade.call_off();
+                    }
+                    None => adjust(found, behavior, log),
+                }
+            }
+        }
+    }
+}
+
+/// Serves the clients that the other process could not be given, and stops.
+async fn drain(serving: Serving, mut signals: Signals, behavior: &FaceBehavior, log: &Log) -> io::Result<u8> {
+    let signal = {
+        let drained = serving.drained();
+        tokio::pin!(drained);
+        loop {
+            tokio::select! {
+                moved = &mut drained => {
+                    info!(moved, left = serving.clients(), "clients were handed over");
+                    break libc::SIGTERM;
+                }
+                Some(found) = signals.recv() => {
+                    tell(found, behavior);
+                    if stops(found, behavior).is_some() {
+                        break found;
+                    }
+                    adjust(found, behavior, log);
+                }
+            }
+        }
+    };
+    stop(serving, signals, behavior, (signal, 0)).await
+}
+
+/// Stops gracefully, or at once if a signal says so.
+async fn stop(
+    serving: Serving,
+    mut signals: Signals,
+    behavior: &FaceBehavior,
+    (signal, code): (i32, u8),
+) -> io::Result<u8> {
+    let mut stop_signals = StopSignals::new(signal, Instant::now());
     let stopped = serving.stop();
     tokio::pin!(stopped);
     loop {
@@ -107,6 +177,25 @@ async fn serve(
     }
 }
 
+/// The exit status of a signal that ends the process; None for all others.
+fn stops(signal: i32, behavior: &FaceBehavior) -> Option<u8> {
+    match signal {
+        libc::SIGINT => Some(behavior.interrupted),
+        libc::SIGTERM | libc::SIGQUIT => Some(0),
+        _ => None,
+    }
+}
+
+/// Does what a signal asks of the log.
+fn adjust(signal: i32, behavior: &FaceBehavior, log: &Log) {
+    match signal {
+        libc::SIGHUP => log.reopen(),
+        libc::SIGTTIN => set_verbosity(log, "up", log.verbosity().raised(), behavior),
+        libc::SIGTTOU => set_verbosity(log, "down", log.verbosity().lowered(), behavior),
+        _ => {}
+    }
+}
+
 const SIGNALS: &[(i32, &str, &str)] = &[
     (libc::SIGHUP, "SIGHUP", ", reopening log file"),
     (libc::SIGTTIN, "SIGTTIN", ", up logging level"),
@@ -115,11 +204,11 @@ const SIGNALS: &[(i32, &str, &str)] = &[
     (libc::SIGTERM, "SIGTERM", ", stopping"),
     (libc::SIGQUIT, "SIGQUIT", ", stopping"),
     (libc::SIGUSR1, "SIGUSR1", ""),
-    (libc::SIGUSR2, "SIGUSR2", ""),
+    (libc::SIGUSR2, "SIGUSR2", ", upgrading"),
 ];
 
 /// Every signal of the table, as a stream of numbers.
-fn signals() -> io::Result<mpsc::Receiver<i32>> {
+fn signals() -> io::Result<Signals> {
     // Signals that come while one is handled are kept by the system, each kind once.
     let (sender, receiver) = mpsc::channel(1);
     for (number, ..) in SIGNALS {

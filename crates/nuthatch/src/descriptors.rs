@@ -59,7 +59,7 @@ pub struct Shares {
 }
 
 /// The shares of a running process.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Descriptors {
     needs: Needs,
     /// The shares at the start.

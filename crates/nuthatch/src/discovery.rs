@@ -17,7 +17,7 @@ use config::endpoint::show_listen;
 use config::nsqd::{VERSION, machine};
 use http::{Listener, Stop, router, serve_at_most};
 use lookup::http::{About, Api};
-use lookup::{Lifetimes, Limits, Mail, Options};
+use lookup::{Lifetimes, Limits, Mail, Options, Snapshot};
 use net::{Binder, EventLoop, Handle, Resolver, Shard};
 use telemetry::error;
 use wire::nsq::lookup::Node;
@@ -79,13 +79,14 @@ impl BoundLookup {
         self.listeners.first().and_then(net::Listener::local_address)
     }
 
-    /// Starts the shard.
+    /// Starts the shard, which answers from a snapshot until nodes have registered.
     ///
     /// # Errors
     /// The system's.
     pub fn run(
         self,
         settings: &Lookup,
+        restored: Option<Snapshot>,
         descriptors: &Descriptors,
     ) -> Result<(Discovery, LookupHttp), StartError> {
         let tcp = self.tcp();
@@ -107,7 +108,6 @@ impl BoundLookup {
         };
         let listening =
             [("TCP", shown(tcp, &settings.tcp)), ("HTTP", shown(http.local_address(), &settings.http))];
-        let restored = settings.snapshot.as_deref().and_then(lookup_snapshot::read);
         let lifetime = settings.snapshot_lifetime;
         let made = move |io: &mut EventLoop| {
             let mut lookup = lookup::Lookup::new(options);
@@ -192,7 +192,7 @@ impl Discovery {
 
 impl Service for Discovery {
     /// Nodes notice the end of their connections, and register elsewhere or again.
-    fn stop(self: Box<Self>, deadline: Duration) {
+    fn stop(self, deadline: Duration) {
         self.handle.stop(deadline);
         let _ = self.thread.join();
     }

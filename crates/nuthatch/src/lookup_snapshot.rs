@@ -4,7 +4,7 @@
 //! a thread of its own, flushed, and put in place of the last one.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -24,14 +24,28 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// Reads a snapshot; `None` if there is none, or none that can be used.
 pub fn read(path: &Path) -> Option<Snapshot> {
-    let read = fs::metadata(path).and_then(|file| match file.len() <= FILE_BYTES_MAX {
-        true => fs::read(path),
-        false => Err(io::Error::other("it is too large")),
-    });
-    let parsed = match read {
+    let opened = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        read => read.map_err(|error| error.to_string()).and_then(|bytes| Snapshot::from_bytes(&bytes)),
+        opened => opened,
     };
+    parse(opened, path)
+}
+
+/// Reads a snapshot from a file that another process has written; `None` if it cannot be used.
+pub fn read_file(mut file: File) -> Option<Snapshot> {
+    let opened = file.rewind().map(|()| file);
+    parse(opened, Path::new("(of the replaced process)"))
+}
+
+fn parse(file: io::Result<File>, path: &Path) -> Option<Snapshot> {
+    let read = file.and_then(|mut file| {
+        if file.metadata()?.len() > FILE_BYTES_MAX {
+            return Err(io::Error::other("it is too large"));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map(|_| bytes)
+    });
+    let parsed = read.map_err(|error| error.to_string()).and_then(|bytes| Snapshot::from_bytes(&bytes));
     match parsed {
         Ok(snapshot) => {
             info!(path = %path.display(), nodes = snapshot.nodes.len(), "answers come from a snapshot until nodes have registered");
@@ -85,6 +99,31 @@ async fn changes(shard: &Handle<Mail>) -> Option<u64> {
 }
 
 async fn save(shard: &Handle<Mail>, path: &Path) -> io::Result<()> {
+    let (snapshot, path) = (take(shard).await?, path.to_owned());
+    let writing = tokio::task::spawn_blocking(move || write(&path, &snapshot.to_bytes()));
+    writing.await.map_err(io::Error::other)?
+}
+
+/// A snapshot in memory, as a file for another process.
+///
+/// # Errors
+/// The system's, or the lookup has stopped.
+#[cfg(target_os = "linux")]
+pub async fn share(shard: &Handle<Mail>) -> io::Result<File> {
+    let snapshot = take(shard).await?;
+    let mut file = File::from(rustix::fs::memfd_create("lookup-snapshot", rustix::fs::MemfdFlags::CLOEXEC)?);
+    file.write_all(&snapshot.to_bytes())?;
+    Ok(file)
+}
+
+/// Without files in memory the next process reads what is on the disk.
+#[cfg(not(target_os = "linux"))]
+pub async fn share(_: &Handle<Mail>) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// The registry, in parts.
+async fn take(shard: &Handle<Mail>) -> io::Result<Snapshot> {
     let gone = || io::Error::other("the lookup has stopped");
     let mut nodes = Vec::new();
     let mut after: Option<ProducerKey> = None;
@@ -98,9 +137,7 @@ async fn save(shard: &Handle<Mail>, path: &Path) -> io::Result<()> {
             None => break,
         }
     }
-    let path = path.to_owned();
-    let writing = tokio::task::spawn_blocking(move || write(&path, &Snapshot::new(nodes).to_bytes()));
-    writing.await.map_err(io::Error::other)?
+    Ok(Snapshot::new(nodes))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -25,6 +25,7 @@ mod discovery;
 mod proxy_service;
 mod queue_service;
 mod service;
+mod services;
 mod notices;
 mod nsqadmin;
 mod start;
@@ -36,13 +37,17 @@ mod admin_port;
 mod bind;
 mod control;
 mod control_port;
+mod data_services;
 mod crash;
 mod malloc_trim;
 mod stats_port;
 mod stop_signals;
 mod serving;
 mod systemd;
+mod upgrade;
 
 fn main() -> std::process::ExitCode {
-    applet::dispatch(std::env::args_os().collect())
+    let arguments: Vec<_> = std::env::args_os().collect();
+    upgrade::program::Program::remember(&arguments);
+    applet::dispatch(arguments)
 }

@@ -16,7 +16,11 @@ const SECTIONS: [Section; 5] = [
             ),
             ("HUP", "Open the log file anew."),
             ("TTIN, TTOU", "Log more, log less."),
-            ("USR1, USR2", "Logged, without effect."),
+            (
+                "USR2",
+                "Start the binary again, which takes over listeners, clients and the queue; see docs/operations.md.",
+            ),
+            ("USR1", "Logged, without effect."),
             ("SEGV, BUS, ILL, FPE, ABRT", "Log a backtrace, then die by the signal."),
         ],
     ),

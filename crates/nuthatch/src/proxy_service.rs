@@ -33,6 +33,8 @@ pub struct Plan {
     pub coalesce: Duration,
     /// Descriptors of clients, together with those of the queue's.
     pub places: ClientPlaces,
+    /// Number of the first client (CLIENT ID).
+    pub client_number: u64,
     /// Is told what an operator should know.
     pub notify: Arc<dyn Fn(Notice) + Send + Sync>,
 }
@@ -43,6 +45,8 @@ type Running = (Handle<Mail>, JoinHandle<io::Result<()>>);
 /// The running cache side.
 pub struct ProxyService {
     shards: Vec<Running>,
+    /// Number of the next client (CLIENT ID).
+    pub client_numbers: Arc<AtomicU64>,
     /// Listeners of each pool: (pool index, address as bound; None for a unix socket).
     pub bound: Vec<(usize, Option<SocketAddr>)>,
 }
@@ -86,12 +90,25 @@ impl BoundProxy {
     /// The system's.
     pub fn run(self, plan: &Plan) -> Result<ProxyService, StartError> {
         let BoundProxy { per_shard, bound } = self;
-        let shards = spawn(plan, per_shard).map_err(|e| format!("cannot start the shards: {e}"))?;
-        Ok(ProxyService { shards, bound })
+        let client_numbers = Arc::new(AtomicU64::new(plan.client_number));
+        let shards = spawn(plan, per_shard, &client_numbers);
+        let shards = shards.map_err(|e| format!("cannot start the shards: {e}"))?;
+        Ok(ProxyService { shards, client_numbers, bound })
     }
 }
 
-fn spawn(plan: &Plan, per_shard: Vec<Vec<Listener>>) -> io::Result<Vec<Running>> {
+impl ProxyService {
+    /// The shards, for mail.
+    pub fn handles(&self) -> Vec<Handle<Mail>> {
+        self.shards.iter().map(|(handle, _)| handle.clone()).collect()
+    }
+}
+
+fn spawn(
+    plan: &Plan,
+    per_shard: Vec<Vec<Listener>>,
+    client_numbers: &Arc<AtomicU64>,
+) -> io::Result<Vec<Running>> {
     let resolver = Resolver::start()?;
     let budget = Arc::new(Budget::new(plan.memory_budget, plan.threads));
     let shards: Vec<Shard<Mail>> = per_shard
@@ -103,7 +120,6 @@ fn spawn(plan: &Plan, per_shard: Vec<Vec<Listener>>) -> io::Result<Vec<Running>>
         .collect::<io::Result<_>>()?;
     let handles: Vec<Handle<Mail>> = shards.iter().map(Shard::handle).collect();
     let loads: Arc<[AtomicU32]> = (0..shards.len()).map(|_| AtomicU32::new(0)).collect();
-    let numbers = Arc::new(AtomicU64::new(1));
     let verifier = Verifier::start(handles.clone())?;
     let mut running = Vec::new();
     for (n, shard) in shards.into_iter().enumerate() {
@@ -122,7 +138,7 @@ fn spawn(plan: &Plan, per_shard: Vec<Vec<Listener>>) -> io::Result<Vec<Running>>
             post: Box::new(move |to, mail| {
                 others[to].send(mail);
             }),
-            client_numbers: Arc::clone(&numbers),
+            client_numbers: Arc::clone(client_numbers),
             verify: Box::new(move |login| verifier.verify(login)),
         };
         let thread = std::thread::Builder::new()
@@ -135,7 +151,7 @@ fn spawn(plan: &Plan, per_shard: Vec<Vec<Listener>>) -> io::Result<Vec<Running>>
 
 impl Service for ProxyService {
     /// Requests that were accepted are answered first.
-    fn stop(self: Box<Self>, deadline: Duration) {
+    fn stop(self, deadline: Duration) {
         for (handle, _) in &self.shards {
             handle.stop(deadline);
         }

@@ -55,7 +55,7 @@ pub struct QueueService<Thread = JoinHandle<io::Result<()>>> {
     pub http: Option<Http>,
     /// Listeners of the HTTP API, by name.
     pub http_listening: Vec<(&'static str, String)>,
-    _directory: DataPath,
+    directory: DataPath,
 }
 
 /// The queue with its listeners bound and its files of TLS read; nothing of its directory was touched.
@@ -127,8 +127,7 @@ impl BoundQueue {
         let queue = Queue::open(options, files, Box::new(disk), Box::new(outside), now())
             .map_err(|error| StartError::Store(format!("cannot open the queue: {error}")))?;
         let (jobs, http) = (Some(jobs), Some(http));
-        let service =
-            QueueService { thread: shard, handle, bound, jobs, http, http_listening, _directory: directory };
+        let service = QueueService { thread: shard, handle, bound, jobs, http, http_listening, directory };
         Ok(OpenQueue { service, queue })
     }
 }
@@ -140,14 +139,14 @@ impl OpenQueue {
     /// The system's.
     pub fn run(self) -> Result<QueueService, StartError> {
         let OpenQueue { service, mut queue } = self;
-        let QueueService { thread: shard, handle, bound, jobs, http, http_listening, _directory } = service;
+        let QueueService { thread: shard, handle, bound, jobs, http, http_listening, directory } = service;
         let start = move |io: &mut EventLoop| {
             queue.start(io);
             queue
         };
         let thread = std::thread::Builder::new().name("queue".into());
         let thread = thread.spawn(move || shard.run(start).map(|_| ())).map_err(failed)?;
-        Ok(QueueService { handle, thread, bound, jobs, http, http_listening, _directory })
+        Ok(QueueService { thread, handle, bound, jobs, http, http_listening, directory })
     }
 }
 
@@ -160,11 +159,16 @@ impl QueueService {
     pub fn shard(&self) -> Handle<Mail> {
         self.handle.clone()
     }
+
+    /// The directory of the messages.
+    pub fn directory(&self) -> &DataPath {
+        &self.directory
+    }
 }
 
 impl Service for QueueService {
     /// Publications that were accepted are then as durable as was promised.
-    fn stop(self: Box<Self>, deadline: Duration) {
+    fn stop(self, deadline: Duration) {
         self.handle.stop(deadline);
         let _ = self.thread.join();
     }

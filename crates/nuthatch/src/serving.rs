@@ -1,57 +1,72 @@
 //! Everything that the control thread serves while the process runs, and how it stops.
 
+mod data;
+mod succession;
+
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use admin::Watch;
+use admin::{Severity, Watch};
+use config::checked::Config;
 use config::nsqd::machine;
 use telemetry::Registry;
 use telemetry::log::Log;
 use telemetry::render::nutcracker::{Header, document};
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
-use crate::queue_service::ServingHttp;
+use data::{DataTasks, finish};
+
 use crate::start::Running;
+use crate::upgrade::departures::Departures;
 use crate::{malloc_trim, stats_port};
 
 /// The shards, and the tasks of the control thread.
 pub struct Serving {
     running: Running,
+    log: Log,
     watch: Option<Arc<Watch>>,
-    /// Tells HTTP APIs to end.
+    /// Tasks of the statistics and the admin port.
+    ports: Vec<AbortHandle>,
+    /// Tells nsqadmin to end.
     stop: watch::Sender<bool>,
-    api: Option<ServingHttp>,
-    snapshot: Option<JoinHandle<()>>,
     nsqadmin: Option<JoinHandle<()>>,
-    jobs: Option<JoinHandle<()>>,
+    data: DataTasks,
+    departures: Option<Departures>,
 }
 
 impl Serving {
     /// Serves everything. `service` is name and version in the statistics. Needs a tokio runtime.
     pub fn begin(mut running: Running, service: (&'static str, &'static str), log: &Log) -> Serving {
+        let mut ports = Vec::new();
         if let Some(port) = running.stats.take() {
             let registry = Arc::clone(&running.registry);
             let since = running.since;
             let listeners = running.pool_listeners as u64;
             let document = move || statistics(&registry, service, since.elapsed().as_secs(), listeners);
-            tokio::spawn(stats_port::serve(port, Arc::new(document)));
+            ports.push(tokio::spawn(stats_port::serve(port, Arc::new(document))).abort_handle());
         }
         let watch = running.admin.as_ref().map(|admin| Arc::clone(&admin.watch));
         if let Some(admin) = running.admin.take() {
-            tokio::spawn(admin.serve());
+            ports.push(tokio::spawn(admin.serve()).abort_handle());
         }
-        if let Some(descriptors) = running.descriptors.take() {
-            tokio::spawn(descriptors.follow());
-        }
+        tokio::spawn(running.descriptors.clone().follow());
         tokio::spawn(malloc_trim::run(Arc::clone(&running.registry), Arc::clone(&running.relief)));
         let (stop, stopping) = watch::channel(false);
-        let api = running.http.take().map(|http| http.spawn(log, &stopping));
-        let snapshot = running.lookup_http.take().and_then(|http| http.spawn(&stopping));
         let nsqadmin = running.nsqadmin.take().map(|admin| admin.spawn(log, &stopping));
-        let jobs = running.jobs.take().map(|jobs| tokio::spawn(jobs.serve()));
-        Serving { running, watch, stop, api, snapshot, nsqadmin, jobs }
+        let data = DataTasks::begin(std::mem::take(&mut running.data), log);
+        Serving { running, log: log.clone(), watch, ports, stop, nsqadmin, data, departures: None }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.running.config
+    }
+
+    /// Tells the admin port what happened.
+    pub fn tell(&self, severity: Severity, subject: &str, text: &str) {
+        self.running.teller.tell(severity, subject.to_owned(), text.to_owned());
     }
 
     /// Stops gracefully: nothing more is accepted, what was accepted is answered, within the configured time.
@@ -59,36 +74,25 @@ impl Serving {
     /// # Errors
     /// The system's: no thread can be started.
     pub async fn stop(self) -> io::Result<()> {
-        let Serving { running, watch, stop, api, snapshot, nsqadmin, jobs } = self;
+        let Serving { running, watch, stop, nsqadmin, mut data, .. } = self;
+        let patience = running.config.stop_timeout / 2;
         if let Some(watch) = watch {
             watch.drain();
         }
         stop.send_replace(true);
-        // Requests under way are asked of the queue: it goes on until they have their answers.
-        if let Some(api) = api {
-            api.finish(running.stop_timeout() / 2).await;
-        }
+        data.announce_end();
         // A change of nsqadmin goes on to its end; who asked for it gets to know, if that does not take too long.
-        finish(nsqadmin, running.stop_timeout() / 2).await;
-        finish(snapshot, running.stop_timeout() / 2).await;
-        // Lookups forget the queue before it stops, and one of this process closes no connection that is missed.
-        if let Some(jobs) = jobs {
-            jobs.abort();
-        }
-        let (done, stopped) = oneshot::channel();
-        std::thread::Builder::new().name("stop".into()).spawn(move || {
-            running.stop();
-            let _ = done.send(());
-        })?;
-        let _ = stopped.await;
-        Ok(())
+        finish(nsqadmin, patience).await;
+        data.end(patience).await;
+        aside("stop", move || running.stop()).await
     }
 }
 
-async fn finish(task: Option<JoinHandle<()>>, patience: Duration) {
-    if let Some(task) = task {
-        let _ = tokio::time::timeout(patience, task).await;
-    }
+/// Runs what takes its time on a thread of its own.
+async fn aside<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let (done, result) = oneshot::channel();
+    std::thread::Builder::new().name(name.into()).spawn(move || drop(done.send(work())))?;
+    result.await.map_err(io::Error::other)
 }
 
 /// nutcracker's document. Its connection counts are of clients, servers and listeners together.

@@ -7,10 +7,12 @@ mod bound;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use admin::events::{self, Events, Teller};
-use admin::source::Sources;
+use admin::lookup::LookupReport;
+use admin::queue::QueueReport;
+use admin::source::{Source, Sources};
 use admin::{Facts, Watch};
 use config::checked::{Config, Listen, Pool, Protocol};
 use config::endpoint::show_listen;
@@ -21,30 +23,34 @@ use tokio::sync::Notify;
 
 use bound::Bound;
 
-use crate::admin_port::{AdminPort, LookupView, QueueView};
+use crate::admin_port::{AdminPort, Current, LookupView, QueueView};
 use crate::control_port::ControlPort;
+use crate::data_services::{Directory, OpenData, RunningData, State};
 use crate::descriptors::Descriptors;
-use crate::discovery::{BoundLookup, LookupHttp};
+use crate::discovery::LookupHttp;
 use crate::notices;
 use crate::nsqadmin::Admin;
-use crate::proxy_service::Plan;
+use crate::proxy_service::{BoundProxy, Plan, ProxyService};
 use crate::queue_service::{ControlJobs, DataPath, Http};
-use crate::service::Services;
+use crate::services::Services;
 use crate::start_error::StartError;
 use crate::systemd;
+use crate::upgrade::arrivals;
+use crate::upgrade::predecessor::Predecessor;
 use crate::version::VERSION;
 
 /// All that runs: [`Running::stop`] stops it gracefully, dropping it at once.
 pub struct Running {
-    services: Services,
+    /// The services.
+    pub services: Services,
+    /// The configuration.
+    pub config: Arc<Config>,
     /// nsqadmin, bound and not yet served.
     pub nsqadmin: Option<Admin>,
-    /// Jobs of the queue; to be served on the control thread.
-    pub jobs: Option<ControlJobs>,
-    /// The queue's HTTP API, bound and not yet served.
-    pub http: Option<Http>,
-    /// The lookup's HTTP API, bound and not yet served.
-    pub lookup_http: Option<LookupHttp>,
+    /// HTTP APIs and jobs of the queue and the lookup, not yet served.
+    pub data: DataFront,
+    /// Shards of the queue and the lookup, as the admin port knows them.
+    pub views: Views,
     /// Every counter.
     pub registry: Arc<Registry>,
     /// Notified when a client was closed for the memory it held.
@@ -54,14 +60,35 @@ pub struct Running {
     /// The admin port, bound and not yet served.
     pub admin: Option<AdminPort>,
     /// Shares of file descriptors; to be followed on the control thread.
-    pub descriptors: Option<Descriptors>,
+    pub descriptors: Descriptors,
     /// Listeners.
     pub listening: Vec<Listening>,
     /// Number of them that are listeners of pools, which nutcracker's statistics count as connections.
     pub pool_listeners: usize,
     /// Start time.
     pub since: Instant,
-    stop_timeout: Duration,
+    /// Tells the admin port what happens.
+    pub teller: Teller,
+}
+
+/// HTTP APIs and jobs of the queue and the lookup, for the control thread.
+#[derive(Default)]
+pub struct DataFront {
+    /// Jobs of the queue.
+    pub jobs: Option<ControlJobs>,
+    /// The queue's HTTP API, bound.
+    pub http: Option<Http>,
+    /// The lookup's HTTP API, bound.
+    pub lookup_http: Option<LookupHttp>,
+}
+
+/// Shards that are asked by the admin port.
+#[derive(Debug, Clone, Default)]
+pub struct Views {
+    /// The queue's.
+    pub queue: Option<Current<queue::Mail>>,
+    /// The lookup's.
+    pub lookup: Option<Current<lookup::Mail>>,
 }
 
 /// A place that is listened on, for the operator.
@@ -73,97 +100,198 @@ pub struct Listening {
 }
 
 /// Binds everything, then starts the shards. Nothing runs if anything cannot be bound. The queue's directory is locked here
-/// unless it was before.
+/// unless it was before. What another process has, in an upgrade, is taken over.
 ///
 /// # Errors
 /// The fault, for each face to word.
 pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, StartError> {
-    let mut binder = Binder::new(systemd::sockets());
-    let descriptors = Descriptors::share_out(config);
-    let generation = Arc::new(Generation::first(config.threads, Settings::of(config)));
-    let bound = Bound::new(config, &generation, &descriptors, &mut binder, directory)?;
-    for address in binder.left() {
-        warn!(%address, "a socket that was handed over is closed: nothing of the configuration listens there");
-    }
-    drop(binder);
-    let Bound { stats, admin, nsqadmin, proxy, lookup, queue, directory } = bound;
-    let (teller, events) = events::connect();
-    let registry = Arc::new(Registry::new(config.threads));
-    let relief = Arc::new(Notify::new());
-    let mut listening = Vec::new();
-    let mut services = Services::default();
-    if let Some(proxy) = proxy {
-        let proxy = proxy.run(&Plan {
-            generation: Arc::clone(&generation),
-            threads: config.threads,
-            shards: registry.shards().to_vec(),
-            memory_budget: config.memory_budget_bytes,
-            coalesce: config.coalesce,
-            places: descriptors.places.clone(),
-            notify: notify(teller, &relief),
-        })?;
-        registry.set_pools(generation.cells());
-        listening.extend(listened(&config.pools, &proxy.bound));
-        services.push(proxy);
-    }
-    let pool_listeners = listening.len();
-    // Pools need not wait for the journals.
-    let own_lookup = lookup.as_ref().and_then(BoundLookup::own_address);
-    let queue = match (&config.queue, queue, directory) {
-        (Some(settings), Some(queue), Some(directory)) => {
-            Some(queue.open(settings, directory, &descriptors, own_lookup)?)
-        }
-        _ => None,
+    let Some((mut predecessor, sockets)) = Predecessor::meet()? else {
+        let directory = directory.map_or(Directory::Now, Directory::Taken);
+        return Start::new(config.clone(), Binder::new(systemd::sockets()), directory)?.by_itself();
     };
-    let mut sources = Sources::default();
-    let mut lookup_http = None;
-    let mut lookup_listening = Vec::new();
-    if let (Some(settings), Some(lookup)) = (&config.lookup, lookup) {
-        let (lookup, http) = lookup.run(settings, &descriptors)?;
-        lookup_listening = lookup.listening.iter().map(named("lookup")).collect();
-        sources.lookup = Some(Arc::new(LookupView { shard: lookup.shard() }));
-        lookup_http = Some(http);
-        services.push(lookup);
+    let started = Start::new(config.clone(), Binder::new(sockets), Directory::Later)
+        .and_then(|start| start.in_place_of(&mut predecessor));
+    match started {
+        Ok(running) => {
+            let channel = predecessor.serving()?;
+            let shards = running.services.proxy.as_ref().map(ProxyService::handles).unwrap_or_default();
+            arrivals::begin(channel, shards).map_err(|error| format!("cannot take clients in: {error}"))?;
+            Ok(running)
+        }
+        Err(fault) => {
+            predecessor.fail(&fault.native());
+            Err(fault)
+        }
     }
-    let (mut jobs, mut http) = (None, None);
-    if let (Some(settings), Some(queue)) = (&config.queue, queue) {
-        let mut queue = queue.run()?;
-        let address = queue.bound.map_or_else(|| show_listen(&settings.tcp), |address| address.to_string());
-        listening.push(Listening { what: "queue".into(), address });
-        listening.extend(queue.http_listening.iter().map(named("queue")));
-        (jobs, http) = (queue.jobs.take(), queue.http.take());
-        sources.queue = Some(Arc::new(QueueView { shard: queue.shard() }));
-        services.push(queue);
+}
+
+/// A start with everything bound.
+struct Start {
+    config: Config,
+    generation: Arc<Generation>,
+    descriptors: Descriptors,
+    bound: Bound,
+}
+
+impl Start {
+    fn new(config: Config, mut binder: Binder, directory: Directory) -> Result<Start, StartError> {
+        let descriptors = Descriptors::share_out(&config);
+        let generation = Arc::new(Generation::first(config.threads, Settings::of(&config)));
+        let bound = Bound::new(&config, &generation, &descriptors, &mut binder, directory)?;
+        for address in binder.left() {
+            warn!(%address, "a socket that was handed over is closed: nothing of the configuration listens there");
+        }
+        Ok(Start { config, generation, descriptors, bound })
     }
-    listening.append(&mut lookup_listening);
-    if let Some(nsqadmin) = &nsqadmin {
-        listening.push(Listening { what: "nsqadmin, HTTP".into(), address: nsqadmin.listening.clone() });
+
+    /// Starts everything. Pools need not wait for the journals.
+    fn by_itself(self) -> Result<Running, StartError> {
+        let Start { config, generation, descriptors, bound } = self;
+        let Bound { stats, admin, nsqadmin, proxy, data } = bound;
+        let mut assembly = Assembly::new(config, descriptors, nsqadmin);
+        assembly.run_proxy(proxy, &generation, 1)?;
+        let data = data.open(&assembly.config, &assembly.descriptors, State::default())?;
+        assembly.run_data(data)?;
+        Ok(assembly.finish(stats, admin))
     }
-    for (what, port) in [("statistics", &stats), ("admin", &admin)] {
-        listening.extend(port.iter().map(|port| Listening { what: what.into(), address: port.address() }));
+
+    /// Starts everything once the other process has let go of it.
+    fn in_place_of(self, predecessor: &mut Predecessor) -> Result<Running, StartError> {
+        let Start { config, generation, descriptors, bound } = self;
+        let Bound { stats, admin, nsqadmin, proxy, data } = bound;
+        let state = predecessor.ready(config.pools.iter().map(proxy::described))?;
+        let data = data.open(&config, &descriptors, state)?;
+        let serve = predecessor.opened()?;
+        let mut assembly = Assembly::new(config, descriptors, nsqadmin);
+        assembly.run_proxy(proxy, &generation, serve.client_number.max(1))?;
+        assembly.run_data(data)?;
+        Ok(assembly.finish(stats, admin))
     }
-    let stop_timeout = config.stop_timeout;
-    let since = Instant::now();
-    let admin = admin.map(|port| {
-        let watch = watch(config, &registry, &listening, sources, events, since);
-        AdminPort { port, watch: Arc::new(watch) }
-    });
-    Ok(Running {
-        services,
-        nsqadmin,
-        jobs,
-        http,
-        lookup_http,
-        registry,
-        relief,
-        stats,
-        admin,
-        descriptors: Some(descriptors),
-        listening,
-        pool_listeners,
-        since,
-        stop_timeout,
-    })
+}
+
+/// Parts that run already while the rest is being started.
+struct Assembly {
+    services: Services,
+    config: Arc<Config>,
+    descriptors: Descriptors,
+    nsqadmin: Option<Admin>,
+    registry: Arc<Registry>,
+    relief: Arc<Notify>,
+    teller: Teller,
+    events: Events,
+    data: DataFront,
+    views: Views,
+    pools_listening: Vec<Listening>,
+    /// Of the queue and the lookup.
+    data_listening: Vec<Listening>,
+}
+
+impl Assembly {
+    fn new(config: Config, descriptors: Descriptors, nsqadmin: Option<Admin>) -> Assembly {
+        let (teller, events) = events::connect();
+        Assembly {
+            services: Services::default(),
+            registry: Arc::new(Registry::new(config.threads)),
+            config: Arc::new(config),
+            descriptors,
+            nsqadmin,
+            relief: Arc::new(Notify::new()),
+            teller,
+            events,
+            data: DataFront::default(),
+            views: Views::default(),
+            pools_listening: Vec::new(),
+            data_listening: Vec::new(),
+        }
+    }
+
+    /// Starts the shards of pools, if there are any.
+    fn run_proxy(
+        &mut self,
+        bound: Option<BoundProxy>,
+        generation: &Arc<Generation>,
+        client_number: u64,
+    ) -> Result<(), StartError> {
+        let Some(bound) = bound else { return Ok(()) };
+        let proxy = bound.run(&Plan {
+            generation: Arc::clone(generation),
+            threads: self.config.threads,
+            shards: self.registry.shards().to_vec(),
+            memory_budget: self.config.memory_budget_bytes,
+            coalesce: self.config.coalesce,
+            places: self.descriptors.places.clone(),
+            client_number,
+            notify: notify(self.teller.clone(), &self.relief),
+        })?;
+        self.registry.set_pools(generation.cells());
+        self.pools_listening = listened(&self.config.pools, &proxy.bound);
+        self.services.proxy = Some(proxy);
+        Ok(())
+    }
+
+    /// Starts the shards of the queue and the lookup.
+    fn run_data(&mut self, data: OpenData) -> Result<(), StartError> {
+        let RunningData { lookup, queue } = data.run(&self.config, &self.descriptors)?;
+        if let (Some(settings), Some(mut queue)) = (&self.config.queue, queue) {
+            let tcp = queue.bound.map_or_else(|| show_listen(&settings.tcp), |address| address.to_string());
+            self.data_listening.push(Listening { what: "queue".into(), address: tcp });
+            self.data_listening.extend(queue.http_listening.iter().map(named("queue")));
+            (self.data.jobs, self.data.http) = (queue.jobs.take(), queue.http.take());
+            self.views.queue = Some(Current::new(queue.shard()));
+            self.services.queue = Some(queue);
+        }
+        if let Some((lookup, http)) = lookup {
+            self.data_listening.extend(lookup.listening.iter().map(named("lookup")));
+            self.data.lookup_http = Some(http);
+            self.views.lookup = Some(Current::new(lookup.shard()));
+            self.services.lookup = Some(lookup);
+        }
+        Ok(())
+    }
+
+    fn finish(self, stats: Option<ControlPort>, admin: Option<ControlPort>) -> Running {
+        let Assembly { config, registry, nsqadmin, views, teller, .. } = self;
+        let pool_listeners = self.pools_listening.len();
+        let mut listening = self.pools_listening;
+        listening.extend(self.data_listening);
+        if let Some(nsqadmin) = &nsqadmin {
+            listening.push(Listening { what: "nsqadmin, HTTP".into(), address: nsqadmin.listening.clone() });
+        }
+        for (what, port) in [("statistics", &stats), ("admin", &admin)] {
+            listening
+                .extend(port.iter().map(|port| Listening { what: what.into(), address: port.address() }));
+        }
+        let since = Instant::now();
+        let admin = admin.map(|port| {
+            let watch = watch(&config, &registry, &listening, sources(&views), self.events, since);
+            AdminPort { port, watch: Arc::new(watch) }
+        });
+        Running {
+            services: self.services,
+            config,
+            nsqadmin,
+            data: self.data,
+            views,
+            registry,
+            relief: self.relief,
+            stats,
+            admin,
+            descriptors: self.descriptors,
+            listening,
+            pool_listeners,
+            since,
+            teller,
+        }
+    }
+}
+
+/// The queue and the lookup, for the admin port to ask.
+fn sources(views: &Views) -> Sources {
+    let Views { queue, lookup } = views.clone();
+    Sources {
+        queue: queue.map(|shard| Arc::new(QueueView { shard }) as Arc<dyn Source<QueueReport>>),
+        lookup: lookup.map(|shard| Arc::new(LookupView { shard }) as Arc<dyn Source<LookupReport>>),
+    }
 }
 
 /// Facts for the admin port.
@@ -195,14 +323,9 @@ fn notify(teller: Teller, relief: &Arc<Notify>) -> Arc<dyn Fn(Notice) + Send + S
 }
 
 impl Running {
-    /// Time a stop may take.
-    pub fn stop_timeout(&self) -> Duration {
-        self.stop_timeout
-    }
-
     /// Stops gracefully: nothing more is accepted, what was accepted is answered, within the configured time.
     pub fn stop(self) {
-        self.services.stop(self.stop_timeout);
+        self.services.stop(self.config.stop_timeout);
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | variable | effect |
 //! |---|---|
-//! | `NOTIFY_SOCKET` | READY=1 once everything is served, STOPPING=1 when the process is about to end |
+//! | `NOTIFY_SOCKET` | READY=1 once everything is served, RELOADING=1 during an upgrade, MAINPID= after it, STOPPING=1 at the end |
 //! | `WATCHDOG_USEC`, `WATCHDOG_PID` | WATCHDOG=1 twice in that time, for as long as the control thread runs |
 //! | `LISTEN_FDS`, `LISTEN_PID` | sockets to listen on, which are found by their addresses |
 //!
@@ -30,7 +30,6 @@ pub fn ready() {
 }
 
 /// Something changes while everything is served; [`ready`] follows.
-#[expect(dead_code, reason = "for reload and upgrade")]
 pub fn reloading() {
     let now = clock_gettime(ClockId::Monotonic);
     let micros = now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1000;
@@ -40,6 +39,11 @@ pub fn reloading() {
 /// The process is about to end.
 pub fn stopping() {
     notify("STOPPING=1");
+}
+
+/// Another process is the service from now on, and serves everything.
+pub fn succeeded_by(process: u32) {
+    notify(&format!("MAINPID={process}\nREADY=1"));
 }
 
 /// Tells that the control thread runs, for ever. Needs a tokio runtime.

@@ -13,6 +13,7 @@ use crate::queue_service::DataPath;
 use crate::start;
 use crate::start_error::StartError;
 use crate::stdout::show;
+use crate::upgrade::predecessor;
 
 /// Time for the last lines of the log.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(2);
@@ -86,6 +87,7 @@ impl Daemon<'_> {
 
 /// Says why a daemon does not start.
 pub(super) fn refuse_as(name: &str, reason: &str, prefix: &str) -> ExitCode {
+    predecessor::refuse(reason);
     end(Exit::Fatal(format!("failed to instantiate {name} - {reason}")), prefix)
 }
 

@@ -15,6 +15,7 @@ use super::environment;
 use super::nsq_daemon::{Daemon, end, logged, refuse_as};
 use crate::log_level::verbosity;
 use crate::queue_service::{DataPath, verify_tls};
+use crate::upgrade::predecessor;
 
 /// Runs the face; `arguments` do not include the program's name.
 pub fn main(arguments: Vec<String>) -> ExitCode {
@@ -23,10 +24,13 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
         Err(exit) => return end(exit, "[nsqd] "),
     };
     let prefix = values.text("log-prefix");
-    // nsqd does not make its directory, and takes it before it looks at anything else.
-    let directory = match DataPath::lock(&data_path(&values)) {
-        Ok(directory) => directory,
-        Err(error) => return refuse(&error.nsqd(&values), prefix),
+    // nsqd does not make its directory, and takes it before it looks at anything else; from a predecessor it takes it last.
+    let directory = match predecessor::is_there() {
+        true => None,
+        false => match DataPath::lock(&data_path(&values)) {
+            Ok(directory) => Some(directory),
+            Err(error) => return refuse(&error.nsqd(&values), prefix),
+        },
     };
     match nsqd::check(&values) {
         Err(Refusal { text, after_banner, .. }) => {
@@ -48,7 +52,7 @@ fn refuse(reason: &str, prefix: &str) -> ExitCode {
 }
 
 /// Starts the queue and runs it until a signal ends it.
-fn run(settings: Nsqd, directory: DataPath) -> ExitCode {
+fn run(settings: Nsqd, directory: Option<DataPath>) -> ExitCode {
     let (prefix, level) = (settings.log_prefix.clone(), settings.log_level);
     if verbosity(level) >= Verbosity::INFO {
         banner(&prefix, settings.queue.node_id);
@@ -56,7 +60,7 @@ fn run(settings: Nsqd, directory: DataPath) -> ExitCode {
     let flags = settings.queue.nsqd_flags.clone();
     let daemon =
         Daemon { name: "nsqd", section: "queue", prefix: &prefix, level, last_line: Some("NSQ: bye") };
-    daemon.run(configuration(settings.queue), Some(directory), &flags)
+    daemon.run(configuration(settings.queue), directory, &flags)
 }
 
 /// The queue alone, and the admin port if the environment asks for one.

@@ -25,6 +25,7 @@ use super::environment;
 use super::run::cores;
 use crate::control::{Control, FaceBehavior};
 use crate::pid_file::PidFile;
+use crate::upgrade::predecessor;
 use crate::{daemon, start};
 
 /// Runs the face; `arguments` do not include the program's name.
@@ -83,11 +84,15 @@ fn run(options: &Options) -> ExitCode {
     let opened = match open_log(options) {
         Ok(opened) => opened,
         Err(error) => {
-            eprintln!("opening log file '{}' failed: {}", options.output, text::strerror(&error));
+            let line = format!("opening log file '{}' failed: {}", options.output, text::strerror(&error));
+            eprintln!("{line}");
+            predecessor::refuse(&line);
             return ExitCode::FAILURE;
         }
     };
-    let ready = match options.daemonize.then(daemon::detach).transpose() {
+    // A daemon's successor is one already.
+    let detaches = options.daemonize && !predecessor::is_there();
+    let ready = match detaches.then(daemon::detach).transpose() {
         Ok(ready) => ready,
         Err(error) => {
             eprintln!("nutcracker: cannot become a daemon: {error}");
@@ -110,6 +115,7 @@ fn run(options: &Options) -> ExitCode {
         Err(reason) => {
             if let Some(reason) = reason {
                 error!("{reason}");
+                predecessor::refuse(&reason);
             }
             ExitCode::FAILURE
         }
@@ -142,6 +148,8 @@ fn prepare(
             for line in refusal.reasons.iter().flat_map(|reason| &reason.logged) {
                 error!("{line}");
             }
+            let reasons: Vec<String> = refusal.reasons.iter().map(ToString::to_string).collect();
+            predecessor::refuse(&format!("{file}: {}", reasons.join("; ")));
             // The log may go to the same place; the reasons come first there.
             log.flush(Duration::from_secs(2));
             eprintln!("nutcracker: configuration file '{file}' syntax is invalid");
@@ -160,6 +168,10 @@ fn prepare(
     let pid_file = match &options.pid_file {
         Some(path) => match PidFile::write(path) {
             Ok(written) => Some(written),
+            Err(error) if predecessor::is_there() => {
+                error!("opening pid file '{path}' failed: {}", text::strerror(&error));
+                None
+            }
             Err(error) => {
                 let line = format!("opening pid file '{path}' failed: {}", text::strerror(&error));
                 running.stop();

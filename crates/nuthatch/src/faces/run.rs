@@ -21,6 +21,7 @@ use crate::log_level::verbosity;
 use crate::start::{self, Running};
 use crate::start_error::StartError;
 use crate::stdout::show;
+use crate::upgrade::predecessor;
 use crate::version::VERSION;
 
 /// Runs with a file, or with the defaults.
@@ -28,16 +29,13 @@ pub fn main(file: Option<&Path>) -> ExitCode {
     let Some(config) = configuration(file) else { return ExitCode::FAILURE };
     let log = match open_log(&config) {
         Ok(log) => log,
-        Err(text) => {
-            eprintln!("nuthatch: {text}");
-            return ExitCode::FAILURE;
-        }
+        Err(text) => return refuse(&text),
     };
     if let Some(queue) = &config.queue
         && let Err(error) = make_private_dir(&queue.data_path)
     {
-        eprintln!("nuthatch: [queue] data_path: cannot make {}: {error}", queue.data_path.display());
-        return ExitCode::FAILURE;
+        let text = format!("[queue] data_path: cannot make {}: {error}", queue.data_path.display());
+        return refuse(&text);
     }
     let started = Control::prepare()
         .map_err(StartError::Other)
@@ -50,6 +48,7 @@ pub fn main(file: Option<&Path>) -> ExitCode {
                 eprintln!("nuthatch: {text}");
             }
             error!("{text}");
+            predecessor::refuse(&text);
             log.flush(Duration::from_secs(2));
             return ExitCode::FAILURE;
         }
@@ -64,13 +63,24 @@ pub fn main(file: Option<&Path>) -> ExitCode {
     code
 }
 
+/// Says why nothing is started.
+fn refuse(text: &str) -> ExitCode {
+    eprintln!("nuthatch: {text}");
+    predecessor::refuse(text);
+    ExitCode::FAILURE
+}
+
 /// The configuration, if there is no error in it; everything that is wrong goes to standard error.
 fn configuration(file: Option<&Path>) -> Option<Config> {
     let Some(path) = file else { return Some(native::default(cores())) };
+    if path.as_os_str() == "-" && predecessor::is_there() {
+        refuse("the configuration came from standard input, which cannot be read again: restart instead");
+        return None;
+    }
     let source = match Source::read(path) {
         Ok(source) => source,
         Err(error) => {
-            eprintln!("nuthatch: {}: {error}", path.display());
+            refuse(&format!("{}: {error}", path.display()));
             return None;
         }
     };
@@ -78,6 +88,7 @@ fn configuration(file: Option<&Path>) -> Option<Config> {
     if source.kind != FileKind::Native {
         let (kind, command) = (source.kind.name(), source.kind.command(&path.display().to_string()));
         eprintln!("nuthatch: {shown} is a {kind}, not a nuthatch.toml; run it with: {command}");
+        predecessor::refuse(&format!("{shown} is a {kind}, not a nuthatch.toml"));
         eprintln!("nuthatch: or make a nuthatch.toml of it: nuthatch convert {}", path.display());
         return None;
     }
@@ -86,8 +97,11 @@ fn configuration(file: Option<&Path>) -> Option<Config> {
         eprint!("{}", source.show(fault));
     }
     if report.config.is_none() {
-        let errors = report.faults.iter().filter(|fault| fault.severity == Severity::Error).count();
-        eprintln!("nuthatch: not started: {errors} error{} in {shown}", if errors == 1 { "" } else { "s" });
+        let errors = report.faults.iter().filter(|fault| fault.severity == Severity::Error);
+        let shown_errors: Vec<String> = errors.map(|fault| fault.show(shown).to_string()).collect();
+        predecessor::refuse(&shown_errors.join("\n"));
+        let count = shown_errors.len();
+        eprintln!("nuthatch: not started: {count} error{} in {shown}", if count == 1 { "" } else { "s" });
     }
     let is_enforced = |user: &config::checked::User| {
         let spec = &user.spec;

@@ -1,6 +1,8 @@
 //! The directory of the messages: one process at a time has it.
 
 use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::start_error::StartError;
@@ -8,7 +10,7 @@ use crate::start_error::StartError;
 /// The directory, kept from other processes while this lives.
 #[derive(Debug)]
 pub struct DataPath {
-    _locked: File,
+    locked: File,
 }
 
 impl DataPath {
@@ -26,7 +28,29 @@ impl DataPath {
             StartError::Lock(path.to_owned(), error)
         })?;
         flush_name_of(path);
-        Ok(DataPath { _locked: directory })
+        Ok(DataPath { locked: directory })
+    }
+
+    /// Takes the directory from the process that has locked `given`, or by itself if that is another directory. Nobody else can
+    /// take it in between: the lock belongs to what is open, and goes with it.
+    ///
+    /// # Errors
+    /// As for [`DataPath::lock`].
+    pub fn take_over(path: &Path, given: Option<File>) -> Result<DataPath, StartError> {
+        let place = |file: io::Result<std::fs::Metadata>| file.map(|file| (file.dev(), file.ino())).ok();
+        let here = place(path.metadata());
+        match given.filter(|given| here.is_some() && place(given.metadata()) == here) {
+            Some(locked) => Ok(DataPath { locked }),
+            None => DataPath::lock(path),
+        }
+    }
+
+    /// The directory, locked, for the process that takes it over.
+    ///
+    /// # Errors
+    /// Descriptors have run out.
+    pub fn share(&self) -> io::Result<File> {
+        self.locked.try_clone()
     }
 }
 
@@ -36,5 +60,33 @@ fn flush_name_of(path: &Path) {
     let above = path.canonicalize().ok().and_then(|path| path.parent().map(File::open));
     if let Some(Ok(above)) = above {
         let _ = above.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_changes_hands_without_a_gap() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        let first = DataPath::lock(path).unwrap();
+        let given = first.share().unwrap();
+        drop(first);
+        assert!(matches!(DataPath::lock(path), Err(StartError::Lock(..))), "it is locked all the time");
+        let second = DataPath::take_over(path, Some(given)).unwrap();
+        assert!(matches!(DataPath::lock(path), Err(StartError::Lock(..))));
+        drop(second);
+        assert!(DataPath::take_over(path, None).is_ok());
+    }
+
+    #[test]
+    fn the_lock_of_another_directory_is_none() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let given = DataPath::lock(one.path()).unwrap().share().unwrap();
+        let _taken = DataPath::take_over(other.path(), Some(given)).unwrap();
+        assert!(matches!(DataPath::lock(other.path()), Err(StartError::Lock(..))));
+        assert!(DataPath::lock(one.path()).is_ok());
     }
 }

@@ -5,23 +5,19 @@ use net::Binder;
 use proxy::Generation;
 
 use crate::control_port::ControlPort;
+use crate::data_services::{self, BoundData, Directory};
 use crate::descriptors::Descriptors;
-use crate::discovery::{self, BoundLookup};
 use crate::nsqadmin::{self, Admin};
 use crate::proxy_service::{self, BoundProxy};
-use crate::queue_service::{self, BoundQueue, DataPath};
 use crate::start_error::{Place, StartError};
 
-/// The listeners of a process, and the queue's directory.
+/// The listeners of a process, and the queue's directory if it is to be taken now.
 pub(super) struct Bound {
     pub(super) stats: Option<ControlPort>,
     pub(super) admin: Option<ControlPort>,
     pub(super) nsqadmin: Option<Admin>,
     pub(super) proxy: Option<BoundProxy>,
-    pub(super) lookup: Option<BoundLookup>,
-    pub(super) queue: Option<BoundQueue>,
-    /// Locked.
-    pub(super) directory: Option<DataPath>,
+    pub(super) data: BoundData,
 }
 
 impl Bound {
@@ -34,7 +30,7 @@ impl Bound {
         generation: &Generation,
         descriptors: &Descriptors,
         binder: &mut Binder,
-        directory: Option<DataPath>,
+        directory: Directory,
     ) -> Result<Bound, StartError> {
         let mut port = |place, listen: Option<&Listen>| {
             let bind = |listen: &Listen| {
@@ -52,15 +48,7 @@ impl Bound {
             true => None,
             false => Some(proxy_service::bind(generation, config.threads, binder)?),
         };
-        let lookup = config.lookup.as_ref();
-        let lookup = lookup.map(|settings| discovery::bind_listeners(settings, binder)).transpose()?;
-        // Who starts a second process by mistake is told of the directory rather than of a port.
-        let directory = match &config.queue {
-            Some(settings) => Some(directory.map_or_else(|| DataPath::lock(&settings.data_path), Ok)?),
-            None => None,
-        };
-        let queue = config.queue.as_ref();
-        let queue = queue.map(|settings| queue_service::bind(settings, descriptors, binder)).transpose()?;
-        Ok(Bound { stats, admin, nsqadmin, proxy, lookup, queue, directory })
+        let data = data_services::bind(config, descriptors, binder, directory)?;
+        Ok(Bound { stats, admin, nsqadmin, proxy, data })
     }
 }

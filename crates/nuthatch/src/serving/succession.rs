@@ -1,0 +1,130 @@
+//! Steps of an upgrade in the process that is replaced: what it lets go of, and how it takes it back.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use net::{Binder, Channel};
+use telemetry::warn;
+use wire::upgrade::Pool;
+
+use super::data::DataTasks;
+use super::{Serving, aside};
+use crate::data_services::{self, Directory, RunningData, State};
+use crate::lookup_snapshot;
+use crate::proxy_service::ProxyService;
+use crate::queue_service::DataPath;
+use crate::service;
+use crate::start::DataFront;
+use crate::start_error::StartError;
+use crate::upgrade::departures::Departures;
+
+/// Time between two looks at the clients that are left.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Serving {
+    /// Stops the queue and the lookup: what they owe is answered, what is in flight goes back without having been an attempt. Gives
+    /// what another process needs to go on from there.
+    ///
+    /// # Errors
+    /// The system's: no thread can be started.
+    pub async fn release_data(&mut self) -> io::Result<State> {
+        let deadline = self.running.config.stop_timeout;
+        self.data.end(deadline / 2).await;
+        let (queue, lookup) = (self.running.services.queue.take(), self.running.services.lookup.take());
+        let mut state = State::default();
+        if let Some(lookup) = &lookup {
+            let snapshot = lookup_snapshot::share(&lookup.shard()).await;
+            state.lookup = told("the lookup's snapshot", snapshot);
+        }
+        if let Some(queue) = &queue {
+            state.directory = told("the queue's lock", queue.directory().share());
+            queue.shard().send(queue::Mail::HandOver);
+        }
+        aside("release", move || {
+            service::stop(queue, deadline);
+            service::stop(lookup, deadline);
+        })
+        .await?;
+        Ok(state)
+    }
+
+    /// Starts the queue and the lookup again, on the same sockets, after [`Serving::release_data`].
+    ///
+    /// # Errors
+    /// The fault. It may be tried again with the same state.
+    pub async fn take_back_data(&mut self, sockets: Vec<OwnedFd>, state: State) -> Result<(), StartError> {
+        let (config, descriptors) = (self.running.config.clone(), self.running.descriptors.clone());
+        let RunningData { lookup, queue } = aside("take back", move || {
+            let directory = match (&config.queue, state.directory) {
+                (Some(settings), given) => Directory::Taken(DataPath::take_over(&settings.data_path, given)?),
+                (None, _) => Directory::Now,
+            };
+            let bound = data_services::bind(&config, &descriptors, &mut Binder::new(sockets), directory)?;
+            let state = State { directory: None, lookup: state.lookup };
+            bound.open(&config, &descriptors, state)?.run(&config, &descriptors)
+        })
+        .await
+        .map_err(|error| StartError::Other(error.to_string()))??;
+        let mut front = DataFront::default();
+        if let Some(mut queue) = queue {
+            (front.jobs, front.http) = (queue.jobs.take(), queue.http.take());
+            if let Some(view) = &self.running.views.queue {
+                view.set(queue.shard());
+            }
+            self.running.services.queue = Some(queue);
+        }
+        if let Some((lookup, http)) = lookup {
+            front.lookup_http = Some(http);
+            if let Some(view) = &self.running.views.lookup {
+                view.set(lookup.shard());
+            }
+            self.running.services.lookup = Some(lookup);
+        }
+        self.data = DataTasks::begin(front, &self.log);
+        Ok(())
+    }
+
+    /// Number of the next client of a pool.
+    pub fn client_number(&self) -> u64 {
+        let proxy = self.running.services.proxy.as_ref();
+        proxy.map_or(1, |proxy| proxy.client_numbers.load(Ordering::Relaxed))
+    }
+
+    /// Leaves all listeners to another process, and gives it clients of its pools as they become idle.
+    ///
+    /// # Errors
+    /// The system's: no thread can be started.
+    pub fn hand_over(&mut self, successor: Channel, pools: Vec<Pool>) -> io::Result<()> {
+        self.ports.drain(..).for_each(|port| port.abort());
+        self.stop.send_replace(true);
+        let shards = self.running.services.proxy.as_ref().map(ProxyService::handles).unwrap_or_default();
+        self.departures = Some(Departures::begin(successor, pools, shards)?);
+        Ok(())
+    }
+
+    /// Waits until no client of a pool is left, `drain_timeout` at most. Gives how many the other process has got.
+    pub async fn drained(&self) -> u64 {
+        let left = async {
+            while self.clients() > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let _ = tokio::time::timeout(self.running.config.drain_timeout, left).await;
+        self.departures.as_ref().map_or(0, Departures::gone)
+    }
+
+    /// Clients of pools, those included that are under way to another process.
+    pub fn clients(&self) -> u64 {
+        let pools = self.running.registry.pools();
+        let here: u64 = pools.iter().filter_map(|pool| pool.get("client_connections")).sum();
+        here + self.departures.as_ref().map_or(0, |departures| departures.under_way() as u64)
+    }
+}
+
+/// A file for the other process, which finds its own way without it.
+fn told(what: &str, file: io::Result<File>) -> Option<File> {
+    file.inspect_err(|error| warn!(what, %error, "cannot be handed over")).ok()
+}

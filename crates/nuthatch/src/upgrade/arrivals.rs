@@ -1,0 +1,49 @@
+//! Clients that the predecessor gives away, on their way to the shards of this process.
+
+use std::time::Duration;
+
+use net::{Channel, Handle, Parcel};
+use proxy::{Departure, Mail};
+use telemetry::{info, warn};
+use wire::upgrade::Message;
+
+use super::conversation::{Heard, receive};
+
+/// Time between two looks at a silent predecessor; it says nothing while no client of it is ready.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// Takes clients in, on a thread of its own, until the predecessor has ended. They are spread over the shards.
+///
+/// # Errors
+/// The system's: no thread can be started.
+pub fn begin(channel: Channel, shards: Vec<Handle<Mail>>) -> std::io::Result<()> {
+    let thread = std::thread::Builder::new().name("arrivals".into());
+    thread.spawn(move || {
+        let taken = take_in(channel, &shards);
+        info!(clients = taken, "the replaced process has ended");
+    })?;
+    Ok(())
+}
+
+/// The number of clients that came.
+fn take_in(mut channel: Channel, shards: &[Handle<Mail>]) -> u64 {
+    let mut taken = 0;
+    loop {
+        let (client, socket) = match receive(&mut channel, PATIENCE) {
+            Ok(Heard::Message(Message::Client(client), mut descriptors)) => (client, descriptors.pop()),
+            Ok(Heard::Message(..) | Heard::Nothing) => continue,
+            Ok(Heard::End) => return taken,
+            Err(error) => {
+                warn!(%error, "the replaced process cannot be understood: its clients stay there");
+                return taken;
+            }
+        };
+        let Some(Ok(parcel)) = socket.map(Parcel::from_descriptor) else {
+            warn!(pool = %client.pool, "a client came without a socket that can be used");
+            continue;
+        };
+        let Some(shard) = shards.get((taken % shards.len().max(1) as u64) as usize) else { continue };
+        taken += 1;
+        shard.send(Mail::Arrival(Box::new(Departure { shard: 0, client, parcel })));
+    }
+}

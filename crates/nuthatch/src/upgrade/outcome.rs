@@ -1,0 +1,146 @@
+//! The outcome of an upgrade, told to whoever waits for it: `nuthatch upgrade`.
+//!
+//! Who waits listens at an address that the process id gives, in the abstract name space, so that the daemon keeps nothing open
+//! for it and asks nobody. What arrives there is believed only from the process itself, by the credentials that the kernel adds.
+
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType, bind, recvmsg, sendto, socket_with, sockopt,
+};
+
+/// Longest text.
+const TEXT_BYTES_MAX: usize = 16 << 10;
+const DONE: u8 = b'+';
+const FAILED: u8 = b'-';
+
+/// The outcome, for a person.
+pub type Outcome = Result<String, String>;
+
+/// Address at which the outcome of a process's upgrade is waited for.
+fn address(process: u32) -> io::Result<SocketAddrUnix> {
+    Ok(SocketAddrUnix::new_abstract_name(format!("nuthatch-upgrade-of-{process}").as_bytes())?)
+}
+
+fn datagrams() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?)
+}
+
+/// Tells the outcome of this process's upgrade. Nobody may be there to hear it.
+pub fn announce(outcome: &Outcome) {
+    let (mark, text) = match outcome {
+        Ok(text) => (DONE, text),
+        Err(text) => (FAILED, text),
+    };
+    let mut told = vec![mark];
+    told.extend(text.bytes().take(TEXT_BYTES_MAX));
+    let _ = address(std::process::id())
+        .and_then(|address| Ok(sendto(datagrams()?, &told, SendFlags::NOSIGNAL, &address)?));
+}
+
+/// Waits for the outcome of a process's upgrade.
+#[derive(Debug)]
+pub struct Waiting {
+    process: u32,
+    socket: OwnedFd,
+}
+
+impl Waiting {
+    /// To be made before the process is asked.
+    ///
+    /// # Errors
+    /// The system's; `AddrInUse` if somebody else waits for it.
+    pub fn for_process(process: u32) -> io::Result<Waiting> {
+        let socket = datagrams()?;
+        sockopt::set_socket_passcred(&socket, true)?;
+        bind(&socket, &address(process)?)?;
+        Ok(Waiting { process, socket })
+    }
+
+    /// The outcome; None if there is none after `patience`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn outcome(&self, patience: Duration) -> io::Result<Option<Outcome>> {
+        let until = Instant::now() + patience;
+        let mut bytes = vec![0; TEXT_BYTES_MAX + 1];
+        loop {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+            let mut beside = RecvAncillaryBuffer::new(&mut space);
+            match recvmsg(&self.socket, &mut [IoSliceMut::new(&mut bytes)], &mut beside, RecvFlags::empty()) {
+                Ok(received) => {
+                    let ours = beside.drain().any(|message| self.is_from_process(&message));
+                    if let Some(outcome) = outcome(&bytes[..received.bytes.min(bytes.len())]).filter(|_| ours)
+                    {
+                        return Ok(Some(outcome));
+                    }
+                }
+                Err(Errno::AGAIN) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Ok(None);
+                    }
+                    let left =
+                        Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+                    match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&left)) {
+                        Ok(_) | Err(Errno::INTR) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn is_from_process(&self, message: &RecvAncillaryMessage<'_>) -> bool {
+        let RecvAncillaryMessage::ScmCredentials(of) = message else { return false };
+        u32::try_from(of.pid.as_raw_nonzero().get()) == Ok(self.process)
+    }
+}
+
+fn outcome(bytes: &[u8]) -> Option<Outcome> {
+    let (mark, text) = bytes.split_first()?;
+    let text = String::from_utf8_lossy(text).into_owned();
+    match *mark {
+        DONE => Some(Ok(text)),
+        FAILED => Some(Err(text)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_heard_from_the_process_itself() {
+        let own = std::process::id();
+        announce(&Ok("nobody hears this".into()));
+        let waiting = Waiting::for_process(own).unwrap();
+        assert_eq!(Waiting::for_process(own).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(waiting.outcome(Duration::ZERO).unwrap(), None);
+        for outcome in [Ok("done".to_owned()), Err("not done".to_owned()), Err(String::new())] {
+            announce(&outcome);
+            assert_eq!(waiting.outcome(Duration::from_secs(60)).unwrap(), Some(outcome));
+        }
+        // Somebody else's word does not count.
+        let others = Waiting { process: own + 1, socket: waiting.socket };
+        announce(&Ok("done".into()));
+        assert_eq!(others.outcome(Duration::from_millis(1)).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_no_outcome_is_none() {
+        for bytes in [&b""[..], b"done", b"?x"] {
+            assert_eq!(outcome(bytes), None);
+        }
+    }
+}

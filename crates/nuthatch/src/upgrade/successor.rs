@@ -1,0 +1,181 @@
+//! The process that replaces this one, as this one starts it and talks to it. Every call waits; for a thread that may.
+
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::process::{Child, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use net::{Channel, DESCRIPTORS_MAX};
+use wire::upgrade::{self, FORMAT, Hello, MESSAGE_BYTES_MAX, Message, Pool, Serve};
+
+use super::conversation::{DESCRIPTOR, Heard, borrowed, receive, send, send_failure, unexpected};
+use super::program::Program;
+use crate::data_services::State;
+use crate::version::VERSION;
+
+/// Time between two looks at whether the upgrade was called off.
+const LOOK: Duration = Duration::from_millis(100);
+/// Time a process that has closed its end may take to end.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A process that is about to replace this one. Dropping it ends it.
+#[derive(Debug)]
+pub struct Successor {
+    child: Child,
+    channel: Channel,
+    /// Version of its program, once it is ready.
+    pub version: String,
+    called_off: Arc<AtomicBool>,
+    patience: Duration,
+    /// It has taken over, and is not ours to end any more.
+    released: bool,
+}
+
+impl Successor {
+    /// Starts the program with the listening sockets of this process. It may take `patience` for each of its steps.
+    ///
+    /// # Errors
+    /// The reason, for the operator.
+    pub fn start(
+        program: &Program,
+        sockets: &[OwnedFd],
+        patience: Duration,
+        called_off: Arc<AtomicBool>,
+    ) -> Result<Successor, String> {
+        let failed = |error: std::io::Error| format!("cannot start {}: {error}", program.path.display());
+        let (channel, theirs) = Channel::pair(MESSAGE_BYTES_MAX).map_err(failed)?;
+        theirs.set_inheritable(true).map_err(failed)?;
+        let mut command = program.command();
+        let child =
+            command.env(DESCRIPTOR, theirs.as_fd().as_raw_fd().to_string()).spawn().map_err(failed)?;
+        drop(theirs);
+        let version = String::new();
+        let successor = Successor { child, channel, version, called_off, patience, released: false };
+        let hello = Hello { format: FORMAT, version: VERSION.to_owned(), process: std::process::id().into() };
+        send(&successor.channel, &Message::Hello(hello), &[])?;
+        let mut parts = sockets.chunks(DESCRIPTORS_MAX).peekable();
+        loop {
+            let part = parts.next().unwrap_or_default();
+            let more = parts.peek().is_some();
+            send(&successor.channel, &Message::Sockets { more }, &borrowed(part))?;
+            if !more {
+                return Ok(successor);
+            }
+        }
+    }
+
+    /// Process id.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has checked its configuration and listens. Gives the pools that it serves.
+    ///
+    /// # Errors
+    /// The reason, for the operator.
+    pub fn ready(&mut self) -> Result<Vec<Pool>, String> {
+        let until = Instant::now() + self.patience;
+        let mut pools = Vec::new();
+        loop {
+            match self.hear(until, "was ready")? {
+                Message::Hello(hello) if hello.format == FORMAT => self.version = hello.version,
+                Message::Hello(hello) => {
+                    return Err(format!(
+                        "the new process ({}) takes over in format {}, this one ({VERSION}) hands over in {FORMAT}: restart instead",
+                        hello.version, hello.format
+                    ));
+                }
+                Message::Pool(pool) => pools.push(pool),
+                Message::Ready => return Ok(pools),
+                other => return Err(unexpected(&other)),
+            }
+        }
+    }
+
+    /// Gives it the queue and the lookup, and waits until it has opened them.
+    ///
+    /// # Errors
+    /// The reason, for the operator. The process is to be ended before they are opened here again.
+    pub fn open(&mut self, state: &State) -> Result<(), String> {
+        let files: Vec<&File> = state.directory.iter().chain(&state.lookup).collect();
+        let told = upgrade::Data { directory: state.directory.is_some(), lookup: state.lookup.is_some() };
+        send(&self.channel, &Message::Data(told), &borrowed(&files))?;
+        match self.hear(Instant::now() + self.patience, "had opened the queue")? {
+            Message::Opened => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Has it serve everything.
+    ///
+    /// # Errors
+    /// As for [`Successor::open`].
+    pub fn serve(&mut self, serve: Serve) -> Result<(), String> {
+        send(&self.channel, &Message::Serve(serve), &[])?;
+        match self.hear(Instant::now() + self.patience, "served")? {
+            Message::Serving => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Lets it live on. The channel is for clients.
+    ///
+    /// # Errors
+    /// Descriptors have run out.
+    pub fn release(&mut self) -> std::io::Result<Channel> {
+        self.released = true;
+        Channel::adopt(self.channel.as_fd().try_clone_to_owned()?, MESSAGE_BYTES_MAX)
+    }
+
+    /// The next message. It comes before `until`, or the process has ended before it did what it should.
+    fn hear(&mut self, until: Instant, what: &str) -> Result<Message, String> {
+        loop {
+            if self.called_off.load(Ordering::Relaxed) {
+                return Err("this process was told to stop".into());
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            match receive(&mut self.channel, left.min(LOOK))? {
+                Heard::Message(message, _) => return Ok(message),
+                Heard::End => return Err(format!("the new process {} before it {what}", self.end())),
+                Heard::Nothing if left.is_zero() => {
+                    let patience = self.patience.as_secs_f32();
+                    return Err(format!(
+                        "the new process has taken longer than {patience} s before it {what}"
+                    ));
+                }
+                Heard::Nothing => {}
+            }
+        }
+    }
+
+    /// The way in which it has ended.
+    fn end(&mut self) -> String {
+        let until = Instant::now() + END_PATIENCE;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return ended(status),
+                Ok(None) if Instant::now() < until => std::thread::sleep(LOOK),
+                Ok(None) | Err(_) => return "has left the conversation".into(),
+            }
+        }
+    }
+}
+
+fn ended(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code) => format!("ended with status {code}"),
+        None => format!("was ended by {status}"),
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        if !self.released {
+            send_failure(&self.channel, "the running process goes on");
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
