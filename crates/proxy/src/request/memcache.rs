@@ -371,10 +371,29 @@ mod tests {
     use net::{App, Peer};
 
     use super::*;
-    use crate::testing::{FakeIo, proxy};
+    use crate::testing::{FakeIo, World, proxy};
 
     const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nprotocol = \"memcache\"\nhash = \"fnv1a_64\"\n\
                         distribution = \"modula\"\nservers = [\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"]\n";
+
+    #[test]
+    fn a_large_write_without_reply_that_finds_a_full_queue_is_sent_once_and_so_is_the_next_request() {
+        let one = POOL.replace(", \"127.0.0.1:12:1 b\"", "");
+        let mut w = World::with_budget(&format!("{one}server_queue_max = 1\n"), 64 << 20);
+        w.ask(b"get a\r\n");
+        let server = w.server(0);
+        let write = |noreply: &str| format!("set k 0 0 70000{noreply}\r\n{}\r\n", "x".repeat(70_000));
+        let requests = [&write(" noreply"), "get b\r\n"].concat();
+        let client = w.accept(0);
+        assert_eq!((w.receive(client, requests.as_bytes()), &w.io.paused[..]), (0, &[client][..]));
+        w.receive(server, b"END\r\n");
+        w.receive_in_pieces(client, requests.as_bytes(), requests.len());
+        w.receive(server, b"STORED\r\n");
+        w.receive(client, b"get b\r\n");
+        assert!(w.sent(server) == ["get a\r\n", &write(""), "get b\r\n"].concat());
+        w.receive(server, b"END\r\n");
+        assert_eq!(w.sent(client), "END\r\n");
+    }
 
     #[test]
     fn a_get_line_over_a_mebibyte_is_answered_in_the_order_of_its_keys() {
