@@ -3,6 +3,7 @@
 
 use crate::ids::ServerId;
 use crate::proxy::Proxy;
+use crate::server::Server;
 use crate::server::pending::Owner;
 
 /// See [`Proxy::census`].
@@ -44,6 +45,17 @@ impl Proxy {
             census.held += conn.memory();
         }
         census
+    }
+
+    /// Connections to servers that there can be at present.
+    pub fn lane_count(&self) -> usize {
+        self.lanes().count()
+    }
+
+    /// True if requests may be on connections to the server at this address: it is in a ring on this shard, or on its way out.
+    pub fn uses(&self, address: &net::Address) -> bool {
+        let is_it = |server: &Server| server.address.as_ref() == Some(address);
+        self.servers.values().any(|server| is_it(server) && (server.is_in_ring() || server.drain.is_some()))
     }
 
     /// True if a server is in the ring on this shard.

@@ -105,6 +105,7 @@ impl Proxy {
 
     /// The time of the first is over.
     pub(crate) fn end_drains<I: Io>(&mut self, io: &mut I) {
+        self.maintain_later(io);
         self.drains.timer = None;
         let now = io.now();
         let until = |proxy: &Proxy, key: &ServerKey| proxy.servers.get(*key)?.drain.map(|drain| drain.until);

@@ -28,6 +28,7 @@ impl Proxy {
     /// Serves another generation from now on, and says so.
     pub(crate) fn take_step<I: Io>(&mut self, io: &mut I, step: Step) {
         let Step { generation, listeners, receipt } = step;
+        self.maintain_later(io);
         self.apply(io, &generation);
         let mut listened = Ok(());
         for change in listeners {
@@ -160,6 +161,9 @@ impl Proxy {
         planned: (ServerPlan, &checked::Server),
     ) {
         let returned = self.servers[key].set_config(io, config, planned);
+        if returned.is_some() {
+            self.end_probe(io, key);
+        }
         self.tell(returned);
     }
 

@@ -200,11 +200,9 @@ fn ejection_ends_with_its_option() {
     w.become_(&format!("{POOL}server_retry_timeout = \"2s\"\n"));
     w.pass_time(Duration::from_secs(2));
     assert_eq!(w.connects_to(11), 2);
+    let probe = w.open_to(11).expect("it");
     w.become_(&POOL.replace(on, ""));
-    assert!(w.proxy.server_is_up(A));
-    let probe = w.server_on(11);
-    w.receive(probe, b"+PONG\r\n");
-    assert!(w.proxy.server_is_up(A));
+    assert!(w.proxy.server_is_up(A) && w.io.closed.contains(&probe));
     assert_eq!(w.generation.pools[0].cells.servers[0].shards[0].ejected.get(), 0);
 }
 

@@ -27,6 +27,7 @@ impl Server {
         let (version, probe) = (self.speaks_resp3(lane), lane == self.probe_lane());
         let (password, db, now) = (self.password.clone(), self.config.db, io.now());
         let conn = &mut self.conns[lane as usize];
+        debug_assert_eq!(conn.conn, None, "one would be forgotten");
         conn.conn = Some(id);
         conn.progress = now;
         let mut shake = |step, request: Vec<u8>| {

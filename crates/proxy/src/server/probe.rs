@@ -112,11 +112,16 @@ impl Proxy {
         if self.servers[key].health.state == State::Up {
             return;
         }
-        let probe = self.servers[key].probe_lane();
-        self.close_lane(io, LaneKey { server: key, number: probe }, Failure::Removed);
+        self.end_probe(io, key);
         let returned = self.servers[key].restore(io);
         self.rebuild(key);
         (self.notify)(returned);
+    }
+
+    /// Closes the connection of a probe to whose answer nothing is due any more.
+    pub(crate) fn end_probe<I: Io>(&mut self, io: &mut I, key: ServerKey) {
+        let lane = self.servers[key].lane_key(self.servers[key].probe_lane());
+        self.close_lane(io, lane, Failure::Removed);
     }
 
     /// An ejected server has been out long enough: ask it something. Or its time to answer is over.
