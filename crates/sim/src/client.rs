@@ -11,7 +11,7 @@ use config::checked::{Pool, Protocol};
 use net::Instant;
 use std::time::Duration;
 
-use crate::expect::{self, Expected, Got, Line, What};
+use crate::expect::{self, Certainty, Expected, Got, Line, What};
 use crate::network::{End, LinkId, Network, Read};
 use crate::oracle::Oracle;
 use crate::resp::{self, Node};
@@ -67,8 +67,10 @@ pub(crate) struct Around<'a> {
     pub(crate) stopping: bool,
     /// True if bytes that clients write and read are printed.
     pub(crate) trace: bool,
-    /// True if replies are compared with the model's.
-    pub(crate) exact: bool,
+    /// Knowledge of the replies.
+    pub(crate) certainty: Certainty,
+    /// Its pool was removed, then or before: it may be told so, or find nobody.
+    pub(crate) removed: bool,
 }
 
 #[derive(Debug)]
@@ -77,6 +79,8 @@ pub(crate) struct Client {
     pub(crate) pool: usize,
     pub(crate) temper: Temper,
     pub(crate) link: Option<LinkId>,
+    /// Time at which it came.
+    pub(crate) arrived: Instant,
     /// Time of its next wake-up.
     pub(crate) wake_at: Option<Instant>,
     protocol: Protocol,
@@ -135,6 +139,7 @@ impl Client {
             pool,
             temper,
             link: None,
+            arrived: Instant(0),
             wake_at: None,
             protocol: config.protocol,
             limited: config.client_connections.is_some(),
@@ -153,7 +158,7 @@ impl Client {
             model: HashMap::new(),
             deleted: HashSet::new(),
             scripts: Vec::new(),
-            calm: scenario.calm,
+            calm: scenario.calm && !scenario.moves_keys(),
             swapped: None,
             rng,
         }
@@ -428,10 +433,19 @@ impl Client {
             self.vanish(around.net);
             return;
         }
+        if around.removed && is_farewell(got) {
+            around.oracle.farewells += 1;
+            if !self.input.is_empty() {
+                let rest = resp::show(&self.input);
+                around.oracle.fault(format!("client {} got '{rest}' after its pool's end", self.index));
+            }
+            self.vanish(around.net);
+            return;
+        }
         if around.trace {
             eprintln!("{:>10} client {} reads '{}'", around.net.now.0, self.index, expect::name(got));
         }
-        if let Err(why) = self.line.meet(got, around.exact) {
+        if let Err(why) = self.line.meet(got, around.certainty) {
             let (index, got) = (self.index, expect::name(got));
             around
                 .oracle
@@ -446,7 +460,7 @@ impl Client {
         let sent = self.output.is_empty() || matches!(self.ending, Ending::Malformed | Ending::Refused);
         let expected = self.state == State::Leaving && self.ending != Ending::Close && !owed && sent;
         let refused = self.limited && self.line.answered == 0;
-        if !(expected || refused || around.stopping) {
+        if !(expected || refused || around.stopping || around.removed) {
             let found = format!("at {} µs {}", around.net.now.0, self.stuck());
             around.oracle.cut_off.push(found);
         }
@@ -506,6 +520,17 @@ fn is_refusal(got: &Got) -> bool {
             *reply == crate::memcache::Reply::line("SERVER_ERROR too many open connections")
         }
         Got::Redis(_) => false,
+    }
+}
+
+/// The last word to clients of a pool that was removed.
+fn is_farewell(got: &Got) -> bool {
+    match got {
+        Got::Redis(Node::Error(text)) => text == b"ERR pool removed from the configuration",
+        Got::Redis(_) => false,
+        Got::Memcache(reply) => {
+            *reply == crate::memcache::Reply::line("SERVER_ERROR pool removed from the configuration")
+        }
     }
 }
 

@@ -59,6 +59,17 @@ pub(crate) struct Expected {
     pub(crate) keys: Vec<Vec<u8>>,
 }
 
+/// Knowledge of the replies to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Certainty {
+    /// Every one of them.
+    Exact,
+    /// Their kinds: keys may have moved, but nothing fails.
+    Kinds,
+    /// Their kinds, unless they are errors.
+    Errors,
+}
+
 /// The line of a client's requests.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
@@ -92,12 +103,12 @@ impl Line {
     }
 
     /// Matches a reply; says why not.
-    pub(crate) fn meet(&mut self, got: &Got, calm: bool) -> Result<(), String> {
+    pub(crate) fn meet(&mut self, got: &Got, certainty: Certainty) -> Result<(), String> {
         let mut next = Vec::new();
         let mut why = "nothing was asked".to_owned();
         for place in &self.places {
             for at in *place..self.items.len() {
-                match accepts(&self.items[at], got, calm) {
+                match accepts(&self.items[at], got, certainty) {
                     Ok(()) if !next.contains(&(at + 1)) => next.push(at + 1),
                     Ok(()) => {}
                     Err(e) => why = e,
@@ -121,7 +132,7 @@ impl Line {
 }
 
 /// The proxy's own words for a server that does not answer.
-const FAILURES: [&str; 11] = [
+const FAILURES: [&str; 12] = [
     "Connection refused",
     "Connection reset by peer",
     "Connection timed out",
@@ -133,13 +144,16 @@ const FAILURES: [&str; 11] = [
     "NOAUTH the server did not accept the pool's password",
     "the server does not speak RESP3 (HELLO 3)",
     "the server did not accept the pool's database",
+    "the server was removed from the pool",
 ];
 
-fn accepts(expected: &Expected, got: &Got, calm: bool) -> Result<(), String> {
-    if calm && let Some(exactly) = &expected.exactly {
+fn accepts(expected: &Expected, got: &Got, certainty: Certainty) -> Result<(), String> {
+    if certainty == Certainty::Exact
+        && let Some(exactly) = &expected.exactly
+    {
         return if exactly == got { Ok(()) } else { Err(format!("{} is due", name(exactly))) };
     }
-    if !calm && !expected.keys.is_empty() && is_failure(expected, got) {
+    if certainty == Certainty::Errors && !expected.keys.is_empty() && is_failure(expected, got) {
         return Ok(());
     }
     let fits = match got {
@@ -273,14 +287,21 @@ mod tests {
         let items: [(&'static [&'static str], bool); 3] = [(&["A"], true), (&["B"], false), (&["C"], false)];
         let refused = got("SERVER_ERROR Connection refused");
         let mut l = line(&items);
-        assert!(l.meet(&refused, false).is_ok() && !l.is_satisfied());
+        assert!(l.meet(&refused, Certainty::Errors).is_ok() && !l.is_satisfied());
         // Either it was A's error, and B follows; or B's, and C follows.
         let mut other = line(&items);
-        assert!(other.meet(&refused, false).is_ok());
-        assert!(l.meet(&got("B"), false).is_ok() && l.meet(&got("C"), false).is_ok() && l.is_satisfied());
-        assert!(other.meet(&got("C"), false).is_ok() && other.is_satisfied());
-        assert!(other.meet(&got("C"), false).is_err());
-        assert!(line(&items).meet(&got("C"), false).is_err());
-        assert!(line(&items).meet(&refused, true).is_err(), "no error is right where nothing goes wrong");
+        assert!(other.meet(&refused, Certainty::Errors).is_ok());
+        assert!(
+            l.meet(&got("B"), Certainty::Errors).is_ok()
+                && l.meet(&got("C"), Certainty::Errors).is_ok()
+                && l.is_satisfied()
+        );
+        assert!(other.meet(&got("C"), Certainty::Errors).is_ok() && other.is_satisfied());
+        assert!(other.meet(&got("C"), Certainty::Errors).is_err());
+        assert!(line(&items).meet(&got("C"), Certainty::Errors).is_err());
+        assert!(
+            line(&items).meet(&refused, Certainty::Exact).is_err(),
+            "no error is right where nothing goes wrong"
+        );
     }
 }

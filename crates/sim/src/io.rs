@@ -232,6 +232,11 @@ impl Loop {
         self.listeners.push((listener, None));
     }
 
+    /// True if clients can arrive at this listener.
+    pub(crate) fn listens(&self, id: ListenerId) -> bool {
+        self.listeners.iter().any(|(listener, until)| listener.id() == id && until.is_none())
+    }
+
     /// The tag for a client that arrives now; None if nobody listens. One that arrives while the listener goes meets it or not, as
     /// the seed will have it.
     pub(crate) fn arriving(&mut self, id: ListenerId) -> Option<u32> {

@@ -22,6 +22,7 @@
 
 mod world;
 mod scenario;
+mod reload;
 mod agenda;
 
 mod shard;

@@ -8,7 +8,8 @@
 //! | no backend receives a malformed or torn frame, or requests without an accepted handshake | [`crate::backend`], at every frame |
 //! | nothing is executed behind a refused command that it depends on | no backend knows `INCR`, which comes there only |
 //! | only reads are sent twice, and no more than twice | [`Oracle::served`], by the request's number |
-//! | a key stays with its server while none is ejected | [`Oracle::served`] |
+//! | a key stays with its server while none is ejected and the servers stay | [`Oracle::served`] |
+//! | when pools change nothing fails, and what a client writes it reads if no keys move | [`crate::expect::Certainty`] |
 //! | an ejected server gets probes only | [`crate::shard`], after every callback |
 //! | memory stays under its budget, and is counted right | [`crate::world`], after every turn |
 //! | a request is answered within the pool's timeout | [`crate::world`], at the end |
@@ -26,6 +27,8 @@ pub(crate) struct Oracle {
     seen: HashMap<u64, u32>,
     home: HashMap<(usize, Vec<u8>), usize>,
     pub(crate) faults: Vec<String>,
+    /// Clients that were told that their pool is no more.
+    pub(crate) farewells: u64,
     /// Clients that were closed although they had done nothing wrong.
     pub(crate) cut_off: Vec<String>,
 }

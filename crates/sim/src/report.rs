@@ -43,6 +43,10 @@ pub struct Report {
     pub ejections: u64,
     /// Probes without a good answer.
     pub probes_failed: u64,
+    /// Steps from one generation to the next.
+    pub generations: u64,
+    /// Clients that were told that their pool is no more.
+    pub farewells: u64,
     /// Rows of the tables of statistics that were seen above zero: a bit for each, in the order of [`Report::rows`].
     pub moved: u128,
     /// The deliberate bug was applied.
@@ -71,6 +75,8 @@ impl Report {
         self.strays += other.strays;
         self.ejections += other.ejections;
         self.probes_failed += other.probes_failed;
+        self.generations += other.generations;
+        self.farewells += other.farewells;
         self.moved |= other.moved;
         self.tampered |= other.tampered;
     }

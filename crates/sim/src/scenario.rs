@@ -23,6 +23,17 @@ pub(crate) enum Flood {
     Requests,
 }
 
+/// Consequences that changes may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// None: every reply stays what it was. Connections to servers are replaced all the same.
+    Unnoticed,
+    /// Keys move, and nothing fails.
+    Gentle,
+    /// Any.
+    Rough,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
     /// True for a run without faults: every reply is known in advance, and no error is right.
@@ -47,6 +58,8 @@ pub(crate) struct Scenario {
     pub(crate) stop_at: Option<Duration>,
     /// Most clients are after our memory.
     pub(crate) flood: Option<Flood>,
+    /// The pools change so many times while they are used.
+    pub(crate) reloads: Option<(Manner, u64)>,
 }
 
 impl Scenario {
@@ -97,13 +110,26 @@ impl Scenario {
             chaos: Duration::from_millis(rng.between(300, 3000)),
             stop_at: rng.one_in(6).then(|| Duration::from_millis(rng.between(50, 2500))).filter(|_| !calm),
             flood: flood.then(|| rng.pick(&[Flood::Replies, Flood::Requests])),
+            reloads: reloads(seed, calm),
         }
+    }
+
+    /// The pools change so that keys move.
+    pub(crate) fn moves_keys(&self) -> bool {
+        self.reloads.is_some_and(|(manner, _)| manner != Manner::Unnoticed)
     }
 
     /// A request's whole frame, or a reply's, is at most about this long.
     pub(crate) fn frame_max(&self) -> usize {
         12 * (self.fill_max + 100)
     }
+}
+
+/// A stream of its own, so that the rest of a scenario is what it is without.
+fn reloads(seed: u64, calm: bool) -> Option<(Manner, u64)> {
+    let mut rng = Rng::new(seed ^ 0x7e10ad);
+    let manner = if calm { rng.pick(&[Manner::Unnoticed, Manner::Gentle]) } else { Manner::Rough };
+    rng.one_in(2).then(|| (manner, rng.between(1, 30)))
 }
 
 fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
@@ -141,7 +167,13 @@ fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
     }
 }
 
-fn server(backend: usize) -> Server {
+/// Address of backend `n`.
+pub(crate) fn address(backend: usize) -> net::Address {
+    net::Address::Tcp { host: "127.0.0.1".into(), port: (FIRST_PORT + backend) as u16 }
+}
+
+/// Backend `n` as a server under its address.
+pub(crate) fn server(backend: usize) -> Server {
     let port = (FIRST_PORT + backend) as u16;
     let host = "127.0.0.1".to_owned();
     Server {

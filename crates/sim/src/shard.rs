@@ -5,7 +5,7 @@
 //! ```
 
 use net::{App, ConnId, Fault, Instant, ListenerId, Peer};
-use proxy::{Proxy, ServerId};
+use proxy::Proxy;
 
 use crate::io::{Due, Loop, Passed, Stage, View};
 use crate::network::{End, LinkId, Network, Read};
@@ -43,9 +43,7 @@ impl Product for Proxy {
 
     fn check(&self, looped: &Loop, faults: &mut Vec<String>) {
         for (backend, bytes) in &looped.sent {
-            // Backends are the servers of all pools, in their order.
-            let server = ServerId(*backend as u64);
-            if !self.server_is_up(server) && !may_go_to_ejected(bytes) {
+            if !self.uses(&crate::scenario::address(*backend)) && !may_go_to_ejected(bytes) {
                 let bytes = bytes.escape_ascii();
                 faults.push(format!("server {backend} is ejected and was sent '{bytes}'"));
             }

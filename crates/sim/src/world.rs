@@ -10,8 +10,10 @@
 
 mod build;
 mod check;
+mod step;
 
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,10 +24,11 @@ use telemetry::ShardStats;
 use crate::agenda::Agenda;
 use crate::backend::{Backend, BackendConn, Mood, Watch};
 use crate::client::{Around, Client};
-use crate::expect::Got;
+use crate::expect::{Certainty, Got};
 use crate::io::NOBODY;
 use crate::network::{End, Happening, LinkId, Network, Who};
 use crate::oracle::Oracle;
+use crate::reload::{Changes, Timeouts};
 use crate::report::Report;
 use crate::rng::Rng;
 use crate::scenario::Scenario;
@@ -53,6 +56,8 @@ enum Event {
     Stray,
     /// The end of chaos.
     Heal,
+    /// The pools change.
+    Reload,
 }
 
 pub(crate) struct World {
@@ -60,8 +65,8 @@ pub(crate) struct World {
     rng: Rng,
     net: Network,
     shards: Vec<Shard<Proxy>>,
-    /// The listener of each pool, the same on all shards.
-    listeners: Vec<ListenerId>,
+    /// The listener of each pool that is there, the same on all shards.
+    listeners: Vec<Option<ListenerId>>,
     /// The generation that the shards serve.
     generation: Arc<Generation>,
     backends: Vec<Backend>,
@@ -71,7 +76,16 @@ pub(crate) struct World {
     oracle: Oracle,
     plan: Plan,
     leaked: Option<(usize, Got)>,
-    exact: bool,
+    certainty: Certainty,
+    /// The pools in the course of their changes, and the number of changes to come.
+    changes: Option<(Changes, u64)>,
+    /// Shards that have not taken the last step yet: the next one waits for them.
+    steps: Arc<AtomicUsize>,
+    /// Every generation that there was.
+    generations: Vec<Arc<Generation>>,
+    timeouts: Timeouts,
+    /// Time at which each pool was removed last, by its number.
+    removed: BTreeMap<usize, Instant>,
     uid: u64,
     mail: Arc<Mutex<Vec<(usize, Mail)>>>,
     notices: Arc<Mutex<Vec<Notice>>>,
@@ -147,10 +161,11 @@ impl World {
         }
         let mail = std::mem::take(&mut *self.mail.lock().expect("one thread"));
         for (to, mail) in mail {
+            let slowest = if matches!(mail, Mail::Generation(_)) { 20_000 } else { 2000 };
             let letters = &mut self.shards[to].letters;
             letters.push(Some(mail));
             let letter = letters.len() - 1;
-            let delay = self.rng.between(1, 2000);
+            let delay = self.rng.between(1, slowest);
             self.after(delay, Event::Ready(to, Ready::Mail(letter)));
         }
     }
@@ -167,6 +182,7 @@ impl World {
             Event::Mood(backend) => self.change_mood(backend),
             Event::Stray => self.stray(),
             Event::Heal => self.heal(),
+            Event::Reload => self.reload(),
         }
     }
 
@@ -186,6 +202,11 @@ impl World {
                 }
             }
             (End::Peer, Who::Client(client)) => self.wake_client(client),
+            // Where connections to a server are replaced, some of them are read later than others.
+            (End::Peer, Who::Backend(conn)) if self.changes.is_some() && self.rng.one_in(4) => {
+                let delay = self.rng.below(10_000);
+                self.after(delay, Event::WakeBackend(conn));
+            }
             (End::Peer, Who::Backend(conn)) => self.wake_backend(conn),
         }
     }
@@ -202,6 +223,8 @@ impl World {
     }
 
     fn plan_turn(&mut self, shard: usize, at: Instant) {
+        // A timer may be set for a time that is over.
+        let at = at.max(self.net.now);
         let planned = &mut self.shards[shard].turn_at;
         if planned.is_none_or(|p| at < p) {
             *planned = Some(at);
@@ -256,15 +279,24 @@ impl World {
     // ---- clients ------------------------------------------------------------------------------------------------------
 
     fn arrive(&mut self, index: usize) {
-        let shard = self.rng.below(self.shards.len() as u64) as usize;
-        let link = self.net.open(shard, NOBODY, Who::Client(index), self.scenario.travel);
-        self.clients[index].link = Some(link);
-        if self.has_stopped() {
-            // Nobody listens any more.
-            return self.clients[index].vanish(&mut self.net);
+        if self.clients[index].link.is_some() {
+            return;
         }
         let listener = self.listeners[self.clients[index].pool];
-        self.make_ready(shard, Ready::Accept { listener, link });
+        if listener.is_none() && !self.healed {
+            // Its pool may come back.
+            let pause = self.rng.between(10_000, 100_000);
+            return self.after(pause, Event::Arrive(index));
+        }
+        let shard = self.rng.below(self.shards.len() as u64) as usize;
+        let link = self.net.open(shard, NOBODY, Who::Client(index), self.scenario.travel);
+        let client = &mut self.clients[index];
+        (client.link, client.arrived) = (Some(link), self.net.now);
+        match listener.filter(|listener| self.shards[shard].looped.listens(*listener)) {
+            Some(listener) if !self.has_stopped() => self.make_ready(shard, Ready::Accept { listener, link }),
+            // Nobody listens any more, or not yet.
+            _ => return self.clients[index].vanish(&mut self.net),
+        }
         let delay = self.rng.between(0, 300);
         self.after(delay, Event::WakeClient(index));
     }
@@ -275,6 +307,8 @@ impl World {
 
     fn wake_client(&mut self, index: usize) {
         let stopping = self.has_stopped();
+        let client = &self.clients[index];
+        let removed = self.removed.get(&client.pool).is_some_and(|at| *at >= client.arrived);
         let mut around = Around {
             net: &mut self.net,
             oracle: &mut self.oracle,
@@ -282,7 +316,8 @@ impl World {
             plan: &mut self.plan,
             leaked: &mut self.leaked,
             stopping,
-            exact: self.exact,
+            certainty: self.certainty,
+            removed,
             trace: self.trace,
         };
         if let Some(at) = self.clients[index].wake(&mut around) {

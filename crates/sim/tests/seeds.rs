@@ -49,6 +49,8 @@ fn seeds() {
         ("stray replies", total.strays),
         ("ejections", total.ejections),
         ("failed probes", total.probes_failed),
+        ("another generation", total.generations),
+        ("clients of a removed pool", total.farewells),
     ];
     for (what, count) in reached {
         assert!(count > 0, "no seed has led to {what}");

@@ -1,25 +1,42 @@
 //! Making a world from its scenario.
 
-use std::collections::BTreeMap;
-
 use net::Listener;
 use proxy::{Budget, Settings, Setup};
 
 use super::*;
 use crate::io::{Loop, View};
 
+/// Backends of a pool whose servers change that are none of its servers at first.
+const SPARES: usize = 2;
+
 impl World {
     pub(crate) fn new(seed: u64, calm: bool, tamper: Option<Tamper>) -> World {
-        let scenario = Scenario::of(seed, calm);
+        let mut scenario = Scenario::of(seed, calm);
+        scenario.reloads = scenario.reloads.filter(|_| tamper.is_none());
         let mut rng = Rng::new(seed ^ 0xabcd);
         let plan = tamper.map_or(Plan::none(), |t| Plan::new(t, rng.below(t.opportunities()) as u32));
         let pools = &scenario.pools;
         let mut backends = Vec::new();
+        let mut of_pools = Vec::new();
         for (pool, config) in pools.iter().enumerate() {
+            let first = backends.len();
             for _ in &config.servers {
                 backends.push(Backend::new(pool, config, scenario.fill_max, rng.fork()));
             }
+            of_pools.push((Arc::clone(config), (first..backends.len()).collect::<Vec<_>>()));
         }
+        if scenario.reloads.is_some() {
+            let mut rng = Rng::new(seed ^ 0x5ba7e);
+            for (pool, (config, own)) in of_pools.iter_mut().enumerate() {
+                for _ in 0..SPARES {
+                    own.push(backends.len());
+                    backends.push(Backend::new(pool, config, scenario.fill_max, rng.fork()));
+                }
+            }
+        }
+        let changes = scenario
+            .reloads
+            .map(|(manner, count)| (Changes::new(manner, &of_pools, Rng::new(seed ^ 0xc4a2)), count));
         let clients = (0..scenario.clients)
             .map(|n| {
                 let pool = rng.below(pools.len() as u64) as usize;
@@ -34,10 +51,24 @@ impl World {
             drain_timeout: Duration::from_secs(1),
         };
         let generation = Arc::new(Generation::first(scenario.shards, settings));
-        let oracle = Oracle::new(pools.iter().any(|p| p.auto_eject_hosts));
-        let mut world = World {
+        let keys_move = scenario.moves_keys();
+        let oracle = Oracle::new(keys_move || pools.iter().any(|p| p.auto_eject_hosts));
+        let certainty = match scenario.calm {
             // Half of the runs with a deliberate bug have to do without knowing every reply in advance.
-            exact: scenario.calm && (tamper.is_none() || seed.is_multiple_of(2)),
+            true if tamper.is_some() && !seed.is_multiple_of(2) => Certainty::Errors,
+            true if keys_move => Certainty::Kinds,
+            true => Certainty::Exact,
+            false => Certainty::Errors,
+        };
+        let mut timeouts = Timeouts::default();
+        timeouts.note(pools.iter().map(|pool| &**pool));
+        let mut world = World {
+            certainty,
+            changes,
+            steps: Arc::default(),
+            generations: vec![Arc::clone(&generation)],
+            timeouts,
+            removed: BTreeMap::new(),
             net: Network::new(rng.fork()),
             shards: Vec::new(),
             listeners: Vec::new(),
@@ -71,7 +102,7 @@ impl World {
         let budget = Arc::new(Budget::new(self.scenario.budget, self.scenario.shards));
         let tags = self.generation.pools.iter().map(|pool| pool.id.0);
         let listeners: Vec<Listener> = tags.map(Listener::simulated).collect();
-        self.listeners = listeners.iter().map(Listener::id).collect();
+        self.listeners = listeners.iter().map(|listener| Some(listener.id())).collect();
         let numbers = Arc::new(AtomicU64::new(1));
         for index in 0..self.scenario.shards {
             let (mail, notices) = (Arc::clone(&self.mail), Arc::clone(&self.notices));
@@ -100,7 +131,8 @@ impl World {
     fn plan_events(&mut self) {
         let chaos = self.scenario.chaos.as_micros() as u64;
         for client in 0..self.clients.len() {
-            let at = self.rng.below(chaos / 2);
+            // While pools change somebody should come.
+            let at = self.rng.below(if self.changes.is_some() { chaos } else { chaos / 2 });
             self.after(at, Event::Arrive(client));
         }
         if !self.scenario.calm {
@@ -117,6 +149,10 @@ impl World {
             for shard in 0..self.shards.len() {
                 self.at(Instant(0) + at, Event::Ready(shard, Ready::Stop));
             }
+        }
+        if self.changes.is_some() {
+            let at = self.rng.below(chaos / 2);
+            self.after(at, Event::Reload);
         }
         self.after(chaos, Event::Heal);
     }

@@ -12,7 +12,9 @@ impl World {
     /// reply for each server connection, since servers are always read; and by 64 KB for each client, after which the
     /// proxy looks at its memory again.
     fn memory_limit(&self) -> usize {
-        let servers: usize = self.scenario.pools.iter().map(|p| p.servers.len() * lanes(p)).sum();
+        let known: usize = self.scenario.pools.iter().map(|p| p.servers.len() * lanes(p)).sum();
+        let open: usize = self.shards.iter().map(|shard| shard.looped.count()).sum();
+        let servers = if self.changes.is_some() { known.max(open) } else { known };
         let turn = 4 * self.scenario.read_max;
         let (server, client) = (turn + self.scenario.frame_max(), turn + (64 << 10));
         self.scenario.budget + servers * server + self.clients.len() * client
@@ -20,13 +22,14 @@ impl World {
 
     /// Checks that every request of a pool with a timeout was answered within it.
     fn check_deadlines(&self) -> Result<(), String> {
-        for pool in &self.generation.pools {
-            for (index, stats) in pool.cells.shards.iter().enumerate() {
-                let Some(timeout) = pool.config.timeout else { continue };
+        let cells = self.cells();
+        for (name, timeout) in self.timeouts.longest() {
+            let of_pool = cells.iter().filter(|cells| cells.name == name).flat_map(|cells| &cells.shards);
+            for (n, stats) in of_pool.enumerate() {
+                let index = n % self.shards.len();
                 let longest = Duration::from_micros(stats.latency.snapshot().quantile(1.0));
                 // Timers are good to a millisecond, the histogram to a hundredth.
                 if longest > timeout + timeout / 50 + Duration::from_millis(3) {
-                    let name = &pool.config.name;
                     return Err(format!(
                         "a request to {name} on shard {index} took {longest:?} of {timeout:?}"
                     ));
@@ -55,9 +58,9 @@ impl World {
         }
         let breeding = self.plan.strikes(Tamper::BreedTimers) || self.plan.lasts(Tamper::BreedTimers);
         let timers = self.shards[index].looped.app_timers() + if breeding { self.events as usize } else { 0 };
-        // One for upkeep, one for the stop.
-        let most: usize =
-            2 + self.scenario.pools.iter().map(|p| p.servers.len() * (lanes(p) + 1)).sum::<usize>();
+        // For each connection to a server its deadline, and for each server its probe; one for upkeep, one for the stop, one for
+        // those who are on their way out.
+        let most: usize = 3 + 2 * self.shards[index].app.lane_count();
         if timers > most {
             self.oracle.fault(format!("shard {index} has {timers} timers; {most} would be enough"));
         }
@@ -128,10 +131,14 @@ impl World {
                     "all is quiet, but shard {index} has {buffered} bytes buffered, {timers} timers and {census:?}"
                 ));
             }
-            let is_up = |server: &u64| shard.app.server_is_up(ServerId(*server));
-            if let Some(server) = (0..self.backends.len() as u64).find(|server| !is_up(server)) {
-                return Err(format!("server {server} is good, but ejected on shard {index}"));
+            let planned = self.generation.pools.iter().flat_map(|plan| &plan.servers);
+            let mut serving = planned.filter(|server| server.by_hand.out.is_none());
+            if let Some(server) = serving.find(|server| !shard.app.server_is_up(server.id)) {
+                return Err(format!("server {server:?} is good, but ejected on shard {index}"));
             }
+        }
+        if self.steps.load(std::sync::atomic::Ordering::Relaxed) > 0 {
+            return Err("all is quiet, but a shard has not taken the step to the last generation".into());
         }
         self.check_deadlines()?;
         self.check_overflows()
@@ -163,9 +170,9 @@ impl World {
             if conns + timers > 0 {
                 return Err(format!("shard {index} has {conns} connections and {timers} timers left"));
             }
-            for pool in &self.generation.pools {
-                let clients = pool.cells.shards[index].client_connections.get();
-                let servers = pool.cells.servers.iter().map(|s| s.shards[index].server_connections.get());
+            for pool in self.cells() {
+                let clients = pool.shards[index].client_connections.get();
+                let servers = pool.servers.iter().map(|s| s.shards[index].server_connections.get());
                 let servers: Vec<u64> = servers.collect();
                 if clients > 0 || servers.iter().any(|n| *n > 0) {
                     return Err(format!(
@@ -174,7 +181,8 @@ impl World {
                 }
             }
         }
-        let clients = self.generation.pools.iter().map(|pool| &pool.clients);
+        let pools = self.generations.iter().flat_map(|generation| &generation.pools);
+        let clients = pools.map(|pool| &pool.clients);
         let counts: Vec<u32> = clients.map(|c| c.load(std::sync::atomic::Ordering::Relaxed)).collect();
         if counts.iter().any(|c| *c > 0) {
             return Err(format!("clients of the pools, over all shards: {counts:?}"));
@@ -190,11 +198,13 @@ impl World {
             moved: self.moved.moved,
             cut_off: self.oracle.cut_off.len() as u64,
             replies: self.clients.iter().map(|c| c.line.answered as u64).sum(),
+            generations: self.generations.len() as u64 - 1,
+            farewells: self.oracle.farewells,
             tampered: self.plan.done,
             ..Report::default()
         };
-        let cells = self.generation.pools.iter().map(|pool| &pool.cells);
-        for pool in cells.clone().flat_map(|cells| &cells.shards) {
+        let cells = self.cells();
+        for pool in cells.iter().flat_map(|cells| &cells.shards) {
             report.requests += pool.client_requests.get();
             report.overflows += pool.client_overflows.get();
             report.refused_clients += pool.client_refused.get();
@@ -203,7 +213,7 @@ impl World {
             report.no_server += pool.no_server.get();
             report.fragments += pool.fragments.get();
         }
-        for server in cells.flat_map(|cells| &cells.servers).flat_map(|server| &server.shards) {
+        for server in cells.iter().flat_map(|cells| &cells.servers).flat_map(|server| &server.shards) {
             report.retries += server.retries.get();
             report.late_replies += server.late_replies.get();
             report.strays += server.stray_replies.get();
