@@ -37,7 +37,7 @@ mod report;
 pub mod native;
 mod suggest;
 mod values;
-mod variables;
+pub mod variables;
 pub mod warnings;
 pub mod written;
 
@@ -45,6 +45,7 @@ pub mod change;
 mod effective;
 
 pub mod render;
+pub mod show;
 
 pub mod nutcracker;
 

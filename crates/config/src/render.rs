@@ -12,7 +12,8 @@ pub fn markdown() -> String {
         "# Configuration\n\n\
          `nuthatch run -c nuthatch.toml` reads one TOML file; `nuthatch check -c nuthatch.toml` names everything that \
          is wrong with it, with line and column; with `--system` also what a start would meet on this machine: paths, \
-         ports, names, file descriptors. Durations are texts such as `\"400ms\"`, `\"2s\"`, `\"1m30s\"` \
+         ports, names, file descriptors; with `--show` it prints every option with its value and where that came from, without \
+         secrets. Durations are texts such as `\"400ms\"`, `\"2s\"`, `\"1m30s\"` \
          (units us, ms, s, m, h, d) or a whole number of milliseconds. Sizes are texts such as `\"16KiB\"`, \
          `\"64MB\"` or a whole number of bytes.\n\n\
          In every text `${NAME}` stands for a variable of the environment; one that is not set is an error. `$${` stands for a \

@@ -71,11 +71,10 @@ impl Setting {
                 [listen] => quoted(&show_listen(listen)),
                 listens => list(listens.iter().map(|listen| quoted(&show_listen(listen)))),
             },
-            Setting::Servers(servers) => {
-                let lines: String =
-                    servers.iter().map(|server| format!("    {},\n", server_toml(server))).collect();
-                format!("[\n{lines}]")
-            }
+            Setting::Servers(servers) => servers_toml(servers.iter().map(|server| {
+                let own = server.password.as_ref().filter(|password| password.file().is_none());
+                server_toml(server, own.map(|password| quoted(&password.to_string())))
+            })),
             Setting::Target(target) => quoted(&show_target(target)),
             Setting::Texts(texts) => list(texts.iter().map(|text| quoted(text))),
             Setting::Quantiles(numbers) => list(numbers.iter().map(|number| format!("{number:?}"))),
@@ -113,8 +112,14 @@ impl fmt::Display for Setting {
     }
 }
 
-/// A server in TOML: a text if that says all of it, or else a table.
-fn server_toml(server: &Server) -> String {
+/// Servers in TOML, one in a line.
+pub(crate) fn servers_toml(servers: impl Iterator<Item = String>) -> String {
+    let lines: String = servers.map(|server| format!("    {server},\n")).collect();
+    format!("[\n{lines}]")
+}
+
+/// A server in TOML: a text if that says all of it, or else a table. `password` is its password in TOML, unless that is in a file.
+pub(crate) fn server_toml(server: &Server, password: Option<String>) -> String {
     let text = show_server(server);
     if endpoint::server(&text).as_ref() == Ok(server) {
         return quoted(&text);
@@ -126,10 +131,9 @@ fn server_toml(server: &Server) -> String {
     if server.identity != endpoint::identity(&server.target) {
         fields.push(format!("name = {}", quoted(&server.identity)));
     }
-    fields.extend(server.password.as_ref().map(|password| match password.file() {
-        Some(file) => format!("password_file = {}", quoted(&file.display().to_string())),
-        None => format!("password = {}", quoted(&password.to_string())),
-    }));
+    fields.extend(password.map(|password| format!("password = {password}")));
+    let file = server.password.as_ref().and_then(Secret::file);
+    fields.extend(file.map(|file| format!("password_file = {}", quoted(&file.display().to_string()))));
     format!("{{ {} }}", fields.join(", "))
 }
 
@@ -137,7 +141,7 @@ fn server_toml(server: &Server) -> String {
 const HIDDEN: &str = "(hidden)";
 
 /// True for an address that may hold a password: a URL with a user or a query.
-fn holds_secret(text: &str) -> bool {
+pub(crate) fn holds_secret(text: &str) -> bool {
     text.contains("://") && text.contains(['@', '?'])
 }
 
@@ -145,21 +149,26 @@ fn holds_secret(text: &str) -> bool {
 pub(crate) fn plain(text: &str) -> String {
     let is_plain =
         !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_./:%+@~[]{}()<>$".contains(c));
-    if is_plain { text.into() } else { toml::Value::String(text.into()).to_string() }
+    if is_plain { text.into() } else { verbatim(text) }
 }
 
 /// A list in TOML.
-fn list(items: impl Iterator<Item = String>) -> String {
+pub(crate) fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
 /// A text in TOML, as a value: no variable of the environment is put into it.
 pub(crate) fn quoted(text: &str) -> String {
-    toml::Value::String(variables::escape(text)).to_string()
+    verbatim(&variables::escape(text))
+}
+
+/// A text in TOML, with the variables that are in it.
+pub(crate) fn verbatim(text: &str) -> String {
+    toml::Value::String(text.into()).to_string()
 }
 
 /// A key in TOML, quoted if need be.
 pub(crate) fn key(name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
-    if bare { name.into() } else { toml::Value::String(name.into()).to_string() }
+    if bare { name.into() } else { verbatim(name) }
 }

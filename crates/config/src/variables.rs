@@ -123,6 +123,23 @@ pub(crate) fn escape(text: &str) -> String {
     text.replace("${", "$${")
 }
 
+/// Names of the variables in a text as written, in its order.
+pub(crate) fn names(text: &str) -> Vec<&str> {
+    parts(text)
+        .into_iter()
+        .filter_map(|part| match part {
+            Part::Variable(name) => Some(name),
+            Part::Literal(_) | Part::Open(_) => None,
+        })
+        .collect()
+}
+
+/// True for a text as written that has variables and nothing else.
+pub(crate) fn is_only_variables(text: &str) -> bool {
+    let mut parts = parts(text).into_iter().filter(|part| *part != Part::Literal("")).peekable();
+    parts.peek().is_some() && parts.all(|part| matches!(part, Part::Variable(_)))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
