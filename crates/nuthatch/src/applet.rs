@@ -97,6 +97,9 @@ enum Native {
         /// Also look at this machine: paths, ports, names, the limit on file descriptors
         #[arg(long)]
         system: bool,
+        /// Print the configuration in force: every option with its value and where that came from, without secrets
+        #[arg(long)]
+        show: bool,
     },
     /// Let the binary, which may have been replaced, take a running process's place: no client of a pool notices
     Upgrade(upgrade::command::Upgrade),
@@ -173,7 +176,9 @@ fn native(command: Native) -> ExitCode {
         Native::Run { config } => faces::run::main(config.as_deref()),
         Native::Upgrade(options) => upgrade::command::main(&options),
         Native::Convert { file } => faces::convert::main(&file),
-        Native::Check { config, system } => faces::check::main(&config, system),
+        Native::Check { config, system, show } => {
+            faces::check::main(&config, faces::check::Looks { system, show })
+        }
         Native::Help { topic: None } => {
             show(with_faces().render_help());
             ExitCode::SUCCESS

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use config::checked::Config;
-use config::{Fault, FileKind, Severity, native, nsqd, nutcracker, warnings};
+use config::{Fault, FileKind, Severity, native, nsqd, nutcracker, variables, warnings};
 
 use super::run::cores;
 use super::source::Source;
@@ -14,8 +14,17 @@ use crate::queue_service::verify_tls;
 use crate::stdout::show;
 use crate::system::{self, Words};
 
-/// Checks the file at `path`, or standard input for `-`; with `on_system` also what a start would meet on this machine.
-pub fn main(path: &Path, on_system: bool) -> ExitCode {
+/// Looks at a file beyond its faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looks {
+    /// Also at what a start would meet on this machine.
+    pub system: bool,
+    /// The configuration in force is printed, and warnings go to standard error.
+    pub show: bool,
+}
+
+/// Checks the file at `path`, or standard input for `-`.
+pub fn main(path: &Path, looks: Looks) -> ExitCode {
     let source = match Source::read(path) {
         Ok(source) => source,
         Err(error) => {
@@ -28,18 +37,34 @@ pub fn main(path: &Path, on_system: bool) -> ExitCode {
         FileKind::Nutcracker => of_nutcracker(&source),
         FileKind::Nsqd => of_nsqd(&source.bytes),
     };
-    if let Some(config) = config.filter(|_| on_system) {
+    if let Some(config) = config.as_ref().filter(|_| looks.system) {
         let words = if source.kind == FileKind::Native { Words::Native } else { Words::Plain };
-        faults.extend(system::check(&config, words));
+        faults.extend(system::check(config, words));
+    }
+    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
+    if let Some(config) = config.filter(|_| looks.show && errors == 0) {
+        faults.iter().for_each(|fault| eprint!("{}", source.show(fault)));
+        show(in_force(&source, &config));
+        return ExitCode::SUCCESS;
     }
     for fault in &faults {
         show(source.show(fault));
     }
-    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
     let warnings = faults.len() - errors;
     let (s, ws) = (plural(errors), plural(warnings));
     show(format_args!("{}: {errors} error{s}, {warnings} warning{ws}\n", source.name));
     if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The configuration as a nuthatch.toml; of a native file with the origin of each value.
+fn in_force(source: &Source, config: &Config) -> String {
+    let text = String::from_utf8_lossy(&source.bytes);
+    let native = (source.kind == FileKind::Native).then_some(config::show::Source {
+        name: &source.name,
+        text: &text,
+        lookup: &variables::of_process,
+    });
+    config::show::toml(config, native)
 }
 
 fn plural(n: usize) -> &'static str {

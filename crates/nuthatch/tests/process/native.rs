@@ -119,6 +119,39 @@ fn check_names_every_fault() {
     assert!(text(&output.stderr).ends_with("nuthatch: not started: 2 errors in n.toml\n"));
 }
 
+/// A configuration that is shown can be read again, holds no secret, and says where values came from.
+#[test]
+fn check_shows_the_configuration_in_force() {
+    let file =
+        "[pool.a]\nlisten = \"127.0.0.1:1\"\nauth = \"${NUTHATCH_TEST_SECRET}\"\nservers = [\"a:1\"]\n";
+    let (directory, _) = directory_with("n.toml", file);
+    let check = |arguments: &[&str], secret: Option<&str>| {
+        let mut command = called("nuthatch");
+        command.args(["check", "-c"]).args(arguments).current_dir(directory.path());
+        match secret {
+            Some(secret) => command.env("NUTHATCH_TEST_SECRET", secret),
+            None => command.env_remove("NUTHATCH_TEST_SECRET"),
+        };
+        command.output().expect("the binary runs")
+    };
+    let output = check(&["n.toml", "--show"], None);
+    assert_eq!(output.status.code(), Some(1));
+    let unset = "n.toml:3:8: error: the variable NUTHATCH_TEST_SECRET is not set;";
+    assert!(text(&output.stdout).starts_with(unset), "{output:?}");
+    let output = check(&["n.toml", "--show"], Some("s3cret"));
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    let shown = text(&output.stdout);
+    assert!(!shown.contains("s3cret"), "{shown}");
+    for (line, origin) in
+        [("auth = \"${NUTHATCH_TEST_SECRET}\"", "n.toml:3, ${NUTHATCH_TEST_SECRET}"), ("db = 0", "default")]
+    {
+        let found = shown.lines().find(|shown| shown.starts_with(line)).expect("listed");
+        assert_eq!(found[line.len()..].trim(), format!("# {origin}"));
+    }
+    std::fs::write(directory.path().join("shown.toml"), shown).expect("written");
+    assert_eq!(check(&["shown.toml"], Some("s3cret")).status.code(), Some(0));
+}
+
 #[test]
 fn check_reads_a_nutcracker_yml() {
     let pool = "a:\n  listen: 127.0.0.1:1\n  timeout: x\n  hash: crc32\n  servers:\n  - a:1:1\n  - b:1:1\n";
