@@ -32,8 +32,6 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Time a cache shard may sleep before a poll while that saves CPU. Zero: never.
     pub coalesce: Duration,
-    /// The configuration is reloaded when its file changes. False for files of the originals.
-    pub watch_config: bool,
     /// Log settings.
     pub log: Log,
     /// nutcracker's statistics port. None: not served.

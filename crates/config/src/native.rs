@@ -98,7 +98,6 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
         upgrade_timeout: process.duration("upgrade_timeout"),
         drain_timeout: process.duration("drain_timeout"),
         coalesce: process.duration("coalesce"),
-        watch_config: process.flag("watch_config"),
         log: logging(&log),
         stats,
         admin,

@@ -13,7 +13,6 @@ pub(super) fn process(config: &Config) -> Section {
             ("threads", Some(count(config.threads))),
             ("memory_budget", Some(bytes(config.memory_budget_bytes))),
             ("stop_timeout", Some(Setting::Duration(config.stop_timeout))),
-            ("watch_config", Some(Setting::Bool(config.watch_config))),
             ("upgrade_timeout", Some(Setting::Duration(config.upgrade_timeout))),
             ("drain_timeout", Some(Setting::Duration(config.drain_timeout))),
             ("coalesce", Some(duration_or_off(Some(config.coalesce).filter(|time| !time.is_zero())))),

@@ -83,15 +83,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
          the clients. A request waits for so much longer at most, twice: on its way to the server and back.",
     ),
     option(
-        Scope::Process,
-        "watch_config",
-        Kind::Bool,
-        Absent::Is("false"),
-        Live,
-        "Reload the configuration when its file changes, also when it is a symbolic link that is pointed elsewhere, as Kubernetes does. \
-         Otherwise SIGHUP and `nuthatch reload` do.",
-    ),
-    option(
         Scope::Log,
         "level",
         Kind::Choice(LogLevel::names),
