@@ -47,7 +47,6 @@ fn signals_and_rotation() {
         ("TTOU", "signal 22 (SIGTTOU) received, down logging level"),
         ("TTOU", "down log level to 5"),
         ("USR1", "signal 10 (SIGUSR1) received"),
-        ("USR2", "signal 12 (SIGUSR2) received"),
     ] {
         running.signal(name);
         log_has(path, "log", line);

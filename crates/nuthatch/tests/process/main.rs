@@ -17,3 +17,4 @@ mod stop;
 mod support;
 mod system;
 mod systemd;
+mod upgrade;

@@ -1,0 +1,470 @@
+//! The binary replaced while it runs: clients that notice nothing, and new binaries that come to nothing.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{PATIENCE, binary, exchange, free_port, signal, text, wait_for};
+
+/// Short: somebody waits for a process that hangs.
+const BRIEF: &str = "upgrade_timeout = \"2s\"";
+
+/// A process that is replaced by others, from a binary of its own. The last one is killed at the end.
+struct Scene {
+    directory: tempfile::TempDir,
+    admin: u16,
+    redis: u16,
+    tcp: u16,
+    http: u16,
+    process: u32,
+}
+
+impl Scene {
+    /// With a pool over the embedded cache, a queue, and what is given in its file.
+    fn start(options: &str, sections: &str) -> Scene {
+        let directory = tempfile::tempdir().expect("a directory");
+        let [admin, redis, tcp, http] = [(); 4].map(|()| free_port());
+        let mut scene = Scene { directory, admin, redis, tcp, http, process: 0 };
+        scene.install(binary().as_ref());
+        scene.configure(options, sections);
+        let mut command = Command::new(scene.path("nuthatch"));
+        command.args(["run", "-c", "nuthatch.toml"]).current_dir(scene.directory.path());
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary runs");
+        scene.process = child.id();
+        // Its end is waited for here, so that its id is nobody else's.
+        std::thread::spawn(move || child.wait());
+        wait_for("the admin port", || TcpStream::connect(("127.0.0.1", admin)).ok());
+        scene
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Puts a program in the place of the binary, as an installation does: by renaming.
+    fn install(&self, program: &Path) {
+        let new = self.path("new");
+        std::fs::hard_link(program, &new)
+            .or_else(|_| std::fs::copy(program, &new).map(drop))
+            .expect("copied");
+        std::fs::rename(&new, self.path("nuthatch")).expect("renamed");
+    }
+
+    /// Puts a shell script in its place.
+    fn install_script(&self, script: &str) {
+        let file = self.path("script");
+        std::fs::write(&file, script).expect("written");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("executable");
+        std::fs::rename(&file, self.path("nuthatch")).expect("renamed");
+    }
+
+    /// Writes the file: options of the process, and sections behind all others.
+    fn configure(&self, options: &str, sections: &str) {
+        let Scene { admin, redis, tcp, http, .. } = self;
+        let socket = self.path("cache.sock");
+        let content = format!(
+            "threads = 2\n{options}\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n[log]\nfile = \"log\"\n\
+             [pool.cache]\nlisten = [\"127.0.0.1:{redis}\", \"{}\"]\nservers = [\"local\"]\n\
+             [queue]\ntcp = \"127.0.0.1:{tcp}\"\nhttp = \"127.0.0.1:{http}\"\n{sections}",
+            socket.display()
+        );
+        std::fs::write(self.path("nuthatch.toml"), content).expect("written");
+    }
+
+    /// `nuthatch upgrade`: whether it succeeded, and what it printed.
+    fn upgrade(&self) -> (bool, String) {
+        let mut command = Command::new(binary());
+        command.args(["upgrade", "--pid", &self.process.to_string()]).stdin(Stdio::null());
+        let output = command.output().expect("it runs");
+        (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+    }
+
+    /// Upgrades, which succeeds. The process that serves from now on is another one.
+    fn succeed(&mut self) {
+        let (done, said) = self.upgrade();
+        assert!(done, "{said}\n{}", self.log());
+        let process = self.serving();
+        assert_ne!(process, self.process, "{said}");
+        assert!(said.contains(&format!("process {process} ")), "{said}");
+        self.process = process;
+    }
+
+    /// The process that answers at the admin port.
+    fn serving(&self) -> u32 {
+        let status = wait_for("the admin port", || {
+            let answer = exchange(self.admin, b"GET /api/status HTTP/1.0\r\n\r\n");
+            answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
+        });
+        let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+        status["process"]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("a process id")
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    fn publish(&self, body: &str) {
+        let request = format!(
+            "POST /pub?topic=t HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = exchange(self.http, request.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-KILL", &self.process.to_string()]).status();
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+    }
+}
+
+fn connect(port: u16) -> TcpStream {
+    let stream = wait_for("a connection", || TcpStream::connect(("127.0.0.1", port)).ok());
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
+}
+
+fn ask(mut client: impl Read + Write, request: &str, reply: &str) {
+    client.write_all(request.as_bytes()).expect("sent");
+    expect(client, reply);
+}
+
+fn expect(mut client: impl Read, reply: &str) {
+    let mut bytes = vec![0; reply.len()];
+    client.read_exact(&mut bytes).expect("a reply");
+    assert_eq!(text(&bytes), reply);
+}
+
+/// A consumer of `t`, `c`; gives attempts and body of each message, and finishes none.
+struct Consumer(TcpStream);
+
+impl Consumer {
+    fn subscribe(port: u16) -> Consumer {
+        let mut stream = connect(port);
+        stream.write_all(b"  V2SUB t c\nRDY 10\n").expect("sent");
+        expect(&stream, "\0\0\0\x06\0\0\0\0OK");
+        Consumer(stream)
+    }
+
+    fn message(&mut self) -> (u16, String) {
+        let mut head = [0; 8 + 26];
+        self.0.read_exact(&mut head).expect("a message");
+        let size = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        let mut body = vec![0; size - 4 - 26];
+        self.0.read_exact(&mut body).expect("its body");
+        (u16::from_be_bytes([head[16], head[17]]), text(&body))
+    }
+
+    /// The daemon closes the connection in order.
+    fn expect_end(mut self) {
+        assert_eq!(self.0.read(&mut [0; 1]).expect("an end, and no reset"), 0);
+    }
+}
+
+#[test]
+fn clients_notice_nothing() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let [remote, address] = [free_port().to_string(), server.local_addr().expect("bound").to_string()];
+    let pool = format!(
+        "[pool.remote]\nlisten = \"127.0.0.1:{remote}\"\nservers = [\"{address}:1\"]\ntimeout = \"off\"\nauth = \"pass\"\n"
+    );
+    let mut scene = Scene::start("", &pool);
+    let tcp = connect(scene.redis);
+    ask(&tcp, "CLIENT SETNAME bob\r\nHELLO 3 SETNAME bob\r\nSET k v\r\n", "+OK\r\n%");
+    let mut rest = [0; 4096];
+    let _ = (&tcp).read(&mut rest).expect("the rest of HELLO and SET");
+    let unix = UnixStream::connect(scene.path("cache.sock")).expect("it listens");
+    unix.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    ask(&unix, "CLIENT ID\r\n", ":");
+    let mut number = [0; 64];
+    let length = (&unix).read(&mut number).expect("a number");
+    let number = text(&number[..length]);
+
+    let mut busy = connect(remote.parse().expect("a port"));
+    ask(&busy, "AUTH pass\r\n", "+OK\r\n");
+    busy.write_all(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n").expect("sent");
+    let (mut server, _) = server.accept().expect("it connects");
+    server.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    expect(&server, "*2\r\n$4\r\nAUTH\r\n$4\r\npass\r\n");
+    ask(&server, "+OK\r\n", "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
+    let mut half = connect(scene.redis);
+    half.write_all(b"*1\r\n$4\r\nPI").expect("sent");
+
+    scene.succeed();
+    ask(&tcp, "CLIENT GETNAME\r\nGET k\r\n", "$3\r\nbob\r\n_\r\n");
+    ask(&unix, "CLIENT ID\r\n", &format!(":{number}"));
+    // One is half way through a request, and one waits for its reply from the old process; both follow when they have it.
+    ask(&half, "NG\r\n", "+PONG\r\n");
+    server.write_all(b"$1\r\nv\r\n").expect("it reads");
+    expect(&busy, "$1\r\nv\r\n");
+    wait_for("the end of the old process", || {
+        scene.log().contains("nuthatch::faces::run: stopped").then_some(())
+    });
+    ask(&busy, "PING\r\n", "+PONG\r\n");
+    ask(&half, "PING\r\n", "+PONG\r\n");
+    ask(&tcp, "PING\r\n", "+PONG\r\n");
+}
+
+#[test]
+fn the_queue_changes_hands_and_loses_nothing() {
+    let mut scene = Scene::start("", "");
+    scene.publish("first");
+    let mut consumer = Consumer::subscribe(scene.tcp);
+    assert_eq!(consumer.message(), (1, "first".into()));
+    scene.succeed();
+    consumer.expect_end();
+    scene.publish("second");
+    let mut consumer = Consumer::subscribe(scene.tcp);
+    let mut messages = [consumer.message(), consumer.message()];
+    messages.sort();
+    assert_eq!(
+        messages,
+        [(1, "first".into()), (1, "second".into())],
+        "an interrupted delivery was no attempt"
+    );
+}
+
+#[test]
+fn a_new_binary_that_comes_to_nothing_changes_nothing() {
+    let mut scene = Scene::start(BRIEF, "");
+    let client = connect(scene.redis);
+    scene.publish("kept");
+    let mut consumer = Consumer::subscribe(scene.tcp);
+    assert_eq!(consumer.message(), (1, "kept".into()));
+    let check = |scene: &Scene, what: &str, reason: &str| {
+        let (done, said) = scene.upgrade();
+        assert!(!done && said.contains(reason), "{what}: {said}");
+        // The log is written by a thread of its own.
+        wait_for(&format!("{what}: {reason} in the log"), || scene.log().contains(reason).then_some(()));
+        assert_eq!(scene.serving(), scene.process, "{what}");
+        ask(&client, "PING\r\n", "+PONG\r\n");
+        ask(connect(scene.redis), "PING\r\n", "+PONG\r\n");
+    };
+    for (script, reason) in [
+        ("#!/bin/sh\nexit 3\n", "ended with status 3 before it was ready"),
+        ("#!/bin/sh\nkill -SEGV $$\n", "was ended by signal: 11"),
+        ("#!/bin/sh\nexec sleep 600\n", "has taken longer than 2 s before it was ready"),
+        ("no program at all", "cannot start"),
+    ] {
+        scene.install_script(script);
+        check(&scene, script, reason);
+    }
+    std::fs::remove_file(scene.path("nuthatch")).expect("removed");
+    check(&scene, "no file", "No such file");
+    scene.install(binary().as_ref());
+    scene.configure("memory_budget = \"many\"", "");
+    check(&scene, "a bad file", "memory_budget");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let stats = format!("[stats]\nlisten = \"{}\"\n", taken.local_addr().expect("bound"));
+    scene.configure(BRIEF, &stats);
+    check(&scene, "a port in use", "in use");
+    // The queue was not touched by any of them.
+    consumer.0.write_all(b"NOP\nRDY 10\n").expect("the connection stands");
+    scene.publish("another");
+    assert_eq!(consumer.message(), (1, "another".into()));
+    scene.configure("", "");
+    scene.succeed();
+    ask(&client, "PING\r\n", "+PONG\r\n");
+}
+
+#[test]
+fn a_queue_that_cannot_be_opened_goes_back() {
+    let mut scene = Scene::start("", "");
+    let client = connect(scene.redis);
+    scene.publish("kept");
+    let other = tempfile::tempdir().expect("a directory");
+    let locked = std::fs::File::open(other.path()).expect("opened");
+    locked.try_lock().expect("locked");
+    scene.configure("", &format!("data_path = \"{}\"\n", other.path().display()));
+    let (done, said) = scene.upgrade();
+    assert!(!done && said.contains("in use by another process"), "{said}");
+    assert_eq!(scene.serving(), scene.process);
+    ask(&client, "PING\r\n", "+PONG\r\n");
+    scene.publish("another");
+    let mut consumer = Consumer::subscribe(scene.tcp);
+    let mut bodies = [consumer.message().1, consumer.message().1];
+    bodies.sort();
+    assert_eq!(bodies, ["another", "kept"]);
+    let health = exchange(scene.admin, b"GET /health HTTP/1.0\r\n\r\n");
+    assert!(health.starts_with("HTTP/1.0 200"), "the page asks the queue that runs now: {health}");
+    scene.configure("", "");
+    scene.succeed();
+    ask(&client, "PING\r\n", "+PONG\r\n");
+}
+
+#[test]
+fn a_stop_calls_an_upgrade_off() {
+    let scene = Scene::start("", "");
+    let marker = scene.path("started");
+    scene.install_script(&format!("#!/bin/sh\necho $$ > {}\nexec sleep 600\n", marker.display()));
+    signal(scene.process, "USR2");
+    let started: u32 = wait_for("the new process", || {
+        std::fs::read_to_string(&marker).ok().and_then(|content| content.trim().parse().ok())
+    });
+    signal(scene.process, "TERM");
+    for process in [scene.process, started] {
+        wait_for("the end", || (!Path::new(&format!("/proc/{process}")).exists()).then_some(()));
+    }
+    wait_for("the reason in the log", || scene.log().contains("this process was told to stop").then_some(()));
+}
+
+#[test]
+fn ten_upgrades_in_a_row_leave_nothing_behind() {
+    let mut scene = Scene::start("", "");
+    let clients: Vec<TcpStream> = (0..50).map(|_| connect(scene.redis)).collect();
+    let mut sizes = Vec::new();
+    for n in 0..10 {
+        scene.succeed();
+        for client in &clients {
+            ask(client, "PING\r\n", "+PONG\r\n");
+        }
+        scene.publish("x");
+        let old = format!("({n} of them)");
+        wait_for(&format!("the end of the old process {old}"), || {
+            let stopped = scene.log().matches("nuthatch::faces::run: stopped").count();
+            (stopped == n + 1).then_some(())
+        });
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", scene.process)).expect("there").count();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", scene.process)).expect("there");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux tells");
+        let kib: u64 = resident.trim().trim_end_matches(" kB").parse().expect("a number");
+        sizes.push((descriptors, kib));
+    }
+    let (first, last) = (sizes[0], sizes[9]);
+    assert!(last.0 <= first.0 + 2, "descriptors: {sizes:?}");
+    assert!(last.1 <= first.1 + first.1 / 4, "resident KiB: {sizes:?}");
+}
+
+#[test]
+fn a_listener_can_be_another_one_afterwards() {
+    let mut scene = Scene::start("", "");
+    let (old, new) = (scene.redis, free_port());
+    let client = connect(old);
+    scene.redis = new;
+    scene.configure("", "");
+    scene.succeed();
+    ask(connect(new), "PING\r\n", "+PONG\r\n");
+    ask(&client, "PING\r\n", "+PONG\r\n");
+    wait_for("the old listener to close", || TcpStream::connect(("127.0.0.1", old)).is_err().then_some(()));
+}
+
+#[test]
+fn nutcracker_keeps_its_name_and_its_pid_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    let (port, stats) = (free_port(), free_port());
+    let pool =
+        format!("alpha:\n  listen: 127.0.0.1:{port}\n  redis: true\n  servers:\n  - 127.0.0.1:1:1 s\n");
+    std::fs::write(path.join("c.yml"), pool).expect("written");
+    std::os::unix::fs::symlink(binary(), path.join("nutcracker")).expect("linked");
+    let mut command = Command::new(path.join("nutcracker"));
+    command.args([
+        "-d",
+        "-c",
+        "c.yml",
+        "-o",
+        "log",
+        "-p",
+        "pid",
+        "-a",
+        "127.0.0.1",
+        "-s",
+        &stats.to_string(),
+    ]);
+    assert!(command.current_dir(path).status().expect("it runs").success());
+    let process = || -> u32 {
+        std::fs::read_to_string(path.join("pid")).expect("there").parse().expect("a process id")
+    };
+    let (first, client) = (process(), connect(port));
+    for n in 0..3 {
+        let before = process();
+        let output = Command::new(binary())
+            .args(["upgrade", "--pid-file"])
+            .arg(path.join("pid"))
+            .stdin(Stdio::null())
+            .output()
+            .expect("it runs");
+        assert!(output.status.success(), "{n}: {}", text(&output.stderr));
+        wait_for("the pid file of the new process", || (process() != before).then_some(()));
+        ask(&client, "PING\r\n", "+PONG\r\n");
+        wait_for("the end of the old process", || {
+            (!Path::new(&format!("/proc/{before}")).exists()).then_some(())
+        });
+        assert!(path.join("pid").exists(), "the old process leaves the file of the new one");
+    }
+    let line = std::fs::read_to_string(format!("/proc/{}/cmdline", process())).expect("there");
+    assert!(line.split('\0').next().is_some_and(|name| name.ends_with("nutcracker")), "{line}");
+    assert!(exchange(stats, b"").contains("\"service\":\"nutcracker\""));
+    assert_ne!(process(), first);
+    signal(process(), "TERM");
+    wait_for("the pid file to go", || (!path.join("pid").exists()).then_some(()));
+}
+
+#[test]
+fn the_service_manager_follows() {
+    let scene_directory = tempfile::tempdir().expect("a directory");
+    let socket_path = scene_directory.path().join("notify");
+    let socket = UnixDatagram::bind(&socket_path).expect("bound");
+    socket.set_read_timeout(Some(PATIENCE)).expect("set");
+    let hear = || {
+        let mut buffer = [0; 4096];
+        let length = socket.recv(&mut buffer).expect("told in time");
+        text(&buffer[..length])
+    };
+    let port = free_port();
+    let file = scene_directory.path().join("nuthatch.toml");
+    let content = format!("[pool.a]\nlisten = \"127.0.0.1:{port}\"\nservers = [\"local\"]\n");
+    std::fs::write(&file, &content).expect("written");
+    let mut command = Command::new(binary());
+    command.args(["run", "-c"]).arg(&file).env("NOTIFY_SOCKET", &socket_path);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut first = command.spawn().expect("it runs");
+    assert_eq!(hear(), "READY=1");
+    // A failure first: the service is what it was.
+    std::fs::write(&file, "nonsense").expect("written");
+    signal(first.id(), "USR2");
+    assert!(hear().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert_eq!(hear(), "READY=1");
+    std::fs::write(&file, content).expect("written");
+    signal(first.id(), "USR2");
+    assert!(hear().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    let told = [hear(), hear()];
+    let main = told.iter().find_map(|line| line.strip_prefix("MAINPID=")).expect("both are told");
+    let process: u32 = main.strip_suffix("\nREADY=1").and_then(|pid| pid.parse().ok()).expect("a process id");
+    assert!(told.iter().any(|line| line == "READY=1"), "{told:?}");
+    assert!(first.wait().expect("it ends").success());
+    socket.set_nonblocking(true).expect("set");
+    assert!(socket.recv(&mut [0; 64]).is_err(), "the old process says nothing at its end");
+    socket.set_nonblocking(false).expect("set");
+    signal(process, "TERM");
+    assert_eq!(hear(), "STOPPING=1");
+}
+
+#[test]
+fn what_cannot_be_upgraded_says_so() {
+    let begun = Instant::now();
+    for (arguments, reason) in [
+        (&["--pid", "4194305"][..], "there is no process"),
+        (&["--pid-file", "/no/such"], "/no/such"),
+        (&["--address", "127.0.0.1:1"], "no admin port answers at 127.0.0.1:1"),
+        (&["--pid", &std::process::id().to_string()], "does not take SIGUSR2"),
+    ] {
+        let output = Command::new(binary()).arg("upgrade").args(arguments).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(text(&output.stderr).contains(reason), "{arguments:?}: {}", text(&output.stderr));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
