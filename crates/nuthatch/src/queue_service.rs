@@ -8,6 +8,7 @@
 //! ```
 
 mod data_path;
+mod ask;
 mod http;
 mod live;
 mod lookups;

@@ -7,7 +7,7 @@ use wire::nsq::lookup::Node;
 
 use super::quota::Ticket;
 
-/// What the queue is towards authorization servers and lookups.
+/// Identity of the queue towards authorization servers and lookups.
 pub struct Outward {
     /// Identifies clients.
     pub authenticator: Authenticator,

@@ -10,7 +10,7 @@ use config::nsqd::machine;
 use http::{Listener, Stop, Tls, router, serve_at_most};
 use net::{Binder, Handle};
 use queue::Mail;
-use queue::http::{About, Adjustable, Api, SendAsk};
+use queue::http::{About, Adjustable, Api};
 use rustls::ServerConfig;
 use telemetry::log::Log;
 use telemetry::{error, warn};
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::ask::ask;
 use super::live::{Live, Parts};
 use super::lookups::Lookups;
 use crate::start_error::{Place, StartError};
@@ -160,11 +161,6 @@ impl Serving {
             warn!("HTTP requests aborted at shutdown");
         }
     }
-}
-
-pub(super) fn ask(shard: &Handle<Mail>) -> SendAsk {
-    let shard = shard.clone();
-    Box::new(move |ask, reply| shard.request(Mail::Ask(ask, reply)))
 }
 
 /// Settings `/config` can change.

@@ -18,7 +18,7 @@ use rustls::{ClientConfig, ServerConfig};
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
-use super::http::ask;
+use super::ask::ask;
 use super::lookups::Lookups;
 use super::{outside, tls};
 

@@ -91,7 +91,7 @@ pub fn connect(
     (jobs, control, lookups)
 }
 
-/// What these settings make the queue towards others.
+/// Identity of the queue towards others by these settings.
 pub fn outward(
     settings: &Queue,
     tls: Option<Arc<rustls::ClientConfig>>,
