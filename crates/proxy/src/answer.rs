@@ -83,7 +83,6 @@ impl Proxy {
                 out.extend_from_slice(b"+RESET\r\n");
             }
             Local::AclCat | Local::AclGetUser | Local::AclList | Local::AclUsers | Local::AclWhoami => {
-                args.next(); // the subcommand
                 let has_password = pool.config.auth.is_some();
                 acl::answer(&pool.gate, session, has_password, (local, args), &mut out);
             }

@@ -10,7 +10,7 @@ use wire::redis::{Args, Local};
 use super::Gate;
 use crate::client::Session;
 
-/// Answers a subcommand of `ACL`; `args` follow its name. `has_password`: the pool has one and no users.
+/// Answers a subcommand of `ACL`; `args` begin with its name. `has_password`: the pool has one and no users.
 pub(crate) fn answer(
     gate: &Gate,
     session: &Session,
@@ -18,15 +18,18 @@ pub(crate) fn answer(
     (local, mut args): (Local, Args<'_>),
     out: &mut Vec<u8>,
 ) {
-    let (first, more) = (args.next().map(|argument| argument.bytes()), args.next());
+    let mut next = || args.next().map(|argument| argument.bytes());
+    let (name, first, more) = (next().unwrap_or_default(), next(), next());
     match local {
         Local::AclWhoami => {
             let name = session.user.as_ref().map_or("default", |user| user.name());
             encode::bulk(out, name.as_bytes());
         }
-        Local::AclCat if more.is_some() => out.extend_from_slice(
-            b"-ERR unknown subcommand or wrong number of arguments for 'cat'. Try ACL HELP.\r\n",
-        ),
+        Local::AclCat if more.is_some() => {
+            let (before, after) =
+                (b"ERR unknown subcommand or wrong number of arguments for '", b"'. Try ACL HELP.");
+            encode::error(out, &[&before[..], &name[..name.len().min(128)], after].concat());
+        }
         Local::AclCat => cat(first, out),
         Local::AclUsers if gate.needs_login => {
             bulks(gate.book.users().map(|user| user.name().as_bytes().to_vec()), out);

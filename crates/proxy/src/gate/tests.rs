@@ -63,7 +63,7 @@ fn a_pool_without_users_is_open_and_has_one_who_may_do_everything() {
         ("ACL CAT nosuch\r\n", "-ERR Unknown category 'nosuch'\r\n"),
         (
             "ACL CAT a b\r\n",
-            "-ERR unknown subcommand or wrong number of arguments for 'cat'. Try ACL HELP.\r\n",
+            "-ERR unknown subcommand or wrong number of arguments for 'CAT'. Try ACL HELP.\r\n",
         ),
         ("acl nosuch\r\n", "-ERR unknown subcommand 'nosuch'. Try ACL HELP.\r\n"),
     ] {
