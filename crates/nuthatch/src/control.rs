@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use crate::serving::Serving;
 use crate::start::Running;
 use crate::stop_signals::StopSignals;
-use crate::upgrade::task::Upgrade;
+use crate::upgrade::task::{self, Upgrade};
 use crate::{crash, systemd};
 
 /// Numbers of signals, as they come.
@@ -92,7 +92,10 @@ async fn serve(running: Running, mut signals: Signals, behavior: &FaceBehavior, 
         if replaced {
             // The other process is the service now.
             watchdog.abort();
-            return drain(serving, signals, behavior, log).await;
+            return match ended {
+                Some(ended) => stop(serving, signals, behavior, ended).await,
+                None => drain(serving, signals, behavior, log).await,
+            };
         }
         if let Some(ended) = ended {
             break ended;
@@ -145,6 +148,9 @@ async fn drain(serving: Serving, mut signals: Signals, behavior: &FaceBehavior, 
                     if stops(found, behavior).is_some() {
                         break found;
                     }
+                    if found == libc::SIGUSR2 {
+                        task::refuse("another process has taken over already");
+                    }
                     adjust(found, behavior, log);
                 }
             }
@@ -168,6 +174,9 @@ async fn stop(
             result = &mut stopped => return result.map(|()| code),
             Some(found) = signals.recv() => {
                 tell(found, behavior);
+                if found == libc::SIGUSR2 {
+                    task::refuse("this process is stopping");
+                }
                 if stop_signals.ends_at_once(found, Instant::now()) {
                     info!("stopped at once: a second signal arrived");
                     return Ok(code.max(1));

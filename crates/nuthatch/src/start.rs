@@ -113,9 +113,12 @@ pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, St
         .and_then(|start| start.in_place_of(&mut predecessor));
     match started {
         Ok(running) => {
-            let channel = predecessor.serving()?;
             let shards = running.services.proxy.as_ref().map(ProxyService::handles).unwrap_or_default();
-            arrivals::begin(channel, shards).map_err(|error| format!("cannot take clients in: {error}"))?;
+            let clients = predecessor.serving().and_then(|channel| arrivals::begin(channel, shards));
+            if let Err(reason) = clients {
+                // Everything is here but the clients of a process that has just died.
+                warn!(%reason, "no clients can be taken in");
+            }
             Ok(running)
         }
         Err(fault) => {

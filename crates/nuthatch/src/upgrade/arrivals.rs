@@ -15,14 +15,14 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 /// Takes clients in, on a thread of its own, until the predecessor has ended. They are spread over the shards.
 ///
 /// # Errors
-/// The system's: no thread can be started.
-pub fn begin(channel: Channel, shards: Vec<Handle<Mail>>) -> std::io::Result<()> {
+/// No thread can be started.
+pub fn begin(channel: Channel, shards: Vec<Handle<Mail>>) -> Result<(), String> {
     let thread = std::thread::Builder::new().name("arrivals".into());
-    thread.spawn(move || {
+    let spawned = thread.spawn(move || {
         let taken = take_in(channel, &shards);
         info!(clients = taken, "the replaced process has ended");
-    })?;
-    Ok(())
+    });
+    spawned.map(drop).map_err(|error| error.to_string())
 }
 
 /// The number of clients that came.

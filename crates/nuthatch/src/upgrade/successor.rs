@@ -52,16 +52,25 @@ impl Successor {
             command.env(DESCRIPTOR, theirs.as_fd().as_raw_fd().to_string()).spawn().map_err(failed)?;
         drop(theirs);
         let version = String::new();
-        let successor = Successor { child, channel, version, called_off, patience, released: false };
+        let mut successor = Successor { child, channel, version, called_off, patience, released: false };
+        if let Err(error) = successor.greet(sockets) {
+            // It may have said why it does not listen.
+            let said = receive(&mut successor.channel, Duration::ZERO).err();
+            return Err(said.unwrap_or_else(|| format!("the new process {} ({error})", successor.end())));
+        }
+        Ok(successor)
+    }
+
+    fn greet(&self, sockets: &[OwnedFd]) -> Result<(), String> {
         let hello = Hello { format: FORMAT, version: VERSION.to_owned(), process: std::process::id().into() };
-        send(&successor.channel, &Message::Hello(hello), &[])?;
+        send(&self.channel, &Message::Hello(hello), &[])?;
         let mut parts = sockets.chunks(DESCRIPTORS_MAX).peekable();
         loop {
             let part = parts.next().unwrap_or_default();
             let more = parts.peek().is_some();
-            send(&successor.channel, &Message::Sockets { more }, &borrowed(part))?;
+            send(&self.channel, &Message::Sockets { more }, &borrowed(part))?;
             if !more {
-                return Ok(successor);
+                return Ok(());
             }
         }
     }

@@ -49,6 +49,11 @@ impl Upgrade {
     }
 }
 
+/// Tells whoever asks for an upgrade that there is none from here.
+pub fn refuse(reason: &str) {
+    outcome::announce(&Err(reason.to_owned()));
+}
+
 async fn upgrade(mut serving: Serving, called_off: Arc<AtomicBool>) -> (Serving, bool) {
     let begun = Instant::now();
     info!("upgrade begins");
@@ -105,7 +110,10 @@ async fn hand_over(serving: &mut Serving, called_off: &Arc<AtomicBool>) -> Resul
             Ok((process, version))
         }
         Err(reason) => {
-            take_back(serving, &sockets, ours).await;
+            // Who is to stop has stopped the queue already.
+            if !called_off.load(Ordering::Relaxed) {
+                take_back(serving, &sockets, ours).await;
+            }
             Err(reason)
         }
     }
