@@ -13,6 +13,7 @@ use crate::status::{
     TopicStatus,
 };
 use crate::trouble::{Finding, Severity};
+use crate::upgrades::UpgradeFailures;
 
 /// Errors of a pool that are the doing of its clients: worth a look, by day.
 const OF_CLIENTS: [&str; 6] =
@@ -36,7 +37,18 @@ pub(crate) fn find(status: &Status) -> Vec<Finding> {
     status.queue.iter().for_each(|queue| of_queue(queue, &mut found));
     found.extend(of_memory(status.memory));
     found.extend(of_descriptors(&status.process));
+    found.extend(of_upgrades(&status.upgrade_failures));
     found
+}
+
+/// The last upgrade, if it has failed: what is wrong stays until the next one takes this process's place.
+fn of_upgrades(failures: &UpgradeFailures) -> Option<Finding> {
+    let last = failures.last.as_ref()?;
+    let text = format!("its binary was to be replaced, and was not: {}", last.reason);
+    Some(Finding {
+        since_ms: Some(last.at_ms),
+        ..Finding::new(Severity::Warning, "process", "upgrade", text)
+    })
 }
 
 fn of_pool(pool: &PoolStatus, events: &[Event], found: &mut Vec<Finding>) {

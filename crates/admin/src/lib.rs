@@ -38,8 +38,10 @@ pub mod process;
 pub mod lookup;
 pub mod queue;
 pub mod source;
+mod upgrades;
 
 pub use facts::{Facts, Listening, PoolFacts};
 pub use router::{router, serve_client};
 pub use trouble::{Severity, Trouble};
+pub use upgrades::{UpgradeFailure, UpgradeFailures, Upgrades};
 pub use watch::Watch;

@@ -51,6 +51,19 @@ fn process(text: &mut Text, facts: &Facts, status: &Status) {
     gauge("process_open_fds", "open file descriptors", process.open_fds);
     gauge("process_max_fds", "most file descriptors", process.fds_max);
     gauge("process_threads", "threads", process.threads);
+    let failures = &status.upgrade_failures;
+    text.family(
+        "nuthatch_upgrade_failures",
+        Kind::Counter,
+        "upgrades of the binary that have come to nothing",
+    )
+    .sample(&[], failures.total);
+    if let Some(last) = &failures.last {
+        text.family("nuthatch_upgrade_failure_info", Kind::Gauge, "reason of the last of them")
+            .sample(&[("reason", &last.reason)], 1);
+        text.family("nuthatch_upgrade_failure_time", Kind::Timestamp, "time of the last of them")
+            .sample(&[], last.at_ms * 1000);
+    }
     let help = "start of the process";
     text.family("process_start_time", Kind::Timestamp, help).sample(&[], facts.started_ms * 1000);
 }

@@ -16,6 +16,7 @@ use crate::process::Process;
 use crate::queue::QueueReport;
 use crate::sample::Sample;
 use crate::trouble::Trouble;
+use crate::upgrades::UpgradeFailures;
 use window::Window;
 
 pub use pools::{ErrorCount, Errors, Latency, PoolState, PoolStatus, ServerState, ServerStatus};
@@ -58,6 +59,8 @@ pub struct Status {
     pub events: Vec<Event>,
     /// Events that came too fast to be kept.
     pub events_lost: u64,
+    /// Upgrades of the binary that have come to nothing.
+    pub upgrade_failures: UpgradeFailures,
 }
 
 /// Bytes held for requests and replies, against the most that may be.
@@ -102,6 +105,7 @@ impl Status {
             lookup: now.lookup,
             events: Vec::new(),
             events_lost: 0,
+            upgrade_failures: UpgradeFailures::default(),
         }
     }
 }

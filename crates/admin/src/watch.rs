@@ -18,6 +18,7 @@ use crate::sample::{Reports, Sample};
 use crate::source::{Source, Sources};
 use crate::status::Status;
 use crate::trouble::Tracker;
+use crate::upgrades::{UpgradeFailures, Upgrades};
 use crate::{diagnosis, health};
 
 /// Rates and latencies are those of this time.
@@ -35,6 +36,7 @@ pub struct Watch {
     registry: Arc<Registry>,
     sources: Sources,
     draining: AtomicBool,
+    upgrades: Upgrades,
     history: Mutex<History>,
 }
 
@@ -52,12 +54,24 @@ impl Watch {
         let first = Sample::take(&registry, Reports::default());
         let samples = VecDeque::from([first]);
         let history = History { samples, tracker: Tracker::default(), events, latest: None };
-        Watch { facts, registry, sources, draining: AtomicBool::new(false), history: Mutex::new(history) }
+        Watch {
+            facts,
+            registry,
+            sources,
+            draining: AtomicBool::new(false),
+            upgrades: Upgrades::default(),
+            history: Mutex::new(history),
+        }
     }
 
     /// The process stops: from now on it is neither ready nor healthy.
     pub fn drain(&self) {
         self.draining.store(true, Relaxed);
+    }
+
+    /// Upgrades that have failed, to be told of others.
+    pub fn upgrades(&self) -> &Upgrades {
+        &self.upgrades
     }
 
     /// The current status: at most a second old, but never from before a stop that has begun.
@@ -66,8 +80,10 @@ impl Watch {
         let mut history = self.history.lock().await;
         let age = history.samples.back().map(|sample| sample.at.elapsed());
         let draining = self.draining.load(Relaxed);
+        let upgrade_failures = self.upgrades.failures();
         if let Some(latest) = &history.latest
             && latest.draining == draining
+            && latest.upgrade_failures == upgrade_failures
             && age.is_some_and(|age| age < FRESH)
         {
             return Arc::clone(latest);
@@ -75,7 +91,8 @@ impl Watch {
         let reports =
             Reports { queue: answer(&self.sources.queue).await, lookup: answer(&self.sources.lookup).await };
         let sample = Sample::take(&self.registry, reports);
-        let status = Arc::new(history.take(sample, &self.facts, self.sources.queue.is_some(), draining));
+        let told = Told { draining, upgrade_failures };
+        let status = Arc::new(history.take(sample, &self.facts, self.sources.queue.is_some(), told));
         history.latest = Some(Arc::clone(&status));
         status
     }
@@ -99,6 +116,13 @@ impl Watch {
     }
 }
 
+/// State of the process that others have told of.
+#[derive(Default)]
+struct Told {
+    draining: bool,
+    upgrade_failures: UpgradeFailures,
+}
+
 /// The report of a part; None if it does not run or does not answer in time.
 async fn answer<T>(source: &Option<Arc<dyn Source<T>>>) -> Option<T> {
     timeout(SOURCE_TIMEOUT, source.as_ref()?.ask()).await.unwrap_or_default()
@@ -106,7 +130,7 @@ async fn answer<T>(source: &Option<Arc<dyn Source<T>>>) -> Option<T> {
 
 impl History {
     /// Takes in a sample and says what it means.
-    fn take(&mut self, sample: Sample, facts: &Facts, has_queue: bool, draining: bool) -> Status {
+    fn take(&mut self, sample: Sample, facts: &Facts, has_queue: bool, told: Told) -> Status {
         self.events.collect();
         while self.samples.get(1).is_some_and(|second| second.at + WINDOW <= sample.at) {
             self.samples.pop_front();
@@ -115,7 +139,7 @@ impl History {
             Some(before) => Status::between(before, &sample, facts, has_queue),
             None => Status::between(&sample, &sample, facts, has_queue),
         };
-        status.draining = draining;
+        (status.draining, status.upgrade_failures) = (told.draining, told.upgrade_failures);
         self.judge(&mut status);
         self.samples.push_back(sample);
         status
@@ -154,7 +178,8 @@ mod tests {
         for (second, rate) in [(1, 1.0), (2, 1.0), (10, 1.0), (12, 1.0), (15, 10.0 / 13.0), (22, 0.0)] {
             let requests = &pool.shards[0].client_requests;
             requests.add(second.min(12) - requests.get());
-            let status = history.take(sample_at(&facts, second, &[&pool], None), &facts, false, false);
+            let status =
+                history.take(sample_at(&facts, second, &[&pool], None), &facts, false, Told::default());
             assert_eq!(status.pools[0].requests_per_second, rate, "{second}");
         }
         assert!(history.samples.len() <= 3);

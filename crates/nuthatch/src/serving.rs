@@ -64,9 +64,13 @@ impl Serving {
         &self.running.config
     }
 
-    /// Tells the admin port what happened.
-    pub fn tell(&self, severity: Severity, subject: &str, text: &str) {
-        self.running.teller.tell(severity, subject.to_owned(), text.to_owned());
+    /// Tells the admin port that an upgrade has come to nothing.
+    pub fn upgrade_failed(&self, reason: &str) {
+        let text = format!("upgrade failed: {reason}");
+        self.running.teller.tell(Severity::Warning, "process".into(), text);
+        if let Some(watch) = &self.watch {
+            watch.upgrades().failed(reason);
+        }
     }
 
     /// Stops gracefully: nothing more is accepted, what was accepted is answered, within the configured time.

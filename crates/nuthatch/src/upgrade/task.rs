@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use admin::Severity;
 use telemetry::{error, info};
 use wire::upgrade::{Pool, Serve};
 
@@ -77,7 +76,7 @@ async fn upgrade(mut serving: Serving, called_off: Arc<AtomicBool>) -> (Serving,
         Ok(text) => info!("{text}"),
         Err(reason) => {
             error!(%reason, "upgrade failed: this process goes on");
-            serving.tell(Severity::Warning, "process", &format!("upgrade failed: {reason}"));
+            serving.upgrade_failed(reason);
         }
     }
     outcome::announce(&outcome);
