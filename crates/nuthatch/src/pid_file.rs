@@ -3,10 +3,10 @@
 //! It is removed at every end of the process, and only while it is still ours: a second start that fails does not
 //! take a running instance's file away.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A written pid file; dropping it removes it.
 #[derive(Debug)]
@@ -15,23 +15,42 @@ pub struct PidFile {
 }
 
 impl PidFile {
-    /// Writes the id of this process.
+    /// Writes the id of this process: a reader finds the old content or the new one, never half of it.
     ///
     /// # Errors
     /// Error of writing the file.
     pub fn write(path: impl Into<PathBuf>) -> io::Result<PidFile> {
         let path = path.into();
-        // A daemon has no umask: without a mode everybody could write down another process to be stopped.
         // A link would have another file overwritten, by whoever may write into the directory.
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o644).custom_flags(libc::O_NOFOLLOW);
-        let mut file = options.open(&path).map_err(|error| match error.raw_os_error() {
-            Some(libc::ELOOP) => io::Error::other("it is a symbolic link, which is not followed: remove it"),
-            _ => error,
-        })?;
-        file.write_all(std::process::id().to_string().as_bytes())?;
+        if path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
+            return Err(io::Error::other("it is a symbolic link, which is not followed: remove it"));
+        }
+        let id = std::process::id().to_string();
+        let beside = beside(&path);
+        let replaced = write_new(&beside, &id).and_then(|()| std::fs::rename(&beside, &path));
+        if replaced.is_err() {
+            let _ = std::fs::remove_file(&beside);
+            // The directory may be another's and the file ours, as where a package has made it.
+            open(&path, OpenOptions::new().truncate(true).create(true))?.write_all(id.as_bytes())?;
+        }
         Ok(PidFile { path })
     }
+}
+
+/// Path of the file that is written first and then takes the name.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    name.into()
+}
+
+fn write_new(path: &Path, content: &str) -> io::Result<()> {
+    open(path, OpenOptions::new().create_new(true))?.write_all(content.as_bytes())
+}
+
+/// Opens a file for writing. A daemon has no umask: without a mode everybody could write down another process to be stopped.
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.write(true).mode(0o644).custom_flags(libc::O_NOFOLLOW).open(path)
 }
 
 impl Drop for PidFile {
@@ -60,6 +79,25 @@ mod tests {
         drop(file);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "1");
         assert!(PidFile::write(directory.path().join("no/such")).is_err());
+    }
+
+    #[test]
+    fn a_reader_never_finds_half_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pid");
+        std::mem::forget(PidFile::write(&path).unwrap());
+        let id = std::process::id().to_string();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for _ in 0..500 {
+                    std::mem::forget(PidFile::write(&path).unwrap());
+                }
+            });
+            while !writer.is_finished() {
+                assert_eq!(std::fs::read_to_string(&path).unwrap(), id);
+            }
+        });
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
     }
 
     #[test]
