@@ -5,6 +5,7 @@
 
 mod nsqadmin;
 mod queue;
+mod tls;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub use crate::log_level::LogLevel;
 pub use nsqadmin::{Graphite, HttpClient, Nsqadmin};
 pub(crate) use queue::NEAR_FIRST;
 pub use queue::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, TlsRequired, TlsVersion};
+pub use tls::{ClientCertificate, PoolListen, TlsToClients, TlsToServers, WrittenListen};
 
 /// All that one process was told.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,6 +139,8 @@ pub struct Stats {
 pub struct Admin {
     /// Address of its listener.
     pub listen: Listen,
+    /// TLS towards browsers and scrapers.
+    pub tls: Option<TlsToClients>,
 }
 
 /// One pool of cache servers behind one or more listeners.
@@ -144,8 +148,12 @@ pub struct Admin {
 pub struct Pool {
     /// Name, unique in the file.
     pub name: String,
-    /// Address for clients.
-    pub listen: Vec<Listen>,
+    /// Listeners for clients.
+    pub listen: Vec<PoolListen>,
+    /// TLS of the listeners that have it; there if one has.
+    pub tls: Option<TlsToClients>,
+    /// TLS towards servers.
+    pub server_tls: Option<TlsToServers>,
     /// Protocol of clients and servers.
     pub protocol: Protocol,
     /// Key hash.

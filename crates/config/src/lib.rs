@@ -24,6 +24,7 @@ mod listen;
 mod secret;
 mod secret_file;
 mod setting;
+mod settings;
 mod log_level;
 
 mod file_kind;
@@ -36,6 +37,7 @@ pub mod fault;
 mod report;
 pub mod native;
 mod suggest;
+mod tls_table;
 mod values;
 pub mod variables;
 pub mod warnings;

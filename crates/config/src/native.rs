@@ -68,7 +68,8 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
     let admin = sections.read(Scope::Admin, "admin", &mut faults).and_then(|read| {
         let listen = read.listens("listen").pop()?;
         listeners.add(&listen, read.place("listen").or(sections.place("admin")), &mut faults);
-        Some(Admin { listen })
+        let tls = read.tls("tls");
+        Some(Admin { listen, tls })
     });
     let mut pools = Vec::new();
     let users = user::check(&sections, &mut faults);
@@ -108,7 +109,7 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
         nsqadmin: None,
         users,
     };
-    Report::new(faults, Some(config))
+    Report { places: sections.places_of_files(), ..Report::new(faults, Some(config)) }
 }
 
 /// Checks the content of a native file.

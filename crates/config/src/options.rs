@@ -11,6 +11,7 @@ mod lookup;
 mod pool;
 mod process;
 mod queue;
+mod tls;
 mod user;
 
 mod table;

@@ -3,7 +3,7 @@
 //! A warning leaves the configuration usable; an error does not.
 
 use crate::checked::Config;
-use crate::fault::{self, Fault};
+use crate::fault::{self, Fault, Position};
 
 /// The outcome of a check.
 #[derive(Debug, Clone)]
@@ -12,6 +12,8 @@ pub struct Report {
     pub faults: Vec<Fault>,
     /// The configuration; present if no fault is an error.
     pub config: Option<Config>,
+    /// Places of options whose files others read: section, option.
+    pub places: Vec<(String, &'static str, Position)>,
 }
 
 impl Report {
@@ -20,7 +22,14 @@ impl Report {
         faults.sort_by_key(|fault| (fault.position.is_none(), fault.position, fault.severity));
         faults.dedup();
         let usable = fault::errors(&faults) == 0;
-        Report { faults, config: config.filter(|_| usable) }
+        Report { faults, config: config.filter(|_| usable), places: Vec::new() }
+    }
+
+    /// Place of an option in a section by its heading, if it is written.
+    pub fn place(&self, section: &str, option: &str) -> Option<Position> {
+        let is_it =
+            |(in_section, name, _): &&(String, &str, Position)| in_section == section && *name == option;
+        self.places.iter().find(is_it).map(|(.., at)| *at)
     }
 
     /// Number of faults that are errors.

@@ -3,11 +3,12 @@
 //! Two texts of it: [`Setting::toml`] is read back as the same value, unless it is a secret; its `Display` is for people, in lists of changes.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use access::Rate;
 
-use crate::checked::{Listen, Server, Target};
+use crate::checked::{ClientCertificate, Listen, Server, Target, TlsToClients, TlsToServers, WrittenListen};
 use crate::endpoint::{self, show_listen, show_server, show_target};
 use crate::quantity::{show_duration, show_size};
 use crate::secret::Secret;
@@ -38,6 +39,12 @@ pub enum Setting {
     HashTag([u8; 2]),
     /// Places to listen on.
     Listens(Vec<Listen>),
+    /// Listeners of a pool.
+    WrittenListens(Vec<WrittenListen>),
+    /// TLS towards clients.
+    Tls(TlsToClients),
+    /// TLS towards servers.
+    ServerTls(TlsToServers),
     /// The servers of a pool.
     Servers(Vec<Server>),
     /// A place to connect to.
@@ -71,6 +78,12 @@ impl Setting {
                 [listen] => quoted(&show_listen(listen)),
                 listens => list(listens.iter().map(|listen| quoted(&show_listen(listen)))),
             },
+            Setting::WrittenListens(listens) => match listens.as_slice() {
+                [listen] => listener_toml(listen),
+                listens => list(listens.iter().map(listener_toml)),
+            },
+            Setting::Tls(tls) => to_clients_toml(tls),
+            Setting::ServerTls(tls) => to_servers_toml(tls),
             Setting::Servers(servers) => servers_toml(servers.iter().map(|server| {
                 let own = server.password.as_ref().filter(|password| password.file().is_none());
                 server_toml(server, own.map(|password| quoted(&password.to_string())))
@@ -96,6 +109,13 @@ impl fmt::Display for Setting {
             Setting::Listens(listens) => {
                 let listens: Vec<String> = listens.iter().map(|listen| plain(&show_listen(listen))).collect();
                 f.write_str(&listens.join(", "))
+            }
+            Setting::WrittenListens(listens) => {
+                let shown = |listen: &WrittenListen| match listen.tls {
+                    Some(true) => format!("{} with tls", plain(&show_listen(&listen.address))),
+                    _ => plain(&show_listen(&listen.address)),
+                };
+                f.write_str(&listens.iter().map(shown).collect::<Vec<_>>().join(", "))
             }
             Setting::Servers(servers) => {
                 let servers: Vec<String> = servers.iter().map(|server| plain(&show_server(server))).collect();
@@ -135,6 +155,45 @@ pub(crate) fn server_toml(server: &Server, password: Option<String>) -> String {
     let file = server.password.as_ref().and_then(Secret::file);
     fields.extend(file.map(|file| format!("password_file = {}", quoted(&file.display().to_string()))));
     format!("{{ {} }}", fields.join(", "))
+}
+
+/// A listener in TOML.
+fn listener_toml(listen: &WrittenListen) -> String {
+    let address = quoted(&show_listen(&listen.address));
+    match listen.tls {
+        None => address,
+        Some(tls) => format!("{{ address = {address}, tls = {tls} }}"),
+    }
+}
+
+/// The table `tls` in TOML.
+fn to_clients_toml(tls: &TlsToClients) -> String {
+    let mut fields = vec![field("cert", &tls.cert), field("key", &tls.key)];
+    fields.extend(tls.client_ca.as_ref().map(|ca| field("client_ca", ca)));
+    if tls.client_auth != ClientCertificate::None || tls.client_ca.is_some() {
+        fields.push(format!("client_auth = {}", quoted(tls.client_auth.name())));
+    }
+    if !tls.client_names.is_empty() {
+        let names: Vec<String> = tls.client_names.iter().map(|name| quoted(name)).collect();
+        fields.push(format!("client_names = [{}]", names.join(", ")));
+    }
+    fields.push(format!("min_version = {}", quoted(tls.min_version.spoken_name())));
+    format!("{{ {} }}", fields.join(", "))
+}
+
+/// The table `server_tls` in TOML.
+fn to_servers_toml(tls: &TlsToServers) -> String {
+    let mut fields = Vec::from_iter(tls.ca.as_ref().map(|ca| field("ca", ca)));
+    if let Some((cert, key)) = &tls.identity {
+        fields.extend([field("cert", cert), field("key", key)]);
+    }
+    fields.extend(tls.server_name.as_ref().map(|name| format!("server_name = {}", quoted(name))));
+    fields.push(format!("min_version = {}", quoted(tls.min_version.spoken_name())));
+    format!("{{ {} }}", fields.join(", "))
+}
+
+fn field(name: &str, path: &Path) -> String {
+    format!("{name} = {}", quoted(&path.display().to_string()))
 }
 
 /// Shown in place of a secret.

@@ -4,30 +4,20 @@
 //! values out of range, options that are missing. What comes out has a value for every option of the section
 //! that is present or has a default, so that the sections can be assembled without another check.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use access::Rate;
 
-use crate::checked::{Listen, Server};
+use crate::checked::{Server, WrittenListen};
 use crate::fault::{Fault, Position, errors};
 use crate::options::{Absent, Kind, OptionSpec, Scope};
 use crate::secret::Secret;
 use crate::setting::Setting;
+pub(crate) use crate::settings::Settings;
+use crate::tls_table;
 use crate::written::{Entry, Value, Written};
 use crate::{endpoint, quantity, secret_file, suggest};
-
-/// The settings of one section by option name.
-#[derive(Debug, Default)]
-pub(crate) struct Settings {
-    settings: BTreeMap<&'static str, Setting>,
-    places: BTreeMap<&'static str, Position>,
-    /// Place of each server, in the order of the file.
-    pub server_places: Vec<Position>,
-    /// Something of the section was wrong; what is missing was complained about already.
-    pub faulty: bool,
-}
 
 /// Reads the entries of a section that begins at `at`; `section` is its name in error texts.
 pub(crate) fn read(
@@ -218,10 +208,27 @@ fn setting(option: &OptionSpec, written: &Written, faults: &mut Vec<Fault>) -> O
             Ok(target) => Some(Setting::Target(target)),
             Err((what, help)) => fail(written.at, format!("{name}: {what}"), help),
         },
-        (Kind::Listen | Kind::Listens, Value::Text(_)) => {
+        (Kind::Listen, Value::Text(text)) => match endpoint::listen(text) {
+            Ok(listen) => Some(Setting::Listens(vec![listen])),
+            Err((what, help)) => fail(written.at, format!("{name}: {what}"), help),
+        },
+        (Kind::Listens, Value::Text(_) | Value::Table(_)) => {
             listens(name, std::slice::from_ref(written), faults)
         }
         (Kind::Listens, Value::List(items)) if !items.is_empty() => listens(name, items, faults),
+        (Kind::Tls, Value::Table(entries)) => {
+            let read = read(Scope::Tls, name, written.at, entries, faults);
+            tls_table::to_clients(&read, faults).map(Setting::Tls)
+        }
+        (Kind::ServerTls, Value::Table(entries)) => {
+            let read = read(Scope::ServerTls, name, written.at, entries, faults);
+            tls_table::to_servers(&read, faults).map(Setting::ServerTls)
+        }
+        (Kind::ServerTls, Value::Bool(true)) => {
+            let read = read(Scope::ServerTls, name, written.at, &[], faults);
+            tls_table::to_servers(&read, faults).map(Setting::ServerTls)
+        }
+        (Kind::ServerTls, Value::Bool(false)) => Some(Setting::Off),
         (Kind::Servers, Value::List(items)) if !items.is_empty() => servers(items, faults),
         (Kind::Listens | Kind::Servers, Value::List(_)) => {
             fail(written.at, format!("{name} is empty"), expected())
@@ -264,19 +271,25 @@ fn listens(name: &str, items: &[Written], faults: &mut Vec<Fault>) -> Option<Set
     for item in items {
         match &item.value {
             Value::Text(text) => match endpoint::listen(text) {
-                Ok(listen) => listens.push(listen),
+                Ok(address) => listens.push(WrittenListen { address, tls: None }),
                 Err((what, help)) => {
                     faults.push(Fault::error(Some(item.at), format!("{name}: {what}"), help));
                 }
             },
+            Value::Table(entries) => {
+                match tls_table::listener(&read(Scope::Listener, "a listener", item.at, entries, faults)) {
+                    Some(listen) => listens.push(listen),
+                    None => known = false,
+                }
+            }
             Value::Unknown => known = false,
             other => {
                 let text = format!("{name} has {} in it", other.describe());
-                faults.push(Fault::error(Some(item.at), text, "write each address as a text"));
+                faults.push(Fault::error(Some(item.at), text, "write each address as a text or a table"));
             }
         }
     }
-    (known && errors(faults) == before).then_some(Setting::Listens(listens))
+    (known && errors(faults) == before).then_some(Setting::WrittenListens(listens))
 }
 
 fn servers(items: &[Written], faults: &mut Vec<Fault>) -> Option<Setting> {
@@ -341,123 +354,4 @@ fn quantiles(items: &[Written]) -> Option<Vec<f64>> {
         _ => None,
     };
     items.iter().map(|item| number(item).filter(|q| *q > 0.0 && *q <= 1.0)).collect()
-}
-
-/// Access by name. Asking for an option that is not in the table, or by the wrong type, is a bug of ours and panics;
-/// a faulty value reads as the option's default, or as the type's least harmful value.
-impl Settings {
-    /// Place of the option.
-    pub fn place(&self, name: &str) -> Option<Position> {
-        self.places.get(name).copied()
-    }
-
-    /// The option was written in the file.
-    pub fn written(&self, name: &str) -> bool {
-        self.places.contains_key(name)
-    }
-
-    pub fn get(&self, name: &str) -> Option<&Setting> {
-        self.settings.get(name)
-    }
-
-    pub fn flag(&self, name: &str) -> bool {
-        matches!(self.get(name), Some(Setting::Bool(true)))
-    }
-
-    pub fn integer(&self, name: &str) -> i64 {
-        match self.get(name) {
-            Some(Setting::Integer(value)) => *value,
-            None => 0,
-            Some(other) => panic!("{name} is {other:?}, not an integer"),
-        }
-    }
-
-    pub fn integer_if_set(&self, name: &str) -> Option<i64> {
-        self.get(name).map(|_| self.integer(name))
-    }
-
-    /// None when it is off.
-    pub fn duration_if_on(&self, name: &str) -> Option<Duration> {
-        match self.get(name) {
-            Some(Setting::Duration(value)) => Some(*value),
-            Some(Setting::Off) | None => None,
-            Some(other) => panic!("{name} is {other:?}, not a duration"),
-        }
-    }
-
-    pub fn duration(&self, name: &str) -> Duration {
-        self.duration_if_on(name).unwrap_or_default()
-    }
-
-    pub fn size(&self, name: &str) -> usize {
-        match self.get(name) {
-            Some(Setting::Size(value)) => usize::try_from(*value).unwrap_or(usize::MAX),
-            None => 0,
-            Some(other) => panic!("{name} is {other:?}, not a size"),
-        }
-    }
-
-    pub fn text(&self, name: &str) -> Option<&str> {
-        match self.get(name) {
-            Some(Setting::Text(value)) => Some(value),
-            None => None,
-            Some(other) => panic!("{name} is {other:?}, not a text"),
-        }
-    }
-
-    pub fn secret(&self, name: &str) -> Option<Secret> {
-        match self.get(name) {
-            Some(Setting::Secret(value)) => Some(value.clone()),
-            None => None,
-            Some(other) => panic!("{name} is {other:?}, not a secret"),
-        }
-    }
-
-    pub fn secrets(&self, name: &str) -> &[Secret] {
-        match self.get(name) {
-            Some(Setting::Secrets(value)) => value,
-            None => &[],
-            Some(other) => panic!("{name} is {other:?}, not a list of secrets"),
-        }
-    }
-
-    pub fn texts(&self, name: &str) -> &[String] {
-        match self.get(name) {
-            Some(Setting::Texts(value)) => value,
-            None => &[],
-            Some(other) => panic!("{name} is {other:?}, not a list of texts"),
-        }
-    }
-
-    pub fn rate(&self, name: &str) -> Option<Rate> {
-        match self.get(name) {
-            Some(Setting::Rate(value)) => Some(*value),
-            None => None,
-            Some(other) => panic!("{name} is {other:?}, not a rate"),
-        }
-    }
-
-    pub fn listens(&self, name: &str) -> Vec<Listen> {
-        match self.get(name) {
-            Some(Setting::Listens(value)) => value.clone(),
-            None => Vec::new(),
-            Some(other) => panic!("{name} is {other:?}, not a list of addresses"),
-        }
-    }
-
-    pub fn servers(&self, name: &str) -> &[Server] {
-        match self.get(name) {
-            Some(Setting::Servers(value)) => value,
-            None => &[],
-            Some(other) => panic!("{name} is {other:?}, not a list of servers"),
-        }
-    }
-
-    pub fn hash_tag(&self, name: &str) -> Option<[u8; 2]> {
-        match self.get(name) {
-            Some(Setting::HashTag(value)) => Some(*value),
-            None => None,
-            Some(other) => panic!("{name} is {other:?}, not a hash tag"),
-        }
-    }
 }

@@ -3,7 +3,9 @@
 //! A warning never refuses a file: fleets run on such ones. It names the native option that is the cause, also for a
 //! file of another kind.
 
-use crate::checked::{ClientAuth, Listen, NEAR_FIRST, Pool, Queue, TlsVersion};
+use crate::checked::{
+    ClientAuth, ClientCertificate, Listen, NEAR_FIRST, Pool, PoolListen, Queue, TlsVersion,
+};
 use crate::endpoint::show_listen;
 
 /// Something doubtful.
@@ -24,14 +26,29 @@ fn warning(option: &'static str, text: impl Into<String>, help: impl Into<String
 /// Doubtful settings of a pool; `has_users` if some user names it.
 pub fn of_pool(pool: &Pool, has_users: bool) -> Vec<Warning> {
     let mut found: Vec<Warning> = placement(pool);
-    let public = pool.listen.iter().find(|listen| is_public(listen));
+    let required = |listen: &PoolListen| {
+        listen.tls && pool.tls.as_ref().is_some_and(|tls| tls.client_auth == ClientCertificate::Required)
+    };
+    let public = pool.listen.iter().find(|listen| is_public(&listen.address) && !required(listen));
     if let Some(listen) = public.filter(|_| pool.auth.is_none() && !has_users) {
-        let text = format!("{} is open to everybody who can reach this machine", show_listen(listen));
+        let address = show_listen(&listen.address);
+        let text = format!("{address} is open to everybody who can reach this machine");
         found.push(warning(
             "listen",
             text,
             "listen on 127.0.0.1 or a private address, or name users for the pool",
         ));
+    }
+    if pool.auth.is_some() && pool.tls.is_some() {
+        let plain = pool.listen.iter().find(|listen| !listen.tls && is_public(&listen.address));
+        if let Some(listen) = plain {
+            let text = format!("passwords cross the network in clear at {}", show_listen(&listen.address));
+            found.push(warning(
+                "listen",
+                text,
+                "write it as a table with tls = true, or listen on 127.0.0.1",
+            ));
+        }
     }
     if pool.timeout.is_none() {
         let text = "without a timeout a stuck server holds its clients for ever";

@@ -38,5 +38,5 @@ pub use places::{Activity, OwedAnswer, Place, Places, Tracked};
 pub use query::Query;
 pub use request::{Asked, Link};
 pub use route::{Answering, Handler, Row, delete, get, messages, post, put, quiet, under};
-pub use serve::{Listener, Socket, Stop, Tls, serve, serve_at_most};
+pub use serve::{Listener, Socket, Stop, Tls, secure, serve, serve_at_most};
 pub use service::{Api, router};

@@ -23,11 +23,13 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
 use telemetry::debug;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::malformed::Worded;
 use crate::places::{Activity, Places, Tracked};
@@ -208,6 +210,31 @@ impl Door {
     }
 }
 
+/// Speaks TLS with a client that was accepted, as a listener with TLS does. None if that fails, or takes too long.
+pub async fn secure<S>(socket: S, config: Arc<ServerConfig>, remote: &str) -> Option<TlsStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    handshake(socket, TlsAcceptor::from(config), remote).await
+}
+
+async fn handshake<S>(socket: S, tls: TlsAcceptor, remote: &str) -> Option<TlsStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match timeout(HANDSHAKE_DEADLINE, tls.accept(socket).into_fallible()).await {
+        Ok(Ok(socket)) => return Some(socket),
+        Ok(Err((error, socket))) => {
+            debug!(remote, %error, "TLS handshake failed");
+            if is_no_tls(&error) {
+                explain(socket).await;
+            }
+        }
+        Err(_) => debug!(remote, "TLS handshake took too long"),
+    }
+    None
+}
+
 /// Parts of a connection.
 struct Talk {
     link: Link,
@@ -222,20 +249,13 @@ impl Talk {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let handshake = timeout(HANDSHAKE_DEADLINE, tls.accept(socket).into_fallible());
+        let remote = self.link.remote.clone();
         let shaken = tokio::select! {
-            shaken = handshake => shaken,
+            shaken = handshake(socket, tls, &remote) => shaken,
             () = stopped(self.stop.clone()) => return,
         };
-        match shaken {
-            Ok(Ok(socket)) => self.converse(socket).await,
-            Ok(Err((error, socket))) => {
-                debug!(remote = self.link.remote, %error, "TLS handshake failed");
-                if is_no_tls(&error) {
-                    explain(socket).await;
-                }
-            }
-            Err(_) => debug!(remote = self.link.remote, "TLS handshake took too long"),
+        if let Some(socket) = shaken {
+            self.converse(socket).await;
         }
     }
 

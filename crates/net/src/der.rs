@@ -58,12 +58,19 @@ impl<'a> Der<'a> {
 /// Certificate ▸ tbsCertificate ▸ [0] version? · serial · algorithm · issuer · validity · subject · subjectPublicKeyInfo · ...
 /// ```
 pub(crate) fn from_subject(certificate: &[u8]) -> Option<Der<'_>> {
+    let mut fields = from_validity(certificate)?;
+    fields.enter(SEQUENCE)?;
+    Some(fields)
+}
+
+/// Fields of a certificate from the validity on.
+pub(crate) fn from_validity(certificate: &[u8]) -> Option<Der<'_>> {
     let mut fields = Der(certificate).enter(SEQUENCE)?.enter(SEQUENCE)?;
     if fields.peek() == Some(CONTEXT_0) {
         fields.next()?;
     }
     fields.enter(INTEGER)?;
-    for _algorithm_issuer_validity in 0..3 {
+    for _algorithm_issuer in 0..2 {
         fields.enter(SEQUENCE)?;
     }
     Some(fields)

@@ -3,8 +3,12 @@
 //! Versions below 1.2 are not spoken: [`MinVersion::Tls10`] and [`MinVersion::Tls11`] are accepted, since old
 //! configurations name them (nsqd's default is 1.0), and mean 1.2.
 //!
+//! Sessions are resumed: those of clients by tickets, which all shards can read and of which nothing is kept here; those with
+//! servers from a store that each shard has for itself ([`for_shard`]).
+//!
 //! Certificates of version 1, which webpki does not read, are served, and taken from clients that need no authority.
 
+mod expiry;
 mod peer;
 mod private_key;
 mod public_key;
@@ -13,16 +17,19 @@ mod tests;
 
 use std::sync::Arc;
 
-use rustls::client::{WantsClientCert, WebPkiServerVerifier};
+use rustls::client::{Resumption, WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{ConfigBuilder, RootCertStore, SupportedProtocolVersion};
 
+pub use self::expiry::expiry;
 use self::peer::{AnyCertificate, OrItself, ServerOrItself};
 use self::public_key::PublicKey;
+pub use rustls::pki_types::ServerName;
+pub use rustls::{ClientConfig, ServerConfig};
 
 /// Certificates a server asks of its clients (`tls-client-auth-policy`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +41,8 @@ pub enum ClientAuth {
     Require,
     /// A certificate that one of the root authorities has signed (`require-verify`).
     RequireVerify,
+    /// None, or a certificate that one of the root authorities has signed.
+    VerifyIfGiven,
 }
 
 /// Oldest version accepted (`tls-min-version`).
@@ -156,9 +165,13 @@ pub fn server_config(
     let builder = match policy {
         ClientAuth::None => builder.with_no_client_auth(),
         ClientAuth::Require => builder.with_client_cert_verifier(Arc::new(AnyCertificate::new(provider()))),
-        ClientAuth::RequireVerify => {
+        ClientAuth::RequireVerify | ClientAuth::VerifyIfGiven => {
             let root_ca = root_ca.ok_or(Error::NoRoots)?;
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(root_ca)?), provider());
+            let mut verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots(root_ca)?), provider());
+            if policy == ClientAuth::VerifyIfGiven {
+                verifier = verifier.allow_unauthenticated();
+            }
             let inner = verifier.build().map_err(|_| Error::NoRoots)?;
             builder.with_client_cert_verifier(Arc::new(OrItself {
                 inner,
@@ -166,7 +179,21 @@ pub fn server_config(
             }))
         }
     };
-    Ok(Arc::new(builder.with_cert_resolver(identity)))
+    let mut config = builder.with_cert_resolver(identity);
+    config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(Error::Rustls)?;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 1;
+    Ok(Arc::new(config))
+}
+
+/// Sessions with servers that a shard remembers, at most.
+const SESSIONS_MAX: usize = 256;
+
+/// A copy of a client's configuration with sessions of its own, so that no shard waits for another at their lock.
+pub fn for_shard(config: &ClientConfig) -> Arc<ClientConfig> {
+    let mut own = config.clone();
+    own.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
+    Arc::new(own)
 }
 
 /// A client's configuration: the authorities for servers' certificates, and its own certificate and key, if any.

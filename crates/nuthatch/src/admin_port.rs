@@ -9,17 +9,23 @@ use admin::lookup::LookupReport;
 use admin::queue::QueueReport;
 use admin::source::{self, Source};
 use net::Handle;
+use net::tls::ServerConfig;
 use queue::Mail;
 use queue::ask::{Answer, Ask, Reply};
 use queue::queue::{Snapshot, TopicStats};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::control_port::ControlPort;
+
+/// TLS of the port, for clients that connect from now on; None: plain HTTP.
+pub type AdminTls = watch::Sender<Option<Arc<ServerConfig>>>;
 
 /// The port, bound, and what is shown there.
 pub struct AdminPort {
     /// Address for clients.
     pub port: ControlPort,
+    /// The receiving side of [`AdminTls`].
+    pub tls: watch::Receiver<Option<Arc<ServerConfig>>>,
     /// Knows how things are.
     pub watch: Arc<Watch>,
 }
@@ -28,12 +34,23 @@ impl AdminPort {
     /// Serves and watches for ever. Needs a tokio runtime.
     pub async fn serve(self) -> io::Result<()> {
         let router = admin::router(Arc::clone(&self.watch));
+        let tls = self.tls;
         let served = self.port.serve(|client, activity| {
+            let (router, tls) = (router.clone(), tls.borrow().clone());
             let owing = move || {
                 activity.begin_answer();
                 activity.answering()
             };
-            admin::serve_client(client, router.clone(), owing)
+            async move {
+                match tls {
+                    None => admin::serve_client(client, router, owing).await,
+                    Some(tls) => {
+                        if let Some(client) = http::secure(client, tls, "admin port").await {
+                            admin::serve_client(client, router, owing).await;
+                        }
+                    }
+                }
+            }
         });
         tokio::select! {
             ended = served => ended,

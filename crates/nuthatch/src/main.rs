@@ -44,6 +44,7 @@ mod stats_port;
 mod stop_signals;
 mod serving;
 mod systemd;
+mod tls_files;
 mod upgrade;
 
 fn main() -> std::process::ExitCode {

@@ -20,6 +20,7 @@ pub fn log(notice: &Notice) {
         Notice::ClientRefused { pool, command } => {
             warn!(%pool, %command, "client closed: a command was refused that those behind it depend on");
         }
+        Notice::ClientTls { pool, reason } => warn!(%pool, "TLS with a client failed: it {reason}"),
         Notice::ReplyCut { pool, server } => {
             warn!(%pool, %server, "client closed: its server was lost in the middle of a large reply");
         }
@@ -67,6 +68,9 @@ pub fn event(notice: &Notice) -> (Severity, String, String) {
             let text =
                 format!("a client was closed: '{command}', which was refused, changes what follows it");
             (Severity::Warning, format!("pool {pool}"), text)
+        }
+        Notice::ClientTls { pool, reason } => {
+            (Severity::Warning, format!("pool {pool}"), format!("TLS with a client failed: it {reason}"))
         }
         Notice::ReplyCut { pool, server } => {
             let text = "lost in the middle of a large reply, whose client was closed".into();

@@ -10,9 +10,12 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use config::checked::Listen;
-use net::{Binder, ClientPlaces, EventLoop, Handle, ListenAddress, Listener, Resolver, Shard};
-use proxy::{Budget, Generation, Mail, Notice, Proxy, Setup, has_local};
+use config::checked::{Listen, PoolListen, Protocol};
+use net::{
+    Binder, ClientPlaces, EventLoop, Handle, ListenAddress, ListenOptions, Listener, Resolver, ServerTls,
+    Shard,
+};
+use proxy::{Budget, Generation, Mail, Notice, PoolPlan, Proxy, Setup, has_local};
 use telemetry::ShardStats;
 
 use crate::logins::Verifier;
@@ -70,12 +73,13 @@ pub fn bind(generation: &Generation, threads: usize, binder: &mut Binder) -> Res
         // The embedded cache lives on one shard, without locks, and so do the clients of its pool.
         let count = if has_local(pool) { 1 } else { threads };
         for listen in &pool.listen {
-            let listeners = binder
-                .bind(&address(listen), pool.backlog, count, planned.id.0)
-                .map_err(|error| StartError::Listen(Place::Pool(pool.name.clone()), listen.clone(), error))?;
+            let listeners =
+                binder.bind(&address(&listen.address), pool.backlog, count, planned.id.0).map_err(
+                    |error| StartError::Listen(Place::Pool(pool.name.clone()), listen.address.clone(), error),
+                )?;
             bound.push((n, listeners[0].local_address()));
             for (n, mut listener) in listeners.into_iter().enumerate() {
-                listener.options.keepalive = pool.keepalive;
+                listener.options = listen_options(planned, listen);
                 per_shard[n % count].push(listener);
             }
         }
@@ -159,6 +163,25 @@ impl Service for ProxyService {
             let _ = thread.join();
         }
     }
+}
+
+/// Options of a listener of a pool, as planned. A reload sends them to a listener that stays, in [`proxy::ListenerChange::Set`].
+pub fn listen_options(planned: &PoolPlan, listen: &PoolListen) -> ListenOptions {
+    ListenOptions {
+        tag: planned.id.0,
+        keepalive: planned.config.keepalive,
+        tls: listen.tls.then(|| server_tls(planned)).flatten(),
+    }
+}
+
+/// TLS of those listeners of a pool that have it.
+fn server_tls(planned: &PoolPlan) -> Option<ServerTls> {
+    let config = planned.tls.clients.clone()?;
+    let plain_answer: &[u8] = match planned.config.protocol {
+        Protocol::Redis => b"-ERR this port speaks TLS only\r\n",
+        Protocol::Memcache => b"SERVER_ERROR this port speaks TLS only\r\n",
+    };
+    Some(ServerTls { config, plain_answer })
 }
 
 /// Address to listen on, for the event loop.

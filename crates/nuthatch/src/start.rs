@@ -14,7 +14,7 @@ use admin::lookup::LookupReport;
 use admin::queue::QueueReport;
 use admin::source::{Source, Sources};
 use admin::{Facts, Watch};
-use config::checked::{Config, Listen, Pool, Protocol};
+use config::checked::{Config, Pool, PoolListen, Protocol};
 use config::endpoint::show_listen;
 use net::Binder;
 use proxy::{Generation, Notice, Settings};
@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 
 use bound::Bound;
 
-use crate::admin_port::{AdminPort, Current, LookupView, QueueView};
+use crate::admin_port::{AdminPort, AdminTls, Current, LookupView, QueueView};
 use crate::control_port::ControlPort;
 use crate::data_services::{Directory, OpenData, RunningData, State};
 use crate::descriptors::Descriptors;
@@ -35,6 +35,7 @@ use crate::queue_service::{ControlJobs, DataPath, Http};
 use crate::services::Services;
 use crate::start_error::StartError;
 use crate::systemd;
+use crate::tls_files;
 use crate::upgrade::arrivals;
 use crate::upgrade::predecessor::Predecessor;
 use crate::version::VERSION;
@@ -59,6 +60,9 @@ pub struct Running {
     pub stats: Option<ControlPort>,
     /// The admin port, bound and not yet served.
     pub admin: Option<AdminPort>,
+    /// TLS of the admin port, for clients that connect from now on; None: plain HTTP.
+    #[expect(dead_code, reason = "a reload sends what it has loaded")]
+    pub admin_tls: AdminTls,
     /// Shares of file descriptors; to be followed on the control thread.
     pub descriptors: Descriptors,
     /// Listeners.
@@ -133,34 +137,37 @@ struct Start {
     config: Config,
     generation: Arc<Generation>,
     descriptors: Descriptors,
+    admin_tls: AdminTls,
     bound: Bound,
 }
 
 impl Start {
     fn new(config: Config, mut binder: Binder, directory: Directory) -> Result<Start, StartError> {
         let descriptors = Descriptors::share_out(&config);
-        let generation = Arc::new(Generation::first(config.threads, Settings::of(&config)));
+        let tls = tls_files::load(&config).map_err(tls_files::Faults)?;
+        let settings = Settings { tls: tls.pools, ..Settings::of(&config) };
+        let generation = Arc::new(Generation::first(config.threads, settings));
         let bound = Bound::new(&config, &generation, &descriptors, &mut binder, directory)?;
         for address in binder.left() {
             warn!(%address, "a socket that was handed over is closed: nothing of the configuration listens there");
         }
-        Ok(Start { config, generation, descriptors, bound })
+        Ok(Start { config, generation, descriptors, admin_tls: AdminTls::new(tls.admin), bound })
     }
 
     /// Starts everything. Pools need not wait for the journals.
     fn by_itself(self) -> Result<Running, StartError> {
-        let Start { config, generation, descriptors, bound } = self;
+        let Start { config, generation, descriptors, admin_tls, bound } = self;
         let Bound { stats, admin, nsqadmin, proxy, data } = bound;
         let mut assembly = Assembly::new(config, descriptors, nsqadmin);
         assembly.run_proxy(proxy, &generation, 1)?;
         let data = data.open(&assembly.config, &assembly.descriptors, State::default())?;
         assembly.run_data(data)?;
-        Ok(assembly.finish(stats, admin))
+        Ok(assembly.finish(stats, admin, admin_tls))
     }
 
     /// Starts everything once the other process has let go of it.
     fn in_place_of(self, predecessor: &mut Predecessor) -> Result<Running, StartError> {
-        let Start { config, generation, descriptors, bound } = self;
+        let Start { config, generation, descriptors, admin_tls, bound } = self;
         let Bound { stats, admin, nsqadmin, proxy, data } = bound;
         let state = predecessor.ready(config.pools.iter().map(proxy::described))?;
         let data = data.open(&config, &descriptors, state)?;
@@ -168,7 +175,7 @@ impl Start {
         let mut assembly = Assembly::new(config, descriptors, nsqadmin);
         assembly.run_proxy(proxy, &generation, serve.client_number.max(1))?;
         assembly.run_data(data)?;
-        Ok(assembly.finish(stats, admin))
+        Ok(assembly.finish(stats, admin, admin_tls))
     }
 }
 
@@ -252,7 +259,7 @@ impl Assembly {
         Ok(())
     }
 
-    fn finish(self, stats: Option<ControlPort>, admin: Option<ControlPort>) -> Running {
+    fn finish(self, stats: Option<ControlPort>, admin: Option<ControlPort>, admin_tls: AdminTls) -> Running {
         let Assembly { config, registry, nsqadmin, views, teller, .. } = self;
         let pool_listeners = self.pools_listening.len();
         let mut listening = self.pools_listening;
@@ -267,7 +274,7 @@ impl Assembly {
         let since = Instant::now();
         let admin = admin.map(|port| {
             let watch = watch(&config, &registry, &listening, sources(&views), self.events, since);
-            AdminPort { port, watch: Arc::new(watch) }
+            AdminPort { port, tls: admin_tls.subscribe(), watch: Arc::new(watch) }
         });
         Running {
             services: self.services,
@@ -279,6 +286,7 @@ impl Assembly {
             relief: self.relief,
             stats,
             admin,
+            admin_tls,
             descriptors: self.descriptors,
             listening,
             pool_listeners,
@@ -338,7 +346,7 @@ fn named(service: &str) -> impl Fn(&(&'static str, String)) -> Listening {
 }
 
 fn listened(pools: &[Pool], bound: &[(usize, Option<SocketAddr>)]) -> Vec<Listening> {
-    let mut listens: Vec<std::slice::Iter<'_, Listen>> =
+    let mut listens: Vec<std::slice::Iter<'_, PoolListen>> =
         pools.iter().map(|pool| pool.listen.iter()).collect();
     let mut listening = Vec::new();
     for (index, address) in bound {
@@ -351,8 +359,9 @@ fn listened(pools: &[Pool], bound: &[(usize, Option<SocketAddr>)]) -> Vec<Listen
             Protocol::Redis => "redis",
             Protocol::Memcache => "memcache",
         };
-        let address = address.map_or_else(|| show_listen(listen), |address| address.to_string());
-        listening.push(Listening { what: format!("{protocol} pool {}", pool.name), address });
+        let address = address.map_or_else(|| show_listen(&listen.address), |address| address.to_string());
+        let tls = if listen.tls { ", TLS" } else { "" };
+        listening.push(Listening { what: format!("{protocol} pool {}{tls}", pool.name), address });
     }
     listening
 }

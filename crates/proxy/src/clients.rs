@@ -164,10 +164,4 @@ impl Proxy {
         client.partial = None;
         self.settle(io, client);
     }
-
-    pub(crate) fn client_failed(&mut self, id: ConnId) {
-        let Some(client) = self.take_client(id) else { return };
-        self.pools[client.pool].stats.client_err.inc();
-        self.forget(&client);
-    }
 }

@@ -6,8 +6,9 @@
 //! A plan says who is the same as before by giving the same id:
 //!
 //! - a pool, while its name and its protocol stay and it does not move to or from the embedded cache. Its clients stay;
-//! - a server, while its name and all that its connections depend on stay: address, credentials, database, keepalive and number of
-//!   connections. Its connections and its health stay.
+//! - a server, while its name and all that its connections depend on stay: address, credentials, database, TLS settings, keepalive and
+//!   number of connections. Its connections and its health stay. Files of TLS that are other than they were, under the names that
+//!   they had, are for the next connections to it.
 //!
 //! Counters go by name alone ([`PoolCells`]).
 
@@ -19,6 +20,7 @@ use std::time::Duration;
 use access::UserSpec;
 use config::Secret;
 use config::checked::{self, Target};
+use net::tls::{ClientConfig, ServerConfig};
 use telemetry::PoolCells;
 
 use crate::gate::{Gate, Users};
@@ -31,6 +33,8 @@ pub struct Settings {
     pub pools: Vec<Arc<checked::Pool>>,
     /// All users; those that a pool is named by are its own.
     pub users: Vec<UserSpec>,
+    /// TLS of those pools that have it, by their names.
+    pub tls: BTreeMap<String, PoolTls>,
     /// Changes by hand, by the names of pool and server.
     pub by_hand: BTreeMap<(String, String), ByHand>,
     /// Most bytes of the embedded cache.
@@ -40,15 +44,34 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of a configuration, with nothing changed by hand. Servers that go have the time that a stop has.
+    /// Those of a configuration, with nothing changed by hand, and without the TLS that its pools may need. Servers that go have the
+    /// time that a stop has.
     pub fn of(config: &checked::Config) -> Settings {
         Settings {
             pools: config.pools.iter().cloned().map(Arc::new).collect(),
             users: config.users.iter().map(|user| user.spec.clone()).collect(),
+            tls: BTreeMap::new(),
             by_hand: BTreeMap::new(),
             local_bytes_max: config.local.bytes_max,
             drain_timeout: config.stop_timeout,
         }
+    }
+}
+
+/// TLS of a pool, its files read.
+#[derive(Debug, Clone, Default)]
+pub struct PoolTls {
+    /// Towards clients.
+    pub clients: Option<Arc<ServerConfig>>,
+    /// Towards servers.
+    pub servers: Option<Arc<ClientConfig>>,
+}
+
+impl PoolTls {
+    /// True if both are made from one reading of the files.
+    pub(crate) fn is(&self, other: &PoolTls) -> bool {
+        let clients = self.clients.as_ref().map(Arc::as_ptr) == other.clients.as_ref().map(Arc::as_ptr);
+        clients && self.servers.as_ref().map(Arc::as_ptr) == other.servers.as_ref().map(Arc::as_ptr)
     }
 }
 
@@ -93,6 +116,8 @@ pub struct PoolPlan {
     pub config: Arc<checked::Pool>,
     /// Its users and its limits.
     pub gate: Arc<Gate>,
+    /// Its TLS.
+    pub tls: PoolTls,
     /// Its counters and those of its servers, which are in the order of the configuration.
     pub cells: PoolCells,
     /// Its clients over all shards.
@@ -148,10 +173,14 @@ impl Generation {
     /// The generation after this one.
     #[must_use]
     pub fn next(&self, settings: Settings) -> Generation {
-        let Settings { pools, users, by_hand, local_bytes_max, drain_timeout } = settings;
+        let Settings { pools, users, mut tls, by_hand, local_bytes_max, drain_timeout } = settings;
         let users = self.users.next(users);
         let mut planner = Planner { before: self, users: &users, next: self.next };
-        let pools = pools.into_iter().map(|pool| planner.pool(pool, &by_hand)).collect();
+        let plan = |pool: Arc<checked::Pool>| {
+            let tls = tls.remove(&pool.name).unwrap_or_default();
+            planner.pool(pool, tls, &by_hand)
+        };
+        let pools = pools.into_iter().map(plan).collect();
         let next = planner.next;
         Generation { pools, local_bytes_max, drain_timeout, users, shards: self.shards, next }
     }
@@ -175,7 +204,20 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn pool(&mut self, config: Arc<checked::Pool>, by_hand: &BTreeMap<(String, String), ByHand>) -> PoolPlan {
+    fn pool(
+        &mut self,
+        config: Arc<checked::Pool>,
+        tls: PoolTls,
+        by_hand: &BTreeMap<(String, String), ByHand>,
+    ) -> PoolPlan {
+        // Whoever forgets it must not have passwords cross the network in clear.
+        assert_eq!(tls.clients.is_some(), config.tls.is_some(), "TLS towards clients of {}", config.name);
+        assert_eq!(
+            tls.servers.is_some(),
+            config.server_tls.is_some(),
+            "TLS towards servers of {}",
+            config.name
+        );
         let named = self.before.pools.iter().find(|known| known.config.name == config.name);
         let names = config.servers.iter().map(|server| server.identity.as_str());
         let cells = match named {
@@ -201,6 +243,7 @@ impl Planner<'_> {
             clients: named.map(|known| Arc::clone(&known.clients)).unwrap_or_default(),
             servers,
             config,
+            tls,
         }
     }
 }
@@ -225,6 +268,7 @@ fn keeps_connections(
     old.target == new.target
         && password(old_pool, old) == password(new_pool, new)
         && old_pool.db == new_pool.db
+        && old_pool.server_tls == new_pool.server_tls
         && old_pool.keepalive == new_pool.keepalive
         && old_pool.server_connections == new_pool.server_connections
 }
@@ -287,6 +331,25 @@ mod tests {
             let kept = |n: usize| Arc::ptr_eq(&first.pools[1].config, &next.pools[n].config);
             assert!(kept(0) || kept(1));
         }
+    }
+
+    #[test]
+    fn servers_are_the_same_while_their_tls_is() {
+        let made = |written: &str| {
+            let mut settings = settings(&format!("{POOL}server_tls = {written}\n"));
+            let servers = net::tls::unverified_client_config(None, net::tls::MinVersion::Tls12).unwrap();
+            settings.tls.insert("p".into(), PoolTls { servers: Some(servers), ..PoolTls::default() });
+            settings
+        };
+        let plain = Generation::first(1, settings(POOL));
+        let first = plain.next(made("true"));
+        assert_eq!(shown(&first), [("p".to_owned(), 0, vec![2, 3])]);
+        let read_again = first.next(made("true"));
+        assert_eq!(shown(&read_again), shown(&first), "the next connections get what was read");
+        assert!(!first.pools[0].tls.is(&read_again.pools[0].tls));
+        let named = read_again.next(made("{ server_name = \"other\" }"));
+        assert_eq!(shown(&named), [("p".to_owned(), 0, vec![4, 5])]);
+        assert_eq!(shown(&named.next(settings(POOL))), [("p".to_owned(), 0, vec![6, 7])]);
     }
 
     #[test]

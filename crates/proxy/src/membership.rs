@@ -81,7 +81,7 @@ impl Proxy {
         let stats = plan.cells.servers.get(n).and_then(|cells| cells.shards.get(self.shard).cloned());
         let seed = self.seed.wrapping_add(of.id.0.wrapping_mul(0x9e37_79b9));
         let pool = &mut self.pools[pool_key];
-        let of_pool = (pool_key, &pool.config, &pool.stats);
+        let of_pool = (pool_key, &pool.config, &pool.stats, pool.server_tls.as_ref());
         let stats = stats.unwrap_or_default();
         let key = self.servers.insert_with(|key| Server::new(key, of_pool, (of, server), stats, seed))?;
         pool.servers.push(key);
@@ -96,13 +96,13 @@ impl Proxy {
         let needs_no_password = plan.config.auth.is_none() && self.pools[key].config.auth.is_some();
         let gate_changes = !Arc::ptr_eq(&self.pools[key].gate, &plan.gate);
         self.pools[key].gate = Arc::clone(&plan.gate);
-        self.pools[key].set_config(&plan.config, self.seed);
+        self.pools[key].set_config(plan, self.seed);
         let before = std::mem::take(&mut self.pools[key].servers);
         let mut added = Vec::new();
         for (n, of) in plan.servers.iter().enumerate() {
             match self.directory.servers.get(&of.id).copied() {
                 Some(server) => {
-                    self.change_server(io, server, &plan.config, (*of, &plan.config.servers[n]));
+                    self.change_server(io, server, key, (*of, &plan.config.servers[n]));
                     self.pools[key].servers.push(server);
                 }
                 None => added.extend(self.add_server(key, plan, n)),
@@ -150,6 +150,7 @@ impl Proxy {
         });
         Arc::ptr_eq(&pool.config, &plan.config)
             && Arc::ptr_eq(&pool.gate, &plan.gate)
+            && pool.tls.is(&plan.tls)
             && servers.eq(plan.servers.iter().copied())
     }
 
@@ -157,10 +158,12 @@ impl Proxy {
         &mut self,
         io: &mut I,
         key: ServerKey,
-        config: &Arc<checked::Pool>,
+        pool: PoolKey,
         planned: (ServerPlan, &checked::Server),
     ) {
-        let returned = self.servers[key].set_config(io, config, planned);
+        let pool = &self.pools[pool];
+        let of_pool = (&pool.config, pool.server_tls.as_ref());
+        let returned = self.servers[key].set_config(io, of_pool, planned);
         if returned.is_some() {
             self.end_probe(io, key);
         }

@@ -67,6 +67,13 @@ pub enum Notice {
         /// Address that it came from; None for a unix socket.
         address: Option<String>,
     },
+    /// TLS with a client failed. Given once a second for each pool and shard.
+    ClientTls {
+        /// Pool name.
+        pool: String,
+        /// Fault of the client, in words.
+        reason: String,
+    },
     /// A server was lost in the middle of a large reply, of which its client had got the beginning: the client was closed.
     ReplyCut {
         /// Pool name.

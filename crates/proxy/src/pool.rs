@@ -5,10 +5,11 @@ use std::sync::atomic::AtomicU32;
 
 use config::checked;
 use net::Instant;
+use net::tls::ClientConfig;
 use telemetry::PoolStats;
 
 use crate::gate::Gate;
-use crate::generation::PoolPlan;
+use crate::generation::{PoolPlan, PoolTls};
 use crate::ids::PoolId;
 use crate::keys::ServerKey;
 use crate::placement::Placement;
@@ -23,6 +24,10 @@ pub(crate) struct Pool {
     pub(crate) id: PoolId,
     pub(crate) config: Arc<checked::Pool>,
     pub(crate) gate: Arc<Gate>,
+    /// As planned.
+    pub(crate) tls: PoolTls,
+    /// TLS towards servers, with the sessions of this shard.
+    pub(crate) server_tls: Option<Arc<ClientConfig>>,
     pub(crate) stats: Arc<PoolStats>,
     pub(crate) placement: Placement,
     /// In the order of the configuration.
@@ -43,6 +48,8 @@ pub(crate) struct Pool {
     pub(crate) redis_limits_unauthenticated: wire::redis::Limits,
     /// Time [`crate::Notice::ClientRefused`] was given last.
     pub(crate) refusal_told: Option<Instant>,
+    /// Time [`crate::Notice::ClientTls`] was given last.
+    pub(crate) tls_told: Option<Instant>,
 }
 
 impl Pool {
@@ -52,6 +59,8 @@ impl Pool {
             id: plan.id,
             config: Arc::clone(&plan.config),
             gate: Arc::clone(&plan.gate),
+            server_tls: plan.tls.servers.as_deref().map(net::tls::for_shard),
+            tls: plan.tls.clone(),
             stats: plan.cells.shards.get(shard).cloned().unwrap_or_default(),
             placement: Placement::new(&plan.config, seed),
             servers: Vec::new(),
@@ -63,11 +72,17 @@ impl Pool {
             redis_limits: redis_limits(&plan.config),
             redis_limits_unauthenticated: wire::redis::Limits::unauthenticated(),
             refusal_told: None,
+            tls_told: None,
         }
     }
 
     /// Takes other settings. The keys are placed anew once the servers have theirs.
-    pub(crate) fn set_config(&mut self, config: &Arc<checked::Pool>, seed: u64) {
+    pub(crate) fn set_config(&mut self, plan: &PoolPlan, seed: u64) {
+        let config = &plan.config;
+        if !self.tls.is(&plan.tls) {
+            self.server_tls = plan.tls.servers.as_deref().map(net::tls::for_shard);
+            self.tls = plan.tls.clone();
+        }
         if !Placement::is_the_same(&self.config, config) {
             self.placement = Placement::new(config, seed);
         }

@@ -265,10 +265,6 @@ impl<I: Io> App<I> for Proxy {
         self.place(io, listener, conn, peer);
     }
 
-    fn layered(&mut self, io: &mut I, conn: ConnId, info: LayerInfo) {
-        self.certified(io, conn, &info);
-    }
-
     fn connected(&mut self, io: &mut I, conn: ConnId) {
         if let Some(lane) = self.server_lane(conn) {
             self.servers[lane.server].connected(io, lane.number);
@@ -279,6 +275,9 @@ impl<I: Io> App<I> for Proxy {
         self.maintain_later(io);
         if let Some(mut client) = self.take_client(conn) {
             match self.pools[client.pool].config.protocol {
+                _ if client.partial.is_none() && Proxy::begins_tls(input.bytes()) => {
+                    self.refuse_tls(io, &mut client, input);
+                }
                 Protocol::Redis => self.receive_redis(io, &mut client, input),
                 Protocol::Memcache => self.receive_memcache(io, &mut client, input),
             }
@@ -305,8 +304,12 @@ impl<I: Io> App<I> for Proxy {
         self.maintain_later(io);
         match self.server_lane(conn) {
             Some(lane) => self.server_lost(io, lane, Failure::of(fault)),
-            None => self.client_failed(conn),
+            None => self.client_failed(io, conn, fault),
         }
+    }
+
+    fn layered(&mut self, io: &mut I, conn: ConnId, info: LayerInfo) {
+        self.client_secured(io, conn, &info);
     }
 
     fn drained(&mut self, io: &mut I, conn: ConnId) {

@@ -26,11 +26,13 @@ mod probe;
 mod change;
 pub(crate) mod drain;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use config::Secret;
 use config::checked::{self, Target};
-use net::{Address, Instant, SocketOptions, TimerId};
+use net::tls::{ClientConfig, ServerName};
+use net::{Address, ClientTls, Instant, SocketOptions, TimerId};
 use telemetry::{PoolStats, ServerStats};
 
 use crate::client::Client;
@@ -82,11 +84,14 @@ pub(crate) struct Server {
     pub(crate) drain: Option<Drain>,
 }
 
+/// Facts that a server takes from its pool: its key, its settings, its counters, its TLS towards servers.
+type OfPool<'a> = (PoolKey, &'a Arc<checked::Pool>, &'a Arc<PoolStats>, Option<&'a Arc<ClientConfig>>);
+
 impl Server {
     /// A server of `pool`, whose settings and counters these are.
     pub(crate) fn new(
         key: ServerKey,
-        (pool, config, pool_stats): (PoolKey, &Arc<checked::Pool>, &Arc<PoolStats>),
+        (pool, config, pool_stats, tls): OfPool<'_>,
         (plan, server): (ServerPlan, &checked::Server),
         stats: Arc<ServerStats>,
         seed: u64,
@@ -110,7 +115,7 @@ impl Server {
             by_hand: plan.by_hand,
             resend: if address.is_some() { Resend::Safe } else { Resend::Nothing },
             address,
-            options: socket_options(config),
+            options: socket_options(config, server, tls),
             password: generation::password(config, server).cloned(),
             conns: (0..lanes).map(|_| ServerConn::default()).collect(),
             health: Health::new(seed),
@@ -205,10 +210,27 @@ impl Server {
     }
 }
 
-fn socket_options(config: &checked::Pool) -> SocketOptions {
+fn socket_options(
+    config: &checked::Pool,
+    server: &checked::Server,
+    tls: Option<&Arc<ClientConfig>>,
+) -> SocketOptions {
     let mut options = SocketOptions { keepalive: config.keepalive, ..SocketOptions::default() };
     if let Some(timeout) = config.timeout {
         options.connect_timeout = options.connect_timeout.min(timeout);
     }
+    options.tls =
+        tls.map(|tls| ClientTls { config: Arc::clone(tls), server_name: server_name(config, server) });
     options
+}
+
+/// Name that the certificate of a server must have. One that cannot stand in a certificate is no server's: it gets nothing.
+fn server_name(config: &checked::Pool, server: &checked::Server) -> ServerName<'static> {
+    let named = config.server_tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+    let host = match &server.target {
+        Target::Tcp { host, .. } => host,
+        Target::Unix(_) | Target::Local => "",
+    };
+    let nobody = ServerName::from(Ipv4Addr::UNSPECIFIED);
+    ServerName::try_from(named.unwrap_or(host).to_owned()).unwrap_or(nobody)
 }

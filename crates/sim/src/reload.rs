@@ -54,6 +54,7 @@ impl Changes {
         Settings {
             pools: self.pools().map(|(_, pool)| Arc::new(pool.clone())).collect(),
             users: Vec::new(),
+            tls: BTreeMap::new(),
             by_hand: self.by_hand.clone(),
             local_bytes_max: 1 << 20,
             // What is gentle does not come to an end before it is answered.

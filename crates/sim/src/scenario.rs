@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::checked::{Listen, Pool, Protocol, Server, Target, Unsupported};
+use config::checked::{Listen, Pool, PoolListen, Protocol, Server, Target, Unsupported};
 use ring::{Distribution, Hash};
 
 use crate::network::Travel;
@@ -140,7 +140,9 @@ fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
     let harsh = !calm && rng.one_in(4);
     Pool {
         name: format!("pool{index}"),
-        listen: vec![Listen::Tcp { host: "127.0.0.1".into(), port: 1 }],
+        listen: vec![PoolListen::plain(Listen::Tcp { host: "127.0.0.1".into(), port: 1 })],
+        tls: None,
+        server_tls: None,
         protocol,
         hash: Hash::Fnv1a64,
         hash_tag: rng.one_in(3).then_some(*b"{}"),

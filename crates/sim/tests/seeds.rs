@@ -5,13 +5,17 @@ use nuthatch_sim::{Report, run};
 /// Seeds that every `cargo test` runs; more with NUTHATCH_SIM_SEEDS.
 const SEEDS: u64 = 300;
 
-/// Statistics of what the simulation has not got: a lack of file descriptors, requests that are too long, users and passwords. tests/integration/test_metrics.py moves them.
+/// Statistics of what the simulation has not got: a lack of file descriptors, requests that are too long, users and passwords, TLS.
+/// tests/integration/test_metrics.py and test_tls.py move them.
 const NOT_SIMULATED: &[(&str, &str)] = &[
     ("shard", "accept_pauses"),
     ("pool", "oversized"),
     ("pool", "denied"),
     ("pool", "login_failures"),
     ("pool", "limited"),
+    ("pool", "tls_handshakes"),
+    ("pool", "tls_resumed"),
+    ("pool", "tls_failures"),
 ];
 
 fn run_all(seeds: impl Iterator<Item = u64>) -> Report {

@@ -36,6 +36,9 @@ stats_table! {
             refused: Counter, "# requests refused because a queue or the memory budget was full";
             timeouts: Counter, "# requests whose deadline passed before a reply";
             no_server: Counter, "# requests that found no server to go to";
+            tls_handshakes: Counter, "# TLS handshakes with clients";
+            tls_resumed: Counter, "# TLS handshakes with clients that resumed an earlier session";
+            tls_failures: Counter, "# clients with whom TLS failed, or whose certificate has no allowed name";
             requests_in_flight: Gauge, "# requests of clients that await their reply";
             memory_bytes: Gauge, "memory that this pool's clients and server connections hold";
         }

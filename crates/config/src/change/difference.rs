@@ -3,7 +3,7 @@
 //! Differences of options come from rows of the options table; a row that exists is compared. How they read is in `show`.
 
 use super::Share;
-use crate::checked::{Listen, Server, Target};
+use crate::checked::{Listen, PoolListen, Server, Target};
 use crate::effective::Section;
 use crate::options::{Applies, OptionSpec, Scope};
 use crate::setting::Setting;
@@ -57,9 +57,9 @@ pub enum What {
         new: Option<Setting>,
     },
     /// The pool listens in one more place.
-    ListenerAdded(Listen),
+    ListenerAdded(PoolListen),
     /// The pool listens in one place less.
-    ListenerRemoved(Listen),
+    ListenerRemoved(PoolListen),
     /// A server that was not there.
     ServerAdded(Server),
     /// A server that is no longer there.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::difference::{Change, Effect, Subject, What, of_option, presence};
 use super::keys;
-use crate::checked::{Config, Listen, Pool, Server, Target};
+use crate::checked::{Config, Pool, PoolListen, Server, Target, WrittenListen};
 use crate::effective;
 use crate::options::{Applies, Kind, OptionSpec, Scope};
 use crate::secret::Secret;
@@ -22,7 +22,7 @@ pub(super) fn changes(old: &Config, new: &Config, changes: &mut Vec<Change>) {
         match old.pools.iter().find(|other| other.name == pool.name) {
             Some(before) => changes.extend(of_pool(before, pool)),
             None => {
-                let added = What::Added(pool.listen.clone());
+                let added = What::Added(pool.listen.iter().map(|listen| listen.address.clone()).collect());
                 changes.push(presence(Subject::Pool(pool.name.clone()), added, applies));
             }
         }
@@ -84,17 +84,36 @@ fn differences(old: &Pool, new: &Pool) -> Vec<Change> {
     after.settings().flat_map(of_option).collect()
 }
 
-/// Listeners that come and go. One that goes and one that comes is one that moves.
+/// Listeners that come and go, and those that speak TLS from now on or no longer. One that goes and one that comes is one that moves.
 fn listeners(subject: &Subject, option: &'static OptionSpec, old: &Pool, new: &Pool) -> Vec<Change> {
-    let removed: Vec<&Listen> = old.listen.iter().filter(|listen| !new.listen.contains(listen)).collect();
-    let added: Vec<&Listen> = new.listen.iter().filter(|listen| !old.listen.contains(listen)).collect();
-    if let ([old], [new]) = (removed.as_slice(), added.as_slice()) {
-        let [old, new] = [old, new].map(|listen| Setting::Listens(vec![Listen::clone(listen)]));
-        return vec![of_option(subject.clone(), option, Some(&old), Some(&new))];
+    let among = |pool: &Pool, listen: &PoolListen| pool.listen.iter().any(|it| it.address == listen.address);
+    let removed: Vec<&PoolListen> = old.listen.iter().filter(|listen| !among(new, listen)).collect();
+    let added: Vec<&PoolListen> = new.listen.iter().filter(|listen| !among(old, listen)).collect();
+    let of_one = |option: &OptionSpec, old: &PoolListen, new: &PoolListen| {
+        let [old, new] = [old, new].map(|listen| {
+            let tls = listen.tls.then_some(true);
+            Setting::WrittenListens(vec![WrittenListen { address: listen.address.clone(), tls }])
+        });
+        of_option(subject.clone(), option, Some(&old), Some(&new))
+    };
+    let mut changes = match (removed.as_slice(), added.as_slice()) {
+        ([old], [new]) => vec![of_one(option, old, new)],
+        _ => {
+            let removed = removed.into_iter().cloned().map(What::ListenerRemoved);
+            let added = added.into_iter().cloned().map(What::ListenerAdded);
+            removed.chain(added).map(|what| presence(subject.clone(), what, option.applies)).collect()
+        }
+    };
+    // Where the pool gets or loses `tls`, that says it for all.
+    if old.tls.is_some() == new.tls.is_some() {
+        let same = |new: &PoolListen| old.listen.iter().find(|old| old.address == new.address);
+        let switched = new.listen.iter().filter_map(|new| same(new).map(|old| (old, new)));
+        let row = OptionSpec { applies: Applies::NewConnections, ..*option };
+        changes.extend(
+            switched.filter(|(old, new)| old.tls != new.tls).map(|(old, new)| of_one(&row, old, new)),
+        );
     }
-    let removed = removed.into_iter().cloned().map(What::ListenerRemoved);
-    let added = added.into_iter().cloned().map(What::ListenerAdded);
-    removed.chain(added).map(|what| presence(subject.clone(), what, option.applies)).collect()
+    changes
 }
 
 /// Servers that go, then in the order of the new pool those that come or change.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Change, Effect, Subject, What};
-use crate::checked::{Listen, Server};
+use crate::checked::{Listen, PoolListen, Server};
 use crate::endpoint::{identity, show_listen, show_target};
 use crate::options::{Applies, Scope};
 use crate::setting::{Setting, plain};
@@ -45,7 +45,7 @@ impl fmt::Display for What {
         match self {
             What::Added(listens) if listens.is_empty() => f.write_str("added"),
             What::Added(listens) => {
-                let places: Vec<String> = listens.iter().map(listener).collect();
+                let places: Vec<String> = listens.iter().map(address).collect();
                 write!(f, "added on {}", places.join(", "))
             }
             What::Removed => f.write_str("removed"),
@@ -95,8 +95,13 @@ impl fmt::Display for Effect {
     }
 }
 
-fn listener(listen: &Listen) -> String {
+fn address(listen: &Listen) -> String {
     plain(&show_listen(listen))
+}
+
+fn listener(listen: &PoolListen) -> String {
+    let tls = if listen.tls { " with tls" } else { "" };
+    format!("{}{tls}", address(&listen.address))
 }
 
 /// A server by its name, with its address if that does not tell.

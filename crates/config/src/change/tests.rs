@@ -44,6 +44,8 @@ fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
         Kind::Quantiles => ["[0.5]", "[0.99]"].map(str::to_owned),
         Kind::Rate => ["1/s", "2/s"].map(quoted),
         Kind::Secrets => ["[\"one\"]", "[\"two\"]"].map(str::to_owned),
+        Kind::Tls => ["a", "b"].map(|name| format!("{{ cert = \"{name}\", key = \"k\" }}")),
+        Kind::ServerTls => ["a", "b"].map(|name| format!("{{ ca = \"{name}\" }}")),
     }
 }
 
@@ -75,6 +77,14 @@ fn file(scope: Scope, option: &str, value: &str, files: &Path) -> String {
             ("client_output_soft_bytes", "1024".into()),
         ]),
         Scope::Server => BTreeMap::from([("address", quoted("a:1")), ("name", quoted("a"))]),
+        Scope::Listener => BTreeMap::from([("address", quoted("127.0.0.1:7001"))]),
+        Scope::Tls => BTreeMap::from([
+            ("cert", quoted("c")),
+            ("key", quoted("k")),
+            ("client_ca", quoted("a")),
+            ("client_auth", quoted("optional")),
+        ]),
+        Scope::ServerTls => BTreeMap::from([("cert", quoted("c")), ("key", quoted("k"))]),
         // What these are without being written depends on other options.
         Scope::Queue => BTreeMap::from([
             ("max_defer_timeout", quoted("1h")),
@@ -91,6 +101,23 @@ fn file(scope: Scope, option: &str, value: &str, files: &Path) -> String {
         Scope::Server => {
             let fields = settings.collect::<Vec<_>>().join(", ");
             format!("[pool.p]\nlisten = \"127.0.0.1:7001\"\nservers = [{{ {fields} }}, \"b:1\"]\n")
+        }
+        Scope::Listener | Scope::Tls | Scope::ServerTls => {
+            let fields = settings.collect::<Vec<_>>().join(", ");
+            let files = "{ cert = \"c\", key = \"k\" }";
+            let (listen, tls) = match scope {
+                Scope::Listener => (
+                    format!("[{{ {fields} }}, {{ address = \"127.0.0.1:7009\", tls = true }}]"),
+                    files.to_owned(),
+                ),
+                Scope::Tls => ("\"127.0.0.1:7001\"".into(), format!("{{ {fields} }}")),
+                _ => {
+                    return format!(
+                        "[pool.p]\nlisten = \"127.0.0.1:7001\"\nserver_tls = {{ {fields} }}\nservers = [\"a:1\"]\n"
+                    );
+                }
+            };
+            format!("[pool.p]\nlisten = {listen}\ntls = {tls}\nservers = [\"a:1\"]\n")
         }
         scope => {
             let heading = scope.heading().replace("NAME", "p");
@@ -152,7 +179,14 @@ fn every_option_is_one_change() {
             continue;
         }
         let [change] = found.as_slice() else { panic!("{old}\n{new}\n{shown:#?}") };
-        assert_eq!(named(change), option.name, "{shown:?}");
+        // Tables are changed as a whole.
+        let name = match option.scope {
+            Scope::Listener => "listen",
+            Scope::Tls => "tls",
+            Scope::ServerTls => "server_tls",
+            _ => option.name,
+        };
+        assert_eq!(named(change), name, "{shown:?}");
         assert_eq!(change.applies, option.applies, "{shown:?}");
         assert!(shown[0].contains("restart") == (option.applies == Applies::Restart), "{shown:?}");
         let in_force = in_force(&old_config, &new_config);

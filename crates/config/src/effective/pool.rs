@@ -6,12 +6,15 @@ use crate::checked::{Pool, Protocol};
 use crate::options::Scope;
 use crate::secret::Secret;
 use crate::setting::Setting;
+use crate::tls_table;
 
 pub(crate) fn pool(pool: &Pool) -> Section {
     let integer = |value: u32| Some(Setting::Integer(value.into()));
     let settings = [
         ("protocol", Setting::text(pool.protocol.name())),
-        ("listen", Some(Setting::Listens(pool.listen.clone()))),
+        ("listen", Some(Setting::WrittenListens(tls_table::written_listeners(pool)))),
+        ("tls", pool.tls.clone().map(Setting::Tls)),
+        ("server_tls", pool.server_tls.clone().map(Setting::ServerTls)),
         ("servers", Some(Setting::Servers(pool.servers.clone()))),
         ("hash", Setting::text(pool.hash.name())),
         ("distribution", Setting::text(pool.distribution.name())),

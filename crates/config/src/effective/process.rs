@@ -42,7 +42,13 @@ pub(super) fn stats(stats: &Stats) -> Section {
 }
 
 pub(super) fn admin(admin: &Admin) -> Section {
-    Section::new(Scope::Admin, [("listen", Some(Setting::Listens(vec![admin.listen.clone()])))])
+    Section::new(
+        Scope::Admin,
+        [
+            ("listen", Some(Setting::Listens(vec![admin.listen.clone()]))),
+            ("tls", admin.tls.clone().map(Setting::Tls)),
+        ],
+    )
 }
 
 pub(super) fn local(local: &Local) -> Section {

@@ -4,9 +4,10 @@
 //! ([`crate::warnings`]) is reported at the option that is the cause.
 
 use super::listeners::Listeners;
-use crate::checked::{Pool, Protocol, Server, Unsupported};
+use crate::checked::{Pool, Protocol, Server, Target, Unsupported};
 use crate::fault::{Fault, Position};
 use crate::options::Scope;
+use crate::tls_table;
 use crate::values::{self, Settings};
 use crate::warnings;
 use crate::written::Entry;
@@ -22,8 +23,8 @@ pub(super) fn check(
 ) -> Option<Pool> {
     let section = format!("[pool.{name}]");
     let read = values::read(Scope::Pool, &section, at, entries, faults);
-    for listen in read.listens("listen") {
-        listeners.add(&listen, read.place("listen"), faults);
+    for listen in read.written_listens("listen") {
+        listeners.add(&listen.address, read.place("listen"), faults);
     }
     let servers = servers(&section, &read, faults);
     let pool = assemble(name, &read, servers)?;
@@ -62,7 +63,9 @@ fn servers(section: &str, read: &Settings, faults: &mut Vec<Fault>) -> Vec<Serve
 pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Option<Pool> {
     Some(Pool {
         name: name.into(),
-        listen: read.listens("listen"),
+        listen: tls_table::listeners(read.written_listens("listen"), read.written("tls")),
+        tls: read.tls("tls"),
+        server_tls: read.server_tls("server_tls"),
         protocol: read.text("protocol").and_then(Protocol::of).unwrap_or(Protocol::Redis),
         hash: ring::Hash::from_name(read.text("hash").unwrap_or("fnv1a_64"))?,
         hash_tag: read.hash_tag("hash_tag"),
@@ -104,6 +107,23 @@ fn contradictions(section: &str, read: &Settings, pool: &Pool, faults: &mut Vec<
                 );
             }
         }
+    }
+    if !read.written("tls") && pool.listen.iter().any(|listen| listen.tls) {
+        fail(
+            "listen",
+            "a listener says tls = true, and the pool has no tls",
+            "add tls = { cert = ..., key = ... }",
+        );
+    }
+    if pool.tls.is_some() && !pool.listen.iter().any(|listen| listen.tls) {
+        fail("tls", "tls is not used: every listener says tls = false", "remove it");
+    }
+    let unnamed = |server: &Server| matches!(server.target, Target::Unix(_));
+    if pool.server_tls.as_ref().is_some_and(|tls| tls.server_name.is_none())
+        && pool.servers.iter().any(unnamed)
+    {
+        let text = "server_tls: a unix socket has no host that the server's certificate could name";
+        fail("server_tls", text, "add server_name = \"...\" to server_tls");
     }
     if pool.client_output_soft_bytes > pool.client_output_hard_bytes {
         let option = if read.written("client_output_soft_bytes") {

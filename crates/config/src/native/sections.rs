@@ -56,6 +56,20 @@ impl<'a> Sections<'a> {
         self.tables.iter().find(|(table, ..)| *table == name).map(|(_, at, entries)| (*at, *entries))
     }
 
+    /// Places of the options that name files of TLS: section, option.
+    pub(super) fn places_of_files(&self) -> Vec<(String, &'static str, Position)> {
+        let pools = self.pools.iter().map(|(name, _, entries)| (format!("[pool.{name}]"), *entries));
+        let admin = self.section("admin").map(|(_, entries)| ("[admin]".to_owned(), entries));
+        let mut places = Vec::new();
+        for (section, entries) in pools.chain(admin) {
+            for option in ["tls", "server_tls"] {
+                let entry = entries.iter().find(|entry| entry.key == option);
+                places.extend(entry.map(|entry| (section.clone(), option, entry.value.at)));
+            }
+        }
+        places
+    }
+
     pub(super) fn place(&self, name: &str) -> Option<Position> {
         self.section(name).map(|(at, _)| at)
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Secret;
-use crate::checked::{Listen, Protocol, Target};
+use crate::checked::{Listen, PoolListen, Protocol, Target};
 use crate::endpoint::show_listen;
 use crate::fault::Severity;
 
@@ -40,10 +40,14 @@ fn the_default_file() {
     assert_eq!(config.threads, 3);
     let pools: Vec<_> =
         config.pools.iter().map(|p| (p.name.as_str(), p.protocol, p.listen.clone())).collect();
-    let at = |port| vec![Listen::Tcp { host: "127.0.0.1".into(), port }];
-    assert_eq!(pools, [("redis", Protocol::Redis, at(22121)), ("memcache", Protocol::Memcache, at(22122))]);
+    let at = |port| Listen::Tcp { host: "127.0.0.1".into(), port };
+    let only = |port| vec![PoolListen::plain(at(port))];
+    assert_eq!(
+        pools,
+        [("redis", Protocol::Redis, only(22121)), ("memcache", Protocol::Memcache, only(22122))]
+    );
     assert!(config.pools.iter().all(|pool| pool.servers[0].target == Target::Local));
-    assert_eq!(config.admin.as_ref().unwrap().listen, at(22220)[0]);
+    assert_eq!(config.admin.as_ref().unwrap().listen, at(22220));
     assert_eq!(config.stats.as_ref().unwrap().listen, Listen::Tcp { host: "127.0.0.1".into(), port: 22222 });
     let queue = config.queue.unwrap();
     assert_eq!(queue.tcp, Listen::Tcp { host: "127.0.0.1".into(), port: 4150 });
@@ -360,7 +364,10 @@ fn variables_in_every_text() {
     let config = report.config.unwrap_or_else(|| panic!("{:?}", report.faults));
     assert_eq!(config.log.file, Some("${HOST}".into()));
     let pool = &config.pools[0];
-    assert_eq!(pool.listen.iter().map(show_listen).collect::<Vec<_>>(), ["10.0.0.1:1", "[::1]:6379"]);
+    assert_eq!(
+        pool.listen.iter().map(|listen| show_listen(&listen.address)).collect::<Vec<_>>(),
+        ["10.0.0.1:1", "[::1]:6379"]
+    );
     assert_eq!(pool.timeout, Some(Duration::from_millis(250)));
     assert_eq!(pool.auth.as_ref().map(Secret::reveal), Some("s3${cret"));
     assert_eq!(pool.servers[0].target, Target::Tcp { host: "10.0.0.1".into(), port: 6379 });
@@ -435,5 +442,61 @@ fn passwords_from_files() {
         let found: Vec<String> = report.faults.iter().map(|fault| fault.show("f").to_string()).collect();
         assert!(found.iter().any(|fault| fault.contains(wrong)), "{found:?}");
         assert_eq!(report.config, None);
+    }
+}
+
+const TLS: &str = "tls = { cert = \"c\", key = \"k\" }";
+
+/// Listeners of a pool: whether each speaks TLS.
+#[test]
+fn listeners_that_speak_tls() {
+    let (text, plain) = ("\"127.0.0.1:1\"", "{ address = \"127.0.0.1:2\", tls = false }");
+    let tls = "{ address = \"127.0.0.1:3\", tls = true }";
+    for (listen, options, wanted) in [
+        (text.to_owned(), "", &[false][..]),
+        (text.to_owned(), TLS, &[true]),
+        (format!("[{text}, {plain}]"), TLS, &[true, false]),
+        (format!("[{text}, {tls}]"), TLS, &[false, true]),
+        (format!("[{text}, {plain}, {tls}]"), TLS, &[false, false, true]),
+        (tls.to_owned(), TLS, &[true]),
+    ] {
+        let file = format!("[pool.p]\nlisten = {listen}\nservers = [\"local\"]\n{options}\n");
+        let report = check(&file, 1);
+        let pool = report.config.unwrap_or_else(|| panic!("{file}{:?}", report.faults)).pools.remove(0);
+        assert_eq!(pool.listen.iter().map(|listen| listen.tls).collect::<Vec<_>>(), wanted, "{file}");
+    }
+}
+
+#[test]
+fn tls_that_cannot_be() {
+    for (options, fault) in [
+        (
+            "listen = { address = \"127.0.0.1:1\", tls = true }",
+            "a listener says tls = true, and the pool has no tls",
+        ),
+        (
+            "listen = { address = \"127.0.0.1:1\", tls = false }\ntls = { cert = \"c\", key = \"k\" }",
+            "tls is not used: every listener says tls = false",
+        ),
+        ("listen = \"127.0.0.1:1\"\ntls = { cert = \"c\" }", "tls has no key"),
+        ("listen = \"127.0.0.1:1\"\ntls = true", "tls is a boolean"),
+        (
+            "listen = \"127.0.0.1:1\"\ntls = { cert = \"c\", key = \"k\", client_auth = \"required\" }",
+            "client_auth = \"required\" without client_ca",
+        ),
+        (
+            "listen = \"127.0.0.1:1\"\ntls = { cert = \"c\", key = \"k\", client_names = [\"a\"] }",
+            "client_names without certificates of clients",
+        ),
+        ("listen = \"127.0.0.1:1\"\nserver_tls = { cert = \"c\" }", "server_tls: cert without key"),
+        (
+            "listen = \"127.0.0.1:1\"\nserver_tls = { ca = \"c\", caa = 1 }",
+            "unknown option caa in server_tls",
+        ),
+    ] {
+        let report = check(&format!("[pool.p]\n{options}\nservers = [\"a:1\"]\n"), 1);
+        let found: Vec<&str> = report.faults.iter().map(|fault| fault.text.as_str()).collect();
+        assert!(found.iter().any(|text| text.contains(fault)), "{options}: {found:?}");
+        assert!(report.config.is_none(), "{options}");
     }
 }

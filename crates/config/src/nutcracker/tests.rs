@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Secret;
-use crate::checked::{Listen, Protocol, Target};
+use crate::checked::{Listen, PoolListen, Protocol, Target};
 use crate::fault::Position;
 
 fn resolve_all(_: &str, _: u16) -> Result<(), String> {
@@ -106,7 +106,7 @@ fn a_pool() {
          - ::1:11211:1\n  - /tmp/a.sock:1\n  - h:1:1 b\n",
     );
     let pool = &accepted.pools[0];
-    assert_eq!(pool.listen, [Listen::Tcp { host: "127.0.0.1".into(), port: 22121 }]);
+    assert_eq!(pool.listen, [PoolListen::plain(Listen::Tcp { host: "127.0.0.1".into(), port: 22121 })]);
     assert_eq!(pool.protocol, Protocol::Redis);
     assert_eq!(pool.timeout, Some(Duration::from_millis(1)), "numbers wrap");
     assert_eq!(pool.hash, ring::Hash::Murmur);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::directive::RawPool;
 use super::{Accepted, Ignored, Reason};
-use crate::checked::{Pool, Protocol};
+use crate::checked::{Pool, PoolListen, Protocol};
 use crate::native;
 
 /// nutcracker's defaults where they are not those of the native file.
@@ -100,7 +100,9 @@ fn checked(raw: RawPool) -> Option<Pool> {
     let servers = raw.servers.iter().map(|(server, _)| server.clone()).collect();
     let defaults = native::default_pool(&raw.name, servers);
     Some(Pool {
-        listen: vec![raw.listen.as_ref()?.1.clone()],
+        listen: vec![PoolListen::plain(raw.listen.as_ref()?.1.clone())],
+        tls: None,
+        server_tls: None,
         protocol: if flag("redis") { Protocol::Redis } else { Protocol::Memcache },
         hash: raw.hash.unwrap_or_default(),
         hash_tag: raw.hash_tag,

@@ -56,6 +56,22 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Where clients connect. A path is a unix socket; an octal mode may follow it after a space.",
     ),
     option(
+        "tls",
+        None,
+        Kind::Tls,
+        Absent::Unset("clients speak plain text"),
+        NewConnections,
+        "TLS towards clients, of every listener that is a text, or of those that say `tls = true`.",
+    ),
+    option(
+        "server_tls",
+        None,
+        Kind::ServerTls,
+        Absent::Unset("servers speak plain text"),
+        Live,
+        "TLS towards the servers. Nothing is sent to a server before its certificate was verified.",
+    ),
+    option(
         "servers",
         Some("servers"),
         Kind::Servers,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::Applies::{Live, Restart};
+use super::Applies::{Live, NewConnections, Restart};
 use super::{Absent, Applies, Kind, OptionSpec, Scope, duration, integer, size};
 use crate::checked::{LogFormat, LogLevel};
 
@@ -129,6 +129,14 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Absent::Is("127.0.0.1:22220"),
         Live,
         "Where /metrics and the web interface are served.",
+    ),
+    option(
+        Scope::Admin,
+        "tls",
+        Kind::Tls,
+        Absent::Unset("plain HTTP"),
+        NewConnections,
+        "HTTPS instead of HTTP.",
     ),
     option(
         Scope::Local,

@@ -44,6 +44,12 @@ pub enum Scope {
     Pool,
     /// An element of a pool's `servers`, when written as a table.
     Server,
+    /// An element of a pool's `listen`, when written as a table.
+    Listener,
+    /// The table `tls` of a pool, or of `[admin]`.
+    Tls,
+    /// The table `server_tls` of a pool.
+    ServerTls,
     /// `[queue]`
     Queue,
     /// `[lookup]`
@@ -62,6 +68,9 @@ impl Scope {
         Scope::Local,
         Scope::Pool,
         Scope::Server,
+        Scope::Listener,
+        Scope::Tls,
+        Scope::ServerTls,
         Scope::Queue,
         Scope::Lookup,
         Scope::User,
@@ -77,6 +86,9 @@ impl Scope {
             Scope::Local => "[local]",
             Scope::Pool => "[pool.NAME]",
             Scope::Server => "servers = [{ ... }]",
+            Scope::Listener => "listen = [{ ... }]",
+            Scope::Tls => "tls = { ... }",
+            Scope::ServerTls => "server_tls = { ... }",
             Scope::Queue => "[queue]",
             Scope::Lookup => "[lookup]",
             Scope::User => "[user.NAME]",
@@ -95,6 +107,17 @@ impl Scope {
                 "A pool of cache servers behind one or more listeners. There may be any number of them."
             }
             Scope::Server => "A server that needs more than `\"HOST:PORT:WEIGHT NAME\"` can say.",
+            Scope::Listener => {
+                "A listener of a pool that says whether clients speak TLS there. Listeners that are texts speak TLS if the pool has \
+                 `tls` and no other listener says `tls = true`."
+            }
+            Scope::Tls => {
+                "TLS towards clients: of a pool, for the listeners that have it, or of `[admin]`. Files are PEM, and are read when the \
+                 configuration is. Sessions are resumed by tickets."
+            }
+            Scope::ServerTls => {
+                "TLS towards the servers of a pool, on every connection to them. `server_tls = true` is the table without options."
+            }
             Scope::Queue => "The message queue. Without this section it is off.",
             Scope::Lookup => {
                 "Discovery, as nsqlookupd: nodes register what they have, consumers ask. Without this section it is off."
@@ -118,6 +141,9 @@ impl Scope {
             | Scope::Local
             | Scope::Pool
             | Scope::Server
+            | Scope::Listener
+            | Scope::Tls
+            | Scope::ServerTls
             | Scope::User => Applies::Live,
         }
     }
@@ -172,8 +198,12 @@ pub enum Kind {
     HashTag,
     /// A place to listen on.
     Listen,
-    /// One or more places to listen on.
+    /// One or more listeners of a pool.
     Listens,
+    /// The table [`Scope::Tls`].
+    Tls,
+    /// The table [`Scope::ServerTls`], or `true`.
+    ServerTls,
     /// One or more servers.
     Servers,
     /// A place to connect to, as a server of a pool.
@@ -287,8 +317,10 @@ impl Kind {
             Kind::HashTag => "a text of exactly two one-byte characters, such as \"{}\"".into(),
             Kind::Listen => "an address such as \"127.0.0.1:22121\", \"[::1]:22121\" or \"/path 0660\"".into(),
             Kind::Listens => {
-                "an address such as \"127.0.0.1:22121\", \"[::1]:22121\" or \"/path 0660\", or a list of them".into()
+                "an address such as \"127.0.0.1:22121\", \"[::1]:22121\" or \"/path 0660\", a table with it, or a list of them".into()
             }
+            Kind::Tls => "a table such as { cert = \"web.pem\", key = \"web.key\" }".into(),
+            Kind::ServerTls => "true, or a table such as { ca = \"ca.pem\" }".into(),
             Kind::Servers => {
                 "a list of servers such as \"10.0.0.1:6379\", \"10.0.0.1:6379:1 name\", \"/path:1 name\" or \"local\""
                     .into()

@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use super::spec::{Kind, OptionSpec, Scope};
-use super::{lookup, pool, process, queue, user};
+use super::{lookup, pool, process, queue, tls, user};
 
 /// The whole table.
 pub fn all() -> &'static [OptionSpec] {
@@ -13,6 +13,7 @@ pub fn all() -> &'static [OptionSpec] {
         [
             process::OPTIONS,
             pool::OPTIONS,
+            tls::OPTIONS,
             queue::OPTIONS,
             queue::outside::OPTIONS,
             lookup::OPTIONS,

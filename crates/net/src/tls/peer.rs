@@ -51,6 +51,10 @@ pub(super) struct OrItself {
 const AUTHORITY: &str = "CaUsedAsEndEntity";
 
 impl ClientCertVerifier for OrItself {
+    fn client_auth_mandatory(&self) -> bool {
+        self.inner.client_auth_mandatory()
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         self.inner.root_hint_subjects()
     }

@@ -13,6 +13,7 @@ use super::source::Source;
 use crate::queue_service::verify_tls;
 use crate::stdout::show;
 use crate::system::{self, Words};
+use crate::tls_files;
 
 /// Looks at a file beyond its faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +80,13 @@ fn of_native(bytes: &[u8]) -> Checked {
     let queue = report.config.as_ref().and_then(|config| config.queue.as_ref());
     let tls = queue.and_then(|queue| verify_tls(queue).err());
     let tls = tls.map(|reason| Fault::error(None, format!("[queue]: {reason}"), ""));
-    (report.faults.into_iter().chain(tls).collect(), report.config)
+    let loaded = report.config.as_ref().map(tls_files::load);
+    let files = loaded.and_then(Result::err).unwrap_or_default().into_iter().map(|fault| {
+        let at = report.place(&fault.section(), fault.option);
+        Fault::error(at, fault.to_string(), "")
+    });
+    let files: Vec<Fault> = files.collect();
+    (report.faults.into_iter().chain(tls).chain(files).collect(), report.config)
 }
 
 /// nsqd stops at its first complaint.

@@ -44,7 +44,7 @@ fn admin_at(address: &str) -> Result<Option<Admin>, String> {
         return Ok(None);
     }
     let listen = endpoint::listen(address).map_err(|(wrong, help)| format!("{ADMIN}: {wrong}; {help}"))?;
-    Ok(Some(Admin { listen }))
+    Ok(Some(Admin { listen, tls: None }))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ fn listeners(config: &Config) -> Vec<(Place, &Listen)> {
     let pools = config
         .pools
         .iter()
-        .flat_map(|pool| pool.listen.iter().map(|listen| (Place::Pool(pool.name.clone()), listen)));
+        .flat_map(|pool| pool.listen.iter().map(|listen| (Place::Pool(pool.name.clone()), &listen.address)));
     let stats = config.stats.iter().map(|stats| (Place::Stats, &stats.listen));
     let admin = config.admin.iter().map(|admin| (Place::Admin, &admin.listen));
     let queue = config.queue.iter().flat_map(|queue| {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use config::checked;
+use net::tls::ClientConfig;
 use net::{Address, Io};
 
 use super::socket_options;
@@ -26,13 +27,13 @@ impl Server {
     pub(crate) fn set_config<I: Io>(
         &mut self,
         io: &mut I,
-        config: &Arc<checked::Pool>,
+        (config, tls): (&Arc<checked::Pool>, Option<&Arc<ClientConfig>>),
         (plan, server): (ServerPlan, &checked::Server),
     ) -> Option<Notice> {
         let before = std::mem::replace(&mut self.config, Arc::clone(config));
         self.weight = server.weight;
         self.ring_name = config.ring_name(server);
-        self.options = socket_options(config);
+        self.options = socket_options(config, server, tls);
         self.set_by_hand(io, plan.by_hand);
         if before.timeout != config.timeout {
             self.watch_deadlines(io);

@@ -46,6 +46,7 @@ impl World {
         let settings = Settings {
             users: Vec::new(),
             pools: pools.clone(),
+            tls: BTreeMap::new(),
             by_hand: BTreeMap::new(),
             local_bytes_max: 1 << 20,
             drain_timeout: Duration::from_secs(1),
