@@ -55,7 +55,7 @@ pub(crate) struct Coalesce {
 }
 
 impl Coalesce {
-    /// Sleeps for `sleep` where it pays; zero: never.
+    /// Sleeps for `sleep` where it pays; zero: never. To be made on the thread that sleeps.
     pub(crate) fn new(sleep: Duration) -> Coalesce {
         if !sleep.is_zero() {
             // Without this the kernel adds up to 50 µs. Where it cannot be set sleeps are longer, no more.

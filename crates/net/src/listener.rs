@@ -154,6 +154,16 @@ impl ListenSocket {
         }
     }
 
+    /// Lets so many clients wait. Where the system refuses, as many as before may.
+    pub(crate) fn set_backlog(&self, backlog: u32) {
+        let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+        let _ = match self {
+            ListenSocket::Tcp(l) => SockRef::from(l).listen(backlog),
+            ListenSocket::Unix(l) => SockRef::from(l).listen(backlog),
+            ListenSocket::Simulated => Ok(()),
+        };
+    }
+
     pub(crate) fn accept(&self) -> io::Result<(Stream, Peer)> {
         match self {
             ListenSocket::Tcp(l) => l.accept().map(|(s, a)| (Stream::Tcp(s), Peer::Tcp(canonical(a)))),

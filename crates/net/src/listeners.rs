@@ -80,6 +80,9 @@ impl Listeners {
 
     pub(crate) fn set(&mut self, id: ListenerId, options: &ListenOptions) {
         for accepting in self.of(id) {
+            if let Some(backlog) = options.backlog {
+                accepting.listener.socket.set_backlog(backlog);
+            }
             accepting.listener.options = options.clone();
         }
     }

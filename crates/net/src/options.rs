@@ -50,4 +50,6 @@ pub struct ListenOptions {
     pub keepalive: Option<Duration>,
     /// TLS from the first byte; none if absent.
     pub tls: Option<ServerTls>,
+    /// Another length for the backlog; None: the one it was bound with, or was given last.
+    pub backlog: Option<u32>,
 }

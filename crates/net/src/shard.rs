@@ -55,6 +55,8 @@ pub(crate) enum Letter<M> {
     Request(M),
     /// An answer of the resolver.
     Resolved(crate::ConnId, Vec<std::net::SocketAddr>),
+    /// Sleep for so long before a poll where it pays.
+    Coalesce(Duration),
     /// Stop: accept no more, finish what was accepted, give up at the deadline.
     Stop(Duration),
 }
@@ -89,6 +91,11 @@ impl<M: Send + 'static> Handle<M> {
     /// It was not taken.
     pub fn request(&self, mail: M) -> Result<(), NotTaken> {
         self.sender.request(Letter::Request(mail))
+    }
+
+    /// Changes how long the shard may sleep before a poll ([`Shard::coalescing`]).
+    pub fn set_coalescing(&self, sleep: Duration) {
+        let _ = self.sender.send(Letter::Coalesce(sleep));
     }
 
     /// Asks the shard to stop gracefully: no more accepts, [`App::stopping`], then the end as soon as [`App::idle`] or after
@@ -208,6 +215,7 @@ impl<M: Send + 'static> Shard<M> {
                             app.mail(&mut el, m);
                         }
                         Letter::Resolved(id, found) => el.resolved(&mut app, id, found),
+                        Letter::Coalesce(sleep) => coalesce = Coalesce::new(sleep),
                         Letter::Stop(deadline) => {
                             stop_at = Some(el.now_at() + deadline);
                             el.close_listeners();

@@ -41,7 +41,7 @@ impl EventLoop {
     fn accept_waiting<A: App<EventLoop>>(&mut self, app: &mut A, place: usize) -> Waiting {
         for _ in 0..ACCEPTS_PER_TURN {
             let Some(accepting) = self.listeners.get(place) else { return Waiting::Nobody };
-            let ListenOptions { tag, keepalive, ref tls } = accepting.listener.options;
+            let ListenOptions { tag, keepalive, ref tls, backlog: _ } = accepting.listener.options;
             let tls = tls.clone();
             let leaving = accepting.leaving.is_some();
             if !self.places.try_take() {
