@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The memory that all shards may hold together.
 #[derive(Debug)]
 pub struct Budget {
-    bytes: usize,
+    bytes: AtomicUsize,
     /// Bytes held by each shard.
     held: Box<[AtomicUsize]>,
 }
@@ -15,7 +15,10 @@ pub struct Budget {
 impl Budget {
     /// A budget of `bytes` for so many shards.
     pub fn new(bytes: usize, shards: usize) -> Budget {
-        Budget { bytes, held: (0..shards.max(1)).map(|_| AtomicUsize::new(0)).collect() }
+        Budget {
+            bytes: AtomicUsize::new(bytes),
+            held: (0..shards.max(1)).map(|_| AtomicUsize::new(0)).collect(),
+        }
     }
 
     /// Says what `shard` holds; what do the others?
@@ -31,10 +34,15 @@ impl Budget {
         others
     }
 
+    /// Another size of it, for all shards at once.
+    pub fn set(&self, bytes: usize) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
     /// All of it, in bytes.
     #[inline]
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Number of shards that share it.
@@ -45,7 +53,7 @@ impl Budget {
 
     /// An equal part of it.
     pub(crate) fn share(&self) -> usize {
-        self.bytes / self.held.len()
+        self.bytes() / self.held.len()
     }
 }
 
@@ -62,5 +70,7 @@ mod tests {
         assert_eq!(budget.tell(0, 40), 200);
         assert_eq!(budget.tell(2, 7), 240);
         assert_eq!(budget.share(), 333);
+        budget.set(600);
+        assert_eq!((budget.bytes(), budget.share()), (600, 200));
     }
 }
