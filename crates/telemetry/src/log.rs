@@ -64,6 +64,20 @@ pub struct Opened {
     sink: writer::Sink,
 }
 
+/// A destination that is open already and is to take another one's place.
+#[derive(Debug)]
+pub struct Replacement(writer::Sink);
+
+impl Replacement {
+    /// Opens the destination.
+    ///
+    /// # Errors
+    /// Error of opening the file.
+    pub fn open(destination: &Destination) -> io::Result<Replacement> {
+        writer::Sink::open(destination).map(Replacement)
+    }
+}
+
 impl Options {
     /// Opens the destination.
     ///
@@ -109,6 +123,11 @@ impl Log {
     /// the failure logged.
     pub fn reopen(&self) {
         self.logger.queue().reopen();
+    }
+
+    /// Writes there from the next line on.
+    pub fn redirect(&self, to: Replacement) {
+        self.logger.queue().redirect(to.0);
     }
 
     /// Level written now.

@@ -79,7 +79,7 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::super::{Destination, Log, Options};
+    use super::super::{Destination, Log, Options, Replacement};
     use super::*;
 
     /// Runs `body` with a log into `path`, then gives back what was written.
@@ -137,6 +137,22 @@ mod tests {
         });
         assert!(text.contains(" logger.rs:"), "{text}");
         assert!(text.ends_with(" said it n=3 ok=true f=0.5 who=\"a b\" what=\"Some(1)\"\n"), "{text}");
+    }
+
+    #[test]
+    fn the_destination_can_change_while_running() {
+        let directory = tempfile::tempdir().unwrap();
+        let [first, second] = ["first", "second"].map(|name| directory.path().join(name));
+        let text = logged(&first, Verbosity::INFO, |log| {
+            tracing::info!("one");
+            assert!(log.flush(Duration::from_secs(10)));
+            log.redirect(Replacement::open(&Destination::File(second.clone())).unwrap());
+            tracing::info!("two");
+        });
+        assert!(text.ends_with(" one\n"), "{text}");
+        let text = std::fs::read_to_string(&second).unwrap();
+        assert!(text.ends_with(" two\n") && text.lines().count() == 1, "{text}");
+        assert!(Replacement::open(&Destination::File(directory.path().join("no/such"))).is_err());
     }
 
     #[test]

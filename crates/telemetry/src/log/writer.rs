@@ -9,9 +9,9 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,8 @@ pub(super) struct Queue {
 struct Shared {
     lost: AtomicU64,
     reopen: AtomicBool,
+    /// Destination from the next reopening on, if it is another one.
+    next: Mutex<Option<Sink>>,
 }
 
 impl Queue {
@@ -64,6 +66,11 @@ impl Queue {
         self.shared.reopen.store(true, SeqCst);
         // A full queue needs no waking: the writer looks at the flag before each batch.
         let _ = self.messages.try_send(Message::Wake);
+    }
+
+    pub(super) fn redirect(&self, sink: Sink) {
+        *self.shared.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
+        self.reopen();
     }
 
     pub(super) fn lost(&self) -> u64 {
@@ -98,6 +105,16 @@ impl Sink {
             Destination::Stderr => Ok(Sink::Stderr),
             Destination::File(path) => Ok(Sink::File(path.clone(), open_file(path)?)),
         }
+    }
+
+    /// Takes the place of another one, whose descriptor may be closed then.
+    fn replace(&mut self, by: Sink) {
+        let descriptor = match &by {
+            Sink::File(_, file) => file.as_raw_fd(),
+            Sink::Stderr => 2,
+        };
+        CRASH_FD.store(descriptor, SeqCst);
+        *self = by;
     }
 
     fn reopen(&mut self) -> io::Result<()> {
@@ -189,9 +206,13 @@ impl Writer {
     }
 
     fn reopen_if_asked(&mut self) {
-        if self.shared.reopen.swap(false, SeqCst)
-            && let Err(error) = self.sink.reopen()
-        {
+        if !self.shared.reopen.swap(false, SeqCst) {
+            return;
+        }
+        if let Some(sink) = self.shared.next.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return self.sink.replace(sink);
+        }
+        if let Err(error) = self.sink.reopen() {
             let errno = error.raw_os_error().unwrap_or_default();
             let record =
                 Record::own("log file could not be opened anew, keeping the old one", "errno", errno as u64);
