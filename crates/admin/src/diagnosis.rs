@@ -8,6 +8,7 @@ use crate::events::Event;
 use crate::format::{bytes, count, micros, rate};
 use crate::process::Process;
 use crate::queue::Condition;
+use crate::reload::Generations;
 use crate::status::{
     ChannelStatus, ErrorCount, Memory, PoolState, PoolStatus, QueueStatus, ServerState, ServerStatus, Status,
     TopicStatus,
@@ -38,7 +39,27 @@ pub(crate) fn find(status: &Status) -> Vec<Finding> {
     found.extend(of_memory(status.memory));
     found.extend(of_descriptors(&status.process));
     found.extend(of_upgrades(&status.upgrade_failures));
+    of_generations(&status.configuration, &mut found);
     found
+}
+
+/// The last reload, if it has failed, and what waits for a restart or was changed by hand.
+fn of_generations(generations: &Generations, found: &mut Vec<Finding>) {
+    let mut add = |severity, kind, text: String, since_ms| {
+        found.push(Finding { since_ms, ..Finding::new(severity, "configuration", kind, text) });
+    };
+    if let Some(failure) = &generations.failure {
+        let text = format!("reload failed, generation {} stays: {}", generations.generation, failure.error);
+        add(Severity::Warning, "reload", text, Some(failure.at_ms));
+    }
+    if !generations.needs_restart.is_empty() {
+        let text = format!("waits for a restart: {}", generations.needs_restart.join("; "));
+        add(Severity::Notice, "restart", text, None);
+    }
+    if !generations.by_hand.is_empty() {
+        let text = format!("changed by hand: {}", generations.by_hand.join("; "));
+        add(Severity::Notice, "by hand", text, None);
+    }
 }
 
 /// The last upgrade, if it has failed: what is wrong stays until the next one takes this process's place.

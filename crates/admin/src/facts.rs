@@ -1,4 +1,4 @@
-//! Facts that do not change while the process runs, and that the page shows beside the numbers.
+//! Facts that change with the configuration only, and that the page shows beside the numbers.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,5 @@
-//! The admin port: metrics for machines, one page for people, health for orchestrators. It is read-only.
+//! The admin port: metrics for machines, one page for people, health for orchestrators; and actions on the process,
+//! which the binary carries out ([`actions::Actor`]).
 //!
 //! ```text
 //! telemetry::Registry ─┐
@@ -32,11 +33,13 @@ mod format;
 mod metrics;
 mod page;
 
+pub mod actions;
 pub mod events;
 mod facts;
 pub mod process;
 pub mod lookup;
 pub mod queue;
+pub mod reload;
 pub mod source;
 mod upgrades;
 

@@ -46,6 +46,22 @@ fn process(text: &mut Text, facts: &Facts, status: &Status) {
     );
     let budget = status.memory.budget_bytes;
     gauge("nuthatch_memory_budget_bytes", "most bytes held for requests and replies", Some(budget));
+    let generations = &status.configuration;
+    gauge(
+        "nuthatch_config_generation",
+        "number of the configuration in force; 1 is that of the start",
+        Some(generations.generation),
+    );
+    gauge(
+        "nuthatch_config_reload_failed",
+        "1 if the last reload of the configuration failed",
+        Some(u64::from(generations.failure.is_some())),
+    );
+    gauge(
+        "nuthatch_config_needs_restart",
+        "changes of the configuration that wait for a restart",
+        Some(generations.needs_restart.len() as u64),
+    );
     let process = status.process;
     gauge("process_resident_memory_bytes", "resident memory", process.rss_bytes);
     gauge("process_open_fds", "open file descriptors", process.open_fds);
@@ -64,6 +80,8 @@ fn process(text: &mut Text, facts: &Facts, status: &Status) {
         text.family("nuthatch_upgrade_failure_time", Kind::Timestamp, "time of the last of them")
             .sample(&[], last.at_ms * 1000);
     }
+    let help = "time at which the configuration in force was applied";
+    text.family("nuthatch_config_applied", Kind::Timestamp, help).sample(&[], generations.since_ms * 1000);
     let help = "start of the process";
     text.family("process_start_time", Kind::Timestamp, help).sample(&[], facts.started_ms * 1000);
 }

@@ -190,6 +190,15 @@ fn event(html: &mut Html, event: &Event, now_ms: u64) {
 
 fn foot(html: &mut Html, status: &Status) {
     html.add(format_args!("<footer><p>"));
+    let configuration = &status.configuration;
+    if configuration.generation > 0 {
+        html.add(format_args!(
+            "<span class=\"place\">configuration {} since <time title=\"{} UTC\">{}</time></span> ",
+            configuration.generation,
+            date(configuration.since_ms),
+            clock(configuration.since_ms),
+        ));
+    }
     for listening in &status.listening {
         let (address, what) = (Escaped(&listening.address), Escaped(&listening.what));
         html.add(format_args!("<span class=\"place\"><code>{address}</code> {what}</span> "));

@@ -9,16 +9,17 @@
 //! | `/health` | 200 `ok`, or 503 and the reasons, a line each: something does not work |
 //! | `/api/status` | [`crate::status::Status`] as JSON; with `?as=html` the page's body, which the page refreshes itself from |
 //! | `/favicon.ico` | the page's icon |
+//! | `/api/reload`, `/api/server/…`, `/api/log/level` | actions: [`crate::actions`] |
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Extension, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -29,6 +30,7 @@ use telemetry::debug;
 use telemetry::render::prometheus;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::actions::{self, Actor, Origin};
 use crate::{Watch, metrics, page};
 
 /// Time a request's head may take, and a connection may be idle.
@@ -46,8 +48,8 @@ const ICON: &str = "image/svg+xml";
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
                       img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The service.
-pub fn router(watch: Arc<Watch>) -> Router {
+/// The service. Without an actor it changes nothing.
+pub fn router(watch: Arc<Watch>, actor: Option<Arc<dyn Actor>>) -> Router {
     Router::new()
         .route("/", get(whole_page))
         .route("/metrics", get(all_metrics))
@@ -56,18 +58,23 @@ pub fn router(watch: Arc<Watch>) -> Router {
         .route("/health", get(health))
         .route("/api/status", get(status))
         .route("/favicon.ico", get(icon))
+        .route("/api/reload", post(actions::reload))
+        .route("/api/server/{change}", post(actions::server))
+        .route("/api/log/level", post(actions::log_level))
+        .layer(Extension(actor))
         .with_state(watch)
 }
 
 /// Requests and answers of one client, until it goes or is idle for too long. While an answer is under way, what `owing` gave is
 /// held.
-pub async fn serve_client<S, O>(client: S, router: Router, owing: impl Fn() -> O)
+pub async fn serve_client<S, O>(client: S, origin: Origin, router: Router, owing: impl Fn() -> O)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = TowerToHyperService::new(router);
-    let answering = service_fn(|request: Request<Incoming>| {
+    let answering = service_fn(|mut request: Request<Incoming>| {
         let owed = owing();
+        request.extensions_mut().insert(origin);
         let answer = service.call(request);
         async move {
             let answer = answer.await;
@@ -94,7 +101,7 @@ async fn whole_page(State(watch): State<Arc<Watch>>) -> Response {
 
 async fn all_metrics(State(watch): State<Arc<Watch>>) -> Response {
     let status = watch.look().await;
-    let text = watch.registry().prometheus() + &metrics::families(watch.facts(), &status);
+    let text = watch.registry().prometheus() + &metrics::families(&watch.facts(), &status);
     answer(StatusCode::OK, prometheus::CONTENT_TYPE, text)
 }
 

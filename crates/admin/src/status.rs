@@ -14,6 +14,7 @@ use crate::facts::{Facts, Listening};
 use crate::lookup::LookupReport;
 use crate::process::Process;
 use crate::queue::QueueReport;
+use crate::reload::Generations;
 use crate::sample::Sample;
 use crate::trouble::Trouble;
 use crate::upgrades::UpgradeFailures;
@@ -61,6 +62,8 @@ pub struct Status {
     pub events_lost: u64,
     /// Upgrades of the binary that have come to nothing.
     pub upgrade_failures: UpgradeFailures,
+    /// The configuration in force.
+    pub configuration: Generations,
 }
 
 /// Bytes held for requests and replies, against the most that may be.
@@ -106,6 +109,7 @@ impl Status {
             events: Vec::new(),
             events_lost: 0,
             upgrade_failures: UpgradeFailures::default(),
+            configuration: Generations::default(),
         }
     }
 }

@@ -4,16 +4,16 @@
 //! second apart at least: whoever asks more often gets the last one again, however many ask.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use telemetry::Registry;
-use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
 use crate::events::Events;
 use crate::facts::Facts;
+use crate::reload::Generations;
 use crate::sample::{Reports, Sample};
 use crate::source::{Source, Sources};
 use crate::status::Status;
@@ -32,12 +32,13 @@ const SOURCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// See the top of this file.
 pub struct Watch {
-    facts: Facts,
+    facts: Mutex<Arc<Facts>>,
+    generations: Mutex<Generations>,
     registry: Arc<Registry>,
     sources: Sources,
     draining: AtomicBool,
     upgrades: Upgrades,
-    history: Mutex<History>,
+    history: tokio::sync::Mutex<History>,
 }
 
 struct History {
@@ -55,13 +56,24 @@ impl Watch {
         let samples = VecDeque::from([first]);
         let history = History { samples, tracker: Tracker::default(), events, latest: None };
         Watch {
-            facts,
+            facts: Mutex::new(Arc::new(facts)),
+            generations: Mutex::default(),
             registry,
             sources,
             draining: AtomicBool::new(false),
             upgrades: Upgrades::default(),
-            history: Mutex::new(history),
+            history: tokio::sync::Mutex::new(history),
         }
+    }
+
+    /// Shows other facts from now on.
+    pub fn set_facts(&self, facts: Facts) {
+        *lock(&self.facts) = Arc::new(facts);
+    }
+
+    /// Shows these generations of the configuration from now on.
+    pub fn set_generations(&self, generations: Generations) {
+        *lock(&self.generations) = generations;
     }
 
     /// The process stops: from now on it is neither ready nor healthy.
@@ -81,9 +93,11 @@ impl Watch {
         let age = history.samples.back().map(|sample| sample.at.elapsed());
         let draining = self.draining.load(Relaxed);
         let upgrade_failures = self.upgrades.failures();
+        let configuration = lock(&self.generations).clone();
         if let Some(latest) = &history.latest
             && latest.draining == draining
             && latest.upgrade_failures == upgrade_failures
+            && latest.configuration == configuration
             && age.is_some_and(|age| age < FRESH)
         {
             return Arc::clone(latest);
@@ -91,8 +105,8 @@ impl Watch {
         let reports =
             Reports { queue: answer(&self.sources.queue).await, lookup: answer(&self.sources.lookup).await };
         let sample = Sample::take(&self.registry, reports);
-        let told = Told { draining, upgrade_failures };
-        let status = Arc::new(history.take(sample, &self.facts, self.sources.queue.is_some(), told));
+        let told = Told { draining, upgrade_failures, configuration };
+        let status = Arc::new(history.take(sample, &self.facts(), self.sources.queue.is_some(), told));
         history.latest = Some(Arc::clone(&status));
         status
     }
@@ -110,9 +124,9 @@ impl Watch {
         &self.registry
     }
 
-    /// Facts that do not change.
-    pub(crate) fn facts(&self) -> &Facts {
-        &self.facts
+    /// Facts about the configuration in force.
+    pub(crate) fn facts(&self) -> Arc<Facts> {
+        Arc::clone(&lock(&self.facts))
     }
 }
 
@@ -121,6 +135,11 @@ impl Watch {
 struct Told {
     draining: bool,
     upgrade_failures: UpgradeFailures,
+    configuration: Generations,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The report of a part; None if it does not run or does not answer in time.
@@ -139,7 +158,9 @@ impl History {
             Some(before) => Status::between(before, &sample, facts, has_queue),
             None => Status::between(&sample, &sample, facts, has_queue),
         };
-        (status.draining, status.upgrade_failures) = (told.draining, told.upgrade_failures);
+        let Told { draining, upgrade_failures, configuration } = told;
+        (status.draining, status.upgrade_failures) = (draining, upgrade_failures);
+        status.configuration = configuration;
         self.judge(&mut status);
         self.samples.push_back(sample);
         status

@@ -46,7 +46,7 @@ pub enum Aim {
 ///
 /// # Errors
 /// The refusal, with the header that shows whose page it is and where to list the name if it is ours after all.
-pub(crate) fn guard(aim: Aim, headers: &HeaderMap, names: &Names<'_>) -> Result<(), Refusal> {
+pub fn refuse_strangers(aim: Aim, headers: &HeaderMap, names: &Names<'_>) -> Result<(), Refusal> {
     match stranger(aim, headers, names) {
         None => Ok(()),
         Some(who) => {

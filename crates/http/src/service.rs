@@ -59,7 +59,7 @@ async fn serve<A: Api>(api: &A, link: Link, request: Request) -> Response<Body> 
     let (answer, quiet) = match find(api, &link, method.as_str(), &uri) {
         Ok((row, words)) => {
             let asked = Asked { words, link, uri: parts.uri, headers: parts.headers, body };
-            let answer = match api.names(|names| browser::guard(row.aim, &asked.headers, names)) {
+            let answer = match api.names(|names| browser::refuse_strangers(row.aim, &asked.headers, names)) {
                 Ok(()) => (row.handler)(api, asked).await,
                 Err(refusal) => Err(refusal),
             };

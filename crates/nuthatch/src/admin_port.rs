@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use admin::Watch;
+use admin::actions::{Actor, Origin};
 use admin::lookup::LookupReport;
 use admin::queue::QueueReport;
 use admin::source::{self, Source};
@@ -15,47 +16,40 @@ use queue::ask::{Answer, Ask, Reply};
 use queue::queue::{Snapshot, TopicStats};
 use tokio::sync::{oneshot, watch};
 
-use crate::control_port::ControlPort;
+use crate::control_port::{Accepted, ControlPort};
 
 /// TLS of the port, for clients that connect from now on; None: plain HTTP.
 pub type AdminTls = watch::Sender<Option<Arc<ServerConfig>>>;
 
-/// The port, bound, and what is shown there.
-pub struct AdminPort {
-    /// Address for clients.
-    pub port: ControlPort,
-    /// The receiving side of [`AdminTls`].
-    pub tls: watch::Receiver<Option<Arc<ServerConfig>>>,
-    /// Knows how things are.
-    pub watch: Arc<Watch>,
-}
-
-impl AdminPort {
-    /// Serves and watches for ever. Needs a tokio runtime.
-    pub async fn serve(self) -> io::Result<()> {
-        let router = admin::router(Arc::clone(&self.watch));
-        let tls = self.tls;
-        let served = self.port.serve(|client, activity| {
-            let (router, tls) = (router.clone(), tls.borrow().clone());
-            let owing = move || {
-                activity.begin_answer();
-                activity.answering()
-            };
-            async move {
-                match tls {
-                    None => admin::serve_client(client, router, owing).await,
-                    Some(tls) => {
-                        if let Some(client) = http::secure(client, tls, "admin port").await {
-                            admin::serve_client(client, router, owing).await;
-                        }
+/// Serves and watches for ever; `actor` carries out actions. Needs a tokio runtime.
+pub async fn serve(
+    port: ControlPort,
+    tls: watch::Receiver<Option<Arc<ServerConfig>>>,
+    watch: Arc<Watch>,
+    actor: Arc<dyn Actor>,
+) -> io::Result<()> {
+    let router = admin::router(Arc::clone(&watch), Some(actor));
+    let served = port.serve(|Accepted { client, activity, is_local }| {
+        let (router, tls) = (router.clone(), tls.borrow().clone());
+        let owing = move || {
+            activity.begin_answer();
+            activity.answering()
+        };
+        let origin = if is_local { Origin::Local } else { Origin::Remote };
+        async move {
+            match tls {
+                None => admin::serve_client(client, origin, router, owing).await,
+                Some(tls) => {
+                    if let Some(client) = http::secure(client, tls, "admin port").await {
+                        admin::serve_client(client, origin, router, owing).await;
                     }
                 }
             }
-        });
-        tokio::select! {
-            ended = served => ended,
-            () = self.watch.run() => Ok(()),
         }
+    });
+    tokio::select! {
+        ended = served => ended,
+        () = watch.run() => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::stdout::show;
 use crate::version::VERSION;
-use crate::{faces, manual, upgrade};
+use crate::{faces, manual, reload, running_process, upgrade};
 
 /// A program that this binary can be.
 pub struct Face {
@@ -101,8 +101,10 @@ enum Native {
         #[arg(long)]
         show: bool,
     },
+    /// Have a running process read its configuration again, and print what has changed; exit status 1: nothing has
+    Reload(reload::command::Reload),
     /// Let the binary, which may have been replaced, take a running process's place: no client of a pool notices
-    Upgrade(upgrade::command::Upgrade),
+    Upgrade(running_process::RunningProcess),
     /// Print a nutcracker.yml or an nsqd.cfg as a nuthatch.toml that does the same
     Convert {
         /// The file; - is standard input
@@ -174,6 +176,7 @@ fn as_face(name: &str, arguments: &[OsString]) -> Option<ExitCode> {
 fn native(command: Native) -> ExitCode {
     match command {
         Native::Run { config } => faces::run::main(config.as_deref()),
+        Native::Reload(options) => reload::command::main(&options),
         Native::Upgrade(options) => upgrade::command::main(&options),
         Native::Convert { file } => faces::convert::main(&file),
         Native::Check { config, system, show } => {

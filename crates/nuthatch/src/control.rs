@@ -1,43 +1,41 @@
-//! The control thread: signals, the statistics and the admin port, the end.
+//! The control thread: signals, actions of the admin port, the end.
 //!
 //! | signal | effect |
 //! |---|---|
 //! | SIGTERM, SIGINT, SIGQUIT | graceful stop; the exit status is the face's; SIGINT twice, or another one a second later, ends at once |
-//! | SIGHUP | the log file is opened anew |
+//! | SIGHUP | the log file is opened anew; the native face reads its configuration again as well |
+//! | SIGUSR1 | the configuration is read again (`reload.rs`) |
 //! | SIGTTIN, SIGTTOU | more, less is logged |
 //! | SIGUSR2 | the binary is started again, and takes over (`upgrade.rs`) |
-//! | SIGUSR1 | logged, no effect |
 //! | SIGPIPE | ignored |
 //! | SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT | logged with a backtrace, then the process dies by it (`crash.rs`) |
+//!
+//! Reloads and upgrades are carried out one at a time, in the order in which they were asked for; a stop calls off what has not changed
+//! anything yet. What the admin port asks for while another process takes over is refused.
+
+mod attention;
+mod behavior;
+mod reloading;
+mod signals;
 
 use std::io;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use telemetry::log::{Log, SIGNAL, Verbosity};
+use telemetry::log::Log;
 use telemetry::{error, info};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
 
+use crate::reload::{Reloads, actor};
 use crate::serving::Serving;
 use crate::start::Running;
 use crate::stop_signals::StopSignals;
 use crate::upgrade::task::{self, Upgrade};
 use crate::{crash, systemd};
+use attention::{Attention, Event};
+use signals::Signals;
 
-/// Numbers of signals, as they come.
-type Signals = mpsc::Receiver<i32>;
-
-/// Differences between faces.
-pub struct FaceBehavior {
-    /// Name and version of the service in the statistics.
-    pub service: (&'static str, &'static str),
-    /// Exit status after SIGINT; after SIGTERM and SIGQUIT it is 0.
-    pub interrupted: u8,
-    /// Signal texts are nutcracker's.
-    pub nutcracker: bool,
-}
+pub use behavior::FaceBehavior;
 
 /// The control thread before anything runs: its signals are taken from here on, so that one that comes early is
 /// heeded as soon as everything has started instead of killing a process that has a pid file and clients.
@@ -57,83 +55,83 @@ impl Control {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(text)?;
         let signals = {
             let _inside = runtime.enter();
-            signals().map_err(text)?
+            signals::all().map_err(text)?
         };
         Ok(Control { runtime, signals })
     }
 
     /// Runs until a signal ends it.
     pub fn run(self, running: Running, behavior: &FaceBehavior, log: &Log) -> ExitCode {
-        let code =
-            self.runtime.block_on(serve(running, self.signals, behavior, log)).unwrap_or_else(|error| {
-                error!(%error, "control thread failed");
-                1
-            });
+        let Control { runtime, signals } = self;
+        let code = runtime.block_on(serve(running, signals, behavior, log)).unwrap_or_else(|error| {
+            error!(%error, "control thread failed");
+            1
+        });
+        // A name server or a file that does not answer is not waited for.
+        runtime.shutdown_background();
         ExitCode::from(code)
     }
 }
 
-async fn serve(running: Running, mut signals: Signals, behavior: &FaceBehavior, log: &Log) -> io::Result<u8> {
-    let mut serving = Serving::begin(running, behavior.service, log);
+async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log: &Log) -> io::Result<u8> {
+    let (actor, actions) = actor::connect();
+    let mut attention = Attention::new(signals, actions, behavior, log);
+    let mut serving = Serving::begin(running, behavior.service, log, actor);
+    let mut reloads = Reloads::begin(behavior.source.clone(), &serving);
     systemd::ready();
     let watchdog = tokio::spawn(systemd::keep_alive());
     let (signal, code) = loop {
-        let Some(found) = signals.recv().await else { break (libc::SIGTERM, 1) };
-        tell(found, behavior);
-        if let Some(code) = stops(found, behavior) {
-            break (found, code);
-        }
-        if found != libc::SIGUSR2 {
-            adjust(found, behavior, log);
-            continue;
-        }
-        let (back, replaced, ended) = upgrade(serving, &mut signals, behavior, log).await;
-        serving = back;
-        if replaced {
-            // The other process is the service now.
-            watchdog.abort();
-            return match ended {
-                Some(ended) => stop(serving, signals, behavior, ended).await,
-                None => drain(serving, signals, behavior, log).await,
-            };
-        }
+        let ended = match attention.next().await {
+            Event::Stop(signal, code) => break (signal, code),
+            Event::Reload => reloading::by_signal(&mut reloads, &mut serving, &mut attention).await,
+            Event::Action(asked) => {
+                reloading::by_request(&mut reloads, &mut serving, &mut attention, asked).await
+            }
+            Event::Upgrade => {
+                let (back, replaced, ended) = upgrade(serving, &mut attention).await;
+                serving = back;
+                if replaced {
+                    // The other process is the service now.
+                    watchdog.abort();
+                    return match ended {
+                        Some(ended) => stop(serving, attention, ended).await,
+                        None => drain(serving, attention).await,
+                    };
+                }
+                ended
+            }
+        };
         if let Some(ended) = ended {
             break ended;
         }
     };
     systemd::stopping();
-    stop(serving, signals, behavior, (signal, code)).await
+    stop(serving, attention, (signal, code)).await
 }
 
 /// Lets another process take this one's place. Gives what is left here, true if that one serves now, and the signal that is to end
 /// this one, if one has come meanwhile, with the exit status.
-async fn upgrade(
-    serving: Serving,
-    signals: &mut Signals,
-    behavior: &FaceBehavior,
-    log: &Log,
-) -> (Serving, bool, Option<(i32, u8)>) {
+async fn upgrade(serving: Serving, attention: &mut Attention<'_>) -> (Serving, bool, Option<(i32, u8)>) {
     let mut upgrade = Upgrade::begin(serving);
     let mut ended = None;
     loop {
         tokio::select! {
             (serving, replaced) = upgrade.end() => return (serving, replaced, ended),
-            Some(found) = signals.recv() => {
-                tell(found, behavior);
-                match stops(found, behavior) {
-                    Some(code) => {
-                        ended = Some((found, code));
-                        upgrade.call_off();
-                    }
-                    None => adjust(found, behavior, log),
+            event = attention.event() => match event {
+                Event::Stop(signal, code) => {
+                    ended = Some((signal, code));
+                    upgrade.call_off();
                 }
+                Event::Action(asked) => reloading::refuse(asked, "an upgrade is under way: try again when it has ended"),
+                Event::Reload | Event::Upgrade => attention.postpone(event),
             }
         }
     }
 }
 
 /// Serves the clients that the other process could not be given, and stops.
-async fn drain(serving: Serving, mut signals: Signals, behavior: &FaceBehavior, log: &Log) -> io::Result<u8> {
+async fn drain(serving: Serving, mut attention: Attention<'_>) -> io::Result<u8> {
+    const TAKEN_OVER: &str = "another process has taken over already";
     let signal = {
         let drained = serving.drained();
         tokio::pin!(drained);
@@ -143,39 +141,34 @@ async fn drain(serving: Serving, mut signals: Signals, behavior: &FaceBehavior, 
                     info!(moved, left = serving.clients(), "clients were handed over");
                     break libc::SIGTERM;
                 }
-                Some(found) = signals.recv() => {
-                    tell(found, behavior);
-                    if stops(found, behavior).is_some() {
-                        break found;
-                    }
-                    if found == libc::SIGUSR2 {
-                        task::refuse("another process has taken over already");
-                    }
-                    adjust(found, behavior, log);
+                event = attention.next() => match event {
+                    Event::Stop(signal, _) => break signal,
+                    Event::Upgrade => task::refuse(TAKEN_OVER),
+                    Event::Reload => reloading::refuse_signal(TAKEN_OVER),
+                    Event::Action(asked) => reloading::refuse(asked, TAKEN_OVER),
                 }
             }
         }
     };
-    stop(serving, signals, behavior, (signal, 0)).await
+    stop(serving, attention, (signal, 0)).await
 }
 
 /// Stops gracefully, or at once if a signal says so.
-async fn stop(
-    serving: Serving,
-    mut signals: Signals,
-    behavior: &FaceBehavior,
-    (signal, code): (i32, u8),
-) -> io::Result<u8> {
+async fn stop(serving: Serving, attention: Attention<'_>, (signal, code): (i32, u8)) -> io::Result<u8> {
+    const STOPPING: &str = "this process is stopping";
+    // Who waits for an action gets to know.
+    let mut signals = attention.signals();
     let mut stop_signals = StopSignals::new(signal, Instant::now());
     let stopped = serving.stop();
     tokio::pin!(stopped);
     loop {
         tokio::select! {
             result = &mut stopped => return result.map(|()| code),
-            Some(found) = signals.recv() => {
-                tell(found, behavior);
-                if found == libc::SIGUSR2 {
-                    task::refuse("this process is stopping");
+            found = signals.next() => {
+                match found {
+                    libc::SIGUSR2 => task::refuse(STOPPING),
+                    libc::SIGUSR1 => reloading::refuse_signal(STOPPING),
+                    _ => {}
                 }
                 if stop_signals.ends_at_once(found, Instant::now()) {
                     info!("stopped at once: a second signal arrived");
@@ -184,68 +177,4 @@ async fn stop(
             }
         }
     }
-}
-
-/// The exit status of a signal that ends the process; None for all others.
-fn stops(signal: i32, behavior: &FaceBehavior) -> Option<u8> {
-    match signal {
-        libc::SIGINT => Some(behavior.interrupted),
-        libc::SIGTERM | libc::SIGQUIT => Some(0),
-        _ => None,
-    }
-}
-
-/// Does what a signal asks of the log.
-fn adjust(signal: i32, behavior: &FaceBehavior, log: &Log) {
-    match signal {
-        libc::SIGHUP => log.reopen(),
-        libc::SIGTTIN => set_verbosity(log, "up", log.verbosity().raised(), behavior),
-        libc::SIGTTOU => set_verbosity(log, "down", log.verbosity().lowered(), behavior),
-        _ => {}
-    }
-}
-
-const SIGNALS: &[(i32, &str, &str)] = &[
-    (libc::SIGHUP, "SIGHUP", ", reopening log file"),
-    (libc::SIGTTIN, "SIGTTIN", ", up logging level"),
-    (libc::SIGTTOU, "SIGTTOU", ", down logging level"),
-    (libc::SIGINT, "SIGINT", ", exiting"),
-    (libc::SIGTERM, "SIGTERM", ", stopping"),
-    (libc::SIGQUIT, "SIGQUIT", ", stopping"),
-    (libc::SIGUSR1, "SIGUSR1", ""),
-    (libc::SIGUSR2, "SIGUSR2", ", upgrading"),
-];
-
-/// Every signal of the table, as a stream of numbers.
-fn signals() -> io::Result<Signals> {
-    // Signals that come while one is handled are kept by the system, each kind once.
-    let (sender, receiver) = mpsc::channel(1);
-    for (number, ..) in SIGNALS {
-        let mut arrivals: Signal = signal(SignalKind::from_raw(*number))?;
-        let sender = sender.clone();
-        tokio::spawn(async move {
-            while arrivals.recv().await.is_some() && sender.send(*number).await.is_ok() {}
-        });
-    }
-    Ok(receiver)
-}
-
-fn tell(found: i32, behavior: &FaceBehavior) {
-    let Some((number, name, action)) = SIGNALS.iter().find(|(number, ..)| *number == found) else { return };
-    if behavior.nutcracker {
-        error!(target: SIGNAL, "signal {number} ({name}) received{action}");
-    } else {
-        info!("signal {number} ({name}) received{action}");
-    }
-}
-
-/// Sets the log's level, and says so as nutcracker does: not if it was at its end already.
-fn set_verbosity(log: &Log, direction: &str, to: Verbosity, behavior: &FaceBehavior) {
-    let before = log.verbosity();
-    // The line is written at the level that writes more.
-    log.set_verbosity(before.max(to));
-    if behavior.nutcracker && to != before {
-        error!(target: SIGNAL, "{direction} log level to {}", to.number());
-    }
-    log.set_verbosity(to);
 }

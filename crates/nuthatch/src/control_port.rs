@@ -13,6 +13,7 @@ use net::{BindError, Binder};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::bind::bind;
+use crate::start::Listening;
 
 /// Clients served at once.
 pub const CLIENTS_MAX: usize = 64;
@@ -43,15 +44,15 @@ impl ControlPort {
         bind(listen, binder).map(|socket| ControlPort { address: address(&socket, listen), socket })
     }
 
-    /// The address as bound.
-    pub fn address(&self) -> String {
-        self.address.clone()
+    /// The port as a place of a service.
+    pub fn listening(&self, what: &str) -> Listening {
+        Listening { what: what.into(), address: self.address.clone() }
     }
 
-    /// Gives each client to `served`, for ever, with what is to be told when an answer is owed. Needs a tokio runtime.
+    /// Gives each client to `served`, for ever. Needs a tokio runtime.
     pub async fn serve<F, S>(self, served: F) -> io::Result<()>
     where
-        F: Fn(Client, Activity) -> S,
+        F: Fn(Accepted) -> S,
         S: Future<Output = ()> + Send + 'static,
     {
         let listener = match self.socket {
@@ -67,16 +68,34 @@ impl ControlPort {
         let places = Places::new(CLIENTS_MAX);
         loop {
             match listener.accept().await {
-                Ok((socket, address)) => {
-                    let place = places.take(&address).await;
+                Ok((socket, from)) => {
+                    let place = places.take(&from.address).await;
                     let activity = place.activity();
                     let client = Box::new(Tracked::new(socket, activity.clone()));
-                    tokio::spawn(place.hold(served(client, activity)));
+                    let accepted = Accepted { client, activity, is_local: from.is_local };
+                    tokio::spawn(place.hold(served(accepted)));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
         }
     }
+}
+
+/// A client that has connected.
+pub struct Accepted {
+    /// Its socket.
+    pub client: Client,
+    /// Is told when an answer is owed.
+    pub activity: Activity,
+    /// It is on this machine: it came over loopback or a unix socket.
+    pub is_local: bool,
+}
+
+/// Origin of a client.
+struct From {
+    /// Its address without the port; all of a unix socket's clients have the same.
+    address: String,
+    is_local: bool,
 }
 
 enum Listener {
@@ -85,14 +104,17 @@ enum Listener {
 }
 
 impl Listener {
-    /// A client and its address without the port; all of a unix socket's clients have the same.
-    async fn accept(&self) -> io::Result<(Client, String)> {
+    async fn accept(&self) -> io::Result<(Client, From)> {
         Ok(match self {
             Listener::Tcp(listener) => {
                 let (socket, address) = listener.accept().await?;
-                (Box::new(socket), address.ip().to_canonical().to_string())
+                let ip = address.ip().to_canonical();
+                (Box::new(socket), From { address: ip.to_string(), is_local: ip.is_loopback() })
             }
-            Listener::Unix(listener) => (Box::new(listener.accept().await?.0), "@".to_owned()),
+            Listener::Unix(listener) => {
+                let from = From { address: "@".to_owned(), is_local: true };
+                (Box::new(listener.accept().await?.0), from)
+            }
         })
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! The limit is looked at again every second: somebody may change it from outside (prlimit).
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use config::checked::{Config, Protocol};
@@ -61,7 +62,8 @@ pub struct Shares {
 /// The shares of a running process.
 #[derive(Debug, Clone)]
 pub struct Descriptors {
-    needs: Needs,
+    /// Of the configuration in force.
+    needs: Arc<Mutex<Needs>>,
     /// The shares at the start.
     pub shares: Shares,
     /// Share of clients.
@@ -78,19 +80,26 @@ impl Descriptors {
         let needs = Needs::of(config);
         let shares = Shares::of(limit.soft, &needs);
         shares.tell(&needs);
-        Descriptors { needs, shares, places: ClientPlaces::new(shares.clients) }
+        let places = ClientPlaces::new(shares.clients);
+        Descriptors { needs: Arc::new(Mutex::new(needs)), shares, places }
     }
 
-    /// Follows changes of the limit, for ever.
+    /// Shares them out for another configuration, soon.
+    pub fn set(&self, config: &Config) {
+        *self.needs.lock().unwrap_or_else(PoisonError::into_inner) = Needs::of(config);
+    }
+
+    /// Follows changes of the limit and of the configuration, for ever.
     pub async fn follow(self) {
         let mut shares = self.shares;
         loop {
             tokio::time::sleep(LOOK).await;
-            let now = Shares::of(FileLimit::current().soft, &self.needs);
+            let needs = *self.needs.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Shares::of(FileLimit::current().soft, &needs);
             if now != shares {
                 shares = now;
                 self.places.set_max(now.clients);
-                now.tell(&self.needs);
+                now.tell(&needs);
             }
         }
     }

@@ -18,7 +18,10 @@ mod logins;
 mod lookup_snapshot;
 mod manual;
 mod descriptors;
+mod outcome;
 mod pid_file;
+mod reload;
+mod running_process;
 mod stdout;
 
 mod discovery;

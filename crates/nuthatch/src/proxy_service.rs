@@ -1,26 +1,26 @@
 //! Starting and stopping the cache side: listeners, shards, the proxy on each.
 //!
 //! Every shard listens on every pool with a socket of its own; pools over the embedded cache are the exception, since
-//! that cache lives on one shard.
+//! that cache lives on one shard. How it changes while it runs is in [`step`].
+
+mod listeners;
+mod step;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use config::checked::{Listen, PoolListen, Protocol};
-use net::{
-    Binder, ClientPlaces, EventLoop, Handle, ListenAddress, ListenOptions, Listener, Resolver, ServerTls,
-    Shard,
-};
-use proxy::{Budget, Generation, Mail, Notice, PoolPlan, Proxy, Setup, has_local};
+use net::{Binder, ClientPlaces, EventLoop, Handle, Listener, Resolver, Shard};
+use proxy::{Budget, Generation, Mail, Notice, Proxy, Setup};
 use telemetry::ShardStats;
 
 use crate::logins::Verifier;
 use crate::service::Service;
-use crate::start_error::{Place, StartError};
+use crate::start_error::StartError;
+pub use listeners::{PoolListener, address};
+pub use step::ProxyStep;
 
 /// Settings the cache side is started with.
 pub struct Plan {
@@ -50,15 +50,17 @@ pub struct ProxyService {
     shards: Vec<Running>,
     /// Number of the next client (CLIENT ID).
     pub client_numbers: Arc<AtomicU64>,
-    /// Listeners of each pool: (pool index, address as bound; None for a unix socket).
-    pub bound: Vec<(usize, Option<SocketAddr>)>,
+    /// Listeners, in the order of the pools.
+    pub listeners: Vec<PoolListener>,
+    /// The generation that the shards serve.
+    pub generation: Arc<Generation>,
+    budget: Arc<Budget>,
 }
 
 /// The cache side with its listeners bound.
 pub struct BoundProxy {
     per_shard: Vec<Vec<Listener>>,
-    /// Listeners of each pool: (pool index, address as bound; None for a unix socket).
-    bound: Vec<(usize, Option<SocketAddr>)>,
+    listeners: Vec<PoolListener>,
 }
 
 /// Binds every listener of a generation for so many shards.
@@ -66,25 +68,11 @@ pub struct BoundProxy {
 /// # Errors
 /// The fault, for each face to word.
 pub fn bind(generation: &Generation, threads: usize, binder: &mut Binder) -> Result<BoundProxy, StartError> {
-    let mut per_shard: Vec<Vec<Listener>> = (0..threads).map(|_| Vec::new()).collect();
-    let mut bound = Vec::new();
-    for (n, planned) in generation.pools.iter().enumerate() {
-        let pool = &planned.config;
-        // The embedded cache lives on one shard, without locks, and so do the clients of its pool.
-        let count = if has_local(pool) { 1 } else { threads };
-        for listen in &pool.listen {
-            let listeners =
-                binder.bind(&address(&listen.address), pool.backlog, count, planned.id.0).map_err(
-                    |error| StartError::Listen(Place::Pool(pool.name.clone()), listen.address.clone(), error),
-                )?;
-            bound.push((n, listeners[0].local_address()));
-            for (n, mut listener) in listeners.into_iter().enumerate() {
-                listener.options = listen_options(planned, listen);
-                per_shard[n % count].push(listener);
-            }
-        }
-    }
-    Ok(BoundProxy { per_shard, bound })
+    let planned = listeners::plan(&[], generation, threads, &mut |wanted| {
+        binder.bind(wanted.address, wanted.backlog, wanted.shards, wanted.tag)
+    })?;
+    let (per_shard, listeners) = planned.begin();
+    Ok(BoundProxy { per_shard, listeners })
 }
 
 impl BoundProxy {
@@ -93,11 +81,13 @@ impl BoundProxy {
     /// # Errors
     /// The system's.
     pub fn run(self, plan: &Plan) -> Result<ProxyService, StartError> {
-        let BoundProxy { per_shard, bound } = self;
+        let BoundProxy { per_shard, listeners } = self;
         let client_numbers = Arc::new(AtomicU64::new(plan.client_number));
-        let shards = spawn(plan, per_shard, &client_numbers);
+        let budget = Arc::new(Budget::new(plan.memory_budget, plan.threads));
+        let shards = spawn(plan, per_shard, &client_numbers, &budget);
         let shards = shards.map_err(|e| format!("cannot start the shards: {e}"))?;
-        Ok(ProxyService { shards, client_numbers, bound })
+        let generation = Arc::clone(&plan.generation);
+        Ok(ProxyService { shards, client_numbers, listeners, generation, budget })
     }
 }
 
@@ -112,9 +102,9 @@ fn spawn(
     plan: &Plan,
     per_shard: Vec<Vec<Listener>>,
     client_numbers: &Arc<AtomicU64>,
+    budget: &Arc<Budget>,
 ) -> io::Result<Vec<Running>> {
     let resolver = Resolver::start()?;
-    let budget = Arc::new(Budget::new(plan.memory_budget, plan.threads));
     let shards: Vec<Shard<Mail>> = per_shard
         .into_iter()
         .map(|listeners| {
@@ -132,7 +122,7 @@ fn spawn(
         let verifier = verifier.clone();
         let setup = Setup {
             generation: Arc::clone(&plan.generation),
-            budget: Arc::clone(&budget),
+            budget: Arc::clone(budget),
             stats: Arc::clone(&plan.shards[n]),
             seed: seed(n),
             notify: Box::new(move |notice| notify(notice)),
@@ -162,33 +152,6 @@ impl Service for ProxyService {
         for (_, thread) in self.shards {
             let _ = thread.join();
         }
-    }
-}
-
-/// Options of a listener of a pool, as planned. A reload sends them to a listener that stays, in [`proxy::ListenerChange::Set`].
-pub fn listen_options(planned: &PoolPlan, listen: &PoolListen) -> ListenOptions {
-    ListenOptions {
-        tag: planned.id.0,
-        keepalive: planned.config.keepalive,
-        tls: listen.tls.then(|| server_tls(planned)).flatten(),
-    }
-}
-
-/// TLS of those listeners of a pool that have it.
-fn server_tls(planned: &PoolPlan) -> Option<ServerTls> {
-    let config = planned.tls.clients.clone()?;
-    let plain_answer: &[u8] = match planned.config.protocol {
-        Protocol::Redis => b"-ERR this port speaks TLS only\r\n",
-        Protocol::Memcache => b"SERVER_ERROR this port speaks TLS only\r\n",
-    };
-    Some(ServerTls { config, plain_answer })
-}
-
-/// Address to listen on, for the event loop.
-pub fn address(listen: &Listen) -> ListenAddress {
-    match listen {
-        Listen::Tcp { host, port } => ListenAddress::Tcp(host.clone(), *port),
-        Listen::Unix { path, mode } => ListenAddress::Unix(path.clone(), *mode),
     }
 }
 

@@ -36,7 +36,6 @@ use crate::service::Service;
 use crate::start_error::{Place, StartError};
 pub use data_path::DataPath;
 pub use http::{Http, Serving as ServingHttp};
-#[allow(unused_imports, reason = "the reload of the configuration is to call it")]
 pub use live::{Live, Prepared};
 pub use outside::ControlJobs;
 pub use tls::verify as verify_tls;

@@ -1,34 +1,44 @@
 //! Everything that the control thread serves while the process runs, and how it stops.
 
 mod data;
+mod names;
+mod ports;
+mod step;
 mod succession;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use admin::{Severity, Watch};
+use admin::actions::Actor;
+use admin::reload::Generations;
+use admin::{Facts, Severity};
 use config::checked::Config;
 use config::nsqd::machine;
 use telemetry::Registry;
 use telemetry::log::Log;
 use telemetry::render::nutcracker::{Header, document};
 use tokio::sync::{oneshot, watch};
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::JoinHandle;
 
 use data::{DataTasks, finish};
+use ports::Ports;
 
+use crate::malloc_trim;
 use crate::start::Running;
 use crate::upgrade::departures::Departures;
-use crate::{malloc_trim, stats_port};
+use crate::version::VERSION;
+
+pub use step::Step;
 
 /// The shards, and the tasks of the control thread.
 pub struct Serving {
     running: Running,
     log: Log,
-    watch: Option<Arc<Watch>>,
-    /// Tasks of the statistics and the admin port.
-    ports: Vec<AbortHandle>,
+    ports: Ports,
+    /// Listeners of pools, which nutcracker's statistics count as connections.
+    pool_listeners: Arc<AtomicU64>,
     /// Tells nsqadmin to end.
     stop: watch::Sender<bool>,
     nsqadmin: Option<JoinHandle<()>>,
@@ -37,40 +47,57 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Serves everything. `service` is name and version in the statistics. Needs a tokio runtime.
-    pub fn begin(mut running: Running, service: (&'static str, &'static str), log: &Log) -> Serving {
-        let mut ports = Vec::new();
-        if let Some(port) = running.stats.take() {
-            let registry = Arc::clone(&running.registry);
-            let since = running.since;
-            let listeners = running.pool_listeners as u64;
-            let document = move || statistics(&registry, service, since.elapsed().as_secs(), listeners);
-            ports.push(tokio::spawn(stats_port::serve(port, Arc::new(document))).abort_handle());
-        }
-        let watch = running.admin.as_ref().map(|admin| Arc::clone(&admin.watch));
-        if let Some(admin) = running.admin.take() {
-            ports.push(tokio::spawn(admin.serve()).abort_handle());
-        }
+    /// Serves everything. `service` is name and version in the statistics; `actor` carries out what the admin port is asked for.
+    /// Needs a tokio runtime.
+    pub fn begin(
+        mut running: Running,
+        service: (&'static str, &'static str),
+        log: &Log,
+        actor: Arc<dyn Actor>,
+    ) -> Serving {
+        let pool_listeners = Arc::new(AtomicU64::new(running.listening.pools.len() as u64));
+        let (registry, since, listeners) =
+            (Arc::clone(&running.registry), running.since, Arc::clone(&pool_listeners));
+        let document = move || {
+            let listeners = listeners.load(Ordering::Relaxed);
+            statistics(&registry, service, since.elapsed().as_secs(), listeners)
+        };
+        let mut ports = Ports::new(Arc::new(document), &running.admin_tls, Arc::clone(&running.watch), actor);
+        ports.serve_stats(running.stats.take());
+        ports.serve_admin(running.admin.take());
         tokio::spawn(running.descriptors.clone().follow());
         tokio::spawn(malloc_trim::run(Arc::clone(&running.registry), Arc::clone(&running.relief)));
         let (stop, stopping) = watch::channel(false);
         let nsqadmin = running.nsqadmin.take().map(|admin| admin.spawn(log, &stopping));
         let data = DataTasks::begin(std::mem::take(&mut running.data), log);
-        Serving { running, log: log.clone(), watch, ports, stop, nsqadmin, data, departures: None }
+        Serving { running, log: log.clone(), ports, pool_listeners, stop, nsqadmin, data, departures: None }
+    }
+
+    /// Shows these generations of the configuration, and everything as it is configured now.
+    pub fn show(&self, generations: Generations) {
+        self.running.watch.set_generations(generations);
+    }
+
+    fn show_facts(&self) {
+        let Running { config, listening, since, .. } = &self.running;
+        self.pool_listeners.store(listening.pools.len() as u64, Ordering::Relaxed);
+        self.running.watch.set_facts(Facts::new(VERSION, config, listening.shown(), *since));
     }
 
     /// The configuration.
-    pub fn config(&self) -> &Config {
+    pub fn config(&self) -> &Arc<Config> {
         &self.running.config
+    }
+
+    /// Tells the admin port what has happened to the process.
+    pub fn tell(&self, severity: Severity, text: String) {
+        self.running.teller.tell(severity, "process".into(), text);
     }
 
     /// Tells the admin port that an upgrade has come to nothing.
     pub fn upgrade_failed(&self, reason: &str) {
-        let text = format!("upgrade failed: {reason}");
-        self.running.teller.tell(Severity::Warning, "process".into(), text);
-        if let Some(watch) = &self.watch {
-            watch.upgrades().failed(reason);
-        }
+        self.tell(Severity::Warning, format!("upgrade failed: {reason}"));
+        self.running.watch.upgrades().failed(reason);
     }
 
     /// Stops gracefully: nothing more is accepted, what was accepted is answered, within the configured time.
@@ -78,11 +105,9 @@ impl Serving {
     /// # Errors
     /// The system's: no thread can be started.
     pub async fn stop(self) -> io::Result<()> {
-        let Serving { running, watch, stop, nsqadmin, mut data, .. } = self;
+        let Serving { running, stop, nsqadmin, mut data, .. } = self;
         let patience = running.config.stop_timeout / 2;
-        if let Some(watch) = watch {
-            watch.drain();
-        }
+        running.watch.drain();
         stop.send_replace(true);
         data.announce_end();
         // A change of nsqadmin goes on to its end; who asked for it gets to know, if that does not take too long.

@@ -4,8 +4,8 @@
 //! served yet is refused: a listener that does not answer helps nobody.
 
 mod bound;
+mod places;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use admin::lookup::LookupReport;
 use admin::queue::QueueReport;
 use admin::source::{Source, Sources};
 use admin::{Facts, Watch};
-use config::checked::{Config, Pool, PoolListen, Protocol};
+use config::checked::Config;
 use config::endpoint::show_listen;
 use net::Binder;
 use proxy::{Generation, Notice, Settings};
@@ -23,14 +23,14 @@ use tokio::sync::Notify;
 
 use bound::Bound;
 
-use crate::admin_port::{AdminPort, AdminTls, Current, LookupView, QueueView};
+use crate::admin_port::{AdminTls, Current, LookupView, QueueView};
 use crate::control_port::ControlPort;
 use crate::data_services::{Directory, OpenData, RunningData, State};
 use crate::descriptors::Descriptors;
 use crate::discovery::LookupHttp;
 use crate::notices;
 use crate::nsqadmin::Admin;
-use crate::proxy_service::{BoundProxy, Plan, ProxyService};
+use crate::proxy_service::{BoundProxy, Plan, PoolListener, ProxyService};
 use crate::queue_service::{ControlJobs, DataPath, Http};
 use crate::services::Services;
 use crate::start_error::StartError;
@@ -39,6 +39,8 @@ use crate::tls_files;
 use crate::upgrade::arrivals;
 use crate::upgrade::predecessor::Predecessor;
 use crate::version::VERSION;
+
+pub use places::{Listening, Places};
 
 /// All that runs: [`Running::stop`] stops it gracefully, dropping it at once.
 pub struct Running {
@@ -59,16 +61,15 @@ pub struct Running {
     /// The statistics port, bound and not yet served.
     pub stats: Option<ControlPort>,
     /// The admin port, bound and not yet served.
-    pub admin: Option<AdminPort>,
+    pub admin: Option<ControlPort>,
     /// TLS of the admin port, for clients that connect from now on; None: plain HTTP.
-    #[expect(dead_code, reason = "a reload sends what it has loaded")]
     pub admin_tls: AdminTls,
+    /// Knows how things are, for the admin port.
+    pub watch: Arc<Watch>,
     /// Shares of file descriptors; to be followed on the control thread.
     pub descriptors: Descriptors,
     /// Listeners.
-    pub listening: Vec<Listening>,
-    /// Number of them that are listeners of pools, which nutcracker's statistics count as connections.
-    pub pool_listeners: usize,
+    pub listening: Places,
     /// Start time.
     pub since: Instant,
     /// Tells the admin port what happens.
@@ -93,14 +94,6 @@ pub struct Views {
     pub queue: Option<Current<queue::Mail>>,
     /// The lookup's.
     pub lookup: Option<Current<lookup::Mail>>,
-}
-
-/// A place that is listened on, for the operator.
-pub struct Listening {
-    /// Service at that address.
-    pub what: String,
-    /// The address as bound.
-    pub address: String,
 }
 
 /// Binds everything, then starts the shards. Nothing runs if anything cannot be bound. The queue's directory is locked here
@@ -191,9 +184,7 @@ struct Assembly {
     events: Events,
     data: DataFront,
     views: Views,
-    pools_listening: Vec<Listening>,
-    /// Of the queue and the lookup.
-    data_listening: Vec<Listening>,
+    listening: Places,
 }
 
 impl Assembly {
@@ -210,8 +201,7 @@ impl Assembly {
             events,
             data: DataFront::default(),
             views: Views::default(),
-            pools_listening: Vec::new(),
-            data_listening: Vec::new(),
+            listening: Places::default(),
         }
     }
 
@@ -223,18 +213,10 @@ impl Assembly {
         client_number: u64,
     ) -> Result<(), StartError> {
         let Some(bound) = bound else { return Ok(()) };
-        let proxy = bound.run(&Plan {
-            generation: Arc::clone(generation),
-            threads: self.config.threads,
-            shards: self.registry.shards().to_vec(),
-            memory_budget: self.config.memory_budget_bytes,
-            coalesce: self.config.coalesce,
-            places: self.descriptors.places.clone(),
-            client_number,
-            notify: notify(self.teller.clone(), &self.relief),
-        })?;
+        let around = (&*self.registry, &self.descriptors, notify(self.teller.clone(), &self.relief));
+        let proxy = bound.run(&plan(&self.config, Arc::clone(generation), client_number, around))?;
         self.registry.set_pools(generation.cells());
-        self.pools_listening = listened(&self.config.pools, &proxy.bound);
+        self.listening.pools = listened(&proxy);
         self.services.proxy = Some(proxy);
         Ok(())
     }
@@ -244,14 +226,14 @@ impl Assembly {
         let RunningData { lookup, queue } = data.run(&self.config, &self.descriptors)?;
         if let (Some(settings), Some(mut queue)) = (&self.config.queue, queue) {
             let tcp = queue.bound.map_or_else(|| show_listen(&settings.tcp), |address| address.to_string());
-            self.data_listening.push(Listening { what: "queue".into(), address: tcp });
-            self.data_listening.extend(queue.http_listening.iter().map(named("queue")));
+            self.listening.data.push(Listening { what: "queue".into(), address: tcp });
+            self.listening.data.extend(queue.http_listening.iter().map(named("queue")));
             (self.data.jobs, self.data.http) = (queue.jobs.take(), queue.http.take());
             self.views.queue = Some(Current::new(queue.shard()));
             self.services.queue = Some(queue);
         }
         if let Some((lookup, http)) = lookup {
-            self.data_listening.extend(lookup.listening.iter().map(named("lookup")));
+            self.listening.data.extend(lookup.listening.iter().map(named("lookup")));
             self.data.lookup_http = Some(http);
             self.views.lookup = Some(Current::new(lookup.shard()));
             self.services.lookup = Some(lookup);
@@ -259,23 +241,21 @@ impl Assembly {
         Ok(())
     }
 
-    fn finish(self, stats: Option<ControlPort>, admin: Option<ControlPort>, admin_tls: AdminTls) -> Running {
-        let Assembly { config, registry, nsqadmin, views, teller, .. } = self;
-        let pool_listeners = self.pools_listening.len();
-        let mut listening = self.pools_listening;
-        listening.extend(self.data_listening);
-        if let Some(nsqadmin) = &nsqadmin {
-            listening.push(Listening { what: "nsqadmin, HTTP".into(), address: nsqadmin.listening.clone() });
-        }
-        for (what, port) in [("statistics", &stats), ("admin", &admin)] {
-            listening
-                .extend(port.iter().map(|port| Listening { what: what.into(), address: port.address() }));
-        }
+    fn finish(
+        mut self,
+        stats: Option<ControlPort>,
+        admin: Option<ControlPort>,
+        admin_tls: AdminTls,
+    ) -> Running {
+        let nsqadmin = self.nsqadmin.as_ref().map(|nsqadmin| nsqadmin.listening.clone());
+        let nsqadmin = nsqadmin.map(|address| Listening { what: "nsqadmin, HTTP".into(), address });
+        self.listening.data.extend(nsqadmin);
+        self.listening.stats = stats.as_ref().map(|port| port.listening("statistics"));
+        self.listening.admin = admin.as_ref().map(|port| port.listening("admin"));
+        let Assembly { config, registry, nsqadmin, views, teller, listening, .. } = self;
         let since = Instant::now();
-        let admin = admin.map(|port| {
-            let watch = watch(&config, &registry, &listening, sources(&views), self.events, since);
-            AdminPort { port, tls: admin_tls.subscribe(), watch: Arc::new(watch) }
-        });
+        let facts = Facts::new(VERSION, &config, listening.shown(), since);
+        let watch = Watch::new(facts, Arc::clone(&registry), sources(&views), self.events);
         Running {
             services: self.services,
             config,
@@ -287,9 +267,9 @@ impl Assembly {
             stats,
             admin,
             admin_tls,
+            watch: Arc::new(watch),
             descriptors: self.descriptors,
             listening,
-            pool_listeners,
             since,
             teller,
         }
@@ -305,19 +285,23 @@ fn sources(views: &Views) -> Sources {
     }
 }
 
-/// Facts for the admin port.
-fn watch(
+/// Settings for shards that begin with a generation.
+fn plan(
     config: &Config,
-    registry: &Arc<Registry>,
-    listening: &[Listening],
-    sources: Sources,
-    events: Events,
-    since: Instant,
-) -> Watch {
-    let shown = |at: &Listening| admin::Listening { what: at.what.clone(), address: at.address.clone() };
-    let listening = listening.iter().map(shown).collect();
-    let facts = Facts::new(VERSION, config, listening, since);
-    Watch::new(facts, Arc::clone(registry), sources, events)
+    generation: Arc<Generation>,
+    client_number: u64,
+    (registry, descriptors, notify): (&Registry, &Descriptors, Arc<dyn Fn(Notice) + Send + Sync>),
+) -> Plan {
+    Plan {
+        generation,
+        threads: config.threads,
+        shards: registry.shards().to_vec(),
+        memory_budget: config.memory_budget_bytes,
+        coalesce: config.coalesce,
+        places: descriptors.places.clone(),
+        client_number,
+        notify,
+    }
 }
 
 /// Tells the log and the admin port what the cache side has to say.
@@ -334,6 +318,12 @@ fn notify(teller: Teller, relief: &Arc<Notify>) -> Arc<dyn Fn(Notice) + Send + S
 }
 
 impl Running {
+    /// Settings for shards that begin while the process runs, with its first pools.
+    pub fn proxy_plan(&self, config: &Config, generation: Arc<Generation>, client_number: u64) -> Plan {
+        let notify = notify(self.teller.clone(), &self.relief);
+        plan(config, generation, client_number, (&self.registry, &self.descriptors, notify))
+    }
+
     /// Stops gracefully: nothing more is accepted, what was accepted is answered, within the configured time.
     pub fn stop(self) {
         self.services.stop(self.config.stop_timeout);
@@ -345,23 +335,9 @@ fn named(service: &str) -> impl Fn(&(&'static str, String)) -> Listening {
     move |(name, address)| Listening { what: format!("{service}, {name}"), address: address.clone() }
 }
 
-fn listened(pools: &[Pool], bound: &[(usize, Option<SocketAddr>)]) -> Vec<Listening> {
-    let mut listens: Vec<std::slice::Iter<'_, PoolListen>> =
-        pools.iter().map(|pool| pool.listen.iter()).collect();
-    let mut listening = Vec::new();
-    for (index, address) in bound {
-        let (Some(pool), Some(listen)) =
-            (pools.get(*index), listens.get_mut(*index).and_then(Iterator::next))
-        else {
-            continue;
-        };
-        let protocol = match pool.protocol {
-            Protocol::Redis => "redis",
-            Protocol::Memcache => "memcache",
-        };
-        let address = address.map_or_else(|| show_listen(&listen.address), |address| address.to_string());
-        let tls = if listen.tls { ", TLS" } else { "" };
-        listening.push(Listening { what: format!("{protocol} pool {}{tls}", pool.name), address });
-    }
-    listening
+/// Listeners of pools.
+pub fn listened(proxy: &ProxyService) -> Vec<Listening> {
+    let shown =
+        |listener: &PoolListener| Listening { what: listener.what.clone(), address: listener.shown() };
+    proxy.listeners.iter().map(shown).collect()
 }

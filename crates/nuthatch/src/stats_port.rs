@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::control_port::{Client, ControlPort};
+use crate::control_port::{Accepted, Client, ControlPort};
 
 /// Time one client may take.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -18,7 +18,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves `document` for ever. Needs a tokio runtime.
 pub async fn serve(port: ControlPort, document: Arc<dyn Fn() -> String + Send + Sync>) -> io::Result<()> {
-    port.serve(|client, _| {
+    port.serve(|Accepted { client, .. }| {
         let text = document();
         async move {
             let _ = tokio::time::timeout(CLIENT_TIMEOUT, answer(client, text)).await;
@@ -50,7 +50,7 @@ mod tests {
     fn one_line_per_connection() {
         let listen = Listen::Tcp { host: "127.0.0.1".into(), port: 0 };
         let port = ControlPort::bind(&listen, &mut Binder::default()).unwrap();
-        let address = port.address();
+        let address = port.listening("").address;
         let taken = ControlPort::bind(&config::endpoint::listen(&address).unwrap(), &mut Binder::default());
         assert!(taken.is_err(), "taken");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

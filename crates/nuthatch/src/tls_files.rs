@@ -58,7 +58,7 @@ impl From<Faults> for StartError {
 
 /// Reads the files anew: at start, for `check`, and for a reload. A reload gives [`Loaded::pools`] to the next generation
 /// ([`proxy::Settings::tls`]): connections to servers that are opened from then on use it, and each listener takes it
-/// with [`crate::proxy_service::listen_options`], for clients that come later; its socket stays. [`Loaded::admin`] goes to
+/// with [`proxy::ListenerChange::Set`], for clients that come later; its socket stays. [`Loaded::admin`] goes to
 /// [`crate::start::Running::admin_tls`]. With a fault nothing is changed.
 ///
 /// # Errors

@@ -21,7 +21,6 @@ pub mod arrivals;
 pub mod command;
 mod conversation;
 pub mod departures;
-mod outcome;
 pub mod predecessor;
 pub mod program;
 mod successor;

@@ -49,7 +49,7 @@ fn place(queue: Option<QueueReport>) -> Place {
     let sources =
         Sources { queue: Some(Arc::new(Fixed(queue))), lookup: Some(Arc::new(Fixed(Some(lookup)))) };
     let watch = Arc::new(Watch::new(facts, registry, sources, events));
-    Place { pool, teller, router: router(Arc::clone(&watch)), watch }
+    Place { pool, teller, router: router(Arc::clone(&watch), None), watch }
 }
 
 /// A topic with a channel in which 7 messages wait for nobody.
@@ -63,7 +63,7 @@ fn report() -> QueueReport {
 /// Head and body of the answer to `request`.
 async fn exchange(router: Router, request: &str) -> (String, String) {
     let (mut client, server) = duplex(1 << 20);
-    tokio::spawn(serve_client(server, router, || ()));
+    tokio::spawn(serve_client(server, Origin::Local, router, || ()));
     client.write_all(request.as_bytes()).await.expect("sent");
     client.shutdown().await.expect("shut down");
     let mut answer = String::new();

@@ -10,6 +10,7 @@ use telemetry::log::{Format, Options, Verbosity};
 use crate::control::{Control, FaceBehavior};
 use crate::log_level::verbosity;
 use crate::queue_service::DataPath;
+use crate::reload::source::Source;
 use crate::start;
 use crate::start_error::StartError;
 use crate::stdout::show;
@@ -30,6 +31,8 @@ pub(super) struct Daemon<'a> {
     pub level: LogLevel,
     /// Last line of its log.
     pub last_line: Option<&'static str>,
+    /// Its configuration, once it runs.
+    pub source: Source,
 }
 
 impl Daemon<'_> {
@@ -60,13 +63,18 @@ impl Daemon<'_> {
             }
         };
         if verbosity(self.level) >= Verbosity::INFO {
-            for listening in &running.listening {
+            for listening in running.listening.all() {
                 let line = format!("{}: listening on {}", self.listener(&listening.what), listening.address);
                 eprintln!("{}", logged(self.prefix, "INFO", &line));
             }
         }
-        let behavior =
-            FaceBehavior { service: (self.name, config::nsqd::VERSION), interrupted: 0, nutcracker: false };
+        let behavior = FaceBehavior {
+            service: (self.name, config::nsqd::VERSION),
+            interrupted: 0,
+            nutcracker: false,
+            hangup_reloads: false,
+            source: Source::clone(&self.source),
+        };
         let code = control.run(running, &behavior, &log);
         if let Some(last_line) = self.last_line {
             telemetry::info!("{last_line}");

@@ -14,8 +14,11 @@ use super::environment;
 use super::nsq_daemon::{Daemon, end, logged, refuse_as};
 use crate::log_level::verbosity;
 use crate::nsqadmin::verify;
+use crate::reload::source;
 
 const NAME: &str = "nsqadmin";
+/// Answer to who wants a reload.
+const NOT_AGAIN: &str = "nsqadmin does not read its file again: start it anew";
 
 /// Runs the face; `arguments` do not include the program's name.
 pub fn main(arguments: Vec<String>) -> ExitCode {
@@ -34,7 +37,14 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
     }
     match nsqadmin::listen(&values) {
         Ok(http) => {
-            let daemon = Daemon { name: NAME, section: "nsqadmin", prefix: &prefix, level, last_line: None };
+            let daemon = Daemon {
+                name: NAME,
+                section: "nsqadmin",
+                prefix: &prefix,
+                level,
+                last_line: None,
+                source: source::none(NOT_AGAIN),
+            };
             daemon.run(configuration(Nsqadmin { http, ..settings }), None, &values)
         }
         Err(reason) => refuse_as(NAME, &reason, &prefix),

@@ -4,9 +4,10 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use config::checked::{Admin, Config, Queue};
-use config::go_flags::GoValues;
+use config::go_flags::{Exit, GoValues};
 use config::native;
 use config::nsqd::{self, Nsqd, Refusal};
 use telemetry::log::Verbosity;
@@ -15,6 +16,7 @@ use super::environment;
 use super::nsq_daemon::{Daemon, end, logged, refuse_as};
 use crate::log_level::verbosity;
 use crate::queue_service::{DataPath, verify_tls};
+use crate::reload::source::Loaded;
 use crate::upgrade::predecessor;
 
 /// Runs the face; `arguments` do not include the program's name.
@@ -40,7 +42,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
             refuse(&text, prefix)
         }
         Ok(settings) => match verify_tls(&settings.queue) {
-            Ok(()) => run(settings, directory),
+            Ok(()) => run(settings, directory, arguments),
             Err(reason) => refuse(&reason, prefix),
         },
     }
@@ -52,15 +54,34 @@ fn refuse(reason: &str, prefix: &str) -> ExitCode {
 }
 
 /// Starts the queue and runs it until a signal ends it.
-fn run(settings: Nsqd, directory: Option<DataPath>) -> ExitCode {
+fn run(settings: Nsqd, directory: Option<DataPath>, arguments: Vec<String>) -> ExitCode {
     let (prefix, level) = (settings.log_prefix.clone(), settings.log_level);
     if verbosity(level) >= Verbosity::INFO {
         banner(&prefix, settings.queue.node_id);
     }
     let flags = settings.queue.nsqd_flags.clone();
-    let daemon =
-        Daemon { name: "nsqd", section: "queue", prefix: &prefix, level, last_line: Some("NSQ: bye") };
+    let daemon = Daemon {
+        name: "nsqd",
+        section: "queue",
+        prefix: &prefix,
+        level,
+        last_line: Some("NSQ: bye"),
+        source: Arc::new(move || load(&arguments)),
+    };
     daemon.run(configuration(settings.queue), directory, &flags)
+}
+
+/// Reads the file that the arguments name again.
+fn load(arguments: &[String]) -> Result<Loaded, String> {
+    let values = match nsqd::from_arguments(arguments) {
+        Ok(values) => values,
+        Err(Exit::Answer(text) | Exit::Usage(_, text) | Exit::Plain(text) | Exit::Fatal(text)) => {
+            return Err(text);
+        }
+    };
+    let settings = nsqd::check(&values).map_err(|Refusal { text, .. }| text)?;
+    verify_tls(&settings.queue)?;
+    Ok(Loaded { config: configuration(settings.queue)?, warnings: Vec::new() })
 }
 
 /// The queue alone, and the admin port if the environment asks for one.

@@ -14,8 +14,11 @@ use telemetry::log::Verbosity;
 use super::environment;
 use super::nsq_daemon::{Daemon, end, logged, refuse_as};
 use crate::log_level::verbosity;
+use crate::reload::source;
 
 const NAME: &str = "nsqlookupd";
+/// Answer to who wants a reload.
+const NOT_AGAIN: &str = "nsqlookupd does not read its file again: start it anew";
 
 /// Runs the face; `arguments` do not include the program's name.
 pub fn main(arguments: Vec<String>) -> ExitCode {
@@ -36,7 +39,14 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
 /// Starts the lookup and runs it until a signal ends it.
 fn run(settings: Lookup, manner: &Manner) -> ExitCode {
     let Manner { log_level: level, log_prefix: prefix } = manner;
-    let daemon = Daemon { name: NAME, section: "lookup", prefix, level: *level, last_line: None };
+    let daemon = Daemon {
+        name: NAME,
+        section: "lookup",
+        prefix,
+        level: *level,
+        last_line: None,
+        source: source::none(NOT_AGAIN),
+    };
     daemon.run(configuration(settings), None, &GoValues::new())
 }
 

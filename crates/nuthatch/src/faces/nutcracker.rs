@@ -12,6 +12,7 @@ mod text;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::checked::{Admin, Config, Listen, Stats};
@@ -25,6 +26,7 @@ use super::environment;
 use super::run::cores;
 use crate::control::{Control, FaceBehavior};
 use crate::pid_file::PidFile;
+use crate::reload::source::Loaded;
 use crate::upgrade::predecessor;
 use crate::{daemon, start};
 
@@ -106,8 +108,14 @@ fn run(options: &Options) -> ExitCode {
             if let Some(ready) = ready {
                 ready.tell();
             }
-            let behavior =
-                FaceBehavior { service: ("nutcracker", text::NUMBER), interrupted: 1, nutcracker: true };
+            let again = options.clone();
+            let behavior = FaceBehavior {
+                service: ("nutcracker", text::NUMBER),
+                interrupted: 1,
+                nutcracker: true,
+                hangup_reloads: false,
+                source: Arc::new(move || load(&again)),
+            };
             let code = control.run(running, &behavior, &log);
             drop(pid_file);
             code
@@ -162,7 +170,7 @@ fn prepare(
     let admin = environment::admin().map_err(Some)?;
     let running = start::start(&configuration(options, accepted, admin), None)
         .map_err(|error| Some(error.nutcracker()))?;
-    for listening in &running.listening {
+    for listening in running.listening.all() {
         info!("{} listens on {}", listening.what, listening.address);
     }
     let pid_file = match &options.pid_file {
@@ -181,6 +189,27 @@ fn prepare(
         None => None,
     };
     Ok((control, running, pid_file))
+}
+
+/// Reads the file again.
+fn load(options: &Options) -> Result<Loaded, String> {
+    let file = &options.conf_file;
+    let accepted = match parse_file(Path::new(file)) {
+        Err(error) => return Err(cannot_open(file, &error)),
+        Ok(Err(refusal)) => {
+            let place = |reason: &config::nutcracker::Reason| {
+                reason.position.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default()
+            };
+            let reasons = refusal.reasons.iter().map(|reason| format!("{file}{}: {reason}", place(reason)));
+            return Err(reasons.collect::<Vec<_>>().join("\n"));
+        }
+        Ok(Ok(accepted)) => accepted,
+    };
+    let ignored = accepted.ignored.iter();
+    let ignored =
+        ignored.map(|ignored| format!("pool {}: {} has no effect", ignored.pool, ignored.directive));
+    let warnings = ignored.collect();
+    Ok(Loaded { config: configuration(options, accepted, environment::admin()?), warnings })
 }
 
 /// Settings nutcracker accepts in silence and an operator would want to know about.

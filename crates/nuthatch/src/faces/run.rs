@@ -18,6 +18,7 @@ use telemetry::{error, info};
 use super::source::Source;
 use crate::control::{Control, FaceBehavior};
 use crate::log_level::verbosity;
+use crate::reload::source::{self, Loaded};
 use crate::start::{self, Running};
 use crate::start_error::StartError;
 use crate::stdout::show;
@@ -55,8 +56,13 @@ pub fn main(file: Option<&Path>) -> ExitCode {
     };
     greet(&running, config.queue.as_ref().map(|queue| queue.data_path.as_path()));
     info!(threads = config.threads as u64, version = VERSION, "started");
-    let behavior =
-        FaceBehavior { service: ("nuthatch", env!("CARGO_PKG_VERSION")), interrupted: 0, nutcracker: false };
+    let behavior = FaceBehavior {
+        service: ("nuthatch", env!("CARGO_PKG_VERSION")),
+        interrupted: 0,
+        nutcracker: false,
+        hangup_reloads: true,
+        source: again(file),
+    };
     let code = control.run(running, &behavior, &log);
     info!("stopped");
     log.flush(Duration::from_secs(2));
@@ -103,19 +109,60 @@ fn configuration(file: Option<&Path>) -> Option<Config> {
         let count = shown_errors.len();
         eprintln!("nuthatch: not started: {count} error{} in {shown}", if count == 1 { "" } else { "s" });
     }
+    let config = report.config?;
+    match enforced(&config, shown) {
+        Ok(()) => Some(config),
+        Err(reason) => {
+            eprintln!("nuthatch: not started: {reason}");
+            None
+        }
+    }
+}
+
+/// Checks that all rights of users are enforced: better not to run than to run open.
+fn enforced(config: &Config, shown: &str) -> Result<(), String> {
     let is_enforced = |user: &config::checked::User| {
         let spec = &user.spec;
         spec.publish.is_empty() && spec.consume.is_empty() && spec.admin == access::AdminRole::None
     };
-    let has_users = report.config.as_ref().is_some_and(|config| !config.users.iter().all(is_enforced));
-    if has_users {
-        // Better not to run than to run open.
-        eprintln!(
-            "nuthatch: not started: this version does not enforce publish, consume and admin of the users of {shown} yet; \
-             remove them"
-        );
+    if config.users.iter().all(is_enforced) {
+        return Ok(());
     }
-    report.config.filter(|_| !has_users)
+    Err(format!(
+        "this version does not enforce publish, consume and admin of the users of {shown} yet; remove them"
+    ))
+}
+
+/// Reads the file again.
+fn again(file: Option<&Path>) -> source::Source {
+    let Some(path) = file.map(Path::to_owned) else {
+        return source::none(
+            "the process was started without a configuration file: start it with run -c FILE",
+        );
+    };
+    if path.as_os_str() == "-" {
+        return source::none("the configuration came from standard input, which cannot be read again");
+    }
+    std::sync::Arc::new(move || load(&path))
+}
+
+fn load(path: &Path) -> Result<Loaded, String> {
+    let source = Source::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    if source.kind != FileKind::Native {
+        return Err(format!("{} is a {}, not a nuthatch.toml", source.name, source.kind.name()));
+    }
+    let report = native::check_bytes(&source.bytes, cores());
+    let shown = |severity: Severity| {
+        let faults = report.faults.iter().filter(move |fault| fault.severity == severity);
+        faults.map(|fault| fault.show(&source.name).to_string()).collect::<Vec<_>>()
+    };
+    match &report.config {
+        None => Err(shown(Severity::Error).join("\n")),
+        Some(config) => {
+            enforced(config, &source.name)?;
+            Ok(Loaded { config: config.clone(), warnings: shown(Severity::Warning) })
+        }
+    }
 }
 
 /// The default of `threads`.
@@ -158,15 +205,15 @@ fn make_private_dir(path: &Path) -> std::io::Result<()> {
 /// Says what is listened on, where messages are kept, and one line to try.
 fn greet(running: &Running, data_path: Option<&Path>) {
     show(format_args!("nuthatch {VERSION}\n"));
-    let width = running.listening.iter().map(|listening| listening.address.len()).max().unwrap_or(0);
-    for listening in &running.listening {
+    let width = running.listening.all().map(|listening| listening.address.len()).max().unwrap_or(0);
+    for listening in running.listening.all() {
         show(format_args!("  {:<width$}  {}\n", listening.address, listening.what));
     }
     if let Some(path) = data_path {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         show(format_args!("messages are kept in {}\n", path.display()));
     }
-    let redis = running.listening.iter().find(|listening| listening.what.starts_with("redis"));
+    let redis = running.listening.all().find(|listening| listening.what.starts_with("redis"));
     if let Some(try_it) = redis.and_then(|redis| redis_cli(&redis.address)) {
         show(format_args!("try: {try_it} set k v\n"));
     }

@@ -149,7 +149,6 @@ impl Http {
 pub struct Serving {
     listeners: JoinSet<()>,
     /// Gives the running queue other settings.
-    #[allow(dead_code, reason = "the reload of the configuration is to call it")]
     pub live: Option<Live>,
 }
 

@@ -55,7 +55,6 @@ pub struct Prepared {
     authorities: Option<Arc<ClientConfig>>,
 }
 
-#[allow(dead_code, reason = "the reload of the configuration is to call it")]
 impl Live {
     /// Statistics are pushed from now on. Needs a tokio runtime.
     pub(super) fn new(parts: Parts) -> Live {

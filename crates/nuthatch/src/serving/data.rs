@@ -6,7 +6,7 @@ use telemetry::log::Log;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::queue_service::ServingHttp;
+use crate::queue_service::{Live, ServingHttp};
 use crate::start::DataFront;
 
 /// See the top of this file.
@@ -29,6 +29,11 @@ impl DataTasks {
             jobs: jobs.map(|jobs| tokio::spawn(jobs.serve())),
             stop,
         }
+    }
+
+    /// The queue, to be given other settings.
+    pub(super) fn live(&mut self) -> Option<&mut Live> {
+        self.api.as_mut()?.live.as_mut()
     }
 
     /// Nothing more is accepted.

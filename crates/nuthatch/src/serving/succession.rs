@@ -98,7 +98,7 @@ impl Serving {
     /// # Errors
     /// The system's: no thread can be started.
     pub fn hand_over(&mut self, successor: Channel, pools: Vec<Pool>) -> io::Result<()> {
-        self.ports.drain(..).for_each(|port| port.abort());
+        self.ports.close();
         self.stop.send_replace(true);
         let shards = self.running.services.proxy.as_ref().map(ProxyService::handles).unwrap_or_default();
         self.departures = Some(Departures::begin(successor, pools, shards)?);

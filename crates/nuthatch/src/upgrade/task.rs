@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use telemetry::{error, info};
 use wire::upgrade::{Pool, Serve};
 
-use super::outcome::{self, Outcome};
 use super::program::Program;
 use super::successor::Successor;
 use crate::data_services::State;
+use crate::outcome::{self, Deed, Outcome};
 use crate::serving::Serving;
 use crate::systemd;
 use crate::version::VERSION;
@@ -50,7 +50,7 @@ impl Upgrade {
 
 /// Tells whoever asks for an upgrade that there is none from here.
 pub fn refuse(reason: &str) {
-    outcome::announce(&Err(reason.to_owned()));
+    outcome::announce(Deed::Upgrade, &Err(reason.to_owned()));
 }
 
 async fn upgrade(mut serving: Serving, called_off: Arc<AtomicBool>) -> (Serving, bool) {
@@ -79,7 +79,7 @@ async fn upgrade(mut serving: Serving, called_off: Arc<AtomicBool>) -> (Serving,
             serving.upgrade_failed(reason);
         }
     }
-    outcome::announce(&outcome);
+    outcome::announce(Deed::Upgrade, &outcome);
     (serving, outcome.is_ok())
 }
 

@@ -12,6 +12,7 @@ mod native;
 mod nsqd;
 mod queue;
 mod redis_crate;
+mod reload;
 mod relays;
 mod stop;
 mod support;

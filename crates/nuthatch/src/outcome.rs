@@ -1,4 +1,4 @@
-//! The outcome of an upgrade, told to whoever waits for it: `nuthatch upgrade`.
+//! The outcome of an upgrade or a reload that a signal asked for, told to whoever waits for it: `nuthatch upgrade`, `nuthatch reload`.
 //!
 //! Who waits listens at an address that the process id gives, in the abstract name space, so that the daemon keeps nothing open
 //! for it and asks nobody. What arrives there is believed only from the process itself, by the credentials that the kernel adds.
@@ -23,9 +23,22 @@ const FAILED: u8 = b'-';
 /// The outcome, for a person.
 pub type Outcome = Result<String, String>;
 
-/// Address at which the outcome of a process's upgrade is waited for.
-fn address(process: u32) -> io::Result<SocketAddrUnix> {
-    Ok(SocketAddrUnix::new_abstract_name(format!("nuthatch-upgrade-of-{process}").as_bytes())?)
+/// Something that a process does when it gets a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// Another process takes its place.
+    Upgrade,
+    /// It reads its configuration again.
+    Reload,
+}
+
+/// Address at which the outcome of a process's deed is waited for.
+fn address(deed: Deed, process: u32) -> io::Result<SocketAddrUnix> {
+    let deed = match deed {
+        Deed::Upgrade => "upgrade",
+        Deed::Reload => "reload",
+    };
+    Ok(SocketAddrUnix::new_abstract_name(format!("nuthatch-{deed}-of-{process}").as_bytes())?)
 }
 
 fn datagrams() -> io::Result<OwnedFd> {
@@ -33,19 +46,19 @@ fn datagrams() -> io::Result<OwnedFd> {
     Ok(socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?)
 }
 
-/// Tells the outcome of this process's upgrade. Nobody may be there to hear it.
-pub fn announce(outcome: &Outcome) {
+/// Tells the outcome of this process's deed. Nobody may be there to hear it.
+pub fn announce(deed: Deed, outcome: &Outcome) {
     let (mark, text) = match outcome {
         Ok(text) => (DONE, text),
         Err(text) => (FAILED, text),
     };
     let mut told = vec![mark];
     told.extend(text.bytes().take(TEXT_BYTES_MAX));
-    let _ = address(std::process::id())
+    let _ = address(deed, std::process::id())
         .and_then(|address| Ok(sendto(datagrams()?, &told, SendFlags::NOSIGNAL, &address)?));
 }
 
-/// Waits for the outcome of a process's upgrade.
+/// Waits for the outcome of a process's deed.
 #[derive(Debug)]
 pub struct Waiting {
     process: u32,
@@ -57,10 +70,10 @@ impl Waiting {
     ///
     /// # Errors
     /// The system's; `AddrInUse` if somebody else waits for it.
-    pub fn for_process(process: u32) -> io::Result<Waiting> {
+    pub fn for_process(deed: Deed, process: u32) -> io::Result<Waiting> {
         let socket = datagrams()?;
         sockopt::set_socket_passcred(&socket, true)?;
-        bind(&socket, &address(process)?)?;
+        bind(&socket, &address(deed, process)?)?;
         Ok(Waiting { process, socket })
     }
 
@@ -123,17 +136,17 @@ mod tests {
     #[test]
     fn an_outcome_is_heard_from_the_process_itself() {
         let own = std::process::id();
-        announce(&Ok("nobody hears this".into()));
-        let waiting = Waiting::for_process(own).unwrap();
-        assert_eq!(Waiting::for_process(own).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        announce(Deed::Reload, &Ok("nobody hears this".into()));
+        let waiting = Waiting::for_process(Deed::Reload, own).unwrap();
+        assert_eq!(Waiting::for_process(Deed::Reload, own).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert_eq!(waiting.outcome(Duration::ZERO).unwrap(), None);
         for outcome in [Ok("done".to_owned()), Err("not done".to_owned()), Err(String::new())] {
-            announce(&outcome);
+            announce(Deed::Reload, &outcome);
             assert_eq!(waiting.outcome(Duration::from_secs(60)).unwrap(), Some(outcome));
         }
         // Somebody else's word does not count.
         let others = Waiting { process: own + 1, socket: waiting.socket };
-        announce(&Ok("done".into()));
+        announce(Deed::Reload, &Ok("done".into()));
         assert_eq!(others.outcome(Duration::from_millis(1)).unwrap(), None);
     }
 

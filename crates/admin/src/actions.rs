@@ -1,0 +1,198 @@
+//! Actions on the running process: reload, and changes by hand. The binary carries them out; here they are read from requests.
+//!
+//! | request | action |
+//! |---|---|
+//! | `POST /api/reload`, with `?dry_run=true` | read the configuration again; with `dry_run` say only what would change |
+//! | `POST /api/server/eject?pool=P&server=S` | take a server out of the ring; its connections stay |
+//! | `POST /api/server/drain?pool=P&server=S` | take it out, and close its connections once they owe nothing |
+//! | `POST /api/server/return?pool=P&server=S` | take it back, also one that has failed and not answered a probe |
+//! | `POST /api/server/weight?pool=P&server=S&weight=N` | give it another weight; without `weight` the configured one again |
+//! | `POST /api/log/level?level=L` | log from this level on |
+//!
+//! Only a client on this machine may act (over loopback or a unix socket), no page of another site for it, and no proxy for a client
+//! of another machine.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::{Extension, Path, RawQuery};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use http::{Aim, Names, Query};
+
+use crate::reload::Outcome;
+
+/// Headers that proxies add: whoever sent the request is somewhere else.
+const OF_PROXIES: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
+/// Longest name of a pool, a server or a level in a request.
+const NAME_BYTES_MAX: usize = 4096;
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Read the configuration again.
+    Reload {
+        /// Only say what would change.
+        dry_run: bool,
+    },
+    /// Change something about a server.
+    Server {
+        /// Name of its pool.
+        pool: String,
+        /// Its name in the ring.
+        server: String,
+        /// The change.
+        change: ServerChange,
+    },
+    /// Log from this level on.
+    LogLevel(String),
+}
+
+/// A change of a server by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerChange {
+    /// Out of the ring; its connections stay.
+    Eject,
+    /// Out of the ring; its connections are closed once they owe nothing.
+    Drain,
+    /// Into the ring again.
+    Return,
+    /// Another weight; None: the configured one.
+    Weight(Option<u32>),
+}
+
+/// Whoever carries out actions.
+pub trait Actor: Send + Sync {
+    /// Carries one out. None if the process stops.
+    fn act(&self, action: Action) -> Acting;
+}
+
+/// See [`Actor::act`].
+pub type Acting = Pin<Box<dyn Future<Output = Option<Outcome>> + Send>>;
+
+/// Side of this machine that a client of the port is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// On this machine.
+    Local,
+    /// Elsewhere.
+    Remote,
+}
+
+/// Answers `POST /api/reload`.
+pub(crate) async fn reload(
+    Extension(actor): Extension<Option<Arc<dyn Actor>>>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    perform(actor, origin, &headers, query, of_reload).await
+}
+
+/// Answers `POST /api/server/…`.
+pub(crate) async fn server(
+    Extension(actor): Extension<Option<Arc<dyn Actor>>>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    Path(change): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    perform(actor, origin, &headers, query, |query| of_server(&change, query)).await
+}
+
+/// Answers `POST /api/log/level`.
+pub(crate) async fn log_level(
+    Extension(actor): Extension<Option<Arc<dyn Actor>>>,
+    Extension(origin): Extension<Origin>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    perform(actor, origin, &headers, query, |query| Ok(Action::LogLevel(name(query, "level")?))).await
+}
+
+fn of_reload(query: &Query) -> Result<Action, String> {
+    Ok(Action::Reload { dry_run: switch(query, "dry_run")? })
+}
+
+fn of_server(change: &str, query: &Query) -> Result<Action, String> {
+    let change = match change {
+        "eject" => ServerChange::Eject,
+        "drain" => ServerChange::Drain,
+        "return" => ServerChange::Return,
+        "weight" => ServerChange::Weight(weight(query)?),
+        other => return Err(format!("no change is called {other:?}: eject, drain, return, weight")),
+    };
+    Ok(Action::Server { pool: name(query, "pool")?, server: name(query, "server")?, change })
+}
+
+fn weight(query: &Query) -> Result<Option<u32>, String> {
+    let Some(text) = query.text("weight") else { return Ok(None) };
+    let weight = text.parse().ok().filter(|weight| (1..=i32::MAX as u32).contains(weight));
+    weight.map(Some).ok_or_else(|| format!("weight is {text:?}, not a number from 1 to {}", i32::MAX))
+}
+
+/// A switch that is off unless it is there. One that cannot be read is a fault: to be wrong about it would change something.
+fn switch(query: &Query, parameter: &str) -> Result<bool, String> {
+    match (query.get(parameter), query.switch(parameter)) {
+        (None, _) => Ok(false),
+        (Some(_), Some(on)) => Ok(on),
+        (Some(_), None) => Err(format!("{parameter} is neither true nor false")),
+    }
+}
+
+fn name(query: &Query, parameter: &str) -> Result<String, String> {
+    let text = query.text(parameter).filter(|text| !text.is_empty() && text.len() <= NAME_BYTES_MAX);
+    text.map(str::to_owned).ok_or_else(|| format!("the parameter {parameter} is missing"))
+}
+
+async fn perform(
+    actor: Option<Arc<dyn Actor>>,
+    origin: Origin,
+    headers: &HeaderMap,
+    query: Option<String>,
+    read: impl FnOnce(&Query) -> Result<Action, String>,
+) -> Response {
+    if let Err(reason) = may_act(origin, headers) {
+        return answer(StatusCode::FORBIDDEN, Outcome::failed(0, reason));
+    }
+    let query = Query::parse(query.as_deref().unwrap_or(""));
+    let action = query.map_err(|_| "the query string is malformed".to_owned()).and_then(|query| read(&query));
+    let action = match action {
+        Ok(action) => action,
+        Err(error) => return answer(StatusCode::BAD_REQUEST, Outcome::failed(0, error)),
+    };
+    let Some(actor) = actor else {
+        return answer(
+            StatusCode::NOT_IMPLEMENTED,
+            Outcome::failed(0, "this process carries out no actions"),
+        );
+    };
+    match actor.act(action).await {
+        Some(outcome) if outcome.ok => answer(StatusCode::OK, outcome),
+        Some(outcome) => answer(StatusCode::UNPROCESSABLE_ENTITY, outcome),
+        None => answer(StatusCode::SERVICE_UNAVAILABLE, Outcome::failed(0, "the process is stopping")),
+    }
+}
+
+/// Refuses clients of other machines, and pages of other sites.
+fn may_act(origin: Origin, headers: &HeaderMap) -> Result<(), &'static str> {
+    if origin == Origin::Remote || OF_PROXIES.iter().any(|name| headers.contains_key(*name)) {
+        return Err("only a client on this machine may change something: ask over loopback or a unix socket");
+    }
+    let names = Names { known: ["", ""], listed: &[], option: "" };
+    http::browser::refuse_strangers(Aim::Change, headers, &names)
+        .map_err(|_| "a browser sent this for a page of another site")
+}
+
+fn answer(code: StatusCode, outcome: Outcome) -> Response {
+    let headers = [
+        ("content-type", "application/json"),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+    ];
+    let json = serde_json::to_string(&outcome).unwrap_or_default();
+    (code, headers, json).into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Events of the control loop: signals and actions of the admin port, one at a time.
+
+use std::collections::VecDeque;
+
+use telemetry::log::Log;
+
+use super::behavior::FaceBehavior;
+use super::signals::{Signals, set_verbosity, tell};
+use crate::reload::actor::{Actions, Asked};
+
+/// Something to be done.
+pub enum Event {
+    /// The process ends: the signal, and the exit status.
+    Stop(i32, u8),
+    /// The configuration is read again.
+    Reload,
+    /// The binary is replaced.
+    Upgrade,
+    /// An action that somebody waits for.
+    Action(Asked),
+}
+
+/// See the top of this file.
+pub struct Attention<'a> {
+    hearing: Hearing<'a>,
+    actions: Actions,
+    /// Events that came while something else was under way; each kind once.
+    postponed: VecDeque<Event>,
+}
+
+/// Signals, each of which is logged as it comes.
+pub struct Hearing<'a> {
+    signals: Signals,
+    behavior: &'a FaceBehavior,
+    log: &'a Log,
+}
+
+impl<'a> Attention<'a> {
+    /// Nothing has come yet.
+    pub fn new(
+        signals: Signals,
+        actions: Actions,
+        behavior: &'a FaceBehavior,
+        log: &'a Log,
+    ) -> Attention<'a> {
+        Attention { hearing: Hearing { signals, behavior, log }, actions, postponed: VecDeque::new() }
+    }
+
+    /// The next event; those first that were postponed.
+    pub async fn next(&mut self) -> Event {
+        match self.postponed.pop_front() {
+            Some(event) => event,
+            None => self.event().await,
+        }
+    }
+
+    /// The next event that comes.
+    pub async fn event(&mut self) -> Event {
+        loop {
+            tokio::select! {
+                found = self.hearing.next() => {
+                    if let Some(event) = self.hearing.event(found) {
+                        return event;
+                    }
+                }
+                Some(asked) = self.actions.recv() => return Event::Action(asked),
+            }
+        }
+    }
+
+    /// The next event that a signal asks for; actions wait.
+    pub async fn signal(&mut self) -> Event {
+        loop {
+            let found = self.hearing.next().await;
+            if let Some(event) = self.hearing.event(found) {
+                return event;
+            }
+        }
+    }
+
+    /// Keeps an event for later. One of each kind is enough.
+    pub fn postpone(&mut self, event: Event) {
+        let kind = std::mem::discriminant(&event);
+        if !self.postponed.iter().any(|known| std::mem::discriminant(known) == kind) {
+            self.postponed.push_back(event);
+        }
+    }
+
+    /// Signals alone: actions that wait are not carried out any more, and whoever waits for them is told.
+    pub fn signals(self) -> Hearing<'a> {
+        self.hearing
+    }
+}
+
+impl Hearing<'_> {
+    /// The next signal. A process that can hear none any more ends.
+    pub async fn next(&mut self) -> i32 {
+        let found = self.signals.recv().await.unwrap_or(libc::SIGTERM);
+        tell(found, self.behavior.nutcracker);
+        found
+    }
+
+    /// The event that a signal asks for. What it asks of the log is done here.
+    fn event(&self, signal: i32) -> Option<Event> {
+        let (log, nutcracker) = (self.log, self.behavior.nutcracker);
+        match signal {
+            libc::SIGINT => return Some(Event::Stop(signal, self.behavior.interrupted)),
+            libc::SIGTERM | libc::SIGQUIT => return Some(Event::Stop(signal, 0)),
+            libc::SIGUSR1 => return Some(Event::Reload),
+            libc::SIGUSR2 => return Some(Event::Upgrade),
+            libc::SIGHUP => {
+                log.reopen();
+                return self.behavior.hangup_reloads.then_some(Event::Reload);
+            }
+            libc::SIGTTIN => set_verbosity(log, "up", log.verbosity().raised(), nutcracker),
+            libc::SIGTTOU => set_verbosity(log, "down", log.verbosity().lowered(), nutcracker),
+            _ => {}
+        }
+        None
+    }
+}

@@ -1,0 +1,19 @@
+//! The face of a process towards whoever runs it.
+//!
+//! Programs that this one stands for differ in signals, texts and exit statuses.
+
+use crate::reload::source::Source;
+
+/// Differences between faces.
+pub struct FaceBehavior {
+    /// Name and version of the service in the statistics.
+    pub service: (&'static str, &'static str),
+    /// Exit status after SIGINT; after SIGTERM and SIGQUIT it is 0.
+    pub interrupted: u8,
+    /// Signal texts are nutcracker's.
+    pub nutcracker: bool,
+    /// SIGHUP reads the configuration again.
+    pub hangup_reloads: bool,
+    /// The configuration of this process.
+    pub source: Source,
+}

@@ -1,0 +1,92 @@
+//! A reload as the control loop runs it, beside its signals, and its outcome for whoever waits.
+
+use std::future::pending;
+
+use admin::actions::Action;
+use admin::reload::Outcome;
+use tokio::sync::oneshot;
+
+use super::attention::{Attention, Event};
+use crate::outcome::{self, Deed};
+use crate::reload::actor::Asked;
+use crate::reload::{Reloads, lines};
+use crate::serving::Serving;
+use crate::systemd;
+
+/// Signal that ends the process, and its exit status.
+type Ended = Option<(i32, u8)>;
+
+/// Carries out a reload that a signal asks for. Gives the signal that is to end the process, if one has come meanwhile.
+pub async fn by_signal(reloads: &mut Reloads, serving: &mut Serving, attention: &mut Attention<'_>) -> Ended {
+    let (outcome, ended) = reload(reloads, serving, attention, false).await;
+    outcome::announce(Deed::Reload, &lines(&outcome));
+    ended
+}
+
+/// Carries out an action that the admin port asks for.
+pub async fn by_request(
+    reloads: &mut Reloads,
+    serving: &mut Serving,
+    attention: &mut Attention<'_>,
+    asked: Asked,
+) -> Ended {
+    let Asked { action, answer } = asked;
+    let (outcome, ended) = match action {
+        Action::Reload { dry_run } => reload(reloads, serving, attention, dry_run).await,
+        Action::Server { .. } | Action::LogLevel(_) => {
+            (Outcome::failed(reloads.generation(), "this version does not carry out this action"), None)
+        }
+    };
+    let _ = answer.send(outcome);
+    ended
+}
+
+/// Tells whoever asks that nothing is done.
+pub fn refuse(asked: Asked, reason: &str) {
+    let _ = asked.answer.send(Outcome::failed(0, reason));
+}
+
+/// As [`refuse`], to whoever waits for the outcome of a signal.
+pub fn refuse_signal(reason: &str) {
+    outcome::announce(Deed::Reload, &Err(reason.to_owned()));
+}
+
+async fn reload(
+    reloads: &mut Reloads,
+    serving: &mut Serving,
+    attention: &mut Attention<'_>,
+    dry_run: bool,
+) -> (Outcome, Ended) {
+    if !dry_run {
+        systemd::reloading();
+    }
+    let (call_off, called_off) = oneshot::channel();
+    let mut call_off = Some(call_off);
+    let called_off = async move {
+        match called_off.await {
+            Ok(()) => {}
+            Err(_) => pending().await,
+        }
+    };
+    let mut ended = None;
+    let run = reloads.run(serving, dry_run, called_off);
+    tokio::pin!(run);
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut run => break outcome,
+            event = attention.signal() => match event {
+                Event::Stop(signal, code) => {
+                    ended = Some((signal, code));
+                    if let Some(call_off) = call_off.take() {
+                        let _: Result<(), ()> = call_off.send(());
+                    }
+                }
+                event => attention.postpone(event),
+            }
+        }
+    };
+    if !dry_run {
+        systemd::ready();
+    }
+    (outcome, ended)
+}

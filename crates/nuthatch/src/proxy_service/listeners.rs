@@ -1,0 +1,297 @@
+//! Listeners of pools: those that a generation has, compared with those that are there.
+//!
+//! ```text
+//! plan ─▶ bound already: stays, for another pool or with other options perhaps ┐
+//!      ├▶ new: bound, for each shard that serves its pool                      ├─▶ shards, by mail
+//!      └▶ not there any more: goes                                             ┘
+//! ```
+//! A listener is found by its address, so that its clients do not notice when a pool gets another name. Nothing of those that are there
+//! is changed before the shards are told.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use config::checked::{Listen, PoolListen, Protocol};
+use config::endpoint::show_listen;
+use net::{BindError, ListenAddress, ListenOptions, Listener, ListenerId, ServerTls, SocketFile};
+use proxy::{Generation, ListenerChange, PoolId, PoolPlan, has_local};
+
+use crate::start_error::{Place, StartError};
+
+/// A listener of a pool, on all shards that serve it.
+#[derive(Debug, Clone)]
+pub struct PoolListener {
+    /// The service, for the operator.
+    pub what: String,
+    /// The address as it is configured.
+    listen: Listen,
+    /// The address as bound; None for a unix socket.
+    bound: Option<SocketAddr>,
+    id: ListenerId,
+    pool: PoolId,
+    shards: usize,
+    backlog: u32,
+    keepalive: Option<Duration>,
+    /// Clients speak TLS there.
+    tls: bool,
+    file: Option<SocketFile>,
+}
+
+impl PoolListener {
+    /// The address for people.
+    pub fn shown(&self) -> String {
+        self.bound.map_or_else(|| show_listen(&self.listen), |address| address.to_string())
+    }
+
+    /// True if binding `listen` could meet this listener.
+    fn overlaps(&self, listen: &Listen) -> bool {
+        match (&self.listen, listen) {
+            (Listen::Tcp { port: own, .. }, Listen::Tcp { port, .. }) => own == port && *port != 0,
+            (Listen::Unix { path: own, .. }, Listen::Unix { path, .. }) => own == path,
+            _ => false,
+        }
+    }
+
+    /// True if a pool that wants `listen` on so many shards can have this one.
+    fn serves(&self, listen: &Listen, shards: usize) -> bool {
+        let same = match (&self.listen, listen) {
+            (Listen::Unix { path: own, .. }, Listen::Unix { path, .. }) => own == path,
+            (own, listen) => own == listen,
+        };
+        same && self.shards == shards
+    }
+}
+
+/// Binds a listener of a pool.
+pub type Bind<'a> = &'a mut dyn FnMut(&Wanted<'_>) -> Result<Vec<Listener>, BindError>;
+
+/// A listener that is to be bound.
+pub struct Wanted<'a> {
+    /// The address.
+    pub address: &'a ListenAddress,
+    /// Clients that may wait to be accepted.
+    pub backlog: u32,
+    /// Shards that get a socket each.
+    pub shards: usize,
+    /// Key of its clients' pool.
+    pub tag: u32,
+    /// This process listens there already, or at an address that includes it.
+    pub is_ours: bool,
+}
+
+/// The step to the listeners of a generation.
+pub struct Listeners {
+    /// Those of the generation, in its order.
+    pub all: Vec<PoolListener>,
+    /// New sockets of each shard.
+    new: Vec<Vec<Listener>>,
+    set: Vec<(ListenerId, ListenOptions)>,
+    modes: Vec<(PathBuf, u32)>,
+    gone: Vec<PoolListener>,
+    /// Files of new unix sockets, which go with them unless they are put to use.
+    files: NewFiles,
+}
+
+#[derive(Default)]
+struct NewFiles(Vec<SocketFile>);
+
+impl Drop for NewFiles {
+    fn drop(&mut self) {
+        for file in &self.0 {
+            let _ = file.remove();
+        }
+    }
+}
+
+/// Compares the listeners that are there with those of a generation for so many shards, and binds new ones.
+///
+/// # Errors
+/// The address that cannot be bound, and the reason. Nothing has changed then.
+pub fn plan(
+    before: &[PoolListener],
+    generation: &Generation,
+    threads: usize,
+    bind: Bind<'_>,
+) -> Result<Listeners, StartError> {
+    let mut planned = Listeners {
+        all: Vec::new(),
+        new: (0..threads).map(|_| Vec::new()).collect(),
+        set: Vec::new(),
+        modes: Vec::new(),
+        gone: before.to_vec(),
+        files: NewFiles::default(),
+    };
+    let wanted =
+        || generation.pools.iter().flat_map(|pool| pool.config.listen.iter().map(move |at| (pool, at)));
+    // Who asks for any port keeps the one that it has, rather than take another pool's.
+    let kept: Vec<Option<PoolListener>> =
+        wanted().map(|(pool, listen)| planned.keep(pool, listen, shards_of(pool, threads))).collect();
+    for ((pool, listen), kept) in wanted().zip(kept) {
+        let listener = match kept {
+            Some(listener) => listener,
+            None => planned.bind(before, pool, listen, shards_of(pool, threads), bind)?,
+        };
+        planned.all.push(listener);
+    }
+    Ok(planned)
+}
+
+/// Shards that serve a pool: the embedded cache lives on one, without locks, and so do the clients of its pool.
+fn shards_of(pool: &PoolPlan, threads: usize) -> usize {
+    if has_local(&pool.config) { 1 } else { threads }
+}
+
+impl Listeners {
+    /// The listener that is there, if it can serve this pool.
+    fn keep(&mut self, pool: &PoolPlan, wanted: &PoolListen, shards: usize) -> Option<PoolListener> {
+        let PoolListen { address: listen, tls } = wanted;
+        let is_any_port = matches!(listen, Listen::Tcp { port: 0, .. });
+        let serves =
+            |known: &PoolListener| known.serves(listen, shards) && (known.pool == pool.id || !is_any_port);
+        let at = self.gone.iter().position(serves)?;
+        let known = self.gone.remove(at);
+        let (backlog, keepalive) = (pool.config.backlog, pool.config.keepalive);
+        let same = known.pool == pool.id && known.backlog == backlog && known.keepalive == keepalive;
+        // Its certificate may be another one.
+        if !same || known.tls || *tls {
+            let backlog = (known.backlog != backlog).then_some(backlog);
+            self.set.push((known.id, ListenOptions { backlog, ..options(pool, wanted) }));
+        }
+        if let Listen::Unix { path, mode: Some(mode) } = listen
+            && known.listen != *listen
+        {
+            self.modes.push((path.clone(), *mode));
+        }
+        Some(PoolListener {
+            what: what(pool, wanted),
+            listen: listen.clone(),
+            pool: pool.id,
+            backlog,
+            keepalive,
+            tls: *tls,
+            ..known
+        })
+    }
+
+    fn bind(
+        &mut self,
+        before: &[PoolListener],
+        pool: &PoolPlan,
+        wanted: &PoolListen,
+        shards: usize,
+        bind: &mut dyn FnMut(&Wanted<'_>) -> Result<Vec<Listener>, BindError>,
+    ) -> Result<PoolListener, StartError> {
+        let name = &pool.config.name;
+        let PoolListen { address: listen, tls } = wanted;
+        let to_bind = Wanted {
+            address: &address(listen),
+            backlog: pool.config.backlog,
+            shards,
+            tag: pool.id.0,
+            is_ours: before.iter().any(|known| known.overlaps(listen)),
+        };
+        let bound = bind(&to_bind)
+            .map_err(|error| StartError::Listen(Place::Pool(name.clone()), listen.clone(), error))?;
+        let first = bound.first().ok_or_else(|| format!("[pool.{name}] listen: there is no shard"))?;
+        let file = first.unix_path().and_then(|path| SocketFile::at(path).ok());
+        let listener = PoolListener {
+            what: what(pool, wanted),
+            listen: listen.clone(),
+            bound: first.local_address(),
+            id: first.id(),
+            pool: pool.id,
+            shards,
+            backlog: pool.config.backlog,
+            keepalive: pool.config.keepalive,
+            tls: *tls,
+            file: file.clone(),
+        };
+        self.files.0.extend(file);
+        for (n, mut socket) in bound.into_iter().enumerate() {
+            socket.options = options(pool, wanted);
+            self.new[n % shards].push(socket);
+        }
+        Ok(listener)
+    }
+
+    /// The sockets of each shard, for shards that begin with them.
+    pub fn begin(mut self) -> (Vec<Vec<Listener>>, Vec<PoolListener>) {
+        self.files.0.clear();
+        (std::mem::take(&mut self.new), std::mem::take(&mut self.all))
+    }
+
+    /// Changes for each shard that come with the generation. New sockets are put to use.
+    pub fn come(&mut self) -> Vec<Vec<ListenerChange>> {
+        let set = || self.set.iter().map(|(id, options)| ListenerChange::Set(*id, options.clone()));
+        let changes = std::mem::take(&mut self.new).into_iter().map(|new| {
+            let new = new.into_iter().map(ListenerChange::Listen);
+            new.chain(set()).collect()
+        });
+        changes.collect()
+    }
+
+    /// Listeners that go once the others have come.
+    pub fn go(&self) -> Vec<ListenerId> {
+        self.gone.iter().map(|listener| listener.id).collect()
+    }
+
+    /// Listeners that were bound for this step: they go if it fails.
+    pub fn came(&self, before: &[PoolListener]) -> Vec<ListenerId> {
+        let is_new = |id: &ListenerId| !before.iter().any(|known| known.id == *id);
+        self.all.iter().map(|listener| listener.id).filter(is_new).collect()
+    }
+
+    /// The step is taken: files of sockets that have gone are removed, modes of those that stay are set. Gives the listeners, and
+    /// faults that do not matter to clients who are there.
+    pub fn finish(mut self) -> (Vec<PoolListener>, Vec<String>) {
+        self.files.0.clear();
+        let mut doubts = Vec::new();
+        for (path, mode) in &self.modes {
+            if let Err(error) = std::fs::set_permissions(path, std::fs::Permissions::from_mode(*mode)) {
+                doubts.push(format!("{}: its mode cannot be set: {error}", path.display()));
+            }
+        }
+        for file in self.gone.iter().filter_map(|listener| listener.file.as_ref()) {
+            let _ = file.remove();
+        }
+        (std::mem::take(&mut self.all), doubts)
+    }
+}
+
+fn options(pool: &PoolPlan, listen: &PoolListen) -> ListenOptions {
+    ListenOptions {
+        tag: pool.id.0,
+        keepalive: pool.config.keepalive,
+        tls: listen.tls.then(|| server_tls(pool)).flatten(),
+        backlog: None,
+    }
+}
+
+/// TLS of those listeners of a pool that have it.
+fn server_tls(pool: &PoolPlan) -> Option<ServerTls> {
+    let config = pool.tls.clients.clone()?;
+    let plain_answer: &[u8] = match pool.config.protocol {
+        Protocol::Redis => b"-ERR this port speaks TLS only\r\n",
+        Protocol::Memcache => b"SERVER_ERROR this port speaks TLS only\r\n",
+    };
+    Some(ServerTls { config, plain_answer })
+}
+
+fn what(pool: &PoolPlan, listen: &PoolListen) -> String {
+    let protocol = match pool.config.protocol {
+        Protocol::Redis => "redis",
+        Protocol::Memcache => "memcache",
+    };
+    let tls = if listen.tls { ", TLS" } else { "" };
+    format!("{protocol} pool {}{tls}", pool.config.name)
+}
+
+/// Address to listen on, for the event loop.
+pub fn address(listen: &Listen) -> ListenAddress {
+    match listen {
+        Listen::Tcp { host, port } => ListenAddress::Tcp(host.clone(), *port),
+        Listen::Unix { path, mode } => ListenAddress::Unix(path.clone(), *mode),
+    }
+}

@@ -1,0 +1,140 @@
+//! The step of all shards to another generation.
+//!
+//! ```text
+//! prepare: listeners are bound ── a fault: nothing has changed
+//! take:    mail: generation, new listeners ▸ each acknowledges ▸ mail: listeners that go ▸ each acknowledges
+//! ```
+//! A shard that cannot take a new listener (the system refuses to watch it) sends all of them back to the generation before.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use net::{BindError, ListenerId, bind, bind_beside};
+use proxy::{Generation, ListenerChange, Mail, Receipt, Settings, Step};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::ProxyService;
+use super::listeners::{Listeners, PoolListener, Wanted, plan};
+use crate::start_error::StartError;
+
+/// Time a shard may take to acknowledge. One turn of its loop does.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A step that is ready to be taken.
+pub struct ProxyStep {
+    generation: Arc<Generation>,
+    listeners: Listeners,
+}
+
+/// Part of a running cache side that a step is prepared from, on a thread that may wait.
+pub struct Standing {
+    generation: Arc<Generation>,
+    listeners: Vec<PoolListener>,
+    threads: usize,
+}
+
+impl Standing {
+    /// Plans the next generation and binds its new listeners. Names are resolved: this may wait.
+    ///
+    /// # Errors
+    /// The fault, for each face to word. Nothing has changed then.
+    pub fn prepare(self, settings: Settings) -> Result<ProxyStep, StartError> {
+        let generation = Arc::new(self.generation.next(settings));
+        let listeners = plan(&self.listeners, &generation, self.threads, &mut bind_for_step)?;
+        Ok(ProxyStep { generation, listeners })
+    }
+}
+
+/// Binds an address. One of this process overlaps with it, perhaps.
+fn bind_for_step(wanted: &Wanted<'_>) -> Result<Vec<net::Listener>, BindError> {
+    let Wanted { address, backlog, shards, tag, is_ours } = *wanted;
+    match bind(address, backlog, shards, tag) {
+        Err(error) if is_ours && error.error().kind() == io::ErrorKind::AddrInUse => {
+            bind_beside(address, backlog, shards, tag)
+        }
+        bound => bound,
+    }
+}
+
+impl ProxyService {
+    /// Part of it that a step is prepared from.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            generation: Arc::clone(&self.generation),
+            listeners: self.listeners.clone(),
+            threads: self.shards.len(),
+        }
+    }
+
+    /// Has all shards take a step. Gives doubts about it, for the operator.
+    ///
+    /// # Errors
+    /// A shard could not take it, for the reason that is given: all are back where they were. `back` are the settings until now.
+    pub async fn take(&mut self, step: ProxyStep, back: Settings) -> Result<Vec<String>, String> {
+        let ProxyStep { generation, mut listeners } = step;
+        let come = listeners.come();
+        if let Err(reason) = self.tell(&generation, come).await {
+            let tls = self.generation.pools.iter().map(|pool| (pool.config.name.clone(), pool.tls.clone()));
+            let before = Arc::new(generation.next(Settings { tls: tls.collect(), ..back }));
+            let away = listeners.came(&self.listeners);
+            let _ = self.tell(&before, self.away(&away)).await;
+            self.generation = before;
+            return Err(reason);
+        }
+        let go = listeners.go();
+        let gone = match go.is_empty() {
+            true => Ok(()),
+            false => self.tell(&generation, self.away(&go)).await,
+        };
+        self.generation = generation;
+        let (all, mut doubts) = listeners.finish();
+        self.listeners = all;
+        doubts.extend(gone.err());
+        Ok(doubts)
+    }
+
+    /// Changes the memory budget of all shards.
+    pub fn set_memory_budget(&self, bytes: usize) {
+        self.budget.set(bytes);
+    }
+
+    /// Changes how long the shards may sleep before a poll.
+    pub fn set_coalescing(&self, sleep: Duration) {
+        self.shards.iter().for_each(|(handle, _)| handle.set_coalescing(sleep));
+    }
+
+    /// Listeners that go, for each shard.
+    fn away(&self, listeners: &[ListenerId]) -> Vec<Vec<ListenerChange>> {
+        let go = || listeners.iter().map(|id| ListenerChange::Unlisten(*id)).collect();
+        self.shards.iter().map(|_| go()).collect()
+    }
+
+    /// Sends each shard a generation with its changes of listeners, and waits for all receipts.
+    async fn tell(
+        &self,
+        generation: &Arc<Generation>,
+        changes: Vec<Vec<ListenerChange>>,
+    ) -> Result<(), String> {
+        let mut receipts = Vec::new();
+        for ((handle, _), listeners) in self.shards.iter().zip(changes) {
+            let (sender, receipt) = oneshot::channel();
+            let acknowledge = Receipt(Box::new(move |done| drop(sender.send(done))));
+            let step = Step { generation: Arc::clone(generation), listeners, receipt: acknowledge };
+            handle.send(Mail::Generation(Box::new(step)));
+            receipts.push(receipt);
+        }
+        let mut outcome = Ok(());
+        for (shard, receipt) in receipts.into_iter().enumerate() {
+            let done = match timeout(PATIENCE, receipt).await {
+                Ok(Ok(Ok(()))) => continue,
+                Ok(Ok(Err(error))) => format!("shard {shard} cannot take a new listener: {error}"),
+                Ok(Err(_)) => format!("shard {shard} has stopped"),
+                Err(_) => format!("shard {shard} has not acknowledged within {} s", PATIENCE.as_secs()),
+            };
+            outcome = outcome.and(Err(done));
+        }
+        outcome
+    }
+}

@@ -1,0 +1,189 @@
+//! The reload of the configuration: all of it, or nothing.
+//!
+//! ```text
+//! SIGHUP, SIGUSR1, POST /api/reload, nuthatch reload
+//!   ▸ the file is read and checked whole (source)
+//!   ▸ config::change: the list of changes; what needs a restart stays as it is (in_force)
+//!   ▸ Serving::prepare: names, files, sockets ── any fault: the generation in force stays, and the fault is told
+//!   ▸ Serving::take: shards by mail, each acknowledges; queue, ports, log
+//!   ▸ the next generation is in force: log, /metrics, page, answer
+//! ```
+//! One at a time, beside the signals of the control loop; an upgrade waits for its end, and it for an upgrade's.
+
+pub mod actor;
+pub mod command;
+pub mod source;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use admin::Severity;
+use admin::reload::{Failure, Generations, Outcome};
+use config::change;
+use config::checked::Config;
+use config::options::Applies;
+use telemetry::{error, info, warn};
+
+use crate::serving::{Serving, Step};
+use source::{Loaded, Source};
+
+/// Changes that are told in one event of the page; the log has all.
+const CHANGES_TOLD_MAX: usize = 10;
+
+/// A reload with everything at hand.
+struct Ready {
+    /// The configuration as it was read.
+    config: Config,
+    /// Some of it is not in force yet and does not need a restart.
+    applies: bool,
+    step: Step,
+}
+
+/// Generations of the configuration of this process, and where the next one comes from.
+pub struct Reloads {
+    source: Source,
+    generations: Generations,
+}
+
+impl Reloads {
+    /// The first generation is in force.
+    pub fn begin(source: Source, serving: &Serving) -> Reloads {
+        let generations = Generations { generation: 1, since_ms: now_ms(), ..Generations::default() };
+        serving.show(generations.clone());
+        Reloads { source, generations }
+    }
+
+    /// Number of the generation in force.
+    pub fn generation(&self) -> u64 {
+        self.generations.generation
+    }
+
+    /// Reads the configuration again and puts it into force, or only says what would change. `called_off` ends it before anything
+    /// has changed.
+    pub async fn run(
+        &mut self,
+        serving: &mut Serving,
+        dry_run: bool,
+        called_off: impl Future<Output = ()>,
+    ) -> Outcome {
+        let begun = Instant::now();
+        let generation = self.generations.generation;
+        let mut outcome = Outcome { dry_run, generation, ..Outcome::default() };
+        match self.attempt(serving, &mut outcome, called_off).await {
+            Ok(()) => outcome.ok = true,
+            Err(reason) => outcome.error = Some(reason),
+        }
+        outcome.took_us = micros(begun.elapsed());
+        if !dry_run {
+            self.tell(serving, &outcome);
+        }
+        outcome
+    }
+
+    async fn attempt(
+        &mut self,
+        serving: &mut Serving,
+        outcome: &mut Outcome,
+        called_off: impl Future<Output = ()>,
+    ) -> Result<(), String> {
+        let ready = tokio::select! {
+            ready = self.prepare(serving, outcome) => ready?,
+            () = called_off => return Err("the process is stopping".into()),
+        };
+        let Some(Ready { config, applies, step }) = ready else { return Ok(()) };
+        outcome.warnings.extend(serving.take(step).await?);
+        self.succeeded(serving.config(), &config, applies);
+        outcome.generation = self.generations.generation;
+        Ok(())
+    }
+
+    /// All that can be done before anything changes; None if that is all.
+    async fn prepare(&self, serving: &Serving, outcome: &mut Outcome) -> Result<Option<Ready>, String> {
+        let source = Arc::clone(&self.source);
+        let read = tokio::task::spawn_blocking(move || source());
+        let Loaded { config, warnings } = read.await.map_err(|error| error.to_string())??;
+        outcome.warnings = warnings;
+        let changes = change::changes(serving.config(), &config);
+        outcome.changes = changes.iter().map(ToString::to_string).collect();
+        if outcome.dry_run {
+            return Ok(None);
+        }
+        let applies = changes.iter().any(|change| change.applies != Applies::Restart);
+        let step = serving.prepare(change::in_force(serving.config(), &config)).await?;
+        Ok(Some(Ready { config, applies, step }))
+    }
+
+    /// A reload has succeeded: `in_force` is what runs, `wanted` what was read.
+    fn succeeded(&mut self, in_force: &Config, wanted: &Config, applies: bool) {
+        let generations = &mut self.generations;
+        generations.failure = None;
+        generations.needs_restart =
+            change::changes(in_force, wanted).iter().map(ToString::to_string).collect();
+        if applies {
+            generations.generation += 1;
+            generations.since_ms = now_ms();
+        }
+    }
+
+    /// Tells the log and the admin port.
+    fn tell(&mut self, serving: &Serving, outcome: &Outcome) {
+        let Outcome { generation, took_us, .. } = *outcome;
+        for warning in &outcome.warnings {
+            warn!("configuration: {warning}");
+        }
+        if let Some(reason) = &outcome.error {
+            for line in reason.lines().filter(|line| !line.trim().is_empty()) {
+                error!("configuration: {line}");
+            }
+            error!(generation, "reload failed: the configuration in force stays");
+            serving.tell(Severity::Warning, format!("reload failed: {reason}"));
+            self.generations.failure = Some(Failure { at_ms: now_ms(), error: reason.clone() });
+        } else {
+            for change in &outcome.changes {
+                info!("configuration: {change}");
+            }
+            let (changes, restart) = (outcome.changes.len(), self.generations.needs_restart.len());
+            info!(generation, changes, needs_restart = restart, took_us, "configuration reloaded");
+            if changes > 0 {
+                let told =
+                    outcome.changes.iter().take(CHANGES_TOLD_MAX).cloned().collect::<Vec<_>>().join("; ");
+                let more = changes.saturating_sub(CHANGES_TOLD_MAX);
+                let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+                serving.tell(Severity::Notice, format!("configuration reloaded: {told}{more}"));
+            }
+        }
+        serving.show(self.generations.clone());
+    }
+}
+
+/// An outcome as lines for people. The error is the reason nothing has changed.
+///
+/// # Errors
+/// Nothing has changed, for the reason that is given.
+pub fn lines(outcome: &Outcome) -> Result<String, String> {
+    let warnings = outcome.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+    let mut text: String = warnings.collect();
+    if let Some(reason) = outcome.error.as_ref().filter(|_| !outcome.ok) {
+        return Err(text + reason.trim_end());
+    }
+    text.extend(outcome.changes.iter().map(|change| format!("{change}\n")));
+    let generation = outcome.generation;
+    text += &match (outcome.changes.len(), outcome.dry_run) {
+        (0, _) => format!("nothing changes: generation {generation} is in force"),
+        (_, true) => format!("not applied: generation {generation} is in force"),
+        (_, false) => {
+            let took = outcome.took_us / 1000;
+            format!("reloaded in {took} ms: generation {generation} is in force")
+        }
+    };
+    Ok(text)
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,210 @@
+//! A process that runs, as commands find it and talk to it: by its id, by the file that has the id, or by its admin port.
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use config::checked::Listen;
+use config::endpoint;
+use rustix::process::Signal;
+
+use crate::outcome::{Deed, Waiting};
+
+/// Default address of the admin port.
+const ADMIN: &str = "127.0.0.1:22220";
+/// Time between two looks at whether the process is still there.
+const LOOK: Duration = Duration::from_secs(1);
+/// Time connecting to the admin port may take, and its answer to a question.
+const ASK_PATIENCE: Duration = Duration::from_secs(5);
+/// Most bytes of the admin port's answer.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+
+/// Options that say which process is meant.
+#[derive(Debug, Args)]
+pub struct RunningProcess {
+    /// Id of the process
+    #[arg(long, value_name = "PID", conflicts_with_all = ["pid_file", "address"])]
+    pid: Option<u32>,
+    /// File with the id of the process
+    #[arg(long, value_name = "FILE", conflicts_with = "address")]
+    pid_file: Option<PathBuf>,
+    #[command(flatten)]
+    admin: AdminAddress,
+}
+
+/// The option that says where the admin port of a process is.
+#[derive(Debug, Args)]
+pub struct AdminAddress {
+    /// Admin port of the process: HOST:PORT or a path [default: $NUTHATCH_ADMIN, else 127.0.0.1:22220]
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<String>,
+}
+
+impl RunningProcess {
+    /// The id of the process, if it was given: by itself or by its file.
+    ///
+    /// # Errors
+    /// The file's fault.
+    pub fn given_id(&self) -> Result<Option<u32>, String> {
+        let Some(path) = &self.pid_file else { return Ok(self.pid) };
+        let content =
+            std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        content.trim().parse().map(Some).map_err(|_| format!("{}: there is no process id", path.display()))
+    }
+
+    /// The id of the process. If it was not given, the admin port is asked.
+    ///
+    /// # Errors
+    /// The process cannot be found, and how to name it.
+    pub fn id(&self) -> Result<u32, String> {
+        if let Some(process) = self.given_id()? {
+            return Ok(process);
+        }
+        let help = "name the process with --pid or --pid-file, or its admin port with --address";
+        let status = self
+            .admin
+            .request("GET", "/api/status", ASK_PATIENCE)
+            .map_err(|error| format!("{error}: {help}"))?;
+        process_in(&status.body).ok_or_else(|| format!("{} is no admin port: {help}", self.admin.shown()))
+    }
+
+    /// The admin port of the process.
+    pub fn admin(&self) -> &AdminAddress {
+        &self.admin
+    }
+}
+
+/// An answer of the admin port.
+pub struct Answer {
+    /// Status of HTTP.
+    pub code: u16,
+    /// The body.
+    pub body: String,
+}
+
+impl AdminAddress {
+    /// The address as somebody would write it.
+    pub fn shown(&self) -> String {
+        let environment = std::env::var("NUTHATCH_ADMIN").ok().filter(|address| !address.is_empty());
+        self.address.clone().or(environment).unwrap_or_else(|| ADMIN.to_owned())
+    }
+
+    /// Sends a request without a body, and waits for the answer.
+    ///
+    /// # Errors
+    /// There is no answer, for the reason that is given.
+    pub fn request(&self, method: &str, path: &str, patience: Duration) -> Result<Answer, String> {
+        let address = self.shown();
+        let listen = endpoint::listen(&address).map_err(|(wrong, help)| format!("{wrong}; {help}"))?;
+        let request = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+        let answer = exchange(&listen, request.as_bytes(), patience)
+            .map_err(|error| format!("no admin port answers at {address} ({error})"))?;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let code = code.ok_or_else(|| format!("{address} is no admin port"))?;
+        Ok(Answer { code, body: body.to_owned() })
+    }
+}
+
+/// Sends a process a signal, and waits for the outcome of what it does then.
+///
+/// # Errors
+/// Nothing was done, or it failed, for the reason that is given.
+pub fn ask(process: u32, signal: Signal, deed: Deed) -> Result<String, String> {
+    if !takes_the_signal(process, signal)? {
+        let name = if signal == Signal::USR2 { "SIGUSR2" } else { "SIGUSR1" };
+        return Err(format!("process {process} does not take {name}: it is no nuthatch that serves"));
+    }
+    let waiting = Waiting::for_process(deed, process).map_err(|error| {
+        format!("the outcome cannot be waited for: {error}; somebody else may be asking process {process}")
+    })?;
+    send(process, signal)?;
+    loop {
+        match waiting.outcome(LOOK).map_err(|error| error.to_string())? {
+            Some(outcome) => return outcome,
+            None if !is_there(process) => {
+                return Err(format!("process {process} has ended; its log says why"));
+            }
+            None => {}
+        }
+    }
+}
+
+fn exchange(listen: &Listen, request: &[u8], patience: Duration) -> std::io::Result<String> {
+    let mut answer = String::new();
+    match listen {
+        Listen::Tcp { host, port } => {
+            let address =
+                (host.as_str(), *port).to_socket_addrs()?.next().ok_or(std::io::ErrorKind::NotFound)?;
+            let mut stream = TcpStream::connect_timeout(&address, ASK_PATIENCE)?;
+            stream.set_read_timeout(Some(patience))?;
+            stream.write_all(request)?;
+            stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
+        }
+        Listen::Unix { path, .. } => {
+            let mut stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(patience))?;
+            stream.write_all(request)?;
+            stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
+        }
+    }
+    Ok(answer)
+}
+
+/// The number after `"pid":`, which is there once.
+fn process_in(status: &str) -> Option<u32> {
+    let (_, rest) = status.split_once("\"pid\":")?;
+    let digits = rest.trim_start().split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+/// True if a process handles a signal; it would die of it otherwise.
+fn takes_the_signal(process: u32, signal: Signal) -> Result<bool, String> {
+    let path = format!("/proc/{process}/status");
+    if !Path::new("/proc/self/status").exists() {
+        return Ok(true);
+    }
+    let status = std::fs::read_to_string(path).map_err(|_| format!("there is no process {process}"))?;
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    Ok(caught >> (signal.as_raw() - 1) & 1 == 1)
+}
+
+fn is_there(process: u32) -> bool {
+    use rustix::process::{Pid, test_kill_process};
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
+}
+
+fn send(process: u32, signal: Signal) -> Result<(), String> {
+    use rustix::process::{Pid, kill_process};
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| format!("there is no process {process}"))?;
+    kill_process(pid, signal).map_err(|error| format!("process {process} cannot be asked: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_is_found_in_a_status() {
+        for (status, process) in [
+            ("HTTP/1.1 200 OK\r\n\r\n{\"process\":{\"pid\":4711,\"rss_bytes\":1}}", Some(4711)),
+            ("{\"pid\": 7}", Some(7)),
+            ("<html>", None),
+            ("{\"pid\":null}", None),
+        ] {
+            assert_eq!(process_in(status), process, "{status}");
+        }
+    }
+
+    #[test]
+    fn who_would_die_of_the_signal_is_not_sent_it() {
+        assert_eq!(takes_the_signal(std::process::id(), Signal::USR2), Ok(false), "a test catches nothing");
+        assert!(takes_the_signal(u32::MAX, Signal::USR2).is_err());
+    }
+}

@@ -1,0 +1,122 @@
+//! The statistics and the admin port while they are served: each can come, go and move to another address.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use admin::Watch;
+use admin::actions::Actor;
+use config::checked::Listen;
+use net::Binder;
+use net::tls::ServerConfig;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::admin_port::AdminTls;
+use crate::control_port::ControlPort;
+use crate::start_error::{Place, StartError};
+use crate::{admin_port, stats_port};
+
+/// Gives nutcracker's document.
+pub(super) type Document = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// See the top of this file.
+pub(super) struct Ports {
+    document: Document,
+    admin_tls: watch::Receiver<Option<Arc<ServerConfig>>>,
+    watch: Arc<Watch>,
+    actor: Arc<dyn Actor>,
+    stats: Option<AbortHandle>,
+    admin: Option<AbortHandle>,
+}
+
+impl Ports {
+    /// Nothing is served yet.
+    pub(super) fn new(
+        document: Document,
+        admin_tls: &AdminTls,
+        watch: Arc<Watch>,
+        actor: Arc<dyn Actor>,
+    ) -> Ports {
+        Ports { document, admin_tls: admin_tls.subscribe(), watch, actor, stats: None, admin: None }
+    }
+
+    /// Serves the statistics at this port, and nowhere else. Clients that are there get their answers. Needs a tokio runtime.
+    pub(super) fn serve_stats(&mut self, port: Option<ControlPort>) {
+        let document = &self.document;
+        let served = port.map(|port| tokio::spawn(stats_port::serve(port, Arc::clone(document))));
+        replace(&mut self.stats, served.map(|task| task.abort_handle()));
+    }
+
+    /// As [`Ports::serve_stats`] for the admin port.
+    pub(super) fn serve_admin(&mut self, port: Option<ControlPort>) {
+        let (tls, watch, actor) = (&self.admin_tls, &self.watch, &self.actor);
+        let served = port.map(|port| {
+            tokio::spawn(admin_port::serve(port, tls.clone(), Arc::clone(watch), Arc::clone(actor)))
+        });
+        replace(&mut self.admin, served.map(|task| task.abort_handle()));
+    }
+
+    /// Serves neither any more.
+    pub(super) fn close(&mut self) {
+        self.serve_stats(None);
+        self.serve_admin(None);
+    }
+}
+
+fn replace(task: &mut Option<AbortHandle>, by: Option<AbortHandle>) {
+    if let Some(before) = std::mem::replace(task, by) {
+        before.abort();
+    }
+}
+
+/// The step of a port to another configuration.
+pub(super) enum PortStep {
+    /// It stays as it is.
+    Same,
+    /// The file of its unix socket gets another mode.
+    Mode(PathBuf, u32),
+    /// It is served there from then on.
+    Moved(ControlPort),
+    /// It goes.
+    Gone,
+}
+
+impl PortStep {
+    /// Binds what is new. Names are resolved: this may wait.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub(super) fn prepare(
+        place: Place,
+        old: Option<&Listen>,
+        new: Option<&Listen>,
+    ) -> Result<PortStep, StartError> {
+        match (old, new) {
+            (old, new) if old == new => Ok(PortStep::Same),
+            (_, None) => Ok(PortStep::Gone),
+            (Some(Listen::Unix { path: old, .. }), Some(Listen::Unix { path, mode })) if old == path => {
+                Ok(mode.map_or(PortStep::Same, |mode| PortStep::Mode(path.clone(), mode)))
+            }
+            (_, Some(listen)) => ControlPort::bind(listen, &mut Binder::default())
+                .map(PortStep::Moved)
+                .map_err(|error| StartError::Listen(place, listen.clone(), error)),
+        }
+    }
+
+    /// The port to be served from now on; the outer None: nothing changes there.
+    ///
+    /// # Errors
+    /// The system's: the mode cannot be set.
+    pub(super) fn take(self) -> io::Result<Option<Option<ControlPort>>> {
+        match self {
+            PortStep::Same => Ok(None),
+            PortStep::Mode(path, mode) => {
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map(|()| None)
+            }
+            PortStep::Moved(port) => Ok(Some(Some(port))),
+            PortStep::Gone => Ok(Some(None)),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The step of everything that runs to another configuration.
+//!
+//! ```text
+//! prepare: names resolved ▸ files read and opened ▸ ports bound ▸ listeners of pools bound ── a fault: nothing has changed
+//! take:    shards of pools (each acknowledges) ▸ queue ▸ ports ▸ log ▸ what is shown
+//! ```
+//! Only the shards of pools can fail to take a step, and then they are where they were: nothing else has changed.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use config::checked::Config;
+use net::Binder;
+use net::tls::ServerConfig;
+use proxy::{Generation, Settings};
+use telemetry::log::{Destination, Replacement};
+
+use super::Serving;
+use super::names;
+use super::ports::PortStep;
+use crate::log_level::verbosity;
+use crate::proxy_service::{self, BoundProxy, ProxyStep};
+use crate::queue_service::{Live, Prepared as PreparedQueue};
+use crate::start::listened;
+use crate::start_error::{Place, StartError};
+use crate::tls_files;
+
+/// A step that is ready to be taken. Dropped, it leaves nothing behind.
+pub struct Step {
+    config: Config,
+    log: Option<Replacement>,
+    bound: Bound,
+}
+
+/// Sockets and files of a step.
+struct Bound {
+    queue: Option<PreparedQueue>,
+    admin_tls: Option<Arc<ServerConfig>>,
+    stats: PortStep,
+    admin: PortStep,
+    proxy: ProxyNext,
+}
+
+/// The cache side's part.
+enum ProxyNext {
+    /// There are no pools.
+    Nothing,
+    /// The first pools: shards begin with them.
+    Begin(BoundProxy, Arc<Generation>),
+    /// Shards that run go on to the next generation.
+    Step(ProxyStep),
+}
+
+impl Serving {
+    /// Makes all that a configuration needs, of which no part needs a restart.
+    ///
+    /// # Errors
+    /// The faults, a line each. Nothing has changed then.
+    pub async fn prepare(&self, config: Config) -> Result<Step, String> {
+        let old = &self.running.config;
+        names::resolve(old, &config).await?;
+        let log = match old.log.file == config.log.file {
+            true => None,
+            false => Some(open_log(config.log.file.as_deref())?),
+        };
+        let standing = self.running.services.proxy.as_ref().map(|proxy| proxy.standing());
+        let (old, new) = (Arc::clone(old), config.clone());
+        let bound = tokio::task::spawn_blocking(move || {
+            let prepare = || {
+                let listen = |config: &Config| config.stats.as_ref().map(|stats| stats.listen.clone());
+                let stats = PortStep::prepare(Place::Stats, listen(&old).as_ref(), listen(&new).as_ref())?;
+                let listen = |config: &Config| config.admin.as_ref().map(|admin| admin.listen.clone());
+                let admin = PortStep::prepare(Place::Admin, listen(&old).as_ref(), listen(&new).as_ref())?;
+                let tls = tls_files::load(&new).map_err(tls_files::Faults)?;
+                let settings = Settings { tls: tls.pools, ..Settings::of(&new) };
+                let queue = new.queue.as_ref().map(Live::prepare).transpose()?;
+                // Last: the socket of a path may take another one's place.
+                let proxy = match standing {
+                    Some(standing) => ProxyNext::Step(standing.prepare(settings)?),
+                    None => begin(&new, settings)?,
+                };
+                Ok(Bound { queue, admin_tls: tls.admin, stats, admin, proxy })
+            };
+            prepare().map_err(|fault: StartError| fault.native())
+        });
+        let bound = bound.await.map_err(|error| error.to_string())??;
+        Ok(Step { config, log, bound })
+    }
+
+    /// Puts a step into force. Gives doubts about it, for the operator.
+    ///
+    /// # Errors
+    /// The reason nothing has changed.
+    pub async fn take(&mut self, step: Step) -> Result<Vec<String>, String> {
+        let Step { config, log, bound } = step;
+        let old = Arc::clone(&self.running.config);
+        let mut doubts = self.take_pools(&config, bound.proxy).await?;
+        if let Some(queue) = bound.queue
+            && let Some(live) = self.data.live()
+            && !live.apply(queue).await
+        {
+            doubts.push("the queue has stopped".into());
+        }
+        self.running.admin_tls.send_replace(bound.admin_tls);
+        let moved = [("statistics", bound.stats), ("admin", bound.admin)];
+        for (what, step) in moved {
+            match step.take() {
+                Ok(None) => {}
+                Ok(Some(port)) => self.serve_port(what, port),
+                Err(error) => doubts.push(format!("{what}: its mode cannot be set: {error}")),
+            }
+        }
+        if let Some(log) = log {
+            self.log.redirect(log);
+        }
+        if old.log.level != config.log.level {
+            self.log.set_verbosity(verbosity(config.log.level));
+        }
+        self.running.descriptors.set(&config);
+        self.running.config = Arc::new(config);
+        self.show_facts();
+        Ok(doubts)
+    }
+
+    async fn take_pools(&mut self, config: &Config, next: ProxyNext) -> Result<Vec<String>, String> {
+        let running = &mut self.running;
+        let mut doubts = Vec::new();
+        match next {
+            ProxyNext::Nothing => return Ok(doubts),
+            ProxyNext::Begin(bound, generation) => {
+                let plan = running.proxy_plan(config, generation, 1);
+                let proxy = bound.run(&plan).map_err(|fault| fault.native())?;
+                running.services.proxy = Some(proxy);
+            }
+            ProxyNext::Step(step) => {
+                let Some(proxy) = &mut running.services.proxy else { return Ok(doubts) };
+                doubts = proxy.take(step, Settings::of(&running.config)).await?;
+                if running.config.memory_budget_bytes != config.memory_budget_bytes {
+                    proxy.set_memory_budget(config.memory_budget_bytes);
+                }
+                if running.config.coalesce != config.coalesce {
+                    proxy.set_coalescing(config.coalesce);
+                }
+            }
+        }
+        if let Some(proxy) = &running.services.proxy {
+            running.registry.set_pools(proxy.generation.cells());
+            running.listening.pools = listened(proxy);
+        }
+        Ok(doubts)
+    }
+
+    fn serve_port(&mut self, what: &str, port: Option<crate::control_port::ControlPort>) {
+        let listening = port.as_ref().map(|port| port.listening(what));
+        if what == "admin" {
+            self.running.listening.admin = listening;
+            self.ports.serve_admin(port);
+        } else {
+            self.running.listening.stats = listening;
+            self.ports.serve_stats(port);
+        }
+    }
+}
+
+/// Binds the first pools of a process, if there are any.
+fn begin(config: &Config, settings: Settings) -> Result<ProxyNext, StartError> {
+    if config.pools.is_empty() {
+        return Ok(ProxyNext::Nothing);
+    }
+    let generation = Arc::new(Generation::first(config.threads, settings));
+    let bound = proxy_service::bind(&generation, config.threads, &mut Binder::default())?;
+    Ok(ProxyNext::Begin(bound, generation))
+}
+
+fn open_log(file: Option<&Path>) -> Result<Replacement, String> {
+    let destination = file.map_or(Destination::Stderr, |path| Destination::File(path.to_owned()));
+    Replacement::open(&destination).map_err(|error: io::Error| {
+        let shown = file.unwrap_or(Path::new("standard error")).display();
+        format!("[log] file: cannot log to {shown}: {error}")
+    })
+}
