@@ -1,10 +1,12 @@
 """TLS on both sides of a pool, and on the admin port: redis-cli, redis-py, openssl, a memcached client and curl, with certificates
 that each run makes for itself."""
 
+import json
 import shutil
 import socket
 import ssl
 import subprocess
+import time
 import urllib.request
 
 import pytest
@@ -23,8 +25,25 @@ class Authority:
 
     def __init__(self, path, name):
         self.path, self.name = path, name
-        self.run("req", "-x509", *self.new(name), "-days", "30", "-subj", f"/CN={name}")
+        self.run("req", "-x509", *self.new(name), "-days", "90", "-subj", f"/CN={name}")
         self.ca = path / f"{name}.pem"
+        (path / f"{name}.index").touch()
+        (path / f"{name}.conf").write_text(
+            f"""[ca]
+default_ca = it
+[it]
+certificate = {name}.pem
+private_key = {name}.key
+database = {name}.index
+rand_serial = yes
+unique_subject = no
+new_certs_dir = {path}
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+"""
+        )
 
     def run(self, *words):
         subprocess.run(["openssl", *map(str, words)], cwd=self.path, check=True, capture_output=True)
@@ -33,14 +52,16 @@ class Authority:
         ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
         return [*ec, "-keyout", f"{name}.key", "-out", f"{name}.pem"]
 
-    def issue(self, name, host="localhost", address="127.0.0.1"):
-        """Certificate and key of a name."""
+    def issue(self, name, host="localhost", address="127.0.0.1", days=(-1, 60)):
+        """Certificate and key of a name, valid between these days from now."""
         request = ["req", *self.new(name), "-subj", f"/CN={name}"]
         request[request.index("-out") + 1] = f"{name}.csr"
         self.run(*request)
         (self.path / f"{name}.ext").write_text(f"subjectAltName=DNS:{host},IP:{address}\n")
-        signer = ["-CA", self.ca, "-CAkey", f"{self.name}.key", "-CAcreateserial"]
-        self.run("x509", "-req", "-in", f"{name}.csr", *signer, "-days", "20", "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+        begin, end = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + day * 86_400)) for day in days)
+        dates = ["-startdate", begin, "-enddate", end]
+        files = ["-in", f"{name}.csr", "-extfile", f"{name}.ext", "-out", f"{name}.pem"]
+        self.run("ca", "-config", f"{self.name}.conf", "-batch", "-notext", *dates, *files)
         return self.path / f"{name}.pem", self.path / f"{name}.key"
 
 
@@ -238,6 +259,63 @@ servers = ["127.0.0.1:{server.getsockname()[1]}"]
                 answer.result()
         assert seen[0] == 0x16 and PASSWORD.encode() not in seen
         assert kit.until(lambda: "speaks plain text, not TLS" in program.output(), program.output)
+
+
+def test_certificates_that_expire_are_told(stack, authority):
+    """In the log, by check, on the admin port."""
+    (soon, soon_key), (over, over_key) = authority.issue("soon", days=(-300, 6)), authority.issue("over", days=(-300, -2))
+    port, admin = kit.free_port(), kit.free_port()
+    text = f"""
+[pool.p]
+listen = "127.0.0.1:{port}"
+tls = {{ cert = "{over}", key = "{over_key}", client_ca = "{authority.ca}" }}
+server_tls = {{ ca = "{authority.ca}", cert = "{soon}", key = "{soon_key}" }}
+servers = ["127.0.0.1:1"]
+[admin]
+listen = "127.0.0.1:{admin}"
+tls = {{ cert = "{soon}", key = "{soon_key}" }}
+[queue]
+tcp = "127.0.0.1:0"
+http = "127.0.0.1:0"
+tls_cert = "{soon}"
+tls_key = "{soon_key}"
+data_path = "{stack.path}"
+"""
+    program = start(stack, "tls-expiry", text, [port, admin])
+    faults = [
+        ("pool p", f"tls.cert {over} has expired 2 days ago: it is refused"),
+        ("pool p", f"server_tls.cert {soon} expires in 6 days"),
+        ("admin port", f"tls.cert {soon} expires in 6 days"),
+        ("queue", f"tls_cert {soon} expires in 6 days"),
+    ]
+    check = [kit.BINARY, "check", "-c", stack.path / "tls-expiry.toml"]
+    checked = subprocess.run(check, capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 0 and "0 errors, 4 warnings" in checked.stdout
+    context = ssl.create_default_context(cafile=str(authority.ca))
+
+    def fetch(path):
+        with urllib.request.urlopen(f"https://localhost:{admin}{path}", context=context, timeout=60) as answer:
+            return answer.read().decode()
+
+    troubles = {(trouble["subject"], trouble["text"]) for trouble in json.loads(fetch("/api/status"))["troubles"]}
+    for subject, fault in faults:
+        assert f"warning: {subject}: {fault}\n" in checked.stdout
+        assert kit.until(lambda: fault in program.output(), program.output)
+        assert (subject, fault) in troubles
+    ends = {}
+    for line in fetch("/metrics").splitlines():
+        if line.startswith("nuthatch_certificate_expiry_time_seconds{"):
+            labels, value = line.rsplit(" ", 1)
+            ends[labels.split("{")[1]] = float(value) - time.time()
+    label = f'pool="p",side="clients",option="tls.cert",file="{over}"}}'
+    assert -2.1 < ends[label] / 86_400 < -1.9
+    assert 5.9 < ends[f'pool="",side="queue",option="tls_cert",file="{soon}"}}'] / 86_400 < 6
+    authorities = f'pool="p",side="clients",option="tls.client_ca",file="{authority.ca}"}}'
+    assert 89 < ends[authorities] / 86_400 < 90
+    # Who verifies it refuses it.
+    with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            context.wrap_socket(connection, server_hostname="localhost")
 
 
 def test_memcached_over_tls(stack, web, authority):

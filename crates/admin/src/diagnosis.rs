@@ -4,6 +4,7 @@
 
 use telemetry::{PoolStats, Row, ServerStats};
 
+use crate::certificates::{Certificate, CertificateFault};
 use crate::events::Event;
 use crate::format::{bytes, count, micros, rate};
 use crate::process::Process;
@@ -40,6 +41,9 @@ pub(crate) fn find(status: &Status) -> Vec<Finding> {
     found.extend(of_descriptors(&status.process));
     found.extend(of_upgrades(&status.upgrade_failures));
     of_generations(&status.configuration, &mut found);
+    found.extend(
+        status.certificates.iter().filter_map(|certificate| of_certificate(certificate, status.now_ms)),
+    );
     found
 }
 
@@ -70,6 +74,12 @@ fn of_upgrades(failures: &UpgradeFailures) -> Option<Finding> {
         since_ms: Some(last.at_ms),
         ..Finding::new(Severity::Warning, "process", "upgrade", text)
     })
+}
+
+fn of_certificate(certificate: &Certificate, now_ms: u64) -> Option<Finding> {
+    let CertificateFault { severity, text, since_ms } = certificate.fault(now_ms)?;
+    let finding = Finding::new(severity, certificate.subject(), certificate.option, text);
+    Some(Finding { since_ms, ..finding })
 }
 
 fn of_pool(pool: &PoolStatus, events: &[Event], found: &mut Vec<Finding>) {

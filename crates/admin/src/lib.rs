@@ -34,6 +34,7 @@ mod metrics;
 mod page;
 
 pub mod actions;
+mod certificates;
 pub mod events;
 mod facts;
 pub mod process;
@@ -43,6 +44,7 @@ pub mod reload;
 pub mod source;
 mod upgrades;
 
+pub use certificates::{Certificate, CertificateFault, Certificates, Side};
 pub use facts::{Facts, Listening, PoolFacts};
 pub use router::{router, serve_client};
 pub use trouble::{Severity, Trouble};

@@ -5,6 +5,7 @@
 use telemetry::Kind;
 use telemetry::render::prometheus::Text;
 
+use crate::certificates::Certificate;
 use crate::facts::Facts;
 use crate::lookup;
 use crate::queue::{ChannelReport, TopicReport};
@@ -14,6 +15,7 @@ use crate::status::{QueueStatus, Status};
 pub(crate) fn families(facts: &Facts, status: &Status) -> String {
     let mut text = Text::default();
     process(&mut text, facts, status);
+    certificates(&mut text, status);
     if let Some(queue) = &status.queue {
         topics(&mut text, queue);
         channels(&mut text, queue);
@@ -84,6 +86,19 @@ fn process(text: &mut Text, facts: &Facts, status: &Status) {
     text.family("nuthatch_config_applied", Kind::Timestamp, help).sample(&[], generations.since_ms * 1000);
     let help = "start of the process";
     text.family("process_start_time", Kind::Timestamp, help).sample(&[], facts.started_ms * 1000);
+}
+
+fn certificates(text: &mut Text, status: &Status) {
+    if status.certificates.is_empty() {
+        return;
+    }
+    let help = "end of a certificate's validity; of a file of authorities the last one's";
+    let mut family = text.family("nuthatch_certificate_expiry_time", Kind::Timestamp, help);
+    for certificate in status.certificates.iter() {
+        let Certificate { pool, side, option, file, ends_ms, .. } = certificate;
+        let labels = [("pool", &**pool), ("side", side.name()), ("option", option), ("file", file)];
+        family.sample(&labels, ends_ms.saturating_mul(1000));
+    }
 }
 
 fn topics(text: &mut Text, queue: &QueueStatus) {

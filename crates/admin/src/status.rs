@@ -9,6 +9,7 @@ mod window;
 
 use serde::Serialize;
 
+use crate::certificates::Certificate;
 use crate::events::Event;
 use crate::facts::{Facts, Listening};
 use crate::lookup::LookupReport;
@@ -64,6 +65,8 @@ pub struct Status {
     pub upgrade_failures: UpgradeFailures,
     /// The configuration in force.
     pub configuration: Generations,
+    /// Certificates in use.
+    pub certificates: Vec<Certificate>,
 }
 
 /// Bytes held for requests and replies, against the most that may be.
@@ -110,6 +113,7 @@ impl Status {
             events_lost: 0,
             upgrade_failures: UpgradeFailures::default(),
             configuration: Generations::default(),
+            certificates: Vec::new(),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use telemetry::Registry;
 use tokio::time::{sleep, timeout};
 
+use crate::certificates::{Certificate, Certificates};
 use crate::events::Events;
 use crate::facts::Facts;
 use crate::reload::Generations;
@@ -38,6 +39,7 @@ pub struct Watch {
     sources: Sources,
     draining: AtomicBool,
     upgrades: Upgrades,
+    certificates: Certificates,
     history: tokio::sync::Mutex<History>,
 }
 
@@ -62,6 +64,7 @@ impl Watch {
             sources,
             draining: AtomicBool::new(false),
             upgrades: Upgrades::default(),
+            certificates: Certificates::default(),
             history: tokio::sync::Mutex::new(history),
         }
     }
@@ -86,6 +89,11 @@ impl Watch {
         &self.upgrades
     }
 
+    /// Certificates that the process uses, to be told of others.
+    pub fn certificates(&self) -> &Certificates {
+        &self.certificates
+    }
+
     /// The current status: at most a second old, but never from before a stop that has begun.
     pub async fn look(&self) -> Arc<Status> {
         // Held while the queue is asked, so that those who come meanwhile get the same answer.
@@ -105,7 +113,8 @@ impl Watch {
         let reports =
             Reports { queue: answer(&self.sources.queue).await, lookup: answer(&self.sources.lookup).await };
         let sample = Sample::take(&self.registry, reports);
-        let told = Told { draining, upgrade_failures, configuration };
+        let certificates = self.certificates.get();
+        let told = Told { draining, upgrade_failures, configuration, certificates };
         let status = Arc::new(history.take(sample, &self.facts(), self.sources.queue.is_some(), told));
         history.latest = Some(Arc::clone(&status));
         status
@@ -136,6 +145,7 @@ struct Told {
     draining: bool,
     upgrade_failures: UpgradeFailures,
     configuration: Generations,
+    certificates: Vec<Certificate>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -158,9 +168,9 @@ impl History {
             Some(before) => Status::between(before, &sample, facts, has_queue),
             None => Status::between(&sample, &sample, facts, has_queue),
         };
-        let Told { draining, upgrade_failures, configuration } = told;
+        let Told { draining, upgrade_failures, configuration, certificates } = told;
         (status.draining, status.upgrade_failures) = (draining, upgrade_failures);
-        status.configuration = configuration;
+        (status.configuration, status.certificates) = (configuration, certificates);
         self.judge(&mut status);
         self.samples.push_back(sample);
         status

@@ -8,10 +8,10 @@
 //!
 //! Certificates of version 1, which webpki does not read, are served, and taken from clients that need no authority.
 
-mod expiry;
 mod peer;
 mod private_key;
 mod public_key;
+mod validity;
 #[cfg(test)]
 mod tests;
 
@@ -25,9 +25,9 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ConfigBuilder, RootCertStore, SupportedProtocolVersion};
 
-pub use self::expiry::expiry;
 use self::peer::{AnyCertificate, OrItself, ServerOrItself};
 use self::public_key::PublicKey;
+pub use self::validity::Validity;
 pub use rustls::pki_types::ServerName;
 pub use rustls::{ClientConfig, ServerConfig};
 

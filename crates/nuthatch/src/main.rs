@@ -47,6 +47,7 @@ mod stats_port;
 mod stop_signals;
 mod serving;
 mod systemd;
+mod pem_files;
 mod tls_files;
 mod upgrade;
 

@@ -38,7 +38,7 @@ pub use data_path::DataPath;
 pub use http::{Http, Serving as ServingHttp};
 pub use live::{Live, Prepared};
 pub use outside::ControlJobs;
-pub use tls::verify as verify_tls;
+pub use tls::{certificates, verify as verify_tls};
 
 /// Backlog of the listener; nsqd leaves it to Go, which takes the system's.
 const BACKLOG: u32 = 4096;

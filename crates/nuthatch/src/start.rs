@@ -35,7 +35,7 @@ use crate::queue_service::{ControlJobs, DataPath, Http};
 use crate::services::Services;
 use crate::start_error::StartError;
 use crate::systemd;
-use crate::tls_files;
+use crate::tls_files::{self, Loaded};
 use crate::upgrade::arrivals;
 use crate::upgrade::predecessor::Predecessor;
 use crate::version::VERSION;
@@ -130,45 +130,47 @@ struct Start {
     config: Config,
     generation: Arc<Generation>,
     descriptors: Descriptors,
-    admin_tls: AdminTls,
+    /// That of pools is in the generation.
+    tls: Loaded,
     bound: Bound,
 }
 
 impl Start {
     fn new(config: Config, mut binder: Binder, directory: Directory) -> Result<Start, StartError> {
         let descriptors = Descriptors::share_out(&config);
-        let tls = tls_files::load(&config).map_err(tls_files::Faults)?;
-        let settings = Settings { tls: tls.pools, ..Settings::of(&config) };
+        let mut tls = tls_files::load(&config).map_err(tls_files::Faults)?;
+        tls.warn();
+        let settings = Settings { tls: std::mem::take(&mut tls.pools), ..Settings::of(&config) };
         let generation = Arc::new(Generation::first(config.threads, settings));
         let bound = Bound::new(&config, &generation, &descriptors, &mut binder, directory)?;
         for address in binder.left() {
             warn!(%address, "a socket that was handed over is closed: nothing of the configuration listens there");
         }
-        Ok(Start { config, generation, descriptors, admin_tls: AdminTls::new(tls.admin), bound })
+        Ok(Start { config, generation, descriptors, tls, bound })
     }
 
     /// Starts everything. Pools need not wait for the journals.
     fn by_itself(self) -> Result<Running, StartError> {
-        let Start { config, generation, descriptors, admin_tls, bound } = self;
+        let Start { config, generation, descriptors, tls, bound } = self;
         let Bound { stats, admin, nsqadmin, proxy, data } = bound;
-        let mut assembly = Assembly::new(config, descriptors, nsqadmin);
+        let mut assembly = Assembly::new(config, descriptors, nsqadmin, tls);
         assembly.run_proxy(proxy, &generation, 1)?;
         let data = data.open(&assembly.config, &assembly.descriptors, State::default())?;
         assembly.run_data(data)?;
-        Ok(assembly.finish(stats, admin, admin_tls))
+        Ok(assembly.finish(stats, admin))
     }
 
     /// Starts everything once the other process has let go of it.
     fn in_place_of(self, predecessor: &mut Predecessor) -> Result<Running, StartError> {
-        let Start { config, generation, descriptors, admin_tls, bound } = self;
+        let Start { config, generation, descriptors, tls, bound } = self;
         let Bound { stats, admin, nsqadmin, proxy, data } = bound;
         let state = predecessor.ready(config.pools.iter().map(proxy::described))?;
         let data = data.open(&config, &descriptors, state)?;
         let serve = predecessor.opened()?;
-        let mut assembly = Assembly::new(config, descriptors, nsqadmin);
+        let mut assembly = Assembly::new(config, descriptors, nsqadmin, tls);
         assembly.run_proxy(proxy, &generation, serve.client_number.max(1))?;
         assembly.run_data(data)?;
-        Ok(assembly.finish(stats, admin, admin_tls))
+        Ok(assembly.finish(stats, admin))
     }
 }
 
@@ -178,6 +180,7 @@ struct Assembly {
     config: Arc<Config>,
     descriptors: Descriptors,
     nsqadmin: Option<Admin>,
+    tls: Loaded,
     registry: Arc<Registry>,
     relief: Arc<Notify>,
     teller: Teller,
@@ -188,7 +191,7 @@ struct Assembly {
 }
 
 impl Assembly {
-    fn new(config: Config, descriptors: Descriptors, nsqadmin: Option<Admin>) -> Assembly {
+    fn new(config: Config, descriptors: Descriptors, nsqadmin: Option<Admin>, tls: Loaded) -> Assembly {
         let (teller, events) = events::connect();
         Assembly {
             services: Services::default(),
@@ -196,6 +199,7 @@ impl Assembly {
             config: Arc::new(config),
             descriptors,
             nsqadmin,
+            tls,
             relief: Arc::new(Notify::new()),
             teller,
             events,
@@ -241,21 +245,18 @@ impl Assembly {
         Ok(())
     }
 
-    fn finish(
-        mut self,
-        stats: Option<ControlPort>,
-        admin: Option<ControlPort>,
-        admin_tls: AdminTls,
-    ) -> Running {
+    fn finish(mut self, stats: Option<ControlPort>, admin: Option<ControlPort>) -> Running {
         let nsqadmin = self.nsqadmin.as_ref().map(|nsqadmin| nsqadmin.listening.clone());
         let nsqadmin = nsqadmin.map(|address| Listening { what: "nsqadmin, HTTP".into(), address });
         self.listening.data.extend(nsqadmin);
         self.listening.stats = stats.as_ref().map(|port| port.listening("statistics"));
         self.listening.admin = admin.as_ref().map(|port| port.listening("admin"));
-        let Assembly { config, registry, nsqadmin, views, teller, listening, .. } = self;
+        let Assembly { config, registry, nsqadmin, tls, views, teller, listening, .. } = self;
         let since = Instant::now();
         let facts = Facts::new(VERSION, &config, listening.shown(), since);
         let watch = Watch::new(facts, Arc::clone(&registry), sources(&views), self.events);
+        watch.certificates().set(tls.certificates);
+        let admin_tls = AdminTls::new(tls.admin);
         Running {
             services: self.services,
             config,

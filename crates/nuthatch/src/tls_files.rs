@@ -1,25 +1,31 @@
-//! TLS of pools and of the admin port: from the files that a configuration names to what shards and ports use.
+//! TLS of pools and of the admin port: from the files that a configuration names to what shards and ports use. The certificates of the
+//! queue's files are noted as well.
 //!
 //! Everything is read before anything changes, and every fault is found, each with its section, its option and its file.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use admin::{Certificate, Side};
 use config::checked::{ClientCertificate, Config, Pool, Target, TlsToClients, TlsToServers, TlsVersion};
-use config::nsqd::machine;
-use net::tls::{self, ClientAuth, ClientConfig, MinVersion, ROOT_CA, ServerConfig, ServerName};
+use net::tls::{ClientAuth, ClientConfig, MinVersion, ServerConfig, ServerName};
 use proxy::PoolTls;
+use telemetry::warn;
 
+use crate::pem_files::{Authorities, PemFile, PemFiles};
+use crate::queue_service;
 use crate::start_error::StartError;
 
-/// All TLS of a configuration but the queue's.
+/// All TLS of a configuration; the queue makes its own.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// TLS of pools, by their names.
     pub pools: BTreeMap<String, PoolTls>,
     /// TLS of the admin port.
     pub admin: Option<Arc<ServerConfig>>,
+    /// Certificates of all files, the queue's included.
+    pub certificates: Vec<Certificate>,
 }
 
 /// A file that cannot be used.
@@ -59,66 +65,85 @@ impl From<Faults> for StartError {
 /// Reads the files anew: at start, for `check`, and for a reload. A reload gives [`Loaded::pools`] to the next generation
 /// ([`proxy::Settings::tls`]): connections to servers that are opened from then on use it, and each listener takes it
 /// with [`proxy::ListenerChange::Set`], for clients that come later; its socket stays. [`Loaded::admin`] goes to
-/// [`crate::start::Running::admin_tls`]. With a fault nothing is changed.
+/// [`crate::start::Running::admin_tls`], [`Loaded::certificates`] to [`admin::Watch::certificates`]. With a fault nothing is changed.
 ///
 /// # Errors
 /// Every fault.
 pub fn load(config: &Config) -> Result<Loaded, Vec<TlsFault>> {
     let (mut loaded, mut faults) = (Loaded::default(), Vec::new());
     for pool in &config.pools {
-        let mut take = |option, result: Result<PoolTls, String>| match result {
-            Ok(tls) => tls,
-            Err(text) => {
-                faults.push(TlsFault { pool: Some(pool.name.clone()), option, text });
-                PoolTls::default()
-            }
-        };
-        let clients = pool.tls.as_ref().map(to_clients).transpose();
-        let clients = take("tls", clients.map(|clients| PoolTls { clients, ..PoolTls::default() }));
-        let servers = pool.server_tls.as_ref().map(|tls| to_servers(tls, pool)).transpose();
-        let servers = take("server_tls", servers.map(|servers| PoolTls { servers, ..PoolTls::default() }));
-        if clients.clients.is_some() || servers.servers.is_some() {
-            let tls = PoolTls { clients: clients.clients, servers: servers.servers };
+        let mut fault = |option, text| faults.push(TlsFault { pool: Some(pool.name.clone()), option, text });
+        let mut tls = PoolTls::default();
+        if let Some(written) = &pool.tls {
+            let files = PemFiles::new(&pool.name, Side::Clients);
+            tls.clients = loaded.noting(files, |files| to_clients(files, written), |text| fault("tls", text));
+        }
+        if let Some(written) = &pool.server_tls {
+            let files = PemFiles::new(&pool.name, Side::Servers);
+            let made = |files: &mut PemFiles<'_>| to_servers(files, written, pool);
+            tls.servers = loaded.noting(files, made, |text| fault("server_tls", text));
+        }
+        if tls.clients.is_some() || tls.servers.is_some() {
             loaded.pools.insert(pool.name.clone(), tls);
         }
     }
-    if let Some(tls) = config.admin.as_ref().and_then(|admin| admin.tls.as_ref()) {
-        match to_clients(tls) {
-            Ok(tls) => loaded.admin = Some(tls),
-            Err(text) => faults.push(TlsFault { pool: None, option: "tls", text }),
-        }
+    if let Some(written) = config.admin.as_ref().and_then(|admin| admin.tls.as_ref()) {
+        let fault = |text| faults.push(TlsFault { pool: None, option: "tls", text });
+        let files = PemFiles::new("", Side::Admin);
+        loaded.admin = loaded.noting(files, |files| to_clients(files, written), fault);
     }
+    loaded.certificates.extend(config.queue.iter().flat_map(queue_service::certificates));
     if faults.is_empty() { Ok(loaded) } else { Err(faults) }
 }
 
-fn to_clients(tls: &TlsToClients) -> Result<Arc<ServerConfig>, String> {
+impl Loaded {
+    /// Writes to the log which certificates are refused, or soon will be.
+    pub fn warn(&self) {
+        for certificate in &self.certificates {
+            if let Some(fault) = certificate.fault_now() {
+                warn!(of = certificate.subject(), "{}", fault.text);
+            }
+        }
+    }
+
+    /// The result of `make`, whose files' certificates are noted; None with a fault.
+    fn noting<T>(
+        &mut self,
+        mut files: PemFiles<'_>,
+        make: impl FnOnce(&mut PemFiles<'_>) -> Result<T, String>,
+        fault: impl FnOnce(String),
+    ) -> Option<T> {
+        let made = make(&mut files);
+        self.certificates.append(&mut files.certificates);
+        made.map_err(fault).ok()
+    }
+}
+
+fn to_clients(files: &mut PemFiles<'_>, tls: &TlsToClients) -> Result<Arc<ServerConfig>, String> {
     let policy = match tls.client_auth {
         ClientCertificate::None => ClientAuth::None,
         ClientCertificate::Optional => ClientAuth::VerifyIfGiven,
         ClientCertificate::Required => ClientAuth::RequireVerify,
     };
-    let (cert, key) = (read("cert", &tls.cert)?, read("key", &tls.key)?);
+    let identity = (file("cert", "tls.cert", &tls.cert), file("key", "tls.key", &tls.key));
     let asked = tls.client_ca.as_ref().filter(|_| tls.client_auth != ClientCertificate::None);
-    let ca = asked.map(|path| read("client_ca", path)).transpose()?;
-    tls::server_config(&cert, &key, ca.as_deref(), policy, oldest(tls.min_version)).map_err(|error| {
-        let ca = tls.client_ca.as_deref().map(|path| ("client_ca", path));
-        blame(&error, ca, Some((&tls.cert, &tls.key)))
-    })
+    let authorities = asked.map(|path| Authorities::File(file("client_ca", "tls.client_ca", path)));
+    files.server(identity, authorities, policy, oldest(tls.min_version))
 }
 
-fn to_servers(tls: &TlsToServers, pool: &Pool) -> Result<Arc<ClientConfig>, String> {
-    let ca = match &tls.ca {
-        Some(path) => read("ca", path)?,
-        None => tls::system_roots().ok_or("no certificate authorities on this system: set ca = \"...\"")?,
+fn to_servers(
+    files: &mut PemFiles<'_>,
+    tls: &TlsToServers,
+    pool: &Pool,
+) -> Result<Arc<ClientConfig>, String> {
+    let authorities = match &tls.ca {
+        Some(path) => Authorities::File(file("ca", "server_tls.ca", path)),
+        None => Authorities::System("set ca = \"...\""),
     };
     let identity = tls.identity.as_ref();
-    let identity_read =
-        identity.map(|(cert, key)| Ok::<_, String>((read("cert", cert)?, read("key", key)?))).transpose()?;
-    let shown = identity_read.as_ref().map(|(cert, key)| (cert.as_slice(), key.as_slice()));
-    let config = tls::client_config(&ca, shown, oldest(tls.min_version)).map_err(|error| {
-        let ca = tls.ca.as_deref().map(|path| ("ca", path));
-        blame(&error, ca, identity.map(|(cert, key)| (cert, key)))
-    })?;
+    let identity = identity
+        .map(|(cert, key)| (file("cert", "server_tls.cert", cert), file("key", "server_tls.key", key)));
+    let config = files.client(authorities, identity, oldest(tls.min_version))?;
     let hosts = pool.servers.iter().filter_map(|server| match &server.target {
         Target::Tcp { host, .. } => Some(host.as_str()),
         Target::Unix(_) | Target::Local => None,
@@ -130,22 +155,8 @@ fn to_servers(tls: &TlsToServers, pool: &Pool) -> Result<Arc<ClientConfig>, Stri
     }
 }
 
-/// The file at fault, and what is wrong with it.
-fn blame(error: &tls::Error, ca: Option<(&str, &Path)>, identity: Option<(&PathBuf, &PathBuf)>) -> String {
-    let file = match error {
-        tls::Error::Certificate(ROOT_CA) | tls::Error::NoRoots => ca,
-        tls::Error::Certificate(_) => identity.map(|(cert, _)| ("cert", cert.as_path())),
-        tls::Error::Key | tls::Error::BadKey(_) | tls::Error::Mismatch => {
-            identity.map(|(_, key)| ("key", key.as_path()))
-        }
-        tls::Error::Rustls(_) => None,
-    };
-    file.map_or_else(|| error.to_string(), |(option, path)| format!("{option} {}: {error}", path.display()))
-}
-
-fn read(option: &str, path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path)
-        .map_err(|error| format!("{option} {}: {}", path.display(), machine::error_text(&error)))
+fn file<'a>(shown: &'static str, option: &'static str, path: &'a Path) -> PemFile<'a> {
+    PemFile { shown, option, path }
 }
 
 fn oldest(version: TlsVersion) -> MinVersion {

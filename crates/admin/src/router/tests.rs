@@ -199,6 +199,32 @@ async fn the_lookup_is_on_the_page_and_in_the_metrics() {
     assert!(page.contains(text), "{page}");
 }
 
+#[tokio::test]
+async fn a_certificate_that_expires_is_on_the_page_and_in_the_metrics() {
+    let place = place(None);
+    let now_ms = crate::facts::wall_ms();
+    let day_ms = 86_400_000;
+    place.watch.certificates().set(vec![crate::Certificate {
+        pool: "a".into(),
+        side: crate::Side::Servers,
+        option: "server_tls.cert",
+        file: "me.pem".into(),
+        begins_ms: now_ms - 360 * day_ms,
+        ends_ms: now_ms + 6 * day_ms + 60_000,
+    }]);
+    let (_, page) = fetch(place.router.clone(), "/").await;
+    assert!(page.contains("<b>pool a</b> <span>server_tls.cert me.pem expires in 6 days</span>"), "{page}");
+    let (_, metrics) = fetch(place.router.clone(), "/metrics").await;
+    let labels = "pool=\"a\",side=\"servers\",option=\"server_tls.cert\",file=\"me.pem\"";
+    let seconds = now_ms / 1000 + 6 * 86_400 + 60;
+    let sample = format!("\nnuthatch_certificate_expiry_time_seconds{{{labels}}} {seconds}.");
+    assert!(metrics.contains(&sample), "{sample} {metrics}");
+    let (_, json) = fetch(place.router, "/api/status").await;
+    let status: Value = serde_json::from_str(&json).expect("JSON");
+    let certificate = &status["certificates"][0];
+    assert_eq!((&certificate["side"], &certificate["file"]), (&"servers".into(), &"me.pem".into()));
+}
+
 /// Every line of the text format: a comment, or a name with labels and a number; a family's samples follow its head; no
 /// family twice.
 #[tokio::test]

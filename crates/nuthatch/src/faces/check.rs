@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use admin::Certificate;
 use config::checked::Config;
 use config::{Fault, FileKind, Severity, native, nsqd, nutcracker, variables, warnings};
 
@@ -13,7 +14,7 @@ use super::source::Source;
 use crate::queue_service::verify_tls;
 use crate::stdout::show;
 use crate::system::{self, Words};
-use crate::tls_files;
+use crate::tls_files::{self, TlsFault};
 
 /// Looks at a file beyond its faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,13 +81,21 @@ fn of_native(bytes: &[u8]) -> Checked {
     let queue = report.config.as_ref().and_then(|config| config.queue.as_ref());
     let tls = queue.and_then(|queue| verify_tls(queue).err());
     let tls = tls.map(|reason| Fault::error(None, format!("[queue]: {reason}"), ""));
-    let loaded = report.config.as_ref().map(tls_files::load);
-    let files = loaded.and_then(Result::err).unwrap_or_default().into_iter().map(|fault| {
-        let at = report.place(&fault.section(), fault.option);
-        Fault::error(at, fault.to_string(), "")
-    });
-    let files: Vec<Fault> = files.collect();
+    let files: Vec<Fault> = match report.config.as_ref().map(tls_files::load) {
+        None => Vec::new(),
+        Some(Ok(loaded)) => loaded.certificates.iter().filter_map(expiring).collect(),
+        Some(Err(faults)) => {
+            let place = |fault: &TlsFault| report.place(&fault.section(), fault.option);
+            faults.iter().map(|fault| Fault::error(place(fault), fault.to_string(), "")).collect()
+        }
+    };
     (report.faults.into_iter().chain(tls).chain(files).collect(), report.config)
+}
+
+/// A certificate that is refused, or soon will be.
+fn expiring(certificate: &Certificate) -> Option<Fault> {
+    let text = format!("{}: {}", certificate.subject(), certificate.fault_now()?.text);
+    Some(Fault::warning(None, text, ""))
 }
 
 /// nsqd stops at its first complaint.

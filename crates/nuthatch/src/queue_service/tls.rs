@@ -8,42 +8,27 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use admin::{Certificate, Side};
 use config::checked::{ClientAuth, Queue, Tls, TlsVersion};
-use config::nsqd::machine;
-use net::tls::{self, MinVersion, ROOT_CA};
+use net::tls::{self, MinVersion};
 use rustls::{ClientConfig, ServerConfig};
+
+use crate::pem_files::{Authorities, PemFile, PemFiles};
 
 /// TLS for clients of the queue; `None` if TLS is not offered.
 ///
 /// # Errors
 /// The fault of the files, in a sentence.
 pub fn server(settings: &Queue) -> Result<Option<Arc<ServerConfig>>, String> {
-    let Some(offered) = &settings.tls else { return Ok(None) };
-    build(settings, offered).map(Some).map_err(|reason| format!("failed to build TLS config - {reason}"))
+    server_from(&mut files(), settings)
 }
 
-fn build(settings: &Queue, offered: &Tls) -> Result<Arc<ServerConfig>, String> {
-    let (policy, roots) = match offered.client_auth {
-        ClientAuth::None => (tls::ClientAuth::None, None),
-        ClientAuth::Require => (tls::ClientAuth::Require, None),
-        ClientAuth::RequireVerify => (tls::ClientAuth::RequireVerify, Some(authorities(settings)?)),
-    };
-    let (certificate, key) = (read(&offered.cert)?, read(&offered.key)?);
-    tls::server_config(&certificate, &key, roots.as_deref(), policy, oldest(settings))
-        .map_err(|error| blame(&error, settings, Some(offered)))
-}
-
-/// The file at fault, and what is wrong with it: in nsqd's words where it has some.
-fn blame(error: &tls::Error, settings: &Queue, offered: Option<&Tls>) -> String {
-    let authorities = settings.tls_root_ca.as_deref();
-    let (certificate, key) = (offered.map(|tls| tls.cert.as_path()), offered.map(|tls| tls.key.as_path()));
-    let file = match error {
-        tls::Error::Certificate(ROOT_CA) | tls::Error::NoRoots => authorities,
-        tls::Error::Certificate(_) => certificate,
-        tls::Error::Key | tls::Error::BadKey(_) | tls::Error::Mismatch => key,
-        tls::Error::Rustls(_) => None,
-    };
-    file.map_or_else(|| error.to_string(), |file| format!("{}: {error}", file.display()))
+/// TLS towards authorization servers; `None` if none of them has an `https` address.
+///
+/// # Errors
+/// The fault of the files, in a sentence.
+pub fn client(settings: &Queue) -> Result<Option<Arc<ClientConfig>>, String> {
+    client_from(&mut files(), settings)
 }
 
 /// Checks that TLS can be offered and spoken with these settings: all that [`server`] and [`client`] may find wrong, also in a
@@ -54,37 +39,62 @@ fn blame(error: &tls::Error, settings: &Queue, offered: Option<&Tls>) -> String 
 pub fn verify(settings: &Queue) -> Result<(), String> {
     server(settings)?;
     if settings.tls_root_ca.is_some() {
-        client_config(settings)?;
+        client_config(&mut files(), settings)?;
     }
     Ok(())
 }
 
-/// TLS towards authorization servers; `None` if none of them has an `https` address.
-///
-/// # Errors
-/// The fault of the files, in a sentence.
-pub fn client(settings: &Queue) -> Result<Option<Arc<ClientConfig>>, String> {
+/// Certificates of the files that are used.
+pub fn certificates(settings: &Queue) -> Vec<Certificate> {
+    let mut files = files();
+    let _ = (server_from(&mut files, settings), client_from(&mut files, settings));
+    let mut certificates = files.certificates;
+    // Authorities are used on both sides.
+    certificates.dedup();
+    certificates
+}
+
+fn files() -> PemFiles<'static> {
+    PemFiles::new("", Side::Queue)
+}
+
+fn server_from(files: &mut PemFiles<'_>, settings: &Queue) -> Result<Option<Arc<ServerConfig>>, String> {
+    let Some(Tls { cert, key, client_auth, .. }) = &settings.tls else { return Ok(None) };
+    let (policy, verifies) = match client_auth {
+        ClientAuth::None => (tls::ClientAuth::None, false),
+        ClientAuth::Require => (tls::ClientAuth::Require, false),
+        ClientAuth::RequireVerify => (tls::ClientAuth::RequireVerify, true),
+    };
+    let identity = (file("tls_cert", cert), file("tls_key", key));
+    let authorities = verifies.then(|| authorities(settings));
+    let made = files.server(identity, authorities, policy, oldest(settings));
+    made.map(Some).map_err(|reason| format!("failed to build TLS config - {reason}"))
+}
+
+fn client_from(files: &mut PemFiles<'_>, settings: &Queue) -> Result<Option<Arc<ClientConfig>>, String> {
     let secure = settings.auth_http_addresses.iter().any(|address| address.starts_with("https://"));
     if !secure {
         return Ok(None);
     }
-    client_config(settings).map(Some)
+    client_config(files, settings).map(Some)
 }
 
-fn client_config(settings: &Queue) -> Result<Arc<ClientConfig>, String> {
-    let config = authorities(settings).and_then(|roots| {
-        tls::client_config(&roots, None, oldest(settings)).map_err(|error| blame(&error, settings, None))
-    });
-    config.map_err(|reason| format!("failed to build client TLS config - {reason}"))
+fn client_config(files: &mut PemFiles<'_>, settings: &Queue) -> Result<Arc<ClientConfig>, String> {
+    let made = files.client(authorities(settings), None, oldest(settings));
+    made.map_err(|reason| format!("failed to build client TLS config - {reason}"))
 }
 
-/// The authorities that are trusted, PEM.
-fn authorities(settings: &Queue) -> Result<Vec<u8>, String> {
+/// The authorities that are trusted.
+fn authorities(settings: &Queue) -> Authorities<'_> {
     match &settings.tls_root_ca {
-        Some(path) => read(path),
-        None => tls::system_roots()
-            .ok_or_else(|| "no certificate authorities on this system: set tls-root-ca-file".to_owned()),
+        Some(path) => Authorities::File(file("tls_root_ca", path)),
+        None => Authorities::System("set tls-root-ca-file"),
     }
+}
+
+/// Faults name the file alone, as nsqd's do.
+fn file<'a>(option: &'static str, path: &'a Path) -> PemFile<'a> {
+    PemFile { shown: "", option, path }
 }
 
 fn oldest(settings: &Queue) -> MinVersion {
@@ -94,8 +104,4 @@ fn oldest(settings: &Queue) -> MinVersion {
         TlsVersion::Tls12 => MinVersion::Tls12,
         TlsVersion::Tls13 => MinVersion::Tls13,
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("open {}: {}", path.display(), machine::error_text(&error)))
 }

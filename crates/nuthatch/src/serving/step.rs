@@ -10,6 +10,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use admin::Certificate;
 use config::checked::Config;
 use net::Binder;
 use net::tls::ServerConfig;
@@ -37,6 +38,7 @@ pub struct Step {
 struct Bound {
     queue: Option<PreparedQueue>,
     admin_tls: Option<Arc<ServerConfig>>,
+    certificates: Vec<Certificate>,
     stats: PortStep,
     admin: PortStep,
     proxy: ProxyNext,
@@ -73,6 +75,7 @@ impl Serving {
                 let listen = |config: &Config| config.admin.as_ref().map(|admin| admin.listen.clone());
                 let admin = PortStep::prepare(Place::Admin, listen(&old).as_ref(), listen(&new).as_ref())?;
                 let tls = tls_files::load(&new).map_err(tls_files::Faults)?;
+                tls.warn();
                 let settings = Settings { tls: tls.pools, ..Settings::of(&new) };
                 let queue = new.queue.as_ref().map(Live::prepare).transpose()?;
                 // Last: the socket of a path may take another one's place.
@@ -80,7 +83,8 @@ impl Serving {
                     Some(standing) => ProxyNext::Step(standing.prepare(settings)?),
                     None => begin(&new, settings)?,
                 };
-                Ok(Bound { queue, admin_tls: tls.admin, stats, admin, proxy })
+                let (admin_tls, certificates) = (tls.admin, tls.certificates);
+                Ok(Bound { queue, admin_tls, certificates, stats, admin, proxy })
             };
             prepare().map_err(|fault: StartError| fault.native())
         });
@@ -103,6 +107,7 @@ impl Serving {
             doubts.push("the queue has stopped".into());
         }
         self.running.admin_tls.send_replace(bound.admin_tls);
+        self.running.watch.certificates().set(bound.certificates);
         let moved = [("statistics", bound.stats), ("admin", bound.admin)];
         for (what, step) in moved {
             match step.take() {
