@@ -13,6 +13,7 @@
 
 pub mod again;
 mod commands;
+mod dead_letter;
 mod departing;
 mod holes;
 mod image;
@@ -37,7 +38,7 @@ use crate::settings::ChannelSettings;
 use again::Again;
 
 pub use commands::Refused;
-pub use departing::Departing;
+pub use dead_letter::{Departing, Dying};
 pub use holes::Holes;
 pub use image::{ChannelImage, ImagedMessage, read_text, text};
 pub use memory::CHANNEL_BYTES;
@@ -57,15 +58,6 @@ impl Events {
     pub fn is_empty(&self) -> bool {
         self.requeued.is_empty() && self.finished.is_empty()
     }
-}
-
-/// A message that was delivered too often, or is otherwise to be set aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dying {
-    /// The message.
-    pub message: Waiting,
-    /// The reason, in a word that operators see.
-    pub reason: &'static str,
 }
 
 /// Counts since the channel was created or the process started.

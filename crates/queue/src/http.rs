@@ -32,6 +32,7 @@
 //! `/debug/pprof/` serves the command line and a heap profile; a CPU profile and Go's own profiles answer 501 and say what to
 //! use instead.
 
+mod admission;
 mod debug;
 mod info;
 mod memory;
@@ -47,11 +48,10 @@ mod topics;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use ::http::answer::tls_required;
-use ::http::{Budget, Link, Names, Refusal, Row, answer};
+use ::http::{Budget, Refusal, answer};
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use config::checked::{LogLevel, Queue, TlsRequired};
+use config::checked::{LogLevel, Queue};
 use net::NotTaken;
 use tokio::sync::oneshot;
 
@@ -106,30 +106,6 @@ struct Current {
 impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Api {{ {:?} }}", self.about)
-    }
-}
-
-impl ::http::Api for Api {
-    fn rows(&self) -> &'static [Row<Api>] {
-        rows::ROWS
-    }
-
-    fn names<T>(&self, with: impl FnOnce(&Names<'_>) -> T) -> T {
-        let settings = self.settings();
-        with(&Names {
-            known: [&self.about.hostname, &settings.broadcast_address],
-            listed: &settings.http_names,
-            option: "http_names in [queue]",
-        })
-    }
-
-    fn admit(&self, link: &Link) -> Result<(), Box<Response<Body>>> {
-        let settings = self.settings();
-        let tls = settings.tls.as_ref();
-        if tls.is_some_and(|tls| tls.required == TlsRequired::Yes) && !link.tls {
-            return Err(tls_required(self.about.https_port).into());
-        }
-        Ok(())
     }
 }
 

@@ -27,6 +27,7 @@ mod names;
 mod plan;
 mod publish;
 mod queue;
+mod reconcile;
 mod records;
 mod set_aside;
 mod store;

@@ -11,7 +11,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 use telemetry::warn;
@@ -26,49 +25,13 @@ use ::http::query::escape_query;
 mod link;
 mod peer;
 mod registrations;
+mod timing;
 
 use peer::{Peer, State};
 use registrations::Registrations;
 
-/// Times of the registration protocol; the defaults are nsqd's where it has them.
-#[derive(Debug, Clone, Copy)]
-pub struct Timing {
-    /// Time connecting may take, and each answer.
-    pub answer: Duration,
-    /// Between two signs of life.
-    pub ping: Duration,
-    /// Pause before a second attempt to connect; it doubles with each one that fails.
-    pub retry_min: Duration,
-    /// The longest such pause.
-    pub retry_max: Duration,
-    /// Between two repetitions of everything: a topic that somebody deleted at the nsqlookupd alone comes back.
-    pub renew: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Timing {
-            answer: Duration::from_secs(1),
-            ping: Duration::from_secs(15),
-            retry_min: Duration::from_millis(500),
-            retry_max: Duration::from_secs(15),
-            renew: Duration::from_secs(300),
-        }
-    }
-}
-
-/// State of a peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerStatus {
-    /// As configured.
-    pub address: String,
-    /// Its identity, if it is connected.
-    pub node: Option<Node>,
-    /// Connections that were made to it.
-    pub connects: u64,
-    /// The reason the last connection, or attempt at one, ended.
-    pub last_error: Option<String>,
-}
+pub use peer::PeerStatus;
+pub use timing::Timing;
 
 /// All nsqlookupds that we register with. Dropping it ends their tasks; the connections' ends withdraw everything.
 #[derive(Debug)]

@@ -15,15 +15,19 @@ mod conditions;
 mod configure;
 mod create;
 mod inventory;
+mod kept;
 mod memory;
 mod moves;
+mod open_error;
 mod open_files;
+mod order;
 mod peek;
 mod redrive;
 mod results;
 mod retry;
 mod space;
 mod stats;
+mod store;
 mod topics;
 mod turn;
 mod watch_clock;
@@ -52,8 +56,8 @@ use crate::topic::{ChannelKey, Memory, Outcome};
 
 pub use crate::snapshot::{ChannelStats, ClientStats, Condition, Snapshot, TopicStats};
 use conditions::Conditions;
-pub use topics::OpenError;
-pub(crate) use topics::{STORE, topic_directory, topic_tag};
+pub use open_error::OpenError;
+pub(crate) use store::{STORE, topic_directory, topic_tag};
 
 /// Mail from other threads to the queue.
 #[derive(Debug)]
@@ -177,7 +181,7 @@ pub struct Queue {
     moved: Vec<(Waiter, Outcome)>,
     replies: FxHashMap<u64, Reply>,
     inquiries: FxHashMap<u64, Inquiry>,
-    redrives: FxHashMap<u64, redrive::Redrive>,
+    redrives: FxHashMap<u64, order::Redrive>,
     next_ask: u64,
     jobs_out: usize,
     /// Memory of all topics.
@@ -198,7 +202,7 @@ pub struct Queue {
     /// Another process goes on with the directory: deliveries that the stop interrupts were no attempts.
     handing_over: bool,
     /// Known contents of the data path.
-    kept: inventory::Kept,
+    kept: kept::Kept,
     /// Bytes that may still be read again of journals that are opened.
     recount_left: u64,
     /// Present conditions.
@@ -274,7 +278,7 @@ impl Queue {
             ticked: clock,
             stopping: false,
             handing_over: false,
-            kept: inventory::Kept::default(),
+            kept: kept::Kept::default(),
             conditions: Conditions::default(),
             out_of_space: None,
             scratch: Vec::new(),

@@ -18,12 +18,19 @@ mod clean;
 mod commit;
 mod control;
 mod copy;
+mod count;
 mod damaged;
+mod image;
 mod memory;
 mod milestones;
+mod pass;
+mod progress;
 mod recount;
 mod recover;
+mod replay;
 mod set_backs;
+mod slots;
+mod staged;
 
 use journal::{Journal, Position as At};
 use net::Instant;
@@ -38,30 +45,18 @@ use crate::options::Options;
 use crate::record::ChannelNumber;
 use crate::settings::{Durability, TopicSettings};
 
-pub use commit::{Mark, Outcome, Settled};
 pub use control::{ControlError, SeekTo, Sought};
-pub use copy::{Copied, Copy};
 pub use damaged::{Damaged, messages_in};
 pub use memory::{Memory, TOPIC_BYTES};
+pub use pass::{Copied, CopyJob};
 pub use recover::{Found, Known, RecoverError};
 pub use set_backs::SetBacks;
+pub use slots::ChannelKey;
+pub use staged::{Mark, Outcome, Settled};
 
-use commit::Staged;
 use milestones::Milestones;
-
-/// Names a channel within its topic; a successor in the same slot has another generation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ChannelKey {
-    /// Slot; small, dense, reused.
-    pub slot: u32,
-    generation: u32,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    generation: u32,
-    channel: Option<Channel>,
-}
+use slots::Slot;
+use staged::{Committing, Staged};
 
 /// Counts since the topic was created or the process started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -157,12 +152,12 @@ pub struct Topic<W> {
     set_backs: SetBacks,
     queue_limit: u64,
     staged: Staged<W>,
-    committing: commit::Committing<W>,
+    committing: Committing<W>,
     scratch: Vec<u8>,
-    checkpointing: checkpoint::Progress,
+    checkpointing: progress::Progress,
     /// Messages that are being copied forward.
-    pass: Option<copy::Pass>,
-    too_much_alive: Option<copy::TooMuchAlive>,
+    pass: Option<pass::Pass>,
+    too_much_alive: Option<pass::TooMuchAlive>,
 }
 
 impl<W> Topic<W> {
@@ -203,9 +198,9 @@ impl<W> Topic<W> {
             set_backs: SetBacks::default(),
             queue_limit: options.settings.mem_queue_size,
             staged: Staged::default(),
-            committing: commit::Committing::default(),
+            committing: Committing::default(),
             scratch: Vec::new(),
-            checkpointing: checkpoint::Progress::default(),
+            checkpointing: progress::Progress::default(),
             pass: None,
             too_much_alive: None,
         };

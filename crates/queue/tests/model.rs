@@ -143,7 +143,7 @@ struct World {
     delivered: u64,
     step: u64,
     /// A pass that frees segments, until somebody goes on with it.
-    unfinished: Option<queue::topic::Copy>,
+    unfinished: Option<queue::topic::CopyJob>,
 }
 
 impl World {

@@ -5,7 +5,7 @@
 //! where the name is from; one is an arrow only if its file uses the name itself. `mod` is none. Methods are not seen: an `impl`
 //! may stand in another file than its type. Unit tests do not count.
 //!
-//! Crates that still have circles stand in `tidy.toml`, with a reason.
+//! A crate that is exempt stands in `tidy.toml`, with a reason. None does.
 
 mod names;
 

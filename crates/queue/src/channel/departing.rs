@@ -6,44 +6,12 @@
 
 use super::{Channel, Dying};
 
-/// The batch that is on its way.
-#[derive(Debug, Default)]
-pub struct Departing {
-    number: u32,
-    letters: Vec<Dying>,
-}
-
-impl Departing {
-    /// True if no batch is on its way.
-    pub fn is_empty(&self) -> bool {
-        self.letters.is_empty()
-    }
-
-    /// The letters of the batch.
-    pub fn letters(&self) -> impl Iterator<Item = &Dying> {
-        self.letters.iter()
-    }
-
-    pub(super) fn letters_mut(&mut self) -> impl Iterator<Item = &mut Dying> {
-        self.letters.iter_mut()
-    }
-
-    /// Forgets the letters: the channel was emptied or moved. The outcome of their batch concerns nobody any more.
-    pub(super) fn clear(&mut self) {
-        self.letters.clear();
-    }
-
-    fn take(&mut self, number: u32) -> Vec<Dying> {
-        if number == self.number { std::mem::take(&mut self.letters) } else { Vec::new() }
-    }
-}
-
 impl Channel {
     /// Notes that these letters are written elsewhere. Gives the number of their batch.
     pub fn depart(&mut self, letters: Vec<Dying>) -> u32 {
         debug_assert!(self.departing.is_empty(), "one batch at a time");
-        self.departing = Departing { number: self.departing.number.wrapping_add(1), letters };
-        self.departing.number
+        self.departing = self.departing.next(letters);
+        self.departing.number()
     }
 
     /// The batch is safe where it went: the channel is done with its letters.

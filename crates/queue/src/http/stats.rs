@@ -2,6 +2,7 @@
 
 mod json;
 mod page;
+mod process;
 
 use axum::body::Body;
 use axum::http::Response;
@@ -35,19 +36,4 @@ impl Api {
             _ => answer::text(page::render(&snapshot, self.about.started, memory.as_ref())),
         })
     }
-}
-
-/// `OK`, or what is wrong.
-fn health(snapshot: &crate::snapshot::Snapshot) -> String {
-    snapshot.health.as_ref().map_or_else(|| "OK".to_owned(), |why| format!("NOK - {why}"))
-}
-
-/// Number of conditions besides those that are shown, if there are any.
-fn not_shown(snapshot: &crate::snapshot::Snapshot) -> Option<usize> {
-    Some(snapshot.condition_count - snapshot.conditions.len()).filter(|count| *count > 0)
-}
-
-/// Memory in nsqd's order and under its names.
-fn memory_rows(memory: &crate::statsd::Memory) -> impl Iterator<Item = (&'static str, u64)> {
-    memory.gauges().into_iter().chain([("gc_total_runs", memory.gc_runs)])
 }

@@ -1,7 +1,7 @@
 //! One disk queue: its meta file, its data files, and reading what is unread in them.
 //!
 //! The meta file says where reading and writing stood when it was last flushed; after a crash it may be behind. So reading begins
-//! where it says (if that is in the files, see [`super::meta`]), and ends where the files end, whatever it says about the write position. A file is read to its real size
+//! where it says (if that is in the files, see `reconcile`), and ends where the files end, whatever it says about the write position. A file is read to its real size
 //! (older versions of nsqd began a new one *after* passing max-bytes-per-file).
 
 use std::path::{Path, PathBuf};

@@ -14,10 +14,23 @@ use wire::nsq::lookup::{Node, request};
 
 use super::link::{Link, LinkError};
 use super::registrations::{Difference, Registrations};
-use super::{PeerStatus, Timing};
+use super::timing::Timing;
 
 /// Requests on their way at once: their answers fit any socket's buffer.
 const BATCH: usize = 256;
+
+/// State of a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// As configured.
+    pub address: String,
+    /// Its identity, if it is connected.
+    pub node: Option<Node>,
+    /// Connections that were made to it.
+    pub connects: u64,
+    /// The reason the last connection, or attempt at one, ended.
+    pub last_error: Option<String>,
+}
 
 /// Public state of a peer.
 #[derive(Debug, Default)]

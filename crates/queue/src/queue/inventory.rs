@@ -5,9 +5,9 @@
 //! the topic: whatever happens in between, it is not taken for lost.
 
 use journal::{DELETED_SUFFIX, DeleteJob};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
-use super::topics::SUFFIX;
+use super::store::{SUFFIX, topic_tag};
 use super::{Queue, Waiter};
 use crate::disk::Job;
 use crate::inventory::{Finding, Inventory, Listed, Stored};
@@ -18,28 +18,6 @@ use crate::topic::{Found, Known, Topic};
 const SELDOM_TICKS: u64 = 3600;
 /// With so many topics more, a tick more lies between two writes.
 const TOPICS_PER_TICK: usize = 5000;
-
-/// The inventory and what is to be done about it.
-#[derive(Debug, Default)]
-pub(super) struct Kept {
-    /// Content of the file at the start, until everything is opened.
-    stored: Inventory,
-    /// Tags of topics that are gone: their ids do not come back.
-    gone: FxHashMap<String, u32>,
-    /// Damage that was found.
-    damage: Inventory,
-    /// There is a file.
-    exists: bool,
-    /// It is not as it should be.
-    due: bool,
-    writing: bool,
-    /// The tick of the last write.
-    written: u64,
-    /// Files of topics that it still has.
-    deletions: Vec<DeleteJob>,
-    /// The reason it could not be written.
-    error: Option<String>,
-}
 
 impl Queue {
     /// Reads the inventory. To be called before topics are opened.
@@ -71,7 +49,7 @@ impl Queue {
 
     /// Twenty bits for the ids of a new topic's messages, which an earlier topic of this name did not have.
     pub(super) fn new_tag(&self, name: &str) -> u32 {
-        let tag = super::topic_tag(name, self.clock.wall);
+        let tag = topic_tag(name, self.clock.wall);
         tag ^ u32::from(self.kept.gone.get(name) == Some(&tag))
     }
 

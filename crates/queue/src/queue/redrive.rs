@@ -5,14 +5,15 @@
 //! It is answered when its last batch is. All letters in that topic are moved: channels that share a dead-letter topic by
 //! configuration share this, too.
 
-use journal::{Block, ReadError, ReadJob};
+use journal::{Block, ReadError};
 use net::ConnId;
 use wire::nsq::MessageId;
 use wire::nsq::frame::MESSAGE_HEADER_BYTES;
 
+use super::order::Redrive;
 use super::{Queue, TopicKey, Waiter};
 use crate::ask::{Answer, Reply};
-use crate::consumers::{ConsumerKey, Terms};
+use crate::consumers::Terms;
 use crate::delivery::{Sink, deliver};
 use crate::disk::{Job, Purpose};
 use crate::error::QueueError;
@@ -27,24 +28,6 @@ const COUNT_MAX: usize = 100_000;
 const BATCH: usize = 256;
 /// No client has this id.
 const NOBODY: ConnId = ConnId { index: u32::MAX, generation: u32::MAX };
-
-/// An order under way.
-#[derive(Debug)]
-pub(super) struct Redrive {
-    number: u64,
-    /// Another order has its turn first.
-    waiting: bool,
-    letters: (TopicKey, ChannelKey),
-    consumer: ConsumerKey,
-    target: (TopicKey, ChannelKey),
-    left: usize,
-    moved: u64,
-    /// Ids of the batch that is on its way.
-    departing: Vec<u64>,
-    /// A read that is needed after that batch.
-    read: Option<ReadJob>,
-    reply: Reply,
-}
 
 /// A dead letter that was taken.
 struct Letter {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use journal::files::create_dir_all;
 use journal::{DELETED_SUFFIX, DeleteJob};
-use net::{Io, WallTime};
+use net::Io;
 use wire::nsq::is_ephemeral;
 
 use super::conditions::Subject;
+use super::open_error::OpenError;
+use super::store::{SUFFIX, topic_directory};
 use super::{Queue, Waiter};
 use crate::channel::Channel;
 use crate::connection::Subscription;
@@ -17,32 +19,7 @@ use crate::error::QueueError;
 use crate::outside::Notice;
 use crate::registry::TopicKey;
 use crate::settings::{Durability, TopicSettings};
-use crate::topic::{ChannelKey, ControlError, Found, RecoverError, Topic};
-
-/// The directory in the data path that holds a directory for each topic.
-pub(crate) const STORE: &str = "topics";
-/// Ends the name of a topic's directory, so that no topic's name means something else to a file system.
-pub(super) const SUFFIX: &str = ".topic";
-
-/// The reason the queue could not be opened.
-#[derive(Debug)]
-pub enum OpenError {
-    /// The directory of topics could not be made or listed.
-    Directory(PathBuf, std::io::Error),
-    /// A topic could not be recovered.
-    Topic(String, RecoverError),
-}
-
-impl std::fmt::Display for OpenError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            OpenError::Directory(path, e) => write!(f, "{}: {e}", path.display()),
-            OpenError::Topic(name, e) => write!(f, "topic {name}: {e}"),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
+use crate::topic::{ChannelKey, ControlError, Found, Topic};
 
 impl Queue {
     /// Opens every topic that has a directory.
@@ -307,15 +284,4 @@ impl Queue {
             self.schedule_all(key);
         }
     }
-}
-
-/// The name of a topic's directory.
-pub(crate) fn topic_directory(name: &str) -> String {
-    format!("{name}{SUFFIX}")
-}
-
-/// Twenty bits that differ from topic to topic, and from one life of a topic to the next.
-pub(crate) fn topic_tag(name: &str, born: WallTime) -> u32 {
-    use std::hash::BuildHasher;
-    (rustc_hash::FxBuildHasher.hash_one((name, born.0)) >> 40) as u32 & 0xf_ffff
 }

@@ -4,141 +4,14 @@
 //! that were not written because the disk refused stay with their channel for the next commit; messages that were not
 //! written are refused to their publishers, and nothing of them remains.
 
-use std::collections::VecDeque;
-
-use journal::CommitSeq;
-use net::Instant;
-
+use super::Topic;
 use super::milestones::Milestone;
-use super::{ChannelKey, Topic};
+use super::staged::{Committing, Mark, Outcome, Private, Settled, Staged};
 use crate::clock::Clock;
-use crate::deferred::Waiting;
 use crate::error::QueueError;
-use crate::message::{Message, Position};
+use crate::message::Position;
 use crate::record::{encode_finished, encode_requeued};
 use crate::settings::AtLimit;
-
-/// Outcome of a publication.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is as durable as it was to be.
-    Accepted,
-    /// It was not written.
-    Refused(QueueError),
-}
-
-/// A publication whose outcome is known.
-#[derive(Debug)]
-pub struct Settled<W> {
-    /// Its waiter.
-    pub waiter: W,
-    /// Its outcome.
-    pub outcome: Outcome,
-}
-
-/// Messages that were appended to the journal's batch.
-#[derive(Debug)]
-pub(super) struct Staged<W> {
-    /// Number of messages of the stream.
-    pub count: u64,
-    bytes: u64,
-    deferred: Vec<(Instant, Waiting)>,
-    deferred_bytes: u64,
-    /// Positions of the messages of the stream; only noted when a channel has a limit.
-    positions: Vec<Position>,
-    /// Messages that one channel alone gets.
-    pub private: Vec<Private>,
-    waiters: Vec<W>,
-    /// Those who wait for the device, whatever the topic's durability.
-    device_waiters: Vec<W>,
-}
-
-/// A staged message that one channel alone gets.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Private {
-    pub channel: ChannelKey,
-    pub message: Waiting,
-    /// Time it may be delivered, if not at once.
-    pub due: Option<Instant>,
-}
-
-/// A point in what is staged; see [`Topic::mark`].
-#[derive(Debug, Clone, Copy)]
-pub struct Mark {
-    batch: journal::Mark,
-    count: u64,
-    bytes: u64,
-    deferred: usize,
-    deferred_bytes: u64,
-    positions: usize,
-    private: usize,
-}
-
-impl<W> Default for Staged<W> {
-    fn default() -> Self {
-        Staged {
-            count: 0,
-            bytes: 0,
-            deferred: Vec::new(),
-            deferred_bytes: 0,
-            positions: Vec::new(),
-            private: Vec::new(),
-            waiters: Vec::new(),
-            device_waiters: Vec::new(),
-        }
-    }
-}
-
-impl<W> Staged<W> {
-    #[inline]
-    pub fn note(
-        &mut self,
-        at: Position,
-        message: &Message<'_>,
-        due: Option<Instant>,
-        tag: u32,
-        positions: bool,
-    ) {
-        if message.channel.is_some() {
-            return;
-        }
-        if let Some(due) = due {
-            let id = message.id_at(tag, at).0;
-            self.deferred.push((due, Waiting { at, id, attempts: message.attempts }));
-            self.deferred_bytes += message.body.len() as u64;
-            return;
-        }
-        self.count += 1;
-        self.bytes += message.body.len() as u64;
-        if positions {
-            self.positions.push(at);
-        }
-    }
-
-    fn clear(&mut self) {
-        self.count = 0;
-        self.bytes = 0;
-        self.deferred_bytes = 0;
-        self.deferred.clear();
-        self.positions.clear();
-        self.private.clear();
-    }
-}
-
-/// Publications that are written, or refused, and not settled yet.
-#[derive(Debug)]
-pub(super) struct Committing<W> {
-    written: VecDeque<(CommitSeq, W)>,
-    /// Those who wait for the device.
-    unflushed: VecDeque<(CommitSeq, W)>,
-    refused: Vec<(W, QueueError)>,
-}
-
-impl<W> Default for Committing<W> {
-    fn default() -> Self {
-        Committing { written: VecDeque::new(), unflushed: VecDeque::new(), refused: Vec::new() }
-    }
-}
 
 impl<W> Topic<W> {
     /// End of the staged messages now; for [`Topic::unstage`].

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use super::commit::Private;
-use super::{ChannelKey, Slot, Topic, at};
+use super::slots::{ChannelKey, Slot};
+use super::staged::Private;
+use super::{Topic, at};
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::deferred::Waiting;

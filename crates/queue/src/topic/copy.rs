@@ -11,9 +11,10 @@
 //! A pass goes in steps of about a mebibyte, one read job at a time, so that neither the shard nor the thread that reads is kept
 //! from consumers for long. It begins with a sample: how long waiting messages are stands in their records only.
 
-use journal::{Block, ReadJob, ReadOutcome};
+use journal::{Block, ReadOutcome};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::pass::{Copied, CopyJob, Pass, TooMuchAlive};
 use super::{Topic, at};
 use crate::clock::Clock;
 use crate::message::{Message, Position};
@@ -32,50 +33,10 @@ const RECORD_BYTES_MIN: u64 = 18;
 /// Bytes that reading one message asks a file for.
 const READ_BYTES: usize = 4096;
 
-/// Reads of messages that are to be copied forward.
-#[derive(Debug)]
-pub struct Copy {
-    /// Messages to read from files first.
-    pub jobs: Vec<ReadJob>,
-    /// Messages that were in memory.
-    pub blocks: Vec<Block>,
-}
-
-/// Those messages, read.
-#[derive(Debug)]
-pub struct Copied {
-    /// One block per message, the message first in it.
-    pub blocks: Vec<Block>,
-}
-
-/// A pass.
-#[derive(Debug)]
-pub(super) struct Pass {
-    /// Segments before this are to be freed.
-    to: Position,
-    /// Their bytes.
-    bytes: u64,
-    /// Room for the copies.
-    room: u64,
-    /// Messages that are still to be copied, the oldest last.
-    left: Vec<Position>,
-    /// Messages in a step; 0 while the sample is read.
-    step: usize,
-    copied: u64,
-    moved: usize,
-}
-
-/// State for which a pass was not made.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct TooMuchAlive {
-    bytes: u64,
-    messages: usize,
-}
-
 impl<W> Topic<W> {
     /// Messages to read in order to free segments that few messages pin, if there are any, and they have room in `room` bytes. To
     /// be called when a checkpoint has come into force.
-    pub fn clean(&mut self, now_wall: i64, room: u64) -> Option<Copy> {
+    pub fn clean(&mut self, now_wall: i64, room: u64) -> Option<CopyJob> {
         if self.pass.is_some() {
             return None;
         }
@@ -91,7 +52,7 @@ impl<W> Topic<W> {
     ///
     /// # Errors
     /// The journal took no copies; the pass has ended.
-    pub fn copy_forward(&mut self, copied: &Copied, clock: Clock) -> Result<Option<Copy>, String> {
+    pub fn copy_forward(&mut self, copied: &Copied, clock: Clock) -> Result<Option<CopyJob>, String> {
         let Some(mut pass) = self.pass.take() else { return Ok(None) };
         if self.lowest_cursor() < pass.to {
             // A channel was moved back: it needs those segments.
@@ -168,8 +129,8 @@ impl<W> Topic<W> {
         self.too_much_alive = Some(TooMuchAlive { bytes: pass.bytes, messages });
     }
 
-    fn read_all(&mut self, positions: &[Position]) -> Copy {
-        let mut copy = Copy { jobs: Vec::new(), blocks: Vec::new() };
+    fn read_all(&mut self, positions: &[Position]) -> CopyJob {
+        let mut copy = CopyJob { jobs: Vec::new(), blocks: Vec::new() };
         for &position in positions {
             match self.journal.read_one(at(position), READ_BYTES) {
                 ReadOutcome::Block(block) => copy.blocks.push(block),

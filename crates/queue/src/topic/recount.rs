@@ -9,7 +9,7 @@ use journal::{Damage, DamageReason, Entry, Journal, Record};
 
 use super::at;
 use super::damaged::Damaged;
-use super::recover::Replay;
+use super::replay::Replay;
 use crate::channel::Tally;
 use crate::message::{Message, Position};
 use crate::record::KIND_MESSAGE;

@@ -3,7 +3,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::{health, memory_rows, not_shown};
+use super::process::{health, memory_rows, not_shown};
 use crate::snapshot::{self, ChannelStats, ClientStats, Snapshot, TopicStats};
 
 /// The whole.

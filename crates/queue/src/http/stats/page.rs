@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::super::text;
-use super::{health, memory_rows, not_shown};
+use super::process::{health, memory_rows, not_shown};
 use crate::snapshot::{self, ChannelStats, ClientStats, Snapshot, TopicStats};
 use crate::statsd::Memory;
 

@@ -1,0 +1,56 @@
+//! Dead letters of a channel: messages to be set aside, and the batch of them that is on its way to their topic.
+//!
+//! A letter is its channel's until it is safe elsewhere (see `departing`).
+
+use crate::deferred::Waiting;
+
+/// A message that was delivered too often, or is otherwise to be set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dying {
+    /// The message.
+    pub message: Waiting,
+    /// The reason, in a word that operators see.
+    pub reason: &'static str,
+}
+
+/// The batch that is on its way.
+#[derive(Debug, Default)]
+pub struct Departing {
+    number: u32,
+    letters: Vec<Dying>,
+}
+
+impl Departing {
+    /// A batch with a number of its own, after `self`.
+    pub(super) fn next(&self, letters: Vec<Dying>) -> Departing {
+        Departing { number: self.number.wrapping_add(1), letters }
+    }
+
+    /// The batch's number.
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// True if no batch is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.letters.is_empty()
+    }
+
+    /// The letters of the batch.
+    pub fn letters(&self) -> impl Iterator<Item = &Dying> {
+        self.letters.iter()
+    }
+
+    pub(super) fn letters_mut(&mut self) -> impl Iterator<Item = &mut Dying> {
+        self.letters.iter_mut()
+    }
+
+    /// Forgets the letters: the channel was emptied or moved. The outcome of their batch concerns nobody any more.
+    pub(super) fn clear(&mut self) {
+        self.letters.clear();
+    }
+
+    pub(super) fn take(&mut self, number: u32) -> Vec<Dying> {
+        if number == self.number { std::mem::take(&mut self.letters) } else { Vec::new() }
+    }
+}

@@ -1,0 +1,35 @@
+//! Requests that are answered, the sites that may send them, and links that are let in.
+//!
+//! What the server of crate `http` asks an API.
+
+use ::http::answer::tls_required;
+use ::http::{Link, Names, Row};
+use axum::body::Body;
+use axum::http::Response;
+use config::checked::TlsRequired;
+
+use super::{Api, rows};
+
+impl ::http::Api for Api {
+    fn rows(&self) -> &'static [Row<Api>] {
+        rows::ROWS
+    }
+
+    fn names<T>(&self, with: impl FnOnce(&Names<'_>) -> T) -> T {
+        let settings = self.settings();
+        with(&Names {
+            known: [&self.about.hostname, &settings.broadcast_address],
+            listed: &settings.http_names,
+            option: "http_names in [queue]",
+        })
+    }
+
+    fn admit(&self, link: &Link) -> Result<(), Box<Response<Body>>> {
+        let settings = self.settings();
+        let tls = settings.tls.as_ref();
+        if tls.is_some_and(|tls| tls.required == TlsRequired::Yes) && !link.tls {
+            return Err(tls_required(self.about.https_port).into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! A pass that copies live messages forward, and what it reads.
+
+use journal::{Block, ReadJob};
+
+use crate::message::Position;
+
+/// Reads of messages that are to be copied forward.
+#[derive(Debug)]
+pub struct CopyJob {
+    /// Messages to read from files first.
+    pub jobs: Vec<ReadJob>,
+    /// Messages that were in memory.
+    pub blocks: Vec<Block>,
+}
+
+/// Those messages, read.
+#[derive(Debug)]
+pub struct Copied {
+    /// One block per message, the message first in it.
+    pub blocks: Vec<Block>,
+}
+
+/// A pass.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// Segments before this are to be freed.
+    pub to: Position,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Room for the copies.
+    pub room: u64,
+    /// Messages that are still to be copied, the oldest last.
+    pub left: Vec<Position>,
+    /// Messages in a step; 0 while the sample is read.
+    pub step: usize,
+    pub copied: u64,
+    pub moved: usize,
+}
+
+/// State for which a pass was not made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TooMuchAlive {
+    pub bytes: u64,
+    pub messages: usize,
+}
