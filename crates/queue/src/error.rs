@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use journal::{AppendError, Poisoned, SyncError, WriteError};
+
 /// The reason something was not done. Nothing of it remains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueueError {
@@ -47,12 +49,19 @@ pub enum QueueError {
         /// True if it is in memory.
         in_memory: bool,
     },
-    /// Others use what is to be changed; the text says who, and what to do.
-    InUse(String),
+    /// Others use a channel that is to be read.
+    InUse {
+        /// The topic.
+        topic: String,
+        /// The channel.
+        channel: &'static str,
+        /// Its user.
+        by: UsedBy,
+    },
     /// The daemon stops, or the topic is going away.
     Exiting,
-    /// The journal did not take it; the text says why.
-    Journal(String),
+    /// A journal refused it.
+    Journal(JournalRefusal),
 }
 
 impl fmt::Display for QueueError {
@@ -77,10 +86,107 @@ impl fmt::Display for QueueError {
                 let place = if *in_memory { "memory" } else { "files" };
                 write!(f, "durability is fixed: topic {topic} is in {place}")
             }
-            QueueError::InUse(why) | QueueError::Journal(why) => f.write_str(why),
+            QueueError::InUse { topic, channel, by } => {
+                let by = match by {
+                    UsedBy::Reader => "is being read: try again",
+                    UsedBy::Consumers => "has consumers: disconnect them",
+                };
+                write!(f, "channel {channel} of topic {topic} {by}")
+            }
+            QueueError::Journal(why) => why.fmt(f),
             QueueError::Exiting => f.write_str("exiting"),
         }
     }
 }
 
 impl std::error::Error for QueueError {}
+
+impl From<JournalRefusal> for QueueError {
+    fn from(why: JournalRefusal) -> QueueError {
+        QueueError::Journal(why)
+    }
+}
+
+/// User of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsedBy {
+    /// A read for an earlier request that is under way.
+    Reader,
+    /// Consumers of its own.
+    Consumers,
+}
+
+/// The reason a journal did not take something, or could not be opened, read or deleted. Texts say what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JournalRefusal {
+    /// The disk is full.
+    DiskFull(String),
+    /// The device or the system refused a write or a flush.
+    NotWritten(String),
+    /// A record is too large, alone or with what is staged.
+    NotStaged(AppendError),
+    /// A journal in memory holds as much as it may.
+    MemoryFull(String),
+    /// It takes nothing more before a restart.
+    Poisoned(Poisoned),
+    /// Its files could not be opened or made; the text names the topic.
+    NotOpened(String),
+    /// Its files could not be deleted.
+    NotDeleted(String),
+    /// Its records could not be read.
+    NotRead(String),
+}
+
+impl JournalRefusal {
+    /// True if there is no room on the disk.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, JournalRefusal::DiskFull(_))
+    }
+
+    /// True if its text begins with the topic's name.
+    pub fn names_topic(&self) -> bool {
+        matches!(self, JournalRefusal::NotOpened(_))
+    }
+}
+
+impl fmt::Display for JournalRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JournalRefusal::DiskFull(why)
+            | JournalRefusal::NotWritten(why)
+            | JournalRefusal::MemoryFull(why)
+            | JournalRefusal::NotOpened(why) => f.write_str(why),
+            JournalRefusal::NotStaged(why) => why.fmt(f),
+            JournalRefusal::Poisoned(why) => why.fmt(f),
+            JournalRefusal::NotDeleted(why) => write!(f, "journal cannot be deleted: {why}"),
+            JournalRefusal::NotRead(why) => write!(f, "dead letters cannot be read: {why}"),
+        }
+    }
+}
+
+impl From<AppendError> for JournalRefusal {
+    fn from(error: AppendError) -> JournalRefusal {
+        JournalRefusal::NotStaged(error)
+    }
+}
+
+impl From<WriteError> for JournalRefusal {
+    fn from(error: WriteError) -> JournalRefusal {
+        match error {
+            WriteError::DiskFull(_) => JournalRefusal::DiskFull(error.to_string()),
+            WriteError::Io(_) => JournalRefusal::NotWritten(error.to_string()),
+            WriteError::Refused(why) => JournalRefusal::NotWritten(why),
+            WriteError::MemoryFull { .. } => JournalRefusal::MemoryFull(error.to_string()),
+            WriteError::Poisoned(poisoned) => JournalRefusal::Poisoned(poisoned),
+        }
+    }
+}
+
+impl From<SyncError> for JournalRefusal {
+    fn from(error: SyncError) -> JournalRefusal {
+        match error {
+            SyncError::Refused(why) => JournalRefusal::NotWritten(why),
+            SyncError::Poisoned(poisoned) => JournalRefusal::Poisoned(poisoned),
+        }
+    }
+}

@@ -48,6 +48,7 @@ use crate::authority::AuthAnswer;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::disk::{Disk, Done};
+use crate::error::JournalRefusal;
 use crate::options::{Options, Settings};
 use crate::outside::{Asker, Outside};
 use crate::registry::{Registry, TopicKey};
@@ -208,7 +209,7 @@ pub struct Queue {
     /// Present conditions.
     conditions: Conditions,
     /// The reason publications are refused until there is room on the disk.
-    out_of_space: Option<String>,
+    out_of_space: Option<JournalRefusal>,
     /// The emergency disk reserve given up for that.
     reserve: Reserve,
     scratch: Vec<u8>,

@@ -95,7 +95,7 @@ impl From<StageError> for QueueError {
     fn from(error: StageError) -> QueueError {
         match error {
             StageError::Full => QueueError::TopicFull,
-            StageError::Journal(error) => QueueError::Journal(error.to_string()),
+            StageError::Journal(error) => QueueError::Journal(error.into()),
         }
     }
 }
@@ -113,8 +113,6 @@ pub struct Topic<W> {
     pub settings: TopicSettings,
     /// Counters.
     pub counters: Counters,
-    /// The last commit failed because the disk is full.
-    pub disk_full: bool,
     /// True while it stands in the queue's list of topics to commit.
     pub dirty: bool,
     /// True while it stands in the queue's list of topics whose events are to be written soon.
@@ -171,7 +169,6 @@ impl<W> Topic<W> {
             journal,
             settings: TopicSettings::default(),
             counters: Counters::default(),
-            disk_full: false,
             dirty: false,
             lazy: false,
             written: false,

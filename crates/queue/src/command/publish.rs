@@ -85,7 +85,7 @@ impl Queue {
     ) -> Result<(), QueueError> {
         let (clock, room) = (self.clock(), self.room());
         let max_deferred = self.settings().max_deferred;
-        let refused = self.out_of_space().map(str::to_owned);
+        let refused = self.out_of_space().cloned();
         let topic = self.topic_mut(key).ok_or(QueueError::Exiting)?;
         room.take_messages(topic, count, bytes, delay_ms > 0)?;
         if let Some(why) = refused.filter(|_| !topic.in_memory()) {

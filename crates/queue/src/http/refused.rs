@@ -21,7 +21,7 @@ impl From<QueueError> for Refusal {
             }
             QueueError::MemoryFull { .. } => unavailable("MEMORY_FULL"),
             QueueError::DurabilityIsFixed { .. } => Refusal::bad("DURABILITY_IS_FIXED"),
-            QueueError::InUse(_) => Refusal::new(StatusCode::CONFLICT, "IN_USE"),
+            QueueError::InUse { .. } => Refusal::new(StatusCode::CONFLICT, "IN_USE"),
             QueueError::Exiting => return Refusal::EXITING,
             QueueError::Journal(_) => Refusal::EXITING,
         };

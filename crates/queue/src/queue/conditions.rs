@@ -58,6 +58,8 @@ pub(super) struct Whose {
     pub topic: String,
     /// The channel's name; empty if it is none of a channel.
     pub channel: String,
+    /// The problem's text says itself which topic's it is.
+    pub named: bool,
 }
 
 #[derive(Debug)]
@@ -99,6 +101,7 @@ impl Conditions {
                 }
                 if condition.why.as_deref() != Some(why) {
                     condition.why = Some(why.to_owned());
+                    condition.whose = whose;
                     condition.say(&subject, now);
                 }
             }
@@ -239,10 +242,7 @@ impl Whose {
     fn says(&self, why: &str) -> String {
         match (self.topic.as_str(), self.channel.as_str()) {
             ("", _) => why.to_owned(),
-            // What opens files says itself which topic's.
-            (topic, "") if why.strip_prefix("topic ").is_some_and(|why| why.starts_with(topic)) => {
-                why.to_owned()
-            }
+            _ if self.named => why.to_owned(),
             (topic, "") => format!("topic {topic}: {why}"),
             (topic, channel) => format!("channel {channel} of topic {topic}: {why}"),
         }
@@ -260,7 +260,7 @@ impl Condition {
     fn say_now(&mut self, subject: &Subject, now: Instant) {
         self.said.clone_from(&self.why);
         self.said_at = now;
-        let (event, Whose { topic, channel }) = (subject.event(), &self.whose);
+        let (event, Whose { topic, channel, .. }) = (subject.event(), &self.whose);
         match &self.why {
             Some(error) => telemetry::error!(topic, channel, error, "{event}"),
             None if matches!(subject, Subject::Creation(_)) => {}
@@ -286,7 +286,7 @@ mod tests {
     }
 
     fn begin(conditions: &mut Conditions, why: &str, ms: u64) {
-        conditions.begin(subject(), Whose { topic: "t".into(), channel: String::new() }, why, clock(ms));
+        conditions.begin(subject(), Whose { topic: "t".into(), ..Whose::default() }, why, clock(ms));
     }
 
     fn said(conditions: &Conditions) -> Option<&str> {

@@ -14,7 +14,7 @@ use super::conditions::{Subject, Whose};
 use super::{Queue, Waiter};
 use crate::channel::CHANNEL_BYTES;
 use crate::disk::Job;
-use crate::error::QueueError;
+use crate::error::{JournalRefusal, QueueError};
 use crate::latency::Latency;
 use crate::registry::TopicKey;
 use crate::settings::{Durability, TopicSettings};
@@ -91,12 +91,12 @@ impl Queue {
         let clock = self.clock;
         let Some(topic) = self.topics.get_mut(key) else { return Err(QueueError::Exiting) };
         let made = topic.create_channel(channel, from_beginning, clock);
-        let (name, full) = (topic.name.clone(), topic.disk_full);
+        let name = topic.name.clone();
         let made = match made {
             Ok(made) => made,
             Err(error) => {
                 self.judge_journal(key);
-                return Err(self.creation_refused(&name, error.to_string(), full));
+                return Err(self.creation_refused(&name, error.into()));
             }
         };
         self.well(&Subject::Creation(name.clone()));
@@ -129,7 +129,7 @@ impl Queue {
     fn create_topic(&mut self, name: &str, durability: Option<Durability>) -> Result<TopicKey, QueueError> {
         let topic = self.make_topic(name, durability)?;
         let clock = self.clock;
-        self.write_creation(topic, |topic| topic.commit(clock).map_err(QueueError::Journal))
+        self.write_creation(topic, |topic| Ok(topic.commit(clock)?))
             .map(|(key, ())| key)
     }
 
@@ -177,7 +177,7 @@ impl Queue {
                 Ok((self.enter_topic(topic), made))
             }
             Err(why) => {
-                let why = self.creation_refused(&topic.name, why.to_string(), topic.disk_full);
+                let why = self.creation_refused(&topic.name, why);
                 if new {
                     self.discard_topic(&topic);
                 }
@@ -188,14 +188,14 @@ impl Queue {
 
     fn make_files(&mut self, name: &str) -> Result<Topic<Waiter>, QueueError> {
         if let Some(why) = self.out_of_space() {
-            return Err(QueueError::Journal(why.to_owned()));
+            return Err(QueueError::Journal(why.clone()));
         }
         match self.recover_topic(name) {
             Ok((topic, _)) => Ok(topic),
             Err(e) => {
                 // The directory, if it was made and nothing else was.
                 let _ = self.files.remove_dir(&self.topic_dir(name));
-                Err(self.creation_refused(name, e.to_string(), false))
+                Err(self.creation_refused(name, JournalRefusal::NotOpened(e.to_string()).into()))
             }
         }
     }
@@ -223,13 +223,14 @@ impl Queue {
     }
 
     /// Notes why the disk did not take a creation.
-    fn creation_refused(&mut self, topic: &str, why: String, disk_full: bool) -> QueueError {
-        if disk_full {
-            self.run_out(&why);
+    fn creation_refused(&mut self, topic: &str, why: QueueError) -> QueueError {
+        let mut whose = Whose { topic: topic.to_owned(), ..Whose::default() };
+        if let QueueError::Journal(refusal) = &why {
+            self.run_out(refusal);
+            whose.named = refusal.names_topic();
         }
-        let whose = Whose { topic: topic.to_owned(), ..Whose::default() };
-        self.conditions.begin(Subject::Creation(topic.to_owned()), whose, &why, self.clock);
-        QueueError::Journal(why)
+        self.conditions.begin(Subject::Creation(topic.to_owned()), whose, &why.to_string(), self.clock);
+        why
     }
 
     /// The daemon's options, as far as a topic and its channels need them.

@@ -30,7 +30,7 @@ impl Queue {
         if self.topics.get(target).is_some_and(|topic| topic.in_memory()) {
             return self.has_room_for_messages(0).err();
         }
-        self.out_of_space().map(|why| QueueError::Journal(why.to_owned()))
+        self.out_of_space().cloned().map(QueueError::Journal)
     }
 
     /// Ends the moves whose outcome is known.

@@ -16,7 +16,7 @@ use crate::ask::{Answer, Reply};
 use crate::consumers::Terms;
 use crate::delivery::{Sink, deliver};
 use crate::disk::{Job, Purpose};
-use crate::error::QueueError;
+use crate::error::{JournalRefusal, QueueError, UsedBy};
 use crate::message::Message;
 use crate::topic::{ChannelKey, Outcome};
 
@@ -139,12 +139,10 @@ impl Queue {
         let Some(topic) = self.topics.get_mut(order.letters.0) else { return Ok(taken.0) };
         let Some(channel) = topic.channel_mut(order.letters.1) else { return Ok(taken.0) };
         if channel.reading {
-            let who = format!("channel {CHANNEL} of topic {} is being read: try again", topic.name);
-            return Err(QueueError::InUse(who));
+            return Err(in_use(&topic.name, UsedBy::Reader));
         }
         if channel.consumers.iter().any(|(_, consumer)| consumer.terms.conn != NOBODY) {
-            let who = format!("channel {CHANNEL} of topic {} has consumers: disconnect them", topic.name);
-            return Err(QueueError::InUse(who));
+            return Err(in_use(&topic.name, UsedBy::Consumers));
         }
         channel.set_ready(order.consumer, order.left.min(BATCH) as u32);
         order.read = deliver(topic, order.letters.1, clock, &mut taken);
@@ -207,7 +205,7 @@ impl Queue {
         let Some(order) = self.redrives.remove(&number) else { return };
         let failed = match &block {
             Some(Err(error @ ReadError::Io(_))) => {
-                Some(QueueError::Journal(format!("dead letters cannot be read: {error}")))
+                Some(JournalRefusal::NotRead(error.to_string()).into())
             }
             _ => None,
         };
@@ -238,4 +236,8 @@ impl Queue {
         }
         order.reply.send(why.map_or(Answer::Count(order.moved), Answer::Refused));
     }
+}
+
+fn in_use(topic: &str, by: UsedBy) -> QueueError {
+    QueueError::InUse { topic: topic.to_owned(), channel: CHANNEL, by }
 }

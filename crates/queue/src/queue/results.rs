@@ -5,6 +5,7 @@ use journal::{Block, CheckpointError, ReadDone, ReadError, SyncError};
 use super::conditions::Subject;
 use super::{Queue, TopicKey};
 use crate::disk::{Done, Job, Purpose};
+use crate::error::JournalRefusal;
 use crate::topic::{ChannelKey, Copied};
 
 /// Most bytes that are copied, to free segments, while the disk is full: a part of the reserve.
@@ -86,9 +87,9 @@ impl Queue {
         match topic.journal.synced(done) {
             Ok(_) => {}
             // Whoever waits since a flush before this one has waited long enough.
-            Err(SyncError::Refused(why)) if refused => topic.refuse_written(&why),
+            Err(SyncError::Refused(why)) if refused => topic.refuse_written(JournalRefusal::NotWritten(why)),
             Err(SyncError::Refused(_)) => {}
-            Err(SyncError::Poisoned(poisoned)) => topic.refuse_written(&poisoned.to_string()),
+            Err(SyncError::Poisoned(poisoned)) => topic.refuse_written(JournalRefusal::Poisoned(poisoned)),
         }
         self.judge_journal(key);
         // Settles, and flushes again what was written meanwhile.
@@ -102,7 +103,7 @@ impl Queue {
         let Some(topic) = self.topics.get_mut(key) else { return };
         let result = topic.checkpointed(done, wall);
         if let Err(CheckpointError::Poisoned(poisoned)) = &result {
-            topic.refuse_written(&poisoned.to_string());
+            topic.refuse_written(JournalRefusal::Poisoned(poisoned.clone()));
             self.mark_dirty(key);
         }
         self.judge_journal(key);
@@ -140,7 +141,7 @@ impl Queue {
             Ok(Some(next)) if !self.stopping => self.submit(Job::Copy(key, next.jobs, next.blocks)),
             Ok(Some(_)) => {}
             Err(why) => {
-                telemetry::warn!(topic = topic.name, error = why, "live messages cannot be copied forward");
+                telemetry::warn!(topic = topic.name, error = %why, "live messages cannot be copied forward");
             }
         }
         self.mark_dirty(key);

@@ -44,6 +44,7 @@ impl Queue {
         let whose = Whose {
             topic: topic.map_or_else(String::new, |topic| topic.name.clone()),
             channel: channel.map_or_else(String::new, |channel| channel.name.clone()),
+            named: false,
         };
         self.conditions.begin(subject, whose, &why.to_string(), self.clock);
     }

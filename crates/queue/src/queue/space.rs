@@ -4,20 +4,21 @@ use std::io::ErrorKind;
 
 use super::Queue;
 use super::conditions::Subject;
+use crate::error::JournalRefusal;
 use crate::settings::Durability;
 
 impl Queue {
     /// The reason publications that would have to be written are refused, while the disk is full.
-    pub(crate) fn out_of_space(&self) -> Option<&str> {
-        self.out_of_space.as_deref()
+    pub(crate) fn out_of_space(&self) -> Option<&JournalRefusal> {
+        self.out_of_space.as_ref()
     }
 
-    /// The disk is full. True if there was a reserve to give up: what is not a publication may then be tried again.
-    pub(super) fn run_out(&mut self, why: &str) -> bool {
-        if !self.reserve.spend() {
+    /// Notes that the disk is full, if that is the reason. True if there was a reserve to give up: what is not a publication may then be tried again.
+    pub(super) fn run_out(&mut self, why: &JournalRefusal) -> bool {
+        if !why.is_disk_full() || !self.reserve.spend() {
             return false;
         }
-        self.refuse_publications(why);
+        self.refuse_publications(why.clone());
         true
     }
 
@@ -30,7 +31,8 @@ impl Queue {
             && !self.topics.is_empty()
             && matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
         {
-            self.refuse_publications(&format!("disk is full: free space, then publish again ({error})"));
+            let why = format!("disk is full: free space, then publish again ({error})");
+            self.refuse_publications(JournalRefusal::DiskFull(why));
         }
     }
 
@@ -45,9 +47,9 @@ impl Queue {
         }
     }
 
-    fn refuse_publications(&mut self, why: &str) {
-        self.out_of_space = Some(why.to_owned());
+    fn refuse_publications(&mut self, why: JournalRefusal) {
         self.wrong(Subject::Disk, &why);
+        self.out_of_space = Some(why);
         self.look_everywhere_for_space();
     }
 

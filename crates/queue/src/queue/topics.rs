@@ -15,7 +15,7 @@ use super::{Queue, Waiter};
 use crate::channel::Channel;
 use crate::connection::Subscription;
 use crate::disk::Job;
-use crate::error::QueueError;
+use crate::error::{JournalRefusal, QueueError};
 use crate::outside::Notice;
 use crate::registry::TopicKey;
 use crate::settings::{Durability, TopicSettings};
@@ -176,7 +176,7 @@ impl Queue {
         let Some(topic) = self.topics.get(key) else { return Ok(()) };
         let job = topic.journal.delete().map_err(|e| {
             telemetry::error!(topic = topic.name, error = %e, "topic cannot be deleted");
-            ControlError::NotWritten(format!("journal cannot be deleted: {e}"))
+            ControlError::NotWritten(JournalRefusal::NotDeleted(e.to_string()))
         })?;
         let Some(mut topic) = self.remove_topic(key) else { return Ok(()) };
         topic.refuse_all();

@@ -146,7 +146,6 @@ impl Queue {
         let written = topic.commit(clock);
         let refused = written.is_err();
         if let Err(why) = &written
-            && topic.disk_full
             && self.run_out(why)
         {
             // The publications are refused; what has been finished is written all the same.

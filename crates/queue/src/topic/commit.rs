@@ -8,7 +8,7 @@ use super::Topic;
 use super::milestones::Milestone;
 use super::staged::{Committing, Mark, Outcome, Private, Settled, Staged};
 use crate::clock::Clock;
-use crate::error::QueueError;
+use crate::error::{JournalRefusal, QueueError};
 use crate::message::Position;
 use crate::record::{encode_finished, encode_requeued};
 use crate::settings::AtLimit;
@@ -81,7 +81,7 @@ impl<W> Topic<W> {
     /// Writes what is staged and what the channels noted, with one write, and hands the messages to the channels. The error
     /// is for whoever asked for something that is not a publication; publications learn it through
     /// [`Topic::settle`].
-    pub fn commit(&mut self, clock: Clock) -> Result<(), String> {
+    pub fn commit(&mut self, clock: Clock) -> Result<(), JournalRefusal> {
         self.stage_events();
         let start = self.end();
         match self.journal.commit() {
@@ -89,14 +89,12 @@ impl<W> Topic<W> {
                 let (staged, committing) = (&mut self.staged, &mut self.committing);
                 committing.written.extend(staged.waiters.drain(..).map(|w| (sequence, w)));
                 committing.unflushed.extend(staged.device_waiters.drain(..).map(|w| (sequence, w)));
-                self.disk_full = false;
                 self.forget_events();
                 self.take_in(start, clock);
                 Ok(())
             }
             Err(error) => {
-                self.disk_full = matches!(error, journal::WriteError::DiskFull(_));
-                let why = error.to_string();
+                let why = JournalRefusal::from(error);
                 let staged = &mut self.staged;
                 let refused = staged.waiters.drain(..).chain(staged.device_waiters.drain(..));
                 self.committing.refused.extend(refused.map(|w| (w, QueueError::Journal(why.clone()))));
@@ -123,8 +121,8 @@ impl<W> Topic<W> {
     }
 
     /// The journal takes no more: what was written and not flushed cannot be acknowledged.
-    pub fn refuse_written(&mut self, why: &str) {
-        self.refuse_unsettled(&QueueError::Journal(why.to_owned()));
+    pub fn refuse_written(&mut self, why: JournalRefusal) {
+        self.refuse_unsettled(&QueueError::Journal(why));
     }
 
     fn refuse_unsettled(&mut self, why: &QueueError) {

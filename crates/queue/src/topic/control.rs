@@ -11,7 +11,7 @@ use super::{Topic, at};
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::deferred::Waiting;
-use crate::error::QueueError;
+use crate::error::{JournalRefusal, QueueError};
 use crate::message::{Message, Position};
 use crate::record::{FROM_THE_BEGINNING, Record, Seek, TOPIC};
 use crate::settings::{ChannelSettings, TopicSettings};
@@ -19,8 +19,8 @@ use crate::settings::{ChannelSettings, TopicSettings};
 /// The reason a change was not made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlError {
-    /// The journal refused it; the text says why.
-    NotWritten(String),
+    /// The journal refused it.
+    NotWritten(JournalRefusal),
     /// There is no such channel.
     NoChannel,
 }
@@ -28,9 +28,15 @@ pub enum ControlError {
 impl std::fmt::Display for ControlError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            ControlError::NotWritten(why) => f.write_str(why),
+            ControlError::NotWritten(why) => why.fmt(f),
             ControlError::NoChannel => f.write_str("channel not found"),
         }
+    }
+}
+
+impl From<JournalRefusal> for ControlError {
+    fn from(why: JournalRefusal) -> ControlError {
+        ControlError::NotWritten(why)
     }
 }
 
@@ -79,7 +85,7 @@ impl<W> Topic<W> {
             return Ok(key);
         }
         if self.end() > 0 || self.channel_count > 0 {
-            self.commit(clock).map_err(ControlError::NotWritten)?;
+            self.commit(clock)?;
         }
         // Otherwise the topic is new, and its creation is written along with the channel's.
         let (number, cursor, tag) = (self.next_number, self.pumped, self.tag);
@@ -118,7 +124,7 @@ impl<W> Topic<W> {
     pub fn delete_channel(&mut self, key: ChannelKey, clock: Clock) -> Result<Channel, ControlError> {
         let channel = self.channel(key).ok_or(ControlError::NoChannel)?;
         let number = channel.number;
-        self.commit(clock).map_err(ControlError::NotWritten)?;
+        self.commit(clock)?;
         self.write(&[Record::ChannelDeleted(number)], clock)?;
         let slot = &mut self.channels[key.slot as usize];
         slot.generation = slot.generation.wrapping_add(1);
@@ -139,7 +145,7 @@ impl<W> Topic<W> {
 
     /// Drops everything that is in a channel.
     pub fn empty_channel(&mut self, key: ChannelKey, clock: Clock) -> Result<(), ControlError> {
-        self.commit(clock).map_err(ControlError::NotWritten)?;
+        self.commit(clock)?;
         let end = self.pumped;
         self.change_channel(key, clock, |number| Record::ChannelEmptied(number, end))?;
         if let Some(channel) = self.channel_mut(key) {
@@ -165,7 +171,7 @@ impl<W> Topic<W> {
 
     /// Moves a channel. What it had in flight, waiting or deferred is forgotten.
     pub fn seek(&mut self, key: ChannelKey, to: SeekTo, clock: Clock) -> Result<Sought, ControlError> {
-        self.commit(clock).map_err(ControlError::NotWritten)?;
+        self.commit(clock)?;
         let (seek, tag) = (self.find_place(to), self.tag);
         self.change_channel(key, clock, |number| Record::ChannelSought { number, seek })?;
         if let Some(channel) = self.channel_mut(key) {
@@ -176,7 +182,7 @@ impl<W> Topic<W> {
 
     /// Pauses or resumes the topic.
     pub fn pause(&mut self, paused: bool, clock: Clock) -> Result<(), ControlError> {
-        self.commit(clock).map_err(ControlError::NotWritten)?;
+        self.commit(clock)?;
         self.write(&[Record::TopicPaused(paused)], clock)?;
         self.paused = paused;
         self.pump();
@@ -185,7 +191,7 @@ impl<W> Topic<W> {
 
     /// Drops what waits in the topic itself; its channels keep what they have.
     pub fn empty(&mut self, clock: Clock) -> Result<(), ControlError> {
-        self.commit(clock).map_err(ControlError::NotWritten)?;
+        self.commit(clock)?;
         let (from, to) = (self.pumped, self.end());
         self.write(&[Record::TopicEmptied(from, to)], clock)?;
         self.waiting = 0;
@@ -200,7 +206,7 @@ impl<W> Topic<W> {
     /// Changes the topic's settings.
     pub fn configure(&mut self, settings: TopicSettings, clock: Clock) -> Result<(), ControlError> {
         let json = serde_json::to_string(&settings).unwrap_or_default();
-        self.commit(clock).map_err(ControlError::NotWritten)?;
+        self.commit(clock)?;
         self.write(&[Record::Configured(None, json)], clock)?;
         if settings.limits_age() && !self.settings.limits_age() {
             // What was noted before nobody needed to know.
@@ -239,7 +245,7 @@ impl<W> Topic<W> {
                 Ok(at) => at.0,
                 Err(e) => {
                     self.unstage(mark);
-                    return Err(ControlError::NotWritten(e.to_string()));
+                    return Err(ControlError::NotWritten(e.into()));
                 }
             };
             let waiting = Waiting { at, id: message.id_at(self.tag, at).0, attempts: message.attempts };
@@ -363,7 +369,7 @@ impl<W> Topic<W> {
     ) -> Result<(), ControlError> {
         let channel = self.channel(key).ok_or(ControlError::NoChannel)?;
         let (number, ephemeral) = (channel.number, channel.ephemeral);
-        self.commit(clock).map_err(ControlError::NotWritten)?;
+        self.commit(clock)?;
         if !ephemeral {
             self.write(&[record(number)], clock)?;
         }
@@ -379,10 +385,10 @@ impl<W> Topic<W> {
             let kind = record.encode(&mut self.scratch);
             if let Err(e) = self.journal.append(kind, &[&self.scratch]) {
                 self.journal.discard();
-                return Err(ControlError::NotWritten(e.to_string()));
+                return Err(ControlError::NotWritten(e.into()));
             }
         }
-        self.commit(clock).map_err(ControlError::NotWritten)
+        Ok(self.commit(clock)?)
     }
 
     /// The message record that stands at a position, if it is in memory.

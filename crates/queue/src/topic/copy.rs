@@ -17,6 +17,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::pass::{Copied, CopyJob, Pass, TooMuchAlive};
 use super::{Topic, at};
 use crate::clock::Clock;
+use crate::error::JournalRefusal;
 use crate::message::{Message, Position};
 use crate::record::KIND_COPY;
 
@@ -52,7 +53,7 @@ impl<W> Topic<W> {
     ///
     /// # Errors
     /// The journal took no copies; the pass has ended.
-    pub fn copy_forward(&mut self, copied: &Copied, clock: Clock) -> Result<Option<CopyJob>, String> {
+    pub fn copy_forward(&mut self, copied: &Copied, clock: Clock) -> Result<Option<CopyJob>, JournalRefusal> {
         let Some(mut pass) = self.pass.take() else { return Ok(None) };
         if self.lowest_cursor() < pass.to {
             // A channel was moved back: it needs those segments.
@@ -142,7 +143,7 @@ impl<W> Topic<W> {
     }
 
     /// Appends what was read and tells the channels.
-    fn copy_blocks(&mut self, copied: &Copied, pass: &mut Pass, clock: Clock) -> Result<(), String> {
+    fn copy_blocks(&mut self, copied: &Copied, pass: &mut Pass, clock: Clock) -> Result<(), JournalRefusal> {
         // Events name the old positions: they go first.
         self.commit(clock)?;
         let read: FxHashSet<Position> = copied.blocks.iter().map(|block| block.start().0).collect();
@@ -164,12 +165,12 @@ impl<W> Topic<W> {
             let copy = Message { id: Some(id), moved_from: Some(from), ..message };
             self.scratch.clear();
             copy.encode_head(&mut self.scratch);
-            let to = self.journal.append(KIND_COPY, &[&self.scratch, copy.body]).map_err(|e| e.to_string());
+            let to = self.journal.append(KIND_COPY, &[&self.scratch, copy.body]);
             match to {
                 Ok(to) => moved.insert(from, to.0),
                 Err(why) => {
                     self.journal.discard();
-                    return Err(why);
+                    return Err(why.into());
                 }
             };
         }
