@@ -22,51 +22,51 @@ pub const HTML: &str = "text/html; charset=utf-8";
 
 /// An error: a status, the `message`, which is a code, and `help` for people, where nsqd has no such request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct HttpRefusal {
     status: StatusCode,
     message: Cow<'static, str>,
     help: Cow<'static, str>,
     closing: bool,
 }
 
-impl Refusal {
+impl HttpRefusal {
     /// With a message that depends on the request.
-    pub fn said(status: StatusCode, message: impl Into<String>) -> Refusal {
-        Refusal { message: Cow::Owned(message.into()), ..Refusal::new(status, "") }
+    pub fn said(status: StatusCode, message: impl Into<String>) -> HttpRefusal {
+        HttpRefusal { message: Cow::Owned(message.into()), ..HttpRefusal::new(status, "") }
     }
 
     /// Without help.
-    pub const fn new(status: StatusCode, message: &'static str) -> Refusal {
-        Refusal { status, message: Cow::Borrowed(message), help: Cow::Borrowed(""), closing: false }
+    pub const fn new(status: StatusCode, message: &'static str) -> HttpRefusal {
+        HttpRefusal { status, message: Cow::Borrowed(message), help: Cow::Borrowed(""), closing: false }
     }
 
     /// With a sentence that says what to do.
-    pub fn help(self, help: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal { help: help.into(), ..self }
+    pub fn help(self, help: impl Into<Cow<'static, str>>) -> HttpRefusal {
+        HttpRefusal { help: help.into(), ..self }
     }
 
     /// The connection is closed behind it.
-    pub(crate) fn closing(self) -> Refusal {
-        Refusal { closing: true, ..self }
+    pub(crate) fn closing(self) -> HttpRefusal {
+        HttpRefusal { closing: true, ..self }
     }
 
     /// 400.
-    pub const fn bad(message: &'static str) -> Refusal {
-        Refusal::new(StatusCode::BAD_REQUEST, message)
+    pub const fn bad(message: &'static str) -> HttpRefusal {
+        HttpRefusal::new(StatusCode::BAD_REQUEST, message)
     }
 
     /// 404.
-    pub const fn missing(message: &'static str) -> Refusal {
-        Refusal::new(StatusCode::NOT_FOUND, message)
+    pub const fn missing(message: &'static str) -> HttpRefusal {
+        HttpRefusal::new(StatusCode::NOT_FOUND, message)
     }
 
     /// 413.
-    pub const fn too_big(message: &'static str) -> Refusal {
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    pub const fn too_big(message: &'static str) -> HttpRefusal {
+        HttpRefusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
     /// 503, also for disks that refuse: nsqd knows no other word.
-    pub const EXITING: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "EXITING");
+    pub const EXITING: HttpRefusal = HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "EXITING");
 
     /// The message.
     pub fn message(&self) -> &str {
@@ -124,7 +124,7 @@ pub fn methods(list: &str) -> Response<Body> {
 
 /// The refusal of a method.
 pub fn wrong_method(list: &str) -> Response<Body> {
-    allowing(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED").answer(), list)
+    allowing(HttpRefusal::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED").answer(), list)
 }
 
 fn allowing(mut answer: Response<Body>, list: &str) -> Response<Body> {

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use crate::account::{Account, Charge, Overdrawn};
-use crate::answer::Refusal;
+use crate::answer::HttpRefusal;
 
 /// Time a body may take to arrive.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -53,13 +53,13 @@ pub enum Fault {
 
 impl Fault {
     /// The answer; what to say to a body that is too large depends on the request.
-    pub fn refusal(self, too_big: &'static str) -> Refusal {
+    pub fn refusal(self, too_big: &'static str) -> HttpRefusal {
         match self {
-            Fault::TooBig => Refusal::too_big(too_big),
-            Fault::FarTooBig => Refusal::too_big(too_big).closing(),
-            Fault::Late => Refusal::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT"),
-            Fault::Broken => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
-            Fault::Busy => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"),
+            Fault::TooBig => HttpRefusal::too_big(too_big),
+            Fault::FarTooBig => HttpRefusal::too_big(too_big).closing(),
+            Fault::Late => HttpRefusal::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT"),
+            Fault::Broken => HttpRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
+            Fault::Busy => HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"),
         }
     }
 }

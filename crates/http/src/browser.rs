@@ -1,4 +1,4 @@
-//! Refusal of requests that a browser makes for the page of somebody else: they change nothing here, and read no message.
+//! HttpRefusal of requests that a browser makes for the page of somebody else: they change nothing here, and read no message.
 //!
 //! A browser lets every page send requests to every address that its user can reach. It says so, though: `Origin` goes with all
 //! that may change something, `Sec-Fetch-Site` tells other sites from our own. What no header tells is a name of the page's owner
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
-use crate::answer::Refusal;
+use crate::answer::HttpRefusal;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Ends of names that nobody can register, so that no stranger's page has one.
@@ -46,7 +46,7 @@ pub enum Aim {
 ///
 /// # Errors
 /// The refusal, with the header that shows whose page it is and where to list the name if it is ours after all.
-pub fn refuse_strangers(aim: Aim, headers: &HeaderMap, names: &Names<'_>) -> Result<(), Refusal> {
+pub fn refuse_strangers(aim: Aim, headers: &HeaderMap, names: &Names<'_>) -> Result<(), HttpRefusal> {
     match stranger(aim, headers, names) {
         None => Ok(()),
         Some(who) => {
@@ -54,7 +54,7 @@ pub fn refuse_strangers(aim: Aim, headers: &HeaderMap, names: &Names<'_>) -> Res
             let help = format!(
                 "a browser sent this for a page of another site ({who}); if that name is yours, add it to {option}"
             );
-            Err(Refusal::new(StatusCode::FORBIDDEN, "FOREIGN_SITE").help(help))
+            Err(HttpRefusal::new(StatusCode::FORBIDDEN, "FOREIGN_SITE").help(help))
         }
     }
 }

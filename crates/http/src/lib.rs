@@ -31,7 +31,7 @@ mod route;
 mod serve;
 mod service;
 
-pub use answer::Refusal;
+pub use answer::HttpRefusal;
 pub use body::{Budget, Held};
 pub use browser::{Aim, Names};
 pub use places::{Activity, OwedAnswer, Place, Places, Tracked};

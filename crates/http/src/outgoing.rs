@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body as _;
 
 use crate::account::{Account, Charge, Overdrawn};
-use crate::answer::Refusal;
+use crate::answer::HttpRefusal;
 
 /// Bytes that all answers may hold together; those of one address half of it. A single answer may be larger.
 const BYTES_MAX: usize = 256 << 20;
@@ -57,7 +57,7 @@ impl Outgoing {
         }
         let mut charge = self.account.open(to);
         if let Err(Overdrawn) = charge.grow_to(bytes.min(self.bytes_max / 2)) {
-            let busy = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY");
+            let busy = HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY");
             return busy
                 .help("too many large answers wait for their clients: read them, or ask later")
                 .answer();

@@ -5,7 +5,7 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, Uri};
 
-use crate::answer::Refusal;
+use crate::answer::HttpRefusal;
 use crate::query::Query;
 
 /// The peer of a connection.
@@ -44,8 +44,8 @@ impl Asked {
     ///
     /// # Errors
     /// 400 `INVALID_REQUEST` if it is malformed.
-    pub fn query(&self) -> Result<Query, Refusal> {
-        Query::parse(self.uri.query().unwrap_or_default()).map_err(|_| Refusal::bad("INVALID_REQUEST"))
+    pub fn query(&self) -> Result<Query, HttpRefusal> {
+        Query::parse(self.uri.query().unwrap_or_default()).map_err(|_| HttpRefusal::bad("INVALID_REQUEST"))
     }
 
     /// The first word, or nothing where the row has none.

@@ -9,12 +9,12 @@ use std::pin::Pin;
 use axum::body::Body;
 use axum::http::Response;
 
-use crate::answer::Refusal;
+use crate::answer::HttpRefusal;
 use crate::browser::Aim;
 use crate::request::Asked;
 
 /// An answer that is being worked out.
-pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, Refusal>> + Send + 'a>>;
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, HttpRefusal>> + Send + 'a>>;
 
 /// Work for a request that has found its row.
 pub type Handler<A> = for<'a> fn(&'a A, Asked) -> Answering<'a>;

@@ -9,7 +9,7 @@ use axum::http::{Response, Uri};
 use axum::{Extension, Router};
 use telemetry::info;
 
-use crate::answer::{self, Refusal};
+use crate::answer::{self, HttpRefusal};
 use crate::browser::{self, Names};
 use crate::malformed;
 use crate::outgoing::Outgoing;
@@ -94,6 +94,6 @@ fn find<A: Api>(api: &A, link: &Link, method: &str, uri: &Uri) -> Result<Found<A
         }
         Route::Methods(list) => Err(answer::methods(&list).into()),
         Route::WrongMethod(list) => Err(answer::wrong_method(&list).into()),
-        Route::NotFound => Err(Refusal::missing("NOT_FOUND").answer().into()),
+        Route::NotFound => Err(HttpRefusal::missing("NOT_FOUND").answer().into()),
     }
 }

@@ -8,7 +8,7 @@ mod shown;
 use std::sync::Arc;
 
 use ::http::answer::{TEXT, with_type};
-use ::http::{Asked, Names, Query, Refusal, Row, answer, get, post};
+use ::http::{Asked, HttpRefusal, Names, Query, Row, answer, get, post};
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use net::NotTaken;
@@ -89,53 +89,53 @@ impl Api {
         answer::json(&Info { version: self.about.version })
     }
 
-    async fn lookup(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    async fn lookup(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let topic = topic(&asked.query()?)?;
         match self.ask(Request::Lookup(topic)).await? {
             Answer::Found(found) => Ok(answer::json(&shown::lookup(&found))),
-            _ => Err(Refusal::missing("TOPIC_NOT_FOUND")),
+            _ => Err(HttpRefusal::missing("TOPIC_NOT_FOUND")),
         }
     }
 
-    async fn topics(&self) -> Result<Response<Body>, Refusal> {
-        let Answer::Names(names) = self.ask(Request::Topics).await? else { return Err(Refusal::EXITING) };
+    async fn topics(&self) -> Result<Response<Body>, HttpRefusal> {
+        let Answer::Names(names) = self.ask(Request::Topics).await? else { return Err(HttpRefusal::EXITING) };
         Ok(answer::json(&shown::topics(&names)))
     }
 
-    async fn channels(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    async fn channels(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let topic = topic(&asked.query()?)?;
         let Answer::Names(names) = self.ask(Request::Channels(topic)).await? else {
-            return Err(Refusal::EXITING);
+            return Err(HttpRefusal::EXITING);
         };
         Ok(answer::json(&shown::channels(&names)))
     }
 
-    async fn nodes(&self) -> Result<Response<Body>, Refusal> {
-        let Answer::Nodes(nodes) = self.ask(Request::Nodes).await? else { return Err(Refusal::EXITING) };
+    async fn nodes(&self) -> Result<Response<Body>, HttpRefusal> {
+        let Answer::Nodes(nodes) = self.ask(Request::Nodes).await? else { return Err(HttpRefusal::EXITING) };
         Ok(answer::json(&shown::nodes(&nodes)))
     }
 
-    async fn registrations(&self) -> Result<Response<Body>, Refusal> {
+    async fn registrations(&self) -> Result<Response<Body>, HttpRefusal> {
         let Answer::Registrations(all) = self.ask(Request::Registrations).await? else {
-            return Err(Refusal::EXITING);
+            return Err(HttpRefusal::EXITING);
         };
         Ok(answer::json(&shown::registrations(&all)))
     }
 
-    async fn create_topic(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    async fn create_topic(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let topic = topic(&asked.query()?)?;
-        valid_name(topic.as_bytes()).ok_or(Refusal::bad("INVALID_ARG_TOPIC"))?;
+        valid_name(topic.as_bytes()).ok_or(HttpRefusal::bad("INVALID_ARG_TOPIC"))?;
         self.order(Request::CreateTopic(topic)).await
     }
 
-    async fn delete_topic(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    async fn delete_topic(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         self.order(Request::DeleteTopic(topic(&asked.query()?)?)).await
     }
 
-    async fn tombstone(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    async fn tombstone(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let query = asked.query()?;
         let topic = topic(&query)?;
-        let node = query.text("node").ok_or(Refusal::bad("MISSING_ARG_NODE"))?;
+        let node = query.text("node").ok_or(HttpRefusal::bad("MISSING_ARG_NODE"))?;
         self.order(Request::Tombstone(topic, node.to_owned())).await
     }
 
@@ -143,40 +143,40 @@ impl Api {
         &self,
         asked: Asked,
         order: fn(String, String) -> Request,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<Response<Body>, HttpRefusal> {
         let query = asked.query()?;
         let topic = topic(&query)?;
-        valid_name(topic.as_bytes()).ok_or(Refusal::bad("INVALID_ARG_TOPIC"))?;
-        let channel = query.text("channel").ok_or(Refusal::bad("MISSING_ARG_CHANNEL"))?;
-        valid_name(channel.as_bytes()).ok_or(Refusal::bad("INVALID_ARG_CHANNEL"))?;
+        valid_name(topic.as_bytes()).ok_or(HttpRefusal::bad("INVALID_ARG_TOPIC"))?;
+        let channel = query.text("channel").ok_or(HttpRefusal::bad("MISSING_ARG_CHANNEL"))?;
+        valid_name(channel.as_bytes()).ok_or(HttpRefusal::bad("INVALID_ARG_CHANNEL"))?;
         match self.ask(order(topic, channel.to_owned())).await? {
-            Answer::Unknown => Err(Refusal::missing("CHANNEL_NOT_FOUND")),
+            Answer::Unknown => Err(HttpRefusal::missing("CHANNEL_NOT_FOUND")),
             _ => Ok(answer::empty()),
         }
     }
 
-    async fn ask(&self, request: Request) -> Result<Answer, Refusal> {
+    async fn ask(&self, request: Request) -> Result<Answer, HttpRefusal> {
         let (sender, answer) = oneshot::channel();
         let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
         (self.send)(request, reply).map_err(|why| match why {
-            NotTaken::Full => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"),
-            NotTaken::Stopped => Refusal::EXITING,
+            NotTaken::Full => HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"),
+            NotTaken::Stopped => HttpRefusal::EXITING,
         })?;
         match answer.await {
             Ok(Answer::Full(why)) => {
-                Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_NAMES").help(why))
+                Err(HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_NAMES").help(why))
             }
             Ok(answer) => Ok(answer),
-            Err(_) => Err(Refusal::EXITING),
+            Err(_) => Err(HttpRefusal::EXITING),
         }
     }
 
-    async fn order(&self, request: Request) -> Result<Response<Body>, Refusal> {
+    async fn order(&self, request: Request) -> Result<Response<Body>, HttpRefusal> {
         self.ask(request).await.map(|_| answer::empty())
     }
 }
 
 /// The topic as given: most of what needs one only looks it up.
-fn topic(query: &Query) -> Result<String, Refusal> {
-    query.text("topic").map(str::to_owned).ok_or(Refusal::bad("MISSING_ARG_TOPIC"))
+fn topic(query: &Query) -> Result<String, HttpRefusal> {
+    query.text("topic").map(str::to_owned).ok_or(HttpRefusal::bad("MISSING_ARG_TOPIC"))
 }

@@ -12,8 +12,8 @@ use admin::source::{self, Source};
 use net::Handle;
 use net::tls::ServerConfig;
 use queue::Mail;
-use queue::ask::{Answer, Ask, Reply};
 use queue::queue::{Snapshot, TopicStats};
+use queue::request::{Answer, Reply, Request};
 use tokio::sync::{oneshot, watch};
 
 use crate::control_port::{Accepted, ControlPort};
@@ -90,9 +90,9 @@ impl Source<QueueReport> for QueueView {
     fn ask(&self) -> source::Answer<QueueReport> {
         let (sender, answer) = oneshot::channel();
         let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
-        let ask = Ask::Stats { topic: None, channel: None, clients: false };
+        let request = Request::Stats { topic: None, channel: None, clients: false };
         // If it is not taken, the reply is gone and the answer is an error.
-        let _ = self.shard.get().request(Mail::Ask(ask, reply));
+        let _ = self.shard.get().request(Mail::Request(request, reply));
         Box::pin(async move {
             match answer.await {
                 Ok(Answer::Stats(snapshot)) => Some(report(*snapshot)),

@@ -27,7 +27,7 @@ use config::checked;
 use journal::{Files, OsFiles};
 use net::{Binder, EventLoop, Handle, Listener, Resolver, Shard, WallTime};
 use queue::disk::DiskThreads;
-use queue::{Clock, Mail, Options, Queue};
+use queue::{Clock, Mail, Queue, QueueOptions};
 use telemetry::{info, warn};
 
 use crate::descriptors::Descriptors;
@@ -60,7 +60,7 @@ pub struct QueueService<Thread = JoinHandle<io::Result<()>>> {
 
 /// The queue with its listeners bound and its files of TLS read; nothing of its directory was touched.
 pub struct BoundQueue {
-    options: Options,
+    options: QueueOptions,
     authorities: Option<Arc<rustls::ClientConfig>>,
     listeners: Vec<Listener>,
     http: http::Bound,
@@ -81,10 +81,10 @@ pub fn bind(
     descriptors: &Descriptors,
     binder: &mut Binder,
 ) -> Result<BoundQueue, StartError> {
-    let options = Options {
+    let options = QueueOptions {
         tls: tls::server(settings)?,
         open_files_max: descriptors.shares.journals,
-        ..Options::from(settings.clone())
+        ..QueueOptions::from(settings.clone())
     };
     let authorities = tls::client(settings)?;
     let listeners = binder
@@ -175,7 +175,7 @@ impl Service for QueueService {
 }
 
 /// Takes over what an nsqd has left in the directory, and says what came of it.
-fn take_over(files: &Arc<dyn Files>, options: &Options) -> Result<(), StartError> {
+fn take_over(files: &Arc<dyn Files>, options: &QueueOptions) -> Result<(), StartError> {
     let imported = queue::import::run(files, options, now());
     let Some(imported) = imported.map_err(|error| StartError::Store(error.to_string()))? else {
         return Ok(());

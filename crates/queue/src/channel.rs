@@ -3,7 +3,7 @@
 //! ```text
 //!              journal:  ──────────────●───────────────────▶
 //!                          behind      cursor    not taken yet (holes are passed over)
-//!   exceptions behind:   in flight (by id, deadline) · again (requeued, timed out) · deferred (due time) · dying
+//!   exceptions behind:   in flight (by id, deadline) · again (requeued, timed out) · deferred (due time) · dead letters
 //! ```
 //! A channel is a pure state machine. It is given commands and `now`, it never reads a body or a clock. What must outlast the
 //! process it leaves in [`Channel::events`], which the topic writes into its journal; what it has delivered lives
@@ -38,7 +38,7 @@ use crate::settings::ChannelSettings;
 use again::Again;
 
 pub use commands::Refused;
-pub use dead_letter::{Departing, Dying};
+pub use dead_letter::{DeadLetter, Departing};
 pub use holes::Holes;
 pub use image::{ChannelImage, ImagedMessage, read_text, text};
 pub use memory::CHANNEL_BYTES;
@@ -120,7 +120,7 @@ pub struct Channel {
     /// Time from publishing to FIN.
     pub latency: Latency,
     /// Messages to be set aside.
-    pub dying: VecDeque<Dying>,
+    pub dead_letters: VecDeque<DeadLetter>,
     /// Those of them that are written elsewhere and not known to be safe there.
     pub departing: Departing,
     /// Set while the events are part of the journal's batch.
@@ -130,7 +130,7 @@ pub struct Channel {
     /// A message that was read from a file for this channel alone.
     pub fetched: Option<journal::Block>,
     /// Set while a message that is to be set aside is read from a file, or is tried again later.
-    pub burying: bool,
+    pub dead_letter_pending: bool,
     /// The message.
     pub fetched_dead: Option<journal::Block>,
     /// Set while the channel stands in the queue's list of work.
@@ -155,7 +155,7 @@ pub struct Channel {
     in_flight: InFlight,
     again: Again,
     deferred: Deferred,
-    twins: FxHashMap<u64, VecDeque<Waiting>>,
+    duplicates: FxHashMap<u64, VecDeque<Waiting>>,
     deadlines: BinaryHeap<Reverse<(Instant, ConsumerKey)>>,
     random: u64,
     /// Bytes that it was last counted with.
@@ -174,12 +174,12 @@ impl Channel {
             events: Events::default(),
             counters: Counters { messages: behind, ..Counters::default() },
             latency: Latency::default(),
-            dying: VecDeque::new(),
+            dead_letters: VecDeque::new(),
             departing: Departing::default(),
             events_staged: false,
             reading: false,
             fetched: None,
-            burying: false,
+            dead_letter_pending: false,
             fetched_dead: None,
             scheduled: false,
             timer: None,
@@ -196,7 +196,7 @@ impl Channel {
             in_flight: InFlight::default(),
             again: Again::default(),
             deferred: Deferred::default(),
-            twins: FxHashMap::default(),
+            duplicates: FxHashMap::default(),
             deadlines: BinaryHeap::new(),
             random: 0x9e37_79b9_7f4a_7c15 ^ u64::from(number),
             memory: 0,
@@ -205,7 +205,7 @@ impl Channel {
 
     /// Messages that wait for a consumer: not taken yet, or waiting again.
     pub fn depth(&self) -> u64 {
-        self.behind.saturating_sub(self.doubt) + (self.again.len() + self.twins_len()) as u64
+        self.behind.saturating_sub(self.doubt) + (self.again.len() + self.duplicates_len()) as u64
     }
 
     /// Messages in consumers' hands.
@@ -235,11 +235,11 @@ impl Channel {
         flights.chain(waiting).min()
     }
 
-    /// Messages outside the stream, for peeking and checkpoints: those that wait again, are deferred, dying or departing.
+    /// Messages outside the stream, for peeking and checkpoints: those that wait again, are deferred, or are to be set aside.
     pub fn waiting(&self) -> impl Iterator<Item = &Waiting> {
-        let twins = self.twins.values().flatten();
-        let dying = self.dying.iter().chain(self.departing.letters()).map(|dying| &dying.message);
-        self.again.iter().chain(twins).chain(self.deferred.iter().map(|(_, m)| m)).chain(dying)
+        let duplicates = self.duplicates.values().flatten();
+        let letters = self.dead_letters.iter().chain(self.departing.letters()).map(|letter| &letter.message);
+        self.again.iter().chain(duplicates).chain(self.deferred.iter().map(|(_, m)| m)).chain(letters)
     }
 
     /// Number that wait again.
@@ -249,7 +249,7 @@ impl Channel {
 
     /// Those that wait again, in order.
     pub fn again(&self) -> impl Iterator<Item = &Waiting> {
-        self.again.iter().chain(self.twins.values().flatten())
+        self.again.iter().chain(self.duplicates.values().flatten())
     }
 
     /// Those that are not due yet.
@@ -425,7 +425,7 @@ impl Channel {
             return None;
         }
         if self.in_flight.get(message.id).is_some() {
-            self.twins.entry(message.id).or_default().push_back(message);
+            self.duplicates.entry(message.id).or_default().push_back(message);
             return None;
         }
         let consumer = self.consumers.get_mut(key)?;
@@ -472,10 +472,10 @@ impl Channel {
         let before = self.waiting().count();
         self.again.retain(|message| message.at != at);
         self.deferred.retain(|message| message.at != at);
-        self.dying.retain(|dying| dying.message.at != at);
-        self.twins.retain(|_, twins| {
-            twins.retain(|message| message.at != at);
-            !twins.is_empty()
+        self.dead_letters.retain(|letter| letter.message.at != at);
+        self.duplicates.retain(|_, duplicates| {
+            duplicates.retain(|message| message.at != at);
+            !duplicates.is_empty()
         });
         if self.waiting().count() < before {
             self.lose_message(at);

@@ -22,10 +22,10 @@ pub enum Purpose {
     /// The channel goes on delivering.
     Deliver(ChannelKey),
     /// The channel's message at this position is to be set aside.
-    Bury(ChannelKey, Position),
+    DeadLetter(ChannelKey, Position),
     /// Dead letters are brought back; the number is the order's.
     Redrive(u64),
-    /// Somebody looks at messages; the number is the inquiry's.
+    /// Somebody looks at messages; the number is the job's.
     Peek(u64),
 }
 

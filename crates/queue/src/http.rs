@@ -1,7 +1,7 @@
 //! nsqd's HTTP API, on the control thread, and what is offered beyond it.
 //!
 //! ```text
-//! crate http: socket ▸ serve ▸ service ▸ a row of ROWS ▸ publish, topics, stats … ─Ask▶ the queue's shard
+//! crate http: socket ▸ serve ▸ service ▸ a row of ROWS ▸ publish, topics, stats … ─Request▶ the queue's shard
 //! crate http: socket ◀ serve ◀ answer (status, headers, JSON or text) ◀──────────────── Answer
 //! ```
 //! Statuses, headers, bodies and redirects are nsqd's, as is the order of its checks. A body is limited in size and in time.
@@ -48,14 +48,14 @@ mod topics;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use ::http::{Budget, Refusal, answer};
+use ::http::{Budget, HttpRefusal, answer};
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use config::checked::{LogLevel, Queue};
 use net::NotTaken;
 use tokio::sync::oneshot;
 
-use crate::ask::{Answer, Ask, Reply};
+use crate::request::{Answer, Reply, Request};
 
 pub use memory::memory;
 
@@ -87,13 +87,13 @@ pub trait Adjustable: Send + Sync {
 }
 
 /// Hands an ask to the queue, unless it has stopped or too many wait.
-pub type SendAsk = Box<dyn Fn(Ask, Reply) -> Result<(), NotTaken> + Send + Sync>;
+pub type SendRequest = Box<dyn Fn(Request, Reply) -> Result<(), NotTaken> + Send + Sync>;
 
 /// The API; all listeners share it.
 pub struct Api {
     about: About,
     current: RwLock<Current>,
-    send: SendAsk,
+    send: SendRequest,
     adjustable: Arc<dyn Adjustable>,
 }
 
@@ -111,7 +111,12 @@ impl std::fmt::Debug for Api {
 
 impl Api {
     /// An API that asks the queue through `send`.
-    pub fn new(about: About, settings: Arc<Queue>, send: SendAsk, adjustable: Arc<dyn Adjustable>) -> Api {
+    pub fn new(
+        about: About,
+        settings: Arc<Queue>,
+        send: SendRequest,
+        adjustable: Arc<dyn Adjustable>,
+    ) -> Api {
         let budget = Arc::new(Budget::new(body_bytes_max(&settings)));
         Api { about, current: RwLock::new(Current { settings, budget }), send, adjustable }
     }
@@ -139,35 +144,35 @@ impl Api {
     }
 
     /// Asks the queue and waits for its answer; what it refuses is an error already.
-    async fn ask(&self, ask: Ask) -> Result<Answer, Refusal> {
-        self.ask_holding(ask, ()).await
+    async fn ask(&self, request: Request) -> Result<Answer, HttpRefusal> {
+        self.ask_holding(request, ()).await
     }
 
     /// Asks like [`Api::ask`] and keeps `held` until the answer: what the ask takes up stays counted, also when its client has gone.
-    async fn ask_holding(&self, ask: Ask, held: impl Send + 'static) -> Result<Answer, Refusal> {
+    async fn ask_holding(&self, request: Request, held: impl Send + 'static) -> Result<Answer, HttpRefusal> {
         let (sender, answer) = oneshot::channel();
         let reply = Reply(Box::new(move |answer| {
             drop(held);
             drop(sender.send(answer));
         }));
-        (self.send)(ask, reply).map_err(not_taken)?;
+        (self.send)(request, reply).map_err(not_taken)?;
         match answer.await {
-            Ok(Answer::Refused(error)) => Err(Refusal::from(error)),
+            Ok(Answer::Refused(error)) => Err(HttpRefusal::from(error)),
             Ok(answer) => Ok(answer),
-            Err(_) => Err(Refusal::EXITING),
+            Err(_) => Err(HttpRefusal::EXITING),
         }
     }
 
     /// Gives an order.
-    async fn order(&self, ask: Ask) -> Result<Response<Body>, Refusal> {
-        self.ask(ask).await.map(|_| answer::empty())
+    async fn order(&self, request: Request) -> Result<Response<Body>, HttpRefusal> {
+        self.ask(request).await.map(|_| answer::empty())
     }
 }
 
-fn not_taken(why: NotTaken) -> Refusal {
+fn not_taken(why: NotTaken) -> HttpRefusal {
     match why {
-        NotTaken::Full => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"),
-        NotTaken::Stopped => Refusal::EXITING,
+        NotTaken::Full => HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY"),
+        NotTaken::Stopped => HttpRefusal::EXITING,
     }
 }
 

@@ -19,7 +19,7 @@
 
 #![forbid(unsafe_code)]
 
-pub mod ask;
+pub mod request;
 mod snapshot;
 pub mod authority;
 pub mod disk;
@@ -61,5 +61,5 @@ pub mod settings;
 
 pub use clock::{Clock, Due};
 pub use error::QueueError;
-pub use options::{Configuration, Options, Settings};
+pub use options::{Configuration, QueueOptions, Settings};
 pub use queue::{Mail, Queue};

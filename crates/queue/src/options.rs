@@ -1,4 +1,4 @@
-//! Options of a queue at its opening: its settings, and what they do not say.
+//! QueueOptions of a queue at its opening: its settings, and what they do not say.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::settings::Durability;
 
 pub use config::checked::Queue as Settings;
 
-/// Options of the queue.
+/// QueueOptions of the queue.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct QueueOptions {
     /// Settings as configured.
     pub settings: Settings,
     /// Certificate and key for clients that ask for TLS.
@@ -30,10 +30,10 @@ pub struct Options {
     pub open_files_max: usize,
 }
 
-impl From<Settings> for Options {
+impl From<Settings> for QueueOptions {
     /// These settings without TLS, and the usual for everything else.
-    fn from(settings: Settings) -> Options {
-        Options {
+    fn from(settings: Settings) -> QueueOptions {
+        QueueOptions {
             tls: None,
             heartbeat_interval: Duration::from_secs(30),
             event_delay: Duration::from_millis(25),
@@ -45,9 +45,9 @@ impl From<Settings> for Options {
     }
 }
 
-impl Default for Options {
-    fn default() -> Options {
-        Options::from(Settings::default())
+impl Default for QueueOptions {
+    fn default() -> QueueOptions {
+        QueueOptions::from(Settings::default())
     }
 }
 
@@ -60,7 +60,7 @@ pub struct Configuration {
     pub tls: Option<Arc<rustls::ServerConfig>>,
 }
 
-impl Options {
+impl QueueOptions {
     /// Takes over new settings, all but the data path.
     pub fn configure(&mut self, new: Configuration) {
         let data_path = std::mem::take(&mut self.settings.data_path);

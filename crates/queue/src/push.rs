@@ -9,14 +9,19 @@ use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 
-use crate::ask::{Answer, Ask, Reply};
-use crate::http::{SendAsk, memory};
+use crate::http::{SendRequest, memory};
+use crate::request::{Answer, Reply, Request};
 use crate::snapshot::Snapshot;
 use crate::statsd::{Statsd, gap, prefix};
 
 /// Pushes until the queue is gone. The key's `%s` becomes the broadcast address and HTTP port. The first push comes after one
 /// interval, as nsqd's; a push that fails is logged and not repeated.
-pub async fn push(settings: Settings, broadcast_address: String, broadcast_http_port: u16, send: SendAsk) {
+pub async fn push(
+    settings: Settings,
+    broadcast_address: String,
+    broadcast_http_port: u16,
+    send: SendRequest,
+) {
     let prefix = prefix(&settings.prefix, &broadcast_address, broadcast_http_port);
     let mut statsd = Statsd::new(prefix, settings.udp_packet_size, settings.exclude_ephemeral);
     // An interval of nothing would leave no time for anything else.
@@ -49,11 +54,11 @@ pub async fn push(settings: Settings, broadcast_address: String, broadcast_http_
     }
 }
 
-async fn snapshot(send: &SendAsk) -> Result<Box<Snapshot>, NotTaken> {
+async fn snapshot(send: &SendRequest) -> Result<Box<Snapshot>, NotTaken> {
     let (sender, answer) = oneshot::channel();
     let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
-    let ask = Ask::Stats { topic: None, channel: None, clients: false };
-    send(ask, reply)?;
+    let request = Request::Stats { topic: None, channel: None, clients: false };
+    send(request, reply)?;
     match answer.await {
         Ok(Answer::Stats(snapshot)) => Ok(snapshot),
         _ => Err(NotTaken::Stopped),

@@ -8,8 +8,8 @@
 //! publishers and consumers of one topic need no hand-over between threads. Nothing below this file relies on it:
 //! topics, channels and connections are reached through keys, and what crosses threads is mail.
 
-mod asks;
-mod bury;
+mod requests;
+mod dead_letters;
 mod clients;
 mod conditions;
 mod configure;
@@ -43,15 +43,15 @@ use rustc_hash::FxHashMap;
 use wire::nsq::Limits;
 use wire::nsq::identify::Terms;
 
-use crate::ask::{Ask, Inquiry, Reply};
 use crate::authority::AuthAnswer;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::disk::{Disk, Done};
 use crate::error::JournalRefusal;
-use crate::options::{Options, Settings};
+use crate::options::{QueueOptions, Settings};
 use crate::outside::{Asker, Outside};
 use crate::registry::{Registry, TopicKey};
+use crate::request::{PeekJob, Reply, Request};
 use crate::reserve::Reserve;
 use crate::topic::{ChannelKey, Memory, Outcome};
 
@@ -70,7 +70,7 @@ pub enum Mail {
     /// Channels of a topic that others know; the topic was waiting for this.
     KnownChannels(String, Vec<String>),
     /// The control thread wants something.
-    Ask(Ask, Reply),
+    Request(Request, Reply),
     /// Another process goes on with the directory: a stop follows, at which what is in flight goes back without having been an
     /// attempt.
     HandOver,
@@ -87,7 +87,7 @@ pub enum Waiter {
         number: u64,
     },
     /// An ask from the control thread.
-    Ask(u64),
+    Request(u64),
     /// A channel that gives dead letters away.
     Letters {
         /// Its topic.
@@ -133,7 +133,7 @@ fn untoken(token: u64) -> Option<(Timer, u32, u32)> {
 
 /// The queue.
 pub struct Queue {
-    options: Options,
+    options: QueueOptions,
     limits: Limits,
     terms: Terms,
     files: Arc<dyn Files>,
@@ -177,13 +177,13 @@ pub struct Queue {
     /// Channels whose read has failed.
     retries: Vec<(TopicKey, ChannelKey)>,
     /// Channels whose dead letters were refused or could not be read.
-    bury_retries: Vec<(TopicKey, ChannelKey)>,
+    dead_letter_retries: Vec<(TopicKey, ChannelKey)>,
     /// Moves between journals whose outcome is known: who gives the messages away, and whether they arrived.
     moved: Vec<(Waiter, Outcome)>,
     replies: FxHashMap<u64, Reply>,
-    inquiries: FxHashMap<u64, Inquiry>,
+    peek_jobs: FxHashMap<u64, PeekJob>,
     redrives: FxHashMap<u64, order::Redrive>,
-    next_ask: u64,
+    next_request: u64,
     jobs_out: usize,
     /// Memory of all topics.
     memory: Memory,
@@ -225,7 +225,7 @@ impl Queue {
     /// A queue over the journals in the data path, which are recovered here: this blocks. To be called before anybody is served,
     /// on the thread that will run it or another one.
     pub fn open(
-        options: Options,
+        options: QueueOptions,
         files: Arc<dyn Files>,
         disk: Box<dyn Disk>,
         outside: Box<dyn Outside>,
@@ -262,12 +262,12 @@ impl Queue {
             unreleased: Vec::new(),
             unwritten: Vec::new(),
             retries: Vec::new(),
-            bury_retries: Vec::new(),
+            dead_letter_retries: Vec::new(),
             moved: Vec::new(),
             replies: FxHashMap::default(),
-            inquiries: FxHashMap::default(),
+            peek_jobs: FxHashMap::default(),
             redrives: FxHashMap::default(),
-            next_ask: 1,
+            next_request: 1,
             jobs_out: 0,
             memory: Memory::default(),
             to_release: Vec::new(),
@@ -326,7 +326,7 @@ impl Queue {
         self.clock
     }
 
-    pub(crate) fn options(&self) -> &Options {
+    pub(crate) fn options(&self) -> &QueueOptions {
         &self.options
     }
 
@@ -408,7 +408,7 @@ impl<I: Io> App<I> for Queue {
             Mail::Done(done) => self.job_done(done),
             Mail::Auth(asker, answer) => self.auth_answered(io, asker.0, answer),
             Mail::KnownChannels(topic, channels) => self.known_channels(&topic, &channels),
-            Mail::Ask(ask, reply) => self.ask(io, ask, reply),
+            Mail::Request(request, reply) => self.ask(io, request, reply),
             Mail::HandOver => self.handing_over = true,
         }
     }

@@ -41,7 +41,7 @@ use crate::clock::Clock;
 use crate::deferred::Waiting;
 use crate::error::QueueError;
 use crate::message::{Message, Position};
-use crate::options::Options;
+use crate::options::QueueOptions;
 use crate::record::ChannelNumber;
 use crate::settings::{Durability, TopicSettings};
 
@@ -160,7 +160,7 @@ pub struct Topic<W> {
 
 impl<W> Topic<W> {
     /// A new topic in `journal`, which is empty.
-    pub fn create(name: &str, tag: u32, journal: Journal, options: &Options) -> Topic<W> {
+    pub fn create(name: &str, tag: u32, journal: Journal, options: &QueueOptions) -> Topic<W> {
         let ephemeral = wire::nsq::is_ephemeral(name);
         let mut topic = Topic {
             name: name.to_owned(),

@@ -10,16 +10,16 @@ use std::time::Duration;
 use harness::World;
 use journal::files::Crash;
 use net::ConnId;
-use nuthatch_queue::{Options, Settings};
+use nuthatch_queue::{QueueOptions, Settings};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-fn options(segment_bytes: u64) -> Options {
+fn options(segment_bytes: u64) -> QueueOptions {
     let hour = Duration::from_secs(3600);
-    Options {
+    QueueOptions {
         heartbeat_interval: hour,
-        ..Options::from(Settings {
+        ..QueueOptions::from(Settings {
             max_defer_timeout: 24 * hour,
             max_bytes_per_file: segment_bytes,
             ..Settings::default()

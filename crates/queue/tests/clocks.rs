@@ -10,9 +10,9 @@ use std::time::Duration;
 use harness::World;
 use journal::files::Crash;
 use net::ConnId;
-use nuthatch_queue::ask::{Answer, Ask};
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::settings::TopicSettings;
-use nuthatch_queue::{Options, Settings};
+use nuthatch_queue::{QueueOptions, Settings};
 
 const DAY: i64 = 86_400_000_000_000;
 
@@ -36,9 +36,9 @@ fn restart(mut world: World, by: i64) -> World {
 }
 
 fn configure(world: &mut World, settings: TopicSettings) {
-    done(world.ask(Ask::CreateTopic("t".into(), None)));
-    done(world.ask(Ask::CreateChannel("t".into(), "c".into())));
-    done(world.ask(Ask::ConfigureTopic("t".into(), settings)));
+    done(world.ask(Request::CreateTopic("t".into(), None)));
+    done(world.ask(Request::CreateChannel("t".into(), "c".into())));
+    done(world.ask(Request::ConfigureTopic("t".into(), settings)));
 }
 
 fn defer(world: &mut World, seconds: u64) {
@@ -67,7 +67,7 @@ fn a_due_time_is_no_further_away_than_was_asked_for_after_the_clock_was_set_back
     for back in [3_600_000_000_000, DAY, 400 * DAY] {
         // The delay was given by DPUB, with a channel and without one, or by REQ.
         for case in ["DPUB", "DPUB without a channel", "REQ"] {
-            let mut world = World::new(Options::default());
+            let mut world = World::new(QueueOptions::default());
             match case {
                 "DPUB" => {
                     configure(&mut world, TopicSettings::default());
@@ -96,7 +96,7 @@ fn a_due_time_is_no_further_away_than_was_asked_for_after_the_clock_was_set_back
 
 #[test]
 fn a_due_time_that_passed_while_the_daemon_was_down_has_passed() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     configure(&mut world, TopicSettings::default());
     defer(&mut world, 100);
     let mut world = restart(world, 60_000_000_000);
@@ -109,7 +109,7 @@ fn a_due_time_that_passed_while_the_daemon_was_down_has_passed() {
 
 #[test]
 fn a_delay_is_kept_although_less_is_allowed_now() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     configure(&mut world, TopicSettings::default());
     defer(&mut world, 50);
     world.options.settings.max_defer_timeout = secs(10);
@@ -134,7 +134,7 @@ fn lives(world: &mut World) -> bool {
 fn a_message_lives_no_longer_than_its_time_after_the_clock_was_set_back() {
     for down in [true, false] {
         for (seconds, expected) in [(290, true), (302, false)] {
-            let mut world = World::new(Options::default());
+            let mut world = World::new(QueueOptions::default());
             configure(&mut world, ttl(300));
             publish(&mut world, b"x");
             world.advance(secs(5));
@@ -158,7 +158,7 @@ fn a_message_lives_no_longer_than_its_time_after_the_clock_was_set_back() {
 #[test]
 fn when_the_clock_was_set_back_is_known_after_the_next_restart() {
     for down in [true, false] {
-        let mut world = World::new(Options::default());
+        let mut world = World::new(QueueOptions::default());
         configure(&mut world, ttl(300));
         publish(&mut world, b"x");
         world.advance(secs(130));
@@ -181,7 +181,7 @@ fn when_the_clock_was_set_back_is_known_after_the_next_restart() {
 
 #[test]
 fn a_time_to_live_that_is_set_later_begins_no_later_than_then() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     configure(&mut world, TopicSettings::default());
     publish(&mut world, b"x");
     set_clock(&mut world, -DAY);
@@ -197,7 +197,7 @@ fn a_time_to_live_that_is_set_later_begins_no_later_than_then() {
 fn retention_ends_in_time_after_the_clock_was_set_back() {
     for down in [true, false] {
         let mut world =
-            World::new(Options::from(Settings { max_bytes_per_file: 256 << 10, ..Settings::default() }));
+            World::new(QueueOptions::from(Settings { max_bytes_per_file: 256 << 10, ..Settings::default() }));
         configure(&mut world, TopicSettings { retention_seconds: 600, ..TopicSettings::default() });
         let consumer = world.consumer("t", "c", 100);
         for _ in 0..20 {
@@ -233,7 +233,7 @@ fn retention_ends_in_time_after_the_clock_was_set_back() {
 #[test]
 fn what_was_copied_forward_is_as_old_as_it_was() {
     let mut world =
-        World::new(Options::from(Settings { max_bytes_per_file: 64 << 10, ..Settings::default() }));
+        World::new(QueueOptions::from(Settings { max_bytes_per_file: 64 << 10, ..Settings::default() }));
     configure(&mut world, ttl(300));
     defer(&mut world, 250);
     let consumer = world.consumer("t", "c", 100);

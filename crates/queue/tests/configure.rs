@@ -10,15 +10,15 @@ use config::checked::{ClientAuth, Tls, TlsRequired};
 use harness::World;
 use journal::files::Crash;
 use net::ConnId;
-use nuthatch_queue::ask::{Answer, Ask};
 use nuthatch_queue::queue::TopicStats;
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::settings::Durability;
-use nuthatch_queue::{Options, Settings};
+use nuthatch_queue::{QueueOptions, Settings};
 
 const OK: &[u8] = b"\0\0\0\x06\0\0\0\0OK";
 
 fn world() -> World {
-    World::new(Options::default())
+    World::new(QueueOptions::default())
 }
 
 /// A PUB of a new client, and its answer.
@@ -48,7 +48,7 @@ fn identify(world: &mut World, client: ConnId) -> String {
 }
 
 fn stats(world: &mut World) -> Vec<TopicStats> {
-    let ask = Ask::Stats { topic: None, channel: None, clients: false };
+    let ask = Request::Stats { topic: None, channel: None, clients: false };
     let Answer::Stats(snapshot) = world.ask(ask) else { panic!("statistics") };
     snapshot.topics.expect("all topics")
 }
@@ -113,7 +113,7 @@ fn connections_beyond_a_new_limit_are_refused_and_those_that_stand_stay() {
 #[test]
 fn the_memory_limit_moves() {
     let mut world =
-        World::new(Options::from(Settings { durability: Durability::Memory, ..Settings::default() }));
+        World::new(QueueOptions::from(Settings { durability: Durability::Memory, ..Settings::default() }));
     let body = vec![b'x'; 1 << 20];
     assert_eq!(publish(&mut world, "t", &body), "OK");
     world.configure(|settings| settings.max_memory_bytes = 1 << 20);
@@ -163,7 +163,7 @@ fn segments_have_another_size() {
 #[test]
 fn who_waits_for_the_device_waits_no_longer_when_os_is_enough() {
     let mut world =
-        World::new(Options::from(Settings { durability: Durability::Fsync, ..Settings::default() }));
+        World::new(QueueOptions::from(Settings { durability: Durability::Fsync, ..Settings::default() }));
     let producer = world.client();
     world.disk_works = false;
     world.publish(producer, "t", b"x");
@@ -177,7 +177,7 @@ fn with_fsync_from_now_on_the_ok_waits_for_the_device() {
     let mut world = world();
     let producer = world.client();
     world.publish(producer, "t", b"one");
-    world.ask(Ask::CreateTopic("as-it-says".into(), Some(Durability::Os)));
+    world.ask(Request::CreateTopic("as-it-says".into(), Some(Durability::Os)));
     assert_eq!(world.take(producer), OK);
     world.configure(|settings| settings.durability = Durability::Fsync);
     world.disk_works = false;
@@ -252,7 +252,7 @@ fn what_identify_settles_is_for_those_who_have_yet_to_say_it() {
 fn a_consumer_may_touch_for_longer() {
     let second = Duration::from_secs(1);
     let settings = Settings { msg_timeout: 4 * second, max_msg_timeout: 5 * second, ..Settings::default() };
-    let mut world = World::new(Options::from(settings));
+    let mut world = World::new(QueueOptions::from(settings));
     publish(&mut world, "t", b"x");
     let consumer = world.consumer("t", "c", 1);
     let id = world.messages(consumer)[0].1.clone();
@@ -285,12 +285,12 @@ fn ephemeral_topics_hold_more_or_less() {
 fn a_channel_begins_where_the_daemon_says_now() {
     let mut world = world();
     let depth = |world: &mut World, channel: &str| world.counts("t", channel).0;
-    world.ask(Ask::CreateTopic("t".into(), None));
-    world.ask(Ask::CreateChannel("t".into(), "first".into()));
+    world.ask(Request::CreateTopic("t".into(), None));
+    world.ask(Request::CreateChannel("t".into(), "first".into()));
     publish(&mut world, "t", b"x");
-    world.ask(Ask::CreateChannel("t".into(), "now".into()));
+    world.ask(Request::CreateChannel("t".into(), "now".into()));
     world.configure(|settings| settings.channels_from_beginning = true);
-    world.ask(Ask::CreateChannel("t".into(), "beginning".into()));
+    world.ask(Request::CreateChannel("t".into(), "beginning".into()));
     assert_eq!((depth(&mut world, "now"), depth(&mut world, "beginning")), (0, 1));
 }
 

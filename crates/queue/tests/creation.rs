@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use harness::{Name, World};
 use journal::files::{Crash, Fault, Operation};
-use nuthatch_queue::ask::{Answer, Ask};
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::settings::{ChannelSettings, Durability};
-use nuthatch_queue::{Options, Settings};
+use nuthatch_queue::{QueueOptions, Settings};
 
 const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
@@ -27,11 +27,11 @@ const WAYS: [Way; 9] = [
     ("MPUB", |world| accepted(world, b"MPUB new\n\0\0\0\x09\0\0\0\x01\0\0\0\x01x")),
     ("SUB, new topic", |world| accepted(world, b"SUB new c\n")),
     ("SUB, new channel", |world| accepted(world, b"SUB old new\n")),
-    ("/topic/create", |world| done(world, Ask::CreateTopic("new".into(), None))),
-    ("durability=", |world| done(world, Ask::CreateTopic("new".into(), Some(Durability::Fsync)))),
-    ("/channel/create", |world| done(world, Ask::CreateChannel("old".into(), "new".into()))),
+    ("/topic/create", |world| done(world, Request::CreateTopic("new".into(), None))),
+    ("durability=", |world| done(world, Request::CreateTopic("new".into(), Some(Durability::Fsync)))),
+    ("/channel/create", |world| done(world, Request::CreateChannel("old".into(), "new".into()))),
     ("redrive", |world| {
-        let redrive = Ask::Redrive { topic: "old".into(), channel: "c".into(), count: 1 };
+        let redrive = Request::Redrive { topic: "old".into(), channel: "c".into(), count: 1 };
         matches!(world.ask(redrive), Answer::Count(1))
     }),
 ];
@@ -42,16 +42,16 @@ fn accepted(world: &mut World, command: &[u8]) -> bool {
     world.frames(client).first().expect("an answer").1 == b"OK"
 }
 
-fn done(world: &mut World, ask: Ask) -> bool {
+fn done(world: &mut World, ask: Request) -> bool {
     matches!(world.ask(ask), Answer::Done)
 }
 
 /// A queue with topic `old`, channel `c`, and a letter in their dead-letter topic.
 fn world() -> World {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let (producer, consumer) = (world.client(), world.consumer("old", "c", 1));
     let settings = ChannelSettings { max_attempts: 1, ..ChannelSettings::default() };
-    assert!(done(&mut world, Ask::ConfigureChannel("old".into(), "c".into(), settings)));
+    assert!(done(&mut world, Request::ConfigureChannel("old".into(), "c".into(), settings)));
     world.publish(producer, "old", b"poison");
     let (_, id, _) = world.messages(consumer).remove(0);
     world.send(consumer, format!("REQ {id} 0\n").as_bytes());
@@ -124,12 +124,12 @@ fn drain(world: &mut World, topic: &str, channel: &str) -> Vec<String> {
 
 #[test]
 fn a_refused_deletion_leaves_the_topic_whole() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let (producer, consumer) = (world.client(), world.consumer("t", "c", 0));
     world.publish(producer, "t", b"x");
     let before = world.present();
     world.files.fail(Fault::eio(Operation::Rename));
-    let answer = world.ask(Ask::DeleteTopic("t".into()));
+    let answer = world.ask(Request::DeleteTopic("t".into()));
     assert!(
         matches!(&answer, Answer::Refused(why) if why.to_string().contains("cannot be deleted")),
         "{answer:?}"
@@ -139,14 +139,14 @@ fn a_refused_deletion_leaves_the_topic_whole() {
     let mut world = world.crash(Crash::Process);
     assert_eq!(world.present(), before);
     assert_eq!(drain(&mut world, "t", "c"), ["x"]);
-    assert!(done(&mut world, Ask::DeleteTopic("t".into())));
+    assert!(done(&mut world, Request::DeleteTopic("t".into())));
     let mut world = world.crash(Crash::Process);
     assert!(world.present().is_empty());
 }
 
 #[test]
 fn an_ephemeral_channel_that_could_not_be_deleted_goes_later() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let consumer = world.consumer("t", "c#ephemeral", 1);
     world.files.fail(Fault { times: 2, ..Fault::eio(Operation::Write) });
     world.disconnect(consumer);
@@ -168,7 +168,7 @@ fn on_a_full_disk_no_topic_is_created() {
         assert!(!create(&mut world), "{way}");
     }
     assert_eq!(world.present(), before);
-    assert!(done(&mut world, Ask::CreateTopic("memory".into(), Some(Durability::Memory))));
+    assert!(done(&mut world, Request::CreateTopic("memory".into(), Some(Durability::Memory))));
     world.files.set_capacity(None);
     world.advance(Duration::from_secs(2));
     assert!(accepted(&mut world, b"PUB new\n\0\0\0\x01x"));
@@ -176,16 +176,16 @@ fn on_a_full_disk_no_topic_is_created() {
 
 #[test]
 fn a_topic_with_files_keeps_them_whatever_new_topics_get() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let producer = world.client();
     world.publish(producer, "t", b"one");
-    let options = Options::from(Settings { durability: Durability::Memory, ..Settings::default() });
+    let options = QueueOptions::from(Settings { durability: Durability::Memory, ..Settings::default() });
     let World { files, .. } = world.crash(Crash::Process);
     let mut world = World::open(files, options, 1_700_000_000_000_000_000);
     let producer = world.client();
     world.publish(producer, "t", b"two");
     world.publish(producer, "new", b"x");
-    assert!(done(&mut world, Ask::CreateTopic("files".into(), Some(Durability::Os))));
+    assert!(done(&mut world, Request::CreateTopic("files".into(), Some(Durability::Os))));
     world.publish(producer, "files", b"x");
     let mut world = world.crash(Crash::Process);
     let names: Vec<String> = world.present().into_iter().map(|(topic, _)| topic).collect();

@@ -12,17 +12,17 @@ use std::time::Duration;
 
 use harness::World;
 use journal::files::{Crash, Fault, Operation};
-use nuthatch_queue::ask::{Answer, Ask};
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::settings::{AtLimit, ChannelSettings, TopicSettings};
 use nuthatch_queue::topic::SeekTo;
-use nuthatch_queue::{Options, Settings};
+use nuthatch_queue::{QueueOptions, Settings};
 
 /// Nobody runs into a timeout, no consumer is given up.
-fn options() -> Options {
+fn options() -> QueueOptions {
     let hour = Duration::from_secs(3600);
-    Options {
+    QueueOptions {
         heartbeat_interval: hour,
-        ..Options::from(Settings {
+        ..QueueOptions::from(Settings {
             msg_timeout: hour / 5,
             max_bytes_per_file: 1 << 20,
             ..Settings::default()
@@ -80,14 +80,14 @@ const PLACES: [isize; 7] = [-18, -14, -11, KIND, -9, -4, 1];
 type Owed = [(&'static str, BTreeSet<usize>)];
 
 fn lost(world: &mut World, channel: &str) -> u64 {
-    let ask = Ask::Stats { topic: Some("t".into()), channel: Some(channel.into()), clients: false };
+    let ask = Request::Stats { topic: Some("t".into()), channel: Some(channel.into()), clients: false };
     let Answer::Stats(snapshot) = world.ask(ask) else { panic!("statistics") };
     snapshot.topics.expect("the topic is there")[0].channels[0].counters.lost
 }
 
 /// Depth of the topic itself.
 fn waiting(world: &mut World) -> u64 {
-    let ask = Ask::Stats { topic: Some("t".into()), channel: None, clients: false };
+    let ask = Request::Stats { topic: Some("t".into()), channel: None, clients: false };
     let Answer::Stats(snapshot) = world.ask(ask) else { panic!("statistics") };
     snapshot.topics.expect("the topic is there")[0].depth
 }
@@ -311,7 +311,7 @@ fn damage_in_what_waits_in_the_topic_is_counted_as_well() {
         world.publish(producer, "t", body(90).as_bytes());
         if paused {
             world.consumer("t", "a", 0);
-            assert!(matches!(world.ask(Ask::PauseTopic("t".into(), true)), Answer::Done));
+            assert!(matches!(world.ask(Request::PauseTopic("t".into(), true)), Answer::Done));
         }
         publish(&mut world, 0..6);
         world.send(producer, &[b"DPUB t 600000\n\0\0\0\x0e", body(10).as_bytes()].concat());
@@ -325,7 +325,7 @@ fn damage_in_what_waits_in_the_topic_is_counted_as_well() {
         assert_eq!(waiting(&mut world), if paused { 6 } else { 7 }, "{name}");
         if paused {
             assert_eq!(world.counts("t", "a"), (1, 0, 0), "{name}");
-            assert!(matches!(world.ask(Ask::PauseTopic("t".into(), false)), Answer::Done));
+            assert!(matches!(world.ask(Request::PauseTopic("t".into(), false)), Answer::Done));
         }
         world.consumer("t", "a", 0);
         assert_eq!((waiting(&mut world), world.counts("t", "a")), (0, (7, 0, 0)), "{name}");
@@ -344,7 +344,7 @@ fn a_limit_that_drops_the_oldest_drops_no_more_than_they_were() {
         for hurt_from in [None, Some(0), Some(25)] {
             let mut world = World::new(options());
             publish(&mut world, [9999]);
-            assert!(matches!(world.ask(Ask::ConfigureTopic("t".into(), settings)), Answer::Done));
+            assert!(matches!(world.ask(Request::ConfigureTopic("t".into(), settings)), Answer::Done));
             if with_channel {
                 world.consumer("t", "a", 0);
             }
@@ -383,7 +383,7 @@ fn a_channel_that_goes_back_gets_what_had_a_due_time_and_all_the_others() {
     let mut world = World::new(options());
     let settings = TopicSettings { retention_seconds: 3600, ..TopicSettings::default() };
     world.consumer("t", "a", 0);
-    assert!(matches!(world.ask(Ask::ConfigureTopic("t".into(), settings)), Answer::Done));
+    assert!(matches!(world.ask(Request::ConfigureTopic("t".into(), settings)), Answer::Done));
     let producer = world.client();
     for n in 0..3 {
         world.send(producer, &[b"DPUB t 1000\n\0\0\0\x0e", body(n).as_bytes()].concat());
@@ -402,7 +402,10 @@ fn a_channel_that_goes_back_gets_what_had_a_due_time_and_all_the_others() {
             world = world.crash(Crash::Process);
             expected.remove(&4);
         }
-        assert!(matches!(world.ask(Ask::Seek("t".into(), "a".into(), SeekTo::Beginning)), Answer::Sought(_)));
+        assert!(matches!(
+            world.ask(Request::Seek("t".into(), "a".into(), SeekTo::Beginning)),
+            Answer::Sought(_)
+        ));
         let later = 20 + 10 * usize::from(hurt_one);
         publish(&mut world, later..later + 3);
         expected.extend((20..23).chain(later..later + 3));
@@ -416,7 +419,7 @@ fn what_was_finished_after_a_channel_went_back_is_not_lost() {
     let mut world = World::new(options());
     world.consumer("t", "a", 0);
     publish(&mut world, 0..3);
-    assert!(matches!(world.ask(Ask::Seek("t".into(), "a".into(), SeekTo::Beginning)), Answer::Sought(_)));
+    assert!(matches!(world.ask(Request::Seek("t".into(), "a".into(), SeekTo::Beginning)), Answer::Sought(_)));
     let consumer = world.consumer("t", "a", 1);
     let (_, id, _) = world.messages(consumer).remove(0);
     world.send(consumer, format!("RDY 0\nFIN {id}\n").as_bytes());
@@ -432,7 +435,7 @@ fn a_damaged_message_that_was_tried_too_often_is_lost_and_not_dead() {
     let mut world = World::new(options());
     world.consumer("t", "a", 0);
     let settings = ChannelSettings { max_attempts: 1, ..ChannelSettings::default() };
-    assert!(matches!(world.ask(Ask::ConfigureChannel("t".into(), "a".into(), settings)), Answer::Done));
+    assert!(matches!(world.ask(Request::ConfigureChannel("t".into(), "a".into(), settings)), Answer::Done));
     publish(&mut world, 0..2);
     let producer = world.client();
     // So much that reading it back pushes what was read before out of memory.
@@ -444,7 +447,7 @@ fn a_damaged_message_that_was_tried_too_often_is_lost_and_not_dead() {
     for (_, id, _) in world.messages(consumer) {
         world.send(consumer, format!("REQ {id} 0\n").as_bytes());
     }
-    let ask = Ask::Stats { topic: Some("t".into()), channel: Some("a".into()), clients: false };
+    let ask = Request::Stats { topic: Some("t".into()), channel: Some("a".into()), clients: false };
     let Answer::Stats(snapshot) = world.ask(ask) else { panic!("statistics") };
     let counters = snapshot.topics.expect("it is there")[0].channels[0].counters;
     assert_eq!((counters.dead, counters.lost), (2, 1));
@@ -482,7 +485,7 @@ impl Random {
             8 => self.world.advance(secs(61)),
             9 => {
                 let (channel, owed) = &mut self.owed[0];
-                let ask = Ask::Seek("t".into(), (*channel).into(), SeekTo::Beginning);
+                let ask = Request::Seek("t".into(), (*channel).into(), SeekTo::Beginning);
                 assert!(matches!(self.world.ask(ask), Answer::Sought(_)));
                 owed.clone_from(&self.published);
             }
@@ -566,7 +569,7 @@ fn random_damage_costs_what_it_hits() {
         let settings = TopicSettings { retention_seconds: 1_000_000, ..TopicSettings::default() };
         world.consumer("t", "a", 0);
         world.consumer("t", "b", 0);
-        assert!(matches!(world.ask(Ask::ConfigureTopic("t".into(), settings)), Answer::Done));
+        assert!(matches!(world.ask(Request::ConfigureTopic("t".into(), settings)), Answer::Done));
         let owed = [("a", BTreeSet::new()), ("b", BTreeSet::new())];
         let (published, damaged) = (BTreeSet::new(), BTreeSet::new());
         let mut random = Random {

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use harness::World;
 use journal::files::{Fault, Files, Operation};
-use nuthatch_queue::ask::{Answer, Ask};
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::settings::{ChannelSettings, Durability};
-use nuthatch_queue::{Options, Settings};
+use nuthatch_queue::{QueueOptions, Settings};
 
 const EMFILE: i32 = 24;
 
@@ -20,7 +20,7 @@ fn secs(n: u64) -> Duration {
 }
 
 fn world(durability: Durability) -> World {
-    World::new(Options::from(Settings { durability, ..Settings::default() }))
+    World::new(QueueOptions::from(Settings { durability, ..Settings::default() }))
 }
 
 /// Publishes, by a client of its own; true if it was accepted.
@@ -50,7 +50,7 @@ fn a_lost_journal_is_not_forgotten_when_another_commits() {
         world.advance(secs(10));
         assert_eq!(world.health().as_ref(), Some(&why));
     }
-    assert!(matches!(world.ask(Ask::DeleteTopic("lost".into())), Answer::Done));
+    assert!(matches!(world.ask(Request::DeleteTopic("lost".into())), Answer::Done));
     assert_eq!(world.health(), None, "there is nothing left to mend");
 }
 
@@ -127,7 +127,8 @@ fn a_topic_in_memory_that_is_full_is_well_when_it_has_room() {
 
 #[test]
 fn a_channel_that_cannot_be_read_is_named_until_it_can() {
-    let mut world = World::new(Options::from(Settings { journal_cache_bytes: 0, ..Settings::default() }));
+    let mut world =
+        World::new(QueueOptions::from(Settings { journal_cache_bytes: 0, ..Settings::default() }));
     assert!(published(&mut world, "t") && published(&mut world, "other"));
     world.files.fail(Fault { times: 5, ..Fault::eio(Operation::Read) });
     let consumer = world.consumer("t", "c", 1);
@@ -146,7 +147,10 @@ fn dead_letters_that_are_refused_are_told_until_they_are_taken_or_gone() {
         let mut world = world(Durability::Os);
         let consumer = world.consumer("t", "c", 1);
         let settings = ChannelSettings { max_attempts: 1, ..ChannelSettings::default() };
-        assert!(matches!(world.ask(Ask::ConfigureChannel("t".into(), "c".into(), settings)), Answer::Done));
+        assert!(matches!(
+            world.ask(Request::ConfigureChannel("t".into(), "c".into(), settings)),
+            Answer::Done
+        ));
         assert!(published(&mut world, "t"));
         world.files.fail(Fault { times: 5, errno: EMFILE, ..Fault::eio(Operation::CreateDir) });
         let (_, id, _) = world.messages(consumer).remove(0);
@@ -154,7 +158,7 @@ fn dead_letters_that_are_refused_are_told_until_they_are_taken_or_gone() {
         let why = world.health().unwrap();
         assert!(why.contains("channel c of topic t: ") && why.contains("file descriptor"), "{why}");
         if emptied {
-            assert!(matches!(world.ask(Ask::EmptyChannel("t".into(), "c".into())), Answer::Done));
+            assert!(matches!(world.ask(Request::EmptyChannel("t".into(), "c".into())), Answer::Done));
             world.advance(secs(2));
             let why = world.health().unwrap_or_default();
             assert!(!why.contains("channel c of topic t: "), "{why}");

@@ -11,10 +11,10 @@ use harness::World;
 use journal::Files;
 use journal::files::{Crash, MemFiles};
 use net::{Instant, WallTime};
-use nuthatch_queue::ask::{Answer, Ask};
 use nuthatch_queue::import::{self, ImportError, Imported};
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::topic::SeekTo;
-use nuthatch_queue::{Clock, Options, Settings};
+use nuthatch_queue::{Clock, QueueOptions, Settings};
 
 const DATA: &str = "/data";
 const WALL: i64 = 1_800_000_000_000_000_000;
@@ -63,8 +63,8 @@ fn put(files: &MemFiles, name: &str, bytes: &[u8]) {
     files.set_content(&Path::new(DATA).join(name), bytes.to_vec());
 }
 
-fn options() -> Options {
-    Options::from(Settings { data_path: DATA.into(), ..Settings::default() })
+fn options() -> QueueOptions {
+    QueueOptions::from(Settings { data_path: DATA.into(), ..Settings::default() })
 }
 
 fn run(files: &MemFiles) -> Result<Option<Imported>, ImportError> {
@@ -93,7 +93,8 @@ fn take(world: &mut World, topic: &str, channel: &str) -> Vec<String> {
 /// Opens the queue and checks that everything is there, once, and paused as it was.
 fn check(files: &MemFiles) {
     let mut world = World::open(files.clone(), options(), WALL);
-    let Answer::Stats(snapshot) = world.ask(Ask::Stats { topic: None, channel: None, clients: false }) else {
+    let Answer::Stats(snapshot) = world.ask(Request::Stats { topic: None, channel: None, clients: false })
+    else {
         panic!("statistics")
     };
     let topics = snapshot.topics.expect("all");
@@ -118,7 +119,8 @@ fn check(files: &MemFiles) {
     assert_eq!(take(&mut world, "t", "c"), [""; 0], "it is paused");
     assert_eq!(take(&mut world, "t", "d"), ["d1 2", "d2 2", "d3 2"]);
     assert_eq!(take(&mut world, "u", "x"), ["x1 2"]);
-    for ask in [Ask::PauseTopic("t".into(), false), Ask::PauseChannel("t".into(), "c".into(), false)] {
+    for ask in [Request::PauseTopic("t".into(), false), Request::PauseChannel("t".into(), "c".into(), false)]
+    {
         assert!(matches!(world.ask(ask), Answer::Done));
     }
     assert_eq!(take(&mut world, "t", "c"), ["both1 2", "both2 2", "c1 2"]);
@@ -170,7 +172,7 @@ fn a_channel_that_is_moved_to_the_beginning_keeps_what_was_imported_for_it() {
     let consumer = world.consumer("u", "x", 1);
     assert_eq!(world.messages(consumer).len(), 1, "one is in flight");
     world.disconnect(consumer);
-    let seek = |to| Ask::Seek("u".into(), "x".into(), to);
+    let seek = |to| Request::Seek("u".into(), "x".into(), to);
     assert!(matches!(world.ask(seek(SeekTo::Beginning)), Answer::Sought(_)));
     let bodies = |taken: Vec<String>| taken.iter().map(|one| one[..2].to_owned()).collect::<Vec<_>>();
     assert_eq!(bodies(take(&mut world, "u", "x")), ["ne", "x1"]);

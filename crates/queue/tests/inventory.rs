@@ -12,15 +12,15 @@ use harness::World;
 use journal::Files;
 use journal::files::Crash;
 use net::App;
-use nuthatch_queue::ask::{Answer, Ask, PeekAt};
 use nuthatch_queue::inventory::Finding;
-use nuthatch_queue::{Options, Settings};
+use nuthatch_queue::request::{Answer, PeekAt, Request};
+use nuthatch_queue::{QueueOptions, Settings};
 
-fn options() -> Options {
+fn options() -> QueueOptions {
     let hour = Duration::from_secs(3600);
-    Options {
+    QueueOptions {
         heartbeat_interval: hour,
-        ..Options::from(Settings {
+        ..QueueOptions::from(Settings {
             msg_timeout: hour / 5,
             max_bytes_per_file: 1 << 10,
             ..Settings::default()
@@ -54,19 +54,20 @@ fn stopped(mut world: World, change: impl FnOnce(&World)) -> World {
 }
 
 fn damage(world: &mut World) -> Vec<Finding> {
-    let Answer::Damage(damage) = world.ask(Ask::Damage) else { panic!("damage") };
+    let Answer::Damage(damage) = world.ask(Request::Damage) else { panic!("damage") };
     damage.into_iter().filter(|finding| !finding.acknowledged).collect()
 }
 
 fn told(world: &mut World) -> Option<String> {
-    let Answer::Stats(snapshot) = world.ask(Ask::Stats { topic: None, channel: None, clients: false }) else {
+    let Answer::Stats(snapshot) = world.ask(Request::Stats { topic: None, channel: None, clients: false })
+    else {
         panic!("statistics")
     };
     snapshot.damage
 }
 
 fn acknowledge(world: &mut World) -> u64 {
-    let Answer::Count(count) = world.ask(Ask::AcknowledgeDamage) else { panic!("a count") };
+    let Answer::Count(count) = world.ask(Request::AcknowledgeDamage) else { panic!("a count") };
     world.advance(secs(2));
     count
 }
@@ -100,7 +101,7 @@ fn cut(world: &World, topic: &str, bytes: usize) {
 /// Ids of the messages that wait in the channel of `t`.
 fn ids(world: &mut World) -> Vec<String> {
     let (topic, channel) = ("t".to_owned(), Some("a".to_owned()));
-    let ask = Ask::Peek { topic, channel, what: PeekAt::Queued, count: 100 };
+    let ask = Request::Peek { topic, channel, what: PeekAt::Queued, count: 100 };
     let Answer::Messages(messages) = world.ask(ask) else { panic!("messages") };
     messages.into_iter().map(|message| message.id).collect()
 }
@@ -192,7 +193,7 @@ fn an_end_that_a_crash_has_torn_is_no_damage() {
 fn a_topic_that_was_deleted_is_not_missing() {
     for ticks in 0..3 {
         let mut world = used();
-        assert!(matches!(world.ask(Ask::DeleteTopic("t".into())), Answer::Done));
+        assert!(matches!(world.ask(Request::DeleteTopic("t".into())), Answer::Done));
         world.advance(secs(ticks));
         let mut world = world.crash(Crash::Process);
         assert_eq!(damage(&mut world), vec![], "after {ticks} s");

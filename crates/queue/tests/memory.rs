@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use harness::World;
 use journal::files::Crash;
-use nuthatch_queue::ask::{Answer, Ask};
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::settings::{Durability, TopicSettings};
-use nuthatch_queue::{Options, QueueError, Settings};
+use nuthatch_queue::{QueueError, QueueOptions, Settings};
 
 fn topic(n: usize) -> String {
     format!("a-topic-with-a-name-of-usual-length-{n}#ephemeral")
@@ -18,7 +18,7 @@ fn topic(n: usize) -> String {
 
 /// A queue that may take so many kibibytes for topics and channels.
 fn world(max_kib: usize, more: Settings) -> World {
-    World::new(Options::from(Settings { max_memory_bytes: max_kib << 10, ..more }))
+    World::new(QueueOptions::from(Settings { max_memory_bytes: max_kib << 10, ..more }))
 }
 
 fn refusal(answer: Answer) -> Option<QueueError> {
@@ -32,11 +32,11 @@ fn refusal(answer: Answer) -> Option<QueueError> {
 fn topics_and_channels_are_created_as_long_as_there_is_memory() {
     let mut world = world(64, Settings::default());
     let created =
-        (0..1000).take_while(|n| refusal(world.ask(Ask::CreateTopic(topic(*n), None))).is_none()).count();
+        (0..1000).take_while(|n| refusal(world.ask(Request::CreateTopic(topic(*n), None))).is_none()).count();
     assert!((20..=32).contains(&created), "{created}");
-    let full = refusal(world.ask(Ask::CreateTopic("one-more".into(), None)));
+    let full = refusal(world.ask(Request::CreateTopic("one-more".into(), None)));
     assert!(matches!(full, Some(QueueError::MemoryFull { max: 65_536, .. })), "{full:?}");
-    let full = refusal(world.ask(Ask::CreateChannel(topic(0), "c".into())));
+    let full = refusal(world.ask(Request::CreateChannel(topic(0), "c".into())));
     assert!(matches!(full, Some(QueueError::MemoryFull { .. })), "{full:?}");
     let (producer, consumer) = (world.client(), world.client());
     world.publish(producer, "one-more", b"x");
@@ -47,24 +47,25 @@ fn topics_and_channels_are_created_as_long_as_there_is_memory() {
     assert!(frames[0].1.starts_with(b"E_SUB_FAILED SUB failed memory is full: "), "{frames:?}");
     // What goes makes room.
     for n in 0..2 {
-        assert!(matches!(world.ask(Ask::DeleteTopic(topic(n))), Answer::Done));
+        assert!(matches!(world.ask(Request::DeleteTopic(topic(n))), Answer::Done));
     }
-    assert!(matches!(world.ask(Ask::CreateTopic("one-more".into(), None)), Answer::Done));
+    assert!(matches!(world.ask(Request::CreateTopic("one-more".into(), None)), Answer::Done));
     // What was there before a restart stays, and counts.
     for n in 0..created {
-        world.ask(Ask::CreateTopic(format!("in-files-{n}"), None));
+        world.ask(Request::CreateTopic(format!("in-files-{n}"), None));
     }
     let mut world = world.crash(Crash::Process);
-    assert!(matches!(world.ask(Ask::CreateTopic("one-more".into(), None)), Answer::Done));
+    assert!(matches!(world.ask(Request::CreateTopic("one-more".into(), None)), Answer::Done));
 }
 
 #[test]
 fn the_channels_of_one_topic_are_limited() {
-    let mut world = World::new(Options::from(Settings { max_channels_per_topic: 2, ..Settings::default() }));
+    let mut world =
+        World::new(QueueOptions::from(Settings { max_channels_per_topic: 2, ..Settings::default() }));
     for topic in ["t", "u"] {
-        world.ask(Ask::CreateTopic(topic.into(), None));
+        world.ask(Request::CreateTopic(topic.into(), None));
         for channel in ["a", "b", "a"] {
-            assert!(matches!(world.ask(Ask::CreateChannel(topic.into(), channel.into())), Answer::Done));
+            assert!(matches!(world.ask(Request::CreateChannel(topic.into(), channel.into())), Answer::Done));
         }
     }
     let consumer = world.client();
@@ -73,8 +74,8 @@ fn the_channels_of_one_topic_are_limited() {
         world.frames(consumer)[0].1,
         b"E_SUB_FAILED SUB failed too many channels of one topic, 2 allowed"
     );
-    assert!(matches!(world.ask(Ask::DeleteChannel("t".into(), "a".into())), Answer::Done));
-    assert!(matches!(world.ask(Ask::CreateChannel("t".into(), "c".into())), Answer::Done));
+    assert!(matches!(world.ask(Request::DeleteChannel("t".into(), "a".into())), Answer::Done));
+    assert!(matches!(world.ask(Request::CreateChannel("t".into(), "c".into())), Answer::Done));
 }
 
 #[test]
@@ -108,7 +109,7 @@ fn messages_in_memory_and_deferred_ones_are_refused_beyond_the_limit_and_others_
     }
     // What is consumed makes room.
     for n in 0..10 {
-        assert!(matches!(world.ask(Ask::EmptyTopic(topic(n))), Answer::Done));
+        assert!(matches!(world.ask(Request::EmptyTopic(topic(n))), Answer::Done));
     }
     world.advance(Duration::from_secs(2));
     assert_eq!(publish(&mut world, &topic(3), &body, 0), b"OK");
@@ -137,8 +138,8 @@ fn clients_whose_buffers_take_most_are_closed_beyond_the_limit_and_others_are_no
 
 #[test]
 fn a_topic_in_memory_that_was_full_takes_messages_once_they_are_consumed() {
-    let mut world = World::new(Options::default());
-    world.ask(Ask::CreateTopic("t".into(), Some(Durability::Memory)));
+    let mut world = World::new(QueueOptions::default());
+    world.ask(Request::CreateTopic("t".into(), Some(Durability::Memory)));
     let body = vec![b'x'; 1 << 20];
     let consumer = world.consumer("t", "c", 0);
     let producer = world.client();
@@ -166,35 +167,35 @@ fn a_topic_in_memory_that_was_full_takes_messages_once_they_are_consumed() {
 
 #[test]
 fn a_topic_in_memory_gives_back_the_room_of_its_largest_batch() {
-    let mut world = World::new(Options::default());
-    let held = |world: &mut World| match world.ask(Ask::Stats { topic: None, channel: None, clients: false })
-    {
-        Answer::Stats(snapshot) => snapshot.memory_bytes,
-        _ => 0,
-    };
-    world.ask(Ask::CreateTopic("t".into(), Some(Durability::Memory)));
+    let mut world = World::new(QueueOptions::default());
+    let held =
+        |world: &mut World| match world.ask(Request::Stats { topic: None, channel: None, clients: false }) {
+            Answer::Stats(snapshot) => snapshot.memory_bytes,
+            _ => 0,
+        };
+    world.ask(Request::CreateTopic("t".into(), Some(Durability::Memory)));
     let before = held(&mut world);
     let producer = world.client();
     let publication = [b"PUB t\n", &3000u32.to_be_bytes()[..], &[b'x'; 3000]].concat();
     world.send(producer, &publication.repeat(23));
     assert!(held(&mut world) > before + 23 * 3000);
-    assert!(matches!(world.ask(Ask::EmptyTopic("t".into())), Answer::Done));
+    assert!(matches!(world.ask(Request::EmptyTopic("t".into())), Answer::Done));
     world.advance(Duration::from_secs(2));
     assert!(held(&mut world) <= before + 4096, "{before}, then {}", held(&mut world));
 }
 
 #[test]
 fn a_topic_in_memory_keeps_messages_for_replay_no_longer_than_it_says() {
-    let mut world = World::new(Options::default());
-    let held = |world: &mut World| match world.ask(Ask::Stats { topic: None, channel: None, clients: false })
-    {
-        Answer::Stats(snapshot) => snapshot.memory_bytes,
-        _ => 0,
-    };
-    world.ask(Ask::CreateTopic("t".into(), Some(Durability::Memory)));
-    world.ask(Ask::CreateChannel("t".into(), "c".into()));
+    let mut world = World::new(QueueOptions::default());
+    let held =
+        |world: &mut World| match world.ask(Request::Stats { topic: None, channel: None, clients: false }) {
+            Answer::Stats(snapshot) => snapshot.memory_bytes,
+            _ => 0,
+        };
+    world.ask(Request::CreateTopic("t".into(), Some(Durability::Memory)));
+    world.ask(Request::CreateChannel("t".into(), "c".into()));
     let settings = TopicSettings { retention_seconds: 30, ..TopicSettings::default() };
-    assert!(matches!(world.ask(Ask::ConfigureTopic("t".into(), settings)), Answer::Done));
+    assert!(matches!(world.ask(Request::ConfigureTopic("t".into(), settings)), Answer::Done));
     let before = held(&mut world);
     let producer = world.client();
     let publication = [b"PUB t\n", &3000u32.to_be_bytes()[..], &[b'x'; 3000]].concat();
@@ -202,7 +203,7 @@ fn a_topic_in_memory_keeps_messages_for_replay_no_longer_than_it_says() {
         world.send(producer, &publication.repeat(360));
         world.advance(Duration::from_secs(1));
     }
-    assert!(matches!(world.ask(Ask::EmptyChannel("t".into(), "c".into())), Answer::Done));
+    assert!(matches!(world.ask(Request::EmptyChannel("t".into(), "c".into())), Answer::Done));
     world.advance(Duration::from_secs(5));
     assert!(held(&mut world) > before + (5 << 20), "kept for replay: {}", held(&mut world));
     world.advance(Duration::from_secs(60));

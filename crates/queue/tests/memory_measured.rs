@@ -5,9 +5,9 @@
 mod harness;
 
 use harness::World;
-use nuthatch_queue::Options;
-use nuthatch_queue::ask::Ask;
+use nuthatch_queue::QueueOptions;
 use nuthatch_queue::channel::CHANNEL_BYTES;
+use nuthatch_queue::request::Request;
 use nuthatch_queue::topic::TOPIC_BYTES;
 
 /// Topics of the measurement.
@@ -31,12 +31,12 @@ fn topic(n: usize) -> String {
 
 #[test]
 fn a_topic_and_a_channel_take_no_more_than_they_are_counted_with() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let topics = measure(&mut world, |world, n| {
-        world.ask(Ask::CreateTopic(topic(n), None));
+        world.ask(Request::CreateTopic(topic(n), None));
     });
     let channels = measure(&mut world, |world, n| {
-        world.ask(Ask::CreateChannel(topic(n), format!("a-channel-{n}")));
+        world.ask(Request::CreateChannel(topic(n), format!("a-channel-{n}")));
     });
     println!("topic {topics}, channel {channels}");
     assert!(topics <= TOPIC_BYTES, "{topics}");

@@ -19,7 +19,7 @@ use queue::consumers::{ConsumerKey, Nearness, Terms};
 use queue::delivery::{Sink, deliver};
 use queue::message::Message;
 use queue::topic::{ChannelKey, Outcome, SeekTo, Topic};
-use queue::{Clock, Options, Settings};
+use queue::{Clock, QueueOptions, Settings};
 
 const CHANNELS: [&str; 3] = ["a", "b", "c#ephemeral"];
 const DIR: &str = "/t";
@@ -133,7 +133,7 @@ impl Sink for Deliveries {
 struct World {
     random: Random,
     files: MemFiles,
-    options: Options,
+    options: QueueOptions,
     clock: Clock,
     topic: Topic<u32>,
     reference: Reference,
@@ -149,7 +149,7 @@ struct World {
 impl World {
     fn new(seed: u64) -> World {
         let files = MemFiles::new(seed);
-        let options = Options::from(Settings { max_bytes_per_file: 16 << 10, ..Settings::default() });
+        let options = QueueOptions::from(Settings { max_bytes_per_file: 16 << 10, ..Settings::default() });
         let clock = Clock { now: Instant(1_000_000), wall: WallTime(1_700_000_000_000_000_000) };
         let topic = open(&files, &options, clock, 0);
         World {
@@ -709,7 +709,7 @@ impl Reference {
     }
 }
 
-fn open(files: &MemFiles, options: &Options, clock: Clock, mut recount: u64) -> Topic<u32> {
+fn open(files: &MemFiles, options: &QueueOptions, clock: Clock, mut recount: u64) -> Topic<u32> {
     let files = Arc::new(files.clone());
     let opened = Topic::open(
         "t",

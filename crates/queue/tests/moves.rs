@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use harness::{Asked, World};
 use journal::files::{Crash, Fault, MemFiles, Operation};
-use nuthatch_queue::ask::{Answer, Ask};
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::settings::{ChannelSettings, Durability};
-use nuthatch_queue::{Options, Settings};
+use nuthatch_queue::{QueueOptions, Settings};
 
 const WALL: i64 = 1_700_000_000_000_000_000;
 /// Orders of the disk's work, and losses of power, per test.
@@ -24,15 +24,15 @@ fn millis(n: u64) -> Duration {
 
 /// Everything is on the device before its OK.
 fn fsync(seed: u64) -> World {
-    let options = Options::from(Settings { durability: Durability::Fsync, ..Settings::default() });
+    let options = QueueOptions::from(Settings { durability: Durability::Fsync, ..Settings::default() });
     World::open(MemFiles::new(seed), options, WALL)
 }
 
 fn dies_at_once(world: &mut World, dead_letter_topic: &str) {
     let settings = ChannelSettings { max_attempts: 1, dead_letter_topic: dead_letter_topic.into() };
-    done(world.ask(Ask::CreateTopic("t".into(), None)));
-    done(world.ask(Ask::CreateChannel("t".into(), "c".into())));
-    done(world.ask(Ask::ConfigureChannel("t".into(), "c".into(), settings)));
+    done(world.ask(Request::CreateTopic("t".into(), None)));
+    done(world.ask(Request::CreateChannel("t".into(), "c".into())));
+    done(world.ask(Request::ConfigureChannel("t".into(), "c".into(), settings)));
 }
 
 #[track_caller]
@@ -71,8 +71,8 @@ fn drain(world: &mut World, topic: &str, channel: &str) -> Vec<String> {
     bodies
 }
 
-fn redrive() -> Ask {
-    Ask::Redrive { topic: "t".into(), channel: "c".into(), count: 100 }
+fn redrive() -> Request {
+    Request::Redrive { topic: "t".into(), channel: "c".into(), count: 100 }
 }
 
 #[track_caller]
@@ -92,7 +92,7 @@ fn everything(world: &mut World) -> BTreeSet<String> {
 }
 
 fn lost(world: &mut World) -> u64 {
-    let ask = Ask::Stats { topic: Some("t".into()), channel: Some("c".into()), clients: false };
+    let ask = Request::Stats { topic: Some("t".into()), channel: Some("c".into()), clients: false };
     let Answer::Stats(snapshot) = world.ask(ask) else { panic!("statistics") };
     snapshot.topics.expect("the topic")[0].channels[0].counters.lost
 }
@@ -141,7 +141,7 @@ fn before_the_move(seed: u64, way: Way, dead: Option<Durability>) -> World {
     let mut world = fsync(seed);
     dies_at_once(&mut world, "dead");
     if let Some(durability) = dead {
-        done(world.ask(Ask::CreateTopic("dead".into(), Some(durability))));
+        done(world.ask(Request::CreateTopic("dead".into(), Some(durability))));
     }
     publish(&mut world, &BODIES);
     if way == Way::Back {
@@ -208,11 +208,11 @@ fn letters_that_are_refused_are_tried_again_and_none_comes_twice() {
         for durability in [Durability::Os, Durability::Fsync] {
             let mut world = World::open(
                 MemFiles::new(7),
-                Options::from(Settings { durability, ..Settings::default() }),
+                QueueOptions::from(Settings { durability, ..Settings::default() }),
                 WALL,
             );
             dies_at_once(&mut world, "dead");
-            done(world.ask(Ask::CreateTopic("dead".into(), None)));
+            done(world.ask(Request::CreateTopic("dead".into(), None)));
             world.advance(Duration::from_secs(3));
             publish(&mut world, &BODIES);
             world.files.fail(fault.clone());
@@ -232,7 +232,7 @@ fn letters_that_are_refused_are_tried_again_and_none_comes_twice() {
 fn letters_whose_flush_fails_are_the_channels_again() {
     let mut world = fsync(3);
     dies_at_once(&mut world, "dead");
-    done(world.ask(Ask::CreateTopic("dead".into(), None)));
+    done(world.ask(Request::CreateTopic("dead".into(), None)));
     publish(&mut world, &BODIES);
     world.disk_works = false;
     give_up(&mut world);
@@ -249,11 +249,11 @@ fn letters_whose_flush_fails_are_the_channels_again() {
 fn letters_return_when_their_topic_is_deleted_before_they_are_safe() {
     let mut world = fsync(4);
     dies_at_once(&mut world, "dead");
-    done(world.ask(Ask::CreateTopic("dead".into(), None)));
+    done(world.ask(Request::CreateTopic("dead".into(), None)));
     publish(&mut world, &BODIES);
     world.disk_works = false;
     give_up(&mut world);
-    done(world.ask(Ask::DeleteTopic("dead".into())));
+    done(world.ask(Request::DeleteTopic("dead".into())));
     world.disk_works = true;
     world.advance(Duration::from_secs(2));
     assert_eq!(redriven(&mut world), 3);
@@ -267,7 +267,7 @@ fn a_channel_that_is_emptied_while_its_letters_move_gives_later_ones_away_as_usu
     publish(&mut world, &["one"]);
     world.disk_works = false;
     give_up(&mut world);
-    done(world.ask(Ask::EmptyChannel("t".into(), "c".into())));
+    done(world.ask(Request::EmptyChannel("t".into(), "c".into())));
     let producer = world.client();
     world.publish(producer, "t", b"two");
     give_up(&mut world);
@@ -287,8 +287,8 @@ fn a_source_that_is_deleted_while_its_messages_move_is_gone() {
         world.disk_works = false;
         give_up(&mut world);
         done(world.ask(match whole_topic {
-            true => Ask::DeleteTopic("t".into()),
-            false => Ask::DeleteChannel("t".into(), "c".into()),
+            true => Request::DeleteTopic("t".into()),
+            false => Request::DeleteChannel("t".into(), "c".into()),
         }));
         world.disk_works = true;
         world.advance(Duration::from_secs(1));
@@ -326,7 +326,7 @@ fn a_redrive_of_more_than_a_batch_goes_on_batch_by_batch() {
     for durability in [Durability::Memory, Durability::Os, Durability::Fsync] {
         let mut world = World::open(
             MemFiles::new(1),
-            Options::from(Settings { durability, ..Settings::default() }),
+            QueueOptions::from(Settings { durability, ..Settings::default() }),
             WALL,
         );
         dies_at_once(&mut world, "dead");
@@ -336,7 +336,7 @@ fn a_redrive_of_more_than_a_batch_goes_on_batch_by_batch() {
             give_up(&mut world);
         }
         let Answer::Count(600) =
-            world.ask(Ask::Redrive { topic: "t".into(), channel: "c".into(), count: 600 })
+            world.ask(Request::Redrive { topic: "t".into(), channel: "c".into(), count: 600 })
         else {
             panic!("{durability:?}")
         };
@@ -381,7 +381,7 @@ fn a_redrive_that_is_refused_leaves_the_letters_where_they_are() {
     ] {
         let mut world = World::open(
             MemFiles::new(12),
-            Options::from(Settings { durability, ..Settings::default() }),
+            QueueOptions::from(Settings { durability, ..Settings::default() }),
             WALL,
         );
         dies_at_once(&mut world, "dead");
@@ -403,7 +403,7 @@ fn a_redrive_is_answered_although_a_topic_of_its_is_deleted() {
         let mut world = before_the_move(13, Way::Back, None).crash(Crash::Process);
         world.disk_works = false;
         let asked = world.ask_later(redrive());
-        done(world.ask(Ask::DeleteTopic(deleted.into())));
+        done(world.ask(Request::DeleteTopic(deleted.into())));
         world.disk_works = true;
         world.turn();
         assert!(World::answered(&asked).is_some(), "{deleted}");
@@ -437,7 +437,7 @@ fn a_daemon_that_stops_waits_for_what_moves() {
 
 /// A message is in a consumer's hands, and of its record nothing is in memory.
 fn delivered_and_forgotten() -> (World, net::ConnId, String) {
-    let options = Options::from(Settings { journal_cache_bytes: 0, ..Settings::default() });
+    let options = QueueOptions::from(Settings { journal_cache_bytes: 0, ..Settings::default() });
     let mut world = World::open(MemFiles::new(15), options, WALL);
     dies_at_once(&mut world, "dead");
     publish(&mut world, &["poison"]);

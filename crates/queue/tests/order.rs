@@ -9,12 +9,12 @@ use std::time::Duration;
 use harness::World;
 use journal::files::Crash;
 use net::{ConnId, Instant, WallTime};
-use nuthatch_queue::ask::{Answer, Ask};
 use nuthatch_queue::channel::{Channel, Source};
 use nuthatch_queue::consumers::{Nearness, Terms};
 use nuthatch_queue::deferred::Waiting;
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::settings::ChannelSettings;
-use nuthatch_queue::{Clock, Options, Settings};
+use nuthatch_queue::{Clock, QueueOptions, Settings};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -49,7 +49,7 @@ fn rest(world: &mut World, consumer: ConnId) -> String {
 
 /// A, B, C are there, and a consumer with RDY 1 has A.
 fn with_a() -> (World, ConnId, String) {
-    let mut world = World::new(Options::from(Settings { msg_timeout: SECOND, ..Settings::default() }));
+    let mut world = World::new(QueueOptions::from(Settings { msg_timeout: SECOND, ..Settings::default() }));
     let consumer = world.consumer("t", "c", 1);
     publish(&mut world, "ABC");
     let (id, body) = one(&mut world, consumer);
@@ -104,7 +104,7 @@ fn what_is_due_stands_behind_what_waits() {
     world.send(consumer, b"RDY 1\n");
     assert_eq!(rest(&mut world, consumer), "BCAD");
 
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let (consumer, producer) = (world.consumer("t", "c", 0), world.client());
     world.send(producer, b"DPUB t 1000\n\0\0\0\x01A");
     publish(&mut world, "BC");
@@ -118,9 +118,9 @@ fn what_is_due_stands_behind_what_waits() {
 fn what_is_brought_back_from_the_dead_stands_behind_what_waits() {
     let (mut world, consumer, id) = with_a();
     let settings = ChannelSettings { max_attempts: 1, ..ChannelSettings::default() };
-    assert!(matches!(world.ask(Ask::ConfigureChannel("t".into(), "c".into(), settings)), Answer::Done));
+    assert!(matches!(world.ask(Request::ConfigureChannel("t".into(), "c".into(), settings)), Answer::Done));
     world.send(consumer, format!("RDY 0\nREQ {id} 0\n").as_bytes());
-    let redrive = Ask::Redrive { topic: "t".into(), channel: "c".into(), count: 1 };
+    let redrive = Request::Redrive { topic: "t".into(), channel: "c".into(), count: 1 };
     assert!(matches!(world.ask(redrive), Answer::Count(1)));
     publish(&mut world, "D");
     for crash in [false, true] {

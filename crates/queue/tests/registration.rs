@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use harness::World;
 use journal::files::Crash;
-use nuthatch_queue::Options;
-use nuthatch_queue::ask::{Answer, Ask};
+use nuthatch_queue::QueueOptions;
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::settings::{ChannelSettings, Durability};
 
 /// Names as `topic` or `topic/channel`, in order.
@@ -28,7 +28,7 @@ fn check(world: &mut World, expected: &[&str]) {
     assert_eq!(world.present(), world.announced());
 }
 
-fn done(world: &mut World, ask: Ask) {
+fn done(world: &mut World, ask: Request) {
     let text = format!("{ask:?}");
     let answer = world.ask(ask);
     assert!(matches!(answer, Answer::Done), "{text}: {answer:?}");
@@ -36,11 +36,11 @@ fn done(world: &mut World, ask: Ask) {
 
 #[test]
 fn restored_topics_and_channels_are_announced() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let producer = world.client();
     world.publish(producer, "alone", b"x");
     world.publish(producer, "in-memory#ephemeral", b"x");
-    done(&mut world, Ask::CreateTopic("memory".into(), Some(Durability::Memory)));
+    done(&mut world, Request::CreateTopic("memory".into(), Some(Durability::Memory)));
     for (topic, channel) in [("t", "a"), ("t", "b"), ("t", "c#ephemeral"), ("u", "d")] {
         world.consumer(topic, channel, 1);
     }
@@ -54,25 +54,25 @@ fn restored_topics_and_channels_are_announced() {
         assert!(world.heard.lock().unwrap().asked.is_empty(), "nobody is asked about what was here before");
     }
     // What changes afterwards is announced on top of it.
-    done(&mut world, Ask::DeleteChannel("t".into(), "a".into()));
-    done(&mut world, Ask::DeleteTopic("u".into()));
+    done(&mut world, Request::DeleteChannel("t".into(), "a".into()));
+    done(&mut world, Request::DeleteTopic("u".into()));
     world.consumer("t", "e", 1);
     check(&mut world, &["alone", "t", "t/b", "t/e"]);
 }
 
 #[test]
 fn what_comes_and_goes_by_itself_is_announced() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let producer = world.client();
     // A dead-letter topic, the channel of a redrive.
     let consumer = world.consumer("t", "c", 1);
     let settings = ChannelSettings { max_attempts: 1, ..ChannelSettings::default() };
-    done(&mut world, Ask::ConfigureChannel("t".into(), "c".into(), settings));
+    done(&mut world, Request::ConfigureChannel("t".into(), "c".into(), settings));
     world.publish(producer, "t", b"poison");
     let (_, id, _) = world.messages(consumer).remove(0);
     world.send(consumer, format!("REQ {id} 0\n").as_bytes());
     check(&mut world, &["t", "t.c.dead", "t/c"]);
-    let redrive = Ask::Redrive { topic: "t".into(), channel: "c".into(), count: 1 };
+    let redrive = Request::Redrive { topic: "t".into(), channel: "c".into(), count: 1 };
     assert!(matches!(world.ask(redrive), Answer::Count(1)));
     check(&mut world, &["t", "t.c.dead", "t.c.dead/redrive", "t/c"]);
     // An ephemeral channel goes with its consumer, an ephemeral topic with its channel.
@@ -89,13 +89,13 @@ fn what_comes_and_goes_by_itself_is_announced() {
 
 #[test]
 fn what_could_not_be_taken_in_is_announced_later() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     world.consumer("before", "c", 1);
     world.heard.lock().unwrap().busy = true;
     world.consumer("t", "a", 1);
     world.consumer("t", "b", 1);
-    done(&mut world, Ask::DeleteChannel("t".into(), "a".into()));
-    done(&mut world, Ask::DeleteTopic("before".into()));
+    done(&mut world, Request::DeleteChannel("t".into(), "a".into()));
+    done(&mut world, Request::DeleteTopic("before".into()));
     world.advance(Duration::from_secs(3));
     assert_eq!(shown(world.announced()), ["before", "before/c"]);
     world.heard.lock().unwrap().busy = false;
@@ -109,7 +109,7 @@ fn what_could_not_be_taken_in_is_announced_later() {
 
 #[test]
 fn a_client_is_refused_when_too_many_wait_for_their_authorization() {
-    let mut options = Options::default();
+    let mut options = QueueOptions::default();
     options.settings.auth_http_addresses = vec!["authority.internal".into()];
     let mut world = World::new(options);
     world.heard.lock().unwrap().busy = true;

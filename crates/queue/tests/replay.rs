@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use harness::World;
 use journal::files::Crash;
-use nuthatch_queue::Options;
-use nuthatch_queue::ask::{Answer, Ask};
+use nuthatch_queue::QueueOptions;
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::topic::SeekTo;
 
 /// Finishes what a channel delivers, up to so many messages.
@@ -34,10 +34,10 @@ fn take(world: &mut World, count: usize) -> String {
 /// Deferred messages are not counted in the stream, and are replayed from it all the same.
 #[test]
 fn a_replay_of_deferred_messages_leaves_no_other_behind_after_a_restart() {
-    let mut world = World::new(Options { recount_bytes: 0, ..Options::default() });
+    let mut world = World::new(QueueOptions { recount_bytes: 0, ..QueueOptions::default() });
     let producer = world.client();
-    assert!(matches!(world.ask(Ask::CreateTopic("t".into(), None)), Answer::Done));
-    assert!(matches!(world.ask(Ask::CreateChannel("t".into(), "c".into())), Answer::Done));
+    assert!(matches!(world.ask(Request::CreateTopic("t".into(), None)), Answer::Done));
+    assert!(matches!(world.ask(Request::CreateChannel("t".into(), "c".into())), Answer::Done));
     for body in [b'D', b'E'] {
         world.send(producer, &[b"DPUB t 1\n\0\0\0\x01".as_slice(), &[body]].concat());
     }
@@ -46,7 +46,7 @@ fn a_replay_of_deferred_messages_leaves_no_other_behind_after_a_restart() {
     }
     world.advance(Duration::from_millis(2));
     assert_eq!(take(&mut world, 9).len(), 5);
-    let seek = Ask::Seek("t".into(), "c".into(), SeekTo::Beginning);
+    let seek = Request::Seek("t".into(), "c".into(), SeekTo::Beginning);
     assert!(matches!(world.ask(seek), Answer::Sought(_)));
     for body in [b"f", b"g", b"h"] {
         world.publish(producer, "t", body);
@@ -60,14 +60,14 @@ fn a_replay_of_deferred_messages_leaves_no_other_behind_after_a_restart() {
 /// The wall clock says of what is published after the seek that it is older.
 #[test]
 fn what_is_published_after_a_seek_by_time_is_delivered_though_the_clock_was_set_back() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let producer = world.client();
-    assert!(matches!(world.ask(Ask::CreateTopic("t".into(), None)), Answer::Done));
-    assert!(matches!(world.ask(Ask::CreateChannel("t".into(), "c".into())), Answer::Done));
+    assert!(matches!(world.ask(Request::CreateTopic("t".into(), None)), Answer::Done));
+    assert!(matches!(world.ask(Request::CreateChannel("t".into(), "c".into())), Answer::Done));
     world.publish(producer, "t", b"a");
     world.advance(Duration::from_secs(1));
     world.publish(producer, "t", b"b");
-    let seek = Ask::Seek("t".into(), "c".into(), SeekTo::Time(world.io.clock.wall.0 - 1));
+    let seek = Request::Seek("t".into(), "c".into(), SeekTo::Time(world.io.clock.wall.0 - 1));
     assert!(matches!(world.ask(seek), Answer::Sought(_)));
     world.io.clock.wall.0 -= 3_600_000_000_000;
     world.publish(producer, "t", b"c");

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use harness::World;
 use journal::files::{Crash, Fault, MemFiles, Operation};
-use nuthatch_queue::ask::{Answer, Ask, Batch, Layout, PeekAt};
+use nuthatch_queue::request::{Answer, Batch, Layout, PeekAt, Request};
 use nuthatch_queue::settings::{AtLimit, ChannelSettings, Durability, TopicSettings};
 use nuthatch_queue::topic::{SeekTo, Sought};
-use nuthatch_queue::{Options, QueueError, Settings};
+use nuthatch_queue::{QueueError, QueueOptions, Settings};
 
 const OK: &[u8] = b"\0\0\0\x06\0\0\0\0OK";
 
@@ -43,7 +43,7 @@ fn drain(world: &mut World, topic: &str, channel: &str) -> Vec<String> {
 #[test]
 fn a_refused_write_is_refused_to_its_publisher_and_leaves_nothing() {
     for fault in [Fault::disk_full(), Fault::eio(Operation::Write)] {
-        let mut world = World::new(Options::default());
+        let mut world = World::new(QueueOptions::default());
         let producer = world.client();
         world.publish(producer, "t", b"first");
         assert_eq!(world.take(producer), OK);
@@ -66,8 +66,10 @@ fn a_full_disk_can_be_drained_and_takes_publications_again() {
     // With many segments, with one that is in use; also when the process ends while the disk is full.
     for (segment_bytes, crash) in [(512 << 10, false), (16 << 20, false), (512 << 10, true), (16 << 20, true)]
     {
-        let mut world =
-            World::new(Options::from(Settings { max_bytes_per_file: segment_bytes, ..Settings::default() }));
+        let mut world = World::new(QueueOptions::from(Settings {
+            max_bytes_per_file: segment_bytes,
+            ..Settings::default()
+        }));
         let keeper = world.consumer("t", "c", 0);
         world.files.set_capacity(Some(6 << 20));
         let mut accepted = 0;
@@ -105,7 +107,7 @@ fn a_full_disk_can_be_drained_and_takes_publications_again() {
 #[test]
 fn an_idle_topic_gives_back_the_space_of_what_is_done_with() {
     for left in [0, 1] {
-        let mut world = World::new(Options::default());
+        let mut world = World::new(QueueOptions::default());
         let (producer, consumer) = (world.client(), world.consumer("t", "c", 2500));
         for _ in 0..20 {
             world.publish(producer, "t", &[b'x'; 10_000]);
@@ -150,7 +152,7 @@ fn of_a_batch_that_is_refused_nothing_is_kept() {
     let bodies: Vec<&[u8]> = bodies.iter().map(|body| &body[..]).collect();
     // The disk is full after a part of the write; with the second row that part cannot be cut off at once either.
     for faults in [vec![Fault::disk_full()], vec![Fault::disk_full(), Fault::eio(Operation::Truncate)]] {
-        let mut world = World::new(Options::default());
+        let mut world = World::new(QueueOptions::default());
         let (producer, other) = (world.client(), world.client());
         world.publish(producer, "t", b"first");
         assert_eq!(world.take(producer), OK);
@@ -165,9 +167,10 @@ fn of_a_batch_that_is_refused_nothing_is_kept() {
             assert!(frames[0].1.starts_with(expected), "{frames:?}");
         }
         let ask = |world: &mut World, topic: &str, batch| {
-            world.ask(Ask::Publish { topic: topic.into(), batch, defer_ms: 0 })
+            world.ask(Request::Publish { topic: topic.into(), batch, defer_ms: 0 })
         };
-        let lines = || Batch::new("a\nb".into(), Layout::Lines, Options::default().limits()).expect("fits");
+        let lines =
+            || Batch::new("a\nb".into(), Layout::Lines, QueueOptions::default().limits()).expect("fits");
         assert!(matches!(ask(&mut world, "t", lines()), Answer::Done));
         world.files.fail(Fault::disk_full());
         assert!(matches!(ask(&mut world, "t", lines()), Answer::Refused(_)));
@@ -181,9 +184,9 @@ fn of_a_batch_that_is_refused_nothing_is_kept() {
 
 #[test]
 fn of_a_batch_that_does_not_fit_nothing_is_kept() {
-    let options = Options {
+    let options = QueueOptions {
         batch_bytes: 0,
-        ..Options::from(Settings { max_body_size: 20 << 20, ..Settings::default() })
+        ..QueueOptions::from(Settings { max_body_size: 20 << 20, ..Settings::default() })
     };
     let mut world = World::new(options);
     let (producer, body) = (world.client(), vec![b'x'; 1 << 20]);
@@ -203,7 +206,7 @@ fn of_a_batch_that_does_not_fit_nothing_is_kept() {
 #[test]
 fn topics_and_channels_are_limited() {
     let mut world =
-        World::new(Options::from(Settings { max_topics: 2, max_channels: 2, ..Settings::default() }));
+        World::new(QueueOptions::from(Settings { max_topics: 2, max_channels: 2, ..Settings::default() }));
     let producer = world.client();
     for topic in ["a", "b", "a"] {
         world.publish(producer, topic, b"x");
@@ -218,14 +221,14 @@ fn topics_and_channels_are_limited() {
     world.consumer("a", "one", 0);
     // What goes makes room, and what was there before a restart counts.
     let mut world = world.crash(Crash::Process);
-    assert!(matches!(world.ask(Ask::CreateChannel("b".into(), "three".into())), Answer::Refused(_)));
-    assert!(matches!(world.ask(Ask::DeleteChannel("a".into(), "one".into())), Answer::Done));
-    assert!(matches!(world.ask(Ask::CreateChannel("b".into(), "three".into())), Answer::Done));
-    assert!(matches!(world.ask(Ask::DeleteTopic("b".into())), Answer::Done));
+    assert!(matches!(world.ask(Request::CreateChannel("b".into(), "three".into())), Answer::Refused(_)));
+    assert!(matches!(world.ask(Request::DeleteChannel("a".into(), "one".into())), Answer::Done));
+    assert!(matches!(world.ask(Request::CreateChannel("b".into(), "three".into())), Answer::Done));
+    assert!(matches!(world.ask(Request::DeleteTopic("b".into())), Answer::Done));
     for channel in ["one", "two"] {
-        assert!(matches!(world.ask(Ask::CreateChannel("a".into(), channel.into())), Answer::Done));
+        assert!(matches!(world.ask(Request::CreateChannel("a".into(), channel.into())), Answer::Done));
     }
-    assert!(matches!(world.ask(Ask::CreateTopic("c".into(), None)), Answer::Done));
+    assert!(matches!(world.ask(Request::CreateTopic("c".into(), None)), Answer::Done));
     let _ = (first, second);
 }
 
@@ -237,7 +240,7 @@ fn consumers_in_the_same_zone_come_first() {
     };
     for (prefer_near, expected) in [(true, [0, 2, 2]), (false, [2, 1, 1])] {
         let place = |name: &str| name.to_owned();
-        let mut world = World::new(Options::from(Settings {
+        let mut world = World::new(QueueOptions::from(Settings {
             topology_zone: place("a"),
             topology_region: place("west"),
             experiments: prefer_near.then(|| "topology-aware-consumption".to_owned()).into_iter().collect(),
@@ -255,7 +258,7 @@ fn consumers_in_the_same_zone_come_first() {
             world.publish(producer, "t", &[n + b'0']);
         }
         assert_eq!(consumers.map(|client| world.messages(client).len()), expected);
-        let Answer::Stats(stats) = world.ask(Ask::Stats { topic: None, channel: None, clients: false })
+        let Answer::Stats(stats) = world.ask(Request::Stats { topic: None, channel: None, clients: false })
         else {
             panic!("statistics")
         };
@@ -268,10 +271,10 @@ fn consumers_in_the_same_zone_come_first() {
 
 #[test]
 fn a_topic_is_in_memory_or_in_files_for_good() {
-    let mut world = World::new(Options::default());
-    let create = |name: &str, durability| Ask::CreateTopic(name.into(), durability);
+    let mut world = World::new(QueueOptions::default());
+    let create = |name: &str, durability| Request::CreateTopic(name.into(), durability);
     let configure = |name: &str, durability| {
-        Ask::ConfigureTopic(
+        Request::ConfigureTopic(
             name.into(),
             TopicSettings { durability: Some(durability), ..TopicSettings::default() },
         )
@@ -313,7 +316,7 @@ fn a_topic_is_in_memory_or_in_files_for_good() {
 #[test]
 fn with_fsync_what_got_ok_survives_a_loss_of_power_whatever_else_it_takes() {
     for seed in 0..60 {
-        let options = Options::from(Settings { durability: Durability::Fsync, ..Settings::default() });
+        let options = QueueOptions::from(Settings { durability: Durability::Fsync, ..Settings::default() });
         let mut world = World::open(MemFiles::new(seed), options, 1_700_000_000_000_000_000);
         let producer = world.client();
         world.publish(producer, "t", b"one");
@@ -326,7 +329,7 @@ fn with_fsync_what_got_ok_survives_a_loss_of_power_whatever_else_it_takes() {
 #[test]
 fn with_fsync_the_ok_waits_for_the_device() {
     let mut world =
-        World::new(Options::from(Settings { durability: Durability::Fsync, ..Settings::default() }));
+        World::new(QueueOptions::from(Settings { durability: Durability::Fsync, ..Settings::default() }));
     let producer = world.client();
     world.disk_works = false;
     world.publish(producer, "t", b"one");
@@ -346,7 +349,7 @@ fn with_fsync_the_ok_waits_for_the_device() {
 #[test]
 fn a_failed_fsync_ends_all_promises() {
     let mut world =
-        World::new(Options::from(Settings { durability: Durability::Fsync, ..Settings::default() }));
+        World::new(QueueOptions::from(Settings { durability: Durability::Fsync, ..Settings::default() }));
     let (first, second) = (world.client(), world.client());
     world.publish(first, "t", b"safe");
     assert_eq!(world.take(first), OK);
@@ -365,7 +368,8 @@ fn a_failed_fsync_ends_all_promises() {
 
 #[test]
 fn a_read_that_fails_is_tried_again_and_loses_nothing() {
-    let mut world = World::new(Options::from(Settings { journal_cache_bytes: 0, ..Settings::default() }));
+    let mut world =
+        World::new(QueueOptions::from(Settings { journal_cache_bytes: 0, ..Settings::default() }));
     let producer = world.client();
     for n in 0..100 {
         world.publish(producer, "t", format!("{n:0>20000}").as_bytes());
@@ -388,7 +392,7 @@ fn a_read_that_fails_is_tried_again_and_loses_nothing() {
 
 #[test]
 fn a_crash_repeats_only_what_was_finished_since_the_last_flush() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let producer = world.client();
     for n in 0..10 {
         world.publish(producer, "t", format!("{n}").as_bytes());
@@ -408,7 +412,7 @@ fn a_crash_repeats_only_what_was_finished_since_the_last_flush() {
 
 #[test]
 fn due_times_survive_a_crash() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let producer = world.client();
     let consumer = world.consumer("t", "c", 1);
     world.send(producer, b"DPUB t 60000\n\0\0\0\x05later");
@@ -432,7 +436,7 @@ fn due_times_survive_a_crash() {
 #[test]
 fn a_hundred_thousand_deferred_messages_come_back_after_a_crash() {
     let count = if cfg!(debug_assertions) { 5_000 } else { 100_000 };
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     world.consumer("t", "c", 0);
     let producer = world.client();
     for n in 0..count {
@@ -452,7 +456,7 @@ fn a_hundred_thousand_deferred_messages_come_back_after_a_crash() {
 
 #[test]
 fn what_a_dead_connection_had_goes_back_at_once() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let producer = world.client();
     let (first, second) = (world.consumer("t", "c", 1), world.consumer("t", "c", 1));
     world.publish(producer, "t", b"x");
@@ -464,7 +468,7 @@ fn what_a_dead_connection_had_goes_back_at_once() {
 
 #[test]
 fn messages_are_spread_evenly() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let producer = world.client();
     let consumers: Vec<_> = (0..4).map(|_| world.consumer("t", "c", 100)).collect();
     for n in 0..40 {
@@ -478,7 +482,8 @@ fn messages_are_spread_evenly() {
 
 #[test]
 fn timeouts_are_exact_however_many_channels_there_are() {
-    let mut world = World::new(Options::from(Settings { msg_timeout: millis(1500), ..Settings::default() }));
+    let mut world =
+        World::new(QueueOptions::from(Settings { msg_timeout: millis(1500), ..Settings::default() }));
     let producer = world.client();
     let consumers: Vec<_> = (0..200).map(|n| world.consumer("t", &format!("c{n}"), 1)).collect();
     world.publish(producer, "t", b"x");
@@ -495,7 +500,7 @@ fn timeouts_are_exact_however_many_channels_there_are() {
 
 #[test]
 fn a_clock_that_steps_stops_nothing() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let producer = world.client();
     let consumer = world.consumer("t", "c", 10);
     world.io.clock.wall.0 -= 3_600_000_000_000;
@@ -511,11 +516,11 @@ fn a_clock_that_steps_stops_nothing() {
 
 #[test]
 fn a_message_that_nobody_finishes_becomes_a_dead_letter_and_can_be_brought_back() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let producer = world.client();
     let consumer = world.consumer("t", "c", 1);
     let settings = ChannelSettings { max_attempts: 3, ..ChannelSettings::default() };
-    assert!(matches!(world.ask(Ask::ConfigureChannel("t".into(), "c".into(), settings)), Answer::Done));
+    assert!(matches!(world.ask(Request::ConfigureChannel("t".into(), "c".into(), settings)), Answer::Done));
     world.publish(producer, "t", b"poison");
     for attempt in 1..=3 {
         let (attempts, id, _) = world.messages(consumer).remove(0);
@@ -524,7 +529,7 @@ fn a_message_that_nobody_finishes_becomes_a_dead_letter_and_can_be_brought_back(
     }
     assert!(world.messages(consumer).is_empty());
     assert_eq!(world.counts("t", "c"), (0, 0, 0));
-    let peek = Ask::Peek { topic: "t".into(), channel: Some("c".into()), what: PeekAt::Dead, count: 10 };
+    let peek = Request::Peek { topic: "t".into(), channel: Some("c".into()), what: PeekAt::Dead, count: 10 };
     let Answer::Messages(dead) = world.ask(peek) else { panic!("messages") };
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].body, &b"poison"[..]);
@@ -532,7 +537,7 @@ fn a_message_that_nobody_finishes_becomes_a_dead_letter_and_can_be_brought_back(
         assert!(dead[0].origin.contains(part), "{}", dead[0].origin);
     }
     let mut world = world.crash(Crash::Process);
-    let redrive = Ask::Redrive { topic: "t".into(), channel: "c".into(), count: 10 };
+    let redrive = Request::Redrive { topic: "t".into(), channel: "c".into(), count: 10 };
     let answer = world.ask(redrive.clone());
     assert!(matches!(answer, Answer::Count(1)), "{answer:?}");
     assert!(matches!(world.ask(redrive), Answer::Count(0)));
@@ -543,11 +548,11 @@ fn a_message_that_nobody_finishes_becomes_a_dead_letter_and_can_be_brought_back(
 
 #[test]
 fn dead_letters_that_others_read_can_be_brought_back_and_are_then_dead_no_more() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let producer = world.client();
     let consumer = world.consumer("t", "c", 5);
     let settings = ChannelSettings { max_attempts: 1, ..ChannelSettings::default() };
-    assert!(matches!(world.ask(Ask::ConfigureChannel("t".into(), "c".into(), settings)), Answer::Done));
+    assert!(matches!(world.ask(Request::ConfigureChannel("t".into(), "c".into(), settings)), Answer::Done));
     for body in [b"one", b"two"] {
         world.publish(producer, "t", body);
         let (_, id, _) = world.messages(consumer).remove(0);
@@ -555,13 +560,13 @@ fn dead_letters_that_others_read_can_be_brought_back_and_are_then_dead_no_more()
     }
     // an operator's own channel is the first of the dead-letter topic, and takes everything
     assert_eq!(drain(&mut world, "t.c.dead", "tail"), ["one", "two"]);
-    let peek = Ask::Peek { topic: "t".into(), channel: Some("c".into()), what: PeekAt::Dead, count: 10 };
+    let peek = Request::Peek { topic: "t".into(), channel: Some("c".into()), what: PeekAt::Dead, count: 10 };
     let dead = |world: &mut World| match world.ask(peek.clone()) {
         Answer::Messages(dead) => dead.iter().map(|one| one.body.clone()).collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
     assert_eq!(dead(&mut world), ["one", "two"]);
-    let redrive = |count| Ask::Redrive { topic: "t".into(), channel: "c".into(), count };
+    let redrive = |count| Request::Redrive { topic: "t".into(), channel: "c".into(), count };
     assert!(matches!(world.ask(redrive(1)), Answer::Count(1)));
     assert_eq!(dead(&mut world), ["two"]);
     assert!(matches!(world.ask(redrive(9)), Answer::Count(1)));
@@ -571,7 +576,7 @@ fn dead_letters_that_others_read_can_be_brought_back_and_are_then_dead_no_more()
 
 #[test]
 fn who_finishes_no_command_for_two_heartbeats_is_given_up() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let beat = |number| vec![(0, b"_heartbeat_".to_vec()); number];
     let identify = b"IDENTIFY\n\0\0\0\x1b{\"heartbeat_interval\":1000}";
     // what comes every 600 ms, and what is said at the end beside two heartbeats
@@ -609,12 +614,12 @@ fn who_finishes_no_command_for_two_heartbeats_is_given_up() {
 
 #[test]
 fn limits_of_a_topic_are_kept() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let body = vec![b'x'; 100_000];
     let producer = world.client();
     world.publish(producer, "full", &body);
     let settings = TopicSettings { bytes_max: 500_000, ..TopicSettings::default() };
-    assert!(matches!(world.ask(Ask::ConfigureTopic("full".into(), settings)), Answer::Done));
+    assert!(matches!(world.ask(Request::ConfigureTopic("full".into(), settings)), Answer::Done));
     world.take(producer);
     for _ in 0..3 {
         world.publish(producer, "full", &body);
@@ -629,7 +634,7 @@ fn limits_of_a_topic_are_kept() {
     world.publish(producer, "ring", b"first");
     let settings =
         TopicSettings { bytes_max: 4 << 20, at_limit: AtLimit::DropOldest, ..TopicSettings::default() };
-    assert!(matches!(world.ask(Ask::ConfigureTopic("ring".into(), settings)), Answer::Done));
+    assert!(matches!(world.ask(Request::ConfigureTopic("ring".into(), settings)), Answer::Done));
     world.consumer("ring", "c", 0);
     world.take(producer);
     for n in 0..100 {
@@ -648,7 +653,7 @@ fn limits_of_a_topic_are_kept() {
 
 #[test]
 fn old_messages_are_not_delivered_and_channels_can_go_back() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let producer = world.client();
     world.consumer("t", "c", 0);
     world.publish(producer, "t", b"old");
@@ -656,11 +661,11 @@ fn old_messages_are_not_delivered_and_channels_can_go_back() {
     let start = world.io.clock.wall.0;
     world.publish(producer, "t", b"new");
     let settings = TopicSettings { ttl_seconds: 15, retention_seconds: 3600, ..TopicSettings::default() };
-    assert!(matches!(world.ask(Ask::ConfigureTopic("t".into(), settings)), Answer::Done));
+    assert!(matches!(world.ask(Request::ConfigureTopic("t".into(), settings)), Answer::Done));
     assert_eq!(drain(&mut world, "t", "c"), ["new"]);
     let settings = TopicSettings { ttl_seconds: 0, ..settings };
-    assert!(matches!(world.ask(Ask::ConfigureTopic("t".into(), settings)), Answer::Done));
-    let seek = |to| Ask::Seek("t".into(), "c".into(), to);
+    assert!(matches!(world.ask(Request::ConfigureTopic("t".into(), settings)), Answer::Done));
+    let seek = |to| Request::Seek("t".into(), "c".into(), to);
     assert!(matches!(
         world.ask(seek(SeekTo::Beginning)),
         Answer::Sought(Sought { count: 2, complete: true, .. })
@@ -675,11 +680,11 @@ fn old_messages_are_not_delivered_and_channels_can_go_back() {
 #[test]
 fn a_channel_is_told_when_it_cannot_go_back_all_the_way() {
     let mut world =
-        World::new(Options::from(Settings { max_bytes_per_file: 1 << 20, ..Settings::default() }));
+        World::new(QueueOptions::from(Settings { max_bytes_per_file: 1 << 20, ..Settings::default() }));
     let producer = world.client();
     world.publish(producer, "t", b"first");
     let settings = TopicSettings { retention_seconds: 100, ..TopicSettings::default() };
-    assert!(matches!(world.ask(Ask::ConfigureTopic("t".into(), settings)), Answer::Done));
+    assert!(matches!(world.ask(Request::ConfigureTopic("t".into(), settings)), Answer::Done));
     let consumer = world.consumer("t", "c", 2500);
     let start = world.io.clock.wall.0;
     for n in 0..300 {
@@ -693,7 +698,7 @@ fn a_channel_is_told_when_it_cannot_go_back_all_the_way() {
     }
     world.disconnect(consumer);
     let now = world.io.clock.wall.0;
-    let mut seek = |to| match world.ask(Ask::Seek("t".into(), "c".into(), to)) {
+    let mut seek = |to| match world.ask(Request::Seek("t".into(), "c".into(), to)) {
         Answer::Sought(sought) => sought,
         other => panic!("{other:?}"),
     };
@@ -717,7 +722,8 @@ fn a_channel_is_told_when_it_cannot_go_back_all_the_way() {
         }
         let content = first_segment(&world);
         let at = content.windows(5).position(|w| w[0] == b'<' && w[4] == b'>').expect("a message");
-        let Answer::Sought(sought) = world.ask(Ask::Seek("t".into(), "c".into(), SeekTo::Beginning)) else {
+        let Answer::Sought(sought) = world.ask(Request::Seek("t".into(), "c".into(), SeekTo::Beginning))
+        else {
             panic!("sought")
         };
         let bodies = drain(&mut world, "t", "c");
@@ -728,7 +734,7 @@ fn a_channel_is_told_when_it_cannot_go_back_all_the_way() {
 
 #[test]
 fn a_consumer_that_does_not_read_holds_up_only_itself() {
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let producer = world.client();
     let (slow, quick) = (world.consumer("t", "c", 2500), world.consumer("t", "c", 2500));
     world.wire(slow).stuck = true;
@@ -742,7 +748,7 @@ fn a_consumer_that_does_not_read_holds_up_only_itself() {
 
 #[test]
 fn segments_that_everybody_is_done_with_are_deleted() {
-    let options = Options::from(Settings { max_bytes_per_file: 1 << 20, ..Settings::default() });
+    let options = QueueOptions::from(Settings { max_bytes_per_file: 1 << 20, ..Settings::default() });
     let mut world = World::new(options);
     let producer = world.client();
     let consumer = world.consumer("t", "c", 2500);
@@ -768,7 +774,7 @@ fn segments_that_everybody_is_done_with_are_deleted() {
 
 #[test]
 fn an_ephemeral_channel_goes_with_its_last_consumer_and_keeps_what_fits() {
-    let mut world = World::new(Options::from(Settings { mem_queue_size: 3, ..Settings::default() }));
+    let mut world = World::new(QueueOptions::from(Settings { mem_queue_size: 3, ..Settings::default() }));
     let producer = world.client();
     let consumer = world.consumer("t", "c#ephemeral", 0);
     for n in 0..5 {
@@ -778,7 +784,7 @@ fn an_ephemeral_channel_goes_with_its_last_consumer_and_keeps_what_fits() {
     let bodies: Vec<_> = world.messages(consumer).into_iter().map(|(_, _, body)| body).collect();
     assert_eq!(bodies, [b"0", b"1", b"2"]);
     world.disconnect(consumer);
-    let ask = Ask::Stats { topic: Some("t".into()), channel: None, clients: false };
+    let ask = Request::Stats { topic: Some("t".into()), channel: None, clients: false };
     let Answer::Stats(snapshot) = world.ask(ask) else { panic!("statistics") };
     assert!(snapshot.topics.is_some_and(|topics| topics[0].channels.is_empty()));
 }
@@ -786,7 +792,7 @@ fn an_ephemeral_channel_goes_with_its_last_consumer_and_keeps_what_fits() {
 #[test]
 fn ten_thousand_consumers_share_one_channel() {
     let count = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
-    let mut world = World::new(Options::default());
+    let mut world = World::new(QueueOptions::default());
     let consumers: Vec<_> = (0..count).map(|_| world.consumer("t", "c", 1)).collect();
     let producer = world.client();
     for _ in 0..count {

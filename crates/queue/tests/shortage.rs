@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use harness::World;
 use journal::files::{Crash, Fault, Files, Operation};
-use nuthatch_queue::ask::{Answer, Ask};
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::settings::Durability;
-use nuthatch_queue::{Options, Settings};
+use nuthatch_queue::{QueueOptions, Settings};
 
 const OK: &[u8] = b"\0\0\0\x06\0\0\0\0OK";
 const EIO: i32 = 5;
@@ -23,7 +23,7 @@ fn secs(n: u64) -> Duration {
 }
 
 fn world(durability: Durability) -> World {
-    World::new(Options::from(Settings { durability, ..Settings::default() }))
+    World::new(QueueOptions::from(Settings { durability, ..Settings::default() }))
 }
 
 /// Publishes, by a client of its own; true if it was accepted, false if it was refused or is not answered.
@@ -149,7 +149,7 @@ fn files_of_a_deleted_topic_go_when_they_can() {
     assert!(published(&mut world, "x"));
     world.advance(secs(3));
     world.files.fail(Fault { times: 3, errno: EMFILE, ..Fault::eio(Operation::OpenDir) });
-    assert!(matches!(world.ask(Ask::DeleteTopic("t".into())), Answer::Done));
+    assert!(matches!(world.ask(Request::DeleteTopic("t".into())), Answer::Done));
     let left = |world: &World| {
         world.files.paths().iter().filter(|path| path.ends_with("00000000000000000000.log")).count()
     };
@@ -172,9 +172,9 @@ fn publish_to_all(world: &mut World, topics: usize) {
 fn journals_keep_so_many_files_open_and_no_more() {
     for durability in [Durability::Os, Durability::Fsync] {
         let max = 10;
-        let mut world = World::new(Options {
+        let mut world = World::new(QueueOptions {
             open_files_max: max,
-            ..Options::from(Settings { durability, ..Settings::default() })
+            ..QueueOptions::from(Settings { durability, ..Settings::default() })
         });
         let idle = world.files.open_count();
         publish_to_all(&mut world, 50);
@@ -190,7 +190,7 @@ fn journals_keep_so_many_files_open_and_no_more() {
         publish_to_all(&mut world, 5);
         assert!(open >= idle + 5 && world.files.open_count() == open, "{durability:?}: {open}");
         for n in 0..50 {
-            assert!(matches!(world.ask(Ask::DeleteTopic(format!("t{n}"))), Answer::Done));
+            assert!(matches!(world.ask(Request::DeleteTopic(format!("t{n}"))), Answer::Done));
         }
         world.advance(secs(10));
         assert_eq!(world.files.open_count(), idle, "{durability:?}");

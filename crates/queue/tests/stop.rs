@@ -6,19 +6,19 @@ mod harness;
 
 use harness::World;
 use net::{App, ConnId};
-use nuthatch_queue::ask::{Answer, Ask};
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::settings::{ChannelSettings, Durability};
-use nuthatch_queue::{Mail, Options, Settings};
+use nuthatch_queue::{Mail, QueueOptions, Settings};
 
 const OK: &[u8] = b"\0\0\0\x06\0\0\0\0OK";
 
 /// A queue in which a consumer has the message `body` for the first time; it gives up after so many attempts.
 fn delivered(max_attempts: u16) -> (World, ConnId) {
-    let mut world = World::new(Options::from(Settings::default()));
-    assert!(matches!(world.ask(Ask::CreateTopic("t".into(), None)), Answer::Done));
-    assert!(matches!(world.ask(Ask::CreateChannel("t".into(), "c".into())), Answer::Done));
+    let mut world = World::new(QueueOptions::from(Settings::default()));
+    assert!(matches!(world.ask(Request::CreateTopic("t".into(), None)), Answer::Done));
+    assert!(matches!(world.ask(Request::CreateChannel("t".into(), "c".into())), Answer::Done));
     let settings = ChannelSettings { max_attempts, ..ChannelSettings::default() };
-    let configure = Ask::ConfigureChannel("t".into(), "c".into(), settings);
+    let configure = Request::ConfigureChannel("t".into(), "c".into(), settings);
     assert!(matches!(world.ask(configure), Answer::Done));
     let consumer = world.consumer("t", "c", 1);
     let producer = world.client();
@@ -40,7 +40,7 @@ fn next(world: World) -> World {
 
 #[test]
 fn who_waits_for_a_publication_learns_of_it_before_the_end() {
-    let options = Options::from(Settings { durability: Durability::Fsync, ..Settings::default() });
+    let options = QueueOptions::from(Settings { durability: Durability::Fsync, ..Settings::default() });
     let mut world = World::new(options);
     let (waiting, idle) = (world.client(), world.client());
     world.disk_works = false;

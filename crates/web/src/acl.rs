@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use axum::http::{HeaderMap, StatusCode};
 use config::nsqadmin::Nsqadmin;
-use http::{Link, Refusal};
+use http::{HttpRefusal, Link};
 
-const FORBIDDEN: Refusal = Refusal::new(StatusCode::FORBIDDEN, "FORBIDDEN");
+const FORBIDDEN: HttpRefusal = HttpRefusal::new(StatusCode::FORBIDDEN, "FORBIDDEN");
 
 /// Admits everybody if no users are named, else only them.
 ///
@@ -14,7 +14,7 @@ const FORBIDDEN: Refusal = Refusal::new(StatusCode::FORBIDDEN, "FORBIDDEN");
 ///
 /// # Errors
 /// 403 `FORBIDDEN`.
-pub(crate) fn admit(settings: &Nsqadmin, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn admit(settings: &Nsqadmin, headers: &HeaderMap) -> Result<(), HttpRefusal> {
     if settings.admin_users.is_empty() {
         return Ok(());
     }
@@ -35,11 +35,11 @@ pub(crate) fn admit(settings: &Nsqadmin, headers: &HeaderMap) -> Result<(), Refu
 ///
 /// # Errors
 /// 403 `FORBIDDEN`.
-pub(crate) fn admit_to_config(settings: &Nsqadmin, link: &Link) -> Result<(), Refusal> {
+pub(crate) fn admit_to_config(settings: &Nsqadmin, link: &Link) -> Result<(), HttpRefusal> {
     let Some(range) = settings.config_from else { return Ok(()) };
     let address = match link.host() {
         "@" => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        host => host.trim_matches(['[', ']']).parse().map_err(|_| Refusal::bad("INVALID_REMOTE_ADDR"))?,
+        host => host.trim_matches(['[', ']']).parse().map_err(|_| HttpRefusal::bad("INVALID_REMOTE_ADDR"))?,
     };
     if range.contains(address) { Ok(()) } else { Err(FORBIDDEN) }
 }

@@ -10,7 +10,7 @@ use axum::http::{Response, StatusCode};
 use config::checked::LogLevel;
 use config::nsqadmin::Nsqadmin;
 use http::client::Client;
-use http::{Asked, Budget, Refusal, Row, answer};
+use http::{Asked, Budget, HttpRefusal, Row, answer};
 use telemetry::{error, warn};
 
 use crate::fleet::{Addresses, Fleet, Outcome, Unavailable, Upstreams};
@@ -113,9 +113,9 @@ impl Warnings {
     }
 }
 
-impl From<Unavailable> for Refusal {
-    fn from(Unavailable(reason): Unavailable) -> Refusal {
-        Refusal::said(StatusCode::BAD_GATEWAY, format!("UPSTREAM_ERROR: {reason}"))
+impl From<Unavailable> for HttpRefusal {
+    fn from(Unavailable(reason): Unavailable) -> HttpRefusal {
+        HttpRefusal::said(StatusCode::BAD_GATEWAY, format!("UPSTREAM_ERROR: {reason}"))
     }
 }
 

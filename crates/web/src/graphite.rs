@@ -8,14 +8,14 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use http::answer::TEXT;
 use http::client::{Call, ClientError};
 use http::query::escape_query;
-use http::{Asked, Refusal, answer};
+use http::{Asked, HttpRefusal, answer};
 use serde::{Deserialize, Serialize};
 use telemetry::{error, info};
 
 use crate::api::Api;
 use crate::request::json;
 
-const FAILED: Refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
+const FAILED: HttpRefusal = HttpRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
 
 #[derive(Deserialize)]
 struct Series {
@@ -23,16 +23,16 @@ struct Series {
 }
 
 /// `/api/graphite`: messages a second of a target, in the last but one interval of statsd.
-pub(crate) async fn rate(api: &Api, asked: Asked) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn rate(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     #[derive(Serialize)]
     struct Rate {
         rate: String,
     }
     let query = asked.query()?;
     if query.text("metric") != Some("rate") {
-        return Err(Refusal::bad("INVALID_ARG_METRIC"));
+        return Err(HttpRefusal::bad("INVALID_ARG_METRIC"));
     }
-    let target = query.text("target").ok_or(Refusal::bad("INVALID_ARG_TARGET"))?;
+    let target = query.text("target").ok_or(HttpRefusal::bad("INVALID_ARG_TARGET"))?;
     let interval = api.settings.graphite.statsd_interval;
     let path = format!(
         "/render?format=json&from=-{}sec&target={}&until=-{}sec",
@@ -62,13 +62,13 @@ fn per_second(count: f64, interval: Duration) -> String {
     }
 }
 
-fn failed(error: ClientError) -> Refusal {
+fn failed(error: ClientError) -> HttpRefusal {
     error!(%error, "graphite request failed");
     FAILED
 }
 
 /// `/render`, answered by graphite.
-pub(crate) async fn render(api: &Api, asked: Asked) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn render(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let query = asked.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let url = format!("{}/render{query}", api.settings.graphite.url.trim_end_matches('/'));
     let mut call = Call::get(url).with_credentials();

@@ -6,7 +6,7 @@ use config::checked::LogLevel;
 use config::go_flags::GoValue;
 use config::nsqadmin::{Nsqadmin, PROGRAM};
 use http::client::without_secrets;
-use http::{Asked, Refusal, answer};
+use http::{Asked, HttpRefusal, answer};
 use serde_json::{Value, json};
 
 use crate::acl;
@@ -15,10 +15,10 @@ use crate::api::{Api, word};
 /// Largest value, bytes.
 pub(crate) const VALUE_BYTES_MAX: u64 = 1 << 20;
 
-const INVALID_OPTION: Refusal = Refusal::bad("INVALID_OPTION");
-const INVALID_VALUE: Refusal = Refusal::bad("INVALID_VALUE");
+const INVALID_OPTION: HttpRefusal = HttpRefusal::bad("INVALID_OPTION");
+const INVALID_VALUE: HttpRefusal = HttpRefusal::bad("INVALID_VALUE");
 
-type Answer = Result<Response<Body>, Refusal>;
+type Answer = Result<Response<Body>, HttpRefusal>;
 
 pub(crate) async fn read(api: &Api, asked: Asked) -> Answer {
     acl::admit_to_config(&api.settings, &asked.link)?;
@@ -31,7 +31,7 @@ pub(crate) async fn write(api: &Api, asked: Asked) -> Answer {
     let body = api.budget.read(asked.link.host(), &asked.headers, asked.body, VALUE_BYTES_MAX).await;
     let body = body.map_err(|fault| fault.refusal("INVALID_VALUE"))?;
     if body.bytes.is_empty() {
-        return Err(Refusal::too_big("INVALID_VALUE"));
+        return Err(HttpRefusal::too_big("INVALID_VALUE"));
     }
     match key.as_str() {
         "nsqlookupd_http_addresses" => {

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, HOST, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, Uri};
-use http::{Asked, Budget, Query, Refusal, base64};
+use http::{Asked, Budget, HttpRefusal, Query, base64};
 use serde::Deserialize;
 use serde_json::{Deserializer, Map, Value};
 
@@ -20,13 +20,13 @@ impl Fields {
         from: &str,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<Fields, Refusal> {
+    ) -> Result<Fields, HttpRefusal> {
         let body = budget.read(from, headers, body, BODY_BYTES_MAX).await;
         Fields::parse(&body.map_err(|fault| fault.refusal("BODY_TOO_BIG"))?.bytes)
     }
 
-    fn parse(bytes: &[u8]) -> Result<Fields, Refusal> {
-        let bad = |why: String| Refusal::said(axum::http::StatusCode::BAD_REQUEST, why);
+    fn parse(bytes: &[u8]) -> Result<Fields, HttpRefusal> {
+        let bad = |why: String| HttpRefusal::said(axum::http::StatusCode::BAD_REQUEST, why);
         match Deserializer::from_slice(bytes).into_iter::<Value>().next() {
             None => Err(bad("EOF".into())),
             Some(Ok(Value::Object(fields))) => Ok(Fields(fields)),
@@ -37,13 +37,13 @@ impl Fields {
     }
 
     /// A text; one that is not there is empty.
-    pub(crate) fn text(&self, name: &str) -> Result<String, Refusal> {
+    pub(crate) fn text(&self, name: &str) -> Result<String, HttpRefusal> {
         match self.0.iter().rfind(|(key, _)| key.eq_ignore_ascii_case(name)) {
             None | Some((_, Value::Null)) => Ok(String::new()),
             Some((_, Value::String(text))) => Ok(text.clone()),
             Some(_) => {
                 let why = format!("json: {name} is to be a string");
-                Err(Refusal::said(axum::http::StatusCode::BAD_REQUEST, why))
+                Err(HttpRefusal::said(axum::http::StatusCode::BAD_REQUEST, why))
             }
         }
     }
@@ -55,10 +55,10 @@ pub(crate) async fn form(
     from: &str,
     headers: &HeaderMap,
     body: Body,
-) -> Result<Query, Refusal> {
+) -> Result<Query, HttpRefusal> {
     let body = budget.read(from, headers, body, BODY_BYTES_MAX).await;
     let body = body.map_err(|fault| fault.refusal("BODY_TOO_BIG"))?;
-    Query::parse(&String::from_utf8_lossy(&body.bytes)).map_err(|_| Refusal::bad("INVALID_BODY"))
+    Query::parse(&String::from_utf8_lossy(&body.bytes)).map_err(|_| HttpRefusal::bad("INVALID_BODY"))
 }
 
 /// Sender of a change.

@@ -10,7 +10,7 @@
 use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::Response;
 use config::checked;
 use config::checked::LogLevel;
 use http::router;
@@ -19,9 +19,9 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use net::NotTaken;
 use queue::QueueError;
-use queue::ask::{Answer, Ask, Reply};
 use queue::authority::{Access, Grant};
 use queue::http::{About, Adjustable, Api};
+use queue::request::{Answer, Reply, Request};
 
 /// The names that the queue of this body says are there.
 const KNOWN: &str = "t";
@@ -41,7 +41,7 @@ pub fn request(bytes: &[u8]) {
     }
 }
 
-async fn answered(request: Request<Body>) -> Response<Body> {
+async fn answered(request: axum::http::Request<Body>) -> Response<Body> {
     static SETTINGS: LazyLock<Arc<checked::Queue>> = LazyLock::new(Arc::default);
     let about = About {
         hostname: "host".into(),
@@ -55,7 +55,7 @@ async fn answered(request: Request<Body>) -> Response<Body> {
     service.call(request).await.expect("the router is infallible")
 }
 
-fn read(bytes: &[u8]) -> Option<Request<Body>> {
+fn read(bytes: &[u8]) -> Option<axum::http::Request<Body>> {
     let split = |bytes: &[u8]| -> Option<(Vec<u8>, Vec<u8>)> {
         let end = bytes.iter().position(|byte| *byte == b'\n')?;
         let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
@@ -64,7 +64,7 @@ fn read(bytes: &[u8]) -> Option<Request<Body>> {
     let (first, mut rest) = split(bytes)?;
     let mut words = first.splitn(2, |byte| *byte == b' ');
     let (method, target) = (words.next()?, words.next()?);
-    let mut request = Request::builder().method(method).uri(target);
+    let mut request = axum::http::Request::builder().method(method).uri(target);
     loop {
         let (line, after) = split(&rest)?;
         rest = after;
@@ -77,24 +77,24 @@ fn read(bytes: &[u8]) -> Option<Request<Body>> {
 }
 
 /// A queue with one topic and one channel in which nothing happens.
-fn answer(ask: Ask, reply: Reply) -> Result<(), NotTaken> {
-    reply.send(match ask {
-        Ask::Publish { batch, .. } => {
+fn answer(request: Request, reply: Reply) -> Result<(), NotTaken> {
+    reply.send(match request {
+        Request::Publish { batch, .. } => {
             assert!(batch.iter().all(|message| !message.is_empty()));
             Answer::Done
         }
-        Ask::Health => Answer::Health(None),
-        Ask::TopicSettings(topic) if topic == KNOWN => Answer::TopicSettings(Default::default()),
-        Ask::ChannelSettings(topic, _) if topic == KNOWN => Answer::ChannelSettings(Default::default()),
-        Ask::Peek { topic, .. } if topic == KNOWN => Answer::Messages(Vec::new()),
-        Ask::Seek(..) | Ask::Redrive { .. } => Answer::Count(0),
+        Request::Health => Answer::Health(None),
+        Request::TopicSettings(topic) if topic == KNOWN => Answer::TopicSettings(Default::default()),
+        Request::ChannelSettings(topic, _) if topic == KNOWN => Answer::ChannelSettings(Default::default()),
+        Request::Peek { topic, .. } if topic == KNOWN => Answer::Messages(Vec::new()),
+        Request::Seek(..) | Request::Redrive { .. } => Answer::Count(0),
         // Nobody is there to count.
-        Ask::Stats { .. } => return Err(NotTaken::Stopped),
-        Ask::CreateTopic(name, _) | Ask::CreateChannel(name, _) => {
+        Request::Stats { .. } => return Err(NotTaken::Stopped),
+        Request::CreateTopic(name, _) | Request::CreateChannel(name, _) => {
             assert!(wire::nsq::valid_name(name.as_bytes()).is_some(), "{name}");
             Answer::Done
         }
-        Ask::DeleteChannel(..) => Answer::Refused(QueueError::NoChannel),
+        Request::DeleteChannel(..) => Answer::Refused(QueueError::NoChannel),
         _ => Answer::Refused(QueueError::NoTopic),
     });
     Ok(())

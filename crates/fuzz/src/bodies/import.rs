@@ -11,7 +11,7 @@ use journal::MemFiles;
 use journal::files::Files;
 use net::{Instant, WallTime};
 use queue::import::{self, Metadata, Step};
-use queue::{Clock, Options, Settings};
+use queue::{Clock, QueueOptions, Settings};
 
 /// Names that files of the directory have.
 pub const NAMES: [&str; 10] = [
@@ -53,8 +53,11 @@ pub fn directory(bytes: &[u8]) {
         .collect();
     let shared: Arc<dyn Files> = Arc::new(files.clone());
     let clock = Clock { now: Instant(1_000_000), wall: WallTime(1_700_000_000_000_000_000) };
-    let options =
-        Options::from(Settings { data_path: DIR.into(), max_bytes_per_file: 4096, ..Settings::default() });
+    let options = QueueOptions::from(Settings {
+        data_path: DIR.into(),
+        max_bytes_per_file: 4096,
+        ..Settings::default()
+    });
     match import::run(&shared, &options, clock) {
         Ok(_) => {
             let next = import::plan(&shared, Path::new(DIR), "topics");

@@ -8,7 +8,7 @@ use journal::files::Files;
 use journal::{Journal, MemFiles};
 use net::{Instant, WallTime};
 use queue::topic::{Known, Topic};
-use queue::{Clock, Options};
+use queue::{Clock, QueueOptions};
 
 use super::import::parts;
 
@@ -38,7 +38,7 @@ fn clock() -> Clock {
 }
 
 fn open(files: &Arc<dyn Files>) -> Option<Topic<()>> {
-    let options = Options::default();
+    let options = QueueOptions::default();
     let (mut recount, dir) = (options.recount_bytes, Path::new(DIR));
     Topic::open("t", Known { tag: 7, end: 0 }, Arc::clone(files), dir, &options, clock(), &mut recount)
         .ok()

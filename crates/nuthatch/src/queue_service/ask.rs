@@ -4,10 +4,10 @@
 
 use net::Handle;
 use queue::Mail;
-use queue::http::SendAsk;
+use queue::http::SendRequest;
 
 /// Sends questions to a shard.
-pub(super) fn ask(shard: &Handle<Mail>) -> SendAsk {
+pub(super) fn ask(shard: &Handle<Mail>) -> SendRequest {
     let shard = shard.clone();
-    Box::new(move |ask, reply| shard.request(Mail::Ask(ask, reply)))
+    Box::new(move |request, reply| shard.request(Mail::Request(request, reply)))
 }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use config::checked;
 use net::Handle;
-use queue::ask::{Ask, Reply};
 use queue::http::Api;
+use queue::request::{Reply, Request};
 use queue::{Configuration, Mail};
 use rustls::{ClientConfig, ServerConfig};
 use tokio::sync::{oneshot, watch};
@@ -82,7 +82,7 @@ impl Live {
         let (sender, answer) = oneshot::channel();
         let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
         let configuration = Configuration { settings: checked::Queue::clone(&settings), tls: tls.clone() };
-        let asked = Mail::Ask(Ask::Configure(Box::new(configuration)), reply);
+        let asked = Mail::Request(Request::Configure(Box::new(configuration)), reply);
         if !self.parts.shard.send(asked) || answer.await.is_err() {
             return false;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use net::Instant;
 
-use super::{Channel, Dying, Events};
+use super::{Channel, DeadLetter, Events};
 use crate::clock::{Clock, Due};
 use crate::consumers::{ConsumerKey, Terms};
 use crate::deferred::Waiting;
@@ -136,9 +136,9 @@ impl Channel {
     pub fn empty(&mut self, end: Position) {
         self.in_flight.clear();
         self.again.clear();
-        self.twins.clear();
+        self.duplicates.clear();
         self.deferred.take();
-        self.dying.clear();
+        self.dead_letters.clear();
         self.departing.clear();
         self.deadlines.clear();
         self.holes.clear();
@@ -163,8 +163,8 @@ impl Channel {
         let mut deferred = self.deferred.take();
         deferred.retain(keeps);
         let flights = self.in_flight.iter().map(Flight::as_waiting);
-        let dying = self.dying.iter().map(|dying| dying.message);
-        let waiting = self.again().copied().chain(flights).chain(dying);
+        let letters = self.dead_letters.iter().map(|letter| letter.message);
+        let waiting = self.again().copied().chain(flights).chain(letters);
         let mut waiting: Vec<Waiting> = waiting.filter(keeps).collect();
         waiting.sort_unstable_by_key(|message| message.at);
         self.empty(0);
@@ -195,9 +195,13 @@ impl Channel {
     pub fn relocate(&mut self, moved: impl Fn(Position) -> Option<Position> + Copy) {
         self.in_flight.relocate(moved);
         self.deferred.relocate(moved);
-        let waiting = self.again.iter_mut().chain(self.twins.values_mut().flatten());
-        let dying = self.dying.iter_mut().chain(self.departing.letters_mut()).map(|dying| &mut dying.message);
-        for message in waiting.chain(dying) {
+        let waiting = self.again.iter_mut().chain(self.duplicates.values_mut().flatten());
+        let letters = self
+            .dead_letters
+            .iter_mut()
+            .chain(self.departing.letters_mut())
+            .map(|letter| &mut letter.message);
+        for message in waiting.chain(letters) {
             message.at = moved(message.at).unwrap_or(message.at);
         }
         // Events that were not written yet name the old positions, which replay follows to the new ones only for
@@ -244,7 +248,7 @@ impl Channel {
         let flight = self.in_flight.remove(id, key.slot, &mut consumer.line)?;
         consumer.in_flight = consumer.in_flight.saturating_sub(1);
         self.consumers.refresh(key);
-        self.release_twin(id);
+        self.release_duplicate(id);
         Some(flight)
     }
 
@@ -262,7 +266,7 @@ impl Channel {
     ) {
         let message = flight.as_waiting();
         if self.is_dead(&flight) {
-            self.dying.push_back(Dying { message, reason });
+            self.dead_letters.push_back(DeadLetter { message, reason });
             return;
         }
         self.events.requeued.push(Requeued {
@@ -283,14 +287,14 @@ impl Channel {
 
     /// A message left its flight: another one of the same id may have its turn.
     #[inline]
-    pub(super) fn release_twin(&mut self, id: u64) {
-        if self.twins.is_empty() {
+    pub(super) fn release_duplicate(&mut self, id: u64) {
+        if self.duplicates.is_empty() {
             return;
         }
-        let Some(twins) = self.twins.get_mut(&id) else { return };
-        let first = twins.pop_front();
-        if twins.is_empty() {
-            self.twins.remove(&id);
+        let Some(duplicates) = self.duplicates.get_mut(&id) else { return };
+        let first = duplicates.pop_front();
+        if duplicates.is_empty() {
+            self.duplicates.remove(&id);
         }
         if let Some(message) = first {
             self.wait_again(message);

@@ -6,7 +6,7 @@ use crate::deferred::Waiting;
 
 /// A message that was delivered too often, or is otherwise to be set aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dying {
+pub struct DeadLetter {
     /// The message.
     pub message: Waiting,
     /// The reason, in a word that operators see.
@@ -17,12 +17,12 @@ pub struct Dying {
 #[derive(Debug, Default)]
 pub struct Departing {
     number: u32,
-    letters: Vec<Dying>,
+    letters: Vec<DeadLetter>,
 }
 
 impl Departing {
     /// A batch with a number of its own, after `self`.
-    pub(super) fn next(&self, letters: Vec<Dying>) -> Departing {
+    pub(super) fn next(&self, letters: Vec<DeadLetter>) -> Departing {
         Departing { number: self.number.wrapping_add(1), letters }
     }
 
@@ -37,11 +37,11 @@ impl Departing {
     }
 
     /// The letters of the batch.
-    pub fn letters(&self) -> impl Iterator<Item = &Dying> {
+    pub fn letters(&self) -> impl Iterator<Item = &DeadLetter> {
         self.letters.iter()
     }
 
-    pub(super) fn letters_mut(&mut self) -> impl Iterator<Item = &mut Dying> {
+    pub(super) fn letters_mut(&mut self) -> impl Iterator<Item = &mut DeadLetter> {
         self.letters.iter_mut()
     }
 
@@ -50,7 +50,7 @@ impl Departing {
         self.letters.clear();
     }
 
-    pub(super) fn take(&mut self, number: u32) -> Vec<Dying> {
+    pub(super) fn take(&mut self, number: u32) -> Vec<DeadLetter> {
         if number == self.number { std::mem::take(&mut self.letters) } else { Vec::new() }
     }
 }

@@ -72,11 +72,11 @@ impl Channel {
         let now = |behind, message: &Waiting| ImagedMessage::new(message, Due::default(), behind);
         let mut messages: Vec<ImagedMessage> =
             self.in_flight.iter().map(|flight| now(0, &flight.as_waiting())).collect();
-        let dying = self.dying.iter().chain(self.departing.letters());
-        messages.extend(dying.map(|dying| now(0, &dying.message)));
+        let letters = self.dead_letters.iter().chain(self.departing.letters());
+        messages.extend(letters.map(|letter| now(0, &letter.message)));
         messages.sort_unstable_by_key(|message| message.at);
         messages.extend(self.again.places().map(|(behind, message)| now(behind, message)));
-        messages.extend(self.twins.values().flatten().map(|message| now(self.end, message)));
+        messages.extend(self.duplicates.values().flatten().map(|message| now(self.end, message)));
         let deferred = messages.len();
         let due_at = |(due, message)| ImagedMessage::new(message, clock.due(due), 0);
         messages.extend(self.deferred.iter().map(due_at));

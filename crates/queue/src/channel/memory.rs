@@ -18,11 +18,11 @@ const POSITION_BYTES: usize = 32;
 impl Channel {
     /// Messages outside the stream.
     pub fn entries(&self) -> usize {
-        self.again.len() + self.deferred.len() + self.twins_len() + self.in_flight.len()
+        self.again.len() + self.deferred.len() + self.duplicates_len() + self.in_flight.len()
     }
 
-    pub(super) fn twins_len(&self) -> usize {
-        if self.twins.is_empty() { 0 } else { self.twins.values().map(VecDeque::len).sum() }
+    pub(super) fn duplicates_len(&self) -> usize {
+        if self.duplicates.is_empty() { 0 } else { self.duplicates.values().map(VecDeque::len).sum() }
     }
 
     /// Counts the bytes that it takes. Gives what it was counted with before, and what it is counted with now.
@@ -32,15 +32,15 @@ impl Channel {
     }
 
     fn memory_bytes(&self) -> usize {
-        let waiting = self.again.len() + self.deferred.len() + self.twins_len();
-        let dying = self.dying.len() + self.departing.letters().count();
+        let waiting = self.again.len() + self.deferred.len() + self.duplicates_len();
+        let letters = self.dead_letters.len() + self.departing.letters().count();
         let events = self.events.finished.len() + self.events.requeued.len();
         let positions = self.holes.len() + self.taken.len() + events;
         let blocks = [&self.fetched, &self.fetched_dead];
         let read: usize = blocks.into_iter().flatten().map(journal::Block::bytes).sum();
         CHANNEL_BYTES
             + self.consumers.len() * CONSUMER_BYTES
-            + (waiting + dying) * WAITING_BYTES
+            + (waiting + letters) * WAITING_BYTES
             + self.in_flight.len() * FLIGHT_BYTES
             + positions * POSITION_BYTES
             + self.latency.bytes()

@@ -102,7 +102,7 @@ impl Queue {
             }
         }
         if client.owed.is_closing() && client.owed.len() == 1 {
-            self.farewell(io, client);
+            self.close_client(io, client);
             return;
         }
         if !client.owed.is_closing() {

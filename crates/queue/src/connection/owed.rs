@@ -121,7 +121,10 @@ mod tests {
         assert_eq!(out, [&ok[..], ok, b"frame", ok].concat());
         let next = line.push(publication());
         line.push(Owed::Frame(b"never".to_vec()));
-        line.resolve(next, Outcome::Refused(QueueError::Journal(JournalRefusal::DiskFull("disk is full".into()))));
+        line.resolve(
+            next,
+            Outcome::Refused(QueueError::Journal(JournalRefusal::DiskFull("disk is full".into()))),
+        );
         out.clear();
         assert!(line.pay(&mut out), "a refused publication is fatal");
         assert!(out.ends_with(b"E_PUB_FAILED PUB failed disk is full"));

@@ -11,11 +11,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use ::http::answer::{HTML, TEXT, with_type};
-use ::http::{Asked, Refusal};
+use ::http::{Asked, HttpRefusal};
 
 /// nsqd's answer after each garbage collection, and after each change of the rate: it has done it, and then fails to
 /// answer. There is nothing to collect here, and no profile of blocking.
-pub(super) const DONE_NOTHING: Refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
+pub(super) const DONE_NOTHING: HttpRefusal =
+    HttpRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
 
 const INDEX: &str = "<html>
 <head>
@@ -59,7 +60,7 @@ pub(super) fn no_profile() -> Response<Body> {
 }
 
 /// Nothing but the check of the rate, with Go's text.
-pub(super) fn set_block_rate(asked: &Asked) -> Result<Response<Body>, Refusal> {
+pub(super) fn set_block_rate(asked: &Asked) -> Result<Response<Body>, HttpRefusal> {
     let query = asked.query()?;
     let rate = query.text("rate").unwrap_or_default();
     if rate.parse::<i64>().is_ok() {

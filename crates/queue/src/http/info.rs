@@ -5,8 +5,8 @@ use axum::http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::Api;
-use crate::ask::{Answer, Ask};
-use ::http::{Refusal, answer};
+use crate::request::{Answer, Request};
+use ::http::{HttpRefusal, answer};
 
 /// In nsqd's order. Durations are nanoseconds.
 #[derive(Serialize)]
@@ -27,8 +27,8 @@ struct Info<'a> {
 
 impl Api {
     /// OK as long as the disk does what it should and the queue is there.
-    pub(super) async fn ping(&self) -> Result<Response<Body>, Refusal> {
-        let health = match self.ask(Ask::Health).await {
+    pub(super) async fn ping(&self) -> Result<Response<Body>, HttpRefusal> {
+        let health = match self.ask(Request::Health).await {
             Ok(Answer::Health(health)) => health,
             _ => Some("exiting".to_owned()),
         };
@@ -40,7 +40,7 @@ impl Api {
         })
     }
 
-    pub(super) async fn info(&self) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn info(&self) -> Result<Response<Body>, HttpRefusal> {
         let settings = self.settings();
         Ok(answer::json(&Info {
             version: config::nsqd::VERSION,

@@ -15,30 +15,30 @@ use super::Api;
 use crate::statsd;
 use ::http::Asked;
 use ::http::client::without_secrets;
-use ::http::{Refusal, answer};
+use ::http::{HttpRefusal, answer};
 
-const INVALID_OPTION: Refusal = Refusal::bad("INVALID_OPTION");
-const INVALID_VALUE: Refusal = Refusal::bad("INVALID_VALUE");
+const INVALID_OPTION: HttpRefusal = HttpRefusal::bad("INVALID_OPTION");
+const INVALID_VALUE: HttpRefusal = HttpRefusal::bad("INVALID_VALUE");
 
 impl Api {
-    pub(super) async fn read_option(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn read_option(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         self.show_option(asked.word())
     }
 
-    fn show_option(&self, key: &str) -> Result<Response<Body>, Refusal> {
+    fn show_option(&self, key: &str) -> Result<Response<Body>, HttpRefusal> {
         match self.option(key).ok_or(INVALID_OPTION)? {
             Value::String(value) => Ok(answer::text(value)),
             value => Ok(answer::json(&value)),
         }
     }
 
-    pub(super) async fn write_option(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn write_option(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let bytes_max = self.settings().max_msg_size;
         let key = asked.word().to_owned();
         let body = self.budget().read(asked.link.host(), &asked.headers, asked.body, bytes_max).await;
         let body = body.map_err(|fault| fault.refusal("INVALID_VALUE"))?;
         if body.bytes.is_empty() {
-            return Err(Refusal::too_big("INVALID_VALUE"));
+            return Err(HttpRefusal::too_big("INVALID_VALUE"));
         }
         match key.as_str() {
             "nsqlookupd_tcp_addresses" => {

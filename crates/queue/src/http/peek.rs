@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::settings::count;
 use super::topics::{topic, topic_and_channel};
 use super::{Api, text};
-use crate::ask::{Answer, Ask, PeekAt, Peeked};
+use crate::request::{Answer, PeekAt, Peeked, Request};
 use ::http::Asked;
-use ::http::{Refusal, answer};
+use ::http::{HttpRefusal, answer};
 
 /// Messages shown by default.
 const COUNT: usize = 10;
@@ -46,13 +46,13 @@ fn is_zero(number: &i64) -> bool {
 }
 
 impl Api {
-    pub(super) async fn peek_topic(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn peek_topic(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let query = &asked.query()?;
         let (topic, count) = (topic(query)?, count(query, COUNT)?);
-        self.peek(Ask::Peek { topic, channel: None, what: PeekAt::Queued, count }).await
+        self.peek(Request::Peek { topic, channel: None, what: PeekAt::Queued, count }).await
     }
 
-    pub(super) async fn peek_channel(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn peek_channel(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let query = &asked.query()?;
         let (topic, channel) = topic_and_channel(query)?;
         let what = match query.text("what").unwrap_or("queued") {
@@ -62,16 +62,16 @@ impl Api {
             "dead" => PeekAt::Dead,
             _ => {
                 return Err(
-                    Refusal::bad("INVALID_ARG_WHAT").help("what: queued, deferred, in_flight or dead")
+                    HttpRefusal::bad("INVALID_ARG_WHAT").help("what: queued, deferred, in_flight or dead")
                 );
             }
         };
         let count = count(query, COUNT)?;
-        self.peek(Ask::Peek { topic, channel: Some(channel), what, count }).await
+        self.peek(Request::Peek { topic, channel: Some(channel), what, count }).await
     }
 
-    async fn peek(&self, ask: Ask) -> Result<Response<Body>, Refusal> {
-        let Answer::Messages(messages) = self.ask(ask).await? else { return Err(Refusal::EXITING) };
+    async fn peek(&self, request: Request) -> Result<Response<Body>, HttpRefusal> {
+        let Answer::Messages(messages) = self.ask(request).await? else { return Err(HttpRefusal::EXITING) };
         Ok(answer::json(&Messages { messages: messages.iter().map(shown).collect() }))
     }
 }

@@ -6,21 +6,21 @@ use axum::http::Response;
 use wire::nsq::Limits;
 
 use super::{Api, topics};
-use crate::ask::{Ask, Batch, Layout};
 use crate::options::millis;
+use crate::request::{Batch, Layout, Request};
 use ::http::Asked;
 use ::http::Held;
 use ::http::Query;
-use ::http::{Refusal, answer};
+use ::http::{HttpRefusal, answer};
 
 impl Api {
-    pub(super) async fn publish(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn publish(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let query = asked.query();
         let bytes_max = self.settings().max_msg_size;
         let body = self.budget().read(asked.link.host(), &asked.headers, asked.body, bytes_max).await;
         let body = body.map_err(|fault| fault.refusal("MSG_TOO_BIG"))?;
         if body.bytes.is_empty() {
-            return Err(Refusal::bad("MSG_EMPTY"));
+            return Err(HttpRefusal::bad("MSG_EMPTY"));
         }
         let query = query?;
         let topic = topics::topic(&query)?;
@@ -28,7 +28,7 @@ impl Api {
         self.send_batch(topic, body, Layout::One, defer_ms).await
     }
 
-    pub(super) async fn publish_many(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn publish_many(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let query = asked.query();
         let bytes_max = self.settings().max_body_size;
         let body = self.budget().read(asked.link.host(), &asked.headers, asked.body, bytes_max).await;
@@ -42,15 +42,15 @@ impl Api {
     }
 
     /// Time the messages are to wait.
-    async fn defer_of(&self, query: &Query, topic: &str) -> Result<u64, Refusal> {
+    async fn defer_of(&self, query: &Query, topic: &str) -> Result<u64, HttpRefusal> {
         let Some(text) = query.text("defer") else { return Ok(0) };
         let defer_max = millis(self.settings().max_defer_timeout);
         let ms = text.parse::<i64>().ok().and_then(|ms| u64::try_from(ms).ok());
         match ms.filter(|ms| *ms <= defer_max) {
             Some(ms) => Ok(ms),
             None => {
-                self.ask(Ask::CreateTopic(topic.to_owned(), None)).await?;
-                Err(Refusal::bad("INVALID_DEFER"))
+                self.ask(Request::CreateTopic(topic.to_owned(), None)).await?;
+                Err(HttpRefusal::bad("INVALID_DEFER"))
             }
         }
     }
@@ -61,18 +61,20 @@ impl Api {
         body: Held,
         layout: Layout,
         defer_ms: u64,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<Response<Body>, HttpRefusal> {
         let settings = self.settings();
         let limits = Limits {
             message_bytes_max: settings.max_msg_size,
             body_bytes_max: settings.max_body_size,
             ..Limits::default()
         };
-        let (ask, outcome) = match Batch::new(body.bytes.clone(), layout, limits) {
-            Ok(batch) if batch.iter().next().is_some() => (Ask::Publish { topic, batch, defer_ms }, Ok(())),
-            other => (Ask::CreateTopic(topic, None), other.map(drop)),
+        let (request, outcome) = match Batch::new(body.bytes.clone(), layout, limits) {
+            Ok(batch) if batch.iter().next().is_some() => {
+                (Request::Publish { topic, batch, defer_ms }, Ok(()))
+            }
+            other => (Request::CreateTopic(topic, None), other.map(drop)),
         };
-        self.ask_holding(ask, body).await?;
-        outcome.map(|()| answer::text("OK")).map_err(|fault| Refusal::too_big(fault.name()))
+        self.ask_holding(request, body).await?;
+        outcome.map(|()| answer::text("OK")).map_err(|fault| HttpRefusal::too_big(fault.name()))
     }
 }

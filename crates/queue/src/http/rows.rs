@@ -3,7 +3,7 @@
 use ::http::{Row, get, messages, post, put, quiet};
 
 use super::{Api, debug};
-use crate::ask::Ask;
+use crate::request::Request;
 
 /// Every request that is answered.
 pub(super) const ROWS: &[Row<Api>] = &[
@@ -13,20 +13,22 @@ pub(super) const ROWS: &[Row<Api>] = &[
     quiet(post("/mpub", |api, asked| Box::pin(api.publish_many(asked)))),
     get("/stats", |api, asked| Box::pin(api.stats(asked))),
     post("/topic/create", |api, asked| Box::pin(api.create_topic(asked))),
-    post("/topic/delete", |api, asked| Box::pin(api.any_topic(asked, Ask::DeleteTopic))),
+    post("/topic/delete", |api, asked| Box::pin(api.any_topic(asked, Request::DeleteTopic))),
     post("/topic/empty", |api, asked| Box::pin(api.empty_topic(asked))),
-    post("/topic/pause", |api, asked| Box::pin(api.any_topic(asked, |topic| Ask::PauseTopic(topic, true)))),
-    post("/topic/unpause", |api, asked| {
-        Box::pin(api.any_topic(asked, |topic| Ask::PauseTopic(topic, false)))
+    post("/topic/pause", |api, asked| {
+        Box::pin(api.any_topic(asked, |topic| Request::PauseTopic(topic, true)))
     }),
-    post("/channel/create", |api, asked| Box::pin(api.channel(asked, Ask::CreateChannel))),
-    post("/channel/delete", |api, asked| Box::pin(api.channel(asked, Ask::DeleteChannel))),
-    post("/channel/empty", |api, asked| Box::pin(api.channel(asked, Ask::EmptyChannel))),
+    post("/topic/unpause", |api, asked| {
+        Box::pin(api.any_topic(asked, |topic| Request::PauseTopic(topic, false)))
+    }),
+    post("/channel/create", |api, asked| Box::pin(api.channel(asked, Request::CreateChannel))),
+    post("/channel/delete", |api, asked| Box::pin(api.channel(asked, Request::DeleteChannel))),
+    post("/channel/empty", |api, asked| Box::pin(api.channel(asked, Request::EmptyChannel))),
     post("/channel/pause", |api, asked| {
-        Box::pin(api.channel(asked, |topic, channel| Ask::PauseChannel(topic, channel, true)))
+        Box::pin(api.channel(asked, |topic, channel| Request::PauseChannel(topic, channel, true)))
     }),
     post("/channel/unpause", |api, asked| {
-        Box::pin(api.channel(asked, |topic, channel| Ask::PauseChannel(topic, channel, false)))
+        Box::pin(api.channel(asked, |topic, channel| Request::PauseChannel(topic, channel, false)))
     }),
     get("/config/:opt", |api, asked| Box::pin(api.read_option(asked))),
     put("/config/:opt", |api, asked| Box::pin(api.write_option(asked))),
@@ -42,8 +44,8 @@ pub(super) const ROWS: &[Row<Api>] = &[
     put("/debug/setblockrate", |_, asked| Box::pin(async move { debug::set_block_rate(&asked) })),
     post("/debug/freememory", |_, _| Box::pin(async { Err(debug::DONE_NOTHING) })),
     // beyond nsqd
-    get("/damage", |api, _| Box::pin(api.show(Ask::Damage))),
-    post("/damage/acknowledge", |api, _| Box::pin(api.show(Ask::AcknowledgeDamage))),
+    get("/damage", |api, _| Box::pin(api.show(Request::Damage))),
+    post("/damage/acknowledge", |api, _| Box::pin(api.show(Request::AcknowledgeDamage))),
     get("/topic/settings", |api, asked| Box::pin(api.read_topic_settings(asked))),
     put("/topic/settings", |api, asked| Box::pin(api.write_topic_settings(asked))),
     messages(get("/topic/peek", |api, asked| Box::pin(api.peek_topic(asked)))),

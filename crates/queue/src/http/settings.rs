@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use super::topics::{topic, topic_and_channel};
 use super::{Api, text};
-use crate::ask::{Answer, Ask};
 use crate::inventory::Finding;
+use crate::request::{Answer, Request};
 use crate::settings::{ChannelSettings, TopicSettings};
 use crate::topic::{SeekTo, Sought};
 use ::http::Asked;
 use ::http::Query;
-use ::http::{Refusal, answer};
+use ::http::{HttpRefusal, answer};
 
 /// Largest body with settings.
 const SETTINGS_BYTES_MAX: u64 = 64 << 10;
@@ -45,52 +45,52 @@ struct Moved {
 }
 
 impl Api {
-    pub(super) async fn read_topic_settings(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn read_topic_settings(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let query = &asked.query()?;
-        self.show(Ask::TopicSettings(topic(query)?)).await
+        self.show(Request::TopicSettings(topic(query)?)).await
     }
 
-    pub(super) async fn write_topic_settings(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn write_topic_settings(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let topic = topic(&asked.query()?)?;
         let settings: TopicSettings = self.settings_of(asked).await?;
-        self.order(Ask::ConfigureTopic(topic, settings)).await
+        self.order(Request::ConfigureTopic(topic, settings)).await
     }
 
-    pub(super) async fn read_channel_settings(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn read_channel_settings(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let query = &asked.query()?;
         let (topic, channel) = topic_and_channel(query)?;
-        self.show(Ask::ChannelSettings(topic, channel)).await
+        self.show(Request::ChannelSettings(topic, channel)).await
     }
 
-    pub(super) async fn write_channel_settings(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn write_channel_settings(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let (topic, channel) = topic_and_channel(&asked.query()?)?;
         let settings: ChannelSettings = self.settings_of(asked).await?;
         let dead = &settings.dead_letter_topic;
         if !dead.is_empty() && wire::nsq::valid_name(dead.as_bytes()).is_none() {
             let help = "dead_letter_topic: a name of 1 to 64 of the characters . a-z A-Z 0-9 _ -";
-            return Err(Refusal::bad("INVALID_DEAD_LETTER_TOPIC").help(help));
+            return Err(HttpRefusal::bad("INVALID_DEAD_LETTER_TOPIC").help(help));
         }
-        self.order(Ask::ConfigureChannel(topic, channel, settings)).await
+        self.order(Request::ConfigureChannel(topic, channel, settings)).await
     }
 
-    pub(super) async fn seek(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn seek(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let query = &asked.query()?;
         let (topic, channel) = topic_and_channel(query)?;
-        let to = query.text("to").ok_or_else(|| Refusal::bad("MISSING_ARG_TO").help(SEEK_HELP))?;
-        let to = place(to).ok_or_else(|| Refusal::bad("INVALID_ARG_TO").help(SEEK_HELP))?;
-        self.show(Ask::Seek(topic, channel, to)).await
+        let to = query.text("to").ok_or_else(|| HttpRefusal::bad("MISSING_ARG_TO").help(SEEK_HELP))?;
+        let to = place(to).ok_or_else(|| HttpRefusal::bad("INVALID_ARG_TO").help(SEEK_HELP))?;
+        self.show(Request::Seek(topic, channel, to)).await
     }
 
-    pub(super) async fn redrive(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn redrive(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let query = &asked.query()?;
         let (topic, channel) = topic_and_channel(query)?;
         let count = count(query, usize::MAX)?;
-        self.show(Ask::Redrive { topic, channel, count }).await
+        self.show(Request::Redrive { topic, channel, count }).await
     }
 
     /// Asks, and shows the answer as JSON.
-    pub(super) async fn show(&self, ask: Ask) -> Result<Response<Body>, Refusal> {
-        Ok(match self.ask(ask).await? {
+    pub(super) async fn show(&self, request: Request) -> Result<Response<Body>, HttpRefusal> {
+        Ok(match self.ask(request).await? {
             Answer::TopicSettings(settings) => answer::json(&settings),
             Answer::ChannelSettings(settings) => answer::json(&settings),
             Answer::Sought(Sought { count, complete, oldest }) => {
@@ -102,7 +102,7 @@ impl Api {
         })
     }
 
-    async fn settings_of<T: DeserializeOwned>(&self, asked: Asked) -> Result<T, Refusal> {
+    async fn settings_of<T: DeserializeOwned>(&self, asked: Asked) -> Result<T, HttpRefusal> {
         let body =
             self.budget().read(asked.link.host(), &asked.headers, asked.body, SETTINGS_BYTES_MAX).await;
         let body = body.map_err(|fault| fault.refusal("BODY_TOO_BIG"))?;
@@ -110,16 +110,16 @@ impl Api {
         let object = serde_json::from_slice::<serde_json::Map<String, Value>>(&body.bytes);
         object
             .and_then(|object| serde_json::from_value(Value::Object(object)))
-            .map_err(|error| Refusal::bad("INVALID_SETTINGS").help(error.to_string()))
+            .map_err(|error| HttpRefusal::bad("INVALID_SETTINGS").help(error.to_string()))
     }
 }
 
 /// The parameter `count`.
-pub(super) fn count(query: &Query, default: usize) -> Result<usize, Refusal> {
+pub(super) fn count(query: &Query, default: usize) -> Result<usize, HttpRefusal> {
     match query.text("count") {
         None => Ok(default),
         Some(text) => {
-            text.parse().map_err(|_| Refusal::bad("INVALID_ARG_COUNT").help("count: a whole number"))
+            text.parse().map_err(|_| HttpRefusal::bad("INVALID_ARG_COUNT").help("count: a whole number"))
         }
     }
 }

@@ -9,12 +9,12 @@ use axum::http::Response;
 
 use super::Api;
 use super::memory::memory;
-use crate::ask::{Answer, Ask};
+use crate::request::{Answer, Request};
 use ::http::Asked;
-use ::http::{Refusal, answer};
+use ::http::{HttpRefusal, answer};
 
 impl Api {
-    pub(super) async fn stats(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn stats(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let query = asked.query()?;
         // An empty name is no filter.
         let filter = |name| query.text(name).filter(|value| !value.is_empty()).map(str::to_owned);
@@ -23,8 +23,8 @@ impl Api {
         let memory = query.switch("include_mem").unwrap_or(true).then(memory);
         let (topic, channel) = (filter("topic"), filter("channel"));
         let channel_wanted = channel.is_some();
-        let Answer::Stats(mut snapshot) = self.ask(Ask::Stats { topic, channel, clients }).await? else {
-            return Err(Refusal::EXITING);
+        let Answer::Stats(mut snapshot) = self.ask(Request::Stats { topic, channel, clients }).await? else {
+            return Err(HttpRefusal::EXITING);
         };
         if channel_wanted && let Some(topics) = &mut snapshot.topics {
             topics.retain(|topic| !topic.channels.is_empty());

@@ -1,6 +1,6 @@
 //! The API in front of a real queue: what is beyond nsqd, what cannot be captured from it, and the captured conversations.
 
-mod asks;
+mod requests;
 mod daemon;
 mod edge;
 mod gate;

@@ -8,28 +8,28 @@ use axum::http::Response;
 use wire::nsq::valid_name;
 
 use super::Api;
-use crate::ask::Ask;
+use crate::request::Request;
 use crate::settings::Durability;
 use ::http::Asked;
+use ::http::HttpRefusal;
 use ::http::Query;
-use ::http::Refusal;
 
 impl Api {
-    pub(super) async fn create_topic(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn create_topic(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let query = asked.query()?;
-        self.order(Ask::CreateTopic(topic(&query)?, durability(&query)?)).await
+        self.order(Request::CreateTopic(topic(&query)?, durability(&query)?)).await
     }
 
-    pub(super) async fn empty_topic(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
-        self.order(Ask::EmptyTopic(topic(&asked.query()?)?)).await
+    pub(super) async fn empty_topic(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
+        self.order(Request::EmptyTopic(topic(&asked.query()?)?)).await
     }
 
     /// Does something to a topic that is only looked up.
     pub(super) async fn any_topic(
         &self,
         asked: Asked,
-        order: fn(String) -> Ask,
-    ) -> Result<Response<Body>, Refusal> {
+        order: fn(String) -> Request,
+    ) -> Result<Response<Body>, HttpRefusal> {
         self.order(order(any_topic(&asked.query()?)?)).await
     }
 
@@ -37,40 +37,40 @@ impl Api {
     pub(super) async fn channel(
         &self,
         asked: Asked,
-        order: fn(String, String) -> Ask,
-    ) -> Result<Response<Body>, Refusal> {
+        order: fn(String, String) -> Request,
+    ) -> Result<Response<Body>, HttpRefusal> {
         let (topic, channel) = topic_and_channel(&asked.query()?)?;
         self.order(order(topic, channel)).await
     }
 }
 
 /// Durability of a new topic, if it differs from the daemon's others.
-fn durability(query: &Query) -> Result<Option<Durability>, Refusal> {
+fn durability(query: &Query) -> Result<Option<Durability>, HttpRefusal> {
     if query.get("durability").is_none() {
         return Ok(None);
     }
     let named = query.text("durability").and_then(Durability::named);
-    let bad = || Refusal::bad("INVALID_DURABILITY").help("durability: memory, os or fsync");
+    let bad = || HttpRefusal::bad("INVALID_DURABILITY").help("durability: memory, os or fsync");
     named.map(Some).ok_or_else(bad)
 }
 
 /// The topic, a valid name.
-pub(super) fn topic(query: &Query) -> Result<String, Refusal> {
-    let name = query.get("topic").ok_or(Refusal::bad("MISSING_ARG_TOPIC"))?;
-    valid_name(name).map(str::to_owned).ok_or(Refusal::bad("INVALID_TOPIC"))
+pub(super) fn topic(query: &Query) -> Result<String, HttpRefusal> {
+    let name = query.get("topic").ok_or(HttpRefusal::bad("MISSING_ARG_TOPIC"))?;
+    valid_name(name).map(str::to_owned).ok_or(HttpRefusal::bad("INVALID_TOPIC"))
 }
 
 /// The topic of something that only looks it up: a name that is not valid is one that is not there.
-fn any_topic(query: &Query) -> Result<String, Refusal> {
-    let name = query.get("topic").ok_or(Refusal::bad("MISSING_ARG_TOPIC"))?;
-    valid_name(name).map(str::to_owned).ok_or(Refusal::missing("TOPIC_NOT_FOUND"))
+fn any_topic(query: &Query) -> Result<String, HttpRefusal> {
+    let name = query.get("topic").ok_or(HttpRefusal::bad("MISSING_ARG_TOPIC"))?;
+    valid_name(name).map(str::to_owned).ok_or(HttpRefusal::missing("TOPIC_NOT_FOUND"))
 }
 
 /// Topic and channel, valid names.
-pub(super) fn topic_and_channel(query: &Query) -> Result<(String, String), Refusal> {
-    let topic = query.get("topic").ok_or(Refusal::bad("MISSING_ARG_TOPIC"))?;
-    let topic = valid_name(topic).ok_or(Refusal::bad("INVALID_ARG_TOPIC"))?;
-    let channel = query.get("channel").ok_or(Refusal::bad("MISSING_ARG_CHANNEL"))?;
-    let channel = valid_name(channel).ok_or(Refusal::bad("INVALID_ARG_CHANNEL"))?;
+pub(super) fn topic_and_channel(query: &Query) -> Result<(String, String), HttpRefusal> {
+    let topic = query.get("topic").ok_or(HttpRefusal::bad("MISSING_ARG_TOPIC"))?;
+    let topic = valid_name(topic).ok_or(HttpRefusal::bad("INVALID_ARG_TOPIC"))?;
+    let channel = query.get("channel").ok_or(HttpRefusal::bad("MISSING_ARG_CHANNEL"))?;
+    let channel = valid_name(channel).ok_or(HttpRefusal::bad("INVALID_ARG_CHANNEL"))?;
     Ok((topic.to_owned(), channel.to_owned()))
 }

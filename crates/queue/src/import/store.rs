@@ -20,7 +20,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::message::Message;
-use crate::options::Options;
+use crate::options::QueueOptions;
 use crate::queue::{STORE, topic_directory, topic_tag};
 use crate::settings::Durability;
 use crate::topic::{ChannelKey, Known, Topic};
@@ -51,7 +51,11 @@ pub struct Imported {
 ///
 /// # Errors
 /// Nothing counts then, and the originals are as they were, but for some that may have been moved already.
-pub fn run(files: &Arc<dyn Files>, options: &Options, clock: Clock) -> Result<Option<Imported>, ImportError> {
+pub fn run(
+    files: &Arc<dyn Files>,
+    options: &QueueOptions,
+    clock: Clock,
+) -> Result<Option<Imported>, ImportError> {
     let mut imported = Imported::default();
     let aside = match plan(files, &options.settings.data_path, STORE)? {
         Step::Nothing => return Ok(None),
@@ -94,7 +98,7 @@ impl TopicStore {
         files: &Arc<dyn Files>,
         staging: &Path,
         plan: &TopicPlan,
-        options: &Options,
+        options: &QueueOptions,
         clock: Clock,
     ) -> Result<TopicStore, ImportError> {
         let mut plan = plan.clone();

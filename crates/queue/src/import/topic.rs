@@ -1,7 +1,7 @@
 //! Reading a topic: its channels' queues first, then its own.
 //!
 //! After a crash the same message can be in a queue twice (it was read, put back, and the read position was not flushed) or in
-//! the topic's queue and already in a channel's. Such twins lie near the place where reading stood, so that
+//! the topic's queue and already in a channel's. Such duplicates lie near the place where reading stood, so that
 //! remembering the first [`REMEMBERED_MAX`] messages of each queue finds them; nsqd flushes every 2500 by default.
 
 use std::path::Path;

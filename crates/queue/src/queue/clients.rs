@@ -61,7 +61,7 @@ impl Queue {
         if open {
             self.put_client(client);
         } else {
-            self.farewell(io, client);
+            self.close_client(io, client);
         }
     }
 
@@ -187,7 +187,7 @@ impl Queue {
             io.send(conn, &self.scratch);
         }
         if close {
-            self.farewell(io, client);
+            self.close_client(io, client);
             return;
         }
         if client.holdup == Some(Holdup::Owed) && client.owed.len() < OWED_MAX {
@@ -198,28 +198,28 @@ impl Queue {
     }
 
     /// Writes what is queued, closes, and forgets the client.
-    pub(crate) fn farewell<I: Io>(&mut self, io: &mut I, client: Box<Connection>) {
+    pub(crate) fn close_client<I: Io>(&mut self, io: &mut I, client: Box<Connection>) {
         let conn = client.id;
-        self.let_go(io, *client);
+        self.detach(io, *client);
         io.finish(conn);
     }
 
     /// The connection is gone.
     pub(super) fn forget_client<I: Io>(&mut self, io: &mut I, conn: ConnId) {
         if let Some(client) = self.take_client(conn) {
-            self.let_go(io, *client);
+            self.detach(io, *client);
         }
     }
 
     /// Closes at once, without a word.
     pub(super) fn drop_client<I: Io>(&mut self, io: &mut I, conn: ConnId) {
         if let Some(client) = self.take_client(conn) {
-            self.let_go(io, *client);
+            self.detach(io, *client);
             io.abort(conn);
         }
     }
 
-    fn let_go<I: Io>(&mut self, io: &mut I, client: Connection) {
+    fn detach<I: Io>(&mut self, io: &mut I, client: Connection) {
         self.client_count -= 1;
         if let Some(timer) = client.timer {
             io.cancel_timer(timer);
@@ -242,7 +242,7 @@ impl Queue {
         if client.owed.len() > 1 {
             self.put_client(client);
         } else {
-            self.farewell(io, client);
+            self.close_client(io, client);
         }
     }
 
@@ -303,7 +303,7 @@ impl Queue {
             if let Some(refusal) = client.scanner.ended() {
                 self.refuse(io, &mut client, &refusal);
             }
-            self.farewell(io, client);
+            self.close_client(io, client);
         }
     }
 

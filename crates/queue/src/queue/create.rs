@@ -129,8 +129,7 @@ impl Queue {
     fn create_topic(&mut self, name: &str, durability: Option<Durability>) -> Result<TopicKey, QueueError> {
         let topic = self.make_topic(name, durability)?;
         let clock = self.clock;
-        self.write_creation(topic, |topic| Ok(topic.commit(clock)?))
-            .map(|(key, ())| key)
+        self.write_creation(topic, |topic| Ok(topic.commit(clock)?)).map(|(key, ())| key)
     }
 
     /// Makes a topic, which is not there yet. `durability` is kept as a setting of it, if it is given; with `memory` it has no

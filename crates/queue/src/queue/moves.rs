@@ -42,7 +42,7 @@ impl Queue {
                 }
                 Waiter::Redrive(order) => self.redrive_moved(order, outcome),
                 // Answered where they were settled.
-                Waiter::Client { .. } | Waiter::Ask(_) => {}
+                Waiter::Client { .. } | Waiter::Request(_) => {}
             }
         }
     }

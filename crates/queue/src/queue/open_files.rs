@@ -11,7 +11,7 @@ impl Queue {
         self.descriptors = (self.descriptors + open).saturating_sub(before);
     }
 
-    /// Keeps the descriptors of all journals within [`crate::Options::open_files_max`]. Journals that were not written to since
+    /// Keeps the descriptors of all journals within [`crate::QueueOptions::open_files_max`]. Journals that were not written to since
     /// they came to stand in the list go first; if that is not enough, the others follow.
     pub(super) fn close_files(&mut self) {
         for although_used in [false, true] {

@@ -2,9 +2,9 @@
 
 use journal::ReadJob;
 
-use crate::ask::Reply;
 use crate::consumers::ConsumerKey;
 use crate::registry::TopicKey;
+use crate::request::Reply;
 use crate::topic::ChannelKey;
 
 /// An order under way.

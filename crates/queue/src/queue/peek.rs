@@ -6,13 +6,13 @@ use bytes::Bytes;
 use journal::{Block, ReadOutcome};
 
 use super::{Queue, TopicKey, redrive};
-use crate::ask::{Answer, Ask, Inquiry, PeekAt, Peeked, Reply};
 use crate::channel::Channel;
 use crate::deferred::Waiting;
 use crate::disk::{Job, Purpose};
 use crate::error::QueueError;
 use crate::message::{Message, Position};
 use crate::record::KIND_MESSAGE;
+use crate::request::{Answer, PeekAt, PeekJob, Peeked, Reply, Request};
 use crate::topic::at;
 
 /// Most messages that one look shows.
@@ -21,13 +21,13 @@ pub const PEEK_MAX: usize = 1000;
 const PEEK_BYTES_MAX: usize = 16 << 20;
 
 impl Queue {
-    pub(super) fn ask_peek(&mut self, ask: &Ask, reply: Reply) {
-        let Ask::Peek { topic, channel, what, count } = ask else { return };
+    pub(super) fn begin_peek(&mut self, request: &Request, reply: Reply) {
+        let Request::Peek { topic, channel, what, count } = request else { return };
         let found = self.plan_peek(topic, channel.as_deref(), *what, (*count).min(PEEK_MAX));
         match found {
             Ok((key, wanted, cursor)) => {
-                let number = self.next_ask;
-                self.next_ask += 1;
+                let number = self.next_request;
+                self.next_request += 1;
                 let count = (*count).min(PEEK_MAX);
                 let reader = match what {
                     PeekAt::Queued => channel.as_deref(),
@@ -35,10 +35,9 @@ impl Queue {
                     PeekAt::Deferred | PeekAt::InFlight => None,
                 };
                 let channel = self.topics.get(key).zip(reader).and_then(|(t, name)| t.find(name));
-                let inquiry =
-                    Inquiry { topic: key, wanted, channel, cursor, found: Vec::new(), count, reply };
-                self.inquiries.insert(number, inquiry);
-                self.inquire(number, None);
+                let job = PeekJob { topic: key, wanted, channel, cursor, found: Vec::new(), count, reply };
+                self.peek_jobs.insert(number, job);
+                self.continue_peek(number, None);
             }
             Err(error) => reply.send(Answer::Refused(error)),
         }
@@ -110,7 +109,7 @@ impl Queue {
         let target = self.topics.get(self.topics.find(topic)?)?;
         let found = target.channel(target.find(channel)?)?;
         Some(match found.settings.dead_letter_topic.as_str() {
-            "" => super::bury::dead_letter_topic(topic, channel),
+            "" => super::dead_letters::dead_letter_topic(topic, channel),
             name => name.to_owned(),
         })
     }
@@ -118,23 +117,23 @@ impl Queue {
     /// A block for a look was read.
     pub(super) fn peeked(&mut self, number: u64, block: Option<Block>) {
         match block {
-            Some(block) => self.inquire(number, Some(block)),
-            None => self.finish_inquiry(number),
+            Some(block) => self.continue_peek(number, Some(block)),
+            None => self.finish_peek(number),
         }
     }
 
     /// Goes on with a look as far as memory reaches.
-    fn inquire(&mut self, number: u64, mut fetched: Option<Block>) {
+    fn continue_peek(&mut self, number: u64, mut fetched: Option<Block>) {
         loop {
-            let Some(inquiry) = self.inquiries.get_mut(&number) else { return };
-            let one = inquiry.wanted.front().map(|(position, _)| *position);
-            let position = match (one, inquiry.cursor) {
-                _ if is_full(inquiry) => return self.finish_inquiry(number),
+            let Some(job) = self.peek_jobs.get_mut(&number) else { return };
+            let one = job.wanted.front().map(|(position, _)| *position);
+            let position = match (one, job.cursor) {
+                _ if is_full(job) => return self.finish_peek(number),
                 (Some(position), _) | (None, Some(position)) => position,
-                (None, None) => return self.finish_inquiry(number),
+                (None, None) => return self.finish_peek(number),
             };
-            let key = inquiry.topic;
-            let Some(topic) = self.topics.get_mut(key) else { return self.finish_inquiry(number) };
+            let key = job.topic;
+            let Some(topic) = self.topics.get_mut(key) else { return self.finish_peek(number) };
             let tag = topic.tag();
             let outcome = match fetched.take() {
                 Some(block) if block.start().0 == position => ReadOutcome::Block(block),
@@ -143,32 +142,32 @@ impl Queue {
             };
             match outcome {
                 ReadOutcome::Block(block) if one.is_some() => {
-                    let wanted = inquiry.wanted.pop_front();
+                    let wanted = job.wanted.pop_front();
                     let message = block.records().next().and_then(|record| Message::decode(record.payload));
                     if let (Some((_, known)), Some(message)) = (wanted, message) {
-                        inquiry.found.push(with_message(known, &message));
+                        job.found.push(with_message(known, &message));
                     }
                 }
                 ReadOutcome::Block(block) => {
-                    let channel = inquiry.channel.and_then(|channel| topic.channel(channel));
-                    take_from_stream(inquiry, &block, tag, channel, topic.pumped());
-                    inquiry.cursor = Some(block.next().0);
+                    let channel = job.channel.and_then(|channel| topic.channel(channel));
+                    take_from_stream(job, &block, tag, channel, topic.pumped());
+                    job.cursor = Some(block.next().0);
                 }
                 ReadOutcome::NeedsDisk(job) => {
                     return self.submit(Job::Read(key, Purpose::Peek(number), job));
                 }
                 ReadOutcome::Gone { .. } if one.is_some() => {
-                    inquiry.wanted.pop_front();
+                    job.wanted.pop_front();
                 }
-                ReadOutcome::Gone { first } if first.0 > position => inquiry.cursor = Some(first.0),
-                ReadOutcome::AtEnd | ReadOutcome::Gone { .. } => return self.finish_inquiry(number),
+                ReadOutcome::Gone { first } if first.0 > position => job.cursor = Some(first.0),
+                ReadOutcome::AtEnd | ReadOutcome::Gone { .. } => return self.finish_peek(number),
             }
         }
     }
 
-    fn finish_inquiry(&mut self, number: u64) {
-        if let Some(inquiry) = self.inquiries.remove(&number) {
-            inquiry.reply.send(Answer::Messages(inquiry.found));
+    fn finish_peek(&mut self, number: u64) {
+        if let Some(job) = self.peek_jobs.remove(&number) {
+            job.reply.send(Answer::Messages(job.found));
         }
     }
 }
@@ -182,23 +181,17 @@ fn plain(message: &Waiting, due: i64) -> (Position, Peeked) {
     (message.at, peeked(message.id, message.attempts, due))
 }
 
-fn is_full(inquiry: &Inquiry) -> bool {
-    let bytes: usize = inquiry.found.iter().map(|message| message.body.len()).sum();
-    inquiry.found.len() >= inquiry.count || bytes >= PEEK_BYTES_MAX
+fn is_full(job: &PeekJob) -> bool {
+    let bytes: usize = job.found.iter().map(|message| message.body.len()).sum();
+    job.found.len() >= job.count || bytes >= PEEK_BYTES_MAX
 }
 
 /// Shows what a channel has still to take from the stream, which ends for it at `end`; or what is there.
-fn take_from_stream(
-    inquiry: &mut Inquiry,
-    block: &Block,
-    tag: u32,
-    channel: Option<&Channel>,
-    end: Position,
-) {
+fn take_from_stream(job: &mut PeekJob, block: &Block, tag: u32, channel: Option<&Channel>, end: Position) {
     let shown =
         |at, message: &Message<'_>| channel.is_none_or(|channel| at < end && channel.is_to_come(at, message));
     for record in block.records() {
-        if is_full(inquiry) {
+        if is_full(job) {
             return;
         }
         if record.kind == KIND_MESSAGE
@@ -206,7 +199,7 @@ fn take_from_stream(
             && shown(record.position.0, &message)
         {
             let id = message.id_at(tag, record.position.0).0;
-            inquiry.found.push(with_message(peeked(id, message.attempts, message.due), &message));
+            job.found.push(with_message(peeked(id, message.attempts, message.due), &message));
         }
     }
 }

@@ -12,12 +12,12 @@ use wire::nsq::frame::MESSAGE_HEADER_BYTES;
 
 use super::order::Redrive;
 use super::{Queue, TopicKey, Waiter};
-use crate::ask::{Answer, Reply};
 use crate::consumers::Terms;
 use crate::delivery::{Sink, deliver};
 use crate::disk::{Job, Purpose};
 use crate::error::{JournalRefusal, QueueError, UsedBy};
 use crate::message::Message;
+use crate::request::{Answer, Reply};
 use crate::topic::{ChannelKey, Outcome};
 
 /// The channel that dead letters are read through.
@@ -49,7 +49,7 @@ impl Sink for Taken {
 }
 
 impl Queue {
-    pub(super) fn ask_redrive(&mut self, topic: &str, channel: &str, count: usize, reply: Reply) {
+    pub(super) fn begin_redrive(&mut self, topic: &str, channel: &str, count: usize, reply: Reply) {
         match self.plan_redrive(topic, channel) {
             Err(error) => reply.send(Answer::Refused(error)),
             Ok(None) => reply.send(Answer::Count(0)),
@@ -63,8 +63,8 @@ impl Queue {
                 };
                 let Some(source) = self.channel_at(letters) else { return reply.send(Answer::Count(0)) };
                 let consumer = source.subscribe(terms);
-                let number = self.next_ask;
-                self.next_ask += 1;
+                let number = self.next_request;
+                self.next_request += 1;
                 let waiting = self.redrives.values().any(|other| other.letters == letters);
                 let order = Redrive {
                     number,
@@ -204,9 +204,7 @@ impl Queue {
     pub(super) fn redrive_arrived(&mut self, number: u64, block: Option<Result<Block, ReadError>>) {
         let Some(order) = self.redrives.remove(&number) else { return };
         let failed = match &block {
-            Some(Err(error @ ReadError::Io(_))) => {
-                Some(JournalRefusal::NotRead(error.to_string()).into())
-            }
+            Some(Err(error @ ReadError::Io(_))) => Some(JournalRefusal::NotRead(error.to_string()).into()),
             _ => None,
         };
         if let Some(channel) = self.channel_at(order.letters) {

@@ -46,10 +46,10 @@ impl Queue {
         };
         match (purpose, block) {
             (Purpose::Deliver(channel), Some(block)) => self.block_arrived(key, channel, block),
-            (Purpose::Bury(channel, at), Some(block)) => self.dead_arrived(key, channel, at, block),
-            (Purpose::Deliver(_) | Purpose::Bury(..), None) => {}
+            (Purpose::DeadLetter(channel, at), Some(block)) => self.dead_arrived(key, channel, at, block),
+            (Purpose::Deliver(_) | Purpose::DeadLetter(..), None) => {}
             (Purpose::Redrive(order), block) => self.redrive_arrived(order, block),
-            (Purpose::Peek(inquiry), block) => self.peeked(inquiry, block.and_then(Result::ok)),
+            (Purpose::Peek(job), block) => self.peeked(job, block.and_then(Result::ok)),
         }
     }
 

@@ -67,7 +67,7 @@ impl Queue {
         for (key, channel_key) in self.conditions.channels() {
             let Some(channel) = self.channel_at((key, channel_key)) else { continue };
             let (empty, no_letters) =
-                (channel.depth() == 0, channel.dying.is_empty() && channel.departing.is_empty());
+                (channel.depth() == 0, channel.dead_letters.is_empty() && channel.departing.is_empty());
             if empty {
                 self.well(&Subject::Reading(key, channel_key));
             }

@@ -223,7 +223,7 @@ impl Queue {
                 client.subscription = None;
             }
             if let Some(client) = self.take_client(conn) {
-                self.farewell(io, client);
+                self.close_client(io, client);
             }
         }
     }

@@ -214,11 +214,11 @@ impl Queue {
                     }
                 }
             }
-            Waiter::Ask(ask) => asks.push((ask, settled.outcome)),
+            Waiter::Request(request) => asks.push((request, settled.outcome)),
             Waiter::Letters { .. } | Waiter::Redrive(_) => moved.push((settled.waiter, settled.outcome)),
         });
-        for (ask, outcome) in asks {
-            self.answer_publication(ask, outcome);
+        for (request, outcome) in asks {
+            self.answer_publication(request, outcome);
         }
     }
 
@@ -248,7 +248,7 @@ impl Queue {
             channel.timer = Some(due);
             io.set_timer(due, token(Timer::Channel, topic_key.slot, channel_key.slot));
         }
-        let (events, dying) = (!channel.events.is_empty(), !channel.dying.is_empty());
+        let (events, letters) = (!channel.events.is_empty(), !channel.dead_letters.is_empty());
         self.memory.replace(topic.count_channel_memory(channel_key));
         if events && !topic.lazy {
             topic.lazy = true;
@@ -257,8 +257,8 @@ impl Queue {
         if let Some(job) = job {
             self.submit(Job::Read(topic_key, Purpose::Deliver(channel_key), job));
         }
-        if dying {
-            self.bury(topic_key, channel_key);
+        if letters {
+            self.set_aside(topic_key, channel_key);
         }
     }
 
@@ -317,7 +317,7 @@ impl Queue {
         self.announce_all();
         self.retry_writes();
         self.doomed.append(&mut self.undeleted);
-        self.retry_burials();
+        self.retry_dead_letters();
         self.find_space(self.ticks.is_multiple_of(IDLE_TICKS));
         let flush = self.ticks.is_multiple_of(FLUSH_TICKS);
         let again = self.ticks.is_multiple_of(RETRY_TICKS);
@@ -373,7 +373,7 @@ impl Queue {
             if client.owed.len() > 1 {
                 self.put_client(client);
             } else {
-                self.farewell(io, client);
+                self.close_client(io, client);
             }
         }
         self.delete_doomed(io);

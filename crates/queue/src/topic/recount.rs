@@ -2,7 +2,7 @@
 //!
 //! A checkpoint counts what was there when it was taken, and replay what was written since. Neither knows of a record before
 //! the checkpoint that has gone bad. So what somebody still needs is read once more before anybody is served, as far as that
-//! is not too much ([`crate::Options::recount_bytes`]): then every count agrees with content, and damage is told before a
+//! is not too much ([`crate::QueueOptions::recount_bytes`]): then every count agrees with content, and damage is told before a
 //! consumer meets it. What is not read again is settled by each channel when it has come to the end of the stream.
 
 use journal::{Damage, DamageReason, Entry, Journal, Record};

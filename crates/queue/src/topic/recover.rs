@@ -15,7 +15,7 @@ use super::replay::Replay;
 use super::{Topic, at};
 use crate::clock::Clock;
 use crate::message::Position;
-use crate::options::Options;
+use crate::options::QueueOptions;
 use crate::record::Record;
 
 /// The reason a topic could not be opened.
@@ -77,7 +77,7 @@ impl<W> Topic<W> {
         known: Known,
         files: Arc<dyn Files>,
         dir: &Path,
-        options: &Options,
+        options: &QueueOptions,
         clock: Clock,
         recount: &mut u64,
     ) -> Result<(Topic<W>, Found), RecoverError> {
@@ -105,7 +105,7 @@ impl<W> Topic<W> {
         Ok((topic, found))
     }
 
-    fn restore(&mut self, replay: Replay, options: &Options, clock: Clock) {
+    fn restore(&mut self, replay: Replay, options: &QueueOptions, clock: Clock) {
         let Replay { image, channels, damaged, .. } = replay;
         self.damaged = damaged;
         self.paused = image.paused;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use journal::MemFiles;
 use net::ConnId;
-use nuthatch_queue::ask::{Answer, Ask};
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::settings::{ChannelSettings, Durability};
-use nuthatch_queue::{Clock, Options, Settings, import};
+use nuthatch_queue::{Clock, QueueOptions, Settings, import};
 
 use super::device::Random;
 use super::harness::World;
@@ -22,8 +22,8 @@ pub const DELAY_MAX: Duration = Duration::from_secs(4);
 const MILLI: Duration = Duration::from_millis(1);
 
 /// Small segments, so that new ones are begun and old ones deleted.
-pub fn options() -> Options {
-    Options::from(Settings {
+pub fn options() -> QueueOptions {
+    QueueOptions::from(Settings {
         data_path: ".".into(),
         durability: Durability::Fsync,
         max_bytes_per_file: 4096,
@@ -96,11 +96,13 @@ impl Driver {
         for (topic, durability, channels) in
             [("t", Durability::Fsync, &["c", "d"][..]), ("os", Durability::Os, &["x"])]
         {
-            self.ask(Ask::CreateTopic(topic.into(), Some(durability)));
-            channels.iter().for_each(|channel| self.ask(Ask::CreateChannel(topic.into(), (*channel).into())));
+            self.ask(Request::CreateTopic(topic.into(), Some(durability)));
+            channels
+                .iter()
+                .for_each(|channel| self.ask(Request::CreateChannel(topic.into(), (*channel).into())));
         }
         let settings = ChannelSettings { max_attempts: 2, dead_letter_topic: "dead".into() };
-        self.ask(Ask::ConfigureChannel("t".into(), "c".into(), settings));
+        self.ask(Request::ConfigureChannel("t".into(), "c".into(), settings));
         self.create_passing();
         self.settle();
         // From here on its jobs wait until they are chosen.
@@ -109,9 +111,9 @@ impl Driver {
 
     /// A topic and a channel that come and go.
     fn create_passing(&mut self) {
-        self.ask(Ask::CreateTopic("passing".into(), Some(Durability::Fsync)));
-        self.ask(Ask::CreateChannel("passing".into(), "x".into()));
-        self.ask(Ask::CreateChannel("t".into(), "passing".into()));
+        self.ask(Request::CreateTopic("passing".into(), Some(Durability::Fsync)));
+        self.ask(Request::CreateChannel("passing".into(), "x".into()));
+        self.ask(Request::CreateChannel("t".into(), "passing".into()));
     }
 
     fn step(&mut self) {
@@ -124,7 +126,7 @@ impl Driver {
             17 if self.imports => self.consume(nsqd::TOPIC, nsqd::CHANNELS[0]),
             17 => self.consume("os", "x"),
             18 => self.consume("passing", "x"),
-            19 => drop(self.world.ask_later(Ask::Redrive {
+            19 => drop(self.world.ask_later(Request::Redrive {
                 topic: "t".into(),
                 channel: "c".into(),
                 count: 100,
@@ -151,7 +153,7 @@ impl Driver {
         self.ledger.note_time(self.recorder.length(), self.world.io.clock.wall.0);
     }
 
-    fn ask(&mut self, ask: Ask) {
+    fn ask(&mut self, ask: Request) {
         let answer = self.world.ask(ask);
         assert!(matches!(answer, Answer::Done), "{answer:?}");
     }
@@ -221,14 +223,14 @@ impl Driver {
         let length = self.recorder.length();
         if self.random.below(2) == 0 {
             self.ledger.delete("t", "passing", length);
-            self.ask(Ask::DeleteChannel("t".into(), "passing".into()));
-            self.ask(Ask::CreateChannel("t".into(), "passing".into()));
+            self.ask(Request::DeleteChannel("t".into(), "passing".into()));
+            self.ask(Request::CreateChannel("t".into(), "passing".into()));
         } else {
             // Who is not answered yet would be refused.
             self.settle();
             let length = self.recorder.length();
             self.ledger.delete("passing", "x", length);
-            self.ask(Ask::DeleteTopic("passing".into()));
+            self.ask(Request::DeleteTopic("passing".into()));
             self.create_passing();
         }
     }

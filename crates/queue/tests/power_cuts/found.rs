@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use journal::{Files, MemFiles};
 use net::ConnId;
-use nuthatch_queue::ask::{Answer, Ask};
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::{Clock, import};
 
 use super::driver::{DELAY_MAX, options};
@@ -101,7 +101,8 @@ fn read(mut world: World) -> Found {
 
 /// Every channel; a topic without one gets one.
 fn channels(world: &mut World) -> Vec<(String, String)> {
-    let Answer::Stats(snapshot) = world.ask(Ask::Stats { topic: None, channel: None, clients: false }) else {
+    let Answer::Stats(snapshot) = world.ask(Request::Stats { topic: None, channel: None, clients: false })
+    else {
         panic!("statistics")
     };
     let mut channels = Vec::new();
@@ -110,7 +111,7 @@ fn channels(world: &mut World) -> Vec<(String, String)> {
             channels.push((topic.name.clone(), channel.name.clone()));
         }
         if topic.channels.is_empty() {
-            let ask = Ask::CreateChannel(topic.name.clone(), "look".into());
+            let ask = Request::CreateChannel(topic.name.clone(), "look".into());
             assert!(matches!(world.ask(ask), Answer::Done));
             channels.push((topic.name.clone(), "look".into()));
         }

@@ -11,12 +11,12 @@ use net::{
     Address, App, ConnId, Input, Instant, Io, Layer, ListenOptions, ListenerId, Parcel, Peer, SocketOptions,
     TimerId, WallTime,
 };
-use nuthatch_queue::ask::{Answer, Ask, Reply};
 use nuthatch_queue::authority::AuthQuery;
 use nuthatch_queue::disk::{Disk, Job};
 use nuthatch_queue::outside::{Asker, Notice, Outside};
 use nuthatch_queue::queue::OpenError;
-use nuthatch_queue::{Clock, Configuration, Mail, Options, Queue, Settings};
+use nuthatch_queue::request::{Answer, Reply, Request};
+use nuthatch_queue::{Clock, Configuration, Mail, Queue, QueueOptions, Settings};
 
 /// One end of a connection, as the test sees it.
 #[derive(Debug, Default)]
@@ -198,7 +198,7 @@ impl Outside for Listener {
 /// A queue in its loop.
 pub struct World {
     pub files: MemFiles,
-    pub options: Options,
+    pub options: QueueOptions,
     pub io: TestIo,
     pub queue: Queue,
     pub heard: Arc<Mutex<Heard>>,
@@ -209,17 +209,17 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(options: Options) -> World {
+    pub fn new(options: QueueOptions) -> World {
         World::open(MemFiles::new(1), options, 1_700_000_000_000_000_000)
     }
 
     /// A queue over what is there already.
-    pub fn open(files: MemFiles, options: Options, wall: i64) -> World {
+    pub fn open(files: MemFiles, options: QueueOptions, wall: i64) -> World {
         World::try_open(files, options, wall).expect("opens")
     }
 
     /// [`World::open`] that may fail.
-    pub fn try_open(files: MemFiles, options: Options, wall: i64) -> Result<World, OpenError> {
+    pub fn try_open(files: MemFiles, options: QueueOptions, wall: i64) -> Result<World, OpenError> {
         World::open_through(files.clone(), Arc::new(files), options, wall)
     }
 
@@ -227,7 +227,7 @@ impl World {
     pub fn open_through(
         files: MemFiles,
         seen: Arc<dyn Files>,
-        mut options: Options,
+        mut options: QueueOptions,
         wall: i64,
     ) -> Result<World, OpenError> {
         if options.settings.data_path == Settings::default().data_path {
@@ -436,7 +436,7 @@ impl World {
             .collect()
     }
 
-    pub fn ask(&mut self, ask: Ask) -> Answer {
+    pub fn ask(&mut self, ask: Request) -> Answer {
         let asked = self.ask_later(ask);
         Self::answered(&asked).expect("an answer in this turn")
     }
@@ -445,15 +445,15 @@ impl World {
     pub fn configure(&mut self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.options.settings);
         let new = Configuration { settings: self.options.settings.clone(), tls: self.options.tls.clone() };
-        assert!(matches!(self.ask(Ask::Configure(Box::new(new))), Answer::Done));
+        assert!(matches!(self.ask(Request::Configure(Box::new(new))), Answer::Done));
     }
 
     /// Asks; the answer may come later.
-    pub fn ask_later(&mut self, ask: Ask) -> Asked {
+    pub fn ask_later(&mut self, ask: Request) -> Asked {
         let asked = Asked::default();
         let slot = Arc::clone(&asked);
         let reply = Reply(Box::new(move |answer| *slot.lock().expect("one thread") = Some(answer)));
-        self.queue.mail(&mut self.io, Mail::Ask(ask, reply));
+        self.queue.mail(&mut self.io, Mail::Request(ask, reply));
         self.turn();
         asked
     }
@@ -476,7 +476,7 @@ impl World {
 
     /// The topics and channels that are here.
     pub fn present(&mut self) -> BTreeSet<Name> {
-        let ask = Ask::Stats { topic: None, channel: None, clients: false };
+        let ask = Request::Stats { topic: None, channel: None, clients: false };
         let Answer::Stats(snapshot) = self.ask(ask) else { panic!("statistics") };
         let mut set = BTreeSet::new();
         for topic in snapshot.topics.expect("all topics") {
@@ -493,7 +493,7 @@ impl World {
 
     /// Depth, in flight and deferred of a channel.
     pub fn counts(&mut self, topic: &str, channel: &str) -> (u64, u64, u64) {
-        let ask = Ask::Stats { topic: Some(topic.into()), channel: Some(channel.into()), clients: false };
+        let ask = Request::Stats { topic: Some(topic.into()), channel: Some(channel.into()), clients: false };
         let Answer::Stats(snapshot) = self.ask(ask) else { panic!("statistics") };
         let topics = snapshot.topics.expect("the topic is there");
         let channel = topics[0].channels.first().expect("the channel is there");
@@ -501,7 +501,7 @@ impl World {
     }
 
     pub fn health(&mut self) -> Option<String> {
-        match self.ask(Ask::Health) {
+        match self.ask(Request::Health) {
             Answer::Health(health) => health,
             other => panic!("{other:?}"),
         }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use journal::MemFiles;
 use net::{App, ConnId, Listener, ListenerId, WallTime};
-use queue::ask::{Answer, Ask, Reply};
 use queue::outside::Nobody;
-use queue::{Clock, Mail, Options, Queue};
+use queue::request::{Answer, Reply, Request};
+use queue::{Clock, Mail, Queue, QueueOptions};
 
 use super::session::{Session, SessionId};
 use super::workers::Workers;
@@ -40,7 +40,7 @@ impl Daemon {
     /// Opens the queue over what is on the disk.
     pub(crate) fn start(
         files: &MemFiles,
-        options: &Options,
+        options: &QueueOptions,
         wall: i64,
         rng: &mut Rng,
         net: &mut Network,
@@ -71,12 +71,12 @@ impl Daemon {
     }
 
     /// Asks between two turns; where the answer is put.
-    pub(crate) fn ask(&mut self, net: &mut Network, ask: Ask) -> Asked {
+    pub(crate) fn ask(&mut self, net: &mut Network, request: Request) -> Asked {
         let asked = Asked::default();
         let slot = Arc::clone(&asked);
         let reply = Reply(Box::new(move |answer| *slot.lock().expect("one thread") = Some(answer)));
         self.shard.looped.now = net.now;
-        self.shard.call(net, |queue, io| App::mail(queue, io, Mail::Ask(ask, reply)));
+        self.shard.call(net, |queue, io| App::mail(queue, io, Mail::Request(request, reply)));
         asked
     }
 

@@ -100,7 +100,7 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(options: &queue::Options, fill_max: usize) -> Oracle {
+    pub(crate) fn new(options: &queue::QueueOptions, fill_max: usize) -> Oracle {
         Oracle {
             deleted: BTreeMap::new(),
             letters: BTreeMap::new(),

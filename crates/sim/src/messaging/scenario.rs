@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use journal::files::Operation;
 use queue::settings::{AtLimit, Durability, TopicSettings};
-use queue::{Options, Settings};
+use queue::{QueueOptions, Settings};
 
 use super::names::is_ephemeral;
 use crate::network::Travel;
@@ -46,7 +46,7 @@ pub(crate) struct TopicPlan {
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
     pub(crate) topics: Vec<TopicPlan>,
-    pub(crate) options: Options,
+    pub(crate) options: QueueOptions,
     pub(crate) producers: usize,
     pub(crate) consumers: usize,
     /// Messages of a producer, about.
@@ -214,8 +214,8 @@ fn settings(rng: &mut Rng) -> TopicSettings {
     }
 }
 
-fn options(rng: &mut Rng) -> Options {
-    Options::from(Settings {
+fn options(rng: &mut Rng) -> QueueOptions {
+    QueueOptions::from(Settings {
         data_path: "/data".into(),
         durability: rng.pick(&[Durability::Os, Durability::Fsync]),
         msg_timeout: Duration::from_millis(rng.pick(&[200, 1000, 5000])),

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use queue::Options;
-use queue::ask::Ask;
+use queue::QueueOptions;
+use queue::request::Request;
 use queue::settings::{AtLimit, Durability, TopicSettings};
 
 use super::command::Command;
@@ -186,7 +186,7 @@ impl Tamper {
     }
 
     /// Distorts what the oracle is told of the daemon's options.
-    pub(crate) fn distort_options(self, options: &mut Options) {
+    pub(crate) fn distort_options(self, options: &mut QueueOptions) {
         match self {
             Tamper::EphemeralTooMuch => options.settings.mem_queue_size = 1,
             Tamper::RefusedTooEarly => options.settings.max_memory_bytes *= 4,
@@ -234,12 +234,12 @@ impl Tamper {
     }
 
     /// Distorts what the oracle is told of an order.
-    pub(crate) fn distort_order(self, ask: Ask) -> Ask {
-        match ask {
-            Ask::ConfigureTopic(topic, settings) => {
-                Ask::ConfigureTopic(topic, self.distort_settings(settings))
+    pub(crate) fn distort_order(self, request: Request) -> Request {
+        match request {
+            Request::ConfigureTopic(topic, settings) => {
+                Request::ConfigureTopic(topic, self.distort_settings(settings))
             }
-            ask => ask,
+            request => request,
         }
     }
 

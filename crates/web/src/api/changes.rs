@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Response;
-use http::{Asked, Link, Refusal};
+use http::{Asked, HttpRefusal, Link};
 use telemetry::info;
 use wire::nsq::valid_name;
 
@@ -12,7 +12,7 @@ use crate::fleet::{Change, Unavailable};
 use crate::notify::Notice;
 use crate::request::{Fields, Sender};
 
-type Answer = Result<Response<Body>, Refusal>;
+type Answer = Result<Response<Body>, HttpRefusal>;
 
 impl Api {
     pub(crate) async fn create(&self, asked: Asked) -> Answer {
@@ -41,17 +41,17 @@ impl Api {
         let node = word(&asked, 0).to_owned();
         let (sender, body, link) = self.admit(asked)?;
         let fields = self.fields(&sender, &link, body).await.and_then(|fields| fields.text("topic"));
-        let change = tombstone(&fields.map_err(|_| Refusal::bad("INVALID_BODY"))?, node)?;
+        let change = tombstone(&fields.map_err(|_| HttpRefusal::bad("INVALID_BODY"))?, node)?;
         self.finish(change, &sender).await
     }
 
     /// Checks the authorization of a change, and takes its request apart.
-    pub(crate) fn admit(&self, asked: Asked) -> Result<(Sender, Body, Link), Refusal> {
+    pub(crate) fn admit(&self, asked: Asked) -> Result<(Sender, Body, Link), HttpRefusal> {
         acl::admit(&self.settings, &asked.headers)?;
         Ok((Sender::of(&asked), asked.body, asked.link))
     }
 
-    async fn fields(&self, sender: &Sender, link: &Link, body: Body) -> Result<Fields, Refusal> {
+    async fn fields(&self, sender: &Sender, link: &Link, body: Body) -> Result<Fields, HttpRefusal> {
         Fields::read(&self.budget, link.host(), &sender.headers, body).await
     }
 
@@ -87,26 +87,26 @@ impl Api {
 }
 
 /// The creation of a topic, and of a channel if one is named.
-pub(crate) fn create(topic: &str, channel: Option<&str>) -> Result<Change, Refusal> {
-    valid_name(topic.as_bytes()).ok_or(Refusal::bad("INVALID_TOPIC"))?;
+pub(crate) fn create(topic: &str, channel: Option<&str>) -> Result<Change, HttpRefusal> {
+    valid_name(topic.as_bytes()).ok_or(HttpRefusal::bad("INVALID_TOPIC"))?;
     if let Some(channel) = channel {
-        valid_name(channel.as_bytes()).ok_or(Refusal::bad("INVALID_CHANNEL"))?;
+        valid_name(channel.as_bytes()).ok_or(HttpRefusal::bad("INVALID_CHANNEL"))?;
     }
     Ok(Change::Create(topic.to_owned(), channel.map(str::to_owned)))
 }
 
 /// The change that an `action` of the API names.
-pub(crate) fn action(word: &str, topic: String, channel: Option<String>) -> Result<Change, Refusal> {
+pub(crate) fn action(word: &str, topic: String, channel: Option<String>) -> Result<Change, HttpRefusal> {
     match word {
         "pause" => Ok(Change::Pause(topic, channel)),
         "unpause" => Ok(Change::Unpause(topic, channel)),
         "empty" => Ok(Change::Empty(topic, channel)),
-        _ => Err(Refusal::bad("INVALID_ACTION")),
+        _ => Err(HttpRefusal::bad("INVALID_ACTION")),
     }
 }
 
 /// The removal of a topic from one queue.
-pub(crate) fn tombstone(topic: &str, node: String) -> Result<Change, Refusal> {
-    valid_name(topic.as_bytes()).ok_or(Refusal::bad("INVALID_TOPIC"))?;
+pub(crate) fn tombstone(topic: &str, node: String) -> Result<Change, HttpRefusal> {
+    valid_name(topic.as_bytes()).ok_or(HttpRefusal::bad("INVALID_TOPIC"))?;
     Ok(Change::Tombstone(topic.to_owned(), node))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use http::{Asked, Refusal, answer};
+use http::{Asked, HttpRefusal, answer};
 use serde::Serialize;
 
 use super::{Api, Warnings, word};
@@ -60,7 +60,7 @@ impl From<Unavailable> for NoNode {
     }
 }
 
-type Answer = Result<Response<Body>, Refusal>;
+type Answer = Result<Response<Body>, HttpRefusal>;
 
 impl Api {
     pub(crate) async fn topics(&self, asked: Asked) -> Answer {
@@ -108,7 +108,7 @@ impl Api {
         let mut warnings = Warnings::default();
         let channel = self.gather_channel(word(&asked, 0), word(&asked, 1), &mut warnings).await?;
         // nsqadmin's answer, by way of a panic.
-        let unknown = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
+        let unknown = HttpRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
         let value = channel.ok_or(unknown)?;
         Ok(answer::json(&Beside { value: &value, message: warnings.message() }))
     }
@@ -142,7 +142,7 @@ impl Api {
         let mut warnings = Warnings::default();
         let value = match self.gather_node(word(&asked, 0), &mut warnings).await {
             Ok(value) => value,
-            Err(NoNode::Unknown) => return Err(Refusal::missing("NODE_NOT_FOUND")),
+            Err(NoNode::Unknown) => return Err(HttpRefusal::missing("NODE_NOT_FOUND")),
             Err(NoNode::Unavailable(reason)) => return Err(reason.into()),
         };
         Ok(answer::json(&Beside { value: &value, message: warnings.message() }))

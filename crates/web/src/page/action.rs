@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, Response, StatusCode};
-use http::{Asked, Query, Refusal};
+use http::{Asked, HttpRefusal, Query};
 
 use super::html::Html;
 use super::{answer, at, note, page};
@@ -11,7 +11,7 @@ use crate::api::{Api, Warnings, changes};
 use crate::fleet::Change;
 use crate::request::form;
 
-pub(crate) async fn action(api: &Api, asked: Asked) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn action(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let (sender, body, link) = match api.admit(asked) {
         Ok(admitted) => admitted,
         Err(refusal) => return Ok(refused(api, &refusal)),
@@ -33,7 +33,7 @@ pub(crate) async fn action(api: &Api, asked: Asked) -> Result<Response<Body>, Re
     }
 }
 
-fn change(form: &Query) -> Result<Change, Refusal> {
+fn change(form: &Query) -> Result<Change, HttpRefusal> {
     let text = |name| form.text(name).unwrap_or_default().to_owned();
     let (topic, channel) = (text("topic"), Some(text("channel")).filter(|channel| !channel.is_empty()));
     match form.text("change").unwrap_or_default() {
@@ -66,7 +66,7 @@ fn see(place: &str) -> Response<Body> {
     answer
 }
 
-fn refused(api: &Api, refusal: &Refusal) -> Response<Body> {
+fn refused(api: &Api, refusal: &HttpRefusal) -> Response<Body> {
     let mut answer = page(api, "Refused", &Warnings::default(), note(refusal.message()));
     *answer.status_mut() = refusal.status();
     answer

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Response;
-use http::{Asked, Refusal};
+use http::{Asked, HttpRefusal};
 
 use super::html::Html;
 use super::topic::{CHANNEL_COLUMNS, buttons, channel_numbers, graphs, latency};
@@ -10,7 +10,7 @@ use super::{at, note, page, unavailable};
 use crate::api::{Api, Warnings, word};
 use crate::fleet::{ClientStats, TopicStats};
 
-pub(crate) async fn channel(api: &Api, asked: Asked) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn channel(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let (topic, name) = (word(&asked, 0), word(&asked, 1));
     let title = format!("Channel {name} of {topic}");
     let mut warnings = Warnings::default();

@@ -2,14 +2,14 @@
 
 use axum::body::Body;
 use axum::http::Response;
-use http::{Asked, Refusal};
+use http::{Asked, HttpRefusal};
 
 use super::html::Html;
 use super::{Button, at, note, page, unavailable};
 use crate::api::{Api, Warnings};
 use crate::fleet::Producer;
 
-type Answer = Result<Response<Body>, Refusal>;
+type Answer = Result<Response<Body>, HttpRefusal>;
 
 pub(crate) async fn topics(api: &Api, _: Asked) -> Answer {
     let mut warnings = Warnings::default();

@@ -2,14 +2,14 @@
 
 use axum::body::Body;
 use axum::http::Response;
-use http::{Asked, Refusal};
+use http::{Asked, HttpRefusal};
 
 use super::html::Html;
 use super::{Button, at, note, page, unavailable};
 use crate::api::{Api, Warnings, word};
 use crate::fleet::{ChannelStats, Latency, TopicStats};
 
-pub(crate) async fn topic(api: &Api, asked: Asked) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn topic(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let name = word(&asked, 0);
     let title = format!("Topic {name}");
     let mut warnings = Warnings::default();

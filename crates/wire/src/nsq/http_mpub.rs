@@ -1,13 +1,13 @@
 //! Bodies of `POST /mpub`: one message per line, or, with `binary=true`, the batch layout of MPUB without its outer length.
 //!
-//! The caller has the whole body and has already refused one over `max-body-size` ([`Fault::BodyTooBig`]).
+//! The caller has the whole body and has already refused one over `max-body-size` ([`MpubFault::BodyTooBig`]).
 
 use super::batch::{BatchStop, BatchWalk};
 use super::{Limits, Messages, Missing, Refusal};
 
 /// The reason a body is refused. All answer with status 413, as nsqd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum MpubFault {
     /// The body is over `max-body-size`.
     BodyTooBig,
     /// A line is over `max-msg-size`.
@@ -18,41 +18,44 @@ pub enum Fault {
     BadMessage,
 }
 
-impl Fault {
+impl MpubFault {
     /// The `message` of the answer.
     pub fn name(self) -> &'static str {
         match self {
-            Fault::BodyTooBig => "BODY_TOO_BIG",
-            Fault::MsgTooBig => "MSG_TOO_BIG",
-            Fault::BadBody => "BAD_BODY",
-            Fault::BadMessage => "BAD_MESSAGE",
+            MpubFault::BodyTooBig => "BODY_TOO_BIG",
+            MpubFault::MsgTooBig => "MSG_TOO_BIG",
+            MpubFault::BadBody => "BAD_BODY",
+            MpubFault::BadMessage => "BAD_MESSAGE",
         }
     }
 }
 
 /// The messages of a text body: its lines without the line feeds, empty ones left out. May be none.
-pub fn text<'a>(body: &'a [u8], limits: &Limits) -> Result<impl Iterator<Item = &'a [u8]> + use<'a>, Fault> {
+pub fn text<'a>(
+    body: &'a [u8],
+    limits: &Limits,
+) -> Result<impl Iterator<Item = &'a [u8]> + use<'a>, MpubFault> {
     if body.len() as u64 > limits.body_bytes_max {
-        return Err(Fault::BodyTooBig);
+        return Err(MpubFault::BodyTooBig);
     }
     let lines = || body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     if lines().any(|line| line.len() as u64 > limits.message_bytes_max) {
-        return Err(Fault::MsgTooBig);
+        return Err(MpubFault::MsgTooBig);
     }
     Ok(lines())
 }
 
 /// The messages of a binary body, at least one. Bytes behind the last one are ignored, as nsqd does.
-pub fn binary<'a>(body: &'a [u8], limits: &Limits) -> Result<Messages<'a>, Fault> {
+pub fn binary<'a>(body: &'a [u8], limits: &Limits) -> Result<Messages<'a>, MpubFault> {
     if body.len() as u64 > limits.body_bytes_max {
-        return Err(Fault::BodyTooBig);
+        return Err(MpubFault::BodyTooBig);
     }
     match BatchWalk::default().advance(body, limits.message_bytes_max, limits.body_bytes_max) {
         Ok((messages, _)) => Ok(messages),
         Err(BatchStop::NeedMore(_, Missing::Count) | BatchStop::Bad(Refusal::CountInvalid(_))) => {
-            Err(Fault::BadBody)
+            Err(MpubFault::BadBody)
         }
-        Err(_) => Err(Fault::BadMessage),
+        Err(_) => Err(MpubFault::BadMessage),
     }
 }
 
@@ -61,7 +64,7 @@ mod tests {
     use super::*;
 
     /// A body and what is in it.
-    type Case<'a> = (&'a [u8], Result<&'a [&'a [u8]], Fault>);
+    type Case<'a> = (&'a [u8], Result<&'a [&'a [u8]], MpubFault>);
 
     fn limits(message: u64, body: u64) -> Limits {
         Limits { message_bytes_max: message, body_bytes_max: body, ..Limits::default() }
@@ -75,9 +78,9 @@ mod tests {
             (b"a\nb", Ok(&[b"a", b"b"])),
             (b"\na\n\nb\r\n", Ok(&[b"a", b"b\r"])),
             (b"xxxxxxxx\nyyyyyyyy", Ok(&[b"xxxxxxxx", b"yyyyyyyy"])),
-            (b"a\nxxxxxxxxx", Err(Fault::MsgTooBig)),
+            (b"a\nxxxxxxxxx", Err(MpubFault::MsgTooBig)),
             (b"x\nx\nx\nx\nx\nx\nx\nx\nx\nx\n", Ok(&[b"x" as &[u8]; 10])),
-            (b"x\nx\nx\nx\nx\nx\nx\nx\nx\nx\nx", Err(Fault::BodyTooBig)),
+            (b"x\nx\nx\nx\nx\nx\nx\nx\nx\nx\nx", Err(MpubFault::BodyTooBig)),
         ];
         for (body, expected) in cases {
             let got = text(body, &limits(8, 20)).map(Iterator::collect::<Vec<_>>);
@@ -90,21 +93,21 @@ mod tests {
         let cases: [Case<'_>; 12] = [
             (b"\0\0\0\x02\0\0\0\x03a\nb\0\0\0\x01z", Ok(&[b"a\nb", b"z"])),
             (b"\0\0\0\x01\0\0\0\x01zrest", Ok(&[b"z"])),
-            (b"", Err(Fault::BadBody)),
-            (b"\0\0", Err(Fault::BadBody)),
-            (b"\0\0\0\0", Err(Fault::BadBody)),
-            (b"\xff\xff\xff\xff", Err(Fault::BadBody)),
-            (b"\0\x10\0\0", Err(Fault::BadBody)),
-            (b"\0\0\0\x01", Err(Fault::BadMessage)),
-            (b"\0\0\0\x01\0\0\0\0", Err(Fault::BadMessage)),
-            (b"\0\0\0\x01\xff\xff\xff\xfc", Err(Fault::BadMessage)),
-            (b"\0\0\0\x01\0\0\0\x09xxxxxxxxx", Err(Fault::BadMessage)),
-            (b"\0\0\0\x01\0\0\0\x04abc", Err(Fault::BadMessage)),
+            (b"", Err(MpubFault::BadBody)),
+            (b"\0\0", Err(MpubFault::BadBody)),
+            (b"\0\0\0\0", Err(MpubFault::BadBody)),
+            (b"\xff\xff\xff\xff", Err(MpubFault::BadBody)),
+            (b"\0\x10\0\0", Err(MpubFault::BadBody)),
+            (b"\0\0\0\x01", Err(MpubFault::BadMessage)),
+            (b"\0\0\0\x01\0\0\0\0", Err(MpubFault::BadMessage)),
+            (b"\0\0\0\x01\xff\xff\xff\xfc", Err(MpubFault::BadMessage)),
+            (b"\0\0\0\x01\0\0\0\x09xxxxxxxxx", Err(MpubFault::BadMessage)),
+            (b"\0\0\0\x01\0\0\0\x04abc", Err(MpubFault::BadMessage)),
         ];
         for (body, expected) in cases {
             let got = binary(body, &limits(8, 24)).map(Iterator::collect::<Vec<_>>);
             assert_eq!(got, expected.map(<[_]>::to_vec), "{}", body.escape_ascii());
         }
-        assert_eq!(binary(&[0; 25], &limits(8, 24)), Err(Fault::BodyTooBig));
+        assert_eq!(binary(&[0; 25], &limits(8, 24)), Err(MpubFault::BodyTooBig));
     }
 }

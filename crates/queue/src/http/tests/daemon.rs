@@ -14,9 +14,9 @@ use net::{EventLoop, Handle, ListenAddress, Resolver, Shard, WallTime};
 use tokio::sync::watch;
 
 use crate::disk::DiskThreads;
-use crate::http::{About, Adjustable, Api, SendAsk};
+use crate::http::{About, Adjustable, Api, SendRequest};
 use crate::outside::Nobody;
-use crate::{Clock, Mail, Options, Queue, Settings};
+use crate::{Clock, Mail, Queue, QueueOptions, Settings};
 
 /// A daemon. Dropping it stops everything.
 pub(super) struct Daemon {
@@ -77,8 +77,8 @@ pub(super) fn settings(flags: &[&str]) -> Settings {
     check(&from_arguments(&all).unwrap()).unwrap().queue
 }
 
-fn options(settings: &Settings) -> Options {
-    Options::from(Settings { data_path: "/data".into(), max_deferred: 3, ..settings.clone() })
+fn options(settings: &Settings) -> QueueOptions {
+    QueueOptions::from(Settings { data_path: "/data".into(), max_deferred: 3, ..settings.clone() })
 }
 
 impl Daemon {
@@ -136,7 +136,7 @@ impl Daemon {
     }
 
     /// Sender of asks.
-    pub(super) fn ask(&self) -> SendAsk {
+    pub(super) fn ask(&self) -> SendRequest {
         ask(&self.handle)
     }
 
@@ -147,9 +147,9 @@ impl Daemon {
     }
 }
 
-fn ask(handle: &Handle<Mail>) -> SendAsk {
+fn ask(handle: &Handle<Mail>) -> SendRequest {
     let handle = handle.clone();
-    Box::new(move |ask, reply| handle.request(Mail::Ask(ask, reply)))
+    Box::new(move |ask, reply| handle.request(Mail::Request(ask, reply)))
 }
 
 impl Drop for Daemon {

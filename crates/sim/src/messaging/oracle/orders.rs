@@ -1,7 +1,7 @@
 //! Orders of operators, given over HTTP.
 
 use net::Instant;
-use queue::ask::{Answer, Ask};
+use queue::request::{Answer, Request};
 use queue::settings::Durability;
 
 use super::Oracle;
@@ -14,7 +14,7 @@ impl Oracle {
     /// An order was carried out, or refused. `uids` are the messages that it publishes.
     pub(crate) fn ordered(
         &mut self,
-        ask: &Ask,
+        request: &Request,
         uids: &[Uid],
         answer: Option<&Answer>,
         at: Instant,
@@ -22,10 +22,12 @@ impl Oracle {
     ) {
         let now = self.now(at, wall);
         self.report.orders += 1;
-        match (ask, answer) {
-            (Ask::Publish { topic, defer_ms, .. }, None) => return self.publish(topic, uids, *defer_ms, now),
-            (Ask::Redrive { .. }, Some(_)) => return,
-            (Ask::Redrive { topic, channel, .. }, None) => {
+        match (request, answer) {
+            (Request::Publish { topic, defer_ms, .. }, None) => {
+                return self.publish(topic, uids, *defer_ms, now);
+            }
+            (Request::Redrive { .. }, Some(_)) => return,
+            (Request::Redrive { topic, channel, .. }, None) => {
                 let topic = self.topics.get_mut(topic);
                 if let Some(channel) = topic.and_then(|topic| topic.channels.get_mut(channel)) {
                     channel.settle_dead(at);
@@ -36,21 +38,21 @@ impl Oracle {
             (_, Some(Answer::Done | Answer::Sought(_))) => {}
             _ => return,
         }
-        match ask {
-            Ask::CreateTopic(name, durability) => {
+        match request {
+            Request::CreateTopic(name, durability) => {
                 let topic = self.topic(name);
                 topic.known = true;
                 topic.durability = durability.unwrap_or(topic.durability);
             }
-            Ask::CreateChannel(topic, channel) => {
+            Request::CreateChannel(topic, channel) => {
                 self.topic(topic).create_channel(channel, now);
             }
-            Ask::DeleteTopic(name) => {
+            Request::DeleteTopic(name) => {
                 if let Some(topic) = self.topics.remove(name) {
                     self.forget(name.clone(), topic);
                 }
             }
-            Ask::ConfigureTopic(name, settings) => {
+            Request::ConfigureTopic(name, settings) => {
                 let default = self.durability;
                 let topic = self.topic(name);
                 // What is in memory stays there.
@@ -59,17 +61,19 @@ impl Oracle {
                 }
                 topic.configure(*settings, now);
             }
-            Ask::PauseTopic(name, paused) => {
+            Request::PauseTopic(name, paused) => {
                 let topic = self.topic(name);
                 topic.paused = *paused;
                 topic.pump(now);
             }
-            Ask::EmptyTopic(name) => self.topic(name).empty(now),
-            Ask::DeleteChannel(topic, channel) => self.delete_channel(topic, channel),
-            Ask::Seek(topic, channel, to) => self.topic(topic).seek(channel, *to, now),
-            Ask::EmptyChannel(topic, channel) => self.topic(topic).channel(channel).empty(now),
-            Ask::PauseChannel(topic, channel, paused) => self.topic(topic).channel(channel).paused = *paused,
-            Ask::ConfigureChannel(topic, channel, settings) => {
+            Request::EmptyTopic(name) => self.topic(name).empty(now),
+            Request::DeleteChannel(topic, channel) => self.delete_channel(topic, channel),
+            Request::Seek(topic, channel, to) => self.topic(topic).seek(channel, *to, now),
+            Request::EmptyChannel(topic, channel) => self.topic(topic).channel(channel).empty(now),
+            Request::PauseChannel(topic, channel, paused) => {
+                self.topic(topic).channel(channel).paused = *paused
+            }
+            Request::ConfigureChannel(topic, channel, settings) => {
                 let channel = self.topic(topic).channel(channel);
                 channel.settle_dead(at);
                 channel.max_attempts = settings.max_attempts;

@@ -1,8 +1,8 @@
 //! Topics in memory only: nothing of them is on the disk, and consumers get their messages while the daemon lives.
 
 use net::Instant;
-use queue::ask::{Answer, Ask};
 use queue::queue::{Snapshot, TopicStats};
+use queue::request::{Answer, Request};
 
 use super::World;
 use super::phases::left;
@@ -75,7 +75,7 @@ impl World {
     fn keeps_for_replay(&mut self, snapshot: &Snapshot) -> bool {
         let names: Vec<String> = snapshot.topics.iter().flatten().map(|topic| topic.name.clone()).collect();
         names.into_iter().any(|name| {
-            let settings = self.ask_now(Ask::TopicSettings(name));
+            let settings = self.ask_now(Request::TopicSettings(name));
             matches!(settings, Some(Answer::TopicSettings(settings)) if settings.retention_seconds > 0)
         })
     }

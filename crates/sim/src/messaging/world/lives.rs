@@ -3,7 +3,7 @@
 use journal::files::{Fault, Operation};
 use net::Instant;
 use queue::Mail;
-use queue::ask::{Answer, Ask};
+use queue::request::{Answer, Request};
 
 use super::{Event, World};
 use crate::messaging::daemon::Daemon;
@@ -75,13 +75,14 @@ impl World {
     fn adopt_settings(&mut self, snapshot: &queue::queue::Snapshot) {
         let (now, wall) = (self.now(), self.wall_now());
         for topic in snapshot.topics.as_deref().unwrap_or_default() {
-            let settings = self.ask_now(Ask::TopicSettings(topic.name.clone()));
+            let settings = self.ask_now(Request::TopicSettings(topic.name.clone()));
             if let Some(Answer::TopicSettings(settings)) = settings {
                 let told = self.tamper.map_or(settings, |tamper| tamper.distort_settings(settings));
                 self.oracle.set_settings(&topic.name, told, now, wall);
             }
             for channel in &topic.channels {
-                let settings = self.ask_now(Ask::ChannelSettings(topic.name.clone(), channel.name.clone()));
+                let settings =
+                    self.ask_now(Request::ChannelSettings(topic.name.clone(), channel.name.clone()));
                 if let Some(Answer::ChannelSettings(settings)) = settings {
                     self.oracle.set_max_attempts(&topic.name, &channel.name, settings.max_attempts);
                 }
@@ -90,14 +91,14 @@ impl World {
     }
 
     /// Asks between two turns, something that is answered at once and changes nothing.
-    pub(super) fn ask_now(&mut self, ask: Ask) -> Option<Answer> {
-        self.daemon.as_mut()?.ask(&mut self.net, ask).lock().expect("one thread").take()
+    pub(super) fn ask_now(&mut self, request: Request) -> Option<Answer> {
+        self.daemon.as_mut()?.ask(&mut self.net, request).lock().expect("one thread").take()
     }
 
     /// Statistics, between two turns.
     pub(super) fn statistics(&mut self) -> Option<queue::queue::Snapshot> {
-        let ask = Ask::Stats { topic: None, channel: None, clients: false };
-        match self.ask_now(ask) {
+        let request = Request::Stats { topic: None, channel: None, clients: false };
+        match self.ask_now(request) {
             Some(Answer::Stats(snapshot)) => Some(*snapshot),
             _ => None,
         }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use net::Instant;
-use queue::ask::{Answer, Ask, Batch, Layout, PeekAt};
 use queue::queue::TopicStats;
+use queue::request::{Answer, Batch, Layout, PeekAt, Request};
 use queue::settings::{ChannelSettings, Durability, TopicSettings};
 use queue::topic::SeekTo;
 
@@ -14,19 +14,20 @@ use crate::messaging::names::{DEAD, is_ephemeral};
 
 impl World {
     /// Gives an order between two turns; the answer, if it comes at once.
-    pub(super) fn order(&mut self, ask: Ask, uids: Vec<Uid>) -> Option<Answer> {
+    pub(super) fn order(&mut self, request: Request, uids: Vec<Uid>) -> Option<Answer> {
         let (now, wall) = (self.now(), self.wall_now());
         let daemon = self.daemon.as_mut()?;
-        let slot = daemon.ask(&mut self.net, ask.clone());
+        let slot = daemon.ask(&mut self.net, request.clone());
         self.pass_on();
         let answer = slot.lock().expect("one thread").take();
         if self.trace {
-            eprintln!("           {ask:?}: {answer:?}");
+            eprintln!("           {request:?}: {answer:?}");
         }
-        let told = self.tamper.map_or_else(|| ask.clone(), |tamper| tamper.distort_order(ask.clone()));
+        let told =
+            self.tamper.map_or_else(|| request.clone(), |tamper| tamper.distort_order(request.clone()));
         self.oracle.ordered(&told, &uids, answer.as_ref(), now, wall);
         if answer.is_none() {
-            self.pending.push(Pending { slot, ask, uids });
+            self.pending.push(Pending { slot, request, uids });
         }
         self.plan_turn(Instant(now.0 + 1));
         answer
@@ -38,16 +39,16 @@ impl World {
         self.pending.retain_mut(|pending| {
             let answer = pending.slot.lock().expect("one thread").take();
             let Some(answer) = answer else { return true };
-            answered.push((pending.ask.clone(), std::mem::take(&mut pending.uids), answer));
+            answered.push((pending.request.clone(), std::mem::take(&mut pending.uids), answer));
             false
         });
-        for (ask, uids, answer) in answered {
-            match (ask, answer) {
-                (Ask::Publish { topic, .. }, Answer::Done) => self.oracle.accepted(&topic, &uids),
-                (Ask::Publish { topic, defer_ms, .. }, Answer::Refused(why)) => {
+        for (request, uids, answer) in answered {
+            match (request, answer) {
+                (Request::Publish { topic, .. }, Answer::Done) => self.oracle.accepted(&topic, &uids),
+                (Request::Publish { topic, defer_ms, .. }, Answer::Refused(why)) => {
                     self.oracle.refused(&topic, &why.to_string(), defer_ms > 0, &uids);
                 }
-                (Ask::Redrive { topic, channel, .. }, answer) => {
+                (Request::Redrive { topic, channel, .. }, answer) => {
                     let count = if let Answer::Count(count) = answer { count } else { 0 };
                     self.oracle.redriven(&topic, &channel, count);
                 }
@@ -65,30 +66,30 @@ impl World {
         let channel = plan.channels[self.rng.below(plan.channels.len() as u64) as usize].clone();
         let topic = plan.name;
         let pauses = self.rng.below(2_000_000);
-        let (ask, uids) = match self.rng.below(20) {
-            0..2 => (Ask::PauseTopic(topic, true), Vec::new()),
-            2..4 => (Ask::PauseChannel(topic, channel, true), Vec::new()),
-            4 => (Ask::EmptyTopic(topic), Vec::new()),
-            5 => (Ask::EmptyChannel(topic, channel), Vec::new()),
-            6 => (Ask::DeleteChannel(topic, channel), Vec::new()),
+        let (request, uids) = match self.rng.below(20) {
+            0..2 => (Request::PauseTopic(topic, true), Vec::new()),
+            2..4 => (Request::PauseChannel(topic, channel, true), Vec::new()),
+            4 => (Request::EmptyTopic(topic), Vec::new()),
+            5 => (Request::EmptyChannel(topic, channel), Vec::new()),
+            6 => (Request::DeleteChannel(topic, channel), Vec::new()),
             7 => (self.delete_topic(topic), Vec::new()),
-            8..10 => (Ask::Seek(topic, channel, self.place()), Vec::new()),
-            10 => (Ask::ConfigureTopic(topic, self.topic_settings()), Vec::new()),
-            11 => (Ask::CreateChannel(topic, channel), Vec::new()),
-            12..14 => (Ask::Redrive { topic, channel, count: 1 + pauses as usize % 100 }, Vec::new()),
+            8..10 => (Request::Seek(topic, channel, self.place()), Vec::new()),
+            10 => (Request::ConfigureTopic(topic, self.topic_settings()), Vec::new()),
+            11 => (Request::CreateChannel(topic, channel), Vec::new()),
+            12..14 => (Request::Redrive { topic, channel, count: 1 + pauses as usize % 100 }, Vec::new()),
             14..16 => (self.peek(topic, channel), Vec::new()),
             _ => self.publication(topic),
         };
-        if matches!(ask, Ask::PauseTopic(..) | Ask::PauseChannel(..)) {
+        if matches!(request, Request::PauseTopic(..) | Request::PauseChannel(..)) {
             self.after(pauses, Event::Resume);
         }
-        self.order(ask, uids);
+        self.order(request, uids);
     }
 
-    fn delete_topic(&mut self, topic: String) -> Ask {
+    fn delete_topic(&mut self, topic: String) -> Request {
         // Whoever publishes at this moment is refused.
         self.oracle.excused = true;
-        Ask::DeleteTopic(topic)
+        Request::DeleteTopic(topic)
     }
 
     fn place(&mut self) -> SeekTo {
@@ -107,12 +108,12 @@ impl World {
         }
     }
 
-    fn peek(&mut self, topic: String, channel: String) -> Ask {
+    fn peek(&mut self, topic: String, channel: String) -> Request {
         let what = self.rng.pick(&[PeekAt::Queued, PeekAt::Deferred, PeekAt::InFlight, PeekAt::Dead]);
-        Ask::Peek { topic, channel: Some(channel).filter(|_| self.rng.one_in(2)), what, count: 10 }
+        Request::Peek { topic, channel: Some(channel).filter(|_| self.rng.one_in(2)), what, count: 10 }
     }
 
-    fn publication(&mut self, topic: String) -> (Ask, Vec<Uid>) {
+    fn publication(&mut self, topic: String) -> (Request, Vec<Uid>) {
         let count = self.rng.between(1, 4);
         let uids: Vec<Uid> = (self.uid + 1..=self.uid + count).collect();
         self.uid += count;
@@ -121,7 +122,7 @@ impl World {
         let limits = self.scenario.options.limits();
         let batch = Batch::new(Bytes::from(bodies.join(&b'\n')), layout, limits).expect("short bodies");
         let defer_ms = if self.rng.one_in(3) { self.rng.between(1, self.scenario.delay_ms_max) } else { 0 };
-        (Ask::Publish { topic, batch, defer_ms }, uids)
+        (Request::Publish { topic, batch, defer_ms }, uids)
     }
 
     /// Resumes all that is paused.
@@ -129,11 +130,11 @@ impl World {
         let Some(snapshot) = self.statistics() else { return };
         for topic in snapshot.topics.unwrap_or_default() {
             if topic.paused {
-                self.order(Ask::PauseTopic(topic.name.clone(), false), Vec::new());
+                self.order(Request::PauseTopic(topic.name.clone(), false), Vec::new());
             }
             for channel in topic.channels.iter().filter(|channel| channel.paused) {
                 let (topic, channel) = (topic.name.clone(), channel.name.clone());
-                self.order(Ask::PauseChannel(topic, channel, false), Vec::new());
+                self.order(Request::PauseChannel(topic, channel, false), Vec::new());
             }
         }
     }
@@ -144,7 +145,7 @@ impl World {
             let lasting = |name: &str| !is_ephemeral(&topic.name) && !is_ephemeral(name);
             for channel in topic.channels.into_iter().filter(|channel| lasting(&channel.name)) {
                 let settings = ChannelSettings { max_attempts, ..ChannelSettings::default() };
-                self.order(Ask::ConfigureChannel(topic.name.clone(), channel.name, settings), Vec::new());
+                self.order(Request::ConfigureChannel(topic.name.clone(), channel.name, settings), Vec::new());
             }
         }
     }
@@ -153,7 +154,7 @@ impl World {
     pub(super) fn replay_all(&mut self) {
         for topic in self.live_topics() {
             for channel in topic.channels {
-                self.order(Ask::Seek(topic.name.clone(), channel.name, SeekTo::Beginning), Vec::new());
+                self.order(Request::Seek(topic.name.clone(), channel.name, SeekTo::Beginning), Vec::new());
             }
         }
     }
@@ -162,8 +163,9 @@ impl World {
     pub(super) fn redrive_all(&mut self) {
         for topic in self.live_topics() {
             for channel in topic.channels {
-                let ask = Ask::Redrive { topic: topic.name.clone(), channel: channel.name, count: 100_000 };
-                self.order(ask, Vec::new());
+                let request =
+                    Request::Redrive { topic: topic.name.clone(), channel: channel.name, count: 100_000 };
+                self.order(request, Vec::new());
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use queue::ask::{Answer, Ask};
+use queue::request::{Answer, Request};
 
 use crate::messaging::body::Uid;
 
@@ -10,6 +10,6 @@ use crate::messaging::body::Uid;
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(super) slot: Arc<Mutex<Option<Answer>>>,
-    pub(super) ask: Ask,
+    pub(super) request: Request,
     pub(super) uids: Vec<Uid>,
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use journal::Files;
 use net::Instant;
 use queue::QueueError;
-use queue::ask::{Answer, Ask};
 use queue::queue::Snapshot;
+use queue::request::{Answer, Request};
 use queue::settings::{Durability, TopicSettings};
 
 use super::{Event, World};
@@ -89,15 +89,15 @@ impl World {
                 ]),
                 _ => None,
             };
-            let mut asks = vec![Ask::CreateTopic(plan.name.clone(), durability)];
+            let mut asks = vec![Request::CreateTopic(plan.name.clone(), durability)];
             asks.extend(
-                plan.channels.into_iter().map(|channel| Ask::CreateChannel(plan.name.clone(), channel)),
+                plan.channels.into_iter().map(|channel| Request::CreateChannel(plan.name.clone(), channel)),
             );
-            for ask in asks {
-                let answer = self.order(ask.clone(), Vec::new());
+            for request in asks {
+                let answer = self.order(request.clone(), Vec::new());
                 let many = matches!(answer, Some(Answer::Refused(QueueError::TooManyChannelsOfTopic { .. })));
                 if !many && !matches!(answer, Some(Answer::Done)) {
-                    self.oracle.fault(format!("{ask:?} was refused"));
+                    self.oracle.fault(format!("{request:?} was refused"));
                 }
             }
         }
@@ -112,12 +112,13 @@ impl World {
     /// Gives the topics their settings.
     fn limit(&mut self) {
         for topic in self.live_topics() {
-            let Some(Answer::TopicSettings(settings)) = self.ask_now(Ask::TopicSettings(topic.name.clone()))
+            let Some(Answer::TopicSettings(settings)) =
+                self.ask_now(Request::TopicSettings(topic.name.clone()))
             else {
                 continue;
             };
             let settings = TopicSettings { durability: settings.durability, ..self.scenario.settings };
-            self.order(Ask::ConfigureTopic(topic.name, settings), Vec::new());
+            self.order(Request::ConfigureTopic(topic.name, settings), Vec::new());
         }
     }
 
@@ -146,7 +147,7 @@ impl World {
         let before = self.stored();
         self.until(Instant(self.now().0 + REST_US))?;
         for (topic, bytes) in self.stored() {
-            let settings = self.ask_now(Ask::TopicSettings(topic.clone()));
+            let settings = self.ask_now(Request::TopicSettings(topic.clone()));
             if matches!(settings, Some(Answer::TopicSettings(settings)) if settings.retention_seconds > 0) {
                 continue;
             }

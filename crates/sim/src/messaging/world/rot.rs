@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use queue::ask::{Answer, Ask};
+use queue::request::{Answer, Request};
 
 use super::World;
 use crate::messaging::body::{Uid, body, uids_in};
@@ -114,7 +114,7 @@ impl World {
         if !std::mem::take(&mut self.inventory_rotten) {
             return;
         }
-        let told = match self.ask_now(Ask::Damage) {
+        let told = match self.ask_now(Request::Damage) {
             Some(Answer::Damage(findings)) => {
                 findings.iter().any(|finding| finding.text.contains("inventory"))
             }

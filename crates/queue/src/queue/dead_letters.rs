@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::conditions::Subject;
 use super::{Queue, Waiter};
-use crate::channel::Dying;
+use crate::channel::DeadLetter;
 use crate::disk::{Job, Purpose};
 use crate::error::QueueError;
 use crate::message::{Message, Position};
@@ -53,10 +53,10 @@ enum Remains {
 
 impl Queue {
     /// Sets aside what a channel has given up: a batch is written to the dead-letter topic. See [`super::moves`].
-    pub(super) fn bury(&mut self, key: TopicKey, channel_key: ChannelKey) {
+    pub(super) fn set_aside(&mut self, key: TopicKey, channel_key: ChannelKey) {
         let Some(topic) = self.topics.get_mut(key) else { return };
         let Some(channel) = topic.channel(channel_key) else { return };
-        if channel.burying || channel.dying.is_empty() || !channel.departing.is_empty() {
+        if channel.dead_letter_pending || channel.dead_letters.is_empty() || !channel.departing.is_empty() {
             return;
         }
         let names = (topic.name.clone(), channel.name.clone());
@@ -85,27 +85,27 @@ impl Queue {
         let mut lost = 0;
         let mut refused = Ok(());
         while letters.len() + lost < PER_TURN {
-            let Some((dying, remains)) = self.next_dying(source) else { break };
+            let Some((letter, remains)) = self.next_dead_letter(source) else { break };
             let staged = match &remains {
-                Remains::Record(block) => self.stage_letter(target, names, dying, block),
+                Remains::Record(block) => self.stage_letter(target, names, letter, block),
                 Remains::Nothing => Ok(false),
                 Remains::Later => break,
             };
             let Some(channel) = self.channel_at(source) else { break };
-            channel.dying.pop_front();
+            channel.dead_letters.pop_front();
             match staged {
-                Ok(true) => letters.push(dying),
+                Ok(true) => letters.push(letter),
                 Ok(false) => {
-                    channel.lose_message(dying.message.at);
+                    channel.lose_message(letter.message.at);
                     lost += 1;
                 }
                 Err(StageError::Journal(journal::AppendError::BatchFull { .. })) if !letters.is_empty() => {
-                    channel.dying.push_front(dying);
+                    channel.dead_letters.push_front(letter);
                     break;
                 }
                 Err(why) => {
                     // Others have their turn before it is tried again.
-                    channel.dying.push_back(dying);
+                    channel.dead_letters.push_back(letter);
                     refused = Err(why.into());
                     break;
                 }
@@ -133,25 +133,25 @@ impl Queue {
     }
 
     /// The next message to be set aside, and what can be read of it. `None` if there is none.
-    fn next_dying(&mut self, source: (TopicKey, ChannelKey)) -> Option<(Dying, Remains)> {
+    fn next_dead_letter(&mut self, source: (TopicKey, ChannelKey)) -> Option<(DeadLetter, Remains)> {
         let (key, channel_key) = source;
         let (channel, journal) = self.topics.get_mut(key)?.channel_and_journal(channel_key)?;
-        let dying = *channel.dying.front()?;
-        let fetched = channel.fetched_dead.take().filter(|block| block.start().0 == dying.message.at);
+        let letter = *channel.dead_letters.front()?;
+        let fetched = channel.fetched_dead.take().filter(|block| block.start().0 == letter.message.at);
         let outcome = match fetched {
             Some(block) => ReadOutcome::Block(block),
-            None => journal.read_one(at(dying.message.at), 4096),
+            None => journal.read_one(at(letter.message.at), 4096),
         };
         let remains = match outcome {
             ReadOutcome::Block(block) => Remains::Record(block),
             ReadOutcome::NeedsDisk(job) => {
-                channel.burying = true;
-                self.submit(Job::Read(key, Purpose::Bury(channel_key, dying.message.at), job));
+                channel.dead_letter_pending = true;
+                self.submit(Job::Read(key, Purpose::DeadLetter(channel_key, letter.message.at), job));
                 Remains::Later
             }
             ReadOutcome::AtEnd | ReadOutcome::Gone { .. } => Remains::Nothing,
         };
-        Some((dying, remains))
+        Some((letter, remains))
     }
 
     /// Stages one dead letter. False if nothing can be read of the message.
@@ -159,7 +159,7 @@ impl Queue {
         &mut self,
         target: TopicKey,
         (topic, channel): &(String, String),
-        dying: Dying,
+        letter: DeadLetter,
         block: &Block,
     ) -> Result<bool, StageError> {
         let message = block.records().next().and_then(|record| Message::decode(record.payload));
@@ -167,10 +167,10 @@ impl Queue {
         let origin = Origin {
             topic,
             channel,
-            id: wire::nsq::MessageId(dying.message.id).to_string(),
+            id: wire::nsq::MessageId(letter.message.id).to_string(),
             timestamp: message.timestamp,
-            attempts: dying.message.attempts,
-            reason: dying.reason,
+            attempts: letter.message.attempts,
+            reason: letter.reason,
             died: self.clock.wall.0,
         };
         let origin = serde_json::to_vec(&origin).unwrap_or_default();
@@ -200,16 +200,16 @@ impl Queue {
     /// Dead letters cannot be written now: they are tried again with the next tick.
     fn refuse_letters(&mut self, source: (TopicKey, ChannelKey), why: &str) {
         let Some(channel) = self.channel_at(source) else { return };
-        channel.burying = true;
-        self.bury_retries.push(source);
+        channel.dead_letter_pending = true;
+        self.dead_letter_retries.push(source);
         self.wrong(Subject::DeadLetters(source.0, source.1), &why);
     }
 
     /// Channels whose dead letters were refused try again.
-    pub(super) fn retry_burials(&mut self) {
-        for source in std::mem::take(&mut self.bury_retries) {
+    pub(super) fn retry_dead_letters(&mut self) {
+        for source in std::mem::take(&mut self.dead_letter_retries) {
             if let Some(channel) = self.channel_at(source) {
-                channel.burying = false;
+                channel.dead_letter_pending = false;
             }
             self.schedule(source.0, source.1);
         }
@@ -227,7 +227,7 @@ impl Queue {
         match block {
             Ok(block) => {
                 let Some(channel) = self.channel_at(source) else { return };
-                channel.burying = false;
+                channel.dead_letter_pending = false;
                 channel.fetched_dead = (block.start().0 == at).then_some(block);
                 self.schedule(source.0, source.1);
             }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use wire::nsq::Limits;
-use wire::nsq::http_mpub::{self, Fault};
+use wire::nsq::http_mpub::{self, MpubFault};
 
 use crate::error::QueueError;
 use crate::inventory::Finding;
@@ -14,7 +14,7 @@ use crate::topic::{SeekTo, Sought};
 
 /// A question or an order. Names are valid names.
 #[derive(Debug, Clone)]
-pub enum Ask {
+pub enum Request {
     /// Publish, all or none; the answer comes when the messages are as durable as the topic says.
     Publish {
         /// The topic; it is created if need be.
@@ -110,9 +110,9 @@ pub enum Layout {
 
 impl Batch {
     /// Checks a body.
-    pub fn new(body: Bytes, layout: Layout, limits: Limits) -> Result<Batch, Fault> {
+    pub fn new(body: Bytes, layout: Layout, limits: Limits) -> Result<Batch, MpubFault> {
         match layout {
-            Layout::One if body.len() as u64 > limits.message_bytes_max => return Err(Fault::MsgTooBig),
+            Layout::One if body.len() as u64 > limits.message_bytes_max => return Err(MpubFault::MsgTooBig),
             Layout::One => {}
             Layout::Lines => drop(http_mpub::text(&body, &limits)?),
             Layout::Binary => drop(http_mpub::binary(&body, &limits)?),
@@ -162,28 +162,28 @@ pub struct Peeked {
     pub body: Bytes,
 }
 
-/// The answer to an [`Ask`].
+/// The answer to an [`Request`].
 #[derive(Debug)]
 pub enum Answer {
     /// It was done.
     Done,
     /// It was not done.
     Refused(QueueError),
-    /// To [`Ask::Stats`].
+    /// To [`Request::Stats`].
     Stats(Box<Snapshot>),
-    /// To [`Ask::Health`]: what is wrong, if something is.
+    /// To [`Request::Health`]: what is wrong, if something is.
     Health(Option<String>),
-    /// To [`Ask::Damage`].
+    /// To [`Request::Damage`].
     Damage(Vec<Finding>),
-    /// To [`Ask::TopicSettings`].
+    /// To [`Request::TopicSettings`].
     TopicSettings(TopicSettings),
-    /// To [`Ask::ChannelSettings`].
+    /// To [`Request::ChannelSettings`].
     ChannelSettings(ChannelSettings),
-    /// To [`Ask::Peek`].
+    /// To [`Request::Peek`].
     Messages(Vec<Peeked>),
-    /// To [`Ask::Seek`].
+    /// To [`Request::Seek`].
     Sought(Sought),
-    /// To [`Ask::Redrive`]: how many messages came back; to [`Ask::AcknowledgeDamage`]: how many findings there were.
+    /// To [`Request::Redrive`]: how many messages came back; to [`Request::AcknowledgeDamage`]: how many findings there were.
     Count(u64),
 }
 
@@ -205,7 +205,7 @@ impl std::fmt::Debug for Reply {
 
 /// A look at messages that is under way, because some have to be read from files.
 #[derive(Debug)]
-pub struct Inquiry {
+pub struct PeekJob {
     /// Topic and channel.
     pub topic: crate::registry::TopicKey,
     /// Messages by position, with what is known about them already.
