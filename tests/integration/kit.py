@@ -175,6 +175,16 @@ def start_native(directory, protocol, servers, **options):
     return start("nuthatch", 1, argv, directory)
 
 
+def start_configured(stack, name, text, ports):
+    """The native face with this configuration, kept by the stack."""
+    path = stack.path / f"{name}.toml"
+    path.write_text(text)
+    program = Program(name, [BINARY, "run", "-c", path], ports, stack.path)
+    assert program.is_ready(), program.output()
+    stack.keep(program)
+    return program
+
+
 def start_nsqd(directory, *options, name="nsqd"):
     """The binary as nsqd, with its own data directory. `ports` are those of TCP and HTTP."""
     data = directory / f"{name}-data"

@@ -12,57 +12,13 @@ import urllib.request
 import pytest
 
 import kit
+from authority import Authority
 
 redis = pytest.importorskip("redis")
 
 pytestmark = [pytest.mark.needs("redis-server"), pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl")]
 
 PASSWORD = "s3cret-of-tls"
-
-
-class Authority:
-    """Certificates, made by openssl."""
-
-    def __init__(self, path, name):
-        self.path, self.name = path, name
-        self.run("req", "-x509", *self.new(name), "-days", "90", "-subj", f"/CN={name}")
-        self.ca = path / f"{name}.pem"
-        (path / f"{name}.index").touch()
-        (path / f"{name}.conf").write_text(
-            f"""[ca]
-default_ca = it
-[it]
-certificate = {name}.pem
-private_key = {name}.key
-database = {name}.index
-rand_serial = yes
-unique_subject = no
-new_certs_dir = {path}
-default_md = sha256
-policy = any
-[any]
-commonName = supplied
-"""
-        )
-
-    def run(self, *words):
-        subprocess.run(["openssl", *map(str, words)], cwd=self.path, check=True, capture_output=True)
-
-    def new(self, name):
-        ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        return [*ec, "-keyout", f"{name}.key", "-out", f"{name}.pem"]
-
-    def issue(self, name, host="localhost", address="127.0.0.1", days=(-1, 60)):
-        """Certificate and key of a name, valid between these days from now."""
-        request = ["req", *self.new(name), "-subj", f"/CN={name}"]
-        request[request.index("-out") + 1] = f"{name}.csr"
-        self.run(*request)
-        (self.path / f"{name}.ext").write_text(f"subjectAltName=DNS:{host},IP:{address}\n")
-        begin, end = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + day * 86_400)) for day in days)
-        dates = ["-startdate", begin, "-enddate", end]
-        files = ["-in", f"{name}.csr", "-extfile", f"{name}.ext", "-out", f"{name}.pem"]
-        self.run("ca", "-config", f"{self.name}.conf", "-batch", "-notext", *dates, *files)
-        return self.path / f"{name}.pem", self.path / f"{name}.key"
 
 
 @pytest.fixture(scope="module")
@@ -92,15 +48,6 @@ def secure_redis(stack, authority):
     return program
 
 
-def start(stack, name, text, ports):
-    path = stack.path / f"{name}.toml"
-    path.write_text(text)
-    program = kit.Program(name, [kit.BINARY, "run", "-c", path], ports, stack.path)
-    assert program.is_ready(), program.output()
-    stack.keep(program)
-    return program
-
-
 @pytest.fixture(scope="module")
 def proxy(stack, authority, web, secure_redis):
     cert, key = web
@@ -117,7 +64,7 @@ servers = ["127.0.0.1:{secure_redis.port}"]
 listen = "127.0.0.1:{admin}"
 tls = {{ cert = "{cert}", key = "{key}" }}
 """
-    return start(stack, "tls-proxy", text, [plain, tls, admin])
+    return kit.start_configured(stack, "tls-proxy", text, [plain, tls, admin])
 
 
 def client(proxy, authority, identity=None, **options):
@@ -227,7 +174,7 @@ server_tls = {{ ca = "{ca}"{name}{ours} }}
 auth = "{PASSWORD}"
 servers = ["127.0.0.1:{secure_redis.port}"]
 """
-    program = start(stack, f"tls-{case}", text, [port])
+    program = kit.start_configured(stack, f"tls-{case}", text, [port])
     with pytest.raises(redis.RedisError):
         redis.Redis(port=port, password=PASSWORD, retry=None).get("k")
     assert kit.until(lambda: reason in program.output(), program.output)
@@ -245,7 +192,7 @@ auth = "{PASSWORD}"
 timeout = "2s"
 servers = ["127.0.0.1:{server.getsockname()[1]}"]
 """
-        program = start(stack, "tls-plain-server", text, [port])
+        program = kit.start_configured(stack, "tls-plain-server", text, [port])
         asking = redis.Redis(port=port, password=PASSWORD, retry=None)
         with kit.ThreadPoolExecutor() as threads:
             answer = threads.submit(asking.get, "k")
@@ -281,7 +228,7 @@ tls_cert = "{soon}"
 tls_key = "{soon_key}"
 data_path = "{stack.path}"
 """
-    program = start(stack, "tls-expiry", text, [port, admin])
+    program = kit.start_configured(stack, "tls-expiry", text, [port, admin])
     faults = [
         ("pool p", f"tls.cert {over} has expired 2 days ago: it is refused"),
         ("pool p", f"server_tls.cert {soon} expires in 6 days"),
@@ -328,7 +275,7 @@ listen = "127.0.0.1:{port}"
 tls = {{ cert = "{cert}", key = "{key}", min_version = "tls1.3" }}
 servers = ["local"]
 """
-    start(stack, "tls-memcache", text, [port])
+    kit.start_configured(stack, "tls-memcache", text, [port])
     context = ssl.create_default_context(cafile=str(authority.ca))
     connection = socket.create_connection(("127.0.0.1", port), timeout=60)
     with context.wrap_socket(connection, server_hostname="localhost") as secured:

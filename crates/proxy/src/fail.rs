@@ -21,6 +21,8 @@ pub(crate) enum Failure {
     Unresolved,
     /// TLS towards the server failed.
     Layer(LayerFault),
+    /// The server answered in TLS, which the pool does not speak to it.
+    SpeaksTls,
     /// The server answered something that is no reply to what it was asked.
     Garbage,
     /// Any other error of the operating system.
@@ -42,6 +44,9 @@ pub(crate) enum Failure {
     /// The clients of the pool have.
     PoolLimit,
 }
+
+/// First bytes of an alert of TLS, with which no reply begins.
+const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
 impl Failure {
     pub(crate) fn of(fault: Fault) -> Failure {
@@ -70,6 +75,11 @@ impl Failure {
         matches!(self, Failure::Password | Failure::Version | Failure::Database)
     }
 
+    /// Failure of a connection whose server gave `bytes` for a reply.
+    pub(crate) fn of_reply(bytes: &[u8]) -> Failure {
+        if bytes.starts_with(&TLS_ALERT) { Failure::SpeaksTls } else { Failure::Garbage }
+    }
+
     pub(crate) fn text(self) -> std::borrow::Cow<'static, str> {
         std::borrow::Cow::Borrowed(match self {
             Failure::Refused => "Connection refused",
@@ -77,6 +87,7 @@ impl Failure {
             Failure::TimedOut => "Connection timed out",
             Failure::Closed => "unknown",
             Failure::Unresolved => "Host is down",
+            Failure::SpeaksTls => "the server speaks TLS, which the pool does not (server_tls)",
             Failure::Garbage => "Invalid argument",
             Failure::Os(errno) => return std::borrow::Cow::Owned(os_text(errno)),
             Failure::Layer(fault) => return std::borrow::Cow::Owned(format!("the server {fault}")),
@@ -174,6 +185,11 @@ mod tests {
             (Failure::Unresolved, "Host is down"),
             (Failure::Garbage, "Invalid argument"),
             (Failure::Os(libc::ENOENT), "No such file or directory"),
+            (
+                Failure::of_reply(b"\x15\x03\x01\0\x02\x02\x46"),
+                "the server speaks TLS, which the pool does not (server_tls)",
+            ),
+            (Failure::of_reply(b"\x15"), "Invalid argument"),
             (Failure::Layer(LayerFault::PlainText), "the server speaks plain text, not TLS"),
         ];
         for (failure, text) in cases {

@@ -45,7 +45,10 @@ impl Proxy {
                         return Self::want_more_of_reply(input, want);
                     }
                 }
-                Next::Garbage => return self.break_server_conn(io, lane, input, Failure::Garbage),
+                Next::Garbage => {
+                    let failure = Failure::of_reply(input.bytes());
+                    return self.break_server_conn(io, lane, input, failure);
+                }
             }
         }
     }

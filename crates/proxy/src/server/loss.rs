@@ -82,7 +82,12 @@ impl Server {
             return None;
         }
         let (pool, server) = self.names();
-        Some(Notice::ServerFailed { pool, server, reason: failure.reason() })
+        let mut reason = failure.reason();
+        let silent = was_connected && self.stats.responses.get() == 0 && self.options.tls.is_none();
+        if silent && matches!(failure, Failure::Closed | Failure::Reset) {
+            reason.push_str("; it has never answered: if it speaks TLS, the pool needs server_tls");
+        }
+        Some(Notice::ServerFailed { pool, server, reason })
     }
 }
 
