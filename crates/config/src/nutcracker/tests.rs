@@ -10,6 +10,7 @@ use crate::Secret;
 use crate::checked::{Listen, PoolListen, Protocol, Target};
 use crate::fault::Position;
 
+#[allow(clippy::unnecessary_wraps, reason = "it stands for one that can fail")]
 fn resolve_all(_: &str, _: u16) -> Result<(), String> {
     Ok(())
 }
@@ -23,7 +24,7 @@ fn reasons(text: &str) -> Vec<(usize, String)> {
     refusal.reasons.iter().map(|r| (r.position.map_or(0, |p| p.line), r.to_string())).collect()
 }
 
-/// nutcracker_config.jsonl: `exit` of `-t`, and the lines of `log`.
+/// `nutcracker_config.jsonl`: `exit` of `-t`, and the lines of `log`.
 #[test]
 fn golden() {
     let path =
@@ -127,6 +128,15 @@ fn defaults() {
     assert_eq!(pool.protocol, Protocol::Memcache);
     assert_eq!((pool.timeout, pool.keepalive, pool.backlog), (None, None, 512));
     assert_eq!((pool.server_retry_timeout, pool.server_failure_limit), (Duration::from_secs(30), 2));
+}
+
+#[test]
+fn more_server_connections_than_there_are_lanes_are_cut() {
+    for (written, expected) in [("1024", 1024), ("1025", 1024), ("65536", 1024), ("2147483647", 1024)] {
+        let text =
+            format!("a:\n  listen: 127.0.0.1:1\n  server_connections: {written}\n  servers:\n  - h:1:1\n");
+        assert_eq!(accepted(&text).pools[0].server_connections, expected, "{written}");
+    }
 }
 
 #[test]

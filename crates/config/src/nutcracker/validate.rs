@@ -14,6 +14,8 @@ use crate::native;
 const SERVER_RETRY_TIMEOUT_MS: i32 = 30_000;
 const SERVER_FAILURE_LIMIT: i32 = 2;
 const BACKLOG: i32 = 512;
+/// Most connections to a server; nutcracker takes any number. Lanes are numbered in 16 bits, two to a connection.
+const SERVER_CONNECTIONS_MAX: i32 = 1024;
 
 /// Checks the pools and turns them into what the rest of the program uses.
 pub(super) fn pools(mut pools: Vec<RawPool>, file: &str) -> Result<Accepted, Vec<Reason>> {
@@ -114,7 +116,7 @@ fn checked(raw: RawPool) -> Option<Pool> {
         db: number("redis_db", 0) as u32,
         preconnect: flag("preconnect"),
         auto_eject_hosts: flag("auto_eject_hosts"),
-        server_connections: number("server_connections", 1) as u32,
+        server_connections: number("server_connections", 1).min(SERVER_CONNECTIONS_MAX) as u32,
         server_retry_timeout: millis(number("server_retry_timeout", SERVER_RETRY_TIMEOUT_MS)),
         // A limit of 0 ejects at the first failure, as 1 does.
         server_failure_limit: number("server_failure_limit", SERVER_FAILURE_LIMIT).max(1) as u32,
