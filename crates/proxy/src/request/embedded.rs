@@ -14,7 +14,8 @@ impl Proxy {
     /// Leaves the reply in `scratch.local`.
     pub(super) fn execute_local<I: Io>(&mut self, io: &I, client: &Client, server: ServerKey, frame: &[u8]) {
         let pool = &self.pools[client.pool];
-        let now_ms = (io.wall_time().0 / 1_000_000) as u64;
+        // A clock before 1970 stands still.
+        let now_ms = u64::try_from(io.wall_time().0 / 1_000_000).unwrap_or(0);
         let reply = &mut self.scratch.local;
         reply.clear();
         match pool.config.protocol {

@@ -346,9 +346,10 @@ fn judge(user: &access::User, request: &Request, frame: &[u8]) -> access::Verdic
     }
 }
 
-/// Longest line of a `get` or `gets`, whose lines memcached does not limit. A request in parts has its keys in memory several times.
+/// Longest line of a `get` or `gets`, whose lines memcached does not limit. A request in parts has its keys in memory several
+/// times, and places in it are 32 bits.
 fn get_line_max(request_bytes_max: usize, budget: usize) -> usize {
-    request_bytes_max.min((budget / 16).max(PART_BYTES_MAX))
+    request_bytes_max.min((budget / 16).max(PART_BYTES_MAX)).min(1 << 31)
 }
 
 /// Throws away what belongs to a refused request.
@@ -375,6 +376,13 @@ mod tests {
 
     const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nprotocol = \"memcache\"\nhash = \"fnv1a_64\"\n\
                         distribution = \"modula\"\nservers = [\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"]\n";
+
+    #[test]
+    fn a_place_in_the_longest_line_fits_into_32_bits() {
+        for budget in [0, 1 << 30, 1 << 37, usize::MAX] {
+            assert!(u32::try_from(get_line_max(usize::MAX, budget)).is_ok(), "{budget}");
+        }
+    }
 
     #[test]
     fn a_large_write_without_reply_that_finds_a_full_queue_is_sent_once_and_so_is_the_next_request() {

@@ -35,7 +35,8 @@ impl Server {
     fn eject<I: Io>(&mut self, io: &mut I) {
         let probe_at = self.health.eject(self.policy(), io.now());
         self.stats.ejected.set(1);
-        self.stats.server_ejected_at.set((io.wall_time().0 / 1000) as u64);
+        let ejected_at = u64::try_from(io.wall_time().0 / 1000).unwrap_or(0);
+        self.stats.server_ejected_at.set(ejected_at);
         self.probe_at(io, Some(probe_at));
     }
 
