@@ -12,7 +12,7 @@ use crate::workspace::{cargo, root};
 const BENCHES: [&str; 7] = ["proxy", "floor", "placement", "queue", "single", "instructions", "tools"];
 
 /// A bench may take this long and no longer.
-const LIMIT: Duration = Duration::from_secs(6 * 3600);
+const LIMIT: Duration = Duration::from_hours(6);
 
 /// Runs `bench/WHAT_bench.py` with the arguments given, over release builds of nuthatch and the load generator.
 pub fn run(what: &str, arguments: &[&str]) -> Result<(), Fault> {
@@ -22,10 +22,7 @@ pub fn run(what: &str, arguments: &[&str]) -> Result<(), Fault> {
     }
     if !arguments.iter().any(|argument| ["--help", "-h", "--list"].contains(argument)) {
         for package in ["nuthatch", "loadgen"] {
-            run::shown(
-                cargo().args(["build", "--release", "--package", package]),
-                Duration::from_secs(3600),
-            )?;
+            run::shown(cargo().args(["build", "--release", "--package", package]), Duration::from_hours(1))?;
         }
     }
     run::shown(Command::new("python3").arg(script).args(arguments).current_dir(root()), LIMIT)

@@ -30,7 +30,7 @@ pub fn run(mode: Mode) -> Result<(), Fault> {
         let examples = package.targets.iter().filter(|t| t.kind.iter().any(|kind| kind == "example"));
         for example in examples.filter(|target| target.name.starts_with("docs_")) {
             let arguments = ["run", "--quiet", "--package", &package.name, "--example", &example.name];
-            let text = run::output(cargo().args(arguments), Duration::from_secs(600))?;
+            let text = run::output(cargo().args(arguments), Duration::from_mins(10))?;
             let (path, page) = placed(&root, &example.name, &text)?;
             let old = std::fs::read_to_string(&path).unwrap_or_default();
             count += 1;

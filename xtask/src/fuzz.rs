@@ -9,7 +9,7 @@ use crate::run::{self, Fault};
 use crate::workspace::{Metadata, cargo};
 
 /// Longest run.
-const LIMIT: Duration = Duration::from_secs(24 * 3600);
+const LIMIT: Duration = Duration::from_hours(24);
 
 /// Build of the player.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

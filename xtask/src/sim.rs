@@ -9,7 +9,7 @@ use crate::run::{self, Fault};
 use crate::workspace::cargo;
 
 /// Longest run.
-const LIMIT: Duration = Duration::from_secs(24 * 3600);
+const LIMIT: Duration = Duration::from_hours(24);
 
 /// Plays as the words say.
 pub fn run(words: &[&str]) -> Result<(), Fault> {

@@ -81,8 +81,7 @@ pub struct Target {
 impl Metadata {
     /// Asks cargo.
     pub fn load() -> Result<Metadata, Fault> {
-        let text =
-            run::output(cargo().args(["metadata", "--format-version", "1"]), Duration::from_secs(300))?;
+        let text = run::output(cargo().args(["metadata", "--format-version", "1"]), Duration::from_mins(5))?;
         serde_json::from_str(&text).map_err(|e| format!("cargo metadata: {e}"))
     }
 

@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn address(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+        text.parse().ok()
     }
 
     /// Fails as often as it may.
@@ -198,6 +198,6 @@ mod tests {
         assert_eq!(guard.entries.len(), 64);
         let host = address("200.0.0.1");
         assert_eq!(fail(&mut guard, host, b"web", now), 3, "newcomers are counted all the same");
-        assert_eq!(fail(&mut guard, address("200.0.0.1"), b"web", now + Duration::from_secs(3600)), 3);
+        assert_eq!(fail(&mut guard, address("200.0.0.1"), b"web", now + Duration::from_hours(1)), 3);
     }
 }

@@ -63,8 +63,7 @@ impl User {
                 kept.unwrap_or_else(|| Arc::new(Meter::new(rate)))
             }),
             connections: before
-                .map(|user| &user.connections)
-                .unwrap_or(&Gauge::new(None))
+                .map_or(&Gauge::new(None), |user| &user.connections)
                 .with_limit(spec.limit_connections),
             scripts_withheld,
         })

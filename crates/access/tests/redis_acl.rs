@@ -171,7 +171,9 @@ fn verdict(user: &User, words: &[String]) -> (&'static Command, Verdict) {
 fn frame(words: &[String]) -> Vec<u8> {
     let mut frame = Vec::new();
     encode::array(&mut frame, words.len());
-    words.iter().for_each(|word| encode::bulk(&mut frame, word.as_bytes()));
+    for word in words {
+        encode::bulk(&mut frame, word.as_bytes());
+    }
     frame
 }
 
@@ -192,9 +194,9 @@ impl Random {
 }
 
 fn random_user(random: &mut Random) -> UserSpec {
-    let commands = (0..random.below(7)).map(|_| random_rule(random)).collect();
     const GLOBS: &[&str] = &["a*", "b*", "a?", "[ab]*", "[^a]*", "c", "x:*", "*1", r"a\*", "ab*c"];
     const SIDES: &[&str] = &["", "%R~", "%W~", "%RW~"];
+    let commands = (0..random.below(7)).map(|_| random_rule(random)).collect();
     let mut keys: Vec<String> = (0..random.below(5))
         .map(|_| {
             let (side, glob) = (random.of(SIDES), random.of(GLOBS));
@@ -368,7 +370,7 @@ impl Server {
                 ReplyScan::Done(reply) => return String::from_utf8_lossy(reply.body(&bytes)).into_owned(),
                 ReplyScan::Bad(error) => panic!("{error}"),
                 ReplyScan::NeedMore { .. } => {
-                    let mut piece = [0; 65536];
+                    let mut piece = vec![0; 65536];
                     let n = self.stream.read(&mut piece).unwrap();
                     assert!(n > 0, "redis-server closed the connection");
                     bytes.extend_from_slice(&piece[..n]);

@@ -45,6 +45,7 @@ mod tests {
     use crate::sample::tests::{facts, sample_at};
 
     /// A process with a pool whose only server is `ejected` or not, and perhaps a queue with this fault.
+    #[allow(clippy::option_option, reason = "no queue, a queue, a queue with a fault")]
     fn status(ejected: u64, queue: Option<Option<&str>>) -> Status {
         let pool = PoolCells::new("a", ["s"], 1);
         pool.servers[0].shards[0].ejected.set(ejected);

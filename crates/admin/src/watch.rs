@@ -110,8 +110,10 @@ impl Watch {
         {
             return Arc::clone(latest);
         }
-        let reports =
-            Reports { queue: answer(&self.sources.queue).await, lookup: answer(&self.sources.lookup).await };
+        let reports = Reports {
+            queue: answer(self.sources.queue.as_ref()).await,
+            lookup: answer(self.sources.lookup.as_ref()).await,
+        };
         let sample = Sample::take(&self.registry, reports);
         let certificates = self.certificates.get();
         let told = Told { draining, upgrade_failures, configuration, certificates };
@@ -153,8 +155,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The report of a part; None if it does not run or does not answer in time.
-async fn answer<T>(source: &Option<Arc<dyn Source<T>>>) -> Option<T> {
-    timeout(SOURCE_TIMEOUT, source.as_ref()?.ask()).await.unwrap_or_default()
+async fn answer<T>(source: Option<&Arc<dyn Source<T>>>) -> Option<T> {
+    timeout(SOURCE_TIMEOUT, source?.ask()).await.unwrap_or_default()
 }
 
 impl History {

@@ -48,18 +48,21 @@ pub struct ConsumerBuilder {
 
 impl ConsumerBuilder {
     /// Replaces the settings.
+    #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
     }
 
     /// Adds a server: `HOST:PORT`, or the path of a unix socket.
+    #[must_use]
     pub fn nsqd(mut self, address: impl Into<String>) -> Self {
         self.nsqds.push(address.into());
         self
     }
 
     /// Adds a lookupd: `HOST:PORT` of its HTTP API, or a URL.
+    #[must_use]
     pub fn lookupd(mut self, address: impl Into<String>) -> Self {
         self.lookupds.push(address.into());
         self

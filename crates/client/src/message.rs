@@ -96,6 +96,6 @@ impl fmt::Debug for Message {
             .field("attempts", &self.attempts)
             .field("body_bytes", &self.body.len())
             .field("nsqd", &self.nsqd_address())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -141,7 +141,7 @@ async fn a_flood_is_not_held() {
     let mut consumer = Consumer::builder("t", "c").config(config).nsqd(&address).start().expect("a consumer");
     let mut socket = subscribed(&listener).await;
     until(&mut socket, "RDY 10\n").await;
-    let flood = message(1, &[b'x'; 50_000]);
+    let flood = message(1, &vec![b'x'; 50_000]);
     let mut sent = 0;
     while let Ok(written) = timeout(Duration::from_millis(300), socket.write_all(&flood)).await {
         written.expect("the client holds on");
@@ -207,7 +207,7 @@ async fn the_window_is_a_limit() {
     let config = Config {
         max_pending_publishes: 3,
         publish_timeout: Duration::from_millis(300),
-        read_timeout: Duration::from_secs(60),
+        read_timeout: Duration::from_mins(1),
         ..quick()
     };
     let producer = Producer::new(address, config).expect("a producer");

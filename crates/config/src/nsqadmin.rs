@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(given.lookups, ["a:1", "b:2"]);
         assert_eq!(given.base_path, "/");
         assert_eq!(given.acl_header, "X-Forwarded-User");
-        assert_eq!(given.graphite.statsd_interval, Duration::from_secs(60));
+        assert_eq!(given.graphite.statsd_interval, Duration::from_mins(1));
         assert_eq!(given.client.connect_timeout, Duration::from_secs(2));
         assert_eq!(given.client.request_timeout, Duration::from_secs(5));
         assert!(given.config_from.unwrap().contains("127.5.5.5".parse().unwrap()));

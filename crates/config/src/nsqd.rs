@@ -83,7 +83,7 @@ mod tests {
         let queue = check(&values).expect("nsqd starts without flags").queue;
         assert_eq!(queue.tcp, Listen::Tcp { host: machine::any_address().into(), port: 4150 });
         assert_eq!(queue.https, None, "there is no certificate");
-        assert_eq!(queue.msg_timeout, Duration::from_secs(60));
+        assert_eq!(queue.msg_timeout, Duration::from_mins(1));
         assert!(queue.deflate && queue.snappy);
     }
 

@@ -116,7 +116,7 @@ mod tests {
         let lookup = check(&values).unwrap();
         assert_eq!(lookup.tcp, Listen::Tcp { host: machine::any_address().into(), port: 4160 });
         assert_eq!(lookup.http, Listen::Tcp { host: machine::any_address().into(), port: 4161 });
-        assert_eq!(lookup.inactive_producer_timeout, Duration::from_secs(300));
+        assert_eq!(lookup.inactive_producer_timeout, Duration::from_mins(5));
         assert_eq!(lookup.tombstone_lifetime, Duration::from_secs(45));
         assert_eq!(manner(&values).log_prefix, "[nsqlookupd] ");
         for (address, reason) in [

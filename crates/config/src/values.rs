@@ -189,17 +189,17 @@ fn setting(option: &OptionSpec, written: &Written, faults: &mut Vec<Fault>) -> O
             Ok(rate) => Some(Setting::Rate(rate)),
             Err(why) => fail(written.at, format!("{name} = \"{text}\" is no rate"), why.into()),
         },
-        (Kind::Choice(words), Value::Text(text)) => match words().contains(&text.as_str()) {
-            true => Some(Setting::Text(text.clone())),
-            false => {
-                let hint = suggest::nearest(text, words()).map(|word| format!("; did you mean \"{word}\"?"));
-                fail(
-                    written.at,
-                    format!("{name} = \"{text}\" is unknown"),
-                    expected() + &hint.unwrap_or_default(),
-                )
-            }
-        },
+        (Kind::Choice(words), Value::Text(text)) if words().contains(&text.as_str()) => {
+            Some(Setting::Text(text.clone()))
+        }
+        (Kind::Choice(words), Value::Text(text)) => {
+            let hint = suggest::nearest(text, words()).map(|word| format!("; did you mean \"{word}\"?"));
+            fail(
+                written.at,
+                format!("{name} = \"{text}\" is unknown"),
+                expected() + &hint.unwrap_or_default(),
+            )
+        }
         (Kind::HashTag, Value::Text(text)) => match <[u8; 2]>::try_from(text.as_bytes()) {
             Ok(tag) => Some(Setting::HashTag(tag)),
             Err(_) => fail(written.at, format!("{name} = \"{text}\" is not two characters"), expected()),
@@ -220,12 +220,9 @@ fn setting(option: &OptionSpec, written: &Written, faults: &mut Vec<Fault>) -> O
             let read = read(Scope::Tls, name, written.at, entries, faults);
             tls_table::to_clients(&read, faults).map(Setting::Tls)
         }
-        (Kind::ServerTls, Value::Table(entries)) => {
+        (Kind::ServerTls, value @ (Value::Table(_) | Value::Bool(true))) => {
+            let entries = if let Value::Table(entries) = value { entries.as_slice() } else { &[] };
             let read = read(Scope::ServerTls, name, written.at, entries, faults);
-            tls_table::to_servers(&read, faults).map(Setting::ServerTls)
-        }
-        (Kind::ServerTls, Value::Bool(true)) => {
-            let read = read(Scope::ServerTls, name, written.at, &[], faults);
             tls_table::to_servers(&read, faults).map(Setting::ServerTls)
         }
         (Kind::ServerTls, Value::Bool(false)) => Some(Setting::Off),

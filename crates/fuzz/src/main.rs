@@ -28,7 +28,9 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
         ["--list"] => {
-            TARGETS.iter().for_each(|target| println!("{:<18} {}", target.name, target.what));
+            for target in TARGETS {
+                println!("{:<18} {}", target.name, target.what);
+            }
             Ok(true)
         }
         ["--replay", name, file] => replay(name, file),

@@ -17,7 +17,9 @@ impl Corpus {
     #[must_use]
     pub fn of(target: &Target) -> Corpus {
         let mut seeds = (target.seeds)();
-        seeds.iter_mut().for_each(|seed| seed.truncate(mutate::INPUT_BYTES_MAX));
+        for seed in &mut seeds {
+            seed.truncate(mutate::INPUT_BYTES_MAX);
+        }
         seeds.sort();
         seeds.dedup();
         Corpus { seeds, words: target.words }

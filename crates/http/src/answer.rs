@@ -41,6 +41,7 @@ impl HttpRefusal {
     }
 
     /// With a sentence that says what to do.
+    #[must_use]
     pub fn help(self, help: impl Into<Cow<'static, str>>) -> HttpRefusal {
         HttpRefusal { help: help.into(), ..self }
     }

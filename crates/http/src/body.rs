@@ -13,7 +13,7 @@ use crate::account::{Account, Charge, Overdrawn};
 use crate::answer::HttpRefusal;
 
 /// Time a body may take to arrive.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// Bytes read and thrown away of a body that is too large, so that its sender gets to see the answer.
 const DISCARD_BYTES_MAX: usize = 1 << 20;
 /// Time that may take.

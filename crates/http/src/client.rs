@@ -53,7 +53,7 @@ const TOTAL_BYTES_MAX: usize = 256 << 20;
 /// Largest head of an answer, bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Deadline in place of zero, which means none to the programs whose flags say it.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// Limits of a client.
 #[derive(Debug, Clone)]
@@ -143,17 +143,20 @@ impl Call {
     }
 
     /// With this header.
+    #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Call {
         self.headers.insert(name, value);
         self
     }
 
     /// Speaking of NSQ's API, as all clients of NSQ's daemons do.
+    #[must_use]
     pub fn nsq(self) -> Call {
         self.header(ACCEPT, ACCEPT_NSQ)
     }
 
     /// With a token as credentials (`Authorization: Bearer`). One that no header can carry is left out.
+    #[must_use]
     pub fn bearer(self, token: &str) -> Call {
         match HeaderValue::from_str(&format!("Bearer {token}")) {
             Ok(mut value) => {
@@ -165,6 +168,7 @@ impl Call {
     }
 
     /// With the user and the password that the URL names, if it does.
+    #[must_use]
     pub fn with_credentials(self) -> Call {
         Call { credentials: true, ..self }
     }

@@ -272,7 +272,9 @@ mod tests {
         let places = Places::new(2);
         let taken = taken(&places, &["a", "a"]);
         let answering: Vec<OwedAnswer> = taken.iter().map(|place| place.activity().answering()).collect();
-        taken.iter().for_each(|place| place.activity().begin_answer());
+        for place in &taken {
+            place.activity().begin_answer();
+        }
         places.make_room("a");
         assert!(who_leaves(&taken).is_empty());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -38,7 +38,7 @@ use crate::request::Link;
 /// Connections at once, per listener.
 const CONNECTIONS_MAX: usize = 1024;
 /// Time a request's head may take, and a connection may be idle.
-const HEAD_DEADLINE: Duration = Duration::from_secs(60);
+const HEAD_DEADLINE: Duration = Duration::from_mins(1);
 /// Time a TLS handshake may take.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// Time allowed to read the "TLS required" error.

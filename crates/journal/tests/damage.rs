@@ -244,7 +244,9 @@ fn what_holds_no_record_is_put_aside_and_not_written_over() {
 fn a_newer_version_is_refused_not_destroyed() {
     let files = written();
     let before: Vec<PathBuf> = files.paths();
-    [MIDDLE, LAST].iter().for_each(|name| change(&files, name, |c| c[8] = 2));
+    for name in [MIDDLE, LAST] {
+        change(&files, name, |c| c[8] = 2);
+    }
     let error = Recovery::open(Arc::new(files.clone()), DIR.as_ref(), options()).unwrap_err();
     assert!(error.to_string().ends_with("version 2 is not known to this program"), "{error}");
     assert_eq!(files.paths(), before);

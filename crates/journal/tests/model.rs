@@ -11,7 +11,7 @@
 //! `JOURNAL_SEED=n` replays one seed; `JOURNAL_SEEDS=n` sets how many are run.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -523,7 +523,10 @@ fn faults_and_crashes_lose_nothing_that_was_accepted() {
     for seed in seeds {
         match catch_unwind(AssertUnwindSafe(|| run(seed, 400))) {
             Ok(counts) => total.add(counts),
-            Err(_) => panic!("failed: replay with JOURNAL_SEED={seed}"),
+            Err(panic) => {
+                eprintln!("failed: replay with JOURNAL_SEED={seed}");
+                resume_unwind(panic)
+            }
         }
     }
     eprintln!("{total:?}");

@@ -5,6 +5,7 @@
 //! on. `noreply` and the meta flag `q` are honoured as memcached honours them: a line whose number of words is wrong
 //! is answered all the same.
 
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod admin;
 mod arithmetic;
 pub(crate) mod counters;
@@ -15,6 +16,7 @@ mod item;
 mod meta;
 mod number;
 mod refusal;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod request;
 mod stats;
 mod update;

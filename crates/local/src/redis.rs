@@ -3,14 +3,17 @@
 //! One table says which commands there are, how many arguments they take and who runs them. Replies and error texts
 //! are Redis 7.0's. A command either appends its whole reply or fails before it has written anything that stays.
 
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod call;
 mod counter;
 mod expire;
 mod fault;
 mod integer;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod key;
 mod long_double;
 mod options;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod string;
 
 use wire::redis::Version;

@@ -1,6 +1,6 @@
 //! Entries under a byte limit: lookup, change, expiry, eviction.
 //!
-//! The limit counts keys, values and [`ENTRY_OVERHEAD_BYTES`] for each entry; quick_cache evicts what is asked for
+//! The limit counts keys, values and [`ENTRY_OVERHEAD_BYTES`] for each entry; `quick_cache` evicts what is asked for
 //! least (S3-FIFO kin). Expiry is lazy: a dead entry is removed when somebody meets it.
 //!
 //! Time is in milliseconds of wall-clock time. `deadline_ms` is the last millisecond at which an entry lives.
@@ -187,7 +187,7 @@ impl Store {
         self.counters
     }
 
-    /// Most bytes that a key and its value may have together. quick_cache admits nothing larger than its share for
+    /// Most bytes that a key and its value may have together. `quick_cache` admits nothing larger than its share for
     /// what is used often (97 %), so some of the limit is left out.
     pub fn item_bytes_max(&self) -> usize {
         (self.bytes_max - self.bytes_max / 16).saturating_sub(ENTRY_OVERHEAD_BYTES)

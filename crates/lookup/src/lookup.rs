@@ -46,7 +46,7 @@ impl Default for Options {
             limits: Limits::default(),
             connections_max: 65_536,
             magic_timeout: Duration::from_secs(30),
-            silence_max: Duration::from_secs(3600),
+            silence_max: Duration::from_hours(1),
         }
     }
 }
@@ -287,10 +287,13 @@ impl Lookup {
                 self.registry.delete_topic(&topic);
                 Answer::Done
             }
-            Request::DeleteChannel(topic, channel) => match self.registry.delete_channel(&topic, &channel) {
-                true => Answer::Done,
-                false => Answer::Unknown,
-            },
+            Request::DeleteChannel(topic, channel) => {
+                if self.registry.delete_channel(&topic, &channel) {
+                    Answer::Done
+                } else {
+                    Answer::Unknown
+                }
+            }
             Request::Tombstone(topic, node) => {
                 self.registry.tombstone(&topic, &node, now);
                 Answer::Done

@@ -41,7 +41,7 @@ pub struct Lifetimes {
 impl Default for Lifetimes {
     /// nsqlookupd's.
     fn default() -> Lifetimes {
-        Lifetimes { inactive: Duration::from_secs(300), tombstone: Duration::from_secs(45) }
+        Lifetimes { inactive: Duration::from_mins(5), tombstone: Duration::from_secs(45) }
     }
 }
 
@@ -127,9 +127,12 @@ impl Registry {
         let max = self.limits.registrations_max;
         let names_max = self.limits.names_max;
         let Some(known) = self.producers.get_mut(&key) else { return Ok(()) };
-        let room = |known: &Known| match known.topics.len() + known.channels.len() < max {
-            true => Ok(()),
-            false => Err(Full::Registrations(max)),
+        let room = |known: &Known| {
+            if known.topics.len() + known.channels.len() < max {
+                Ok(())
+            } else {
+                Err(Full::Registrations(max))
+            }
         };
         let (predecessor, stale) = (known.predecessor, known.producer.stale);
         let topic = self.tables.add_topic(topic, names_max)?;

@@ -1,9 +1,9 @@
 //! Binding: before anything runs or changes, so that a bad address stops the start or the change and nothing else.
 //!
-//! With several shards each gets a TCP socket of its own (SO_REUSEPORT) and the kernel spreads clients over them; a
+//! With several shards each gets a TCP socket of its own (`SO_REUSEPORT`) and the kernel spreads clients over them; a
 //! unix socket is shared by duplicating its descriptor. `::` listens on both IP versions, whatever the system's default is.
 //!
-//! The first socket of an address is bound without SO_REUSEPORT: that is what notices another process there. The option is set
+//! The first socket of an address is bound without `SO_REUSEPORT`: that is what notices another process there. The option is set
 //! afterwards, so that more sockets can join it, now or by [`bind_beside`].
 
 use std::fmt;
@@ -73,7 +73,7 @@ impl std::error::Error for BindError {}
 /// Binds `address` once for each of `shards` shards and listens with `backlog`.
 ///
 /// # Errors
-/// The address cannot be bound, also when another process holds it with SO_REUSEPORT.
+/// The address cannot be bound, also when another process holds it with `SO_REUSEPORT`.
 pub fn bind(
     address: &ListenAddress,
     backlog: u32,

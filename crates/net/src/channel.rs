@@ -1,4 +1,4 @@
-//! A pair of sockets between two processes: messages with their boundaries, and descriptors beside them (SCM_RIGHTS).
+//! A pair of sockets between two processes: messages with their boundaries, and descriptors beside them (`SCM_RIGHTS`).
 //!
 //! For one conversation at a time, by a thread that may wait: not for a shard's own thread. Knows nothing of what is said.
 
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     const NOW: Duration = Duration::ZERO;
-    const LATER: Duration = Duration::from_secs(60);
+    const LATER: Duration = Duration::from_mins(1);
 
     #[test]
     fn messages_keep_their_boundaries_and_their_descriptors() {

@@ -123,8 +123,12 @@ mod tests {
 
     #[test]
     fn seeds_hold() {
-        snappy_seeds().iter().for_each(|seed| snappy(seed));
-        deflate_seeds().iter().for_each(|seed| deflate(seed));
+        for seed in &snappy_seeds() {
+            snappy(seed);
+        }
+        for seed in &deflate_seeds() {
+            deflate(seed);
+        }
         let sound = snappy_seeds().pop().unwrap();
         assert!(decoded(&Layer::Snappy, &sound[1..], 10).1.is_ok());
         assert!(decoded(&Layer::Snappy, &snappy_seeds()[1][1..], 10).1.is_err());

@@ -14,7 +14,7 @@
 //!   is established by its push. While [`Received::more`] is true there is decoded or encoded input left inside: call again
 //!   with no bytes in a later turn (as for a connection that was not read to its end), and **read nothing from the socket
 //!   before it is false**. This is what bounds the memory: a few kilobytes of input may stand for gigabytes of output.
-//! - [`Received::ended`]: the peer has ended its stream inside the layer (TLS close_notify, the last deflate block). To the
+//! - [`Received::ended`]: the peer has ended its stream inside the layer (TLS `close_notify`, the last deflate block). To the
 //!   app that is a FIN.
 //! - `Io::send`: `stack.send(bytes, &mut wire)`, which gathers small pieces. End of turn, before the write:
 //!   `stack.flush(&mut wire)`. [`Stack::gathered`] counts as unsent. Until the handshake is done everything is gathered: nothing

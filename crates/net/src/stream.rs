@@ -95,7 +95,7 @@ impl Stream {
         }
     }
 
-    /// TCP_NODELAY always; keepalive if asked for. A socket on which this fails is about to fail by itself.
+    /// `TCP_NODELAY` always; keepalive if asked for. A socket on which this fails is about to fail by itself.
     pub(crate) fn tune(&self, keepalive: Option<Duration>) {
         if let Stream::Tcp(s) = self {
             let _ = s.set_nodelay(true);

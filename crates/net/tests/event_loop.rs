@@ -157,7 +157,7 @@ impl Running {
 
     fn next(&self) -> Told {
         // A resolver that cannot be reached is given up after up to half a minute.
-        self.told.recv_timeout(Duration::from_secs(120)).unwrap()
+        self.told.recv_timeout(Duration::from_mins(2)).unwrap()
     }
 
     fn stop(self) {
@@ -367,6 +367,8 @@ fn an_address_in_use_is_noticed_even_between_shards_that_share_ports() {
 
 #[test]
 fn a_live_unix_socket_is_not_taken_over_and_a_dead_one_is() {
+    use std::os::unix::fs::PermissionsExt;
+
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s");
     let address = ListenAddress::Unix(path.clone(), Some(0o600));
@@ -375,6 +377,5 @@ fn a_live_unix_socket_is_not_taken_over_and_a_dead_one_is() {
     drop(first);
     assert!(path.exists());
     assert!(net::bind(&address, 16, 1, 0).is_ok());
-    use std::os::unix::fs::PermissionsExt;
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }

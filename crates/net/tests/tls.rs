@@ -267,7 +267,7 @@ fn listeners_of_one_shard_differ() {
 fn a_client_without_tls_is_answered_in_its_own_words() {
     let authority = Authority::new("authority");
     let running = Running::start(Some(serving(&authority.issue("server.internal"), None)));
-    for request in [&b"P"[..], b"*1\r\n$4\r\nPING\r\n", &[b'x'; 100_000]] {
+    for request in [&b"P"[..], b"*1\r\n$4\r\nPING\r\n", &vec![b'x'; 100_000]] {
         let mut plain = plain_client(running.address);
         plain.write_all(request).unwrap();
         let mut answer = Vec::new();
@@ -326,7 +326,7 @@ fn what_is_sent_before_the_handshake_waits_for_it() {
     let authority = Authority::new("authority");
     for bye in [false, true] {
         let config = serving(&authority.issue("server.internal"), None);
-        let running = Running::greeting(Some(config), &[b'w'; 50_000], bye);
+        let running = Running::greeting(Some(config), vec![b'w'; 50_000].leak(), bye);
         let mut socket = plain_client(running.address);
         assert_eq!(running.next(), Told::Accepted);
         assert!(running.ask(|io| io.buffered()) >= 50_000);
@@ -340,7 +340,7 @@ fn what_is_sent_before_the_handshake_waits_for_it() {
         let mut client = StreamOwned::new(connection, socket);
         let mut greeting = vec![0; 50_000];
         client.read_exact(&mut greeting).unwrap();
-        assert!(greeting == [b'w'; 50_000]);
+        assert!(greeting == vec![b'w'; 50_000]);
         if bye {
             assert_eq!(client.read(&mut [0; 1]).unwrap(), 0, "an orderly end");
         } else {

@@ -25,7 +25,7 @@ pub fn log(notice: &Notice) {
             warn!(%pool, %server, "client closed: its server was lost in the middle of a large reply");
         }
         Notice::LoginFailed { pool, user, address } => {
-            let (user, address) = (shown(user, UNKNOWN), shown(address, "unix"));
+            let (user, address) = (shown(user.as_deref(), UNKNOWN), shown(address.as_deref(), "unix"));
             warn!(%pool, %user, %address, "login failed");
         }
         Notice::Starved { error } => {
@@ -37,8 +37,8 @@ pub fn log(notice: &Notice) {
 /// Shown for a name that no user has: it may be a password.
 const UNKNOWN: &str = "(unknown)";
 
-fn shown<'a>(text: &'a Option<String>, absent: &'a str) -> &'a str {
-    text.as_deref().unwrap_or(absent)
+fn shown<'a>(text: Option<&'a str>, absent: &'a str) -> &'a str {
+    text.unwrap_or(absent)
 }
 
 /// The operator's remedy.
@@ -77,7 +77,8 @@ pub fn event(notice: &Notice) -> (Severity, String, String) {
             (Severity::Warning, of(pool, server), text)
         }
         Notice::LoginFailed { pool, user, address } => {
-            let (user, address) = (shown(user, UNKNOWN), shown(address, "a unix socket"));
+            let (user, address) =
+                (shown(user.as_deref(), UNKNOWN), shown(address.as_deref(), "a unix socket"));
             (Severity::Warning, format!("pool {pool}"), format!("a login as {user} from {address} failed"))
         }
         Notice::Starved { error } => {

@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(waiting.outcome(Duration::ZERO).unwrap(), None);
         for outcome in [Ok("done".to_owned()), Err("not done".to_owned()), Err(String::new())] {
             announce(Deed::Reload, &outcome);
-            assert_eq!(waiting.outcome(Duration::from_secs(60)).unwrap(), Some(outcome));
+            assert_eq!(waiting.outcome(Duration::from_mins(1)).unwrap(), Some(outcome));
         }
         // Somebody else's word does not count.
         let others = Waiting { process: own + 1, socket: waiting.socket };

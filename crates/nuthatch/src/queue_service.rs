@@ -146,7 +146,7 @@ impl OpenQueue {
         };
         let thread = std::thread::Builder::new().name("queue".into());
         let thread = thread.spawn(move || shard.run(start).map(|_| ())).map_err(failed)?;
-        Ok(QueueService { thread, handle, bound, jobs, http, http_listening, directory })
+        Ok(QueueService { handle, thread, bound, jobs, http, http_listening, directory })
     }
 }
 

@@ -1,5 +1,5 @@
-//! systemd, or a service manager that speaks as it does: it is told how the process fares (sd_notify(3)), and may have bound
-//! sockets for it (sd_listen_fds(3)).
+//! systemd, or a service manager that speaks as it does: it is told how the process fares (`sd_notify(3)`), and may have bound
+//! sockets for it (`sd_listen_fds(3)`).
 //!
 //! | variable | effect |
 //! |---|---|

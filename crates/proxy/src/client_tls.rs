@@ -17,7 +17,7 @@ use crate::proxy::Proxy;
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// First bytes of a TLS connection: a handshake, version 3.
 const HELLO: [u8; 2] = [0x16, 0x03];
-/// A fatal alert of TLS: handshake_failure.
+/// A fatal alert of TLS: `handshake_failure`.
 const ALERT: [u8; 7] = [0x15, 0x03, 0x01, 0, 2, 2, 40];
 
 impl Proxy {

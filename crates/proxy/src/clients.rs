@@ -76,7 +76,7 @@ impl Proxy {
             return io.finish(id);
         }
         let number = self.client_numbers.fetch_add(1, Ordering::Relaxed);
-        let mut session = Session { number, from, ..Session::default() };
+        let mut session = Session { from, number, ..Session::default() };
         pool.gate.place(&mut session, &pool.config);
         self.register_client(io, pool_key, id, session);
     }

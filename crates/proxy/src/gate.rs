@@ -114,7 +114,7 @@ impl Gate {
     }
 
     /// Logs a client in as this user; false at the limit of its connections.
-    fn enter(&self, session: &mut Session, user: &Arc<User>) -> bool {
+    fn enter(session: &mut Session, user: &Arc<User>) -> bool {
         let is_in = session.user.as_ref().is_some_and(|known| known.name() == user.name());
         if !is_in {
             let Some(connected) = user.connect() else { return false };
@@ -145,7 +145,7 @@ impl Gate {
         let name = user.map(<[u8]>::to_vec).or_else(|| session.user.as_ref().map(|user| user.name().into()));
         match name {
             Some(name) if self.needs_login => match self.book.user(&name) {
-                Some(user) => self.enter(session, user),
+                Some(user) => Gate::enter(session, user),
                 None => {
                     self.leave(session, config);
                     false

@@ -69,7 +69,7 @@ pub(crate) enum Merge {
     Least,
     /// memcached VALUE blocks in the order of the keys, then END (get, gets, gat, gats).
     Values,
-    /// memcached `OK` when all servers have said so (flush_all, verbosity).
+    /// memcached `OK` when all servers have said so (`flush_all`, verbosity).
     OkLine,
     /// memcached STAT lines of all servers, then one END.
     Stats,

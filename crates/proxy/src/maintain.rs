@@ -44,7 +44,9 @@ impl Proxy {
     fn serve_waiting<I: Io>(&mut self, io: &mut I) -> bool {
         let waited_for = self.lanes().filter(|(_, conn)| !conn.bulky_waiting.is_empty());
         let lanes: Vec<LaneKey> = waited_for.map(|(lane, _)| lane).collect();
-        lanes.iter().for_each(|lane| self.make_bulky_room(io, *lane));
+        for lane in &lanes {
+            self.make_bulky_room(io, *lane);
+        }
         !lanes.is_empty()
     }
 

@@ -136,7 +136,9 @@ mod tests {
     #[test]
     fn a_server_that_makes_progress_is_waited_for() {
         let (mut w, clients) = Stopping::new(100);
-        clients.iter().for_each(|client| w.world.proxy.ended(&mut w.world.io, *client));
+        for client in &clients {
+            w.world.proxy.ended(&mut w.world.io, *client);
+        }
         for left in [90, 50, 10] {
             w.pass(900);
             w.world.io.unsent.insert(w.server, left);

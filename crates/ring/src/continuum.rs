@@ -128,6 +128,7 @@ impl Continuum {
 }
 
 #[cfg(test)]
+#[allow(clippy::unreadable_literal, reason = "as the original prints them")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -37,9 +37,9 @@ crate::table::named_enum! {
         Fnv1_32 = "fnv1_32",
         /// FNV-1a, 32 bits.
         Fnv1a32 = "fnv1a_32",
-        /// Paul Hsieh's SuperFastHash, started at 0.
+        /// Paul Hsieh's `SuperFastHash`, started at 0.
         Hsieh = "hsieh",
-        /// MurmurHash2.
+        /// `MurmurHash2`.
         Murmur = "murmur",
         /// Bob Jenkins's lookup3 (hashlittle), initial value 13.
         Jenkins = "jenkins",
@@ -78,6 +78,7 @@ pub(crate) fn md5_words(text: &[u8]) -> [u32; 4] {
 }
 
 #[cfg(test)]
+#[allow(clippy::unreadable_literal, reason = "as the original prints them")]
 mod tests {
     use super::*;
 

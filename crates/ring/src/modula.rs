@@ -66,7 +66,9 @@ mod tests {
         nodes[1].live = false;
         let modula = Modula::new(&nodes).expect("live");
         assert_eq!([0, 1, 2].map(|hash| modula.server_of_hash(hash)), [0, 2, 0]);
-        nodes.iter_mut().for_each(|node| node.live = false);
+        for node in &mut nodes {
+            node.live = false;
+        }
         assert!(Modula::new(&nodes).is_none());
     }
 }

@@ -125,6 +125,7 @@ impl Placement {
 }
 
 #[cfg(test)]
+#[allow(clippy::unreadable_literal, reason = "as the original prints them")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -55,7 +55,7 @@ pub(crate) struct Backend {
     pub(crate) db: u32,
     fill_max: usize,
     store: HashMap<Vec<u8>, Vec<u8>>,
-    deleted: HashMap<Vec<u8>, ()>,
+    deleted: HashSet<Vec<u8>>,
     /// Names of the scripts that it knows.
     scripts: HashSet<Vec<u8>>,
 }
@@ -71,7 +71,7 @@ impl Backend {
             db: config.db,
             fill_max,
             store: HashMap::new(),
-            deleted: HashMap::new(),
+            deleted: HashSet::new(),
             scripts: HashSet::new(),
         }
     }
@@ -96,8 +96,7 @@ impl Backend {
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let original =
-            || crate::value::original(key, self.fill_max).filter(|_| !self.deleted.contains_key(key));
+        let original = || crate::value::original(key, self.fill_max).filter(|_| !self.deleted.contains(key));
         self.store.get(key).cloned().or_else(original)
     }
 
@@ -110,7 +109,7 @@ impl Backend {
     fn delete(&mut self, key: &[u8]) -> bool {
         let there = self.get(key).is_some();
         self.store.remove(key);
-        self.deleted.insert(key.to_vec(), ());
+        self.deleted.insert(key.to_vec());
         there
     }
 

@@ -124,7 +124,9 @@ impl Line {
         next.sort_unstable();
         let done = next[0];
         self.items.drain(..done);
-        next.iter_mut().for_each(|n| *n -= done);
+        for n in &mut next {
+            *n -= done;
+        }
         self.places = next;
         self.answered += 1;
         Ok(())

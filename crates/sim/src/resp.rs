@@ -117,7 +117,9 @@ pub(crate) fn write(node: &Node, resp3: bool, out: &mut Vec<u8>) {
                 Node::Push(_) => head(out, '>', nodes.len() as i64),
                 _ => head(out, '*', nodes.len() as i64),
             }
-            nodes.iter().for_each(|n| write(n, resp3, out));
+            for n in nodes {
+                write(n, resp3, out);
+            }
         }
     }
 }

@@ -127,7 +127,7 @@ impl Scenario {
 
 /// A stream of its own, so that the rest of a scenario is what it is without.
 fn reloads(seed: u64, calm: bool) -> Option<(Manner, u64)> {
-    let mut rng = Rng::new(seed ^ 0x7e10ad);
+    let mut rng = Rng::new(seed ^ 0x007e_10ad);
     let manner = if calm { rng.pick(&[Manner::Unnoticed, Manner::Gentle]) } else { Manner::Rough };
     rng.one_in(2).then(|| (manner, rng.between(1, 30)))
 }

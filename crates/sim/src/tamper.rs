@@ -93,7 +93,7 @@ impl Plan {
     }
 
     /// True from the time of the first [`Plan::strikes`] on.
-    pub(crate) fn lasts(&self, what: Tamper) -> bool {
+    pub(crate) fn lasts(self, what: Tamper) -> bool {
         self.what == Some(what) && self.done
     }
 }

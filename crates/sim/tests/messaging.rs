@@ -2,7 +2,7 @@
 
 use nuthatch_sim::messaging::{Report, Tamper, run, run_tampered};
 
-/// Seeds that every `cargo test` runs; more with NUTHATCH_SIM_SEEDS.
+/// Seeds that every `cargo test` runs; more with `NUTHATCH_SIM_SEEDS`.
 const SEEDS: u64 = 200;
 
 fn number(name: &str) -> Option<u64> {

@@ -2,11 +2,11 @@
 
 use nuthatch_sim::{Report, run};
 
-/// Seeds that every `cargo test` runs; more with NUTHATCH_SIM_SEEDS.
+/// Seeds that every `cargo test` runs; more with `NUTHATCH_SIM_SEEDS`.
 const SEEDS: u64 = 300;
 
 /// Statistics of what the simulation has not got: a lack of file descriptors, requests that are too long, users and passwords, TLS.
-/// tests/integration/test_metrics.py and test_tls.py move them.
+/// `tests/integration/test_metrics.py` and `test_tls.py` move them.
 const NOT_SIMULATED: &[(&str, &str)] = &[
     ("shard", "accept_pauses"),
     ("pool", "oversized"),

@@ -93,6 +93,7 @@ impl HistogramSnapshot {
     }
 
     /// Values recorded since `earlier` was taken from the same recorder, or from the same ones merged.
+    #[must_use]
     pub fn since(&self, earlier: &HistogramSnapshot) -> HistogramSnapshot {
         let mut before = earlier.buckets.iter().peekable();
         let mut buckets = Vec::new();
@@ -162,7 +163,9 @@ mod tests {
 
     fn recorded(values: &[u64]) -> HistogramSnapshot {
         let recorder = HistogramRecorder::default();
-        values.iter().for_each(|&value| recorder.record(value));
+        for &value in values {
+            recorder.record(value);
+        }
         recorder.snapshot()
     }
 

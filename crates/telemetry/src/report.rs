@@ -72,7 +72,9 @@ impl ServerReport {
 /// The values of all shards, added up by the kind of each row.
 fn sum<T>(rows: &[Row], shards: &[Arc<T>], values: impl Fn(&T) -> Vec<u64>) -> Vec<u64> {
     let mut total = vec![0; rows.len()];
-    shards.iter().for_each(|stats| merge(rows, &mut total, &values(stats)));
+    for stats in shards {
+        merge(rows, &mut total, &values(stats));
+    }
     total
 }
 

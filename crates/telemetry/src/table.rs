@@ -49,6 +49,7 @@ macro_rules! stats_table {
             with { $($(#[$extra_meta:meta])* $extra:ident: $extra_type:ty,)* }
         }
     ) => {
+        #[allow(clippy::doc_markdown, reason = "what is said of a row is also printed")]
         $(#[$meta])*
         #[derive(Debug, Default)]
         #[repr(align(64))]
@@ -88,6 +89,7 @@ macro_rules! report_table {
             with { $($(#[$extra_meta:meta])* $extra:ident: $extra_type:ty,)* }
         }
     ) => {
+        #[allow(clippy::doc_markdown, reason = "what is said of a row is also printed")]
         $(#[$meta])*
         #[derive(Debug, Clone, Default, PartialEq, Eq)]
         pub struct $name {

@@ -15,7 +15,7 @@ use config::go_flags::{Exit, GoValues};
 use crate::command_line::refuse;
 
 const RETRY_FIRST: Duration = Duration::from_secs(30);
-const RETRY_MAX: Duration = Duration::from_secs(900);
+const RETRY_MAX: Duration = Duration::from_mins(15);
 const EXPLORE_FIRST: f64 = 0.3;
 const EXPLORE_LEAST: f64 = 0.01;
 /// Each choice makes exploring less probable by this factor.
@@ -49,7 +49,7 @@ impl Mode {
 ///
 /// # Errors
 ///
-/// There is no such mode. NSQ's tools take any text, and nsq_to_http then sends to all.
+/// There is no such mode. NSQ's tools take any text, and `nsq_to_http` then sends to all.
 pub(crate) fn mode_of(values: &GoValues) -> Result<Mode, Exit> {
     let name = values.text("mode");
     let names = MODES.map(|mode| mode.0).join(", ");

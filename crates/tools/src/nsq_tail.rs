@@ -162,7 +162,9 @@ impl Tail {
             () = stop.wait() => {}
             () = reader_gone() => {}
         }
-        controls.iter().for_each(|control| control.stop(STOP_PATIENCE));
+        for control in &controls {
+            control.stop(STOP_PATIENCE);
+        }
         tokio::select! {
             printed = printing => Ok(printed),
             // A second signal, or nobody reads what is printed.
@@ -205,7 +207,9 @@ impl Tail {
                 }
             }
             if left == 0 || result.is_err() {
-                controls.iter().for_each(|control| control.stop(STOP_PATIENCE));
+                for control in controls {
+                    control.stop(STOP_PATIENCE);
+                }
             }
         }
         result

@@ -100,6 +100,7 @@ pub struct Target {
 /// The daemon to ask, and the form of the answer.
 #[derive(Debug, Args)]
 pub struct At {
+    #[allow(clippy::doc_markdown, reason = "it is the text of --help")]
     /// HTTP address of the queue [default: $NUTHATCH_HTTP, else 127.0.0.1:4151]
     #[arg(long, value_name = "HOST:PORT")]
     address: Option<String>,
@@ -167,9 +168,8 @@ impl Operator {
             Operator::Redrive { topic, channel, count, at } => {
                 let more: Vec<_> = count.iter().map(|count| ("count", count.to_string())).collect();
                 let answer = at.api().post("/channel/redrive", topic, Some(channel), &more).await?;
-                at.say(&answer, || {
-                    format!("{} dead letters brought back to {topic}/{channel}", answer["count"])
-                })
+                let count = &answer["count"];
+                Ok(at.say(&answer, || format!("{count} dead letters brought back to {topic}/{channel}")))
             }
             Operator::Pause(target) => target.act("pause", "paused").await,
             Operator::Unpause(target) => target.act("unpause", "goes on").await,
@@ -178,7 +178,7 @@ impl Operator {
             Operator::Seek { topic, channel, to, at } => {
                 let more = [("to", to.clone())];
                 let answer = at.api().post("/channel/seek", topic, Some(channel), &more).await?;
-                at.say(&answer, || show::sought(topic, channel, &answer))
+                Ok(at.say(&answer, || show::sought(topic, channel, &answer)))
             }
         }
     }
@@ -203,8 +203,8 @@ impl At {
     }
 
     /// The API's answer, or the same in words.
-    fn say(&self, answer: &Value, words: impl FnOnce() -> String) -> Result<String, Failure> {
-        Ok(if self.json { json(answer) } else { words() + "\n" })
+    fn say(&self, answer: &Value, words: impl FnOnce() -> String) -> String {
+        if self.json { json(answer) } else { words() + "\n" }
     }
 }
 
@@ -217,7 +217,7 @@ impl Target {
         };
         at.api().post(&format!("/{kind}/{verb}"), topic, channel.as_deref(), &[]).await?;
         let answer = serde_json::json!({ "topic": topic, "channel": channel, "done": verb });
-        at.say(&answer, || format!("{kind} {name} {done}"))
+        Ok(at.say(&answer, || format!("{kind} {name} {done}")))
     }
 }
 

@@ -50,7 +50,7 @@ impl Stop {
                     if std::mem::replace(&mut stopping, true) {
                         return false;
                     }
-                    controls.iter().for_each(|control| control.stop(STOP_PATIENCE));
+                    for control in controls { control.stop(STOP_PATIENCE); }
                 }
             }
         }

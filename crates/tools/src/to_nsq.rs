@@ -178,7 +178,7 @@ impl Publishing {
         if result.is_ok() && !self.pending.is_empty() {
             result = Err(format!("no answer to {} messages", self.pending.len()));
         }
-        self.shown.clear();
+        Shown::clear();
         let saved = self.save();
         let failed = result.and(saved).err();
         match failed {
@@ -303,7 +303,7 @@ impl Shown {
         }
     }
 
-    fn clear(&self) {
+    fn clear() {
         if io::stderr().is_terminal() {
             let _ = write!(io::stderr(), "\x1b[K");
         }

@@ -75,10 +75,7 @@ impl Fleet {
     }
 
     fn topic_fleet(&self) -> (Kind, &[String]) {
-        match self.has_lookups() {
-            true => (Kind::Lookup, &self.at.lookups),
-            false => (Kind::Queue, &self.at.nsqds),
-        }
+        if self.has_lookups() { (Kind::Lookup, &self.at.lookups) } else { (Kind::Queue, &self.at.nsqds) }
     }
 }
 

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn rates() {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         for (count, interval, shown) in [
             (1.5, minute, "0.03"),
             (0.0, minute, "0.00"),

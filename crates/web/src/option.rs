@@ -20,6 +20,7 @@ const INVALID_VALUE: HttpRefusal = HttpRefusal::bad("INVALID_VALUE");
 
 type Answer = Result<Response<Body>, HttpRefusal>;
 
+#[allow(clippy::unused_async, reason = "handlers of a table of routes are asynchronous")]
 pub(crate) async fn read(api: &Api, asked: Asked) -> Answer {
     acl::admit_to_config(&api.settings, &asked.link)?;
     show(api, word(&asked, 0))

@@ -12,7 +12,9 @@ use nuthatch_wire::redis::{
 fn request(words: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
     encode::array(&mut out, words.len());
-    words.iter().for_each(|word| encode::bulk(&mut out, word));
+    for word in words {
+        encode::bulk(&mut out, word);
+    }
     out
 }
 

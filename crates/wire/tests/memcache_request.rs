@@ -238,6 +238,7 @@ const TOKEN: &str = "CLIENT_ERROR bad token in command line format";
 const KEY: &str = "CLIENT_ERROR error decoding key";
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn malformed() {
     use Then::*;
     let long = "k".repeat(KEY_BYTES_MAX + 1);

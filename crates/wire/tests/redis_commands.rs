@@ -385,8 +385,12 @@ fn the_table_agrees_with_itself() {
         None => lookup(name.as_bytes()).unwrap(),
         Some((container, sub)) => lookup(container.as_bytes()).unwrap().subcommand(sub.as_bytes()).unwrap(),
     };
-    retried.iter().for_each(|name| assert!(find(name).retry_safe(), "{name}"));
-    not_retried.iter().for_each(|name| assert!(!find(name).retry_safe(), "{name}"));
+    for name in &retried {
+        assert!(find(name).retry_safe(), "{name}");
+    }
+    for name in &not_retried {
+        assert!(!find(name).retry_safe(), "{name}");
+    }
     assert_eq!(find("mget").proxied, Proxied::Split(Merge::Values));
     assert_eq!(find("ping").proxied, Proxied::Local(Local::Ping));
 }

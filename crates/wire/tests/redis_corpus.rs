@@ -98,7 +98,9 @@ impl Random {
                 }
                 _ => {
                     encode::array(&mut out, words.len());
-                    words.iter().for_each(|word| encode::bulk(&mut out, word.as_bytes()));
+                    for word in &words {
+                        encode::bulk(&mut out, word.as_bytes());
+                    }
                 }
             }
         }
@@ -275,7 +277,7 @@ proptest! {
     fn any_words_are_read_back(words in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..20)) {
         let mut frame = Vec::new();
         encode::array(&mut frame, words.len());
-        words.iter().for_each(|word| encode::bulk(&mut frame, word));
+        for word in &words { encode::bulk(&mut frame, word); }
         fuzzing::request(&frame);
         let Scan::Done(request) = RequestScanner::new().scan(&frame, &Limits::default()) else { panic!() };
         let read: Vec<_> = request.args(&frame).map(|argument| argument.bytes().to_vec()).collect();

@@ -53,7 +53,9 @@ impl Server {
     fn ask(&mut self, words: &[&str]) -> Value {
         let mut out = Vec::new();
         encode::array(&mut out, words.len());
-        words.iter().for_each(|word| encode::bulk(&mut out, word.as_bytes()));
+        for word in words {
+            encode::bulk(&mut out, word.as_bytes());
+        }
         self.ask_bytes(&out)
     }
 
@@ -69,7 +71,7 @@ impl Server {
                 }
                 ReplyScan::Bad(error) => panic!("{error}"),
                 ReplyScan::NeedMore { .. } => {
-                    let mut piece = [0; 65536];
+                    let mut piece = vec![0; 65536];
                     let n = self.stream.read(&mut piece).unwrap();
                     assert!(n > 0, "redis-server closed the connection");
                     frame.extend_from_slice(&piece[..n]);

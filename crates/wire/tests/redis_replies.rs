@@ -106,6 +106,8 @@ fn error_codes() {
 
 #[test]
 fn elements_of_an_array() {
+    use Kind::{Array, Bulk, Error, Map, Null};
+
     let parts: &[&[u8]] = &[
         b"$3\r\nabc\r\n",
         b"$-1\r\n",
@@ -116,13 +118,14 @@ fn elements_of_an_array() {
         b"_\r\n",
     ];
     let mut bytes = b"*7\r\n".to_vec();
-    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
     let reply = scanned(&bytes);
     assert_eq!(reply.element_count(), Some(7));
     let found: Vec<_> = reply.elements(&bytes).map(|(_, element)| element).collect();
     assert_eq!(found, parts);
     let kinds: Vec<_> = reply.elements(&bytes).map(|(inner, _)| inner.kind()).collect();
-    use Kind::{Array, Bulk, Error, Map, Null};
     assert_eq!(kinds, [Bulk, Null, Array, Error, Bulk, Map, Null]);
     assert_eq!(scanned(b"+OK\r\n").elements(b"+OK\r\n").count(), 0);
     assert_eq!(scanned(b"%2\r\n:1\r\n:2\r\n:3\r\n:4\r\n").element_count(), Some(4));

@@ -32,7 +32,9 @@ fn scanned(bytes: &[u8]) -> Request {
 fn request(words: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
     encode::array(&mut out, words.len());
-    words.iter().for_each(|word| encode::bulk(&mut out, word));
+    for word in words {
+        encode::bulk(&mut out, word);
+    }
     out
 }
 

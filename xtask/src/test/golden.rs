@@ -145,8 +145,10 @@ pub fn run(context: &Context) -> Result<Outcome, Fault> {
         }
     });
     let suspects = suspects.into_inner().map_err(|e| e.to_string())?;
-    let faults: Vec<Fault> =
-        suspects.iter().filter_map(|(replay, wrong)| stage.play_again(replay, wrong).err()).collect();
+    let faults: Vec<Fault> = suspects
+        .iter()
+        .filter_map(|(replay, wrong)| stage.play_again(replay, wrong.as_deref()).err())
+        .collect();
     if faults.is_empty() { Ok(Outcome::Passed) } else { Err(faults.join(", ")) }
 }
 
@@ -193,12 +195,14 @@ impl Stage<'_> {
     }
 
     /// Plays what was wrong once more: those cases, or the whole where there is no choice. What is wrong again is a fault.
-    fn play_again(&self, replay: &Replay, wrong: &Option<Vec<(String, String)>>) -> Result<(), Fault> {
-        let cases = wrong.as_deref().filter(|_| !PLAYED_WHOLE.contains(&replay.script)).map(only);
+    fn play_again(&self, replay: &Replay, wrong: Option<&[(String, String)]>) -> Result<(), Fault> {
+        let cases = wrong.filter(|_| !PLAYED_WHOLE.contains(&replay.script)).map(only);
         let text = self.replayed(replay, cases.as_deref())?;
         let wrong = judged(&text, &listed(self.intended, replay.data));
         println!("-- {}: played again, {} wrong", replay.data, wrong.len());
-        wrong.iter().for_each(|(_, line)| println!("   {line}"));
+        for (_, line) in &wrong {
+            println!("   {line}");
+        }
         if wrong.is_empty() { Ok(()) } else { Err(format!("{} of {}", wrong.len(), replay.data)) }
     }
 
@@ -221,7 +225,7 @@ impl Stage<'_> {
         }
         // The directory of nsqd's data holds its cases; the replayer looks for them one level down.
         command.args(replay.options).arg(self.golden.join(replay.data));
-        let text = run::taken(&mut command, Duration::from_secs(900))?.output;
+        let text = run::taken(&mut command, Duration::from_mins(15))?.output;
         let is_whole = text.lines().any(|line| line.contains(" passed, ") && line.contains(" failed"));
         if is_whole {
             Ok(text)

@@ -56,7 +56,7 @@ pub fn prepare(root: &Path, target: &Path) -> Tools {
     let venv = note("Python clients", python_clients(&clients, target, may_install));
     let node_modules = note("JavaScript clients", node_clients(&clients, target, may_install));
     let python = venv.unwrap_or_else(|| "python3".into());
-    let no_pytest = run::taken(Command::new(&python).args(["-c", "import pytest"]), Duration::from_secs(60))
+    let no_pytest = run::taken(Command::new(&python).args(["-c", "import pytest"]), Duration::from_mins(1))
         .map_or(true, |ended| !ended.status.success())
         .then(|| "pytest is not installed".to_owned());
     Tools { python, no_pytest, node_modules, may_install, missing }
@@ -80,10 +80,10 @@ fn programs() -> Result<(), Fault> {
         command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").arg("-qq");
         command
     };
-    run::shown(apt().arg("update"), Duration::from_secs(300))?;
+    run::shown(apt().arg("update"), Duration::from_mins(5))?;
     run::shown(
         apt().args(["install", "--yes", "--no-install-recommends"]).args(packages),
-        Duration::from_secs(600),
+        Duration::from_mins(10),
     )
 }
 
@@ -98,10 +98,10 @@ fn python_clients(clients: &Path, target: &Path, may_install: bool) -> Result<Pa
     }
     allowed(may_install)?;
     println!("install: Python clients into {}", venv.display());
-    run::shown(Command::new("python3").args(["-m", "venv"]).arg(&venv), Duration::from_secs(120))?;
+    run::shown(Command::new("python3").args(["-m", "venv"]).arg(&venv), Duration::from_mins(2))?;
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
-    run::shown(pip.arg(clients.join("requirements.txt")), Duration::from_secs(600))?;
+    run::shown(pip.arg(clients.join("requirements.txt")), Duration::from_mins(10))?;
     write(&stamp, &wanted)?;
     Ok(python)
 }
@@ -120,7 +120,7 @@ fn node_clients(clients: &Path, target: &Path, may_install: bool) -> Result<Path
     write(&directory.join("package.json"), &wanted)?;
     let mut npm = Command::new("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&directory);
-    run::shown(&mut npm, Duration::from_secs(600))?;
+    run::shown(&mut npm, Duration::from_mins(10))?;
     write(&stamp, &wanted)?;
     Ok(directory.join("node_modules"))
 }

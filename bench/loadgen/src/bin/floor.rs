@@ -37,7 +37,7 @@ fn main() -> std::io::Result<()> {
     let mut clients: HashMap<Token, TcpStream> = HashMap::new();
     let mut events = Events::with_capacity(1024);
     let (mut next, mut end) = (1, 0);
-    let mut buffer = [0; 64 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     loop {
         poll.poll(&mut events, None)?;
         for event in &events {

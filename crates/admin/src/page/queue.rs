@@ -38,7 +38,9 @@ pub(super) fn queue(html: &mut Html, queue: &QueueStatus) {
          <th class=\"n\">consumers<th class=\"n\">in flight<th class=\"n wide\">deferred<th class=\"n wide\">in/s\
          <th class=\"n wide\">done/s</thead>\n<tbody>\n"
     ));
-    rows.into_iter().for_each(|found| row(html, found));
+    for found in rows {
+        row(html, found);
+    }
     html.add(format_args!("</tbody></table></div>\n"));
     if hidden > 0 {
         html.add(format_args!(

@@ -102,7 +102,7 @@ pub(super) fn set(config: &mut Config, option: &str, value: &str) -> Result<(), 
     let coerce = |why: String| ConfigError(format!("failed to coerce option {option} ({value}) - {why}"));
     let range = |why: String| ConfigError(format!("invalid {option} ! {why}"));
     match row.field {
-        Field::Text(place) => *place(config) = value.to_owned(),
+        Field::Text(place) => value.clone_into(place(config)),
         Field::Bool(place) => *place(config) = read_bool(value).map_err(coerce)?,
         Field::Share(place) => {
             let share = read_number::<f64>(value, "ParseFloat").map_err(coerce)?;

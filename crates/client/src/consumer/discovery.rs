@@ -163,7 +163,7 @@ pub(super) fn lookupd_url(text: &str) -> Option<String> {
     }
     let address = match NodeAddress::parse(text)? {
         NodeAddress::Unix(_) => return None,
-        address => address,
+        address @ NodeAddress::Tcp { .. } => address,
     };
     Some(format!("http://{address}"))
 }

@@ -107,8 +107,9 @@ fn listener(listen: &PoolListen) -> String {
 /// A server by its name, with its address if that does not tell.
 fn named(server: &Server) -> String {
     let name = plain(&server.identity);
-    match server.identity == identity(&server.target) {
-        true => name,
-        false => format!("{name} ({})", plain(&show_target(&server.target))),
+    if server.identity == identity(&server.target) {
+        name
+    } else {
+        format!("{name} ({})", plain(&show_target(&server.target)))
     }
 }

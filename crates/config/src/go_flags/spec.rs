@@ -45,21 +45,25 @@ pub const fn flag(
 
 impl FlagSpec {
     /// This row with another key.
+    #[must_use]
     pub const fn key(self, key: &'static str) -> FlagSpec {
         FlagSpec { key: Key::Named(key), ..self }
     }
 
     /// This row for a flag that the configuration file cannot set.
+    #[must_use]
     pub const fn no_key(self) -> FlagSpec {
         FlagSpec { key: Key::None, ..self }
     }
 
     /// Row of a flag that the original does not have.
+    #[must_use]
     pub const fn beyond(self) -> FlagSpec {
         FlagSpec { beyond: true, ..self }
     }
 
     /// Row of a flag that takes only texts for which `check` has no complaint.
+    #[must_use]
     pub const fn checked(self, check: Check) -> FlagSpec {
         FlagSpec { check: Some(check), ..self }
     }

@@ -19,7 +19,7 @@ impl Listeners {
         }
         let shown = match listen {
             Listen::Unix { path, .. } => path.display().to_string(),
-            tcp => show_listen(tcp),
+            tcp @ Listen::Tcp { .. } => show_listen(tcp),
         };
         match self.seen.iter().find(|(other, _)| *other == shown) {
             Some((_, first)) => {

@@ -134,10 +134,8 @@ fn listeners(values: &GoValues, queue: Queue) -> Result<Queue, Refusal> {
         let address = values.text(flag);
         go_listen(address).map_err(|reason| late(flag, address, reason))
     };
-    let unless_empty = |flag: &'static str| match values.text(flag).is_empty() {
-        true => Ok(None),
-        false => listen(flag).map(Some),
-    };
+    let unless_empty =
+        |flag: &'static str| if values.text(flag).is_empty() { Ok(None) } else { listen(flag).map(Some) };
     let tcp = listen("tcp-address")?;
     let http = unless_empty("http-address")?;
     let https = if queue.tls.is_some() { unless_empty("https-address")? } else { None };

@@ -108,34 +108,34 @@ impl RawPool {
         };
         match kind {
             Type::Listen => {
-                let listen = unset(&self.listen, || address::listen(value, resolve))?;
+                let listen = unset(self.listen.as_ref(), || address::listen(value, resolve))?;
                 self.listen = Some((value.into(), listen, leaf.position));
             }
             Type::Hash => {
                 let hash = || ring::Hash::from_name(value).ok_or((None, "is not a valid hash"));
-                self.hash = Some(unset(&self.hash, hash)?);
+                self.hash = Some(unset(self.hash.as_ref(), hash)?);
             }
             Type::Distribution => {
                 let known = ring::Distribution::from_name(value).filter(|known| known.is_nutcracker());
                 let distribution = || known.ok_or((None, "is not a valid distribution"));
-                self.distribution = Some(unset(&self.distribution, distribution)?);
+                self.distribution = Some(unset(self.distribution.as_ref(), distribution)?);
             }
             Type::HashTag => {
                 let phrase = "is not a valid hash tag string with two characters";
                 let tag = || <[u8; 2]>::try_from(value.as_bytes()).map_err(|_| (None, phrase));
-                self.hash_tag = Some(unset(&self.hash_tag, tag)?);
+                self.hash_tag = Some(unset(self.hash_tag.as_ref(), tag)?);
             }
             Type::Number => {
                 let number = || number::atoi(value.as_bytes()).ok_or((None, "is not a number"));
-                let number = unset(&self.numbers.get(name).copied(), number)?;
+                let number = unset(self.numbers.get(name), number)?;
                 self.numbers.insert(name, (number, leaf.position));
             }
             Type::Bool => {
                 let boolean = || value.parse::<bool>().map_err(|_| (None, "is not \"true\" or \"false\""));
-                let boolean = unset(&self.bools.get(name).copied(), boolean)?;
+                let boolean = unset(self.bools.get(name), boolean)?;
                 self.bools.insert(name, boolean);
             }
-            Type::Text => self.auth = Some(unset(&self.auth, || Ok(Secret::new(value)))?),
+            Type::Text => self.auth = Some(unset(self.auth.as_ref(), || Ok(Secret::new(value)))?),
             Type::Servers => {
                 let server = address::server(value).map_err(|phrase| (None, phrase))?;
                 self.servers.push((server, leaf.position));
@@ -148,7 +148,7 @@ impl RawPool {
 type Phrase = (Option<String>, &'static str);
 
 /// Reads a value unless there is one already.
-fn unset<T, U>(present: &Option<T>, read: impl FnOnce() -> Result<U, Phrase>) -> Result<U, Phrase> {
+fn unset<T, U>(present: Option<&T>, read: impl FnOnce() -> Result<U, Phrase>) -> Result<U, Phrase> {
     match present {
         Some(_) => Err(DUPLICATE),
         None => read(),

@@ -50,12 +50,12 @@ impl<'a> Text<'a> {
 
 /// In UTF-8, up to the first character that is none.
 fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const LONE_SURROGATE: u16 = 0xdc00;
     let unit = match bytes {
         [0xff, 0xfe, ..] => u16::from_le_bytes,
         [0xfe, 0xff, ..] => u16::from_be_bytes,
         _ => return Cow::Borrowed(bytes),
     };
-    const LONE_SURROGATE: u16 = 0xdc00;
     let units = bytes.chunks(2).map(|pair| pair.try_into().map_or(LONE_SURROGATE, unit));
     let mut out = Vec::with_capacity(bytes.len());
     for read in char::decode_utf16(units) {

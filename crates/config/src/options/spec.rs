@@ -266,7 +266,7 @@ impl Applies {
 }
 
 /// A longest duration that no option needs to exceed, and that no arithmetic can overflow with.
-pub(crate) const DAYS_MAX: Duration = Duration::from_secs(365 * 86_400);
+pub(crate) const DAYS_MAX: Duration = Duration::from_hours(365 * 24);
 
 pub(crate) const fn integer(min: i64, max: i64) -> Kind {
     Kind::Integer { min, max }

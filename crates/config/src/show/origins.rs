@@ -125,7 +125,9 @@ fn add_variables(value: &Value, variables: &mut Vec<String>) {
         }
         Value::List(items) => items.iter().for_each(|item| add_variables(&item.value, variables)),
         Value::Table(entries) => {
-            entries.iter().for_each(|entry| add_variables(&entry.value.value, variables))
+            for entry in entries {
+                add_variables(&entry.value.value, variables);
+            }
         }
         _ => {}
     }

@@ -28,9 +28,8 @@ impl Secrets {
                 list((0..secrets.len()).map(|n| self.stand_in(written(n))).collect::<Vec<_>>().into_iter())
             }
             Setting::Texts(texts) => {
-                let shown = texts.iter().enumerate().map(|(n, text)| match holds_secret(text) {
-                    true => self.stand_in(written(n)),
-                    false => quoted(text),
+                let shown = texts.iter().enumerate().map(|(n, text)| {
+                    if holds_secret(text) { self.stand_in(written(n)) } else { quoted(text) }
                 });
                 list(shown.collect::<Vec<_>>().into_iter())
             }

@@ -19,7 +19,9 @@ pub fn cases(file: &str) -> Vec<Value> {
 /// Values of a key, anywhere in the cases of a file, as bytes.
 pub fn under(file: &str, key: &str) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
-    cases(file).iter().for_each(|case| gather(case, key, &mut found));
+    for case in &cases(file) {
+        gather(case, key, &mut found);
+    }
     found
 }
 

@@ -34,13 +34,13 @@ fn items_expire() {
             (1010, "set k 0 -1 1", "v", "STORED\r\n"),
             (1010, "get k", "", "END\r\n"),
             (1010, "set k 0 2000000000 1", "v", "STORED\r\n"),
-            (1999999999, "mg k t s", "", "HD t1 s1\r\n"),
-            (2000000000, "mg k t s", "", "EN\r\n"),
-            (2000000000, "add k 0 0 1", "w", "STORED\r\n"),
-            (2000000000, "touch k 5", "", "TOUCHED\r\n"),
-            (2000000004, "gat 100 k", "", "VALUE k 0 1\r\nw\r\nEND\r\n"),
-            (2000000103, "get k", "", "VALUE k 0 1\r\nw\r\nEND\r\n"),
-            (2000000104, "append k 0 0 1", "x", "NOT_STORED\r\n"),
+            (1_999_999_999, "mg k t s", "", "HD t1 s1\r\n"),
+            (2_000_000_000, "mg k t s", "", "EN\r\n"),
+            (2_000_000_000, "add k 0 0 1", "w", "STORED\r\n"),
+            (2_000_000_000, "touch k 5", "", "TOUCHED\r\n"),
+            (2_000_000_004, "gat 100 k", "", "VALUE k 0 1\r\nw\r\nEND\r\n"),
+            (2_000_000_103, "get k", "", "VALUE k 0 1\r\nw\r\nEND\r\n"),
+            (2_000_000_104, "append k 0 0 1", "x", "NOT_STORED\r\n"),
         ],
     );
 }
@@ -239,7 +239,7 @@ fn commands_are_counted_as_memcached_counts_them() {
     assert_eq!(left, constant);
 }
 
-/// Without these, prometheus' memcached_exporter reports that memcached is down.
+/// Without these, prometheus' `memcached_exporter` reports that memcached is down.
 #[test]
 fn exporters_find_what_they_cannot_do_without() {
     let mut store = Store::new(1 << 20);

@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn only_the_canonical_spelling() {
-        for n in [0, 1, -1, 9, 10, i64::MAX, i64::MIN, 1234567890123] {
+        for n in [0, 1, -1, 9, 10, i64::MAX, i64::MIN, 1_234_567_890_123] {
             assert_eq!(parse(n.to_string().as_bytes()), Some(n));
         }
         let wrong = [

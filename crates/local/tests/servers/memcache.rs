@@ -82,7 +82,7 @@ fn ask(peer: &mut UnixStream, line: &str, data: Option<&str>) -> Vec<u8> {
     peer.write_all(request.as_bytes()).expect("memcached reads");
     let mut reply = Vec::new();
     while !reply.ends_with(b"MN\r\n") {
-        let mut piece = [0; 65536];
+        let mut piece = vec![0; 65536];
         let length = peer.read(&mut piece).expect("a reply");
         assert_ne!(length, 0, "memcached hung up on {}", printable(line.as_bytes()));
         reply.extend_from_slice(&piece[..length]);

@@ -296,7 +296,7 @@ proptest! {
         for (key, ..) in &model.producers {
             registry.remove_producer(*key);
         }
-        TOPICS.iter().for_each(|topic| registry.delete_topic(topic));
+        for topic in &TOPICS { registry.delete_topic(topic); }
         prop_assert_eq!(registry.counts(), (0, 0, 0));
         prop_assert_eq!(registry.registrations(), vec![]);
     }

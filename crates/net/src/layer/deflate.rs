@@ -21,7 +21,8 @@ pub(super) struct Deflate {
 
 impl std::fmt::Debug for Deflate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Deflate").field("level", &self.level.level()).field("ended", &self.ended).finish()
+        let level = self.level.level();
+        f.debug_struct("Deflate").field("level", &level).field("ended", &self.ended).finish_non_exhaustive()
     }
 }
 

@@ -79,7 +79,7 @@ fn alternative_names(certificate: &[u8]) -> Option<Vec<String>> {
     None
 }
 
-/// Most string types are UTF-8 or a part of it; BMPString is UTF-16.
+/// Most string types are UTF-8 or a part of it; `BMPString` is UTF-16.
 fn decode(kind: u8, text: &[u8]) -> String {
     if kind == BMP_STRING {
         let units: Vec<u16> =

@@ -156,11 +156,11 @@ fn snappy_accepts_new_streams_and_skips_what_it_may() {
         &skippable,
         IDENTIFIER,
         &uncompressed_chunk(b""),
-        &uncompressed_chunk(&[b'x'; 65_536]),
+        &uncompressed_chunk(&vec![b'x'; 65_536]),
         &uncompressed_chunk(b"two"),
     ]
     .concat();
-    let expected = [&b"one"[..], &[b'x'; 65_536], b"two"].concat();
+    let expected = [&b"one"[..], &vec![b'x'; 65_536], b"two"].concat();
     for step in [1, 7, 4_096, wire.len()] {
         let (got, _) = receive(&mut compressed(&Layer::Snappy), &wire, step, PLAIN_MAX).unwrap();
         assert!(got == expected, "step {step}");
@@ -174,10 +174,10 @@ fn snappy_does_not_store_what_it_skips() {
     take(&mut stack, IDENTIFIER, &mut plain, PLAIN_MAX, &mut out).unwrap();
     take(&mut stack, b"\x80\xff\xff\xff", &mut plain, PLAIN_MAX, &mut out).unwrap();
     for _ in 0..255 {
-        take(&mut stack, &[7; 65_536], &mut plain, PLAIN_MAX, &mut out).unwrap();
+        take(&mut stack, &vec![7; 65_536], &mut plain, PLAIN_MAX, &mut out).unwrap();
         assert_eq!(stack.held(), 0);
     }
-    let rest = [&[7; 65_535][..], &uncompressed_chunk(b"end")].concat();
+    let rest = [&vec![7; 65_535][..], &uncompressed_chunk(b"end")].concat();
     take(&mut stack, &rest, &mut plain, PLAIN_MAX, &mut out).unwrap();
     assert_eq!(&plain[..], b"end");
 }
@@ -238,7 +238,7 @@ fn a_bomb_is_decoded_in_small_steps() {
     let mut bomb = Vec::new();
     let mut to = compressed(&Layer::Deflate(9));
     for _ in 0..256 {
-        to.send(&[0; 65_536], &mut bomb);
+        to.send(&vec![0; 65_536], &mut bomb);
     }
     to.flush(&mut bomb);
     assert!(bomb.len() < 64 * 1024, "16 MB in one read");
@@ -248,7 +248,7 @@ fn a_bomb_is_decoded_in_small_steps() {
     let mut bomb = Vec::new();
     let mut to = compressed(&Layer::Snappy);
     for _ in 0..16 {
-        to.send(&[0; 65_536], &mut bomb);
+        to.send(&vec![0; 65_536], &mut bomb);
     }
     to.flush(&mut bomb);
     assert!(bomb.len() < 64 * 1024, "1 MB in one read");

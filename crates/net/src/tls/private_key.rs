@@ -59,7 +59,7 @@ fn kind(key: &PrivateKeyDer<'_>) -> Option<(String, bool)> {
     }
 }
 
-/// RSAPrivateKey: version, modulus, and more.
+/// `RSAPrivateKey`: version, modulus, and more.
 fn rsa(der: &[u8]) -> Option<(String, bool)> {
     let mut fields = Der(der).enter(SEQUENCE)?;
     fields.enter(INTEGER)?;

@@ -14,9 +14,9 @@ use crate::der::{self, BIT_STRING, Der, SEQUENCE};
 /// A public key, borrowed from its certificate.
 #[derive(Debug)]
 pub(super) struct PublicKey<'a> {
-    /// SubjectPublicKeyInfo, whole.
+    /// `SubjectPublicKeyInfo`, whole.
     pub info: &'a [u8],
-    /// Contents of its AlgorithmIdentifier.
+    /// Contents of its `AlgorithmIdentifier`.
     algorithm: &'a [u8],
     /// The key itself.
     bits: &'a [u8],
@@ -52,9 +52,10 @@ impl<'a> PublicKey<'a> {
         }
         let valid = fitting
             .any(|algorithm| algorithm.verify_signature(self.bits, message, signed.signature()).is_ok());
-        match valid {
-            true => Ok(HandshakeSignatureValid::assertion()),
-            false => Err(CertificateError::BadSignature.into()),
+        if valid {
+            Ok(HandshakeSignatureValid::assertion())
+        } else {
+            Err(CertificateError::BadSignature.into())
         }
     }
 

@@ -45,7 +45,9 @@ pub fn main(path: &Path, looks: Looks) -> ExitCode {
     }
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
     if let Some(config) = config.filter(|_| looks.show && errors == 0) {
-        faults.iter().for_each(|fault| eprint!("{}", source.show(fault)));
+        for fault in &faults {
+            eprint!("{}", source.show(fault));
+        }
         show(in_force(&source, &config));
         return ExitCode::SUCCESS;
     }

@@ -24,7 +24,9 @@ pub fn main(path: &Path) -> ExitCode {
     let text = match converted(&source) {
         Ok(text) => text,
         Err(reasons) => {
-            reasons.iter().for_each(|reason| eprintln!("nuthatch: {}: {reason}", source.name));
+            for reason in &reasons {
+                eprintln!("nuthatch: {}: {reason}", source.name);
+            }
             return ExitCode::FAILURE;
         }
     };

@@ -27,12 +27,13 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
     };
     let prefix = values.text("log-prefix");
     // nsqd does not make its directory, and takes it before it looks at anything else; from a predecessor it takes it last.
-    let directory = match predecessor::is_there() {
-        true => None,
-        false => match DataPath::lock(&data_path(&values)) {
+    let directory = if predecessor::is_there() {
+        None
+    } else {
+        match DataPath::lock(&data_path(&values)) {
             Ok(directory) => Some(directory),
             Err(error) => return refuse(&error.nsqd(&values), prefix),
-        },
+        }
     };
     match nsqd::check(&values) {
         Err(Refusal { text, after_banner, .. }) => {

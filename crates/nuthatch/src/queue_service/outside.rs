@@ -1,4 +1,4 @@
-//! ControlJobs of the queue's shard answered on the control thread: who a client is (AUTH), which channels of
+//! `ControlJobs` of the queue's shard answered on the control thread: who a client is (AUTH), which channels of
 //! a topic others know, and telling nsqlookupds what is here.
 //!
 //! The shard never waits: it sends a question and goes on; the answer comes back as mail. Here nothing waits for

@@ -44,9 +44,10 @@ impl Bound {
         let http_max = descriptors.shares.http;
         let nsqadmin = config.nsqadmin.as_ref();
         let nsqadmin = nsqadmin.map(|settings| nsqadmin::start(settings, http_max, binder)).transpose()?;
-        let proxy = match config.pools.is_empty() {
-            true => None,
-            false => Some(proxy_service::bind(generation, config.threads, binder)?),
+        let proxy = if config.pools.is_empty() {
+            None
+        } else {
+            Some(proxy_service::bind(generation, config.threads, binder)?)
         };
         let data = data_services::bind(config, descriptors, binder, directory)?;
         Ok(Bound { stats, admin, nsqadmin, proxy, data })

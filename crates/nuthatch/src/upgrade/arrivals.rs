@@ -10,7 +10,7 @@ use wire::upgrade::Message;
 use super::conversation::{Heard, receive};
 
 /// Time between two looks at a silent predecessor; it says nothing while no client of it is ready.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const PATIENCE: Duration = Duration::from_hours(1);
 
 /// Takes clients in, on a thread of its own, until the predecessor has ended. They are spread over the shards.
 ///

@@ -14,7 +14,7 @@ use crate::data_services::State;
 use crate::version::VERSION;
 
 /// Time the predecessor may take to answer. It has a shorter one for us, and ends us.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const PATIENCE: Duration = Duration::from_hours(1);
 
 /// The process that this one replaces. Dropping it tells it that nothing comes of it.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Command lines and what the original programs answered (tool_outputs.jsonl), for the faces that are here.
+//! Command lines and what the original programs answered (`tool_outputs.jsonl`), for the faces that are here.
 
 use std::path::PathBuf;
 

@@ -117,7 +117,9 @@ async fn plain_and_compressed() {
     let nsqd = Nsqd::start(&[]);
     for options in [&[][..], &["snappy"], &["deflate"]] {
         let mut config = quick();
-        options.iter().for_each(|option| config.set(option, "true").expect("an option"));
+        for option in options {
+            config.set(option, "true").expect("an option");
+        }
         there_and_back(&nsqd.address(), config).await;
     }
 }
@@ -254,7 +256,7 @@ async fn what_a_server_would_refuse_is_not_sent_and_what_it_refuses_harms_nobody
     let wanted = ["first", "second", "third"].map(str::to_owned).into();
     receive_all(&mut consumer, wanted).await;
     // and nobody waits for the next connection
-    let patient = Config { max_reconnect_delay: Duration::from_secs(300), ..quick() };
+    let patient = Config { max_reconnect_delay: Duration::from_mins(5), ..quick() };
     let producer = Producer::new(nsqd.address(), patient).expect("a producer");
     let mut receipts = Vec::new();
     for number in 0..40 {

@@ -29,7 +29,10 @@ fn request(line: &str) -> String {
         match word.as_str() {
             "-X" => method = words.next(),
             "-d" => body = words.next().expect("a body"),
-            url => path = url.strip_prefix("localhost:4151").unwrap_or_else(|| panic!("{line}")).to_owned(),
+            url => {
+                let rest = url.strip_prefix("localhost:4151").unwrap_or_else(|| panic!("{line}"));
+                rest.clone_into(&mut path);
+            }
         }
     }
     let method = method.as_deref().unwrap_or(if body.is_empty() { "GET" } else { "POST" });

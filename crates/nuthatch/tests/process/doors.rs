@@ -25,10 +25,10 @@ fn written(shared: &Path, own: &Path, same: Option<&str>) -> String {
     for section in ["admin", "stats", "queue", "pool.alpha"] {
         text.push_str(&format!("[{section}]\n"));
         for (_, option, name, _) in DOORS.iter().filter(|door| door.0 == section) {
-            text.push_str(&format!("{option} = {:?}\n", socket(name)));
+            text.push_str(&format!("{option} = \"{}\"\n", socket(name).display()));
         }
         match section {
-            "queue" => text.push_str(&format!("data_path = {:?}\n", own.join("data"))),
+            "queue" => text.push_str(&format!("data_path = \"{}\"\n", own.join("data").display())),
             "pool.alpha" => text.push_str("protocol = \"redis\"\nservers = [\"127.0.0.1:1:1 s\"]\n"),
             _ => {}
         }

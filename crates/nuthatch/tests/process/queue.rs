@@ -245,7 +245,9 @@ fn files_of_tls_that_cannot_be_used_are_named() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../net/tests/tls").join(name);
         std::fs::copy(path, directory.path().join(name)).expect("a copy");
     };
-    ["rsa1024.pem", "rsa1024.key", "p521.pem", "p521.key"].iter().for_each(|name| fixture(name));
+    for name in ["rsa1024.pem", "rsa1024.key", "p521.pem", "p521.key"] {
+        fixture(name);
+    }
     let unusable = "cannot be used: make a key and its certificate anew";
     for (cert, key, ca, complaint) in [
         (

@@ -1,4 +1,4 @@
-//! The tools that pass messages on: to_nsq, nsq_to_nsq, nsq_to_http. What they must not lose, whatever the other side does.
+//! The tools that pass messages on: `to_nsq`, `nsq_to_nsq`, `nsq_to_http`. What they must not lose, whatever the other side does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,7 @@ use ::client::{Config, Consumer, Producer};
 use crate::client::{Nsqd, bodies, next, publish_all, quick, receive_all};
 use crate::support::{Running, called, run, text, wait_for};
 
-/// Runs to_nsq with this input.
+/// Runs `to_nsq` with this input.
 fn to_nsq(arguments: &[&str], input: &str) -> Output {
     let mut command = called("to_nsq");
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

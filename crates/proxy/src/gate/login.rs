@@ -13,7 +13,7 @@ use net::{ConnId, Io, LayerInfo};
 use wire::memcache;
 use wire::redis::{Args, Local, Request};
 
-use super::{SlowLogin, Verified, since_start};
+use super::{Gate, SlowLogin, Verified, since_start};
 use crate::answer::{HELLO_NEEDS_AUTH, OK, greet, read_hello};
 use crate::client::{Client, Pending, Wait};
 use crate::fail::too_many_clients;
@@ -155,7 +155,7 @@ impl Proxy {
             }
         };
         match user {
-            Some(user) if gate.enter(&mut client.session, &user) => Attempt::In,
+            Some(user) if Gate::enter(&mut client.session, &user) => Attempt::In,
             Some(_) => Attempt::Refused(too_many_clients(protocol).to_vec()),
             None => {
                 self.login_failed(client.pool, from, name, now);
@@ -196,7 +196,7 @@ impl Proxy {
         if gate.needs_login
             && info.client_certificate
             && let Some(user) = gate.book.certified(info.names.iter().map(String::as_str))
-            && !gate.enter(&mut client.session, user)
+            && !Gate::enter(&mut client.session, user)
         {
             let error = too_many_clients(pool.config.protocol);
             self.give(io, &mut client, error);

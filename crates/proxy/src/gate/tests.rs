@@ -179,9 +179,9 @@ fn nothing_behind_a_forbidden_command_that_it_depends_on_is_executed() {
 
 #[test]
 fn memcached_clients_log_in_with_their_first_set() {
+    const FIRST: &str = "CLIENT_ERROR unauthenticated\r\n";
     let mut w = world();
     let c = w.accept(M);
-    const FIRST: &str = "CLIENT_ERROR unauthenticated\r\n";
     for (request, reply) in [
         ("get app:1\r\n", FIRST),
         ("version\r\n", FIRST),
@@ -259,9 +259,10 @@ fn a_login_that_takes_long_keeps_its_client_waiting_and_nobody_else() {
         assert!(!w.io.paused.contains(&c));
         let said = w.says(c, &input);
         assert!(w.told.logins.lock().unwrap().is_empty(), "it is verified once");
-        match right {
-            true => assert!(said.ends_with("+PONG\r\n") && !said.contains("-"), "{said}"),
-            false => assert_eq!(said, format!("{WRONG}{NOAUTH}"), "{request}"),
+        if right {
+            assert!(said.ends_with("+PONG\r\n") && !said.contains('-'), "{said}");
+        } else {
+            assert_eq!(said, format!("{WRONG}{NOAUTH}"), "{request}");
         }
         assert_eq!(w.says(other, "PING\r\n"), "+PONG\r\n");
         if right {

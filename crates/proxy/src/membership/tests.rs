@@ -163,7 +163,7 @@ fn timers_and_mail_of_a_removed_server_do_nothing() {
     assert!(
         [ServerId(2), ServerId(3)].iter().all(|id| w.proxy.server_is_up(*id)) && !w.proxy.server_is_up(A)
     );
-    w.pass_time(Duration::from_secs(60));
+    w.pass_time(Duration::from_mins(1));
     assert_eq!(w.io.connects.len(), 2, "no probe");
     assert_eq!(count(w.io.sent(client), b"\r\n"), 4 + count(w.io.sent(client), VALUE));
 }
@@ -213,14 +213,14 @@ fn a_new_timeout_is_that_of_what_is_under_way() {
     let client = w.ask(get("k0"));
     let port = if w.connects_to(11) == 1 { 11 } else { 12 };
     w.server_on(port);
-    w.pass_time(Duration::from_secs(60));
+    w.pass_time(Duration::from_mins(1));
     w.become_(&format!("{POOL}timeout = \"61s\"\n"));
     assert_eq!(w.io.sent(client), b"");
     w.pass_time(Duration::from_secs(1));
     assert_eq!(w.io.sent(client), b"-ERR Connection timed out\r\n");
     let client = w.ask(get("k0"));
     w.become_(&off);
-    w.pass_time(Duration::from_secs(3600));
+    w.pass_time(Duration::from_hours(1));
     assert_eq!(w.io.sent(client), b"");
 }
 

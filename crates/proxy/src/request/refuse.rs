@@ -20,7 +20,7 @@ use crate::notice::Notice;
 use crate::proxy::Proxy;
 
 /// A pool's clients that are closed are told of no more often than this, on each shard.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const TELL_EVERY: Duration = Duration::from_mins(1);
 
 impl Proxy {
     /// Gives a client the error for a request that was not executed. If it is stateful, nothing behind it is executed either:
@@ -221,7 +221,9 @@ mod tests {
             "ASKING",
             "SCRIPT DEBUG YES",
         ];
-        ends.iter().for_each(|request| assert!(!goes_on("", request), "{request}"));
+        for request in &ends {
+            assert!(!goes_on("", request), "{request}");
+        }
     }
 
     #[test]
@@ -251,7 +253,9 @@ mod tests {
             "AUTH someone x",
             "HELLO 3 AUTH someone x",
         ];
-        stays.iter().for_each(|request| assert!(goes_on("", request), "{request}"));
+        for request in &stays {
+            assert!(goes_on("", request), "{request}");
+        }
     }
 
     #[test]

@@ -88,9 +88,9 @@ mod tests {
         /// Sends the lines in pieces of `cut` bytes.
         fn send(&mut self, lines: &[&str], cut: usize) {
             let mut bytes = Vec::new();
-            lines.iter().for_each(|line| {
+            for line in lines {
                 wire::redis::encode_inline(line.as_bytes(), &mut bytes).unwrap();
-            });
+            }
             self.world.receive_in_pieces(self.client, &bytes, cut);
         }
 

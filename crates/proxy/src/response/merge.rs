@@ -122,7 +122,9 @@ fn merge_least(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
     }
     let least = least?;
     encode::array(out, least.len());
-    least.into_iter().for_each(|n| encode::integer(out, n));
+    for n in least {
+        encode::integer(out, n);
+    }
     Some(())
 }
 

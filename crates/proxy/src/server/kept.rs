@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn names_are_found_wherever_they_are_kept() {
-        let long = Bytes::from([b"get ", &[b'k'; 100_000][..], b"\r\n"].concat());
+        let long = Bytes::from([b"get ", &vec![b'k'; 100_000][..], b"\r\n"].concat());
         let names = |start, end| Span { start, end };
         for resend in [Resend::Nothing, Resend::Safe, Resend::All] {
             let mut line = Line::default();

@@ -271,7 +271,7 @@ mod tests {
         let server = w.server(0);
         assert_eq!(w.receive(server, b"$100000\r\nabc"), 12);
         assert_eq!(w.io.sent(client), b"$100000\r\nabc");
-        assert_eq!(w.receive(server, &[b'x'; 99_000]), 99_000);
+        assert_eq!(w.receive(server, &vec![b'x'; 99_000]), 99_000);
         assert_eq!(w.receive(server, &[&[b'y'; 997][..], b"\r\n$1\r\nz\r\n"].concat()), 1006);
         let sent = w.io.sent(client);
         assert_eq!(sent.len(), 9 + 100_000 + 2 + 7 + 7);
@@ -286,7 +286,7 @@ mod tests {
             (0..n).flat_map(|n| format!("VALUE k{n} 0 60000\r\n{:60000}\r\n", "").into_bytes()).collect()
         };
         let cases = [
-            (" k0".to_owned(), [&b"VALUE k0 0 1000000000\r\n"[..], &[b'x'; 1_000_000]].concat()),
+            (" k0".to_owned(), [&b"VALUE k0 0 1000000000\r\n"[..], &vec![b'x'; 1_000_000]].concat()),
             (many(20), values(20)),
         ];
         for (keys, reply) in cases {
@@ -314,7 +314,8 @@ mod tests {
         let client = w.ask(b"gets a b\r\nget x\r\nma n q\r\n");
         let server = w.server(0);
         let large =
-            [&b"VALUE a 0 100000 1\r\n"[..], &[b'x'; 100_000], b"\r\nVALUE b 0 1 2\r\ny\r\nEND\r\n"].concat();
+            [&b"VALUE a 0 100000 1\r\n"[..], &vec![b'x'; 100_000], b"\r\nVALUE b 0 1 2\r\ny\r\nEND\r\n"]
+                .concat();
         let replies = [&large[..], b"END\r\nHD\r\n"].concat();
         let mut taken = 0;
         for shown in (0..replies.len()).step_by(1009).chain([replies.len()]) {
@@ -334,7 +335,7 @@ mod tests {
         let mut w = World::new(TWO);
         let client = w.ask(b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n");
         let (first, second) = (w.server(0), w.server(1));
-        let large = [b"*1\r\n$600000\r\n".as_slice(), &[b'x'; 100_000]].concat();
+        let large = [b"*1\r\n$600000\r\n".as_slice(), &vec![b'x'; 100_000]].concat();
         assert_eq!(w.receive(first, &large), 0, "there is room");
         w.io.buffered = 900 << 10;
         assert_eq!(w.receive(first, &[&large[..], b"x"].concat()), large.len() + 1);
@@ -357,14 +358,14 @@ mod tests {
         // Keys `a` and `b` live apart.
         let client = w.ask(b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n");
         let (first, second) = (w.server(0), w.server(1));
-        let large = [b"*1\r\n$600000\r\n".as_slice(), &[b'x'; 500_000]].concat();
+        let large = [b"*1\r\n$600000\r\n".as_slice(), &vec![b'x'; 500_000]].concat();
         assert_eq!(w.receive(first, &large), 0, "it may still fit");
-        let larger = [&large[..], &[b'x'; 50_000]].concat();
+        let larger = [&large[..], &vec![b'x'; 50_000]].concat();
         assert_eq!(w.receive(first, &larger), larger.len(), "thrown away");
         assert_eq!(w.receive(second, b"*1\r\n$1\r\nv\r\n"), 11);
         let text = "-ERR the reply is too large to wait for its turn (memory_budget): ask for it alone\r\n";
         assert_eq!(String::from_utf8_lossy(w.io.sent(client)), text);
-        assert_eq!(w.receive(first, &[&[b'x'; 50_000][..], b"\r\n"].concat()), 50_002);
+        assert_eq!(w.receive(first, &[&vec![b'x'; 50_000][..], b"\r\n"].concat()), 50_002);
         // The connection is in step.
         let other = w.ask(b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n");
         w.receive(second, b"*1\r\n$1\r\n2\r\n");
@@ -399,7 +400,7 @@ mod tests {
         assert!(!w.proxy.servers.values().any(|server| server.failing), "it is not the server's fault");
         // The rest of its reply is thrown away, and the late reply after it.
         let third = w.ask(GET);
-        let rest = [&[b'x'; 98_997][..], b"\r\n$1\r\n2\r\n$1\r\n3\r\n"].concat();
+        let rest = [&vec![b'x'; 98_997][..], b"\r\n$1\r\n2\r\n$1\r\n3\r\n"].concat();
         assert_eq!(w.receive(server, &rest), rest.len());
         assert_eq!(w.io.sent(third), b"$1\r\n3\r\n");
     }
@@ -418,7 +419,7 @@ mod tests {
         let client = w.ask(GET);
         let server = w.server(w.io.connects.len() - 1);
         w.receive(server, b"$100000\r\nabc");
-        w.receive(server, &[b'x'; 100_000]);
+        w.receive(server, &vec![b'x'; 100_000]);
         assert!(w.io.closed.contains(&client) && w.io.closed.contains(&server));
     }
 
@@ -434,7 +435,7 @@ mod tests {
         w.proxy.turn_end(&mut w.io);
         assert_eq!(w.io.paused, []);
         let other = w.ask(GET);
-        let rest = [&[b'x'; 99_997][..], b"\r\n$1\r\n2\r\n"].concat();
+        let rest = [&vec![b'x'; 99_997][..], b"\r\n$1\r\n2\r\n"].concat();
         assert_eq!(w.receive(server, &rest), rest.len());
         assert_eq!(w.io.sent(other), b"$1\r\n2\r\n");
     }

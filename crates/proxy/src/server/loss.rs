@@ -207,7 +207,7 @@ mod tests {
             w.proxy.failed(&mut w.io, first, Fault::Reset);
             assert_eq!(
                 (w.sent(reader), w.sent(writer)),
-                ("".into(), "-ERR Connection reset by peer\r\n".into())
+                (String::new(), "-ERR Connection reset by peer\r\n".into())
             );
             let second = w.server(1);
             assert!(w.io.sent(second) == get, "{len}");

@@ -1,4 +1,4 @@
-//! MurmurHash2 with the seed that libmemcached and nutcracker derive from the length.
+//! `MurmurHash2` with the seed that libmemcached and nutcracker derive from the length.
 //!
 //! Four bytes per round, little-endian; the tail of one to three bytes is one smaller word.
 
@@ -7,7 +7,7 @@ use super::bytes::little_endian;
 const MULTIPLIER: u32 = 0x5bd1_e995;
 const SHIFT: u32 = 24;
 
-/// MurmurHash2 of `key`, seed 0xdeadbeef times the length.
+/// `MurmurHash2` of `key`, seed 0xdeadbeef times the length.
 pub(super) fn murmur2(key: &[u8]) -> u32 {
     let length = key.len() as u32;
     let words = key.chunks_exact(4);

@@ -104,7 +104,9 @@ fn execute(args: &[&[u8]], backend: &mut Backend, watch: &mut Watch<'_>) -> Resu
     let everywhere = name == b"SCRIPT";
     if everywhere {
         // Once at each server.
-        uids.iter_mut().for_each(|uid| *uid |= (watch.index as u64 + 1) << 52);
+        for uid in &mut uids {
+            *uid |= (watch.index as u64 + 1) << 52;
+        }
     }
     if matches!(&name[..], b"SET" | b"MSET") {
         for pair in args[1..].chunks(2) {

@@ -73,17 +73,12 @@ impl Client {
         self.expect(request, What::Blocks(keys.to_vec()), Some(found), keys);
     }
 
-    fn store(&mut self, verb: &str, key: &[u8], value: &[u8], end: &str) -> Vec<u8> {
-        let head = format!("{verb} {} 0 0 {}{end}\r\n", String::from_utf8_lossy(key), value.len());
-        [head.as_bytes(), value, b"\r\n"].concat()
-    }
-
     fn ask_store(&mut self, uid: u64) {
         let key = self.own_key();
         let add = self.rng.one_in(4);
         let there = self.lookup(&key);
         let value = self.write_key(&key, uid);
-        let request = self.store(if add { "add" } else { "set" }, &key, &value, "");
+        let request = store(if add { "add" } else { "set" }, &key, &value, "");
         let stored = match there {
             Some(old) if add => {
                 self.model.insert(key.clone(), old);
@@ -97,7 +92,7 @@ impl Client {
     fn ask_store_silently(&mut self, uid: u64) {
         let key = self.own_key();
         let value = self.write_key(&key, uid);
-        let request = self.store("set", &key, &value, " noreply");
+        let request = store("set", &key, &value, " noreply");
         self.output.extend_from_slice(&request);
     }
 
@@ -144,4 +139,10 @@ impl Client {
         let what = What::MetaStored(uid);
         self.line.push(Expected { what, exactly, optional: quiet, keys: vec![key] });
     }
+}
+
+/// A command with a data block.
+fn store(verb: &str, key: &[u8], value: &[u8], end: &str) -> Vec<u8> {
+    let head = format!("{verb} {} 0 0 {}{end}\r\n", String::from_utf8_lossy(key), value.len());
+    [head.as_bytes(), value, b"\r\n"].concat()
 }

@@ -59,7 +59,9 @@ fn publish(topic: &str, uids: &[Uid], delay_ms: u64, fill_max: usize) -> Vec<u8>
         [uid] => with_body(&format!("PUB {topic}\n"), &body(*uid, fill_max)),
         uids => {
             let mut batch = (uids.len() as u32).to_be_bytes().to_vec();
-            uids.iter().for_each(|uid| batch.extend(with_body("", &body(*uid, fill_max))));
+            for uid in uids {
+                batch.extend(with_body("", &body(*uid, fill_max)));
+            }
             with_body(&format!("MPUB {topic}\n"), &batch)
         }
     }

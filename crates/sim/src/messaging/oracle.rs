@@ -179,7 +179,9 @@ impl Oracle {
         }
         let fill_max = self.fill_max;
         let topic = self.topic(topic);
-        uids.iter().for_each(|uid| topic.publish(*uid, body(*uid, fill_max).len() as u64, delay_ms, now));
+        for uid in uids {
+            topic.publish(*uid, body(*uid, fill_max).len() as u64, delay_ms, now);
+        }
     }
 
     fn took(&mut self, session: SessionId, command: Command, now: Now) {
@@ -239,14 +241,16 @@ impl Oracle {
     pub(crate) fn accepted(&mut self, topic: &str, uids: &[Uid]) {
         self.report.published += uids.len() as u64;
         if let Some(topic) = self.topics.get_mut(topic) {
-            uids.iter().for_each(|uid| topic.accept(*uid));
+            for uid in uids {
+                topic.accept(*uid);
+            }
         }
     }
 
     /// A publication was refused.
     pub(crate) fn refused(&mut self, topic: &str, why: &str, deferred: bool, uids: &[Uid]) {
         self.report.refused += 1;
-        if let Some(held) = self.memory_full(why) {
+        if let Some(held) = Oracle::memory_full(why) {
             return self.check_full(topic, held, deferred, uids);
         }
         let full = self.topics.get(topic).is_some_and(|topic| topic.limits.rejects());

@@ -97,7 +97,9 @@ impl Session {
             }
         }
         let mut facts = Vec::new();
-        commands.into_iter().for_each(|command| self.consumed(command, &mut facts));
+        for command in commands {
+            self.consumed(command, &mut facts);
+        }
         facts
     }
 

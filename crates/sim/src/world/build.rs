@@ -3,7 +3,11 @@
 use net::Listener;
 use proxy::{Budget, Settings, Setup};
 
-use super::*;
+use super::{
+    Agenda, Arc, AtomicU32, AtomicU64, BTreeMap, Backend, Certainty, Changes, Client, Duration, Event,
+    Generation, Instant, Network, Oracle, Plan, Proxy, Ready, Report, Rng, Scenario, Shard, ShardStats,
+    Tamper, Timeouts, World,
+};
 use crate::io::{Loop, View};
 
 /// Backends of a pool whose servers change that are none of its servers at first.

@@ -1,6 +1,6 @@
 //! The rules that are looked at from above: after every turn, when all is quiet, and at the very end.
 
-use super::*;
+use super::{Client, Duration, End, Mail, Notice, Report, ServerId, Tamper, World};
 
 /// Most connections of a shard to a server: some for each version of the protocol, and one for probes.
 fn lanes(pool: &config::checked::Pool) -> usize {

@@ -6,7 +6,7 @@ use net::{ListenOptions, Listener};
 use proxy::{ListenerChange, Receipt, Step};
 use telemetry::PoolCells;
 
-use super::*;
+use super::{Arc, BTreeSet, Client, Event, Instant, Mail, World};
 
 /// Most microseconds between two changes.
 const PAUSE_MAX: u64 = 100_000;
@@ -67,7 +67,9 @@ impl World {
             match (*listening, planned) {
                 (Some(listener), None) => {
                     *listening = None;
-                    changes.iter_mut().for_each(|shard| shard.push(ListenerChange::Unlisten(listener)));
+                    for shard in &mut changes {
+                        shard.push(ListenerChange::Unlisten(listener));
+                    }
                 }
                 (None, Some(planned)) => {
                     let listener = Listener::simulated(planned.id.0);
@@ -78,7 +80,9 @@ impl World {
                 }
                 (Some(listener), Some(planned)) if self.rng.one_in(4) => {
                     let options = ListenOptions { tag: planned.id.0, ..ListenOptions::default() };
-                    changes.iter_mut().for_each(|s| s.push(ListenerChange::Set(listener, options.clone())));
+                    for s in &mut changes {
+                        s.push(ListenerChange::Set(listener, options.clone()));
+                    }
                 }
                 _ => {}
             }

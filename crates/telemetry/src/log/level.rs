@@ -53,11 +53,13 @@ impl Verbosity {
     }
 
     /// One more, at most 11 (SIGTTIN).
+    #[must_use]
     pub fn raised(self) -> Verbosity {
         Verbosity((self.0 + 1).min(Verbosity::MAX.0))
     }
 
     /// One less, at least 0 (SIGTTOU).
+    #[must_use]
     pub fn lowered(self) -> Verbosity {
         Verbosity(self.0.saturating_sub(1))
     }

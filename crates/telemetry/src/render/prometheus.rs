@@ -188,7 +188,9 @@ mod tests {
     #[test]
     fn histograms_are_cumulative_and_in_seconds() {
         let recorder = crate::HistogramRecorder::default();
-        [40, 90, 90, 3_000_000].iter().for_each(|&us| recorder.record(us));
+        for us in [40, 90, 90, 3_000_000] {
+            recorder.record(us);
+        }
         let mut text = Text::default();
         text.histograms("n_seconds", "time", [([("pool", "a")], &recorder.snapshot())]);
         let page = text.finish();

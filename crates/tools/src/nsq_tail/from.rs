@@ -11,7 +11,7 @@ use crate::sources::Sources;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A seek reads the journal.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Answer of a node that does not have the topic.
 const NO_TOPIC: &[u8] = b"TOPIC_NOT_FOUND";

@@ -16,7 +16,7 @@ const NOBODY: u8 = 3;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A redrive or a seek takes as long as the journal needs.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A queue's API.
 #[derive(Debug)]
@@ -28,9 +28,10 @@ pub(super) struct Api {
 impl Api {
     pub(super) fn at(address: Option<String>) -> Api {
         let address = address.unwrap_or_else(|| DEFAULT.to_owned());
-        let base = match address.contains("://") {
-            true => address.trim_end_matches('/').to_owned(),
-            false => format!("http://{address}"),
+        let base = if address.contains("://") {
+            address.trim_end_matches('/').to_owned()
+        } else {
+            format!("http://{address}")
         };
         Api { base, client: daemons::client(CONNECT_TIMEOUT, REQUEST_TIMEOUT) }
     }

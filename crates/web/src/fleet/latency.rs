@@ -62,6 +62,7 @@ impl Latency {
         for told in other.percentiles.iter().flatten() {
             let all = self.percentiles.get_or_insert_default();
             let wanted = number(told, "quantile");
+            #[allow(clippy::float_cmp, reason = "a quantile is a name: it was written, not computed")]
             match all.iter_mut().find(|known| number(known, "quantile") == wanted) {
                 Some(known) => merge(known, told),
                 None => {

@@ -19,13 +19,13 @@ pub enum ReplyKind {
     Values,
     /// VALUE blocks with cas, then END.
     ValuesCas,
-    /// STORED, NOT_STORED, EXISTS, NOT_FOUND.
+    /// `STORED`, `NOT_STORED`, `EXISTS`, `NOT_FOUND`.
     Stored,
-    /// A number (possibly padded with spaces), NOT_FOUND.
+    /// A number (possibly padded with spaces), `NOT_FOUND`.
     Number,
-    /// TOUCHED, NOT_FOUND.
+    /// `TOUCHED`, `NOT_FOUND`.
     Touched,
-    /// DELETED, NOT_FOUND.
+    /// `DELETED`, `NOT_FOUND`.
     Deleted,
     /// OK.
     Ok,
@@ -110,14 +110,14 @@ pub enum Status {
     Debug,
     /// ERROR: the request was not understood.
     Error,
-    /// CLIENT_ERROR: the client's fault.
+    /// `CLIENT_ERROR`: the client's fault.
     ClientError,
-    /// SERVER_ERROR: the server's fault.
+    /// `SERVER_ERROR`: the server's fault.
     ServerError,
 }
 
 impl Status {
-    /// True for ERROR, CLIENT_ERROR and SERVER_ERROR.
+    /// True for `ERROR`, `CLIENT_ERROR` and `SERVER_ERROR`.
     pub fn is_error(self) -> bool {
         matches!(self, Status::Error | Status::ClientError | Status::ServerError)
     }

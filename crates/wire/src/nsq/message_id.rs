@@ -22,7 +22,7 @@ impl MessageId {
 
     /// The id that these digits stand for. `None` for what we cannot have issued (such an id is not in flight).
     pub fn from_hex(digits: &RawId) -> Option<MessageId> {
-        let (high, low) = (value_of(digits.first_chunk()?)?, value_of(digits.last_chunk()?)?);
+        let (high, low) = (value_of(*digits.first_chunk()?)?, value_of(*digits.last_chunk()?)?);
         Some(MessageId(u64::from(high) << 32 | u64::from(low)))
     }
 }
@@ -44,8 +44,8 @@ fn digits_of(value: u32) -> [u8; 8] {
 }
 
 /// The value of eight digits; `None` if one is none.
-fn value_of(digits: &[u8; 8]) -> Option<u32> {
-    let word = u64::from_be_bytes(*digits);
+fn value_of(digits: [u8; 8]) -> Option<u32> {
+    let word = u64::from_be_bytes(digits);
     // Letters have bit 6 set.
     let letters = word >> 6 & ONES;
     // Wraps only for bytes that are not ours, which the check finds.
@@ -54,7 +54,7 @@ fn value_of(digits: &[u8; 8]) -> Option<u32> {
     let packed = (packed >> 4 | packed) & 0x00ff_00ff_00ff_00ff;
     let packed = (packed >> 8 | packed) & 0x0000_ffff_0000_ffff;
     let value = (packed >> 16 | packed) as u32;
-    (digits_of(value) == *digits).then_some(value)
+    (digits_of(value) == digits).then_some(value)
 }
 
 impl fmt::Display for MessageId {

@@ -124,7 +124,9 @@ fn whole_request(request: &Request, frame: &[u8], limits: &Limits) {
     });
     let mut again = Vec::new();
     encode::array(&mut again, args.len());
-    args.iter().for_each(|argument| encode::bulk(&mut again, argument));
+    for argument in &args {
+        encode::bulk(&mut again, argument);
+    }
     assert_eq!(again, frame[..request.len()], "not written as it would be written");
     route(request, frame);
 }

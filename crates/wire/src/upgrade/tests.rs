@@ -83,7 +83,7 @@ fn malformed_messages() {
         (b"\0\x01", Malformed::Missing(1)),
         (b"\0\x09", Malformed::Missing(10)),
         (&long(FIELD_BYTES_MAX + 1), Malformed::TooLong),
-        (&[0; MESSAGE_BYTES_MAX + 1], Malformed::TooLong),
+        (&vec![0; MESSAGE_BYTES_MAX + 1], Malformed::TooLong),
     ];
     for (bytes, malformed) in cases {
         assert_eq!(

@@ -101,7 +101,7 @@ fn tree(tokens: &[&str], mut at: usize, prefix: &[String], out: &mut Vec<(Vec<St
             }
             let mut alias = path.last().cloned().unwrap_or_default();
             if tokens.get(at) == Some(&"as") && tokens.get(at + 1).is_some_and(|token| is_word(token)) {
-                alias = tokens[at + 1].to_owned();
+                tokens[at + 1].clone_into(&mut alias);
                 at += 2;
             }
             out.push((path, alias));

@@ -123,7 +123,7 @@ fn rename(names: &mut BTreeMap<PathBuf, Node>, from: &Path, to: &Path) {
 }
 
 impl Disk {
-    /// SplitMix64.
+    /// `SplitMix64`.
     pub fn random(&mut self, below: usize) -> usize {
         self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.random;
@@ -231,7 +231,9 @@ impl Disk {
                 continue;
             }
             if let NameChange::Rename(from, to) = &pending.change {
-                left.iter_mut().for_each(|earlier| earlier.change.follow(from, to));
+                for earlier in &mut left {
+                    earlier.change.follow(from, to);
+                }
             }
             pending.change.apply(&mut self.flushed_names);
         }

@@ -34,6 +34,8 @@ impl LongDouble {
 
     /// The sum, rounded to nearest (ties to even). None when it is not finite.
     pub(in super::super) fn add(self, other: LongDouble) -> Option<LongDouble> {
+        // 63 bits below the mantissa, and one fact about what falls out below them, round exactly.
+        const GUARD_BITS: u8 = 63;
         let (a, b) = match (self.size, other.size) {
             (Size::Infinite, _) | (_, Size::Infinite) => return None,
             (Size::Zero, _) => return Some(other),
@@ -43,8 +45,6 @@ impl LongDouble {
             }
         };
         let ((high, low), negative) = if a >= b { ((a, b), self.negative) } else { ((b, a), other.negative) };
-        // 63 bits below the mantissa, and one fact about what falls out below them, round exactly.
-        const GUARD_BITS: u32 = 63;
         let distance = high.0.abs_diff(low.0);
         let wide_high = u128::from(high.1) << GUARD_BITS;
         let wide_low = u128::from(low.1) << GUARD_BITS;
@@ -55,7 +55,7 @@ impl LongDouble {
         } else {
             wide_high - shifted - u128::from(rest)
         };
-        LongDouble::round(negative, sum, rest, high.0 - GUARD_BITS as i32)
+        LongDouble::round(negative, sum, rest, high.0 - i32::from(GUARD_BITS))
     }
 
     /// `wide * 2^exponent`, and a little more when `rest`, rounded to nearest. None when past the range.

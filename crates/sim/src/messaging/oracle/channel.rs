@@ -123,9 +123,10 @@ impl Channel {
     /// The channel reads again what is kept. What it was owed it gets, and anything else may come.
     pub(crate) fn seek(&mut self) {
         for row in self.rows.values_mut() {
-            match row.is_owed() && !row.wild && row.place != Place::DeadLetter {
-                true => row.wild = true,
-                false => row.give_up(),
+            if row.is_owed() && !row.wild && row.place != Place::DeadLetter {
+                row.wild = true;
+            } else {
+                row.give_up();
             }
         }
         self.ids.clear();

@@ -27,7 +27,7 @@ const READ_BYTES: usize = 64 << 10;
 
 impl Oracle {
     /// The bytes that are held, if the refusal says that memory is full.
-    pub(super) fn memory_full(&self, why: &str) -> Option<usize> {
+    pub(super) fn memory_full(why: &str) -> Option<usize> {
         let (_, held) = why.split_once("memory is full: topics and channels take ")?;
         held.split_once(' ')?.0.parse().ok()
     }
@@ -57,7 +57,7 @@ impl Oracle {
     /// Checks that a consumer was refused for a reason.
     pub(super) fn not_subscribed(&mut self, name: &str, why: &str) {
         let max = self.memory_max;
-        if let Some(held) = self.memory_full(why) {
+        if let Some(held) = Oracle::memory_full(why) {
             self.report.out_of_memory += 1;
             if held + CREATION_BYTES < max {
                 self.fault(format!(

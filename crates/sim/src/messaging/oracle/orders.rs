@@ -124,7 +124,9 @@ impl Oracle {
     ) {
         let now = self.now(at, wall);
         let topic = self.topic(topic);
-        uids.iter().for_each(|uid| topic.import(*uid, channel, now));
+        for uid in uids {
+            topic.import(*uid, channel, now);
+        }
         topic.durable = now.seq;
     }
 

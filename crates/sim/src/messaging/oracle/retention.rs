@@ -75,9 +75,10 @@ impl Topic {
             return Ok(());
         };
         let age = now.0.saturating_sub(message.at.0);
-        match age > ttl + SLACK_US {
-            true => Err(format!("it is {age} µs old, and was to live for {ttl}")),
-            false => Ok(()),
+        if age > ttl + SLACK_US {
+            Err(format!("it is {age} µs old, and was to live for {ttl}"))
+        } else {
+            Ok(())
         }
     }
 

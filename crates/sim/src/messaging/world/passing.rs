@@ -22,9 +22,10 @@ impl World {
                 Passed::Took(_, bytes) => self.sessions[session].took(bytes),
                 Passed::Sent(_, bytes) => self.sessions[session].got(&bytes),
                 Passed::Closed(_) | Passed::Gone(_) => {
-                    match std::mem::replace(&mut self.sessions[session].closed, true) {
-                        true => Vec::new(),
-                        false => vec![Fact::Gone],
+                    if std::mem::replace(&mut self.sessions[session].closed, true) {
+                        Vec::new()
+                    } else {
+                        vec![Fact::Gone]
                     }
                 }
                 Passed::Mail(_) => Vec::new(),

@@ -68,9 +68,10 @@ impl World {
             let channel = plan.channels[self.rng.below(plan.channels.len() as u64) as usize].clone();
             let lasting = !is_ephemeral(&plan.name) && !is_ephemeral(&channel);
             let letters = self.scenario.max_attempts > 0 && self.rng.one_in(8) && lasting;
-            self.add_client(Role::Consumer(match letters {
-                true => (format!("{}.{channel}.dead", plan.name), "reader".to_owned()),
-                false => (plan.name, channel),
+            self.add_client(Role::Consumer(if letters {
+                (format!("{}.{channel}.dead", plan.name), "reader".to_owned())
+            } else {
+                (plan.name, channel)
             }));
         }
         self.plan_chaos();

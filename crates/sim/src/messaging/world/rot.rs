@@ -40,7 +40,7 @@ impl World {
             match name.as_str() {
                 "inventory" => self.rot_inventory(&path, &content),
                 CHECKPOINT => self.rot_checkpoint(&path, &content),
-                name if !name.ends_with(".log") => {}
+                _ if path.extension().is_none_or(|extension| extension != "log") => {}
                 _ if self.rng.one_in(4) => self.rot_segment_header(&path, &content),
                 _ => self.rot_message(&path, &content),
             }

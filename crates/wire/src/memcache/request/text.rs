@@ -68,9 +68,10 @@ fn storage(line: &Line<'_>, cas: bool, limits: &Limits) -> Result<Request, BadRe
     let needed = if cas { 5 } else { 4 };
     if words.count < needed || words.count > needed + 1 {
         let data_may_follow = words.count + 1 >= needed;
-        return Err(match data_may_follow {
-            true => BadRequest::close(Cause::Unknown, bad::ERROR),
-            false => line.bad(Cause::Unknown, bad::ERROR),
+        return Err(if data_may_follow {
+            BadRequest::close(Cause::Unknown, bad::ERROR)
+        } else {
+            line.bad(Cause::Unknown, bad::ERROR)
         });
     }
     let word = |index: usize| words.spans[index].of(line.text);
@@ -84,9 +85,10 @@ fn storage(line: &Line<'_>, cas: bool, limits: &Limits) -> Result<Request, BadRe
         && (!cas || unsigned(word(4)).is_some());
     if !well_formed {
         let stray_word = words.count > needed && !request.noreply;
-        return Err(match stray_word {
-            true => BadRequest::close(Cause::Argument, bad::BAD_FORMAT),
-            false => swallow(line, bytes, Cause::Argument, bad::BAD_FORMAT).unless_noreply(request.noreply),
+        return Err(if stray_word {
+            BadRequest::close(Cause::Argument, bad::BAD_FORMAT)
+        } else {
+            swallow(line, bytes, Cause::Argument, bad::BAD_FORMAT).unless_noreply(request.noreply)
         });
     }
     with_data(line, request, bytes, limits).map_err(|fault| fault.unless_noreply(request.noreply))

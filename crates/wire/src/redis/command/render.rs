@@ -62,7 +62,9 @@ fn list(mut filter: Args<'_>, out: &mut impl BufMut) {
         _ => return encode::error(out, b"ERR syntax error"),
     };
     encode::array(out, listed.len());
-    listed.iter().for_each(|command| encode::bulk(out, command.name.as_bytes()));
+    for command in &listed {
+        encode::bulk(out, command.name.as_bytes());
+    }
 }
 
 fn with_subcommands(command: &'static Command) -> impl Iterator<Item = &'static Command> {
@@ -71,7 +73,9 @@ fn with_subcommands(command: &'static Command) -> impl Iterator<Item = &'static 
 
 fn infos(commands: &[&'static Command], version: Version, out: &mut impl BufMut) {
     encode::array(out, commands.len());
-    commands.iter().for_each(|command| info(command, version, out));
+    for command in commands {
+        info(command, version, out);
+    }
 }
 
 fn named_infos(names: Args<'_>, version: Version, out: &mut impl BufMut) {
@@ -91,7 +95,9 @@ fn info(command: &'static Command, version: Version, out: &mut impl BufMut) {
     encode::set(out, names().count(), version);
     names().for_each(|(_, name)| encode::simple(out, name.as_bytes()));
     let (first, last, step) = command.keys.first_last_step();
-    [first, last, step].into_iter().for_each(|n| encode::integer(out, n));
+    for n in [first, last, step] {
+        encode::integer(out, n);
+    }
     encode::set(out, command.categories().count(), version);
     command.categories().for_each(|category| encode::simple(out, format!("@{category}").as_bytes()));
     encode::array(out, 0);
@@ -205,8 +211,8 @@ impl Merge {
 }
 
 impl KeySpec {
-    fn text(&self) -> &'static str {
-        match *self {
+    fn text(self) -> &'static str {
+        match self {
             KeySpec::None => "",
             KeySpec::Range { step: 2, .. } => "every second argument",
             KeySpec::Range { first: 1, last: 1, .. } => "argument 1",

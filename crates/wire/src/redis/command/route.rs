@@ -29,11 +29,11 @@ impl Request {
     /// Looks the request up in the table: its command (the subcommand, for containers) and its way, or the error it gets.
     #[inline]
     pub fn route<'a>(&self, frame: &'a [u8]) -> Result<(&'static Command, Route<'a>), Refusal<'a>> {
+        const FIRST: KeySpec = KeySpec::Range { first: 1, last: 1, step: 1 };
         let Some(command) = self.command() else { return Err(Refusal::Unknown(self.args(frame))) };
         if !command.takes(self.argument_count()) {
             return Err(unless_refused(command, Refusal::Arity(command)));
         }
-        const FIRST: KeySpec = KeySpec::Range { first: 1, last: 1, step: 1 };
         match (command.proxied, command.keys, self.first(frame)) {
             (Proxied::Forward, FIRST, Some(key)) => Ok((command, Route::One(key))),
             _ => self.route_further(frame, command),

@@ -13,6 +13,7 @@ use super::Reason::{
     Tracking,
 };
 use super::merge::Merge;
+#[allow(clippy::wildcard_imports, reason = "rows are written in its words")]
 use super::row::*;
 use super::{COMMANDS, Command};
 

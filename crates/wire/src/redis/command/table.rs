@@ -27,9 +27,9 @@ use super::Reason::{
     RunningScript, ServerClients, Stream, Transaction,
 };
 use super::merge::Merge;
-use super::row::*;
-use super::subcommands::*;
 use super::{COMMANDS, Command};
+#[allow(clippy::wildcard_imports, reason = "rows are written in the words of these two")]
+use super::{row::*, subcommands::*};
 
 /// The table.
 #[rustfmt::skip]
