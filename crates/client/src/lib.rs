@@ -14,24 +14,10 @@
 //! have been accepted ([`PublishError::may_have_been_accepted`]).
 //!
 //! Settings are go-nsq's, by its names ([`Config`]). Everything that grows has a limit: frames, messages held, publications.
-
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use nuthatch_client::{Config, Consumer};
+//! The first page, `README.md`, follows.
 //!
-//! let mut consumer = Consumer::builder("orders", "billing")
-//!     .config(Config { max_in_flight: 200, ..Config::new() })
-//!     .lookupd("127.0.0.1:4161")
-//!     .start()?;
-//! while let Some(message) = consumer.next().await {
-//!     println!("{:?}", message.body);
-//!     message.finish();
-//! }
-//! # Ok(())
-//! # }
-//! ```
-
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod config;
