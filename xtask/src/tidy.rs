@@ -9,6 +9,7 @@ mod exceptions;
 mod findings;
 mod layers;
 mod licences;
+mod pages;
 mod paths;
 mod sources;
 
@@ -29,6 +30,7 @@ pub fn run() -> Result<(), Fault> {
     dependencies::check(&metadata, &root, &mut findings);
     licences::check(&metadata, &exceptions, &mut findings);
     paths::check(&root, &mut findings);
+    pages::check(&root, &mut findings);
 
     for remark in &findings.remarks {
         println!("tidy: remark: {remark}");

@@ -106,16 +106,25 @@ pub fn short_name(package: &str) -> &str {
 
 /// Every Rust file below `directory`, sorted.
 pub fn rust_files(directory: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let Ok(entries) = std::fs::read_dir(directory) else { return files };
+    files(directory, &["rs"])
+}
+
+/// Every file below `directory` with one of these extensions, sorted. What was built or installed there is left out.
+pub fn files(directory: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let Ok(entries) = std::fs::read_dir(directory) else { return found };
     for entry in entries.flatten() {
-        let path = entry.path();
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
         if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
+            if !name.starts_with('.') && name != "target" && name != "node_modules" {
+                found.extend(files(&path, extensions));
+            }
+        } else if path.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known))
+        {
+            found.push(path);
         }
     }
-    files.sort();
-    files
+    found.sort();
+    found
 }
