@@ -3,6 +3,7 @@
 A client that reconnects would notice: redis-py is told not to, and CLIENT ID says at the end that it has not.
 """
 
+import asyncio
 import contextlib
 import os
 import random
@@ -28,7 +29,7 @@ UPGRADES = 10
 class Daemon:
     """The binary, in a file of its own. `process` is the one that serves now; it is another one after each upgrade."""
 
-    def __init__(self, directory, lines):
+    def __init__(self, directory, lines, *ports):
         directory.mkdir()
         self.directory = directory
         self.binary = directory / "nuthatch"
@@ -43,7 +44,7 @@ class Daemon:
         )
         self.process = self.first.pid
         self.ended = 0
-        kit.until(lambda: kit.accepts(self.admin), "the daemon to listen")
+        kit.until(lambda: all(map(kit.accepts, [self.admin, *ports])), "the daemon to listen")
 
     def upgrade(self):
         """Puts the same binary in its own place, as a package does, and lets it take over."""
@@ -170,7 +171,7 @@ def test_clients_of_pools_notice_nothing(stack):
     stores = [stack.keep(kit.start_redis(f"r{n}", stack.path)) for n in range(2)]
     caches = [stack.keep(kit.start_memcached(f"m{n}", stack.path)) for n in range(2)]
     ports = [kit.free_port(), kit.free_port()]
-    daemon = Daemon(stack.path / "pools", [*pool("redis", "redis", ports[0], stores), *pool("memcache", "memcache", ports[1], caches)])
+    daemon = Daemon(stack.path / "pools", [*pool("redis", "redis", ports[0], stores), *pool("memcache", "memcache", ports[1], caches)], *ports)
     stack.callback(daemon.stop)
 
     idle = [steadfast(ports[0], client_name=f"idle{n}", protocol=2 + n % 2) for n in range(40)]
@@ -185,7 +186,7 @@ def test_clients_of_pools_notice_nothing(stack):
         crowd.add(busy(steadfast(ports[0]), f"busy{n}:"), f"redis-py {n}")
         crowd.add(pipelining(ports[0], n), f"pipelining {n}")
     for n in range(4):
-        client = pymemcache.Client(("127.0.0.1", ports[1]), timeout=kit.ANSWER_SECONDS)
+        client = pymemcache.Client(("127.0.0.1", ports[1]), timeout=kit.ANSWER_SECONDS, no_delay=True)
         count = iter(range(1 << 60))
 
         def work(client=client, count=count, n=n):
@@ -314,7 +315,7 @@ class Consumer:
 def test_producers_and_consumers_lose_nothing(stack):
     tcp, http = kit.free_port(), kit.free_port()
     lines = ["[queue]", f'tcp = "127.0.0.1:{tcp}"', f'http = "127.0.0.1:{http}"', f'data_path = "{stack.path / "data"}"']
-    daemon = Daemon(stack.path / "queue", lines)
+    daemon = Daemon(stack.path / "queue", lines, tcp, http)
     stack.callback(daemon.stop)
     crowd = Crowd()
     producers = [Producer(tcp, f"p{n}") for n in range(4)]
@@ -354,3 +355,54 @@ def test_producers_and_consumers_lose_nothing(stack):
     assert sizes[-1][0] <= sizes[0][0] + 8, f"descriptors: {sizes}"
     stats = kit.fetch(http, "/stats?format=json&topic=t")[1]
     assert stats["topics"][0]["channels"][0]["depth"] == 0
+
+
+def test_pynsq_loses_nothing(stack):
+    """A writer publishes numbers one after the other, again where it is not answered; a reader gets all of them."""
+    nsq = pytest.importorskip("nsq")
+    tcp, http = kit.free_port(), kit.free_port()
+    lines = ["[queue]", f'tcp = "127.0.0.1:{tcp}"', f'http = "127.0.0.1:{http}"', f'data_path = "{stack.path / "pynsq-data"}"']
+    daemon = Daemon(stack.path / "pynsq", lines, tcp)
+    stack.callback(daemon.stop)
+    address, accepted, got = f"127.0.0.1:{tcp}", [], set()
+
+    async def until(condition):
+        async with asyncio.timeout(kit.ANSWER_SECONDS):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+    async def publish(writer):
+        while True:
+            await until(lambda: writer.conns)
+            answer = asyncio.get_running_loop().create_future()
+            body = b"%d" % len(accepted)
+            writer.pub("t", body, callback=lambda _, data: answer.done() or answer.set_result(data))
+            if await answer == b"OK":
+                accepted.append(body)
+            else:
+                # The answer was there at once if its connection is closed and it does not know yet.
+                await asyncio.sleep(0.01)
+
+    async def scenario():
+        writer = nsq.Writer([address], reconnect_interval=0.05)
+        options = {"topic": "t", "channel": "c", "nsqd_tcp_addresses": [address], "max_in_flight": 20}
+        reader = nsq.Reader(message_handler=lambda message: got.add(message.body) or True, **options)
+        publishing = asyncio.create_task(publish(writer))
+        for _ in range(3):
+            await until(lambda: got)
+            await asyncio.to_thread(daemon.upgrade)
+            # It would come back by itself, after 15 seconds.
+            await until(lambda: not reader.conns)
+            reader.connection_attempts.clear()
+            reader.connect_to_nsqd("127.0.0.1", tcp)
+            count = len(accepted)
+            await until(lambda: publishing.done() or {*accepted[count:]} & got)
+        assert not publishing.done(), publishing.exception()
+        publishing.cancel()
+        await until(lambda: {*accepted} <= got)
+        for conn in list(writer.conns.values()):
+            conn.close()
+        reader.close()
+
+    asyncio.run(scenario())
+    print(f"{len(accepted)} messages")
