@@ -64,6 +64,8 @@ fn process(text: &mut Text, facts: &Facts, status: &Status) {
         "changes of the configuration that wait for a restart",
         Some(generations.needs_restart.len() as u64),
     );
+    let by_hand = generations.by_hand.len() as u64;
+    gauge("nuthatch_config_by_hand", "changes by hand in force, apart from the file", Some(by_hand));
     let process = status.process;
     gauge("process_resident_memory_bytes", "resident memory", process.rss_bytes);
     gauge("process_open_fds", "open file descriptors", process.open_fds);

@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::stdout::show;
 use crate::version::VERSION;
-use crate::{faces, manual, reload, running_process, upgrade};
+use crate::{faces, manual, overrides, reload, running_process, upgrade};
 
 /// A program that this binary can be.
 pub struct Face {
@@ -105,6 +105,10 @@ enum Native {
     Reload(reload::command::Reload),
     /// Let the binary, which may have been replaced, take a running process's place: no client of a pool notices
     Upgrade(running_process::RunningProcess),
+    /// Have a running process eject, drain or return a server of a pool, or change its weight
+    Server(overrides::command::ServerCommand),
+    /// Have a running process log from another level on
+    LogLevel(overrides::command::LogLevelCommand),
     /// Print a nutcracker.yml or an nsqd.cfg as a nuthatch.toml that does the same
     Convert {
         /// The file; - is standard input
@@ -178,6 +182,8 @@ fn native(command: Native) -> ExitCode {
         Native::Run { config } => faces::run::main(config.as_deref()),
         Native::Reload(options) => reload::command::main(&options),
         Native::Upgrade(options) => upgrade::command::main(&options),
+        Native::Server(options) => overrides::command::server(&options),
+        Native::LogLevel(options) => overrides::command::log_level(&options),
         Native::Convert { file } => faces::convert::main(&file),
         Native::Check { config, system, show } => {
             faces::check::main(&config, faces::check::Looks { system, show })

@@ -19,6 +19,7 @@ mod lookup_snapshot;
 mod manual;
 mod descriptors;
 mod outcome;
+mod overrides;
 mod pid_file;
 mod reload;
 mod running_process;

@@ -11,6 +11,7 @@
 //! One at a time, beside the signals of the control loop; an upgrade waits for its end, and it for an upgrade's.
 
 pub mod actor;
+mod by_hand;
 pub mod command;
 pub mod source;
 
@@ -51,11 +52,6 @@ impl Reloads {
         let generations = Generations { generation: 1, since_ms: now_ms(), ..Generations::default() };
         serving.show(generations.clone());
         Reloads { source, generations }
-    }
-
-    /// Number of the generation in force.
-    pub fn generation(&self) -> u64 {
-        self.generations.generation
     }
 
     /// Reads the configuration again and puts it into force, or only says what would change. `called_off` ends it before anything

@@ -1,5 +1,6 @@
 //! Everything that the control thread serves while the process runs, and how it stops.
 
+mod by_hand;
 mod data;
 mod names;
 mod ports;
@@ -26,6 +27,7 @@ use data::{DataTasks, finish};
 use ports::Ports;
 
 use crate::malloc_trim;
+use crate::overrides::Overrides;
 use crate::start::Running;
 use crate::upgrade::departures::Departures;
 use crate::version::VERSION;
@@ -44,6 +46,7 @@ pub struct Serving {
     nsqadmin: Option<JoinHandle<()>>,
     data: DataTasks,
     departures: Option<Departures>,
+    overrides: Overrides,
 }
 
 impl Serving {
@@ -70,12 +73,22 @@ impl Serving {
         let (stop, stopping) = watch::channel(false);
         let nsqadmin = running.nsqadmin.take().map(|admin| admin.spawn(log, &stopping));
         let data = DataTasks::begin(std::mem::take(&mut running.data), log);
-        Serving { running, log: log.clone(), ports, pool_listeners, stop, nsqadmin, data, departures: None }
+        Serving {
+            running,
+            log: log.clone(),
+            ports,
+            pool_listeners,
+            stop,
+            nsqadmin,
+            data,
+            departures: None,
+            overrides: Overrides::default(),
+        }
     }
 
-    /// Shows these generations of the configuration, and everything as it is configured now.
+    /// Shows these generations of the configuration, with the overrides in force.
     pub fn show(&self, generations: Generations) {
-        self.running.watch.set_generations(generations);
+        self.running.watch.set_generations(Generations { by_hand: self.by_hand(), ..generations });
     }
 
     fn show_facts(&self) {

@@ -33,9 +33,10 @@ pub async fn by_request(
     let Asked { action, answer } = asked;
     let (outcome, ended) = match action {
         Action::Reload { dry_run } => reload(reloads, serving, attention, dry_run).await,
-        Action::Server { .. } | Action::LogLevel(_) => {
-            (Outcome::failed(reloads.generation(), "this version does not carry out this action"), None)
+        Action::Server { pool, server, change } => {
+            (reloads.change_server(serving, (&pool, &server), change).await, None)
         }
+        Action::LogLevel(level) => (reloads.set_log_level(serving, &level), None),
     };
     let _ = answer.send(outcome);
     ended

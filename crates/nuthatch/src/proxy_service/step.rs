@@ -76,8 +76,7 @@ impl ProxyService {
         let ProxyStep { generation, mut listeners } = step;
         let come = listeners.come();
         if let Err(reason) = self.tell(&generation, come).await {
-            let tls = self.generation.pools.iter().map(|pool| (pool.config.name.clone(), pool.tls.clone()));
-            let before = Arc::new(generation.next(Settings { tls: tls.collect(), ..back }));
+            let before = Arc::new(generation.next(self.with_tls(back)));
             let away = listeners.came(&self.listeners);
             let _ = self.tell(&before, self.away(&away)).await;
             self.generation = before;
@@ -93,6 +92,23 @@ impl ProxyService {
         self.listeners = all;
         doubts.extend(gone.err());
         Ok(doubts)
+    }
+
+    /// Settings with the TLS of the generation in force.
+    pub fn with_tls(&self, settings: Settings) -> Settings {
+        let tls = self.generation.pools.iter().map(|pool| (pool.config.name.clone(), pool.tls.clone()));
+        Settings { tls: tls.collect(), ..settings }
+    }
+
+    /// Has all shards take a server that has failed back into the ring, without a probe.
+    pub fn restore(&self, pool: &str, server: &str) {
+        let pools = self.generation.pools.iter().filter(|plan| plan.config.name == pool);
+        let servers = pools.flat_map(|plan| plan.config.servers.iter().zip(&plan.servers));
+        for (_, plan) in servers.filter(|(row, _)| row.identity == server) {
+            for (handle, _) in &self.shards {
+                handle.send(Mail::Restore { server: plan.id });
+            }
+        }
     }
 
     /// Changes the memory budget of all shards.

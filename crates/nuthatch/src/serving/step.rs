@@ -21,6 +21,7 @@ use super::Serving;
 use super::names;
 use super::ports::PortStep;
 use crate::log_level::verbosity;
+use crate::overrides::Overrides;
 use crate::proxy_service::{self, BoundProxy, ProxyStep};
 use crate::queue_service::{Live, Prepared as PreparedQueue};
 use crate::start::listened;
@@ -32,6 +33,8 @@ pub struct Step {
     config: Config,
     log: Option<Replacement>,
     bound: Bound,
+    /// Those that outlast it.
+    overrides: Overrides,
 }
 
 /// Sockets and files of a step.
@@ -67,6 +70,8 @@ impl Serving {
             false => Some(open_log(config.log.file.as_deref())?),
         };
         let standing = self.running.services.proxy.as_ref().map(|proxy| proxy.standing());
+        let overrides = self.overrides.after_reload(old, &config);
+        let settings = overrides.settings(&config);
         let (old, new) = (Arc::clone(old), config.clone());
         let bound = tokio::task::spawn_blocking(move || {
             let prepare = || {
@@ -76,7 +81,7 @@ impl Serving {
                 let admin = PortStep::prepare(Place::Admin, listen(&old).as_ref(), listen(&new).as_ref())?;
                 let tls = tls_files::load(&new).map_err(tls_files::Faults)?;
                 tls.warn();
-                let settings = Settings { tls: tls.pools, ..Settings::of(&new) };
+                let settings = Settings { tls: tls.pools, ..settings };
                 let queue = new.queue.as_ref().map(Live::prepare).transpose()?;
                 // Last: the socket of a path may take another one's place.
                 let proxy = match standing {
@@ -89,7 +94,7 @@ impl Serving {
             prepare().map_err(|fault: StartError| fault.native())
         });
         let bound = bound.await.map_err(|error| error.to_string())??;
-        Ok(Step { config, log, bound })
+        Ok(Step { config, log, bound, overrides })
     }
 
     /// Puts a step into force. Gives doubts about it, for the operator.
@@ -97,9 +102,10 @@ impl Serving {
     /// # Errors
     /// The reason nothing has changed.
     pub async fn take(&mut self, step: Step) -> Result<Vec<String>, String> {
-        let Step { config, log, bound } = step;
+        let Step { config, log, bound, overrides } = step;
         let old = Arc::clone(&self.running.config);
         let mut doubts = self.take_pools(&config, bound.proxy).await?;
+        doubts.extend(self.take_overrides(overrides));
         if let Some(queue) = bound.queue
             && let Some(live) = self.data.live()
             && !live.apply(queue).await
@@ -129,6 +135,7 @@ impl Serving {
     }
 
     async fn take_pools(&mut self, config: &Config, next: ProxyNext) -> Result<Vec<String>, String> {
+        let back = self.overrides.settings(&self.running.config);
         let running = &mut self.running;
         let mut doubts = Vec::new();
         match next {
@@ -140,7 +147,7 @@ impl Serving {
             }
             ProxyNext::Step(step) => {
                 let Some(proxy) = &mut running.services.proxy else { return Ok(doubts) };
-                doubts = proxy.take(step, Settings::of(&running.config)).await?;
+                doubts = proxy.take(step, back).await?;
                 if running.config.memory_budget_bytes != config.memory_budget_bytes {
                     proxy.set_memory_budget(config.memory_budget_bytes);
                 }

@@ -1,0 +1,138 @@
+//! Overrides: what an operator has changed by hand while the process runs, apart from the file.
+//!
+//! | override | until |
+//! |---|---|
+//! | a server is ejected or drained | it is returned, or its own row in the file changes |
+//! | a server has another weight | it is set back, or its own row in the file changes |
+//! | the log has another level | the configured one is set, or `[log] level` in the file changes |
+//!
+//! They outlast every other reload. A restart and an upgrade begin without them.
+
+pub mod command;
+
+use std::collections::BTreeMap;
+
+use admin::actions::ServerChange;
+use config::checked::{Config, LogLevel, Pool, Server};
+use proxy::{ByHand, Out, Settings};
+
+/// A pool and a server of it, by their names.
+type Name = (String, String);
+
+/// All overrides in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    servers: BTreeMap<Name, ByHand>,
+    log_level: Option<LogLevel>,
+}
+
+impl Overrides {
+    /// Settings of a configuration with these overrides.
+    pub fn settings(&self, config: &Config) -> Settings {
+        Settings { by_hand: self.servers.clone(), ..Settings::of(config) }
+    }
+
+    /// Those that outlast a reload.
+    pub fn after_reload(&self, old: &Config, new: &Config) -> Overrides {
+        let stays = |name: &Name| {
+            let before = find(old, name);
+            before.is_some() && before == find(new, name)
+        };
+        let servers = self.servers.iter().filter(|(name, _)| stays(name));
+        Overrides {
+            servers: servers.map(|(name, by_hand)| (name.clone(), *by_hand)).collect(),
+            log_level: self.log_level.filter(|_| old.log.level == new.log.level),
+        }
+    }
+
+    /// Those with a change of a server.
+    ///
+    /// # Errors
+    /// There is no such server, and which there are.
+    pub fn with_server(
+        &self,
+        config: &Config,
+        (pool, server): (&str, &str),
+        change: ServerChange,
+    ) -> Result<Overrides, String> {
+        let configured = server_of(pool_of(config, pool)?, server)?;
+        let mut overrides = self.clone();
+        let name = (pool.to_owned(), server.to_owned());
+        let by_hand = overrides.servers.entry(name.clone()).or_default();
+        match change {
+            ServerChange::Eject => by_hand.out = Some(Out::Ejected),
+            ServerChange::Drain => by_hand.out = Some(Out::Drained),
+            ServerChange::Return => by_hand.out = None,
+            ServerChange::Weight(weight) => {
+                by_hand.weight = weight.filter(|weight| *weight != configured.weight);
+            }
+        }
+        if *by_hand == ByHand::default() {
+            overrides.servers.remove(&name);
+        }
+        Ok(overrides)
+    }
+
+    /// Those with another level of the log.
+    #[must_use]
+    pub fn with_log_level(&self, config: &Config, level: LogLevel) -> Overrides {
+        let log_level = Some(level).filter(|level| *level != config.log.level);
+        Overrides { log_level, ..self.clone() }
+    }
+
+    /// Those that are not in `after`, a line each.
+    pub fn gone(&self, after: &Overrides, config: &Config) -> Vec<String> {
+        let kept = after.lines(config);
+        self.lines(config).into_iter().filter(|line| !kept.contains(line)).collect()
+    }
+
+    /// A line for each of them.
+    pub fn lines(&self, config: &Config) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (name @ (pool, server), by_hand) in &self.servers {
+            let mut add = |what: String| lines.push(format!("pool {pool}: server {server} {what}"));
+            match by_hand.out {
+                Some(Out::Ejected) => add("ejected".into()),
+                Some(Out::Drained) => add("drained".into()),
+                None => {}
+            }
+            if let Some(weight) = by_hand.weight {
+                let configured = find(config, name).map_or(0, |server| server.weight);
+                add(format!("weight {weight} instead of {configured}"));
+            }
+        }
+        let level = self.log_level.map(LogLevel::name);
+        lines.extend(level.map(|level| format!("log level {level} instead of {}", config.log.level.name())));
+        lines
+    }
+
+    /// Pools without a server in the ring, all of whose servers were taken out by hand.
+    pub fn empty_pools<'a>(&self, config: &'a Config) -> Vec<&'a str> {
+        let is_out = |pool: &Pool, server: &Server| {
+            let name = (pool.name.clone(), server.identity.clone());
+            self.servers.get(&name).is_some_and(|by_hand| by_hand.out.is_some())
+        };
+        let is_empty = |pool: &&Pool| pool.servers.iter().all(|server| is_out(pool, server));
+        config.pools.iter().filter(is_empty).map(|pool| pool.name.as_str()).collect()
+    }
+}
+
+/// The row of a server.
+fn find<'a>(config: &'a Config, (pool, server): &Name) -> Option<&'a Server> {
+    server_of(pool_of(config, pool).ok()?, server).ok()
+}
+
+fn pool_of<'a>(config: &'a Config, name: &str) -> Result<&'a Pool, String> {
+    let known = || config.pools.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>().join(", ");
+    let found = config.pools.iter().find(|pool| pool.name == name);
+    found.ok_or_else(|| format!("there is no pool {name:?}; the pools are: {}", known()))
+}
+
+fn server_of<'a>(pool: &'a Pool, name: &str) -> Result<&'a Server, String> {
+    let known = || pool.servers.iter().map(|server| server.identity.as_str()).collect::<Vec<_>>().join(", ");
+    let found = pool.servers.iter().find(|server| server.identity == name);
+    found.ok_or_else(|| format!("pool {} has no server {name:?}; its servers are: {}", pool.name, known()))
+}
+
+#[cfg(test)]
+mod tests;

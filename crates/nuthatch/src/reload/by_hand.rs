@@ -1,0 +1,79 @@
+//! Changes by hand: carried out, told to the log and the admin port. The generation in force keeps its number.
+
+use std::time::Instant;
+
+use admin::Severity;
+use admin::actions::ServerChange;
+use admin::reload::Outcome;
+use config::checked::LogLevel;
+use telemetry::{error, info, warn};
+
+use super::{Reloads, micros};
+use crate::serving::Serving;
+
+impl Reloads {
+    /// Changes something about a server.
+    pub async fn change_server(
+        &self,
+        serving: &mut Serving,
+        (pool, server): (&str, &str),
+        change: ServerChange,
+    ) -> Outcome {
+        let begun = Instant::now();
+        let done = serving.change_server((pool, server), change).await;
+        let line = format!("pool {pool}: server {server} {}", described(change));
+        self.conclude(serving, begun, line, done)
+    }
+
+    /// Logs from a level on.
+    pub fn set_log_level(&self, serving: &mut Serving, name: &str) -> Outcome {
+        let begun = Instant::now();
+        let level = LogLevel::of(name.as_bytes())
+            .ok_or_else(|| format!("there is no level {name:?}: {}", LogLevel::names().join(", ")));
+        let line = format!("log level {name}");
+        let done = level.map(|level| {
+            serving.set_log_level(level);
+            Vec::new()
+        });
+        self.conclude(serving, begun, line, done)
+    }
+
+    /// Tells the log and the admin port. Gives the outcome.
+    fn conclude(
+        &self,
+        serving: &Serving,
+        begun: Instant,
+        line: String,
+        done: Result<Vec<String>, String>,
+    ) -> Outcome {
+        let generation = self.generations.generation;
+        let mut outcome = Outcome { generation, took_us: micros(begun.elapsed()), ..Outcome::default() };
+        match done {
+            Ok(doubts) => {
+                info!(took_us = outcome.took_us, "by hand: {line}");
+                doubts.iter().for_each(|doubt| warn!("by hand: {doubt}"));
+                serving.tell(Severity::Notice, format!("by hand: {line}"));
+                serving.show(self.generations.clone());
+                outcome.ok = true;
+                outcome.changes.push(line);
+                outcome.warnings = doubts;
+            }
+            Err(reason) => {
+                error!("by hand: {line}: nothing has changed: {reason}");
+                outcome.error = Some(reason);
+            }
+        }
+        outcome
+    }
+}
+
+/// A change in words, behind its server.
+fn described(change: ServerChange) -> String {
+    match change {
+        ServerChange::Eject => "ejected".into(),
+        ServerChange::Drain => "drained".into(),
+        ServerChange::Return => "returned".into(),
+        ServerChange::Weight(Some(weight)) => format!("weight {weight}"),
+        ServerChange::Weight(None) => "weight as configured".into(),
+    }
+}

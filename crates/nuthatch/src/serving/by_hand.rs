@@ -1,0 +1,58 @@
+//! Changes by hand, put into force: servers of pools by a step of all shards, the level of the log at once.
+
+use config::checked::LogLevel;
+
+use admin::actions::ServerChange;
+
+use super::Serving;
+use crate::log_level::verbosity;
+use crate::overrides::Overrides;
+
+impl Serving {
+    /// Overrides in force, a line each.
+    pub fn by_hand(&self) -> Vec<String> {
+        self.overrides.lines(&self.running.config)
+    }
+
+    /// Changes something about a server. Gives doubts about it, for the operator.
+    ///
+    /// # Errors
+    /// The reason nothing has changed.
+    pub async fn change_server(
+        &mut self,
+        (pool, server): (&str, &str),
+        change: ServerChange,
+    ) -> Result<Vec<String>, String> {
+        let config = &self.running.config;
+        let overrides = self.overrides.with_server(config, (pool, server), change)?;
+        let (before, after) = (self.overrides.settings(config), overrides.settings(config));
+        let Some(proxy) = &mut self.running.services.proxy else { return Err("no pool is served".into()) };
+        let (standing, after) = (proxy.standing(), proxy.with_tls(after));
+        let step = tokio::task::spawn_blocking(move || standing.prepare(after)).await;
+        let step = step.map_err(|error| error.to_string())?.map_err(|fault| fault.native())?;
+        let mut doubts = proxy.take(step, before).await?;
+        if change == ServerChange::Return {
+            proxy.restore(pool, server);
+        }
+        self.overrides = overrides;
+        let empty = self.overrides.empty_pools(&self.running.config);
+        let empty = empty.into_iter().filter(|empty| *empty == pool);
+        doubts.extend(empty.map(|pool| {
+            format!("pool {pool}: no server is left in the ring; requests get errors until one is returned")
+        }));
+        Ok(doubts)
+    }
+
+    /// Logs from a level on.
+    pub fn set_log_level(&mut self, level: LogLevel) {
+        self.log.set_verbosity(verbosity(level));
+        self.overrides = self.overrides.with_log_level(&self.running.config, level);
+    }
+
+    /// Takes the overrides that outlast a reload. Gives a line for each that does not.
+    pub(super) fn take_overrides(&mut self, after: Overrides) -> Vec<String> {
+        let gone = self.overrides.gone(&after, &self.running.config);
+        self.overrides = after;
+        gone.into_iter().map(|line| format!("by hand until now, and not any more: {line}")).collect()
+    }
+}
