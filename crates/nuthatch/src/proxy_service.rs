@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use net::{Binder, ClientPlaces, EventLoop, Handle, Listener, Resolver, Shard};
 use proxy::{Budget, Generation, Mail, Notice, Proxy, Setup};
@@ -52,6 +52,8 @@ pub struct ProxyService {
     pub client_numbers: Arc<AtomicU64>,
     /// Listeners, in the order of the pools.
     pub listeners: Vec<PoolListener>,
+    /// Listeners that went with the last steps, and when: shards take those who wait before they close them.
+    leaving: Vec<(Instant, PoolListener)>,
     /// The generation that the shards serve.
     pub generation: Arc<Generation>,
     budget: Arc<Budget>,
@@ -68,7 +70,7 @@ pub struct BoundProxy {
 /// # Errors
 /// The fault, for each face to word.
 pub fn bind(generation: &Generation, threads: usize, binder: &mut Binder) -> Result<BoundProxy, StartError> {
-    let planned = listeners::plan(&[], generation, threads, &mut |wanted| {
+    let planned = listeners::plan((&[], &[]), generation, threads, &mut |wanted| {
         binder.bind(wanted.address, wanted.backlog, wanted.shards, wanted.tag)
     })?;
     let (per_shard, listeners) = planned.begin();
@@ -87,7 +89,7 @@ impl BoundProxy {
         let shards = spawn(plan, per_shard, &client_numbers, &budget);
         let shards = shards.map_err(|e| format!("cannot start the shards: {e}"))?;
         let generation = Arc::clone(&plan.generation);
-        Ok(ProxyService { shards, client_numbers, listeners, generation, budget })
+        Ok(ProxyService { shards, client_numbers, listeners, leaving: Vec::new(), generation, budget })
     }
 }
 

@@ -29,7 +29,7 @@ pub struct PoolListener {
     listen: Listen,
     /// The address as bound; None for a unix socket.
     bound: Option<SocketAddr>,
-    id: ListenerId,
+    pub id: ListenerId,
     pool: PoolId,
     shards: usize,
     backlog: u32,
@@ -105,12 +105,13 @@ impl Drop for NewFiles {
     }
 }
 
-/// Compares the listeners that are there with those of a generation for so many shards, and binds new ones.
+/// Compares the listeners that are there with those of a generation for so many shards, and binds new ones. The addresses of those that
+/// are `leaving` may be ours for a moment more.
 ///
 /// # Errors
 /// The address that cannot be bound, and the reason. Nothing has changed then.
 pub fn plan(
-    before: &[PoolListener],
+    (before, leaving): (&[PoolListener], &[PoolListener]),
     generation: &Generation,
     threads: usize,
     bind: Bind<'_>,
@@ -128,10 +129,11 @@ pub fn plan(
     // Who asks for any port keeps the one that it has, rather than take another pool's.
     let kept: Vec<Option<PoolListener>> =
         wanted().map(|(pool, listen)| planned.keep(pool, listen, shards_of(pool, threads))).collect();
+    let ours: Vec<&PoolListener> = before.iter().chain(leaving).collect();
     for ((pool, listen), kept) in wanted().zip(kept) {
         let listener = match kept {
             Some(listener) => listener,
-            None => planned.bind(before, pool, listen, shards_of(pool, threads), bind)?,
+            None => planned.bind(&ours, pool, listen, shards_of(pool, threads), bind)?,
         };
         planned.all.push(listener);
     }
@@ -177,7 +179,7 @@ impl Listeners {
 
     fn bind(
         &mut self,
-        before: &[PoolListener],
+        ours: &[&PoolListener],
         pool: &PoolPlan,
         wanted: &PoolListen,
         shards: usize,
@@ -190,7 +192,7 @@ impl Listeners {
             backlog: pool.config.backlog,
             shards,
             tag: pool.id.0,
-            is_ours: before.iter().any(|known| known.overlaps(listen)),
+            is_ours: ours.iter().any(|known| known.overlaps(listen)),
         };
         let bound = bind(&to_bind)
             .map_err(|error| StartError::Listen(Place::Pool(name.clone()), listen.clone(), error))?;
@@ -233,14 +235,14 @@ impl Listeners {
     }
 
     /// Listeners that go once the others have come.
-    pub fn go(&self) -> Vec<ListenerId> {
-        self.gone.iter().map(|listener| listener.id).collect()
+    pub fn go(&self) -> &[PoolListener] {
+        &self.gone
     }
 
     /// Listeners that were bound for this step: they go if it fails.
-    pub fn came(&self, before: &[PoolListener]) -> Vec<ListenerId> {
-        let is_new = |id: &ListenerId| !before.iter().any(|known| known.id == *id);
-        self.all.iter().map(|listener| listener.id).filter(is_new).collect()
+    pub fn came(&self, before: &[PoolListener]) -> Vec<PoolListener> {
+        let is_new = |new: &&PoolListener| !before.iter().any(|known| known.id == new.id);
+        self.all.iter().filter(is_new).cloned().collect()
     }
 
     /// The step is taken: files of sockets that have gone are removed, modes of those that stay are set. Gives the listeners, and

@@ -8,9 +8,9 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use net::{BindError, ListenerId, bind, bind_beside};
+use net::{BindError, bind, bind_beside};
 use proxy::{Generation, ListenerChange, Mail, Receipt, Settings, Step};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -19,6 +19,8 @@ use super::ProxyService;
 use super::listeners::{Listeners, PoolListener, Wanted, plan};
 use crate::start_error::StartError;
 
+/// Time a listener that goes may take at most: that of the event loop, and some more.
+const LEAVING: Duration = Duration::from_secs(10);
 /// Time a shard may take to acknowledge. One turn of its loop does.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -32,6 +34,7 @@ pub struct ProxyStep {
 pub struct Standing {
     generation: Arc<Generation>,
     listeners: Vec<PoolListener>,
+    leaving: Vec<PoolListener>,
     threads: usize,
 }
 
@@ -42,7 +45,8 @@ impl Standing {
     /// The fault, for each face to word. Nothing has changed then.
     pub fn prepare(self, settings: Settings) -> Result<ProxyStep, StartError> {
         let generation = Arc::new(self.generation.next(settings));
-        let listeners = plan(&self.listeners, &generation, self.threads, &mut bind_for_step)?;
+        let listeners =
+            plan((&self.listeners, &self.leaving), &generation, self.threads, &mut bind_for_step)?;
         Ok(ProxyStep { generation, listeners })
     }
 }
@@ -61,7 +65,9 @@ fn bind_for_step(wanted: &Wanted<'_>) -> Result<Vec<net::Listener>, BindError> {
 impl ProxyService {
     /// Part of it that a step is prepared from.
     pub fn standing(&self) -> Standing {
+        let leaving = self.leaving.iter().filter(|(since, _)| since.elapsed() < LEAVING);
         Standing {
+            leaving: leaving.map(|(_, listener)| listener.clone()).collect(),
             generation: Arc::clone(&self.generation),
             listeners: self.listeners.clone(),
             threads: self.shards.len(),
@@ -77,16 +83,18 @@ impl ProxyService {
         let come = listeners.come();
         if let Err(reason) = self.tell(&generation, come).await {
             let before = Arc::new(generation.next(self.with_tls(back)));
-            let away = listeners.came(&self.listeners);
-            let _ = self.tell(&before, self.away(&away)).await;
+            let came = listeners.came(&self.listeners);
+            let _ = self.tell(&before, self.away(&came)).await;
             self.generation = before;
+            self.leave(&came);
             return Err(reason);
         }
         let go = listeners.go();
         let gone = match go.is_empty() {
             true => Ok(()),
-            false => self.tell(&generation, self.away(&go)).await,
+            false => self.tell(&generation, self.away(go)).await,
         };
+        self.leave(go);
         self.generation = generation;
         let (all, mut doubts) = listeners.finish();
         self.listeners = all;
@@ -122,9 +130,16 @@ impl ProxyService {
     }
 
     /// Listeners that go, for each shard.
-    fn away(&self, listeners: &[ListenerId]) -> Vec<Vec<ListenerChange>> {
-        let go = || listeners.iter().map(|id| ListenerChange::Unlisten(*id)).collect();
+    fn away(&self, listeners: &[PoolListener]) -> Vec<Vec<ListenerChange>> {
+        let go = || listeners.iter().map(|listener| ListenerChange::Unlisten(listener.id)).collect();
         self.shards.iter().map(|_| go()).collect()
+    }
+
+    /// Notes listeners that go, and forgets those that have gone.
+    fn leave(&mut self, listeners: &[PoolListener]) {
+        let now = Instant::now();
+        self.leaving.retain(|(since, _)| now - *since < LEAVING);
+        self.leaving.extend(listeners.iter().map(|listener| (now, listener.clone())));
     }
 
     /// Sends each shard a generation with its changes of listeners, and waits for all receipts.

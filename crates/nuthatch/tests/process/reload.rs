@@ -174,6 +174,20 @@ fn a_pool_comes_changes_and_goes_and_clients_of_others_notice_nothing() {
     assert_eq!(scene.generation(), 4);
 }
 
+#[test]
+fn an_address_is_listened_on_again_while_its_listener_still_leaves() {
+    let scene = Scene::start("", "");
+    let ports = [free_port(), free_port()];
+    scene.configure("", &pool("more", ports[0], &["local"], ""));
+    scene.succeed();
+    for n in 1..6 {
+        let port = ports[n % 2];
+        scene.configure("", &pool("more", port, &["local"], ""));
+        scene.succeed();
+        ping(port);
+    }
+}
+
 /// Faults of a new configuration, and what is said of each. The one in force stays.
 #[test]
 fn a_configuration_with_a_fault_changes_nothing() {
