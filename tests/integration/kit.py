@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import random
+import re
 import select
 import shutil
 import socket
@@ -315,6 +316,11 @@ def cpu_seconds(pid):
     """CPU time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_kib(pid):
+    """Resident memory of a process."""
+    return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1])
 
 
 class Others:
