@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use config::checked::{Config, Protocol};
+use config::checked::{Config, Pool, Protocol, Server};
+use config::endpoint;
 use serde::Serialize;
 
 /// See the top of this file.
@@ -31,6 +32,52 @@ pub struct PoolFacts {
     pub name: String,
     /// `redis` or `memcache`.
     pub protocol: &'static str,
+    /// Rule by which its keys find their servers.
+    pub placement: Placement,
+}
+
+/// Rule by which keys find their servers. Proxies of one fleet have the same; `nuthatch doctor --compare` looks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Placement {
+    /// Hash of keys.
+    pub hash: &'static str,
+    /// Distribution of hashes.
+    pub distribution: &'static str,
+    /// The two characters that enclose the part of a key that is hashed; none if all of it is.
+    pub hash_tag: Option<String>,
+    /// Servers in the order of the ring's indices.
+    pub servers: Vec<Member>,
+}
+
+/// A server in a ring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// Its identity.
+    pub name: String,
+    /// Bytes that are hashed: the identity, but for libmemcached's distributions.
+    pub hashed_as: String,
+    /// Address.
+    pub address: String,
+    /// Share of the keys, relative to the others.
+    pub weight: u32,
+}
+
+impl Placement {
+    /// The rule of a pool, as it is configured.
+    pub fn of(pool: &Pool) -> Placement {
+        let member = |server: &Server| Member {
+            name: server.identity.clone(),
+            hashed_as: pool.ring_name(server),
+            address: endpoint::show_target(&server.target),
+            weight: server.weight,
+        };
+        Placement {
+            hash: pool.hash.name(),
+            distribution: pool.distribution.name(),
+            hash_tag: pool.hash_tag.map(|tag| String::from_utf8_lossy(&tag).into_owned()),
+            servers: pool.servers.iter().map(member).collect(),
+        }
+    }
 }
 
 /// A place that is listened on.
@@ -45,12 +92,13 @@ pub struct Listening {
 impl Facts {
     /// Facts of a configuration and its listeners. `started` is when the process began to serve.
     pub fn new(version: &'static str, config: &Config, listening: Vec<Listening>, started: Instant) -> Facts {
-        let pool = |pool: &config::checked::Pool| PoolFacts {
+        let pool = |pool: &Pool| PoolFacts {
             name: pool.name.clone(),
             protocol: match pool.protocol {
                 Protocol::Redis => "redis",
                 Protocol::Memcache => "memcache",
             },
+            placement: Placement::of(pool),
         };
         Facts {
             version,
@@ -63,9 +111,9 @@ impl Facts {
         }
     }
 
-    /// The protocol of a pool; empty if there is no such pool.
-    pub(crate) fn protocol(&self, pool: &str) -> &'static str {
-        self.pools.iter().find(|known| known.name == pool).map_or("", |known| known.protocol)
+    /// The facts of a pool.
+    pub(crate) fn pool(&self, name: &str) -> Option<&PoolFacts> {
+        self.pools.iter().find(|known| known.name == name)
     }
 }
 

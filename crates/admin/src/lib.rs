@@ -45,7 +45,7 @@ pub mod source;
 mod upgrades;
 
 pub use certificates::{Certificate, CertificateFault, Certificates, Side};
-pub use facts::{Facts, Listening, PoolFacts};
+pub use facts::{Facts, Listening, Member, Placement, PoolFacts};
 pub use router::{router, serve_client};
 pub use trouble::{Severity, Trouble};
 pub use upgrades::{UpgradeFailure, UpgradeFailures, Upgrades};

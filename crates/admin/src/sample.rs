@@ -59,11 +59,12 @@ pub(crate) mod tests {
     use telemetry::PoolCells;
 
     use super::*;
-    use crate::facts::{Facts, PoolFacts};
+    use crate::facts::{Facts, Placement, PoolFacts};
 
     /// Facts for tests: one shard, a budget of 1000 bytes, pools `a` (redis) and `m` (memcache).
     pub(crate) fn facts() -> Facts {
-        let pool = |name: &str, protocol| PoolFacts { name: name.into(), protocol };
+        let pool =
+            |name: &str, protocol| PoolFacts { name: name.into(), protocol, placement: Placement::default() };
         Facts {
             version: "1.2.3",
             memory_budget_bytes: 1000,

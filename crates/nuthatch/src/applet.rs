@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::stdout::show;
 use crate::version::VERSION;
-use crate::{faces, manual, overrides, reload, running_process, upgrade};
+use crate::{doctor, faces, health, manual, overrides, reload, running_process, upgrade};
 
 /// A program that this binary can be.
 pub struct Face {
@@ -109,6 +109,10 @@ enum Native {
     Server(overrides::command::ServerCommand),
     /// Have a running process log from another level on
     LogLevel(overrides::command::LogLevelCommand),
+    /// Look at everything outside a configuration that decides how well it runs: kernel, clock, disk, servers, rings
+    Doctor(doctor::Doctor),
+    /// Ask a running process how it is, for health checks: exit status 0 if all is well
+    Health(health::Health),
     /// Print a nutcracker.yml or an nsqd.cfg as a nuthatch.toml that does the same
     Convert {
         /// The file; - is standard input
@@ -129,6 +133,9 @@ enum Native {
     Man {
         /// The command
         command: Option<String>,
+        /// Write the pages of all commands into this directory, as nuthatch.1 and nuthatch-COMMAND.1
+        #[arg(long, value_name = "DIRECTORY", conflicts_with = "command")]
+        all: Option<PathBuf>,
     },
     #[command(flatten)]
     Operator(tools::operator::Operator),
@@ -184,6 +191,8 @@ fn native(command: Native) -> ExitCode {
         Native::Upgrade(options) => upgrade::command::main(&options),
         Native::Server(options) => overrides::command::server(&options),
         Native::LogLevel(options) => overrides::command::log_level(&options),
+        Native::Doctor(options) => doctor::main(&options),
+        Native::Health(options) => health::main(&options),
         Native::Convert { file } => faces::convert::main(&file),
         Native::Check { config, system, show } => {
             faces::check::main(&config, faces::check::Looks { system, show })
@@ -206,7 +215,14 @@ fn native(command: Native) -> ExitCode {
             show(String::from_utf8_lossy(&script));
             ExitCode::SUCCESS
         }
-        Native::Man { command } => manual(command.as_deref()),
+        Native::Man { all: Some(directory), .. } => match manual::write_all(&with_faces(), &directory) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("nuthatch: {}: {error}", directory.display());
+                ExitCode::FAILURE
+            }
+        },
+        Native::Man { command, .. } => manual(command.as_deref()),
         Native::Operator(operator) => match tools::operator::run(operator) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
@@ -285,6 +301,25 @@ mod tests {
             assert!(page.contains(".SH SYNOPSIS") && page.contains(&format!("nuthatch {name}")), "{page}");
         }
         assert!(help_of("nosuch").is_none());
+    }
+
+    #[test]
+    fn packages_offer_the_names_of_all_faces() {
+        let alternatives = include_str!("../../../contrib/debian/alternatives");
+        let mut names: Vec<&str> = alternatives.lines().filter_map(|link| link.rsplit('/').next()).collect();
+        let mut faces: Vec<&str> = FACES.iter().map(|face| face.name).collect();
+        names.sort_unstable();
+        faces.sort_unstable();
+        assert_eq!(names, faces);
+    }
+
+    #[test]
+    fn every_page_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        manual::write_all(&with_faces(), &directory.path().join("man")).unwrap();
+        let read = |name: &str| std::fs::read_to_string(directory.path().join("man").join(name)).unwrap();
+        assert!(read("nuthatch.1").contains(".SH \"EXIT STATUS\""));
+        assert!(read("nuthatch-nsqd.1").contains("nuthatch nsqd"));
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod logins;
 mod lookup_snapshot;
 mod manual;
 mod descriptors;
+mod doctor;
+mod health;
 mod outcome;
 mod overrides;
 mod pid_file;

@@ -1,4 +1,7 @@
-//! Manual pages in roff: `nuthatch man` for the whole, `nuthatch man COMMAND` for one command.
+//! Manual pages in roff: `nuthatch man` for the whole, `nuthatch man COMMAND` for one command, `nuthatch man --all` for files of
+//! all of them.
+
+use std::path::Path;
 
 use clap_mangen::Man;
 
@@ -90,6 +93,22 @@ pub fn page_of(program: &clap::Command, name: &str) -> std::io::Result<Option<St
     let mut page = String::from_utf8_lossy(&page).into_owned();
     page += ".SH SEE ALSO\nnuthatch(1)\n";
     Ok(Some(page))
+}
+
+/// Writes the pages of `program` and of all its commands into a directory, which is made.
+///
+/// # Errors
+/// The directory or a page cannot be written.
+pub fn write_all(program: &clap::Command, directory: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    std::fs::write(directory.join("nuthatch.1"), page(program.clone())?)?;
+    for command in program.get_subcommands() {
+        let name = command.get_name();
+        if let Some(page) = page_of(program, name)? {
+            std::fs::write(directory.join(format!("nuthatch-{name}.1")), page)?;
+        }
+    }
+    Ok(())
 }
 
 fn section((heading, tags): &Section) -> String {

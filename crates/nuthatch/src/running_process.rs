@@ -64,10 +64,7 @@ impl RunningProcess {
             return Ok(process);
         }
         let help = "name the process with --pid or --pid-file, or its admin port with --address";
-        let status = self
-            .admin
-            .request("GET", "/api/status", ASK_PATIENCE)
-            .map_err(|error| format!("{error}: {help}"))?;
+        let status = self.admin.get("/api/status").map_err(|error| format!("{error}: {help}"))?;
         process_in(&status.body).ok_or_else(|| format!("{} is no admin port: {help}", self.admin.shown()))
     }
 
@@ -86,6 +83,24 @@ pub struct Answer {
 }
 
 impl AdminAddress {
+    /// The admin port that a configuration has.
+    pub fn of(listen: &Listen) -> AdminAddress {
+        AdminAddress::at(endpoint::show_listen(listen))
+    }
+
+    /// The admin port at an address.
+    pub fn at(address: impl Into<String>) -> AdminAddress {
+        AdminAddress { address: Some(address.into()) }
+    }
+
+    /// Sends a GET, and waits for the answer as long as commands wait.
+    ///
+    /// # Errors
+    /// There is no answer, for the reason that is given.
+    pub fn get(&self, path: &str) -> Result<Answer, String> {
+        self.request("GET", path, ASK_PATIENCE)
+    }
+
     /// The address as somebody would write it.
     pub fn shown(&self) -> String {
         let environment = std::env::var("NUTHATCH_ADMIN").ok().filter(|address| !address.is_empty());

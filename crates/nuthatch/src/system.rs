@@ -9,11 +9,11 @@
 //!
 //! Nothing is changed: no directory is made and nothing listens; a port is bound for a moment.
 
-mod descriptors;
+pub mod descriptors;
 mod holder;
-mod names;
-mod paths;
-mod ports;
+pub mod names;
+pub mod paths;
+pub mod ports;
 mod words;
 
 use config::Fault;

@@ -7,7 +7,7 @@ use telemetry::{PoolCells, Registry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::*;
-use crate::facts::{Facts, Listening, PoolFacts};
+use crate::facts::{Facts, Listening, Placement, PoolFacts};
 use crate::lookup::LookupReport;
 use crate::queue::{ChannelReport, QueueReport, TopicReport};
 use crate::source::{Answer, Source, Sources};
@@ -39,7 +39,7 @@ fn place(queue: Option<QueueReport>) -> Place {
         version: "1.2.3",
         memory_budget_bytes: 1 << 20,
         shards: 2,
-        pools: vec![PoolFacts { name: "a".into(), protocol: "redis" }],
+        pools: vec![PoolFacts { name: "a".into(), protocol: "redis", placement: Placement::default() }],
         listening: vec![Listening { what: "redis pool a".into(), address: "127.0.0.1:1".into() }],
         started: Instant::now(),
         started_ms: 1_000,

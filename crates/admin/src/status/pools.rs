@@ -6,7 +6,7 @@ use serde::Serialize;
 use telemetry::{HistogramSnapshot, PoolReport, ServerReport};
 
 use super::window::Window;
-use crate::facts::Facts;
+use crate::facts::{Facts, Placement};
 
 /// Counters of a pool that count something that should not be, by the names that they have everywhere.
 pub(crate) const POOL_ERRORS: [&str; 11] = [
@@ -51,6 +51,8 @@ pub struct PoolStatus {
     pub name: String,
     /// `redis` or `memcache`.
     pub protocol: &'static str,
+    /// Rule by which its keys find their servers.
+    pub placement: Placement,
     /// Ability to serve.
     pub state: PoolState,
     /// Clients now.
@@ -169,9 +171,11 @@ fn pool(before: Option<&PoolReport>, now: &PoolReport, facts: &Facts, window: Wi
         })
         .collect();
     mark_slow(&mut servers);
+    let known = facts.pool(&now.name);
     PoolStatus {
         name: now.name.clone(),
-        protocol: facts.protocol(&now.name),
+        protocol: known.map_or("", |pool| pool.protocol),
+        placement: known.map(|pool| pool.placement.clone()).unwrap_or_default(),
         state: state(&servers, facts.shards),
         clients: new("client_connections"),
         in_flight: new("requests_in_flight"),

@@ -34,11 +34,7 @@ pub fn main(path: &Path, looks: Looks) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let (mut faults, config) = match source.kind {
-        FileKind::Native => of_native(&source.bytes),
-        FileKind::Nutcracker => of_nutcracker(&source),
-        FileKind::Nsqd => of_nsqd(&source.bytes),
-    };
+    let (mut faults, config) = checked(&source);
     if let Some(config) = config.as_ref().filter(|_| looks.system) {
         let words = if source.kind == FileKind::Native { Words::Native } else { Words::Plain };
         faults.extend(system::check(config, words));
@@ -77,6 +73,15 @@ fn plural(n: usize) -> &'static str {
 
 /// The faults of a file, and its configuration if it can be used.
 type Checked = (Vec<Fault>, Option<Config>);
+
+/// Checks a file of any kind.
+pub fn checked(source: &Source) -> Checked {
+    match source.kind {
+        FileKind::Native => of_native(&source.bytes),
+        FileKind::Nutcracker => of_nutcracker(source),
+        FileKind::Nsqd => of_nsqd(&source.bytes),
+    }
+}
 
 fn of_native(bytes: &[u8]) -> Checked {
     let report = native::check_bytes(bytes, cores());

@@ -7,7 +7,7 @@ use config::checked::{Config, Target};
 const RESERVE: u64 = 256;
 
 /// A fault if the limit on open files is too low.
-pub(super) fn check(config: &Config) -> Vec<Fault> {
+pub fn check(config: &Config) -> Vec<Fault> {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     match limits_of(&limits) {
         Some((soft, hard)) => fault(needed(config), soft, hard).into_iter().collect(),

@@ -9,7 +9,7 @@ use config::checked::{Config, Target};
 use super::words::Words;
 
 /// A fault for each name without an address.
-pub(super) fn check(config: &Config, words: Words) -> Vec<Fault> {
+pub fn check(config: &Config, words: Words) -> Vec<Fault> {
     let mut known: HashMap<String, Option<String>> = HashMap::new();
     let mut faults = Vec::new();
     for (option, host) in hosts(config, words) {

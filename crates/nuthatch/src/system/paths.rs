@@ -17,7 +17,7 @@ use super::words::Words;
 const JOURNALS: &str = "topics";
 
 /// A fault for each path that cannot be used.
-pub(super) fn check(config: &Config, words: Words) -> Vec<Fault> {
+pub fn check(config: &Config, words: Words) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut complain = |option: String, why: String| {
         faults.push(Fault::error(None, format!("{option}: {why}"), ""));

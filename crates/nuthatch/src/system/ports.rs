@@ -13,7 +13,7 @@ use super::{holder, paths};
 use crate::start_error::Place;
 
 /// A fault for each listener that could not be bound.
-pub(super) fn check(config: &Config, words: Words) -> Vec<Fault> {
+pub fn check(config: &Config, words: Words) -> Vec<Fault> {
     let faults = listeners(config).into_iter().filter_map(|(place, listen)| {
         let why = match listen {
             Listen::Tcp { host, port } => tcp(host, *port)?,

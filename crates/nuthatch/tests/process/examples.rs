@@ -1,5 +1,6 @@
 //! The configurations in examples/: each can be used as it stands.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::support::{run, text};
@@ -24,4 +25,42 @@ fn every_example_passes_its_check() {
         }
     }
     assert!(checked >= 6, "{checked} examples only");
+}
+
+/// The configuration of the packages with its suggestions (`#: `) in force, each in the place of what it replaces.
+fn with_suggestions(file: &str) -> String {
+    let name = |line: &str| line.split_once(" = ").map(|(name, _)| name.to_owned());
+    let mut lines: Vec<String> = Vec::new();
+    let mut section = 0;
+    for line in file.lines() {
+        let suggested = line.strip_prefix("#: ");
+        let line = suggested.unwrap_or(line);
+        if line.starts_with('[') {
+            section = lines.len();
+        }
+        if suggested.is_some() && name(line).is_some() {
+            let kept = lines.split_off(section);
+            lines.extend(kept.into_iter().filter(|old| name(old) != name(line)));
+        }
+        lines.push(line.to_owned());
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn the_configuration_of_the_packages_passes_its_check_with_all_that_it_suggests() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contrib/nuthatch.example.toml");
+    let file = std::fs::read_to_string(path).expect("the file");
+    let directory = tempfile::tempdir().expect("a directory");
+    let password = directory.path().join("password");
+    std::fs::write(&password, "secret\n").expect("a file");
+    std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    let all =
+        with_suggestions(&file).replace("/etc/nuthatch/redis-password", &password.display().to_string());
+    assert!(all.contains("\n[lookup]\n") && !all.contains("servers = [\"local\"]"), "{all}");
+    for (name, content) in [("plain.toml", &file), ("all.toml", &all)] {
+        std::fs::write(directory.path().join(name), content).expect("a file");
+        let output = run("nuthatch", &["check", "-c", name], directory.path());
+        assert_eq!(text(&output.stdout), format!("{name}: 0 errors, 0 warnings\n"), "{content}");
+    }
 }

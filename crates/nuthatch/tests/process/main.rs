@@ -6,6 +6,7 @@ mod captured;
 mod client;
 mod daemon;
 mod docs;
+mod doctor;
 mod examples;
 mod doors;
 mod native;

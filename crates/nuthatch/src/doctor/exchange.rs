@@ -1,0 +1,82 @@
+//! A short conversation with another program: what is sent at once, and what comes back, within a time and a size.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use config::checked::Target;
+
+/// Time that connecting, and each step afterwards, may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Most bytes that are read.
+const BYTES_MAX: usize = 256 << 10;
+
+/// An answer, and the time from the request to its end.
+pub(super) struct Answer {
+    pub text: String,
+    pub took: Duration,
+}
+
+/// Sends `request` and reads until `is_whole`.
+pub(super) fn exchange(
+    target: &Target,
+    request: &[u8],
+    is_whole: impl Fn(&str) -> bool,
+) -> io::Result<Answer> {
+    match target {
+        Target::Tcp { host, port } => {
+            let stream = connect(host, *port)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            converse(stream, request, is_whole)
+        }
+        Target::Unix(path) => {
+            let stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            converse(stream, request, is_whole)
+        }
+        Target::Local => Err(io::Error::other("it is in this process")),
+    }
+}
+
+/// A connection to the first address of a name that takes one.
+fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn converse(
+    mut stream: impl Read + Write,
+    request: &[u8],
+    is_whole: impl Fn(&str) -> bool,
+) -> io::Result<Answer> {
+    let start = Instant::now();
+    stream.write_all(request)?;
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 16 << 10]);
+    loop {
+        let text = String::from_utf8_lossy(&bytes);
+        if is_whole(&text) {
+            return Ok(Answer { text: text.into_owned(), took: start.elapsed() });
+        }
+        if bytes.len() > BYTES_MAX || start.elapsed() > PATIENCE {
+            return Err(io::Error::other("what it answers does not end"));
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "it closed the connection")),
+            Ok(n) => bytes.extend_from_slice(&buffer[..n]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(io::Error::new(
+                    ErrorKind::TimedOut,
+                    format!("no answer within {} s", PATIENCE.as_secs()),
+                ));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
