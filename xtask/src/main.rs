@@ -7,6 +7,7 @@
 //! test   everything: ci, cargo test, golden captures, real clients, soak   (minutes)
 //! fuzz   every decoder under mutated input, for some seconds                (as long as said)
 //! sim    seeds of the simulator, any number of them                         (as long as said)
+//! package  the Debian package and the static binary                         (minutes)
 //! bench  run the benches against the rivals; arguments go to bench/
 //! ```
 
@@ -22,6 +23,8 @@ mod docs;
 mod test;
 
 mod bench;
+
+mod package;
 
 mod fuzz;
 
@@ -40,6 +43,8 @@ usage: cargo xtask CHORE [ARGUMENTS]
                        play one fuzz target, or each, for so long (10 s); --list names them
   sim [cache|queue] [--from N] [--seeds N]
                        play seeds of the simulator (1000 from 0 on); what fails is printed with how to replay it
+  package [deb|static] [--profile PROFILE]
+                       build the Debian package (needs cargo-deb), the static binary and the context of its image
   bench WHAT [ARGS]    WHAT is proxy, floor, placement, queue, single or instructions; bench WHAT --help tells more
 ";
 
@@ -54,6 +59,7 @@ fn main() -> ExitCode {
         ["test", suites @ ..] => test::run(suites),
         ["fuzz", words @ ..] => fuzz::run(words),
         ["sim", words @ ..] => sim::run(words),
+        ["package", words @ ..] => package::run(words),
         ["bench", what, rest @ ..] => bench::run(what, rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

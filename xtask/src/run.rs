@@ -54,6 +54,11 @@ pub fn is_installed(program: &str) -> bool {
     path.split(':').chain(["/usr/sbin", "/sbin"]).any(|dir| std::path::Path::new(dir).join(program).is_file())
 }
 
+/// False if `NUTHATCH_NO_INSTALL` forbids to install what is missing.
+pub fn may_install() -> bool {
+    std::env::var_os("NUTHATCH_NO_INSTALL").is_none_or(|value| value == "0" || value.is_empty())
+}
+
 fn start(command: &mut Command) -> Result<Child, Fault> {
     command.stdin(Stdio::null()).process_group(0).spawn().map_err(|e| format!("{}: {e}", name(command)))
 }

@@ -10,6 +10,7 @@ mod context;
 mod golden;
 mod install;
 mod integration;
+mod packages;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,7 +42,7 @@ const fn live(name: &'static str, what: &'static str, run: fn(&Context) -> Resul
     Suite { name, what, run, is_live: true }
 }
 
-const SUITES: [Suite; 13] = [
+const SUITES: [Suite; 14] = [
     still("fmt", "formatting", |_| passed(cargo().args(["fmt", "--all", "--check"]), minutes(5))),
     still("clippy", "lints, as errors", |_| {
         passed(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), minutes(30))
@@ -61,6 +62,7 @@ const SUITES: [Suite; 13] = [
     live("instructions", "instructions per request, counted by callgrind", instructions),
     live("golden", "captures from the original programs", golden::run),
     live("integration", "real servers and real clients", integration::run),
+    live("packages", "the Debian package and the image, on machines of their own", packages::run),
     live(
         "differential",
         "random streams and every command, through nutcracker and through nuthatch",

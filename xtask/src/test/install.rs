@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 
 /// A program that suites use, and Debian's package of it.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("nutcracker", "nutcracker"),
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
@@ -21,6 +21,8 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("npm", "npm"),
     ("openssl", "openssl"),
     ("valgrind", "valgrind"),
+    ("dpkg-shlibdeps", "dpkg-dev"),
+    ("lintian", "lintian"),
 ];
 
 /// Tools to test with.
@@ -40,8 +42,7 @@ pub struct Tools {
 
 /// Installs what is missing and may be installed.
 pub fn prepare(root: &Path, target: &Path) -> Tools {
-    let may_install =
-        std::env::var_os("NUTHATCH_NO_INSTALL").is_none_or(|value| value == "0" || value.is_empty());
+    let may_install = run::may_install();
     let mut missing = Vec::new();
     if may_install && let Err(why) = programs() {
         println!("install: {why}");

@@ -1,0 +1,43 @@
+//! The packages, made of the release binary: what linters say of them, and how they behave on a machine of their own.
+//!
+//! `tests/packages` has the scripts. What they print after `SKIPPED:` was not run, and is told at the end.
+
+use std::path::Path;
+
+use super::context::{Context, Outcome, minutes};
+use crate::package::{self, Place};
+use crate::run::{self, Fault};
+
+/// Makes the package and the context of the image, and runs every script.
+pub fn run(context: &Context) -> Result<Outcome, Fault> {
+    for program in ["dpkg-deb", "dpkg-shlibdeps", "xz", "python3"] {
+        if !run::is_installed(program) {
+            return Ok(Outcome::Skipped(format!("{program} is not installed")));
+        }
+    }
+    let place = Place { target: context.target.clone(), profile: "release".into() };
+    let deb = package::deb(&place)?;
+    let image = context.target.join("test-image");
+    package::image_context(&image)?;
+    std::fs::copy(context.binary(), image.join("nuthatch")).map_err(|error| error.to_string())?;
+
+    let mut skipped = Vec::new();
+    for (script, argument) in [("lint.py", &deb), ("deb.py", &deb), ("image.py", &image)] {
+        skipped.extend(script_run(context, script, argument)?);
+    }
+    Ok(if skipped.is_empty() { Outcome::Passed } else { Outcome::Partly(skipped.join("; ")) })
+}
+
+/// Runs a script; what it skipped.
+fn script_run(context: &Context, script: &str, argument: &Path) -> Result<Vec<String>, Fault> {
+    println!("-- tests/packages/{script}");
+    let mut command = context.python();
+    command.arg(format!("tests/packages/{script}")).arg(argument);
+    let ended = run::taken(&mut command, minutes(5))?;
+    print!("{}", ended.output);
+    if !ended.status.success() {
+        return Err(format!("tests/packages/{script}: {}", ended.status));
+    }
+    let reasons = ended.output.lines().filter_map(|line| line.strip_prefix("SKIPPED: "));
+    Ok(reasons.map(str::to_owned).collect())
+}
