@@ -5,7 +5,7 @@
 
 mod shown;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ::http::answer::{TEXT, with_type};
 use ::http::{Asked, HttpRefusal, Names, Query, Row, answer, get, post};
@@ -36,13 +36,13 @@ pub struct About {
 
 /// The API; all listeners share it.
 pub struct Api {
-    about: About,
+    about: Mutex<Arc<About>>,
     send: SendRequest,
 }
 
 impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Api {{ {:?} }}", self.about)
+        write!(f, "Api {{ {:?} }}", self.about())
     }
 }
 
@@ -67,9 +67,10 @@ impl ::http::Api for Api {
     }
 
     fn names<T>(&self, with: impl FnOnce(&Names<'_>) -> T) -> T {
+        let about = self.about();
         with(&Names {
-            known: [&self.about.hostname, &self.about.broadcast_address],
-            listed: &self.about.names,
+            known: [&about.hostname, &about.broadcast_address],
+            listed: &about.names,
             option: "http_names in [lookup]",
         })
     }
@@ -78,7 +79,16 @@ impl ::http::Api for Api {
 impl Api {
     /// An API that asks the shard through `send`.
     pub fn new(about: About, send: SendRequest) -> Arc<Api> {
-        Arc::new(Api { about, send })
+        Arc::new(Api { about: Mutex::new(Arc::new(about)), send })
+    }
+
+    /// Another identity from now on.
+    pub fn configure(&self, about: About) {
+        *self.about.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(about);
+    }
+
+    fn about(&self) -> Arc<About> {
+        Arc::clone(&self.about.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn info(&self) -> Response<Body> {
@@ -86,7 +96,7 @@ impl Api {
         struct Info {
             version: &'static str,
         }
-        answer::json(&Info { version: self.about.version })
+        answer::json(&Info { version: self.about().version })
     }
 
     async fn lookup(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {

@@ -56,6 +56,8 @@ impl Default for Options {
 pub enum Mail {
     /// A request of the HTTP API.
     Request(Request, Reply),
+    /// Other settings from now on.
+    Configure(Box<Options>),
 }
 
 /// The product.
@@ -93,6 +95,15 @@ impl Lookup {
             answer,
             out: Vec::new(),
         }
+    }
+
+    /// Goes on with other settings: identity and patience for nodes that connect from now on, limits for what is to come, lifetimes at
+    /// once. Nobody who is there is turned away.
+    pub fn configure(&mut self, options: Options) {
+        self.answer.clear();
+        options.node.write_answer(&mut self.answer);
+        self.registry.set_limits(options.limits);
+        self.options = options;
     }
 
     /// Answers from a snapshot for so long, as far as nodes have not registered.
@@ -399,8 +410,10 @@ impl<I: Io> App<I> for Lookup {
     }
 
     fn mail(&mut self, io: &mut I, mail: Mail) {
-        let Mail::Request(request, Reply(reply)) = mail;
-        reply(self.answer(request, nanos(io.wall_time())));
+        match mail {
+            Mail::Request(request, Reply(reply)) => reply(self.answer(request, nanos(io.wall_time()))),
+            Mail::Configure(options) => self.configure(*options),
+        }
     }
 
     fn starved(&mut self, _io: &mut I, error: &std::io::Error) {

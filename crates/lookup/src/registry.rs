@@ -75,6 +75,11 @@ impl Registry {
         Registry { limits, ..Registry::default() }
     }
 
+    /// Other limits from now on. What is beyond them stays.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// A node has said who it is, at `now` (nanoseconds since 1970).
     pub fn add_producer(&mut self, remote: String, node: Node, now: i64) -> ProducerKey {
         self.insert_producer(remote, node, now, false)

@@ -9,6 +9,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -38,6 +39,9 @@ const BACKLOG: u32 = 4096;
 pub struct Discovery {
     handle: Handle<Mail>,
     thread: thread::JoinHandle<io::Result<()>>,
+    api: Arc<Api>,
+    /// Addresses of nodes and of the HTTP API; None for a unix socket.
+    bound: [Option<SocketAddr>; 2],
     /// Listeners, by name.
     pub listening: [(&'static str, String); 2],
 }
@@ -91,18 +95,16 @@ impl BoundLookup {
     ) -> Result<(Discovery, LookupHttp), StartError> {
         let tcp = self.tcp();
         let BoundLookup { listeners, http } = self;
-        let options = options(settings, tcp, http.local_address());
+        let bound = [tcp, http.local_address()];
+        let options = options(settings, bound);
         let failed = |error: io::Error| format!("cannot start the lookup: {error}");
         let shard: Shard<Mail> = Shard::new(listeners, Resolver::start().map_err(failed)?)
             .map_err(failed)?
             .limiting(descriptors.places.clone());
         let handle = shard.handle();
-        let about = About {
-            version: VERSION,
-            hostname: options.node.hostname.clone(),
-            broadcast_address: settings.broadcast_address.clone(),
-            names: settings.http_names.clone(),
-        };
+        let sender = handle.clone();
+        let send = Box::new(move |request, reply| sender.request(Mail::Request(request, reply)));
+        let api = Api::new(about(settings), send);
         let shown = |bound: Option<SocketAddr>, listen| {
             bound.map_or_else(|| show_listen(listen), |address| address.to_string())
         };
@@ -120,16 +122,26 @@ impl BoundLookup {
         let thread = thread.spawn(move || shard.run(made).map(|_| ())).map_err(failed)?;
         let http = LookupHttp {
             shard: handle.clone(),
-            about,
+            api: Arc::clone(&api),
             listener: http,
             connections_max: descriptors.shares.http,
             snapshot: settings.snapshot.clone(),
         };
-        Ok((Discovery { handle, thread, listening }, http))
+        Ok((Discovery { handle, thread, api, bound, listening }, http))
     }
 }
 
-fn options(settings: &Lookup, tcp: Option<SocketAddr>, http: Option<SocketAddr>) -> Options {
+/// Identity of the HTTP API.
+fn about(settings: &Lookup) -> About {
+    About {
+        version: VERSION,
+        hostname: machine::hostname(),
+        broadcast_address: settings.broadcast_address.clone(),
+        names: settings.http_names.clone(),
+    }
+}
+
+fn options(settings: &Lookup, [tcp, http]: [Option<SocketAddr>; 2]) -> Options {
     // A unix socket has no port to tell; nsqd reads nothing into it.
     let port = |bound: Option<SocketAddr>| bound.map_or(0, |address| i64::from(address.port()));
     Options {
@@ -158,7 +170,7 @@ fn options(settings: &Lookup, tcp: Option<SocketAddr>, http: Option<SocketAddr>)
 /// The lookup's HTTP API, bound and not yet served.
 pub struct LookupHttp {
     shard: Handle<Mail>,
-    about: About,
+    api: Arc<Api>,
     listener: Listener,
     connections_max: usize,
     snapshot: Option<PathBuf>,
@@ -168,11 +180,10 @@ impl LookupHttp {
     /// Serves it until `stop`, and keeps the snapshot; the end of the task, if there is one, is that of the last snapshot. Needs a
     /// tokio runtime.
     pub fn spawn(self, stop: &Stop) -> Option<JoinHandle<()>> {
-        let LookupHttp { shard, about, listener, connections_max, snapshot } = self;
+        let LookupHttp { shard, api, listener, connections_max, snapshot } = self;
         let kept =
             snapshot.map(|path| tokio::spawn(lookup_snapshot::keep(shard.clone(), path, stop.clone())));
-        let send = Box::new(move |request, reply| shard.request(Mail::Request(request, reply)));
-        let router = router(Api::new(about, send));
+        let router = router(api);
         let stop = stop.clone();
         tokio::spawn(async move {
             if let Err(error) = serve_at_most(connections_max, listener, router, stop).await {
@@ -184,6 +195,12 @@ impl LookupHttp {
 }
 
 impl Discovery {
+    /// Goes on with other settings. Listeners and the snapshot stay as they are.
+    pub fn configure(&self, settings: &Lookup) {
+        self.api.configure(about(settings));
+        self.handle.send(Mail::Configure(Box::new(options(settings, self.bound))));
+    }
+
     /// The shard, to ask it by mail.
     pub fn shard(&self) -> Handle<Mail> {
         self.handle.clone()

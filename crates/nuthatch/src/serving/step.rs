@@ -112,6 +112,11 @@ impl Serving {
         {
             doubts.push("the queue has stopped".into());
         }
+        if let (Some(lookup), Some(settings)) = (&self.running.services.lookup, &config.lookup)
+            && old.lookup.as_ref() != Some(settings)
+        {
+            lookup.configure(settings);
+        }
         self.running.admin_tls.send_replace(bound.admin_tls);
         self.running.watch.certificates().set(bound.certificates);
         let moved = [("statistics", bound.stats), ("admin", bound.admin)];
