@@ -6,8 +6,8 @@
 //! A plan says who is the same as before by giving the same id:
 //!
 //! - a pool, while its name and its protocol stay and it does not move to or from the embedded cache. Its clients stay;
-//! - a server, while its name and all that its connections depend on stay: address, credentials, database, TLS settings, keepalive and
-//!   number of connections. Its connections and its health stay. Files of TLS that are other than they were, under the names that
+//! - a server, while its name and all that its connections depend on stay: address, credentials, database, TLS settings and number
+//!   of connections. Its connections and its health stay. Files of TLS that are other than they were, under the names that
 //!   they had, are for the next connections to it.
 //!
 //! Counters go by name alone ([`PoolCells`]).
@@ -269,7 +269,6 @@ fn keeps_connections(
         && password(old_pool, old) == password(new_pool, new)
         && old_pool.db == new_pool.db
         && old_pool.server_tls == new_pool.server_tls
-        && old_pool.keepalive == new_pool.keepalive
         && old_pool.server_connections == new_pool.server_connections
 }
 
@@ -317,7 +316,7 @@ mod tests {
             ("", "12:1 b", "12:1 c", p(0, &[0, 3])),
             ("db = 1\n", "", "", p(0, &[3, 4])),
             ("auth = \"x\"\n", "", "", p(0, &[3, 4])),
-            ("keepalive = \"5s\"\n", "", "", p(0, &[3, 4])),
+            ("keepalive = \"5s\"\n", "", "", p(0, &[0, 1])),
             ("server_connections = 2\n", "", "", p(0, &[3, 4])),
             ("protocol = \"memcache\"\n", "", "", p(2, &[3, 4])),
             ("", "127.0.0.1:1\"", "127.0.0.1:2\"", p(0, &[0, 1])),
