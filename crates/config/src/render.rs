@@ -19,8 +19,8 @@ pub fn markdown() -> String {
          In every text `${NAME}` stands for a variable of the environment; one that is not set is an error. `$${` stands for a \
          literal `${`. So a secret need not stand in the file; or else it is in a file of its own, see `auth_file` and \
          `password_file`. Paths are relative to the directory that the process was started in.\n\n\
-         There is no reload yet: a changed file takes a restart. The column \"changes apply\" says what a reload is going to \
-         do with an option:\n\n",
+         A running process reads its file again on `nuthatch reload`, SIGHUP or `POST /api/reload` (docs/operations.md). The column \
+         \"changes apply\" says when a change takes effect:\n\n",
     );
     for applies in Applies::ALL {
         out += &format!("- **{}**: {}.\n", applies.name(), applies.doc());

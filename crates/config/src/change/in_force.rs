@@ -1,7 +1,7 @@
 //! The configuration that a process runs with after a reload: the new one, but for what needs a restart.
 
 use super::pool::is_embedded;
-use crate::checked::{Config, Lookup, Queue};
+use crate::checked::{Config, Log, Lookup, Queue};
 use crate::options::{Applies, Scope};
 
 /// The configuration in force after a reload from `old`, itself in force until then, to `new`. What [`super::changes`] says
@@ -17,6 +17,7 @@ pub fn in_force(old: &Config, new: &Config) -> Config {
     }
     Config {
         threads: old.threads,
+        log: Log { format: old.log.format, ..new.log.clone() },
         local: old.local.clone(),
         pools,
         queue: old.queue.as_ref().map(|old| queue(old, new.queue.as_ref().unwrap_or(old))),
@@ -39,13 +40,19 @@ fn queue(old: &Queue, new: &Queue) -> Queue {
         nsqd_flags,
         node_id: old.node_id,
         data_path: old.data_path.clone(),
-        max_bytes_per_file: old.max_bytes_per_file,
-        e2e_percentiles: old.e2e_percentiles.clone(),
-        e2e_window: old.e2e_window,
+        tcp: old.tcp.clone(),
+        http: old.http.clone(),
+        https: old.https.clone(),
         ..new.clone()
     }
 }
 
 fn lookup(old: &Lookup, new: &Lookup) -> Lookup {
-    Lookup { snapshot: old.snapshot.clone(), snapshot_lifetime: old.snapshot_lifetime, ..new.clone() }
+    Lookup {
+        tcp: old.tcp.clone(),
+        http: old.http.clone(),
+        snapshot: old.snapshot.clone(),
+        snapshot_lifetime: old.snapshot_lifetime,
+        ..new.clone()
+    }
 }

@@ -28,10 +28,16 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "tcp",
         Kind::Listen,
         Absent::Is("127.0.0.1:4160"),
-        Live,
+        Restart,
         "Where nodes register their topics and channels.",
     ),
-    option("http", Kind::Listen, Absent::Is("127.0.0.1:4161"), Live, "Where consumers ask who has a topic."),
+    option(
+        "http",
+        Kind::Listen,
+        Absent::Is("127.0.0.1:4161"),
+        Restart,
+        "Where consumers ask who has a topic.",
+    ),
     option(
         "broadcast_address",
         Kind::Text,

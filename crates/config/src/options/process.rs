@@ -51,7 +51,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         duration(0),
         Absent::Is("10s"),
         Live,
-        "How long a graceful stop (SIGTERM) may take to finish what was accepted before the rest is closed.",
+        "How long a graceful stop (SIGTERM) may take to finish what was accepted before the rest is closed; and how long a server that a \
+         reload takes away may take to answer what was sent to it.",
     ),
     option(
         Scope::Process,
@@ -95,7 +96,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "format",
         Kind::Choice(|| LogFormat::ALL.map(|(_, name)| name).to_vec()),
         Absent::Is("text"),
-        Live,
+        Restart,
         "Shape of a line: text for people, json for machines.",
     ),
     option(
@@ -104,7 +105,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Kind::Path,
         Absent::Unset("standard error"),
         Live,
-        "File that lines are appended to. SIGHUP reopens it, so that it can be rotated by renaming.",
+        "File that lines are appended to. SIGHUP reopens it, so that it can be rotated by renaming; and reads the configuration again.",
     ),
     option(
         Scope::Stats,

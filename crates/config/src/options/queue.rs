@@ -57,7 +57,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "tcp-address",
         Kind::Listen,
         Absent::Is("127.0.0.1:4150"),
-        Live,
+        Restart,
         "Where producers and consumers connect.",
     ),
     option(
@@ -65,7 +65,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "http-address",
         Kind::Listen,
         Absent::Is("127.0.0.1:4151"),
-        Live,
+        Restart,
         "Where the HTTP API is served.",
     ),
     option(
@@ -73,8 +73,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "https-address",
         Kind::Listen,
         Absent::Is("127.0.0.1:4152"),
-        Live,
-        "Where the HTTP API is served over TLS; only if there is a certificate.",
+        Restart,
+        "Where the HTTP API is served over TLS; only if there is a certificate at the start.",
     ),
     option(
         "data_path",
@@ -187,8 +187,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "max-bytes-per-file",
         size(1024, u64::MAX >> 1),
         Absent::Is("16MiB"),
-        Restart,
-        "Size past which a new segment of a journal is begun.",
+        Live,
+        "Size past which a new segment of a journal is begun. A change is for segments begun after it.",
     ),
     option(
         "sync_every",

@@ -203,7 +203,7 @@ pub(in crate::options) const OPTIONS: &[OptionSpec] = &[
         "e2e-processing-latency-percentile",
         Kind::Quantiles,
         Absent::Unset("none"),
-        Restart,
+        Live,
         "Quantiles of the time from publishing to finishing that are tracked, such as [0.99, 0.95].",
     ),
     option(
@@ -211,7 +211,7 @@ pub(in crate::options) const OPTIONS: &[OptionSpec] = &[
         "e2e-processing-latency-window-time",
         duration(1),
         Absent::Is("10m"),
-        Restart,
+        Live,
         "How far back those quantiles look.",
     ),
     option(
