@@ -52,6 +52,7 @@ mod serving;
 mod systemd;
 mod pem_files;
 mod tls_files;
+mod tls_prints;
 mod upgrade;
 
 fn main() -> std::process::ExitCode {

@@ -100,12 +100,16 @@ impl Reloads {
         let Loaded { config, warnings } = read.await.map_err(|error| error.to_string())??;
         outcome.warnings = warnings;
         let changes = change::changes(serving.config(), &config);
-        outcome.changes = changes.iter().map(ToString::to_string).collect();
+        let in_force = change::in_force(serving.config(), &config);
+        let files = serving.read_files(&in_force).await?;
+        outcome.changes =
+            changes.iter().map(ToString::to_string).chain(files.renewed.iter().cloned()).collect();
         if outcome.dry_run {
             return Ok(None);
         }
-        let applies = changes.iter().any(|change| change.applies != Applies::Restart);
-        let step = serving.prepare(change::in_force(serving.config(), &config)).await?;
+        let applies =
+            !files.renewed.is_empty() || changes.iter().any(|change| change.applies != Applies::Restart);
+        let step = serving.prepare(in_force, files).await?;
         Ok(Some(Ready { config, applies, step }))
     }
 
@@ -157,7 +161,7 @@ impl Reloads {
 /// # Errors
 /// Nothing has changed, for the reason that is given.
 pub fn lines(outcome: &Outcome) -> Result<String, String> {
-    let warnings = outcome.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+    let warnings = outcome.warnings.iter().map(|warning| format!("{warning}\n"));
     let mut text: String = warnings.collect();
     if let Some(reason) = outcome.error.as_ref().filter(|_| !outcome.ok) {
         return Err(text + reason.trim_end());

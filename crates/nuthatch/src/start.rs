@@ -36,6 +36,7 @@ use crate::services::Services;
 use crate::start_error::StartError;
 use crate::systemd;
 use crate::tls_files::{self, Loaded};
+use crate::tls_prints::Prints;
 use crate::upgrade::arrivals;
 use crate::upgrade::predecessor::Predecessor;
 use crate::version::VERSION;
@@ -64,6 +65,8 @@ pub struct Running {
     pub admin: Option<ControlPort>,
     /// TLS of the admin port, for clients that connect from now on; None: plain HTTP.
     pub admin_tls: AdminTls,
+    /// Digests of the files of TLS that are in use.
+    pub tls_prints: Prints,
     /// Knows how things are, for the admin port.
     pub watch: Arc<Watch>,
     /// Shares of file descriptors; to be followed on the control thread.
@@ -268,6 +271,7 @@ impl Assembly {
             stats,
             admin,
             admin_tls,
+            tls_prints: tls.prints,
             watch: Arc::new(watch),
             descriptors: self.descriptors,
             listening,

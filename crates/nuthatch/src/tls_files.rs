@@ -16,6 +16,7 @@ use telemetry::warn;
 use crate::pem_files::{Authorities, PemFile, PemFiles};
 use crate::queue_service;
 use crate::start_error::StartError;
+use crate::tls_prints::Prints;
 
 /// All TLS of a configuration; the queue makes its own.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Loaded {
     pub pools: BTreeMap<String, PoolTls>,
     /// TLS of the admin port.
     pub admin: Option<Arc<ServerConfig>>,
+    /// Digests of the files.
+    pub prints: Prints,
     /// Certificates of all files, the queue's included.
     pub certificates: Vec<Certificate>,
 }
@@ -70,7 +73,8 @@ impl From<Faults> for StartError {
 /// # Errors
 /// Every fault.
 pub fn load(config: &Config) -> Result<Loaded, Vec<TlsFault>> {
-    let (mut loaded, mut faults) = (Loaded::default(), Vec::new());
+    let mut loaded = Loaded { prints: Prints::of(config), ..Loaded::default() };
+    let mut faults = Vec::new();
     for pool in &config.pools {
         let mut fault = |option, text| faults.push(TlsFault { pool: Some(pool.name.clone()), option, text });
         let mut tls = PoolTls::default();

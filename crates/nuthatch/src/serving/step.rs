@@ -10,10 +10,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use admin::Certificate;
 use config::checked::Config;
 use net::Binder;
-use net::tls::ServerConfig;
 use proxy::{Generation, Settings};
 use telemetry::log::{Destination, Replacement};
 
@@ -27,21 +25,29 @@ use crate::queue_service::{Live, Prepared as PreparedQueue};
 use crate::start::listened;
 use crate::start_error::{Place, StartError};
 use crate::tls_files;
+use crate::tls_prints;
 
 /// A step that is ready to be taken. Dropped, it leaves nothing behind.
 pub struct Step {
     config: Config,
     log: Option<Replacement>,
+    files: Files,
     bound: Bound,
     /// Those that outlast it.
     overrides: Overrides,
 }
 
-/// Sockets and files of a step.
-struct Bound {
+/// Files of a step: those that a configuration names, read.
+pub struct Files {
+    tls: tls_files::Loaded,
+    /// There if anything about the queue changes.
     queue: Option<PreparedQueue>,
-    admin_tls: Option<Arc<ServerConfig>>,
-    certificates: Vec<Certificate>,
+    /// Changes of their content alone, a line each.
+    pub renewed: Vec<String>,
+}
+
+/// Sockets of a step.
+struct Bound {
     stats: PortStep,
     admin: PortStep,
     proxy: ProxyNext,
@@ -58,11 +64,47 @@ enum ProxyNext {
 }
 
 impl Serving {
+    /// Reads the files of TLS that a configuration names. What is made of files that are as they were is as it was.
+    ///
+    /// # Errors
+    /// The faults, a line each.
+    pub async fn read_files(&self, config: &Config) -> Result<Files, String> {
+        let (old, new) = (Arc::clone(&self.running.config), config.clone());
+        let before = self.running.tls_prints.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let tls = tls_files::load(&new).map_err(tls_files::Faults)?;
+            let prints = &tls.prints;
+            let same = prints.same(&before, tls_prints::QUEUE) && old.queue == new.queue;
+            let queue = new.queue.as_ref().filter(|_| !same).map(Live::prepare).transpose()?;
+            let renewed = before.renewed(prints);
+            Ok(Files { tls, queue, renewed })
+        });
+        let read: Result<Files, StartError> = read.await.map_err(|error| error.to_string())?;
+        let mut files = read.map_err(|fault| fault.native())?;
+        let prints = files.tls.prints.clone();
+        let same = |owner: &str| prints.same(&self.running.tls_prints, owner);
+        if same(tls_prints::ADMIN) {
+            files.tls.admin.clone_from(&self.running.admin_tls.borrow());
+        }
+        let pools = self.running.services.proxy.iter().flat_map(|proxy| &proxy.generation.pools);
+        for pool in pools {
+            let name = &pool.config.name;
+            let Some(tls) = files.tls.pools.get_mut(name) else { continue };
+            if same(&tls_prints::to_clients(name)) {
+                tls.clients.clone_from(&pool.tls.clients);
+            }
+            if same(&tls_prints::to_servers(name)) {
+                tls.servers.clone_from(&pool.tls.servers);
+            }
+        }
+        Ok(files)
+    }
+
     /// Makes all that a configuration needs, of which no part needs a restart.
     ///
     /// # Errors
     /// The faults, a line each. Nothing has changed then.
-    pub async fn prepare(&self, config: Config) -> Result<Step, String> {
+    pub async fn prepare(&self, config: Config, files: Files) -> Result<Step, String> {
         let old = &self.running.config;
         names::resolve(old, &config).await?;
         let log = match old.log.file == config.log.file {
@@ -71,30 +113,25 @@ impl Serving {
         };
         let standing = self.running.services.proxy.as_ref().map(|proxy| proxy.standing());
         let overrides = self.overrides.after_reload(old, &config);
-        let settings = overrides.settings(&config);
         let (old, new) = (Arc::clone(old), config.clone());
+        let settings = Settings { tls: files.tls.pools.clone(), ..overrides.settings(&config) };
         let bound = tokio::task::spawn_blocking(move || {
             let prepare = || {
                 let listen = |config: &Config| config.stats.as_ref().map(|stats| stats.listen.clone());
                 let stats = PortStep::prepare(Place::Stats, listen(&old).as_ref(), listen(&new).as_ref())?;
                 let listen = |config: &Config| config.admin.as_ref().map(|admin| admin.listen.clone());
                 let admin = PortStep::prepare(Place::Admin, listen(&old).as_ref(), listen(&new).as_ref())?;
-                let tls = tls_files::load(&new).map_err(tls_files::Faults)?;
-                tls.warn();
-                let settings = Settings { tls: tls.pools, ..settings };
-                let queue = new.queue.as_ref().map(Live::prepare).transpose()?;
                 // Last: the socket of a path may take another one's place.
                 let proxy = match standing {
                     Some(standing) => ProxyNext::Step(standing.prepare(settings)?),
                     None => begin(&new, settings)?,
                 };
-                let (admin_tls, certificates) = (tls.admin, tls.certificates);
-                Ok(Bound { queue, admin_tls, certificates, stats, admin, proxy })
+                Ok(Bound { stats, admin, proxy })
             };
             prepare().map_err(|fault: StartError| fault.native())
         });
         let bound = bound.await.map_err(|error| error.to_string())??;
-        Ok(Step { config, log, bound, overrides })
+        Ok(Step { config, log, files, bound, overrides })
     }
 
     /// Puts a step into force. Gives doubts about it, for the operator.
@@ -102,11 +139,11 @@ impl Serving {
     /// # Errors
     /// The reason nothing has changed.
     pub async fn take(&mut self, step: Step) -> Result<Vec<String>, String> {
-        let Step { config, log, bound, overrides } = step;
+        let Step { config, log, files, bound, overrides } = step;
         let old = Arc::clone(&self.running.config);
         let mut doubts = self.take_pools(&config, bound.proxy).await?;
         doubts.extend(self.take_overrides(overrides));
-        if let Some(queue) = bound.queue
+        if let Some(queue) = files.queue
             && let Some(live) = self.data.live()
             && !live.apply(queue).await
         {
@@ -117,8 +154,10 @@ impl Serving {
         {
             lookup.configure(settings);
         }
-        self.running.admin_tls.send_replace(bound.admin_tls);
-        self.running.watch.certificates().set(bound.certificates);
+        files.tls.warn();
+        self.running.admin_tls.send_replace(files.tls.admin);
+        self.running.watch.certificates().set(files.tls.certificates);
+        self.running.tls_prints = files.tls.prints;
         let moved = [("statistics", bound.stats), ("admin", bound.admin)];
         for (what, step) in moved {
             match step.take() {

@@ -14,6 +14,7 @@ mod nsqd;
 mod queue;
 mod redis_crate;
 mod reload;
+mod reload_options;
 mod relays;
 mod stop;
 mod support;

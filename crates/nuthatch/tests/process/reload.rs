@@ -557,3 +557,159 @@ fn a_stop_during_a_reload_is_a_stop() {
     scene.running.signal("TERM");
     wait_for("the end", || TcpStream::connect(("127.0.0.1", scene.cache)).is_err().then_some(()));
 }
+
+/// Writes a new certificate for `localhost`, with its key, as a rotation does: by renaming. Gives the certificate.
+fn rotate(scene: &Scene, name: &str) -> Vec<u8> {
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let (cert, key) = (signed.cert.pem(), signed.signing_key.serialize_pem());
+    for (file, content) in [("cert", &cert), ("key", &key)] {
+        std::fs::write(scene.path("new"), content).expect("written");
+        std::fs::rename(scene.path("new"), scene.path(&format!("{name}.{file}"))).expect("renamed");
+    }
+    cert.into_bytes()
+}
+
+/// A connection to a port that shows this certificate and no other; None if it shows another.
+fn secure(port: u16, certificate: &[u8]) -> Option<rustls::StreamOwned<rustls::ClientConnection, TcpStream>> {
+    let config =
+        net::tls::client_config(certificate, None, net::tls::MinVersion::Tls12).expect("a configuration");
+    let name = net::tls::ServerName::try_from("localhost").expect("a name");
+    let mut client = rustls::ClientConnection::new(config, name).expect("a client");
+    let mut socket = connect(port);
+    client.complete_io(&mut socket).ok()?;
+    Some(rustls::StreamOwned::new(client, socket))
+}
+
+#[test]
+fn certificates_that_were_rotated_are_shown_and_connections_stay() {
+    let scene = Scene::start("", "");
+    let port = free_port();
+    let pool = format!(
+        "[pool.tls]\nlisten = \"127.0.0.1:{port}\"\nservers = [\"local\"]\ntls = {{ cert = \"a.cert\", key = \"a.key\" }}\n"
+    );
+    let first = rotate(&scene, "a");
+    scene.configure("", &pool);
+    scene.succeed();
+    let mut client = secure(port, &first).expect("the first certificate");
+    ask(&mut client, "PING\r\n", "+PONG\r\n");
+    assert!(scene.succeed().contains("nothing changes"));
+    let second = rotate(&scene, "a");
+    let line = "pool tls: tls: files have another content, for new connections\n";
+    let (code, said) = scene.reload(&["--dry-run"]);
+    assert!(code == Some(0) && said.contains(line), "{said}");
+    assert!(secure(port, &second).is_none(), "nothing has changed so far");
+    let said = scene.succeed();
+    assert!(said.contains(line) && said.contains("generation 3 is in force"), "{said}");
+    ask(&mut secure(port, &second).expect("the second certificate"), "PING\r\n", "+PONG\r\n");
+    assert!(secure(port, &first).is_none());
+    ask(&mut client, "PING\r\n", "+PONG\r\n");
+    // Half of a pair: nothing changes, and the fault names the file.
+    std::fs::write(scene.path("a.key"), "no key").expect("written");
+    let (code, said) = scene.reload(&[]);
+    assert!(code == Some(1) && said.contains("[pool.tls]: tls: key a.key: "), "{said}");
+    ask(&mut secure(port, &second).expect("the second certificate"), "PING\r\n", "+PONG\r\n");
+}
+
+#[test]
+fn passwords_in_files_are_read_again() {
+    let scene = Scene::start("", "");
+    let port = free_port();
+    std::fs::write(scene.path("password"), "first\n").expect("written");
+    let pool = pool("closed", port, &["local"], "auth_file = \"password\"");
+    scene.configure("", &pool);
+    scene.succeed();
+    let client = connect(port);
+    ask(&client, "AUTH first\r\nPING\r\n", "+OK\r\n+PONG\r\n");
+    std::fs::write(scene.path("password"), "second\n").expect("written");
+    let said = scene.succeed();
+    assert!(said.contains("pool closed: auth changed, for new connections\n"), "{said}");
+    assert!(!said.contains("first") && !said.contains("second"), "{said}");
+    ask(connect(port), "AUTH second\r\n", "+OK\r\n");
+    ask(connect(port), "AUTH first\r\n", "-ERR invalid password\r\n");
+    ask(&client, "PING\r\n", "+PONG\r\n");
+}
+
+/// Users and their rights: who is logged in gets other rights at once, and goes with the user.
+#[test]
+fn users_come_change_and_go() {
+    let scene = Scene::start("", "");
+    let port = free_port();
+    let user = |rights: &str| {
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // abc
+        pool("shared", port, &["local"], "")
+            + &format!("[user.app]\npassword_sha256 = \"{sha256}\"\npools = [\"shared\"]\n{rights}\n")
+    };
+    scene.configure("", &user("keys = [\"*\"]\ncommands = [\"+get\"]"));
+    scene.succeed();
+    ask(connect(port), "GET k\r\n", "-NOAUTH");
+    let client = connect(port);
+    ask(&client, "AUTH app abc\r\nSET k v\r\n", "+OK\r\n-NOPERM");
+    let mut rest = [0; 4096];
+    let _ = (&client).read(&mut rest).expect("the rest of NOPERM");
+    scene.configure("", &user("keys = [\"*\"]\ncommands = [\"+get\", \"+set\"]"));
+    let said = scene.succeed();
+    assert!(said.contains("user app: commands "), "{said}");
+    ask(&client, "SET k v\r\nGET k\r\n", "+OK\r\n$1\r\nv\r\n");
+    scene.configure("", &user("").replace("user.app", "user.other"));
+    assert!(scene.succeed().contains("user app removed"));
+    let mut rest = String::new();
+    (&client).read_to_string(&mut rest).expect("an end");
+    ask(connect(port), "AUTH app abc\r\n", "-WRONGPASS");
+}
+
+/// A server is added, moved and removed while a client sends requests: it gets a reply to each.
+#[test]
+fn servers_come_move_and_go() {
+    let servers: Vec<u16> = (0..3).map(|_| free_port()).collect();
+    let directory = tempfile::tempdir().expect("a directory");
+    let backends: String =
+        servers.iter().map(|port| pool(&format!("b{port}"), *port, &["local"], "")).collect();
+    std::fs::write(directory.path().join("nuthatch.toml"), &backends).expect("written");
+    let _backends = Running::start(&mut native(directory.path()));
+    servers.iter().for_each(|port| ping(*port));
+    let port = free_port();
+    let of = |servers: &[String]| {
+        let servers: Vec<&str> = servers.iter().map(String::as_str).collect();
+        pool("ring", port, &servers, "")
+    };
+    let server = |n: usize, name: &str| format!("127.0.0.1:{}:1 {name}", servers[n]);
+    let scene = Scene::start("", &of(&[server(0, "a")]));
+    let client = connect(port);
+    let work = || {
+        for n in 0..100 {
+            ask(&client, &format!("SET k{n} v\r\nGET k{n}\r\n"), "+OK\r\n$1\r\nv\r\n");
+        }
+    };
+    work();
+    for (now, said) in [
+        (of(&[server(0, "a"), server(1, "b")]), "server b (127.0.0.1:"),
+        (of(&[server(0, "a"), server(2, "b")]), "server b moved from "),
+        (of(&[server(0, "a"), format!("127.0.0.1:{}:3 b", servers[2])]), "server b weight 1 -> 3"),
+        (of(&[format!("127.0.0.1:{}:3 b", servers[2])]), "server a (127.0.0.1:"),
+    ] {
+        scene.configure("", &now);
+        let printed = scene.succeed();
+        assert!(printed.contains(said), "{said}: {printed}");
+        work();
+    }
+}
+
+#[test]
+fn the_lookup_goes_on_with_other_limits() {
+    let http = free_port();
+    let lookup = |max: u32| {
+        format!(
+            "[lookup]\ntcp = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:{http}\"\nsnapshot = \"\"\nmax_names = {max}\n"
+        )
+    };
+    let scene = Scene::start("", &lookup(1));
+    let create = |topic: &str| {
+        let request = format!("POST /topic/create?topic={topic} HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
+        exchange(http, request.as_bytes())
+    };
+    assert!(create("one").contains(" 200 "));
+    assert!(create("two").contains("TOO_MANY_NAMES"));
+    scene.configure("", &lookup(2));
+    assert!(scene.succeed().contains("lookup: max_names 1 -> 2\n"));
+    assert!(create("two").contains(" 200 "));
+}

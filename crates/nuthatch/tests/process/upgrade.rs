@@ -257,7 +257,8 @@ fn a_new_binary_that_comes_to_nothing_changes_nothing() {
     let check = |scene: &Scene, what: &str, reason: &str| {
         let (done, said) = scene.upgrade();
         assert!(!done && said.contains(reason), "{said}; {what}");
-        assert!(scene.log().contains(reason), "{what}");
+        // The log has a thread of its own.
+        wait_for(what, || scene.log().contains(reason).then_some(()));
         assert_eq!(scene.serving(), scene.process, "{what}");
         ask(&client, "PING\r\n", "+PONG\r\n");
         ask(connect(scene.redis), "PING\r\n", "+PONG\r\n");
