@@ -1,7 +1,8 @@
-//! `cargo xtask bench proxy|floor|queue|single|placement|instructions|tools`: builds what is measured, then hands over to `bench/`.
+//! `cargo xtask bench proxy|floor|queue|single|placement|instructions|tools`: builds what is measured, then
+//! hands over to `bench/`.
 //!
-//! The harness itself is Python, standard library only: it starts rivals and servers, drives the load, reads CPU time
-//! and memory from /proc, and prints tables. What costs time is the load generator, which is Rust.
+//! The harness itself is Python, standard library only: it starts rivals and servers, drives the load, reads
+//! CPU time and memory from /proc, and prints tables. What costs time is the load generator, which is Rust.
 
 use std::process::Command;
 use std::time::Duration;
@@ -14,7 +15,8 @@ const BENCHES: [&str; 7] = ["proxy", "floor", "placement", "queue", "single", "i
 /// A bench may take this long and no longer.
 const LIMIT: Duration = Duration::from_hours(6);
 
-/// Runs `bench/WHAT_bench.py` with the arguments given, over release builds of nuthatch and the load generator.
+/// Runs `bench/WHAT_bench.py` with the arguments given, over release builds of nuthatch and the load
+/// generator.
 pub fn run(what: &str, arguments: &[&str]) -> Result<(), Fault> {
     let script = root().join("bench").join(format!("{what}_bench.py"));
     if !BENCHES.contains(&what) || !script.is_file() {

@@ -1,9 +1,9 @@
 //! Docs that are generated from code.
 //!
-//! A crate that has something to say in a page has an example `docs_NAME` which prints Markdown. Its output goes
-//! between the lines `<!-- generated: docs_NAME -->` and `<!-- end: docs_NAME -->` of whatever page of `docs/` (or
-//! README.md) has them, or else is the whole of `docs/NAME.md`, underscores as hyphens. So a table is written once,
-//! in the code that uses it.
+//! A crate that has something to say in a page has an example `docs_NAME` which prints Markdown. Its output
+//! goes between the lines `<!-- generated: docs_NAME -->` and `<!-- end: docs_NAME -->` of whatever page of
+//! `docs/` (or README.md) has them, or else is the whole of `docs/NAME.md`, underscores as hyphens. So a
+//! table is written once, in the code that uses it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz [TARGET] [SECONDS]`: plays rounds of one target or of all, on stable Rust.
 //!
-//! The work is done by `crates/fuzz`, built fast but with overflow checks and debug assertions. What it finds goes to
-//! `target/fuzz-findings`. Other arguments (`--replay`, `--round`, `--from`, `--list`) are passed on.
+//! The work is done by `crates/fuzz`, built fast but with overflow checks and debug assertions. What it finds
+//! goes to `target/fuzz-findings`. Other arguments (`--replay`, `--round`, `--from`, `--list`) are passed on.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! Running other programs: with their output shown, or taken; never past a time limit.
 //!
-//! Each program gets a process group of its own, so that whatever it started ends with it when its time is up.
+//! Each program gets a process group of its own, so that whatever it started ends with it when its time is
+//! up.
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -101,7 +102,8 @@ mod tests {
 
     #[test]
     fn what_a_program_started_ends_with_it() {
-        // Standard output stays open until the inner sleep is gone too, so this returns only if the group was killed.
+        // Standard output stays open until the inner sleep is gone too, so this returns only if the group was
+        // killed.
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 600 & sleep 600"]);
         let fault = output(&mut command, Duration::from_millis(100)).unwrap_err();

@@ -1,7 +1,8 @@
-//! `cargo xtask sim [cache|queue] [--from N] [--seeds N]`: plays any number of seeds of the simulator, on all cores.
+//! `cargo xtask sim [cache|queue] [--from N] [--seeds N]`: plays any number of seeds of the simulator, on all
+//! cores.
 //!
-//! The work is done by `crates/sim`, built fast but with overflow checks and debug assertions. A seed that breaks a rule is
-//! printed with the command that runs it again.
+//! The work is done by `crates/sim`, built fast but with overflow checks and debug assertions. A seed that
+//! breaks a rule is printed with the command that runs it again.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! `cargo xtask test`: everything that is tested, with the real servers and clients where they can be had.
 //!
-//! Suites run in the order of [`SUITES`]; one that fails does not stop the others, and the last lines tell which
-//! passed, which failed and which were skipped and why. What is missing is installed first if that is possible
-//! without asking (see [`install`]); `NUTHATCH_NO_INSTALL=1` forbids it.
+//! Suites run in the order of [`SUITES`]; one that fails does not stop the others, and the last lines tell
+//! which passed, which failed and which were skipped and why. What is missing is installed first if that is
+//! possible without asking (see [`install`]); `NUTHATCH_NO_INSTALL=1` forbids it.
 //!
 //! Python suites get `NUTHATCH_BIN`, the release binary, and `NUTHATCH_NODE_MODULES`, the JavaScript clients.
 
@@ -163,7 +163,8 @@ fn scripts(context: &Context, kind: &str) -> Result<Outcome, Fault> {
     if faults.is_empty() { Ok(Outcome::Passed) } else { Err(faults.join("; ")) }
 }
 
-/// Scripts to run: `*.py` but for those that only others import, whose names start with an underscore or end in `lib`.
+/// Scripts to run: `*.py` but for those that only others import, whose names start with an underscore or end
+/// in `lib`.
 fn scripts_of(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let is_script = |path: &PathBuf| {

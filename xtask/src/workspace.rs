@@ -1,7 +1,7 @@
 //! cargo's metadata of the workspace, and where things are in it.
 //!
-//! `cargo metadata` is read as far as the chores need it; everything about manifests comes from there and not from
-//! reading them.
+//! `cargo metadata` is read as far as the chores need it; everything about manifests comes from there and not
+//! from reading them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,8 @@ use crate::run::{self, Fault};
 
 /// The root of the repository: the one in which cargo runs this.
 ///
-/// The path at compile time may be that of another checkout when several share a target directory, since cargo takes an
-/// xtask that is older than its sources there for up to date.
+/// The path at compile time may be that of another checkout when several share a target directory, since
+/// cargo takes an xtask that is older than its sources there for up to date.
 pub fn root() -> PathBuf {
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&xtask).parent().expect("xtask is a directory of the root").to_owned()
@@ -109,7 +109,8 @@ pub fn rust_files(directory: &Path) -> Vec<PathBuf> {
     files(directory, &["rs"])
 }
 
-/// Every file below `directory` with one of these extensions, sorted. What was built or installed there is left out.
+/// Every file below `directory` with one of these extensions, sorted. What was built or installed there is
+/// left out.
 pub fn files(directory: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let Ok(entries) = std::fs::read_dir(directory) else { return found };

@@ -1,6 +1,7 @@
 //! The loop: connections, their pipelines, and what came of them.
 //!
-//! One thread with epoll. Latency is taken from the sending of a pipeline to each of its replies, as redis-benchmark does.
+//! One thread with epoll. Latency is taken from the sending of a pipeline to each of its replies, as
+//! redis-benchmark does.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};

@@ -1,7 +1,8 @@
 //! All users, and their logins.
 //!
-//! A login of an unknown name takes as long as a wrong password does, so that names cannot be found out by the time: its secret is
-//! digested too, and where some user's password is slow to verify, that work is done for nobody.
+//! A login of an unknown name takes as long as a wrong password does, so that names cannot be found out by
+//! the time: its secret is digested too, and where some user's password is slow to verify, that work is done
+//! for nobody.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -50,8 +51,8 @@ impl Book {
         Book::default().next(specs)
     }
 
-    /// The book after this one. A user of the same name keeps the count of its connections, and what is left of its limit on
-    /// requests if that is the same.
+    /// The book after this one. A user of the same name keeps the count of its connections, and what is left
+    /// of its limit on requests if that is the same.
     pub fn next(&self, specs: &[UserSpec]) -> Result<Book, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut entries = Vec::new();
@@ -143,8 +144,8 @@ impl Book {
         found
     }
 
-    /// Logs in by the names in a client's certificate, which was verified. Where several users fit, it is the one whose glob
-    /// is a whole name, else the one with the longest glob, else the first by name.
+    /// Logs in by the names in a client's certificate, which was verified. Where several users fit, it is the
+    /// one whose glob is a whole name, else the one with the longest glob, else the first by name.
     pub fn certified<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Option<&Arc<User>> {
         let fits = |glob: &&Glob| names.clone().any(|name| glob.matches(name.as_bytes()));
         let rank = |glob: &Glob| (glob.is_literal(), glob.text().len());

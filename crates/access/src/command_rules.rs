@@ -1,9 +1,11 @@
-//! Rules of commands, as `ACL SETUSER` takes them: `+get -del +@read -@dangerous +config|get +select|0 allcommands`. Each changes
-//! what those before it have left; the first ones start from nothing.
+//! Rules of commands, as `ACL SETUSER` takes them:
+//! `+get -del +@read -@dangerous +config|get +select|0 allcommands`. Each changes what those before it have
+//! left; the first ones start from nothing.
 //!
-//! In one thing they are stricter than Redis. A script or a function may run any command on any key of its server, and Redis checks
-//! the user's rights inside of it, which a proxy cannot. `+@all` and `+@write` therefore do not give `EVAL` and its like to a
-//! user whose commands or keys are limited; `+eval` or `+@scripting` says that it is meant, and gives it.
+//! In one thing they are stricter than Redis. A script or a function may run any command on any key of its
+//! server, and Redis checks the user's rights inside of it, which a proxy cannot. `+@all` and `+@write`
+//! therefore do not give `EVAL` and its like to a user whose commands or keys are limited; `+eval` or
+//! `+@scripting` says that it is meant, and gives it.
 
 use wire::redis::Command;
 use wire::redis::command::{IDS_MAX, all, categories, flags, lookup};
@@ -43,8 +45,9 @@ impl CommandRules {
         if faults.is_empty() { Ok(read) } else { Err(faults) }
     }
 
-    /// True if the command may be run, whatever its arguments after the first. For a container's subcommand `command` is
-    /// the subcommand and `first_argument` what follows the container's name. All may log in, say hello, reset and quit.
+    /// True if the command may be run, whatever its arguments after the first. For a container's subcommand
+    /// `command` is the subcommand and `first_argument` what follows the container's name. All may log in,
+    /// say hello, reset and quit.
     #[inline]
     pub fn allow(&self, command: &Command, first_argument: Option<&[u8]>) -> bool {
         self.allowed.has(command.id)

@@ -7,8 +7,9 @@ use crate::command_rules::CommandRules;
 use crate::rate::Rate;
 use crate::spec::{PasswordSpec, UserSpec};
 
-/// A user from lines, each an option's first letter and an entry: `c+get`, `k%R~a*`, `p` topic, `t` topic and channel, `s` and `a`
-/// password, `r` rate, `n` name. Nothing panics, faults show no password, rules that are shown mean what those read do.
+/// A user from lines, each an option's first letter and an entry: `c+get`, `k%R~a*`, `p` topic, `t` topic and
+/// channel, `s` and `a` password, `r` rate, `n` name. Nothing panics, faults show no password, rules that are
+/// shown mean what those read do.
 ///
 /// # Panics
 ///

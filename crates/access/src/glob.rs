@@ -1,4 +1,5 @@
-//! Globs of keys, topics and channels, as `stringmatchlen` of Redis: `*`, `?`, `[a-z]`, `\` before what is meant literally.
+//! Globs of keys, topics and channels, as `stringmatchlen` of Redis: `*`, `?`, `[a-z]`, `\` before what is
+//! meant literally.
 //!
 //! Nearly all globs are a prefix and a star; these are compared as a prefix.
 

@@ -4,10 +4,11 @@
 //! login ▸ may_try(address, name, now) ─ no ▸ refused, without a look at its secret
 //!           └ yes ▸ wrong ▸ failed(address, name, now)
 //! ```
-//! Each address has a few failures at once and then so many per minute; fewer for one name than for all together, so that an
-//! application with an old password does not lock out the others of its host. An IPv6 address counts as its network of 64
-//! bits. Where the table is full, the entry of its set that is nearest to being forgotten makes room: somebody with thousands of
-//! addresses can have their entries forgotten, which gives them no more tries than new addresses would.
+//! Each address has a few failures at once and then so many per minute; fewer for one name than for all
+//! together, so that an application with an old password does not lock out the others of its host. An IPv6
+//! address counts as its network of 64 bits. Where the table is full, the entry of its set that is nearest to
+//! being forgotten makes room: somebody with thousands of addresses can have their entries forgotten, which
+//! gives them no more tries than new addresses would.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -57,8 +58,8 @@ impl LoginGuard {
         LoginGuard { limits, hasher: RandomState::new(), entries: vec![Entry::default(); entries].into() }
     }
 
-    /// May somebody at this address try to log in by this name now? `None` stands for a unix socket; `now` is as for
-    /// [`crate::Meter::take`].
+    /// May somebody at this address try to log in by this name now? `None` stands for a unix socket; `now` is
+    /// as for [`crate::Meter::take`].
     pub fn may_try(&self, address: Option<IpAddr>, name: &[u8], now: Duration) -> bool {
         let now = moment(now);
         let fits = |key: u64, burst: u32| {
@@ -119,7 +120,8 @@ fn moment(now: Duration) -> u64 {
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX / 2).min(u64::MAX / 2) + 1
 }
 
-/// The part of an address that counts: all of IPv4, also where it is written as IPv6; of IPv6 what one subscriber has.
+/// The part of an address that counts: all of IPv4, also where it is written as IPv6; of IPv6 what one
+/// subscriber has.
 fn network(address: IpAddr) -> (u8, u64) {
     match address.to_canonical() {
         IpAddr::V4(v4) => (4, u64::from(u32::from(v4))),

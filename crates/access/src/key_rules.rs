@@ -1,7 +1,8 @@
 //! Patterns of keys: `app:*` for both sides, `%R~shared:*` to read only, `%W~log:*` to write only.
 //!
-//! As in Redis a key that is read and written needs one pattern that allows both. Two that allow one each do not add up, unless
-//! they are the same: `%R~a %W~a` is `a`, but `%R~a* %W~a` does not allow `GETSET a`. A key of which a command learns only that it exists needs any pattern that fits.
+//! As in Redis a key that is read and written needs one pattern that allows both. Two that allow one each do
+//! not add up, unless they are the same: `%R~a %W~a` is `a`, but `%R~a* %W~a` does not allow `GETSET a`. A
+//! key of which a command learns only that it exists needs any pattern that fits.
 
 use wire::redis::command::Side;
 

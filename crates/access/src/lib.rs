@@ -9,12 +9,12 @@
 //!       └─ requests: a Meter, connections: a Gauge, both shared by all shards
 //! LoginGuard: failed logins per address, in bounded memory
 //! ```
-//! Rules of commands and keys are those of Redis' `ACL SETUSER`, and compared with a redis-server by tests. One thing is
-//! stricter: see [`CommandRules`] on scripts. A verdict allocates nothing. Secrets are held as digests, compared in constant
-//! time, and shown by no `Debug`.
+//! Rules of commands and keys are those of Redis' `ACL SETUSER`, and compared with a redis-server by tests.
+//! One thing is stricter: see [`CommandRules`] on scripts. A verdict allocates nothing. Secrets are held as
+//! digests, compared in constant time, and shown by no `Debug`.
 //!
-//! Argon2 is slow on purpose: [`Proof::verify`] belongs on a thread that may be late, never on a shard. What it has verified
-//! once is remembered by its digest, so that the next login of the same user is quick.
+//! Argon2 is slow on purpose: [`Proof::verify`] belongs on a thread that may be late, never on a shard. What
+//! it has verified once is remembered by its digest, so that the next login of the same user is quick.
 
 #![forbid(unsafe_code)]
 

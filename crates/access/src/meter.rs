@@ -1,7 +1,8 @@
 //! Limits that all shards share without a lock: a token bucket for requests, and a number of connections.
 //!
-//! The bucket is kept as the one moment at which it will be full again. Each event moves that moment by its share of time; an
-//! event that would move it further ahead than the burst is worth is refused and moves nothing.
+//! The bucket is kept as the one moment at which it will be full again. Each event moves that moment by its
+//! share of time; an event that would move it further ahead than the burst is worth is refused and moves
+//! nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -33,8 +34,8 @@ impl Meter {
         Meter { rate, full_at: AtomicU64::new(0), each: narrow(each), burst: narrow(burst) }
     }
 
-    /// Counts an event, if there is room for it. `now` is the time since one moment that all callers share, such as the start of
-    /// the process.
+    /// Counts an event, if there is room for it. `now` is the time since one moment that all callers share,
+    /// such as the start of the process.
     #[inline]
     pub fn take(&self, now: Duration) -> bool {
         let now = moment(now);

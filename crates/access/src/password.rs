@@ -1,7 +1,7 @@
 //! Secrets and how they are verified: digests in Redis' form, and argon2 hashes.
 //!
-//! A digest is compared in constant time with all of a user's, so that the time says neither which was nearly right nor how
-//! many there are before the right one. Nothing here can be printed.
+//! A digest is compared in constant time with all of a user's, so that the time says neither which was nearly
+//! right nor how many there are before the right one. Nothing here can be printed.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -56,21 +56,22 @@ impl Passwords {
         if faults.is_empty() { Ok(passwords) } else { Err(faults) }
     }
 
-    /// True if the digest is that of a password, one with an argon2 hash included if that was verified before.
+    /// True if the digest is that of a password, one with an argon2 hash included if that was verified
+    /// before.
     pub fn are(&self, digest: &Digest) -> bool {
         let verified = self.slow.iter().filter_map(|hash| hash.verified.get());
         let equal = self.digests.iter().chain(verified).map(|known| known.is(digest));
         equal.fold(Choice::from(0), |found, one| found | one).into()
     }
 
-    /// True if a digest that is not known may be right: there is a hash. A wrong secret is verified slowly every time, so that
-    /// the time does not tell who has logged in before.
+    /// True if a digest that is not known may be right: there is a hash. A wrong secret is verified slowly
+    /// every time, so that the time does not tell who has logged in before.
     pub fn are_slow(&self) -> bool {
         !self.slow.is_empty()
     }
 
-    /// True if the secret fits one of the slow hashes. Takes milliseconds to seconds for each. `remember` makes the next time
-    /// quick.
+    /// True if the secret fits one of the slow hashes. Takes milliseconds to seconds for each. `remember`
+    /// makes the next time quick.
     pub fn verify_slowly(&self, secret: &[u8], remember: bool) -> bool {
         let verified = self.slow.iter().find(|hash| hash.verify(secret));
         if let Some(hash) = verified.filter(|_| remember) {

@@ -28,7 +28,8 @@ impl PublishRules {
 pub struct ConsumeRules(Vec<(Glob, Glob)>);
 
 impl ConsumeRules {
-    /// Reads globs `topic:channel`, or `topic` for all of its channels; a fault says what is wrong with which.
+    /// Reads globs `topic:channel`, or `topic` for all of its channels; a fault says what is wrong with
+    /// which.
     pub fn parse(globs: &[String]) -> Result<ConsumeRules, Vec<String>> {
         let pair = |text: &str| {
             let (topic, channel) = text.split_once(':').unwrap_or((text, "*"));

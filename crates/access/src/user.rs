@@ -1,7 +1,7 @@
 //! One user: its rights and its limits, built once and shared by all shards.
 //!
-//! A request of one key, as nearly all are, costs a bit test and the comparison of its key with the user's patterns in order. Of
-//! others the keys are found by walking their arguments.
+//! A request of one key, as nearly all are, costs a bit test and the comparison of its key with the user's
+//! patterns in order. Of others the keys are found by walking their arguments.
 
 use std::fmt;
 use std::sync::Arc;
@@ -118,7 +118,8 @@ impl User {
         Verdict::Allowed
     }
 
-    /// May it run this command on a key that it uses so? For protocols whose requests have no arguments of Redis.
+    /// May it run this command on a key that it uses so? For protocols whose requests have no arguments of
+    /// Redis.
     #[inline]
     pub fn permits(&self, command: &Command, key: Option<&[u8]>, side: Side) -> Verdict {
         match key {
@@ -191,7 +192,8 @@ impl User {
         &self.keys
     }
 
-    /// True if its rules give scripts by a category only, while its rights are limited, so that it may not run them.
+    /// True if its rules give scripts by a category only, while its rights are limited, so that it may not
+    /// run them.
     pub fn scripts_withheld(&self) -> bool {
         self.scripts_withheld
     }
@@ -233,8 +235,8 @@ fn kept<T>(
     read.map_err(|wrong| faults.extend(wrong.into_iter().map(fault))).ok()
 }
 
-/// `SORT` with `BY` or `GET`, by somebody who may not read all keys. What is no option of ours is stepped over, so that an option
-/// of a later version hides nothing behind it.
+/// `SORT` with `BY` or `GET`, by somebody who may not read all keys. What is no option of ours is stepped
+/// over, so that an option of a later version hides nothing behind it.
 fn sort_verdict(arguments: Args<'_>) -> Verdict {
     let mut options = arguments.skip(2);
     while let Some(option) = options.next() {

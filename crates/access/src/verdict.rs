@@ -1,4 +1,5 @@
-//! The outcome of asking whether a user may run a request, and the words of a refusal, which are those of Redis 7.0.
+//! The outcome of asking whether a user may run a request, and the words of a refusal, which are those of
+//! Redis 7.0.
 
 use wire::redis::Command;
 

@@ -1,5 +1,5 @@
-//! Verdicts held against redis-server's own access control: the same users, thousands of random requests, `ACL DRYRUN`. Skipped,
-//! visibly, where there is no redis-server 7.0.
+//! Verdicts held against redis-server's own access control: the same users, thousands of random requests,
+//! `ACL DRYRUN`. Skipped, visibly, where there is no redis-server 7.0.
 //!
 //! `NUTHATCH_SEED=n` replays a run; a failure prints its seed.
 

@@ -1,4 +1,5 @@
-//! Prints the messages of a channel, four at a time: `consume TOPIC CHANNEL LOOKUPD…`. Ctrl-C ends it in good order.
+//! Prints the messages of a channel, four at a time: `consume TOPIC CHANNEL LOOKUPD…`. Ctrl-C ends it in good
+//! order.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Publishes each line of standard input: `produce NSQD TOPIC`. Many are under way at a time; each answer is looked at.
+//! Publishes each line of standard input: `produce NSQD TOPIC`. Many are under way at a time; each answer is
+//! looked at.
 
 use std::io::BufRead;
 

@@ -1,8 +1,9 @@
 //! Settings of a consumer or a producer.
 //!
-//! The fields are go-nsq's options, with its defaults; [`Config::set`] takes them by go-nsq's names as text, with its ranges
-//! and error texts, since command lines and configuration files name them so. The table of names is in [`options`].
-//! Four settings are ours: `max_frame_size`, `max_pending_publishes`, `publish_timeout`, `max_reconnect_delay`.
+//! The fields are go-nsq's options, with its defaults; [`Config::set`] takes them by go-nsq's names as text,
+//! with its ranges and error texts, since command lines and configuration files name them so. The table of
+//! names is in [`options`]. Four settings are ours: `max_frame_size`, `max_pending_publishes`,
+//! `publish_timeout`, `max_reconnect_delay`.
 
 pub mod options;
 
@@ -29,7 +30,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// There is no such option, the text is no value of its type, or out of its range. Nothing was changed then.
+    /// There is no such option, the text is no value of its type, or out of its range. Nothing was changed
+    /// then.
     pub fn set(&mut self, option: &str, value: &str) -> Result<(), ConfigError> {
         options::set(self, option, value)
     }

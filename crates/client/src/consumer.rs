@@ -72,7 +72,8 @@ impl ConsumerBuilder {
     ///
     /// # Errors
     ///
-    /// A name, an address or a setting cannot be used. Servers that are not there are no error: they are tried again.
+    /// A name, an address or a setting cannot be used. Servers that are not there are no error: they are
+    /// tried again.
     pub fn start(self) -> Result<Consumer, StartError> {
         valid_name(self.topic.as_bytes()).ok_or_else(|| StartError::Topic(self.topic.clone()))?;
         valid_name(self.channel.as_bytes()).ok_or_else(|| StartError::Channel(self.channel.clone()))?;
@@ -127,7 +128,8 @@ impl Consumer {
         }
     }
 
-    /// The next message; none after [`ConsumerControl::stop`], once every message that was delivered before was answered.
+    /// The next message; none after [`ConsumerControl::stop`], once every message that was delivered before
+    /// was answered.
     pub async fn next(&mut self) -> Option<Message> {
         let hub = &self.control.hub;
         let attempts_max = hub.profile.config.max_attempts;
@@ -167,8 +169,8 @@ pub struct ConsumerControl {
 }
 
 impl ConsumerControl {
-    /// Ends it in good order: no more deliveries (CLS), then what is in flight may be answered for `patience`, then the connections
-    /// close. [`Consumer::next`] still gives what was delivered before.
+    /// Ends it in good order: no more deliveries (CLS), then what is in flight may be answered for
+    /// `patience`, then the connections close. [`Consumer::next`] still gives what was delivered before.
     pub fn stop(&self, patience: Duration) {
         self.hub.stop(patience);
     }

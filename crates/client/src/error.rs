@@ -56,8 +56,8 @@ pub enum PublishError {
     Refused(String),
     /// The server could not store it, in its words (`E_PUB_FAILED …`). A part may be there.
     Failed(String),
-    /// It was sent, and then the connection was lost or no answer came in time: the message may be there. Whoever sends it
-    /// again may make it come twice.
+    /// It was sent, and then the connection was lost or no answer came in time: the message may be there.
+    /// Whoever sends it again may make it come twice.
     Unanswered(String),
 }
 

@@ -6,14 +6,16 @@
 //!                                  └────────── flow ◀──────────┘
 //! Producer: publish() ─▶ window of publications ─▶ link ─▶ nsqd                      OK or error ─▶ each in its order
 //! ```
-//! A [`Consumer`] keeps one connection to each node of its topic, which it knows by address or finds through nsqlookupd. It
-//! shares `max_in_flight` out among them, pauses when messages fail, and goes on with one message to try (as go-nsq does).
-//! Messages come as a stream ([`Consumer::next`]) or to a handler ([`Consumer::run`]).
+//! A [`Consumer`] keeps one connection to each node of its topic, which it knows by address or finds through
+//! nsqlookupd. It shares `max_in_flight` out among them, pauses when messages fail, and goes on with one
+//! message to try (as go-nsq does). Messages come as a stream ([`Consumer::next`]) or to a handler
+//! ([`Consumer::run`]).
 //!
-//! A [`Producer`] has one connection, over which many publications may be under way. An error says whether the message may
-//! have been accepted ([`PublishError::may_have_been_accepted`]).
+//! A [`Producer`] has one connection, over which many publications may be under way. An error says whether
+//! the message may have been accepted ([`PublishError::may_have_been_accepted`]).
 //!
-//! Settings are go-nsq's, by its names ([`Config`]). Everything that grows has a limit: frames, messages held, publications.
+//! Settings are go-nsq's, by its names ([`Config`]). Everything that grows has a limit: frames, messages
+//! held, publications.
 //!
 //! The first page, `README.md`, follows.
 //!

@@ -3,8 +3,8 @@
 //! ```text
 //! dial ▸ "  V2" IDENTIFY ▸ reply ▸ [TLS ▸ OK] ▸ [snappy or deflate ▸ OK] ▸ [AUTH ▸ JSON]         each step within read_timeout
 //! ```
-//! A feature that is not granted is an error for TLS (the secret and the messages would travel in the clear) and none for
-//! compression.
+//! A feature that is not granted is an error for TLS (the secret and the messages would travel in the clear)
+//! and none for compression.
 
 mod address;
 mod error;

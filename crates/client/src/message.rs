@@ -1,8 +1,9 @@
 //! A message that was delivered, and the one answer that it gets.
 //!
-//! The answer goes to the connection that the message came on: [`Message::finish`], or one of the ways to requeue it. Only
-//! the first answer counts. A message that is dropped without one is requeued as a failed one, so that a handler that
-//! panics loses nothing; [`Message::forget`] leaves it to the server's timeout instead.
+//! The answer goes to the connection that the message came on: [`Message::finish`], or one of the ways to
+//! requeue it. Only the first answer counts. A message that is dropped without one is requeued as a failed
+//! one, so that a handler that panics loses nothing; [`Message::forget`] leaves it to the server's timeout
+//! instead.
 
 use std::fmt;
 use std::sync::Arc;
@@ -52,8 +53,9 @@ impl Message {
         self.ticket.finish()
     }
 
-    /// It failed: the server delivers it again, after `delay`, or without one after `default_requeue_delay` × attempts, at most
-    /// `max_requeue_delay`. The consumer pauses ([`Message::requeue_without_backoff`] does not).
+    /// It failed: the server delivers it again, after `delay`, or without one after `default_requeue_delay` ×
+    /// attempts, at most `max_requeue_delay`. The consumer pauses ([`Message::requeue_without_backoff`] does
+    /// not).
     pub fn requeue(&self, delay: Option<Duration>) -> bool {
         self.ticket.requeue(delay, true)
     }

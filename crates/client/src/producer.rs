@@ -4,8 +4,9 @@
 //! send ▸ window (publications, bytes) ▸ pipeline ▸ nsqd
 //! Receipt ◀── OK or error, in the order of publications ◀┘
 //! ```
-//! Publications that were not sent when a connection is lost go over the next one, and so do those behind a publication that the
-//! server has refused, since it reads no further then. One that was sent and has no answer is [`PublishError::Unanswered`].
+//! Publications that were not sent when a connection is lost go over the next one, and so do those behind a
+//! publication that the server has refused, since it reads no further then. One that was sent and has no
+//! answer is [`PublishError::Unanswered`].
 
 mod pipeline;
 mod window;
@@ -56,8 +57,8 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// A producer for the nsqd at `HOST:PORT`, or at the path of a unix socket. It connects with its first publication, on the
-    /// tokio runtime that this is called in.
+    /// A producer for the nsqd at `HOST:PORT`, or at the path of a unix socket. It connects with its first
+    /// publication, on the tokio runtime that this is called in.
     ///
     /// # Errors
     ///
@@ -117,8 +118,8 @@ impl Producer {
         self.send_batch(topic, bodies).await?.await
     }
 
-    /// Takes a publication into the window and returns at once; waits only for room in it. The receipt becomes ready with the
-    /// answer. Publications of one task are sent in the order of these calls.
+    /// Takes a publication into the window and returns at once; waits only for room in it. The receipt
+    /// becomes ready with the answer. Publications of one task are sent in the order of these calls.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Servers that do not speak NSQ, or not as they should: every one is left with an error that says so, nothing panics, nothing
-//! grows, and a good server at the same address is taken up again.
+//! Servers that do not speak NSQ, or not as they should: every one is left with an error that says so,
+//! nothing panics, nothing grows, and a good server at the same address is taken up again.
 
 use std::time::Duration;
 
@@ -63,8 +63,8 @@ async fn subscribed(listener: &TcpListener) -> TcpStream {
     socket
 }
 
-/// Answers of a server instead of that to IDENTIFY, or after RDY, and how the client parts: all of it ends in a new
-/// connection, on which a message comes through.
+/// Answers of a server instead of that to IDENTIFY, or after RDY, and how the client parts: all of it ends in
+/// a new connection, on which a message comes through.
 #[tokio::test]
 async fn rubbish_at_any_time() {
     let rubbish: Vec<Vec<u8>> = vec![

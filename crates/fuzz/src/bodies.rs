@@ -1,4 +1,5 @@
-//! Bodies that go through a crate's public face; those that need its insides stand in the crates (`fuzzing.rs`).
+//! Bodies that go through a crate's public face; those that need its insides stand in the crates
+//! (`fuzzing.rs`).
 
 pub mod configuration;
 pub mod discovery;

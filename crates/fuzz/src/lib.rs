@@ -1,5 +1,5 @@
-//! Every decoder of what comes from outside, as a fuzz target: a function that takes any bytes and panics if a promise is
-//! broken, the sound input to begin from, and the words of its language.
+//! Every decoder of what comes from outside, as a fuzz target: a function that takes any bytes and panics if
+//! a promise is broken, the sound input to begin from, and the words of its language.
 //!
 //! ```text
 //! TARGETS ── seeds (ours, and the captures of ../shared/golden if they are there)

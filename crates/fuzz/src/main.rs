@@ -1,5 +1,5 @@
-//! `nuthatch-fuzz [--seconds S] [--from ROUND] [--jobs N] [--save DIRECTORY] [TARGET]...`: plays rounds of the targets named,
-//! or of all.
+//! `nuthatch-fuzz [--seconds S] [--from ROUND] [--jobs N] [--save DIRECTORY] [TARGET]...`: plays rounds of
+//! the targets named, or of all.
 //!
 //! ```text
 //! --list                    names them

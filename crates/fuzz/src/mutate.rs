@@ -1,7 +1,8 @@
 //! Changing bytes by chance: what the seed says, always the same.
 //!
-//! An input is a seed with a few changes that keep most of it sound, so that what is behind the first checks is reached: a
-//! byte, a bit, a number one off or at a border, a word of the language, a piece removed, repeated, moved or taken from another seed.
+//! An input is a seed with a few changes that keep most of it sound, so that what is behind the first checks
+//! is reached: a byte, a bit, a number one off or at a border, a word of the language, a piece removed,
+//! repeated, moved or taken from another seed.
 
 /// Longest input, in bytes.
 pub const INPUT_BYTES_MAX: usize = 16 * 1024;

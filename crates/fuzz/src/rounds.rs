@@ -39,8 +39,8 @@ impl Corpus {
     }
 }
 
-/// Plays rounds from `first` on until the time is over; `before` is told each one's number before it begins. Gives the
-/// number of the round that would be next.
+/// Plays rounds from `first` on until the time is over; `before` is told each one's number before it begins.
+/// Gives the number of the round that would be next.
 pub fn play(target: &Target, first: u64, time: Duration, mut before: impl FnMut(u64)) -> u64 {
     let corpus = Corpus::of(target);
     let end = Instant::now() + time;

@@ -1,6 +1,7 @@
 //! Seeds of inputs: sound ones, malformed ones that matter, and the captures of the original programs.
 //!
-//! What stands here is enough without the captures; with them a target begins from some hundred conversations.
+//! What stands here is enough without the captures; with them a target begins from some hundred
+//! conversations.
 
 mod golden;
 pub mod words;
@@ -294,8 +295,8 @@ pub fn topic_records() -> Vec<Vec<u8>> {
     record(&Record::Configured(None, "{\"ttl_seconds\":3}".into()), &mut two);
     record(&Record::Dropped { floor: 40, channels: vec![(1, 2)] }, &mut two);
     record(&Record::ChannelDeleted(1), &mut two);
-    // version, wall time, tag, not paused, settings, next number, pumped, waiting, sequence; none held, no milestones, the clock was
-    // set back once (where, when), no channels
+    // version, wall time, tag, not paused, settings, next number, pumped, waiting, sequence; none held, no
+    // milestones, the clock was set back once (where, when), no channels
     let mut three = Vec::new();
     pack(CHECKPOINT, b"\x03\x09\x07\0\x02{}\x01\0\0\0\0\0\x01\x05\x08\0", &mut three);
     vec![two.clone(), [two.clone(), three.clone()].concat(), [three, one.clone()].concat(), one]

@@ -1,8 +1,8 @@
-//! Plays rounds in processes of their own, so that whatever ends one is a finding: a panic, an abort, a stack that is
-//! too deep, a round that does not end, more memory than a few kilobytes of input can account for.
+//! Plays rounds in processes of their own, so that whatever ends one is a finding: a panic, an abort, a stack
+//! that is too deep, a round that does not end, more memory than a few kilobytes of input can account for.
 //!
-//! A player that ends badly is played again from the same round with a trace, which tells the round; its input is saved,
-//! and the rounds go on behind it.
+//! A player that ends badly is played again from the same round with a trace, which tells the round; its
+//! input is saved, and the rounds go on behind it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -1,4 +1,5 @@
-//! The account of memory that bodies of requests hold: what all may hold together, and what those of one address may.
+//! The account of memory that bodies of requests hold: what all may hold together, and what those of one
+//! address may.
 //!
 //! A single address gets half at most, so that nobody can shut all others out.
 

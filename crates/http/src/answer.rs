@@ -135,7 +135,8 @@ fn allowing(mut answer: Response<Body>, list: &str) -> Response<Body> {
     answer
 }
 
-/// A redirect to an escaped path with its query: for good if it was a GET, otherwise with the same method and body.
+/// A redirect to an escaped path with its query: for good if it was a GET, otherwise with the same method and
+/// body.
 pub fn redirect(get: bool, place: &str) -> Response<Body> {
     let mut answer = if get {
         let shown = place.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");

@@ -1,4 +1,5 @@
-//! Bodies of requests: read whole, with a limit on their size, on the time that they take, and on what all of them hold together.
+//! Bodies of requests: read whole, with a limit on their size, on the time that they take, and on what all of
+//! them hold together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,7 +90,8 @@ impl Budget {
                 .await
                 .unwrap_or(Err(Fault::Late)),
         };
-        // Who asked for leave to send has not sent yet. The answer waits for nobody: who sends goes on while it is on its way.
+        // Who asked for leave to send has not sent yet. The answer waits for nobody: who sends goes on while
+        // it is on its way.
         let refused = matches!(result, Err(Fault::TooBig | Fault::FarTooBig | Fault::Busy));
         if refused && !headers.contains_key(header::EXPECT) {
             tokio::spawn(async move { timeout(DISCARD_DEADLINE, discard(&mut body)).await });

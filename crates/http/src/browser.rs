@@ -1,11 +1,14 @@
-//! HttpRefusal of requests that a browser makes for the page of somebody else: they change nothing here, and read no message.
+//! HttpRefusal of requests that a browser makes for the page of somebody else: they change nothing here, and
+//! read no message.
 //!
-//! A browser lets every page send requests to every address that its user can reach. It says so, though: `Origin` goes with all
-//! that may change something, `Sec-Fetch-Site` tells other sites from our own. What no header tells is a name of the page's owner
-//! that was pointed at our address (DNS rebinding): for the browser we are the page's own site then, and only `Host` shows the name.
+//! A browser lets every page send requests to every address that its user can reach. It says so, though:
+//! `Origin` goes with all that may change something, `Sec-Fetch-Site` tells other sites from our own. What no
+//! header tells is a name of the page's owner that was pointed at our address (DNS rebinding): for the
+//! browser we are the page's own site then, and only `Host` shows the name.
 //!
-//! Clients of NSQ send neither `Origin` nor `Sec-Fetch-Site`. They may know us under any name, so a strange `Host` alone keeps
-//! nobody from publishing; it does keep from looking at messages, which a browser asks for without `Origin`.
+//! Clients of NSQ send neither `Origin` nor `Sec-Fetch-Site`. They may know us under any name, so a strange
+//! `Host` alone keeps nobody from publishing; it does keep from looking at messages, which a browser asks for
+//! without `Origin`.
 
 use std::net::IpAddr;
 
@@ -45,7 +48,8 @@ pub enum Aim {
 /// Refuses what a page of another site is not to do.
 ///
 /// # Errors
-/// The refusal, with the header that shows whose page it is and where to list the name if it is ours after all.
+/// The refusal, with the header that shows whose page it is and where to list the name if it is ours after
+/// all.
 pub fn refuse_strangers(aim: Aim, headers: &HeaderMap, names: &Names<'_>) -> Result<(), HttpRefusal> {
     match stranger(aim, headers, names) {
         None => Ok(()),
@@ -98,7 +102,8 @@ impl Names<'_> {
     fn have(&self, host: &[u8]) -> bool {
         let Some(name) = name(host) else { return false };
         let lower = name.to_ascii_lowercase();
-        // A page has a name with a dot: an address cannot be pointed elsewhere, and a single word is found only at home.
+        // A page has a name with a dot: an address cannot be pointed elsewhere, and a single word is found
+        // only at home.
         let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
         is_address
             || !name.contains(['.', ':'])

@@ -3,12 +3,13 @@
 //! ```text
 //! Call ▸ pool (hyper-util) ▸ connector (name, socket, TLS; connect deadline) ▸ request deadline ▸ body (limit, account) ▸ Reply
 //! ```
-//! It asks authorization servers, nsqlookupds, nsqds, graphite, and whoever is to be notified. Every part of an answer has a
-//! limit: the time until its last byte, the size of its head and of its body, and what all bodies hold together. It follows no
-//! redirects. Credentials of a URL are sent only if the call says so.
+//! It asks authorization servers, nsqlookupds, nsqds, graphite, and whoever is to be notified. Every part of
+//! an answer has a limit: the time until its last byte, the size of its head and of its body, and what all
+//! bodies hold together. It follows no redirects. Credentials of a URL are sent only if the call says so.
 //!
-//! Connections are kept for a few seconds: less long than any server of ours keeps them, so that a request hardly ever meets one
-//! that is about to close. If it does before anything was sent, it is sent again on a new one.
+//! Connections are kept for a few seconds: less long than any server of ours keeps them, so that a request
+//! hardly ever meets one that is about to close. If it does before anything was sent, it is sent again on a
+//! new one.
 
 mod connector;
 mod error;
@@ -77,7 +78,8 @@ impl Default for Limits {
     }
 }
 
-/// The client; clones share its connections. It must be used within a tokio runtime, and is made outside as well.
+/// The client; clones share its connections. It must be used within a tokio runtime, and is made outside as
+/// well.
 #[derive(Clone)]
 pub struct Client {
     pool: legacy::Client<Connector, Full<Bytes>>,
@@ -218,8 +220,8 @@ impl Client {
     /// Sends a request and reads its answer whole.
     ///
     /// # Errors
-    /// The reason there is no answer. The request may have arrived all the same, but for [`ClientError::Address`] and
-    /// [`ClientError::Connect`].
+    /// The reason there is no answer. The request may have arrived all the same, but for
+    /// [`ClientError::Address`] and [`ClientError::Connect`].
     pub async fn send(&self, call: Call) -> Result<Reply, ClientError> {
         let target = Target::of(&call.url)?;
         let request = call.request(&target)?;
@@ -232,8 +234,8 @@ impl Client {
         timeout(self.limits.request_timeout, exchange).await.unwrap_or(Err(ClientError::Timeout))
     }
 
-    /// Sends a request and reads its answer for the status only. What the body says does not matter, nor whether it ever ends or
-    /// is too large: then the connection is not used again.
+    /// Sends a request and reads its answer for the status only. What the body says does not matter, nor
+    /// whether it ever ends or is too large: then the connection is not used again.
     ///
     /// # Errors
     /// As [`Client::send`], until the status is there.

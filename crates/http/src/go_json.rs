@@ -1,4 +1,5 @@
-//! JSON as Go writes it: `<`, `>`, `&` and two line separators are escaped, and a number without a fraction has none.
+//! JSON as Go writes it: `<`, `>`, `&` and two line separators are escaped, and a number without a fraction
+//! has none.
 
 use std::io;
 

@@ -4,14 +4,16 @@
 //! socket ▸ serve (places, TLS, deadlines) ▸ service: malformed ▸ route ▸ browser ▸ handler ▸ query, body
 //! socket ◀ serve ◀ answer (status, headers, JSON or text)  ◀───────────────────────┘
 //! ```
-//! An API is a table of [`Row`]s, each with its handler, and the few facts that [`Api`] asks for. Everything else is the same for
-//! all of them, and as in nsqd 1.3.0: statuses, headers, redirects, the texts for what is no HTTP, how a query string is read. A
-//! body is limited in size, in time, and in what all of them hold together; so are large answers that wait for their client.
+//! An API is a table of [`Row`]s, each with its handler, and the few facts that [`Api`] asks for. Everything
+//! else is the same for all of them, and as in nsqd 1.3.0: statuses, headers, redirects, the texts for what
+//! is no HTTP, how a query string is read. A body is limited in size, in time, and in what all of them hold
+//! together; so are large answers that wait for their client.
 //!
-//! Connections are limited too; those that wait for their client make room ([`places`]). What a browser sends for a page of
-//! another site changes nothing ([`browser`]).
+//! Connections are limited too; those that wait for their client make room ([`places`]). What a browser sends
+//! for a page of another site changes nothing ([`browser`]).
 //!
-//! The other way round, [`client`] asks other daemons: connections are pooled, and there is a limit on everything.
+//! The other way round, [`client`] asks other daemons: connections are pooled, and there is a limit on
+//! everything.
 
 #![forbid(unsafe_code)]
 

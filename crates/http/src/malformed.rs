@@ -7,9 +7,9 @@
 //!
 //! 400 Bad Request
 //! ```
-//! A head that hyper cannot read never reaches the service: hyper answers it, with no body at all. [`Worded`] sits between
-//! hyper and the socket and replaces that answer, which no answer of the service resembles: they all have a content type.
-//! A head that hyper can read and Go refuses all the same is found by [`fault`].
+//! A head that hyper cannot read never reaches the service: hyper answers it, with no body at all. [`Worded`]
+//! sits between hyper and the socket and replaces that answer, which no answer of the service resembles: they
+//! all have a content type. A head that hyper can read and Go refuses all the same is found by [`fault`].
 
 use std::io;
 use std::pin::Pin;

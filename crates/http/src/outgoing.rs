@@ -1,7 +1,7 @@
 //! Answers that wait for their client, with a limit on what all of them hold together.
 //!
-//! `/stats` of a hundred thousand topics has tens of megabytes, and a client may take its time to read them. An answer that
-//! finds no room is 503 `BUSY` instead; small ones always have room.
+//! `/stats` of a hundred thousand topics has tens of megabytes, and a client may take its time to read them.
+//! An answer that finds no room is 503 `BUSY` instead; small ones always have room.
 
 use std::sync::Arc;
 

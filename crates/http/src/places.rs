@@ -1,10 +1,10 @@
-//! Places of connections: a listener serves so many at once, and when they are all taken, those that wait for their client make
-//! room for new ones.
+//! Places of connections: a listener serves so many at once, and when they are all taken, those that wait for
+//! their client make room for new ones.
 //!
-//! A connection to which an answer is owed keeps its place: its request is whole, and the rest is up to us. Of the others the
-//! address that has most of them gives up one, the one that has moved no byte for longest. So neither idle connections, nor heads
-//! and bodies that come drop by drop, nor answers that nobody reads shut others out. If answers are owed to all, a new connection
-//! waits for the first of them.
+//! A connection to which an answer is owed keeps its place: its request is whole, and the rest is up to us.
+//! Of the others the address that has most of them gives up one, the one that has moved no byte for longest.
+//! So neither idle connections, nor heads and bodies that come drop by drop, nor answers that nobody reads
+//! shut others out. If answers are owed to all, a new connection waits for the first of them.
 
 use std::collections::HashMap;
 use std::io;
@@ -65,7 +65,8 @@ impl Places {
         })
     }
 
-    /// Takes a place for a client at `address`, as soon as there is one; others make room for it. Only one task may wait here.
+    /// Takes a place for a client at `address`, as soon as there is one; others make room for it. Only one
+    /// task may wait here.
     pub async fn take(self: &Arc<Places>, address: &str) -> Place {
         loop {
             if let Some(place) = self.try_take(address) {

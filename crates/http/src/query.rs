@@ -1,4 +1,5 @@
-//! Query strings by Go's rules, which differ from a browser's: a semicolon is an error, and so is a bad escape, wherever they stand.
+//! Query strings by Go's rules, which differ from a browser's: a semicolon is an error, and so is a bad
+//! escape, wherever they stand.
 
 use wire::percent;
 

@@ -1,8 +1,8 @@
 //! Routes: a table of an API's own, and the rules of nsqd's router for everything that is not in it.
 //!
-//! In this order: a row with the path and the method; a redirect to the row that was probably meant (a slash too many or too
-//! few, `//` or `..`, wrong case), if that row has the method; the list of methods, for `OPTIONS` and for a wrong method; not
-//! found.
+//! In this order: a row with the path and the method; a redirect to the row that was probably meant (a slash
+//! too many or too few, `//` or `..`, wrong case), if that row has the method; the list of methods, for
+//! `OPTIONS` and for a wrong method; not found.
 
 use std::pin::Pin;
 
@@ -58,8 +58,8 @@ pub const fn messages<A>(row: Row<A>) -> Row<A> {
     Row { aim: Aim::Messages, ..row }
 }
 
-/// These tables as one, with every path below `base` (`/`, or without a slash at its end). It lasts as long as the process, so it
-/// is to be made once.
+/// These tables as one, with every path below `base` (`/`, or without a slash at its end). It lasts as long
+/// as the process, so it is to be made once.
 pub fn under<A>(base: &str, tables: &[&'static [Row<A>]]) -> &'static [Row<A>] {
     let base = base.strip_suffix('/').unwrap_or(base);
     let path = |row: &Row<A>| match row.path {

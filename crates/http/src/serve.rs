@@ -1,11 +1,12 @@
 //! Listeners of the HTTP API: TCP, TLS over TCP, and unix sockets.
 //!
-//! Connections are counted; when they are too many, those that wait for their client make room ([`crate::places`]). A head that does not come, and a handshake that
-//! does not end, close their connection; so does a minute without a request. A client may close its side as soon as it has
-//! sent its request: it gets its answer all the same.
+//! Connections are counted; when they are too many, those that wait for their client make room
+//! ([`crate::places`]). A head that does not come, and a handshake that does not end, close their connection;
+//! so does a minute without a request. A client may close its side as soon as it has sent its request: it
+//! gets its answer all the same.
 //!
-//! At the end listeners close first. Connections without a request are closed, the others when they have had their answer;
-//! [`serve`] ends with the last of them.
+//! At the end listeners close first. Connections without a request are closed, the others when they have had
+//! their answer; [`serve`] ends with the last of them.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -103,8 +104,8 @@ impl Listener {
     }
 }
 
-/// Serves a listener until it is told to stop and every request under way is answered: whoever cannot wait so long drops the
-/// future. Needs a tokio runtime.
+/// Serves a listener until it is told to stop and every request under way is answered: whoever cannot wait so
+/// long drops the future. Needs a tokio runtime.
 ///
 /// # Errors
 /// The system's, if the socket cannot be served at all.
@@ -210,7 +211,8 @@ impl Door {
     }
 }
 
-/// Speaks TLS with a client that was accepted, as a listener with TLS does. None if that fails, or takes too long.
+/// Speaks TLS with a client that was accepted, as a listener with TLS does. None if that fails, or takes too
+/// long.
 pub async fn secure<S>(socket: S, config: Arc<ServerConfig>, remote: &str) -> Option<TlsStream<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,

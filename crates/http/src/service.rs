@@ -1,4 +1,5 @@
-//! From a request to its answer, in nsqd's order: what is no HTTP, who may ask at all, the row, whose page sends it, the handler.
+//! From a request to its answer, in nsqd's order: what is no HTTP, who may ask at all, the row, whose page
+//! sends it, the handler.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,7 +36,8 @@ pub trait Api: Sized + Send + Sync + 'static {
     }
 }
 
-/// The service. [`crate::serve`] adds a [`Link`] to each request; without one the client counts as one without TLS.
+/// The service. [`crate::serve`] adds a [`Link`] to each request; without one the client counts as one
+/// without TLS.
 pub fn router<A: Api>(api: Arc<A>) -> Router {
     let outgoing = Arc::new(Outgoing::default());
     Router::new().fallback(move |link: Option<Extension<Link>>, request: Request| {

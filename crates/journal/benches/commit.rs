@@ -1,5 +1,6 @@
-//! Cost of a batch to the thread that accepts it: 200 records of 200 bytes staged and written, to a real directory and to
-//! memory, and read back from the tail. Figures are CPU time of the thread; divide by 200 for one record.
+//! Cost of a batch to the thread that accepts it: 200 records of 200 bytes staged and written, to a real
+//! directory and to memory, and read back from the tail. Figures are CPU time of the thread; divide by 200
+//! for one record.
 
 #![allow(missing_docs, reason = "criterion's macro makes a public function")]
 
@@ -69,7 +70,8 @@ fn commit(c: &mut Criterion<CpuTime>) {
     });
 }
 
-/// Time on a processor, user and kernel, of this thread: what the accepting thread pays, whoever else uses the machine.
+/// Time on a processor, user and kernel, of this thread: what the accepting thread pays, whoever else uses
+/// the machine.
 struct CpuTime;
 
 impl Measurement for CpuTime {

@@ -1,7 +1,8 @@
 //! A run of records in memory, shared and immutable.
 //!
-//! Iterating borrows: no record is copied and no counter is touched until [`Record::shared`] is called. A shared payload
-//! keeps the memory of its whole neighbourhood (up to 256 KiB) alive, so hold positions, not payloads, for long.
+//! Iterating borrows: no record is copied and no counter is touched until [`Record::shared`] is called. A
+//! shared payload keeps the memory of its whole neighbourhood (up to 256 KiB) alive, so hold positions, not
+//! payloads, for long.
 
 use std::fmt;
 
@@ -40,7 +41,8 @@ impl Block {
         self.bytes.len()
     }
 
-    /// Set when no readable record stands at [`Block::start`]: what was skipped. Such a block holds no records.
+    /// Set when no readable record stands at [`Block::start`]: what was skipped. Such a block holds no
+    /// records.
     pub fn damage(&self) -> Option<&Damage> {
         self.damage.as_ref()
     }
@@ -145,8 +147,8 @@ pub struct Damage {
     pub to: Position,
     /// The damage, in words.
     pub reason: DamageReason,
-    /// Kinds of the records that were in it and how many of each, as far as their headers can still be read. A guess: what
-    /// is damaged may say anything.
+    /// Kinds of the records that were in it and how many of each, as far as their headers can still be read.
+    /// A guess: what is damaged may say anything.
     pub kinds: Vec<(u8, u64)>,
 }
 

@@ -1,8 +1,8 @@
 //! The last committed batches, in memory.
 //!
-//! Each entry is one batch, the very bytes that were written, shared with the readers. Bytes and a fixed overhead per entry
-//! count towards the limit, so that many tiny batches do not cost more memory than a few large ones. With
-//! [`crate::Durability::Memory`] this is all there is.
+//! Each entry is one batch, the very bytes that were written, shared with the readers. Bytes and a fixed
+//! overhead per entry count towards the limit, so that many tiny batches do not cost more memory than a few
+//! large ones. With [`crate::Durability::Memory`] this is all there is.
 
 use std::collections::VecDeque;
 

@@ -38,15 +38,16 @@ impl fmt::Display for AppendError {
 
 impl std::error::Error for AppendError {}
 
-/// The reason a batch was refused. Nothing in it was accepted, its positions are void and will be used by the next batch.
+/// The reason a batch was refused. Nothing in it was accepted, its positions are void and will be used by the
+/// next batch.
 #[derive(Debug)]
 pub enum WriteError {
     /// The file system (or the quota) is full. Later commits succeed once there is room again.
     DiskFull(io::Error),
     /// Writing failed otherwise. Later commits are tried; they may succeed.
     Io(io::Error),
-    /// Nothing is written for now: what was written before cannot be flushed, or the files are not where they were. Later commits
-    /// are tried. The text says why and what to do.
+    /// Nothing is written for now: what was written before cannot be flushed, or the files are not where they
+    /// were. Later commits are tried. The text says why and what to do.
     Refused(String),
     /// [`crate::Durability::Memory`] only: the limit is reached. Release something, then append again.
     MemoryFull {
@@ -112,8 +113,8 @@ const ENFILE: i32 = 23;
 /// The reason a flush gave nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyncError {
-    /// It could not be tried, for want of a descriptor for instance. What is written is as safe as before; it is to be tried again.
-    /// The text says why and what to do.
+    /// It could not be tried, for want of a descriptor for instance. What is written is as safe as before; it
+    /// is to be tried again. The text says why and what to do.
     Refused(String),
     /// It was tried and failed.
     Poisoned(Poisoned),
@@ -130,8 +131,9 @@ impl fmt::Display for SyncError {
 
 impl std::error::Error for SyncError {}
 
-/// A flush to the device failed, so that nobody can know which of the written bytes the device has. No further batch is
-/// accepted; what was committed can still be read. Only a restart (which reads back what is really there) helps.
+/// A flush to the device failed, so that nobody can know which of the written bytes the device has. No
+/// further batch is accepted; what was committed can still be read. Only a restart (which reads back what is
+/// really there) helps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poisoned {
     /// The failed operation, for the log and for the health page.
@@ -169,7 +171,8 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-/// The reason a journal could not be opened. Damaged content is not an error: it is listed in [`crate::Recovered`].
+/// The reason a journal could not be opened. Damaged content is not an error: it is listed in
+/// [`crate::Recovered`].
 #[derive(Debug)]
 pub struct OpenError {
     /// The operation, and its path.

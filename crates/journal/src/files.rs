@@ -1,7 +1,7 @@
 //! The file layer: everything the journal asks of an operating system.
 //!
-//! [`OsFiles`] is the real one. [`MemFiles`] is a model of it for tests: it keeps apart what was written from what was
-//! flushed, so that a crash can be played, and it fails on request.
+//! [`OsFiles`] is the real one. [`MemFiles`] is a model of it for tests: it keeps apart what was written from
+//! what was flushed, so that a crash can be played, and it fails on request.
 
 mod memory;
 mod os;
@@ -55,8 +55,8 @@ pub trait Files: Send + Sync + fmt::Debug {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.open_dir(dir)?.sync()
     }
-    /// Takes the exclusive lock of a directory, or fails at once with [`io::ErrorKind::WouldBlock`] when somebody holds it.
-    /// It is given back when the guard is dropped or the process ends.
+    /// Takes the exclusive lock of a directory, or fails at once with [`io::ErrorKind::WouldBlock`] when
+    /// somebody holds it. It is given back when the guard is dropped or the process ends.
     fn lock(&self, dir: &Path) -> io::Result<Box<dyn Lock>>;
 }
 

@@ -26,8 +26,9 @@ pub fn recovery_of_anything(data: &[u8]) {
     }
 }
 
-/// A sound journal of three segments and a checkpoint is written, then changed as `data` says: five bytes per change (which file,
-/// what to do, where, with what). Every record that is found must be one that was written.
+/// A sound journal of three segments and a checkpoint is written, then changed as `data` says: five bytes per
+/// change (which file, what to do, where, with what). Every record that is found must be one that was
+/// written.
 pub fn recovery_of_mutated_files(data: &[u8]) {
     let files = MemFiles::new(1);
     write_sound(&files);

@@ -1,7 +1,7 @@
 //! The journal of one log: what its owner's thread holds.
 //!
-//! No method here waits for a device. What may wait is handed out as a job (`…Job`, `Send`): its `run` is called on a thread
-//! that may block, and what it returns is given back to the method named after it.
+//! No method here waits for a device. What may wait is handed out as a job (`…Job`, `Send`): its `run` is
+//! called on a thread that may block, and what it returns is given back to the method named after it.
 //!
 //! ```text
 //!  append ▸ batch ─commit─▶ active segment (one write) ▸ tail cache ─read─▶ Block
@@ -181,8 +181,8 @@ impl Journal {
         }
     }
 
-    /// Makes a journal in a directory that does not exist yet; its parent must. One mkdir, nothing that waits for a device. For
-    /// a directory that exists see [`crate::Recovery`].
+    /// Makes a journal in a directory that does not exist yet; its parent must. One mkdir, nothing that waits
+    /// for a device. For a directory that exists see [`crate::Recovery`].
     pub fn create(files: Arc<dyn Files>, dir: &Path, options: Options) -> Result<Journal, OpenError> {
         let failed = |source| OpenError { doing: format!("create {}", dir.display()), source };
         if !files.create_dir(dir).map_err(failed)? {
@@ -225,7 +225,8 @@ impl Journal {
         Ok(position)
     }
 
-    /// Makes room for `bytes` more. Batches share one allocation until it is used up; its size follows theirs.
+    /// Makes room for `bytes` more. Batches share one allocation until it is used up; its size follows
+    /// theirs.
     #[cold]
     fn grow_batch(&mut self, bytes: usize) {
         let needed = self.batch.len() + bytes;
@@ -241,8 +242,8 @@ impl Journal {
         self.batch = roomier;
     }
 
-    /// Leaves the rest of the allocation in which a batch of so many bytes was staged, if another as large would outgrow it: it would
-    /// be moved.
+    /// Leaves the rest of the allocation in which a batch of so many bytes was staged, if another as large
+    /// would outgrow it: it would be moved.
     fn leave_short_rest(&mut self, bytes: usize) {
         if bytes >= ARENA_BYTES_MIN && self.batch.capacity() < bytes {
             self.batch = BytesMut::new();
@@ -294,7 +295,8 @@ impl Journal {
         self.committed
     }
 
-    /// The last batch that is as durable as [`Options::durability`] asks: everything up to here may be acknowledged.
+    /// The last batch that is as durable as [`Options::durability`] asks: everything up to here may be
+    /// acknowledged.
     pub fn accepted(&self) -> CommitSeq {
         match self.options.durability {
             Durability::Memory | Durability::Os => self.committed,
@@ -302,8 +304,8 @@ impl Journal {
         }
     }
 
-    /// The last batch that is known to be on the device, whatever [`Options::durability`] asks; of a journal in memory the last
-    /// one there is.
+    /// The last batch that is known to be on the device, whatever [`Options::durability`] asks; of a journal
+    /// in memory the last one there is.
     pub fn durable(&self) -> CommitSeq {
         match self.options.durability {
             Durability::Memory => self.committed,
@@ -339,7 +341,8 @@ impl Journal {
         self.options.batch_bytes_max = sizes.batch_bytes_max;
     }
 
-    /// Sets [`Options::cache_bytes`] and drops what is too much at once. For sharing memory between many journals.
+    /// Sets [`Options::cache_bytes`] and drops what is too much at once. For sharing memory between many
+    /// journals.
     pub fn set_cache_bytes(&mut self, bytes: usize) {
         self.options.cache_bytes = bytes;
         self.trim_cache();
@@ -350,8 +353,8 @@ impl Journal {
         self.batch.capacity() + self.cache.cost() + self.read_back_bytes()
     }
 
-    /// Gives back what an idle journal can do without: cached blocks, spare room, the open file and directory (with `Fsync`, once
-    /// everything in them is flushed). The next reader or batch gets them again.
+    /// Gives back what an idle journal can do without: cached blocks, spare room, the open file and directory
+    /// (with `Fsync`, once everything in them is flushed). The next reader or batch gets them again.
     pub fn rest(&mut self) {
         if self.batch.is_empty() {
             self.batch = BytesMut::new();
@@ -369,8 +372,8 @@ impl Journal {
         }
     }
 
-    /// Has the directory that holds the journal's flushed through `parent`, which is it, open: many journals in one directory
-    /// share a descriptor.
+    /// Has the directory that holds the journal's flushed through `parent`, which is it, open: many journals
+    /// in one directory share a descriptor.
     pub fn share_parent(&mut self, parent: Arc<dyn Dir>) {
         self.parent_open = Some(parent);
     }

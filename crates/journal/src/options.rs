@@ -41,10 +41,11 @@ impl Durability {
 pub struct Options {
     /// See [`Durability`]. `Os` and `Fsync` can be swapped while the journal is open.
     pub durability: Durability,
-    /// A segment that has grown past this is closed and a new one begun. A segment always takes at least one whole batch,
-    /// so that it may be larger by as much as one batch.
+    /// A segment that has grown past this is closed and a new one begun. A segment always takes at least one
+    /// whole batch, so that it may be larger by as much as one batch.
     pub segment_bytes: u64,
-    /// Largest payload of one record; at most [`crate::PAYLOAD_BYTES_LIMIT`]. Records already in the log may be larger.
+    /// Largest payload of one record; at most [`crate::PAYLOAD_BYTES_LIMIT`]. Records already in the log may
+    /// be larger.
     pub record_bytes_max: usize,
     /// Most bytes that may be staged before a commit.
     pub batch_bytes_max: usize,

@@ -1,13 +1,14 @@
 //! Names for places in a log and for batches written to it.
 //!
-//! A [`Position`] counts bytes of records since the log was created, over all segments; segment headers do not count. It
-//! therefore never moves, never comes back, and says nothing about which file holds it. A [`CommitSeq`] counts batches
-//! since the log was opened and is what an acknowledgement waits for.
+//! A [`Position`] counts bytes of records since the log was created, over all segments; segment headers do
+//! not count. It therefore never moves, never comes back, and says nothing about which file holds it. A
+//! [`CommitSeq`] counts batches since the log was opened and is what an acknowledgement waits for.
 
 use std::fmt;
 use std::ops::{Add, Sub};
 
-/// Start of a record: its logical byte offset in the log. Positions grow with every record and survive restarts.
+/// Start of a record: its logical byte offset in the log. Positions grow with every record and survive
+/// restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Position(pub u64);
 

@@ -1,11 +1,14 @@
 //! Opening a journal: what survived, in order, and nothing else.
 //!
-//! 1. The checkpoint is read, if there is one ([`Recovery::checkpoint`]); a damaged one is put aside as `.bad` and reported.
-//! 2. The segments' headers are read. One that is damaged is reported and written anew, if sound records of this journal stand
-//!    behind it; a file without any is put aside and reported, unless it holds nothing.
+//! 1. The checkpoint is read, if there is one ([`Recovery::checkpoint`]); a damaged one is put aside as
+//!    `.bad` and reported.
+//! 2. The segments' headers are read. One that is damaged is reported and written anew, if sound records of
+//!    this journal stand behind it; a file without any is put aside and reported, unless it holds nothing.
 //! 3. [`Recovery::replay`] hands out every sound record from the checkpoint's position on.
-//! 4. Where the last segment stops being sound and no sound record follows, it was torn by a crash: it is cut there.
-//! 5. Anything else that is not sound (in the middle, or unreadable) is reported as [`Damage`] and left on disk as it is.
+//! 4. Where the last segment stops being sound and no sound record follows, it was torn by a crash: it is cut
+//!    there.
+//! 5. Anything else that is not sound (in the middle, or unreadable) is reported as [`Damage`] and left on
+//!    disk as it is.
 //!
 //! All of this blocks; run it before the journal's owner serves anybody, or on a thread of its own.
 
@@ -51,8 +54,8 @@ pub struct Checkpoint {
 const POSITION_MAX: u64 = 1 << 62;
 
 impl Recovery {
-    /// Looks at the directory `dir`, making it if it is not there. Its name is flushed with the first flush; that its parent
-    /// outlives a loss of power is up to the caller.
+    /// Looks at the directory `dir`, making it if it is not there. Its name is flushed with the first flush;
+    /// that its parent outlives a loss of power is up to the caller.
     pub fn open(files: Arc<dyn Files>, dir: &Path, options: Options) -> Result<Recovery, OpenError> {
         files.create_dir(dir).map_err(failed("create", dir))?;
         let entries = files.list(dir).map_err(failed("list", dir))?;
@@ -88,7 +91,8 @@ impl Recovery {
         self.checkpoint.as_ref()
     }
 
-    /// Says that the log went at least up to `end`: what is not there any more is missing, and its positions are not used again.
+    /// Says that the log went at least up to `end`: what is not there any more is missing, and its positions
+    /// are not used again.
     pub fn expect_end(&mut self, end: Position) {
         self.journal.end = self.journal.end.max(end);
     }
@@ -98,7 +102,8 @@ impl Recovery {
         self.journal.segments.iter().map(|segment| Position(segment.start))
     }
 
-    /// Shows what stands behind the checkpoint's position, in order, damage in its place, and gives the journal, ready for use.
+    /// Shows what stands behind the checkpoint's position, in order, damage in its place, and gives the
+    /// journal, ready for use.
     pub fn replay(mut self, mut each: impl FnMut(Entry<'_>)) -> Result<(Journal, Recovered), OpenError> {
         let replay_from = self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.replay_from.0);
         let count = self.journal.segments.len();

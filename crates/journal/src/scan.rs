@@ -1,8 +1,8 @@
 //! Reading records out of one segment's file, and finding the way after damage.
 //!
-//! A stretch that is not a record is skipped only to a place where a record stands whose checksum fits its position, or to the
-//! end of the segment. The search is bounded: [`SEARCH_BYTES_MAX`] bytes of checksums per damaged stretch, so that
-//! hostile payloads cannot make it quadratic.
+//! A stretch that is not a record is skipped only to a place where a record stands whose checksum fits its
+//! position, or to the end of the segment. The search is bounded: [`SEARCH_BYTES_MAX`] bytes of checksums per
+//! damaged stretch, so that hostile payloads cannot make it quadratic.
 
 use std::io;
 use std::sync::Arc;
@@ -102,8 +102,8 @@ impl SegmentReader {
         Damage { from: Position(from), to: Position(to), reason, kinds }
     }
 
-    /// The kinds of the records that were in a damaged stretch, as far as their headers lead from one to the next; what is
-    /// left when one leads nowhere counts as one record.
+    /// The kinds of the records that were in a damaged stretch, as far as their headers lead from one to the
+    /// next; what is left when one leads nowhere counts as one record.
     fn outline(&self, from: u64, to: u64) -> Vec<(u8, u64)> {
         let mut kinds = [0u64; 256];
         let (mut at, mut base, mut window) = (from, from, Vec::new());

@@ -1,6 +1,7 @@
 //! Files that were changed behind the journal's back: what is lost, what is not, and what is said about it.
 //!
-//! The log of each case: records of 20 bytes "r0" to "r9", five to a segment of 100 bytes, then "r10" alone in the last.
+//! The log of each case: records of 20 bytes "r0" to "r9", five to a segment of 100 bytes, then "r10" alone
+//! in the last.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -284,7 +285,8 @@ fn a_damaged_checkpoint_is_put_aside_and_everything_is_replayed() {
     assert_eq!(recovered.damage[0].reason, DamageReason::Checkpoint);
     assert!(files.content(&path("checkpoint.bad")).is_some());
     assert!(journal.release(Position(220)).is_none(), "nothing is deleted without a checkpoint");
-    // What a checkpoint that nobody can read any more had allowed to be deleted is not missing; without one it is.
+    // What a checkpoint that nobody can read any more had allowed to be deleted is not missing; without one
+    // it is.
     remove(&files, FIRST);
     assert_eq!(open(&files).1.damages, 0);
     remove(&files, "checkpoint.bad");

@@ -1,7 +1,8 @@
 //! The journal against a simple model, under faults and crashes.
 //!
-//! A run is a sequence of random steps on a modelled file system: batches, flushes, checkpoints, releases, readers, disk-full
-//! and I/O errors, want of descriptors, a directory that is moved away for a while, crashes of the process and of the machine at arbitrary operations. The model knows every record that was
+//! A run is a sequence of random steps on a modelled file system: batches, flushes, checkpoints, releases,
+//! readers, disk-full and I/O errors, want of descriptors, a directory that is moved away for a while,
+//! crashes of the process and of the machine at arbitrary operations. The model knows every record that was
 //! ever handed to the journal, which batches were accepted, and which are on the device. After each crash:
 //!
 //! - every accepted record is there if the process died, every flushed one if the machine died;
@@ -39,7 +40,8 @@ struct Model {
     flushed: u64,
     /// Records that were refused or under way when the process died: they may be there or not.
     uncertain: Vec<(u64, Record)>,
-    /// Records that were refused and have been cut since. The cut is not flushed: the machine's end may bring them back.
+    /// Records that were refused and have been cut since. The cut is not flushed: the machine's end may bring
+    /// them back.
     cut: Vec<(u64, Record)>,
     /// End of the log after each batch of this run.
     ends: Vec<(CommitSeq, u64)>,

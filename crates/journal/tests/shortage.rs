@@ -1,5 +1,5 @@
-//! A journal that lacks something for a while: descriptors, memory, its directory. It refuses, says why, and goes on when it is
-//! there again; nothing but a failed write or flush of an open file is final.
+//! A journal that lacks something for a while: descriptors, memory, its directory. It refuses, says why, and
+//! goes on when it is there again; nothing but a failed write or flush of an open file is final.
 
 use std::path::Path;
 use std::sync::Arc;

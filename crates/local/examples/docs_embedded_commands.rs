@@ -1,4 +1,5 @@
-//! Prints the commands of the embedded cache for docs/compat-twemproxy.md: those that it has and that reach it.
+//! Prints the commands of the embedded cache for docs/compat-twemproxy.md: those that it has and that reach
+//! it.
 
 use nuthatch_local::redis::commands;
 

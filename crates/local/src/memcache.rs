@@ -1,9 +1,10 @@
-//! memcached on the embedded cache: the text protocol and the meta commands, as memcached 1.6.18 answers them.
+//! memcached on the embedded cache: the text protocol and the meta commands, as memcached 1.6.18 answers
+//! them.
 //!
-//! One table says which commands there are, how many words their line may have and who runs them. A line has been cut
-//! out of the stream already and so has its data block; what cannot be read as a command is answered, never panicked
-//! on. `noreply` and the meta flag `q` are honoured as memcached honours them: a line whose number of words is wrong
-//! is answered all the same.
+//! One table says which commands there are, how many words their line may have and who runs them. A line has
+//! been cut out of the stream already and so has its data block; what cannot be read as a command is
+//! answered, never panicked on. `noreply` and the meta flag `q` are honoured as memcached honours them: a
+//! line whose number of words is wrong is answered all the same.
 
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod admin;
@@ -85,8 +86,8 @@ pub fn commands() -> impl Iterator<Item = &'static str> {
 impl Store {
     /// Runs one memcached command and appends its reply; nothing when the command asked for none.
     ///
-    /// `line` is the command line without its line end, `data` the data block without its line end (empty for commands
-    /// that have none). `now_s` is wall-clock time, seconds since 1970.
+    /// `line` is the command line without its line end, `data` the data block without its line end (empty for
+    /// commands that have none). `now_s` is wall-clock time, seconds since 1970.
     pub fn execute_memcache(&mut self, line: &[u8], data: &[u8], now_s: u64, out: &mut Vec<u8>) {
         self.tick(now_s.saturating_mul(1000));
         let start = out.len();

@@ -1,7 +1,8 @@
 //! Redis on the embedded cache: strings, counters, expiry.
 //!
-//! One table says which commands there are, how many arguments they take and who runs them. Replies and error texts
-//! are Redis 7.0's. A command either appends its whole reply or fails before it has written anything that stays.
+//! One table says which commands there are, how many arguments they take and who runs them. Replies and error
+//! texts are Redis 7.0's. A command either appends its whole reply or fails before it has written anything
+//! that stays.
 
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod call;

@@ -1,7 +1,7 @@
 //! Entries under a byte limit: lookup, change, expiry, eviction.
 //!
-//! The limit counts keys, values and [`ENTRY_OVERHEAD_BYTES`] for each entry; `quick_cache` evicts what is asked for
-//! least (S3-FIFO kin). Expiry is lazy: a dead entry is removed when somebody meets it.
+//! The limit counts keys, values and [`ENTRY_OVERHEAD_BYTES`] for each entry; `quick_cache` evicts what is
+//! asked for least (S3-FIFO kin). Expiry is lazy: a dead entry is removed when somebody meets it.
 //!
 //! Time is in milliseconds of wall-clock time. `deadline_ms` is the last millisecond at which an entry lives.
 
@@ -16,7 +16,8 @@ pub const ENTRY_OVERHEAD_BYTES: usize = 128;
 /// The deadline of an entry that never expires.
 pub const NEVER: u64 = u64::MAX;
 
-/// Keys that were evicted are remembered, one for so many bytes of the limit, to tell a comeback from a newcomer.
+/// Keys that were evicted are remembered, one for so many bytes of the limit, to tell a comeback from a
+/// newcomer.
 const BYTES_PER_GHOST: usize = 2048;
 
 /// The cache of a pool whose server is `local`. One shard owns it.
@@ -187,8 +188,8 @@ impl Store {
         self.counters
     }
 
-    /// Most bytes that a key and its value may have together. `quick_cache` admits nothing larger than its share for
-    /// what is used often (97 %), so some of the limit is left out.
+    /// Most bytes that a key and its value may have together. `quick_cache` admits nothing larger than its
+    /// share for what is used often (97 %), so some of the limit is left out.
     pub fn item_bytes_max(&self) -> usize {
         (self.bytes_max - self.bytes_max / 16).saturating_sub(ENTRY_OVERHEAD_BYTES)
     }
@@ -266,8 +267,8 @@ impl Store {
         Ok(cas)
     }
 
-    /// Changes the live entry of `key`; None when there is none. `growth` is the most bytes its value can gain, for
-    /// which the caller has checked [`Store::fits`].
+    /// Changes the live entry of `key`; None when there is none. `growth` is the most bytes its value can
+    /// gain, for which the caller has checked [`Store::fits`].
     pub(super) fn change<R>(
         &mut self,
         key: &[u8],

@@ -1,7 +1,7 @@
 //! nsqlookupd's HTTP API, on the control thread.
 //!
-//! Statuses, codes and bodies are nsqlookupd 1.3.0's. What it has no limit for is refused with 503: `TOO_MANY_NAMES`, and `BUSY` while too
-//! many requests wait.
+//! Statuses, codes and bodies are nsqlookupd 1.3.0's. What it has no limit for is refused with 503:
+//! `TOO_MANY_NAMES`, and `BUSY` while too many requests wait.
 
 mod shown;
 

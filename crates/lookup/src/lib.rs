@@ -4,13 +4,13 @@
 //! nsqd      ─V1──▶ connection ▸ wire::nsq::lookup::Scanner ▸ Lookup ▸ Registry     one shard, no locks
 //! consumers ─HTTP▶ http::Api ──────── Request ─mail─▶ Lookup ─ Answer ─▶ JSON          the control thread
 //! ```
-//! [`Registry`] is the state: producers, what they have registered, tombstones; it is given the time and knows no socket.
-//! [`Lookup`] is it as a product of an event loop. [`http`] asks it by mail, so that a large answer is written where nobody
-//! waits for it.
+//! [`Registry`] is the state: producers, what they have registered, tombstones; it is given the time and
+//! knows no socket. [`Lookup`] is it as a product of an event loop. [`http`] asks it by mail, so that a large
+//! answer is written where nobody waits for it.
 //!
-//! Things the original does not bound are bounded here ([`Limits`]), and three of its faults are absent: a size below zero ends a
-//! connection and not the process, a line without an end is not read for ever, and no name stands for all others
-//! (`/topic/delete?topic=*` there deletes everything).
+//! Things the original does not bound are bounded here ([`Limits`]), and three of its faults are absent: a
+//! size below zero ends a connection and not the process, a line without an end is not read for ever, and no
+//! name stands for all others (`/topic/delete?topic=*` there deletes everything).
 
 #![forbid(unsafe_code)]
 

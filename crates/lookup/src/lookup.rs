@@ -1,7 +1,8 @@
 //! The registry as a product of an event loop: connections of nodes in, answers out.
 //!
-//! A connection that sends no magic, or nothing at all for long, is closed: the original keeps both for ever. Nothing else is
-//! decided by time here; what is inactive is left out of answers and comes back with its next PING.
+//! A connection that sends no magic, or nothing at all for long, is closed: the original keeps both for ever.
+//! Nothing else is decided by time here; what is inactive is left out of answers and comes back with its next
+//! PING.
 
 use std::time::Duration;
 
@@ -317,7 +318,8 @@ fn nanos(wall: WallTime) -> i64 {
     wall.0
 }
 
-/// The number of a connection's place, as its timer carries it; with the generation, so that a late one finds nobody.
+/// The number of a connection's place, as its timer carries it; with the generation, so that a late one finds
+/// nobody.
 fn token(conn: ConnId) -> u64 {
     u64::from(conn.generation) << 32 | u64::from(conn.index)
 }

@@ -1,12 +1,12 @@
 //! The fleet's producers, their topics and channels, and tombstones. A state machine: the time is given.
 //!
-//! A producer is a connection, as in nsqlookupd: the same node on two connections counts twice. A topic or channel whose last
-//! producer has gone stays known until somebody deletes it; only an ephemeral one that is unregistered goes with its last
-//! producer. Producers that have not been heard of for long, and those with a tombstone for the topic that is asked for, are
-//! left out of answers and are otherwise there.
+//! A producer is a connection, as in nsqlookupd: the same node on two connections counts twice. A topic or
+//! channel whose last producer has gone stays known until somebody deletes it; only an ephemeral one that is
+//! unregistered goes with its last producer. Producers that have not been heard of for long, and those with a
+//! tombstone for the topic that is asked for, are left out of answers and are otherwise there.
 //!
-//! Names are stored once; a registration is an entry in its topic or channel and one in its producer (docs/performance.md has what
-//! that takes).
+//! Names are stored once; a registration is an entry in its topic or channel and one in its producer
+//! (docs/performance.md has what that takes).
 
 mod answers;
 mod limits;
@@ -123,8 +123,8 @@ impl Registry {
         }
     }
 
-    /// It has this topic, or this topic and channel; both names are valid. Registering again changes nothing, a tombstone
-    /// included.
+    /// It has this topic, or this topic and channel; both names are valid. Registering again changes nothing,
+    /// a tombstone included.
     ///
     /// # Errors
     /// A limit is reached. The topic may be registered and the channel not.
@@ -178,8 +178,8 @@ impl Registry {
         }
     }
 
-    /// It no longer has this channel; without one, this topic and any of its channels. What is ephemeral goes with its last
-    /// producer: a channel if it is named, the topic if it is, as in the original.
+    /// It no longer has this channel; without one, this topic and any of its channels. What is ephemeral goes
+    /// with its last producer: a channel if it is named, the topic if it is, as in the original.
     pub fn unregister(&mut self, key: ProducerKey, topic: &str, channel: Option<&str>) {
         let Some(topic_id) = self.tables.topic(topic) else { return };
         let Some(known) = self.producers.get_mut(&key) else { return };

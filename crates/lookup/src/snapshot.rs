@@ -1,7 +1,8 @@
 //! The file from which a lookup answers after a restart, until its nodes have registered again.
 //!
-//! The file is JSON: `version`, and for each node what it said of itself and what it had registered. It is written whole and put in
-//! place of the last one, so there is always a whole one. One that cannot be read is as none.
+//! The file is JSON: `version`, and for each node what it said of itself and what it had registered. It is
+//! written whole and put in place of the last one, so there is always a whole one. One that cannot be read is
+//! as none.
 
 use serde::{Deserialize, Serialize};
 use wire::nsq::lookup::Node;

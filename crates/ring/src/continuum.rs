@@ -1,9 +1,9 @@
 //! ketama's circle of points, and the fast way to find the next one.
 //!
 //! Each live server gets about 160 points, shifted by its weight: the four little-endian words of
-//! `MD5(identity-i)` for i = 0, 1, 2 … The server of a hash is that of the first point at or above it, and past the
-//! last point that of the first. How many points is nutcracker's single-precision sum, quirks included: 25
-//! equal servers get 156 each, and next to a weight of 100000 a weight of 1 gets none.
+//! `MD5(identity-i)` for i = 0, 1, 2 … The server of a hash is that of the first point at or above it, and
+//! past the last point that of the first. How many points is nutcracker's single-precision sum, quirks
+//! included: 25 equal servers get 156 each, and next to a weight of 100000 a weight of 1 gets none.
 //!
 //! ```text
 //! hash ──top bits──▶ starts[bucket] .. starts[bucket + 1] ──▶ points[..]: about one value to compare
@@ -35,8 +35,8 @@ pub struct Point {
 
 /// nutcracker 0.5.0's ketama points of the live servers, in ring order (equal values: lower index first).
 ///
-/// `nodes` stand in index order ([`crate::sort_order`]); servers that are not live have no points, and neither has
-/// a server whose weight is too small next to the others (see [`crate::warnings`]).
+/// `nodes` stand in index order ([`crate::sort_order`]); servers that are not live have no points, and
+/// neither has a server whose weight is too small next to the others (see [`crate::warnings`]).
 pub fn ketama_points(nodes: &[Node<'_>]) -> Vec<Point> {
     points(nodes, POINT_NAME_BYTES_MAX)
 }
@@ -46,7 +46,8 @@ pub(crate) fn libmemcached_points(nodes: &[Node<'_>]) -> Vec<Point> {
     points(nodes, usize::MAX)
 }
 
-/// libmemcached's ketama of servers of equal weight: a fixed number of points, each the hash of a name of its own.
+/// libmemcached's ketama of servers of equal weight: a fixed number of points, each the hash of a name of its
+/// own.
 pub(crate) fn libmemcached_unweighted_points(hash: Hash, nodes: &[Node<'_>]) -> Vec<Point> {
     let mut points = Vec::new();
     for (server, node) in nodes.iter().enumerate().filter(|(_, node)| node.live) {

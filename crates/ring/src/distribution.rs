@@ -1,6 +1,7 @@
 //! The names of the distributions: how a hash finds its server.
 //!
-//! Three are nutcracker's, two are libmemcached's; what each does is in the files `continuum`, `modula` and `random`.
+//! Three are nutcracker's, two are libmemcached's; what each does is in the files `continuum`, `modula` and
+//! `random`.
 
 crate::table::named_enum! {
     /// A distribution, by its name in a configuration file.
@@ -12,13 +13,14 @@ crate::table::named_enum! {
         Modula = "modula",
         /// Any live server, whatever the key.
         Random = "random",
-        /// libmemcached's `KETAMA_WEIGHTED`. Not in nutcracker: it is for clients of libmemcached that move behind
-        /// a proxy. They differ in what is hashed (always the address: see [`crate::libmemcached_identity`]) and
-        /// in equal points (the lower index wins). libmemcached uses it with the hash `md5` unless told otherwise.
+        /// libmemcached's `KETAMA_WEIGHTED`. Not in nutcracker: it is for clients of libmemcached that move
+        /// behind a proxy. They differ in what is hashed (always the address: see
+        /// [`crate::libmemcached_identity`]) and in equal points (the lower index wins). libmemcached uses it
+        /// with the hash `md5` unless told otherwise.
         LibmemcachedKetama = "libmemcached_ketama",
-        /// libmemcached's `KETAMA` with servers of equal weight, which pylibmc's `{"ketama": True}` and other bindings
-        /// turn on: 100 points per server, hashed as keys are. libmemcached's own default hash is `one_at_a_time`; a
-        /// weight above 1 makes it `KETAMA_WEIGHTED`.
+        /// libmemcached's `KETAMA` with servers of equal weight, which pylibmc's `{"ketama": True}` and other
+        /// bindings turn on: 100 points per server, hashed as keys are. libmemcached's own default hash is
+        /// `one_at_a_time`; a weight above 1 makes it `KETAMA_WEIGHTED`.
         LibmemcachedKetamaUnweighted = "libmemcached_ketama_unweighted",
     }
 }

@@ -1,7 +1,7 @@
 //! Key in, index of a server out: a library without input and output.
 //!
-//! Its purpose and how to choose a hash are on the first page, `README.md`, which follows. Read on in `ring.rs` (a pool's placement),
-//! then `continuum.rs` (the points of ketama) and `hash.rs`.
+//! Its purpose and how to choose a hash are on the first page, `README.md`, which follows. Read on in
+//! `ring.rs` (a pool's placement), then `continuum.rs` (the points of ketama) and `hash.rs`.
 //!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]

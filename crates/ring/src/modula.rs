@@ -1,7 +1,7 @@
 //! modula: hash modulo the sum of weights.
 //!
-//! nutcracker lists each live server as often as its weight says and takes entry `hash % length`. The list is kept
-//! here as the running sum of weights, so that a weight of a million costs nothing.
+//! nutcracker lists each live server as often as its weight says and takes entry `hash % length`. The list is
+//! kept here as the running sum of weights, so that a weight of a million costs nothing.
 
 use crate::node::Node;
 

@@ -1,9 +1,10 @@
 //! The order in which servers are numbered, and libmemcached's way to name them.
 //!
-//! Both are what two programs must agree on before they can agree on anything else: the same keys with the servers in
-//! another order are other keys.
+//! Both are what two programs must agree on before they can agree on anything else: the same keys with the
+//! servers in another order are other keys.
 
-/// Positions of `identities` in nutcracker's server order: by length, then by bytes; equal ones stay as they were.
+/// Positions of `identities` in nutcracker's server order: by length, then by bytes; equal ones stay as they
+/// were.
 ///
 /// The position in this order is the server's index, which decides modula and random, and ties in ketama.
 pub fn sort_order<T: AsRef<[u8]>>(identities: &[T]) -> Vec<usize> {
@@ -15,8 +16,8 @@ pub fn sort_order<T: AsRef<[u8]>>(identities: &[T]) -> Vec<usize> {
 
 /// Name libmemcached hashes for a server: `host` on memcached's port 11211, else `host:port`.
 ///
-/// A unix socket is its path and port 0. Names from a configuration file play no part, and servers are numbered in
-/// the order in which the client lists them.
+/// A unix socket is its path and port 0. Names from a configuration file play no part, and servers are
+/// numbered in the order in which the client lists them.
 pub fn libmemcached_identity(host: &str, port: u16) -> String {
     const MEMCACHED_PORT: u16 = 11211;
     if port == MEMCACHED_PORT { host.to_owned() } else { format!("{host}:{port}") }

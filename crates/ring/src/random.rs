@@ -1,8 +1,8 @@
 //! The C library's `random()`, which nutcracker's `random` distribution draws from.
 //!
-//! glibc's default generator (`TYPE_3`) is additive feedback over 31 words: each new word is the sum of the words 3 and
-//! 31 before it, and a draw is that word without its lowest bit. State is a value here: rings do not disturb each
-//! other, and a seed replays a run. Good for spreading load, useless as a secret.
+//! glibc's default generator (`TYPE_3`) is additive feedback over 31 words: each new word is the sum of the
+//! words 3 and 31 before it, and a draw is that word without its lowest bit. State is a value here: rings do
+//! not disturb each other, and a seed replays a run. Good for spreading load, useless as a secret.
 
 /// Words of state.
 const DEGREE: usize = 31;

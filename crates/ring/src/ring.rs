@@ -1,7 +1,7 @@
 //! A pool's placement: key in, index of the server out.
 //!
-//! Built once, asked on every request: no allocation, no lock, no panic on the way. Servers that fail are left out
-//! by building it again with another live set; the index of a server never changes.
+//! Built once, asked on every request: no allocation, no lock, no panic on the way. Servers that fail are
+//! left out by building it again with another live set; the index of a server never changes.
 
 use crate::continuum::{Continuum, ketama_points, libmemcached_points, libmemcached_unweighted_points};
 use crate::modula::Modula;
@@ -33,8 +33,8 @@ enum Placement {
 impl Ring {
     /// The ring over `nodes`, which stand in index order (nutcracker's is [`crate::sort_order`]).
     ///
-    /// Only [`Distribution::Random`] draws numbers; give it a seed with [`Ring::seeded`] (nutcracker: the time in
-    /// seconds). Without one it starts as a C program that never called `srandom`.
+    /// Only [`Distribution::Random`] draws numbers; give it a seed with [`Ring::seeded`] (nutcracker: the
+    /// time in seconds). Without one it starts as a C program that never called `srandom`.
     pub fn build(distribution: Distribution, hash: Hash, nodes: &[Node<'_>]) -> Ring {
         let placement = Placement::new(distribution, hash, nodes);
         Ring { distribution, hash, random: Random::new(1), placement }

@@ -1,7 +1,7 @@
 //! One table for an enum whose variants have configuration names.
 //!
-//! The macro writes the enum and everything that follows from the table: `ALL`, `name`, `from_name`, `Display`
-//! and `FromStr`. Nothing else in the crate spells a name.
+//! The macro writes the enum and everything that follows from the table: `ALL`, `name`, `from_name`,
+//! `Display` and `FromStr`. Nothing else in the crate spells a name.
 
 /// Writes a fieldless enum with `ALL`, `name` and `from_name` from rows `doc, Variant = "name"`.
 macro_rules! named_enum {

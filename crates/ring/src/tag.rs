@@ -1,7 +1,7 @@
 //! Hash tags: the part of a key that decides where it lives.
 //!
-//! With `hash_tag: "{}"` the keys `{user:1}:name` and `{user:1}:cart` are hashed as `user:1`, so they are on one
-//! server. As nutcracker 0.5.0 only the first opening byte of a key is tried.
+//! With `hash_tag: "{}"` the keys `{user:1}:name` and `{user:1}:cart` are hashed as `user:1`, so they are on
+//! one server. As nutcracker 0.5.0 only the first opening byte of a key is tried.
 
 /// The part of `key` that is hashed under `tag` (opening and closing byte, which may be equal).
 ///

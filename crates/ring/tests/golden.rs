@@ -1,10 +1,11 @@
 //! The ring against what the originals do.
 //!
-//! `hash.jsonl` and `ring.jsonl` hold values of nutcracker 0.5.0 (beside the repository, not in it: skipped with
-//! a message when absent). `tests/data/nutcracker_long_names.jsonl` has names past the length at which nutcracker
-//! cuts them, confirmed with the running program. `tests/data/libmemcached.jsonl` holds libmemcached's weighted ketama: computed from its
-//! rules by an independent program and confirmed with libmemcached 1.1.4. `tests/data/libmemcached_unweighted.jsonl` has what
-//! `memcached_generate_hash` of libmemcached 1.1.4 says with `MEMCACHED_BEHAVIOR_KETAMA` for servers of equal weight; 1.0.16, which
+//! `hash.jsonl` and `ring.jsonl` hold values of nutcracker 0.5.0 (beside the repository, not in it: skipped
+//! with a message when absent). `tests/data/nutcracker_long_names.jsonl` has names past the length at which
+//! nutcracker cuts them, confirmed with the running program. `tests/data/libmemcached.jsonl` holds
+//! libmemcached's weighted ketama: computed from its rules by an independent program and confirmed with
+//! libmemcached 1.1.4. `tests/data/libmemcached_unweighted.jsonl` has what `memcached_generate_hash` of
+//! libmemcached 1.1.4 says with `MEMCACHED_BEHAVIOR_KETAMA` for servers of equal weight; 1.0.16, which
 //! pylibmc 1.6.3 carries, says the same.
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! Servers that do what servers do: answer, mostly; and stall, answer late, answer garbage, break off in the middle of a
-//! reply, refuse, close idle connections, answer with errors.
+//! Servers that do what servers do: answer, mostly; and stall, answer late, answer garbage, break off in the
+//! middle of a reply, refuse, close idle connections, answer with errors.
 
 mod conn;
 mod memcache;

@@ -1,5 +1,5 @@
-//! Clients, good and bad: they pipeline, write in pieces cut anywhere, half-close, vanish, read slowly or never, and end
-//! with broken frames.
+//! Clients, good and bad: they pipeline, write in pieces cut anywhere, half-close, vanish, read slowly or
+//! never, and end with broken frames.
 
 mod memcache;
 mod redis;
@@ -226,7 +226,7 @@ impl Client {
         }
     }
 
-    // ---- asking -----------------------------------------------------------------------------------------------------
+    // ---- asking -------------------------------------------------------------------------------------------
 
     fn ask(&mut self, around: &mut Around<'_>) {
         if self.model.is_empty() && self.line.answered == 0 && self.line.len() == 0 {
@@ -313,7 +313,7 @@ impl Client {
         self.line.push(Expected { what, exactly, optional: false, keys: keys.to_vec() });
     }
 
-    // ---- keys ---------------------------------------------------------------------------------------------------------
+    // ---- keys ---------------------------------------------------------------------------------------------
 
     /// A key of its own, or one that is there from the start.
     fn key(&mut self) -> Vec<u8> {
@@ -349,7 +349,7 @@ impl Client {
         there
     }
 
-    // ---- reading ------------------------------------------------------------------------------------------------------
+    // ---- reading ------------------------------------------------------------------------------------------
 
     /// True if it has left something unread that it will want later.
     fn read(&mut self, link: LinkId, around: &mut Around<'_>) -> bool {
@@ -467,7 +467,7 @@ impl Client {
         self.vanish(around.net);
     }
 
-    // ---- writing ------------------------------------------------------------------------------------------------------
+    // ---- writing ------------------------------------------------------------------------------------------
 
     /// True if it has kept something back that there may be room for.
     fn write(&mut self, link: LinkId, net: &mut Network, trace: bool) -> bool {

@@ -1,7 +1,8 @@
 //! Replies that a client waits for, in order, and a check of those it gets against them.
 //!
-//! A quiet memcached request may go unanswered, and its error line does not say whose it is. So more than one position
-//! in the line can be right at a time; all that are possible are followed, and a reply that fits none is a fault.
+//! A quiet memcached request may go unanswered, and its error line does not say whose it is. So more than one
+//! position in the line can be right at a time; all that are possible are followed, and a reply that fits
+//! none is a fault.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
 //! [`net::Io`] over the simulated network, with the same promises as the real event loop's.
 //!
-//! What the contract leaves open is drawn from the seed: how much a read brings, whether input lies in the shared
-//! scratch buffer or in the connection's own, whether a large piece is written at once.
+//! What the contract leaves open is drawn from the seed: how much a read brings, whether input lies in the
+//! shared scratch buffer or in the connection's own, whether a large piece is written at once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use net::{
 use crate::network::{End, LinkId, Network};
 use crate::rng::Rng;
 
-/// Pieces of at least this many bytes may be written within the call that sends them (as `net`'s outbox does).
+/// Pieces of at least this many bytes may be written within the call that sends them, as `net` does.
 const LARGE: usize = 16 * 1024;
 /// Time a finished connection may make no progress, and time it waits for the peer's FIN.
 const LINGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
@@ -153,7 +153,7 @@ impl Loop {
         }
     }
 
-    // ---- connections ----------------------------------------------------------------------------------------------
+    // ---- connections --------------------------------------------------------------------------------------
 
     pub(crate) fn insert(&mut self, stage: Stage, backend: Option<usize>) -> ConnId {
         let conn = Conn {
@@ -226,7 +226,7 @@ impl Loop {
         }
     }
 
-    // ---- listeners ------------------------------------------------------------------------------------------------
+    // ---- listeners ----------------------------------------------------------------------------------------
 
     pub(crate) fn listen(&mut self, listener: Listener) {
         self.listeners.push((listener, None));
@@ -237,15 +237,15 @@ impl Loop {
         self.listeners.iter().any(|(listener, until)| listener.id() == id && until.is_none())
     }
 
-    /// The tag for a client that arrives now; None if nobody listens. One that arrives while the listener goes meets it or not, as
-    /// the seed will have it.
+    /// The tag for a client that arrives now; None if nobody listens. One that arrives while the listener
+    /// goes meets it or not, as the seed will have it.
     pub(crate) fn arriving(&mut self, id: ListenerId) -> Option<u32> {
         self.listeners.retain(|(_, until)| until.is_none_or(|until| self.now < until));
         let (listener, until) = self.listeners.iter().find(|(listener, _)| listener.id() == id)?;
         (until.is_none() || self.rng.one_in(2)).then_some(listener.options.tag)
     }
 
-    // ---- timers -----------------------------------------------------------------------------------------------------
+    // ---- timers -------------------------------------------------------------------------------------------
 
     pub(crate) fn arm(&mut self, at: Instant, due: Due) -> TimerId {
         self.next_timer += 1;

@@ -1,8 +1,9 @@
-//! Seed-driven simulation of the cache data plane: hostile peers around the real request path, and an oracle. The queue has a world
-//! of its own, [`messaging`].
+//! Seed-driven simulation of the cache data plane: hostile peers around the real request path, and an oracle.
+//! The queue has a world of its own, [`messaging`].
 //!
-//! Several shards, each a real [`proxy::Proxy`], run in one thread over a simulated [`net::Io`], with simulated time and
-//! network. Everything that happens is drawn from one seed, so a seed is a run, always the same.
+//! Several shards, each a real [`proxy::Proxy`], run in one thread over a simulated [`net::Io`], with
+//! simulated time and network. Everything that happens is drawn from one seed, so a seed is a run, always the
+//! same.
 //!
 //! ```text
 //!              scenario (what a seed is)            tamper (deliberate bugs)
@@ -11,13 +12,14 @@
 //!    │                  │                                       │
 //!    └── expect ────────┴─────────── oracle ────────────────────┘        world: the queue of events
 //! ```
-//! What must hold is listed in `oracle.rs`. [`run`] runs a seed; a seed that breaks a rule gives one line that runs it
-//! again:
+//! What must hold is listed in `oracle.rs`. [`run`] runs a seed; a seed that breaks a rule gives one line
+//! that runs it again:
 //!
 //! ```text
 //! NUTHATCH_SIM_SEED=123 cargo test -p nuthatch-sim replay -- --nocapture
 //! ```
-//! With `NUTHATCH_SIM_TRACE=1` every event is printed. The oracle is tested itself, with deliberate bugs ([`Tamper`]).
+//! With `NUTHATCH_SIM_TRACE=1` every event is printed. The oracle is tested itself, with deliberate bugs
+//! ([`Tamper`]).
 #![forbid(unsafe_code)]
 
 mod world;

@@ -1,4 +1,5 @@
-//! A memcached reader of the simulator's own: replies for clients, requests for backends. Strict, slow and copying.
+//! A memcached reader of the simulator's own: replies for clients, requests for backends. Strict, slow and
+//! copying.
 
 /// A whole reply.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! Simulation of the queue: the real queue shard and its real journals over simulated disk, network and clients.
+//! Simulation of the queue: the real queue shard and its real journals over simulated disk, network and
+//! clients.
 //!
 //! ```text
 //!                      scenario (what a seed is)
@@ -7,10 +8,11 @@
 //!     │                    │  what passed, in order          power cuts, torn pages, faults, damage
 //!     └── session ─────────┴────────▶ oracle
 //! ```
-//! A run is a row of lives of one daemon over one disk. Lives end as the seed says: by `kill -9`, by a loss of power or by a
-//! stop. The oracle stands where the shard and its loop meet: it is told each command when the shard has consumed it
-//! and each frame when the shard has sent it, so it knows what happened, not only what clients have heard. Rules are listed in
-//! `oracle.rs`. At the end everything is healed and drained, and nothing may be missing.
+//! A run is a row of lives of one daemon over one disk. Lives end as the seed says: by `kill -9`, by a loss
+//! of power or by a stop. The oracle stands where the shard and its loop meet: it is told each command when
+//! the shard has consumed it and each frame when the shard has sent it, so it knows what happened, not only
+//! what clients have heard. Rules are listed in `oracle.rs`. At the end everything is healed and drained, and
+//! nothing may be missing.
 //!
 //! ```text
 //! NUTHATCH_SIM_SEED=123 cargo test -p nuthatch-sim --test messaging replay -- --nocapture

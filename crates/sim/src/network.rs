@@ -3,8 +3,8 @@
 //! ```text
 //! write ─▶ bytes (at most `window`) ─ latency ─▶ arrived ─▶ read ─ latency ─▶ the writer has room again
 //! ```
-//! A link has two ends and a pipe toward each. What will happen is put on [`Network::due`] for the world's event queue;
-//! the world gives it back to [`Network::happen`] when its time has come.
+//! A link has two ends and a pipe toward each. What will happen is put on [`Network::due`] for the world's
+//! event queue; the world gives it back to [`Network::happen`] when its time has come.
 
 use std::time::Duration;
 

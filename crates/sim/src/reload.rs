@@ -1,5 +1,5 @@
-//! Pools that change while they are used: servers come, go, move and change their names and weights, options change, a pool goes and
-//! comes back, and servers are taken out and back by hand.
+//! Pools that change while they are used: servers come, go, move and change their names and weights, options
+//! change, a pool goes and comes back, and servers are taken out and back by hand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -47,7 +47,8 @@ pub struct Report {
     pub generations: u64,
     /// Clients that were told that their pool is no more.
     pub farewells: u64,
-    /// Rows of the tables of statistics that were seen above zero: a bit for each, in the order of [`Report::rows`].
+    /// Rows of the tables of statistics that were seen above zero: a bit for each, in the order of
+    /// [`Report::rows`].
     pub moved: u128,
     /// The deliberate bug was applied.
     pub tampered: bool,
@@ -87,7 +88,8 @@ impl Report {
         tables.into_iter().flat_map(|(table, rows)| rows.iter().map(move |row| (table, row.name)))
     }
 
-    /// Notes which rows are above zero in one set of values, of the table that begins at bit `at`; returns where the next begins.
+    /// Notes which rows are above zero in one set of values, of the table that begins at bit `at`; returns
+    /// where the next begins.
     pub(crate) fn note_moved(&mut self, at: usize, values: &[u64]) -> usize {
         for (n, value) in values.iter().enumerate() {
             self.moved |= u128::from(*value > 0) << (at + n);

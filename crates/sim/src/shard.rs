@@ -151,7 +151,7 @@ impl<P: Product> Shard<P> {
         }
     }
 
-    // ---- reading --------------------------------------------------------------------------------------------------
+    // ---- reading ------------------------------------------------------------------------------------------
 
     fn readable(&mut self, net: &mut Network, id: ConnId) {
         if let Some(conn) = self.looped.get_mut(id)
@@ -257,7 +257,8 @@ impl<P: Product> Shard<P> {
         }
     }
 
-    // ---- writing and the end ----------------------------------------------------------------------------------------
+    // ---- writing and the
+    // end ----------------------------------------------------------------------------------------
 
     fn write_all(&mut self, net: &mut Network) {
         while !self.looped.dirty.is_empty() {

@@ -3,8 +3,8 @@
 //! ```text
 //! key|uid|length|xxxxx      `uid` names the request that wrote it (0: it was there from the start), then `length` fillers
 //! ```
-//! Keys that begin with `p` are there from the start, on every backend; keys with `u` name one request by their number
-//! and are never there; all others are there once they were written.
+//! Keys that begin with `p` are there from the start, on every backend; keys with `u` name one request by
+//! their number and are never there; all others are there once they were written.
 
 /// Most filler bytes of a value.
 pub(crate) const FILL_MAX: usize = 100_000;

@@ -1,7 +1,7 @@
 //! The whole: shards, backends, clients and the network between them, driven by one queue of events.
 //!
-//! Events are ordered by simulated time; what is due at the same time, by the seed. Nothing else decides anything: no
-//! clock, no thread, no hash order. So a seed is a run, always the same.
+//! Events are ordered by simulated time; what is due at the same time, by the seed. Nothing else decides
+//! anything: no clock, no thread, no hash order. So a seed is a run, always the same.
 //!
 //! ```text
 //! 0 ............ chaos ............ all backends are good again ...... nothing happens any more: check
@@ -211,7 +211,7 @@ impl World {
         }
     }
 
-    // ---- shards -----------------------------------------------------------------------------------------------------
+    // ---- shards -------------------------------------------------------------------------------------------
 
     fn make_ready(&mut self, shard: usize, ready: Ready) {
         let repeated = matches!(ready, Ready::Readable(_) | Ready::Writable(_));
@@ -276,7 +276,7 @@ impl World {
         self.at(self.net.now + delay, Event::Ready(shard, ready));
     }
 
-    // ---- clients ------------------------------------------------------------------------------------------------------
+    // ---- clients ------------------------------------------------------------------------------------------
 
     fn arrive(&mut self, index: usize) {
         if self.clients[index].link.is_some() {
@@ -325,7 +325,7 @@ impl World {
         }
     }
 
-    // ---- backends -----------------------------------------------------------------------------------------------------
+    // ---- backends -----------------------------------------------------------------------------------------
 
     fn wake_backend(&mut self, index: usize) {
         let conn = &mut self.conns[index];

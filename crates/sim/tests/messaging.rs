@@ -82,7 +82,8 @@ fn every_deliberate_bug_is_found() {
     }
 }
 
-/// One seed by number: `NUTHATCH_SIM_SEED=123 cargo test -p nuthatch-sim --test messaging replay -- --nocapture`.
+/// One seed by number:
+/// `NUTHATCH_SIM_SEED=123 cargo test -p nuthatch-sim --test messaging replay -- --nocapture`.
 #[test]
 fn replay() {
     let seed = number("NUTHATCH_SIM_SEED").unwrap_or(1);

@@ -5,8 +5,8 @@ use nuthatch_sim::{Report, run};
 /// Seeds that every `cargo test` runs; more with `NUTHATCH_SIM_SEEDS`.
 const SEEDS: u64 = 300;
 
-/// Statistics of what the simulation has not got: a lack of file descriptors, requests that are too long, users and passwords, TLS.
-/// `tests/integration/test_metrics.py` and `test_tls.py` move them.
+/// Statistics of what the simulation has not got: a lack of file descriptors, requests that are too long,
+/// users and passwords, TLS. `tests/integration/test_metrics.py` and `test_tls.py` move them.
 const NOT_SIMULATED: &[(&str, &str)] = &[
     ("shard", "accept_pauses"),
     ("pool", "oversized"),
@@ -72,8 +72,8 @@ fn a_seed_is_a_run() {
     }
 }
 
-/// Seeds that have found something once: the number says nothing, the name what it was. What a seed does changes with the
-/// simulator, so each bug also has a test of its own where it was.
+/// Seeds that have found something once: the number says nothing, the name what it was. What a seed does
+/// changes with the simulator, so each bug also has a test of its own where it was.
 #[test]
 fn seeds_that_have_found_a_bug() {
     let found = [

@@ -1,9 +1,9 @@
 //! The cells that are counted in: one writer, any number of readers, no locked instruction.
 //!
-//! A cell belongs to one shard. The shard is the only one to change it, so an addition is a relaxed load and a
-//! relaxed store, which on every common processor are two plain moves. A reader on another thread sees some recent
-//! value; it never sees half of one. Two writers would lose additions, which is why cells are not handed out by
-//! clone.
+//! A cell belongs to one shard. The shard is the only one to change it, so an addition is a relaxed load and
+//! a relaxed store, which on every common processor are two plain moves. A reader on another thread sees some
+//! recent value; it never sees half of one. Two writers would lose additions, which is why cells are not
+//! handed out by clone.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -47,8 +47,8 @@ impl Gauge {
         self.set(self.get().wrapping_add(n));
     }
 
-    /// Takes `n` away. Only the owning shard may call this. Taking away more than is there is a bug of the caller:
-    /// caught in debug builds, held at zero otherwise.
+    /// Takes `n` away. Only the owning shard may call this. Taking away more than is there is a bug of the
+    /// caller: caught in debug builds, held at zero otherwise.
     #[inline]
     pub fn sub(&self, n: u64) {
         let value = self.get();

@@ -1,7 +1,8 @@
 //! Cells of a pool on every shard, and of each of its servers: what counts on over a reload.
 //!
-//! A pool is known by its name, a server by the names of its pool and its own. Who stays under that name keeps its cells, and so
-//! its counts, whatever else changes; who leaves takes them along, and begins at zero should the name come back.
+//! A pool is known by its name, a server by the names of its pool and its own. Who stays under that name
+//! keeps its cells, and so its counts, whatever else changes; who leaves takes them along, and begins at zero
+//! should the name come back.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Log-linear histograms: fixed error, bounded memory, one writer, mergeable.
 //!
-//! A value below 256 has a bucket of its own. Above, each power of two is cut into 128 equal buckets, so that a
-//! bucket is at most 1/128 of its value wide: two significant digits. Values at or above [`VALUE_MAX`] are counted
-//! there.
+//! A value below 256 has a bucket of its own. Above, each power of two is cut into 128 equal buckets, so that
+//! a bucket is at most 1/128 of its value wide: two significant digits. Values at or above [`VALUE_MAX`] are
+//! counted there.
 //!
 //! ```text
 //! page      0        1         2         3              23
@@ -10,9 +10,9 @@
 //! width     1        1         2         4              2^22
 //! ```
 //!
-//! A page (128 cells, 1 KB) is made when the first value falls into it, so an unused histogram costs 400 bytes and
-//! one with an ordinary spread of latencies about 8 KB; 24 KB is the most. Values are microseconds wherever this
-//! project records them.
+//! A page (128 cells, 1 KB) is made when the first value falls into it, so an unused histogram costs 400
+//! bytes and one with an ordinary spread of latencies about 8 KB; 24 KB is the most. Values are microseconds
+//! wherever this project records them.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -117,8 +117,8 @@ impl HistogramSnapshot {
         self.sum
     }
 
-    /// The value at or below which the fraction `q` (0 to 1) of all values lie, to two significant digits and never
-    /// too low; zero if nothing was recorded.
+    /// The value at or below which the fraction `q` (0 to 1) of all values lie, to two significant digits and
+    /// never too low; zero if nothing was recorded.
     pub fn quantile(&self, q: f64) -> u64 {
         let rank = ((self.count() as f64 * q.clamp(0.0, 1.0)).ceil() as u64).max(1);
         let mut seen = 0;

@@ -6,12 +6,12 @@
 //!                                              └ one atomic load          └ the writer reports how many were lost
 //! ```
 //!
-//! A line is formatted where it is logged and handed over without waiting. One thread writes; it also reopens the
-//! file when asked (SIGHUP). Lines have one of several [`Format`]s; under nutcracker's and nsqd's faces theirs.
-//! There are no spans: a line carries what it needs in its fields.
+//! A line is formatted where it is logged and handed over without waiting. One thread writes; it also reopens
+//! the file when asked (SIGHUP). Lines have one of several [`Format`]s; under nutcracker's and nsqd's faces
+//! theirs. There are no spans: a line carries what it needs in its fields.
 //!
-//! Two targets are special. [`ALWAYS`] passes at every level (the banner). [`SIGNAL`] does too, and in nutcracker's
-//! format it gets dots for a time, as the original's signal handlers write it.
+//! Two targets are special. [`ALWAYS`] passes at every level (the banner). [`SIGNAL`] does too, and in
+//! nutcracker's format it gets dots for a time, as the original's signal handlers write it.
 
 mod destination;
 mod format;
@@ -56,8 +56,8 @@ impl Default for Options {
     }
 }
 
-/// A log whose destination is open and whose writer does not run yet. A daemon forks between the two steps: threads
-/// do not live through a fork, open files do.
+/// A log whose destination is open and whose writer does not run yet. A daemon forks between the two steps:
+/// threads do not live through a fork, open files do.
 #[derive(Debug)]
 pub struct Opened {
     options: Options,
@@ -119,8 +119,8 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the file anew before the next line is written, for rotation. If that fails the old file is kept and
-    /// the failure logged.
+    /// Opens the file anew before the next line is written, for rotation. If that fails the old file is kept
+    /// and the failure logged.
     pub fn reopen(&self) {
         self.logger.queue().reopen();
     }
@@ -145,7 +145,8 @@ impl Log {
         self.logger.queue().lost()
     }
 
-    /// Waits until what was logged before is written, at most `patience`. False if it was not. Not for shards.
+    /// Waits until what was logged before is written, at most `patience`. False if it was not. Not for
+    /// shards.
     pub fn flush(&self, patience: Duration) -> bool {
         self.logger.queue().flush(patience)
     }

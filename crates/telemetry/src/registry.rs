@@ -1,8 +1,8 @@
 //! Directory of every cell of the process, for the control thread.
 //!
-//! Cells are made by the control thread, put here, and given to their shards. A shard never touches the registry,
-//! so the lock in it is never on the path of a request. At a reload the control thread sets the new list of pools;
-//! a pool that stays keeps its cells, and so its counts ([`crate::PoolCells`]).
+//! Cells are made by the control thread, put here, and given to their shards. A shard never touches the
+//! registry, so the lock in it is never on the path of a request. At a reload the control thread sets the new
+//! list of pools; a pool that stays keeps its cells, and so its counts ([`crate::PoolCells`]).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

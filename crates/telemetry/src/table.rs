@@ -1,9 +1,9 @@
 //! The table from which a group of cells, its reports and its descriptions come.
 //!
-//! `stats_table!` takes rows of `name: Kind, "description"` in two blocks and makes a struct with one public cell
-//! per row, `ROWS` with the facts, and `values()` in the order of `ROWS`. The rows of `nutcracker { }` have the
-//! names, order and descriptions of nutcracker 0.5.0 and make up its JSON and its `-D` text; those of `native { }`
-//! are ours. `with { }` holds fields that are not cells.
+//! `stats_table!` takes rows of `name: Kind, "description"` in two blocks and makes a struct with one public
+//! cell per row, `ROWS` with the facts, and `values()` in the order of `ROWS`. The rows of `nutcracker { }`
+//! have the names, order and descriptions of nutcracker 0.5.0 and make up its JSON and its `-D` text; those
+//! of `native { }` are ours. `with { }` holds fields that are not cells.
 
 /// Behaviour of a row's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

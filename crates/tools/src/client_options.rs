@@ -1,4 +1,5 @@
-//! `--consumer-opt` and `--producer-opt`: settings of the client by go-nsq's names, `name,value` or `name` for true.
+//! `--consumer-opt` and `--producer-opt`: settings of the client by go-nsq's names, `name,value` or `name`
+//! for true.
 
 use client::Config;
 use config::go_flags::{Exit, FlagSpec, GoValues};

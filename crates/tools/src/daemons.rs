@@ -1,4 +1,5 @@
-//! The HTTP side of nsqds and lookupds: many are asked at a time, and one that does not answer costs a warning.
+//! The HTTP side of nsqds and lookupds: many are asked at a time, and one that does not answer costs a
+//! warning.
 
 pub(crate) mod lookupd;
 pub(crate) mod stats;

@@ -3,9 +3,9 @@
 //! ```text
 //! arguments ▸ command_line ▸ Values ▸ check of one tool (texts and order of NSQ's) ▸ its run
 //! ```
-//! A tool has a table of flags and a `main` that takes its arguments. It returns when it has done its work, or with the
-//! [`Exit`] that says what to print and with which status to end. Usage texts, complaints and exit statuses are NSQ's;
-//! docs/tools.md describes the tools, docs/compat-nsq.md what they do otherwise.
+//! A tool has a table of flags and a `main` that takes its arguments. It returns when it has done its work,
+//! or with the [`Exit`] that says what to print and with which status to end. Usage texts, complaints and
+//! exit statuses are NSQ's; docs/tools.md describes the tools, docs/compat-nsq.md what they do otherwise.
 //!
 //! [`operator`] is not of NSQ: the commands of `nuthatch` for a queue, over its HTTP API.
 

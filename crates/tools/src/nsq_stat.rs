@@ -1,7 +1,8 @@
 //! `nsq_stat`: the numbers of a channel over all its nodes, a line per interval.
 //!
-//! Rates are summed over the nodes that answered twice in a row, so that one that comes or goes shows no jump. A node that
-//! does not answer costs a warning on standard error; the tool ends only when nobody answers.
+//! Rates are summed over the nodes that answered twice in a row, so that one that comes or goes shows no
+//! jump. A node that does not answer costs a warning on standard error; the tool ends only when nobody
+//! answers.
 
 mod report;
 

@@ -3,8 +3,8 @@
 //! ```text
 //! consumer of each topic ─▶ one line of messages ▸ filter ▸ standard output ▸ finish
 //! ```
-//! A message is finished once it is printed, or filtered out. The last one that `-n` asks for is finished as well; what came
-//! beyond it goes back to its channel.
+//! A message is finished once it is printed, or filtered out. The last one that `-n` asks for is finished as
+//! well; what came beyond it goes back to its channel.
 
 mod filter;
 mod from;

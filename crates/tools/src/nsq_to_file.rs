@@ -229,8 +229,8 @@ fn pattern(text: &str) -> Result<Option<Regex>, Exit> {
     }
 }
 
-/// The topics of the command line that the pattern lets through. What cannot work for one of them is refused at once: NSQ's tool
-/// logs it and waits for ever.
+/// The topics of the command line that the pattern lets through. What cannot work for one of them is refused
+/// at once: NSQ's tool logs it and waits for ever.
 fn allowed(topics: &[String], pattern: Option<&Regex>, format: &Format) -> Result<Vec<String>, Exit> {
     let fits = |topic: &&String| pattern.is_none_or(|pattern| pattern.is_match(topic));
     let kept: Vec<String> = topics.iter().filter(fits).cloned().collect();
@@ -247,7 +247,8 @@ fn allowed(topics: &[String], pattern: Option<&Regex>, format: &Format) -> Resul
     }
 }
 
-/// Settings of the consumers. A message is never given up, unless an option says so: it would be finished unwritten.
+/// Settings of the consumers. A message is never given up, unless an option says so: it would be finished
+/// unwritten.
 fn consumer_settings(values: &GoValues) -> Result<Config, Exit> {
     let mut config = consumer_config(TOOL.name, values)?;
     if !is_given(values, "max_attempts") {

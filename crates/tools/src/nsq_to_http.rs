@@ -3,8 +3,8 @@
 //! ```text
 //! consumer ▸ sample ▸ one address ▸ POST of the body, or GET with it in the URL ▸ finish       anything but success: requeued, with a pause
 //! ```
-//! A POST succeeds with any 2xx, a GET with 200. A message is finished once its request has succeeded; one whose answer was lost
-//! is sent again.
+//! A POST succeeds with any 2xx, a GET with 200. A message is finished once its request has succeeded; one
+//! whose answer was lost is sent again.
 
 mod requests;
 

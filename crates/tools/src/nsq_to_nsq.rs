@@ -3,7 +3,8 @@
 //! ```text
 //! consumer of each topic ▸ filter ▸ one destination ▸ its OK ▸ finish        anything else: requeued, with a pause
 //! ```
-//! A message is finished once a destination has it, so that none is lost; one whose answer was lost comes twice.
+//! A message is finished once a destination has it, so that none is lost; one whose answer was lost comes
+//! twice.
 
 mod filter;
 
@@ -193,7 +194,8 @@ impl Copying {
 }
 
 impl Publisher {
-    /// Publishes a message at one destination, unless it is filtered out. `Ok` finishes it, `Err` requeues it.
+    /// Publishes a message at one destination, unless it is filtered out. `Ok` finishes it, `Err` requeues
+    /// it.
     async fn pass_on(&self, topic: &str, message: &Message) -> Result<(), PublishError> {
         let body = match self.filter.apply(&message.body) {
             Passage::AsItIs => message.body.clone(),

@@ -3,7 +3,8 @@
 //! ```text
 //! nuthatch topics … ▸ Operator (clap) ▸ request ▸ api ▸ answer ▸ table for people | --json for scripts
 //! ```
-//! Exit statuses: 0 done; 1 the queue refused it, and says why; 2 the command line is wrong; 3 nobody answers at the address.
+//! Exit statuses: 0 done; 1 the queue refused it, and says why; 2 the command line is wrong; 3 nobody answers
+//! at the address.
 
 mod failure;
 mod api;

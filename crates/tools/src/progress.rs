@@ -34,8 +34,8 @@ pub(crate) struct Backlog {
     pub channel: String,
 }
 
-/// Shows `tool`'s progress for ever; drop the future to end it. `topics` are those whose backlog counts. Without a backlog, or
-/// where only TCP addresses are known, what is left is not shown.
+/// Shows `tool`'s progress for ever; drop the future to end it. `topics` are those whose backlog counts.
+/// Without a backlog, or where only TCP addresses are known, what is left is not shown.
 pub(crate) async fn show(tool: &str, count: Count, backlog: Backlog, topics: impl Fn() -> Vec<String>) {
     if !stderr().is_terminal() {
         return std::future::pending().await;

@@ -32,8 +32,8 @@ impl Stop {
         Ok(Stop { hang_up: Some(hang_up()?), ..Stop::new()? })
     }
 
-    /// Runs `consumers`, with `progress` beside them, to their end. The first signal stops them, with [`STOP_PATIENCE`] for what is in
-    /// flight; a second one ends it at once: false.
+    /// Runs `consumers`, with `progress` beside them, to their end. The first signal stops them, with
+    /// [`STOP_PATIENCE`] for what is in flight; a second one ends it at once: false.
     pub(crate) async fn attend(
         &mut self,
         consumers: impl Future<Output = ()>,

@@ -26,8 +26,8 @@ pub(crate) enum Sources {
 }
 
 impl Sources {
-    /// The addresses of a command line. `nsqd_flag` names the flag for those of nsqds; `full_stop` ends the complaint that
-    /// there are none (one tool has a full stop there).
+    /// The addresses of a command line. `nsqd_flag` names the flag for those of nsqds; `full_stop` ends the
+    /// complaint that there are none (one tool has a full stop there).
     ///
     /// # Errors
     ///
@@ -43,8 +43,8 @@ impl Sources {
         }
     }
 
-    /// Looks whether there is a server at one of the addresses, as a tool does that is started by hand. One of several that is away
-    /// is tried again later; lookups always are.
+    /// Looks whether there is a server at one of the addresses, as a tool does that is started by hand. One
+    /// of several that is away is tried again later; lookups always are.
     ///
     /// # Errors
     ///

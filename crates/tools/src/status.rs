@@ -1,4 +1,5 @@
-//! Durations, printed every so many: `[aggregate]: finished 250 - 99th: 2.01ms - 95th: 1.20ms - avg: 612.40us`.
+//! Durations, printed every so many:
+//! `[aggregate]: finished 250 - 99th: 2.01ms - 95th: 1.20ms - avg: 612.40us`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -56,8 +56,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// The state of a daemon made of `parts`; bodies of settings take their bytes from `budget`. Needs a tokio runtime, in which
-    /// notifications are sent.
+    /// The state of a daemon made of `parts`; bodies of settings take their bytes from `budget`. Needs a
+    /// tokio runtime, in which notifications are sent.
     pub(crate) fn new(parts: Parts, rows: &'static [Row<Api>], budget: Budget) -> Api {
         let Parts { settings, version, hostname, client, notifications, log } = parts;
         let addresses = Addresses { lookups: settings.lookups.clone(), nsqds: settings.nsqds.clone() };

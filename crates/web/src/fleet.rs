@@ -1,7 +1,8 @@
 //! The fleet as its daemons tell it: all are asked at once, and their answers are merged.
 //!
-//! Producers come from the lookups, or from the queues themselves if no lookup is named; statistics from every producer. What
-//! fails is a warning as long as somebody answers. Texts of failures are those of nsqadmin.
+//! Producers come from the lookups, or from the queues themselves if no lookup is named; statistics from
+//! every producer. What fails is a warning as long as somebody answers. Texts of failures are those of
+//! nsqadmin.
 
 mod actions;
 mod ask;

@@ -1,7 +1,7 @@
 //! Notifications of changes: a POST of JSON for each, one after the other.
 //!
-//! The endpoint may be slow, wrong or gone: changes do not wait for it. Notices wait in a queue of [`NOTICES_MAX`]; beyond that
-//! they are dropped, and the log says so.
+//! The endpoint may be slow, wrong or gone: changes do not wait for it. Notices wait in a queue of
+//! [`NOTICES_MAX`]; beyond that they are dropped, and the log says so.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -7,8 +7,9 @@
 //! | `/render` | graphite, if it is proxied |
 //! | everything else | pages; their forms go to `/action` |
 //!
-//! A warning stands in `message` beside whatever could be gathered; if nobody answered it is 502 `UPSTREAM_ERROR`. Changes need a
-//! user of `admin-user`, if there are any, and are told to the notification endpoint.
+//! A warning stands in `message` beside whatever could be gathered; if nobody answered it is 502
+//! `UPSTREAM_ERROR`. Changes need a user of `admin-user`, if there are any, and are told to the notification
+//! endpoint.
 
 use std::sync::Arc;
 

@@ -1,8 +1,10 @@
-//! nsqadmin's pages, written on the server: topics, a topic, a channel, nodes, a node, messages by channel, topics without producers.
+//! nsqadmin's pages, written on the server: topics, a topic, a channel, nodes, a node, messages by channel,
+//! topics without producers.
 //!
-//! They need no script and load nothing. Names and texts from outside become text ([`html::Html`]), a policy in the header
-//! forbids scripts anyway. What changes something is a form to `/action`; a browser that sends one for another site's page is
-//! refused before it gets here. As in nsqadmin, a page about something unknown is 200 and says so.
+//! They need no script and load nothing. Names and texts from outside become text ([`html::Html`]), a policy
+//! in the header forbids scripts anyway. What changes something is a form to `/action`; a browser that sends
+//! one for another site's page is refused before it gets here. As in nsqadmin, a page about something unknown
+//! is 200 and says so.
 
 mod action;
 mod channel;

@@ -10,7 +10,8 @@ use serde_json::{Deserializer, Map, Value};
 /// Largest body of a change, bytes.
 const BODY_BYTES_MAX: u64 = 64 << 10;
 
-/// The body, read by the rules of Go's decoder: its first value counts, keys in any case, the last one of a name.
+/// The body, read by the rules of Go's decoder: its first value counts, keys in any case, the last one of a
+/// name.
 #[derive(Debug)]
 pub(crate) struct Fields(Map<String, Value>);
 

@@ -1,4 +1,5 @@
-//! Pure codecs: redis, memcache, nsq, the messages between two processes in an upgrade, percent-encoding. No socket, no clock, no log.
+//! Pure codecs: redis, memcache, nsq, the messages between two processes in an upgrade, percent-encoding. No
+//! socket, no clock, no log.
 
 #![forbid(unsafe_code)]
 pub mod memcache;

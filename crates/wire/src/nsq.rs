@@ -5,14 +5,16 @@
 //! client ◀─ frame ▸ frame …                    frame   = u32 size ▸ i32 type ▸ data          size = 4 + data
 //! message frame data                           i64 timestamp ▸ u16 attempts ▸ 16 hex digits ▸ body
 //! ```
-//! Integers are big-endian; a length is read as *signed* 32 bits, so that ffffffff is the size -1 and is refused.
+//! Integers are big-endian; a length is read as *signed* 32 bits, so that ffffffff is the size -1 and is
+//! refused.
 //!
-//! Reading order: [`Scanner`] turns bytes into a [`Command`] and makes every check that needs no knowledge of topics, in
-//! nsqd's order; [`Refusal`] is every error a client can see, with its text; [`frame`] is the way back. [`identify`] is the
-//! negotiation, [`auth`] what AUTH leads to, [`lookup`] the other protocol, [`http_mpub`] the bodies of `POST /mpub`.
+//! Reading order: [`Scanner`] turns bytes into a [`Command`] and makes every check that needs no knowledge of
+//! topics, in nsqd's order; [`Refusal`] is every error a client can see, with its text; [`frame`] is the way
+//! back. [`identify`] is the negotiation, [`auth`] what AUTH leads to, [`lookup`] the other protocol,
+//! [`http_mpub`] the bodies of `POST /mpub`.
 //!
-//! Nothing here allocates for what a peer merely announced: a body counts only once its bytes have arrived, and the
-//! caller learns how many to wait for. The exact rules and texts are those of nsqd 1.3.0.
+//! Nothing here allocates for what a peer merely announced: a body counts only once its bytes have arrived,
+//! and the caller learns how many to wait for. The exact rules and texts are those of nsqd 1.3.0.
 
 pub mod auth;
 mod batch;
@@ -45,7 +47,8 @@ pub use verb::{ClientState, Verb};
 /// Magic bytes a client sends first.
 pub const MAGIC_V2: &[u8; 4] = b"  V2";
 
-/// Longest command line with its line feed (the size of nsqd's read buffer). A longer one closes the connection.
+/// Longest command line with its line feed (the size of nsqd's read buffer). A longer one closes the
+/// connection.
 pub const LINE_BYTES_MAX: usize = 16_384;
 
 /// Limits on a client's input. The defaults are nsqd's.
@@ -53,7 +56,8 @@ pub const LINE_BYTES_MAX: usize = 16_384;
 pub struct Limits {
     /// Largest message body (`max-msg-size`), bytes.
     pub message_bytes_max: u64,
-    /// Largest body of IDENTIFY, AUTH and MPUB (`max-body-size`), bytes. For MPUB also the sum of what is really parsed.
+    /// Largest body of IDENTIFY, AUTH and MPUB (`max-body-size`), bytes. For MPUB also the sum of what is
+    /// really parsed.
     pub body_bytes_max: u64,
     /// Largest RDY count (`max-rdy-count`).
     pub ready_max: u64,

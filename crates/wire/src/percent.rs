@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-/// A text in which all but ASCII letters, digits and the `kept` bytes, which are ASCII too, is percent-encoded.
+/// A text in which all but ASCII letters, digits and the `kept` bytes, which are ASCII too, is
+/// percent-encoded.
 pub fn encode(text: &[u8], kept: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
     for &byte in text {

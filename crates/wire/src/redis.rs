@@ -1,22 +1,25 @@
-//! The Redis protocol, RESP2 and RESP3, as a relay needs it: where requests and replies end, which command and which keys
-//! a request has, and where it may go.
+//! The Redis protocol, RESP2 and RESP3, as a relay needs it: where requests and replies end, which command
+//! and which keys a request has, and where it may go.
 //!
 //! Scanning (bytes stay where they are; the scanner is kept between calls and never reads a byte twice):
 //!
-//! - [`RequestScanner::scan`] `(frame, &Limits)` → [`Scan`]: `Done(Request)`, `Skip`, `Inline`, `NeedMore`, `Bad`.
+//! - [`RequestScanner::scan`] `(frame, &Limits)` → [`Scan`]: `Done(Request)`, `Skip`, `Inline`, `NeedMore`,
+//!   `Bad`.
 //! - [`Request`]: `len()`, `argument_count()`, `command()`, `name(frame)`, `first(frame)`, `args(frame)`, and
-//!   [`Request::route`] `(frame)` → `(&Command, Route)` or a [`Refusal`]. Methods take the frame that was scanned.
+//!   [`Request::route`] `(frame)` → `(&Command, Route)` or a [`Refusal`]. Methods take the frame that was
+//!   scanned.
 //! - [`Argument`]: `bytes()`, `range()`, and with header `encoded()`, `encoded_range()`.
-//! - [`encode_inline`] rewrites an inline command as a RESP array; scan that as if it had come from the client.
+//! - [`encode_inline`] rewrites an inline command as a RESP array; scan that as if it had come from the
+//!   client.
 //! - [`ReplyScanner::scan`] `(frame, &ReplyLimits)` → [`ReplyScan`]: `Done(Reply)`, `NeedMore`, `Bad`.
 //! - [`Reply`]: `len()`, `kind()`, `integer()`, `error_code(frame)`, `body(frame)`, `elements(frame)`.
 //!
-//! Commands ([`command`]): one table of all commands. [`Route`] says what to do with a request: `Local` (answer it),
-//! `One` (forward by this key), `Same` (forward if all these keys live on one server), `Split` (one request per server,
-//! written with [`write_split_head`] and what stands up to [`Part::end`], merged by [`Merge`]). [`Refusal::write`] and
-//! [`ProtocolError::write`] append the error a client gets: after a refusal the connection goes on, unless it
-//! is of a [stateful](Refusal::stateful) command, after a protocol error it cannot. [`command_reply`] answers `COMMAND`; [`docs_rows`]
-//! fills the table in the documentation.
+//! Commands ([`command`]): one table of all commands. [`Route`] says what to do with a request: `Local`
+//! (answer it), `One` (forward by this key), `Same` (forward if all these keys live on one server), `Split`
+//! (one request per server, written with [`write_split_head`] and what stands up to [`Part::end`], merged by
+//! [`Merge`]). [`Refusal::write`] and [`ProtocolError::write`] append the error a client gets: after a
+//! refusal the connection goes on, unless it is of a [stateful](Refusal::stateful) command, after a protocol
+//! error it cannot. [`command_reply`] answers `COMMAND`; [`docs_rows`] fills the table in the documentation.
 //!
 //! Writing ([`encode`]): arrays, bulks, integers, errors, maps and nulls in either version.
 //!

@@ -1,4 +1,5 @@
-//! Messages between a running process and the one that replaces it, over a socket that keeps their boundaries.
+//! Messages between a running process and the one that replaces it, over a socket that keeps their
+//! boundaries.
 //!
 //! ```text
 //! message: u16 kind │ field …                    field: u16 tag │ u32 length │ bytes
@@ -13,10 +14,12 @@
 //!     ├── Serving ───────────────────────────────▶   from here on there is no way back
 //!     ◀── Client (descriptor), one for each ─────┤
 //! ```
-//! Instead of any message either side may say [`Message::Failed`], and the end of the socket means the end of the other process.
+//! Instead of any message either side may say [`Message::Failed`], and the end of the socket means the end of
+//! the other process.
 //!
-//! The two may be of different versions: a kind and a tag that are not known are skipped, and what is missing takes a default where
-//! one is sound. A change that an older process would misread raises [`FORMAT`], and the successor is refused.
+//! The two may be of different versions: a kind and a tag that are not known are skipped, and what is missing
+//! takes a default where one is sound. A change that an older process would misread raises [`FORMAT`], and
+//! the successor is refused.
 
 mod fields;
 

@@ -1,6 +1,6 @@
-//! Random request lines to a real memcached, and what the scanner says about them: a well-formed request gets exactly
-//! one reply that the reply scanner accepts (none where quiet mode hides it), and one that we refuse gets the
-//! same error line from memcached. Skipped, visibly, where memcached is not installed.
+//! Random request lines to a real memcached, and what the scanner says about them: a well-formed request gets
+//! exactly one reply that the reply scanner accepts (none where quiet mode hides it), and one that we refuse
+//! gets the same error line from memcached. Skipped, visibly, where memcached is not installed.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -209,8 +209,8 @@ fn request(random: &mut Random) -> Vec<u8> {
 
 const NOOP: &[u8] = b"MN\r\n";
 
-/// A well-formed request gets its one reply unless quiet mode hides it, and always if it is forwarded without `noreply`
-/// and `q`.
+/// A well-formed request gets its one reply unless quiet mode hides it, and always if it is forwarded without
+/// `noreply` and `q`.
 fn check_good(server: &Memcached, request: &Request, frame: &[u8]) -> Result<(), String> {
     let forwarded = request.forward(frame).concat();
     let asked = request.asked().of(&forwarded);
@@ -240,8 +240,8 @@ fn one_reply(answer: &[u8], request: &Request, asked: &[u8]) -> Option<Reply> {
     }
 }
 
-/// A refused request gets our line from memcached too. After that memcached goes on with the next line; where we swallow a
-/// data block or close, it may have run the data as a command.
+/// A refused request gets our line from memcached too. After that memcached goes on with the next line; where
+/// we swallow a data block or close, it may have run the data as a command.
 fn check_bad(server: &Memcached, bad: &BadRequest, frame: &[u8]) -> Result<(), String> {
     let answer = server.ask(&[frame, b"mn\r\n"].concat());
     let line = frame.iter().position(|&byte| byte == b'\n').unwrap() + 1;

@@ -1,6 +1,6 @@
 //! The requests of the conversations recorded from nutcracker 0.5.0 and memcached 1.6.18: what nutcracker
-//! forwarded, byte for byte, is well-formed here, what the servers answered is a reply to it, and what nutcracker
-//! answers by hanging up is either an error line here or a command it did not know.
+//! forwarded, byte for byte, is well-formed here, what the servers answered is a reply to it, and what
+//! nutcracker answers by hanging up is either an error line here or a command it did not know.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,8 @@ fn golden() -> Option<Vec<Value>> {
     Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
-/// Bytes of a recorded string: one character is one byte, `⟦rep:N:HEX⟧` is a repetition. Nothing if it has other tokens.
+/// Bytes of a recorded string: one character is one byte, `⟦rep:N:HEX⟧` is a repetition. Nothing if it has
+/// other tokens.
 fn bytes(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut rest = text;

@@ -1,5 +1,5 @@
-//! Random requests and replies: well-formed ones are read back as they were made, and mutated ones never break what the
-//! scanners promise. proptest prints the seed of a failure; the seeded tests print theirs.
+//! Random requests and replies: well-formed ones are read back as they were made, and mutated ones never
+//! break what the scanners promise. proptest prints the seed of a failure; the seeded tests print theirs.
 
 use nuthatch_wire::memcache::{
     Expect, Limits, ReplyKind, ReplyScanner, RequestScanner, Scan, Status, fuzzing,

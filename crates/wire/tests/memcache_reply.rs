@@ -1,5 +1,5 @@
-//! Replies: where each ends and what it says, fed whole and one byte at a time; bytes that are no reply to the request;
-//! limits; blocks taken apart and put together; quiet mode.
+//! Replies: where each ends and what it says, fed whole and one byte at a time; bytes that are no reply to
+//! the request; limits; blocks taken apart and put together; quiet mode.
 
 use nuthatch_wire::memcache::{
     BadReply, Blocks, Command, Expect, Limits, Reply, ReplyKind, ReplyScanner, RequestScanner, Scan, Status,

@@ -1,4 +1,5 @@
-//! Routing of requests: keys, splits, local answers, refusals and their texts, and what `COMMAND` says about it.
+//! Routing of requests: keys, splits, local answers, refusals and their texts, and what `COMMAND` says about
+//! it.
 
 use nuthatch_wire::redis::command::{IDS_MAX, Side, all, flags};
 use nuthatch_wire::redis::{

@@ -1,5 +1,5 @@
-//! The checks of `redis::fuzzing` over bytes that look like the protocol: made from a seed, damaged, cut, and those that
-//! were captured from real clients. And round trips: what is written is read back.
+//! The checks of `redis::fuzzing` over bytes that look like the protocol: made from a seed, damaged, cut, and
+//! those that were captured from real clients. And round trips: what is written is read back.
 
 use nuthatch_wire::redis::{
     Limits, ReplyLimits, ReplyScan, ReplyScanner, RequestScanner, Scan, Version, encode, encode_inline,
@@ -179,7 +179,8 @@ fn replies_of_many_seeds() {
     }
 }
 
-/// Bytes as the golden files write them: a character a byte, `⟦rep:N:HEX⟧` for repetitions; `None` with other tokens.
+/// Bytes as the golden files write them: a character a byte, `⟦rep:N:HEX⟧` for repetitions; `None` with other
+/// tokens.
 fn golden_bytes(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut rest = text;

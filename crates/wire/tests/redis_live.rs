@@ -1,5 +1,6 @@
-//! The table of commands held against a running redis-server 7.0: its `COMMAND`, its `COMMAND DOCS`, the keys it finds, and
-//! the words in which it refuses. Skipped, visibly, where there is no redis-server of that version.
+//! The table of commands held against a running redis-server 7.0: its `COMMAND`, its `COMMAND DOCS`, the keys
+//! it finds, and the words in which it refuses. Skipped, visibly, where there is no redis-server of that
+//! version.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -189,7 +190,8 @@ fn compare(ours: &Command, row: &Value, docs: &Value) {
     assert_eq!(ours.subcommands.len(), row[9].list().len() + later, "{name}");
 }
 
-/// Compares the use of keys. Of SORT's three places the second is that of BY and GET, which name no keys of the request.
+/// Compares the use of keys. Of SORT's three places the second is that of BY and GET, which name no keys of
+/// the request.
 fn compare_sides(ours: &Command, specs: &[Value]) {
     let name = ours.name;
     let flags = |spec: &Value| -> Vec<String> {

@@ -1,5 +1,5 @@
-//! Replies as servers send them, whole and one byte at a time: kinds, values, elements, what is no reply, and each limit
-//! at its value and one past it.
+//! Replies as servers send them, whole and one byte at a time: kinds, values, elements, what is no reply, and
+//! each limit at its value and one past it.
 
 use nuthatch_wire::redis::{Kind, Reply, ReplyError, ReplyLimits, ReplyScan, ReplyScanner};
 

@@ -1,5 +1,5 @@
-//! Requests as clients send them, whole and one byte at a time: what is found in them, what is refused, and each limit at
-//! its value and one past it.
+//! Requests as clients send them, whole and one byte at a time: what is found in them, what is refused, and
+//! each limit at its value and one past it.
 
 use nuthatch_wire::redis::{Limits, ProtocolError, Request, RequestScanner, Scan, encode, encode_inline};
 

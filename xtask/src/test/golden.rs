@@ -1,9 +1,10 @@
 //! Replays captures from the original programs against the release binary.
 //!
-//! The captures and their replayers are not part of this repository; they are looked for in `../shared/golden` beside
-//! it, or where `NUTHATCH_GOLDEN` says. A case may differ on purpose: then `tests/golden/intended.toml` lists it with
-//! the reason. Captures hold times and machines stall, so a case that fails unlisted is played once more when all others have
-//! ended, and nothing runs beside it; if it fails again it is a failure. A listed one that passes is a remark.
+//! The captures and their replayers are not part of this repository; they are looked for in
+//! `../shared/golden` beside it, or where `NUTHATCH_GOLDEN` says. A case may differ on purpose: then
+//! `tests/golden/intended.toml` lists it with the reason. Captures hold times and machines stall, so a case
+//! that fails unlisted is played once more when all others have ended, and nothing runs beside it; if it
+//! fails again it is a failure. A listed one that passes is a remark.
 //!
 //! Replays mostly wait (for a close, for a timeout), so several are played at a time.
 
@@ -24,7 +25,8 @@ struct Replay {
     /// Name of the data file or directory.
     data: &'static str,
     script: &'static str,
-    /// Faces of the binary that it needs; each becomes an option `--FACE`, the first `--binary` for nutcracker.
+    /// Faces of the binary that it needs; each becomes an option `--FACE`, the first `--binary` for
+    /// nutcracker.
     faces: &'static [&'static str],
     options: &'static [&'static str],
 }
@@ -194,7 +196,8 @@ impl Stage<'_> {
         (!wrong.is_empty()).then_some((replay, Some(wrong)))
     }
 
-    /// Plays what was wrong once more: those cases, or the whole where there is no choice. What is wrong again is a fault.
+    /// Plays what was wrong once more: those cases, or the whole where there is no choice. What is wrong
+    /// again is a fault.
     fn play_again(&self, replay: &Replay, wrong: Option<&[(String, String)]>) -> Result<(), Fault> {
         let cases = wrong.filter(|_| !PLAYED_WHOLE.contains(&replay.script)).map(only);
         let text = self.replayed(replay, cases.as_deref())?;
@@ -242,8 +245,8 @@ fn only(wrong: &[(String, String)]) -> String {
     format!("^({})$", ids.join("|"))
 }
 
-/// Listed cases that passed. Worth a look, but no failure: where a close is expected, a replay on a machine that stalls may
-/// see one for reasons of its own.
+/// Listed cases that passed. Worth a look, but no failure: where a close is expected, a replay on a machine
+/// that stalls may see one for reasons of its own.
 fn stale(text: &str, ids: &BTreeSet<String>, listed: &BTreeSet<&str>) -> Vec<String> {
     let seen = |word: &str, id: &str| text.lines().any(|line| line.starts_with(&format!("{word} {id}: ")));
     let passed = |id: &&&str| ids.contains(**id) && !seen("FAIL", id) && !seen("SKIP", id);

@@ -1,8 +1,8 @@
 //! Gets the servers and clients that suites need, when that can be done without asking.
 //!
-//! Servers come from apt, if we are root on a system that has it. Python clients go into an environment of their own
-//! below the target directory, JavaScript clients likewise. `NUTHATCH_NO_INSTALL=1` forbids all three. What could not
-//! be had is told, and the suites that need it skip and say so.
+//! Servers come from apt, if we are root on a system that has it. Python clients go into an environment of
+//! their own below the target directory, JavaScript clients likewise. `NUTHATCH_NO_INSTALL=1` forbids all
+//! three. What could not be had is told, and the suites that need it skip and say so.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,8 +1,9 @@
-//! Real clients against real servers, through the release binary: those in Python and JavaScript under pytest, and the
-//! `tokio-nsq` crate.
+//! Real clients against real servers, through the release binary: those in Python and JavaScript under
+//! pytest, and the `tokio-nsq` crate.
 //!
-//! The crate's test is a project of its own (`tests/integration/tokio_nsq`), because of what it depends on. Its crates
-//! are fetched if they may be; without them it is skipped, and the suite does not count as passed in whole.
+//! The crate's test is a project of its own (`tests/integration/tokio_nsq`), because of what it depends on.
+//! Its crates are fetched if they may be; without them it is skipped, and the suite does not count as passed
+//! in whole.
 
 use std::process::Command;
 

@@ -1,9 +1,10 @@
 //! No circle among the modules of a crate: a file does not name, over whatever detour, a file that names it.
 //!
-//! An arrow is a path in the code, with `use` or without, from a file to the file whose names it takes: `crate::a::B`,
-//! `super::B`, or `a::B` of a child, of a child's names in its parent as well as the other way round. Re-exports are followed to
-//! where the name is from; one is an arrow only if its file uses the name itself. `mod` is none. Methods are not seen: an `impl`
-//! may stand in another file than its type. Unit tests do not count.
+//! An arrow is a path in the code, with `use` or without, from a file to the file whose names it takes:
+//! `crate::a::B`, `super::B`, or `a::B` of a child, of a child's names in its parent as well as the other way
+//! round. Re-exports are followed to where the name is from; one is an arrow only if its file uses the name
+//! itself. `mod` is none. Methods are not seen: an `impl` may stand in another file than its type. Unit tests
+//! do not count.
 //!
 //! A crate that is exempt stands in `tidy.toml`, with a reason. None does.
 

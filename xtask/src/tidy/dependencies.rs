@@ -1,7 +1,7 @@
 //! Every dependency has a row with its reason in `docs/dependencies.md`, and every row its dependency.
 //!
-//! What members use comes from cargo; what is declared for all of them from the root manifest. A declared dependency that
-//! no member uses is a fault, since its row would claim a use.
+//! What members use comes from cargo; what is declared for all of them from the root manifest. A declared
+//! dependency that no member uses is a fault, since its row would claim a use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

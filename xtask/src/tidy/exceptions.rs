@@ -1,7 +1,7 @@
 //! `tidy.toml`: what may break a rule, and why.
 //!
-//! An exception without a reason is refused here; one that is not needed any more is found by the check it belongs to.
-//! Unknown keys are refused, so that a misspelt one does not go unnoticed.
+//! An exception without a reason is refused here; one that is not needed any more is found by the check it
+//! belongs to. Unknown keys are refused, so that a misspelt one does not go unnoticed.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,7 +1,8 @@
 //! Arrows between our crates go downwards, never up and never sideways.
 //!
-//! The table here and the drawing in ARCHITECTURE.md say the same. A crate without a row is a fault, so that each new one
-//! is placed on purpose. Development crates may use anything; what we ship may use them in tests only.
+//! The table here and the drawing in ARCHITECTURE.md say the same. A crate without a row is a fault, so that
+//! each new one is placed on purpose. Development crates may use anything; what we ship may use them in tests
+//! only.
 
 use super::findings::Findings;
 use crate::workspace::{Metadata, short_name};

@@ -1,7 +1,7 @@
 //! Names in pages: every file that a page names or links to is there.
 //!
-//! A page is a Markdown file of the root, of `docs/`, `examples/`, `tests/` or a crate. A name of a source file may leave out its
-//! folders: it has to be the end of some file's path.
+//! A page is a Markdown file of the root, of `docs/`, `examples/`, `tests/` or a crate. A name of a source
+//! file may leave out its folders: it has to be the end of some file's path.
 
 use std::path::Path;
 

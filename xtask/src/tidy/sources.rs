@@ -1,5 +1,5 @@
-//! The shape of source files: no `mod.rs`, a page at the top, a bounded length, no unsafe code but where it is
-//! allowed. Unit tests that have a file of their own (`tests.rs`) are left alone.
+//! The shape of source files: no `mod.rs`, a page at the top, a bounded length, no unsafe code but where it
+//! is allowed. Unit tests that have a file of their own (`tests.rs`) are left alone.
 
 use std::path::Path;
 
@@ -11,7 +11,8 @@ use crate::workspace::{Metadata, Package, rust_files};
 const UNSAFE_ALLOWED: [&str; 2] = ["net", "nuthatch"];
 /// Most lines of a file, its tests left out.
 const CODE_LINES_MAX: usize = 500;
-/// Beginnings that no documentation comment has: it says what a thing is, with a noun or a verb, and can be read by itself.
+/// Beginnings that no documentation comment has: it says what a thing is, with a noun or a verb, and can be
+/// read by itself.
 const RIDDLES: [&str; 16] = [
     "What", "Whether", "How", "Who", "Whom", "Whose", "Where", "When", "Why", "Which", "And", "Or", "But",
     "Then", "The same", "As above",

@@ -1,9 +1,10 @@
 //! The floor under the proxy: the least relay for one Redis server that scans frames and gathers.
 //!
-//! `relay PORT SERVER` reads what clients send, finds where each request ends, and appends it to one buffer for the server;
-//! it finds where each reply ends and appends it to the buffer of the client whose request is oldest. Each buffer is written
-//! once per turn of the loop. It has no limits, no timeouts, no statistics and no second server, and ends at the first thing
-//! it does not expect: what a proxy costs above it is the proxy's own.
+//! `relay PORT SERVER` reads what clients send, finds where each request ends, and appends it to one buffer
+//! for the server; it finds where each reply ends and appends it to the buffer of the client whose request is
+//! oldest. Each buffer is written once per turn of the loop. It has no limits, no timeouts, no statistics and
+//! no second server, and ends at the first thing it does not expect: what a proxy costs above it is the
+//! proxy's own.
 
 #![forbid(unsafe_code)]
 

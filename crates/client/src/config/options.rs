@@ -1,7 +1,7 @@
 //! The table of options: name, type, range, field.
 //!
-//! Names, ranges and texts are go-nsq's. Where go-nsq lets a number wrap (`max_attempts=70000` becomes 4464), the range is
-//! checked here instead.
+//! Names, ranges and texts are go-nsq's. Where go-nsq lets a number wrap (`max_attempts=70000` becomes 4464),
+//! the range is checked here instead.
 
 use std::fmt::Display;
 use std::time::Duration;

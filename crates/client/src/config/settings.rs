@@ -20,7 +20,8 @@ pub enum BackoffStrategy {
     FullJitter,
 }
 
-/// Settings. Build one with [`Config::new`], change fields or call [`Config::set`], and hand it to a builder, which checks it.
+/// Settings. Build one with [`Config::new`], change fields or call [`Config::set`], and hand it to a builder,
+/// which checks it.
 ///
 /// ```
 /// use nuthatch_client::Config;
@@ -43,7 +44,8 @@ pub struct Config {
     pub local_addr: Option<SocketAddr>,
     /// `lookupd_poll_interval`: time between two questions to a lookupd.
     pub lookupd_poll_interval: Duration,
-    /// `lookupd_poll_jitter`: share of the interval that is added at random, 0 to 1, so that consumers do not ask together.
+    /// `lookupd_poll_jitter`: share of the interval that is added at random, 0 to 1, so that consumers do not
+    /// ask together.
     pub lookupd_poll_jitter: f64,
     /// `lookupd_poll_timeout`: how long a lookupd may take to answer.
     pub lookupd_poll_timeout: Duration,
@@ -59,10 +61,11 @@ pub struct Config {
     pub max_backoff_duration: Duration,
     /// `backoff_multiplier`: the first pause; each further failure doubles it.
     pub backoff_multiplier: Duration,
-    /// `max_attempts`: a message that has been delivered more often is given up (finished without being shown); 0 for no limit.
+    /// `max_attempts`: a message that has been delivered more often is given up (finished without being
+    /// shown); 0 for no limit.
     pub max_attempts: u16,
-    /// `low_rdy_idle_timeout`: with fewer messages allowed in flight than there are connections, a connection on which nothing
-    /// came for so long gives its turn to another.
+    /// `low_rdy_idle_timeout`: with fewer messages allowed in flight than there are connections, a connection
+    /// on which nothing came for so long gives its turn to another.
     pub low_rdy_idle_timeout: Duration,
     /// `low_rdy_timeout`: a connection gives its turn to another after so long in any case.
     pub low_rdy_timeout: Duration,
@@ -74,7 +77,8 @@ pub struct Config {
     pub hostname: String,
     /// `user_agent`: our software.
     pub user_agent: String,
-    /// `heartbeat_interval`: how often the server sends a heartbeat; none (a negative text) for never, which only producers may ask for.
+    /// `heartbeat_interval`: how often the server sends a heartbeat; none (a negative text) for never, which
+    /// only producers may ask for.
     pub heartbeat_interval: Option<Duration>,
     /// `sample_rate`: percentage of messages to receive; 0 for all.
     pub sample_rate: u8,
@@ -96,13 +100,15 @@ pub struct Config {
     pub msg_timeout: Duration,
     /// `auth_secret`: for servers that require AUTH.
     pub auth_secret: String,
-    /// `max_frame_size` (ours): bytes of the largest frame that is read; a server that announces a larger one is disconnected.
+    /// `max_frame_size` (ours): bytes of the largest frame that is read; a server that announces a larger one
+    /// is disconnected.
     pub max_frame_size: usize,
     /// `max_pending_publishes` (ours): publications of a producer without an answer; more of them wait.
     pub max_pending_publishes: usize,
     /// `publish_timeout` (ours): how long a publication may take, waiting for its turn included.
     pub publish_timeout: Duration,
-    /// `max_reconnect_delay` (ours): longest pause between two attempts to reach a server that does not answer; the first is 100 ms.
+    /// `max_reconnect_delay` (ours): longest pause between two attempts to reach a server that does not
+    /// answer; the first is 100 ms.
     pub max_reconnect_delay: Duration,
 }
 

@@ -1,7 +1,7 @@
 //! TLS of a client: `tls_v1` and the options that go-nsq reads files for.
 //!
-//! Files are read when the option is set, so that an error names the option at once. The configuration of rustls is made
-//! from them when the client is built, or given as it is.
+//! Files are read when the option is set, so that an error names the option at once. The configuration of
+//! rustls is made from them when the client is built, or given as it is.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -4,8 +4,9 @@
 //! running ─failure─▶ paused (level 1) ─time─▶ testing ─failure─▶ paused (level + 1) …
 //!    ▲                                           └─success─▶ level − 1: paused again, or at 0 ─▶ running
 //! ```
-//! The pause of a level is `backoff_multiplier` × 2^level, at most `max_backoff_duration`. While it is testing, one message is in
-//! flight. What was in flight when a pause began does not count when it is answered during the pause. As in go-nsq.
+//! The pause of a level is `backoff_multiplier` × 2^level, at most `max_backoff_duration`. While it is
+//! testing, one message is in flight. What was in flight when a pause began does not count when it is
+//! answered during the pause. As in go-nsq.
 
 use std::time::{Duration, Instant};
 
@@ -51,7 +52,8 @@ impl Backoff {
         self.level
     }
 
-    /// A message was finished (`success`) or has failed. `random` is from 0 to 1. True if the pace has changed.
+    /// A message was finished (`success`) or has failed. `random` is from 0 to 1. True if the pace has
+    /// changed.
     pub(super) fn outcome(&mut self, success: bool, now: Instant, random: f64) -> bool {
         if self.max.is_zero() || matches!(self.pace, Pace::Paused(_)) || (success && self.level == 0) {
             return false;
@@ -97,7 +99,8 @@ mod tests {
 
     const S: fn(u64) -> Duration = Duration::from_secs;
 
-    /// Events, and the level and the pause in seconds after each: `+` success, `-` failure, `t` the end of the pause.
+    /// Events, and the level and the pause in seconds after each: `+` success, `-` failure, `t` the end of
+    /// the pause.
     fn check(config: &Config, story: &[(char, u32, Option<u64>)]) {
         let mut backoff = Backoff::new(config);
         let mut now = Instant::now();

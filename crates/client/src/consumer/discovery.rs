@@ -1,7 +1,8 @@
 //! Discovery of the nodes that have the topic, by asking every lookupd, over and over.
 //!
-//! A question goes to all of them at once; what any of them names is connected to. Rounds are `lookupd_poll_interval` apart and a
-//! random part of `lookupd_poll_jitter` of it more; a lost node brings the next one forward.
+//! A question goes to all of them at once; what any of them names is connected to. Rounds are
+//! `lookupd_poll_interval` apart and a random part of `lookupd_poll_jitter` of it more; a lost node brings
+//! the next one forward.
 
 use std::sync::Arc;
 use std::time::Duration;

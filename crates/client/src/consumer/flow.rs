@@ -1,15 +1,17 @@
-//! Distribution of `max_in_flight` among connections, as RDY counts. A pure state machine: events and `now` in, RDY out.
+//! Distribution of `max_in_flight` among connections, as RDY counts. A pure state machine: events and `now`
+//! in, RDY out.
 //!
 //! ```text
 //! joined, left, received, answered, tick ─▶ Flow ─▶ (connection, RDY) …
 //! ```
-//! With at least as many messages allowed as there are connections, each gets an equal share, at most what its server allows.
-//! With fewer, as many connections as are allowed have RDY 1, and the turns go round: a connection loses its turn when it was
-//! idle for `low_rdy_idle_timeout`, or had it for `low_rdy_timeout`. The same holds for the one message of a test after a pause.
+//! With at least as many messages allowed as there are connections, each gets an equal share, at most what
+//! its server allows. With fewer, as many connections as are allowed have RDY 1, and the turns go round: a
+//! connection loses its turn when it was idle for `low_rdy_idle_timeout`, or had it for `low_rdy_timeout`.
+//! The same holds for the one message of a test after a pause.
 //!
-//! A connection counts with its RDY or with what it has in flight, whichever is more, so that their sum stays within
-//! `max_in_flight` while RDY moves from one to another. It can be over it for as long as it takes only when `max_in_flight` is
-//! lowered, or in a pause, for what was in flight before.
+//! A connection counts with its RDY or with what it has in flight, whichever is more, so that their sum stays
+//! within `max_in_flight` while RDY moves from one to another. It can be over it for as long as it takes only
+//! when `max_in_flight` is lowered, or in a pause, for what was in flight before.
 
 #[cfg(test)]
 mod tests;

@@ -11,8 +11,9 @@ use super::Consumer;
 use crate::message::Message;
 
 impl Consumer {
-    /// Gives each message to `handler`, `concurrency` of them at a time. A message is finished when its handler says `Ok`, and
-    /// requeued when it says `Err` or panics, unless it was answered by then. Returns after [`ConsumerControl::stop`].
+    /// Gives each message to `handler`, `concurrency` of them at a time. A message is finished when its
+    /// handler says `Ok`, and requeued when it says `Err` or panics, unless it was answered by then. Returns
+    /// after [`ConsumerControl::stop`].
     ///
     /// [`ConsumerControl::stop`]: crate::ConsumerControl::stop
     pub async fn run<H, F, E>(mut self, concurrency: usize, handler: H)

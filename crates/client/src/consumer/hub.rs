@@ -1,7 +1,7 @@
 //! State the tasks of a consumer share: connections, the flow of messages, counters.
 //!
-//! Every event passes through the flow under one lock that is never held across a wait; the orders that come out go to the lines
-//! at once.
+//! Every event passes through the flow under one lock that is never held across a wait; the orders that come
+//! out go to the lines at once.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -202,7 +202,8 @@ impl Hub {
         let _ = self.stop.subscribe().wait_for(|stop| *stop != Stop::No).await;
     }
 
-    /// Changes what is known of a node. True if it is new: then it wants a task. Above a limit, no more of them are taken in.
+    /// Changes what is known of a node. True if it is new: then it wants a task. Above a limit, no more of
+    /// them are taken in.
     pub(super) fn note(&self, address: &str, change: impl FnOnce(&mut Node)) -> bool {
         let mut state = self.state();
         if let Some(node) = state.nodes.get_mut(address) {

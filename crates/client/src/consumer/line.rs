@@ -1,6 +1,8 @@
 //! Output of one connection: answers to messages, RDY, the wish to close.
 //!
-//! Any task that answers a message puts the command here; the connection's own task writes it, all that has gathered at once. It holds one answer for each message in flight; TOUCH, which can be said without end, is left out above a limit.
+//! Any task that answers a message puts the command here; the connection's own task writes it, all that has
+//! gathered at once. It holds one answer for each message in flight; TOUCH, which can be said without end, is
+//! left out above a limit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};

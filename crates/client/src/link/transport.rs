@@ -4,8 +4,9 @@
 //! socket ─read─▶ Stack (TLS, compression) ─▶ plain ─▶ frame()
 //! socket ◀─write─ out ◀─ Stack ◀─ send(), command()
 //! ```
-//! [`Transport::turn`] does what the socket is ready for; it can be dropped while it waits and loses nothing. What is held is
-//! limited: one frame of the greatest length and a read; whoever sends looks at [`Transport::unsent`].
+//! [`Transport::turn`] does what the socket is ready for; it can be dropped while it waits and loses nothing.
+//! What is held is limited: one frame of the greatest length and a read; whoever sends looks at
+//! [`Transport::unsent`].
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -140,7 +141,8 @@ impl Transport {
         }
     }
 
-    /// Writes what is to be written, then waits until something can be read (if `read`) or written, and does that.
+    /// Writes what is to be written, then waits until something can be read (if `read`) or written, and does
+    /// that.
     pub(crate) async fn turn(&mut self, read: bool) -> Result<(), LinkError> {
         self.write();
         if read && self.more {
@@ -192,7 +194,8 @@ impl Transport {
         Ok(())
     }
 
-    /// Writes what the socket takes. If it takes no more, reading goes on to its end: the server may have said why.
+    /// Writes what the socket takes. If it takes no more, reading goes on to its end: the server may have
+    /// said why.
     pub(crate) fn write(&mut self) {
         self.stack.flush(&mut self.out);
         while self.written < self.out.len() && !self.deaf {
@@ -220,8 +223,8 @@ impl Transport {
         self.write();
     }
 
-    /// Ends it in good order: everything is written, and the server has seen the end before the socket goes, so that no reset
-    /// overtakes what was said last.
+    /// Ends it in good order: everything is written, and the server has seen the end before the socket goes,
+    /// so that no reset overtakes what was said last.
     pub(crate) async fn finish(mut self) {
         self.stack.close(&mut self.out);
         let ending = async {

@@ -1,10 +1,11 @@
-//! The task behind a producer: it connects when there is something to send, sends what waits, and pairs answers with it.
+//! The task behind a producer: it connects when there is something to send, sends what waits, and pairs
+//! answers with it.
 //!
 //! ```text
 //! jobs ▸ waiting ▸ [connect] ▸ sent ▸ answered        a lost connection: sent fails (Unanswered), waiting goes over the next one
 //! ```
-//! If nobody can be reached, all that waits fails at once ([`PublishError::NotSent`]); the next attempt is made after a short
-//! while, as soon as something is to be sent.
+//! If nobody can be reached, all that waits fails at once ([`PublishError::NotSent`]); the next attempt is
+//! made after a short while, as soon as something is to be sent.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -177,7 +178,8 @@ impl Pipeline {
             }
             let config = &self.profile.config;
             let heard = config.heartbeat_interval.is_some();
-            // a server that has enough for now reads no further; the deadlines of publications say for how long that is borne
+            // a server that has enough for now reads no further; the deadlines of publications say for how
+            // long that is borne
             let limit =
                 transport.deadline(heard, config.read_timeout, config.read_timeout.max(config.write_timeout));
             let due = self.sent.front().map(|request| request.deadline);
@@ -230,8 +232,9 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The server has refused the oldest publication, and closes the connection. What it refuses for its form or for want of a
-    /// right, it refuses as it reads it: it has read nothing of the others. What it could not store may have been followed by others.
+    /// The server has refused the oldest publication, and closes the connection. What it refuses for its form
+    /// or for want of a right, it refuses as it reads it: it has read nothing of the others. What it could
+    /// not store may have been followed by others.
     fn refused(&mut self, error: LinkError) -> LinkError {
         let Some(request) = self.sent.pop_front() else { return error };
         let text = error.to_string();

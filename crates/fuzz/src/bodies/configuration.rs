@@ -47,7 +47,8 @@ pub fn nsqd_flags(bytes: &[u8]) {
     }
 }
 
-/// Every flag has a value, and they are usable together or not. Files that they name are not for a fuzzer to open.
+/// Every flag has a value, and they are usable together or not. Files that they name are not for a fuzzer to
+/// open.
 fn checked(given: GoValues, file: GoValues) {
     let mut values = nsqd::resolve(given, file);
     let default = nsqd::resolve(GoValues::new(), GoValues::new());

@@ -38,8 +38,8 @@ pub fn metadata(bytes: &[u8]) {
     }
 }
 
-/// A directory is taken over or refused. Once it was taken over nothing is left to do; if it was refused, every original
-/// is where it was, unchanged.
+/// A directory is taken over or refused. Once it was taken over nothing is left to do; if it was refused,
+/// every original is where it was, unchanged.
 pub fn directory(bytes: &[u8]) {
     let files = MemFiles::new(1);
     files.create_dir(Path::new(DIR)).expect("in memory");

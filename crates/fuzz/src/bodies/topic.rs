@@ -1,5 +1,5 @@
-//! A topic's records and checkpoint with sound checksums and any content, as another version or a mistake may have
-//! written them.
+//! A topic's records and checkpoint with sound checksums and any content, as another version or a mistake may
+//! have written them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use super::import::parts;
 pub const CHECKPOINT: u8 = 0;
 const DIR: &str = "/topics/t";
 
-/// Parts as in [`super::import`]: the kind of a record and its payload, or a checkpoint. The topic opens or is refused;
-/// one that has opened can write a checkpoint, from which it opens again with as many channels.
+/// Parts as in [`super::import`]: the kind of a record and its payload, or a checkpoint. The topic opens or
+/// is refused; one that has opened can write a checkpoint, from which it opens again with as many channels.
 pub fn recovery(bytes: &[u8]) {
     let files = MemFiles::new(1);
     let shared: Arc<dyn Files> = Arc::new(files);

@@ -1,4 +1,5 @@
-//! New connections for the pool: a name, a socket, TLS if the address asks for it, all within the connect deadline.
+//! New connections for the pool: a name, a socket, TLS if the address asks for it, all within the connect
+//! deadline.
 
 use std::io;
 use std::pin::Pin;

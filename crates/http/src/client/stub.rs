@@ -1,6 +1,8 @@
-//! An HTTP server for tests: prepared answers in order, the last one repeating, and a record of what was asked.
+//! An HTTP server for tests: prepared answers in order, the last one repeating, and a record of what was
+//! asked.
 //!
-//! Answers are raw bytes, so that a test can say anything, HTTP or not. One connection at a time, one request on each.
+//! Answers are raw bytes, so that a test can say anything, HTTP or not. One connection at a time, one request
+//! on each.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -67,7 +67,8 @@ pub fn endpoint(address: &str, path: &str) -> Result<String, ClientError> {
     }
 }
 
-/// A URL or address as it may be shown: with `***` for a user and a password before the host, and for the query.
+/// A URL or address as it may be shown: with `***` for a user and a password before the host, and for the
+/// query.
 pub fn without_secrets(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let mark = if scheme.is_empty() { "" } else { "://" };

@@ -1,8 +1,9 @@
 //! A model of a file system, for tests: it forgets what was not flushed, and fails on request.
 //!
-//! Per file it keeps what was written and what was flushed; per directory the changes of names that were not flushed.
-//! [`MemFiles::crash`] plays a crash: of the process (everything written stays), or of the machine (of what was not
-//! flushed, an arbitrary part stays, in any order: pages and changes of names). All choices come from the seed.
+//! Per file it keeps what was written and what was flushed; per directory the changes of names that were not
+//! flushed. [`MemFiles::crash`] plays a crash: of the process (everything written stays), or of the machine
+//! (of what was not flushed, an arbitrary part stays, in any order: pages and changes of names). All choices
+//! come from the seed.
 
 mod disk;
 mod fault;
@@ -76,7 +77,8 @@ impl MemFiles {
         self.disk().short_writes = on;
     }
 
-    /// The `operations`-th change from now fails, a write half done, and so does every operation after it, until [`MemFiles::crash`].
+    /// The `operations`-th change from now fails, a write half done, and so does every operation after it,
+    /// until [`MemFiles::crash`].
     pub fn stop_after(&self, operations: u64) {
         self.disk().stop_after = Some(operations);
     }

@@ -37,7 +37,8 @@ impl Files for OsFiles {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let meta = match fs::metadata(entry.path()) {
                 Ok(meta) => meta,
-                // Removed meanwhile, or a link to nothing. Anything else must not pass for a file that is not there.
+                // Removed meanwhile, or a link to nothing. Anything else must not pass for a file that is not
+                // there.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 Err(e) => return Err(e),
             };

@@ -14,8 +14,8 @@
 //!  length   u64      of the payload
 //! ```
 //!
-//! It is written as `checkpoint.tmp`, flushed and renamed, after the log itself has been flushed: a checkpoint never knows
-//! more than the log.
+//! It is written as `checkpoint.tmp`, flushed and renamed, after the log itself has been flushed: a
+//! checkpoint never knows more than the log.
 
 use super::{VERSION, u32_at, u64_at};
 

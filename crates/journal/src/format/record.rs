@@ -11,8 +11,8 @@
 //!  kind    u8   1 to 255, the owner's; 0 never occurs, so that zeroed space is not a record
 //! ```
 //!
-//! The seed ties a record to its place: bytes left over from another file, a payload that contains a whole journal, or a
-//! block that the device wrote to the wrong place do not pass for records.
+//! The seed ties a record to its place: bytes left over from another file, a payload that contains a whole
+//! journal, or a block that the device wrote to the wrong place do not pass for records.
 
 use bytes::{BufMut, BytesMut};
 
@@ -56,7 +56,8 @@ pub enum Checked {
     Bad,
 }
 
-/// Kind and payload length at the front of `bytes`, if a record there would be possible with `remaining` bytes left.
+/// Kind and payload length at the front of `bytes`, if a record there would be possible with `remaining`
+/// bytes left.
 #[inline]
 pub fn plausible(bytes: &[u8], remaining: u64) -> Option<(u8, usize)> {
     if bytes.len() < HEADER_BYTES {

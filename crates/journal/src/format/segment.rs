@@ -1,7 +1,7 @@
 //! A segment: one file of the log.
 //!
-//! Its name is the position of its first record, 20 decimal digits and `.log`. Records follow the header without gaps: the
-//! record at position `p` of a segment that starts at `s` lies at file offset `32 + p - s`.
+//! Its name is the position of its first record, 20 decimal digits and `.log`. Records follow the header
+//! without gaps: the record at position `p` of a segment that starts at `s` lies at file offset `32 + p - s`.
 //!
 //! ```text
 //!  0        8         12       16      24      28       32
@@ -65,7 +65,8 @@ pub enum Header {
     Bad,
 }
 
-/// True for a version that one flipped bit makes of this one. A later version with such a number has records of another form.
+/// True for a version that one flipped bit makes of this one. A later version with such a number has records
+/// of another form.
 pub fn is_one_bit_off(version: u32) -> bool {
     (version ^ VERSION).is_power_of_two()
 }

@@ -1,7 +1,7 @@
 //! Checkpoints: what lets a restart replay from somewhere else than the beginning.
 //!
-//! A checkpoint never knows more than the log: the job flushes the log first, and puts the new file in the old one's place only when
-//! both are on the device. What it will flush is opened before anything is changed.
+//! A checkpoint never knows more than the log: the job flushes the log first, and puts the new file in the
+//! old one's place only when both are on the device. What it will flush is opened before anything is changed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,8 +80,8 @@ fn write(
 }
 
 impl Journal {
-    /// A job that makes `payload` the checkpoint: a restart hands it back and replays from `replay_from`, which must be
-    /// committed. One at a time.
+    /// A job that makes `payload` the checkpoint: a restart hands it back and replays from `replay_from`,
+    /// which must be committed. One at a time.
     pub fn checkpoint(
         &mut self,
         replay_from: Position,
@@ -115,8 +115,9 @@ impl Journal {
         })
     }
 
-    /// Takes back a checkpoint. On success [`Journal::release`] may delete what lies before it. On failure the one before stays in
-    /// force; only a flush that failed, of the log before it or of the directory after it, poisons the journal.
+    /// Takes back a checkpoint. On success [`Journal::release`] may delete what lies before it. On failure
+    /// the one before stays in force; only a flush that failed, of the log before it or of the directory
+    /// after it, poisons the journal.
     pub fn checkpointed(&mut self, done: CheckpointDone) -> Result<(), CheckpointError> {
         self.checkpoint_under_way = false;
         self.absorb(done.log)?;

@@ -1,7 +1,7 @@
 //! Writing a batch.
 //!
-//! A batch is one write into one segment. When the write fails the file is cut back to where it was, so that neither this
-//! process nor a later one takes the refused records for accepted ones.
+//! A batch is one write into one segment. When the write fails the file is cut back to where it was, so that
+//! neither this process nor a later one takes the refused records for accepted ones.
 
 use std::sync::Arc;
 
@@ -18,9 +18,9 @@ const UNFLUSHED_OPEN_MAX: usize = 4;
 const TRIED_BYTES_MAX: usize = 64 << 10;
 
 impl Journal {
-    /// Writes what is staged, with one write. On success the records can be read, and [`Journal::accepted`] tells when they count.
-    /// On failure none of them does: the batch is dropped and the log is as it was. With nothing staged it
-    /// returns the last committed batch.
+    /// Writes what is staged, with one write. On success the records can be read, and [`Journal::accepted`]
+    /// tells when they count. On failure none of them does: the batch is dropped and the log is as it was.
+    /// With nothing staged it returns the last committed batch.
     pub fn commit(&mut self) -> Result<CommitSeq, WriteError> {
         if self.batch.is_empty() {
             return Ok(self.committed);
@@ -42,9 +42,9 @@ impl Journal {
         }
     }
 
-    /// After a batch was refused: finds out whether one as large would be written now, although there is none. As many bytes
-    /// are written behind the end, and cut off again; what a crash leaves of them is cut at the next start. [`Journal::health`]
-    /// tells the outcome.
+    /// After a batch was refused: finds out whether one as large would be written now, although there is
+    /// none. As many bytes are written behind the end, and cut off again; what a crash leaves of them is cut
+    /// at the next start. [`Journal::health`] tells the outcome.
     pub fn retry_write(&mut self) {
         if self.refusing.is_none() || !self.batch.is_empty() {
             return;

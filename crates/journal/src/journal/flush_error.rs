@@ -1,4 +1,5 @@
-//! The reasons for which a flush gives nothing: it could not be tried, it was tried in vain, or the files are elsewhere.
+//! The reasons for which a flush gives nothing: it could not be tried, it was tried in vain, or the files are
+//! elsewhere.
 //!
 //! Only a flush that was tried and failed poisons the journal; the others are tried again.
 

@@ -1,6 +1,7 @@
 //! Reading: from memory at once, from a file through a job.
 //!
-//! Looked up in this order: the tail cache, the blocks that other readers have read back lately, the segment's file.
+//! Looked up in this order: the tail cache, the blocks that other readers have read back lately, the
+//! segment's file.
 
 use std::io;
 use std::path::PathBuf;
@@ -85,14 +86,15 @@ impl ReadJob {
 }
 
 impl Journal {
-    /// The records from `from` on, which must be where a record starts ([`Block::next`], [`crate::Record::next`], what
-    /// [`Journal::append`] returned): some of them, one at least. A block may be empty if its [`Block::next`] says to go on elsewhere.
+    /// The records from `from` on, which must be where a record starts ([`Block::next`],
+    /// [`crate::Record::next`], what [`Journal::append`] returned): some of them, one at least. A block may
+    /// be empty if its [`Block::next`] says to go on elsewhere.
     pub fn read(&mut self, from: Position) -> ReadOutcome {
         self.lookup(from, self.options.read_bytes, true)
     }
 
-    /// As [`Journal::read`], but for the one record at `position`: from a file little more than that is read (about
-    /// `bytes_expected`), and it is not kept for other readers.
+    /// As [`Journal::read`], but for the one record at `position`: from a file little more than that is read
+    /// (about `bytes_expected`), and it is not kept for other readers.
     pub fn read_one(&mut self, position: Position, bytes_expected: usize) -> ReadOutcome {
         self.lookup(position, bytes_expected, false)
     }

@@ -1,7 +1,8 @@
 //! Cleaning: giving back whole segments from the front of the log.
 //!
-//! The owner says what it no longer needs. A segment is deleted only when it also lies before the last durable checkpoint, since a
-//! restart replays from there. To free a segment that a few live records pin, append those again and release it.
+//! The owner says what it no longer needs. A segment is deleted only when it also lies before the last
+//! durable checkpoint, since a restart replays from there. To free a segment that a few live records pin,
+//! append those again and release it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -85,8 +86,9 @@ impl Journal {
         self.seal = true;
     }
 
-    /// Says that no record before `before` is needed. Segments that lie wholly before it, and before the last durable
-    /// checkpoint, leave the log at once; the job deletes their files. In memory the records are simply dropped.
+    /// Says that no record before `before` is needed. Segments that lie wholly before it, and before the last
+    /// durable checkpoint, leave the log at once; the job deletes their files. In memory the records are
+    /// simply dropped.
     pub fn release(&mut self, before: Position) -> Option<RemoveJob> {
         if self.options.durability == Durability::Memory {
             self.cache.drop_before(before);
@@ -103,7 +105,8 @@ impl Journal {
         Some(RemoveJob { files: Arc::clone(&self.files), dir: self.dir.clone(), segments })
     }
 
-    /// Takes back a deletion. Segments that could not be deleted are part of the log again: release them later.
+    /// Takes back a deletion. Segments that could not be deleted are part of the log again: release them
+    /// later.
     pub fn removed(&mut self, done: RemoveDone) -> io::Result<()> {
         for segment in done.left.into_iter().rev() {
             self.segments.push_front(segment);
@@ -111,9 +114,9 @@ impl Journal {
         done.error.map_or(Ok(()), Err)
     }
 
-    /// Deletes the journal's directory. It is renamed first, to its name with [`DELETED_SUFFIX`], so that a new journal can
-    /// take the name at once and a half-done deletion is known at the next start. Jobs that are still out may fail
-    /// afterwards. On success the journal is to be dropped.
+    /// Deletes the journal's directory. It is renamed first, to its name with [`DELETED_SUFFIX`], so that a
+    /// new journal can take the name at once and a half-done deletion is known at the next start. Jobs that
+    /// are still out may fail afterwards. On success the journal is to be dropped.
     ///
     /// # Errors
     /// The directory could not be renamed: nothing was deleted.

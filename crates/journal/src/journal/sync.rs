@@ -1,9 +1,10 @@
 //! Flushing to the device, on another thread.
 //!
-//! One flush covers every batch that was committed before it was asked for: batches that arrive meanwhile wait for the next.
-//! One file after the other is opened, found in its place, and flushed. What keeps a file from being flushed leaves things
-//! as they are, and is tried again: want of descriptors, a directory that somebody has moved. A flush that fails poisons
-//! the journal, because after that the kernel may have dropped the pages it could not write.
+//! One flush covers every batch that was committed before it was asked for: batches that arrive meanwhile
+//! wait for the next. One file after the other is opened, found in its place, and flushed. What keeps a file
+//! from being flushed leaves things as they are, and is tried again: want of descriptors, a directory that
+//! somebody has moved. A flush that fails poisons the journal, because after that the kernel may have dropped
+//! the pages it could not write.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -154,9 +155,9 @@ pub(super) fn failed(path: &Path, error: &io::Error) -> FlushError {
 }
 
 impl Journal {
-    /// The flush that is due, if something is committed but not on the device and no other flush is under way. To be
-    /// asked for after each turn with `Fsync`, and every few seconds with `Os`. After one that was refused there is none
-    /// before [`Journal::retry_sync`].
+    /// The flush that is due, if something is committed but not on the device and no other flush is under
+    /// way. To be asked for after each turn with `Fsync`, and every few seconds with `Os`. After one that was
+    /// refused there is none before [`Journal::retry_sync`].
     pub fn sync_job(&mut self) -> Option<SyncJob> {
         let clean = self.bytes_at_risk() == 0 && self.checkpoint_found.is_none();
         let nothing_due = self.durable == self.committed && clean;
@@ -221,7 +222,8 @@ impl Journal {
     /// Takes back a flush. Returns the last batch that is on the device.
     ///
     /// # Errors
-    /// It could not be tried, and is to be tried again ([`Journal::retry_sync`]); or it failed, and nothing is accepted any more.
+    /// It could not be tried, and is to be tried again ([`Journal::retry_sync`]); or it failed, and nothing
+    /// is accepted any more.
     pub fn synced(&mut self, done: SyncDone) -> Result<CommitSeq, SyncError> {
         self.sync_under_way = false;
         self.absorb(done)

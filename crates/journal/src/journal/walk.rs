@@ -1,4 +1,5 @@
-//! Reading the log from somewhere to its end in one go, for an owner that has to look at what it has before it serves anybody.
+//! Reading the log from somewhere to its end in one go, for an owner that has to look at what it has before
+//! it serves anybody.
 
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use crate::scan::{SegmentReader, Stopped};
 use crate::{Durability, Position};
 
 impl Journal {
-    /// Shows everything that stands at `from`, which must be where a record starts, and behind it, in order, damage in its place.
-    /// Blocks for as long as the device takes. Of a journal in memory it shows nothing.
+    /// Shows everything that stands at `from`, which must be where a record starts, and behind it, in order,
+    /// damage in its place. Blocks for as long as the device takes. Of a journal in memory it shows nothing.
     pub fn walk(&self, from: Position, mut each: impl FnMut(Entry<'_>)) -> Result<(), OpenError> {
         if self.options.durability == Durability::Memory {
             return Ok(());

@@ -1,4 +1,5 @@
-//! Files that are put aside: renamed, so that nobody takes them for the journal's and somebody can look at them.
+//! Files that are put aside: renamed, so that nobody takes them for the journal's and somebody can look at
+//! them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,9 @@
 //! The files of a directory that are segments of the journal.
 //!
-//! A header says so, and its name where it begins. Each record has a checksum of its own, which covers the journal's tag and the
-//! record's position: a header that is damaged costs nothing while the tag is known. It is in the checkpoint and in every
-//! other header; if neither is there, what the damaged header says is tried, and what it says with one bit flipped.
+//! A header says so, and its name where it begins. Each record has a checksum of its own, which covers the
+//! journal's tag and the record's position: a header that is damaged costs nothing while the tag is known. It
+//! is in the checkpoint and in every other header; if neither is there, what the damaged header says is
+//! tried, and what it says with one bit flipped.
 
 use std::io;
 use std::path::Path;
@@ -53,16 +54,18 @@ impl Candidate {
         }
     }
 
-    /// True if a later version of this program has written it. `last_known` is where the last segment begins that this one has.
+    /// True if a later version of this program has written it. `last_known` is where the last segment begins
+    /// that this one has.
     fn is_newer(&self, last_known: Option<u64>) -> io::Result<bool> {
         let Header::Newer(version) = self.header else { return Ok(false) };
-        // No program goes back to an older version, and none has a number that is one bit off with records like these: that
-        // number is damaged like everything else may be.
+        // No program goes back to an older version, and none has a number that is one bit off with records
+        // like these: that number is damaged like everything else may be.
         let flipped = segment::is_one_bit_off(version) && self.holds_records(self.tag, false)?;
         Ok(last_known < Some(self.start) && !flipped)
     }
 
-    /// True if a record of the journal with this tag stands at its beginning or, if the whole of it is to be searched, anywhere.
+    /// True if a record of the journal with this tag stands at its beginning or, if the whole of it is to be
+    /// searched, anywhere.
     fn holds_records(&self, tag: u64, search: bool) -> io::Result<bool> {
         let end = self.start + self.bytes;
         let reader = SegmentReader { file: Arc::clone(&self.file), tag, start: self.start, end };

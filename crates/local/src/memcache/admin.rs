@@ -1,7 +1,7 @@
 //! Commands about the server: `flush_all`, `version`, `verbosity`, `mn`, `quit`.
 //!
-//! A flush drops everything at once, or at a later time of which the store keeps track. What belongs to a connection
-//! (closing after `quit`, the order that `mn` waits for) is left to its owner.
+//! A flush drops everything at once, or at a later time of which the store keeps track. What belongs to a
+//! connection (closing after `quit`, the order that `mn` waits for) is left to its owner.
 
 use super::exptime::deadline_ms;
 use super::number::{signed_32, unsigned_32};

@@ -1,7 +1,7 @@
 //! `incr` and `decr`: unsigned 64-bit numbers kept as text.
 //!
-//! Up wraps around, down stops at 0. A result that is shorter than what was there is padded with spaces, as the value
-//! is overwritten in place; clients see `99 ` after `decr` of `100`, and so they do here.
+//! Up wraps around, down stops at 0. A result that is shorter than what was there is padded with spaces, as
+//! the value is overwritten in place; clients see `99 ` after `decr` of `100`, and so they do here.
 
 use super::item::{CHUNK_BYTES_MAX, renew, size};
 use super::number::unsigned;
@@ -50,7 +50,8 @@ pub(super) enum Sum {
     Exists,
 }
 
-/// Adds to the number of `key`, or takes from it. `cas` is the cas unique that must still be there; 0 is none.
+/// Adds to the number of `key`, or takes from it. `cas` is the cas unique that must still be there; 0 is
+/// none.
 pub(super) fn add(
     store: &mut Store,
     key: &[u8],

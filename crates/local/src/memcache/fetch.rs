@@ -42,7 +42,8 @@ fn fetch_and_touch(request: &mut Request<'_>, with_cas: bool) -> Result<(), Refu
     fetch(request, with_cas, Some(deadline_ms(exptime, request.now_s)))
 }
 
-/// Appends every value, with a new end for each key when there is one. A key that is too long spoils the whole answer.
+/// Appends every value, with a new end for each key when there is one. A key that is too long spoils the
+/// whole answer.
 fn fetch(request: &mut Request<'_>, with_cas: bool, end: Option<u64>) -> Result<(), Refusal> {
     let now_ms = request.now_ms();
     let first = if end.is_some() { 2 } else { 1 };

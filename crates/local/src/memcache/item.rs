@@ -1,4 +1,5 @@
-//! Storing an item: the rules of set, add, replace, append, prepend and cas, for text and meta commands alike.
+//! Storing an item: the rules of set, add, replace, append, prepend and cas, for text and meta commands
+//! alike.
 //!
 //! ```text
 //!             key is there                         key is not there
@@ -64,7 +65,8 @@ pub(super) enum Outcome {
     NotFound,
 }
 
-/// Fails when the item can never be stored; then `drop_old` says whether what is there must go rather than be served.
+/// Fails when the item can never be stored; then `drop_old` says whether what is there must go rather than be
+/// served.
 pub(super) fn check_size(
     store: &mut Store,
     item: &Item<'_>,

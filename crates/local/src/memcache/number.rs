@@ -1,7 +1,7 @@
 //! Numbers as memcached reads them: C's `strtoull` and `strtol` with its own checks behind.
 //!
-//! They allow what a strict reader would not (white space and a sign in front, white space behind), and clients have
-//! relied on some of it, so the rules stand here as they are.
+//! They allow what a strict reader would not (white space and a sign in front, white space behind), and
+//! clients have relied on some of it, so the rules stand here as they are.
 
 /// Result of `strtoull`: the digits' value, the sign, and what follows.
 struct Read {
@@ -9,8 +9,8 @@ struct Read {
     negative: bool,
 }
 
-/// Reads a number in front of `text`; None when there is none, when it leaves 64 bits, or when something other than
-/// white space or NUL follows.
+/// Reads a number in front of `text`; None when there is none, when it leaves 64 bits, or when something
+/// other than white space or NUL follows.
 fn read(text: &[u8]) -> Option<Read> {
     let start = text.iter().take_while(|&&byte| is_space(byte)).count();
     let (negative, digits) = match text.get(start..).unwrap_or_default() {
@@ -35,8 +35,8 @@ fn is_space(byte: u8) -> bool {
     byte == 0x0b || byte.is_ascii_whitespace()
 }
 
-/// An unsigned number of 64 bits. A negative one wraps around; it is refused only when the result is past half the
-/// range, which all small negative numbers are.
+/// An unsigned number of 64 bits. A negative one wraps around; it is refused only when the result is past
+/// half the range, which all small negative numbers are.
 pub(super) fn unsigned(text: &[u8]) -> Option<u64> {
     let Read { value, negative } = read(text)?;
     let wrapped = if negative { value.wrapping_neg() } else { value };

@@ -1,7 +1,8 @@
-//! One memcached command on its way: its words, its data block, the time, the store, and where the reply goes.
+//! One memcached command on its way: its words, its data block, the time, the store, and where the reply
+//! goes.
 //!
-//! A command that fails returns the line that its client gets; text commands that end in `noreply` are run inside
-//! `unless_noreply`, which drops whatever they say.
+//! A command that fails returns the line that its client gets; text commands that end in `noreply` are run
+//! inside `unless_noreply`, which drops whatever they say.
 
 use wire::memcache::KEY_BYTES_MAX;
 

@@ -1,7 +1,8 @@
 //! `stats`: what a store and its pool know of themselves, under memcached's names.
 //!
-//! A figure is a real one, or 0 for what never happens here ([`NEVER`]), or it is left out: size of buffers and of the hash table,
-//! items that nobody has read, CPU time. There are no slab classes; `stats items` and `stats slabs` show everything as class 1.
+//! A figure is a real one, or 0 for what never happens here ([`NEVER`]), or it is left out: size of buffers
+//! and of the hash table, items that nobody has read, CPU time. There are no slab classes; `stats items` and
+//! `stats slabs` show everything as class 1.
 
 use super::admin::VERSION;
 use super::counters::Surroundings;

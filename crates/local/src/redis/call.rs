@@ -1,6 +1,7 @@
 //! One Redis command on its way: arguments, time, store, and where the reply goes.
 //!
-//! Commands write their reply through it. One that fails returns a `Fault`, and what it had written is taken back.
+//! Commands write their reply through it. One that fails returns a `Fault`, and what it had written is taken
+//! back.
 
 use wire::redis::{Version, encode};
 

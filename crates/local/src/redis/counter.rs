@@ -1,7 +1,7 @@
 //! `INCR` and its kin: numbers kept as strings.
 //!
-//! Whole numbers have 64 bits and one spelling; the others are C's `long double`. A counter that is not there counts from
-//! 0 and lives for ever; one that is there keeps its time to live.
+//! Whole numbers have 64 bits and one spelling; the others are C's `long double`. A counter that is not there
+//! counts from 0 and lives for ever; one that is there keeps its time to live.
 
 use wire::redis::encode;
 

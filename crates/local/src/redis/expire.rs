@@ -1,7 +1,7 @@
 //! Time to live: setting it, asking for it, taking it away.
 //!
-//! All sums are in signed milliseconds, as in Redis, and one that leaves 64 bits is refused before the key is looked at. An
-//! end that is not in the future removes the key.
+//! All sums are in signed milliseconds, as in Redis, and one that leaves 64 bits is refused before the key is
+//! looked at. An end that is not in the future removes the key.
 
 use super::call::Call;
 use super::fault::Fault;

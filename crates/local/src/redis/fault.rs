@@ -1,7 +1,7 @@
 //! Failures of Redis commands, in Redis's own words.
 //!
-//! Clients match on these texts, so each is spelled once, here. Two are our own: what the embedded cache does not do, and
-//! what does not fit into it.
+//! Clients match on these texts, so each is spelled once, here. Two are our own: what the embedded cache does
+//! not do, and what does not fit into it.
 
 use std::borrow::Cow;
 

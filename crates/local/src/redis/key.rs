@@ -1,7 +1,7 @@
 //! Commands about keys as such (`DEL`, `EXISTS`, `TYPE` …), and about the server (`PING`, `FLUSHALL` …).
 //!
-//! `DEL` and `UNLINK` are one here: memory is given back at once in any case. So are `FLUSHALL` and `FLUSHDB`, as there is
-//! one database.
+//! `DEL` and `UNLINK` are one here: memory is given back at once in any case. So are `FLUSHALL` and
+//! `FLUSHDB`, as there is one database.
 
 use wire::redis::encode;
 

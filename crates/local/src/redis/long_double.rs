@@ -1,8 +1,9 @@
-//! The numbers of `INCRBYFLOAT`: C's `long double` on x86-64, which Redis computes with and prints as `%.17Lf`.
+//! The numbers of `INCRBYFLOAT`: C's `long double` on x86-64, which Redis computes with and prints as
+//! `%.17Lf`.
 //!
-//! It has 64 bits of mantissa, 11 more than an `f64`. Without them `0.1` would come back as `0.10000000000000001`, so
-//! they are worth the code: reading (decimal and hexadecimal, correctly rounded), one addition, printing.
-//! Numbers past the format's range are refused as Redis refuses them.
+//! It has 64 bits of mantissa, 11 more than an `f64`. Without them `0.1` would come back as
+//! `0.10000000000000001`, so they are worth the code: reading (decimal and hexadecimal, correctly rounded),
+//! one addition, printing. Numbers past the format's range are refused as Redis refuses them.
 
 mod big;
 mod number;
@@ -12,8 +13,8 @@ mod print;
 pub(super) use number::LongDouble;
 
 impl LongDouble {
-    /// The number that `text` spells, as `strtold` reads it. None for everything that is not wholly a number: empty,
-    /// with white space around, NaN, past the range.
+    /// The number that `text` spells, as `strtold` reads it. None for everything that is not wholly a number:
+    /// empty, with white space around, NaN, past the range.
     pub(super) fn parse(text: &[u8]) -> Option<LongDouble> {
         parse::parse(text)
     }

@@ -1,7 +1,7 @@
 //! The options of `SET` and `GETEX`: conditions, the old value, and how long the new one lives.
 //!
-//! Which excludes which is Redis's rule to the letter: the same option may come twice, `NX` and `XX` may not meet, nor two
-//! different ways to say how long.
+//! Which excludes which is Redis's rule to the letter: the same option may come twice, `NX` and `XX` may not
+//! meet, nor two different ways to say how long.
 
 use super::call::Call;
 use super::fault::Fault;

@@ -1,6 +1,7 @@
 //! `GET`, `SET` and the other commands that read or write whole strings or pieces of them.
 //!
-//! Writing a whole string takes its time to live away unless an option says otherwise; writing a piece leaves it.
+//! Writing a whole string takes its time to live away unless an option says otherwise; writing a piece leaves
+//! it.
 
 use wire::redis::encode;
 
@@ -186,8 +187,8 @@ pub(super) fn setrange(call: &mut Call<'_>) -> Result<(), Fault> {
     call.count(length)
 }
 
-/// Writes `piece` at `offset` of an entry that is there, and grows it where needed: a little further each time, so
-/// that many small appends do not copy the value each time.
+/// Writes `piece` at `offset` of an entry that is there, and grows it where needed: a little further each
+/// time, so that many small appends do not copy the value each time.
 fn write_at(call: &mut Call<'_>, key: &[u8], offset: usize, piece: &[u8]) {
     let end = offset + piece.len();
     let cas = call.store.cas_next();

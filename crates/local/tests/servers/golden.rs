@@ -1,8 +1,8 @@
 //! Answers of Redis 7.0.15 and memcached 1.6.18 when the golden conversations were recorded, asked again.
 //!
-//! Each conversation logs every request that reached a real server, with its answer. A log is replayed on a fresh
-//! store until a command comes that the embedded cache does not have. Skipped with a message when the golden files are
-//! not beside the repository.
+//! Each conversation logs every request that reached a real server, with its answer. A log is replayed on a
+//! fresh store until a command comes that the embedded cache does not have. Skipped with a message when the
+//! golden files are not beside the repository.
 
 use std::path::PathBuf;
 
@@ -76,7 +76,8 @@ fn cases(file: &str) -> Option<Vec<Value>> {
 /// A request and its reply.
 type Exchange = (Vec<u8>, Vec<u8>);
 
-/// The logs of the real servers of this kind: a name for messages, and the exchanges up to the first one that is masked.
+/// The logs of the real servers of this kind: a name for messages, and the exchanges up to the first one that
+/// is masked.
 fn logs(cases: &[Value], kind: &str) -> Vec<(String, Vec<Exchange>)> {
     let mut logs = Vec::new();
     for case in cases {

@@ -1,7 +1,9 @@
-//! The embedded cache against a real memcached 1.6: random streams of text and meta commands, replies compared.
+//! The embedded cache against a real memcached 1.6: random streams of text and meta commands, replies
+//! compared.
 //!
-//! Each stream has a server of its own, so that cas uniques are the same on both sides. Every command is followed by
-//! `mn`, whose `MN` ends the reply. Without memcached the test is skipped with a message. `SEED=n` replays a stream.
+//! Each stream has a server of its own, so that cas uniques are the same on both sides. Every command is
+//! followed by `mn`, whose `MN` ends the reply. Without memcached the test is skipped with a message.
+//! `SEED=n` replays a stream.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -21,7 +23,8 @@ const BASE64_KEYS: &[&str] = &["Zm9v", "YmFyIQ==", "not base64", "Zg"];
 const VALUES: &[&str] = &["", "0", "1", "9", "10", "99", "100", "4294967295", "x", "hello", " 5", "5 ", "-1"];
 const FLAGS: &[&str] = &["0", "0", "5", "4294967295", "4294967296", "+7", "007"];
 const TIMES: &[&str] = &["0", "0", "0", "1000", "-1", "2592000", "2592001", "1000000000", "+100"];
-/// No number here reaches half of 64 bits: for those memcached looks for a minus sign past the end of the value.
+/// No number here reaches half of 64 bits: for those memcached looks for a minus sign past the end of the
+/// value.
 const DELTAS: &[&str] = &["0", "1", "5", "90", "4294967296", "18446744073709551616", "-1", "x", "1x"];
 const WRONG_NUMBERS: &[&str] = &["x", "-1", "1x", "99999999999999999999", "-", "0x1"];
 
@@ -64,8 +67,8 @@ fn replies_as_memcached() {
 
 fn start(socket: &Path) -> Option<Server> {
     let socket = socket.to_str().expect("a path in UTF-8");
-    // Two v's: it says when it listens. The user matters only to root. Threads that walk over items hold them now and
-    // then, and a number that is held is not overwritten in place but replaced, without its padding.
+    // Two v's: it says when it listens. The user matters only to root. Threads that walk over items hold them
+    // now and then, and a number that is held is not overwritten in place but replaced, without its padding.
     let quiet = "no_lru_maintainer,no_lru_crawler";
     Server::start("memcached", &["-s", socket, "-u", "root", "-m", "256", "-vv", "-o", quiet], |command| {
         command.stderr(Stdio::piped());
@@ -153,7 +156,8 @@ fn update(dice: &mut Dice) -> Command {
     let cas = if name == "cas" { format!(" {}", dice.below(60)) } else { String::new() };
     let key = (*dice.pick(KEYS)).to_owned();
     let line = format!("{name} {key} {flags} {time} {length}{cas}{}", noreply(dice));
-    // A block that does not end where the line says would be read on as commands: it has to be cut by the caller.
+    // A block that does not end where the line says would be read on as commands: it has to be cut by the
+    // caller.
     let fits = length == value.len();
     if fits { Command { line, data: Some(value) } } else { text(dice) }
 }

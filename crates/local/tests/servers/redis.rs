@@ -1,7 +1,8 @@
-//! The embedded cache against a real redis-server 7: random streams of commands, replies compared byte by byte.
+//! The embedded cache against a real redis-server 7: random streams of commands, replies compared byte by
+//! byte.
 //!
-//! The server listens on a unix socket in a directory of its own. Without a redis-server the test is skipped with a
-//! message. `SEED=n` replays one stream; a failure prints its seed.
+//! The server listens on a unix socket in a directory of its own. Without a redis-server the test is skipped
+//! with a message. `SEED=n` replays one stream; a failure prints its seed.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;

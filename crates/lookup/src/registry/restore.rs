@@ -1,8 +1,10 @@
-//! Registrations from a snapshot after a restart: stale, until the nodes have registered again or time is over.
+//! Registrations from a snapshot after a restart: stale, until the nodes have registered again or time is
+//! over.
 //!
-//! A stale producer has the registrations that it had. When the same node (its address and TCP port) comes and registers a topic,
-//! the stale one loses it, so that nobody is in an answer twice, and no topic is without producers in between. A tombstone goes
-//! over to the node. When time is over, stale producers go, and so do names that nobody has registered by then.
+//! A stale producer has the registrations that it had. When the same node (its address and TCP port) comes
+//! and registers a topic, the stale one loses it, so that nobody is in an answer twice, and no topic is
+//! without producers in between. A tombstone goes over to the node. When time is over, stale producers go,
+//! and so do names that nobody has registered by then.
 
 use rustc_hash::FxHashMap;
 

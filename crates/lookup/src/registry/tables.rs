@@ -118,7 +118,8 @@ impl Tables {
         self.topics.get(&topic)?.channels.get(name).copied()
     }
 
-    /// A topic that is there. Numbers come from these tables and are taken out of all sets when their topic goes.
+    /// A topic that is there. Numbers come from these tables and are taken out of all sets when their topic
+    /// goes.
     pub(super) fn topic_mut(&mut self, id: TopicId) -> &mut Topic {
         self.topics.entry(id).or_default()
     }

@@ -1,7 +1,7 @@
 //! Fowler-Noll-Vo, four flavours from two functions.
 //!
-//! nutcracker returns 32 bits of the 64-bit flavours. The low half of a product depends only on the low halves of
-//! its factors, so 32-bit arithmetic with the low halves of the constants gives the same value.
+//! nutcracker returns 32 bits of the 64-bit flavours. The low half of a product depends only on the low
+//! halves of its factors, so 32-bit arithmetic with the low halves of the constants gives the same value.
 
 use super::bytes::signed_char;
 

@@ -1,4 +1,5 @@
-//! Answers of a memcached server. No request asks it to be quiet: a proxy that shares connections must not pass that on.
+//! Answers of a memcached server. No request asks it to be quiet: a proxy that shares connections must not
+//! pass that on.
 
 use super::{Backend, Mood, Watch};
 use crate::memcache::{Reply, parse_request};

@@ -23,7 +23,8 @@ impl Client {
         }
     }
 
-    /// `watch` is refused, and so is what comes behind it. No server knows `incr`, so that one which gets it raises a fault.
+    /// `watch` is refused, and so is what comes behind it. No server knows `incr`, so that one which gets it
+    /// raises a fault.
     pub(super) fn end_with_memcached_refusal(&mut self, plan: &mut Plan) {
         const REFUSAL: &str = "CLIENT_ERROR watch is not available through a proxy";
         const UNKNOWN: &str = "ERROR";

@@ -45,8 +45,9 @@ impl Client {
         }
     }
 
-    /// Ends with a command that is refused and that INCR behind it depends on. No server knows INCR, so that one which gets it
-    /// raises a fault. The tamperer sends a command that is refused and that nothing depends on.
+    /// Ends with a command that is refused and that INCR behind it depends on. No server knows INCR, so that
+    /// one which gets it raises a fault. The tamperer sends a command that is refused and that nothing
+    /// depends on.
     pub(super) fn end_with_refusal(&mut self, plan: &mut Plan) {
         let mut refused: &[&[u8]] = self.rng.pick(REFUSED);
         if plan.strikes(Tamper::GoOnAfterRefusal) {

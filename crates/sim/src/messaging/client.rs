@@ -1,5 +1,5 @@
-//! A client: a producer that pipelines, or a consumer that finishes, requeues, touches, holds on to or forgets what it gets.
-//! Either may stall, and vanish in the middle of anything.
+//! A client: a producer that pipelines, or a consumer that finishes, requeues, touches, holds on to or
+//! forgets what it gets. Either may stall, and vanish in the middle of anything.
 
 use std::time::Duration;
 

@@ -26,8 +26,8 @@
 //! | what fits into an ephemeral channel is delivered while it has a consumer | [`Oracle::missing_ephemeral`], when chaos is over |
 //! | ephemeral ones hold no more than they may, and drop what is more | [`Channel::check_held`], [`Topic::check_held`] |
 //!
-//! What is not known for sure is never a fault: a publication without an answer may be there or not, and a crash makes
-//! uncertain what it may have taken.
+//! What is not known for sure is never a fault: a publication without an answer may be there or not, and a
+//! crash makes uncertain what it may have taken.
 
 mod adopt;
 mod orders;

@@ -1,5 +1,5 @@
-//! One connection of a client, as the oracle follows it: commands that were sent and not consumed yet, commands that were
-//! consumed and not answered yet, and the frames that came.
+//! One connection of a client, as the oracle follows it: commands that were sent and not consumed yet,
+//! commands that were consumed and not answered yet, and the frames that came.
 
 use std::collections::VecDeque;
 

@@ -243,7 +243,8 @@ impl Tamper {
         }
     }
 
-    /// Distorts what the oracle is told of a command that a client sends; what is sent instead, if it is something else.
+    /// Distorts what the oracle is told of a command that a client sends; what is sent instead, if it is
+    /// something else.
     pub(crate) fn distort_command(self, command: &mut Command) -> Option<Command> {
         let sent = command.clone();
         match (self, command) {

@@ -1,7 +1,7 @@
 //! The daemon's disk threads: one for reads, one for everything else, each with its jobs in order.
 //!
-//! A job is carried out in one moment, at its end; a loss of power in its middle is played by a disk that stops after so
-//! many changes ([`journal::MemFiles::stop_after`]).
+//! A job is carried out in one moment, at its end; a loss of power in its middle is played by a disk that
+//! stops after so many changes ([`journal::MemFiles::stop_after`]).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -9,8 +9,8 @@ fn lanes(pool: &config::checked::Pool) -> usize {
 
 impl World {
     /// Memory may exceed the budget, at which clients are closed, by what one turn can bring; by a whole
-    /// reply for each server connection, since servers are always read; and by 64 KB for each client, after which the
-    /// proxy looks at its memory again.
+    /// reply for each server connection, since servers are always read; and by 64 KB for each client, after
+    /// which the proxy looks at its memory again.
     fn memory_limit(&self) -> usize {
         let known: usize = self.scenario.pools.iter().map(|p| p.servers.len() * lanes(p)).sum();
         let open: usize = self.shards.iter().map(|shard| shard.looped.count()).sum();
@@ -58,8 +58,8 @@ impl World {
         }
         let breeding = self.plan.strikes(Tamper::BreedTimers) || self.plan.lasts(Tamper::BreedTimers);
         let timers = self.shards[index].looped.app_timers() + if breeding { self.events as usize } else { 0 };
-        // For each connection to a server its deadline, and for each server its probe; one for upkeep, one for the stop, one for
-        // those who are on their way out.
+        // For each connection to a server its deadline, and for each server its probe; one for upkeep, one
+        // for the stop, one for those who are on their way out.
         let most: usize = 3 + 2 * self.shards[index].app.lane_count();
         if timers > most {
             self.oracle.fault(format!("shard {index} has {timers} timers; {most} would be enough"));

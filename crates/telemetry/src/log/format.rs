@@ -7,8 +7,8 @@
 //! nsqd        [nsqd] 2025/01/31 13:00:00.123456 WARNING: server ejected pool=alpha server="s 1"
 //! ```
 //!
-//! Text that came from outside cannot start a line of its own, nor change how the line is shown: control characters, marks of
-//! direction and invisible characters are escaped everywhere.
+//! Text that came from outside cannot start a line of its own, nor change how the line is shown: control
+//! characters, marks of direction and invisible characters are escaped everywhere.
 
 use std::fmt::{Debug, Write};
 
@@ -208,8 +208,8 @@ fn escape(line: &mut String, text: &str, quotes: bool) {
     }
 }
 
-/// Characters that change how the text around them is shown, or show nothing: line and paragraph separators, marks of
-/// direction, characters without width, tags (Unicode categories Zl, Zp and Cf).
+/// Characters that change how the text around them is shown, or show nothing: line and paragraph separators,
+/// marks of direction, characters without width, tags (Unicode categories Zl, Zp and Cf).
 fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')

@@ -1,13 +1,13 @@
 //! Log levels: nutcracker's scale from 0 to 11, which is finer than `tracing`'s five levels.
 //!
-//! One scale for all faces. The words of the native file and of nsqd map onto it; nutcracker's signals SIGTTIN and SIGTTOU
-//! move along it by one.
+//! One scale for all faces. The words of the native file and of nsqd map onto it; nutcracker's signals
+//! SIGTTIN and SIGTTOU move along it by one.
 
 use tracing::level_filters::LevelFilter;
 
-/// 0 EMERG, 1 ALERT, 2 CRIT, 3 ERR, 4 WARN, 5 NOTICE, 6 INFO, 7 DEBUG, 8 VERB, 9 VVERB, 10 VVVERB, 11 PVERB, as
-/// nutcracker 0.5.0. Errors are written from 1 on, warnings from 4, information from 6, debugging from 7, tracing
-/// from 8.
+/// 0 EMERG, 1 ALERT, 2 CRIT, 3 ERR, 4 WARN, 5 NOTICE, 6 INFO, 7 DEBUG, 8 VERB, 9 VVERB, 10 VVVERB, 11 PVERB,
+/// as nutcracker 0.5.0. Errors are written from 1 on, warnings from 4, information from 6, debugging from 7,
+/// tracing from 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Verbosity(u8);
 

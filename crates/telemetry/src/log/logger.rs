@@ -1,7 +1,7 @@
 //! The `tracing` subscriber: decides by level, formats, hands over. It keeps no spans.
 //!
-//! It is a subscriber of its own rather than a layer over a registry, because without spans a registry has nothing to
-//! keep. A line that is not wanted costs one relaxed load.
+//! It is a subscriber of its own rather than a layer over a registry, because without spans a registry has
+//! nothing to keep. A line that is not wanted costs one relaxed load.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};

@@ -1,8 +1,8 @@
 //! The thread that writes, and the bounded queue before it.
 //!
-//! Whoever logs never waits: a full queue drops the line and counts it. The writer gathers what is there into one
-//! write, reports lines lost, and opens the file anew when asked. A destination that refuses bytes (a full disk)
-//! costs the lines and nothing else.
+//! Whoever logs never waits: a full queue drops the line and counts it. The writer gathers what is there into
+//! one write, reports lines lost, and opens the file anew when asked. A destination that refuses bytes (a
+//! full disk) costs the lines and nothing else.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -23,7 +23,8 @@ use super::format::{Format, Record};
 /// Descriptor that the running log writes to.
 static CRASH_FD: AtomicI32 = AtomicI32::new(2);
 
-/// Descriptor that the log writes to, for a signal handler that cannot ask the log's thread; standard error until a log runs.
+/// Descriptor that the log writes to, for a signal handler that cannot ask the log's thread; standard error
+/// until a log runs.
 pub fn crash_fd() -> i32 {
     CRASH_FD.load(SeqCst)
 }

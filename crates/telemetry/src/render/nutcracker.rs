@@ -1,14 +1,15 @@
 //! The document of nutcracker's statistics port, exact in shape.
 //!
 //! Scalars are joined by a comma and a space, a pool follows its scalars after a comma and a space, pools and
-//! servers follow one another after a comma alone, a name and its object are joined by a colon and a space, and the
-//! document ends in a line feed:
+//! servers follow one another after a comma alone, a name and its object are joined by a colon and a space,
+//! and the document ends in a line feed:
 //!
 //! ```text
 //! {"service":"nutcracker", …, "POOL": {"client_eof":0, …, "SERVER": {"server_eof":0, …},"SERVER": {…}},"POOL": {…}}\n
 //! ```
 //!
-//! Only the rows that nutcracker has are in it. Names are escaped as JSON wants it; nutcracker does not escape them.
+//! Only the rows that nutcracker has are in it. Names are escaped as JSON wants it; nutcracker does not
+//! escape them.
 
 use crate::{PoolReport, PoolStats, Row, ServerStats};
 
@@ -31,8 +32,8 @@ pub struct Header {
     pub curr_connections: u64,
 }
 
-/// The whole document. Pools come in the order given; nutcracker sorts them by the length of their name, then by
-/// its bytes.
+/// The whole document. Pools come in the order given; nutcracker sorts them by the length of their name, then
+/// by its bytes.
 pub fn document(header: &Header, pools: &[PoolReport]) -> String {
     let mut text = String::from("{\"service\":");
     string(&mut text, &header.service);

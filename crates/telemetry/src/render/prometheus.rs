@@ -1,7 +1,8 @@
 //! The Prometheus text format, version 0.0.4, from the tables.
 //!
-//! A row `requests` of a server becomes `nuthatch_server_requests_total{pool="…",server="…"}`: counters get `_total`,
-//! moments become seconds and get `_seconds`, histograms become seconds with the bounds of [`BOUNDS_US`].
+//! A row `requests` of a server becomes `nuthatch_server_requests_total{pool="…",server="…"}`: counters get
+//! `_total`, moments become seconds and get `_seconds`, histograms become seconds with the bounds of
+//! [`BOUNDS_US`].
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -122,7 +123,8 @@ fn head(text: &mut String, name: &str, word: &str, help: &str) {
     writeln!(text, "# HELP {name} {}\n# TYPE {name} {word}", help_text(help)).expect("a string takes all");
 }
 
-/// Help with nutcracker's leading `#` spelled out and its unit of time made Prometheus' own, which samples are in; escaped.
+/// Help with nutcracker's leading `#` spelled out and its unit of time made Prometheus' own, which samples
+/// are in; escaped.
 fn help_text(help: &str) -> String {
     let plain = help.strip_prefix("# ").map_or(help.to_owned(), |counted| format!("number of {counted}"));
     let plain = plain.replace("in usec", "in seconds");

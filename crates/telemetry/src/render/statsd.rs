@@ -1,4 +1,5 @@
-//! statsd datagrams: lines `prefix.key:value|c` and `…|g`, packed into packets on line boundaries, as nsqd does.
+//! statsd datagrams: lines `prefix.key:value|c` and `…|g`, packed into packets on line boundaries, as nsqd
+//! does.
 //!
 //! Pure: differences are computed and packets sent by the caller, who also spreads them over the interval.
 //!
@@ -17,8 +18,8 @@ pub struct Packets {
 }
 
 impl Packets {
-    /// Packets of at most `bytes_max` bytes (nsqd: 508) whose keys start with `prefix`, which ends in a dot unless
-    /// empty. A single line that is longer gets a packet of its own.
+    /// Packets of at most `bytes_max` bytes (nsqd: 508) whose keys start with `prefix`, which ends in a dot
+    /// unless empty. A single line that is longer gets a packet of its own.
     pub fn new(prefix: &str, bytes_max: usize) -> Packets {
         Packets { prefix: prefix.to_owned(), bytes_max, full: Vec::new(), open: Vec::new() }
     }

@@ -25,7 +25,8 @@ struct Topics {
     topics: Vec<String>,
 }
 
-/// HTTP addresses of the nodes that have `topic`, each once. A lookupd that does not know it counts as one without an answer.
+/// HTTP addresses of the nodes that have `topic`, each once. A lookupd that does not know it counts as one
+/// without an answer.
 pub(crate) async fn nodes(client: &Client, lookupds: &[String], topic: &str) -> Answers<()> {
     let path = format!("/lookup?topic={}", escaped(topic));
     let found = ask_all::<Lookup>(client, lookupds, &path).await;

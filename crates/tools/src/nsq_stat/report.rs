@@ -26,8 +26,8 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// The numbers of `now`, and rates since `before`. A poll is late when `elapsed` is well above `interval`; rates are then by
-    /// the time that has passed.
+    /// The numbers of `now`, and rates since `before`. A poll is late when `elapsed` is well above
+    /// `interval`; rates are then by the time that has passed.
     pub(super) fn new(
         before: &BTreeMap<String, Channel>,
         now: &BTreeMap<String, Channel>,

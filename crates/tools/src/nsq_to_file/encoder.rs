@@ -1,7 +1,7 @@
 //! Compression of what is written, in members that each stand alone.
 //!
-//! A member ends with each sync, so that what was finished can be read even if a crash cuts off what comes after it. Members
-//! one after the other are one file for `gzip -d` and `zstd -d`.
+//! A member ends with each sync, so that what was finished can be read even if a crash cuts off what comes
+//! after it. Members one after the other are one file for `gzip -d` and `zstd -d`.
 
 use std::io::Write;
 

@@ -3,8 +3,8 @@
 //! ```text
 //! consumer ─messages─▶ forward ─orders─▶ thread: writer ▸ disk ─▶ finish, requeue
 //! ```
-//! Files are written on a thread of their own, since a sync takes as long as the disk likes. The line of orders is as long as
-//! `max_in_flight` at most, because that is how many messages are unanswered.
+//! Files are written on a thread of their own, since a sync takes as long as the disk likes. The line of
+//! orders is as long as `max_in_flight` at most, because that is how many messages are unanswered.
 
 use std::io;
 use std::sync::Arc;

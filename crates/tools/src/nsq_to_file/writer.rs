@@ -4,12 +4,13 @@
 //! message ▸ rotation due? close, open the next ▸ encoder ▸ file          pending ─sync─▶ done      (to be finished)
 //! tick    ▸ rotation due? close, open the next ▸ sync                            └─full─▶ failed   (to be requeued)
 //! ```
-//! A message is done once its record is on the disk: the file is synced, and so are the directories that name it. When the
-//! disk is full, the file is cut back to what was synced last and everything since then has failed; the next message tries
-//! again. Any other error is the end, since nobody knows what the disk holds after it.
+//! A message is done once its record is on the disk: the file is synced, and so are the directories that name
+//! it. When the disk is full, the file is cut back to what was synced last and everything since then has
+//! failed; the next message tries again. Any other error is the end, since nobody knows what the disk holds
+//! after it.
 //!
-//! A finished file in the work directory gets its name in the output directory, where nothing is ever written over, before it
-//! loses the old one.
+//! A finished file in the work directory gets its name in the output directory, where nothing is ever written
+//! over, before it loses the old one.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -357,7 +358,8 @@ impl<D: Disk, T> Writer<D, T> {
         Ok(())
     }
 
-    /// After an error: cuts the file back and lets everything since the last sync fail, if the disk was only full.
+    /// After an error: cuts the file back and lets everything since the last sync fail, if the disk was only
+    /// full.
     fn give_back(&mut self, fault: Fault) -> Result<(), Broken> {
         let why = match fault {
             Fault::Full(why) => why,

@@ -1,4 +1,5 @@
-//! Tables for people: columns as wide as they need to be, two spaces between them, nothing at the end of a line.
+//! Tables for people: columns as wide as they need to be, two spaces between them, nothing at the end of a
+//! line.
 
 /// A column.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,7 @@
 //! Messages of the input: what stands between delimiters, with its place in the file.
 //!
-//! A thread of its own reads, since files and terminals have no other way; it waits when nobody takes what it has read.
+//! A thread of its own reads, since files and terminals have no other way; it waits when nobody takes what it
+//! has read.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};

@@ -1,7 +1,7 @@
 //! Progress of each file, in a file of its own, so that a second start continues there.
 //!
-//! JSON: `{"FILE": BYTES, …}`. It is replaced whole (a new file, synced and renamed), so that a crash leaves the old one or the new
-//! one. What was published since it was last written is published again after a crash.
+//! JSON: `{"FILE": BYTES, …}`. It is replaced whole (a new file, synced and renamed), so that a crash leaves
+//! the old one or the new one. What was published since it was last written is published again after a crash.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

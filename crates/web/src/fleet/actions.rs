@@ -1,7 +1,7 @@
 //! Changes to the fleet: told to the lookups, then to the queues, each time to all of them at once.
 //!
-//! Who has a topic is asked before it is deleted from the lookups, which forget it. A change goes on to its end although nobody
-//! waits for it any more: half of a fleet paused helps nobody.
+//! Who has a topic is asked before it is deleted from the lookups, which forget it. A change goes on to its
+//! end although nobody waits for it any more: half of a fleet paused helps nobody.
 
 use http::query::escape_query;
 
@@ -11,7 +11,8 @@ use super::{Fleet, Gathered, Outcome};
 /// A change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A topic, and a channel of it if one is named, are made known to the lookups; a channel to the topic's queues as well.
+    /// A topic, and a channel of it if one is named, are made known to the lookups; a channel to the topic's
+    /// queues as well.
     Create(String, Option<String>),
     /// A topic or a channel is deleted everywhere.
     Delete(String, Option<String>),

@@ -1,6 +1,7 @@
 //! One question to one daemon, or the same to many at once.
 //!
-//! A daemon that requires TLS says so with the port where it speaks it (403 and `https_port`); it is asked again there.
+//! A daemon that requires TLS says so with the port where it speaks it (403 and `https_port`); it is asked
+//! again there.
 
 use std::sync::Arc;
 

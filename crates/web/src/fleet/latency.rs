@@ -1,7 +1,7 @@
 //! Time from publication to FIN, as quantiles: what a queue tells, and what several tell together.
 //!
-//! Quantiles of several queues cannot be merged; what is shown is their least, their greatest, and their average by the number of
-//! messages. nsqadmin shows a wrong least.
+//! Quantiles of several queues cannot be merged; what is shown is their least, their greatest, and their
+//! average by the number of messages. nsqadmin shows a wrong least.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub struct Latency {
     /// Messages that were measured.
     pub count: i64,
-    /// Each with `quantile`, `min`, `max`, `average`, `count`, in nanoseconds; a queue's own ones have their `value` too.
+    /// Each with `quantile`, `min`, `max`, `average`, `count`, in nanoseconds; a queue's own ones have their
+    /// `value` too.
     pub percentiles: Option<Vec<Quantile>>,
     /// Their topic, if several queues tell it.
     pub topic: String,

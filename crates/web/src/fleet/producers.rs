@@ -147,7 +147,8 @@ impl Fleet {
         Ok(bounded(sift(Kind::Lookup, answers.await)?.map(of_topic)))
     }
 
-    /// Queues at these addresses, as they describe themselves; only those that have the topic, if one is named.
+    /// Queues at these addresses, as they describe themselves; only those that have the topic, if one is
+    /// named.
     pub(super) async fn themselves(
         &self,
         addresses: Vec<String>,

@@ -1,4 +1,5 @@
-//! HTML that is written piece by piece. Only text of this program is markup: what comes from outside can be nothing but text.
+//! HTML that is written piece by piece. Only text of this program is markup: what comes from outside can be
+//! nothing but text.
 
 use std::fmt::Write;
 

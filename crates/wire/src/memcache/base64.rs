@@ -1,8 +1,9 @@
 //! base64 of binary keys in meta commands (flag `b`): the alphabet of RFC 4648 with padding.
 //!
-//! [`decode`] is as lax as memcached: characters outside the alphabet are passed over, and only the number of the others has to
-//! be right. [`decode_key`] is for keys that are passed on: memcached skips over misplaced padding and stops at the first full
-//! group that has any, and such keys are refused. Unused bits before the padding are ignored, as in memcached.
+//! [`decode`] is as lax as memcached: characters outside the alphabet are passed over, and only the number of
+//! the others has to be right. [`decode_key`] is for keys that are passed on: memcached skips over misplaced
+//! padding and stops at the first full group that has any, and such keys are refused. Unused bits before the
+//! padding are ignored, as in memcached.
 
 use crate::memcache::KEY_BYTES_MAX;
 
@@ -45,7 +46,8 @@ pub fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Decodes `encoded` to the front of `out` and returns the length; nothing if it is not base64 or is empty or too long.
+/// Decodes `encoded` to the front of `out` and returns the length; nothing if it is not base64 or is empty or
+/// too long.
 pub(super) fn decode_key(encoded: &[u8], out: &mut [u8; KEY_BYTES_MAX]) -> Option<usize> {
     if encoded.is_empty() || !encoded.len().is_multiple_of(4) || encoded.len() > KEY_BYTES_MAX {
         return None;

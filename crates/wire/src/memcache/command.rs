@@ -113,7 +113,7 @@ pub enum Route {
 pub enum Merge {
     /// There is one reply.
     One,
-    /// VALUE blocks in the order of the request's keys, then END. A part that failed gives one error line for the whole.
+    /// VALUE blocks in the order of the request's keys, then END; one error line if a part failed.
     Values,
     /// `OK` if every server said so, otherwise the first error.
     AllOk,
@@ -153,10 +153,11 @@ pub struct Row {
     pub noreply: bool,
     /// Safety of repeating it.
     pub retry: Retry,
-    /// True if memcached answers later requests of the connection differently after it. If it is refused, the connection ends.
+    /// True if memcached answers later requests of the connection differently after it. If it is refused, the
+    /// connection ends.
     pub stateful: bool,
-    /// The Redis command that does the same, and what is done to keys: rules of access are written for that. None: always
-    /// allowed, or never served.
+    /// The Redis command that does the same, and what is done to keys: rules of access are written for that.
+    /// None: always allowed, or never served.
     pub judged: Option<(&'static str, Side)>,
     /// A sentence for the documentation.
     pub note: &'static str,

@@ -1,7 +1,7 @@
 //! The table of meta flags: which letters there are, what follows them, and what a proxy does with each.
 //!
-//! memcached 1.6.18 reads every known flag on every meta command and ignores those that have no meaning there; so
-//! do we.
+//! memcached 1.6.18 reads every known flag on every meta command and ignores those that have no meaning
+//! there; so do we.
 
 /// Argument of a meta flag, behind its letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

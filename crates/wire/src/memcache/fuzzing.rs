@@ -30,8 +30,8 @@ const KINDS: [ReplyKind; 18] = [
     ReplyKind::Never,
 ];
 
-/// Scans `stream` as what a client sent, whole and one byte at a time: both find the same requests, and every request
-/// keeps what [`Request`] promises.
+/// Scans `stream` as what a client sent, whole and one byte at a time: both find the same requests, and every
+/// request keeps what [`Request`] promises.
 pub fn request(stream: &[u8]) {
     let mut rest = stream;
     loop {
@@ -117,8 +117,8 @@ fn check_forward(request: &Request, frame: &[u8]) {
     }
 }
 
-/// Scans `stream` as what a server sent; the first byte chooses the request, the second the number of keys, and the third how
-/// many bytes of it are those keys.
+/// Scans `stream` as what a server sent; the first byte chooses the request, the second the number of keys,
+/// and the third how many bytes of it are those keys.
 pub fn reply(stream: &[u8]) {
     let [choice, keys, asked, bytes @ ..] = stream else { return };
     let expect = Expect { kind: KINDS[*choice as usize % KINDS.len()], keys: u32::from(*keys) };

@@ -1,4 +1,5 @@
-//! The Redis command by which rules of access judge a memcached request: one set of rules serves both protocols.
+//! The Redis command by which rules of access judge a memcached request: one set of rules serves both
+//! protocols.
 
 use std::sync::LazyLock;
 

@@ -45,11 +45,11 @@ impl Silence {
     }
 }
 
-/// True if memcached would not have sent a reply with this status to `request`: all of them if it said `noreply`; with
-/// the meta flag `q` only the expected ones, so that errors and surprises are seen.
+/// True if memcached would not have sent a reply with this status to `request`: all of them if it said
+/// `noreply`; with the meta flag `q` only the expected ones, so that errors and surprises are seen.
 ///
-/// As memcached 1.6.18: a miss for `mg`, success for `ms`, `md` and `ma` (also with a value). Later versions also hide
-/// NF for `md` and `ma`.
+/// As memcached 1.6.18: a miss for `mg`, success for `ms`, `md` and `ma` (also with a value). Later versions
+/// also hide NF for `md` and `ma`.
 pub fn suppressed(request: &Request, status: Status) -> bool {
     Silence::of(request).hides(status)
 }

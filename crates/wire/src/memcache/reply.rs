@@ -47,8 +47,8 @@ pub enum ReplyKind {
     MetaNoop,
     /// ME and a text, EN.
     MetaDebug,
-    /// Any reply to a text command, whatever the request was, as nutcracker 0.5.0 lets through. For those who prefer
-    /// its leniency; a reply that does not fit its request means that the connection is out of step.
+    /// Any reply to a text command, whatever the request was, as nutcracker 0.5.0 lets through. For those who
+    /// prefer its leniency; a reply that does not fit its request means that the connection is out of step.
     AnyText,
     /// There is none: the command is never sent to a server.
     Never,

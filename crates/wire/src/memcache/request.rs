@@ -72,8 +72,8 @@ impl Request {
         Keys::new(&frame[..self.text_end as usize], self.key, self.key_count)
     }
 
-    /// The key to route by: the key itself, or what it decodes to if it is written in base64 (flag `b`). `buffer`
-    /// holds the decoded bytes.
+    /// The key to route by: the key itself, or what it decodes to if it is written in base64 (flag `b`).
+    /// `buffer` holds the decoded bytes.
     pub fn routing_key<'a>(&self, frame: &'a [u8], buffer: &'a mut [u8; KEY_BYTES_MAX]) -> &'a [u8] {
         let key = self.key.of(frame);
         if !self.binary_key {
@@ -96,8 +96,8 @@ impl Request {
         &frame[self.name.start as usize..self.key.start as usize]
     }
 
-    /// The words after the first key (for commands without keys: after the name). For a storage command these are
-    /// flags, exptime, bytes, and so on; `noreply` is among them.
+    /// The words after the first key (for commands without keys: after the name). For a storage command these
+    /// are flags, exptime, bytes, and so on; `noreply` is among them.
     pub fn arguments<'a>(&self, frame: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let text = &frame[..self.text_end as usize];
         let from = if self.key.is_empty() { self.name.end } else { self.key.end };
@@ -154,8 +154,8 @@ impl Request {
         Expect { kind: self.row().reply, keys: self.key_count }
     }
 
-    /// Range of the frame sent to a server that its reply may name: the keys of the `get` family; of a meta command
-    /// that wants its key or opaque back, the line from the key on. Empty for others.
+    /// Range of the frame sent to a server that its reply may name: the keys of the `get` family; of a meta
+    /// command that wants its key or opaque back, the line from the key on. Empty for others.
     pub fn asked(&self) -> Span {
         let text_end = self.text_end - self.quiet_token.len() as u32;
         let end = match self.row().shape {
@@ -172,8 +172,8 @@ impl Request {
         self.quiet_token.is_empty() && !self.bare_lf
     }
 
-    /// The frame as it goes to a server: without `noreply` or `q`, with CR LF at the end of the line. Sent one after
-    /// the other the slices are a request that has exactly one reply. Slices may be empty.
+    /// The frame as it goes to a server: without `noreply` or `q`, with CR LF at the end of the line. Sent
+    /// one after the other the slices are a request that has exactly one reply. Slices may be empty.
     pub fn forward<'a>(&self, frame: &'a [u8]) -> [&'a [u8]; 4] {
         let frame = &frame[..self.frame_len as usize];
         if self.is_verbatim() {

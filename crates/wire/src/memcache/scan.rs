@@ -1,4 +1,5 @@
-//! Pieces both scanners share: the outcome of a scan, a place in a frame, the limits, and finding the end of a word.
+//! Pieces both scanners share: the outcome of a scan, a place in a frame, the limits, and finding the end of
+//! a word.
 
 use std::ops::Range;
 
@@ -81,7 +82,8 @@ impl Default for Limits {
     }
 }
 
-/// End of the word that starts at `start`. Words are short: eight bytes at a time cost less than a call of memchr.
+/// End of the word that starts at `start`. Words are short: eight bytes at a time cost less than a call of
+/// memchr.
 #[inline]
 pub(crate) fn end_of_word(text: &[u8], start: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;

@@ -3,9 +3,9 @@
 //! ```text
 //! i32 count │ i32 size ▸ message │ i32 size ▸ message │ …
 //! ```
-//! Where the batch ends is known only by walking it: nsqd never compares an outer length with what it parses. The walk
-//! can be interrupted after any byte and goes on where it stopped. The sum of what it passes is limited as well, which
-//! nsqd forgot.
+//! Where the batch ends is known only by walking it: nsqd never compares an outer length with what it parses.
+//! The walk can be interrupted after any byte and goes on where it stopped. The sum of what it passes is
+//! limited as well, which nsqd forgot.
 
 use super::{Missing, Refusal, Verb};
 

@@ -1,7 +1,8 @@
 //! A whole command, checked as far as bytes alone allow.
 //!
-//! The contents of a [`Command`] lie in the input: names are valid names, numbers are within their limits, bodies are neither empty
-//! nor too large. Whether topic, channel and message are there is for the queue to say.
+//! The contents of a [`Command`] lie in the input: names are valid names, numbers are within their limits,
+//! bodies are neither empty nor too large. Whether topic, channel and message are there is for the queue to
+//! say.
 
 use super::Verb;
 use super::batch::Messages;

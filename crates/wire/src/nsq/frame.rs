@@ -4,8 +4,8 @@
 //! u32 size │ i32 type │ data                                      size = 4 + length of data
 //! type 2:             │ i64 timestamp (ns) │ u16 attempts │ 16 bytes id │ body
 //! ```
-//! Writers append to a buffer and cannot fail. The reader is the client's side: a size over its limit is refused
-//! before anything is waited for.
+//! Writers append to a buffer and cannot fail. The reader is the client's side: a size over its limit is
+//! refused before anything is waited for.
 
 use super::Refusal;
 use super::command::length;

@@ -1,7 +1,7 @@
 //! Bodies of the fuzz targets, kept beside the code they exercise; a test runs them over seeded noise.
 //!
-//! Each takes any bytes and panics if a promise is broken: that whole and piecewise feeding agree, that what is asked for
-//! is more than what is there, that nothing points outside the input.
+//! Each takes any bytes and panics if a promise is broken: that whole and piecewise feeding agree, that what
+//! is asked for is more than what is there, that nothing points outside the input.
 
 use super::frame::{FrameType, ReadFrame};
 use super::lookup;
@@ -60,8 +60,8 @@ fn run_v2(bytes: &[u8], limits: &Limits, gate: Gate, step: usize) -> (Vec<usize>
     }
 }
 
-/// Frames one after the other, as a client reads them: each is found at its end and not before, is written again as it was,
-/// and a message is taken apart into what it was made of.
+/// Frames one after the other, as a client reads them: each is found at its end and not before, is written
+/// again as it was, and a message is taken apart into what it was made of.
 pub fn frames(data: &[u8]) {
     const DATA_MAX: usize = 512;
     let mut rest = data;

@@ -1,7 +1,7 @@
 //! Text as the Go standard library writes it, where clients see it: quoted names in errors, strings in JSON.
 //!
-//! Both take anything and give what nsqd would have sent for it, byte by byte. Which characters are printable is a matter of
-//! the Unicode version: Rust's tables are used.
+//! Both take anything and give what nsqd would have sent for it, byte by byte. Which characters are printable
+//! is a matter of the Unicode version: Rust's tables are used.
 
 /// Appends `bytes` in double quotes as Go's `%q`: printable characters as they are, the rest escaped.
 pub(super) fn write_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -36,8 +36,8 @@ fn write_quoted_char(out: &mut Vec<u8>, c: char) {
     }
 }
 
-/// Letters, marks, numbers, punctuation, symbols and the ASCII space. The debug escape of a string knows the same
-/// set; it also escapes a leading combining mark, hence the letter in front.
+/// Letters, marks, numbers, punctuation, symbols and the ASCII space. The debug escape of a string knows the
+/// same set; it also escapes a leading combining mark, hence the letter in front.
 fn printable(c: char) -> bool {
     let text: String = ['a', c].iter().collect();
     matches!(c, '\'') || text.escape_debug().count() == 2

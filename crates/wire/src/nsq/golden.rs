@@ -1,7 +1,8 @@
 //! Conversations recorded from nsqd and nsqlookupd, replayed as far as a codec can.
 //!
-//! A small server that parses, settles and answers but keeps no message must give the same responses and errors, in the
-//! same order. What depends on messages (deliveries, FIN of one that is gone) is only checked to be text that we can write.
+//! A small server that parses, settles and answers but keeps no message must give the same responses and
+//! errors, in the same order. What depends on messages (deliveries, FIN of one that is gone) is only checked
+//! to be text that we can write.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,8 @@
-//! Bodies of `POST /mpub`: one message per line, or, with `binary=true`, the batch layout of MPUB without its outer length.
+//! Bodies of `POST /mpub`: one message per line, or, with `binary=true`, the batch layout of MPUB without its
+//! outer length.
 //!
-//! The caller has the whole body and has already refused one over `max-body-size` ([`MpubFault::BodyTooBig`]).
+//! The caller has the whole body and has already refused one over `max-body-size`
+//! ([`MpubFault::BodyTooBig`]).
 
 use super::batch::{BatchStop, BatchWalk};
 use super::{Limits, Messages, Missing, Refusal};

@@ -1,8 +1,8 @@
 //! IDENTIFY: what a client asks for, what it gets, and the answer.
 //!
 //! [`Identify::parse`] reads the request, [`Identify::settle`] compares it with the server's [`Terms`], and
-//! [`Settlement::write_reply`] says what came of it. Zero always means "the server's choice" (or what an earlier IDENTIFY
-//! of the connection had settled). Order of checks and texts are nsqd's.
+//! [`Settlement::write_reply`] says what came of it. Zero always means "the server's choice" (or what an
+//! earlier IDENTIFY of the connection had settled). Order of checks and texts are nsqd's.
 
 use super::Refusal;
 use super::json::{self, key_is, set_bool, set_integer, set_string};

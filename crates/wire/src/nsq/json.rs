@@ -1,8 +1,9 @@
 //! JSON objects as Go's decoder reads them into a struct.
 //!
-//! Keys match whatever their case; an unknown key is skipped once its value was seen to be well-formed; of a repeated key
-//! the last counts; `null` leaves a field as it is; bytes that are not UTF-8 and lone surrogates become U+FFFD; an integer is
-//! written without point and exponent. Nesting is limited to 10,000, and no tree is built.
+//! Keys match whatever their case; an unknown key is skipped once its value was seen to be well-formed; of a
+//! repeated key the last counts; `null` leaves a field as it is; bytes that are not UTF-8 and lone surrogates
+//! become U+FFFD; an integer is written without point and exponent. Nesting is limited to 10,000, and no tree
+//! is built.
 
 /// A value in an object. Strings and numbers are raw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,9 @@
 //! nsqd ──▶ "  V1" ▸ line '\n' …        IDENTIFY only: i32 size ▸ JSON
 //! nsqd ◀── i32 size ▸ data             no frame type: an error is told from an answer by its text
 //! ```
-//! Every error is fatal. [`scanner`](Scanner) is the server's side, [`request`] and [`read_response`] are the client's,
-//! [`Node`] is what the two tell each other. A size is checked before anything is waited for: the original dies of
-//! a negative one.
+//! Every error is fatal. [`scanner`](Scanner) is the server's side, [`request`] and [`read_response`] are the
+//! client's, [`Node`] is what the two tell each other. A size is checked before anything is waited for: the
+//! original dies of a negative one.
 
 mod node;
 pub mod request;

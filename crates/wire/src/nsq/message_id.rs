@@ -1,6 +1,7 @@
 //! Message ids: opaque to clients, 16 lowercase hexadecimal digits on the wire, 64 bits inside.
 //!
-//! A client may answer with any 16 bytes. What is not an id of ours is simply not in flight; the error repeats it as it came.
+//! A client may answer with any 16 bytes. What is not an id of ours is simply not in flight; the error
+//! repeats it as it came.
 
 use std::fmt;
 
@@ -20,7 +21,8 @@ impl MessageId {
         digits
     }
 
-    /// The id that these digits stand for. `None` for what we cannot have issued (such an id is not in flight).
+    /// The id that these digits stand for. `None` for what we cannot have issued (such an id is not in
+    /// flight).
     pub fn from_hex(digits: &RawId) -> Option<MessageId> {
         let (high, low) = (value_of(*digits.first_chunk()?)?, value_of(*digits.last_chunk()?)?);
         Some(MessageId(u64::from(high) << 32 | u64::from(low)))

@@ -1,6 +1,7 @@
 //! Topic and channel names: `^[.a-zA-Z0-9_-]+(#ephemeral)?$`, 1 to 64 bytes with the suffix.
 //!
-//! The same rule holds in commands, over HTTP, in lookup's protocol and in files. The suffix alone is no name.
+//! The same rule holds in commands, over HTTP, in lookup's protocol and in files. The suffix alone is no
+//! name.
 
 /// Longest name, suffix included.
 pub const NAME_BYTES_MAX: usize = 64;

@@ -1,7 +1,8 @@
 //! Every error a V2 client can be sent: its code, its text to the byte, and whether we hang up after it.
 //!
-//! An error frame carries `CODE description`. Texts repeat the client's own words, which need not be UTF-8, so they are
-//! bytes. All errors are fatal except the three about a message that is no longer the client's to finish.
+//! An error frame carries `CODE description`. Texts repeat the client's own words, which need not be UTF-8,
+//! so they are bytes. All errors are fatal except the three about a message that is no longer the client's to
+//! finish.
 
 use super::Verb;
 use super::go::{write, write_quoted};
@@ -137,7 +138,8 @@ pub enum Refusal<'a> {
     NotInFlight(Verb, RawId),
     /// FIN, REQ, TOUCH of a message that is in flight to somebody else. Not fatal.
     NotOwner(Verb, RawId),
-    /// PUB, MPUB, DPUB or SUB could not be carried out; nsqd's own reasons are [`Refusal::EXITING`] and disk errors.
+    /// PUB, MPUB, DPUB or SUB could not be carried out; nsqd's own reasons are [`Refusal::EXITING`] and disk
+    /// errors.
     Failed(Verb, &'a str),
     /// SUB of a channel that has all the consumers it may have.
     TooManyConsumers(&'a str, &'a str, u64),

@@ -3,13 +3,14 @@
 //! ```text
 //! PUB topic\n │ i32 size │ body        words are parted by single spaces; one \r before the \n is dropped
 //! ```
-//! [`Scanner::scan`] is shown the unconsumed bytes of a connection, the first of them the first of a command, as often as
-//! more arrive; it goes on where it stopped. Checks are made in nsqd's order and as early as nsqd makes them: a bad topic
-//! is refused before the body was sent, a wrong state before the words are looked at. What the scanner cannot know it is
-//! told with the [`Gate`]; the two checks of MPUB that come in between (authorization, creation of the topic) are the
-//! caller's at [`Scan::Topic`].
+//! [`Scanner::scan`] is shown the unconsumed bytes of a connection, the first of them the first of a command,
+//! as often as more arrive; it goes on where it stopped. Checks are made in nsqd's order and as early as nsqd
+//! makes them: a bad topic is refused before the body was sent, a wrong state before the words are looked at.
+//! What the scanner cannot know it is told with the [`Gate`]; the two checks of MPUB that come in between
+//! (authorization, creation of the topic) are the caller's at [`Scan::Topic`].
 //!
-//! It stores no bytes and allocates nothing. After [`Scan::Bad`] and [`Scan::LineTooLong`] the connection is to be closed.
+//! It stores no bytes and allocates nothing. After [`Scan::Bad`] and [`Scan::LineTooLong`] the connection is
+//! to be closed.
 
 use super::batch::{BatchStop, BatchWalk};
 use super::decimal;
@@ -29,13 +30,14 @@ pub struct Gate {
 /// Outcome of scanning the bytes shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scan<'a> {
-    /// Nothing can be said before `want` bytes in total are there; then something can, if only that a size is bad.
+    /// Nothing can be said before `want` bytes in total are there; then something can, if only that a size is
+    /// bad.
     NeedMore {
         /// Bytes from the first of the command on; more than were shown.
         want: usize,
     },
-    /// An MPUB for this topic begins: once per command, before its sizes are looked at. Authorize, create the topic,
-    /// then scan the same bytes again.
+    /// An MPUB for this topic begins: once per command, before its sizes are looked at. Authorize, create the
+    /// topic, then scan the same bytes again.
     Topic(&'a str),
     /// A whole command in the first `len` bytes. Consume them.
     Done {

@@ -1,13 +1,15 @@
 //! The arguments of a request that was scanned whole: found again by walking its headers, never stored.
 //!
-//! A relay looks at one or two arguments of most requests, and a request of 1,048,576 arguments must not cost a table
-//! of as many ranges. Walking one argument costs about as much as reading its range from memory would.
+//! A relay looks at one or two arguments of most requests, and a request of 1,048,576 arguments must not cost
+//! a table of as many ranges. Walking one argument costs about as much as reading its range from memory
+//! would.
 
 use std::ops::Range;
 
 use super::decimal::{Decimal, decimal, known};
 
-/// Position of one argument in its frame: `$len\r\n` from `head`, its bytes from `start` to `end`, then `\r\n`.
+/// Position of one argument in its frame: `$len\r\n` from `head`, its bytes from `start` to `end`, then
+/// `\r\n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Argument<'a> {
     frame: &'a [u8],
@@ -17,7 +19,8 @@ pub struct Argument<'a> {
 }
 
 impl<'a> Argument<'a> {
-    /// The argument from its place in `frame`, or `None` if the frame is shorter than that (it is not the frame scanned).
+    /// The argument from its place in `frame`, or `None` if the frame is shorter than that (it is not the
+    /// frame scanned).
     pub(crate) fn at(frame: &'a [u8], head: usize, start: usize, end: usize) -> Option<Self> {
         let inside = head <= start && start <= end && end + 2 <= frame.len();
         inside.then_some(Argument { frame, head, start, end })
@@ -49,7 +52,8 @@ impl<'a> Argument<'a> {
     }
 }
 
-/// The arguments of a request in order, the command's name first. Cheap to copy, so that one walk can be begun anywhere.
+/// The arguments of a request in order, the command's name first. Cheap to copy, so that one walk can be
+/// begun anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Args<'a> {
     frame: &'a [u8],
@@ -62,8 +66,8 @@ impl<'a> Args<'a> {
         Args { frame, at: first, left: count }
     }
 
-    /// Reads a request frame that stands in `frame` whole and is known to be well-formed, such as one written by
-    /// [`super::encode_inline`]. `None` if it is not.
+    /// Reads a request frame that stands in `frame` whole and is known to be well-formed, such as one written
+    /// by [`super::encode_inline`]. `None` if it is not.
     pub fn of(frame: &'a [u8]) -> Option<Self> {
         let rest = frame.strip_prefix(b"*")?;
         match decimal(rest) {

@@ -1,8 +1,8 @@
 //! The table of commands: arity, flags, places of keys, and what a proxy does with each.
 //!
-//! One table ([`all`]) holds all commands of Redis 7.0 and the few later ones that fit the same rules. The route of a
-//! request, the error for one that cannot be served, the answer to `COMMAND`, and the tables in the documentation all
-//! come from it.
+//! One table ([`all`]) holds all commands of Redis 7.0 and the few later ones that fit the same rules. The
+//! route of a request, the error for one that cannot be served, the answer to `COMMAND`, and the tables in
+//! the documentation all come from it.
 
 pub mod flags;
 mod category;
@@ -57,8 +57,9 @@ pub struct Command {
     pub group: &'static str,
     /// The version of Redis that brought it.
     pub since: &'static str,
-    /// True if Redis executes or answers later commands of the connection differently after it: `MULTI`, `SELECT`. If it is
-    /// refused, the connection must end, or those behind it are executed in a state that their sender did not mean.
+    /// True if Redis executes or answers later commands of the connection differently after it: `MULTI`,
+    /// `SELECT`. If it is refused, the connection must end, or those behind it are executed in a state that
+    /// their sender did not mean.
     pub stateful: bool,
     /// If it is a container: its subcommands.
     pub subcommands: &'static [Command],

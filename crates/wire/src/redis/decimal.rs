@@ -3,8 +3,8 @@
 //! ```text
 //!   "0" | ["-"] 1-9 [0-9]*   "\r" "\n"
 //! ```
-//! As Redis' `string2ll`: no leading zero, no `+`, no `-0`, no blank. A number that could be read in two ways must not
-//! reach a server that reads it in the other.
+//! As Redis' `string2ll`: no leading zero, no `+`, no `-0`, no blank. A number that could be read in two ways
+//! must not reach a server that reads it in the other.
 
 /// A number read from the front of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +35,8 @@ pub(crate) fn decimal(text: &[u8]) -> Decimal {
     }
 }
 
-/// Reads again what [`decimal`] has read before: the number and the bytes it takes with its line end. Nothing is checked but
-/// what safety needs; of bytes that are no number it makes anything, or nothing.
+/// Reads again what [`decimal`] has read before: the number and the bytes it takes with its line end. Nothing
+/// is checked but what safety needs; of bytes that are no number it makes anything, or nothing.
 #[inline(always)]
 pub(crate) fn known(text: &[u8]) -> Option<(i64, usize)> {
     let mut value = 0i64;
@@ -81,7 +81,8 @@ fn any_decimal(text: &[u8]) -> Decimal {
     Decimal::More
 }
 
-/// Reads an argument that is a number, as Redis does: `numkeys` and the like. `None` if it is not a number by the rule above.
+/// Reads an argument that is a number, as Redis does: `numkeys` and the like. `None` if it is not a number by
+/// the rule above.
 pub fn integer(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     match digits {

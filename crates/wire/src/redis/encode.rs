@@ -92,7 +92,8 @@ pub fn simple(out: &mut impl BufMut, text: &[u8]) {
     line(out, text);
 }
 
-/// `-text\r\n`; `text` begins with the error's code (`ERR …`). Line ends within it become spaces, as in Redis.
+/// `-text\r\n`; `text` begins with the error's code (`ERR …`). Line ends within it become spaces, as in
+/// Redis.
 pub fn error(out: &mut impl BufMut, text: &[u8]) {
     out.put_u8(b'-');
     line(out, text);

@@ -1,7 +1,8 @@
 //! Faults in the framing of a peer's bytes.
 //!
 //! After one of these nothing that follows on the connection can
-//! be understood: the client is told (`-ERR Protocol error: …`) and closed; a server's connection is replaced.
+//! be understood: the client is told (`-ERR Protocol error: …`) and closed; a server's connection is
+//! replaced.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! Properties that hold for any bytes whatever: each function takes some and panics if one is broken.
 //!
-//! A scanner says the same of bytes that come whole and of bytes that come one by one; it never wants less than it has;
-//! what it found lies inside the frame and reads back as what was sent. The fuzz targets call these, and so do ordinary
-//! tests over a seeded corpus.
+//! A scanner says the same of bytes that come whole and of bytes that come one by one; it never wants less
+//! than it has; what it found lies inside the frame and reads back as what was sent. The fuzz targets call
+//! these, and so do ordinary tests over a seeded corpus.
 
 use super::{
     Kind, Limits, Piece, Reply, ReplyLimits, ReplyPassage, ReplyScan, ReplyScanner, Request, RequestScanner,
@@ -30,7 +30,8 @@ fn small_reply_limits() -> ReplyLimits {
     }
 }
 
-/// Checks the scanning and routing of requests: `bytes` are one after the other until one is bad or not whole.
+/// Checks the scanning and routing of requests: `bytes` are one after the other until one is bad or not
+/// whole.
 pub fn request(bytes: &[u8]) {
     for limits in [Limits::default(), Limits::unauthenticated(), small_limits()] {
         let mut rest = bytes;
@@ -54,7 +55,8 @@ pub fn reply(bytes: &[u8]) {
     }
 }
 
-/// Scans one request, whole and with a scanner that has seen others; gives its length, or `None` if there is none.
+/// Scans one request, whole and with a scanner that has seen others; gives its length, or `None` if there is
+/// none.
 fn one_request(scanner: &mut RequestScanner, bytes: &[u8], limits: &Limits) -> Option<usize> {
     let whole = RequestScanner::new().scan(bytes, limits);
     let piecemeal = byte_by_byte(bytes, |part| match scanner.scan(part, limits) {
@@ -167,7 +169,8 @@ fn is_reply(bytes: &[u8]) -> bool {
     matches!(found, ReplyScan::Done(reply) if reply.len() == bytes.len())
 }
 
-/// Scans one reply, whole and with a scanner that has seen others; gives its length, or `None` if there is none.
+/// Scans one reply, whole and with a scanner that has seen others; gives its length, or `None` if there is
+/// none.
 fn one_reply(scanner: &mut ReplyScanner, bytes: &[u8], limits: &ReplyLimits) -> Option<usize> {
     let whole = ReplyScanner::new().scan(bytes, limits);
     let piecemeal = byte_by_byte(bytes, |part| match scanner.scan(part, limits) {

@@ -1,8 +1,9 @@
-//! Globs, by which clients name several commands or settings, and rules of access name keys: `*`, `?`, `[abc]`, `[^a-z]`, and `\`
-//! before a character that is meant literally. As `stringmatchlen` of Redis 7.0, with and without regard to case.
+//! Globs, by which clients name several commands or settings, and rules of access name keys: `*`, `?`,
+//! `[abc]`, `[^a-z]`, and `\` before a character that is meant literally. As `stringmatchlen` of Redis 7.0,
+//! with and without regard to case.
 
-/// True if the glob fits the whole text, case ignored. A star is tried with more only if the rest does not fit, and only the
-/// last one, so that no pattern takes longer than its length times that of the text.
+/// True if the glob fits the whole text, case ignored. A star is tried with more only if the rest does not
+/// fit, and only the last one, so that no pattern takes longer than its length times that of the text.
 pub fn glob_matches(pattern: &[u8], text: &[u8]) -> bool {
     matches::<true>(pattern, text)
 }
@@ -42,7 +43,8 @@ fn one<const FOLD: bool>(pattern: &[u8], p: usize, byte: u8) -> Option<usize> {
     }
 }
 
-/// Matches a class in brackets that begins at `p`; returns its end. A bracket that is not closed ends with the pattern.
+/// Matches a class in brackets that begins at `p`; returns its end. A bracket that is not closed ends with
+/// the pattern.
 fn class<const FOLD: bool>(pattern: &[u8], mut p: usize, byte: u8) -> Option<usize> {
     let negated = pattern.get(p) == Some(&b'^');
     p += usize::from(negated);

@@ -1,16 +1,16 @@
-//! Inline commands: a line of words, as a person types it into telnet. They are rewritten as RESP arrays, so that
-//! nothing behind this module needs to know of them.
+//! Inline commands: a line of words, as a person types it into telnet. They are rewritten as RESP arrays, so
+//! that nothing behind this module needs to know of them.
 //!
-//! Words are split as Redis splits them: blanks separate; `"…"` understands `\n \r \t \b \a \xHH` and `\c` for any other
-//! `c`; `'…'` understands `\'` only; a quote opens anywhere in a word, but what follows a closing quote must be blank. A
-//! NUL byte ends the line, as the end of Redis' C string.
+//! Words are split as Redis splits them: blanks separate; `"…"` understands `\n \r \t \b \a \xHH` and `\c`
+//! for any other `c`; `'…'` understands `\'` only; a quote opens anywhere in a word, but what follows a
+//! closing quote must be blank. A NUL byte ends the line, as the end of Redis' C string.
 
 use bytes::BufMut;
 
 use super::{ProtocolError, encode};
 
-/// Rewrites the inline command `line` (its line end included or not) as a RESP array of bulks, appended to `out`. Returns
-/// the number of words; when there are none, or on an error, nothing is appended.
+/// Rewrites the inline command `line` (its line end included or not) as a RESP array of bulks, appended to
+/// `out`. Returns the number of words; when there are none, or on an error, nothing is appended.
 pub fn encode_inline(line: &[u8], out: &mut impl BufMut) -> Result<usize, ProtocolError> {
     let words = split(line)?;
     if !words.ends.is_empty() {

@@ -1,7 +1,8 @@
-//! One header of a reply with what belongs to it directly: a line, a bulk with its bytes, or the head of an aggregate.
+//! One header of a reply with what belongs to it directly: a line, a bulk with its bytes, or the head of an
+//! aggregate.
 //!
-//! An item is read anew from its head until it is there whole; only the search for a line's end, which may be long, goes on
-//! where it stopped.
+//! An item is read anew from its head until it is there whole; only the search for a line's end, which may be
+//! long, goes on where it stopped.
 
 use super::decimal::{Decimal, decimal, known};
 use super::kind::Kind;
@@ -32,7 +33,8 @@ pub(super) enum Scanned {
     Bad(ReplyError),
 }
 
-/// Reads the item at `head`. `searched` says how far its line was already searched for an end, and is kept up to date.
+/// Reads the item at `head`. `searched` says how far its line was already searched for an end, and is kept up
+/// to date.
 #[inline]
 pub(super) fn item(frame: &[u8], head: usize, searched: &mut usize, limits: &ReplyLimits) -> Scanned {
     let Some((&first, rest)) = frame.get(head..).and_then(<[u8]>::split_first) else {
@@ -59,8 +61,8 @@ pub(super) fn item(frame: &[u8], head: usize, searched: &mut usize, limits: &Rep
     }
 }
 
-/// The bulk or missing bulk at `head`, if it is there whole and keeps the limit: what nearly every reply and element is.
-/// Anything else, also what is wrong, is for [`item`] to say.
+/// The bulk or missing bulk at `head`, if it is there whole and keeps the limit: what nearly every reply and
+/// element is. Anything else, also what is wrong, is for [`item`] to say.
 #[inline(always)]
 pub(super) fn whole_bulk(frame: &[u8], head: usize, limits: &ReplyLimits) -> Option<Item> {
     let [b'$', rest @ ..] = frame.get(head..)? else { return None };
@@ -70,7 +72,8 @@ pub(super) fn whole_bulk(frame: &[u8], head: usize, limits: &ReplyLimits) -> Opt
     }
 }
 
-/// The bulk or missing bulk at the front of `frame`, which was found whole before. Anything else is for [`item`].
+/// The bulk or missing bulk at the front of `frame`, which was found whole before. Anything else is for
+/// [`item`].
 #[inline(always)]
 pub(super) fn known_bulk(frame: &[u8]) -> Option<Item> {
     let [b'$', rest @ ..] = frame else { return None };

@@ -1,7 +1,7 @@
 //! Limits on what a peer may send.
 //!
-//! Every count and every length that a scanner reads is held against one of these before anything is kept or waited for.
-//! The tests stand at each maximum and one past it.
+//! Every count and every length that a scanner reads is held against one of these before anything is kept or
+//! waited for. The tests stand at each maximum and one past it.
 
 /// Limits on one request of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,8 @@ pub struct Limits {
     pub bulk_bytes_max: usize,
     /// Bytes of an inline command, without its line end (Redis: `PROTO_INLINE_MAX_SIZE`).
     pub inline_bytes_max: usize,
-    /// Bytes of a whole request as it stands on the wire. Never more than 4 GiB - 1 is accepted, whatever this says.
+    /// Bytes of a whole request as it stands on the wire. Never more than 4 GiB - 1 is accepted, whatever
+    /// this says.
     pub request_bytes_max: usize,
     /// False until the client has given its password: errors then say `unauthenticated`, as Redis does. See
     /// [`Limits::unauthenticated`].
@@ -33,8 +34,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Limits of a client that has still to give its password where one is needed: 10 arguments of 16,384 bytes, as
-    /// Redis since 6.2.
+    /// Limits of a client that has still to give its password where one is needed: 10 arguments of 16,384
+    /// bytes, as Redis since 6.2.
     pub fn unauthenticated() -> Self {
         Limits { arguments_max: 10, bulk_bytes_max: 16 * 1024, authenticated: false, ..Limits::default() }
     }
@@ -51,13 +52,14 @@ pub struct ReplyLimits {
     pub line_bytes_max: usize,
     /// Aggregates inside each other: 1 allows a flat array only.
     pub depth_max: usize,
-    /// Bytes of a whole reply as it stands on the wire. Never more than 4 GiB - 1 is accepted, whatever this says.
+    /// Bytes of a whole reply as it stands on the wire. Never more than 4 GiB - 1 is accepted, whatever this
+    /// says.
     pub reply_bytes_max: usize,
 }
 
 impl ReplyLimits {
-    /// 268,435,456 elements, 512 MB a bulk, 1 MB a line, 32 levels, 4 GiB - 1 in all. These only tell a reply from
-    /// garbage; what memory a reply may take is for its receiver to say.
+    /// 268,435,456 elements, 512 MB a bulk, 1 MB a line, 32 levels, 4 GiB - 1 in all. These only tell a reply
+    /// from garbage; what memory a reply may take is for its receiver to say.
     pub const DEFAULT: ReplyLimits = ReplyLimits {
         elements_max: 1 << 28,
         bulk_bytes_max: 512 * 1024 * 1024,

@@ -1,8 +1,10 @@
-//! Following a reply that is not kept: its bytes are shown once, piece by piece, and it is told which of them belong to it.
+//! Following a reply that is not kept: its bytes are shown once, piece by piece, and it is told which of them
+//! belong to it.
 //!
-//! For replies that are too large to be held until they are whole. What may be handed on is well-formed as far as it goes:
-//! headers are whole, and the bytes of a bulk are let through as they come. A reply nests without a limit here, since nothing
-//! is remembered of what is around an element: there are only so many more of them to come.
+//! For replies that are too large to be held until they are whole. What may be handed on is well-formed as
+//! far as it goes: headers are whole, and the bytes of a bulk are let through as they come. A reply nests
+//! without a limit here, since nothing is remembered of what is around an element: there are only so many
+//! more of them to come.
 
 use super::decimal::{Decimal, decimal};
 use super::item::{Scanned, item};
@@ -12,7 +14,8 @@ use super::{ReplyError, ReplyLimits};
 /// Meaning of the bytes shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
-    /// Bytes of them that belong to the reply, which goes on; the others have to be shown again with more behind them.
+    /// Bytes of them that belong to the reply, which goes on; the others have to be shown again with more
+    /// behind them.
     Part(usize),
     /// The reply ends after so many.
     End(usize),
@@ -103,7 +106,8 @@ mod tests {
     use super::super::{ReplyScan, ReplyScanner};
     use super::*;
 
-    /// Shows `reply` in pieces of `step` bytes, with something behind it. How many bytes belong to it, or what is wrong.
+    /// Shows `reply` in pieces of `step` bytes, with something behind it. How many bytes belong to it, or
+    /// what is wrong.
     fn follow(reply: &[u8], step: usize) -> Result<usize, ReplyError> {
         let bytes = [reply, b":1\r\n"].concat();
         let (mut passage, mut done, mut shown) = (ReplyPassage::new(), 0, 0);

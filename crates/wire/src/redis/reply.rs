@@ -6,10 +6,11 @@
 //!   _\r\n  #t\r\n  ,double\r\n  (digits\r\n  !len\r\n bytes \r\n  =len\r\n txt: bytes \r\n      RESP3
 //!   %n\r\n (key value)…   ~n\r\n element…   >n\r\n element…   |n\r\n (key value)… reply
 //! ```
-//! The scanner tells where a reply ends; it understands no more of it than that takes, so that what one client makes a
-//! server say cannot fail the connection of all: a line may hold anything but `\r\n`, an integer may be too big. Lengths and
-//! counts must be canonical numbers, -1 where a value is missing and no other negative one, and a bulk must end with `\r\n`:
-//! beyond such an error nobody knows where the next reply begins.
+//! The scanner tells where a reply ends; it understands no more of it than that takes, so that what one
+//! client makes a server say cannot fail the connection of all: a line may hold anything but `\r\n`, an
+//! integer may be too big. Lengths and counts must be canonical numbers, -1 where a value is missing and no
+//! other negative one, and a bulk must end with `\r\n`: beyond such an error nobody knows where the next
+//! reply begins.
 
 use super::decimal::known;
 use super::item::{Item, Scanned, item, known_bulk, whole_bulk};
@@ -21,8 +22,8 @@ use super::{ReplyError, ReplyLimits};
 pub enum ReplyScan {
     /// A whole reply stands at the front of the frame.
     Done(Reply),
-    /// The reply is not whole yet, and nothing new can be said before `want` bytes in all, from the front of the frame,
-    /// are there.
+    /// The reply is not whole yet, and nothing new can be said before `want` bytes in all, from the front of
+    /// the frame, are there.
     NeedMore {
         /// Bytes wanted in all.
         want: usize,
@@ -37,7 +38,8 @@ pub struct Reply {
     len: u32,
     /// Start of the reply itself, behind its attributes.
     head: u32,
-    /// End of its header, where its contents begin: bytes of a bulk, elements of an aggregate, text of a line.
+    /// End of its header, where its contents begin: bytes of a bulk, elements of an aggregate, text of a
+    /// line.
     body: u32,
     kind: Kind,
     /// The value of an integer; the length of a bulk; the number of elements.
@@ -97,7 +99,8 @@ impl Reply {
         self.is_error().then(|| self.body(frame).split(|&b| b == b' ').next().unwrap_or_default())
     }
 
-    /// The elements of an aggregate, each as it stands on the wire with its attributes. Empty for other kinds.
+    /// The elements of an aggregate, each as it stands on the wire with its attributes. Empty for other
+    /// kinds.
     pub fn elements<'a>(&self, frame: &'a [u8]) -> Elements<'a> {
         let rest = if self.element_count().is_some() { self.body(frame) } else { &[] };
         Elements { rest, left: self.element_count().unwrap_or(0) }
@@ -124,8 +127,8 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// Number of elements of the array in `frame`, which was scanned whole before. `None` if it is none, or stands behind
-/// attributes.
+/// Number of elements of the array in `frame`, which was scanned whole before. `None` if it is none, or
+/// stands behind attributes.
 #[inline]
 pub fn array_len(frame: &[u8]) -> Option<usize> {
     let [b'*', rest @ ..] = frame else { return None };
@@ -173,7 +176,8 @@ pub struct ReplyScanner {
     scanned: usize,
     /// Bytes of the line at `scanned` that were searched for its end.
     searched: usize,
-    /// Aggregates that have begun and not ended, the innermost last. Empty, and nothing allocated, for most replies.
+    /// Aggregates that have begun and not ended, the innermost last. Empty, and nothing allocated, for most
+    /// replies.
     open: Vec<Open>,
     /// The reply without its length, once its own header was seen.
     found: Option<Reply>,
@@ -193,8 +197,8 @@ impl ReplyScanner {
         Self::default()
     }
 
-    /// Looks at the bytes at the front of `frame`. After [`ReplyScan::NeedMore`] the next call must show the same bytes with
-    /// more behind them; after anything else the scanner is as new.
+    /// Looks at the bytes at the front of `frame`. After [`ReplyScan::NeedMore`] the next call must show the
+    /// same bytes with more behind them; after anything else the scanner is as new.
     #[inline]
     pub fn scan(&mut self, frame: &[u8], limits: &ReplyLimits) -> ReplyScan {
         if self.scanned > 0 {
@@ -257,7 +261,8 @@ impl ReplyScanner {
         }
     }
 
-    /// Steps over bulks that are there whole, as most elements are, but for the last one, with which an aggregate ends.
+    /// Steps over bulks that are there whole, as most elements are, but for the last one, with which an
+    /// aggregate ends.
     #[inline]
     fn step_over_bulks(&mut self, frame: &[u8], limits: &ReplyLimits) {
         let Some(inner) = self.open.last_mut() else { return };

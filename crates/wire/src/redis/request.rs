@@ -4,13 +4,14 @@
 //!   *<count>\r\n  $<len>\r\n<name>\r\n  $<len>\r\n<argument>\r\n …          a RESP array of bulks
 //!   <word> <word> …\n                                                       or an inline command
 //! ```
-//! The scanner reads headers and steps over arguments; it looks at no argument but the name. What it has stepped over it
-//! does not read again when more bytes come, so a request costs the same however it is cut.
+//! The scanner reads headers and steps over arguments; it looks at no argument but the name. What it has
+//! stepped over it does not read again when more bytes come, so a request costs the same however it is cut.
 //!
-//! Accepted is what Redis 7 accepts, less what two servers could read in two ways: numbers are canonical (no leading
-//! zero, no sign, as Redis' own `string2ll` has it), each argument ends with `\r\n` (Redis does not look), and a
-//! header's line ends with `\r\n` (Redis takes any byte after `\r`). A frame that was scanned whole may therefore be
-//! passed on verbatim. A wrong byte is reported as soon as it is seen, where Redis waits for the end of its line.
+//! Accepted is what Redis 7 accepts, less what two servers could read in two ways: numbers are canonical (no
+//! leading zero, no sign, as Redis' own `string2ll` has it), each argument ends with `\r\n` (Redis does not
+//! look), and a header's line ends with `\r\n` (Redis takes any byte after `\r`). A frame that was scanned
+//! whole may therefore be passed on verbatim. A wrong byte is reported as soon as it is seen, where Redis
+//! waits for the end of its line.
 
 use super::args::{Args, Argument};
 use super::command::{self, Command};
@@ -23,18 +24,21 @@ use super::{Limits, ProtocolError};
 pub enum Scan {
     /// A whole request stands at the front of the frame.
     Done(Request),
-    /// The first `len` bytes ask for nothing (`*0\r\n`, a negative count, an empty line) and get no answer, as in Redis.
+    /// The first `len` bytes ask for nothing (`*0\r\n`, a negative count, an empty line) and get no answer,
+    /// as in Redis.
     Skip {
         /// Bytes to drop.
         len: usize,
     },
-    /// The first `len` bytes are an inline command: give them to [`super::encode_inline`] and scan what that wrote.
+    /// The first `len` bytes are an inline command: give them to [`super::encode_inline`] and scan what that
+    /// wrote.
     Inline {
         /// Bytes of the line, its end included.
         len: usize,
     },
-    /// The request is not whole yet. Nothing new can be said before `want` bytes in all, from the front of the frame,
-    /// are there. `want` is bounded by the limits, but comes from the client: reserve no memory for it in advance.
+    /// The request is not whole yet. Nothing new can be said before `want` bytes in all, from the front of
+    /// the frame, are there. `want` is bounded by the limits, but comes from the client: reserve no memory
+    /// for it in advance.
     NeedMore {
         /// Bytes wanted in all.
         want: usize,
@@ -73,7 +77,8 @@ impl Request {
         self.count as usize
     }
 
-    /// The command, if it is in the table. For `OBJECT ENCODING k` this is `OBJECT`: [`Request::route`] looks further.
+    /// The command, if it is in the table. For `OBJECT ENCODING k` this is `OBJECT`: [`Request::route`] looks
+    /// further.
     pub fn command(&self) -> Option<&'static Command> {
         self.command
     }
@@ -120,8 +125,8 @@ impl RequestScanner {
         Self::default()
     }
 
-    /// Looks at the bytes at the front of `frame`. After [`Scan::NeedMore`] the next call must show the same bytes with more
-    /// behind them; after anything else the scanner is as new.
+    /// Looks at the bytes at the front of `frame`. After [`Scan::NeedMore`] the next call must show the same
+    /// bytes with more behind them; after anything else the scanner is as new.
     #[inline]
     pub fn scan(&mut self, frame: &[u8], limits: &Limits) -> Scan {
         let outcome = match frame.first() {

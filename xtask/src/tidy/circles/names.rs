@@ -1,7 +1,8 @@
 //! Paths in the text of a Rust file, as far as arrows between modules need them.
 //!
-//! The text is cut into words and marks, not parsed: `use a::{b, c::D}` gives `a::b` and `a::c::D`, and so does the same path in a
-//! signature or an expression. A name that the file re-exports is told apart, as is whether the file uses it itself.
+//! The text is cut into words and marks, not parsed: `use a::{b, c::D}` gives `a::b` and `a::c::D`, and so
+//! does the same path in a signature or an expression. A name that the file re-exports is told apart, as is
+//! whether the file uses it itself.
 
 use std::collections::BTreeSet;
 
@@ -65,8 +66,8 @@ pub fn named(text: &str) -> Vec<Named> {
     found
 }
 
-/// True for a word that names an item in scope: a type or a constant, or a function or macro that is called. Fields, methods and
-/// variables may have the name of a function.
+/// True for a word that names an item in scope: a type or a constant, or a function or macro that is called.
+/// Fields, methods and variables may have the name of a function.
 fn is_used(before: Option<&str>, word: &str, after: Option<&str>) -> bool {
     let called = matches!(after, Some("(" | "!" | "::"));
     is_word(word)

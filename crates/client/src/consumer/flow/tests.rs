@@ -1,4 +1,5 @@
-//! RDY by table: what happens, and what each connection's RDY is then. And by chance: the sum stays within the limit.
+//! RDY by table: what happens, and what each connection's RDY is then. And by chance: the sum stays within
+//! the limit.
 
 use proptest::prelude::*;
 
@@ -227,8 +228,8 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// Servers deliver only within RDY; then the sum of RDY and of what is in flight above it never exceeds the limit, nobody has
-    /// more than its server allows, and what is free is given out.
+    /// Servers deliver only within RDY; then the sum of RDY and of what is in flight above it never exceeds
+    /// the limit, nobody has more than its server allows, and what is free is given out.
     #[test]
     fn the_sum_stays_within_the_limit(
         max in 0..8_u32,

@@ -1,7 +1,8 @@
-//! Disk behind [`super::MemFiles`]: files and names, each as written and as flushed, and what a loss of power leaves of them.
+//! Disk behind [`super::MemFiles`]: files and names, each as written and as flushed, and what a loss of power
+//! leaves of them.
 //!
-//! A page is 512 bytes here. Of what was not flushed any pages may stay, and any changes of names, but none that builds on a lost
-//! one.
+//! A page is 512 bytes here. Of what was not flushed any pages may stay, and any changes of names, but none
+//! that builds on a lost one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -257,7 +258,8 @@ impl Disk {
         self.names = self.flushed_names.clone();
     }
 
-    /// Of the changes of names that were not flushed, either the first ones stay, or any, but none that builds on a lost one.
+    /// Of the changes of names that were not flushed, either the first ones stay, or any, but none that
+    /// builds on a lost one.
     fn lose_names(&mut self) {
         let pending = std::mem::take(&mut self.pending_names);
         let first = self.random(pending.len() + 1);

@@ -1,7 +1,7 @@
 //! `ma key flags …`: add to a number or take from it; with `N`, make it when it is not there.
 //!
-//! Without `D` the step is 1, without `M` it goes up. `J` is the first value of a number that is made; it is answered as
-//! it is, nothing is added to it.
+//! Without `D` the step is 1, without `M` it goes up. `J` is the first value of a number that is made; it is
+//! answered as it is, nothing is added to it.
 
 use super::super::arithmetic::{Direction, Sum, add};
 use super::super::refusal::Refusal;

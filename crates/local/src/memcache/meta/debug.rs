@@ -42,7 +42,8 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// memcached's default slab classes: from 96 bytes on, each a quarter larger, rounded up to 8, up to half a megabyte.
+/// memcached's default slab classes: from 96 bytes on, each a quarter larger, rounded up to 8, up to half a
+/// megabyte.
 fn slab_class(size: usize) -> usize {
     let mut class = 1;
     let mut chunk: usize = 96;

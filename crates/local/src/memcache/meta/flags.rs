@@ -1,6 +1,7 @@
 //! Flags of a meta command as written: read once, complained about once, walked again for the answer.
 //!
-//! All five commands share one list of flags; a flag that means nothing to a command is passed over. Each may come once.
+//! All five commands share one list of flags; a flag that means nothing to a command is passed over. Each may
+//! come once.
 
 use std::borrow::Cow;
 
@@ -57,8 +58,8 @@ impl<'r> Flags<'r> {
         Flags::parse(request, start)
     }
 
-    /// Reads the flags of a line that has been checked. A flag that is unknown or comes twice ends the reading; of
-    /// other faults the last one is told.
+    /// Reads the flags of a line that has been checked. A flag that is unknown or comes twice ends the
+    /// reading; of other faults the last one is told.
     pub(super) fn parse(request: &Request<'r>, start: usize) -> Result<Flags<'r>, Refusal> {
         let words: &Words<'r> = &request.words;
         let mut flags =

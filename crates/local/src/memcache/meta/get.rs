@@ -1,7 +1,7 @@
 //! `mg key flags …`: fetch an item, and keep a crowd from refilling it.
 //!
-//! The first client to meet a missing item (`N`), one that ends soon (`R`) or a stale one is told `W`, it has won the
-//! right to refill; the others are told `Z`. `X` marks a stale item.
+//! The first client to meet a missing item (`N`), one that ends soon (`R`) or a stale one is told `W`, it has
+//! won the right to refill; the others are told `Z`. `X` marks a stale item.
 
 use super::super::refusal::Refusal;
 use super::super::request::Request;
@@ -26,7 +26,8 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     }
     let out = &mut *request.out;
     let found = store.change(&flags.key, 0, now_ms, |entry| {
-        // Flags that tell of earlier use, or change the item, put the bump off; and then an error takes it away.
+        // Flags that tell of earlier use, or change the item, put the bump off; and then an error takes it
+        // away.
         let bump_late =
             flags.iter().any(|flag| matches!(flag.first(), Some(b'h' | b'l' | b'N' | b'R' | b'T')));
         let bump = |entry: &mut Entry| {

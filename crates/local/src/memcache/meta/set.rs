@@ -1,7 +1,7 @@
 //! `ms key bytes flags …`: store an item, in any of the ways the text commands have.
 //!
-//! `M` chooses the way: `S`et, `E` (add), `R`eplace, `A`ppend, `P`repend. Whatever is wrong after the length was read, the
-//! data block is taken off the stream and the error line comes in its place, `q` or not.
+//! `M` chooses the way: `S`et, `E` (add), `R`eplace, `A`ppend, `P`repend. Whatever is wrong after the length
+//! was read, the data block is taken off the stream and the error line comes in its place, `q` or not.
 
 use super::super::item::{self, Item, Mode, Outcome};
 use super::super::number::signed_32;

@@ -52,7 +52,8 @@ impl Big {
         self.0.last().map_or(0, |top| self.0.len() as u32 * 32 - top.leading_zeros())
     }
 
-    /// The top 128 bits (fewer when there are fewer), whether anything is below them, and how many bits that is.
+    /// The top 128 bits (fewer when there are fewer), whether anything is below them, and how many bits that
+    /// is.
     pub(super) fn top(&self) -> (u128, bool, u32) {
         let below = self.bits().saturating_sub(u128::BITS);
         let mut top = 0u128;
@@ -72,7 +73,8 @@ impl Big {
         (top, rest, below)
     }
 
-    /// self / divisor as a number below 2^128 and whether something is left; the caller sees to it that it fits.
+    /// self / divisor as a number below 2^128 and whether something is left; the caller sees to it that it
+    /// fits.
     pub(super) fn divided_by(&self, divisor: &Big) -> (u128, bool) {
         let steps = self.bits().saturating_sub(divisor.bits());
         let mut divisor = divisor.shifted_left(steps);

@@ -84,7 +84,8 @@ fn decimal(text: &[u8]) -> Option<Size> {
         return Some(Size::Zero);
     };
     let power = exponent - behind_point;
-    // The number is below 10^(digits + power) and not below a tenth of that: far outside, it needs no computing.
+    // The number is below 10^(digits + power) and not below a tenth of that: far outside, it needs no
+    // computing.
     if (digits.len() as i64 + power).abs() > 5000 {
         return None;
     }

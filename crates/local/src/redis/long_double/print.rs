@@ -1,6 +1,7 @@
 //! Printing a number as Redis does: `%.17Lf` without the zeros at its end.
 //!
-//! Large numbers print every digit of their binary value, up to 4,933 of them; small ones end at the 17th place.
+//! Large numbers print every digit of their binary value, up to 4,933 of them; small ones end at the 17th
+//! place.
 
 use super::big::Big;
 use super::number::{LongDouble, Size};

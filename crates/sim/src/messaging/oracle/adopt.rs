@@ -1,4 +1,5 @@
-//! Comparison of a daemon's statistics with the oracle's belief, at each start and whenever statistics are asked for.
+//! Comparison of a daemon's statistics with the oracle's belief, at each start and whenever statistics are
+//! asked for.
 
 use net::Instant;
 use queue::queue::{ChannelStats, Snapshot, TopicStats};

@@ -255,7 +255,8 @@ impl Channel {
         Ok(())
     }
 
-    /// The life has ended. `letters` says that those on their way to the dead-letter topic are kept, here or there.
+    /// The life has ended. `letters` says that those on their way to the dead-letter topic are kept, here or
+    /// there.
     pub(crate) fn crash(&mut self, life: &LifeEnd, durable: u64, letters: bool) {
         self.settle_dead(life.at);
         let max = self.max_attempts;

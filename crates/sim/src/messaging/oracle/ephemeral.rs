@@ -1,8 +1,9 @@
 //! Topics and channels that go with their last user, `name#ephemeral`.
 //!
-//! A channel goes with its last consumer and a topic with its last channel, at the end of the turn; nothing of such a topic is
-//! ever on the disk, and both are gone after a restart. While they are there their messages are owed like others, but for those
-//! that came when there was no room: these are dropped, and nobody is refused.
+//! A channel goes with its last consumer and a topic with its last channel, at the end of the turn; nothing
+//! of such a topic is ever on the disk, and both are gone after a restart. While they are there their
+//! messages are owed like others, but for those that came when there was no room: these are dropped, and
+//! nobody is refused.
 
 use queue::queue::{ChannelStats, Snapshot, TopicStats};
 
@@ -87,7 +88,8 @@ fn shows(stats: Option<&TopicStats>, channel: &str) -> bool {
 }
 
 impl Topic {
-    /// Gives a message that no channel has yet its place, or drops it: only where it fits for sure it is owed.
+    /// Gives a message that no channel has yet its place, or drops it: only where it fits for sure it is
+    /// owed.
     pub(super) fn add_waiting(&mut self, uid: Uid, mut row: Row) {
         row.satisfied |= self.ephemeral && self.waiting.len() as u64 >= self.queue_limit;
         self.waiting.insert(uid, row);
@@ -119,8 +121,8 @@ impl Topic {
         (self.ephemeral && depth > most).then(|| format!("depth is {depth}, and it may hold {most}"))
     }
 
-    /// Checks a channel likewise: messages that came back, were deferred or waited in the topic do not count, and a seek brings back what
-    /// it likes.
+    /// Checks a channel likewise: messages that came back, were deferred or waited in the topic do not count,
+    /// and a seek brings back what it likes.
     pub(super) fn check_channel_held(&self, channel: &Channel, stats: &ChannelStats) -> Option<String> {
         let counted = |row: &Row| row.fresh && row.place == Place::Waiting && !row.handed_on;
         let again = channel.rows.values().filter(|row| !counted(row));

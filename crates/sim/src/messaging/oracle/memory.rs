@@ -1,6 +1,7 @@
 //! Limits of the whole queue: memory, and channels of a topic.
 //!
-//! What the daemon says that it holds is compared with what is known to be there, and a refusal with what it says that it holds.
+//! What the daemon says that it holds is compared with what is known to be there, and a refusal with what it
+//! says that it holds.
 
 use net::Instant;
 use queue::channel::CHANNEL_BYTES;
@@ -32,8 +33,9 @@ impl Oracle {
         held.split_once(' ')?.0.parse().ok()
     }
 
-    /// A publication was refused since memory is full: it is, but for the eighth that is kept for topics and channels, and for what
-    /// the publication itself takes; and it is one to a topic in memory, a deferred one, or one that makes a topic.
+    /// A publication was refused since memory is full: it is, but for the eighth that is kept for topics and
+    /// channels, and for what the publication itself takes; and it is one to a topic in memory, a deferred
+    /// one, or one that makes a topic.
     pub(super) fn check_full(&mut self, name: &str, held: usize, deferred: bool, uids: &[Uid]) {
         self.report.out_of_memory += 1;
         let max = self.memory_max;
@@ -93,7 +95,8 @@ impl Oracle {
         }
     }
 
-    /// No more is held than may be. What is in flight, or comes back, or was read for consumers is counted and not refused.
+    /// No more is held than may be. What is in flight, or comes back, or was read for consumers is counted
+    /// and not refused.
     pub(super) fn check_memory(&mut self, snapshot: &Snapshot) {
         if self.memory_max == 0 {
             return;

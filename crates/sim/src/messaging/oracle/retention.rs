@@ -1,7 +1,7 @@
 //! Limits of a topic: how old messages get, how much is kept, and what is kept for replay.
 //!
-//! What a limit may have dropped is not owed any more; it is not delivered either once its time is over. A clock that somebody
-//! has set leaves nothing to be said about ages.
+//! What a limit may have dropped is not owed any more; it is not delivered either once its time is over. A
+//! clock that somebody has set leaves nothing to be said about ages.
 
 use net::Instant;
 use queue::settings::TopicSettings;
@@ -95,7 +95,8 @@ impl Topic {
         (bytes > max).then(|| format!("it holds {bytes} bytes, and may hold {max}"))
     }
 
-    /// A message of the stream is delivered: while all is drained, what comes first is the oldest that is left.
+    /// A message of the stream is delivered: while all is drained, what comes first is the oldest that is
+    /// left.
     pub(super) fn note_left(&mut self, channel: &str, uid: Uid) {
         if self.limits.draining
             && let Some(channel) = self.channels.get_mut(channel)

@@ -26,7 +26,8 @@ pub(crate) struct Event {
 }
 
 impl LifeEnd {
-    /// True if the event is known to have outlasted this. `durable` is the last fact of the topic known to be on the device.
+    /// True if the event is known to have outlasted this. `durable` is the last fact of the topic known to be
+    /// on the device.
     pub(crate) fn kept(&self, event: Event, durable: u64) -> bool {
         event.seq <= durable || self.settled.is_some_and(|settled| event.at <= settled)
     }
@@ -118,7 +119,8 @@ impl Row {
         (self.place, self.from, self.to, self.fresh) = (Place::Waiting, from, to, false);
     }
 
-    /// Bounds of its place in the line now; one that is due or has timed out is back. `None` if it is not known to wait.
+    /// Bounds of its place in the line now; one that is due or has timed out is back. `None` if it is not
+    /// known to wait.
     pub(crate) fn line(&self, now: Instant) -> Option<(Moment, Moment)> {
         let late = |at: Instant| ((at.0, 0), (at.0 + SLACK_US, u64::MAX));
         match self.place {
@@ -169,7 +171,8 @@ impl Row {
         }
     }
 
-    /// A new life begins at `now`: a wall clock that was set forward brings a due time forward, one that was set back does not.
+    /// A new life begins at `now`: a wall clock that was set forward brings a due time forward, one that was
+    /// set back does not.
     pub(crate) fn restart(&mut self, now: Instant, wall_now: i64, stepped: bool) {
         if stepped && self.place == Place::Waiting && !self.fresh {
             // What was deferred once, and is due, may be deferred again.

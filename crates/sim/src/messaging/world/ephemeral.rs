@@ -1,4 +1,5 @@
-//! Topics in memory only: nothing of them is on the disk, and consumers get their messages while the daemon lives.
+//! Topics in memory only: nothing of them is on the disk, and consumers get their messages while the daemon
+//! lives.
 
 use net::Instant;
 use queue::queue::{Snapshot, TopicStats};
@@ -31,7 +32,8 @@ impl World {
         }
     }
 
-    /// For deliberate bugs: notes the ephemeral channels that there are, and with `kept` shows those of the last time too.
+    /// For deliberate bugs: notes the ephemeral channels that there are, and with `kept` shows those of the
+    /// last time too.
     pub(super) fn keep_ephemeral(&mut self, snapshot: &mut Snapshot, kept: bool) {
         let topics = snapshot.topics.get_or_insert_default();
         let shown =

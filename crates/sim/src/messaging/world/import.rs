@@ -1,4 +1,5 @@
-//! A data directory that an nsqd has left, taken over before the first life, through a disk that stops in the middle.
+//! A data directory that an nsqd has left, taken over before the first life, through a disk that stops in the
+//! middle.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -161,8 +161,8 @@ impl World {
         Ok(self.report())
     }
 
-    /// Bytes on the disk of each topic that is not for dead letters, without damaged segments that were put aside: those stay for
-    /// the operator.
+    /// Bytes on the disk of each topic that is not for dead letters, without damaged segments that were put
+    /// aside: those stay for the operator.
     fn stored(&self) -> BTreeMap<String, u64> {
         let mut stored = BTreeMap::new();
         for path in self.files.paths() {

@@ -132,8 +132,8 @@ fn topic_of(path: &Path) -> Option<String> {
     Some(dir.file_name()?.to_str()?.strip_suffix(".topic")?.to_owned())
 }
 
-/// Start of the record of an ordinary message whose body of `bytes` is at `at`: its payload has nothing but flags and a time
-/// before the body.
+/// Start of the record of an ordinary message whose body of `bytes` is at `at`: its payload has nothing but
+/// flags and a time before the body.
 fn header_before(content: &[u8], at: usize, bytes: usize) -> Option<usize> {
     let start = at.checked_sub(HEAD + RECORD_HEADER)?;
     let length = u32::from_le_bytes(content[start + 4..start + 8].try_into().ok()?);

@@ -235,8 +235,9 @@ impl Chance {
     }
 }
 
-/// Runs a writer through messages, rotations, full disks and crashes; a message that failed, or awaited its fate in a crash,
-/// is delivered again. Nothing that was done is missing; what is there twice has survived a crash without being done.
+/// Runs a writer through messages, rotations, full disks and crashes; a message that failed, or awaited its
+/// fate in a crash, is delivered again. Nothing that was done is missing; what is there twice has survived a
+/// crash without being done.
 fn life(seed: u64) {
     let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let disk = SimDisk::default();

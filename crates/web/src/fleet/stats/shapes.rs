@@ -1,7 +1,7 @@
 //! Shapes of statistics: nsqd's fields as they come in and nsqadmin's as they go out, in its order.
 //!
-//! A missing list stays missing: what was not asked for is `null`, and what is empty is `[]`. Fields that nsqd does not send are
-//! filled in by [`super::Fleet::stats`].
+//! A missing list stays missing: what was not asked for is `null`, and what is empty is `[]`. Fields that
+//! nsqd does not send are filled in by [`super::Fleet::stats`].
 
 use serde::{Deserialize, Serialize};
 

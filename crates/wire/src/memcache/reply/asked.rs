@@ -1,8 +1,8 @@
 //! Does a reply name what was asked for?
 //!
-//! A server answers with the blocks of the keys that it was asked for, in their order, and leaves misses out; one that is a proxy
-//! itself may have them in another order. A block of any other key answers something else: the connection is out of step, and
-//! its value must not be given to anybody.
+//! A server answers with the blocks of the keys that it was asked for, in their order, and leaves misses out;
+//! one that is a proxy itself may have them in another order. A block of any other key answers something
+//! else: the connection is out of step, and its value must not be given to anybody.
 
 use super::BadReply;
 use crate::memcache::request::Tokens;
@@ -45,7 +45,8 @@ impl Cursor {
     }
 }
 
-/// The meta flags `k` and `O` in the reply `words` must be those of the request, whose line from its key on is `asked`.
+/// The meta flags `k` and `O` in the reply `words` must be those of the request, whose line from its key on
+/// is `asked`.
 pub(super) fn echoes(words: &[u8], asked: &[u8]) -> bool {
     if asked.is_empty() {
         return true;

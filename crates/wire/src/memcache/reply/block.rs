@@ -18,12 +18,13 @@ pub struct Block {
     pub whole: Range<usize>,
 }
 
-/// Iterates over the VALUE blocks of a reply that [`super::ReplyScanner`] has found whole. Ends at the first thing that
-/// is no block.
+/// Iterates over the VALUE blocks of a reply that [`super::ReplyScanner`] has found whole. Ends at the first
+/// thing that is no block.
 ///
-/// A server answers with blocks in the order of the keys it was asked for, and leaves misses out. So the blocks of a
-/// request that was split come back in the request's order by going through its keys, and for each asking the
-/// reply of the key's server for its next block *if it is for that key*: [`Blocks::next_for`].
+/// A server answers with blocks in the order of the keys it was asked for, and leaves misses out. So the
+/// blocks of a request that was split come back in the request's order by going through its keys, and for
+/// each asking the reply of the key's server for its next block *if it is for that key*:
+/// [`Blocks::next_for`].
 #[derive(Debug, Clone)]
 pub struct Blocks<'a> {
     reply: &'a [u8],

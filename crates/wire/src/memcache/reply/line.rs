@@ -18,8 +18,8 @@ pub(super) enum Line<'a> {
     More,
 }
 
-/// Reads `line` (without CR LF) of a reply to a request that expects `expect` and has `asked`; `first` if no line came before.
-/// The caller says whether the key of a block was asked for.
+/// Reads `line` (without CR LF) of a reply to a request that expects `expect` and has `asked`; `first` if no
+/// line came before. The caller says whether the key of a block was asked for.
 #[inline]
 pub(super) fn read<'a>(
     line: &'a [u8],

@@ -1,7 +1,9 @@
-//! Following a reply that is not kept: its bytes are shown once, piece by piece, and it is told which of them belong to it.
+//! Following a reply that is not kept: its bytes are shown once, piece by piece, and it is told which of them
+//! belong to it.
 //!
-//! For replies that are too large to be held until they are whole. What may be handed on was looked at as closely as by
-//! [`ReplyScanner`]: lines are whole and fit the request, and the bytes of a data block are let through as they come.
+//! For replies that are too large to be held until they are whole. What may be handed on was looked at as
+//! closely as by [`ReplyScanner`]: lines are whole and fit the request, and the bytes of a data block are let
+//! through as they come.
 
 use super::{BadReply, Expect, ReplyScanner};
 use crate::memcache::{Limits, Scan};
@@ -9,7 +11,8 @@ use crate::memcache::{Limits, Scan};
 /// Meaning of the bytes shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
-    /// Bytes of them that belong to the reply, which goes on; the others have to be shown again with more behind them.
+    /// Bytes of them that belong to the reply, which goes on; the others have to be shown again with more
+    /// behind them.
     Part(usize),
     /// The reply ends after so many.
     End(usize),
@@ -27,7 +30,8 @@ impl ReplyPassage {
         Self::default()
     }
 
-    /// Looks at the bytes that follow those that were said to belong to the reply; see [`ReplyScanner::scan`].
+    /// Looks at the bytes that follow those that were said to belong to the reply; see
+    /// [`ReplyScanner::scan`].
     pub fn advance(&mut self, bytes: &[u8], expect: Expect, asked: &[u8], limits: &Limits) -> Piece {
         match self.0.scan(bytes, expect, asked, limits) {
             Scan::Done(reply) => Piece::End(reply.len),
@@ -42,7 +46,8 @@ mod tests {
     use super::super::ReplyKind;
     use super::*;
 
-    /// Shows `reply` in pieces of `step` bytes, with something behind it. How many bytes belong to it, or what is wrong.
+    /// Shows `reply` in pieces of `step` bytes, with something behind it. How many bytes belong to it, or
+    /// what is wrong.
     fn follow(reply: &[u8], kind: ReplyKind, asked: &str, step: usize) -> Result<usize, BadReply> {
         let bytes = [reply, b"STORED\r\n"].concat();
         let expect = Expect { kind, keys: asked.split(' ').count() as u32 };

@@ -7,14 +7,16 @@ use super::line::{self, Line};
 use super::{BadReply, Expect, Reply, ReplyKind, Status};
 use crate::memcache::{Limits, Scan};
 
-/// Longest line of a reply: a VALUE line, a meta line with key and opaque, an error and its text, a statistic.
+/// Longest line of a reply: a VALUE line, a meta line with key and opaque, an error and its text, a
+/// statistic.
 const LINE_BYTES_MAX: usize = 2048;
 
 /// Scans replies one after the other.
 ///
-/// `scan` takes all bytes from the reply's first on, and after [`Scan::NeedMore`] the same bytes with more behind them,
-/// with the same expectation and the same keys; no byte is looked at twice. After [`Scan::Done`] it is ready for the next reply, which
-/// starts [`Reply::len`] bytes further on. After [`Scan::Bad`] the connection is of no more use.
+/// `scan` takes all bytes from the reply's first on, and after [`Scan::NeedMore`] the same bytes with more
+/// behind them, with the same expectation and the same keys; no byte is looked at twice. After [`Scan::Done`]
+/// it is ready for the next reply, which starts [`Reply::len`] bytes further on. After [`Scan::Bad`] the
+/// connection is of no more use.
 #[derive(Debug, Clone, Default)]
 pub struct ReplyScanner {
     /// Start of the line or data block being scanned.
@@ -37,8 +39,8 @@ impl ReplyScanner {
         ReplyScanner::default()
     }
 
-    /// Looks at the bytes of the reply that starts at `bytes[0]` and answers a request that expects `expect` and has
-    /// `asked` ([`super::super::Request::asked`]).
+    /// Looks at the bytes of the reply that starts at `bytes[0]` and answers a request that expects `expect`
+    /// and has `asked` ([`super::super::Request::asked`]).
     pub fn scan(
         &mut self,
         bytes: &[u8],
@@ -70,7 +72,8 @@ impl ReplyScanner {
         }
     }
 
-    /// After [`Scan::NeedMore`] for `len` bytes: how many of them need not be shown again. The reply goes on behind them.
+    /// After [`Scan::NeedMore`] for `len` bytes: how many of them need not be shown again. The reply goes on
+    /// behind them.
     pub(super) fn pass(&mut self, len: usize) -> usize {
         let n = match &mut self.block_end {
             // The line end behind the data is looked at as one.

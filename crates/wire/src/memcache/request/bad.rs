@@ -26,8 +26,8 @@ pub struct BadRequest {
     pub cause: Cause,
     /// The reply to the client, in the request's place. Empty if memcached says nothing (`noreply`).
     pub reply: &'static [u8],
-    /// Drop so many bytes, counted from the frame's first; they may not all have arrived yet. The next request starts
-    /// after them.
+    /// Drop so many bytes, counted from the frame's first; they may not all have arrived yet. The next
+    /// request starts after them.
     pub skip: u64,
     /// The start of the next request is unknown: close the connection after the reply and read nothing more.
     pub close: bool,
@@ -73,7 +73,8 @@ impl BadRequest {
         BadRequest { cause, reply, skip: 0, close: true }
     }
 
-    /// Drops the reply if the client asked for none and stays connected. A client that is cut off is told why.
+    /// Drops the reply if the client asked for none and stays connected. A client that is cut off is told
+    /// why.
     pub(super) fn unless_noreply(mut self, noreply: bool) -> Self {
         if noreply && !self.close {
             self.reply = b"";

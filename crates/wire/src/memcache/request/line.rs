@@ -1,4 +1,5 @@
-//! A command line, its words, and the data block that may follow it: what text and meta commands have in common.
+//! A command line, its words, and the data block that may follow it: what text and meta commands have in
+//! common.
 
 use super::bad::{self, BadRequest, Cause};
 use super::token::Tokens;

@@ -1,7 +1,7 @@
 //! Reads a whole line of a meta command.
 //!
-//! Checks and texts in the order of memcached 1.6.18: a flag that is unknown or there twice ends the reading, a bad
-//! token does not, so that the last fault is the one that is told; `md` and `ma` tell one text for all.
+//! Checks and texts in the order of memcached 1.6.18: a flag that is unknown or there twice ends the reading,
+//! a bad token does not, so that the last fault is the one that is told; `md` and `ma` tell one text for all.
 
 use super::bad::{self, BadRequest, Cause};
 use super::line::{Line, data_bytes, swallow, with_data};

@@ -1,7 +1,8 @@
 //! Decimal numbers on a command line.
 //!
-//! memcached reads them with `strtol`: it also takes a plus sign, leading tabs, and whatever follows a tab, and cuts
-//! what is too large to the size of its variable, so that a length of 4294967297 becomes 1. We take digits only.
+//! memcached reads them with `strtol`: it also takes a plus sign, leading tabs, and whatever follows a tab,
+//! and cuts what is too large to the size of its variable, so that a length of 4294967297 becomes 1. We take
+//! digits only.
 
 /// An unsigned number: digits only, up to 2^64-1.
 #[inline]

@@ -6,15 +6,15 @@ use super::bad::{self, BadRequest, Cause};
 use super::{Request, text};
 use crate::memcache::{Limits, Scan};
 
-/// Longest run of spaces before a `get` whose line is longer than [`Limits::line_bytes_max`], as memcached 1.6: a
-/// server would drop the connection.
+/// Longest run of spaces before a `get` whose line is longer than [`Limits::line_bytes_max`], as memcached
+/// 1.6: a server would drop the connection.
 const LEADING_SPACES_MAX: usize = 100;
 
 /// Scans requests one after the other.
 ///
-/// `scan` takes all bytes from the request's first on, and after [`Scan::NeedMore`] the same bytes with more behind
-/// them; no byte is looked at twice for its line end. After [`Scan::Done`] or [`Scan::Bad`] it is ready for the next
-/// request, which starts [`Request::frame_len`] or [`BadRequest::skip`] bytes further on.
+/// `scan` takes all bytes from the request's first on, and after [`Scan::NeedMore`] the same bytes with more
+/// behind them; no byte is looked at twice for its line end. After [`Scan::Done`] or [`Scan::Bad`] it is
+/// ready for the next request, which starts [`Request::frame_len`] or [`BadRequest::skip`] bytes further on.
 #[derive(Debug, Clone, Default)]
 pub struct RequestScanner {
     /// Bytes that hold no line end.
@@ -78,8 +78,8 @@ impl RequestScanner {
     }
 }
 
-/// True for the one command that may have a line of more than [`Limits::line_bytes_max`] bytes, within its own limit. `last`
-/// is the index of its LF as it is sent on, or of the last byte that is there.
+/// True for the one command that may have a line of more than [`Limits::line_bytes_max`] bytes, within its
+/// own limit. `last` is the index of its LF as it is sent on, or of the last byte that is there.
 #[cold]
 fn is_long_get(frame: &[u8], last: usize, limits: &Limits) -> bool {
     let spaces = frame.iter().take_while(|&&byte| byte == b' ').count();

@@ -1,7 +1,7 @@
 //! Reads a whole command line of the text protocol. Meta commands are read in [`super::meta`].
 //!
-//! Order of the checks and texts are those of memcached 1.6.18: number of words first (`ERROR`), then key length,
-//! then numbers from left to right.
+//! Order of the checks and texts are those of memcached 1.6.18: number of words first (`ERROR`), then key
+//! length, then numbers from left to right.
 
 use super::bad::{self, BadRequest, Cause};
 use super::line::{Line, Words, data_bytes, swallow, with_data};
@@ -61,8 +61,8 @@ fn keys(line: &Line<'_>, exptime: bool) -> Result<Request, BadRequest> {
     Ok(Request { key_count, key, ..line.request() })
 }
 
-/// A data block follows. Where it ends is known only if the byte count can be trusted; a line that is one word short
-/// (most often an empty key) or that is wrong and has a word too many (a key with a space) cannot.
+/// A data block follows. Where it ends is known only if the byte count can be trusted; a line that is one
+/// word short (most often an empty key) or that is wrong and has a word too many (a key with a space) cannot.
 fn storage(line: &Line<'_>, cas: bool, limits: &Limits) -> Result<Request, BadRequest> {
     let words = Words::of(line);
     let needed = if cas { 5 } else { 4 };

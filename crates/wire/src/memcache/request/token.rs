@@ -1,5 +1,5 @@
-//! The words of a command line: what stands between spaces. Only the space separates; tabs and control characters
-//! belong to words, as in memcached.
+//! The words of a command line: what stands between spaces. Only the space separates; tabs and control
+//! characters belong to words, as in memcached.
 
 use crate::memcache::Span;
 use crate::memcache::scan::end_of_word;

@@ -1,7 +1,7 @@
 //! IDENTIFY as a client sends it, and what it reads in the answer.
 //!
-//! All fields are sent, with their values: a server takes 0, false and "" for "not given". `short_id` and `long_id` are what old
-//! servers knew instead of `client_id` and `hostname`.
+//! All fields are sent, with their values: a server takes 0, false and "" for "not given". `short_id` and
+//! `long_id` are what old servers knew instead of `client_id` and `hostname`.
 
 use super::Identify;
 use crate::nsq::go::{write, write_json_string};

@@ -1,7 +1,7 @@
 //! Identities of nodes: the JSON of IDENTIFY in both directions.
 //!
-//! An nsqd must name its broadcast address, both ports and its version; an nsqlookupd answers with the same fields but for
-//! the topology.
+//! An nsqd must name its broadcast address, both ports and its version; an nsqlookupd answers with the same
+//! fields but for the topology.
 
 use crate::nsq::go::{write, write_json_string};
 use crate::nsq::json::{self, key_is, set_integer, set_string};
@@ -26,7 +26,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// Reads the JSON of IDENTIFY, or of its answer. `None` if it is no object or a known field has a wrong type.
+    /// Reads the JSON of IDENTIFY, or of its answer. `None` if it is no object or a known field has a wrong
+    /// type.
     pub fn parse(body: &[u8]) -> Option<Node> {
         let mut node = Node::default();
         json::members(body, |key, value| match () {

@@ -1,6 +1,7 @@
 //! Commands from nsqd to an nsqlookupd, after [`super::MAGIC_V1`].
 //!
-//! Each request is answered by one response, in order; several may be on their way at once. Names are valid names.
+//! Each request is answered by one response, in order; several may be on their way at once. Names are valid
+//! names.
 
 use super::Node;
 use crate::nsq::command::length;

@@ -1,7 +1,8 @@
 //! Bytes in, a command out: the server's side of V1.
 //!
-//! A line is freed of white space at both ends, then parted by single spaces. Limits that the original lacks: a line is
-//! at most [`LINE_BYTES_MAX`] long (longer ones close the connection), an IDENTIFY at most [`IDENTIFY_BYTES_MAX`].
+//! A line is freed of white space at both ends, then parted by single spaces. Limits that the original lacks:
+//! a line is at most [`LINE_BYTES_MAX`] long (longer ones close the connection), an IDENTIFY at most
+//! [`IDENTIFY_BYTES_MAX`].
 
 use super::{IDENTIFY_BYTES_MAX, Node};
 use crate::nsq::go::write;
@@ -166,7 +167,8 @@ impl Scanner {
         }
     }
 
-    /// The error that the other side is owed if it ended its side here; none between commands and inside a line.
+    /// The error that the other side is owed if it ended its side here; none between commands and inside a
+    /// line.
     pub fn ended(&self) -> Option<Refusal<'static>> {
         match self.stage {
             Stage::Line(_) => None,

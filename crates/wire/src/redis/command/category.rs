@@ -1,8 +1,8 @@
-//! The categories of commands in Redis' access control lists (`@read`, `@dangerous` …), which `COMMAND INFO` and `COMMAND LIST
-//! FILTERBY ACLCAT` show.
+//! The categories of commands in Redis' access control lists (`@read`, `@dangerous` …), which `COMMAND INFO`
+//! and `COMMAND LIST FILTERBY ACLCAT` show.
 //!
-//! Flags say most of it and the group nearly all of the rest; one table has what neither does. A test compares every command with
-//! a running redis-server.
+//! Flags say most of it and the group nearly all of the rest; one table has what neither does. A test
+//! compares every command with a running redis-server.
 
 use super::{Command, flags};
 
@@ -30,7 +30,8 @@ static NAMES: [&str; 21] = [
     "scripting",
 ];
 
-/// Commands whose group does not say what they belong to, and what instead. A container's row is for its subcommands too.
+/// Commands whose group does not say what they belong to, and what instead. A container's row is for its
+/// subcommands too.
 const UNLIKE_THEIR_GROUP: &[(&str, &[&str])] = &[
     ("asking", &["connection"]),
     ("command", &["connection"]),

@@ -1,7 +1,7 @@
 //! Flags of commands, as Redis 7.0 names them in the reply to `COMMAND`.
 //!
-//! They are facts about Redis, shown to clients that ask; of our own decisions only "may it be sent again" rests on one
-//! ([`READONLY`]).
+//! They are facts about Redis, shown to clients that ask; of our own decisions only "may it be sent again"
+//! rests on one ([`READONLY`]).
 
 /// `readonly`: changes nothing.
 pub const READONLY: u32 = 1;

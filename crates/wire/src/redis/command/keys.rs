@@ -1,7 +1,8 @@
 //! Positions of a request's keys.
 //!
-//! Every rule of Redis 7.0 comes down to at most two spans of arguments (first, how many, step), found from the number of
-//! arguments, from a count among them, or by reading the options in front of the keys in the way the command itself does.
+//! Every rule of Redis 7.0 comes down to at most two spans of arguments (first, how many, step), found from
+//! the number of arguments, from a count among them, or by reading the options in front of the keys in the
+//! way the command itself does.
 
 use super::super::args::{Args, Argument};
 use super::super::decimal::integer;
@@ -204,7 +205,8 @@ pub struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// End of key (and value) with their headers and line ends, from the start of the frame. There the next part begins.
+    /// End of key (and value) with their headers and line ends, from the start of the frame. There the next
+    /// part begins.
     pub fn end(&self) -> usize {
         self.end
     }
@@ -276,7 +278,8 @@ fn numkeys(args: Args<'_>, at: u8, count: Count) -> Result<Span, KeyError> {
     }
 }
 
-/// The last `STORE`, which is the one that counts; the patterns of `BY` and `GET` are looked up on the same server.
+/// The last `STORE`, which is the one that counts; the patterns of `BY` and `GET` are looked up on the same
+/// server.
 fn sort_store(args: Args<'_>) -> Span {
     let mut store = Span::NONE;
     let mut options = args.enumerate().skip(2);

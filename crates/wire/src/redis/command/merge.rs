@@ -1,6 +1,7 @@
 //! Merging the replies to the parts of a request into one.
 //!
-//! The table says it of each command that is split or sent to every server; the merging itself is the proxy's.
+//! The table says it of each command that is split or sent to every server; the merging itself is the
+//! proxy's.
 
 /// Rule by which the replies to the parts of a request become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,8 @@
-//! Reasons a command is not served, and what to do instead: both are in the error that its client gets, and in the documentation.
+//! Reasons a command is not served, and what to do instead: both are in the error that its client gets, and
+//! in the documentation.
 //!
-//! One table has the words. An operator who reads an error in an application's log has to see from it which side to change.
+//! One table has the words. An operator who reads an error in an application's log has to see from it which
+//! side to change.
 
 /// The reason a command cannot be served over connections that many clients share, or across many servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! A request that is answered with an error by the proxy, and the text of that error.
 //!
-//! Where Redis would refuse the same request the words are Redis'. The request was framed well, so the connection can go
-//! on, unless the command is [stateful](Command::stateful): then nothing behind it may be executed.
+//! Where Redis would refuse the same request the words are Redis'. The request was framed well, so the
+//! connection can go on, unless the command is [stateful](Command::stateful): then nothing behind it may be
+//! executed.
 
 use bytes::BufMut;
 
@@ -37,8 +38,8 @@ impl Refusal<'_> {
         }
     }
 
-    /// The command because of which the connection must end: see [`Command::stateful`]. Never an unknown one, since client
-    /// libraries try commands of later versions and go on without them.
+    /// The command because of which the connection must end: see [`Command::stateful`]. Never an unknown one,
+    /// since client libraries try commands of later versions and go on without them.
     pub fn stateful(&self) -> Option<&'static Command> {
         match *self {
             Refusal::Unknown(_) | Refusal::UnknownSubcommand(..) => None,

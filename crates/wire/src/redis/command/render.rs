@@ -1,6 +1,8 @@
-//! The table shown to others: the replies to `COMMAND` and its subcommands, and the rows of the documentation.
+//! The table shown to others: the replies to `COMMAND` and its subcommands, and the rows of the
+//! documentation.
 //!
-//! `COMMAND` shows only what is served, so that a client library which asks does not try what would be refused.
+//! `COMMAND` shows only what is served, so that a client library which asks does not try what would be
+//! refused.
 
 use bytes::BufMut;
 
@@ -9,8 +11,8 @@ use crate::redis::args::Args;
 use crate::redis::encode::{self, Version};
 use crate::redis::glob_matches;
 
-/// Appends the reply to `COMMAND …`; `args` begins with the word `COMMAND`. It is for requests that were routed to
-/// [`super::Local::Command`], whose number of arguments is therefore right.
+/// Appends the reply to `COMMAND …`; `args` begins with the word `COMMAND`. It is for requests that were
+/// routed to [`super::Local::Command`], whose number of arguments is therefore right.
 pub fn command_reply(mut args: Args<'_>, version: Version, out: &mut impl BufMut) {
     args.next();
     let Some(subcommand) = args.next() else { return infos(&served(all()), version, out) };
@@ -165,8 +167,8 @@ pub struct DocsRow {
     pub retry_safe: bool,
 }
 
-/// The table for the documentation: all commands in alphabetical order, the subcommands of those containers that are
-/// served in part.
+/// The table for the documentation: all commands in alphabetical order, the subcommands of those containers
+/// that are served in part.
 pub fn docs_rows() -> Vec<DocsRow> {
     let with_subcommands = |command: &'static Command| {
         let parts = if command.is_served() { command.subcommands } else { &[] };

@@ -1,7 +1,8 @@
 //! From a scanned request to what is to be done with it.
 //!
-//! The order of questions is Redis' own: is the command known, has it the right number of arguments, the subcommand
-//! likewise, and can its keys be found. A command of one key, which is nearly every one, needs the first two only.
+//! The order of questions is Redis' own: is the command known, has it the right number of arguments, the
+//! subcommand likewise, and can its keys be found. A command of one key, which is nearly every one, needs the
+//! first two only.
 
 use bytes::BufMut;
 
@@ -26,7 +27,8 @@ pub enum Route<'a> {
 }
 
 impl Request {
-    /// Looks the request up in the table: its command (the subcommand, for containers) and its way, or the error it gets.
+    /// Looks the request up in the table: its command (the subcommand, for containers) and its way, or the
+    /// error it gets.
     #[inline]
     pub fn route<'a>(&self, frame: &'a [u8]) -> Result<(&'static Command, Route<'a>), Refusal<'a>> {
         const FIRST: KeySpec = KeySpec::Range { first: 1, last: 1, step: 1 };
@@ -117,8 +119,8 @@ fn unless_refused(command: &'static Command, refusal: Refusal<'static>) -> Refus
     }
 }
 
-/// Appends the head of a split request for one server: `*n\r\n$4\r\nmget\r\n`, in lower case as nutcracker 0.5.0 writes
-/// it. `keys` parts follow, copied from the client's request (see [`super::Part::end`]).
+/// Appends the head of a split request for one server: `*n\r\n$4\r\nmget\r\n`, in lower case as nutcracker
+/// 0.5.0 writes it. `keys` parts follow, copied from the client's request (see [`super::Part::end`]).
 pub fn write_split_head(out: &mut impl BufMut, command: &Command, keys: usize, arguments_each: usize) {
     encode::array(out, 1 + keys * arguments_each);
     encode::bulk(out, command.name.as_bytes());

@@ -1,7 +1,8 @@
 //! Reading and writing of keys: what each command does to each of its keys, as Redis' access control sees it.
 //!
-//! `GET` reads, `DEL` writes, `GETSET` does both. `RENAME` takes from its first key and only writes the second. `EXISTS` is
-//! neither: who may read a key or may write it may learn whether it exists. A test compares the column with a redis-server.
+//! `GET` reads, `DEL` writes, `GETSET` does both. `RENAME` takes from its first key and only writes the
+//! second. `EXISTS` is neither: who may read a key or may write it may learn whether it exists. A test
+//! compares the column with a redis-server.
 
 use super::flags;
 use crate::redis::args::Args;
@@ -47,7 +48,8 @@ pub enum Sides {
     Set,
     /// `BITFIELD`: read, and written if any of its operations is another one than `GET`.
     Bitfield,
-    /// `SORT`: the first is read, that of `STORE` is written; `BY` and `GET` look at keys that the request does not name.
+    /// `SORT`: the first is read, that of `STORE` is written; `BY` and `GET` look at keys that the request
+    /// does not name.
     Lookups,
     /// `SPUBLISH` and its like: what stands where keys stand are channels, which are placed like keys.
     Channels,
@@ -84,7 +86,8 @@ fn set_gets(args: Args<'_>) -> bool {
     args.skip(3).any(|option| option.is("get"))
 }
 
-/// `BITFIELD key [GET encoding offset | OVERFLOW behaviour]…`, and nothing else. What cannot be read counts as a write.
+/// `BITFIELD key [GET encoding offset | OVERFLOW behaviour]…`, and nothing else. What cannot be read counts
+/// as a write.
 fn bitfield_only_gets(args: Args<'_>) -> bool {
     let mut operations = args.skip(2);
     while let Some(operation) = operations.next() {

@@ -1,6 +1,8 @@
-//! The facts about each subcommand: the rows of containers such as `CLIENT` and `OBJECT`, in alphabetical order.
+//! The facts about each subcommand: the rows of containers such as `CLIENT` and `OBJECT`, in alphabetical
+//! order.
 //!
-//! A container that is refused as a whole has its subcommands here too, since rules of access name them: `+cluster|slots`.
+//! A container that is refused as a whole has its subcommands here too, since rules of access name them:
+//! `+cluster|slots`.
 
 use super::KeySpec;
 use super::Local::{

@@ -1,4 +1,5 @@
-//! The subjects of a request, as rules of access name it: its keys with what is done to each, and its channels.
+//! The subjects of a request, as rules of access name it: its keys with what is done to each, and its
+//! channels.
 
 use super::side::{Side, Sides};
 use super::{Command, KeyError, KeySpec, Keys, flags};
