@@ -32,6 +32,8 @@ pub struct Config {
     pub upgrade_timeout: Duration,
     /// Time the old process of an upgrade goes on for clients that it could not give away.
     pub drain_timeout: Duration,
+    /// The files of the configuration are watched, and a change of them reloads it.
+    pub watch_config: bool,
     /// Time a cache shard may sleep before a poll while that saves CPU. Zero: never.
     pub coalesce: Duration,
     /// Log settings.

@@ -3,6 +3,7 @@
 //! Each section is read by the options table ([`crate::values`]) and assembled here; then what spans several options
 //! is checked. Nothing stops at the first fault.
 
+mod files;
 mod listeners;
 mod sections;
 
@@ -21,6 +22,8 @@ use crate::report::Report;
 use crate::values::{self, Settings};
 use crate::variables;
 use crate::written;
+
+pub use files::files;
 
 /// The default configuration: a Redis and a memcached pool over the embedded cache, statistics, metrics and
 /// the queue, all on loopback.
@@ -98,6 +101,7 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
         stop_timeout: process.duration("stop_timeout"),
         upgrade_timeout: process.duration("upgrade_timeout"),
         drain_timeout: process.duration("drain_timeout"),
+        watch_config: process.flag("watch_config"),
         coalesce: process.duration("coalesce"),
         log: logging(&log),
         stats,

@@ -18,7 +18,7 @@ mod table;
 
 pub use spec::{Absent, Applies, Kind, OptionSpec, Scope};
 pub(crate) use spec::{duration, duration_or_off, integer, size};
-pub use table::{all, sets_secret};
+pub use table::{all, is_read_with_the_configuration, sets_secret};
 
 #[cfg(test)]
 mod tests {

@@ -25,13 +25,14 @@ use std::time::Instant;
 use telemetry::log::Log;
 use telemetry::{error, info};
 use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
 
 use crate::reload::{Reloads, actor};
 use crate::serving::Serving;
 use crate::start::Running;
 use crate::stop_signals::StopSignals;
 use crate::upgrade::task::{self, Upgrade};
-use crate::{crash, systemd};
+use crate::{config_watch, crash, systemd};
 use attention::{Attention, Event};
 use signals::Signals;
 
@@ -75,7 +76,12 @@ impl Control {
 
 async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log: &Log) -> io::Result<u8> {
     let (actor, actions) = actor::connect();
-    let mut attention = Attention::new(signals, actions, behavior, log);
+    let (changed, changes) = mpsc::channel(1);
+    let (watches, wanted) = watch::channel(running.config.watch_config);
+    if let Some(watched) = behavior.watched.clone() {
+        tokio::spawn(config_watch::run(watched, config_watch::INTERVAL, wanted, changed));
+    }
+    let mut attention = Attention::new(signals, actions, changes, behavior, log);
     let mut serving = Serving::begin(running, behavior.service, log, actor);
     let mut reloads = Reloads::begin(behavior.source.clone(), &serving);
     systemd::ready();
@@ -84,6 +90,7 @@ async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log:
         let ended = match attention.next().await {
             Event::Stop(signal, code) => break (signal, code),
             Event::Reload => reloading::by_signal(&mut reloads, &mut serving, &mut attention).await,
+            Event::FileChanged => reloading::by_change(&mut reloads, &mut serving, &mut attention).await,
             Event::Action(asked) => {
                 reloading::by_request(&mut reloads, &mut serving, &mut attention, asked).await
             }
@@ -104,6 +111,7 @@ async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log:
         if let Some(ended) = ended {
             break ended;
         }
+        watches.send_replace(serving.config().watch_config);
     };
     systemd::stopping();
     stop(serving, attention, (signal, code)).await
@@ -123,7 +131,7 @@ async fn upgrade(serving: Serving, attention: &mut Attention<'_>) -> (Serving, b
                     upgrade.call_off();
                 }
                 Event::Action(asked) => reloading::refuse(asked, "an upgrade is under way: try again when it has ended"),
-                Event::Reload | Event::Upgrade => attention.postpone(event),
+                Event::Reload | Event::FileChanged | Event::Upgrade => attention.postpone(event),
             }
         }
     }
@@ -145,6 +153,8 @@ async fn drain(serving: Serving, mut attention: Attention<'_>) -> io::Result<u8>
                     Event::Stop(signal, _) => break signal,
                     Event::Upgrade => task::refuse(TAKEN_OVER),
                     Event::Reload => reloading::refuse_signal(TAKEN_OVER),
+                    // The other process watches for itself.
+                    Event::FileChanged => {}
                     Event::Action(asked) => reloading::refuse(asked, TAKEN_OVER),
                 }
             }

@@ -41,6 +41,7 @@ mod version;
 
 mod admin_port;
 mod bind;
+mod config_watch;
 mod control;
 mod control_port;
 mod data_services;

@@ -15,6 +15,7 @@ pub(super) fn process(config: &Config) -> Section {
             ("stop_timeout", Some(Setting::Duration(config.stop_timeout))),
             ("upgrade_timeout", Some(Setting::Duration(config.upgrade_timeout))),
             ("drain_timeout", Some(Setting::Duration(config.drain_timeout))),
+            ("watch_config", Some(Setting::Bool(config.watch_config))),
             ("coalesce", Some(duration_or_off(Some(config.coalesce).filter(|time| !time.is_zero())))),
         ],
     )

@@ -74,6 +74,17 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     ),
     option(
         Scope::Process,
+        "watch_config",
+        Kind::Bool,
+        Absent::Is("false"),
+        Live,
+        "Reload when the configuration file or a file that it names (secrets, certificates) changes: rewritten, renamed over, \
+         or behind a symbolic link that is swapped, as Kubernetes does. They are looked at every second, and a change \
+         counts once it has stood still for one. A reload that fails leaves everything as it is; the next change is \
+         the next try.",
+    ),
+    option(
+        Scope::Process,
         "coalesce",
         Kind::Duration { min: Duration::from_micros(1), max: Duration::from_millis(1), off: true },
         Absent::Is("80us"),

@@ -36,6 +36,15 @@ pub fn sets_secret(line: &str) -> bool {
     })
 }
 
+/// Options whose paths are written to.
+const WRITTEN: [&str; 3] = ["file", "data_path", "snapshot"];
+
+/// True for the name of an option that names a file which is read when the configuration is: a secret, a certificate.
+pub fn is_read_with_the_configuration(name: &str) -> bool {
+    let is_path = |option: &OptionSpec| option.name == name && matches!(option.kind, Kind::Path | Kind::SecretFile { .. });
+    all().iter().any(is_path) && !WRITTEN.contains(&name)
+}
+
 impl Scope {
     /// The options of this section, in the order of the documentation.
     pub fn options(self) -> impl Iterator<Item = &'static OptionSpec> {

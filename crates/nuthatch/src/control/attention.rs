@@ -3,10 +3,14 @@
 use std::collections::VecDeque;
 
 use telemetry::log::Log;
+use tokio::sync::mpsc;
 
 use super::behavior::FaceBehavior;
 use super::signals::{Signals, set_verbosity, tell};
 use crate::reload::actor::{Actions, Asked};
+
+/// Changes of the configuration's files.
+pub type Changes = mpsc::Receiver<()>;
 
 /// Something to be done.
 pub enum Event {
@@ -18,12 +22,15 @@ pub enum Event {
     Upgrade,
     /// An action that somebody waits for.
     Action(Asked),
+    /// A file of the configuration has changed.
+    FileChanged,
 }
 
 /// See the top of this file.
 pub struct Attention<'a> {
     hearing: Hearing<'a>,
     actions: Actions,
+    changes: Changes,
     /// Events that came while something else was under way; each kind once.
     postponed: VecDeque<Event>,
 }
@@ -40,10 +47,11 @@ impl<'a> Attention<'a> {
     pub fn new(
         signals: Signals,
         actions: Actions,
+        changes: Changes,
         behavior: &'a FaceBehavior,
         log: &'a Log,
     ) -> Attention<'a> {
-        Attention { hearing: Hearing { signals, behavior, log }, actions, postponed: VecDeque::new() }
+        Attention { hearing: Hearing { signals, behavior, log }, actions, changes, postponed: VecDeque::new() }
     }
 
     /// The next event; those first that were postponed.
@@ -64,6 +72,7 @@ impl<'a> Attention<'a> {
                     }
                 }
                 Some(asked) = self.actions.recv() => return Event::Action(asked),
+                Some(()) = self.changes.recv() => return Event::FileChanged,
             }
         }
     }

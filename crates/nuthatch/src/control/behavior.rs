@@ -2,6 +2,7 @@
 //!
 //! Programs that this one stands for differ in signals, texts and exit statuses.
 
+use crate::config_watch::Watched;
 use crate::reload::source::Source;
 
 /// Differences between faces.
@@ -16,4 +17,6 @@ pub struct FaceBehavior {
     pub hangup_reloads: bool,
     /// The configuration of this process.
     pub source: Source,
+    /// Its file, and what that names, as they stood before they were read; None if they are not watched.
+    pub watched: Option<Watched>,
 }

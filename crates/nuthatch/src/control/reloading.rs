@@ -23,6 +23,11 @@ pub async fn by_signal(reloads: &mut Reloads, serving: &mut Serving, attention: 
     ended
 }
 
+/// Carries out a reload because a file has changed.
+pub async fn by_change(reloads: &mut Reloads, serving: &mut Serving, attention: &mut Attention<'_>) -> Ended {
+    reload(reloads, serving, attention, false).await.1
+}
+
 /// Carries out an action that the admin port asks for.
 pub async fn by_request(
     reloads: &mut Reloads,

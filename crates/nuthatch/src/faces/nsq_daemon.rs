@@ -74,6 +74,7 @@ impl Daemon<'_> {
             nutcracker: false,
             hangup_reloads: false,
             source: Source::clone(&self.source),
+            watched: None,
         };
         let code = control.run(running, &behavior, &log);
         if let Some(last_line) = self.last_line {

@@ -115,6 +115,7 @@ fn run(options: &Options) -> ExitCode {
                 nutcracker: true,
                 hangup_reloads: false,
                 source: Arc::new(move || load(&again)),
+                watched: None,
             };
             let code = control.run(running, &behavior, &log);
             drop(pid_file);

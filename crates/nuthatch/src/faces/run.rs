@@ -16,6 +16,7 @@ use telemetry::log::{Destination, Format, Log, Options};
 use telemetry::{error, info};
 
 use super::source::Source;
+use crate::config_watch::Watched;
 use crate::control::{Control, FaceBehavior};
 use crate::log_level::verbosity;
 use crate::reload::source::{self, Loaded};
@@ -27,6 +28,7 @@ use crate::version::VERSION;
 
 /// Runs with a file, or with the defaults.
 pub fn main(file: Option<&Path>) -> ExitCode {
+    let watched = file.filter(|path| path.as_os_str() != "-").map(Watched::begin);
     let Some(config) = configuration(file) else { return ExitCode::FAILURE };
     let log = match open_log(&config) {
         Ok(log) => log,
@@ -62,6 +64,7 @@ pub fn main(file: Option<&Path>) -> ExitCode {
         nutcracker: false,
         hangup_reloads: true,
         source: again(file),
+        watched,
     };
     let code = control.run(running, &behavior, &log);
     info!("stopped");
