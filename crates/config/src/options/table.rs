@@ -41,7 +41,9 @@ const WRITTEN: [&str; 3] = ["file", "data_path", "snapshot"];
 
 /// True for the name of an option that names a file which is read when the configuration is: a secret, a certificate.
 pub fn is_read_with_the_configuration(name: &str) -> bool {
-    let is_path = |option: &OptionSpec| option.name == name && matches!(option.kind, Kind::Path | Kind::SecretFile { .. });
+    let is_path = |option: &OptionSpec| {
+        option.name == name && matches!(option.kind, Kind::Path | Kind::SecretFile { .. })
+    };
     all().iter().any(is_path) && !WRITTEN.contains(&name)
 }
 

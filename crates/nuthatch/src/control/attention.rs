@@ -51,7 +51,12 @@ impl<'a> Attention<'a> {
         behavior: &'a FaceBehavior,
         log: &'a Log,
     ) -> Attention<'a> {
-        Attention { hearing: Hearing { signals, behavior, log }, actions, changes, postponed: VecDeque::new() }
+        Attention {
+            hearing: Hearing { signals, behavior, log },
+            actions,
+            changes,
+            postponed: VecDeque::new(),
+        }
     }
 
     /// The next event; those first that were postponed.
