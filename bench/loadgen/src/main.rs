@@ -1,28 +1,30 @@
-//! Load for the benches.
-//!
-//! Opens many connections from one thread and keeps a pipeline full on each: it sends `--pipeline` requests
-//! in one write, waits for all their replies, and sends the next. With `--burst` every connection waits until
-//! all have their replies, so that requests reach the proxy in bursts. Every reply is scanned to its end and
-//! its kind is checked; anything but the reply that the operation asks for counts as an error.
+//! Load for the benches: the crate `load` with a command line, and its outcome as JSON.
 //!
 //! Prints one JSON object: requests, errors, seconds, requests per second, p50 and p99 in microseconds.
 
 #![forbid(unsafe_code)]
 
-mod load;
 mod options;
-mod reply;
-mod request;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use load::Outcome;
 use options::Options;
+use serde_json::json;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    match load::run(&options) {
-        Ok(result) => {
+    match load::run(&Options::parse().into(), &mut |_| {}) {
+        Ok(Outcome { requests, errors, time, latency }) => {
+            let seconds = time.as_secs_f64();
+            let result = json!({
+                "requests": requests,
+                "errors": errors,
+                "seconds": seconds,
+                "requests_per_s": requests as f64 / seconds,
+                "p50_us": latency.quantile(0.5),
+                "p99_us": latency.quantile(0.99),
+            });
             println!("{result}");
             ExitCode::SUCCESS
         }

@@ -111,6 +111,9 @@ enum Native {
     LogLevel(overrides::command::LogLevelCommand),
     /// Look at everything outside a configuration that decides how well it runs: kernel, clock, disk, servers, rings
     Doctor(doctor::Doctor),
+    /// Put a load on a cache or a queue, and show rates, percentiles and a picture
+    #[command(subcommand)]
+    Bench(tools::bench::Bench),
     /// Ask a running process how it is, for health checks: exit status 0 if all is well
     Health(health::Health),
     /// Print a nutcracker.yml or an nsqd.cfg as a nuthatch.toml that does the same
@@ -192,6 +195,7 @@ fn native(command: Native) -> ExitCode {
         Native::Server(options) => overrides::command::server(&options),
         Native::LogLevel(options) => overrides::command::log_level(&options),
         Native::Doctor(options) => doctor::main(&options),
+        Native::Bench(bench) => told(tools::bench::run(bench)),
         Native::Health(options) => health::main(&options),
         Native::Convert { file } => faces::convert::main(&file),
         Native::Check { config, system, show } => {
@@ -223,16 +227,21 @@ fn native(command: Native) -> ExitCode {
             }
         },
         Native::Man { command, .. } => manual(command.as_deref()),
-        Native::Operator(operator) => match tools::operator::run(operator) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => {
-                eprintln!("nuthatch: {failure}");
-                ExitCode::from(failure.status)
-            }
-        },
+        Native::Operator(operator) => told(tools::operator::run(operator)),
         Native::Version => {
             show(format_args!("nuthatch {VERSION}\n"));
             ExitCode::SUCCESS
+        }
+    }
+}
+
+/// The exit status of a command, whose failure is told.
+fn told(done: Result<(), tools::operator::Failure>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("nuthatch: {failure}");
+            ExitCode::from(failure.status)
         }
     }
 }

@@ -7,7 +7,7 @@
 //! or with the [`Exit`] that says what to print and with which status to end. Usage texts, complaints and
 //! exit statuses are NSQ's; docs/tools.md describes the tools, docs/compat-nsq.md what they do otherwise.
 //!
-//! [`operator`] is not of NSQ: the commands of `nuthatch` for a queue, over its HTTP API.
+//! [`operator`] and [`bench`] are not of NSQ: the commands of `nuthatch` for a queue over its HTTP API, and loads.
 
 #![forbid(unsafe_code)]
 
@@ -30,6 +30,8 @@ pub mod nsq_to_nsq;
 pub mod to_nsq;
 
 pub mod operator;
+
+pub mod bench;
 
 use std::io::Write;
 

@@ -2,6 +2,7 @@
 //! its own.
 
 mod admin;
+mod bench;
 mod captured;
 mod client;
 mod daemon;

@@ -13,7 +13,7 @@ pub struct Failure {
 
 impl Failure {
     /// The queue, or something here, does not let it happen.
-    pub(super) fn refused(text: impl Into<String>) -> Failure {
+    pub(crate) fn refused(text: impl Into<String>) -> Failure {
         Failure { status: 1, text: text.into() }
     }
 }

@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use serde_json::{Value, json};
-use telemetry::HistogramRecorder;
+use telemetry::{HistogramRecorder, HistogramSnapshot};
 
-use crate::options::Options;
+use crate::load::Load;
 use crate::reply;
 use crate::request::Requests;
 
 /// Without any event for so long the target is taken to be stuck.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Time between two looks at the time and at what is shown.
+const LOOK: Duration = Duration::from_secs(1);
 const READ_BYTES: usize = 64 * 1024;
 
 struct Connection {
@@ -29,41 +30,62 @@ struct Connection {
     sent_at: Instant,
 }
 
-struct Load<'a> {
-    options: &'a Options,
+struct Driver<'a> {
+    load: &'a Load,
     poll: Poll,
     connections: Vec<Connection>,
     requests: Requests,
     latency: HistogramRecorder,
     /// Requests not sent yet.
     left: u64,
+    /// Requests that are to be answered before it ends.
+    goal: u64,
     done: u64,
     errors: u64,
 }
 
-/// Runs the load to its end.
-pub fn run(options: &Options) -> io::Result<Value> {
-    let mut load = Load::open(options)?;
-    let start = Instant::now();
-    load.drive()?;
-    let seconds = start.elapsed().as_secs_f64();
-    let latency = load.latency.snapshot();
-    Ok(json!({
-        "requests": load.done,
-        "errors": load.errors,
-        "seconds": seconds,
-        "requests_per_s": load.done as f64 / seconds,
-        "p50_us": latency.quantile(0.5),
-        "p99_us": latency.quantile(0.99),
-    }))
+/// Result of a load.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Replies.
+    pub requests: u64,
+    /// Replies of another kind than the operation has.
+    pub errors: u64,
+    /// Time from the first request to the last reply.
+    pub time: Duration,
+    /// Microseconds from the sending of a pipeline to each of its replies.
+    pub latency: HistogramSnapshot,
 }
 
-impl<'a> Load<'a> {
-    fn open(options: &'a Options) -> io::Result<Load<'a>> {
+/// State of a load that is under way.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Replies so far.
+    pub requests: u64,
+    /// Replies of another kind so far.
+    pub errors: u64,
+    /// Time since the first request.
+    pub time: Duration,
+}
+
+/// Runs the load to its end; `watch` is called every second.
+///
+/// # Errors
+/// The target cannot be reached, closes a connection, sends what was not asked for, or nothing for 20 s.
+pub fn run(load: &Load, watch: &mut dyn FnMut(Progress)) -> io::Result<Outcome> {
+    let mut driver = Driver::open(load)?;
+    let start = Instant::now();
+    driver.drive(start, watch)?;
+    let Driver { done, errors, latency, .. } = driver;
+    Ok(Outcome { requests: done, errors, time: start.elapsed(), latency: latency.snapshot() })
+}
+
+impl<'a> Driver<'a> {
+    fn open(load: &'a Load) -> io::Result<Driver<'a>> {
         let poll = Poll::new()?;
         let mut connections = Vec::new();
-        for token in 0..options.connections {
-            let stream = std::net::TcpStream::connect(options.target)?;
+        for token in 0..load.connections {
+            let stream = std::net::TcpStream::connect(load.target)?;
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             let mut stream = TcpStream::from_std(stream);
@@ -77,28 +99,41 @@ impl<'a> Load<'a> {
                 sent_at: Instant::now(),
             });
         }
-        Ok(Load {
-            options,
+        Ok(Driver {
+            load,
             poll,
             connections,
-            requests: Requests::new(options),
+            requests: Requests::new(load),
             latency: HistogramRecorder::default(),
-            left: options.requests,
+            left: load.requests,
+            goal: load.requests,
             done: 0,
             errors: 0,
         })
     }
 
-    fn drive(&mut self) -> io::Result<()> {
+    fn drive(&mut self, start: Instant, watch: &mut dyn FnMut(Progress)) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
+        let (mut shown, mut heard) = (Duration::ZERO, Duration::ZERO);
         (0..self.connections.len()).try_for_each(|at| self.send(at))?;
-        while self.done < self.options.requests {
-            self.poll.poll(&mut events, Some(PATIENCE))?;
-            if events.is_empty() {
-                let message =
-                    format!("no reply for {PATIENCE:?}; {} of {}", self.done, self.options.requests);
-                return Err(io::Error::new(ErrorKind::TimedOut, message));
+        while self.done < self.goal {
+            self.poll.poll(&mut events, Some(LOOK))?;
+            let time = start.elapsed();
+            if time - shown >= LOOK {
+                shown = time;
+                watch(Progress { requests: self.done, errors: self.errors, time });
             }
+            if self.load.time.is_some_and(|most| time >= most) {
+                self.goal -= std::mem::take(&mut self.left);
+            }
+            if events.is_empty() {
+                if time - heard > PATIENCE {
+                    let message = format!("no reply for {PATIENCE:?}; {} of {}", self.done, self.goal);
+                    return Err(io::Error::new(ErrorKind::TimedOut, message));
+                }
+                continue;
+            }
+            heard = time;
             let mut ready = Vec::new();
             for event in &events {
                 let at = event.token().0;
@@ -114,7 +149,7 @@ impl<'a> Load<'a> {
 
     /// Sends on connections that have all their replies: at once, or when every connection has.
     fn send_next(&mut self, ready: &[usize]) -> io::Result<()> {
-        if !self.options.burst {
+        if !self.load.burst {
             return ready.iter().try_for_each(|&at| self.send(at));
         }
         if self.connections.iter().all(|connection| connection.awaited == 0) {
@@ -125,7 +160,7 @@ impl<'a> Load<'a> {
 
     /// Sends one pipeline, or what is left of the load.
     fn send(&mut self, at: usize) -> io::Result<()> {
-        let count = self.left.min(self.options.pipeline.max(1) as u64);
+        let count = self.left.min(self.load.pipeline.max(1) as u64);
         let connection = &mut self.connections[at];
         if count == 0 || connection.awaited > 0 {
             return Ok(());
@@ -144,7 +179,7 @@ impl<'a> Load<'a> {
         let mut used = 0;
         while connection.awaited > 0 {
             let rest = &connection.input[used..];
-            let Some(reply) = reply::next(self.options.protocol, self.options.operation, rest) else { break };
+            let Some(reply) = reply::next(self.load.protocol, self.load.operation, rest) else { break };
             used += reply.bytes;
             connection.awaited -= 1;
             self.done += 1;
@@ -156,7 +191,7 @@ impl<'a> Load<'a> {
         if !connection.input.is_empty() && connection.awaited == 0 {
             return Err(io::Error::other("a reply that nobody asked for"));
         }
-        if !is_open && self.done < self.options.requests {
+        if !is_open && self.done < self.goal {
             return Err(io::Error::new(ErrorKind::UnexpectedEof, "the target closed a connection"));
         }
         Ok(connection.awaited == 0)

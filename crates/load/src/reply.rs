@@ -1,12 +1,12 @@
 //! Finds where a reply ends, and whether it is the one that was asked for.
 //!
-//! Written without our own codecs, which are among the things measured and tested with it.
+//! Written without the codecs of `wire`, which are among the things measured and tested with it.
 
-use crate::options::{Operation, Protocol};
+use crate::load::{Operation, Protocol};
 
 /// One whole reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// Its length in bytes.
     pub bytes: usize,
     /// True if it is of the kind that the operation asks for.
@@ -14,7 +14,7 @@ pub struct Reply {
 }
 
 /// The reply at the start of `bytes`, if it is whole.
-pub fn next(protocol: Protocol, operation: Operation, bytes: &[u8]) -> Option<Reply> {
+pub(crate) fn next(protocol: Protocol, operation: Operation, bytes: &[u8]) -> Option<Reply> {
     match protocol {
         Protocol::Redis => {
             let length = redis_end(bytes)?;
