@@ -14,14 +14,25 @@ import kit
 LEFT = {
     "systemctl": "needs systemd",
 }
+# Something that the output of a command says.
+SAID = {
+    "nuthatch check -c nuthatch.toml": "0 errors, 0 warnings",
+    "nuthatch reload --dry-run": "pool cache: timeout 5s -> 3s\nnot applied: generation 1 is in force\n",
+    "nuthatch reload": "pool cache: timeout 5s -> 3s\nreloaded in",
+    "nuthatch upgrade": "has taken over",
+    "nuthatch server drain cache b": "pool cache: server b drained\n",
+    "nuthatch server return cache b": "pool cache: server b returned\n",
+    "nuthatch log-level debug": "log level debug\n",
+}
 
 
 def commands():
     """The lines of all blocks of `sh`. A line that ends with a backslash goes on in the next one."""
     text = (kit.ROOT / "docs/operations.md").read_text()
-    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S)
-    assert not re.search(r"^```\n(nuthatch|mv|kill|systemctl) ", text, re.M), "a block of commands without `sh`"
-    return [line for block in blocks for line in block.replace("\\\n", "").splitlines() if line.strip()]
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", text, re.M | re.S)
+    assert not re.search(r"^ *```\n *(nuthatch|mv|kill|systemctl) ", text, re.M), "a block of commands without `sh`"
+    lines = [line.strip() for block in blocks for line in block.replace("\\\n", "").splitlines()]
+    return [line for line in lines if line]
 
 
 @pytest.mark.needs("redis-server")
@@ -33,10 +44,11 @@ def test_every_command_line(stack):
     cache, admin = kit.free_port(), kit.free_port()
     listed = [f"127.0.0.1:{store.port}:1 {name}" for name, store in stores.items()]
     conf, log = home / "nuthatch.toml", home / "log"
-    conf.write_text(
+    text = (
         f'[log]\nfile = "{log}"\n[admin]\nlisten = "127.0.0.1:{admin}"\n'
         f'[pool.cache]\nlisten = "127.0.0.1:{cache}"\nservers = {listed}\n'
     )
+    conf.write_text(text)
     first = subprocess.Popen([home / "nuthatch", "run", "-c", conf], cwd=home, stdout=subprocess.DEVNULL)
     kit.until(lambda: kit.accepts(cache) and kit.accepts(admin), "the daemon to listen")
 
@@ -46,6 +58,8 @@ def test_every_command_line(stack):
         kit.until(lambda: not kit.accepts(admin), "the end")
 
     stack.callback(stop)
+    # What the page has edited.
+    conf.write_text(text + 'timeout = "3s"\n')
     environment = {**os.environ, "PATH": f"{home}:{os.environ['PATH']}", "NUTHATCH_ADMIN": f"127.0.0.1:{admin}"}
     found, left = commands(), []
     for line in found:
@@ -56,6 +70,8 @@ def test_every_command_line(stack):
         done = subprocess.run(argv, cwd=home, env=environment, capture_output=True, text=True, timeout=kit.STOP_SECONDS)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}\n{log.read_text()[-2000:]}"
         assert "warning" not in done.stderr, f"{line}: {done.stderr}"
+        assert SAID.get(line, "") in done.stdout, f"{line}: {done.stdout}"
+    assert {*SAID} <= {*found}, "commands that the page does not have any more"
     print(f"{len(found) - len(left)} commands run, left: {left}")
     assert len(found) - len(left) >= 5, "the page has its commands in blocks of `sh`"
     status = kit.fetch(admin, "/api/status")[1]["configuration"]
