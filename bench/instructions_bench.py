@@ -2,12 +2,13 @@
 """Instructions in user space per request, counted by callgrind: the yardstick that noise cannot move.
 
 One nuthatch runs under valgrind with one cache shard; this program is its client and its servers at once, in lock step,
-so that every turn of the loop finds the same. Each case is warmed up, then counted in three spells, of which the least
+so that every turn of the loop finds the same; a second one has users. Each case is warmed up, then counted in three spells, of which the least
 stands. The counts of the whole process are compared with bench/instructions.json; one that has grown by more than 3 % is
 a failure, unless the compiler or the processor's features are not those of the baseline: then it is only shown.
 
 `--write` makes what is counted the baseline.
 """
+import hashlib
 import itertools
 import re
 import select
@@ -123,16 +124,30 @@ data_path = "{data}"
 """
 
 
-class Daemon:
-    """Nuthatch under callgrind."""
+USERS = """
+[user.bench]
+password_sha256 = "{secret}"
+pools = ["redis"]
+keys = ["key:*"]
+commands = ["+@all"]
+publish = ["bench*"]
+consume = ["*"]
+"""
+SECRET = b"secret"
 
-    def __init__(self, stage, binary):
+
+class Daemon:
+    """Nuthatch under callgrind; `users`: its clients have to log in."""
+
+    def __init__(self, stage, binary, users=False):
         self.redis, self.memcached = Servers(2), Servers(1)
         self.ports = {name: free_port() for name in ("redis", "memcached", "queue", "http")}
         servers = ", ".join('"127.0.0.1:%d:1 s%d"' % (port, i) for i, port in enumerate(self.redis.ports))
         self.directory = tempfile.mkdtemp(dir=stage.directory)
-        config = stage.write("nuthatch.toml", CONFIGURATION.format(
-            redis_servers=servers, memcached_server=self.memcached.ports[0], data=self.directory, **self.ports))
+        text = CONFIGURATION + (USERS if users else "")
+        config = stage.write("users.toml" if users else "nuthatch.toml", text.format(
+            redis_servers=servers, memcached_server=self.memcached.ports[0], data=self.directory,
+            secret=hashlib.sha256(SECRET).hexdigest(), **self.ports))
         self.dumps = 0
         command = [find("valgrind"), "--tool=callgrind", "--callgrind-out-file=" + os.path.join(self.directory, "counts"),
                    binary, "run", "-c", config]
@@ -177,10 +192,13 @@ def key(n):
     return b"key:%012d" % (n % 10000)
 
 
-def redis(pipeline, make, keys=1, reply=BULK):
+def redis(pipeline, make, keys=1, reply=BULK, login=False):
     """Batches of `pipeline` requests over one connection."""
     def prepare(daemon):
         conn, at = daemon.connect("redis"), 0
+        if login:
+            conn.sendall(command(b"AUTH", b"bench", SECRET))
+            read_exactly(conn, len(b"+OK\r\n"))
         # A client and a server without a reply yet are not trusted with a whole pipeline: single requests come first.
         for size in itertools.chain([1] * 20, itertools.repeat(pipeline)):
             conn.sendall(b"".join(make(at + n) for n in range(size)))
@@ -210,9 +228,15 @@ BATCH = 100
 DELIVERY = "delivery and FIN of 200 B, 100 at a time"
 
 
-def publish(daemon, topic=b"bench"):
+def publish(daemon, topic=b"bench", login=False):
     conn = daemon.connect("queue")
     conn.sendall(b"  V2")
+    if login:
+        secret = b"bench:" + SECRET
+        conn.sendall(b"AUTH\n" + struct.pack(">I", len(secret)) + secret)
+        size = struct.unpack(">I", read_exactly(conn, 4))[0]
+        if b"identity" not in read_exactly(conn, size):
+            raise RuntimeError("the login was refused")
     batch = b"".join(b"PUB %s\n" % topic + struct.pack(">I", len(BODY)) + BODY for _ in range(BATCH))
     while True:
         conn.sendall(batch)
@@ -247,6 +271,8 @@ CASES = {
     "memcached get": (memcached, 200, 1000),
     "PUB of 200 B, 100 at a time": (publish, 3, 30),
     DELIVERY: (deliver, 10, 20),
+    "redis GET of a user, one at a time": (redis(1, lambda n: command(b"GET", key(n)), login=True), 200, 1000),
+    "PUB of a user, 200 B, 100 at a time": (lambda daemon: publish(daemon, login=True), 3, 30),
 }
 
 
@@ -285,8 +311,12 @@ def main():
             baseline = json.load(f)
     counts, grown, rows = {}, [], []
     with Stage() as stage:
-        daemon = Daemon(stage, options.binary)
+        daemons = {}
         for case in chosen:
+            users = "of a user" in case
+            if users not in daemons:
+                daemons[users] = Daemon(stage, options.binary, users)
+            daemon = daemons[users]
             least, most = measure(daemon, case)
             before = baseline["per request"].get(case)
             counts[case] = round(least)

@@ -17,6 +17,11 @@ impl PublishRules {
         self.0.iter().any(|glob| glob.matches(topic))
     }
 
+    /// Number of rules.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// True if nothing may be published.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -41,6 +46,11 @@ impl ConsumeRules {
     /// May this channel of this topic be consumed?
     pub fn allow(&self, topic: &[u8], channel: &[u8]) -> bool {
         self.0.iter().any(|(topics, channels)| topics.matches(topic) && channels.matches(channel))
+    }
+
+    /// Number of rules.
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// True if nothing may be consumed.

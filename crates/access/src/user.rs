@@ -162,6 +162,11 @@ impl User {
         !self.publish.is_empty() || !self.consume.is_empty()
     }
 
+    /// Number of its rules of topics and channels.
+    pub fn queue_rules(&self) -> usize {
+        self.publish.len() + self.consume.len()
+    }
+
     /// Its rights at the admin port.
     pub fn admin(&self) -> AdminRole {
         self.admin

@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod permit;
 mod router;
 
 mod watch;

@@ -12,8 +12,12 @@ use crate::queue::{ChannelReport, TopicReport};
 use crate::status::{QueueStatus, Status};
 
 /// The families that are not in the registry, to follow its page.
-pub(crate) fn families(facts: &Facts, status: &Status) -> String {
+pub(crate) fn families(facts: &Facts, status: &Status, login_failures: Option<u64>) -> String {
     let mut text = Text::default();
+    if let Some(failures) = login_failures {
+        let help = "logins over HTTP that failed: at the admin port and the queue's API";
+        text.family("nuthatch_http_login_failures", Kind::Counter, help).sample(&[], failures);
+    }
     process(&mut text, facts, status);
     certificates(&mut text, status);
     if let Some(queue) = &status.queue {
@@ -106,6 +110,8 @@ fn certificates(text: &mut Text, status: &Status) {
 fn topics(text: &mut Text, queue: &QueueStatus) {
     text.family("nuthatch_queue_connections", Kind::Gauge, "connections of publishers and consumers")
         .sample(&[], queue.connections);
+    text.family("nuthatch_queue_login_failures", Kind::Counter, "logins of users over TCP that failed")
+        .sample(&[], queue.login_failures);
     text.family(
         "nuthatch_queue_memory_bytes",
         Kind::Gauge,

@@ -13,6 +13,8 @@ pub struct QueueReport {
     pub conditions: Vec<Condition>,
     /// Connections of publishers and consumers.
     pub connections: u64,
+    /// Logins of users over TCP that failed.
+    pub login_failures: u64,
     /// Bytes that topics and channels take, against `max_memory`.
     pub memory_bytes: u64,
     /// Limit on it; 0 for none.

@@ -11,15 +11,17 @@
 //! | `/favicon.ico` | the page's icon |
 //! | `/api/reload`, `/api/server/…`, `/api/log/level` | actions: [`crate::actions`] |
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Extension, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Router, middleware};
+use http::LoginDesk;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -31,6 +33,7 @@ use telemetry::render::prometheus;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::actions::{self, Actor, Origin};
+use crate::permit::{ClientIp, permit};
 use crate::{Watch, metrics, page};
 
 /// Time a request's head may take, and a connection may be idle.
@@ -48,8 +51,8 @@ const ICON: &str = "image/svg+xml";
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
                       img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The service. Without an actor it changes nothing.
-pub fn router(watch: Arc<Watch>, actor: Option<Arc<dyn Actor>>) -> Router {
+/// The service. Without an actor it changes nothing; without a desk nobody needs to log in.
+pub fn router(watch: Arc<Watch>, actor: Option<Arc<dyn Actor>>, desk: Option<Arc<LoginDesk>>) -> Router {
     Router::new()
         .route("/", get(whole_page))
         .route("/metrics", get(all_metrics))
@@ -62,19 +65,27 @@ pub fn router(watch: Arc<Watch>, actor: Option<Arc<dyn Actor>>) -> Router {
         .route("/api/server/{change}", post(actions::server))
         .route("/api/log/level", post(actions::log_level))
         .layer(Extension(actor))
+        .layer(Extension(desk.clone()))
+        .layer(middleware::from_fn_with_state(desk, permit))
         .with_state(watch)
 }
 
 /// Requests and answers of one client, until it goes or is idle for too long. While an answer is under way, what `owing` gave is
 /// held.
-pub async fn serve_client<S, O>(client: S, origin: Origin, router: Router, owing: impl Fn() -> O)
-where
+pub async fn serve_client<S, O>(
+    client: S,
+    origin: Origin,
+    ip: Option<IpAddr>,
+    router: Router,
+    owing: impl Fn() -> O,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = TowerToHyperService::new(router);
     let answering = service_fn(|mut request: Request<Incoming>| {
         let owed = owing();
         request.extensions_mut().insert(origin);
+        request.extensions_mut().insert(ClientIp(ip));
         let answer = service.call(request);
         async move {
             let answer = answer.await;
@@ -99,9 +110,13 @@ async fn whole_page(State(watch): State<Arc<Watch>>) -> Response {
     answer(StatusCode::OK, HTML, page::whole(&*watch.look().await))
 }
 
-async fn all_metrics(State(watch): State<Arc<Watch>>) -> Response {
+async fn all_metrics(
+    State(watch): State<Arc<Watch>>,
+    Extension(desk): Extension<Option<Arc<LoginDesk>>>,
+) -> Response {
     let status = watch.look().await;
-    let text = watch.registry().prometheus() + &metrics::families(&watch.facts(), &status);
+    let text = watch.registry().prometheus()
+        + &metrics::families(&watch.facts(), &status, desk.map(|desk| desk.failures()));
     answer(StatusCode::OK, prometheus::CONTENT_TYPE, text)
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, LOCATION};
+use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -27,6 +27,7 @@ pub struct HttpRefusal {
     message: Cow<'static, str>,
     help: Cow<'static, str>,
     closing: bool,
+    challenging: bool,
 }
 
 impl HttpRefusal {
@@ -37,7 +38,13 @@ impl HttpRefusal {
 
     /// Without help.
     pub const fn new(status: StatusCode, message: &'static str) -> HttpRefusal {
-        HttpRefusal { status, message: Cow::Borrowed(message), help: Cow::Borrowed(""), closing: false }
+        HttpRefusal {
+            status,
+            message: Cow::Borrowed(message),
+            help: Cow::Borrowed(""),
+            closing: false,
+            challenging: false,
+        }
     }
 
     /// With a sentence that says what to do.
@@ -49,6 +56,11 @@ impl HttpRefusal {
     /// The connection is closed behind it.
     pub(crate) fn closing(self) -> HttpRefusal {
         HttpRefusal { closing: true, ..self }
+    }
+
+    /// Asks for a login.
+    pub(crate) fn challenging(self) -> HttpRefusal {
+        HttpRefusal { challenging: true, ..self }
     }
 
     /// 400.
@@ -91,6 +103,10 @@ impl HttpRefusal {
         let mut answer = nsq(with_type(self.status, JSON, body));
         if self.closing {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self.challenging {
+            let basic = HeaderValue::from_static("Basic realm=\"nuthatch\", charset=\"UTF-8\"");
+            answer.headers_mut().insert(WWW_AUTHENTICATE, basic);
         }
         answer
     }

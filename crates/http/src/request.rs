@@ -2,6 +2,10 @@
 //!
 //! Handlers get it whole, with the body still to be read; who sent it is known from the connection.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use access::User;
 use axum::body::Body;
 use axum::http::{HeaderMap, Uri};
 
@@ -22,6 +26,11 @@ impl Link {
     pub fn host(&self) -> &str {
         self.remote.rsplit_once(':').map_or(&self.remote, |(host, _)| host)
     }
+
+    /// The address by itself; `None` of a unix socket.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.host().trim_matches(['[', ']']).parse().ok()
+    }
 }
 
 /// A request that has found its row.
@@ -37,6 +46,8 @@ pub struct Asked {
     pub headers: HeaderMap,
     /// Not read yet; see [`crate::Budget::read`].
     pub body: Body,
+    /// The user that has logged in; `None` where nobody needs to.
+    pub user: Option<Arc<User>>,
 }
 
 impl Asked {

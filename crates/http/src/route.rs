@@ -11,6 +11,7 @@ use axum::http::Response;
 
 use crate::answer::HttpRefusal;
 use crate::browser::Aim;
+use crate::login::Right;
 use crate::request::Asked;
 
 /// An answer that is being worked out.
@@ -26,26 +27,27 @@ pub struct Row<A> {
     pub(crate) handler: Handler<A>,
     pub(crate) aim: Aim,
     pub(crate) quiet: bool,
+    pub(crate) right: Right,
 }
 
 /// A row that changes nothing.
 pub const fn get<A>(path: &'static str, handler: Handler<A>) -> Row<A> {
-    Row { method: "GET", path, handler, aim: Aim::Other, quiet: false }
+    Row { method: "GET", path, handler, aim: Aim::Other, quiet: false, right: Right::View }
 }
 
 /// A row that may change something.
 pub const fn post<A>(path: &'static str, handler: Handler<A>) -> Row<A> {
-    Row { method: "POST", path, handler, aim: Aim::Change, quiet: false }
+    Row { method: "POST", path, handler, aim: Aim::Change, quiet: false, right: Right::Operate }
 }
 
 /// A row that replaces something.
 pub const fn put<A>(path: &'static str, handler: Handler<A>) -> Row<A> {
-    Row { method: "PUT", path, handler, aim: Aim::Change, quiet: false }
+    Row { method: "PUT", path, handler, aim: Aim::Change, quiet: false, right: Right::Operate }
 }
 
 /// A row that removes something.
 pub const fn delete<A>(path: &'static str, handler: Handler<A>) -> Row<A> {
-    Row { method: "DELETE", path, handler, aim: Aim::Change, quiet: false }
+    Row { method: "DELETE", path, handler, aim: Aim::Change, quiet: false, right: Right::Operate }
 }
 
 /// A row whose requests are too many for a line of log each.
@@ -53,9 +55,19 @@ pub const fn quiet<A>(row: Row<A>) -> Row<A> {
     Row { quiet: true, ..row }
 }
 
-/// A row whose answers show messages.
+/// A row whose answers show messages; only who may operate sees them.
 pub const fn messages<A>(row: Row<A>) -> Row<A> {
-    Row { aim: Aim::Messages, ..row }
+    Row { aim: Aim::Messages, right: Right::Operate, ..row }
+}
+
+/// A row that anybody may ask for, whoever needs to log in for others.
+pub const fn open<A>(row: Row<A>) -> Row<A> {
+    Row { right: Right::Anybody, ..row }
+}
+
+/// A row whose handler looks for a right to the topic that is named ([`Asked::user`]).
+pub const fn by_topic<A>(row: Row<A>) -> Row<A> {
+    Row { right: Right::Topic, ..row }
 }
 
 /// These tables as one, with every path below `base` (`/`, or without a slash at its end). It lasts as long

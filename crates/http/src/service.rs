@@ -1,5 +1,5 @@
 //! From a request to its answer, in nsqd's order: what is no HTTP, who may ask at all, the row, whose page
-//! sends it, the handler.
+//! sends it, whose right it needs, the handler.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,6 +12,7 @@ use telemetry::info;
 
 use crate::answer::{self, HttpRefusal};
 use crate::browser::{self, Names};
+use crate::login::LoginDesk;
 use crate::malformed;
 use crate::outgoing::Outgoing;
 use crate::query::{escape_path, unescape};
@@ -33,6 +34,11 @@ pub trait Api: Sized + Send + Sync + 'static {
     fn admit(&self, link: &Link) -> Result<(), Box<Response<Body>>> {
         let _ = link;
         Ok(())
+    }
+
+    /// The desk at which clients log in; `None` if nobody has to.
+    fn desk(&self) -> Option<&LoginDesk> {
+        None
     }
 }
 
@@ -60,11 +66,8 @@ async fn serve<A: Api>(api: &A, link: Link, request: Request) -> Response<Body> 
     let remote = link.remote.clone();
     let (answer, quiet) = match find(api, &link, method.as_str(), &uri) {
         Ok((row, words)) => {
-            let asked = Asked { words, link, uri: parts.uri, headers: parts.headers, body };
-            let answer = match api.names(|names| browser::refuse_strangers(row.aim, &asked.headers, names)) {
-                Ok(()) => (row.handler)(api, asked).await,
-                Err(refusal) => Err(refusal),
-            };
+            let asked = Asked { words, link, uri: parts.uri, headers: parts.headers, body, user: None };
+            let answer = answer(api, row, asked).await;
             (answer.unwrap_or_else(|refusal| refusal.answer()), row.quiet)
         }
         Err(answer) => (*answer, false),
@@ -74,6 +77,19 @@ async fn serve<A: Api>(api: &A, link: Link, request: Request) -> Response<Body> 
         info!("{status} {method} {uri} ({remote}) {took:?}");
     }
     answer
+}
+
+/// The handler's answer, if the site and the user may have it.
+async fn answer<A: Api>(
+    api: &A,
+    row: &'static Row<A>,
+    mut asked: Asked,
+) -> Result<Response<Body>, HttpRefusal> {
+    api.names(|names| browser::refuse_strangers(row.aim, &asked.headers, names))?;
+    if let Some(desk) = api.desk() {
+        asked.user = desk.permit(row.right, &asked.headers, asked.link.ip()).await?;
+    }
+    (row.handler)(api, asked).await
 }
 
 /// A row, and the words of the path.

@@ -9,6 +9,7 @@ use admin::actions::{Actor, Origin};
 use admin::lookup::LookupReport;
 use admin::queue::QueueReport;
 use admin::source::{self, Source};
+use http::LoginDesk;
 use net::Handle;
 use net::tls::ServerConfig;
 use queue::Mail;
@@ -27,9 +28,10 @@ pub async fn serve(
     tls: watch::Receiver<Option<Arc<ServerConfig>>>,
     watch: Arc<Watch>,
     actor: Arc<dyn Actor>,
+    desk: Arc<LoginDesk>,
 ) -> io::Result<()> {
-    let router = admin::router(Arc::clone(&watch), Some(actor));
-    let served = port.serve(|Accepted { client, activity, is_local }| {
+    let router = admin::router(Arc::clone(&watch), Some(actor), Some(desk));
+    let served = port.serve(|Accepted { client, activity, is_local, ip }| {
         let (router, tls) = (router.clone(), tls.borrow().clone());
         let owing = move || {
             activity.begin_answer();
@@ -38,10 +40,10 @@ pub async fn serve(
         let origin = if is_local { Origin::Local } else { Origin::Remote };
         async move {
             match tls {
-                None => admin::serve_client(client, origin, router, owing).await,
+                None => admin::serve_client(client, origin, ip, router, owing).await,
                 Some(tls) => {
                     if let Some(client) = http::secure(client, tls, "admin port").await {
-                        admin::serve_client(client, origin, router, owing).await;
+                        admin::serve_client(client, origin, ip, router, owing).await;
                     }
                 }
             }
@@ -132,6 +134,7 @@ fn report(snapshot: Snapshot) -> QueueReport {
         damage: snapshot.damage,
         conditions: snapshot.conditions.into_iter().map(condition).collect(),
         connections: snapshot.connections as u64,
+        login_failures: snapshot.login_failures,
         memory_bytes: snapshot.memory_bytes as u64,
         memory_bytes_max: snapshot.memory_bytes_max as u64,
         topics: snapshot.topics.unwrap_or_default().iter().map(TopicStats::report).collect(),

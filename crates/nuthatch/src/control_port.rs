@@ -4,6 +4,7 @@
 //! ([`http::Places`]).
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use config::checked::Listen;
@@ -72,7 +73,7 @@ impl ControlPort {
                     let place = places.take(&from.address).await;
                     let activity = place.activity();
                     let client = Box::new(Tracked::new(socket, activity.clone()));
-                    let accepted = Accepted { client, activity, is_local: from.is_local };
+                    let accepted = Accepted { client, activity, is_local: from.is_local, ip: from.ip };
                     tokio::spawn(place.hold(served(accepted)));
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -89,6 +90,8 @@ pub struct Accepted {
     pub activity: Activity,
     /// It is on this machine: it came over loopback or a unix socket.
     pub is_local: bool,
+    /// Its address; None on a unix socket.
+    pub ip: Option<IpAddr>,
 }
 
 /// Origin of a client.
@@ -96,6 +99,7 @@ struct From {
     /// Its address without the port; all of a unix socket's clients have the same.
     address: String,
     is_local: bool,
+    ip: Option<IpAddr>,
 }
 
 enum Listener {
@@ -109,10 +113,10 @@ impl Listener {
             Listener::Tcp(listener) => {
                 let (socket, address) = listener.accept().await?;
                 let ip = address.ip().to_canonical();
-                (Box::new(socket), From { address: ip.to_string(), is_local: ip.is_loopback() })
+                (Box::new(socket), From { address: ip.to_string(), is_local: ip.is_loopback(), ip: Some(ip) })
             }
             Listener::Unix(listener) => {
-                let from = From { address: "@".to_owned(), is_local: true };
+                let from = From { address: "@".to_owned(), is_local: true, ip: None };
                 (Box::new(listener.accept().await?.0), from)
             }
         })

@@ -11,6 +11,7 @@ use crate::discovery::{self, BoundLookup, Discovery, LookupHttp};
 use crate::lookup_snapshot;
 use crate::queue_service::{self, BoundQueue, DataPath, OpenQueue, QueueService};
 use crate::start_error::StartError;
+use crate::users::ProcessUsers;
 
 /// The moment at which a process takes the queue's directory.
 pub enum Directory {
@@ -62,6 +63,7 @@ pub fn bind(
     descriptors: &Descriptors,
     binder: &mut Binder,
     directory: Directory,
+    users: &ProcessUsers,
 ) -> Result<BoundData, StartError> {
     let lookup = config.lookup.as_ref();
     let lookup = lookup.map(|settings| discovery::bind_listeners(settings, binder)).transpose()?;
@@ -72,7 +74,8 @@ pub fn bind(
         (Some(_), Directory::Later) | (None, _) => None,
     };
     let queue = config.queue.as_ref();
-    let queue = queue.map(|settings| queue_service::bind(settings, descriptors, binder)).transpose()?;
+    let queue =
+        queue.map(|settings| queue_service::bind(settings, descriptors, binder, users)).transpose()?;
     Ok(BoundData { lookup, queue, directory })
 }
 

@@ -55,6 +55,7 @@ mod pem_files;
 mod tls_files;
 mod tls_prints;
 mod upgrade;
+mod users;
 
 fn main() -> std::process::ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();

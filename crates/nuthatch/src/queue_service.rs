@@ -34,6 +34,7 @@ use crate::descriptors::Descriptors;
 use crate::proxy_service::address;
 use crate::service::Service;
 use crate::start_error::{Place, StartError};
+use crate::users::ProcessUsers;
 pub use data_path::DataPath;
 pub use http::{Http, Serving as ServingHttp};
 pub use live::{Live, Prepared};
@@ -64,6 +65,7 @@ pub struct BoundQueue {
     authorities: Option<Arc<rustls::ClientConfig>>,
     listeners: Vec<Listener>,
     http: http::Bound,
+    users: ProcessUsers,
 }
 
 /// The queue with its journals recovered. Nobody is served yet.
@@ -80,9 +82,11 @@ pub fn bind(
     settings: &checked::Queue,
     descriptors: &Descriptors,
     binder: &mut Binder,
+    users: &ProcessUsers,
 ) -> Result<BoundQueue, StartError> {
     let options = QueueOptions {
         tls: tls::server(settings)?,
+        users: users.book().clone(),
         open_files_max: descriptors.shares.journals,
         ..QueueOptions::from(settings.clone())
     };
@@ -91,7 +95,7 @@ pub fn bind(
         .bind(&address(&settings.tcp), BACKLOG, 1, 0)
         .map_err(|error| StartError::Listen(Place::QueueTcp, settings.tcp.clone(), error))?;
     let http = http::Bound::new(settings, options.tls.as_ref(), binder)?;
-    Ok(BoundQueue { options, authorities, listeners, http })
+    Ok(BoundQueue { options, authorities, listeners, http, users: users.clone() })
 }
 
 impl BoundQueue {
@@ -106,7 +110,7 @@ impl BoundQueue {
         descriptors: &Descriptors,
         own_lookup: Option<SocketAddr>,
     ) -> Result<OpenQueue, StartError> {
-        let BoundQueue { options, authorities, listeners, http } = self;
+        let BoundQueue { options, authorities, listeners, http, users } = self;
         let files: Arc<dyn Files> = Arc::new(OsFiles);
         take_over(&files, &options)?;
         let bound = listeners.first().and_then(Listener::local_address);
@@ -123,7 +127,8 @@ impl BoundQueue {
         let (jobs, outside, lookups) =
             outside::connect(settings, authorities, handle.clone(), bound, http.http_port(), own_lookup);
         let http =
-            Http::new(http, settings, bound, handle.clone(), lookups, own_lookup, descriptors.shares.http);
+            Http::new(http, settings, bound, handle.clone(), lookups, own_lookup, descriptors.shares.http)
+                .with_users(users);
         let queue = Queue::open(options, files, Box::new(disk), Box::new(outside), now())
             .map_err(|error| StartError::Store(format!("cannot open the queue: {error}")))?;
         let (jobs, http) = (Some(jobs), Some(http));

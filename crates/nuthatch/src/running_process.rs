@@ -15,6 +15,8 @@ use crate::outcome::{Deed, Waiting};
 
 /// Default address of the admin port.
 const ADMIN: &str = "127.0.0.1:22220";
+/// Variable of the environment with the login at the admin port.
+const LOGIN: &str = "NUTHATCH_ADMIN_LOGIN";
 /// Time between two looks at whether the process is still there.
 const LOOK: Duration = Duration::from_secs(1);
 /// Time connecting to the admin port may take, and its answer to a question.
@@ -114,14 +116,28 @@ impl AdminAddress {
     pub fn request(&self, method: &str, path: &str, patience: Duration) -> Result<Answer, String> {
         let address = self.shown();
         let listen = endpoint::listen(&address).map_err(|(wrong, help)| format!("{wrong}; {help}"))?;
-        let request = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+        let login = authorization();
+        let request =
+            format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\n{login}Content-Length: 0\r\n\r\n");
         let answer = exchange(&listen, request.as_bytes(), patience)
             .map_err(|error| format!("no admin port answers at {address} ({error})"))?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
         let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
         let code = code.ok_or_else(|| format!("{address} is no admin port"))?;
+        if code == 401 {
+            return Err(format!(
+                "the admin port at {address} asks for a login: set {LOGIN} to NAME:PASSWORD"
+            ));
+        }
         Ok(Answer { code, body: body.to_owned() })
     }
+}
+
+/// The header that logs in, if the environment has a login.
+fn authorization() -> String {
+    let login = std::env::var(LOGIN).ok().filter(|login| !login.is_empty());
+    let encoded = login.map(|login| http::base64::encode(login.as_bytes()));
+    encoded.map_or_else(String::new, |login| format!("Authorization: Basic {login}\r\n"))
 }
 
 /// Sends a process a signal, and waits for the outcome of what it does then.

@@ -65,7 +65,10 @@ impl Serving {
             let listeners = listeners.load(Ordering::Relaxed);
             statistics(&registry, service, since.elapsed().as_secs(), listeners)
         };
-        let mut ports = Ports::new(Arc::new(document), &running.admin_tls, Arc::clone(&running.watch), actor);
+        let mut ports = {
+            let (watch, desk) = (Arc::clone(&running.watch), Arc::clone(running.users.desk()));
+            Ports::new(Arc::new(document), &running.admin_tls, watch, actor, desk)
+        };
         ports.serve_stats(running.stats.take());
         ports.serve_admin(running.admin.take());
         tokio::spawn(running.descriptors.clone().follow());

@@ -39,6 +39,7 @@ use crate::tls_files::{self, Loaded};
 use crate::tls_prints::Prints;
 use crate::upgrade::arrivals;
 use crate::upgrade::predecessor::Predecessor;
+use crate::users::ProcessUsers;
 use crate::version::VERSION;
 
 pub use places::{Listening, Places};
@@ -67,6 +68,8 @@ pub struct Running {
     pub admin_tls: AdminTls,
     /// Digests of the files of TLS that are in use.
     pub tls_prints: Prints,
+    /// Users outside of pools.
+    pub users: ProcessUsers,
     /// Knows how things are, for the admin port.
     pub watch: Arc<Watch>,
     /// Shares of file descriptors; to be followed on the control thread.
@@ -135,6 +138,7 @@ struct Start {
     descriptors: Descriptors,
     /// That of pools is in the generation.
     tls: Loaded,
+    users: ProcessUsers,
     bound: Bound,
 }
 
@@ -145,27 +149,28 @@ impl Start {
         tls.warn();
         let settings = Settings { tls: std::mem::take(&mut tls.pools), ..Settings::of(&config) };
         let generation = Arc::new(Generation::first(config.threads, settings));
-        let bound = Bound::new(&config, &generation, &descriptors, &mut binder, directory)?;
+        let users = ProcessUsers::new(&config).map_err(StartError::Other)?;
+        let bound = Bound::new(&config, &generation, &descriptors, &mut binder, directory, &users)?;
         for address in binder.left() {
             warn!(%address, "a socket that was handed over is closed: nothing of the configuration listens there");
         }
-        Ok(Start { config, generation, descriptors, tls, bound })
+        Ok(Start { config, generation, descriptors, tls, users, bound })
     }
 
     /// Starts everything. Pools need not wait for the journals.
     fn by_itself(self) -> Result<Running, StartError> {
-        let Start { config, generation, descriptors, tls, bound } = self;
+        let Start { config, generation, descriptors, tls, users, bound } = self;
         let Bound { stats, admin, nsqadmin, proxy, data } = bound;
         let mut assembly = Assembly::new(config, descriptors, nsqadmin, tls);
         assembly.run_proxy(proxy, &generation, 1)?;
         let data = data.open(&assembly.config, &assembly.descriptors, State::default())?;
         assembly.run_data(data)?;
-        Ok(assembly.finish(stats, admin))
+        Ok(assembly.finish(stats, admin, users))
     }
 
     /// Starts everything once the other process has let go of it.
     fn in_place_of(self, predecessor: &mut Predecessor) -> Result<Running, StartError> {
-        let Start { config, generation, descriptors, tls, bound } = self;
+        let Start { config, generation, descriptors, tls, users, bound } = self;
         let Bound { stats, admin, nsqadmin, proxy, data } = bound;
         let state = predecessor.ready(config.pools.iter().map(proxy::described))?;
         let data = data.open(&config, &descriptors, state)?;
@@ -173,7 +178,7 @@ impl Start {
         let mut assembly = Assembly::new(config, descriptors, nsqadmin, tls);
         assembly.run_proxy(proxy, &generation, serve.client_number.max(1))?;
         assembly.run_data(data)?;
-        Ok(assembly.finish(stats, admin))
+        Ok(assembly.finish(stats, admin, users))
     }
 }
 
@@ -248,7 +253,12 @@ impl Assembly {
         Ok(())
     }
 
-    fn finish(mut self, stats: Option<ControlPort>, admin: Option<ControlPort>) -> Running {
+    fn finish(
+        mut self,
+        stats: Option<ControlPort>,
+        admin: Option<ControlPort>,
+        users: ProcessUsers,
+    ) -> Running {
         let nsqadmin = self.nsqadmin.as_ref().map(|nsqadmin| nsqadmin.listening.clone());
         let nsqadmin = nsqadmin.map(|address| Listening { what: "nsqadmin, HTTP".into(), address });
         self.listening.data.extend(nsqadmin);
@@ -272,6 +282,7 @@ impl Assembly {
             admin,
             admin_tls,
             tls_prints: tls.prints,
+            users,
             watch: Arc::new(watch),
             descriptors: self.descriptors,
             listening,

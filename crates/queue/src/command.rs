@@ -7,6 +7,7 @@ mod auth;
 mod close;
 mod finish;
 mod identify;
+mod login;
 mod nop;
 mod publish;
 mod ready;
@@ -20,6 +21,8 @@ use wire::nsq::{Command, Refusal, Verb};
 use crate::channel::Refused;
 use crate::connection::Connection;
 use crate::queue::Queue;
+
+pub(crate) use login::may;
 
 /// State of a connection after a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

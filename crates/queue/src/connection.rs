@@ -6,6 +6,10 @@
 
 mod owed;
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use access::{Connected, User};
 use net::{ConnId, Instant, LayerInfo, Peer, TimerId};
 use wire::nsq::identify::{Settings, Upgrades};
 use wire::nsq::{ClientState, Gate, Limits, Scanner};
@@ -39,6 +43,10 @@ pub enum Holdup {
     Renewal,
     /// Too much is owed to it; it goes on when something was paid.
     Owed,
+    /// The verification of its password.
+    Login,
+    /// Room under its user's limit on requests.
+    Limit,
 }
 
 /// A client's identity by its own word.
@@ -67,6 +75,17 @@ pub struct Authorization {
     pub expires: Instant,
 }
 
+/// A client's user.
+#[derive(Debug)]
+pub struct UserLogin {
+    /// Its rights and limits.
+    pub user: Arc<User>,
+    /// The client shows by its certificate who it is.
+    pub by_certificate: bool,
+    /// Counts the connection as one of the user's.
+    pub connected: Connected,
+}
+
 /// A client.
 #[derive(Debug)]
 pub struct Connection {
@@ -92,6 +111,8 @@ pub struct Connection {
     pub tls: Option<LayerInfo>,
     /// Its rights, once it sent AUTH.
     pub authorization: Option<Authorization>,
+    /// Its user, where users say what clients may do.
+    pub login: Option<UserLogin>,
     /// The secret of an AUTH, or of a renewal, under way.
     pub pending_secret: Vec<u8>,
     /// Event it waits for.
@@ -141,6 +162,7 @@ impl Connection {
             upgrades: Upgrades { tls: false, snappy: false, deflate: false, deflate_level: 6 },
             tls: None,
             authorization: None,
+            login: None,
             pending_secret: Vec::new(),
             holdup: None,
             batch_topic: None,
@@ -179,6 +201,14 @@ impl Connection {
 
 /// Topics that are counted per connection.
 const PUBLISHED_TOPICS_MAX: usize = 1000;
+
+/// A client's address; `None` on a unix socket.
+pub fn ip_of(peer: Peer) -> Option<IpAddr> {
+    match peer {
+        Peer::Tcp(address) => Some(address.ip()),
+        Peer::Unix => None,
+    }
+}
 
 /// A client's address without its port; empty on a unix socket.
 pub fn host_of(peer: Peer) -> String {

@@ -48,7 +48,7 @@ mod topics;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use ::http::{Budget, HttpRefusal, answer};
+use ::http::{Budget, HttpRefusal, LoginDesk, answer};
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use config::checked::{LogLevel, Queue};
@@ -95,6 +95,8 @@ pub struct Api {
     current: RwLock<Current>,
     send: SendRequest,
     adjustable: Arc<dyn Adjustable>,
+    /// The desk at which clients log in; `None` if nobody has to.
+    desk: Option<Arc<LoginDesk>>,
 }
 
 /// Settings in force, and the budget that bodies have under them.
@@ -118,7 +120,13 @@ impl Api {
         adjustable: Arc<dyn Adjustable>,
     ) -> Api {
         let budget = Arc::new(Budget::new(body_bytes_max(&settings)));
-        Api { about, current: RwLock::new(Current { settings, budget }), send, adjustable }
+        Api { about, current: RwLock::new(Current { settings, budget }), send, adjustable, desk: None }
+    }
+
+    /// A desk at which its clients log in, for an API that has none.
+    #[must_use]
+    pub fn with_logins(self, desk: Arc<LoginDesk>) -> Api {
+        Api { desk: Some(desk), ..self }
     }
 
     /// Goes on with other settings. Requests that are under way keep theirs.

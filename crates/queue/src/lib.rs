@@ -61,5 +61,5 @@ pub mod settings;
 
 pub use clock::{Clock, Due};
 pub use error::QueueError;
-pub use options::{Configuration, QueueOptions, Settings};
+pub use options::{Authority, Configuration, QueueOptions, Settings};
 pub use queue::{Mail, Queue};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Book;
 use wire::nsq::Limits;
 use wire::nsq::identify::Terms;
 
@@ -18,6 +19,8 @@ pub struct QueueOptions {
     pub settings: Settings,
     /// Certificate and key for clients that ask for TLS.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Users, all of them.
+    pub users: Book,
     /// Heartbeat interval of a client that does not ask.
     pub heartbeat_interval: Duration,
     /// Time FIN and REQ may stay unwritten when nothing is published: what a crash repeats.
@@ -35,6 +38,7 @@ impl From<Settings> for QueueOptions {
     fn from(settings: Settings) -> QueueOptions {
         QueueOptions {
             tls: None,
+            users: Book::default(),
             heartbeat_interval: Duration::from_secs(30),
             event_delay: Duration::from_millis(25),
             batch_bytes: batch_bytes(settings.max_body_size),
@@ -51,6 +55,17 @@ impl Default for QueueOptions {
     }
 }
 
+/// Source of the rights of clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authority {
+    /// None: everybody may do everything.
+    Nobody,
+    /// nsqd's authorization servers.
+    Server,
+    /// The users of the configuration.
+    Users,
+}
+
 /// New settings of a queue that runs.
 #[derive(Debug, Clone)]
 pub struct Configuration {
@@ -58,6 +73,8 @@ pub struct Configuration {
     pub settings: Settings,
     /// Certificate and key for clients that ask for TLS.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Users, all of them.
+    pub users: Book,
 }
 
 impl QueueOptions {
@@ -67,6 +84,17 @@ impl QueueOptions {
         self.batch_bytes = batch_bytes(new.settings.max_body_size);
         self.settings = Settings { data_path, ..new.settings };
         self.tls = new.tls;
+        self.users = new.users;
+    }
+
+    /// Whoever says what clients of TCP may do: the authorization servers if there are any, else the users, if one of them has
+    /// rights to topics.
+    pub fn authority(&self) -> Authority {
+        match self.users.users().any(|user| user.uses_queue()) {
+            _ if self.settings.auth_required() => Authority::Server,
+            true => Authority::Users,
+            false => Authority::Nobody,
+        }
     }
 
     /// The limits that the codec checks.
@@ -100,7 +128,7 @@ impl QueueOptions {
             snappy: settings.snappy,
             deflate: settings.deflate,
             deflate_level_max: settings.max_deflate_level.into(),
-            auth_required: settings.auth_required(),
+            auth_required: self.authority() != Authority::Nobody,
             topology_region: settings.topology_region.clone(),
             topology_zone: settings.topology_zone.clone(),
         }

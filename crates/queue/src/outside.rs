@@ -1,5 +1,7 @@
 //! External services the queue depends on: authorization, and listeners to the coming and going of topics and channels.
 
+use access::Proof;
+
 use crate::authority::AuthQuery;
 
 /// A change to the set of topics and channels that are here, whatever made it: all notices since the process started, or since the
@@ -26,6 +28,8 @@ pub struct Asker(pub net::ConnId);
 pub trait Outside: Send {
     /// Asks what a client may do; [`crate::Mail::Auth`] follows. False if too many questions are under way.
     fn ask_authority(&mut self, asker: Asker, query: AuthQuery) -> bool;
+    /// Verifies a password that takes long; [`crate::Mail::Login`] follows. False if too many are under way.
+    fn verify(&mut self, asker: Asker, proof: Proof) -> bool;
     /// Tells whoever registers topics and channels elsewhere. False if too much is under way: [`Notice::All`] has to follow.
     fn notice(&mut self, notice: Notice) -> bool;
     /// Asks which channels others know of a topic that is new here; [`crate::Mail::KnownChannels`] follows. False if there
@@ -40,6 +44,9 @@ pub struct Nobody;
 impl Outside for Nobody {
     fn ask_authority(&mut self, _asker: Asker, _query: AuthQuery) -> bool {
         true
+    }
+    fn verify(&mut self, _asker: Asker, _proof: Proof) -> bool {
+        false
     }
     fn notice(&mut self, _notice: Notice) -> bool {
         true

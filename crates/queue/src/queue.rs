@@ -16,6 +16,7 @@ mod configure;
 mod create;
 mod inventory;
 mod kept;
+mod logins;
 mod memory;
 mod moves;
 mod open_error;
@@ -25,6 +26,7 @@ mod peek;
 mod redrive;
 mod results;
 mod retry;
+mod rights;
 mod space;
 mod stats;
 mod store;
@@ -36,6 +38,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use access::User;
 use journal::files::Dir;
 use journal::{DeleteJob, Files};
 use net::{App, ConnId, Fault, Input, Instant, Io, LayerInfo, Peer};
@@ -48,7 +51,7 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::disk::{Disk, Done};
 use crate::error::JournalRefusal;
-use crate::options::{QueueOptions, Settings};
+use crate::options::{Authority, QueueOptions, Settings};
 use crate::outside::{Asker, Outside};
 use crate::registry::{Registry, TopicKey};
 use crate::request::{PeekJob, Reply, Request};
@@ -57,6 +60,7 @@ use crate::topic::{ChannelKey, Memory, Outcome};
 
 pub use crate::snapshot::{ChannelStats, ClientStats, Condition, Snapshot, TopicStats};
 use conditions::Conditions;
+use logins::Logins;
 pub use open_error::OpenError;
 pub(crate) use store::{STORE, topic_directory, topic_tag};
 
@@ -67,6 +71,8 @@ pub enum Mail {
     Done(Done),
     /// The authority has answered.
     Auth(Asker, AuthAnswer),
+    /// A password was verified: it is this user's, or nobody's.
+    Login(Asker, Option<Arc<User>>),
     /// Channels of a topic that others know; the topic was waiting for this.
     KnownChannels(String, Vec<String>),
     /// The control thread wants something.
@@ -116,10 +122,12 @@ enum Timer {
     Work,
     /// A topic has waited long enough for its known channels.
     Known,
+    /// A client is read again that was at a limit.
+    Limit,
 }
 
-const TIMERS: [Timer; 6] =
-    [Timer::Heartbeat, Timer::Channel, Timer::Events, Timer::Tick, Timer::Work, Timer::Known];
+const TIMERS: [Timer; 7] =
+    [Timer::Heartbeat, Timer::Channel, Timer::Events, Timer::Tick, Timer::Work, Timer::Known, Timer::Limit];
 
 /// A timer's token: kind, and two numbers of 28 bits.
 fn token(kind: Timer, a: u32, b: u32) -> u64 {
@@ -136,6 +144,10 @@ pub struct Queue {
     options: QueueOptions,
     limits: Limits,
     terms: Terms,
+    /// Whoever says what clients may do.
+    authority: Authority,
+    /// Failed logins.
+    pub(crate) logins: Logins,
     files: Arc<dyn Files>,
     /// The directory of the journals: it is flushed without another descriptor.
     topics_open: Option<Arc<dyn Dir>>,
@@ -236,6 +248,8 @@ impl Queue {
             recount_left: options.recount_bytes,
             reserve: Reserve::new(Arc::clone(&files), &options.settings.data_path),
             terms: options.terms(),
+            authority: options.authority(),
+            logins: Logins::default(),
             options,
             files,
             topics_open: None,
@@ -338,6 +352,12 @@ impl Queue {
         &self.terms
     }
 
+    /// Whoever says what clients may do.
+    #[inline]
+    pub(crate) fn authority(&self) -> Authority {
+        self.authority
+    }
+
     pub(crate) fn outside(&mut self) -> &mut dyn Outside {
         &mut *self.outside
     }
@@ -398,6 +418,7 @@ impl<I: Io> App<I> for Queue {
             Some((Timer::Tick, ..)) => self.tick(io),
             Some((Timer::Work, ..)) => self.work_armed = false,
             Some((Timer::Known, topic, _)) => self.known_late(topic),
+            Some((Timer::Limit, index, generation)) => self.resume_client(io, index, generation),
             None => {}
         }
     }
@@ -407,6 +428,7 @@ impl<I: Io> App<I> for Queue {
         match mail {
             Mail::Done(done) => self.job_done(done),
             Mail::Auth(asker, answer) => self.auth_answered(io, asker.0, answer),
+            Mail::Login(asker, user) => self.login_verified(io, asker.0, user),
             Mail::KnownChannels(topic, channels) => self.known_channels(&topic, &channels),
             Mail::Request(request, reply) => self.ask(io, request, reply),
             Mail::HandOver => self.handing_over = true,

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub producers: Option<Vec<ClientStats>>,
     /// Connections.
     pub connections: usize,
+    /// Failed logins of users over TCP.
+    pub login_failures: u64,
     /// Bytes that topics and channels take, against `max_memory`.
     pub memory_bytes: usize,
     /// Limit on it; 0 for none.

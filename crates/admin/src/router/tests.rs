@@ -49,7 +49,7 @@ fn place(queue: Option<QueueReport>) -> Place {
     let sources =
         Sources { queue: Some(Arc::new(Fixed(queue))), lookup: Some(Arc::new(Fixed(Some(lookup)))) };
     let watch = Arc::new(Watch::new(facts, registry, sources, events));
-    Place { pool, teller, router: router(Arc::clone(&watch), None), watch }
+    Place { pool, teller, router: router(Arc::clone(&watch), None, None), watch }
 }
 
 /// A topic with a channel in which 7 messages wait for nobody.
@@ -63,7 +63,7 @@ fn report() -> QueueReport {
 /// Head and body of the answer to `request`.
 async fn exchange(router: Router, request: &str) -> (String, String) {
     let (mut client, server) = duplex(1 << 20);
-    tokio::spawn(serve_client(server, Origin::Local, router, || ()));
+    tokio::spawn(serve_client(server, Origin::Local, None, router, || ()));
     client.write_all(request.as_bytes()).await.expect("sent");
     client.shutdown().await.expect("shut down");
     let mut answer = String::new();
@@ -267,4 +267,68 @@ async fn metrics_can_be_parsed() {
     {
         assert!(families.contains(&name), "{name} is missing");
     }
+}
+
+/// Users: one without rights here, one who may see, one who may operate; each one's password is its name.
+fn desk(operators: bool) -> Option<Arc<LoginDesk>> {
+    use access::{AdminRole, Book, PasswordSpec, UserSpec};
+    let user = |name: &str, admin| {
+        let passwords = vec![PasswordSpec::plain(name.as_bytes()).expect("a password")];
+        UserSpec { name: name.into(), passwords, admin, publish: vec!["*".into()], ..UserSpec::default() }
+    };
+    let mut users = vec![user("app", AdminRole::None)];
+    if operators {
+        users.extend([user("eve", AdminRole::View), user("ops", AdminRole::Operate)]);
+    }
+    let book = Book::build(&users).expect("good users");
+    Some(Arc::new(LoginDesk::new(book, || Duration::from_secs(1))))
+}
+
+#[tokio::test]
+async fn users_see_and_act_by_their_rights() {
+    let watch = place(Some(report())).watch;
+    let closed = router(Arc::clone(&watch), None, desk(true));
+    let open = router(watch, None, desk(false));
+    // Nobody, and the three users. An action that is let in finds nobody to carry it out: 501.
+    for (method, path, expected) in [
+        ("GET", "/live", [200, 200, 200, 200]),
+        ("GET", "/ready", [200, 200, 200, 200]),
+        ("GET", "/health", [200, 200, 200, 200]),
+        ("GET", "/favicon.ico", [200, 200, 200, 200]),
+        ("GET", "/", [401, 403, 200, 200]),
+        ("GET", "/metrics", [401, 403, 200, 200]),
+        ("GET", "/api/status", [401, 403, 200, 200]),
+        ("GET", "/nosuch", [401, 403, 404, 404]),
+        ("POST", "/api/reload", [401, 403, 403, 501]),
+        ("POST", "/api/log/level?level=debug", [401, 403, 403, 501]),
+        ("POST", "/api/server/eject?pool=a&server=s", [401, 403, 403, 501]),
+        ("POST", "/", [401, 403, 403, 405]),
+    ] {
+        for (name, expected) in ["", "app", "eve", "ops"].into_iter().zip(expected) {
+            let login = match name {
+                "" => String::new(),
+                name => format!("Authorization: Bearer {name}\r\n"),
+            };
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{login}Content-Length: 0\r\n\r\n"
+            );
+            let (head, body) = exchange(closed.clone(), &request).await;
+            assert!(head.starts_with(&format!("http/1.1 {expected}")), "{name} {method} {path}: {head}");
+            assert_eq!(
+                expected == 401,
+                head.contains("www-authenticate: basic "),
+                "{name} {method} {path}: {head}"
+            );
+            assert!(expected < 401 || !body.contains("\"pid\""), "{name} {method} {path}: {body}");
+            let (head, _) = exchange(open.clone(), &request).await;
+            assert!(!head.starts_with("http/1.1 401") && !head.starts_with("http/1.1 403"), "{path}: {head}");
+        }
+    }
+    let (_, metrics) = exchange(
+        closed,
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer eve\r\n\r\n",
+    )
+    .await;
+    assert!(metrics.contains("nuthatch_http_login_failures_total 0\n"), "{metrics}");
+    assert!(metrics.contains("nuthatch_queue_login_failures_total 0\n"), "{metrics}");
 }

@@ -19,6 +19,8 @@ pub struct QueueStatus {
     pub conditions: Vec<Condition>,
     /// Connections of publishers and consumers.
     pub connections: u64,
+    /// Logins of users over TCP that failed, since the start.
+    pub login_failures: u64,
     /// Bytes that topics and channels take, against `max_memory`.
     pub memory_bytes: u64,
     /// Limit on it; 0 for none.
@@ -118,6 +120,7 @@ impl QueueStatus {
             damage: now.damage.clone(),
             conditions: now.conditions.clone(),
             connections: now.connections,
+            login_failures: now.login_failures,
             memory_bytes: now.memory_bytes,
             memory_bytes_max: now.memory_bytes_max,
             topics: now.topics.iter().map(topic).collect(),

@@ -125,7 +125,8 @@ impl Scope {
             Scope::User => {
                 "A user: how it logs in, and what it may do. There may be any number of them. Whatever no user is named for is \
                  open as without users: a pool that a user names asks for a login, the queue does if some user may publish or \
-                 consume, the admin port if some user may see it."
+                 consume, the admin port if some user may see it, and the queue's HTTP API, publishing aside, in either \
+                 case."
             }
         }
     }

@@ -112,28 +112,7 @@ fn configuration(file: Option<&Path>) -> Option<Config> {
         let count = shown_errors.len();
         eprintln!("nuthatch: not started: {count} error{} in {shown}", if count == 1 { "" } else { "s" });
     }
-    let config = report.config?;
-    match enforced(&config, shown) {
-        Ok(()) => Some(config),
-        Err(reason) => {
-            eprintln!("nuthatch: not started: {reason}");
-            None
-        }
-    }
-}
-
-/// Checks that all rights of users are enforced: better not to run than to run open.
-fn enforced(config: &Config, shown: &str) -> Result<(), String> {
-    let is_enforced = |user: &config::checked::User| {
-        let spec = &user.spec;
-        spec.publish.is_empty() && spec.consume.is_empty() && spec.admin == access::AdminRole::None
-    };
-    if config.users.iter().all(is_enforced) {
-        return Ok(());
-    }
-    Err(format!(
-        "this version does not enforce publish, consume and admin of the users of {shown} yet; remove them"
-    ))
+    report.config
 }
 
 /// Reads the file again.
@@ -161,10 +140,7 @@ fn load(path: &Path) -> Result<Loaded, String> {
     };
     match &report.config {
         None => Err(shown(Severity::Error).join("\n")),
-        Some(config) => {
-            enforced(config, &source.name)?;
-            Ok(Loaded { config: config.clone(), warnings: shown(Severity::Warning) })
-        }
+        Some(config) => Ok(Loaded { config: config.clone(), warnings: shown(Severity::Warning) }),
     }
 }
 

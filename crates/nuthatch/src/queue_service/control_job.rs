@@ -1,5 +1,6 @@
 //! Jobs of the queue's shard, and of `/config`, for the control thread.
 
+use access::Proof;
 use queue::auth::Authenticator;
 use queue::authority::AuthQuery;
 use queue::outside::{Asker, Notice};
@@ -21,6 +22,8 @@ pub struct Outward {
 pub enum ControlJob {
     /// Identify a client.
     Auth(Asker, AuthQuery, Ticket),
+    /// Verify a password that is slow to verify.
+    Login(Asker, Proof, Ticket),
     /// Others may want to know.
     Notice(Notice),
     /// Asks the nsqlookupds for the channels of this topic that they know.

@@ -22,6 +22,7 @@ use super::ask::ask;
 use super::live::{Live, Parts};
 use super::lookups::Lookups;
 use crate::start_error::{Place, StartError};
+use crate::users::ProcessUsers;
 use crate::{bind, log_level};
 
 /// The listeners, bound.
@@ -90,6 +91,7 @@ pub struct Http {
     own_lookup: Option<SocketAddr>,
     /// Of each listener, at once.
     connections_max: usize,
+    users: Option<ProcessUsers>,
 }
 
 impl Http {
@@ -103,7 +105,22 @@ impl Http {
         own_lookup: Option<SocketAddr>,
         connections_max: usize,
     ) -> Http {
-        Http { bound, settings: Arc::new(settings.clone()), tcp, shard, lookups, own_lookup, connections_max }
+        Http {
+            bound,
+            settings: Arc::new(settings.clone()),
+            tcp,
+            shard,
+            lookups,
+            own_lookup,
+            connections_max,
+            users: None,
+        }
+    }
+
+    /// Users as which clients log in.
+    #[must_use]
+    pub fn with_users(self, users: ProcessUsers) -> Http {
+        Http { users: Some(users), ..self }
     }
 
     /// Serves until `stop`. Needs a tokio runtime.
@@ -120,7 +137,11 @@ impl Http {
         };
         let knobs = Knobs { lookups: self.lookups.clone(), log: log.clone() };
         let settings = Arc::clone(&self.settings);
-        let api = Arc::new(Api::new(about, Arc::clone(&settings), ask(&self.shard), Arc::new(knobs)));
+        let api = Api::new(about, Arc::clone(&settings), ask(&self.shard), Arc::new(knobs));
+        let api = Arc::new(match self.users {
+            Some(users) => api.with_logins(Arc::clone(users.desk())),
+            None => api,
+        });
         let live = Live::new(Parts {
             settings,
             shard: self.shard,

@@ -9,6 +9,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use access::Book;
 use config::checked;
 use net::Handle;
 use queue::http::Api;
@@ -53,6 +54,7 @@ pub struct Prepared {
     settings: Arc<checked::Queue>,
     tls: Option<Arc<ServerConfig>>,
     authorities: Option<Arc<ClientConfig>>,
+    users: Book,
 }
 
 impl Live {
@@ -67,21 +69,23 @@ impl Live {
     ///
     /// # Errors
     /// The fault of the files, in a sentence.
-    pub fn prepare(new: &checked::Queue) -> Result<Prepared, String> {
+    pub fn prepare(new: &checked::Queue, users: Book) -> Result<Prepared, String> {
         Ok(Prepared {
             settings: Arc::new(new.clone()),
             tls: tls::server(new)?,
             authorities: tls::client(new)?,
+            users,
         })
     }
 
     /// Puts settings into force; it ends when the shard has them. Lookups that `/config` has set stay, unless these settings name
     /// others than those until now. False if the queue has stopped.
     pub async fn apply(&mut self, new: Prepared) -> bool {
-        let Prepared { settings, tls, authorities } = new;
+        let Prepared { settings, tls, authorities, users } = new;
         let (sender, answer) = oneshot::channel();
         let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
-        let configuration = Configuration { settings: checked::Queue::clone(&settings), tls: tls.clone() };
+        let configuration =
+            Configuration { settings: checked::Queue::clone(&settings), tls: tls.clone(), users };
         let asked = Mail::Request(Request::Configure(Box::new(configuration)), reply);
         if !self.parts.shard.send(asked) || answer.await.is_err() {
             return false;
@@ -137,6 +141,7 @@ mod tests {
     use crate::descriptors::Descriptors;
     use crate::queue_service::{DataPath, bind};
     use crate::service::Service;
+    use crate::users::ProcessUsers;
 
     fn settings(data_path: &Path, more: &str) -> Queue {
         let path = data_path.display();
@@ -185,7 +190,8 @@ mod tests {
         let old = settings(directory.path(), "");
         let config = config::checked::Config { queue: Some(old.clone()), ..native::default(1) };
         let descriptors = Descriptors::share_out(&config);
-        let bound = bind(&old, &descriptors, &mut Binder::default()).map_err(drop).unwrap();
+        let users = ProcessUsers::new(&config).unwrap();
+        let bound = bind(&old, &descriptors, &mut Binder::default(), &users).map_err(drop).unwrap();
         let lock = DataPath::lock(directory.path()).unwrap();
         let opened = bound.open(&old, lock, &descriptors, None).map_err(drop).unwrap();
         let mut service = opened.run().map_err(drop).unwrap();
@@ -205,13 +211,13 @@ mod tests {
             let (cert, key) = (PathBuf::from("/no/cert.pem"), PathBuf::from("/no/key.pem"));
             let tls = Tls { cert, key, client_auth: ClientAuth::None, required: TlsRequired::No };
             let bad = Queue { tls: Some(tls), max_msg_size: 10, ..old.clone() };
-            let fault = Live::prepare(&bad).map(drop).unwrap_err();
+            let fault = Live::prepare(&bad, Book::default()).map(drop).unwrap_err();
             assert!(fault.contains("/no/cert.pem"), "{fault}");
             assert!(publish(tcp, body).await.ends_with("OK"), "nothing has changed");
 
             let more = "max_msg_size = 10\nnsqlookupd_tcp_addresses = [\"127.0.0.1:1\"]";
             let new = settings(directory.path(), more);
-            assert!(live.apply(Live::prepare(&new).unwrap()).await);
+            assert!(live.apply(Live::prepare(&new, Book::default()).unwrap()).await);
             let refused = publish(tcp, body).await;
             assert!(refused.contains("E_BAD_MESSAGE PUB message too big 19 > 10"), "{refused}");
             let refused = http(api, "POST /pub?topic=t", body).await;
@@ -220,7 +226,7 @@ mod tests {
             let lookups = http(api, "GET /config/nsqlookupd_tcp_addresses", "").await;
             assert!(lookups.ends_with(r#"["127.0.0.1:1"]"#), "{lookups}");
 
-            assert!(live.apply(Live::prepare(&old).unwrap()).await);
+            assert!(live.apply(Live::prepare(&old, Book::default()).unwrap()).await);
             assert!(publish(tcp, body).await.ends_with("OK"));
             stop.send_replace(true);
             serving.finish(Duration::from_secs(5)).await;

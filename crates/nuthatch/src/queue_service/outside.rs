@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use access::Proof;
 use config::checked::{AuthMethod, Queue};
 use config::nsqd::{VERSION, machine};
 use http::client::{Client, Limits};
@@ -31,6 +32,8 @@ const JOBS_MAX: usize = 16 * 1024;
 const AUTHORIZATIONS_MAX: usize = 16 * 1024;
 /// Authorization servers' requests at once; the other clients wait.
 const AUTHORIZATIONS_AT_ONCE: usize = 256;
+/// Logins that wait for the verification of a password that is slow to verify; one is verified at a time.
+const SLOW_LOGINS_MAX: usize = 64;
 /// Topics whose channels are asked for at once.
 const CHANNEL_QUESTIONS_MAX: usize = 1024;
 
@@ -40,12 +43,18 @@ pub struct ControlThread {
     lookups: Lookups,
     authorizations: Quota,
     channel_questions: Quota,
+    logins: Quota,
 }
 
 impl Outside for ControlThread {
     fn ask_authority(&mut self, asker: Asker, query: AuthQuery) -> bool {
         let Some(ticket) = self.authorizations.take() else { return false };
         self.jobs.try_send(ControlJob::Auth(asker, query, ticket)).is_ok()
+    }
+
+    fn verify(&mut self, asker: Asker, proof: Proof) -> bool {
+        let Some(ticket) = self.logins.take() else { return false };
+        self.jobs.try_send(ControlJob::Login(asker, proof, ticket)).is_ok()
     }
 
     fn notice(&mut self, notice: Notice) -> bool {
@@ -85,6 +94,7 @@ pub fn connect(
         lookups: lookups.clone(),
         authorizations: Quota::of(AUTHORIZATIONS_MAX),
         channel_questions: Quota::of(CHANNEL_QUESTIONS_MAX),
+        logins: Quota::of(SLOW_LOGINS_MAX),
     };
     let outward = outward(settings, tls, bound, http_port);
     let jobs = ControlJobs { jobs, shard, outward, lookups: lookups.clone() };
@@ -162,6 +172,7 @@ impl ControlJobs {
         let mut peers = LookupPeers::new(node, Timing::default(), response_bytes_max, http);
         peers.set_addresses(&self.lookups.get());
         let at_once = Arc::new(Semaphore::new(AUTHORIZATIONS_AT_ONCE));
+        let one_login = Arc::new(Semaphore::new(1));
         while let Some(job) = self.jobs.recv().await {
             let shard = self.shard.clone();
             match job {
@@ -181,6 +192,15 @@ impl ControlJobs {
                             warn!(%reason, "no authorization server answered");
                         }
                         shard.send(Mail::Auth(asker, answer));
+                        drop(ticket);
+                    });
+                }
+                ControlJob::Login(asker, proof, ticket) => {
+                    let turn = Arc::clone(&one_login);
+                    tokio::spawn(async move {
+                        let _turn = turn.acquire().await;
+                        let verified = tokio::task::spawn_blocking(move || proof.verify()).await;
+                        shard.send(Mail::Login(asker, verified.unwrap_or_default()));
                         drop(ticket);
                     });
                 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use admin::Watch;
 use admin::actions::Actor;
 use config::checked::Listen;
+use http::LoginDesk;
 use net::Binder;
 use net::tls::ServerConfig;
 use tokio::sync::watch;
@@ -27,6 +28,7 @@ pub(super) struct Ports {
     admin_tls: watch::Receiver<Option<Arc<ServerConfig>>>,
     watch: Arc<Watch>,
     actor: Arc<dyn Actor>,
+    desk: Arc<LoginDesk>,
     stats: Option<AbortHandle>,
     admin: Option<AbortHandle>,
 }
@@ -38,8 +40,9 @@ impl Ports {
         admin_tls: &AdminTls,
         watch: Arc<Watch>,
         actor: Arc<dyn Actor>,
+        desk: Arc<LoginDesk>,
     ) -> Ports {
-        Ports { document, admin_tls: admin_tls.subscribe(), watch, actor, stats: None, admin: None }
+        Ports { document, admin_tls: admin_tls.subscribe(), watch, actor, desk, stats: None, admin: None }
     }
 
     /// Serves the statistics at this port, and nowhere else. Clients that are there get their answers. Needs a tokio runtime.
@@ -51,9 +54,11 @@ impl Ports {
 
     /// As [`Ports::serve_stats`] for the admin port.
     pub(super) fn serve_admin(&mut self, port: Option<ControlPort>) {
-        let (tls, watch, actor) = (&self.admin_tls, &self.watch, &self.actor);
+        let (tls, watch) = (&self.admin_tls, &self.watch);
+        let (actor, desk) = (&self.actor, &self.desk);
         let served = port.map(|port| {
-            tokio::spawn(admin_port::serve(port, tls.clone(), Arc::clone(watch), Arc::clone(actor)))
+            let (watch, actor, desk) = (Arc::clone(watch), Arc::clone(actor), Arc::clone(desk));
+            tokio::spawn(admin_port::serve(port, tls.clone(), watch, actor, desk))
         });
         replace(&mut self.admin, served.map(|task| task.abort_handle()));
     }

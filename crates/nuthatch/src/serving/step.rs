@@ -10,6 +10,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use access::Book;
 use config::checked::Config;
 use net::Binder;
 use proxy::{Generation, Settings};
@@ -40,7 +41,9 @@ pub struct Step {
 /// Files of a step: those that a configuration names, read.
 pub struct Files {
     tls: tls_files::Loaded,
-    /// There if anything about the queue changes.
+    /// Users outside of pools.
+    users: Book,
+    /// There if anything about the queue or its users changes.
     queue: Option<PreparedQueue>,
     /// Changes of their content alone, a line each.
     pub renewed: Vec<String>,
@@ -71,13 +74,16 @@ impl Serving {
     pub async fn read_files(&self, config: &Config) -> Result<Files, String> {
         let (old, new) = (Arc::clone(&self.running.config), config.clone());
         let before = self.running.tls_prints.clone();
+        let users = self.running.users.next(config)?;
         let read = tokio::task::spawn_blocking(move || {
             let tls = tls_files::load(&new).map_err(tls_files::Faults)?;
             let prints = &tls.prints;
-            let same = prints.same(&before, tls_prints::QUEUE) && old.queue == new.queue;
-            let queue = new.queue.as_ref().filter(|_| !same).map(Live::prepare).transpose()?;
+            let same =
+                prints.same(&before, tls_prints::QUEUE) && old.queue == new.queue && old.users == new.users;
+            let queue = new.queue.as_ref().filter(|_| !same);
+            let queue = queue.map(|queue| Live::prepare(queue, users.clone())).transpose()?;
             let renewed = before.renewed(prints);
-            Ok(Files { tls, queue, renewed })
+            Ok(Files { tls, users, queue, renewed })
         });
         let read: Result<Files, StartError> = read.await.map_err(|error| error.to_string())?;
         let mut files = read.map_err(|fault| fault.native())?;
@@ -143,6 +149,7 @@ impl Serving {
         let old = Arc::clone(&self.running.config);
         let mut doubts = self.take_pools(&config, bound.proxy).await?;
         doubts.extend(self.take_overrides(overrides));
+        self.running.users.apply(files.users);
         if let Some(queue) = files.queue
             && let Some(live) = self.data.live()
             && !live.apply(queue).await

@@ -57,12 +57,14 @@ impl Serving {
     /// The fault. It may be tried again with the same state.
     pub async fn take_back_data(&mut self, sockets: Vec<OwnedFd>, state: State) -> Result<(), StartError> {
         let (config, descriptors) = (self.running.config.clone(), self.running.descriptors.clone());
+        let users = self.running.users.clone();
         let RunningData { lookup, queue } = aside("take back", move || {
             let directory = match (&config.queue, state.directory) {
                 (Some(settings), given) => Directory::Taken(DataPath::take_over(&settings.data_path, given)?),
                 (None, _) => Directory::Now,
             };
-            let bound = data_services::bind(&config, &descriptors, &mut Binder::new(sockets), directory)?;
+            let bound =
+                data_services::bind(&config, &descriptors, &mut Binder::new(sockets), directory, &users)?;
             let state = State { directory: None, lookup: state.lookup };
             bound.open(&config, &descriptors, state)?.run(&config, &descriptors)
         })

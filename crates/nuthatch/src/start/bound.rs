@@ -10,6 +10,7 @@ use crate::descriptors::Descriptors;
 use crate::nsqadmin::{self, Admin};
 use crate::proxy_service::{self, BoundProxy};
 use crate::start_error::{Place, StartError};
+use crate::users::ProcessUsers;
 
 /// The listeners of a process, and the queue's directory if it is to be taken now.
 pub(super) struct Bound {
@@ -31,6 +32,7 @@ impl Bound {
         descriptors: &Descriptors,
         binder: &mut Binder,
         directory: Directory,
+        users: &ProcessUsers,
     ) -> Result<Bound, StartError> {
         let mut port = |place, listen: Option<&Listen>| {
             let bind = |listen: &Listen| {
@@ -49,7 +51,7 @@ impl Bound {
         } else {
             Some(proxy_service::bind(generation, config.threads, binder)?)
         };
-        let data = data_services::bind(config, descriptors, binder, directory)?;
+        let data = data_services::bind(config, descriptors, binder, directory, users)?;
         Ok(Bound { stats, admin, nsqadmin, proxy, data })
     }
 }

@@ -9,6 +9,7 @@ use wire::nsq::{Refusal, Verb};
 use super::Flow;
 use crate::authority::{Access, AuthAnswer, AuthQuery};
 use crate::connection::{Authorization, Connection, Holdup, host_of};
+use crate::options::Authority;
 use crate::outside::Asker;
 use crate::queue::Queue;
 
@@ -24,11 +25,14 @@ pub(super) enum Rights<'a> {
 
 impl Queue {
     pub(super) fn auth<I: Io>(&mut self, io: &mut I, client: &mut Connection, secret: &[u8]) -> Flow {
-        if client.authorization.is_some() {
+        let is_set = client.login.as_ref().is_some_and(|login| !login.by_certificate);
+        if client.authorization.is_some() || is_set {
             return self.fail(io, client, &Refusal::AuthAlreadySet);
         }
-        if !self.settings().auth_required() {
-            return self.fail(io, client, &Refusal::AuthDisabled);
+        match self.authority() {
+            Authority::Nobody => return self.fail(io, client, &Refusal::AuthDisabled),
+            Authority::Users => return self.log_in(io, client, secret),
+            Authority::Server => {}
         }
         client.pending_secret = secret.to_vec();
         if !self.ask_authority(client) {
@@ -38,8 +42,26 @@ impl Queue {
         Flow::Hold
     }
 
-    /// Checks a client's rights; an expired grant is renewed first.
-    pub(super) fn check_rights<'a>(
+    /// Checks a client's rights.
+    #[inline]
+    pub(super) fn check_rights<'a, I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Connection,
+        verb: Verb,
+        access: Access,
+        topic: &'a str,
+        channel: &'a str,
+    ) -> Rights<'a> {
+        match self.authority() {
+            Authority::Nobody => Rights::Granted,
+            Authority::Users => self.check_user(io, client, verb, access, topic, channel),
+            Authority::Server => self.check_grant(client, verb, access, topic, channel),
+        }
+    }
+
+    /// Checks what an authorization server has granted; an expired grant is renewed first.
+    fn check_grant<'a>(
         &mut self,
         client: &mut Connection,
         verb: Verb,
@@ -47,9 +69,6 @@ impl Queue {
         topic: &'a str,
         channel: &'a str,
     ) -> Rights<'a> {
-        if !self.settings().auth_required() {
-            return Rights::Granted;
-        }
         let Some(authorization) = &client.authorization else {
             return Rights::Refused(Refusal::AuthFirst(verb));
         };
@@ -101,12 +120,17 @@ impl Queue {
                 self.close_after_owed(io, &mut client);
             }
         }
+        self.go_on(io, client);
+    }
+
+    /// Goes on with a client whose login was under way.
+    pub(super) fn go_on<I: Io>(&mut self, io: &mut I, client: Box<Connection>) {
         if client.owed.is_closing() && client.owed.len() == 1 {
             self.close_client(io, client);
             return;
         }
         if !client.owed.is_closing() {
-            io.resume(conn);
+            io.resume(client.id);
         }
         self.put_client(client);
     }

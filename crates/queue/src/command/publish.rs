@@ -33,7 +33,7 @@ impl Queue {
         body: &[u8],
         delay_ms: u64,
     ) -> Flow {
-        match self.check_rights(client, verb, Access::Publish, topic, "") {
+        match self.check_rights(io, client, verb, Access::Publish, topic, "") {
             Rights::Granted => {}
             Rights::Wait => return Flow::Again,
             Rights::Refused(refusal) => return self.fail(io, client, &refusal),
@@ -60,7 +60,7 @@ impl Queue {
     /// nsqd's checks before it looks at the sizes of an MPUB.
     pub(crate) fn begin_mpub<I: Io>(&mut self, io: &mut I, client: &mut Connection, topic: &str) -> Flow {
         client.batch_topic = None;
-        match self.check_rights(client, Verb::Mpub, Access::Publish, topic, "") {
+        match self.check_rights(io, client, Verb::Mpub, Access::Publish, topic, "") {
             Rights::Granted => {}
             Rights::Wait => {
                 client.batch_topic = Some(topic.to_owned());

@@ -20,7 +20,7 @@ impl Queue {
         topic: &str,
         channel: &str,
     ) -> Flow {
-        match self.check_rights(client, Verb::Sub, Access::Subscribe, topic, channel) {
+        match self.check_rights(io, client, Verb::Sub, Access::Subscribe, topic, channel) {
             Rights::Granted => {}
             Rights::Wait => return Flow::Again,
             Rights::Refused(refusal) => return self.fail(io, client, &refusal),

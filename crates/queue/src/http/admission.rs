@@ -3,7 +3,7 @@
 //! What the server of crate `http` asks an API.
 
 use ::http::answer::tls_required;
-use ::http::{Link, Names, Row};
+use ::http::{Link, LoginDesk, Names, Row};
 use axum::body::Body;
 use axum::http::Response;
 use config::checked::TlsRequired;
@@ -22,6 +22,10 @@ impl ::http::Api for Api {
             listed: &settings.http_names,
             option: "http_names in [queue]",
         })
+    }
+
+    fn desk(&self) -> Option<&LoginDesk> {
+        self.desk.as_deref()
     }
 
     fn admit(&self, link: &Link) -> Result<(), Box<Response<Body>>> {

@@ -1,6 +1,7 @@
 //! `/pub` and `/mpub`. The order of the checks is nsqd's, and so is it that a request with a good topic and a fault behind it
 //! creates the topic.
 
+use access::User;
 use axum::body::Body;
 use axum::http::Response;
 use wire::nsq::Limits;
@@ -11,7 +12,7 @@ use crate::request::{Batch, Layout, Request};
 use ::http::Asked;
 use ::http::Held;
 use ::http::Query;
-use ::http::{HttpRefusal, answer};
+use ::http::{HttpRefusal, answer, login};
 
 impl Api {
     pub(super) async fn publish(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
@@ -24,6 +25,7 @@ impl Api {
         }
         let query = query?;
         let topic = topics::topic(&query)?;
+        may_publish(asked.user.as_deref(), &topic)?;
         let defer_ms = self.defer_of(&query, &topic).await?;
         self.send_batch(topic, body, Layout::One, defer_ms).await
     }
@@ -35,6 +37,7 @@ impl Api {
         let body = body.map_err(|fault| fault.refusal("BODY_TOO_BIG"))?;
         let query = query?;
         let topic = topics::topic(&query)?;
+        may_publish(asked.user.as_deref(), &topic)?;
         let defer_ms = self.defer_of(&query, &topic).await?;
         let binary = query.get("binary").is_some() && query.switch("binary").unwrap_or(true);
         let layout = if binary { Layout::Binary } else { Layout::Lines };
@@ -76,5 +79,13 @@ impl Api {
         };
         self.ask_holding(request, body).await?;
         outcome.map(|()| answer::text("OK")).map_err(|fault| HttpRefusal::too_big(fault.name()))
+    }
+}
+
+/// Whoever is logged in publishes to topics of theirs only.
+fn may_publish(user: Option<&User>, topic: &str) -> Result<(), HttpRefusal> {
+    match user.is_none_or(|user| user.may_publish(topic.as_bytes())) {
+        true => Ok(()),
+        false => Err(login::forbidden()),
     }
 }

@@ -1,16 +1,19 @@
 //! The table of the API: nsqd's requests, then what is offered beyond it.
+//!
+//! Where users need to log in, `get` asks for `admin = "view"` and what changes something for `operate`; so do rows that show
+//! messages. `open` rows are anybody's, of `by_topic` rows the handler looks for the right to publish.
 
-use ::http::{Row, get, messages, post, put, quiet};
+use ::http::{Row, by_topic, get, messages, open, post, put, quiet};
 
 use super::{Api, debug};
 use crate::request::Request;
 
 /// Every request that is answered.
 pub(super) const ROWS: &[Row<Api>] = &[
-    get("/ping", |api, _| Box::pin(api.ping())),
+    open(get("/ping", |api, _| Box::pin(api.ping()))),
     get("/info", |api, _| Box::pin(api.info())),
-    quiet(post("/pub", |api, asked| Box::pin(api.publish(asked)))),
-    quiet(post("/mpub", |api, asked| Box::pin(api.publish_many(asked)))),
+    by_topic(quiet(post("/pub", |api, asked| Box::pin(api.publish(asked))))),
+    by_topic(quiet(post("/mpub", |api, asked| Box::pin(api.publish_many(asked))))),
     get("/stats", |api, asked| Box::pin(api.stats(asked))),
     post("/topic/create", |api, asked| Box::pin(api.create_topic(asked))),
     post("/topic/delete", |api, asked| Box::pin(api.any_topic(asked, Request::DeleteTopic))),

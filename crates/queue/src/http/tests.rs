@@ -5,6 +5,7 @@ mod daemon;
 mod edge;
 mod gate;
 mod golden;
+mod logins;
 mod malformed;
 mod places;
 

@@ -1,12 +1,13 @@
 //! Clients come, speak, fall silent and go.
 
-use net::{ConnId, Input, Io, LayerInfo, Peer};
+use net::{ConnId, Input, Instant, Io, LayerInfo, Peer};
 use wire::nsq::identify::Upgrades;
 use wire::nsq::{Magic, Refusal, Scan, frame, magic};
 
 use super::{Queue, Timer, token};
 use crate::command::Flow;
 use crate::connection::{Connection, Holdup, Owed};
+use crate::options::Authority;
 
 /// Entries of outstanding answers after which a client's next command waits.
 const OWED_MAX: usize = 1024;
@@ -71,11 +72,15 @@ impl Queue {
             return !client.owed.is_closing();
         }
         while client.holdup.is_none() && !client.owed.is_closing() {
-            if let Some(topic) = client.batch_topic.take()
-                && self.begin_mpub(io, client, &topic) == Flow::Close
-            {
-                self.close_after_owed(io, client);
-                break;
+            if let Some(topic) = client.batch_topic.take() {
+                match self.begin_mpub(io, client, &topic) {
+                    Flow::Close => self.close_after_owed(io, client),
+                    Flow::Again => io.pause(client.id),
+                    _ => {}
+                }
+                if client.holdup.is_some() || client.owed.is_closing() {
+                    break;
+                }
             }
             let gate = client.gate(self.settings().tls_required());
             let flow = match client.scanner.scan(input.bytes(), &client.limits, gate) {
@@ -284,7 +289,10 @@ impl Queue {
         let Some(interval) = client.settings.heartbeat_ms.map(std::time::Duration::from_millis) else {
             return;
         };
-        if matches!(client.holdup, Some(Holdup::Handshake(_) | Holdup::Auth | Holdup::Renewal)) {
+        if matches!(
+            client.holdup,
+            Some(Holdup::Handshake(_) | Holdup::Auth | Holdup::Renewal | Holdup::Login | Holdup::Limit)
+        ) {
             client.heard = now;
         }
         let silent = now.since(client.heard) >= interval * 2;
@@ -307,6 +315,22 @@ impl Queue {
         }
     }
 
+    /// Reads a client again at this time.
+    pub(crate) fn wake_client<I: Io>(&mut self, io: &mut I, conn: ConnId, at: Instant) {
+        io.set_timer(at, token(Timer::Limit, conn.index, conn.generation));
+    }
+
+    /// A client that was at a limit is read again.
+    pub(super) fn resume_client<I: Io>(&mut self, io: &mut I, index: u32, generation: u32) {
+        let Some(conn) = self.id_of(index, generation) else { return };
+        if let Some(client) = self.client_mut(conn)
+            && client.holdup == Some(Holdup::Limit)
+        {
+            client.holdup = None;
+            io.resume(conn);
+        }
+    }
+
     fn id_of(&self, index: u32, generation: u32) -> Option<ConnId> {
         let client = self.clients.get(index as usize)?.as_ref()?;
         (client.id.generation & 0xfff_ffff == generation).then_some(client.id)
@@ -319,6 +343,9 @@ impl Queue {
             client.holdup = None;
             client.tls = Some(info);
             client.upgrades.tls = true;
+            if self.authority == Authority::Users {
+                self.log_in_by_certificate(&mut client);
+            }
             self.reply(io, &mut client, frame::OK);
             self.compress(io, &mut client, upgrades);
         }

@@ -8,11 +8,13 @@
 //! | `max_rdy_count`, and all else that IDENTIFY settles | limits: for clients that have yet to say IDENTIFY; defaults: for new connections; others keep what was settled |
 //! | `max_msg_timeout` | at once, also for who consumes already |
 //! | `e2e_processing_latency_*` | at once; with another window measuring begins anew |
+//! | users | at once; who is logged in and may no longer consume is closed |
 //! | certificate, key, who must use TLS | TLS: from the next handshake on; who must use it: at once |
 //!
 //! The data path stays. What others do for the queue (lookups, authorization, statsd, the HTTP API) is configured on the
 //! control thread.
 
+use net::Io;
 use wire::nsq::Limits;
 
 use super::Queue;
@@ -20,11 +22,13 @@ use crate::options::Configuration;
 
 impl Queue {
     /// Goes on with other settings.
-    pub(super) fn configure(&mut self, new: Configuration) {
+    pub(super) fn configure<I: Io>(&mut self, io: &mut I, new: Configuration) {
         let measured = (self.settings().e2e_window, self.settings().e2e_percentiles.is_empty());
         self.options.configure(new);
         let anew = measured != (self.settings().e2e_window, self.settings().e2e_percentiles.is_empty());
         self.terms = self.options.terms();
+        self.authority = self.options.authority();
+        self.review_rights(io);
         self.limits = self.options.limits();
         for client in self.clients.iter_mut().flatten() {
             client.limits = Limits { ready_max: client.limits.ready_max, ..self.limits };

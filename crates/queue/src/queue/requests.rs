@@ -58,7 +58,7 @@ impl Queue {
                 let (topic, channel) = self.named_channel(&topic, &channel)?;
                 self.with_topic(topic, |topic| topic.pause_channel(channel, paused, clock))?;
             }
-            Request::Configure(new) => self.configure(*new),
+            Request::Configure(new) => self.configure(io, *new),
             Request::Stats { topic, channel, clients } => {
                 let snapshot = self.snapshot(topic.as_deref(), channel.as_deref(), clients);
                 return Ok(Answer::Stats(Box::new(snapshot)));

@@ -35,6 +35,7 @@ impl Queue {
             topics,
             producers,
             connections: self.client_count,
+            login_failures: self.logins.failures,
             memory_bytes: self.memory.state,
             memory_bytes_max: self.settings().max_memory_bytes,
         }
@@ -156,7 +157,8 @@ fn client_stats(client: &Connection, consumer: Option<&Consumer>, topic: Option<
         authed: client
             .authorization
             .as_ref()
-            .map(|auth| (auth.grant.identity().to_owned(), auth.grant.identity_url().to_owned())),
+            .map(|auth| (auth.grant.identity().to_owned(), auth.grant.identity_url().to_owned()))
+            .or_else(|| client.login.as_ref().map(|login| (login.user.name().to_owned(), String::new()))),
         published: published.cloned().collect(),
     }
 }

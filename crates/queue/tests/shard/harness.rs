@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use access::Proof;
 use bytes::Bytes;
 use journal::{Files, MemFiles};
 use net::{
@@ -135,6 +136,7 @@ impl Disk for TestDisk {
 /// Notices of the queue since it was opened.
 #[derive(Debug, Default)]
 pub struct Heard {
+    pub proofs: Vec<(Asker, Proof)>,
     /// Nothing is taken.
     pub busy: bool,
     pub notices: Vec<Notice>,
@@ -181,6 +183,13 @@ struct Listener(Arc<Mutex<Heard>>);
 impl Outside for Listener {
     fn ask_authority(&mut self, _asker: Asker, _query: AuthQuery) -> bool {
         !self.0.lock().expect("one thread").busy
+    }
+    fn verify(&mut self, asker: Asker, proof: Proof) -> bool {
+        let mut heard = self.0.lock().expect("one thread");
+        if !heard.busy {
+            heard.proofs.push((asker, proof));
+        }
+        !heard.busy
     }
     fn notice(&mut self, notice: Notice) -> bool {
         let mut heard = self.0.lock().expect("one thread");
@@ -444,7 +453,18 @@ impl World {
     /// Goes on with other settings.
     pub fn configure(&mut self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.options.settings);
-        let new = Configuration { settings: self.options.settings.clone(), tls: self.options.tls.clone() };
+        self.reconfigure();
+    }
+
+    /// Goes on with other users.
+    pub fn set_users(&mut self, users: access::Book) {
+        self.options.users = users;
+        self.reconfigure();
+    }
+
+    fn reconfigure(&mut self) {
+        let (settings, tls) = (self.options.settings.clone(), self.options.tls.clone());
+        let new = Configuration { settings, tls, users: self.options.users.clone() };
         assert!(matches!(self.ask(Request::Configure(Box::new(new))), Answer::Done));
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ::http::{Listener, Socket, router, serve};
+use ::http::{Listener, LoginDesk, Socket, router, serve};
 use config::checked::LogLevel;
 use config::nsqd::{check, from_arguments};
 use journal::{Files, MemFiles};
@@ -84,6 +84,15 @@ fn options(settings: &Settings) -> QueueOptions {
 impl Daemon {
     /// Starts a daemon; with `tls` also on an HTTPS port.
     pub(super) fn start(settings: Settings, tls: Option<Arc<rustls::ServerConfig>>) -> Daemon {
+        Daemon::start_with(settings, tls, None)
+    }
+
+    /// [`Daemon::start`] whose clients of HTTP log in at a desk.
+    pub(super) fn start_with(
+        settings: Settings,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        desk: Option<Arc<LoginDesk>>,
+    ) -> Daemon {
         let any = ListenAddress::Tcp("127.0.0.1".into(), 0);
         let listeners = net::bind(&any, 128, 1, 0).unwrap();
         let tcp = listeners[0].local_address().unwrap();
@@ -119,7 +128,11 @@ impl Daemon {
             started: 1_700_000_000,
         };
         let knobs = Arc::new(Knobs::default());
-        let api = Arc::new(Api::new(about, Arc::new(settings), ask(&handle), knobs));
+        let api = Api::new(about, Arc::new(settings), ask(&handle), knobs);
+        let api = Arc::new(match desk {
+            Some(desk) => api.with_logins(desk),
+            None => api,
+        });
         let (stop, stopping) = watch::channel(false);
         let listeners: Vec<Listener> = std::iter::once(plain).chain(secure).collect();
         let control = std::thread::spawn(move || {

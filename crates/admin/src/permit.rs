@@ -1,0 +1,65 @@
+//! Users at the admin port: `admin = "view"` sees pages, metrics and status, `operate` acts as well.
+//!
+//! Health stays open: orchestrators have no password. Without a user who has a right here everything is open, as before there were
+//! users.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{LoginDesk, Right};
+
+/// Address of the client; `None` on a unix socket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientIp(pub Option<IpAddr>);
+
+/// Lets a request in if its user may send it.
+pub(crate) async fn permit(
+    State(desk): State<Option<Arc<LoginDesk>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if let Some(desk) = desk.filter(|desk| desk.has_operators()) {
+        let right = right(request.method(), request.uri().path());
+        let ip = request.extensions().get::<ClientIp>().and_then(|ip| ip.0);
+        if let Err(refusal) = desk.permit(right, request.headers(), ip).await {
+            return refusal.answer();
+        }
+    }
+    next.run(request).await
+}
+
+fn right(method: &Method, path: &str) -> Right {
+    match (method, path) {
+        (&Method::GET | &Method::HEAD, "/live" | "/ready" | "/health" | "/favicon.ico") => Right::Anybody,
+        (&Method::GET | &Method::HEAD, _) => Right::View,
+        _ => Right::Operate,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_something_is_for_operators() {
+        for (method, path, expected) in [
+            (Method::GET, "/", Right::View),
+            (Method::HEAD, "/", Right::View),
+            (Method::GET, "/metrics", Right::View),
+            (Method::GET, "/api/status", Right::View),
+            (Method::GET, "/health", Right::Anybody),
+            (Method::GET, "/ready", Right::Anybody),
+            (Method::GET, "/live", Right::Anybody),
+            (Method::GET, "/health/", Right::View),
+            (Method::POST, "/health", Right::Operate),
+            (Method::POST, "/api/reload", Right::Operate),
+            (Method::DELETE, "/", Right::Operate),
+        ] {
+            assert_eq!(right(&method, path), expected, "{method} {path}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Logins over HTTP: `Authorization: Basic` with name and password, or `Bearer` with a password that is a token.
+//!
+//! ```text
+//! request ▸ credentials ▸ failed too often? ▸ book ─┬▸ user ▸ limit on its requests ▸ its right
+//!                                                   ├▸ slow (argon2) ▸ a thread that may be late ▸ user
+//!                                                   └▸ 401, counted, in the log once a second at most
+//! ```
+//! One desk serves every API and every listener of a process that it is given to. Topics are open unless some user may publish or
+//! consume; what operators do is, unless some user has any of these rights. Whoever failed too often is not listened to for a while
+//! ([`access::LoginGuard`]); neither a password nor a name that is no user's is shown anywhere.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use access::{AdminRole, Book, GuardLimits, Login, LoginGuard, Meter, Proof, Rate, User};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
+use telemetry::warn;
+use tokio::sync::Semaphore;
+
+use crate::answer::HttpRefusal;
+use crate::base64;
+
+/// Failed logins in the log: one a second.
+const FAILURES_LOGGED: Rate = Rate { count: 1, per: Duration::from_secs(1), burst: 1 };
+/// Passwords that are slow to verify: so many wait at most, and one is verified at a time.
+const SLOW_MAX: usize = 64;
+/// Longest credentials that are looked at.
+const CREDENTIALS_BYTES_MAX: usize = 4096;
+
+/// Right that a request needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// None: anybody may ask.
+    Anybody,
+    /// `admin = "view"`.
+    View,
+    /// `admin = "operate"`.
+    Operate,
+    /// A right to the topic that the request names: its handler looks for it.
+    Topic,
+}
+
+impl Right {
+    /// True if a user has it, as far as the request's kind says.
+    pub fn is_of(self, user: &User) -> bool {
+        match self {
+            Right::Anybody | Right::Topic => true,
+            Right::View => user.admin() >= AdminRole::View,
+            Right::Operate => user.admin() >= AdminRole::Operate,
+        }
+    }
+}
+
+/// Time since a moment that all meters of the process share.
+pub type Uptime = fn() -> Duration;
+
+/// The desk at which clients of HTTP log in.
+pub struct LoginDesk {
+    users: RwLock<Users>,
+    guard: Mutex<LoginGuard>,
+    failures: AtomicU64,
+    told: Meter,
+    waiting: Arc<Semaphore>,
+    turn: Arc<Semaphore>,
+    uptime: Uptime,
+}
+
+struct Users {
+    book: Book,
+    /// Some of them may publish or consume.
+    for_topics: bool,
+    /// Some of them may see or change what operators do.
+    for_operators: bool,
+}
+
+/// The reason nobody is logged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Denial {
+    /// There are no credentials.
+    Missing,
+    /// They are wrong.
+    Wrong,
+    /// Too many were wrong before.
+    TooOften,
+    /// Too many are being verified.
+    Busy,
+    /// The user has sent too many requests.
+    Limit,
+}
+
+impl LoginDesk {
+    /// A desk for these users, at which `uptime` tells the time.
+    pub fn new(book: Book, uptime: Uptime) -> LoginDesk {
+        LoginDesk {
+            users: RwLock::new(Users::new(book)),
+            guard: Mutex::new(LoginGuard::new(GuardLimits::default())),
+            failures: AtomicU64::new(0),
+            told: Meter::new(FAILURES_LOGGED),
+            waiting: Arc::new(Semaphore::new(SLOW_MAX)),
+            turn: Arc::new(Semaphore::new(1)),
+            uptime,
+        }
+    }
+
+    /// Goes on with other users.
+    pub fn set_book(&self, book: Book) {
+        *self.users.write().unwrap_or_else(PoisonError::into_inner) = Users::new(book);
+    }
+
+    /// True if a request that needs this right comes from users only.
+    pub fn is_needed(&self, right: Right) -> bool {
+        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        match right {
+            Right::Anybody => false,
+            Right::Topic => users.for_topics,
+            Right::View | Right::Operate => users.for_topics || users.for_operators,
+        }
+    }
+
+    /// True if some user has rights as an operator.
+    pub fn has_operators(&self) -> bool {
+        self.users.read().unwrap_or_else(PoisonError::into_inner).for_operators
+    }
+
+    /// Failed logins so far.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// The user whose request this is and who has the right to it; `None` if nobody needs to log in.
+    ///
+    /// # Errors
+    /// 401 without a login, 403 without the right, 429 after too many failures or requests, 503 if too many passwords are being
+    /// verified.
+    pub async fn permit(
+        &self,
+        right: Right,
+        headers: &HeaderMap,
+        from: Option<IpAddr>,
+    ) -> Result<Option<Arc<User>>, HttpRefusal> {
+        if !self.is_needed(right) {
+            return Ok(None);
+        }
+        let user = self.log_in(headers, from).await.map_err(refusal)?;
+        match right.is_of(&user) {
+            true => Ok(Some(user)),
+            false => Err(forbidden()),
+        }
+    }
+
+    async fn log_in(&self, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Arc<User>, Denial> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let value = values.next().ok_or(Denial::Missing)?;
+        if values.next().is_some() || value.len() > CREDENTIALS_BYTES_MAX {
+            return Err(Denial::Missing);
+        }
+        let credentials = Credentials::read(value.as_bytes()).ok_or(Denial::Missing)?;
+        let now = (self.uptime)();
+        if !self.guard().may_try(from, credentials.name(), now) {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            return Err(Denial::TooOften);
+        }
+        let user = match self.look_up(&credentials) {
+            Login::Granted(user) => Some(user),
+            Login::Denied => None,
+            Login::Slow(proof) => self.verify(proof).await?,
+        };
+        let Some(user) = user else {
+            self.failed(&credentials, from, now);
+            return Err(Denial::Wrong);
+        };
+        match user.requests().is_none_or(|meter| meter.take(now)) {
+            true => Ok(user),
+            false => Err(Denial::Limit),
+        }
+    }
+
+    fn look_up(&self, credentials: &Credentials) -> Login {
+        let book = self.users.read().unwrap_or_else(PoisonError::into_inner).book.clone();
+        match credentials {
+            Credentials::Basic { name, secret } => book.login(name, secret),
+            Credentials::Bearer(secret) => match book.bearer(secret) {
+                Some(user) => Login::Granted(Arc::clone(user)),
+                None => Login::Denied,
+            },
+        }
+    }
+
+    /// Verifies a password that takes long, on a thread that may be late; one at a time.
+    async fn verify(&self, proof: Proof) -> Result<Option<Arc<User>>, Denial> {
+        let _place = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| Denial::Busy)?;
+        let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|_| Denial::Busy)?;
+        let verified = tokio::task::spawn_blocking(move || {
+            let user = proof.verify();
+            drop(turn);
+            user
+        });
+        Ok(verified.await.unwrap_or_default())
+    }
+
+    #[cold]
+    fn failed(&self, credentials: &Credentials, from: Option<IpAddr>, now: Duration) {
+        self.guard().failed(from, credentials.name(), now);
+        let count = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        if !self.told.take(now) {
+            return;
+        }
+        // What is no user's name may be a password that was typed in its place.
+        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        let user = users.book.user(credentials.name()).map_or("", |user| user.name()).to_owned();
+        let address = from.map_or_else(|| "unix socket".to_owned(), |address| address.to_string());
+        warn!(user, address, count, "login over HTTP failed");
+    }
+
+    fn guard(&self) -> std::sync::MutexGuard<'_, LoginGuard> {
+        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for LoginDesk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "LoginDesk {{ {} users }}",
+            self.users.read().unwrap_or_else(PoisonError::into_inner).book.users().len()
+        )
+    }
+}
+
+impl Users {
+    fn new(book: Book) -> Users {
+        let for_topics = book.users().any(|user| user.uses_queue());
+        let for_operators = book.users().any(|user| user.admin() > AdminRole::None);
+        Users { book, for_topics, for_operators }
+    }
+}
+
+/// Credentials of a request.
+enum Credentials {
+    Basic { name: Vec<u8>, secret: Vec<u8> },
+    Bearer(Vec<u8>),
+}
+
+impl Credentials {
+    /// Reads a value of `Authorization`; `None` if it is of another scheme, or malformed.
+    fn read(value: &[u8]) -> Option<Credentials> {
+        let at = value.iter().position(|byte| *byte == b' ')?;
+        let (scheme, rest) = (&value[..at], value[at..].trim_ascii());
+        if scheme.eq_ignore_ascii_case(b"bearer") && !rest.is_empty() {
+            return Some(Credentials::Bearer(rest.to_vec()));
+        }
+        if !scheme.eq_ignore_ascii_case(b"basic") {
+            return None;
+        }
+        let text = base64::decode(std::str::from_utf8(rest).ok()?)?;
+        let colon = text.iter().position(|byte| *byte == b':')?;
+        Some(Credentials::Basic { name: text[..colon].to_vec(), secret: text[colon + 1..].to_vec() })
+    }
+
+    /// The name that is tried; empty for a token.
+    fn name(&self) -> &[u8] {
+        match self {
+            Credentials::Basic { name, .. } => name,
+            Credentials::Bearer(_) => b"",
+        }
+    }
+}
+
+impl Drop for Credentials {
+    fn drop(&mut self) {
+        let (Credentials::Basic { secret, .. } | Credentials::Bearer(secret)) = self;
+        secret.fill(0);
+        std::hint::black_box(&secret);
+    }
+}
+
+/// 403: the user is known and may not do this.
+pub fn forbidden() -> HttpRefusal {
+    HttpRefusal::new(StatusCode::FORBIDDEN, "FORBIDDEN").help("the user has no right to this")
+}
+
+fn refusal(denial: Denial) -> HttpRefusal {
+    let unauthorized = HttpRefusal::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED").challenging();
+    let too_many = |message| HttpRefusal::new(StatusCode::TOO_MANY_REQUESTS, message);
+    match denial {
+        Denial::Missing => unauthorized.help("log in as a user: Authorization: Basic or Bearer"),
+        Denial::Wrong => unauthorized.help("wrong name or password"),
+        Denial::TooOften => too_many("TOO_MANY_FAILED_LOGINS")
+            .help("too many failed logins from this address, try again later"),
+        Denial::Busy => HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY")
+            .help("too many logins are being verified, try again later"),
+        Denial::Limit => too_many("TOO_MANY_REQUESTS").help("limit_requests of the user is reached"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

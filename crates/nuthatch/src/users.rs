@@ -1,0 +1,67 @@
+//! Users of the process outside of pools: those of the queue's clients, and the desk at which clients of HTTP log in.
+//!
+//! Pools have their own, planned with their generation. A limit of a user holds for pools together, and for the queue and HTTP
+//! together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Book, UserSpec};
+use config::checked::Config;
+use http::LoginDesk;
+
+/// Users in force.
+#[derive(Debug, Clone)]
+pub struct ProcessUsers {
+    book: Book,
+    desk: Arc<LoginDesk>,
+}
+
+impl ProcessUsers {
+    /// Those of a configuration.
+    ///
+    /// # Errors
+    /// The fault; the check of the configuration would have found it.
+    pub fn new(config: &Config) -> Result<ProcessUsers, String> {
+        let book = Book::build(&specs(config)).map_err(|faults| faulty(&faults))?;
+        let desk = Arc::new(LoginDesk::new(book.clone(), uptime));
+        Ok(ProcessUsers { book, desk })
+    }
+
+    /// The users.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// The desk; it outlives every set of users.
+    pub fn desk(&self) -> &Arc<LoginDesk> {
+        &self.desk
+    }
+
+    /// The users of another configuration, with what those of the same names have used of their limits.
+    ///
+    /// # Errors
+    /// As for [`ProcessUsers::new`].
+    pub fn next(&self, config: &Config) -> Result<Book, String> {
+        self.book.next(&specs(config)).map_err(|faults| faulty(&faults))
+    }
+
+    /// Goes on with these users.
+    pub fn apply(&mut self, book: Book) {
+        self.desk.set_book(book.clone());
+        self.book = book;
+    }
+}
+
+fn specs(config: &Config) -> Vec<UserSpec> {
+    config.users.iter().map(|user| user.spec.clone()).collect()
+}
+
+fn faulty(faults: &[access::Fault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Time on the clock of the shards.
+fn uptime() -> Duration {
+    net::monotonic_now().since(net::Instant::default())
+}

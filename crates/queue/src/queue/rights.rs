@@ -1,0 +1,43 @@
+//! Other users for clients that are there: rights that were taken away end at once.
+
+use net::{ConnId, Io};
+
+use super::Queue;
+use crate::authority::Access;
+use crate::command::may;
+use crate::connection::Connection;
+use crate::options::Authority;
+
+impl Queue {
+    /// Finds the users of all clients among the present ones. Consumers that may no longer consume are closed; what they had goes
+    /// back to their channel.
+    pub(super) fn review_rights<I: Io>(&mut self, io: &mut I) {
+        if self.authority != Authority::Users {
+            return;
+        }
+        let conns: Vec<ConnId> = self.clients.iter().flatten().map(|client| client.id).collect();
+        for conn in conns {
+            let Some(mut client) = self.take_client(conn) else { continue };
+            if let Some(login) = &mut client.login {
+                match self.options.users.user(login.user.name().as_bytes()) {
+                    Some(user) => login.user = user.clone(),
+                    None => client.login = None,
+                }
+            }
+            if self.may_consume_still(&client) {
+                self.put_client(client);
+            } else {
+                telemetry::info!(client = %client.peer, "connection closed: its user may no longer consume");
+                self.close_client(io, client);
+            }
+        }
+    }
+
+    fn may_consume_still(&self, client: &Connection) -> bool {
+        let Some(subscription) = client.subscription else { return true };
+        let Some(topic) = self.topics.get(subscription.topic) else { return true };
+        let Some(channel) = topic.channel(subscription.channel) else { return true };
+        let user = client.login.as_ref().map(|login| &login.user);
+        user.is_some_and(|user| may(user, Access::Subscribe, &topic.name, &channel.name))
+    }
+}
