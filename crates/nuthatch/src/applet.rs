@@ -307,7 +307,9 @@ mod tests {
             let help = help_of(name).expect(name).to_string();
             assert!(help.contains(&format!("Usage: nuthatch {name}")), "{help}");
             let page = manual::page_of(&with_faces(), name).unwrap().expect(name);
-            assert!(page.contains(".SH SYNOPSIS") && page.contains(&format!("nuthatch {name}")), "{page}");
+            // A hyphen is one that can be copied.
+            let written = format!("nuthatch {}", name.replace('-', "\\-"));
+            assert!(page.contains(".SH SYNOPSIS") && page.contains(&written), "{page}");
         }
         assert!(help_of("nosuch").is_none());
     }
