@@ -3,7 +3,7 @@
 //! ```text
 //! SIGHUP, SIGUSR1, POST /api/reload, nuthatch reload
 //!   ▸ the file is read and checked whole (source)
-//!   ▸ config::change: the list of changes; what needs a restart stays as it is (in_force)
+//!   ▸ config::change: what needs a restart stays as it is (in_force); the list of changes is made beside what follows
 //!   ▸ Serving::prepare: names, files, sockets ── any fault: the generation in force stays, and the fault is told
 //!   ▸ Serving::take: shards by mail, each acknowledges; queue, ports, log
 //!   ▸ the next generation is in force: log, /metrics, page, answer
@@ -20,10 +20,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use admin::Severity;
 use admin::reload::{Failure, Generations, Outcome};
-use config::change;
+use config::change::{self, Change};
 use config::checked::Config;
 use config::options::Applies;
 use telemetry::{error, info, warn};
+use tokio::task::JoinHandle;
 
 use crate::serving::{Serving, Step};
 use source::{Loaded, Source};
@@ -34,10 +35,27 @@ const CHANGES_TOLD_MAX: usize = 10;
 /// A reload with everything at hand.
 struct Ready {
     /// The configuration as it was read.
-    config: Config,
-    /// Some of it is not in force yet and does not need a restart.
-    applies: bool,
+    config: Arc<Config>,
+    changes: Changes,
     step: Step,
+}
+
+/// The list of changes, made on a thread of its own: to count the keys that move takes a while.
+struct Changes {
+    /// Those that the configurations show.
+    listed: JoinHandle<Vec<Change>>,
+    /// Those of files alone, a line each.
+    renewed: Vec<String>,
+}
+
+impl Changes {
+    /// A line each, and true if one of them does not need a restart.
+    async fn told(self) -> Result<(Vec<String>, bool), String> {
+        let listed = self.listed.await.map_err(|error| error.to_string())?;
+        let applies =
+            !self.renewed.is_empty() || listed.iter().any(|change| change.applies != Applies::Restart);
+        Ok((listed.iter().map(ToString::to_string).chain(self.renewed).collect(), applies))
+    }
 }
 
 /// Generations of the configuration of this process, and where the next one comes from.
@@ -62,14 +80,12 @@ impl Reloads {
         dry_run: bool,
         called_off: impl Future<Output = ()>,
     ) -> Outcome {
-        let begun = Instant::now();
         let generation = self.generations.generation;
         let mut outcome = Outcome { dry_run, generation, ..Outcome::default() };
         match self.attempt(serving, &mut outcome, called_off).await {
             Ok(()) => outcome.ok = true,
             Err(reason) => outcome.error = Some(reason),
         }
-        outcome.took_us = micros(begun.elapsed());
         if !dry_run {
             self.tell(serving, &outcome);
         }
@@ -82,12 +98,16 @@ impl Reloads {
         outcome: &mut Outcome,
         called_off: impl Future<Output = ()>,
     ) -> Result<(), String> {
+        let begun = Instant::now();
         let ready = tokio::select! {
             ready = self.prepare(serving, outcome) => ready?,
             () = called_off => return Err("the process is stopping".into()),
         };
-        let Some(Ready { config, applies, step }) = ready else { return Ok(()) };
+        let Some(Ready { config, changes, step }) = ready else { return Ok(()) };
         outcome.warnings.extend(serving.take(step).await?);
+        outcome.took_us = micros(begun.elapsed());
+        let applies;
+        (outcome.changes, applies) = changes.told().await?;
         self.succeeded(serving.config(), &config, applies);
         outcome.generation = self.generations.generation;
         Ok(())
@@ -99,18 +119,18 @@ impl Reloads {
         let read = tokio::task::spawn_blocking(move || source());
         let Loaded { config, warnings } = read.await.map_err(|error| error.to_string())??;
         outcome.warnings = warnings;
-        let changes = change::changes(serving.config(), &config);
-        let in_force = change::in_force(serving.config(), &config);
-        let files = serving.read_files(&in_force).await?;
-        outcome.changes =
-            changes.iter().map(ToString::to_string).chain(files.renewed.iter().cloned()).collect();
+        let (old, config) = (Arc::clone(serving.config()), Arc::new(config));
+        let in_force = change::in_force(&old, &config);
+        let new = Arc::clone(&config);
+        let listed = tokio::task::spawn_blocking(move || change::changes(&old, &new));
+        let mut files = serving.read_files(&in_force).await?;
+        let changes = Changes { listed, renewed: std::mem::take(&mut files.renewed) };
         if outcome.dry_run {
+            outcome.changes = changes.told().await?.0;
             return Ok(None);
         }
-        let applies =
-            !files.renewed.is_empty() || changes.iter().any(|change| change.applies != Applies::Restart);
         let step = serving.prepare(in_force, files).await?;
-        Ok(Some(Ready { config, applies, step }))
+        Ok(Some(Ready { config, changes, step }))
     }
 
     /// A reload has succeeded: `in_force` is what runs, `wanted` what was read.
