@@ -42,6 +42,9 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// The fault.
     pub error: Option<String>,
+    /// File of the configuration, by its full path; none if it has none.
+    #[serde(default)]
+    pub file: Option<String>,
     /// Time from the request to the last shard's acknowledgement, in microseconds.
     pub took_us: u64,
 }

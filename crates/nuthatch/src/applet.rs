@@ -100,6 +100,12 @@ enum Native {
         /// Print the configuration in force: every option with its value and where that came from, without secrets
         #[arg(long)]
         show: bool,
+        /// Print the changes that a reload would make in the running process, which the admin port is asked for
+        #[arg(long, conflicts_with = "show")]
+        against_running: bool,
+        /// Admin port of the process: HOST:PORT or a path [default: $NUTHATCH_ADMIN, else 127.0.0.1:22220]
+        #[arg(long, value_name = "ADDRESS", requires = "against_running")]
+        address: Option<String>,
     },
     /// Have a running process read its configuration again, and print what has changed; exit status 1: nothing has
     Reload(reload::command::Reload),
@@ -198,8 +204,9 @@ fn native(command: Native) -> ExitCode {
         Native::Bench(bench) => told(tools::bench::run(bench)),
         Native::Health(options) => health::main(&options),
         Native::Convert { file } => faces::convert::main(&file),
-        Native::Check { config, system, show } => {
-            faces::check::main(&config, faces::check::Looks { system, show })
+        Native::Check { config, system, show, against_running, address } => {
+            let running = against_running.then(|| running_process::AdminAddress::new(address));
+            faces::check::main(&config, &faces::check::Looks { system, show, running })
         }
         Native::Help { topic: None } => {
             show(with_faces().render_help());

@@ -115,8 +115,9 @@ impl Reloads {
 
     /// All that can be done before anything changes; None if that is all.
     async fn prepare(&self, serving: &Serving, outcome: &mut Outcome) -> Result<Option<Ready>, String> {
-        let source = Arc::clone(&self.source);
-        let read = tokio::task::spawn_blocking(move || source());
+        let source = self.source.clone();
+        outcome.file = source.file.as_ref().map(|file| file.display().to_string());
+        let read = tokio::task::spawn_blocking(move || source.read());
         let Loaded { config, warnings } = read.await.map_err(|error| error.to_string())??;
         outcome.warnings = warnings;
         let (old, config) = (Arc::clone(serving.config()), Arc::new(config));

@@ -85,6 +85,11 @@ pub struct Answer {
 }
 
 impl AdminAddress {
+    /// The address that was given, or else the default.
+    pub fn new(address: Option<String>) -> AdminAddress {
+        AdminAddress { address }
+    }
+
     /// The admin port that a configuration has.
     pub fn of(listen: &Listen) -> AdminAddress {
         AdminAddress::at(endpoint::show_listen(listen))

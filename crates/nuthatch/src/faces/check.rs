@@ -1,6 +1,7 @@
 //! `nuthatch check`: every fault of a file at once, be it a nuthatch.toml, a nutcracker.yml or an nsqd.cfg.
 //!
-//! Exit status 0: the file can be used (there may be warnings). 1: it cannot. 2: it cannot be read.
+//! Exit status 0: the file can be used (there may be warnings). 1: it cannot, or it cannot be compared with what runs. 2: it cannot be
+//! read.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,21 +13,25 @@ use config::{Fault, FileKind, Severity, native, nsqd, nutcracker, variables, war
 use super::run::cores;
 use super::source::Source;
 use crate::queue_service::verify_tls;
+use crate::reload;
+use crate::running_process::AdminAddress;
 use crate::stdout::show;
 use crate::system::{self, Words};
 use crate::tls_files::{self, TlsFault};
 
 /// Looks at a file beyond its faults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Looks {
     /// Also at what a start would meet on this machine.
     pub system: bool,
     /// The configuration in force is printed, and warnings go to standard error.
     pub show: bool,
+    /// Also at what a reload of the process behind this admin port would change.
+    pub running: Option<AdminAddress>,
 }
 
 /// Checks the file at `path`, or standard input for `-`.
-pub fn main(path: &Path, looks: Looks) -> ExitCode {
+pub fn main(path: &Path, looks: &Looks) -> ExitCode {
     let source = match Source::read(path) {
         Ok(source) => source,
         Err(error) => {
@@ -53,7 +58,20 @@ pub fn main(path: &Path, looks: Looks) -> ExitCode {
     let warnings = faults.len() - errors;
     let (s, ws) = (plural(errors), plural(warnings));
     show(format_args!("{}: {errors} error{s}, {warnings} warning{ws}\n", source.name));
-    if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if errors > 0 {
+        return ExitCode::FAILURE;
+    }
+    match looks.running.as_ref().map(|address| reload::command::changes(address, path)) {
+        None => ExitCode::SUCCESS,
+        Some(Ok(changes)) => {
+            show(format_args!("{changes}\n"));
+            ExitCode::SUCCESS
+        }
+        Some(Err(reason)) => {
+            eprintln!("nuthatch: {reason}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// The configuration as a nuthatch.toml; of a native file with the origin of each value.

@@ -14,7 +14,7 @@ use super::environment;
 use super::nsq_daemon::{Daemon, end, logged, refuse_as};
 use crate::log_level::verbosity;
 use crate::nsqadmin::verify;
-use crate::reload::source;
+use crate::reload::source::Source;
 
 const NAME: &str = "nsqadmin";
 /// Answer to who wants a reload.
@@ -43,7 +43,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
                 prefix: &prefix,
                 level,
                 last_line: None,
-                source: source::none(NOT_AGAIN),
+                source: Source::none(NOT_AGAIN),
             };
             daemon.run(configuration(Nsqadmin { http, ..settings }), None, &values)
         }

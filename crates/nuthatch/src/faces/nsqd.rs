@@ -2,9 +2,8 @@
 //!
 //! 0: version, help, SIGINT, SIGTERM. 2: a bad flag. 1: anything that is fatal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use config::checked::{Admin, Config, Queue};
 use config::go_flags::{Exit, GoValues};
@@ -16,7 +15,7 @@ use super::environment;
 use super::nsq_daemon::{Daemon, end, logged, refuse_as};
 use crate::log_level::verbosity;
 use crate::queue_service::{DataPath, verify_tls};
-use crate::reload::source::Loaded;
+use crate::reload::source::{Loaded, Source};
 use crate::upgrade::predecessor;
 
 /// Runs the face; `arguments` do not include the program's name.
@@ -43,7 +42,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
             refuse(&text, prefix)
         }
         Ok(settings) => match verify_tls(&settings.queue) {
-            Ok(()) => run(settings, directory, arguments),
+            Ok(()) => run(settings, directory, again(&values, arguments)),
             Err(reason) => refuse(&reason, prefix),
         },
     }
@@ -55,7 +54,7 @@ fn refuse(reason: &str, prefix: &str) -> ExitCode {
 }
 
 /// Starts the queue and runs it until a signal ends it.
-fn run(settings: Nsqd, directory: Option<DataPath>, arguments: Vec<String>) -> ExitCode {
+fn run(settings: Nsqd, directory: Option<DataPath>, source: Source) -> ExitCode {
     let (prefix, level) = (settings.log_prefix.clone(), settings.log_level);
     if verbosity(level) >= Verbosity::INFO {
         banner(&prefix, settings.queue.node_id);
@@ -67,9 +66,15 @@ fn run(settings: Nsqd, directory: Option<DataPath>, arguments: Vec<String>) -> E
         prefix: &prefix,
         level,
         last_line: Some("NSQ: bye"),
-        source: Arc::new(move || load(&arguments)),
+        source,
     };
     daemon.run(configuration(settings.queue), directory, &flags)
+}
+
+/// The file that the arguments name, to be read again with them.
+fn again(values: &GoValues, arguments: Vec<String>) -> Source {
+    let file = Some(values.text("config")).filter(|file| !file.is_empty()).map(Path::new);
+    Source::new(file, move || load(&arguments))
 }
 
 /// Reads the file that the arguments name again.

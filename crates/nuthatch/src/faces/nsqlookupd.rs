@@ -14,7 +14,7 @@ use telemetry::log::Verbosity;
 use super::environment;
 use super::nsq_daemon::{Daemon, end, logged, refuse_as};
 use crate::log_level::verbosity;
-use crate::reload::source;
+use crate::reload::source::Source;
 
 const NAME: &str = "nsqlookupd";
 /// Answer to who wants a reload.
@@ -45,7 +45,7 @@ fn run(settings: Lookup, manner: &Manner) -> ExitCode {
         prefix,
         level: *level,
         last_line: None,
-        source: source::none(NOT_AGAIN),
+        source: Source::none(NOT_AGAIN),
     };
     daemon.run(configuration(settings), None, &GoValues::new())
 }

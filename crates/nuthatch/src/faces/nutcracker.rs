@@ -12,7 +12,6 @@ mod text;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use config::checked::{Admin, Config, Listen, Stats};
@@ -26,7 +25,7 @@ use super::environment;
 use super::run::cores;
 use crate::control::{Control, FaceBehavior};
 use crate::pid_file::PidFile;
-use crate::reload::source::Loaded;
+use crate::reload::source::{Loaded, Source};
 use crate::upgrade::predecessor;
 use crate::{daemon, start};
 
@@ -114,7 +113,7 @@ fn run(options: &Options) -> ExitCode {
                 interrupted: 1,
                 nutcracker: true,
                 hangup_reloads: false,
-                source: Arc::new(move || load(&again)),
+                source: Source::new(Some(Path::new(&options.conf_file)), move || load(&again)),
                 watched: None,
             };
             let code = control.run(running, &behavior, &log);

@@ -19,7 +19,8 @@ use super::source::Source;
 use crate::config_watch::Watched;
 use crate::control::{Control, FaceBehavior};
 use crate::log_level::verbosity;
-use crate::reload::source::{self, Loaded};
+use crate::reload;
+use crate::reload::source::Loaded;
 use crate::start::{self, Running};
 use crate::start_error::StartError;
 use crate::stdout::show;
@@ -116,16 +117,19 @@ fn configuration(file: Option<&Path>) -> Option<Config> {
 }
 
 /// Reads the file again.
-fn again(file: Option<&Path>) -> source::Source {
+fn again(file: Option<&Path>) -> reload::source::Source {
     let Some(path) = file.map(Path::to_owned) else {
-        return source::none(
+        return reload::source::Source::none(
             "the process was started without a configuration file: start it with run -c FILE",
         );
     };
     if path.as_os_str() == "-" {
-        return source::none("the configuration came from standard input, which cannot be read again");
+        return reload::source::Source::none(
+            "the configuration came from standard input, which cannot be read again",
+        );
     }
-    std::sync::Arc::new(move || load(&path))
+    let file = path.clone();
+    reload::source::Source::new(Some(&file), move || load(&path))
 }
 
 fn load(path: &Path) -> Result<Loaded, String> {

@@ -2,6 +2,7 @@
 //!
 //! It asks the admin port, which answers this machine only; with `--pid` it sends SIGUSR1, as whoever may send a signal may.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use rustix::process::Signal;
 
 use super::lines;
 use crate::outcome::Deed;
-use crate::running_process::{self, RunningProcess};
+use crate::running_process::{self, AdminAddress, RunningProcess};
 use crate::stdout::show;
 
 /// Time a reload may take: reading the file, names that are resolved, each shard's acknowledgement.
@@ -44,13 +45,28 @@ pub fn main(options: &Reload) -> ExitCode {
 fn run(options: &Reload) -> Result<String, String> {
     match options.process.given_id()? {
         Some(process) => running_process::ask(process, Signal::USR1, Deed::Reload),
-        None => lines(&asked(&options.process, options.dry_run)?),
+        None => lines(&ask(options.process.admin(), options.dry_run)?),
     }
 }
 
+/// Changes that a reload would make, from the configuration that the process behind this admin port runs with to its file, which is to
+/// be `file`.
+///
+/// # Errors
+/// There is no answer, or a fault, or the process reads another file.
+pub fn changes(address: &AdminAddress, file: &Path) -> Result<String, String> {
+    let outcome = ask(address, true)?;
+    let own = outcome.file.as_deref().map(Path::new);
+    let full = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if outcome.ok && own.map(full) != Some(full(file)) {
+        let own = own.map_or("no file".into(), |own| own.display().to_string());
+        return Err(format!("the process at {} reads {own}, not {}", address.shown(), file.display()));
+    }
+    lines(&outcome)
+}
+
 /// The outcome as the admin port tells it.
-fn asked(process: &RunningProcess, dry_run: bool) -> Result<Outcome, String> {
-    let address = process.admin();
+fn ask(address: &AdminAddress, dry_run: bool) -> Result<Outcome, String> {
     let path = if dry_run { "/api/reload?dry_run=true" } else { "/api/reload" };
     let answer = address.request("POST", path, PATIENCE)?;
     serde_json::from_str(&answer.body).map_err(|_| {

@@ -1,5 +1,6 @@
 //! The source of a process's configuration: each face reads its own file in its own way.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config::checked::Config;
@@ -12,10 +13,34 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
-/// Reads the configuration again, on a thread that may wait. The error is what is wrong with it, in lines.
-pub type Source = Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>;
+/// See the top of this file.
+#[derive(Clone)]
+pub struct Source {
+    /// The file, by its full path; None if there is none.
+    pub file: Option<PathBuf>,
+    read: Arc<dyn Fn() -> Result<Loaded, String> + Send + Sync>,
+}
 
-/// A configuration that cannot be read again.
-pub fn none(reason: &'static str) -> Source {
-    Arc::new(move || Err(reason.to_owned()))
+impl Source {
+    /// A configuration that `read` reads, from `file` if there is one. The error is what is wrong with it, in lines.
+    pub fn new(
+        file: Option<&Path>,
+        read: impl Fn() -> Result<Loaded, String> + Send + Sync + 'static,
+    ) -> Source {
+        let file = file.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
+        Source { file, read: Arc::new(read) }
+    }
+
+    /// A configuration that cannot be read again.
+    pub fn none(reason: &'static str) -> Source {
+        Source::new(None, move || Err(reason.to_owned()))
+    }
+
+    /// Reads it again. This may wait.
+    ///
+    /// # Errors
+    /// The faults, a line each.
+    pub fn read(&self) -> Result<Loaded, String> {
+        (self.read)()
+    }
 }

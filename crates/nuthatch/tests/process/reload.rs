@@ -713,3 +713,31 @@ fn the_lookup_goes_on_with_other_limits() {
     assert!(scene.succeed().contains("lookup: max_names 1 -> 2\n"));
     assert!(create("two").contains(" 200 "));
 }
+
+#[test]
+fn a_check_says_what_a_reload_would_change() {
+    let scene = Scene::start("", "");
+    let admin = format!("127.0.0.1:{}", scene.admin);
+    let check = |file: &str| {
+        let arguments = ["check", "-c", file, "--against-running", "--address", &admin];
+        command(&arguments, scene.directory.path())
+    };
+    let (code, said) = check("nuthatch.toml");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("0 errors") && said.contains("nothing changes: generation 1 is in force"),
+        "{said}"
+    );
+    scene.configure("", &pool("more", free_port(), &["local"], "timeout = \"1s\""));
+    let (code, said) = check("./nuthatch.toml");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("pool more added on 127.0.0.1:"), "{said}");
+    assert_eq!(scene.generation(), 1);
+    std::fs::copy(scene.path("nuthatch.toml"), scene.path("other.toml")).expect("copied");
+    let (code, said) = check("other.toml");
+    assert!(code == Some(1) && said.contains("nuthatch.toml, not other.toml"), "{said}");
+    scene.configure("colour = 1", "");
+    let (code, said) = check("nuthatch.toml");
+    assert!(code == Some(1) && said.contains("1 error"), "{said}");
+    drop(scene);
+}
