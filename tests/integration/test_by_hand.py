@@ -94,7 +94,12 @@ def test_eject_and_return(scene):
     assert after["b"] == 0 and after["a"] > before["a"] and after["c"] > before["c"], (before, after)
     assert scene.connections("b") > 0, "its connections stay"
     assert scene.by_hand() == ["pool p: server b ejected"]
-    assert "changed by hand: pool p: server b ejected" in kit.fetch(scene.admin, "/")[1]
+    page = kit.fetch(scene.admin, "/")[1]
+    assert "changed by hand: pool p: server b ejected" in page and "up; by hand: ejected" in page
+    metric = 'nuthatch_server_by_hand_info{pool="p",server="b",change="ejected"} 1\n'
+    assert metric in kit.fetch(scene.admin, "/metrics")[1]
+    servers = kit.fetch(scene.admin, "/api/status")[1]["pools"][0]["servers"]
+    assert [server["by_hand"] for server in servers] == [None, "ejected", None]
     assert scene.change("return", "p", "b") == "pool p: server b returned\n"
     assert scene.shares() == before
     assert scene.by_hand() == []

@@ -9,6 +9,7 @@ use crate::certificates::Certificate;
 use crate::facts::Facts;
 use crate::lookup;
 use crate::queue::{ChannelReport, TopicReport};
+use crate::reload::ServerByHand;
 use crate::status::{QueueStatus, Status};
 
 /// The families that are not in the registry, to follow its page.
@@ -70,11 +71,19 @@ fn process(text: &mut Text, facts: &Facts, status: &Status) {
     );
     let by_hand = generations.by_hand.len() as u64;
     gauge("nuthatch_config_by_hand", "changes by hand in force, apart from the file", Some(by_hand));
+    let servers_by_hand = &generations.servers_by_hand;
     let process = status.process;
     gauge("process_resident_memory_bytes", "resident memory", process.rss_bytes);
     gauge("process_open_fds", "open file descriptors", process.open_fds);
     gauge("process_max_fds", "most file descriptors", process.fds_max);
     gauge("process_threads", "threads", process.threads);
+    if !servers_by_hand.is_empty() {
+        let help = "a change to a server by hand, in force";
+        let mut family = text.family("nuthatch_server_by_hand_info", Kind::Gauge, help);
+        for ServerByHand { pool, server, change } in servers_by_hand {
+            family.sample(&[("pool", pool), ("server", server), ("change", change)], 1);
+        }
+    }
     let failures = &status.upgrade_failures;
     text.family(
         "nuthatch_upgrade_failures",

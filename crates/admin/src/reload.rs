@@ -16,6 +16,20 @@ pub struct Generations {
     pub needs_restart: Vec<String>,
     /// Changes made by hand, a line each.
     pub by_hand: Vec<String>,
+    /// Those of them that are about a server; shown with it.
+    #[serde(skip)]
+    pub servers_by_hand: Vec<ServerByHand>,
+}
+
+/// A change to a server by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerByHand {
+    /// Name of its pool.
+    pub pool: String,
+    /// Its name.
+    pub server: String,
+    /// The change: `drained`, `weight 5 instead of 1`.
+    pub change: String,
 }
 
 /// An attempt at another generation that failed. The one before stays in force.

@@ -21,6 +21,7 @@ use crate::trouble::Trouble;
 use crate::upgrades::UpgradeFailures;
 use window::Window;
 
+pub(crate) use pools::note_changes_by_hand;
 pub use pools::{ErrorCount, Errors, Latency, PoolState, PoolStatus, ServerState, ServerStatus};
 pub use queue::{ChannelStatus, QueueStatus, TopicStatus};
 

@@ -17,7 +17,7 @@ use crate::facts::Facts;
 use crate::reload::Generations;
 use crate::sample::{Reports, Sample};
 use crate::source::{Source, Sources};
-use crate::status::Status;
+use crate::status::{Status, note_changes_by_hand};
 use crate::trouble::Tracker;
 use crate::upgrades::{UpgradeFailures, Upgrades};
 use crate::{diagnosis, health};
@@ -173,6 +173,7 @@ impl History {
         let Told { draining, upgrade_failures, configuration, certificates } = told;
         (status.draining, status.upgrade_failures) = (draining, upgrade_failures);
         (status.configuration, status.certificates) = (configuration, certificates);
+        note_changes_by_hand(&mut status.pools, &status.configuration.servers_by_hand);
         self.judge(&mut status);
         self.samples.push_back(sample);
         status

@@ -13,6 +13,7 @@ pub mod command;
 use std::collections::BTreeMap;
 
 use admin::actions::ServerChange;
+use admin::reload::ServerByHand;
 use config::checked::{Config, LogLevel, Pool, Server};
 use proxy::{ByHand, Out, Settings};
 
@@ -86,11 +87,13 @@ impl Overrides {
         self.lines(config).into_iter().filter(|line| !kept.contains(line)).collect()
     }
 
-    /// A line for each of them.
-    pub fn lines(&self, config: &Config) -> Vec<String> {
-        let mut lines = Vec::new();
+    /// Those of servers.
+    pub fn of_servers(&self, config: &Config) -> Vec<ServerByHand> {
+        let mut found = Vec::new();
         for (name @ (pool, server), by_hand) in &self.servers {
-            let mut add = |what: String| lines.push(format!("pool {pool}: server {server} {what}"));
+            let mut add = |change: String| {
+                found.push(ServerByHand { pool: pool.clone(), server: server.clone(), change });
+            };
             match by_hand.out {
                 Some(Out::Ejected) => add("ejected".into()),
                 Some(Out::Drained) => add("drained".into()),
@@ -101,6 +104,15 @@ impl Overrides {
                 add(format!("weight {weight} instead of {configured}"));
             }
         }
+        found
+    }
+
+    /// A line for each of them.
+    pub fn lines(&self, config: &Config) -> Vec<String> {
+        let servers = self.of_servers(config).into_iter();
+        let mut lines: Vec<String> = servers
+            .map(|ServerByHand { pool, server, change }| format!("pool {pool}: server {server} {change}"))
+            .collect();
         let level = self.log_level.map(LogLevel::name);
         lines.extend(level.map(|level| format!("log level {level} instead of {}", config.log.level.name())));
         lines

@@ -91,7 +91,9 @@ impl Serving {
 
     /// Shows these generations of the configuration, with the overrides in force.
     pub fn show(&self, generations: Generations) {
-        self.running.watch.set_generations(Generations { by_hand: self.by_hand(), ..generations });
+        let (overrides, config) = (&self.overrides, &self.running.config);
+        let (by_hand, servers_by_hand) = (overrides.lines(config), overrides.of_servers(config));
+        self.running.watch.set_generations(Generations { by_hand, servers_by_hand, ..generations });
     }
 
     fn show_facts(&self) {

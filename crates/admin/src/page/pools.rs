@@ -38,11 +38,15 @@ pub(super) fn pool(html: &mut Html, pool: &PoolStatus, now_ms: u64) {
 }
 
 fn server(html: &mut Html, server: &ServerStatus, slowest_us: u64, now_ms: u64) {
-    let (class, state) = match (server.state, server.slow) {
+    let (class, mut state) = match (server.state, server.slow) {
+        (ServerState::Up, false) if server.by_hand.is_some() => ("notice", "up".into()),
         (ServerState::Up, false) => ("well", "up".into()),
         (ServerState::Up, true) => ("warning", "slow".into()),
         (ServerState::Ejected, _) => ("critical", ejected(server, now_ms)),
     };
+    if let Some(change) = &server.by_hand {
+        state = format!("{state}; by hand: {change}");
+    }
     html.add(format_args!(
         "<tr class=\"{class}\"><th scope=\"row\">{}<td><strong class=\"state {class}\">{state}</strong>\
          <td class=\"n\">{}<td class=\"n wide\">{}<td class=\"n bar\" style=\"--share:{}%\">{}<td class=\"n wide\">{}\

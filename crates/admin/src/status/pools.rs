@@ -7,6 +7,7 @@ use telemetry::{HistogramSnapshot, PoolReport, ServerReport};
 
 use super::window::Window;
 use crate::facts::{Facts, Placement};
+use crate::reload::ServerByHand;
 
 /// Counters of a pool that count something that should not be, by the names that they have everywhere.
 pub(crate) const POOL_ERRORS: [&str; 11] = [
@@ -110,6 +111,8 @@ pub struct ServerStatus {
     pub slow: bool,
     /// Errors by kind.
     pub errors: Errors,
+    /// Changes to it by hand, if there are any: `drained`, `weight 5 instead of 1`.
+    pub by_hand: Option<String>,
 }
 
 /// Membership of a server in the ring.
@@ -204,6 +207,19 @@ fn server(before: Option<&ServerReport>, now: &ServerReport, window: Window) -> 
         latency: Latency::between(before.map(|before| &before.latency), &now.latency),
         slow: false,
         errors: errors(&SERVER_ERRORS, old, new, window),
+        by_hand: None,
+    }
+}
+
+/// Notes with each server what was changed by hand.
+pub(crate) fn note_changes_by_hand(pools: &mut [PoolStatus], changes: &[ServerByHand]) {
+    for ServerByHand { pool, server, change } in changes {
+        let of_pool = pools.iter_mut().filter(|status| status.name == *pool);
+        let servers = of_pool.flat_map(|status| &mut status.servers).filter(|status| status.name == *server);
+        servers.for_each(|status| match &mut status.by_hand {
+            Some(text) => *text = format!("{text}, {change}"),
+            none => *none = Some(change.clone()),
+        });
     }
 }
 

@@ -9,11 +9,6 @@ use crate::log_level::verbosity;
 use crate::overrides::Overrides;
 
 impl Serving {
-    /// Overrides in force, a line each.
-    pub fn by_hand(&self) -> Vec<String> {
-        self.overrides.lines(&self.running.config)
-    }
-
     /// Changes something about a server. Gives doubts about it, for the operator.
     ///
     /// # Errors
