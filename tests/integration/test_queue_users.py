@@ -25,23 +25,19 @@ def sha256(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@pytest.fixture(scope="module")
-def daemon(stack):
-    """The binary; its ports are those of the queue, of its HTTP API and of the admin page."""
-    def argv(tcp, http, admin):
-        file = stack.path / "queue-users.toml"
-        file.write_text(f"""
+def configuration(directory, tcp, http, admin, publish="open*"):
+    return f"""
 [log]
 level = "debug"
 [queue]
 tcp = "127.0.0.1:{tcp}"
 http = "127.0.0.1:{http}"
-data_path = "{stack.path}/queue-users"
+data_path = "{directory}"
 [admin]
 listen = "127.0.0.1:{admin}"
 [user.app]
 password_sha256 = "{sha256(SECRETS['app'])}"
-publish = ["open*"]
+publish = ["{publish}"]
 consume = ["open*:c", "open*:ack"]
 [user.slow]
 password_argon2 = "{ARGON2}"
@@ -53,9 +49,21 @@ admin = "view"
 [user.ops]
 password_sha256 = "{sha256(SECRETS['ops'])}"
 admin = "operate"
-""")
+"""
+
+
+def start(stack, name):
+    """The binary; its ports are those of the queue, of its HTTP API and of the admin page."""
+    def argv(*ports):
+        file = stack.path / f"{name}.toml"
+        file.write_text(configuration(stack.path / name, *ports))
         return [kit.BINARY, "run", "-c", file]
-    return stack.keep(kit.start("nuthatch", 3, argv, stack.path))
+    return stack.keep(kit.start(name, 3, argv, stack.path))
+
+
+@pytest.fixture(scope="module")
+def daemon(stack):
+    return start(stack, "queue-users")
 
 
 def ask(port, path, name=None, secret=None, method="GET", bearer=None):
@@ -153,6 +161,18 @@ def test_admin_port(daemon):
     reload = "/api/reload?dry_run=true"
     assert [ask(admin, reload, name, method="POST")[0] for name in (None, "app", "eve", "ops")] == [401, 403, 403, 200]
     assert ask(admin, "/", "eve", TRIED)[0] == 401
+
+
+def test_a_reload_changes_rights(stack):
+    daemon = start(stack, "reloaded-users")
+    _, http, admin = daemon.ports
+    assert ask(http, "/pub?topic=open", "app", method="POST") == (200, "OK")
+    file = stack.path / "reloaded-users.toml"
+    file.write_text(configuration(stack.path / "reloaded-users", *daemon.ports, publish="other"))
+    status, text = ask(admin, "/api/reload", "ops", method="POST")
+    assert status == 200 and "publish" in text, text
+    assert ask(http, "/pub?topic=open", "app", method="POST")[0] == 403
+    assert ask(http, "/pub?topic=other", "app", method="POST") == (200, "OK")
 
 
 def test_secrets_are_in_nothing_that_is_shown(daemon):

@@ -52,3 +52,17 @@ impl fmt::Debug for Digest {
         f.write_str("Digest(…)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever compares otherwise than in constant time has no [`Choice`] to give.
+    #[test]
+    fn secrets_are_compared_in_constant_time() {
+        let is: fn(&Digest, &Digest) -> Choice = Digest::is;
+        let (one, same, other) = (Digest::of(b"secret"), Digest::of(b"secret"), Digest::of(b"secreu"));
+        assert!(bool::from(is(&one, &same)) && !bool::from(is(&one, &other)));
+        assert!(one == same && one != other);
+    }
+}

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use wire::nsq::auth::Secret;
+
 /// Purpose of a client's command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -25,7 +27,7 @@ pub struct AuthQuery {
     /// Subject common name of its certificate; empty without.
     pub common_name: String,
     /// The body of AUTH.
-    pub secret: Vec<u8>,
+    pub secret: Secret,
 }
 
 /// Rights granted by the authority.

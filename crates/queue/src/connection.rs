@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use access::{Connected, User};
 use net::{ConnId, Instant, LayerInfo, Peer, TimerId};
+use wire::nsq::auth::Secret;
 use wire::nsq::identify::{Settings, Upgrades};
 use wire::nsq::{ClientState, Gate, Limits, Scanner};
 
@@ -68,7 +69,7 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct Authorization {
     /// The body of AUTH, for asking again.
-    pub secret: Vec<u8>,
+    pub secret: Secret,
     /// The rules.
     pub grant: Box<dyn Grant>,
     /// Time at which they have to be asked for again.
@@ -114,7 +115,7 @@ pub struct Connection {
     /// Its user, where users say what clients may do.
     pub login: Option<UserLogin>,
     /// The secret of an AUTH, or of a renewal, under way.
-    pub pending_secret: Vec<u8>,
+    pub pending_secret: Secret,
     /// Event it waits for.
     pub holdup: Option<Holdup>,
     /// The topic of an MPUB whose rights were to be checked when it was held up.
@@ -163,7 +164,7 @@ impl Connection {
             tls: None,
             authorization: None,
             login: None,
-            pending_secret: Vec::new(),
+            pending_secret: Secret::default(),
             holdup: None,
             batch_topic: None,
             subscription: None,

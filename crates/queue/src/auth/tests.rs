@@ -14,7 +14,7 @@ fn body(authorizations: &str) -> String {
 const ALL: &str = r#"[{"topic": ".*", "channels": [".*"], "permissions": ["subscribe", "publish"]}]"#;
 
 fn request() -> AuthRequest {
-    AuthRequest { remote_ip: "127.0.0.1".into(), secret: b"s3 &cret".to_vec(), ..AuthRequest::default() }
+    AuthRequest { remote_ip: "127.0.0.1".into(), secret: b"s3 &cret".to_vec().into(), ..AuthRequest::default() }
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn both_methods_ask_as_nsqd_does() {
             remote_ip: "10.0.0.1".into(),
             tls: true,
             common_name: "cn".into(),
-            secret: b"x".to_vec(),
+            secret: b"x".to_vec().into(),
         };
         assert!(authenticator.answer(query).await.unwrap().allows(Access::Publish, "t", ""));
         let [get, post, other] = &stub.requests()[..] else { panic!("three requests") };

@@ -34,7 +34,7 @@ impl Queue {
             Authority::Users => return self.log_in(io, client, secret),
             Authority::Server => {}
         }
-        client.pending_secret = secret.to_vec();
+        client.pending_secret = secret.to_vec().into();
         if !self.ask_authority(client) {
             return self.fail(io, client, &Refusal::AuthFailed);
         }

@@ -58,7 +58,7 @@ impl Queue {
                     return self.fail(io, client, &Refusal::AuthFailed);
                 }
                 // Only the name: a failure is counted against it.
-                client.pending_secret = name.to_vec();
+                client.pending_secret = name.to_vec().into();
                 client.holdup = Some(Holdup::Login);
                 Flow::Hold
             }
@@ -78,7 +78,7 @@ impl Queue {
         let entered = match user {
             Some(user) => self.enter(&mut client, &user, false),
             None => {
-                self.login_failed(&client, &name);
+                self.login_failed(&client, name.bytes());
                 Err(Refusal::AuthFailed)
             }
         };

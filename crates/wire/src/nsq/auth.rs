@@ -2,8 +2,40 @@
 //!
 //! nsqd sends the same four values either in a query string or as JSON, keys in alphabetical order.
 
+use std::fmt;
+
 use super::go::{write, write_json_string};
 use crate::percent;
+
+/// The body of AUTH. Its `Debug` shows nothing of it, and its memory is wiped when it goes.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for Secret {
+    fn from(bytes: Vec<u8>) -> Secret {
+        Secret(bytes)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.fill(0);
+        std::hint::black_box(&self.0);
+    }
+}
 
 /// Request to an authorization server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,7 +45,7 @@ pub struct AuthRequest {
     /// The client's address without the port; "" on unix sockets.
     pub remote_ip: String,
     /// The secret the client sent with AUTH.
-    pub secret: Vec<u8>,
+    pub secret: Secret,
     /// The client uses TLS.
     pub tls: bool,
 }
@@ -23,7 +55,7 @@ impl AuthRequest {
     pub fn write_query(&self, out: &mut Vec<u8>) {
         let common_name = percent::encode_query(self.common_name.as_bytes());
         let remote_ip = percent::encode_query(self.remote_ip.as_bytes());
-        let secret = percent::encode_query(&self.secret);
+        let secret = percent::encode_query(self.secret.bytes());
         let tls = self.tls;
         write(out, format_args!("common_name={common_name}&remote_ip={remote_ip}&secret={secret}&tls={tls}"));
     }
@@ -35,7 +67,7 @@ impl AuthRequest {
         out.extend_from_slice(b"],\"remote_ip\":[");
         write_json_string(out, &self.remote_ip);
         out.extend_from_slice(b"],\"secret\":[");
-        write_json_string(out, &String::from_utf8_lossy(&self.secret));
+        write_json_string(out, &String::from_utf8_lossy(self.secret.bytes()));
         write(out, format_args!("],\"tls\":[\"{}\"]}}", self.tls));
     }
 }
@@ -54,11 +86,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_secret_is_not_shown() {
+        let request = AuthRequest { secret: b"open sesame".to_vec().into(), ..AuthRequest::default() };
+        let shown = format!("{request:?} {:?}", request.secret);
+        assert!(shown.ends_with("Secret(…)") && !shown.contains("sesame"), "{shown}");
+        assert!(!shown.contains("111, 112"), "nor as numbers: {shown}");
+    }
+
+    #[test]
     fn request_and_reply() {
         let request = AuthRequest {
             common_name: "é".into(),
             remote_ip: "127.0.0.1".into(),
-            secret: b"s3 &cret\xff".to_vec(),
+            secret: b"s3 &cret\xff".to_vec().into(),
             tls: true,
         };
         let mut out = Vec::new();
