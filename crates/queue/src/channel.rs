@@ -34,6 +34,7 @@ use crate::latency::Latency;
 use crate::message::{Message, Position};
 use crate::record::{ChannelNumber, Requeued};
 use crate::settings::ChannelSettings;
+use crate::work_list::Mark;
 
 use again::Again;
 
@@ -96,6 +97,15 @@ pub enum Source {
     Cursor(Position),
 }
 
+/// Marks of the queue, of which a channel knows nothing.
+#[derive(Debug, Default)]
+pub struct ChannelNotes {
+    /// It stands in the list of channels that may have something to deliver.
+    pub scheduled: Mark,
+    /// Due time for which a timer is set.
+    pub timer: Option<Instant>,
+}
+
 /// With so many messages waiting again none is taken from the stream, and they are handed out before their turn, so that a
 /// consumer that finishes nothing cannot move the whole backlog into memory.
 const AGAIN_MAX: usize = 100_000;
@@ -133,10 +143,8 @@ pub struct Channel {
     pub dead_letter_pending: bool,
     /// The message.
     pub fetched_dead: Option<journal::Block>,
-    /// Set while the channel stands in the queue's list of work.
-    pub scheduled: bool,
-    /// Due time for which the queue has set a timer.
-    pub timer: Option<Instant>,
+    /// Marks of the queue.
+    pub notes: ChannelNotes,
     paused: bool,
     cursor: Position,
     /// Messages of the stream from the cursor on: never fewer than can be read, so that none is passed over.
@@ -181,8 +189,7 @@ impl Channel {
             fetched: None,
             dead_letter_pending: false,
             fetched_dead: None,
-            scheduled: false,
-            timer: None,
+            notes: ChannelNotes::default(),
             paused: false,
             cursor,
             behind,

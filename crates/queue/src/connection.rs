@@ -19,6 +19,7 @@ use crate::authority::Grant;
 use crate::consumers::ConsumerKey;
 use crate::registry::TopicKey;
 use crate::topic::ChannelKey;
+use crate::work_list::Mark;
 
 pub use owed::{Owed, OwedLine};
 
@@ -137,7 +138,7 @@ pub struct Connection {
     /// Output was waiting for the kernel at the last heartbeat.
     pub stalled: bool,
     /// It is in the list of those to be settled in this turn.
-    pub listed: bool,
+    pub listed: Mark,
 }
 
 impl Connection {
@@ -175,7 +176,7 @@ impl Connection {
             heard: now,
             timer: None,
             stalled: false,
-            listed: false,
+            listed: Mark::default(),
         }
     }
 

@@ -57,6 +57,7 @@ pub mod statsd;
 
 mod clock;
 mod options;
+pub mod work_list;
 pub mod settings;
 
 pub use clock::{Clock, Due};

@@ -57,6 +57,7 @@ use crate::registry::{Registry, TopicKey};
 use crate::request::{PeekJob, Reply, Request};
 use crate::reserve::Reserve;
 use crate::topic::{ChannelKey, Memory, Outcome};
+use crate::work_list::WorkList;
 
 pub use crate::snapshot::{ChannelStats, ClientStats, Condition, Snapshot, TopicStats};
 use conditions::Conditions;
@@ -161,16 +162,16 @@ pub struct Queue {
     /// Channels of all topics.
     channel_count: usize,
     /// Topics that have something staged.
-    dirty: Vec<TopicKey>,
+    dirty: WorkList<TopicKey>,
     /// Topics whose channels have events that are not written.
-    lazy: Vec<TopicKey>,
+    lazy: WorkList<TopicKey>,
     lazy_armed: bool,
     /// Topics that were written to since their last checkpoint.
-    written: Vec<TopicKey>,
+    written: WorkList<TopicKey>,
     /// Channels that may have something to deliver, or timers to set.
-    scheduled: VecDeque<(TopicKey, ChannelKey)>,
+    scheduled: WorkList<(TopicKey, ChannelKey)>,
     /// Clients to which something that was outstanding may be paid.
-    payable: Vec<ConnId>,
+    payable: WorkList<ConnId>,
     work_armed: bool,
     /// New topics that wait for the channels that others know.
     held: Vec<TopicKey>,
@@ -185,7 +186,7 @@ pub struct Queue {
     /// Topics of which a segment could not be deleted.
     unreleased: Vec<TopicKey>,
     /// Topics whose journal has refused a write.
-    unwritten: Vec<TopicKey>,
+    unwritten: WorkList<TopicKey>,
     /// Channels whose read has failed.
     retries: Vec<(TopicKey, ChannelKey)>,
     /// Channels whose dead letters were refused or could not be read.
@@ -200,7 +201,7 @@ pub struct Queue {
     /// Memory of all topics.
     memory: Memory,
     /// Topics in memory that consumers may be done with messages of.
-    to_release: Vec<TopicKey>,
+    to_release: WorkList<TopicKey>,
     /// Memory that journals cache and could not give back, with some room to grow.
     cache_in_use: usize,
     /// Topics whose journal has a file open, those that came first in front.
@@ -261,12 +262,12 @@ impl Queue {
             clients: Vec::new(),
             client_count: 0,
             channel_count: 0,
-            dirty: Vec::new(),
-            lazy: Vec::new(),
+            dirty: WorkList::default(),
+            lazy: WorkList::default(),
             lazy_armed: false,
-            written: Vec::new(),
-            scheduled: VecDeque::new(),
-            payable: Vec::new(),
+            written: WorkList::default(),
+            scheduled: WorkList::default(),
+            payable: WorkList::default(),
             work_armed: false,
             held: Vec::new(),
             unannounced: false,
@@ -274,7 +275,7 @@ impl Queue {
             undeleted: Vec::new(),
             undeleted_files: Vec::new(),
             unreleased: Vec::new(),
-            unwritten: Vec::new(),
+            unwritten: WorkList::default(),
             retries: Vec::new(),
             dead_letter_retries: Vec::new(),
             moved: Vec::new(),
@@ -284,7 +285,7 @@ impl Queue {
             next_request: 1,
             jobs_out: 0,
             memory: Memory::default(),
-            to_release: Vec::new(),
+            to_release: WorkList::default(),
             cache_in_use: 0,
             open_files: VecDeque::new(),
             descriptors: 0,

@@ -113,24 +113,6 @@ pub struct Topic<W> {
     pub settings: TopicSettings,
     /// Counters.
     pub counters: Counters,
-    /// True while it stands in the queue's list of topics to commit.
-    pub dirty: bool,
-    /// True while it stands in the queue's list of topics whose events are to be written soon.
-    pub lazy: bool,
-    /// True while it stands in the queue's list of topics that were written to since their last checkpoint.
-    pub written: bool,
-    /// True while it stands in the queue's list of topics whose writes are to be tried again.
-    pub unwritten: bool,
-    /// True while it stands in the queue's list of topics in memory that may have messages to release.
-    pub to_release: bool,
-    /// Descriptors of its journal, as the queue has counted them.
-    pub descriptors_noted: usize,
-    /// FIN and REQ since events were last written.
-    pub noted: u32,
-    /// The queue's turn in which it came into the list of journals with an open file; 0 if it is not there.
-    pub opened: u64,
-    /// The queue's turn in which it was last written to.
-    pub last_used: u64,
     memory: Memory,
     tag: u32,
     paused: bool,
@@ -169,15 +151,6 @@ impl<W> Topic<W> {
             journal,
             settings: TopicSettings::default(),
             counters: Counters::default(),
-            dirty: false,
-            lazy: false,
-            written: false,
-            unwritten: false,
-            to_release: false,
-            descriptors_noted: 0,
-            noted: 0,
-            opened: 0,
-            last_used: 0,
             holding: false,
             released: 0,
             memory: Memory::default(),

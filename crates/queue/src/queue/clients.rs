@@ -185,7 +185,7 @@ impl Queue {
     /// Pays what is known. The client is put back, or sent off.
     pub(super) fn pay<I: Io>(&mut self, io: &mut I, conn: ConnId) {
         let Some(mut client) = self.take_client(conn) else { return };
-        client.listed = false;
+        client.listed.clear();
         self.scratch.clear();
         let close = client.owed.pay(&mut self.scratch);
         if !self.scratch.is_empty() {

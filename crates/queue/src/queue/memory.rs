@@ -91,17 +91,20 @@ impl Queue {
             && let Some(key) = self.to_release.pop()
         {
             let Some(topic) = self.topics.get_mut(key) else { continue };
-            topic.to_release = false;
+            topic.notes.to_release.clear();
             work += 1 + topic.entries();
             topic.release_memory(0, now_wall);
             topic.journal.rest();
             self.memory.replace(topic.count_memory());
             if topic.keeps_in_memory() {
-                topic.to_release = true;
                 kept.push(key);
             }
         }
-        self.to_release.append(&mut kept);
+        for key in kept {
+            if let Some(topic) = self.topics.get_mut(key) {
+                self.to_release.add(&mut topic.notes.to_release, key);
+            }
+        }
     }
 
     /// Closes the connections that hold most, while all of them hold more than they may.
@@ -135,7 +138,7 @@ impl Queue {
             .topics
             .iter()
             .filter(|(_, topic)| topic.memory().cache > 0)
-            .map(|(key, topic)| (topic.last_used, key))
+            .map(|(key, topic)| (topic.notes.last_used, key))
             .collect();
         by_age.sort_unstable_by_key(|(used, _)| *used);
         let full = self.options.journal(self.settings().durability).cache_bytes;

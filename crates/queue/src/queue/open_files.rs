@@ -1,13 +1,13 @@
 //! The files and directories that journals keep open, all together, within their limit: those used longest ago are closed.
 
 use super::{Queue, TopicKey, Waiter};
-use crate::topic::Topic;
+use crate::registry::Entry;
 
 impl Queue {
     /// Counts what a topic's journal keeps open.
-    pub(super) fn count_open(&mut self, topic: &mut Topic<Waiter>) {
+    pub(super) fn count_open(&mut self, topic: &mut Entry<Waiter>) {
         let open = topic.journal.descriptors();
-        let before = std::mem::replace(&mut topic.descriptors_noted, open);
+        let before = std::mem::replace(&mut topic.notes.descriptors, open);
         self.descriptors = (self.descriptors + open).saturating_sub(before);
     }
 
@@ -28,14 +28,14 @@ impl Queue {
 
     fn close_file(&mut self, key: TopicKey, although_used: bool) {
         let Some(mut topic) = self.topics.take(key) else { return };
-        if although_used || topic.last_used <= topic.opened {
+        if although_used || topic.notes.last_used <= topic.notes.opened {
             topic.journal.rest();
             self.memory.replace(topic.count_memory());
             self.count_open(&mut topic);
         }
         // What is not flushed stays open, and comes again.
-        topic.opened = if topic.descriptors_noted == 0 { 0 } else { self.turn };
-        if topic.opened > 0 {
+        topic.notes.opened = if topic.notes.descriptors == 0 { 0 } else { self.turn };
+        if topic.notes.opened > 0 {
             self.open_files.push_back(key);
         }
         self.topics.restore(key, topic);

@@ -7,11 +7,11 @@ use journal::Health;
 use super::conditions::{Subject, Whose};
 use super::{Queue, TopicKey, Waiter};
 use crate::disk::Job;
-use crate::topic::Topic;
+use crate::registry::Entry;
 
 impl Queue {
     /// Notes whether the journal of a topic is well. One that refuses writes is asked again with the next tick.
-    pub(super) fn judge(&mut self, key: TopicKey, topic: &mut Topic<Waiter>) {
+    pub(super) fn judge(&mut self, key: TopicKey, topic: &mut Entry<Waiter>) {
         let (clock, whose) = (self.clock, || Whose { topic: topic.name.clone(), ..Whose::default() });
         let conditions = &mut self.conditions;
         match topic.journal.health() {
@@ -22,9 +22,7 @@ impl Queue {
             }
             Health::Refusing(why) => {
                 conditions.begin(Subject::Journal(key), whose(), &why, clock);
-                if !std::mem::replace(&mut topic.unwritten, true) {
-                    self.unwritten.push(key);
-                }
+                self.unwritten.add(&mut topic.notes.unwritten, key);
             }
         }
     }
@@ -80,18 +78,17 @@ impl Queue {
     /// The topic is looked at in the next ticks.
     pub(super) fn note_written(&mut self, key: TopicKey) {
         if let Some(topic) = self.topics.get_mut(key)
-            && !std::mem::replace(&mut topic.written, true)
         {
-            self.written.push(key);
+            self.written.add(&mut topic.notes.written, key);
         }
     }
 
     /// Once a second: journals that have refused a write are asked again. What channels have finished is written, although
     /// nobody publishes.
     pub(super) fn retry_writes(&mut self) {
-        for key in std::mem::take(&mut self.unwritten) {
+        for key in self.unwritten.take() {
             let Some(topic) = self.topics.get_mut(key) else { continue };
-            topic.unwritten = false;
+            topic.notes.unwritten.clear();
             if topic.has_events() {
                 self.mark_dirty(key);
             } else {

@@ -57,9 +57,8 @@ impl Queue {
         for key in self.topics.keys() {
             if let Some(topic) = self.topics.get_mut(key)
                 && !topic.in_memory()
-                && !std::mem::replace(&mut topic.written, true)
             {
-                self.written.push(key);
+                self.written.add(&mut topic.notes.written, key);
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::connection::Subscription;
 use crate::disk::Job;
 use crate::error::{JournalRefusal, QueueError};
 use crate::outside::Notice;
-use crate::registry::TopicKey;
+use crate::registry::{Entry, TopicKey};
 use crate::settings::{Durability, TopicSettings};
 use crate::topic::{ChannelKey, ControlError, Found, Topic};
 
@@ -94,11 +94,11 @@ impl Queue {
     }
 
     /// Takes a topic out of those that are here, and withdraws what was announced of it.
-    fn remove_topic(&mut self, key: TopicKey) -> Option<Topic<Waiter>> {
+    fn remove_topic(&mut self, key: TopicKey) -> Option<Entry<Waiter>> {
         let topic = self.topics.remove(key)?;
         self.discount_topic(&topic);
         self.conditions.forget_topic(key);
-        self.descriptors = self.descriptors.saturating_sub(topic.descriptors_noted);
+        self.descriptors = self.descriptors.saturating_sub(topic.notes.descriptors);
         self.channel_count -= topic.channel_count();
         for (_, channel) in topic.iter() {
             self.notify(Notice::ChannelRemoved(topic.name.clone(), channel.name.clone()));
@@ -134,7 +134,7 @@ impl Queue {
     }
 
     pub(crate) fn topic_mut(&mut self, key: TopicKey) -> Option<&mut Topic<Waiter>> {
-        self.topics.get_mut(key)
+        self.topics.get_mut(key).map(|entry| &mut **entry)
     }
 
     pub(crate) fn channel_of(&mut self, subscription: Subscription) -> Option<&mut Channel> {

@@ -74,22 +74,16 @@ impl Queue {
     /// Notes that a topic has something staged.
     #[inline]
     pub(crate) fn mark_dirty(&mut self, key: TopicKey) {
-        if let Some(topic) = self.topics.get_mut(key)
-            && !topic.dirty
-        {
-            topic.dirty = true;
-            self.dirty.push(key);
+        if let Some(topic) = self.topics.get_mut(key) {
+            self.dirty.add(&mut topic.notes.dirty, key);
         }
     }
 
     /// Notes that a channel may have something to deliver or a timer to set.
     #[inline]
     pub(crate) fn schedule(&mut self, topic: TopicKey, channel: ChannelKey) {
-        if let Some(target) = self.topics.get_mut(topic).and_then(|t| t.channel_mut(channel))
-            && !target.scheduled
-        {
-            target.scheduled = true;
-            self.scheduled.push_back((topic, channel));
+        if let Some(target) = self.topics.get_mut(topic).and_then(|t| t.channel_mut(channel)) {
+            self.scheduled.add(&mut target.notes.scheduled, (topic, channel));
         }
     }
 
@@ -97,10 +91,7 @@ impl Queue {
     pub(crate) fn schedule_all(&mut self, key: TopicKey) {
         let Some(topic) = self.topics.get_mut(key) else { return };
         for (channel_key, channel) in topic.iter_mut() {
-            if !channel.scheduled {
-                channel.scheduled = true;
-                self.scheduled.push_back((key, channel_key));
-            }
+            self.scheduled.add(&mut channel.notes.scheduled, (key, channel_key));
         }
     }
 
@@ -110,29 +101,22 @@ impl Queue {
     pub(crate) fn note_events(&mut self, subscription: Subscription) {
         let key = subscription.topic;
         if let Some(topic) = self.topics.get_mut(key) {
-            if !topic.lazy {
-                topic.lazy = true;
-                self.lazy.push(key);
+            self.lazy.add(&mut topic.notes.lazy, key);
+            topic.notes.events += 1;
+            if topic.notes.events >= EVENTS_MAX {
+                self.dirty.add(&mut topic.notes.dirty, key);
             }
-            topic.noted += 1;
-            if topic.noted >= EVENTS_MAX && !topic.dirty {
-                topic.dirty = true;
-                self.dirty.push(key);
-            }
-            if let Some(channel) = topic.channel_mut(subscription.channel)
-                && !channel.scheduled
-            {
-                channel.scheduled = true;
-                self.scheduled.push_back((key, subscription.channel));
+            if let Some(channel) = topic.channel_mut(subscription.channel) {
+                self.scheduled.add(&mut channel.notes.scheduled, (key, subscription.channel));
             }
         }
     }
 
     fn commit_dirty<I: Io>(&mut self, io: &mut I) {
-        for key in std::mem::take(&mut self.dirty) {
+        for key in self.dirty.take() {
             self.commit_topic(key);
         }
-        for conn in std::mem::take(&mut self.payable) {
+        for conn in self.payable.take() {
             self.pay(io, conn);
         }
     }
@@ -141,8 +125,8 @@ impl Queue {
     pub(crate) fn commit_topic(&mut self, key: TopicKey) {
         let clock = self.clock;
         let Some(mut topic) = self.topics.take(key) else { return };
-        topic.dirty = false;
-        topic.noted = 0;
+        topic.notes.dirty.clear();
+        topic.notes.events = 0;
         let written = topic.commit(clock);
         let refused = written.is_err();
         if let Err(why) = &written
@@ -150,18 +134,15 @@ impl Queue {
         {
             // The publications are refused; what has been finished is written all the same.
             let _ = topic.commit(clock);
-            if !std::mem::replace(&mut topic.written, true) {
-                self.written.push(key);
-            }
+            self.written.add(&mut topic.notes.written, key);
             // Perhaps somebody has made room meanwhile.
             self.find_space(true);
         }
         if refused || !self.conditions.is_empty() {
             self.judge(key, &mut topic);
         }
-        if !refused && !topic.in_memory() && !topic.written {
-            topic.written = true;
-            self.written.push(key);
+        if !refused && !topic.in_memory() {
+            self.written.add(&mut topic.notes.written, key);
         }
         let durability = topic.settings.durability.unwrap_or(self.settings().durability);
         let flush = durability == Durability::Fsync || topic.is_flush_awaited();
@@ -169,14 +150,14 @@ impl Queue {
         self.settle_topic(&mut topic);
         // A topic that is full may hold what consumers are done with.
         topic.release_memory(if refused { 0 } else { MEMORY_RELEASE }, clock.wall.0);
-        if topic.in_memory() && !std::mem::replace(&mut topic.to_release, true) {
-            self.to_release.push(key);
+        if topic.in_memory() {
+            self.to_release.add(&mut topic.notes.to_release, key);
         }
         self.memory.replace(topic.count_memory());
         self.count_open(&mut topic);
-        topic.last_used = self.turn;
-        if topic.opened == 0 && !topic.in_memory() {
-            topic.opened = self.turn;
+        topic.notes.last_used = self.turn;
+        if topic.notes.opened == 0 && !topic.in_memory() {
+            topic.notes.opened = self.turn;
             self.open_files.push_back(key);
         }
         self.topics.restore(key, topic);
@@ -191,10 +172,9 @@ impl Queue {
         let Some(topic) = self.topics.get_mut(key) else { return };
         for (channel_key, channel) in topic.iter_mut() {
             let due = channel.next_due();
-            let earlier = due.is_some_and(|due| channel.timer.is_none_or(|timer| due < timer));
-            if !channel.scheduled && (channel.can_deliver() || earlier) {
-                channel.scheduled = true;
-                self.scheduled.push_back((key, channel_key));
+            let earlier = due.is_some_and(|due| channel.notes.timer.is_none_or(|timer| due < timer));
+            if !channel.notes.scheduled.is_set() && (channel.can_deliver() || earlier) {
+                self.scheduled.add(&mut channel.notes.scheduled, (key, channel_key));
             }
         }
     }
@@ -208,10 +188,7 @@ impl Queue {
                 let place = clients.get_mut(conn.index as usize).and_then(|place| place.as_deref_mut());
                 if let Some(client) = place.filter(|client| client.id == conn) {
                     client.owed.resolve(number, settled.outcome);
-                    if !client.listed {
-                        client.listed = true;
-                        payable.push(conn);
-                    }
+                    payable.add(&mut client.listed, conn);
                 }
             }
             Waiter::Request(request) => asks.push((request, settled.outcome)),
@@ -224,7 +201,7 @@ impl Queue {
 
     fn deliver_scheduled<I: Io>(&mut self, io: &mut I) {
         for _ in 0..self.scheduled.len() {
-            let Some((topic_key, channel_key)) = self.scheduled.pop_front() else { break };
+            let Some((topic_key, channel_key)) = self.scheduled.pop() else { break };
             self.deliver_channel(io, topic_key, channel_key);
         }
     }
@@ -233,7 +210,7 @@ impl Queue {
         let clock = self.clock;
         let Some(topic) = self.topics.get_mut(topic_key) else { return };
         let Some(channel) = topic.channel_mut(channel_key) else { return };
-        channel.scheduled = false;
+        channel.notes.scheduled.clear();
         if channel.next_due().is_some_and(|due| due <= clock.now) {
             channel.expire(clock);
         }
@@ -243,16 +220,15 @@ impl Queue {
         channel.reading |= job.is_some();
         let due = channel.next_due();
         if let Some(due) = due
-            && channel.timer.is_none_or(|timer| due < timer)
+            && channel.notes.timer.is_none_or(|timer| due < timer)
         {
-            channel.timer = Some(due);
+            channel.notes.timer = Some(due);
             io.set_timer(due, token(Timer::Channel, topic_key.slot, channel_key.slot));
         }
         let (events, letters) = (!channel.events.is_empty(), !channel.dead_letters.is_empty());
         self.memory.replace(topic.count_channel_memory(channel_key));
-        if events && !topic.lazy {
-            topic.lazy = true;
-            self.lazy.push(topic_key);
+        if events {
+            self.lazy.add(&mut topic.notes.lazy, topic_key);
         }
         if let Some(job) = job {
             self.submit(Job::Read(topic_key, Purpose::Deliver(channel_key), job));
@@ -269,9 +245,9 @@ impl Queue {
         let Some(target) = self.topics.get_mut(topic_key) else { return };
         let Some(channel_key) = target.key_of(channel) else { return };
         if let Some(channel) = target.channel_mut(channel_key)
-            && channel.timer.is_some_and(|timer| timer <= now)
+            && channel.notes.timer.is_some_and(|timer| timer <= now)
         {
-            channel.timer = None;
+            channel.notes.timer = None;
         }
         self.schedule(topic_key, channel_key);
     }
@@ -296,9 +272,9 @@ impl Queue {
 
     pub(super) fn events_due(&mut self) {
         self.lazy_armed = false;
-        for key in std::mem::take(&mut self.lazy) {
+        for key in self.lazy.take() {
             if let Some(topic) = self.topics.get_mut(key) {
-                topic.lazy = false;
+                topic.notes.lazy.clear();
             }
             self.mark_dirty(key);
         }
@@ -328,7 +304,7 @@ impl Queue {
         let (mut begun, mut flushed) = (0, 0);
         let (mut jobs, mut later) = (Vec::new(), Vec::new());
         let clock = self.clock;
-        for key in std::mem::take(&mut self.written) {
+        for key in self.written.take() {
             let Some(topic) = self.topics.get_mut(key) else { continue };
             if idle {
                 topic.begin_anew(ANEW_BYTES, clock);
@@ -338,7 +314,7 @@ impl Queue {
                 && let Some(job) = topic.checkpoint(clock)
             {
                 begun += 1;
-                topic.written = false;
+                topic.notes.written.clear();
                 jobs.push(Job::Checkpoint(key, job));
                 continue;
             }
@@ -351,10 +327,10 @@ impl Queue {
                 later.push(key);
                 continue;
             }
-            self.written.push(key);
+            self.written.put_back(key);
         }
         // Those that were flushed stand behind the others next time.
-        self.written.append(&mut later);
+        later.into_iter().for_each(|key| self.written.put_back(key));
         jobs.into_iter().for_each(|job| self.submit(job));
     }
 
@@ -387,7 +363,7 @@ impl Queue {
     /// and reaches the device like everything else that the kernel holds; the largest of it is flushed all the same.
     fn flush_last(&mut self) {
         let (mut promised, mut others) = (Vec::new(), Vec::new());
-        for key in std::mem::take(&mut self.written) {
+        for key in self.written.take() {
             let Some(topic) = self.topics.get(key) else { continue };
             match topic.journal.options().durability {
                 Durability::Fsync => promised.push(key),

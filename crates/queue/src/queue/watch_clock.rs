@@ -32,9 +32,8 @@ impl Queue {
     pub(super) fn save_set_backs(&mut self, key: TopicKey) {
         if let Some(topic) = self.topics.get_mut(key)
             && topic.wants_set_backs_saved()
-            && !std::mem::replace(&mut topic.written, true)
         {
-            self.written.push(key);
+            self.written.add(&mut topic.notes.written, key);
         }
     }
 }
