@@ -86,6 +86,8 @@ pub struct UserLogin {
     pub by_certificate: bool,
     /// Counts the connection as one of the user's.
     pub connected: Connected,
+    /// Topic that it has published to last: a producer has few.
+    pub granted: String,
 }
 
 /// A client.

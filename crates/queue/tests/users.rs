@@ -243,12 +243,16 @@ fn rights_that_are_taken_away_end_at_once() {
         conn
     };
     let [app, tail, gone] = ["app", "tail", "gone"].map(|name| consumer(&mut world, name));
+    let producer = logged_in(&mut world, "app");
+    world.send(producer, &publication("PUB", "t"));
+    assert_eq!(answer(&mut world, producer), OK);
     let users = [user("app", &["a"], &["*"]), user("tail", &[], &["other:*"])];
     world.set_users(Book::build(&users).unwrap());
     assert_eq!([app, tail, gone].map(|conn| world.wire(conn).closed), [false, true, true]);
-    let producer = logged_in(&mut world, "app");
     world.send(producer, &publication("PUB", "a"));
     assert_eq!(answer(&mut world, producer), OK);
+    world.send(producer, &publication("PUB", "t"));
+    assert_eq!(answer(&mut world, producer), "E_UNAUTHORIZED AUTH failed for PUB on \"t\" \"\"");
     world.set_users(Book::default());
     let anybody = world.client();
     world.send(anybody, &publication("PUB", "t"));

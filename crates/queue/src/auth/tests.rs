@@ -14,7 +14,11 @@ fn body(authorizations: &str) -> String {
 const ALL: &str = r#"[{"topic": ".*", "channels": [".*"], "permissions": ["subscribe", "publish"]}]"#;
 
 fn request() -> AuthRequest {
-    AuthRequest { remote_ip: "127.0.0.1".into(), secret: b"s3 &cret".to_vec().into(), ..AuthRequest::default() }
+    AuthRequest {
+        remote_ip: "127.0.0.1".into(),
+        secret: b"s3 &cret".to_vec().into(),
+        ..AuthRequest::default()
+    }
 }
 
 #[test]

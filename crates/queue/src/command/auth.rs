@@ -61,6 +61,7 @@ impl Queue {
     }
 
     /// Checks what an authorization server has granted; an expired grant is renewed first.
+    #[inline(never)]
     fn check_grant<'a>(
         &mut self,
         client: &mut Connection,

@@ -120,7 +120,8 @@ impl Queue {
             telemetry::warn!(user = user.name(), peer = %client.peer, "login refused: limit_connections");
             return Err(Refusal::AuthFailed);
         };
-        client.login = Some(UserLogin { user: Arc::clone(user), by_certificate, connected });
+        client.login =
+            Some(UserLogin { user: Arc::clone(user), by_certificate, connected, granted: String::new() });
         Ok(())
     }
 
@@ -148,6 +149,7 @@ impl Queue {
     }
 
     /// Checks the rights of a client's user, then its limit on requests.
+    #[inline(never)]
     pub(super) fn check_user<'a, I: Io>(
         &mut self,
         io: &mut I,
@@ -157,9 +159,14 @@ impl Queue {
         topic: &'a str,
         channel: &'a str,
     ) -> Rights<'a> {
-        let Some(login) = &client.login else { return Rights::Refused(Refusal::AuthFirst(verb)) };
-        if !may(&login.user, access, topic, channel) {
-            return Rights::Refused(Refusal::Unauthorized(verb, topic, channel));
+        let Some(login) = &mut client.login else { return Rights::Refused(Refusal::AuthFirst(verb)) };
+        if access != Access::Publish || login.granted != topic {
+            if !may(&login.user, access, topic, channel) {
+                return Rights::Refused(Refusal::Unauthorized(verb, topic, channel));
+            }
+            if access == Access::Publish {
+                topic.clone_into(&mut login.granted);
+            }
         }
         let now = self.clock().now;
         match login.user.requests() {

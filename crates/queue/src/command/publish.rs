@@ -85,11 +85,11 @@ impl Queue {
     ) -> Result<(), QueueError> {
         let (clock, room) = (self.clock(), self.room());
         let max_deferred = self.settings().max_deferred;
-        let refused = self.out_of_space().cloned();
+        let disk_full = self.out_of_space().is_some();
         let topic = self.topic_mut(key).ok_or(QueueError::Exiting)?;
         room.take_messages(topic, count, bytes, delay_ms > 0)?;
-        if let Some(why) = refused.filter(|_| !topic.in_memory()) {
-            return Err(QueueError::Journal(why));
+        if disk_full && !topic.in_memory() {
+            return Err(self.disk_full());
         }
         topic.admit(count as u64, bytes as u64)?;
         let due = (delay_ms > 0).then(|| clock.now + Duration::from_millis(delay_ms));

@@ -77,8 +77,7 @@ impl Queue {
 
     /// The topic is looked at in the next ticks.
     pub(super) fn note_written(&mut self, key: TopicKey) {
-        if let Some(topic) = self.topics.get_mut(key)
-        {
+        if let Some(topic) = self.topics.get_mut(key) {
             self.written.add(&mut topic.notes.written, key);
         }
     }

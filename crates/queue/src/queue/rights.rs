@@ -20,7 +20,10 @@ impl Queue {
             let Some(mut client) = self.take_client(conn) else { continue };
             if let Some(login) = &mut client.login {
                 match self.options.users.user(login.user.name().as_bytes()) {
-                    Some(user) => login.user = user.clone(),
+                    Some(user) => {
+                        login.user = user.clone();
+                        login.granted.clear();
+                    }
                     None => client.login = None,
                 }
             }

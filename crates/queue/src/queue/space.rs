@@ -4,13 +4,19 @@ use std::io::ErrorKind;
 
 use super::Queue;
 use super::conditions::Subject;
-use crate::error::JournalRefusal;
+use crate::error::{JournalRefusal, QueueError};
 use crate::settings::Durability;
 
 impl Queue {
     /// The reason publications that would have to be written are refused, while the disk is full.
     pub(crate) fn out_of_space(&self) -> Option<&JournalRefusal> {
         self.out_of_space.as_ref()
+    }
+
+    /// The refusal of a publication that would have to be written.
+    #[cold]
+    pub(crate) fn disk_full(&self) -> QueueError {
+        self.out_of_space().cloned().map_or(QueueError::Exiting, QueueError::Journal)
     }
 
     /// Notes that the disk is full, if that is the reason. True if there was a reserve to give up: what is not a publication may then be tried again.
