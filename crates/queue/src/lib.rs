@@ -56,6 +56,7 @@ pub mod push;
 pub mod statsd;
 
 mod clock;
+mod metrics;
 mod options;
 pub mod work_list;
 pub mod settings;

@@ -10,9 +10,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use telemetry::Kind;
 use telemetry::render::statsd::Packets;
 use wire::nsq::is_ephemeral;
 
+use crate::metrics::{CHANNEL, TOPIC, for_statsd};
 use crate::queue::{ChannelStats, TopicStats};
 use ::http::client::host_port;
 
@@ -103,26 +105,23 @@ struct Push {
 impl Push {
     fn topic(&mut self, topic: &TopicStats) {
         let base = format!("topic.{}", topic.name);
-        let key = |name| (topic.name.clone(), String::new(), name);
-        self.counter(&base, key("message_count"), topic.messages);
-        self.counter(&base, key("message_bytes"), topic.bytes);
-        self.gauge(&base, "depth", topic.depth);
-        self.gauge(&base, "backend_depth", topic.backend_depth);
+        self.figures(&base, (&topic.name, ""), &for_statsd(TOPIC, topic));
         self.latency(&base, &topic.latency.1);
     }
 
     fn channel(&mut self, topic: &str, channel: &ChannelStats) {
         let base = format!("topic.{topic}.channel.{}", channel.name);
-        let key = |name| (topic.to_owned(), channel.name.clone(), name);
-        self.counter(&base, key("message_count"), channel.counters.messages);
-        self.gauge(&base, "depth", channel.depth);
-        self.gauge(&base, "backend_depth", channel.backend_depth);
-        self.gauge(&base, "in_flight_count", channel.in_flight);
-        self.gauge(&base, "deferred_count", channel.deferred);
-        self.counter(&base, key("requeue_count"), channel.counters.requeued);
-        self.counter(&base, key("timeout_count"), channel.counters.timed_out);
-        self.gauge(&base, "clients", channel.client_count);
+        self.figures(&base, (topic, &channel.name), &for_statsd(CHANNEL, channel));
         self.latency(&base, &channel.latency.1);
+    }
+
+    fn figures(&mut self, base: &str, (topic, channel): (&str, &str), figures: &[(Kind, &'static str, u64)]) {
+        for &(kind, name, value) in figures {
+            match kind {
+                Kind::Counter => self.counter(base, (topic.to_owned(), channel.to_owned(), name), value),
+                _ => self.gauge(base, name, value),
+            }
+        }
     }
 
     fn memory(&mut self, memory: &Memory) {

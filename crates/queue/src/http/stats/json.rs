@@ -1,9 +1,11 @@
 //! The JSON document, in nsqd's order. Its nulls mean something: `topics` if the topic asked for is not there, `clients`
 //! and `producers` if they were not asked for, `producers` also if there are none, `percentiles` if none are measured.
 
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::process::{health, memory_rows, not_shown};
+use crate::metrics::{CHANNEL, TOPIC, in_json};
 use crate::snapshot::{self, ChannelStats, ClientStats, Snapshot, TopicStats};
 
 /// The whole.
@@ -35,67 +37,50 @@ struct Condition<'a> {
     since: String,
 }
 
-#[derive(Serialize)]
+/// A topic; `limits`: with figures that nsqd does not have.
 struct Topic<'a> {
-    topic_name: &'a str,
-    channels: Vec<Channel<'a>>,
-    depth: u64,
-    backend_depth: u64,
-    message_count: u64,
-    message_bytes: u64,
-    paused: bool,
-    e2e_processing_latency: Latency,
-    #[serde(flatten)]
-    limits: Option<TopicLimits>,
+    topic: &'a TopicStats,
+    limits: bool,
 }
 
-/// Numbers that nsqd does not have; shown on request.
-#[derive(Serialize)]
-struct TopicLimits {
-    /// Messages refused because the topic was full.
-    rejected_count: u64,
-    /// Messages dropped because it was.
-    dropped_count: u64,
-    /// Bytes of its journal.
-    stored_bytes: u64,
-}
-
-/// Limits of a channel.
-#[derive(Serialize)]
-struct ChannelLimits {
-    /// Messages set aside after too many attempts.
-    dead_count: u64,
-    /// Messages dropped because they were too old.
-    expired_count: u64,
-    /// Messages dropped because the topic was full.
-    dropped_count: u64,
-    /// Messages that can no longer be read from the disk.
-    lost_count: u64,
-}
-
-#[derive(Serialize)]
+/// A channel, as [`Topic`].
 struct Channel<'a> {
-    channel_name: &'a str,
-    depth: u64,
-    backend_depth: u64,
-    in_flight_count: u64,
-    deferred_count: u64,
-    message_count: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    zone_local_msg_count: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    region_local_msg_count: u64,
-    /// Deliveries but for those.
-    #[serde(skip_serializing_if = "is_zero")]
-    global_msg_count: u64,
-    requeue_count: u64,
-    timeout_count: u64,
-    client_count: u64,
-    clients: Option<Vec<Client<'a>>>,
-    paused: bool,
-    e2e_processing_latency: Latency,
-    #[serde(flatten)]
-    limits: Option<ChannelLimits>,
+    channel: &'a ChannelStats,
+    limits: bool,
+}
+
+impl Serialize for Topic<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Topic { topic, limits } = *self;
+        let channels: Vec<_> = topic.channels.iter().map(|channel| Channel { channel, limits }).collect();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("topic_name", &topic.name)?;
+        map.serialize_entry("channels", &channels)?;
+        in_json(TOPIC, false, topic).try_for_each(|(key, value)| map.serialize_entry(key, &value))?;
+        map.serialize_entry("paused", &topic.paused)?;
+        map.serialize_entry("e2e_processing_latency", &latency(&topic.latency))?;
+        if limits {
+            in_json(TOPIC, true, topic).try_for_each(|(key, value)| map.serialize_entry(key, &value))?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Channel<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Channel { channel, limits } = *self;
+        let clients: Option<Vec<_>> = channel.clients.as_ref().map(|list| list.iter().map(client).collect());
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("channel_name", &channel.name)?;
+        in_json(CHANNEL, false, channel).try_for_each(|(key, value)| map.serialize_entry(key, &value))?;
+        map.serialize_entry("clients", &clients)?;
+        map.serialize_entry("paused", &channel.paused)?;
+        map.serialize_entry("e2e_processing_latency", &latency(&channel.latency))?;
+        if limits {
+            in_json(CHANNEL, true, channel).try_for_each(|(key, value)| map.serialize_entry(key, &value))?;
+        }
+        map.end()
+    }
 }
 
 #[derive(Serialize)]
@@ -159,11 +144,6 @@ impl Serialize for Memory {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_false(flag: &bool) -> bool {
     !*flag
 }
@@ -182,7 +162,10 @@ pub(super) fn document<'a>(
         conditions: snapshot.conditions.iter().map(condition).collect(),
         conditions_not_shown: not_shown(snapshot),
         start_time: started,
-        topics: snapshot.topics.as_ref().map(|topics| topics.iter().map(|one| topic(one, limits)).collect()),
+        topics: snapshot
+            .topics
+            .as_ref()
+            .map(|topics| topics.iter().map(|topic| Topic { topic, limits }).collect()),
         memory: memory.copied().map(Memory),
         producers: Some(producers).filter(|producers| !producers.is_empty()),
     }
@@ -191,51 +174,6 @@ pub(super) fn document<'a>(
 fn condition(condition: &snapshot::Condition) -> Condition<'_> {
     let snapshot::Condition { topic, channel, what, why, since } = condition;
     Condition { topic, channel, what, why, since: snapshot::utc(*since) }
-}
-
-fn topic(topic: &TopicStats, limits: bool) -> Topic<'_> {
-    Topic {
-        topic_name: &topic.name,
-        channels: topic.channels.iter().map(|one| channel(one, limits)).collect(),
-        depth: topic.depth,
-        backend_depth: topic.backend_depth,
-        message_count: topic.messages,
-        message_bytes: topic.bytes,
-        paused: topic.paused,
-        e2e_processing_latency: latency(&topic.latency),
-        limits: limits.then_some(TopicLimits {
-            rejected_count: topic.rejected,
-            dropped_count: topic.dropped,
-            stored_bytes: topic.stored_bytes,
-        }),
-    }
-}
-
-fn channel(channel: &ChannelStats, limits: bool) -> Channel<'_> {
-    let (zone, region) = (channel.counters.delivered_in_zone, channel.counters.delivered_in_region);
-    Channel {
-        channel_name: &channel.name,
-        depth: channel.depth,
-        backend_depth: channel.backend_depth,
-        in_flight_count: channel.in_flight,
-        deferred_count: channel.deferred,
-        message_count: channel.counters.messages,
-        zone_local_msg_count: zone,
-        region_local_msg_count: region,
-        global_msg_count: channel.counters.delivered - zone - region,
-        requeue_count: channel.counters.requeued,
-        timeout_count: channel.counters.timed_out,
-        client_count: channel.client_count,
-        clients: channel.clients.as_ref().map(|clients| clients.iter().map(client).collect()),
-        paused: channel.paused,
-        e2e_processing_latency: latency(&channel.latency),
-        limits: limits.then_some(ChannelLimits {
-            dead_count: channel.counters.dead,
-            expired_count: channel.counters.expired,
-            dropped_count: channel.counters.dropped,
-            lost_count: channel.counters.lost,
-        }),
-    }
 }
 
 fn client(client: &ClientStats) -> Client<'_> {

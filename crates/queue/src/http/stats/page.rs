@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::text;
 use super::process::{health, memory_rows, not_shown};
+use crate::metrics::{CHANNEL, TOPIC, on_page};
 use crate::snapshot::{self, ChannelStats, ClientStats, Snapshot, TopicStats};
 use crate::statsd::Memory;
 
@@ -64,39 +65,21 @@ fn write_condition(out: &mut String, condition: &snapshot::Condition) -> std::fm
 }
 
 fn write_topic(out: &mut String, topic: &TopicStats, now: i64) -> std::fmt::Result {
-    writeln!(
-        out,
-        "\n{}[{:<15}] depth: {:<5} be-depth: {:<5} msgs: {:<8} e2e%: {}",
-        if topic.paused { "*P " } else { "   " },
-        topic.name,
-        topic.depth,
-        topic.backend_depth,
-        topic.messages,
-        latency(&topic.latency.1),
-    )?;
+    write!(out, "\n{}[{:<15}] ", if topic.paused { "*P " } else { "   " }, topic.name)?;
+    write_figures(out, &on_page(TOPIC, topic))?;
+    writeln!(out, "e2e%: {}", latency(&topic.latency.1))?;
     topic.channels.iter().try_for_each(|channel| write_channel(out, channel, now))
 }
 
 fn write_channel(out: &mut String, channel: &ChannelStats, now: i64) -> std::fmt::Result {
-    write!(
-        out,
-        "{}[{:<25}] depth: {:<5} be-depth: {:<5} inflt: {:<4} def: {:<4} ",
-        if channel.paused { "   *P " } else { "      " },
-        channel.name,
-        channel.depth,
-        channel.backend_depth,
-        channel.in_flight,
-        channel.deferred,
-    )?;
-    writeln!(
-        out,
-        "re-q: {:<5} timeout: {:<5} msgs: {:<8} e2e%: {}",
-        channel.counters.requeued,
-        channel.counters.timed_out,
-        channel.counters.messages,
-        latency(&channel.latency.1),
-    )?;
+    write!(out, "{}[{:<25}] ", if channel.paused { "   *P " } else { "      " }, channel.name)?;
+    write_figures(out, &on_page(CHANNEL, channel))?;
+    writeln!(out, "e2e%: {}", latency(&channel.latency.1))?;
     channel.clients.iter().flatten().try_for_each(|client| write_client(out, "        ", client, now))
+}
+
+fn write_figures(out: &mut String, figures: &[(&str, usize, u64)]) -> std::fmt::Result {
+    figures.iter().try_for_each(|(label, width, value)| write!(out, "{label}: {value:<width$} "))
 }
 
 /// A line about a client: what it published if it did, otherwise what it consumed.
