@@ -5,12 +5,13 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use config::checked::Listen;
 use config::endpoint::show_listen;
 use http::{Activity, Places, Socket, Tracked};
-use net::{BindError, Binder};
+use net::{BindError, Binder, SocketFile};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::bind::bind;
@@ -43,6 +44,14 @@ impl ControlPort {
     /// The reason nothing can listen there.
     pub fn bind(listen: &Listen, binder: &mut Binder) -> Result<ControlPort, BindError> {
         bind(listen, binder).map(|socket| ControlPort { address: address(&socket, listen), socket })
+    }
+
+    /// The file of a unix socket.
+    pub fn file(&self) -> Option<SocketFile> {
+        match &self.socket {
+            Socket::Tcp(_) => None,
+            Socket::Unix(_) => SocketFile::at(Path::new(&self.address)).ok(),
+        }
     }
 
     /// The port as a place of a service.

@@ -1,11 +1,19 @@
-//! The level of a configuration and the verbosity of the log: the same thing, counted differently.
+//! Level and format of the log: those of a configuration, and those that the log counts with.
 
-use config::checked::LogLevel;
-use telemetry::log::Verbosity;
+use config::checked::{LogFormat, LogLevel};
+use telemetry::log::{Format, Verbosity};
 
 /// A level as the log counts.
 pub fn verbosity(level: LogLevel) -> Verbosity {
     Verbosity::named(level.name()).unwrap_or(Verbosity::INFO)
+}
+
+/// A format of a configuration as the log has it.
+pub fn format(format: LogFormat) -> Format {
+    match format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    }
 }
 
 /// The level that the log is at.

@@ -96,7 +96,7 @@ impl Opened {
     /// The system's refusal to make a thread.
     pub fn start(self) -> io::Result<(Logger, Log)> {
         let queue = writer::start(self.sink, self.options.format, self.options.queue_max)?;
-        let logger = Logger::new(queue, self.options.format, self.options.verbosity);
+        let logger = Logger::new(queue, self.options.verbosity);
         let log = Log { logger: logger.clone() };
         Ok((logger, log))
     }
@@ -128,6 +128,11 @@ impl Log {
     /// Writes there from the next line on.
     pub fn redirect(&self, to: Replacement) {
         self.logger.queue().redirect(to.0);
+    }
+
+    /// Writes lines as text or as JSON from now on; other formats are those of a process from its start to its end.
+    pub fn set_format(&self, format: Format) {
+        self.logger.queue().set_format(format);
     }
 
     /// Level written now.

@@ -1,7 +1,7 @@
 //! The configuration that a process runs with after a reload: the new one, but for what needs a restart.
 
 use super::pool::is_embedded;
-use crate::checked::{Config, Log, Lookup, Queue};
+use crate::checked::{Config, Lookup, Queue};
 use crate::options::{Applies, Scope};
 
 /// The configuration in force after a reload from `old`, itself in force until then, to `new`. What [`super::changes`] says
@@ -17,7 +17,6 @@ pub fn in_force(old: &Config, new: &Config) -> Config {
     }
     Config {
         threads: old.threads,
-        log: Log { format: old.log.format, ..new.log.clone() },
         local: old.local.clone(),
         pools,
         queue: old.queue.as_ref().map(|old| queue(old, new.queue.as_ref().unwrap_or(old))),

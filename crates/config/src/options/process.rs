@@ -107,7 +107,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "format",
         Kind::Choice(|| LogFormat::ALL.map(|(_, name)| name).to_vec()),
         Absent::Is("text"),
-        Restart,
+        Live,
         "Shape of a line: text for people, json for machines.",
     ),
     option(

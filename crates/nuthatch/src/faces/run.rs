@@ -10,15 +10,15 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use config::checked::{Config, LogFormat};
+use config::checked::Config;
 use config::{FileKind, Severity, native};
-use telemetry::log::{Destination, Format, Log, Options};
+use telemetry::log::{Destination, Log, Options};
 use telemetry::{error, info};
 
 use super::source::Source;
 use crate::config_watch::Watched;
 use crate::control::{Control, FaceBehavior};
-use crate::log_level::verbosity;
+use crate::log_level::{format, verbosity};
 use crate::reload;
 use crate::reload::source::Loaded;
 use crate::start::{self, Running};
@@ -164,10 +164,7 @@ fn open_log(config: &Config) -> Result<Log, String> {
     };
     let options = Options {
         destination,
-        format: match config.log.format {
-            LogFormat::Text => Format::Text,
-            LogFormat::Json => Format::Json,
-        },
+        format: format(config.log.format),
         verbosity: verbosity(config.log.level),
         ..Options::default()
     };

@@ -9,8 +9,8 @@ use admin::Watch;
 use admin::actions::Actor;
 use config::checked::Listen;
 use http::LoginDesk;
-use net::Binder;
 use net::tls::ServerConfig;
+use net::{Binder, SocketFile};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -29,8 +29,15 @@ pub(super) struct Ports {
     watch: Arc<Watch>,
     actor: Arc<dyn Actor>,
     desk: Arc<LoginDesk>,
-    stats: Option<AbortHandle>,
-    admin: Option<AbortHandle>,
+    stats: Option<Served>,
+    admin: Option<Served>,
+}
+
+/// A port that is served.
+struct Served {
+    task: AbortHandle,
+    /// File of its unix socket.
+    file: Option<SocketFile>,
 }
 
 impl Ports {
@@ -48,8 +55,12 @@ impl Ports {
     /// Serves the statistics at this port, and nowhere else. Clients that are there get their answers. Needs a tokio runtime.
     pub(super) fn serve_stats(&mut self, port: Option<ControlPort>) {
         let document = &self.document;
-        let served = port.map(|port| tokio::spawn(stats_port::serve(port, Arc::clone(document))));
-        replace(&mut self.stats, served.map(|task| task.abort_handle()));
+        let served = port.map(|port| {
+            let file = port.file();
+            let task = tokio::spawn(stats_port::serve(port, Arc::clone(document))).abort_handle();
+            Served { task, file }
+        });
+        replace(&mut self.stats, served);
     }
 
     /// As [`Ports::serve_stats`] for the admin port.
@@ -58,21 +69,28 @@ impl Ports {
         let (actor, desk) = (&self.actor, &self.desk);
         let served = port.map(|port| {
             let (watch, actor, desk) = (Arc::clone(watch), Arc::clone(actor), Arc::clone(desk));
-            tokio::spawn(admin_port::serve(port, tls.clone(), watch, actor, desk))
+            let file = port.file();
+            let task = tokio::spawn(admin_port::serve(port, tls.clone(), watch, actor, desk)).abort_handle();
+            Served { task, file }
         });
-        replace(&mut self.admin, served.map(|task| task.abort_handle()));
+        replace(&mut self.admin, served);
     }
 
-    /// Serves neither any more.
+    /// Serves neither any more: another process does, at the same sockets.
     pub(super) fn close(&mut self) {
-        self.serve_stats(None);
-        self.serve_admin(None);
+        for served in [self.stats.take(), self.admin.take()].into_iter().flatten() {
+            served.task.abort();
+        }
     }
 }
 
-fn replace(task: &mut Option<AbortHandle>, by: Option<AbortHandle>) {
-    if let Some(before) = std::mem::replace(task, by) {
-        before.abort();
+/// Ends what was served, if anything was, with the file of its socket.
+fn replace(served: &mut Option<Served>, by: Option<Served>) {
+    if let Some(before) = std::mem::replace(served, by) {
+        before.task.abort();
+        if let Some(file) = before.file {
+            let _ = file.remove();
+        }
     }
 }
 

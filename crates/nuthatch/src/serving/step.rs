@@ -19,7 +19,7 @@ use telemetry::log::{Destination, Replacement};
 use super::Serving;
 use super::names;
 use super::ports::PortStep;
-use crate::log_level::verbosity;
+use crate::log_level::{format, verbosity};
 use crate::overrides::Overrides;
 use crate::proxy_service::{self, BoundProxy, ProxyStep};
 use crate::queue_service::{Live, Prepared as PreparedQueue};
@@ -175,6 +175,9 @@ impl Serving {
         }
         if let Some(log) = log {
             self.log.redirect(log);
+        }
+        if old.log.format != config.log.format {
+            self.log.set_format(format(config.log.format));
         }
         if old.log.level != config.log.level {
             self.log.set_verbosity(verbosity(config.log.level));

@@ -741,3 +741,31 @@ fn a_check_says_what_a_reload_would_change() {
     assert!(code == Some(1) && said.contains("1 error"), "{said}");
     drop(scene);
 }
+
+#[test]
+fn the_log_changes_its_format() {
+    let scene = Scene::start("", "");
+    let path = scene.path("nuthatch.toml");
+    let file = std::fs::read_to_string(&path).expect("there");
+    std::fs::write(&path, file.replace("file = \"log\"", "file = \"log\"\nformat = \"json\""))
+        .expect("written");
+    assert!(scene.succeed().contains("log: format text -> json\n"));
+    scene.wait_for_log("\n{");
+    let last = scene.log().lines().last().expect("a line").to_owned();
+    let line: Value = serde_json::from_str(&last).expect("JSON");
+    assert_eq!(line["generation"], 2, "{last}");
+}
+
+#[test]
+fn a_port_at_a_path_leaves_nothing_there() {
+    let scene = Scene::start("", "");
+    let socket = scene.path("stats.sock");
+    scene.configure("", &format!("[stats]\nlisten = \"{}\"\n", socket.display()));
+    scene.succeed();
+    let mut document = String::new();
+    UnixStream::connect(&socket).expect("it listens").read_to_string(&mut document).expect("an answer");
+    assert!(document.starts_with('{'), "{document}");
+    scene.configure("", "");
+    scene.succeed();
+    assert!(!socket.exists());
+}

@@ -11,7 +11,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber, span};
 
-use super::format::{Format, Record};
+use super::format::Record;
 use super::level::Verbosity;
 use super::target::{ALWAYS, SIGNAL};
 use super::writer::Queue;
@@ -21,16 +21,15 @@ use super::writer::Queue;
 pub struct Logger {
     /// Shared by every clone.
     queue: Arc<Queue>,
-    format: Format,
     verbosity: Arc<AtomicU8>,
     zone: TimeZone,
 }
 
 impl Logger {
-    pub(super) fn new(queue: Arc<Queue>, format: Format, verbosity: Verbosity) -> Logger {
+    pub(super) fn new(queue: Arc<Queue>, verbosity: Verbosity) -> Logger {
         // The zone is read from the system once, here, and not by a shard in the middle of a turn.
         let zone = TimeZone::system();
-        Logger { queue, format, verbosity: Arc::new(AtomicU8::new(verbosity.number())), zone }
+        Logger { queue, verbosity: Arc::new(AtomicU8::new(verbosity.number())), zone }
     }
 
     pub(super) fn queue(&self) -> &Arc<Queue> {
@@ -62,7 +61,7 @@ impl Subscriber for Logger {
     }
 
     fn event(&self, event: &Event<'_>) {
-        self.queue.put(Record::of(event).line(self.format, Timestamp::now(), &self.zone));
+        self.queue.put(Record::of(event).line(self.queue.format(), Timestamp::now(), &self.zone));
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -79,7 +78,7 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::super::{Destination, Log, Options, Replacement};
+    use super::super::{Destination, Format, Log, Options, Replacement};
     use super::*;
 
     /// Runs `body` with a log into `path`, then gives back what was written.
@@ -137,6 +136,20 @@ mod tests {
         });
         assert!(text.contains(" logger.rs:"), "{text}");
         assert!(text.ends_with(" said it n=3 ok=true f=0.5 who=\"a b\" what=\"Some(1)\"\n"), "{text}");
+    }
+
+    #[test]
+    fn the_format_can_change_while_running() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = logged(&directory.path().join("log"), Verbosity::INFO, |log| {
+            for format in [Format::Json, Format::Text, Format::Nutcracker] {
+                log.set_format(format);
+                tracing::info!("one");
+            }
+        });
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with('{') && lines[1].contains("Z INFO  "), "{text}");
+        assert!(lines[2].contains("Z INFO  "), "{text}");
     }
 
     #[test]

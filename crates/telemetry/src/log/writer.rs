@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -48,15 +48,40 @@ pub(super) struct Queue {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    /// The format at the start.
+    format: Format,
+    /// Another one since: its place in [`CHANGEABLE`] and one; 0 for none.
+    changed: AtomicU8,
     lost: AtomicU64,
     reopen: AtomicBool,
     /// Destination from the next reopening on, if it is another one.
     next: Mutex<Option<Sink>>,
 }
 
+/// Formats that a log can be given while it runs.
+const CHANGEABLE: [Format; 2] = [Format::Text, Format::Json];
+
+impl Shared {
+    /// The format of a line that is written now. Never waits.
+    fn format(&self) -> Format {
+        let changed = usize::from(self.changed.load(SeqCst));
+        changed.checked_sub(1).and_then(|at| CHANGEABLE.get(at)).copied().unwrap_or(self.format)
+    }
+}
+
 impl Queue {
+    pub(super) fn format(&self) -> Format {
+        self.shared.format()
+    }
+
+    pub(super) fn set_format(&self, format: Format) {
+        if let Some(at) = CHANGEABLE.iter().position(|changeable| *changeable == format) {
+            self.shared.changed.store(at as u8 + 1, SeqCst);
+        }
+    }
+
     pub(super) fn put(&self, line: String) {
         if self.messages.try_send(Message::Line(line)).is_err() {
             self.shared.lost.fetch_add(1, SeqCst);
@@ -143,18 +168,23 @@ fn open_file(path: &PathBuf) -> io::Result<File> {
 /// Starts the writer's thread. It ends when the queue is dropped, after writing what is in it.
 pub(super) fn start(sink: Sink, format: Format, queue_max: usize) -> io::Result<Arc<Queue>> {
     let (messages, inbox) = sync_channel(queue_max.max(1));
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared {
+        format,
+        changed: AtomicU8::new(0),
+        lost: AtomicU64::new(0),
+        reopen: AtomicBool::new(false),
+        next: Mutex::default(),
+    });
     if let Sink::File(_, file) = &sink {
         CRASH_FD.store(file.as_raw_fd(), SeqCst);
     }
-    let writer = Writer { sink, format, shared: shared.clone(), reported: 0, batch: Vec::new(), lines: 0 };
+    let writer = Writer { sink, shared: shared.clone(), reported: 0, batch: Vec::new(), lines: 0 };
     thread::Builder::new().name("log".into()).spawn(move || writer.run(&inbox))?;
     Ok(Arc::new(Queue { messages, shared }))
 }
 
 struct Writer {
     sink: Sink,
-    format: Format,
     shared: Arc<Shared>,
     /// Lost lines that were reported already.
     reported: u64,
@@ -223,7 +253,7 @@ impl Writer {
     }
 
     fn own_line(&self, record: &Record) -> String {
-        record.line(self.format, Timestamp::now(), &TimeZone::system())
+        record.line(self.shared.format(), Timestamp::now(), &TimeZone::system())
     }
 }
 
