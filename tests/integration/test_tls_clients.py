@@ -266,6 +266,12 @@ listen = "127.0.0.1:{admin}"
     with secured(port, context) as stays:
         for thread in threads:
             thread.start()
+        assert ask(stays) == PONG
+        session = stays.session
+        assert reload().returncode == 0
+        with secured(port, context, session) as client:
+            assert client.session_reused and ask(client) == PONG, "a reload that changes no file keeps sessions"
+            session = client.session
         for n in range(10):
             assert ask(stays) == PONG
             before = shown()
@@ -276,6 +282,8 @@ listen = "127.0.0.1:{admin}"
             ended = reload()
             assert ended.returncode == 0, ended.stderr
             assert shown() == f"rotated-{n}"
+            with secured(port, context, session) as client:
+                assert not client.session_reused and ask(client) == PONG
         # A file that cannot be used changes nothing.
         cert.write_text("no certificate")
         ended = reload()

@@ -2,6 +2,7 @@
 //!
 //! Pools, the admin port and the queue share it; each words its faults.
 
+use std::hash::{DefaultHasher, Hash};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,12 +42,14 @@ pub struct PemFiles<'a> {
     pub side: Side,
     /// Certificates that were read so far.
     pub certificates: Vec<Certificate>,
+    /// Digest of all that was read so far.
+    pub contents: DefaultHasher,
 }
 
 impl<'a> PemFiles<'a> {
     /// Nothing was read yet.
     pub fn new(pool: &'a str, side: Side) -> PemFiles<'a> {
-        PemFiles { pool, side, certificates: Vec::new() }
+        PemFiles { pool, side, certificates: Vec::new(), contents: DefaultHasher::new() }
     }
 
     /// TLS towards clients.
@@ -61,7 +64,7 @@ impl<'a> PemFiles<'a> {
         oldest: MinVersion,
     ) -> Result<Arc<ServerConfig>, String> {
         let ca = authorities.map(|authorities| self.authorities(authorities)).transpose()?;
-        let (cert_read, key_read) = (self.chain(cert)?, key.read()?);
+        let (cert_read, key_read) = (self.chain(cert)?, self.read(key)?);
         tls::server_config(&cert_read, &key_read, ca.as_deref(), policy, oldest)
             .map_err(|error| blame(&error, authorities, Some((cert, key))))
     }
@@ -78,7 +81,7 @@ impl<'a> PemFiles<'a> {
     ) -> Result<Arc<ClientConfig>, String> {
         let ca = self.authorities(authorities)?;
         let read =
-            identity.map(|(cert, key)| Ok::<_, String>((self.chain(cert)?, key.read()?))).transpose()?;
+            identity.map(|(cert, key)| Ok::<_, String>((self.chain(cert)?, self.read(key)?))).transpose()?;
         let shown = read.as_ref().map(|(cert, key)| (cert.as_slice(), key.as_slice()));
         tls::client_config(&ca, shown, oldest).map_err(|error| blame(&error, Some(authorities), identity))
     }
@@ -86,19 +89,29 @@ impl<'a> PemFiles<'a> {
     fn authorities(&mut self, authorities: Authorities<'_>) -> Result<Vec<u8>, String> {
         match authorities {
             Authorities::File(file) => {
-                let pem = file.read()?;
+                let pem = self.read(file)?;
                 self.note(file, Validity::of_authorities(&pem));
                 Ok(pem)
             }
-            Authorities::System(help) => tls::system_roots()
-                .ok_or_else(|| format!("no certificate authorities on this system: {help}")),
+            Authorities::System(help) => {
+                let pem = tls::system_roots()
+                    .ok_or_else(|| format!("no certificate authorities on this system: {help}"))?;
+                pem.hash(&mut self.contents);
+                Ok(pem)
+            }
         }
     }
 
     fn chain(&mut self, file: PemFile<'_>) -> Result<Vec<u8>, String> {
-        let pem = file.read()?;
+        let pem = self.read(file)?;
         self.note(file, Validity::of_chain(&pem));
         Ok(pem)
+    }
+
+    fn read(&mut self, file: PemFile<'_>) -> Result<Vec<u8>, String> {
+        let bytes = file.read()?;
+        bytes.hash(&mut self.contents);
+        Ok(bytes)
     }
 
     fn note(&mut self, file: PemFile<'_>, validity: Option<Validity>) {

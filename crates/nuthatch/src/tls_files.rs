@@ -4,6 +4,7 @@
 //! Everything is read before anything changes, and every fault is found, each with its section, its option and its file.
 
 use std::collections::BTreeMap;
+use std::hash::Hasher;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -79,22 +80,25 @@ pub fn load(config: &Config) -> Result<Loaded, Vec<TlsFault>> {
         let mut fault = |option, text| faults.push(TlsFault { pool: Some(pool.name.clone()), option, text });
         let mut tls = PoolTls::default();
         if let Some(written) = &pool.tls {
-            let files = PemFiles::new(&pool.name, Side::Clients);
-            tls.clients = loaded.noting(files, |files| to_clients(files, written), |text| fault("tls", text));
+            let mut files = PemFiles::new(&pool.name, Side::Clients);
+            tls.clients = to_clients(&mut files, written).map_err(|text| fault("tls", text)).ok();
+            tls.contents ^= loaded.note(files);
         }
         if let Some(written) = &pool.server_tls {
-            let files = PemFiles::new(&pool.name, Side::Servers);
-            let made = |files: &mut PemFiles<'_>| to_servers(files, written, pool);
-            tls.servers = loaded.noting(files, made, |text| fault("server_tls", text));
+            let mut files = PemFiles::new(&pool.name, Side::Servers);
+            tls.servers =
+                to_servers(&mut files, written, pool).map_err(|text| fault("server_tls", text)).ok();
+            tls.contents = tls.contents.rotate_left(1) ^ loaded.note(files);
         }
         if tls.clients.is_some() || tls.servers.is_some() {
             loaded.pools.insert(pool.name.clone(), tls);
         }
     }
     if let Some(written) = config.admin.as_ref().and_then(|admin| admin.tls.as_ref()) {
-        let fault = |text| faults.push(TlsFault { pool: None, option: "tls", text });
-        let files = PemFiles::new("", Side::Admin);
-        loaded.admin = loaded.noting(files, |files| to_clients(files, written), fault);
+        let mut files = PemFiles::new("", Side::Admin);
+        let made = to_clients(&mut files, written);
+        loaded.admin = made.map_err(|text| faults.push(TlsFault { pool: None, option: "tls", text })).ok();
+        loaded.note(files);
     }
     loaded.certificates.extend(config.queue.iter().flat_map(queue_service::certificates));
     if faults.is_empty() { Ok(loaded) } else { Err(faults) }
@@ -110,16 +114,10 @@ impl Loaded {
         }
     }
 
-    /// The result of `make`, whose files' certificates are noted; None with a fault.
-    fn noting<T>(
-        &mut self,
-        mut files: PemFiles<'_>,
-        make: impl FnOnce(&mut PemFiles<'_>) -> Result<T, String>,
-        fault: impl FnOnce(String),
-    ) -> Option<T> {
-        let made = make(&mut files);
-        self.certificates.append(&mut files.certificates);
-        made.map_err(fault).ok()
+    /// Notes the certificates of files that were read; the digest of their contents.
+    fn note(&mut self, files: PemFiles<'_>) -> u64 {
+        self.certificates.extend(files.certificates);
+        files.contents.finish()
     }
 }
 

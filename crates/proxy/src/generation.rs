@@ -65,6 +65,9 @@ pub struct PoolTls {
     pub clients: Option<Arc<ServerConfig>>,
     /// Towards servers.
     pub servers: Option<Arc<ClientConfig>>,
+    /// Digest of the files that both are made from. While it and the settings stay, the next generation keeps what this one has, and
+    /// with it the sessions.
+    pub contents: u64,
 }
 
 impl PoolTls {
@@ -228,6 +231,11 @@ impl Planner<'_> {
         // Who compares it with what was there sees at once that nothing has changed.
         let config =
             same.filter(|known| known.config == config).map_or(config, |known| Arc::clone(&known.config));
+        let unchanged = same.filter(|known| {
+            let settings = known.config.tls == config.tls && known.config.server_tls == config.server_tls;
+            settings && known.tls.contents == tls.contents
+        });
+        let tls = unchanged.map_or(tls, |known| known.tls.clone());
         let servers = config.servers.iter().map(|server| {
             let id =
                 same.and_then(|known| id_of(known, server, &config)).unwrap_or_else(|| self.next.server());
@@ -334,19 +342,23 @@ mod tests {
 
     #[test]
     fn servers_are_the_same_while_their_tls_is() {
-        let made = |written: &str| {
+        let made = |written: &str, contents: u64| {
             let mut settings = settings(&format!("{POOL}server_tls = {written}\n"));
             let servers = net::tls::unverified_client_config(None, net::tls::MinVersion::Tls12).unwrap();
-            settings.tls.insert("p".into(), PoolTls { servers: Some(servers), ..PoolTls::default() });
+            settings.tls.insert("p".into(), PoolTls { servers: Some(servers), contents, clients: None });
             settings
         };
         let plain = Generation::first(1, settings(POOL));
-        let first = plain.next(made("true"));
+        let first = plain.next(made("true", 1));
         assert_eq!(shown(&first), [("p".to_owned(), 0, vec![2, 3])]);
-        let read_again = first.next(made("true"));
-        assert_eq!(shown(&read_again), shown(&first), "the next connections get what was read");
-        assert!(!first.pools[0].tls.is(&read_again.pools[0].tls));
-        let named = read_again.next(made("{ server_name = \"other\" }"));
+        let read_again = first.next(made("true", 1));
+        assert_eq!(shown(&read_again), shown(&first));
+        assert!(first.pools[0].tls.is(&read_again.pools[0].tls), "nothing has changed: sessions are kept");
+        let replaced = read_again.next(made("true", 2));
+        assert_eq!(shown(&replaced), shown(&first), "the next connections get what was read");
+        assert!(!first.pools[0].tls.is(&replaced.pools[0].tls));
+        let named = replaced.next(made("{ server_name = \"other\" }", 2));
+        assert!(!replaced.pools[0].tls.is(&named.pools[0].tls));
         assert_eq!(shown(&named), [("p".to_owned(), 0, vec![4, 5])]);
         assert_eq!(shown(&named.next(settings(POOL))), [("p".to_owned(), 0, vec![6, 7])]);
     }
