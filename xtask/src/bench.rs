@@ -1,4 +1,4 @@
-//! `cargo xtask bench proxy|floor|queue|single|placement|instructions|tools`: builds what is measured, then
+//! `cargo xtask bench proxy|tls|floor|queue|single|placement|instructions|tools`: builds what is measured, then
 //! hands over to `bench/`.
 //!
 //! The harness itself is Python, standard library only: it starts rivals and servers, drives the load, reads
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 use crate::workspace::{cargo, root};
 
-const BENCHES: [&str; 7] = ["proxy", "floor", "placement", "queue", "single", "instructions", "tools"];
+const BENCHES: [&str; 8] = ["proxy", "tls", "floor", "placement", "queue", "single", "instructions", "tools"];
 
 /// A bench may take this long and no longer.
 const LIMIT: Duration = Duration::from_hours(6);

@@ -45,7 +45,7 @@ usage: cargo xtask CHORE [ARGUMENTS]
                        play seeds of the simulator (1000 from 0 on); what fails is printed with how to replay it
   package [deb|static] [--profile PROFILE]
                        build the Debian package (needs cargo-deb), the static binary and the context of its image
-  bench WHAT [ARGS]    WHAT is proxy, floor, placement, queue, single or instructions; bench WHAT --help tells more
+  bench WHAT [ARGS]    WHAT is proxy, tls, floor, placement, queue, single or instructions; bench WHAT --help tells more
 ";
 
 fn main() -> ExitCode {

@@ -1,30 +1,37 @@
 //! Load for the benches: the crate `load` with a command line, and its outcome as JSON.
 //!
+//! `--work handshakes` opens a connection for each request instead, `--work idle` leaves its connections
+//! alone. All of them speak TLS with `--tls`.
+//!
 //! Prints one JSON object: requests, errors, seconds, requests per second, p50 and p99 in microseconds.
 
 #![forbid(unsafe_code)]
 
+mod handshakes;
+mod idle;
 mod options;
+mod tls;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use load::Outcome;
-use options::Options;
-use serde_json::json;
+use load::{Load, Outcome, Transport};
+use options::{Options, Work};
+use serde_json::{Value, json};
+use tls::Secure;
 
 fn main() -> ExitCode {
-    match load::run(&Options::parse().into(), &mut |_| {}) {
-        Ok(Outcome { requests, errors, time, latency }) => {
-            let seconds = time.as_secs_f64();
-            let result = json!({
-                "requests": requests,
-                "errors": errors,
-                "seconds": seconds,
-                "requests_per_s": requests as f64 / seconds,
-                "p50_us": latency.quantile(0.5),
-                "p99_us": latency.quantile(0.99),
-            });
+    let options = Options::parse();
+    let (work, tls) = (options.work, options.tls);
+    let load = Load::from(options);
+    let done = match work {
+        Work::Load => stay(&load, tls),
+        Work::Handshakes => handshakes::run(&load, tls),
+        Work::Idle => idle::run(&load, tls),
+    };
+    match done {
+        Ok(result) => {
             println!("{result}");
             ExitCode::SUCCESS
         }
@@ -33,4 +40,28 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Connections that stay, with a pipeline full on each.
+fn stay(load: &Load, tls: options::Tls) -> io::Result<Value> {
+    let quiet = &mut |_| {};
+    let Outcome { requests, errors, time, latency } = match tls::config(tls)? {
+        None => load::run(load, quiet)?,
+        Some(config) => {
+            let open = &mut || {
+                let transport: Box<dyn Transport> = Box::new(Secure::open(load.target, &config)?);
+                Ok(transport)
+            };
+            load::run_over(load, open, quiet)?
+        }
+    };
+    let seconds = time.as_secs_f64();
+    Ok(json!({
+        "requests": requests,
+        "errors": errors,
+        "seconds": seconds,
+        "requests_per_s": requests as f64 / seconds,
+        "p50_us": latency.quantile(0.5),
+        "p99_us": latency.quantile(0.99),
+    }))
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use clap::Parser;
+use clap::{Args, Parser, ValueEnum};
 use load::{Load, Operation, Protocol};
 
 #[derive(Debug, Parser)]
@@ -39,6 +39,35 @@ pub struct Options {
     /// Send on all connections at once, when all have their replies.
     #[arg(long)]
     burst: bool,
+    #[arg(long, value_enum, default_value_t = Work::Load)]
+    pub work: Work,
+    #[command(flatten)]
+    pub tls: Tls,
+}
+
+/// Work of the generator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Work {
+    /// Connections stay, and send requests.
+    Load,
+    /// Connections come and go, with a request each.
+    Handshakes,
+    /// Connections stay and send nothing.
+    Idle,
+}
+
+/// TLS towards the target.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Tls {
+    /// Speak TLS.
+    #[arg(long)]
+    pub tls: bool,
+    /// Speak TLS 1.2, not 1.3.
+    #[arg(long, requires = "tls")]
+    pub tls12: bool,
+    /// Resume sessions.
+    #[arg(long, requires = "tls")]
+    pub resume: bool,
 }
 
 impl From<Options> for Load {

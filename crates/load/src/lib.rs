@@ -15,6 +15,10 @@ mod load;
 mod reply;
 mod request;
 mod run;
+mod transport;
 
 pub use load::{Load, Operation, Protocol};
-pub use run::{Outcome, Progress, run};
+pub use reply::{Reply, next as next_reply};
+pub use request::Requests;
+pub use run::{Open, Outcome, Progress, run, run_over};
+pub use transport::{Plain, Transport};

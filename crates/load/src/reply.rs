@@ -6,7 +6,7 @@ use crate::load::{Operation, Protocol};
 
 /// One whole reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reply {
+pub struct Reply {
     /// Its length in bytes.
     pub bytes: usize,
     /// True if it is of the kind that the operation asks for.
@@ -14,7 +14,7 @@ pub(crate) struct Reply {
 }
 
 /// The reply at the start of `bytes`, if it is whole.
-pub(crate) fn next(protocol: Protocol, operation: Operation, bytes: &[u8]) -> Option<Reply> {
+pub fn next(protocol: Protocol, operation: Operation, bytes: &[u8]) -> Option<Reply> {
     match protocol {
         Protocol::Redis => {
             let length = redis_end(bytes)?;

@@ -5,7 +5,8 @@
 use crate::load::{Load, Operation, Protocol};
 
 /// Makes requests of one kind.
-pub(crate) struct Requests {
+#[derive(Debug)]
+pub struct Requests {
     protocol: Protocol,
     operation: Operation,
     keys: u64,
@@ -15,6 +16,7 @@ pub(crate) struct Requests {
 }
 
 /// Choice of the next key.
+#[derive(Debug)]
 enum Choice {
     /// At random, from this state.
     Random(u64),
@@ -24,7 +26,7 @@ enum Choice {
 
 impl Requests {
     /// Those of a load.
-    pub(crate) fn new(load: &Load) -> Requests {
+    pub fn new(load: &Load) -> Requests {
         Requests {
             protocol: load.protocol,
             operation: load.operation,
@@ -36,7 +38,7 @@ impl Requests {
     }
 
     /// Appends one request.
-    pub(crate) fn append(&mut self, bytes: &mut Vec<u8>) {
+    pub fn append(&mut self, bytes: &mut Vec<u8>) {
         let count = if self.operation == Operation::Mget { self.keys_per_request } else { 1 };
         let keys: Vec<String> =
             (0..count).map(|_| format!("key:{:012}", self.choice.next() % self.keys)).collect();

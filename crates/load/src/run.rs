@@ -3,25 +3,24 @@
 //! One thread with epoll. Latency is taken from the sending of a pipeline to each of its replies, as
 //! redis-benchmark does.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use telemetry::{HistogramRecorder, HistogramSnapshot};
 
 use crate::load::Load;
 use crate::reply;
 use crate::request::Requests;
+use crate::transport::{Plain, Transport};
 
 /// Without any event for so long the target is taken to be stuck.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Time between two looks at the time and at what is shown.
 const LOOK: Duration = Duration::from_secs(1);
-const READ_BYTES: usize = 64 * 1024;
 
 struct Connection {
-    stream: TcpStream,
+    transport: Box<dyn Transport>,
     output: Vec<u8>,
     written: usize,
     input: Vec<u8>,
@@ -43,6 +42,9 @@ struct Driver<'a> {
     done: u64,
     errors: u64,
 }
+
+/// Opens a connection.
+pub type Open<'a> = &'a mut dyn FnMut() -> io::Result<Box<dyn Transport>>;
 
 /// Result of a load.
 #[derive(Debug, Clone)]
@@ -73,7 +75,15 @@ pub struct Progress {
 /// # Errors
 /// The target cannot be reached, closes a connection, sends what was not asked for, or nothing for 20 s.
 pub fn run(load: &Load, watch: &mut dyn FnMut(Progress)) -> io::Result<Outcome> {
-    let mut driver = Driver::open(load)?;
+    run_over(load, &mut || Ok(Box::new(Plain::open(load.target)?)), watch)
+}
+
+/// [`run`] over connections that `open` opens.
+///
+/// # Errors
+/// As [`run`], and those of `open`.
+pub fn run_over(load: &Load, open: Open<'_>, watch: &mut dyn FnMut(Progress)) -> io::Result<Outcome> {
+    let mut driver = Driver::open(load, open)?;
     let start = Instant::now();
     driver.drive(start, watch)?;
     let Driver { done, errors, latency, .. } = driver;
@@ -81,17 +91,15 @@ pub fn run(load: &Load, watch: &mut dyn FnMut(Progress)) -> io::Result<Outcome> 
 }
 
 impl<'a> Driver<'a> {
-    fn open(load: &'a Load) -> io::Result<Driver<'a>> {
+    fn open(load: &'a Load, open: Open<'_>) -> io::Result<Driver<'a>> {
         let poll = Poll::new()?;
         let mut connections = Vec::new();
         for token in 0..load.connections {
-            let stream = std::net::TcpStream::connect(load.target)?;
-            stream.set_nodelay(true)?;
-            stream.set_nonblocking(true)?;
-            let mut stream = TcpStream::from_std(stream);
-            poll.registry().register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
+            let mut transport = open()?;
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            poll.registry().register(transport.socket(), Token(token), interest)?;
             connections.push(Connection {
-                stream,
+                transport,
                 output: Vec::new(),
                 written: 0,
                 input: Vec::new(),
@@ -175,7 +183,7 @@ impl<'a> Driver<'a> {
     /// Reads what is there and counts replies; true if none is awaited any more.
     fn receive(&mut self, at: usize) -> io::Result<bool> {
         let connection = &mut self.connections[at];
-        let is_open = connection.read()?;
+        let is_open = connection.transport.read(&mut connection.input)?;
         let mut used = 0;
         while connection.awaited > 0 {
             let rest = &connection.input[used..];
@@ -200,8 +208,8 @@ impl<'a> Driver<'a> {
 
 impl Connection {
     fn write(&mut self) -> io::Result<()> {
-        while self.written < self.output.len() {
-            match self.stream.write(&self.output[self.written..]) {
+        while self.written < self.output.len() || self.transport.has_unsent() {
+            match self.transport.write(&self.output[self.written..]) {
                 Ok(n) => self.written += n,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -211,23 +219,5 @@ impl Connection {
         self.output.clear();
         self.written = 0;
         Ok(())
-    }
-
-    /// Reads until nothing is there; false at the end of the stream.
-    fn read(&mut self) -> io::Result<bool> {
-        loop {
-            let old = self.input.len();
-            self.input.resize(old + READ_BYTES, 0);
-            let result = self.stream.read(&mut self.input[old..]);
-            self.input.truncate(old + result.as_ref().copied().unwrap_or(0));
-            match result {
-                Ok(0) => return Ok(false),
-                Ok(n) if n < READ_BYTES => return Ok(true),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
     }
 }

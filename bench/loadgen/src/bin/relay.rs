@@ -5,16 +5,24 @@
 //! oldest. Each buffer is written once per turn of the loop. It has no limits, no timeouts, no statistics and
 //! no second server, and ends at the first thing it does not expect: what a proxy costs above it is the
 //! proxy's own.
+//!
+//! With `--cert` and `--key` clients speak TLS, which rustls does with its own buffers.
 
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Parser;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection};
 
 const LISTENER: Token = Token(usize::MAX);
 const SERVER: usize = 0;
@@ -26,11 +34,18 @@ struct Options {
     port: u16,
     /// The server's address.
     server: SocketAddr,
+    /// PEM file of a certificate.
+    #[arg(long, requires = "key")]
+    cert: Option<PathBuf>,
+    /// PEM file of its key.
+    #[arg(long)]
+    key: Option<PathBuf>,
 }
 
 /// A connection and what was read from it and is to be written to it.
 struct Peer {
     stream: TcpStream,
+    tls: Option<Box<ServerConnection>>,
     input: Vec<u8>,
     output: Vec<u8>,
     is_dirty: bool,
@@ -40,11 +55,14 @@ impl Peer {
     fn new(mut stream: TcpStream, token: usize, registry: &Registry) -> Result<Peer> {
         stream.set_nodelay(true)?;
         registry.register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Peer { stream, input: Vec::new(), output: Vec::new(), is_dirty: false })
+        Ok(Peer { stream, tls: None, input: Vec::new(), output: Vec::new(), is_dirty: false })
     }
 
     /// Reads until the socket has no more; false at its end.
     fn fill(&mut self, scratch: &mut [u8]) -> Result<bool> {
+        if self.tls.is_some() {
+            return self.fill_secure();
+        }
         loop {
             match self.stream.read(scratch) {
                 Ok(0) => return Ok(false),
@@ -61,8 +79,43 @@ impl Peer {
         }
     }
 
+    fn fill_secure(&mut self) -> Result<bool> {
+        let Some(tls) = &mut self.tls else { return Ok(true) };
+        loop {
+            match tls.read_tls(&mut self.stream) {
+                Ok(0) => return Ok(false),
+                Ok(_) => {
+                    let state = tls.process_new_packets().map_err(Error::other)?;
+                    let old = self.input.len();
+                    self.input.resize(old + state.plaintext_bytes_to_read(), 0);
+                    tls.reader().read_exact(&mut self.input[old..])?;
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(true),
+                Err(e) if e.kind() == ErrorKind::ConnectionReset => return Ok(false),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    fn flush_secure(&mut self) -> Result<()> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        tls.writer().write_all(&self.output)?;
+        self.output.clear();
+        while tls.wants_write() {
+            match tls.write_tls(&mut self.stream) {
+                Ok(_) => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
     fn flush(&mut self) -> Result<()> {
         self.is_dirty = false;
+        if self.tls.is_some() {
+            return self.flush_secure();
+        }
         match self.stream.write(&self.output) {
             Ok(n) if n == self.output.len() => self.output.clear(),
             Ok(n) => drop(self.output.drain(..n)),
@@ -82,6 +135,7 @@ struct Relay {
     /// Peers with output.
     dirty: Vec<usize>,
     scratch: Vec<u8>,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Relay {
@@ -108,6 +162,9 @@ impl Relay {
             at += length;
         }
         peer.input.drain(..at);
+        if peer.tls.as_ref().is_some_and(|tls| tls.wants_write()) {
+            self.dirty.push(from);
+        }
         self.peers[from] = Some(peer);
         Ok(())
     }
@@ -124,7 +181,12 @@ impl Relay {
 
     fn accept(&mut self, listener: &TcpListener) -> Result<()> {
         while let Ok((stream, _)) = listener.accept() {
-            let peer = Peer::new(stream, self.peers.len(), self.poll.registry())?;
+            let mut peer = Peer::new(stream, self.peers.len(), self.poll.registry())?;
+            if let Some(config) = &self.tls {
+                let mut tls = ServerConnection::new(Arc::clone(config)).map_err(Error::other)?;
+                tls.set_buffer_limit(None);
+                peer.tls = Some(Box::new(tls));
+            }
             self.peers.push(Some(peer));
         }
         Ok(())
@@ -166,6 +228,20 @@ fn header(bytes: &[u8]) -> Result<Option<(u8, i64, usize)>> {
     Ok(Some((bytes[0], number, line + 1)))
 }
 
+/// TLS as the options say; None without.
+fn secure(options: &Options) -> Result<Option<Arc<ServerConfig>>> {
+    let (Some(cert), Some(key)) = (&options.cert, &options.key) else { return Ok(None) };
+    let cert = CertificateDer::from_pem_file(cert).map_err(Error::other)?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(Error::other)?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(Error::other)?
+        .with_no_client_auth()
+        .with_single_cert(vec![cert], key)
+        .map_err(Error::other)?;
+    Ok(Some(Arc::new(config)))
+}
+
 fn main() -> Result<()> {
     let options = Options::parse();
     let poll = Poll::new()?;
@@ -178,6 +254,7 @@ fn main() -> Result<()> {
         line: VecDeque::new(),
         dirty: Vec::new(),
         scratch: vec![0; 64 * 1024],
+        tls: secure(&options)?,
     };
     let mut events = Events::with_capacity(1024);
     loop {
