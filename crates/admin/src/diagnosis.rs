@@ -10,6 +10,7 @@ use crate::format::{bytes, count, micros, rate};
 use crate::process::Process;
 use crate::queue::Condition;
 use crate::reload::Generations;
+use crate::runbook;
 use crate::status::{
     ChannelStatus, ErrorCount, Memory, PoolState, PoolStatus, QueueStatus, ServerState, ServerStatus, Status,
     TopicStatus,
@@ -22,7 +23,8 @@ const OF_CLIENTS: [&str; 6] =
     ["client_err", "protocol_errors", "unsupported", "oversized", "cross_slot", "denied"];
 /// Errors of a server that do not mean that it fails: ordinary error replies, the end of an idle connection, and what
 /// follows from another error that is named already.
-const HARMLESS: [&str; 5] = ["error_replies", "server_eof", "late_replies", "stray_replies", "probes_failed"];
+pub(crate) const HARMLESS: [&str; 5] =
+    ["error_replies", "server_eof", "late_replies", "stray_replies", "probes_failed"];
 /// Memory is tight from here, in percent of the budget: five eighths, where clients begin to wait (`proxy::memory`),
 const MEMORY_TIGHT: u64 = 62;
 /// and at its limit from here: just under seven eighths, where clients are closed.
@@ -44,6 +46,7 @@ pub(crate) fn find(status: &Status) -> Vec<Finding> {
     found.extend(
         status.certificates.iter().filter_map(|certificate| of_certificate(certificate, status.now_ms)),
     );
+    debug_assert!(found.iter().all(|finding| runbook::has(&finding.anchor())), "the runbook misses a kind");
     found
 }
 
@@ -79,7 +82,7 @@ fn of_upgrades(failures: &UpgradeFailures) -> Option<Finding> {
 fn of_certificate(certificate: &Certificate, now_ms: u64) -> Option<Finding> {
     let CertificateFault { severity, text, since_ms } = certificate.fault(now_ms)?;
     let finding = Finding::new(severity, certificate.subject(), certificate.option, text);
-    Some(Finding { since_ms, ..finding })
+    Some(Finding { since_ms, section: Some("certificate"), ..finding })
 }
 
 fn of_pool(pool: &PoolStatus, events: &[Event], found: &mut Vec<Finding>) {
@@ -138,7 +141,7 @@ fn of_queue(queue: &QueueStatus, found: &mut Vec<Finding>) {
     }
     for Condition { subject, what, why, since_ms } in &queue.conditions {
         let finding = Finding::new(Severity::Critical, subject, what, format!("{what}: {why}"));
-        found.push(Finding { since_ms: Some(*since_ms), ..finding });
+        found.push(Finding { since_ms: Some(*since_ms), section: Some("queue-condition"), ..finding });
     }
     if let Some(fault) = queue.fault.as_ref().filter(|_| queue.conditions.is_empty()) {
         found.push(Finding::new(Severity::Critical, "queue", "fault", fault));

@@ -33,6 +33,7 @@ mod trouble;
 mod format;
 mod metrics;
 mod page;
+mod runbook;
 
 pub mod actions;
 mod certificates;

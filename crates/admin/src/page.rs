@@ -7,6 +7,7 @@
 mod html;
 mod pools;
 mod queue;
+mod runbook;
 
 use html::{Escaped, Html};
 
@@ -33,6 +34,17 @@ pub(crate) fn whole(status: &Status) -> String {
          </body></html>\n",
         Escaped(&title(status)),
         body(status),
+    )
+}
+
+/// The runbook, in the same style.
+pub(crate) fn runbook() -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>Runbook · nuthatch</title>\n<style>\n{STYLE}</style></head>\n<body class=\"text\"><main>\n{}</main></body></html>\n",
+        runbook::html(),
     )
 }
 
@@ -121,13 +133,15 @@ fn troubles(html: &mut Html, status: &Status) {
 
 fn trouble(html: &mut Html, trouble: &Trouble, now_ms: u64) {
     html.add(format_args!(
-        "<li class=\"{}\"><b>{}</b> <span>{}</span> <time title=\"{} UTC\">since {}, for {}</time></li>\n",
+        "<li class=\"{}\"><b>{}</b> <span>{}</span> <time title=\"{} UTC\">since {}, for {}</time> \
+         <a href=\"runbook#{}\">what to do</a></li>\n",
         class(trouble.severity),
         Escaped(&trouble.subject),
         Escaped(&trouble.text),
         date(trouble.since_ms),
         clock(trouble.since_ms),
         duration(now_ms.saturating_sub(trouble.since_ms)),
+        Escaped(&trouble.anchor),
     ));
 }
 
@@ -207,7 +221,7 @@ fn foot(html: &mut Html, status: &Status) {
         "</p>\n<p><a href=\"metrics\">/metrics</a> <a href=\"health\">/health</a> \
          <a href=\"ready\">/ready</a> \
          <a href=\"live\">/live</a> \
-         <a href=\"api/status\">/api/status</a></p></footer>\n"
+         <a href=\"api/status\">/api/status</a> <a href=\"runbook\">runbook</a></p></footer>\n"
     ));
 }
 

@@ -8,6 +8,7 @@
 //! | `/ready` | 200 `ok`, or 503 and the reasons, a line each: there is nothing that it can serve |
 //! | `/health` | 200 `ok`, or 503 and the reasons, a line each: something does not work |
 //! | `/api/status` | [`crate::status::Status`] as JSON; with `?as=html` the page's body, which the page refreshes itself from |
+//! | `/runbook` | what to do about each trouble |
 //! | `/favicon.ico` | the page's icon |
 //! | `/api/reload`, `/api/server/…`, `/api/log/level` | actions: [`crate::actions`] |
 
@@ -60,6 +61,7 @@ pub fn router(watch: Arc<Watch>, actor: Option<Arc<dyn Actor>>, desk: Option<Arc
         .route("/ready", get(ready))
         .route("/health", get(health))
         .route("/api/status", get(status))
+        .route("/runbook", get(runbook_page))
         .route("/favicon.ico", get(icon))
         .route("/api/reload", post(actions::reload))
         .route("/api/server/{change}", post(actions::server))
@@ -141,6 +143,10 @@ fn verdict(well: bool, reasons: &[String]) -> Response {
     }
     let reasons: String = reasons.iter().map(|reason| format!("{reason}\n")).collect();
     answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, reasons)
+}
+
+async fn runbook_page() -> Response {
+    answer(StatusCode::OK, HTML, page::runbook())
 }
 
 async fn icon() -> Response {

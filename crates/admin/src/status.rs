@@ -23,6 +23,8 @@ use window::Window;
 
 pub(crate) use pools::note_changes_by_hand;
 pub use pools::{ErrorCount, Errors, Latency, PoolState, PoolStatus, ServerState, ServerStatus};
+#[cfg(test)]
+pub(crate) use pools::{POOL_ERRORS, SERVER_ERRORS};
 pub use queue::{ChannelStatus, QueueStatus, TopicStatus};
 
 /// See the top of this file.

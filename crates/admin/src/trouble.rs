@@ -7,6 +7,8 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use crate::runbook;
+
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trouble {
@@ -16,6 +18,8 @@ pub struct Trouble {
     pub subject: String,
     /// The problem.
     pub text: String,
+    /// Section of the runbook about it: `/runbook#…` of the admin port, docs/runbook.md.
+    pub anchor: String,
     /// Since when, in milliseconds since the Unix epoch.
     pub since_ms: u64,
 }
@@ -40,6 +44,8 @@ pub(crate) struct Finding {
     pub subject: String,
     /// Tells apart what one subject may suffer from.
     pub kind: &'static str,
+    /// Section of the runbook, if it is not that of the kind.
+    pub section: Option<&'static str>,
     /// The problem.
     pub text: String,
     /// Since when, in milliseconds since the Unix epoch, if that is known.
@@ -54,7 +60,12 @@ impl Finding {
         kind: &'static str,
         text: impl Into<String>,
     ) -> Finding {
-        Finding { severity, subject: subject.into(), kind, text: text.into(), since_ms: None }
+        Finding { severity, subject: subject.into(), kind, section: None, text: text.into(), since_ms: None }
+    }
+
+    /// Section of the runbook.
+    pub fn anchor(&self) -> String {
+        self.section.map_or_else(|| runbook::anchor(&self.subject, self.kind), str::to_owned)
     }
 }
 
@@ -75,7 +86,9 @@ impl Tracker {
                 let known = self.known.get(&key).copied();
                 let since_ms = finding.since_ms.or(known).unwrap_or(now_ms);
                 next.insert(key, since_ms);
-                Trouble { severity: finding.severity, subject: finding.subject, text: finding.text, since_ms }
+                let anchor = finding.anchor();
+                let Finding { severity, subject, text, .. } = finding;
+                Trouble { severity, subject, text, anchor, since_ms }
             })
             .collect();
         self.known = next;

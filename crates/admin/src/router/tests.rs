@@ -110,6 +110,13 @@ async fn what_is_served_where() {
 }
 
 #[tokio::test]
+async fn the_runbook_has_the_sections_that_the_page_links_to() {
+    let (head, page) = fetch(place(None).router, "/runbook").await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert!(page.contains("<a id=\"server-ejected\"></a>\n<h2>Server: ejected</h2>"), "{page}");
+}
+
+#[tokio::test]
 async fn the_page_answers_at_once() {
     let place = place(Some(report()));
     let ejected = &place.pool.servers[0].shards[0];
@@ -120,6 +127,7 @@ async fn the_page_answers_at_once() {
     for part in [
         "<b>pool a, server s</b> <span>ejected: &lt;Connection refused&gt;</span> <time title=\"1970-01-01 00:00:02 UTC\">\
          since 00:00:02, for ",
+        "<a href=\"runbook#server-ejected\">what to do</a>",
         "nobody consumes; 7 messages wait",
         "<h2>Lately</h2>",
         "<code>127.0.0.1:1</code> redis pool a",
