@@ -42,7 +42,7 @@ const fn live(name: &'static str, what: &'static str, run: fn(&Context) -> Resul
     Suite { name, what, run, is_live: true }
 }
 
-const SUITES: [Suite; 14] = [
+const SUITES: [Suite; 15] = [
     still("fmt", "formatting", |_| passed(cargo().args(["fmt", "--all", "--check"]), minutes(5))),
     still("clippy", "lints, as errors", |_| {
         passed(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), minutes(30))
@@ -62,6 +62,7 @@ const SUITES: [Suite; 14] = [
     live("instructions", "instructions per request, counted by callgrind", instructions),
     live("golden", "captures from the original programs", golden::run),
     live("integration", "real servers and real clients", integration::run),
+    live("pages", "documentation: commands, configurations, links, spelling", packages::pages),
     live("packages", "the Debian package and the image, on machines of their own", packages::run),
     live(
         "differential",

@@ -1,6 +1,7 @@
-//! The packages, made of the release binary: what linters say of them, and how they behave on a machine of their own.
+//! The packages, made of the release binary: what linters say of them, and how they behave on a machine of
+//! their own. And the pages of the documentation, as somebody follows them.
 //!
-//! `tests/packages` has the scripts. What they print after `SKIPPED:` was not run, and is told at the end.
+//! `tests/packages` and `tests/pages` have the scripts. What they print after `SKIPPED:` was not run, and is told at the end.
 
 use std::path::Path;
 
@@ -23,20 +24,29 @@ pub fn run(context: &Context) -> Result<Outcome, Fault> {
 
     let mut skipped = Vec::new();
     for (script, argument) in [("lint.py", &deb), ("deb.py", &deb), ("image.py", &image)] {
-        skipped.extend(script_run(context, script, argument)?);
+        skipped.extend(script_run(context, &format!("tests/packages/{script}"), Some(argument))?);
     }
     Ok(if skipped.is_empty() { Outcome::Passed } else { Outcome::Partly(skipped.join("; ")) })
 }
 
+/// Follows every page of the documentation.
+pub fn pages(context: &Context) -> Result<Outcome, Fault> {
+    if !run::is_installed("python3") {
+        return Ok(Outcome::Skipped("python3 is not installed".into()));
+    }
+    let skipped = script_run(context, "tests/pages/pages.py", None)?;
+    Ok(if skipped.is_empty() { Outcome::Passed } else { Outcome::Partly(skipped.join("; ")) })
+}
+
 /// Runs a script; what it skipped.
-fn script_run(context: &Context, script: &str, argument: &Path) -> Result<Vec<String>, Fault> {
-    println!("-- tests/packages/{script}");
+fn script_run(context: &Context, script: &str, argument: Option<&Path>) -> Result<Vec<String>, Fault> {
+    println!("-- {script}");
     let mut command = context.python();
-    command.arg(format!("tests/packages/{script}")).arg(argument);
+    command.arg(script).args(argument);
     let ended = run::taken(&mut command, minutes(5))?;
     print!("{}", ended.output);
     if !ended.status.success() {
-        return Err(format!("tests/packages/{script}: {}", ended.status));
+        return Err(format!("{script}: {}", ended.status));
     }
     let reasons = ended.output.lines().filter_map(|line| line.strip_prefix("SKIPPED: "));
     Ok(reasons.map(str::to_owned).collect())

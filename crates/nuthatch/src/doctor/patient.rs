@@ -47,6 +47,13 @@ pub(super) fn read(path: &Path) -> Result<(Config, Words), String> {
     let source = Source::read(path).map_err(|error| format!("nuthatch: {}: {error}\n", path.display()))?;
     let (faults, config) = checked(&source);
     let words = if source.kind == FileKind::Native { Words::Native } else { Words::Plain };
+    let config = config.map(|mut config| {
+        if source.kind == FileKind::Nutcracker {
+            // The file does not say where its statistics are: the flag -s does.
+            config.stats = None;
+        }
+        config
+    });
     config.map(|config| (config, words)).ok_or_else(|| {
         let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);
         let mut text: String = errors.map(|fault| source.show(fault)).collect();
