@@ -1,7 +1,7 @@
 //! Users at the admin port: `admin = "view"` sees pages, metrics and status, `operate` acts as well.
 //!
-//! Health stays open: orchestrators have no password. Without a user who has a right here everything is open, as before there were
-//! users.
+//! Health stays open: orchestrators have no password. Without a user who has a right here everything is open,
+//! as before there were users.
 
 use std::net::IpAddr;
 use std::sync::Arc;

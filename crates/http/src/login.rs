@@ -1,13 +1,15 @@
-//! Logins over HTTP: `Authorization: Basic` with name and password, or `Bearer` with a password that is a token.
+//! Logins over HTTP: `Authorization: Basic` with name and password, or `Bearer` with a password that is a
+//! token.
 //!
 //! ```text
 //! request ▸ credentials ▸ failed too often? ▸ book ─┬▸ user ▸ limit on its requests ▸ its right
 //!                                                   ├▸ slow (argon2) ▸ a thread that may be late ▸ user
 //!                                                   └▸ 401, counted, in the log once a second at most
 //! ```
-//! One desk serves every API and every listener of a process that it is given to. Topics are open unless some user may publish or
-//! consume; what operators do is, unless some user has any of these rights. Whoever failed too often is not listened to for a while
-//! ([`access::LoginGuard`]); neither a password nor a name that is no user's is shown anywhere.
+//! One desk serves every API and every listener of a process that it is given to. Topics are open unless some
+//! user may publish or consume; what operators do is, unless some user has any of these rights. Whoever
+//! failed too often is not listened to for a while ([`access::LoginGuard`]); neither a password nor a name
+//! that is no user's is shown anywhere.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -134,8 +136,8 @@ impl LoginDesk {
     /// The user whose request this is and who has the right to it; `None` if nobody needs to log in.
     ///
     /// # Errors
-    /// 401 without a login, 403 without the right, 429 after too many failures or requests, 503 if too many passwords are being
-    /// verified.
+    /// 401 without a login, 403 without the right, 429 after too many failures or requests, 503 if too many
+    /// passwords are being verified.
     pub async fn permit(
         &self,
         right: Right,

@@ -1,7 +1,8 @@
-//! Users of the process outside of pools: those of the queue's clients, and the desk at which clients of HTTP log in.
+//! Users of the process outside of pools: those of the queue's clients, and the desk at which clients of HTTP
+//! log in.
 //!
-//! Pools have their own, planned with their generation. A limit of a user holds for pools together, and for the queue and HTTP
-//! together.
+//! Pools have their own, planned with their generation. A limit of a user holds for pools together, and for
+//! the queue and HTTP together.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Book, PasswordSpec, Rate, UserSpec};
+use config::checked::{ClientAuth, Tls, TlsRequired};
 use harness::World;
-use net::{App, ConnId};
+use net::{App, ConnId, LayerInfo};
 use nuthatch_queue::outside::Asker;
 use nuthatch_queue::{Mail, QueueOptions};
 
@@ -281,4 +282,55 @@ fn nothing_shows_a_password() {
     let stats = nuthatch_queue::request::Request::Stats { topic: None, channel: None, clients: true };
     let shown = format!("{:?} {:?}", world.ask(stats), Arc::new(&world.options));
     assert!(shown.contains("app") && !shown.contains("p-app"), "{shown}");
+}
+
+#[test]
+fn a_verified_certificate_logs_in() {
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (cert, key) = (signed.cert.pem(), signed.signing_key.serialize_pem());
+    let tls = net::tls::server_config(
+        cert.as_bytes(),
+        key.as_bytes(),
+        None,
+        net::tls::ClientAuth::None,
+        net::tls::MinVersion::Tls12,
+    );
+    let by_name = UserSpec {
+        certificates: vec!["app-*".into()],
+        limit_connections: Some(1),
+        ..user("app", &["*"], &[])
+    };
+    let users = Book::build(&[by_name, user("feed", &["feed"], &[])]).unwrap();
+    let mut world = World::new(QueueOptions { users, tls: Some(tls.unwrap()), ..QueueOptions::default() });
+    for (client_auth, name, expected) in [
+        (ClientAuth::RequireVerify, "app-1", OK),
+        (ClientAuth::RequireVerify, "other", "E_AUTH_FIRST AUTH required before PUB"),
+        // Any certificate is taken: what it says is nobody's word.
+        (ClientAuth::Require, "app-1", "E_AUTH_FIRST AUTH required before PUB"),
+    ] {
+        let (cert, key) = ("cert.pem".into(), "key.pem".into());
+        let tls = Tls { cert, key, client_auth, required: TlsRequired::No };
+        world.configure(|settings| settings.tls = Some(tls));
+        let shown = |world: &mut World| {
+            let conn = world.client();
+            world.send(conn, b"IDENTIFY\n\0\0\0\x2d{\"feature_negotiation\":true,\"tls_v1\":true }  ");
+            let info =
+                LayerInfo { client_certificate: true, names: vec![name.to_owned()], ..LayerInfo::default() };
+            world.queue.layered(&mut world.io, conn, info);
+            world.turn();
+            conn
+        };
+        let conn = shown(&mut world);
+        let second = shown(&mut world);
+        world.send(conn, &publication("PUB", "t"));
+        assert_eq!(answer(&mut world, conn), expected, "{client_auth:?} {name}");
+        world.send(second, &publication("PUB", "t"));
+        assert_eq!(answer(&mut world, second), "E_AUTH_FIRST AUTH required before PUB", "one is the limit");
+        // It may log in as somebody else all the same.
+        if expected == OK {
+            world.send(conn, &auth("feed:p-feed"));
+            assert!(answer(&mut world, conn).starts_with("{\"identity\":\"feed\""));
+        }
+        world.disconnect(conn);
+    }
 }

@@ -5,8 +5,8 @@
 //!                                                            ├▸ slow (argon2) ▸ another thread ▸ mail ▸ user
 //!                                                            └▸ E_AUTH_FAILED, counted, in the log once a second at most
 //! ```
-//! A certificate that an authority has signed logs in without AUTH. At its limit on requests a client is not refused, which would
-//! close it as every error of PUB does: it is read again when there is room.
+//! A certificate that an authority has signed logs in without AUTH. At its limit on requests a client is not
+//! refused, which would close it as every error of PUB does: it is read again when there is room.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +92,8 @@ impl Queue {
         self.go_on(io, client);
     }
 
-    /// A client has shown a certificate that was verified: it is logged in as the user that it belongs to, if there is one.
+    /// A client has shown a certificate that was verified: it is logged in as the user that it belongs to, if
+    /// there is one.
     pub(crate) fn log_in_by_certificate(&mut self, client: &mut Connection) {
         let is_verified =
             self.settings().tls.as_ref().is_some_and(|tls| tls.client_auth == ClientAuth::RequireVerify);

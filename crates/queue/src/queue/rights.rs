@@ -9,8 +9,8 @@ use crate::connection::Connection;
 use crate::options::Authority;
 
 impl Queue {
-    /// Finds the users of all clients among the present ones. Consumers that may no longer consume are closed; what they had goes
-    /// back to their channel.
+    /// Finds the users of all clients among the present ones. Consumers that may no longer consume are
+    /// closed; what they had goes back to their channel.
     pub(super) fn review_rights<I: Io>(&mut self, io: &mut I) {
         if self.authority != Authority::Users {
             return;
