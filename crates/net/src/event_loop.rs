@@ -60,6 +60,8 @@ pub struct EventLoop {
     scratch: Box<[u8]>,
     /// Encoded output of layers, on its way to an outbox.
     wire: Vec<u8>,
+    /// Decoded bytes of the connection that is being read.
+    plain: BytesMut,
     spare: Spare,
     spare_since: bool,
     /// Bytes read since it was last asked.
@@ -103,6 +105,7 @@ impl EventLoop {
             timers: Timers::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             wire: Vec::new(),
+            plain: BytesMut::new(),
             spare: Spare::default(),
             spare_since: false,
             arrived: 0,

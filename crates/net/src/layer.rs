@@ -16,7 +16,8 @@
 //!   before it is false**. This is what bounds the memory: a few kilobytes of input may stand for gigabytes of output.
 //! - [`Received::ended`]: the peer has ended its stream inside the layer (TLS `close_notify`, the last deflate block). To the
 //!   app that is a FIN.
-//! - `Io::send`: `stack.send(bytes, &mut wire)`, which gathers small pieces. End of turn, before the write:
+//! - `Io::send`: `stack.send(bytes, &mut wire)`, which gathers small pieces, in a buffer that was lent ([`Stack::lend`]) and is given
+//!   back when it is empty ([`Stack::reclaim`]). End of turn, before the write:
 //!   `stack.flush(&mut wire)`. [`Stack::gathered`] counts as unsent. Until the handshake is done everything is gathered: nothing
 //!   leaves in clear, and nothing is hidden from whoever limits what is unsent.
 //! - `Io::finish`: `stack.close(&mut wire)` before the last write, so that the peer sees an orderly end.
@@ -48,8 +49,8 @@ pub const PLAIN_MAX: usize = 64 * 1024;
 
 /// Bytes gathered before they are encoded without waiting for the end of the turn: a snappy chunk.
 const GATHER_MAX: usize = 64 * 1024;
-/// A gathering buffer larger than this is given back once it is empty.
-const GATHER_KEEP: usize = 1024;
+/// A piece of at least this many bytes is encrypted where it lies: a record.
+const AT_ONCE: usize = 16 * 1024;
 
 /// Effects of a call of [`Stack::receive`] besides appending bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -181,11 +182,46 @@ impl Stack {
         Ok(())
     }
 
+    /// True if sending takes a buffer, and there is none.
+    pub(crate) fn wants_buffer(&self) -> bool {
+        self.gather.capacity() == 0
+    }
+
+    /// Lends an empty buffer to gather in.
+    pub(crate) fn lend(&mut self, buffer: Vec<u8>) {
+        if self.wants_buffer() {
+            self.gather = buffer;
+        }
+    }
+
+    /// The buffer, once nothing is gathered in it: an idle connection has none.
+    pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
+        let idle = self.gather.is_empty() && self.gather.capacity() > 0;
+        idle.then(|| std::mem::take(&mut self.gather))
+    }
+
+    /// [`Stack::send`] of a small piece for which there is room where bytes are gathered. False if there is none.
+    #[inline]
+    pub(crate) fn gather(&mut self, plain: &[u8]) -> bool {
+        let room = self.gather.capacity().min(GATHER_MAX) - self.gather.len().min(GATHER_MAX);
+        if plain.len() >= room.min(AT_ONCE) {
+            return false;
+        }
+        self.gather.extend_from_slice(plain);
+        true
+    }
+
     /// Sends plain bytes. Small pieces wait for more until [`Stack::flush`].
     pub fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) {
         if self.handshaking() {
             self.gather.extend_from_slice(plain);
             return;
+        }
+        let mut plain = plain;
+        if plain.len() >= AT_ONCE && self.gather.is_empty() && self.compression.is_none() {
+            let (records, rest) = plain.split_at(plain.len() / AT_ONCE * AT_ONCE);
+            self.encode(records, out);
+            plain = rest;
         }
         let room = GATHER_MAX - self.gather.len();
         if plain.len() < room {
@@ -210,10 +246,8 @@ impl Stack {
         if !self.gather.is_empty() {
             let mut gather = std::mem::take(&mut self.gather);
             gather.chunks(GATHER_MAX).for_each(|piece| self.encode(piece, out));
-            if gather.capacity() <= GATHER_KEEP {
-                gather.clear();
-                self.gather = gather;
-            }
+            gather.clear();
+            self.gather = gather;
         }
     }
 

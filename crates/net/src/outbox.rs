@@ -31,7 +31,7 @@ pub(crate) struct Spare {
 }
 
 impl Spare {
-    fn take(&mut self) -> Vec<u8> {
+    pub(crate) fn take(&mut self) -> Vec<u8> {
         match self.buffers.pop() {
             Some(buffer) => {
                 self.bytes -= buffer.capacity();
@@ -41,7 +41,7 @@ impl Spare {
         }
     }
 
-    fn give(&mut self, mut buffer: Vec<u8>) {
+    pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
         if self.buffers.len() < SPARE_MAX && buffer.capacity() > 0 && buffer.capacity() <= TAIL_MAX {
             buffer.clear();
             self.bytes += buffer.capacity();

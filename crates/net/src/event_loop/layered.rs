@@ -6,14 +6,19 @@
 use std::io;
 use std::time::Duration;
 
+use bytes::BytesMut;
+
 use super::{EventLoop, LINGER, Progress, SCRATCH};
 use crate::conn::{Conn, Stage, inbox_memory};
 use crate::layer::{LayerError, PLAIN_MAX, Received, Stack};
 use crate::options::{ClientTls, ServerTls};
-use crate::{App, ConnId, Fault, Layer, LayerFault, LayerInfo};
+use crate::outbox::LARGE;
+use crate::{App, ConnId, Fault, Input, Layer, LayerFault, LayerInfo};
 
 /// Time a TLS handshake with a client may take, as nsqd's.
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// A buffer for decoded bytes larger than this is given back.
+const PLAIN_KEEP: usize = 256 * 1024;
 
 impl EventLoop {
     /// Puts a layer on an open connection: from now on for what is sent, and for what arrives once the app has returned.
@@ -61,19 +66,26 @@ impl EventLoop {
         let before = stack.memory();
         let result = f(stack, &mut self.wire);
         self.buffered = self.buffered + stack.memory() - before;
+        if let Some(buffer) = stack.reclaim() {
+            self.spare.give(buffer);
+        }
         self.queue_wire(id);
         Some(result)
     }
 
-    /// Sends what is in `wire`.
+    /// Sends what is in `wire`: as it is if it is long, and copied behind what waits already if not.
     fn queue_wire(&mut self, id: ConnId) {
-        let wire = std::mem::take(&mut self.wire);
+        let mut wire = std::mem::take(&mut self.wire);
         if let Some(conn) = self.conns.get_mut(id)
             && !wire.is_empty()
         {
             let before = conn.outbox.memory();
-            conn.outbox.push(&wire, &mut self.spare);
-            self.buffered += conn.outbox.memory() - before;
+            if wire.len() >= LARGE {
+                conn.outbox.push_shared(std::mem::take(&mut wire).into(), &mut self.spare);
+            } else {
+                conn.outbox.push(&wire, &mut self.spare);
+            }
+            self.buffered = self.buffered + conn.outbox.memory() - before;
             self.mark_dirty(id);
         }
         self.wire = wire;
@@ -81,7 +93,17 @@ impl EventLoop {
 
     /// [`crate::Io::send`] on a connection with layers.
     pub(super) fn send_layered(&mut self, id: ConnId, bytes: &[u8]) {
-        self.with_layers(id, |stack, wire| stack.send(bytes, wire));
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(stack) = conn.layers.as_mut() else { return };
+        if stack.wants_buffer() {
+            stack.lend(self.spare.take());
+        }
+        let before = stack.memory();
+        if stack.gather(bytes) {
+            self.buffered = self.buffered + stack.memory() - before;
+        } else {
+            self.with_layers(id, |stack, wire| stack.send(bytes, wire));
+        }
         self.mark_dirty(id);
     }
 
@@ -136,15 +158,23 @@ impl EventLoop {
     fn decode<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, bytes: &mut [u8]) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         self.wire.clear();
-        let before = conn.inbox.len();
         let memory = |conn: &Conn| inbox_memory(&conn.inbox) + conn.layers_memory();
         let held = memory(conn);
-        let received = receive(conn, bytes, &mut self.wire);
+        // The usual case: nothing is left over, so the bytes need not be kept if the app consumes them all.
+        let mut plain = match conn.inbox.is_empty() {
+            true => std::mem::take(&mut self.plain),
+            false => std::mem::take(&mut conn.inbox),
+        };
+        let (shared, before) = (plain.is_empty(), plain.len());
+        let received = receive(conn, bytes, &mut plain, &mut self.wire);
         if conn.flags.finish_after_handshake {
             // The app is done with it.
-            conn.inbox.clear();
+            plain.truncate(before);
         }
-        let grown = conn.inbox.len() - before;
+        let grown = plain.len() - before;
+        if !shared {
+            conn.inbox = std::mem::take(&mut plain);
+        }
         self.buffered = self.buffered + memory(conn) - held;
         let received = match received {
             Ok(received) => received,
@@ -161,14 +191,38 @@ impl EventLoop {
             conn.flags.readable = true;
             self.queue_read(id);
         }
-        let shown =
-            |conn: &Conn| conn.stage == Stage::Open && conn.inbox.len() >= conn.want && !conn.flags.paused;
-        if grown > 0 && self.conns.get(id).is_some_and(shown) {
-            self.show(app, id);
+        if shared {
+            self.show_plain(app, id, &plain);
+            plain.clear();
+            if plain.capacity() <= PLAIN_KEEP {
+                self.plain = plain;
+            }
+        } else {
+            let shown = |conn: &Conn| {
+                conn.stage == Stage::Open && conn.inbox.len() >= conn.want && !conn.flags.paused
+            };
+            if grown > 0 && self.conns.get(id).is_some_and(shown) {
+                self.show(app, id);
+            }
         }
         if received.ended {
             self.tell_end(app, id);
         }
+    }
+
+    /// Shows the app what was decoded; what it leaves is the connection's.
+    fn show_plain<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, plain: &[u8]) {
+        let Some(conn) = self.conns.get(id) else { return };
+        if plain.is_empty() || conn.stage != Stage::Open {
+            return;
+        }
+        let (mut consumed, mut want) = (0, 0);
+        if !conn.flags.paused {
+            let mut input = Input::scratch(plain);
+            app.received(self, id, &mut input);
+            (consumed, want) = input.outcome();
+        }
+        self.keep(id, &plain[consumed..], want);
     }
 
     fn handshake_done<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, info: LayerInfo) {
@@ -211,10 +265,15 @@ impl EventLoop {
     }
 }
 
-fn receive(conn: &mut Conn, bytes: &mut [u8], wire: &mut Vec<u8>) -> Result<Received, LayerError> {
+fn receive(
+    conn: &mut Conn,
+    bytes: &mut [u8],
+    plain: &mut BytesMut,
+    wire: &mut Vec<u8>,
+) -> Result<Received, LayerError> {
     match conn.layers.as_mut() {
         Some(stack) if conn.stage == Stage::Open || conn.flags.finish_after_handshake => {
-            stack.receive(bytes, &mut conn.inbox, PLAIN_MAX, wire)
+            stack.receive(bytes, plain, PLAIN_MAX, wire)
         }
         _ => Ok(Received::default()),
     }

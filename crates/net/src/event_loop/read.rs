@@ -132,17 +132,22 @@ impl EventLoop {
         let mut input = Input::scratch(&scratch[..n]);
         app.received(self, id, &mut input);
         let (consumed, want) = input.outcome();
-        if consumed < n
+        self.keep(id, &scratch[consumed..n], want);
+        self.scratch = scratch;
+        Ok(progress)
+    }
+
+    /// Keeps what the app has left of the shard's own buffers; nothing of the connection was kept before.
+    pub(super) fn keep(&mut self, id: ConnId, left: &[u8], want: usize) {
+        if !left.is_empty()
             && let Some(conn) = self.conns.get_mut(id)
             && conn.stage == Stage::Open
         {
-            conn.inbox.reserve((want.min(GROW_MAX)).max(n - consumed));
-            conn.inbox.extend_from_slice(&scratch[consumed..n]);
+            conn.inbox.reserve((want.min(GROW_MAX)).max(left.len()));
+            conn.inbox.extend_from_slice(left);
             conn.want = want;
             self.buffered += inbox_memory(&conn.inbox);
         }
-        self.scratch = scratch;
-        Ok(progress)
     }
 
     /// A frame is incomplete: read behind what is there.

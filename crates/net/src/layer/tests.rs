@@ -418,6 +418,39 @@ fn tls_with_each_compression_at_all_sizes() {
 }
 
 #[test]
+fn pieces_keep_their_order_in_a_buffer_that_is_lent() {
+    let ours = identity("queue");
+    let tls =
+        (client(&ours.0, None, MinVersion::Tls12), server(&ours, None, ClientAuth::None, MinVersion::Tls12));
+    for layer in [None, Some(Layer::Snappy)] {
+        let (mut a, mut b) = pair(&tls.0, &tls.1);
+        shake(&mut a, &mut b, 4096).unwrap();
+        if let Some(layer) = &layer {
+            a.push(layer, &[]).unwrap();
+            b.push(layer, &[]).unwrap();
+        }
+        // In front of a long piece there is nothing, a little, or much.
+        for before in [0, 7, 40_000] {
+            let (mut sent, mut wire) = (Vec::new(), Vec::new());
+            a.lend(Vec::with_capacity(4096));
+            for size in [before, 16_384, 11, 16_383, 4_000, 100_000, 1, 65_536] {
+                let plain = content(size);
+                sent.extend_from_slice(&plain);
+                if !a.gather(&plain) {
+                    a.send(&plain, &mut wire);
+                }
+            }
+            a.flush(&mut wire);
+            assert_eq!((a.gathered(), a.memory()), (0, 0));
+            assert!(a.reclaim().is_some_and(|buffer| buffer.is_empty()), "nobody idle has a buffer");
+            assert!(a.reclaim().is_none() && a.wants_buffer());
+            let (got, _) = receive(&mut b, &wire, 10_000, PLAIN_MAX).unwrap();
+            assert!(got == sent, "{layer:?} {before}");
+        }
+    }
+}
+
+#[test]
 fn what_is_sent_during_the_handshake_follows_it() {
     let ours = identity("queue");
     let layer = server(&ours, None, ClientAuth::None, MinVersion::Tls12);

@@ -324,7 +324,10 @@ fn encode<Data>(data: &mut EncodeTlsData<'_, Data>, out: &mut Vec<u8>) {
 fn encrypt<Data>(traffic: &mut WriteTraffic<'_, Data>, plain: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     let records = plain.len().div_ceil(RECORD_MAX);
-    out.resize(start + plain.len() + records * RECORD_OVERHEAD, 0);
+    let room = plain.len() + records * RECORD_OVERHEAD;
+    // What is long leaves as it is, without a copy.
+    out.reserve_exact(room);
+    out.resize(start + room, 0);
     let mut result = traffic.encrypt(plain, &mut out[start..]);
     if let Err(EncryptError::InsufficientSize(missing)) = &result {
         out.resize(start + missing.required_size, 0);
