@@ -42,6 +42,13 @@ impl Place {
     pub fn output(&self) -> PathBuf {
         self.target.join("package")
     }
+
+    /// Directory of the binary, built for a target or for this machine.
+    fn built(&self, target: Option<&str>) -> PathBuf {
+        let directory = target.map_or_else(|| self.target.clone(), |target| self.target.join(target));
+        // cargo's one profile whose directory has another name.
+        directory.join(if self.profile == "dev" { "debug" } else { &self.profile })
+    }
 }
 
 /// Builds what the words name.
@@ -74,7 +81,7 @@ pub fn run(words: &[&str]) -> Result<(), Fault> {
 pub fn deb(place: &Place) -> Result<PathBuf, Fault> {
     let profile = ["--profile", &place.profile];
     run::shown(cargo().args(["build", "--package", "nuthatch"]).args(profile), BUILD)?;
-    let built = place.target.join(if place.profile == "dev" { "debug" } else { &place.profile });
+    let built = place.built(None);
     stage(&built.join("nuthatch"), &built.join("package"))?;
     make(&place.output())?;
     let path = place.output().join("nuthatch.deb");
@@ -137,7 +144,7 @@ fn static_binary(place: &Place) -> Result<PathBuf, Fault> {
     let output = place.output();
     let binary = output.join("nuthatch");
     make(&output)?;
-    copy(&place.target.join(target).join(&place.profile).join("nuthatch"), &binary)?;
+    copy(&place.built(Some(target)).join("nuthatch"), &binary)?;
     image_context(&output)?;
     archive(place, &binary)
 }
