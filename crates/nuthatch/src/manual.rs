@@ -17,13 +17,13 @@ const SECTIONS: [Section; 5] = [
                 "TERM, INT, QUIT",
                 "Stop: take no more clients, answer what is owed within stop_timeout, then end.",
             ),
-            ("HUP", "Open the log file anew."),
+            ("HUP", "Read the configuration again, and open the log file anew."),
             ("TTIN, TTOU", "Log more, log less."),
             (
                 "USR2",
                 "Start the binary again, which takes over listeners, clients and the queue; see docs/operations.md.",
             ),
-            ("USR1", "Logged, without effect."),
+            ("USR1", "Read the configuration again."),
             ("SEGV, BUS, ILL, FPE, ABRT", "Log a backtrace, then die by the signal."),
         ],
     ),
@@ -31,9 +31,12 @@ const SECTIONS: [Section; 5] = [
         "EXIT STATUS",
         &[
             ("0", "Stopped by a signal, or done."),
-            ("1", "It could not start, or the file that was checked cannot be used."),
+            (
+                "1",
+                "It could not start; or what was checked, asked for or loaded is not well, and the output says why.",
+            ),
             ("2", "The command line is wrong, or the file that was to be checked cannot be read."),
-            ("3", "No queue answers (topics, channels, peek and the other commands for one)."),
+            ("3", "Nobody answers (health, and topics, channels, peek and the other commands for a queue)."),
         ],
     ),
     (
