@@ -16,8 +16,7 @@ LEFT = {
 }
 # Something that the output of a command says.
 SAID = {
-    "nuthatch check -c nuthatch.toml": "0 errors, 0 warnings",
-    "nuthatch reload --dry-run": "pool cache: timeout 5s -> 3s\nnot applied: generation 1 is in force\n",
+    "nuthatch check -c nuthatch.toml --against-running": "0 errors, 0 warnings",
     "nuthatch reload": "pool cache: timeout 5s -> 3s\nreloaded in",
     "nuthatch upgrade": "has taken over",
     "nuthatch server drain cache b": "pool cache: server b drained\n",
