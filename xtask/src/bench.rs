@@ -1,5 +1,5 @@
-//! `cargo xtask bench proxy|tls|floor|queue|single|placement|instructions|tools`: builds what is measured, then
-//! hands over to `bench/`.
+//! `cargo xtask bench proxy|tls|floor|queue|single|placement|instructions|tools|upgrade|reload`: builds what
+//! is measured, then hands over to `bench/`.
 //!
 //! The harness itself is Python, standard library only: it starts rivals and servers, drives the load, reads
 //! CPU time and memory from /proc, and prints tables. What costs time is the load generator, which is Rust.
@@ -10,7 +10,8 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 use crate::workspace::{cargo, root};
 
-const BENCHES: [&str; 8] = ["proxy", "tls", "floor", "placement", "queue", "single", "instructions", "tools"];
+const BENCHES: [&str; 10] =
+    ["proxy", "tls", "floor", "placement", "queue", "single", "instructions", "tools", "upgrade", "reload"];
 
 /// A bench may take this long and no longer.
 const LIMIT: Duration = Duration::from_hours(6);
