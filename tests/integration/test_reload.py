@@ -256,8 +256,10 @@ class Scene:
         """Reloads by SIGHUP. Gives an outcome as `reload` does, from the log."""
         before = len(self.log.read_text())
         self.program.signal(signal.SIGHUP)
-        said = lambda: re.search(r"configuration reloaded.*|reload failed: .*", self.log.read_text()[before:])
-        found = kit.until(lambda: said() and self.log.read_text().endswith("\n") and said(), "the reload")[0]
+        # The log may not have all of the reload before this one yet.
+        outcome = r"\(SIGHUP\) received.*?(configuration reloaded[^\n]*|reload failed: [^\n]*)\n"
+        said = lambda: re.search(outcome, self.log.read_text()[before:], re.S)
+        found = kit.until(said, "the reload")[1]
         self.signals += 1
         number = re.search(r"generation=(\d+)", found)
         return {"ok": found.startswith("configuration"), "generation": int(number[1]), "error": self.log.read_text()[before:]}
