@@ -120,7 +120,7 @@ pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, St
             let clients = predecessor.serving().and_then(|channel| arrivals::begin(channel, shards));
             if let Err(reason) = clients {
                 // Everything is here but the clients of a process that has just died.
-                warn!(%reason, "no clients can be taken in");
+                warn!(%reason, "clients of the replaced process cannot be received");
             }
             Ok(running)
         }

@@ -67,7 +67,7 @@ fn watchdog_period(variable: impl Fn(&str) -> Option<String>) -> Option<Duration
 fn notify(state: &str) {
     let Some(address) = std::env::var_os("NOTIFY_SOCKET") else { return };
     if let Err(error) = send(&address, state) {
-        debug!(address = %address.display(), %error, "the service manager cannot be told");
+        debug!(address = %address.display(), %error, "the service manager cannot be notified");
     }
 }
 

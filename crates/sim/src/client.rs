@@ -433,8 +433,8 @@ impl Client {
             self.vanish(around.net);
             return;
         }
-        if around.removed && is_farewell(got) {
-            around.oracle.farewells += 1;
+        if around.removed && is_removal(got) {
+            around.oracle.removals += 1;
             if !self.input.is_empty() {
                 let rest = resp::show(&self.input);
                 around.oracle.fault(format!("client {} got '{rest}' after its pool's end", self.index));
@@ -523,8 +523,8 @@ fn is_refusal(got: &Got) -> bool {
     }
 }
 
-/// The last word to clients of a pool that was removed.
-fn is_farewell(got: &Got) -> bool {
+/// The error that clients of a removed pool get before they are closed.
+fn is_removal(got: &Got) -> bool {
     match got {
         Got::Redis(Node::Error(text)) => text == b"ERR pool removed from the configuration",
         Got::Redis(_) => false,

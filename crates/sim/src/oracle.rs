@@ -28,7 +28,7 @@ pub(crate) struct Oracle {
     home: HashMap<(usize, Vec<u8>), usize>,
     pub(crate) faults: Vec<String>,
     /// Clients that were told that their pool is no more.
-    pub(crate) farewells: u64,
+    pub(crate) removals: u64,
     /// Clients that were closed although they had done nothing wrong.
     pub(crate) cut_off: Vec<String>,
 }

@@ -46,7 +46,7 @@ pub struct Report {
     /// Steps from one generation to the next.
     pub generations: u64,
     /// Clients that were told that their pool is no more.
-    pub farewells: u64,
+    pub removals: u64,
     /// Rows of the tables of statistics that were seen above zero: a bit for each, in the order of
     /// [`Report::rows`].
     pub moved: u128,
@@ -77,7 +77,7 @@ impl Report {
         self.ejections += other.ejections;
         self.probes_failed += other.probes_failed;
         self.generations += other.generations;
-        self.farewells += other.farewells;
+        self.removals += other.removals;
         self.moved |= other.moved;
         self.tampered |= other.tampered;
     }

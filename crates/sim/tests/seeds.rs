@@ -54,7 +54,7 @@ fn seeds() {
         ("ejections", total.ejections),
         ("failed probes", total.probes_failed),
         ("another generation", total.generations),
-        ("clients of a removed pool", total.farewells),
+        ("clients of a removed pool", total.removals),
     ];
     for (what, count) in reached {
         assert!(count > 0, "no seed has led to {what}");

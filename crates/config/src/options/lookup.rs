@@ -43,7 +43,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Kind::Text,
         Absent::Unset("the host name"),
         NewConnections,
-        "Name or address of this lookup that nodes are told.",
+        "Name or address of this lookup as advertised to nodes.",
     ),
     option(
         "inactive_producer_timeout",

@@ -141,7 +141,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Kind::Rate,
         Absent::Unset("no limit"),
         Live,
-        "Requests in time, of all clients of this pool together; more get an error. Without a burst as many as in a second may come at \
+        "Request rate of all clients of this pool together; more get an error. Without a burst as many as in a second may come at \
          once. Users have a limit of their own.",
     ),
     option(
@@ -224,7 +224,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Kind::Choice(|| Unsupported::ALL.map(|(_, name)| name).to_vec()),
         Absent::Is("error"),
         Live,
-        "What a command that cannot be proxied meets: an error in its place, or a closed connection as in nutcracker.",
+        "Answer to a command that cannot be proxied: an error in its place, or a closed connection as in nutcracker.",
     ),
     option(
         "request_bytes_max",

@@ -89,7 +89,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Kind::Choice(|| Durability::NAMES.to_vec()),
         Absent::Is("os"),
         Live,
-        "When a publisher is told OK: memory (at once; lost if the process dies), os (handed to the operating \
+        "When a publication is answered with OK: memory (at once; lost if the process dies), os (handed to the operating \
          system; survives kill -9) or fsync (on the disk; survives a power cut).",
     ),
     own(
@@ -134,21 +134,21 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         integer(0, i64::MAX),
         Absent::Is("100000"),
         Live,
-        "Most topics at once; whoever would create another is refused. 0 means no limit.",
+        "Most topics at once; creating another is refused. 0 means no limit.",
     ),
     own(
         "max_channels",
         integer(0, i64::MAX),
         Absent::Is("100000"),
         Live,
-        "Most channels of all topics together; whoever would create another is refused. 0 means no limit.",
+        "Most channels of all topics together; creating another is refused. 0 means no limit.",
     ),
     own(
         "max_channels_per_topic",
         integer(0, i64::MAX),
         Absent::Is("10000"),
         Live,
-        "Most channels of one topic; whoever would create another is refused. 0 means no limit.",
+        "Most channels of one topic; creating another is refused. 0 means no limit.",
     ),
     own(
         "max_memory",

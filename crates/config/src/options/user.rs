@@ -113,7 +113,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Kind::Rate,
         Absent::Unset("no limit"),
         Live,
-        "Requests in time, over all of its connections; more get an error, or wait (publishers and consumers of the queue). Without a burst as many as in a second may come at once.",
+        "Request rate over all of its connections; more get an error, or wait (publishers and consumers of the queue). Without a burst as many as in a second may come at once.",
     ),
     option(
         "limit_connections",

@@ -39,7 +39,7 @@ fn take_in(mut channel: Channel, shards: &[Handle<Mail>]) -> u64 {
             }
         };
         let Some(Ok(parcel)) = socket.map(Parcel::from_descriptor) else {
-            warn!(pool = %client.pool, "a client came without a socket that can be used");
+            warn!(pool = %client.pool, "a client was handed over without a usable socket");
             continue;
         };
         let Some(shard) = shards.get((taken % shards.len().max(1) as u64) as usize) else { continue };

@@ -199,7 +199,7 @@ impl World {
             cut_off: self.oracle.cut_off.len() as u64,
             replies: self.clients.iter().map(|c| c.line.answered as u64).sum(),
             generations: self.generations.len() as u64 - 1,
-            farewells: self.oracle.farewells,
+            removals: self.oracle.removals,
             tampered: self.plan.done,
             ..Report::default()
         };

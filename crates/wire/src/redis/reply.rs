@@ -122,7 +122,7 @@ impl<'a> Elements<'a> {
             return Some(Elements { rest: rest.get(len..)?, left: usize::try_from(left).ok()? });
         }
         // It may stand behind attributes.
-        let reply = scanned_before(frame).filter(|reply| reply.kind == Kind::Array)?;
+        let reply = rescan(frame).filter(|reply| reply.kind == Kind::Array)?;
         Some(reply.elements(frame))
     }
 }
@@ -152,7 +152,7 @@ impl<'a> Iterator for Elements<'a> {
         self.left = self.left.checked_sub(1)?;
         let reply = match known_bulk(self.rest) {
             Some(item) => Reply::of(&item, item.kind?),
-            None => scanned_before(self.rest)?,
+            None => rescan(self.rest)?,
         };
         let (element, rest) = self.rest.split_at_checked(reply.len())?;
         self.rest = rest;
@@ -162,7 +162,7 @@ impl<'a> Iterator for Elements<'a> {
 
 /// A reply or element that is not of the usual kind, or stands behind attributes.
 #[cold]
-fn scanned_before(frame: &[u8]) -> Option<Reply> {
+fn rescan(frame: &[u8]) -> Option<Reply> {
     match ReplyScanner::new().scan(frame, &ANY) {
         ReplyScan::Done(reply) => Some(reply),
         _ => None,
