@@ -109,7 +109,7 @@ fn certificates(text: &mut Text, status: &Status) {
     }
     let help = "end of a certificate's validity; of a file of authorities the last one's";
     let mut family = text.family("nuthatch_certificate_expiry_time", Kind::Timestamp, help);
-    for certificate in status.certificates.iter() {
+    for certificate in &status.certificates {
         let Certificate { pool, side, option, file, ends_ms, .. } = certificate;
         let labels = [("pool", &**pool), ("side", side.name()), ("option", option), ("file", file)];
         family.sample(&labels, ends_ms.saturating_mul(1000));

@@ -1,4 +1,4 @@
-//! HttpRefusal of requests that a browser makes for the page of somebody else: they change nothing here, and
+//! Refusal of requests that a browser makes for the page of somebody else: they change nothing here, and
 //! read no message.
 //!
 //! A browser lets every page send requests to every address that its user can reach. It says so, though:

@@ -148,10 +148,7 @@ impl LoginDesk {
             return Ok(None);
         }
         let user = self.log_in(headers, from).await.map_err(refusal)?;
-        match right.is_of(&user) {
-            true => Ok(Some(user)),
-            false => Err(forbidden()),
-        }
+        if right.is_of(&user) { Ok(Some(user)) } else { Err(forbidden()) }
     }
 
     async fn log_in(&self, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Arc<User>, Denial> {
@@ -175,10 +172,7 @@ impl LoginDesk {
             self.failed(&credentials, from, now);
             return Err(Denial::Wrong);
         };
-        match user.requests().is_none_or(|meter| meter.take(now)) {
-            true => Ok(user),
-            false => Err(Denial::Limit),
-        }
+        if user.requests().is_none_or(|meter| meter.take(now)) { Ok(user) } else { Err(Denial::Limit) }
     }
 
     fn look_up(&self, credentials: &Credentials) -> Login {

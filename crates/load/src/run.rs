@@ -127,7 +127,7 @@ impl<'a> Driver<'a> {
         while self.done < self.goal {
             self.poll.poll(&mut events, Some(LOOK))?;
             let time = start.elapsed();
-            if time - shown >= LOOK {
+            if time.saturating_sub(shown) >= LOOK {
                 shown = time;
                 watch(Progress { requests: self.done, errors: self.errors, time });
             }
@@ -135,7 +135,7 @@ impl<'a> Driver<'a> {
                 self.goal -= std::mem::take(&mut self.left);
             }
             if events.is_empty() {
-                if time - heard > PATIENCE {
+                if time.saturating_sub(heard) > PATIENCE {
                     let message = format!("no reply for {PATIENCE:?}; {} of {}", self.done, self.goal);
                     return Err(io::Error::new(ErrorKind::TimedOut, message));
                 }

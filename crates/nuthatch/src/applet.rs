@@ -103,6 +103,7 @@ enum Native {
         /// Print the changes that a reload would make in the running process, which the admin port is asked for
         #[arg(long, conflicts_with = "show")]
         against_running: bool,
+        #[allow(clippy::doc_markdown, reason = "it is the text of --help")]
         /// Admin port of the process: HOST:PORT or a path [default: $NUTHATCH_ADMIN, else 127.0.0.1:22220]
         #[arg(long, value_name = "ADDRESS", requires = "against_running")]
         address: Option<String>,

@@ -102,7 +102,7 @@ async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log:
                     watchdog.abort();
                     return match ended {
                         Some(ended) => stop(serving, attention, ended).await,
-                        None => drain(serving, attention).await,
+                        None => Box::pin(drain(serving, attention)).await,
                     };
                 }
                 ended

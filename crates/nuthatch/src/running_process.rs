@@ -40,6 +40,7 @@ pub struct RunningProcess {
 /// The option that says where the admin port of a process is.
 #[derive(Debug, Args)]
 pub struct AdminAddress {
+    #[allow(clippy::doc_markdown, reason = "it is the text of --help")]
     /// Admin port of the process: HOST:PORT or a path [default: $NUTHATCH_ADMIN, else 127.0.0.1:22220]
     #[arg(long, value_name = "ADDRESS")]
     address: Option<String>,

@@ -74,7 +74,7 @@ mod tests {
         let due = Instant(6_000_000);
         let wall = clock.to_wall(due);
         assert_eq!(wall, 1_001_000_000_000);
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         assert_eq!(clock.to_instant(wall, hour), due);
         assert_eq!(clock.to_instant(0, hour), clock.now);
         assert_eq!(clock.to_instant(i64::MAX, hour), clock.now + hour);
@@ -86,7 +86,7 @@ mod tests {
         let day = 86_400_000_000_000;
         let given = Clock { now: Instant(0), wall: WallTime(10 * day) };
         let due = given.due(Instant(5_000_000));
-        let (secs, hour) = (Duration::from_secs, Duration::from_secs(3600));
+        let (secs, hour) = (Duration::from_secs, Duration::from_hours(1));
         let wait = |wall, due| {
             let clock = Clock { now: Instant(77), wall: WallTime(wall) };
             clock.until(due, hour).map(|at| at.since(clock.now))

@@ -239,8 +239,8 @@ mod tests {
     fn terms(index: u32) -> Terms {
         Terms {
             conn: ConnId { index, generation: 0 },
-            timeout: Duration::from_secs(60),
-            timeout_max: Duration::from_secs(900),
+            timeout: Duration::from_mins(1),
+            timeout_max: Duration::from_mins(15),
             sample_rate: 0,
             nearness: Nearness::Elsewhere,
         }

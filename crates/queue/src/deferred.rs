@@ -67,6 +67,7 @@ impl Deferred {
     }
 
     /// Takes everything out.
+    #[must_use]
     pub fn take(&mut self) -> Deferred {
         std::mem::take(self)
     }

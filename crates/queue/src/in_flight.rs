@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    fn order(flights: &InFlight, line: &Line) -> Vec<u64> {
+    fn order(flights: &InFlight, line: Line) -> Vec<u64> {
         let mut ids = Vec::new();
         let mut slot = line.head;
         let mut previous = NONE;
@@ -225,13 +225,13 @@ mod tests {
         for (id, deadline) in [(1, 10), (2, 20), (3, 20), (4, 15)] {
             flights.insert(flight(id, deadline), &mut line);
         }
-        assert_eq!(order(&flights, &line), [1, 4, 2, 3]);
+        assert_eq!(order(&flights, line), [1, 4, 2, 3]);
         flights.set_deadline(1, Instant(17), &mut line);
-        assert_eq!(order(&flights, &line), [4, 1, 2, 3]);
+        assert_eq!(order(&flights, line), [4, 1, 2, 3]);
         assert_eq!(flights.remove(2, 1, &mut line), None, "somebody else has it");
         assert_eq!(flights.remove(2, 0, &mut line).map(|f| f.id), Some(2));
         assert_eq!(flights.remove(2, 0, &mut line), None);
-        assert_eq!(order(&flights, &line), [4, 1, 3]);
+        assert_eq!(order(&flights, line), [4, 1, 3]);
         assert_eq!(flights.first(&line).map(|f| f.id), Some(4));
         for id in [4, 1, 3] {
             flights.remove(id, 0, &mut line);

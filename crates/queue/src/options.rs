@@ -1,4 +1,4 @@
-//! QueueOptions of a queue at its opening: its settings, and what they do not say.
+//! Options of a queue at its opening: its settings, and what they do not say.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::settings::Durability;
 
 pub use config::checked::Queue as Settings;
 
-/// QueueOptions of the queue.
+/// Options of the queue.
 #[derive(Debug, Clone)]
 pub struct QueueOptions {
     /// Settings as configured.

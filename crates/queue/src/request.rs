@@ -121,6 +121,7 @@ impl Batch {
     }
 
     /// The messages. May be none.
+    #[allow(clippy::iter_without_into_iter, reason = "only its shard goes through them")]
     pub fn iter(&self) -> Box<dyn Iterator<Item = &[u8]> + '_> {
         match self.layout {
             Layout::One => Box::new(std::iter::once(&self.body[..]).filter(|body| !body.is_empty())),

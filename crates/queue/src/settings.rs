@@ -69,7 +69,7 @@ mod by_name {
 
     use super::Durability;
 
-    #[allow(clippy::ref_option, reason = "as serde calls it")]
+    #[allow(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls it so")]
     pub fn serialize<S: Serializer>(value: &Option<Durability>, serializer: S) -> Result<S::Ok, S::Error> {
         value.map(Durability::name).serialize(serializer)
     }

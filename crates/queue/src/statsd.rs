@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn gaps() {
         assert_eq!(gap(Duration::from_secs(61), 60), Duration::from_secs(1));
-        assert_eq!(gap(Duration::from_secs(60), 0), Duration::from_secs(59));
+        assert_eq!(gap(Duration::from_mins(1), 0), Duration::from_secs(59));
         assert_eq!(gap(Duration::from_secs(1), 5), Duration::ZERO);
         assert_eq!(gap(Duration::from_millis(300), 5), Duration::ZERO);
     }

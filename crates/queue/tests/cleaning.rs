@@ -16,7 +16,7 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
 fn options(segment_bytes: u64) -> QueueOptions {
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     QueueOptions {
         heartbeat_interval: hour,
         ..QueueOptions::from(Settings {
@@ -167,7 +167,7 @@ fn what_mostly_waits_is_not_copied() {
         stream.pass(25, 1000);
         stream.advance(Duration::from_secs(3));
     }
-    stream.advance(Duration::from_secs(300));
+    stream.advance(Duration::from_mins(5));
     let (held, written) = stream.disk();
     assert!(written < 20 * (50 * 560 + 25 * 1060), "{} KiB written", written / KIB);
     assert!(held > 20 * 50 * 500, "they are all there");

@@ -138,12 +138,11 @@ fn a_message_lives_no_longer_than_its_time_after_the_clock_was_set_back() {
             configure(&mut world, ttl(300));
             publish(&mut world, b"x");
             world.advance(secs(5));
-            let mut world = match down {
-                true => restart(world, -DAY),
-                false => {
-                    set_clock(&mut world, -DAY);
-                    world
-                }
+            let mut world = if down {
+                restart(world, -DAY)
+            } else {
+                set_clock(&mut world, -DAY);
+                world
             };
             world.advance(secs(seconds));
             // What is published now is as old as it is.
@@ -162,12 +161,11 @@ fn when_the_clock_was_set_back_is_known_after_the_next_restart() {
         configure(&mut world, ttl(300));
         publish(&mut world, b"x");
         world.advance(secs(130));
-        let mut world = match down {
-            true => restart(world, -DAY),
-            false => {
-                set_clock(&mut world, -DAY);
-                world
-            }
+        let mut world = if down {
+            restart(world, -DAY)
+        } else {
+            set_clock(&mut world, -DAY);
+            world
         };
         // An idle topic is checkpointed within a minute or two.
         world.advance(secs(150));
@@ -201,17 +199,16 @@ fn retention_ends_in_time_after_the_clock_was_set_back() {
         configure(&mut world, TopicSettings { retention_seconds: 600, ..TopicSettings::default() });
         let consumer = world.consumer("t", "c", 100);
         for _ in 0..20 {
-            publish(&mut world, &[b'x'; 50_000]);
+            publish(&mut world, &vec![b'x'; 50_000]);
             let id = world.messages(consumer).remove(0).1;
             world.send(consumer, format!("FIN {id}\n").as_bytes());
         }
         world.advance(secs(70));
-        let mut world = match down {
-            true => restart(world, -DAY),
-            false => {
-                set_clock(&mut world, -DAY);
-                world
-            }
+        let mut world = if down {
+            restart(world, -DAY)
+        } else {
+            set_clock(&mut world, -DAY);
+            world
         };
         let segments = |world: &World| {
             let paths = world.files.paths();

@@ -209,7 +209,7 @@ fn a_full_disk_is_found_to_have_room_although_new_topics_are_in_memory() {
     let mut world = world();
     publish(&mut world, "t", b"x");
     world.files.set_capacity(Some(1 << 20));
-    let refused = publish(&mut world, "t", &[b'y'; 1 << 20]);
+    let refused = publish(&mut world, "t", &vec![b'y'; 1 << 20]);
     assert!(refused.contains("disk is full"), "{refused}");
     world.configure(|settings| settings.durability = Durability::Memory);
     world.files.set_capacity(None);

@@ -19,7 +19,7 @@ use nuthatch_queue::{QueueOptions, Settings};
 
 /// Nobody runs into a timeout, no consumer is given up.
 fn options() -> QueueOptions {
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     QueueOptions {
         heartbeat_interval: hour,
         ..QueueOptions::from(Settings {
@@ -198,7 +198,9 @@ fn exactly_the_damaged_are_lost_and_only_where_they_were_not_finished() {
         for case in cases {
             for restarts in [1, 2] {
                 let world = used(checkpoint);
-                case.iter().for_each(|&n| hurt(&world, n, 1));
+                for &n in case {
+                    hurt(&world, n, 1);
+                }
                 let name = format!("{case:?}, checkpoint {checkpoint:?}, {restarts} restarts");
                 check(&name, world, &owed(), &case.iter().copied().collect(), restarts, true);
             }
@@ -227,7 +229,9 @@ fn what_was_not_counted_anew_is_settled_when_it_is_met() {
     for checkpoint in CHECKPOINTS {
         for case in [&[0][..], &[9], &[4, 8, 9], &[0, 1, 2, 5, 7]] {
             let mut world = used(checkpoint);
-            case.iter().for_each(|&n| hurt(&world, n, 1));
+            for &n in case {
+                hurt(&world, n, 1);
+            }
             world.options.recount_bytes = 0;
             let mut world = world.crash(Crash::Process);
             let damaged: BTreeSet<usize> = case.iter().copied().collect();
@@ -251,7 +255,9 @@ fn damage_under_a_running_daemon_is_counted_when_it_is_met() {
         // What was written is not in memory after a start.
         let mut world = used(Some(Checkpoint::After)).crash(Crash::Process);
         for n in [5, 7, 8] {
-            places.iter().for_each(|&place| hurt(&world, n, place));
+            for &place in places {
+                hurt(&world, n, place);
+            }
         }
         let consumer = world.consumer("t", "b", 6);
         assert_eq!(world.messages(consumer).len(), 6);
@@ -319,7 +325,9 @@ fn damage_in_what_waits_in_the_topic_is_counted_as_well() {
             take_checkpoint(&mut world);
         }
         publish(&mut world, 6..9);
-        [1, 2, 7, 10].iter().for_each(|&n| hurt(&world, n, 1));
+        for n in [1, 2, 7, 10] {
+            hurt(&world, n, 1);
+        }
         let mut world = world.crash(Crash::Process);
         let name = format!("paused {paused}, checkpoint {checkpoint}");
         assert_eq!(waiting(&mut world), if paused { 6 } else { 7 }, "{name}");
@@ -364,7 +372,9 @@ fn a_limit_that_drops_the_oldest_drops_no_more_than_they_were() {
             assert!(first > 100, "the oldest were dropped");
             let damaged: BTreeSet<usize> =
                 hurt_from.map_or(0..0, |from| first - 10 + from..first + 5 + from).collect();
-            damaged.iter().for_each(|&n| hurt(&world, n, 1));
+            for &n in &damaged {
+                hurt(&world, n, 1);
+            }
             let left: BTreeSet<usize> = (first..400).filter(|n| !damaged.contains(n)).collect();
             let mut world = world.crash(Crash::Process);
             let depth = if with_channel { world.counts("t", "a").0 } else { waiting(&mut world) };
@@ -424,7 +434,9 @@ fn what_was_finished_after_a_channel_went_back_is_not_lost() {
     let (_, id, _) = world.messages(consumer).remove(0);
     world.send(consumer, format!("RDY 0\nFIN {id}\n").as_bytes());
     world.advance(secs(1));
-    [0, 1].iter().for_each(|&n| hurt(&world, n, 1));
+    for n in [0, 1] {
+        hurt(&world, n, 1);
+    }
     let mut world = world.crash(Crash::Process);
     assert_eq!((world.counts("t", "a"), lost(&mut world, "a")), ((1, 0, 0), 1));
     assert_eq!(drain(&mut world, "a"), BTreeSet::from([2]));

@@ -104,7 +104,7 @@ fn a_topic_in_memory_that_is_full_is_well_when_it_has_room() {
     let consumer = world.consumer("t", "c", 2500);
     let (mut count, producer) = (0, world.client());
     let full = loop {
-        world.publish(producer, "t", &[b'.'; 1_000_000]);
+        world.publish(producer, "t", &vec![b'.'; 1_000_000]);
         count += 1;
         assert!(count < 1000);
         if let Some(why) = world.health() {

@@ -242,14 +242,15 @@ fn a_queue_without_a_readable_meta_file_is_read_whole() {
 
 #[test]
 fn what_is_not_a_record_is_skipped_to_the_end_of_its_file_and_reported() {
+    /// Name of the case, the bytes of the file, the ids expected, then the two counts.
+    type Case<'a> = (&'a str, &'a [u8], &'a [u64], u64, u64);
+
     let (whole, one) = (records(0..5), records(5..8));
     let torn = &whole[..190];
     let mut zeroed = whole.clone();
     zeroed[80..120].fill(0);
     let mut stale = records(0..2);
     stale.extend_from_slice(&records(90..99)[13..]);
-    /// Name of the case, the bytes of the file, the ids expected, then the two counts.
-    type Case<'a> = (&'a str, &'a [u8], &'a [u64], u64, u64);
     let cases: [Case<'_>; 4] = [
         ("torn", torn, &[0, 1, 2, 3, 5, 6, 7], 160, 30),
         ("zeroed", &zeroed, &[0, 1, 5, 6, 7], 80, 120),
@@ -285,7 +286,7 @@ fn bad_and_temporary_files_are_not_read() {
 fn a_body_larger_than_the_limit_is_passed_over_alone() {
     let mut data = record(0, &[b'x'; 1000]);
     data.extend(record(1, &[b'x'; 1001]));
-    data.extend(record(2, &[b'x'; 400_000]));
+    data.extend(record(2, &vec![b'x'; 400_000]));
     data.extend(record(3, b"small"));
     let (own, _, report, _) = read_t(&[("nsqd.dat", METADATA), (T0, &data), (T_META, b"4\n0,0\n0,0\n")]);
     assert_eq!(own, [0, 3]);

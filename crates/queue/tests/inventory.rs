@@ -17,7 +17,7 @@ use nuthatch_queue::request::{Answer, PeekAt, Request};
 use nuthatch_queue::{QueueOptions, Settings};
 
 fn options() -> QueueOptions {
-    let hour = Duration::from_secs(3600);
+    let hour = Duration::from_hours(1);
     QueueOptions {
         heartbeat_interval: hour,
         ..QueueOptions::from(Settings {

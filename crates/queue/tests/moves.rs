@@ -286,9 +286,10 @@ fn a_source_that_is_deleted_while_its_messages_move_is_gone() {
         publish(&mut world, &BODIES);
         world.disk_works = false;
         give_up(&mut world);
-        done(world.ask(match whole_topic {
-            true => Request::DeleteTopic("t".into()),
-            false => Request::DeleteChannel("t".into(), "c".into()),
+        done(world.ask(if whole_topic {
+            Request::DeleteTopic("t".into())
+        } else {
+            Request::DeleteChannel("t".into(), "c".into())
         }));
         world.disk_works = true;
         world.advance(Duration::from_secs(1));

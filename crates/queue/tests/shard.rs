@@ -156,7 +156,9 @@ fn of_a_batch_that_is_refused_nothing_is_kept() {
         let (producer, other) = (world.client(), world.client());
         world.publish(producer, "t", b"first");
         assert_eq!(world.take(producer), OK);
-        faults.into_iter().for_each(|fault| world.files.fail(fault));
+        for fault in faults {
+            world.files.fail(fault);
+        }
         // Another client's publication is part of the same write, and shares its fate.
         world.arrive(other, b"PUB t\n\0\0\0\x05other");
         world.send(producer, &batch("t", &bodies));
@@ -754,7 +756,7 @@ fn segments_that_everybody_is_done_with_are_deleted() {
     let consumer = world.consumer("t", "c", 2500);
     world.send(producer, b"DPUB t 3600000\n\0\0\0\x05later");
     for _ in 0..400 {
-        world.publish(producer, "t", &[b'x'; 100_000]);
+        world.publish(producer, "t", &vec![b'x'; 100_000]);
         for (_, id, _) in world.messages(consumer) {
             world.send(consumer, format!("FIN {id}\n").as_bytes());
         }

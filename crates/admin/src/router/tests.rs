@@ -278,7 +278,7 @@ async fn metrics_can_be_parsed() {
 }
 
 /// Users: one without rights here, one who may see, one who may operate; each one's password is its name.
-fn desk(operators: bool) -> Option<Arc<LoginDesk>> {
+fn desk(operators: bool) -> Arc<LoginDesk> {
     use access::{AdminRole, Book, PasswordSpec, UserSpec};
     let user = |name: &str, admin| {
         let passwords = vec![PasswordSpec::plain(name.as_bytes()).expect("a password")];
@@ -289,14 +289,14 @@ fn desk(operators: bool) -> Option<Arc<LoginDesk>> {
         users.extend([user("eve", AdminRole::View), user("ops", AdminRole::Operate)]);
     }
     let book = Book::build(&users).expect("good users");
-    Some(Arc::new(LoginDesk::new(book, || Duration::from_secs(1))))
+    Arc::new(LoginDesk::new(book, || Duration::from_secs(1)))
 }
 
 #[tokio::test]
 async fn users_see_and_act_by_their_rights() {
     let watch = place(Some(report())).watch;
-    let closed = router(Arc::clone(&watch), None, desk(true));
-    let open = router(watch, None, desk(false));
+    let closed = router(Arc::clone(&watch), None, Some(desk(true)));
+    let open = router(watch, None, Some(desk(false)));
     // Nobody, and the three users. An action that is let in finds nobody to carry it out: 501.
     for (method, path, expected) in [
         ("GET", "/live", [200, 200, 200, 200]),

@@ -18,7 +18,9 @@ pub fn files(text: &str) -> Option<Vec<PathBuf>> {
     }
     variables::expand(&mut entries, &variables::of_process, &mut faults);
     let mut found = Vec::new();
-    entries.iter().for_each(|entry| collect(&entry.key, &entry.value.value, &mut found));
+    for entry in &entries {
+        collect(&entry.key, &entry.value.value, &mut found);
+    }
     found.truncate(FILES_MAX);
     Some(found)
 }
@@ -27,10 +29,14 @@ fn collect(key: &str, value: &Value, found: &mut Vec<PathBuf>) {
     match value {
         Value::Text(path) if is_read_with_the_configuration(key) => found.push(path.into()),
         Value::List(elements) => {
-            elements.iter().for_each(|element| collect(key, &element.value, found));
+            for element in elements {
+                collect(key, &element.value, found);
+            }
         }
         Value::Table(entries) => {
-            entries.iter().for_each(|Entry { key, value, .. }| collect(key, &value.value, found));
+            for Entry { key, value, .. } in entries {
+                collect(key, &value.value, found);
+            }
         }
         _ => {}
     }

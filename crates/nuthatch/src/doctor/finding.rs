@@ -90,7 +90,7 @@ pub(super) fn json(report: &[(&str, Finding)]) -> String {
         let level = if finding.level == Level::Skipped { "skipped" } else { finding.level.word() };
         json!({ "check": name, "level": level, "text": finding.text, "remedy": finding.remedy })
     });
-    format!("{:#}\n", serde_json::Value::from_iter(rows))
+    format!("{:#}\n", rows.collect::<serde_json::Value>())
 }
 
 #[cfg(test)]

@@ -64,11 +64,10 @@ fn compare(other: &str, own: &Placement, theirs: &Placement) -> Finding {
         );
     }
     let same = format!("{other} places the keys of pool {pool} as this configuration does");
-    match differences.is_empty() {
-        true => Finding::fine(same),
-        false => {
-            Finding::warning(format!("{same}, but {named}"), "make sure that both mean the same servers")
-        }
+    if differences.is_empty() {
+        Finding::fine(same)
+    } else {
+        Finding::warning(format!("{same}, but {named}"), "make sure that both mean the same servers")
     }
 }
 

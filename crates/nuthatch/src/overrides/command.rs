@@ -14,7 +14,7 @@ use crate::running_process::AdminAddress;
 use crate::stdout::show;
 
 /// Time a change may take: each shard's acknowledgement.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `nuthatch server`.
 #[derive(Debug, Args)]
@@ -84,7 +84,9 @@ pub fn log_level(options: &LogLevelCommand) -> ExitCode {
 fn ask(admin: &AdminAddress, path: &str) -> ExitCode {
     match outcome(admin, path) {
         Ok(Outcome { ok: true, changes, warnings, .. }) => {
-            warnings.iter().for_each(|warning| eprintln!("nuthatch: warning: {warning}"));
+            for warning in &warnings {
+                eprintln!("nuthatch: warning: {warning}");
+            }
             let lines = if changes.is_empty() { vec!["nothing changes".to_owned()] } else { changes };
             show(format_args!("{}\n", lines.join("\n")));
             ExitCode::SUCCESS

@@ -90,10 +90,7 @@ impl ProxyService {
             return Err(reason);
         }
         let go = listeners.go();
-        let gone = match go.is_empty() {
-            true => Ok(()),
-            false => self.tell(&generation, self.away(go)).await,
-        };
+        let gone = if go.is_empty() { Ok(()) } else { self.tell(&generation, self.away(go)).await };
         self.leave(go);
         self.generation = generation;
         let (all, mut doubts) = listeners.finish();

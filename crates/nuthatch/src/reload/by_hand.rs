@@ -51,7 +51,9 @@ impl Reloads {
         match done {
             Ok(doubts) => {
                 info!(took_us = outcome.took_us, "by hand: {line}");
-                doubts.iter().for_each(|doubt| warn!("by hand: {doubt}"));
+                for doubt in &doubts {
+                    warn!("by hand: {doubt}");
+                }
                 serving.tell(Severity::Notice, format!("by hand: {line}"));
                 serving.show(self.generations.clone());
                 outcome.ok = true;

@@ -16,7 +16,7 @@ use crate::running_process::{self, AdminAddress, RunningProcess};
 use crate::stdout::show;
 
 /// Time a reload may take: reading the file, names that are resolved, each shard's acknowledgement.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Options of the command.
 #[derive(Debug, Args)]

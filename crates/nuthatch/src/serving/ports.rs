@@ -132,6 +132,7 @@ impl PortStep {
     ///
     /// # Errors
     /// The system's: the mode cannot be set.
+    #[allow(clippy::option_option, reason = "the same port, another one, or none")]
     pub(super) fn take(self) -> io::Result<Option<Option<ControlPort>>> {
         match self {
             PortStep::Same => Ok(None),

@@ -113,10 +113,8 @@ impl Serving {
     pub async fn prepare(&self, config: Config, files: Files) -> Result<Step, String> {
         let old = &self.running.config;
         names::resolve(old, &config).await?;
-        let log = match old.log.file == config.log.file {
-            true => None,
-            false => Some(open_log(config.log.file.as_deref())?),
-        };
+        let log =
+            if old.log.file == config.log.file { None } else { Some(open_log(config.log.file.as_deref())?) };
         let standing = self.running.services.proxy.as_ref().map(|proxy| proxy.standing());
         let overrides = self.overrides.after_reload(old, &config);
         let (old, new) = (Arc::clone(old), config.clone());

@@ -502,7 +502,9 @@ fn reloads_at_once_are_carried_out_one_by_one() {
         let applied = said.iter().filter(|said| said.contains("added on")).count();
         assert_eq!(applied, 1, "{said:#?}");
     });
-    ports.iter().for_each(|port| ping(*port));
+    for port in &ports {
+        ping(*port);
+    }
     assert_eq!(scene.generation(), 2);
 }
 
@@ -666,7 +668,9 @@ fn servers_come_move_and_go() {
         servers.iter().map(|port| pool(&format!("b{port}"), *port, &["local"], "")).collect();
     std::fs::write(directory.path().join("nuthatch.toml"), &backends).expect("written");
     let _backends = Running::start(&mut native(directory.path()));
-    servers.iter().for_each(|port| ping(*port));
+    for port in &servers {
+        ping(*port);
+    }
     let port = free_port();
     let of = |servers: &[String]| {
         let servers: Vec<&str> = servers.iter().map(String::as_str).collect();

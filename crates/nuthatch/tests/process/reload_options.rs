@@ -214,7 +214,7 @@ impl Process {
     }
 
     /// Changes that a reload would make.
-    fn dry_run(&self, admin: u16) -> (bool, String) {
+    fn dry_run(admin: u16) -> (bool, String) {
         command(&["reload", "--dry-run", "--address", &format!("127.0.0.1:{admin}")])
     }
 }
@@ -259,7 +259,7 @@ fn every_option_applies_when_its_row_says_so() {
             (Scope::Admin, "tls") | (Scope::User, "admin") => continue,
             _ => ports.admin,
         };
-        let (done, said) = process.dry_run(admin);
+        let (done, said) = Process::dry_run(admin);
         assert!(done, "{said}");
         let is_change = |line: &&str| !line.contains("is in force") && !line.contains(": warning: ");
         let left: Vec<&str> = said.lines().filter(is_change).collect();

@@ -100,7 +100,7 @@ fn both_methods_ask_as_nsqd_does() {
             let servers = vec![address.clone()];
             let authenticator = Authenticator { servers, method, http: Client::default() };
             let rights = authenticator.query(&request()).await.unwrap();
-            assert_eq!((rights.ttl(), rights.identity()), (Duration::from_secs(3600), "me"));
+            assert_eq!((rights.ttl(), rights.identity()), (Duration::from_hours(1), "me"));
             assert_eq!((rights.identity_url(), rights.permission_count()), ("http://x.example", 1));
         }
         let verbatim = vec![format!("http://{address}/else")];

@@ -137,7 +137,7 @@ impl Channel {
         self.in_flight.clear();
         self.again.clear();
         self.duplicates.clear();
-        self.deferred.take();
+        drop(self.deferred.take());
         self.dead_letters.clear();
         self.departing.clear();
         self.deadlines.clear();
@@ -168,7 +168,9 @@ impl Channel {
         let mut waiting: Vec<Waiting> = waiting.filter(keeps).collect();
         waiting.sort_unstable_by_key(|message| message.at);
         self.empty(0);
-        waiting.into_iter().for_each(|message| self.wait_again(message));
+        for message in waiting {
+            self.wait_again(message);
+        }
         self.deferred = deferred;
         self.cursor = seek.cursor;
         self.behind = seek.behind;

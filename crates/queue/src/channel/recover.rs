@@ -58,7 +58,9 @@ impl Recovering {
             lost: 0,
             next_order: 0,
         };
-        messages.into_iter().for_each(|message| recovering.set_apart(message));
+        for message in messages {
+            recovering.set_apart(message);
+        }
         recovering
     }
 
@@ -132,7 +134,9 @@ impl Recovering {
     pub fn sought(&mut self, seek: Seek, tag: u32) {
         let mut kept = std::mem::take(&mut self.apart);
         kept.retain(|_, apart| !seek.forgets(apart.message.id, tag));
-        kept.values_mut().for_each(|apart| apart.message.behind = seek.end);
+        for apart in kept.values_mut() {
+            apart.message.behind = seek.end;
+        }
         self.emptied(0);
         self.apart = kept;
         self.image.cursor = seek.cursor;

@@ -118,7 +118,7 @@ impl Queue {
             Ok(()) => {}
             Err(refusal) => {
                 self.refuse(io, &mut client, &refusal);
-                self.close_after_owed(io, &mut client);
+                Self::close_after_owed(io, &mut client);
             }
         }
         self.go_on(io, client);

@@ -41,7 +41,7 @@ impl Queue {
             None => users.bearer(secret).map_or(Login::Denied, |user| Login::Granted(Arc::clone(user))),
         };
         match login {
-            Login::Granted(user) => match self.enter(client, &user, false) {
+            Login::Granted(user) => match Self::enter(client, &user, false) {
                 Ok(()) => {
                     self.tell_user(io, client);
                     Flow::Next
@@ -76,7 +76,7 @@ impl Queue {
         // The users may be others by now.
         let user = user.and_then(|user| self.options().users.user(user.name().as_bytes()).cloned());
         let entered = match user {
-            Some(user) => self.enter(&mut client, &user, false),
+            Some(user) => Self::enter(&mut client, &user, false),
             None => {
                 self.login_failed(&client, name.bytes());
                 Err(Refusal::AuthFailed)
@@ -86,7 +86,7 @@ impl Queue {
             Ok(()) => self.tell_user(io, &mut client),
             Err(refusal) => {
                 self.refuse(io, &mut client, &refusal);
-                self.close_after_owed(io, &mut client);
+                Self::close_after_owed(io, &mut client);
             }
         }
         self.go_on(io, client);
@@ -103,12 +103,11 @@ impl Queue {
         let user = self.options().users.certified(tls.names.iter().map(String::as_str)).cloned();
         if let Some(user) = user {
             // At the limit of its connections it is nobody, and its next command says so.
-            let _ = self.enter(client, &user, true);
+            let _ = Self::enter(client, &user, true);
         }
     }
 
     fn enter(
-        &mut self,
         client: &mut Connection,
         user: &Arc<User>,
         by_certificate: bool,
@@ -174,7 +173,7 @@ impl Queue {
             Some(meter) if !meter.take(uptime(now)) => {
                 let pause = meter.wait(uptime(now)).max(PAUSE_MIN);
                 client.holdup = Some(Holdup::Limit);
-                self.wake_client(io, client.id, now + pause);
+                Self::wake_client(io, client.id, now + pause);
                 Rights::Wait
             }
             _ => Rights::Granted,

@@ -40,6 +40,7 @@ impl Api {
         })
     }
 
+    #[allow(clippy::unused_async, reason = "handlers of a table of routes are asynchronous")]
     pub(super) async fn info(&self) -> Result<Response<Body>, HttpRefusal> {
         let settings = self.settings();
         Ok(answer::json(&Info {

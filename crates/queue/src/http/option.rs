@@ -21,6 +21,7 @@ const INVALID_OPTION: HttpRefusal = HttpRefusal::bad("INVALID_OPTION");
 const INVALID_VALUE: HttpRefusal = HttpRefusal::bad("INVALID_VALUE");
 
 impl Api {
+    #[allow(clippy::unused_async, reason = "handlers of a table of routes are asynchronous")]
     pub(super) async fn read_option(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         self.show_option(asked.word())
     }

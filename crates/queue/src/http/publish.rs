@@ -84,8 +84,5 @@ impl Api {
 
 /// Whoever is logged in publishes to topics of theirs only.
 fn may_publish(user: Option<&User>, topic: &str) -> Result<(), HttpRefusal> {
-    match user.is_none_or(|user| user.may_publish(topic.as_bytes())) {
-        true => Ok(()),
-        false => Err(login::forbidden()),
-    }
+    if user.is_none_or(|user| user.may_publish(topic.as_bytes())) { Ok(()) } else { Err(login::forbidden()) }
 }

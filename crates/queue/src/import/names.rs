@@ -59,19 +59,22 @@ pub fn is_nsqds(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn file<'a>(topic: &'a str, channel: Option<&'a str>, number: Option<u64>) -> Option<QueueFile<'a>> {
-        Some(QueueFile { topic, channel, number })
+    fn file<'a>(topic: &'a str, channel: Option<&'a str>, number: Option<u64>) -> QueueFile<'a> {
+        QueueFile { topic, channel, number }
     }
 
     #[test]
     fn queue_files() {
         let cases = [
-            ("t.diskqueue.meta.dat", file("t", None, None)),
-            ("t.diskqueue.000000.dat", file("t", None, Some(0))),
-            ("t.diskqueue.1234567.dat", file("t", None, Some(1_234_567))),
-            ("t:c.diskqueue.000012.dat", file("t", Some("c"), Some(12))),
-            ("t;c.diskqueue.meta.dat", file("t", Some("c"), None)),
-            ("a.diskqueue.000001:b.diskqueue.000002.dat", file("a.diskqueue.000001", Some("b"), Some(2))),
+            ("t.diskqueue.meta.dat", Some(file("t", None, None))),
+            ("t.diskqueue.000000.dat", Some(file("t", None, Some(0)))),
+            ("t.diskqueue.1234567.dat", Some(file("t", None, Some(1_234_567)))),
+            ("t:c.diskqueue.000012.dat", Some(file("t", Some("c"), Some(12)))),
+            ("t;c.diskqueue.meta.dat", Some(file("t", Some("c"), None))),
+            (
+                "a.diskqueue.000001:b.diskqueue.000002.dat",
+                Some(file("a.diskqueue.000001", Some("b"), Some(2))),
+            ),
             ("t.diskqueue.000000.dat.bad", None),
             ("t.diskqueue.00000.dat", None),
             ("t.diskqueue.99999999999999999999999.dat", None),

@@ -73,9 +73,10 @@ pub fn read_topic<E>(
 ) -> Result<TopicReport, Failed<E>> {
     let mut report = TopicReport::default();
     let source = Source { files: plan.files(), dir: plan.dir(), body_bytes_max };
-    let mut held = match topic.channels.iter().any(|channel| channel.queue.unread_bytes() > 0) {
-        true => source.front(topic)?,
-        false => FxHashMap::default(),
+    let mut held = if topic.channels.iter().any(|channel| channel.queue.unread_bytes() > 0) {
+        source.front(topic)?
+    } else {
+        FxHashMap::default()
     };
     for (i, channel) in topic.channels.iter().enumerate() {
         source.once(&channel.queue, &mut report, &mut |report, message| {

@@ -91,7 +91,7 @@ async fn serve(
 }
 
 fn obey(command: &Command<'_>, http_port: u16, reply: &[u8]) -> (String, Vec<u8>) {
-    let name = |topic: &str, channel: &Option<&str>| match channel {
+    let name = |topic: &str, channel: Option<&str>| match channel {
         Some(channel) => format!("{topic}/{channel}"),
         None => topic.to_owned(),
     };
@@ -108,8 +108,8 @@ fn obey(command: &Command<'_>, http_port: u16, reply: &[u8]) -> (String, Vec<u8>
             us.write_answer(&mut answer);
             (format!("IDENTIFY {}:{}", node.broadcast_address, node.tcp_port), answer)
         }
-        Command::Register { topic, channel } => (format!("+{}", name(topic, channel)), reply.to_vec()),
-        Command::Unregister { topic, channel } => (format!("-{}", name(topic, channel)), OK.to_vec()),
+        Command::Register { topic, channel } => (format!("+{}", name(topic, *channel)), reply.to_vec()),
+        Command::Unregister { topic, channel } => (format!("-{}", name(topic, *channel)), OK.to_vec()),
     }
 }
 

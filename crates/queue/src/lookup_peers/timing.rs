@@ -24,7 +24,7 @@ impl Default for Timing {
             ping: Duration::from_secs(15),
             retry_min: Duration::from_millis(500),
             retry_max: Duration::from_secs(15),
-            renew: Duration::from_secs(300),
+            renew: Duration::from_mins(5),
         }
     }
 }

@@ -74,7 +74,7 @@ impl Queue {
         while client.holdup.is_none() && !client.owed.is_closing() {
             if let Some(topic) = client.batch_topic.take() {
                 match self.begin_mpub(io, client, &topic) {
-                    Flow::Close => self.close_after_owed(io, client),
+                    Flow::Close => Self::close_after_owed(io, client),
                     Flow::Again => io.pause(client.id),
                     _ => {}
                 }
@@ -105,9 +105,9 @@ impl Queue {
             };
             match flow {
                 Flow::Leave => return true,
-                Flow::Next => self.hold_if_owed(io, client),
+                Flow::Next => Self::hold_if_owed(io, client),
                 Flow::Hold | Flow::Again => io.pause(client.id),
-                Flow::Close => self.close_after_owed(io, client),
+                Flow::Close => Self::close_after_owed(io, client),
             }
         }
         if client.owed.is_closing() {
@@ -133,7 +133,7 @@ impl Queue {
             }
             Magic::Bad => {
                 self.refuse(io, client, &Refusal::Protocol);
-                self.close_after_owed(io, client);
+                Self::close_after_owed(io, client);
                 input.consume(input.bytes().len());
                 false
             }
@@ -163,7 +163,7 @@ impl Queue {
     }
 
     /// Lets a client wait that is owed too much, or that does not take what it is sent.
-    fn hold_if_owed<I: Io>(&mut self, io: &mut I, client: &mut Connection) {
+    fn hold_if_owed<I: Io>(io: &mut I, client: &mut Connection) {
         if client.holdup.is_some() {
             return;
         }
@@ -175,7 +175,7 @@ impl Queue {
     }
 
     /// Nothing more is read; what is owed is paid first.
-    pub(crate) fn close_after_owed<I: Io>(&mut self, io: &mut I, client: &mut Connection) {
+    pub(crate) fn close_after_owed<I: Io>(io: &mut I, client: &mut Connection) {
         if !client.owed.is_closing() {
             client.owed.push(Owed::Close);
             io.pause(client.id);
@@ -243,7 +243,7 @@ impl Queue {
         {
             self.refuse(io, &mut client, &refusal);
         }
-        self.close_after_owed(io, &mut client);
+        Self::close_after_owed(io, &mut client);
         if client.owed.len() > 1 {
             self.put_client(client);
         } else {
@@ -316,7 +316,7 @@ impl Queue {
     }
 
     /// Reads a client again at this time.
-    pub(crate) fn wake_client<I: Io>(&mut self, io: &mut I, conn: ConnId, at: Instant) {
+    pub(crate) fn wake_client<I: Io>(io: &mut I, conn: ConnId, at: Instant) {
         io.set_timer(at, token(Timer::Limit, conn.index, conn.generation));
     }
 

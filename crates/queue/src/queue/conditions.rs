@@ -177,13 +177,14 @@ impl Conditions {
         let mut shown: Vec<String> = Vec::new();
         let mut more = 0;
         for (condition, why) in wrong {
-            match shown.len() < SHOWN_MAX {
-                true => shown.push(format!(
+            if shown.len() < SHOWN_MAX {
+                shown.push(format!(
                     "{}, since {}",
                     condition.whose.says(why),
                     snapshot::utc(condition.since)
-                )),
-                false => more += 1,
+                ));
+            } else {
+                more += 1;
             }
         }
         let mut text = shown.join("; ");

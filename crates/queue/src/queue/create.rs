@@ -240,9 +240,10 @@ impl Queue {
     }
 
     fn new_latency(&self) -> Latency {
-        match self.settings().e2e_percentiles.is_empty() {
-            true => Latency::default(),
-            false => Latency::enabled(self.settings().e2e_window, self.clock.now),
+        if self.settings().e2e_percentiles.is_empty() {
+            Latency::default()
+        } else {
+            Latency::enabled(self.settings().e2e_window, self.clock.now)
         }
     }
 }

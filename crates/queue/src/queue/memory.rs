@@ -31,9 +31,10 @@ impl Room {
     /// True if so many bytes fit.
     fn take(self, bytes: usize) -> Result<(), QueueError> {
         let Room { held, max, limit } = self;
-        match limit > 0 && held.saturating_add(bytes) > max {
-            true => Err(QueueError::MemoryFull { held, max: limit }),
-            false => Ok(()),
+        if limit > 0 && held.saturating_add(bytes) > max {
+            Err(QueueError::MemoryFull { held, max: limit })
+        } else {
+            Ok(())
         }
     }
 

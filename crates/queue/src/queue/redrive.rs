@@ -56,8 +56,8 @@ impl Queue {
             Ok(Some((letters, target))) => {
                 let terms = Terms {
                     conn: NOBODY,
-                    timeout: std::time::Duration::from_secs(3600),
-                    timeout_max: std::time::Duration::from_secs(3600),
+                    timeout: std::time::Duration::from_hours(1),
+                    timeout_max: std::time::Duration::from_hours(1),
                     sample_rate: 0,
                     nearness: crate::consumers::Nearness::Elsewhere,
                 };
@@ -116,9 +116,10 @@ impl Queue {
             Err(why) => return self.end_redrive(order, Some(why)),
         };
         if taken.is_empty() {
-            return match order.read.is_some() {
-                true => self.read_letters(order),
-                false => self.end_redrive(order, None),
+            return if order.read.is_some() {
+                self.read_letters(order);
+            } else {
+                self.end_redrive(order, None);
             };
         }
         match self.bring_back(order.target, &taken) {

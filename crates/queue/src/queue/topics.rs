@@ -232,9 +232,10 @@ impl Queue {
     pub(super) fn unsubscribe(&mut self, subscription: Subscription) {
         let (clock, handing_over) = (self.clock, self.handing_over);
         let Some(channel) = self.channel_of(subscription) else { return };
-        match handing_over {
-            true => channel.interrupt(subscription.consumer, clock),
-            false => channel.unsubscribe(subscription.consumer, clock),
+        if handing_over {
+            channel.interrupt(subscription.consumer, clock);
+        } else {
+            channel.unsubscribe(subscription.consumer, clock);
         }
         if channel.ephemeral && channel.consumers.is_empty() {
             self.doomed.push((subscription.topic, subscription.channel));

@@ -330,8 +330,12 @@ impl Queue {
             self.written.put_back(key);
         }
         // Those that were flushed stand behind the others next time.
-        later.into_iter().for_each(|key| self.written.put_back(key));
-        jobs.into_iter().for_each(|job| self.submit(job));
+        for key in later {
+            self.written.put_back(key);
+        }
+        for job in jobs {
+            self.submit(job);
+        }
     }
 
     /// The daemon is to stop: clients are closed, and everything is written.
@@ -345,7 +349,7 @@ impl Queue {
             if let Some(subscription) = client.subscription.take() {
                 self.unsubscribe(subscription);
             }
-            self.close_after_owed(io, &mut client);
+            Self::close_after_owed(io, &mut client);
             if client.owed.len() > 1 {
                 self.put_client(client);
             } else {

@@ -20,10 +20,7 @@ impl<W> Topic<W> {
     pub fn wants_checkpoint(&self, idle: bool, again: bool) -> bool {
         let Progress { last, last_bytes, under_way, failed, wanted, .. } = &self.checkpointing;
         let written = self.end() - *last.min(&self.end());
-        let enough = match idle {
-            true => u64::from(!self.wants_set_backs_saved()),
-            false => SPACING.max(*last_bytes),
-        };
+        let enough = if idle { u64::from(!self.wants_set_backs_saved()) } else { SPACING.max(*last_bytes) };
         let due = if *failed { again } else { written >= enough || *wanted };
         !self.in_memory() && under_way.is_none() && due
     }

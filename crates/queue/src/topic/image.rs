@@ -82,10 +82,14 @@ mod tests {
         if version > 2 {
             number(5_000, &mut out);
         }
-        [5, 0].into_iter().for_each(|n| number(n, &mut out));
+        for n in [5, 0] {
+            number(n, &mut out);
+        }
         crate::channel::text("{}", &mut out);
         // Next number, pumped, waiting, sequence; one message is held: where, id, attempts, due.
-        [2, 10, 0, 3, 1, 7, 0, 0, DUE as u64].into_iter().for_each(|n| number(n, &mut out));
+        for n in [2, 10, 0, 3, 1, 7, 0, 0, DUE as u64] {
+            number(n, &mut out);
+        }
         Milestones::default().encode(&mut out);
         if version > 2 {
             let mut set_backs = SetBacks::default();

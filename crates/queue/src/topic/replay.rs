@@ -101,16 +101,18 @@ impl Replay {
         if damage.reason == DamageReason::Unreadable {
             // It may be read another time: room for all that may be in it.
             let most = messages_at_most(damage.bytes());
-            match self.flows() {
-                true => self.channels.values_mut().for_each(|channel| channel.pumped_unknown(most)),
-                false => self.image.waiting = self.image.waiting.saturating_add(most),
+            if self.flows() {
+                self.channels.values_mut().for_each(|channel| channel.pumped_unknown(most));
+            } else {
+                self.image.waiting = self.image.waiting.saturating_add(most);
             }
             return;
         }
         let messages = messages_in(damage);
-        match self.flows() {
-            true => self.channels.values_mut().for_each(|channel| channel.pumped_damaged(messages)),
-            false => self.unread += messages,
+        if self.flows() {
+            self.channels.values_mut().for_each(|channel| channel.pumped_damaged(messages));
+        } else {
+            self.unread += messages;
         }
         self.lost_elsewhere += private_in(damage);
     }
@@ -212,7 +214,9 @@ impl Replay {
         let damaged = &self.damaged;
         match event {
             Record::Finished(_, positions) => {
-                positions.into_iter().for_each(|at| channel.finished(at, damaged));
+                for at in positions {
+                    channel.finished(at, damaged);
+                }
             }
             Record::Requeued(_, list) => list.into_iter().for_each(|one| channel.requeued(one, end, damaged)),
             Record::ChannelPaused(_, paused) => channel.image.paused = paused,
@@ -264,7 +268,9 @@ impl Replay {
         for channel in self.channels.values_mut() {
             channel.pumped(waiting);
             channel.pumped_damaged(unread);
-            held.iter().for_each(|message| channel.set_apart(*message));
+            for message in &held {
+                channel.set_apart(*message);
+            }
         }
     }
 }

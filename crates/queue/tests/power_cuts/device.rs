@@ -17,7 +17,7 @@ use super::recorder::{Op, RESERVE};
 
 const SECTOR: usize = 512;
 
-/// SplitMix64.
+/// `SplitMix64`.
 #[derive(Debug, Clone)]
 pub struct Random(pub u64);
 

@@ -97,9 +97,9 @@ impl Driver {
             [("t", Durability::Fsync, &["c", "d"][..]), ("os", Durability::Os, &["x"])]
         {
             self.ask(Request::CreateTopic(topic.into(), Some(durability)));
-            channels
-                .iter()
-                .for_each(|channel| self.ask(Request::CreateChannel(topic.into(), (*channel).into())));
+            for channel in channels {
+                self.ask(Request::CreateChannel(topic.into(), (*channel).into()));
+            }
         }
         let settings = ChannelSettings { max_attempts: 2, dead_letter_topic: "dead".into() };
         self.ask(Request::ConfigureChannel("t".into(), "c".into(), settings));

@@ -122,7 +122,9 @@ fn channels(world: &mut World) -> Vec<(String, String)> {
 fn go_on(world: &mut World, consumers: &[((String, String), ConnId)], found: &mut Found) {
     let producer = world.client();
     let topics: BTreeSet<&String> = consumers.iter().map(|((topic, _), _)| topic).collect();
-    topics.into_iter().for_each(|topic| world.publish(producer, topic, AFTER.as_bytes()));
+    for topic in topics {
+        world.publish(producer, topic, AFTER.as_bytes());
+    }
     for (channel, consumer) in consumers {
         let came = world.messages(*consumer);
         if !came.iter().any(|(_, _, body)| body == AFTER.as_bytes()) {

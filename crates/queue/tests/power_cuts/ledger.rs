@@ -90,7 +90,7 @@ impl Ledger {
     /// A message that an nsqd has left.
     pub fn have(&mut self, topic: &str, channel: &str, body: &str) {
         let message = self.messages.entry(body.to_owned()).or_default();
-        message.topic = topic.to_owned();
+        topic.clone_into(&mut message.topic);
         (message.accepted, message.safe) = (Some(0), Some(0));
         message.channels.insert(channel.to_owned());
     }

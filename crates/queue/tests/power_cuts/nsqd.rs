@@ -18,10 +18,14 @@ pub fn left_behind(seed: u64, ledger: &mut Ledger) -> MemFiles {
     put(&files, "nsqd.dat", METADATA);
     let long = format!("old-long{}", ".".repeat(3000));
     queue(&files, TOPIC, &["old-both"]);
-    CHANNELS.iter().for_each(|channel| ledger.have(TOPIC, channel, "old-both"));
+    for channel in &CHANNELS {
+        ledger.have(TOPIC, channel, "old-both");
+    }
     for (channel, bodies) in CHANNELS.into_iter().zip([["old-1", &long], ["old-2", "old-3"]]) {
         queue(&files, &format!("{TOPIC}:{channel}"), &bodies);
-        bodies.iter().for_each(|body| ledger.have(TOPIC, channel, body));
+        for body in &bodies {
+            ledger.have(TOPIC, channel, body);
+        }
     }
     files
 }

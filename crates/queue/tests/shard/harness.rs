@@ -336,7 +336,9 @@ impl World {
             self.write();
             let resumed = std::mem::take(&mut self.io.resumed);
             let idle = resumed.is_empty();
-            resumed.into_iter().for_each(|conn| self.show(conn));
+            for conn in resumed {
+                self.show(conn);
+            }
             let worked = self.disk_works && self.work_disk() > 0;
             let due = self.io.timers.first_key_value().is_some_and(|((at, _), _)| *at <= self.io.clock.now);
             if idle && !worked && !due {
@@ -405,7 +407,9 @@ impl World {
                 }
             }
         }
-        drained.into_iter().for_each(|conn| self.queue.drained(&mut self.io, conn));
+        for conn in drained {
+            self.queue.drained(&mut self.io, conn);
+        }
     }
 
     /// The connection is gone.

@@ -12,7 +12,7 @@ use super::report::Report;
 use crate::operator::Failure;
 
 /// Longest time that filling may take.
-const FILL_MOST: Duration = Duration::from_secs(600);
+const FILL_MOST: Duration = Duration::from_mins(10);
 /// Requests that are sent together while filling.
 const FILL_PIPELINE: usize = 64;
 
@@ -133,6 +133,6 @@ fn watched(load: &Load, what: &str, address: &str) -> Result<Outcome, Failure> {
     let most = load.time.unwrap_or_default();
     let outcome =
         load::run(load, &mut |Progress { requests, time, .. }| meter.show(what, requests, time, most));
-    meter.end();
+    Meter::end();
     outcome.map_err(|error| Failure::refused(format!("no load on {address}: {error}")))
 }

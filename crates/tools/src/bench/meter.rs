@@ -22,7 +22,7 @@ impl Meter {
     }
 
     /// The line is wiped, so that the report stands alone.
-    pub(super) fn end(&self) {
+    pub(super) fn end() {
         if stderr().is_terminal() {
             let _ = write!(stderr(), "\r\x1b[K");
         }

@@ -159,7 +159,7 @@ impl Queue {
             every.tick().await;
             meter.show("messages", run.published.borrow().done, run.start.elapsed(), self.common.time());
         }
-        while self.consumers > 0 && self.awaits_deliveries(&run) {
+        while self.consumers > 0 && Queue::awaits_deliveries(&run) {
             every.tick().await;
             meter.show(
                 "messages delivered",
@@ -168,7 +168,7 @@ impl Queue {
                 self.common.time(),
             );
         }
-        meter.end();
+        Meter::end();
         for consumer in consumers {
             consumer.abort();
         }
@@ -201,7 +201,7 @@ impl Queue {
         (0..self.consumers).map(start).collect()
     }
 
-    fn awaits_deliveries(&self, run: &Run) -> bool {
+    fn awaits_deliveries(run: &Run) -> bool {
         let (published, delivered) = (run.published.borrow(), run.delivered.borrow());
         let since = published.last.max(delivered.last);
         delivered.done < published.done && run.start.elapsed().saturating_sub(since) < QUIET

@@ -67,7 +67,7 @@ impl Report {
 
 /// For scripts: a list.
 pub(super) fn json(reports: &[Report]) -> String {
-    format!("{:#}\n", serde_json::Value::from_iter(reports.iter().map(Report::json)))
+    format!("{:#}\n", reports.iter().map(Report::json).collect::<serde_json::Value>())
 }
 
 /// A bar for each step of the scale from the fastest to the slowest, with its share.

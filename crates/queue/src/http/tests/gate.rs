@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, watch};
 
 /// Large enough not to fit in the buffers of a socket.
 pub(super) const LARGE: usize = 8 << 20;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The service, served.
 pub(super) struct Gate {

@@ -71,7 +71,7 @@ impl Oracle {
             Request::Seek(topic, channel, to) => self.topic(topic).seek(channel, *to, now),
             Request::EmptyChannel(topic, channel) => self.topic(topic).channel(channel).empty(now),
             Request::PauseChannel(topic, channel, paused) => {
-                self.topic(topic).channel(channel).paused = *paused
+                self.topic(topic).channel(channel).paused = *paused;
             }
             Request::ConfigureChannel(topic, channel, settings) => {
                 let channel = self.topic(topic).channel(channel);
