@@ -14,9 +14,9 @@ use crate::run::{self, Fault, may_install};
 use crate::workspace::{Metadata, cargo, root};
 
 /// A build with everything may take this long.
-const BUILD: Duration = Duration::from_secs(3600);
+const BUILD: Duration = Duration::from_hours(1);
 /// Everything else takes seconds.
-const SHORT: Duration = Duration::from_secs(300);
+const SHORT: Duration = Duration::from_mins(5);
 
 /// Version of cargo-deb.
 const CARGO_DEB: &str = "3.8.0";
