@@ -92,7 +92,7 @@ pub fn deb(place: &Place) -> Result<PathBuf, Fault> {
 }
 
 /// cargo-deb, which is installed below the target directory if it is nowhere and may be.
-fn cargo_deb(target: &Path) -> Result<PathBuf, Fault> {
+pub fn cargo_deb(target: &Path) -> Result<PathBuf, Fault> {
     if run::is_installed("cargo-deb") {
         return Ok("cargo-deb".into());
     }

@@ -16,6 +16,9 @@ pub fn run(context: &Context) -> Result<Outcome, Fault> {
             return Ok(Outcome::Skipped(format!("{program} is not installed")));
         }
     }
+    if let Err(why) = package::cargo_deb(&context.target) {
+        return Ok(Outcome::Skipped(why));
+    }
     let place = Place { target: context.target.clone(), profile: "release".into() };
     let deb = package::deb(&place)?;
     let image = context.target.join("test-image");
