@@ -559,3 +559,19 @@ fn what_cannot_be_upgraded_says_so() {
     }
     assert!(begun.elapsed() < Duration::from_secs(30));
 }
+
+#[test]
+fn a_reload_waits_for_the_end_of_an_upgrade() {
+    let scene = Scene::start(BRIEF, "");
+    scene.install_script("#!/bin/sh\nexec sleep 600\n");
+    signal(scene.process, "USR2");
+    let log_has = |line: &str| wait_for(line, || scene.log().find(line));
+    log_has("upgrade begins");
+    // By a signal it is carried out afterwards; whoever waits for an answer gets one at once.
+    signal(scene.process, "HUP");
+    log_has("SIGHUP");
+    let answer = exchange(scene.admin, b"POST /api/reload HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.0 422") && answer.contains("an upgrade is under way"), "{answer}");
+    let failed = log_has("upgrade failed");
+    assert!(log_has("configuration reloaded") > failed, "{}", scene.log());
+}
