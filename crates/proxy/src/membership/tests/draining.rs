@@ -134,7 +134,7 @@ fn on_another_connection_to_the_same_server_nothing_overtakes() {
     let client = w.ask([&set[..], set].concat());
     let idle = w.accept(0);
     let old = w.server_on(11);
-    w.become_(&format!("{config}keepalive = \"5s\"\n"));
+    w.become_(&format!("{config}server_connections = 2\n"));
     // Its writes have not been answered, so it waits; another client does not.
     assert_eq!((w.receive(client, &get("k")), &w.io.paused[..]), (0, &[client][..]));
     assert!(w.receive(idle, &get("other")) > 0);
