@@ -32,13 +32,30 @@ pub(crate) struct Hashed {
     hash_tag: Option<[u8; 2]>,
     /// In the order of the ring's indices.
     servers: Vec<ServerKey>,
+    /// Nodes that the ring was built from.
+    built: Vec<Built>,
+}
+
+/// A node that a ring was built from.
+#[derive(Debug)]
+struct Built {
+    identity: String,
+    weight: u32,
+    live: bool,
+}
+
+impl Built {
+    fn is(&self, server: &Server) -> bool {
+        (self.weight, self.live) == (server.weight(), server.is_in_ring())
+            && self.identity == server.ring_name
+    }
 }
 
 impl Placement {
     /// Nowhere, until there are servers.
     pub(crate) fn new(config: &checked::Pool, seed: u64) -> Placement {
         let ring = Ring::build(config.distribution, config.hash, &[]).seeded(seed as u32);
-        Placement::Ring(Hashed { ring, hash_tag: config.hash_tag, servers: Vec::new() })
+        Placement::Ring(Hashed { ring, hash_tag: config.hash_tag, servers: Vec::new(), built: Vec::new() })
     }
 
     /// True if two configurations place keys by the same rule, apart from their servers.
@@ -72,14 +89,26 @@ impl Placement {
         self.server_of(group)
     }
 
-    /// Places the keys anew, after a server of `members` has come, gone, was ejected or has returned.
+    /// Places the keys anew, after a server of `members` has come, gone, was ejected or has returned. A ring over the same names, weights
+    /// and live servers is as it was: most reloads change none.
     pub(crate) fn rebuild(&mut self, members: &[ServerKey], servers: &Slab<ServerKey, Server>) {
         match self {
             Placement::Ring(hashed) => {
                 hashed.servers.clear();
                 hashed.servers.extend_from_slice(members);
+                let same = hashed.built.len() == members.len()
+                    && hashed.built.iter().zip(members).all(|(built, key)| built.is(&servers[*key]));
+                if same {
+                    return;
+                }
                 let nodes: Vec<Node<'_>> = members.iter().map(|key| node(&servers[*key])).collect();
                 hashed.ring.rebuild(&nodes);
+                let built = members.iter().map(|key| &servers[*key]).map(|server| Built {
+                    identity: server.ring_name.clone(),
+                    weight: server.weight(),
+                    live: server.is_in_ring(),
+                });
+                hashed.built = built.collect();
             }
         }
     }
