@@ -1,7 +1,7 @@
 //! Connections that come and go: connect, handshake, one request, close.
 //!
-//! Each of `--connections` threads does one after the other. With `--resume` each thread keeps a session, so that all of its handshakes
-//! but the first resume one.
+//! Each of `--connections` threads does one after the other. With `--resume` each thread keeps a session, so
+//! that all of its handshakes but the first resume one.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;

@@ -5,9 +5,9 @@
 //!        ├──▶ pools, servers ─▶ who comes, goes, stays                             sets that a reload works on
 //!        └──▶ in_force ─▶ the new one, but for what needs a restart
 //! ```
-//! The list is empty if nothing has changed; servers and listeners in another order are no change. Its order is that of
-//! the documentation, pools in their own. No secret is in it. A row of the options table that the comparison forgot
-//! would fail a test here.
+//! The list is empty if nothing has changed; servers and listeners in another order are no change. Its order
+//! is that of the documentation, pools in their own. No secret is in it. A row of the options table that the
+//! comparison forgot would fail a test here.
 
 mod difference;
 mod in_force;

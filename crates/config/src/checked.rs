@@ -1,7 +1,7 @@
 //! Configuration that can be used: every value in range, every name resolved to a meaning.
 //!
-//! Whatever was written (`nuthatch.toml`, `nutcracker.yml`, nsqd's flags and file, nothing at all), this is what the
-//! rest of the program sees. A value of these types needs no further check.
+//! Whatever was written (`nuthatch.toml`, `nutcracker.yml`, nsqd's flags and file, nothing at all), this is
+//! what the rest of the program sees. A value of these types needs no further check.
 
 mod nsqadmin;
 mod queue;
@@ -205,7 +205,8 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// The name of a server that the ring hashes: its identity, but libmemcached has a rule of its own and knows no names.
+    /// The name of a server that the ring hashes: its identity, but libmemcached has a rule of its own and
+    /// knows no names.
     pub fn ring_name(&self, server: &Server) -> String {
         match (&server.target, self.distribution.is_libmemcached()) {
             (Target::Tcp { host, port }, true) => ring::libmemcached_identity(host, *port),

@@ -1,7 +1,7 @@
 //! A nutcracker.yml or nsqd.cfg as a nuthatch.toml that does the same.
 //!
-//! Only what differs from the native file's defaults is written. A note says what the file that was converted does not say
-//! itself, such as settings of a command line, and what has no option here.
+//! Only what differs from the native file's defaults is written. A note says what the file that was converted
+//! does not say itself, such as settings of a command line, and what has no option here.
 
 use std::fmt::Write;
 

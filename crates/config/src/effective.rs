@@ -1,7 +1,8 @@
-//! A checked configuration as sections of the options table again: the inverse of what [`crate::native`] assembles.
+//! A checked configuration as sections of the options table again: the inverse of what [`crate::native`]
+//! assembles.
 //!
-//! What compares two configurations and what prints one are written over these values, so that an option is forgotten by
-//! neither: a test wants a value, or word that there is none, for each row of the table.
+//! What compares two configurations and what prints one are written over these values, so that an option is
+//! forgotten by neither: a test wants a value, or word that there is none, for each row of the table.
 
 mod section;
 mod value;

@@ -4,11 +4,11 @@
 //! listen   HOST:PORT   [IPV6]:PORT   IPV6:PORT   /PATH   /PATH MODE
 //! server   HOST:PORT[:WEIGHT] [NAME]   [IPV6]:PORT[:WEIGHT] [NAME]   /PATH[:WEIGHT] [NAME]   local [NAME]
 //! ```
-//! nutcracker's forms are accepted and mean the same; on top of them the weight may be left out and an IPv6 address
-//! may have brackets. What nutcracker itself accepts is in [`crate::nutcracker`].
+//! nutcracker's forms are accepted and mean the same; on top of them the weight may be left out and an IPv6
+//! address may have brackets. What nutcracker itself accepts is in [`crate::nutcracker`].
 //!
-//! The identity of a server (what is hashed) follows nutcracker's rule: the name; else host and port; else the host
-//! alone if the port is 11211; `/PATH:` for a unix socket.
+//! The identity of a server (what is hashed) follows nutcracker's rule: the name; else host and port; else
+//! the host alone if the port is 11211; `/PATH:` for a unix socket.
 
 use std::net::Ipv6Addr;
 use std::path::PathBuf;

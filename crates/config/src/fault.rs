@@ -1,7 +1,8 @@
 //! Faults of a file: what is wrong, where, and what to do about it.
 //!
 //! A fault has a place, says what is wrong and what to do; it never stops the check: a
-//! [`Report`](crate::Report) holds all of them. Columns count characters, so that an editor jumps to the right one.
+//! [`Report`](crate::Report) holds all of them. Columns count characters, so that an editor jumps to the
+//! right one.
 
 use std::fmt;
 
@@ -77,8 +78,9 @@ pub(crate) fn errors(faults: &[Fault]) -> usize {
 const EXCERPT_CHARS_MAX: usize = 160;
 
 impl Position {
-    /// The line of `text` that the position is in and a caret under the place, each indented by two spaces and ended by a
-    /// line feed; empty where there is no such line, where it is too long to be read, and where it holds a secret.
+    /// The line of `text` that the position is in and a caret under the place, each indented by two spaces
+    /// and ended by a line feed; empty where there is no such line, where it is too long to be read, and
+    /// where it holds a secret.
     pub fn excerpt(self, text: &str) -> String {
         let Some(line) = text.lines().nth(self.line - 1) else { return String::new() };
         if line.trim().is_empty() || line.chars().count() > EXCERPT_CHARS_MAX || options::sets_secret(line) {

@@ -1,8 +1,9 @@
-//! The program whose configuration a file is, judged by its content, so that the wrong command can name the right one.
+//! The program whose configuration a file is, judged by its content, so that the wrong command can name the
+//! right one.
 //!
-//! nutcracker.yml is YAML, which is no TOML: its first line of content is a pool's name and a colon. nsqd.cfg is TOML, but
-//! its keys stand at the top, where a nuthatch.toml has few options and mostly sections. What cannot be told is taken for
-//! the native file.
+//! nutcracker.yml is YAML, which is no TOML: its first line of content is a pool's name and a colon. nsqd.cfg
+//! is TOML, but its keys stand at the top, where a nuthatch.toml has few options and mostly sections. What
+//! cannot be told is taken for the native file.
 
 use std::path::Path;
 
@@ -55,7 +56,8 @@ impl FileKind {
     }
 }
 
-/// True if the first line that is neither empty nor a comment is `name:`, with or without a comment behind it.
+/// True if the first line that is neither empty nor a comment is `name:`, with or without a comment behind
+/// it.
 fn begins_as_yaml(text: &str) -> bool {
     let content = |line: &&str| !line.is_empty() && !line.starts_with('#') && *line != "---";
     let first = text.trim_start_matches('\u{feff}').lines().map(str::trim).find(content).unwrap_or_default();

@@ -1,9 +1,9 @@
 //! Command lines in the syntax of Go's `flag` package, as nsqd and its tools read them.
 //!
-//! `-name value`, `-name=value`, and the same with two dashes; a boolean takes its value only after `=`. Parsing stops at
-//! the first argument that is not a flag, and after `--`. Texts and exit codes are Go's: they are part of what
-//! scripts around nsqd see. The rules of the values (integers with a base prefix, durations with units) are those
-//! of Go's `strconv` and `time`.
+//! `-name value`, `-name=value`, and the same with two dashes; a boolean takes its value only after `=`.
+//! Parsing stops at the first argument that is not a flag, and after `--`. Texts and exit codes are Go's:
+//! they are part of what scripts around nsqd see. The rules of the values (integers with a base prefix,
+//! durations with units) are those of Go's `strconv` and `time`.
 
 pub mod number;
 mod spec;
@@ -186,7 +186,8 @@ fn tls_required(text: &str) -> Option<String> {
     number::boolean(&lower).map(|on| on.to_string())
 }
 
-/// A version's name in lower case. The empty text, which nsqd takes without a change of the setting, stays empty.
+/// A version's name in lower case. The empty text, which nsqd takes without a change of the setting, stays
+/// empty.
 fn tls_version(text: &str) -> Option<String> {
     let lower = text.to_lowercase();
     ["", "ssl3.0", "tls1.0", "tls1.1", "tls1.2", "tls1.3"].contains(&lower.as_str()).then_some(lower)

@@ -1,7 +1,7 @@
 //! The native file: from the tree as written to [`Config`].
 //!
-//! Each section is read by the options table ([`crate::values`]) and assembled here; then what spans several options
-//! is checked. Nothing stops at the first fault.
+//! Each section is read by the options table ([`crate::values`]) and assembled here; then what spans several
+//! options is checked. Nothing stops at the first fault.
 
 mod files;
 mod listeners;
@@ -49,8 +49,8 @@ pub fn check(text: &str, threads: usize) -> Report {
     check_with(text, threads, &variables::of_process)
 }
 
-/// Checks the text of a native file; of syntax errors the first is reported, and nothing else. `threads` is the default of the
-/// option of that name. Files of secrets and certificates are read.
+/// Checks the text of a native file; of syntax errors the first is reported, and nothing else. `threads` is
+/// the default of the option of that name. Files of secrets and certificates are read.
 pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> Report {
     let (mut entries, mut faults) = written::parse(text);
     if let Some(fault) = faults.drain(..).next() {

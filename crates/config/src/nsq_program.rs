@@ -18,7 +18,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// Reads a command line (without the program's name) and the file that it names. Every flag has a value afterwards.
+    /// Reads a command line (without the program's name) and the file that it names. Every flag has a value
+    /// afterwards.
     ///
     /// # Errors
     ///

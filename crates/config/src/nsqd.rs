@@ -1,12 +1,13 @@
-//! nsqd's flags, its file and its texts: what they say of the queue is a [`Queue`], as `[queue]` of the native file is.
+//! nsqd's flags, its file and its texts: what they say of the queue is a [`Queue`], as `[queue]` of the
+//! native file is.
 //!
 //! ```text
 //! arguments ─▶ go_flags::parse ─┐
 //! nsqd.cfg ──▶ file::read ──────┼─▶ resolve (flag > file > default) ─▶ check ─▶ Nsqd (Queue, log)
 //! [queue] ──▶ native ───────────┘
 //! ```
-//! Texts are nsqd's. What nsqd only finds out while it starts (a bad port, say) is a [`Refusal`] that comes after its
-//! first two log lines; the face prints them first.
+//! Texts are nsqd's. What nsqd only finds out while it starts (a bad port, say) is a [`Refusal`] that comes
+//! after its first two log lines; the face prints them first.
 
 mod settings;
 

@@ -1,4 +1,5 @@
-//! nsqlookupd's settings, checked: from its flags and file. `[lookup]` of the native file has options of its own.
+//! nsqlookupd's settings, checked: from its flags and file. `[lookup]` of the native file has options of its
+//! own.
 
 use crate::checked::{Listen, Lookup};
 use crate::go_flags::{self, FlagSpec, GoKind, GoValues, flag};

@@ -3,11 +3,11 @@
 //! ```text
 //! bytes ─▶ yaml::leaves (one document, allowed tokens, shape) ─▶ directive::set ─▶ validate ─▶ Vec<Pool>
 //! ```
-//! The original stops at its first complaint; here parsing goes on where that makes sense, so that [`Refusal::reasons`]
-//! names everything. The first reason is always the original's, in its words.
+//! The original stops at its first complaint; here parsing goes on where that makes sense, so that
+//! [`Refusal::reasons`] names everything. The first reason is always the original's, in its words.
 //!
-//! C's habits are part of the file format: numbers wrap at 32 bits, a unix socket's mode may be junk, `listen` names
-//! are resolved when the file is read.
+//! C's habits are part of the file format: numbers wrap at 32 bits, a unix socket's mode may be junk,
+//! `listen` names are resolved when the file is read.
 
 mod outcome;
 

@@ -1,11 +1,11 @@
 //! Durations and sizes as people write them.
 //!
-//! A duration is a number and a unit, several of them in a row if one likes: `400ms`, `2s`, `1m30s`, `1.5h`. Units
-//! are `us`, `ms`, `s`, `m`, `h`, `d`. A bare number is in milliseconds, as in nutcracker's and nsqd's files.
-//! `0` and `off` both mean none where an option can be switched off.
+//! A duration is a number and a unit, several of them in a row if one likes: `400ms`, `2s`, `1m30s`, `1.5h`.
+//! Units are `us`, `ms`, `s`, `m`, `h`, `d`. A bare number is in milliseconds, as in nutcracker's and nsqd's
+//! files. `0` and `off` both mean none where an option can be switched off.
 //!
-//! A size is a number and a unit: `512`, `16KiB`, `64MB`, `1GiB`; powers of 1024 with the `i`, of 1000 without. A bare
-//! number is in bytes.
+//! A size is a number and a unit: `512`, `16KiB`, `64MB`, `1GiB`; powers of 1024 with the `i`, of 1000
+//! without. A bare number is in bytes.
 //!
 //! Nothing here panics or wraps: what does not fit is an error that names what was expected.
 

@@ -1,7 +1,8 @@
-//! The options table as documentation: a page of Markdown, help on the terminal, a section of the manual page.
+//! The options table as documentation: a page of Markdown, help on the terminal, a section of the manual
+//! page.
 //!
-//! Nothing is written twice: who adds a row to the table finds it in all three. `cargo xtask docs` writes the page, and
-//! a test compares it.
+//! Nothing is written twice: who adds a row to the table finds it in all three. `cargo xtask docs` writes the
+//! page, and a test compares it.
 
 use crate::native::DEFAULT_FILE;
 use crate::options::{Absent, Applies, OptionSpec, Scope};

@@ -1,7 +1,8 @@
 //! Passwords: texts that no log line, error, panic or page shows.
 //!
-//! Neither `Debug` nor `Display` tells the text or its length, so a structure with a secret in it can be printed. Only
-//! [`Secret::reveal`] hands it out, to whoever sends it to a server. Memory is not wiped when a secret is dropped.
+//! Neither `Debug` nor `Display` tells the text or its length, so a structure with a secret in it can be
+//! printed. Only [`Secret::reveal`] hands it out, to whoever sends it to a server. Memory is not wiped when a
+//! secret is dropped.
 
 use std::fmt;
 use std::path::Path;
@@ -35,7 +36,8 @@ impl Secret {
         &self.text
     }
 
-    /// True if `given` is the secret. Where they differ does not show in how long that takes; how long they are may.
+    /// True if `given` is the secret. Where they differ does not show in how long that takes; how long they
+    /// are may.
     pub fn matches(&self, given: &[u8]) -> bool {
         let own = self.text.as_bytes();
         own.len() == given.len() && own.iter().zip(given).fold(0, |all, (a, b)| all | (a ^ b)) == 0

@@ -1,8 +1,8 @@
 //! Files that hold a secret, so that it need not stand in the configuration.
 //!
-//! The first line is the secret, without its end (LF or CR LF). The file is read when the configuration is, and again when that is
-//! reloaded. Others than its owner should not be able to read it: that is a warning only, since orchestrators put such files into
-//! a directory that nobody else sees.
+//! The first line is the secret, without its end (LF or CR LF). The file is read when the configuration is,
+//! and again when that is reloaded. Others than its owner should not be able to read it: that is a warning
+//! only, since orchestrators put such files into a directory that nobody else sees.
 
 use std::fs::File;
 use std::io::Read;

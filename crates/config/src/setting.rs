@@ -1,6 +1,7 @@
 //! The value of an option, of the type that its row in the options table says.
 //!
-//! Two texts of it: [`Setting::toml`] is read back as the same value, unless it is a secret; its `Display` is for people, in lists of changes.
+//! Two texts of it: [`Setting::toml`] is read back as the same value, unless it is a secret; its `Display` is
+//! for people, in lists of changes.
 
 use std::fmt;
 use std::path::Path;
@@ -138,7 +139,8 @@ pub(crate) fn servers_toml(servers: impl Iterator<Item = String>) -> String {
     format!("[\n{lines}]")
 }
 
-/// A server in TOML: a text if that says all of it, or else a table. `password` is its password in TOML, unless that is in a file.
+/// A server in TOML: a text if that says all of it, or else a table. `password` is its password in TOML,
+/// unless that is in a file.
 pub(crate) fn server_toml(server: &Server, password: Option<String>) -> String {
     let text = show_server(server);
     if endpoint::server(&text).as_ref() == Ok(server) {

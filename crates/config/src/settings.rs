@@ -21,8 +21,8 @@ pub(crate) struct Settings {
     pub faulty: bool,
 }
 
-/// Access by name. Asking for an option that is not in the table, or by the wrong type, is a bug of ours and panics;
-/// a faulty value reads as the option's default, or as the type's least harmful value.
+/// Access by name. Asking for an option that is not in the table, or by the wrong type, is a bug of ours and
+/// panics; a faulty value reads as the option's default, or as the type's least harmful value.
 impl Settings {
     /// Place of the option.
     pub fn place(&self, name: &str) -> Option<Position> {

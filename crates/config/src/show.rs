@@ -6,8 +6,9 @@
 //! db = 0                                       # default
 //! auth = "${SECRET_1}"                         # nuthatch.toml:4
 //! ```
-//! It is a nuthatch.toml that means the same. No secret is in it: one that a variable holds is that variable again, another one is
-//! `${SECRET_1}` and so on, to be set when the text is read; a file that holds one is named.
+//! It is a nuthatch.toml that means the same. No secret is in it: one that a variable holds is that variable
+//! again, another one is `${SECRET_1}` and so on, to be set when the text is read; a file that holds one is
+//! named.
 
 mod origins;
 mod secrets;

@@ -1,4 +1,5 @@
-//! The tables of TLS, `tls` and `server_tls`, and listeners written as tables: from settings to checked values.
+//! The tables of TLS, `tls` and `server_tls`, and listeners written as tables: from settings to checked
+//! values.
 
 use std::path::PathBuf;
 
@@ -66,7 +67,8 @@ pub(crate) fn listener(read: &Settings) -> Option<WrittenListen> {
     Some(WrittenListen { address: listens.first()?.clone(), tls: Some(read.flag("tls")) })
 }
 
-/// The listeners of a pool. One that does not say whether it speaks TLS does if the pool has `tls` and no other says that it does.
+/// The listeners of a pool. One that does not say whether it speaks TLS does if the pool has `tls` and no
+/// other says that it does.
 pub(crate) fn listeners(written: &[WrittenListen], has_tls: bool) -> Vec<PoolListen> {
     let by_default = has_tls && !written.iter().any(|listen| listen.tls == Some(true));
     let listener =

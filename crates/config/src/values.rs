@@ -1,8 +1,8 @@
 //! The options of one section, read from the tree by the options table.
 //!
-//! [`read`] names everything that is wrong with a section: unknown keys with what was probably meant, wrong types,
-//! values out of range, options that are missing. What comes out has a value for every option of the section
-//! that is present or has a default, so that the sections can be assembled without another check.
+//! [`read`] names everything that is wrong with a section: unknown keys with what was probably meant, wrong
+//! types, values out of range, options that are missing. What comes out has a value for every option of the
+//! section that is present or has a default, so that the sections can be assembled without another check.
 
 use std::path::Path;
 use std::time::Duration;

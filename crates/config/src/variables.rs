@@ -1,8 +1,9 @@
 //! Variables of the environment in the texts of the native file: `${NAME}`; `$${` stands for a literal `${`.
 //!
-//! Every text of the file may have them, on its own, in a list or in a table; keys and names of sections may not. What a
-//! variable holds is taken as it is and not searched for others. Any other `$` means itself. A text with a fault is
-//! [`Value::Unknown`] from then on, so that nothing else is complained about where it stands.
+//! Every text of the file may have them, on its own, in a list or in a table; keys and names of sections may
+//! not. What a variable holds is taken as it is and not searched for others. Any other `$` means itself. A
+//! text with a fault is [`Value::Unknown`] from then on, so that nothing else is complained about where it
+//! stands.
 
 use std::env::VarError;
 

@@ -1,7 +1,7 @@
 //! Configurations that are legal and most likely not meant.
 //!
-//! A warning never refuses a file: fleets run on such ones. It names the native option that is the cause, also for a
-//! file of another kind.
+//! A warning never refuses a file: fleets run on such ones. It names the native option that is the cause,
+//! also for a file of another kind.
 
 use crate::checked::{
     ClientAuth, ClientCertificate, Listen, NEAR_FIRST, Pool, PoolListen, Queue, TlsVersion,

@@ -1,7 +1,7 @@
 //! The native file as written: keys and values with their places, before anybody asks what they mean.
 //!
-//! TOML's syntax is the business of the `toml` crate, which recovers from errors so that all of them are reported
-//! at once. What leaves this module is a plain tree that knows nothing of that crate.
+//! TOML's syntax is the business of the `toml` crate, which recovers from errors so that all of them are
+//! reported at once. What leaves this module is a plain tree that knows nothing of that crate.
 
 use toml::de::{DeTable, DeValue};
 

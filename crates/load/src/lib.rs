@@ -3,9 +3,10 @@
 //! ```text
 //! Load ▸ connections, a pipeline full on each ▸ replies scanned to their ends, each of the kind that was asked for ▸ Outcome
 //! ```
-//! A connection sends `pipeline` requests in one write, waits for all their replies, and sends the next; with `burst` every connection
-//! waits until all have their replies, so that requests arrive in bursts. A reply of another kind counts as an error. The load ends
-//! after its requests or its time, whichever comes first, and is waited for then.
+//! A connection sends `pipeline` requests in one write, waits for all their replies, and sends the next; with
+//! `burst` every connection waits until all have their replies, so that requests arrive in bursts. A reply of
+//! another kind counts as an error. The load ends after its requests or its time, whichever comes first, and
+//! is waited for then.
 //!
 //! `nuthatch bench` is for users, `bench/loadgen` for the benches.
 

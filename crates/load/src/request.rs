@@ -1,6 +1,7 @@
 //! Requests as bytes, with keys chosen at random or one after the other.
 //!
-//! Keys look like those of redis-benchmark (`key:` and 12 digits), so that one filling of the servers serves both.
+//! Keys look like those of redis-benchmark (`key:` and 12 digits), so that one filling of the servers serves
+//! both.
 
 use crate::load::{Load, Operation, Protocol};
 

@@ -98,8 +98,8 @@ impl Lookup {
         }
     }
 
-    /// Goes on with other settings: identity and patience for nodes that connect from now on, limits for what is to come, lifetimes at
-    /// once. Nobody who is there is turned away.
+    /// Goes on with other settings: identity and patience for nodes that connect from now on, limits for what
+    /// is to come, lifetimes at once. Nobody who is there is turned away.
     pub fn configure(&mut self, options: Options) {
         self.answer.clear();
         options.node.write_answer(&mut self.answer);

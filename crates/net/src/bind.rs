@@ -1,10 +1,12 @@
-//! Binding: before anything runs or changes, so that a bad address stops the start or the change and nothing else.
+//! Binding: before anything runs or changes, so that a bad address stops the start or the change and nothing
+//! else.
 //!
-//! With several shards each gets a TCP socket of its own (`SO_REUSEPORT`) and the kernel spreads clients over them; a
-//! unix socket is shared by duplicating its descriptor. `::` listens on both IP versions, whatever the system's default is.
+//! With several shards each gets a TCP socket of its own (`SO_REUSEPORT`) and the kernel spreads clients over
+//! them; a unix socket is shared by duplicating its descriptor. `::` listens on both IP versions, whatever
+//! the system's default is.
 //!
-//! The first socket of an address is bound without `SO_REUSEPORT`: that is what notices another process there. The option is set
-//! afterwards, so that more sockets can join it, now or by [`bind_beside`].
+//! The first socket of an address is bound without `SO_REUSEPORT`: that is what notices another process
+//! there. The option is set afterwards, so that more sockets can join it, now or by [`bind_beside`].
 
 use std::fmt;
 use std::io;
@@ -93,11 +95,12 @@ pub fn bind(
     }
 }
 
-/// Binds an address that this process listens on already, or that overlaps with one (a port on all addresses and on one). New
-/// clients of a TCP address go to the old and the new sockets until one of them is closed; those of a unix socket to the new one,
-/// whose file takes the old one's place.
+/// Binds an address that this process listens on already, or that overlaps with one (a port on all addresses
+/// and on one). New clients of a TCP address go to the old and the new sockets until one of them is closed;
+/// those of a unix socket to the new one, whose file takes the old one's place.
 ///
-/// Another process of the same user that listens there goes unnoticed: for addresses known to be this process's own.
+/// Another process of the same user that listens there goes unnoticed: for addresses known to be this
+/// process's own.
 ///
 /// # Errors
 /// The address cannot be bound.
@@ -167,8 +170,8 @@ pub(crate) fn addresses_of(host: &str, port: u16) -> Result<Vec<SocketAddr>, Bin
     Ok(addresses)
 }
 
-/// A socket for each shard; `first`, if there is one, is the first of them. None listens before all are bound: a client that came
-/// to one that is closed again would be reset.
+/// A socket for each shard; `first`, if there is one, is the first of them. None listens before all are
+/// bound: a client that came to one that is closed again would be reset.
 fn tcp_listeners(
     first: Option<Socket>,
     mut address: SocketAddr,

@@ -1,7 +1,9 @@
-//! Binding where sockets may be at hand that listen already: those of the process that this one replaces, or of systemd.
+//! Binding where sockets may be at hand that listen already: those of the process that this one replaces, or
+//! of systemd.
 //!
-//! A socket is found by its address, whatever it was for; [`listening_sockets`] finds those of this process in the same way. Who
-//! waits in the backlog of a socket is served by whoever takes it. Port 0 is never taken: it may be anybody's.
+//! A socket is found by its address, whatever it was for; [`listening_sockets`] finds those of this process
+//! in the same way. Who waits in the backlog of a socket is served by whoever takes it. Port 0 is never
+//! taken: it may be anybody's.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -37,8 +39,9 @@ impl Binder {
         self.inherited.iter().map(shown).collect()
     }
 
-    /// Listeners for so many shards: the n-th is the n-th shard's, and from the first shard on again if there are more. As
-    /// [`bind`](crate::bind) unless sockets of that address are at hand; those are all taken, and shared if there are too few.
+    /// Listeners for so many shards: the n-th is the n-th shard's, and from the first shard on again if there
+    /// are more. As [`bind`](crate::bind) unless sockets of that address are at hand; those are all taken,
+    /// and shared if there are too few.
     ///
     /// # Errors
     /// The address cannot be bound.
@@ -80,7 +83,8 @@ impl Binder {
         only(sockets, backlog).map(TcpListener::from).map_err(|error| BindError::Tcp { address, error })
     }
 
-    /// A unix socket outside of the shards that listens there, not blocking, as [`bind_unix`](crate::bind_unix).
+    /// A unix socket outside of the shards that listens there, not blocking, as
+    /// [`bind_unix`](crate::bind_unix).
     ///
     /// # Errors
     /// As for [`Binder::bind`].
@@ -168,8 +172,8 @@ fn adopt(sockets: Vec<Socket>, backlog: u32, shards: usize, tag: u32) -> io::Res
     Ok(listeners)
 }
 
-/// Second descriptors of all sockets on which this process listens, for the one that will replace it: who has them keeps the
-/// addresses open.
+/// Second descriptors of all sockets on which this process listens, for the one that will replace it: who has
+/// them keeps the addresses open.
 ///
 /// # Errors
 /// The system's.
@@ -192,8 +196,8 @@ pub fn listening_sockets() -> io::Result<Vec<OwnedFd>> {
 fn listens(number: RawFd) -> bool {
     let mut listens: libc::c_int = 0;
     let mut length = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the option is written into a live int of that length. The number may be nobody's, or change hands at any time: it is
-    // only asked, and then the answer is an error or another's.
+    // SAFETY: the option is written into a live int of that length. The number may be nobody's, or change
+    // hands at any time: it is only asked, and then the answer is an error or another's.
     let asked = unsafe {
         libc::getsockopt(
             number,

@@ -1,6 +1,8 @@
-//! A pair of sockets between two processes: messages with their boundaries, and descriptors beside them (`SCM_RIGHTS`).
+//! A pair of sockets between two processes: messages with their boundaries, and descriptors beside them
+//! (`SCM_RIGHTS`).
 //!
-//! For one conversation at a time, by a thread that may wait: not for a shard's own thread. Knows nothing of what is said.
+//! For one conversation at a time, by a thread that may wait: not for a shard's own thread. Knows nothing of
+//! what is said.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -77,8 +79,8 @@ impl Channel {
     /// Sends a message with descriptors, which stay open here.
     ///
     /// # Errors
-    /// `TimedOut` if the other end has not taken it after `patience`; `BrokenPipe` if the other end is closed; `InvalidInput` if it
-    /// is larger than a message may be.
+    /// `TimedOut` if the other end has not taken it after `patience`; `BrokenPipe` if the other end is
+    /// closed; `InvalidInput` if it is larger than a message may be.
     pub fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>], patience: Duration) -> io::Result<()> {
         if bytes.is_empty() || bytes.len() > self.bytes_max || descriptors.len() > DESCRIPTORS_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the message is empty or too large"));
@@ -107,7 +109,8 @@ impl Channel {
     /// The next message; None once the other end is closed.
     ///
     /// # Errors
-    /// `TimedOut` after `patience`; `InvalidData` for a message that is larger than one may be, whose descriptors are closed.
+    /// `TimedOut` after `patience`; `InvalidData` for a message that is larger than one may be, whose
+    /// descriptors are closed.
     pub fn receive(&mut self, patience: Duration) -> io::Result<Option<Received>> {
         let until = Instant::now() + patience;
         self.scratch.resize(self.bytes_max + 1, 0);
@@ -122,7 +125,8 @@ impl Channel {
                     self.wait(PollFlags::IN, until)?;
                     continue;
                 }
-                // Told once when the other end was closed with something unread; what it had said before comes after that.
+                // Told once when the other end was closed with something unread; what it had said before
+                // comes after that.
                 Err(Errno::CONNRESET) => continue,
                 Err(error) => return Err(error.into()),
             };

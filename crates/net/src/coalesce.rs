@@ -1,8 +1,10 @@
-//! Interrupt moderation for a shard: sleeping a little before it polls, as network cards do before they interrupt.
+//! Interrupt moderation for a shard: sleeping a little before it polls, as network cards do before they
+//! interrupt.
 //!
-//! A shard that is quicker than its peers finds one or two events in each poll, and pays for a poll and for waking its
-//! peers for each; so do they. If it sleeps a little first it finds many, and all pay once. A sleep has its price too, so
-//! it pays only while there is enough to gather. That is told by counting, in spells:
+//! A shard that is quicker than its peers finds one or two events in each poll, and pays for a poll and for
+//! waking its peers for each; so do they. If it sleeps a little first it finds many, and all pay once. A
+//! sleep has its price too, so it pays only while there is enough to gather. That is told by counting, in
+//! spells:
 //!
 //! ```text
 //!          rounds that find few events, one soon after the other
@@ -11,15 +13,16 @@
 //!     └──────────────────────────────────────────────────────────┘
 //!          an idle round, or time to see what it is like without
 //! ```
-//! A *round* is everything between two polls that may block. A shard without traffic, with little or with rounds that are
-//! already full never sleeps.
+//! A *round* is everything between two polls that may block. A shard without traffic, with little or with
+//! rounds that are already full never sleeps.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::Instant;
 
-/// Rounds that are counted before the next decision, and as many before them that only let the traffic settle.
+/// Rounds that are counted before the next decision, and as many before them that only let the traffic
+/// settle.
 const SPELL: u32 = 50;
 /// Rounds with fewer events than this on average are worth a try ...
 const FEW: u64 = 5;
@@ -131,7 +134,8 @@ impl Coalesce {
 mod tests {
     use super::*;
 
-    /// Plays `count` rounds with so many events each, one every `us` microseconds; how many were followed by a sleep.
+    /// Plays `count` rounds with so many events each, one every `us` microseconds; how many were followed by
+    /// a sleep.
     fn play(c: &mut Coalesce, count: usize, us: u64, events: usize) -> usize {
         (0..count).filter(|_| c.decide(Instant(c.round_began.0 + us), events, events * 100)).count()
     }
@@ -145,7 +149,8 @@ mod tests {
         let c = &mut coalesce();
         assert_eq!(play(c, 99, 30, 2), 0);
         assert_eq!(play(c, 1, 30, 2), 1, "two spells are enough");
-        // It pays: it goes on until it is reviewed after 250 ms, and then without the poor rounds being waited for long.
+        // It pays: it goes on until it is reviewed after 250 ms, and then without the poor rounds being
+        // waited for long.
         let (rounds, began) = (250_000 / 150, c.round_began);
         assert_eq!(play(c, rounds, 150, 20), rounds);
         while c.sleeping {

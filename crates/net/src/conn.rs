@@ -37,8 +37,8 @@ pub(crate) enum Stage {
     Open,
     /// The app is done with it: what is queued is written, then the sending side is shut.
     Finishing,
-    /// The sending side is shut; what still arrives is thrown away until the peer closes too, so that the kernel
-    /// does not answer it with a reset that would destroy what we sent last.
+    /// The sending side is shut; what still arrives is thrown away until the peer closes too, so that the
+    /// kernel does not answer it with a reset that would destroy what we sent last.
     Lingering,
 }
 
@@ -124,8 +124,8 @@ impl Conn {
     }
 }
 
-/// Memory of what has arrived and was not consumed. What is reserved far ahead of the bytes (a large buffer doubles when it
-/// grows) is not memory yet: the system gives pages as they are written.
+/// Memory of what has arrived and was not consumed. What is reserved far ahead of the bytes (a large buffer
+/// doubles when it grows) is not memory yet: the system gives pages as they are written.
 #[inline]
 pub(crate) fn inbox_memory(inbox: &BytesMut) -> usize {
     const TOUCHED: usize = 64 * 1024;

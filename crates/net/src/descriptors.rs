@@ -1,7 +1,8 @@
 //! File descriptors: the process's limit, and how many of them clients may hold.
 //!
-//! Descriptors that clients hold are missing to journals, server connections and the admin port. So clients get those that the rest
-//! can spare, and beyond that are not accepted: they wait in the listener's backlog for one that goes. All shards share one count.
+//! Descriptors that clients hold are missing to journals, server connections and the admin port. So clients
+//! get those that the rest can spare, and beyond that are not accepted: they wait in the listener's backlog
+//! for one that goes. All shards share one count.
 
 use std::io;
 use std::sync::Arc;

@@ -32,7 +32,8 @@ pub(crate) const WAKER_TOKEN: usize = usize::MAX;
 pub(crate) const LISTENER_TOKENS: usize = 1 << 62;
 /// Bytes of one read, and so the most that a connection without a backlog holds.
 const SCRATCH: usize = 64 * 1024;
-/// Time after which accepting is tried again when there are no file descriptors left, unless one is closed before.
+/// Time after which accepting is tried again when there are no file descriptors left, unless one is closed
+/// before.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Time a finished connection may make no progress.
 const LINGER: Duration = Duration::from_secs(2);
@@ -124,7 +125,7 @@ impl EventLoop {
         Ok(el)
     }
 
-    // ---- the clock and the timers -------------------------------------------------------------------------------
+    // ---- the clock and the timers -------------------------------------------------------------------------
 
     pub(crate) fn tick(&mut self, now: Instant, wall: WallTime) {
         self.now = now;
@@ -157,7 +158,7 @@ impl EventLoop {
         self.buffered == 0
     }
 
-    // ---- the end ------------------------------------------------------------------------------------------------
+    // ---- the end ------------------------------------------------------------------------------------------
 
     fn fail<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, fault: Fault) {
         let known = self.conns.get(id).is_some_and(|c| matches!(c.stage, Stage::Open | Stage::Opening));

@@ -1,15 +1,16 @@
 //! Bodies of the fuzz targets for the compression layers: any bytes from a peer, and any bytes from the app.
 //!
-//! The first byte chooses the pieces in which the others arrive. What must hold: in pieces or whole, the same comes out or
-//! the same error ends it; one call makes no more than it is told to, but for one chunk; what we encode is decoded again, by the
-//! same bytes' own measure.
+//! The first byte chooses the pieces in which the others arrive. What must hold: in pieces or whole, the same
+//! comes out or the same error ends it; one call makes no more than it is told to, but for one chunk; what we
+//! encode is decoded again, by the same bytes' own measure.
 
 use bytes::BytesMut;
 
 use crate::Layer;
 use crate::layer::{LayerError, PLAIN_MAX, Stack};
 
-/// Most plain bytes that a stream may make here: short input stands for gigabytes, and there is no end to wait for.
+/// Most plain bytes that a stream may make here: short input stands for gigabytes, and there is no end to
+/// wait for.
 const PLAIN_TOTAL_MAX: usize = 4 << 20;
 /// Content of the longest chunk, which is decoded whole.
 const CHUNK_MAX: usize = 64 * 1024;

@@ -1,7 +1,7 @@
 //! Names for connections and timers that cannot be mistaken for a successor's.
 
-/// A connection of one shard. The generation makes an id of a closed connection harmless: every [`crate::Io`] call with
-/// it is a no-op.
+/// A connection of one shard. The generation makes an id of a closed connection harmless: every [`crate::Io`]
+/// call with it is a no-op.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnId {
     /// Slot in the shard's slab; small, dense, reused.

@@ -4,9 +4,9 @@ use bytes::{Bytes, BytesMut};
 
 /// The unconsumed bytes of one connection, handed to [`crate::App::received`].
 ///
-/// Bytes that are not consumed are kept and shown again, with more behind them, at the next call. `received` is not
-/// called again before at least one more byte has arrived (or the total named with [`Input::want`], or the connection
-/// is resumed).
+/// Bytes that are not consumed are kept and shown again, with more behind them, at the next call. `received`
+/// is not called again before at least one more byte has arrived (or the total named with [`Input::want`], or
+/// the connection is resumed).
 #[derive(Debug)]
 pub struct Input<'a> {
     source: Source<'a>,
@@ -65,13 +65,14 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Says that nothing can be done before `total` bytes (counted from the first unconsumed one) are there. A hint
-    /// for sizing the buffer and for not calling in vain; the buffer still grows only as bytes arrive.
+    /// Says that nothing can be done before `total` bytes (counted from the first unconsumed one) are there.
+    /// A hint for sizing the buffer and for not calling in vain; the buffer still grows only as bytes arrive.
     pub fn want(&mut self, total: usize) {
         self.want = total;
     }
 
-    /// For the event loop: how many bytes were consumed and not yet removed from the source, and the total wanted.
+    /// For the event loop: how many bytes were consumed and not yet removed from the source, and the total
+    /// wanted.
     pub fn outcome(self) -> (usize, usize) {
         (self.position, self.want)
     }

@@ -9,33 +9,35 @@ use crate::{
     SocketOptions, TimerId, WallTime,
 };
 
-/// Services of the loop for the product that runs in it. Nothing here blocks. What goes wrong with a connection is
-/// told later, through [`App::failed`]. Calls with the id of a connection that is gone do nothing.
+/// Services of the loop for the product that runs in it. Nothing here blocks. What goes wrong with a
+/// connection is told later, through [`App::failed`]. Calls with the id of a connection that is gone do
+/// nothing.
 pub trait Io {
     /// The clock of this turn.
     fn now(&self) -> Instant;
     /// The wall clock of this turn.
     fn wall_time(&self) -> WallTime;
 
-    /// Opens a connection. [`App::connected`] or [`App::failed`] follows in a later turn, never from within this call. Bytes sent
-    /// before that are kept and written once connected; with [`SocketOptions::tls`] that is when the handshake is done, so that
-    /// nothing reaches a server which has not proved its name.
+    /// Opens a connection. [`App::connected`] or [`App::failed`] follows in a later turn, never from within
+    /// this call. Bytes sent before that are kept and written once connected; with [`SocketOptions::tls`]
+    /// that is when the handshake is done, so that nothing reaches a server which has not proved its name.
     fn connect(&mut self, to: &Address, options: &SocketOptions) -> ConnId;
 
-    /// Queues bytes for writing. Small pieces are gathered and leave in one write at the end of the turn; a large piece
-    /// on an otherwise empty connection may be written at once.
+    /// Queues bytes for writing. Small pieces are gathered and leave in one write at the end of the turn; a
+    /// large piece on an otherwise empty connection may be written at once.
     fn send(&mut self, conn: ConnId, bytes: &[u8]);
     /// Sends bytes without a copy, for large pieces.
     fn send_shared(&mut self, conn: ConnId, bytes: Bytes);
-    /// Bytes that have arrived on `conn` and were not consumed; not to be asked from within [`App::received`] for the same
-    /// connection.
+    /// Bytes that have arrived on `conn` and were not consumed; not to be asked from within [`App::received`]
+    /// for the same connection.
     fn unread(&self, conn: ConnId) -> usize;
     /// Bytes queued on `conn` that the kernel has not taken yet.
     fn unsent(&self, conn: ConnId) -> usize;
     /// Asks for one [`App::drained`] when `unsent(conn)` has fallen to zero at the end of a write.
     fn notify_drained(&mut self, conn: ConnId);
 
-    /// Stops calling [`App::received`] for `conn`: nothing more is read, and the peer is held back by the kernel.
+    /// Stops calling [`App::received`] for `conn`: nothing more is read, and the peer is held back by the
+    /// kernel.
     fn pause(&mut self, conn: ConnId);
     /// Undoes [`Io::pause`]; bytes that were left unconsumed are shown again in the next turn.
     fn resume(&mut self, conn: ConnId);
@@ -50,12 +52,12 @@ pub trait Io {
     /// Forgets a timer.
     fn cancel_timer(&mut self, timer: TimerId);
 
-    /// Puts a transforming layer (TLS, then at most one compression) on `conn`. What was sent before leaves without it, what is sent
-    /// afterwards passes through it. Unconsumed input is handed to the layer first.
+    /// Puts a transforming layer (TLS, then at most one compression) on `conn`. What was sent before leaves
+    /// without it, what is sent afterwards passes through it. Unconsumed input is handed to the layer first.
     fn push_layer(&mut self, conn: ConnId, layer: Layer);
 
-    /// Lets go of a connection so that another shard can [`adopt`](Io::adopt) it: the app is done with the id. None, and
-    /// nothing changes, unless nothing of it is held here: no unread or unsent bytes, no layer.
+    /// Lets go of a connection so that another shard can [`adopt`](Io::adopt) it: the app is done with the
+    /// id. None, and nothing changes, unless nothing of it is held here: no unread or unsent bytes, no layer.
     fn release(&mut self, conn: ConnId) -> Option<Parcel>;
     /// Takes up a connection that another shard has released. None if that failed: it is closed.
     fn adopt(&mut self, parcel: Parcel) -> Option<ConnId>;
@@ -66,19 +68,23 @@ pub trait Io {
     fn listen(&mut self, listener: Listener) -> std::io::Result<()>;
     /// Gives new clients of a listener these options; those that were accepted keep theirs.
     fn set_listener(&mut self, listener: ListenerId, options: ListenOptions);
-    /// Stops listening. Who waits in the backlog, or is in the middle of the kernel's handshake, is accepted first, so that
-    /// [`App::accepted`] may follow for another fraction of a second; then the socket is closed. Where clients have no place
-    /// (descriptors have run out) they are waited for some seconds and reset then.
+    /// Stops listening. Who waits in the backlog, or is in the middle of the kernel's handshake, is accepted
+    /// first, so that [`App::accepted`] may follow for another fraction of a second; then the socket is
+    /// closed. Where clients have no place (descriptors have run out) they are waited for some seconds and
+    /// reset then.
     ///
-    /// A socket that another process shares would be closed to clients for that process too: see [`Io::leave_listeners`].
+    /// A socket that another process shares would be closed to clients for that process too: see
+    /// [`Io::leave_listeners`].
     fn unlisten(&mut self, listener: ListenerId);
-    /// Closes this shard's descriptors of all listeners, and leaves those who wait to whoever else holds the sockets.
+    /// Closes this shard's descriptors of all listeners, and leaves those who wait to whoever else holds the
+    /// sockets.
     fn leave_listeners(&mut self);
 
     /// Share of this shard's thread time that was used lately, in permille.
     fn load(&self) -> u32;
 
-    /// Memory that the buffers of this shard's connections take, both directions: what is reserved, not only what is in use.
+    /// Memory that the buffers of this shard's connections take, both directions: what is reserved, not only
+    /// what is in use.
     fn buffered(&self) -> usize;
 }
 
@@ -87,8 +93,9 @@ pub trait App<I: Io> {
     /// Mail from other threads to this shard.
     type Mail: Send + 'static;
 
-    /// A client arrived at a listener with this [tag](ListenOptions::tag). Where the listener has TLS its handshake follows:
-    /// [`App::layered`] tells of its end, before anything is [received](App::received), and what is sent earlier waits for it.
+    /// A client arrived at a listener with this [tag](ListenOptions::tag). Where the listener has TLS its
+    /// handshake follows: [`App::layered`] tells of its end, before anything is [received](App::received),
+    /// and what is sent earlier waits for it.
     fn accepted(&mut self, io: &mut I, listener: u32, conn: ConnId, peer: Peer);
     /// A connection that we opened is established. With TLS [`App::layered`] comes right before.
     fn connected(&mut self, io: &mut I, conn: ConnId);
@@ -108,7 +115,8 @@ pub trait App<I: Io> {
     fn mail(&mut self, io: &mut I, mail: Self::Mail);
     /// All that was ready in this turn was handled; writes follow. The place for work that is worth batching.
     fn turn_end(&mut self, _io: &mut I) {}
-    /// Accepting has run out of file descriptors (or kernel memory); it goes on by itself. Said once per shortage.
+    /// Accepting has run out of file descriptors (or kernel memory); it goes on by itself. Said once per
+    /// shortage.
     fn starved(&mut self, _io: &mut I, _error: &std::io::Error) {}
     /// The process is asked to stop: no client will be accepted any more. Let go of idle ones.
     fn stopping(&mut self, _io: &mut I) {}

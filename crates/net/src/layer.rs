@@ -4,25 +4,28 @@
 //! socket ──wire──▶ TLS ──middle──▶ snappy or deflate ──plain──▶ app      Stack::receive
 //! socket ◀──wire── TLS ◀───────── snappy or deflate ◀─gather── app      Stack::send, Stack::flush
 //! ```
-//! Pure transformations: no socket, no clock. A [`Stack`] belongs to one connection; the event loop drives it so:
+//! Pure transformations: no socket, no clock. A [`Stack`] belongs to one connection; the event loop drives it
+//! so:
 //!
-//! - [`crate::Io::push_layer`]: `stack.push(layer, unconsumed)`, with what lies in the connection's inbox and was not
-//!   consumed (the inbox is then empty). What is in the outbox already leaves as it is. Then go on as after a read,
-//!   with no bytes.
-//! - After a read of `n` bytes: `stack.receive(&scratch[..n], &mut inbox, PLAIN_MAX, &mut wire)`; append `wire` to the outbox;
-//!   show the inbox to the app if it has grown. A [`Received::established`] is [`crate::App::layered`]; compression
-//!   is established by its push. While [`Received::more`] is true there is decoded or encoded input left inside: call again
-//!   with no bytes in a later turn (as for a connection that was not read to its end), and **read nothing from the socket
-//!   before it is false**. This is what bounds the memory: a few kilobytes of input may stand for gigabytes of output.
-//! - [`Received::ended`]: the peer has ended its stream inside the layer (TLS `close_notify`, the last deflate block). To the
-//!   app that is a FIN.
-//! - `Io::send`: `stack.send(bytes, &mut wire)`, which gathers small pieces, in a buffer that was lent ([`Stack::lend`]) and is given
-//!   back when it is empty ([`Stack::reclaim`]). End of turn, before the write:
-//!   `stack.flush(&mut wire)`. [`Stack::gathered`] counts as unsent. Until the handshake is done everything is gathered: nothing
-//!   leaves in clear, and nothing is hidden from whoever limits what is unsent.
+//! - [`crate::Io::push_layer`]: `stack.push(layer, unconsumed)`, with what lies in the connection's inbox and
+//!   was not consumed (the inbox is then empty). What is in the outbox already leaves as it is. Then go on as
+//!   after a read, with no bytes.
+//! - After a read of `n` bytes: `stack.receive(&scratch[..n], &mut inbox, PLAIN_MAX, &mut wire)`; append
+//!   `wire` to the outbox; show the inbox to the app if it has grown. A [`Received::established`] is
+//!   [`crate::App::layered`]; compression is established by its push. While [`Received::more`] is true there
+//!   is decoded or encoded input left inside: call again with no bytes in a later turn (as for a connection
+//!   that was not read to its end), and **read nothing from the socket before it is false**. This is what
+//!   bounds the memory: a few kilobytes of input may stand for gigabytes of output.
+//! - [`Received::ended`]: the peer has ended its stream inside the layer (TLS `close_notify`, the last
+//!   deflate block). To the app that is a FIN.
+//! - `Io::send`: `stack.send(bytes, &mut wire)`, which gathers small pieces, in a buffer that was lent
+//!   ([`Stack::lend`]) and is given back when it is empty ([`Stack::reclaim`]). End of turn, before the
+//!   write: `stack.flush(&mut wire)`. [`Stack::gathered`] counts as unsent. Until the handshake is done
+//!   everything is gathered: nothing leaves in clear, and nothing is hidden from whoever limits what is
+//!   unsent.
 //! - `Io::finish`: `stack.close(&mut wire)` before the last write, so that the peer sees an orderly end.
-//! - On an error: write what is in `wire` (a TLS alert that tells the peer why), then close with [`crate::Fault::Layer`] and
-//!   [`LayerError::fault`].
+//! - On an error: write what is in `wire` (a TLS alert that tells the peer why), then close with
+//!   [`crate::Fault::Layer`] and [`LayerError::fault`].
 //! - [`Stack::memory`] is what the connection's layers hold; it counts as the connection's.
 //!
 //! The loop bounds the time of a handshake; [`Stack::handshaking`] says whether one is going on.
@@ -108,7 +111,8 @@ impl Stack {
         Ok(())
     }
 
-    /// Gives the layer that was pushed last its first input: what had arrived before it and was not for the app.
+    /// Gives the layer that was pushed last its first input: what had arrived before it and was not for the
+    /// app.
     pub fn unread(&mut self, unconsumed: &[u8]) {
         let to = if self.compression.is_some() { &mut self.middle } else { &mut self.first };
         to.extend_from_slice(unconsumed);
@@ -130,16 +134,16 @@ impl Stack {
         self.middle.len() + self.first.len()
     }
 
-    /// Memory of what the layers have gathered and not encoded, received and not decoded; zero when all is through. Their state (keys,
-    /// dictionaries) does not grow and is not in it.
+    /// Memory of what the layers have gathered and not encoded, received and not decoded; zero when all is
+    /// through. Their state (keys, dictionaries) does not grow and is not in it.
     pub fn memory(&self) -> usize {
         let gathered = if self.gather.is_empty() { 0 } else { self.gather.capacity() };
         let partial = self.tls.as_ref().map_or(0, |tls| tls.partial_memory());
         gathered + self.middle.capacity() + self.first.capacity() + partial
     }
 
-    /// Takes bytes from the socket, and changes them: they serve as working memory. Plain bytes are appended to `plain` (about `plain_max` of them at most), what has to be
-    /// sent for the layers' own sake to `out`.
+    /// Takes bytes from the socket, and changes them: they serve as working memory. Plain bytes are appended
+    /// to `plain` (about `plain_max` of them at most), what has to be sent for the layers' own sake to `out`.
     pub fn receive(
         &mut self,
         wire: &mut [u8],
@@ -200,7 +204,8 @@ impl Stack {
         idle.then(|| std::mem::take(&mut self.gather))
     }
 
-    /// [`Stack::send`] of a small piece for which there is room where bytes are gathered. False if there is none.
+    /// [`Stack::send`] of a small piece for which there is room where bytes are gathered. False if there is
+    /// none.
     #[inline]
     pub(crate) fn gather(&mut self, plain: &[u8]) -> bool {
         let room = self.gather.capacity().min(GATHER_MAX) - self.gather.len().min(GATHER_MAX);

@@ -9,7 +9,8 @@ use std::fmt;
 pub enum LayerFault {
     /// The peer's first byte is not TLS.
     PlainText,
-    /// The handshake did not end in time. A server without TLS often waits for the rest of what looks like a request to it.
+    /// The handshake did not end in time. A server without TLS often waits for the rest of what looks like a
+    /// request to it.
     Timeout,
     /// The peer closed the connection during the handshake.
     Closed,

@@ -1,7 +1,9 @@
-//! A listening socket on its way into a shard, where it comes from, and what the clients that it accepts are given.
+//! A listening socket on its way into a shard, where it comes from, and what the clients that it accepts are
+//! given.
 //!
-//! [`bind`](crate::bind) makes listeners, [`Listener::adopt`] takes those that somebody else has bound: systemd, or the process
-//! that this one replaces. All sockets of one address share a [`ListenerId`], whichever shard they go to.
+//! [`bind`](crate::bind) makes listeners, [`Listener::adopt`] takes those that somebody else has bound:
+//! systemd, or the process that this one replaces. All sockets of one address share a [`ListenerId`],
+//! whichever shard they go to.
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,7 +31,8 @@ impl ListenerId {
     }
 }
 
-/// A bound socket that listens. Clients wait in its backlog until a shard accepts them; dropping it resets those that wait.
+/// A bound socket that listens. Clients wait in its backlog until a shard accepts them; dropping it resets
+/// those that wait.
 #[derive(Debug)]
 pub struct Listener {
     pub(crate) socket: ListenSocket,
@@ -63,8 +66,8 @@ impl Listener {
         Listener { path: Some(path.to_owned()), ..self }
     }
 
-    /// Takes sockets that listen already and belong to one address: for socket activation, or from the process that this one
-    /// replaces. They become non-blocking, also for others that share them.
+    /// Takes sockets that listen already and belong to one address: for socket activation, or from the
+    /// process that this one replaces. They become non-blocking, also for others that share them.
     ///
     /// # Errors
     /// One of them is no stream socket of TCP or the unix domain, or does not listen. All are closed.
@@ -78,7 +81,8 @@ impl Listener {
         Listener::new(ListenSocket::Simulated, ListenerId::next(), tag)
     }
 
-    /// A second descriptor of the same socket, with the same id and options. Clients go to whichever shard accepts them first.
+    /// A second descriptor of the same socket, with the same id and options. Clients go to whichever shard
+    /// accepts them first.
     ///
     /// # Errors
     /// The system's: descriptors have run out.
@@ -97,7 +101,8 @@ impl Listener {
         self.id
     }
 
-    /// The descriptor; None in a simulation. Whoever duplicates it keeps the socket open, and clients coming to it.
+    /// The descriptor; None in a simulation. Whoever duplicates it keeps the socket open, and clients coming
+    /// to it.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match &self.socket {
             ListenSocket::Tcp(l) => Some(l.as_fd()),
@@ -172,11 +177,11 @@ impl ListenSocket {
         }
     }
 
-    /// Has the kernel drop requests for new connections. Handshakes that have begun end as ever, and those who wait in the
-    /// backlog stay there. Where the system cannot do that, nothing happens.
+    /// Has the kernel drop requests for new connections. Handshakes that have begun end as ever, and those
+    /// who wait in the backlog stay there. Where the system cannot do that, nothing happens.
     ///
-    /// A client that comes now hears nothing and asks again after a second, when the socket is closed: it is refused then, or meets
-    /// the socket of another shard.
+    /// A client that comes now hears nothing and asks again after a second, when the socket is closed: it is
+    /// refused then, or meets the socket of another shard.
     pub(crate) fn refuse_handshakes(&self) {
         if let ListenSocket::Tcp(l) = self {
             let _ = SockRef::from(l).attach_filter(&DROP_SYN);
@@ -191,7 +196,8 @@ pub(crate) fn accept_packets(stream: &Stream) {
     }
 }
 
-/// A packet filter that drops segments with SYN set: loads the byte of flags, tests the bit, drops or takes the whole packet.
+/// A packet filter that drops segments with SYN set: loads the byte of flags, tests the bit, drops or takes
+/// the whole packet.
 const DROP_SYN: [SockFilter; 4] = {
     const FLAGS: u32 = 13;
     const SYN: u32 = 0x02;

@@ -4,7 +4,8 @@ use crate::Instant;
 use crate::listener::{Listener, ListenerId};
 use crate::options::ListenOptions;
 
-/// The listeners of a loop. Their places are reused: an event for one that has gone asks its successor, which is harmless.
+/// The listeners of a loop. Their places are reused: an event for one that has gone asks its successor, which
+/// is harmless.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
     places: Vec<Option<Accepting>>,
@@ -92,8 +93,8 @@ impl Listeners {
         self.places.clear();
     }
 
-    /// The next time at which one that leaves can be closed if it is empty. One that was not empty then is tried again as any
-    /// other is.
+    /// The next time at which one that leaves can be closed if it is empty. One that was not empty then is
+    /// tried again as any other is.
     pub(crate) fn next_settled(&self, now: Instant) -> Option<Instant> {
         let leaving = self.places.iter().flatten().filter_map(|accepting| accepting.leaving);
         leaving.map(|leaving| leaving.settled).filter(|settled| *settled > now).min()

@@ -1,8 +1,9 @@
 //! Mail to a shard from other threads: batched, one wake per turn.
 //!
-//! Sending never blocks, so what may wait in the box has to be bounded by its senders. Answers and connections on their way are bounded
-//! by what asked for them, and always taken. *Requests*, of which others decide how many there are, are counted, and refused while
-//! [`REQUESTS_MAX`] of them wait. ARCHITECTURE.md lists all mail with its bound.
+//! Sending never blocks, so what may wait in the box has to be bounded by its senders. Answers and
+//! connections on their way are bounded by what asked for them, and always taken. *Requests*, of which others
+//! decide how many there are, are counted, and refused while [`REQUESTS_MAX`] of them wait. ARCHITECTURE.md
+//! lists all mail with its bound.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -45,7 +46,8 @@ impl<M> Sender<M> {
         Ok(())
     }
 
-    /// Puts a request in the box, unless too many wait. Whoever takes it out says so by [`Mailbox::request_taken`].
+    /// Puts a request in the box, unless too many wait. Whoever takes it out says so by
+    /// [`Mailbox::request_taken`].
     pub fn request(&self, mail: M) -> Result<(), NotTaken> {
         if self.bell.requests.fetch_add(1, Ordering::Relaxed) >= REQUESTS_MAX {
             self.bell.requests.fetch_sub(1, Ordering::Relaxed);

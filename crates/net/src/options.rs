@@ -41,7 +41,8 @@ pub struct ServerTls {
     pub plain_answer: &'static [u8],
 }
 
-/// Properties of the clients that a listener accepts. They can change while it listens, for clients that come later.
+/// Properties of the clients that a listener accepts. They can change while it listens, for clients that come
+/// later.
 #[derive(Debug, Clone, Default)]
 pub struct ListenOptions {
     /// The key [`crate::App::accepted`] receives.

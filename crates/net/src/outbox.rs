@@ -1,23 +1,25 @@
 //! Bytes on their way out of one connection.
 //!
-//! Small pieces are copied into one contiguous `tail`, which leaves in one write: that is cheaper than a `writev` of
-//! many small slices up to about 16 KB. Large pieces are queued as they are, without a copy, in front of the tail, and so
-//! is a tail that has become long: one buffer that grew with its bytes would be up to twice as large as they are, and
-//! could not be given back piece by piece while they leave.
+//! Small pieces are copied into one contiguous `tail`, which leaves in one write: that is cheaper than a
+//! `writev` of many small slices up to about 16 KB. Large pieces are queued as they are, without a copy, in
+//! front of the tail, and so is a tail that has become long: one buffer that grew with its bytes would be up
+//! to twice as large as they are, and could not be given back piece by piece while they leave.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 
 use bytes::Bytes;
 
-/// Pieces of at least this many bytes are passed on without being copied, but for those that [`GATHERED_MAX`] is about.
+/// Pieces of at least this many bytes are passed on without being copied, but for those that [`GATHERED_MAX`]
+/// is about.
 pub(crate) const LARGE: usize = 16 * 1024;
-/// Pieces for a connection that we opened, shorter than this, are gathered: its server is woken once for several, which costs
-/// less than the copies do.
+/// Pieces for a connection that we opened, shorter than this, are gathered: its server is woken once for
+/// several, which costs less than the copies do.
 pub(crate) const GATHERED_MAX: usize = 48 * 1024;
 /// Most slices in one `writev`.
 const SLICES_MAX: usize = 32;
-/// A tail is not made longer than this by another piece; also the largest gathering buffer that is kept once it is empty.
+/// A tail is not made longer than this by another piece; also the largest gathering buffer that is kept once
+/// it is empty.
 const TAIL_MAX: usize = 64 * 1024;
 /// Most spare gathering buffers that a shard keeps.
 const SPARE_MAX: usize = 64;
@@ -77,7 +79,8 @@ impl Outbox {
         self.len
     }
 
-    /// Memory that the bytes take, including what is reserved and what was written of a piece that is not through.
+    /// Memory that the bytes take, including what is reserved and what was written of a piece that is not
+    /// through.
     #[inline]
     pub(crate) fn memory(&self) -> usize {
         self.len + self.written + self.tail.capacity() - self.tail.len()
@@ -125,8 +128,8 @@ impl Outbox {
         self.queue.push_back(sealed);
     }
 
-    /// One write of what is there, with `extra` behind it, which is not kept. Returns how many bytes of `extra` were
-    /// written, or the error of the write; `WouldBlock` counts as zero bytes.
+    /// One write of what is there, with `extra` behind it, which is not kept. Returns how many bytes of
+    /// `extra` were written, or the error of the write; `WouldBlock` counts as zero bytes.
     pub(crate) fn write_with<W: Write>(
         &mut self,
         to: &mut W,
@@ -150,8 +153,8 @@ impl Outbox {
         Ok(n.saturating_sub(own))
     }
 
-    /// Writes what is there, until there is nothing left or the kernel takes less than it is offered. Only then does it say
-    /// when there is room again; and one write has place for so many pieces only.
+    /// Writes what is there, until there is nothing left or the kernel takes less than it is offered. Only
+    /// then does it say when there is room again; and one write has place for so many pieces only.
     pub(crate) fn write_to<W: Write>(&mut self, to: &mut W, spare: &mut Spare) -> io::Result<()> {
         while self.len > 0 {
             let (before, offered) = (self.len, self.offered());

@@ -5,8 +5,9 @@ use std::os::fd::OwnedFd;
 
 use crate::stream::Stream;
 
-/// A connection that one shard's loop has let go ([`Io::release`](crate::Io::release)) and another's has not taken up yet
-/// ([`Io::adopt`](crate::Io::adopt)). Dropping it closes the connection, unless another process has its socket.
+/// A connection that one shard's loop has let go ([`Io::release`](crate::Io::release)) and another's has not
+/// taken up yet ([`Io::adopt`](crate::Io::adopt)). Dropping it closes the connection, unless another process
+/// has its socket.
 #[derive(Debug)]
 pub struct Parcel(Content);
 

@@ -6,10 +6,11 @@
 //!                       └─ writable ▸ connected / write
 //!        timers ▸ App::timer       mail ▸ App::mail       App::turn_end       write every dirty connection once
 //! ```
-//! In a busy turn what goes to clients is written at once and what goes to servers is held back until the shard would
-//! have to sleep, two more turns at most: a client that has its reply often sends again while the others are written to,
-//! and a write to a server that has gone to sleep costs more than all else in a turn, so there should be few of them.
-//! A shard that coalesces sleeps a little before a poll while that pays, for the same reason (`coalesce`).
+//! In a busy turn what goes to clients is written at once and what goes to servers is held back until the
+//! shard would have to sleep, two more turns at most: a client that has its reply often sends again while the
+//! others are written to, and a write to a server that has gone to sleep costs more than all else in a turn,
+//! so there should be few of them. A shard that coalesces sleeps a little before a poll while that pays, for
+//! the same reason (`coalesce`).
 //!
 //! Sockets are registered once, edge-triggered, for both directions; nothing is re-armed per request.
 
@@ -79,13 +80,14 @@ impl<M> std::fmt::Debug for Handle<M> {
 }
 
 impl<M: Send + 'static> Handle<M> {
-    /// Delivers `mail` to [`App::mail`] in the shard's next turn. False if the shard has stopped. It is always taken: for answers, and
-    /// for whatever else its sender bounds.
+    /// Delivers `mail` to [`App::mail`] in the shard's next turn. False if the shard has stopped. It is
+    /// always taken: for answers, and for whatever else its sender bounds.
     pub fn send(&self, mail: M) -> bool {
         self.sender.send(Letter::App(mail)).is_ok()
     }
 
-    /// Delivers `mail` like [`Handle::send`] unless too many requests wait already: for mail that clients cause.
+    /// Delivers `mail` like [`Handle::send`] unless too many requests wait already: for mail that clients
+    /// cause.
     ///
     /// # Errors
     /// It was not taken.
@@ -98,8 +100,8 @@ impl<M: Send + 'static> Handle<M> {
         let _ = self.sender.send(Letter::Coalesce(sleep));
     }
 
-    /// Asks the shard to stop gracefully: no more accepts, [`App::stopping`], then the end as soon as [`App::idle`] or after
-    /// `deadline`.
+    /// Asks the shard to stop gracefully: no more accepts, [`App::stopping`], then the end as soon as
+    /// [`App::idle`] or after `deadline`.
     pub fn stop(&self, deadline: Duration) {
         let _ = self.sender.send(Letter::Stop(deadline));
     }
@@ -140,8 +142,8 @@ impl<M: Send + 'static> Shard<M> {
         })
     }
 
-    /// Lets the shard sleep for so long before a poll, while there is enough traffic for that to save CPU. Zero, as
-    /// without this: never.
+    /// Lets the shard sleep for so long before a poll, while there is enough traffic for that to save CPU.
+    /// Zero, as without this: never.
     #[must_use]
     pub fn coalescing(mut self, sleep: Duration) -> Self {
         self.coalesce = sleep;
@@ -160,8 +162,8 @@ impl<M: Send + 'static> Shard<M> {
         Handle { sender: self.sender.clone() }
     }
 
-    /// Runs the loop on this thread until it was told to stop. `build` makes the product, inside the thread, with the
-    /// loop at hand so that it can connect and set timers at once.
+    /// Runs the loop on this thread until it was told to stop. `build` makes the product, inside the thread,
+    /// with the loop at hand so that it can connect and set timers at once.
     pub fn run<A>(self, build: impl FnOnce(&mut EventLoop) -> A) -> io::Result<A>
     where
         A: App<EventLoop, Mail = M>,

@@ -1,7 +1,7 @@
 //! A socket of either family, or none yet while its name is being resolved.
 //!
-//! Bytes go through rustix, which enters the kernel directly: libc's `send` and `recv` are cancellation points, and what
-//! they do for that is 3 % of the CPU of a proxied request.
+//! Bytes go through rustix, which enters the kernel directly: libc's `send` and `recv` are cancellation
+//! points, and what they do for that is 3 % of the CPU of a proxied request.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;

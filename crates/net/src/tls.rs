@@ -3,10 +3,11 @@
 //! Versions below 1.2 are not spoken: [`MinVersion::Tls10`] and [`MinVersion::Tls11`] are accepted, since old
 //! configurations name them (nsqd's default is 1.0), and mean 1.2.
 //!
-//! Sessions are resumed: those of clients by tickets, which all shards can read and of which nothing is kept here; those with
-//! servers from a store that each shard has for itself ([`for_shard`]).
+//! Sessions are resumed: those of clients by tickets, which all shards can read and of which nothing is kept
+//! here; those with servers from a store that each shard has for itself ([`for_shard`]).
 //!
-//! Certificates of version 1, which webpki does not read, are served, and taken from clients that need no authority.
+//! Certificates of version 1, which webpki does not read, are served, and taken from clients that need no
+//! authority.
 
 mod peer;
 mod private_key;
@@ -114,7 +115,8 @@ fn certificates(pem: &[u8], which: &'static str) -> Result<Vec<CertificateDer<'s
     list.ok().filter(|list| !list.is_empty()).ok_or(Error::Certificate(which))
 }
 
-/// A chain with its key, both PEM: what a peer is shown. What the chain says otherwise is for the peer to judge.
+/// A chain with its key, both PEM: what a peer is shown. What the chain says otherwise is for the peer to
+/// judge.
 fn identity(chain: &[u8], key: &[u8]) -> Result<Arc<SingleCertAndKey>, Error> {
     const FILE: &str = "certificate file";
     let chain = certificates(chain, FILE)?;
@@ -143,8 +145,8 @@ const SYSTEM_BUNDLES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// The authorities that this system trusts, as PEM for [`client_config`]: the file that `SSL_CERT_FILE` names, or the
-/// distribution's. `None` if there is no such file.
+/// The authorities that this system trusts, as PEM for [`client_config`]: the file that `SSL_CERT_FILE`
+/// names, or the distribution's. `None` if there is no such file.
 pub fn system_roots() -> Option<Vec<u8>> {
     let named = std::env::var_os("SSL_CERT_FILE").map(std::path::PathBuf::from);
     named.into_iter().chain(SYSTEM_BUNDLES.map(Into::into)).find_map(|path| std::fs::read(path).ok())
@@ -189,14 +191,16 @@ pub fn server_config(
 /// Sessions with servers that a shard remembers, at most.
 const SESSIONS_MAX: usize = 256;
 
-/// A copy of a client's configuration with sessions of its own, so that no shard waits for another at their lock.
+/// A copy of a client's configuration with sessions of its own, so that no shard waits for another at their
+/// lock.
 pub fn for_shard(config: &ClientConfig) -> Arc<ClientConfig> {
     let mut own = config.clone();
     own.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
     Arc::new(own)
 }
 
-/// A client's configuration: the authorities for servers' certificates, and its own certificate and key, if any.
+/// A client's configuration: the authorities for servers' certificates, and its own certificate and key, if
+/// any.
 pub fn client_config(
     root_ca: &[u8],
     identity: Option<(&[u8], &[u8])>,

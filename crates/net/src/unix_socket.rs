@@ -1,8 +1,9 @@
 //! Unix sockets to listen on: one way to bind them for every listener of the daemon.
 //!
-//! The file of a socket outlives its process, so a start has to remove what an earlier one left. It removes nothing else: a
-//! socket that somebody listens on is in use, and so is one that cannot be asked. Between the question and the removal another
-//! process could bind, so both are done under a lock: a file beside the socket, there only while a start binds.
+//! The file of a socket outlives its process, so a start has to remove what an earlier one left. It removes
+//! nothing else: a socket that somebody listens on is in use, and so is one that cannot be asked. Between the
+//! question and the removal another process could bind, so both are done under a lock: a file beside the
+//! socket, there only while a start binds.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -20,7 +21,8 @@ pub(crate) const REPLACEMENT: &str = ".new";
 /// Binds `path` and listens there, not blocking. With a mode the file has it before anybody can connect.
 ///
 /// # Errors
-/// `AddrInUse` if a process listens there, binds it at this moment, or if the file at `path` is no socket; it is left alone then.
+/// `AddrInUse` if a process listens there, binds it at this moment, or if the file at `path` is no socket; it
+/// is left alone then.
 pub fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<UnixListener> {
     let _lock = Lock::take(path)?;
     if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
@@ -29,11 +31,12 @@ pub fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<Uni
     listen_at(path, mode, backlog)
 }
 
-/// Binds `path` in place of a socket that this process listens on there: its file is replaced at once, so that no client finds
-/// nobody. The old socket keeps the clients that have come to it.
+/// Binds `path` in place of a socket that this process listens on there: its file is replaced at once, so
+/// that no client finds nobody. The old socket keeps the clients that have come to it.
 ///
 /// # Errors
-/// `AddrInUse` if another process binds it at this moment, or if the file at `path` is no socket; it is left alone then.
+/// `AddrInUse` if another process binds it at this moment, or if the file at `path` is no socket; it is left
+/// alone then.
 pub fn replace_unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<UnixListener> {
     let _lock = Lock::take(path)?;
     match std::fs::symlink_metadata(path) {
@@ -81,8 +84,8 @@ impl SocketFile {
         Ok(SocketFile { path: path.to_owned(), device: found.dev(), inode: found.ino() })
     }
 
-    /// Removes the file if it is still the same: another process, or another socket of this one, may have taken its path. False if
-    /// so. Clients that have connected wait in the socket's backlog as before.
+    /// Removes the file if it is still the same: another process, or another socket of this one, may have
+    /// taken its path. False if so. Clients that have connected wait in the socket's backlog as before.
     ///
     /// # Errors
     /// The system's; `AddrInUse` if the path is being bound at this moment.
@@ -103,7 +106,8 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-/// True if `path` could be bound at this moment: nothing is there, or a socket that nobody listens on. Nothing is changed.
+/// True if `path` could be bound at this moment: nothing is there, or a socket that nobody listens on.
+/// Nothing is changed.
 ///
 /// # Errors
 /// As for [`bind_unix`].

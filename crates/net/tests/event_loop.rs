@@ -30,8 +30,8 @@ enum Order {
     Resume,
 }
 
-/// Sends back what it gets, a line at a time; `pause`, `resume` (of the one that is paused), `gate` (waits until the test
-/// lets it go on) and `quit` are orders.
+/// Sends back what it gets, a line at a time; `pause`, `resume` (of the one that is paused), `gate` (waits
+/// until the test lets it go on) and `quit` are orders.
 struct Echo {
     told: mpsc::Sender<Told>,
     clients: usize,
@@ -288,8 +288,8 @@ fn a_fin_does_not_overtake_input_that_a_resume_is_about_to_show() {
     let (mut paused, mut other, mut third) = (running.connect(), running.connect(), running.connect());
     paused.write_all(b"pause\nrest\n").unwrap();
     assert_eq!(read_exactly(&mut paused, 6), b"pause\n");
-    // While the loop waits in the third connection's callback, the resume and the FIN become ready in this order, so that
-    // one turn sees both.
+    // While the loop waits in the third connection's callback, the resume and the FIN become ready in this
+    // order, so that one turn sees both.
     third.write_all(b"gate\n").unwrap();
     while running.next() != Told::Received(5) {}
     other.write_all(b"resume\n").unwrap();
@@ -329,8 +329,8 @@ fn timers_fire_in_order_of_their_time() {
     running.stop();
 }
 
-/// A client that comes while the sockets of several shards are being bound waits, or is told that nobody listens yet, but is
-/// not let in and then reset.
+/// A client that comes while the sockets of several shards are being bound waits, or is told that nobody
+/// listens yet, but is not let in and then reset.
 #[test]
 fn a_client_that_connects_while_the_sockets_are_bound_stays() {
     for round in 0..300 {

@@ -8,8 +8,8 @@ use nuthatch_net as net;
 
 use net::{App, ConnId, EventLoop, Fault, Handle, Input, Io, ListenAddress, Parcel, Peer, Resolver, Shard};
 
-/// Answers each line with the shard's number. After the line `move` it gives the connection to the other shard, as soon as
-/// nothing of it is held.
+/// Answers each line with the shard's number. After the line `move` it gives the connection to the other
+/// shard, as soon as nothing of it is held.
 struct Counter {
     number: u32,
     other: Handle<Parcel>,

@@ -170,7 +170,8 @@ fn who_waits_in_the_backlog_is_accepted_before_the_socket_is_closed() {
     running.stop();
 }
 
-/// A client that comes while one of two shards gives its socket up meets the other shard: at once, or when it asks again.
+/// A client that comes while one of two shards gives its socket up meets the other shard: at once, or when it
+/// asks again.
 #[test]
 fn clients_of_a_shard_that_stops_listening_meet_the_others() {
     let (mut listeners, address) = bound(2, 7);

@@ -24,7 +24,7 @@ const FIRST: ConnId = ConnId { index: 0, generation: 0 };
 /// The answer to a client without TLS.
 const PLAIN_ANSWER: &[u8] = b"-ERR this port speaks TLS\r\n";
 
-// ---- certificates ---------------------------------------------------------------------------------------------------
+// ---- certificates -----------------------------------------------------------------------------------------
 
 struct Authority {
     pem: String,
@@ -75,7 +75,7 @@ fn name(name: &str) -> ServerName<'static> {
     ServerName::try_from(name.to_owned()).unwrap()
 }
 
-// ---- the shard --------------------------------------------------------------------------------------------------------
+// ---- the shard --------------------------------------------------------------------------------------------
 
 /// Calls that the app has received.
 #[derive(Debug, PartialEq, Eq)]
@@ -225,7 +225,7 @@ fn echo(client: &mut (impl Read + Write), bytes: &[u8]) {
     assert!(back == bytes);
 }
 
-// ---- listeners --------------------------------------------------------------------------------------------------------
+// ---- listeners --------------------------------------------------------------------------------------------
 
 #[test]
 fn a_listener_has_tls_from_the_first_byte() {
@@ -320,7 +320,8 @@ fn certificates_of_clients_are_verified_and_named() {
     running.stop();
 }
 
-/// Bytes that the app sends, and even its last words, wait for the handshake; they count as held until they leave.
+/// Bytes that the app sends, and even its last words, wait for the handshake; they count as held until they
+/// leave.
 #[test]
 fn what_is_sent_before_the_handshake_waits_for_it() {
     let authority = Authority::new("authority");
@@ -368,7 +369,7 @@ fn a_certificate_is_replaced_for_clients_that_come_later() {
     running.stop();
 }
 
-// ---- connects ---------------------------------------------------------------------------------------------------------
+// ---- connects ---------------------------------------------------------------------------------------------
 
 #[test]
 fn a_connect_is_done_when_the_server_has_proved_its_name() {
@@ -432,7 +433,8 @@ fn a_server_without_tls_never_sees_what_was_meant_for_it() {
     running.stop();
 }
 
-/// A server of the library's own, with a client of ours that is refused only after the handshake is done on our side.
+/// A server of the library's own, with a client of ours that is refused only after the handshake is done on
+/// our side.
 #[test]
 fn a_server_that_wants_a_certificate_says_so() {
     let authority = Authority::new("authority");

@@ -1,7 +1,7 @@
 //! Purposes of the proxy's timers.
 //!
-//! The loop keeps a token of 64 bits with a timer; an alarm is packed into it: 4 bits of kind, then the key of what it is for.
-//! A timer of a server that was removed finds nothing.
+//! The loop keeps a token of 64 bits with a timer; an alarm is packed into it: 4 bits of kind, then the key
+//! of what it is for. A timer of a server that was removed finds nothing.
 
 use crate::keys::{LaneKey, ServerKey};
 

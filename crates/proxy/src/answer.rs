@@ -144,7 +144,8 @@ impl Proxy {
         }
     }
 
-    /// Appends the answer to a question about the Redis behind a pool: `said` is what the only server has said, if it has.
+    /// Appends the answer to a question about the Redis behind a pool: `said` is what the only server has
+    /// said, if it has.
     pub(crate) fn write_about<I: Io>(
         &self,
         io: &I,
@@ -182,7 +183,8 @@ fn ping(mut args: Args<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// `AUTH password` or `AUTH user password`. There is one user, `default`, as in a Redis without access control lists.
+/// `AUTH password` or `AUTH user password`. There is one user, `default`, as in a Redis without access
+/// control lists.
 fn authenticate(session: &mut Session, config: &Config, mut args: Args<'_>, out: &mut Vec<u8>) {
     if args.count_left() > 2 {
         return out.extend_from_slice(b"-ERR syntax error\r\n");
@@ -195,8 +197,8 @@ fn authenticate(session: &mut Session, config: &Config, mut args: Args<'_>, out:
     out.extend_from_slice(check_password(session, config, user, password).err().unwrap_or(OK));
 }
 
-/// Without a user the texts are nutcracker's, with one Redis'. A pool without a password lets the user `default` in with any, as
-/// Redis does.
+/// Without a user the texts are nutcracker's, with one Redis'. A pool without a password lets the user
+/// `default` in with any, as Redis does.
 fn check_password(
     session: &mut Session,
     config: &Config,
@@ -227,8 +229,8 @@ pub(crate) struct Hello<'a> {
     name: Option<&'a [u8]>,
 }
 
-/// Reads `HELLO [2|3 [AUTH user password] [SETNAME name]]`, whose arguments follow the name, as Redis 7; or the error it gets. `resp3`
-/// is what the client speaks until now.
+/// Reads `HELLO [2|3 [AUTH user password] [SETNAME name]]`, whose arguments follow the name, as Redis 7; or
+/// the error it gets. `resp3` is what the client speaks until now.
 pub(crate) fn read_hello(mut args: Args<'_>, resp3: bool) -> Result<Hello<'_>, Vec<u8>> {
     let mut hello = Hello { resp3, auth: None, name: None };
     if let Some(wanted) = args.next() {

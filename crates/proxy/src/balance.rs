@@ -1,10 +1,10 @@
 //! The choice of the shard that serves a client.
 //!
-//! Few busy shards cost less than many that are mostly idle: what a shard gathers for a server in one turn leaves in one
-//! write, and replies come back in one read. So a new client is served by the first shard that has time left, not by the
-//! one whose listener the kernel happened to choose; and a shard that runs out of time gives clients away to the one with
-//! most time left. Only a client that has no request under way is moved, with its session: nothing of it is anywhere but in
-//! the socket.
+//! Few busy shards cost less than many that are mostly idle: what a shard gathers for a server in one turn
+//! leaves in one write, and replies come back in one read. So a new client is served by the first shard that
+//! has time left, not by the one whose listener the kernel happened to choose; and a shard that runs out of
+//! time gives clients away to the one with most time left. Only a client that has no request under way is
+//! moved, with its session: nothing of it is anywhere but in the socket.
 //!
 //! Clients of a pool with the embedded cache stay on the shard that has the cache.
 
@@ -23,7 +23,8 @@ use crate::proxy::Proxy;
 const ROOM: u32 = 600;
 /// From this load on a shard gives clients away ...
 const FULL: u32 = 800;
-/// Most clients that wait for the generation that their pool begins with. A shard has it moments after the others.
+/// Most clients that wait for the generation that their pool begins with. A shard has it moments after the
+/// others.
 const EARLY_MAX: usize = 4096;
 /// ... if another one's load is lower by this much.
 const GAP: u32 = 200;

@@ -1,5 +1,5 @@
-//! Contents of a shard's proxy at one moment, counted anew: for tests and simulations, which compare it with what the
-//! proxy believes.
+//! Contents of a shard's proxy at one moment, counted anew: for tests and simulations, which compare it with
+//! what the proxy believes.
 
 use crate::ids::ServerId;
 use crate::proxy::Proxy;
@@ -52,7 +52,8 @@ impl Proxy {
         self.lanes().count()
     }
 
-    /// True if requests may be on connections to the server at this address: it is in a ring on this shard, or on its way out.
+    /// True if requests may be on connections to the server at this address: it is in a ring on this shard,
+    /// or on its way out.
     pub fn uses(&self, address: &net::Address) -> bool {
         let is_it = |server: &Server| server.address.as_ref() == Some(address);
         self.servers.values().any(|server| is_it(server) && (server.is_in_ring() || server.drain.is_some()))

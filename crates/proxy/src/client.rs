@@ -1,7 +1,7 @@
 //! A client: its session, and its line of slots, one for each request that was accepted and not yet answered.
 //!
-//! Replies leave in the order of the line. A reply that meets the front slot goes straight to the socket; one that comes
-//! early waits in the client's hold, a buffer of its own that is reset whenever nothing waits.
+//! Replies leave in the order of the line. A reply that meets the front slot goes straight to the socket; one
+//! that comes early waits in the client's hold, a buffer of its own that is reset whenever nothing waits.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -37,8 +37,8 @@ pub(crate) struct Client {
     pub(crate) partial: Option<Box<crate::request::Partial>>,
     /// The server connection that is not read because this client has to take a large reply first.
     pub(crate) holds_up: Option<LaneKey>,
-    /// [`Pool::changeover`](crate::pool::Pool::changeover) when this client last had nothing under way: while that is older, some of its
-    /// requests may be on connections that are given up.
+    /// [`Pool::changeover`](crate::pool::Pool::changeover) when this client last had nothing under way: while
+    /// that is older, some of its requests may be on connections that are given up.
     pub(crate) changeover: u32,
     /// Size of its replies.
     pub(crate) reply_size: ReplySize,
@@ -86,7 +86,8 @@ impl Session {
     }
 }
 
-/// The reason a client is not read, and so who has to see to it that it is read again. A client waits in one place only.
+/// The reason a client is not read, and so who has to see to it that it is read again. A client waits in one
+/// place only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
     /// For replies: too many requests wait, or too much is held behind the first of them.
@@ -95,7 +96,8 @@ pub(crate) enum Wait {
     Drain,
     /// For memory: it is in `Proxy::starving`.
     Memory,
-    /// For all its replies: its next request goes out on another connection to the same server, and must not overtake them.
+    /// For all its replies: its next request goes out on another connection to the same server, and must not
+    /// overtake them.
     Changeover,
     /// Until its login is verified.
     Login,
@@ -180,7 +182,8 @@ impl Client {
         self.line.len()
     }
 
-    /// Nothing of it is anywhere but in its socket: no request under way, no part of one, no reason to stop reading.
+    /// Nothing of it is anywhere but in its socket: no request under way, no part of one, no reason to stop
+    /// reading.
     pub(crate) fn is_quiet(&self) -> bool {
         let s = &self.session;
         let reading =
@@ -239,7 +242,8 @@ impl Client {
         self.compact();
     }
 
-    /// Gives the request at `seq` its reply, and sends all that has become due with it. False if nothing waits there.
+    /// Gives the request at `seq` its reply, and sends all that has become due with it. False if nothing
+    /// waits there.
     #[inline]
     pub(crate) fn fulfil<I: Io>(&mut self, io: &mut I, seq: Seq, reply: Reply<'_>) -> bool {
         let at = seq.wrapping_sub(self.first) as usize;

@@ -1,6 +1,7 @@
 //! TLS of clients: who is let in, and what is told of those who are not.
 //!
-//! The loop does the handshake. A client counts from its accept on, and nothing of it is read before the handshake is done.
+//! The loop does the handshake. A client counts from its accept on, and nothing of it is read before the
+//! handshake is done.
 
 use std::time::Duration;
 
@@ -27,8 +28,8 @@ impl Proxy {
         bytes.starts_with(&HELLO)
     }
 
-    /// The handshake of a client is done: its certificate must have a name that the pool wants, and logs it in as the user that it
-    /// belongs to.
+    /// The handshake of a client is done: its certificate must have a name that the pool wants, and logs it
+    /// in as the user that it belongs to.
     pub(crate) fn client_secured<I: Io>(&mut self, io: &mut I, id: ConnId, info: &LayerInfo) {
         let Some(mut client) = self.take_client(id) else { return };
         let pool = &self.pools[client.pool];

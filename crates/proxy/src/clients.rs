@@ -1,7 +1,7 @@
 //! Clients of a shard: they come, are worked on one at a time, and go.
 //!
-//! A client that is worked on is taken out of the table, so that it and the rest of the proxy can be changed side by side;
-//! [`Proxy::settle`] puts it back, or lets it go once it has all that it is owed.
+//! A client that is worked on is taken out of the table, so that it and the rest of the proxy can be changed
+//! side by side; [`Proxy::settle`] puts it back, or lets it go once it has all that it is owed.
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
@@ -135,14 +135,15 @@ impl Proxy {
         pool.clients.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A client is gone or about to be: forget it. Its requests are still answered by the servers, and the answers dropped.
+    /// A client is gone or about to be: forget it. Its requests are still answered by the servers, and the
+    /// answers dropped.
     pub(crate) fn forget(&mut self, client: &Client) {
         self.unregister_client(client);
         self.pools[client.pool].clients.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// After work on a client: it goes back into the table, or, if nothing more is to come from it and it has all its
-    /// replies, away.
+    /// After work on a client: it goes back into the table, or, if nothing more is to come from it and it has
+    /// all its replies, away.
     pub(crate) fn settle<I: Io>(&mut self, io: &mut I, mut client: Box<Client>) {
         self.recount_client(&mut client);
         if client.session.leaving && client.waiting() == 0 {

@@ -1,11 +1,12 @@
-//! Servers on their way out: nothing new goes to them, what they owe is given, then their connections are closed.
+//! Servers on their way out: nothing new goes to them, what they owe is given, then their connections are
+//! closed.
 //!
 //! ```text
 //! begin ▸ clients that wait for room go elsewhere ▸ each connection is closed once it owes nothing ▸ the server is gone, or, if
 //!                                                └─ the time is over: the rest fails             its operator drained it, idle
 //! ```
-//! Looked at in the end of every turn, as long as there are any. A pool that was removed goes when its last client and its last
-//! server have.
+//! Looked at in the end of every turn, as long as there are any. A pool that was removed goes when its last
+//! client and its last server have.
 
 use net::Io;
 
@@ -46,7 +47,8 @@ impl Proxy {
         }
     }
 
-    /// The clients that wait for room on a connection are read again: their requests go to whoever has the key now.
+    /// The clients that wait for room on a connection are read again: their requests go to whoever has the
+    /// key now.
     fn send_elsewhere<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
         let conn = self.server_conn(lane);
         let mut waiting = std::mem::take(&mut conn.waiting_clients);
@@ -82,7 +84,8 @@ impl Proxy {
         }
     }
 
-    /// Closes the connections of a server that owe nothing. True if that were the last ones: then it has gone, if it leaves.
+    /// Closes the connections of a server that owe nothing. True if that were the last ones: then it has
+    /// gone, if it leaves.
     fn drain_further<I: Io>(&mut self, io: &mut I, key: ServerKey) -> bool {
         let Some(server) = self.servers.get(key) else { return true };
         // Its operator has taken it back.

@@ -1,7 +1,7 @@
 //! Reasons a request gets an error instead of a reply, and the words for them.
 //!
-//! The words of the first group are nutcracker's (`strerror` of glibc), since log parsers and clients know them; the
-//! others belong to situations that nutcracker does not have.
+//! The words of the first group are nutcracker's (`strerror` of glibc), since log parsers and clients know
+//! them; the others belong to situations that nutcracker does not have.
 
 use config::checked::Protocol;
 use net::{Fault, LayerFault};

@@ -7,8 +7,8 @@
 //!                                                                           └▸ slow ▸ another thread ▸ mail ▸ looked at anew
 //! request ▸ plan ▸ the user's verdict ▸ admission ▸ limits of user and pool ▸ sent
 //! ```
-//! A gate is planned with its generation and shared by all shards. A pool without users and limits has a gate that is open, and
-//! its clients are [`Session::checked`](crate::client::Session) at nothing.
+//! A gate is planned with its generation and shared by all shards. A pool without users and limits has a gate
+//! that is open, and its clients are [`Session::checked`](crate::client::Session) at nothing.
 
 pub(crate) mod acl;
 mod login;
@@ -48,8 +48,8 @@ impl Default for Users {
 }
 
 impl Users {
-    /// The users after these. They were checked with the configuration; if one is wrong all the same, nobody gets in where a login
-    /// is needed.
+    /// The users after these. They were checked with the configuration; if one is wrong all the same, nobody
+    /// gets in where a login is needed.
     pub(crate) fn next(&self, specs: Vec<UserSpec>) -> Users {
         if specs == self.specs {
             return self.clone();
@@ -132,8 +132,8 @@ impl Gate {
         self.place(session, config);
     }
 
-    /// A client that came under another gate, or from another process as the user of this name, comes under this one. False if it
-    /// was a user that there is no longer.
+    /// A client that came under another gate, or from another process as the user of this name, comes under
+    /// this one. False if it was a user that there is no longer.
     pub(crate) fn take_over(
         &self,
         session: &mut Session,

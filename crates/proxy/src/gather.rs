@@ -1,4 +1,5 @@
-//! A request in parts, split or sent to every server: what its parts have answered so far, and how the parts make one reply.
+//! A request in parts, split or sent to every server: what its parts have answered so far, and how the parts
+//! make one reply.
 
 use net::ConnId;
 use wire::redis::Version;
@@ -21,8 +22,8 @@ pub(crate) struct Gather {
     pub(crate) waiting: u16,
     /// For each key of the request, in its order: the part that it went with.
     pub(crate) order: Vec<u16>,
-    /// The keys themselves, where the merge has to compare them (memcached): one behind the other, and where each ends. With
-    /// [`Merge::About`] the whole request.
+    /// The keys themselves, where the merge has to compare them (memcached): one behind the other, and where
+    /// each ends. With [`Merge::About`] the whole request.
     pub(crate) keys: (Vec<u8>, Vec<u32>),
     /// The client wants no reply.
     pub(crate) silent: bool,
@@ -136,8 +137,8 @@ impl Gathers {
         &mut self.records[id as usize]
     }
 
-    /// True if a reply that is no error can be one to a part with so many keys. One that cannot is the sign of a connection
-    /// that is out of step.
+    /// True if a reply that is no error can be one to a part with so many keys. One that cannot is the sign
+    /// of a connection that is out of step.
     #[inline]
     pub(crate) fn fits(&self, id: GatherId, keys: u32, reply: &[u8]) -> bool {
         let first = reply.first().copied();

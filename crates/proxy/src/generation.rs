@@ -5,10 +5,11 @@
 //! ```
 //! A plan says who is the same as before by giving the same id:
 //!
-//! - a pool, while its name and its protocol stay and it does not move to or from the embedded cache. Its clients stay;
-//! - a server, while its name and all that its connections depend on stay: address, credentials, database, TLS settings and number
-//!   of connections. Its connections and its health stay. Files of TLS that are other than they were, under the names that
-//!   they had, are for the next connections to it.
+//! - a pool, while its name and its protocol stay and it does not move to or from the embedded cache. Its
+//!   clients stay;
+//! - a server, while its name and all that its connections depend on stay: address, credentials, database,
+//!   TLS settings and number of connections. Its connections and its health stay. Files of TLS that are other
+//!   than they were, under the names that they had, are for the next connections to it.
 //!
 //! Counters go by name alone ([`PoolCells`]).
 
@@ -44,8 +45,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Those of a configuration, with nothing changed by hand, and without the TLS that its pools may need. Servers that go have the
-    /// time that a stop has.
+    /// Those of a configuration, with nothing changed by hand, and without the TLS that its pools may need.
+    /// Servers that go have the time that a stop has.
     pub fn of(config: &checked::Config) -> Settings {
         Settings {
             pools: config.pools.iter().cloned().map(Arc::new).collect(),
@@ -65,8 +66,8 @@ pub struct PoolTls {
     pub clients: Option<Arc<ServerConfig>>,
     /// Towards servers.
     pub servers: Option<Arc<ClientConfig>>,
-    /// Digest of the files that both are made from. While it and the settings stay, the next generation keeps what this one has, and
-    /// with it the sessions.
+    /// Digest of the files that both are made from. While it and the settings stay, the next generation keeps
+    /// what this one has, and with it the sessions.
     pub contents: u64,
 }
 
@@ -160,7 +161,8 @@ impl Next {
 }
 
 impl Generation {
-    /// The generation that a process of so many shards starts with. Names are given in the order of the settings, from 0 on.
+    /// The generation that a process of so many shards starts with. Names are given in the order of the
+    /// settings, from 0 on.
     pub fn first(shards: usize, settings: Settings) -> Generation {
         let nothing = Generation {
             pools: Vec::new(),

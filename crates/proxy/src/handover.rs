@@ -4,9 +4,10 @@
 //! Mail::HandOver ▸ for each client: is its line empty? ▸ drained ▸ is it quiet? ▸ released ▸ Departure ─▶ the other process
 //!                                    ▲ when a reply has left                       Mail::Arrival ◀──────┘
 //! ```
-//! A client goes between two requests, as it goes to another shard: nothing of it is anywhere but in its socket and its session.
-//! Those under a layer of the connection (TLS), with a part of a request, or with a session that the other process cannot be told
-//! of, stay until they leave or change. A client that comes back, as the other process has ended, is served here again.
+//! A client goes between two requests, as it goes to another shard: nothing of it is anywhere but in its
+//! socket and its session. Those under a layer of the connection (TLS), with a part of a request, or with a
+//! session that the other process cannot be told of, stay until they leave or change. A client that comes
+//! back, as the other process has ended, is served here again.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,12 +33,14 @@ impl Proxy {
         }
     }
 
-    /// Has [`Proxy::hand_over_client`] called for each client whose line is empty, once nothing is on its way to it.
+    /// Has [`Proxy::hand_over_client`] called for each client whose line is empty, once nothing is on its way
+    /// to it.
     pub(crate) fn invite_to_leave<I: Io>(&self, io: &mut I) {
         self.clients().filter(|client| client.waiting() == 0).for_each(|client| io.notify_drained(client.id));
     }
 
-    /// Gives a client away if it is between two requests. Otherwise it is asked again when its next reply has left.
+    /// Gives a client away if it is between two requests. Otherwise it is asked again when its next reply has
+    /// left.
     pub(crate) fn hand_over_client<I: Io>(&mut self, io: &mut I, id: ConnId) {
         let Some(HandOver { pools, send }) = self.hand_over.clone() else { return };
         let quiet = self.client_mut(id).filter(|client| client.is_quiet()).map(|client| client.pool);
@@ -111,8 +114,8 @@ fn state_of(session: &Session, pool: &checked::Pool) -> Option<upgrade::Client> 
     Some(upgrade::Client { pool: pool.name.clone(), number, has_authenticated, resp3, name, user })
 }
 
-/// The session of a client that comes from another process. Without a password in `pool` it needs none; where there is one now
-/// and was none, it has to give it. Its user is for the pool's gate to say.
+/// The session of a client that comes from another process. Without a password in `pool` it needs none; where
+/// there is one now and was none, it has to give it. Its user is for the pool's gate to say.
 fn session_of(client: upgrade::Client, pool: &checked::Pool) -> Session {
     let upgrade::Client { pool: _, number, has_authenticated, resp3, name, user: _ } = client;
     Session {

@@ -1,14 +1,15 @@
 //! Names of pools and servers that mean the same on every shard and are never given twice.
 //!
-//! The control thread gives them when it plans a [`crate::Generation`]; mail between threads names things by them. On a shard
-//! they lead to its own keys ([`crate::keys`]) for as long as new requests and clients may come: what drains has lost its id.
+//! The control thread gives them when it plans a [`crate::Generation`]; mail between threads names things by
+//! them. On a shard they lead to its own keys ([`crate::keys`]) for as long as new requests and clients may
+//! come: what drains has lost its id.
 
 use std::collections::BTreeMap;
 
 use crate::keys::{PoolKey, ServerKey};
 
-/// Names a pool in all generations in which it serves its clients the same protocol from the same kind of servers. The number is the
-/// tag of its listeners.
+/// Names a pool in all generations in which it serves its clients the same protocol from the same kind of
+/// servers. The number is the tag of its listeners.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PoolId(pub u32);
 

@@ -1,8 +1,9 @@
-//! One shard's names for pools, servers and connections to servers, which cannot be mistaken for a successor's.
+//! One shard's names for pools, servers and connections to servers, which cannot be mistaken for a
+//! successor's.
 //!
-//! A key is an index in a [`Slab`](crate::slab::Slab) and the generation of what is there: once its owner is removed it
-//! finds nothing. Each shard gives its keys itself, since each lets go of what drains in its own time: a key never leaves its
-//! shard. What means the same on all of them is an id ([`crate::ids`]).
+//! A key is an index in a [`Slab`](crate::slab::Slab) and the generation of what is there: once its owner is
+//! removed it finds nothing. Each shard gives its keys itself, since each lets go of what drains in its own
+//! time: a key never leaves its shard. What means the same on all of them is an id ([`crate::ids`]).
 
 /// Common part of all keys.
 pub(crate) trait Key: Copy {
@@ -30,8 +31,8 @@ pub(crate) struct ServerKey {
     generation: u32,
 }
 
-/// Names a connection to a server. It stays valid while its server does; whether a connection is open there is another
-/// question.
+/// Names a connection to a server. It stays valid while its server does; whether a connection is open there
+/// is another question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LaneKey {
     pub(crate) server: ServerKey,

@@ -98,8 +98,8 @@ pub enum ListenerChange {
     Unlisten(ListenerId),
 }
 
-/// Acknowledges a letter: called once the shard has done what it says, dropped if it never will. An error says that a listener
-/// could not be added; all else is done.
+/// Acknowledges a letter: called once the shard has done what it says, dropped if it never will. An error
+/// says that a listener could not be added; all else is done.
 pub struct Receipt(pub Box<dyn FnOnce(io::Result<()>) + Send>);
 
 impl fmt::Debug for Receipt {

@@ -207,7 +207,8 @@ impl Proxy {
         }
     }
 
-    /// Takes a pool away. Its clients are told and closed after what they are owed; listeners are the caller's.
+    /// Takes a pool away. Its clients are told and closed after what they are owed; listeners are the
+    /// caller's.
     fn remove_pool<I: Io>(&mut self, io: &mut I, key: PoolKey) {
         self.pools[key].removed = true;
         let clients: Vec<ConnId> = self.clients().filter(|client| client.pool == key).map(|c| c.id).collect();

@@ -5,17 +5,18 @@
 //!   everybody is read   those who wait      clients that hold more than their       who holds most
 //!                       are read again      reserve are not read any more           is closed
 //! ```
-//! What counts is memory, not bytes: what buffers have reserved, and the records of requests. The last eighth is left to the
-//! allocator, so that the process stays within the budget as the system sees it. The budget belongs to all shards; each
-//! publishes what it holds once per turn.
+//! What counts is memory, not bytes: what buffers have reserved, and the records of requests. The last eighth
+//! is left to the allocator, so that the process stays within the budget as the system sees it. The budget
+//! belongs to all shards; each publishes what it holds once per turn.
 //!
-//! The reserves of all clients together are a quarter of the budget, so that a client with little outstanding is served
-//! however much the others hoard, and what they hoard is theirs to lose: a client past its reserve is not read until it has
-//! taken its replies; replies to what was accepted from it before may still come, and if they fill the budget, those who
-//! hold most of it are closed.
+//! The reserves of all clients together are a quarter of the budget, so that a client with little outstanding
+//! is served however much the others hoard, and what they hoard is theirs to lose: a client past its reserve
+//! is not read until it has taken its replies; replies to what was accepted from it before may still come,
+//! and if they fill the budget, those who hold most of it are closed.
 //!
-//! The pool that holds most pays first, so that what the servers and clients of one pool do is not paid by those of another: its
-//! client that holds most is closed, or its server connection, if a part of a reply holds more than any client does.
+//! The pool that holds most pays first, so that what the servers and clients of one pool do is not paid by
+//! those of another: its client that holds most is closed, or its server connection, if a part of a reply
+//! holds more than any client does.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -82,8 +83,8 @@ impl Proxy {
         (self.budget.bytes() / 4 / clients).clamp(RESERVE.0, RESERVE.1)
     }
 
-    /// At the end of a turn: clients that wait for memory are read again if there is some, and clients are closed if there
-    /// is too little.
+    /// At the end of a turn: clients that wait for memory are read again if there is some, and clients are
+    /// closed if there is too little.
     pub(crate) fn relieve<I: Io>(&mut self, io: &mut I) {
         self.held_elsewhere = self.budget.tell(self.shard, self.memory(io));
         // The shard that has more than its share makes room, so that nobody is closed for what others hoard.
@@ -104,7 +105,8 @@ impl Proxy {
                 self.resume_client(io, id, Wait::Memory);
             }
         } else if self.is_long(now) {
-            // Requests of which only a part has come can fill the memory, and nobody is read who could complete them.
+            // Requests of which only a part has come can fill the memory, and nobody is read who could
+            // complete them.
             self.starving_since = Some(now);
             self.close_largest(io);
         }
@@ -114,8 +116,8 @@ impl Proxy {
         now.since(*self.starving_since.get_or_insert(now)) >= STARVING_MAX
     }
 
-    /// Closes the largest holder of the pool that holds most. False if nobody holds more than a reserve: closing would free
-    /// nothing.
+    /// Closes the largest holder of the pool that holds most. False if nobody holds more than a reserve:
+    /// closing would free nothing.
     fn close_largest<I: Io>(&mut self, io: &mut I) -> bool {
         let mut pools: Vec<(PoolKey, usize)> = self.memory_by_pool(io).into_iter().collect();
         pools.sort_unstable_by_key(|(pool, memory)| std::cmp::Reverse((*memory, *pool)));

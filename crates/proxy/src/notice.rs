@@ -19,7 +19,8 @@ pub enum Notice {
         /// Server identity.
         server: String,
     },
-    /// A connection to a server was lost with requests on it, or could not be opened. Said once until the server works again.
+    /// A connection to a server was lost with requests on it, or could not be opened. Said once until the
+    /// server works again.
     ServerFailed {
         /// Pool name.
         pool: String,
@@ -51,7 +52,8 @@ pub enum Notice {
         /// Reply bytes held for it.
         bytes: usize,
     },
-    /// A client was closed after a refused command that those behind it depend on. Given once a minute for each pool and shard.
+    /// A client was closed after a refused command that those behind it depend on. Given once a minute for
+    /// each pool and shard.
     ClientRefused {
         /// Pool name.
         pool: String,
@@ -74,7 +76,8 @@ pub enum Notice {
         /// Fault of the client, in words.
         reason: String,
     },
-    /// A server was lost in the middle of a large reply, of which its client had got the beginning: the client was closed.
+    /// A server was lost in the middle of a large reply, of which its client had got the beginning: the
+    /// client was closed.
     ReplyCut {
         /// Pool name.
         pool: String,

@@ -40,7 +40,8 @@ pub(crate) struct Pool {
     pub(crate) clients_here: u32,
     /// The pool is in no generation any more: its clients have been told.
     pub(crate) removed: bool,
-    /// Times that new connections have taken the place of those to a server that stays: see [`Client::changeover`].
+    /// Times that new connections have taken the place of those to a server that stays: see
+    /// [`Client::changeover`].
     ///
     /// [`Client::changeover`]: crate::client::Client::changeover
     pub(crate) changeover: u32,

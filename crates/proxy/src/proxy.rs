@@ -50,7 +50,8 @@ pub struct Setup {
     pub post: Box<dyn FnMut(usize, Mail) + Send>,
     /// Number of the next client (CLIENT ID), which all shards share.
     pub client_numbers: Arc<AtomicU64>,
-    /// Has a login verified on another thread, whose outcome comes back as [`Mail::Verified`]. False if too many are.
+    /// Has a login verified on another thread, whose outcome comes back as [`Mail::Verified`]. False if too
+    /// many are.
     pub verify: Box<dyn FnMut(SlowLogin) -> bool + Send>,
 }
 
@@ -82,7 +83,8 @@ pub struct Proxy {
     pub(crate) stats: Arc<ShardStats>,
     /// Bytes the other shards held when this one's turn ended.
     pub(crate) held_elsewhere: usize,
-    /// Memory of the lines of clients and server connections and of what is held in them, apart from gather records.
+    /// Memory of the lines of clients and server connections and of what is held in them, apart from gather
+    /// records.
     pub(crate) held: Tally,
     /// Clients that are not read because memory is short.
     pub(crate) starving: Vec<ConnId>,

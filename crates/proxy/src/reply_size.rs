@@ -1,7 +1,7 @@
 //! Size of the replies of a client or of a server connection: an estimate for requests that wait.
 
-/// Estimate of reply sizes by those that came last, for what requests that wait will bring. Each reply counts a sixteenth, the
-/// first one more if it is long.
+/// Estimate of reply sizes by those that came last, for what requests that wait will bring. Each reply counts
+/// a sixteenth, the first one more if it is long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReplySize {
     mean: u32,

@@ -42,7 +42,8 @@ impl Frame<'_> {
 /// Requests and replies of at least this many bytes are handed on in memory of their own.
 pub(crate) const SHARE_MIN: usize = 64 * 1024;
 
-/// Takes the first `len` bytes of the input for a request that is passed on, in memory of their own if they are many.
+/// Takes the first `len` bytes of the input for a request that is passed on, in memory of their own if they
+/// are many.
 #[inline]
 fn hand_on(input: &mut Input<'_>, len: usize, to: impl FnOnce(Frame<'_>)) {
     if len >= SHARE_MIN {

@@ -1,5 +1,5 @@
-//! A server of a pool on one shard: its address, its connections, its health. The third leg of a request's path, between the way
-//! in (`request`) and the way out (`response`).
+//! A server of a pool on one shard: its address, its connections, its health. The third leg of a request's
+//! path, between the way in (`request`) and the way out (`response`).
 //!
 //! ```text
 //! room ▸ forward ▸ open, handshake ▸ line (kept, pending) ─▶ socket
@@ -7,8 +7,8 @@
 //!                        │ deadline ▸ failed; its late reply is thrown away          health ▸ ejected ▸ probe ▸ back
 //! receive ◀───────────── scan │ large: passed on while it comes ◀─ socket
 //! ```
-//! Functions that need only a server are methods of [`Server`]; those that touch clients or other servers as well are methods of
-//! [`Proxy`](crate::proxy::Proxy), in the same file.
+//! Functions that need only a server are methods of [`Server`]; those that touch clients or other servers as
+//! well are methods of [`Proxy`](crate::proxy::Proxy), in the same file.
 
 pub(crate) mod connection;
 pub(crate) mod pending;
@@ -224,7 +224,8 @@ fn socket_options(
     options
 }
 
-/// Name that the certificate of a server must have. One that cannot stand in a certificate is no server's: it gets nothing.
+/// Name that the certificate of a server must have. One that cannot stand in a certificate is no server's: it
+/// gets nothing.
 fn server_name(config: &checked::Pool, server: &checked::Server) -> ServerName<'static> {
     let named = config.server_tls.as_ref().and_then(|tls| tls.server_name.as_deref());
     let host = match &server.target {

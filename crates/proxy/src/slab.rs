@@ -1,12 +1,13 @@
-//! Storage for what comes and goes at run time: dense, reused, and safe against keys that outlived what they named.
+//! Storage for what comes and goes at run time: dense, reused, and safe against keys that outlived what they
+//! named.
 
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 
 use crate::keys::Key;
 
-/// Values by keys of type `K`. [`Slab::get`] is for keys that may be stale: those of timers and mail. `slab[key]` is for keys
-/// whose owner goes before the value does.
+/// Values by keys of type `K`. [`Slab::get`] is for keys that may be stale: those of timers and mail.
+/// `slab[key]` is for keys whose owner goes before the value does.
 #[derive(Debug)]
 pub(crate) struct Slab<K, T> {
     slots: Vec<Slot<T>>,

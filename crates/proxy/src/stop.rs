@@ -1,8 +1,9 @@
 //! The graceful stop: every client gets what it is owed, as long as it is there to take it.
 //!
-//! A client that has sent FIN may have left or may still read; only a send would tell. Such clients, and requests that want no
-//! reply, are waited for only while their servers make progress: once no server has sent or taken anything for [`SILENCE_MAX`],
-//! their requests fail. A client that has not sent FIN is waited for until the stop times out, which the loop enforces.
+//! A client that has sent FIN may have left or may still read; only a send would tell. Such clients, and
+//! requests that want no reply, are waited for only while their servers make progress: once no server has
+//! sent or taken anything for [`SILENCE_MAX`], their requests fail. A client that has not sent FIN is waited
+//! for until the stop times out, which the loop enforces.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! Incremental memory accounting: each holder reports what it held at its last report, and what it holds now.
 //!
-//! The sum is known at any time without a walk over all holders, which [`crate::memory`] needs before each request.
+//! The sum is known at any time without a walk over all holders, which [`crate::memory`] needs before each
+//! request.
 
 /// Sum of what many hold, in bytes.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,5 +1,5 @@
-//! A server that is configured by its name, and what the name means changes: over real sockets, with a resolver of the
-//! test's own.
+//! A server that is configured by its name, and what the name means changes: over real sockets, with a
+//! resolver of the test's own.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -66,8 +66,8 @@ impl Client {
         if first.starts_with('$') { read_line() } else { first }
     }
 
-    /// Asks until the answer is `wanted`: a connection's end is seen a moment after it happened, and the next attempt to
-    /// connect may have to wait for its turn.
+    /// Asks until the answer is `wanted`: a connection's end is seen a moment after it happened, and the next
+    /// attempt to connect may have to wait for its turn.
     fn get_until(&mut self, wanted: &str, allowed: &[&str]) {
         loop {
             let got = self.get();

@@ -3,9 +3,9 @@
 //! ```text
 //! AUTH secret ▸ Authenticator::query ▸ {"ttl", "identity", "authorizations": […]} ▸ Rights ▸ Grant::allows
 //! ```
-//! The asking is done on the control thread; the [`Rights`] go back to the client's shard as a [`Grant`], which is consulted
-//! at SUB and when publishing and asked for anew once its time has passed. All rules are nsqd's, the odd one included: to
-//! publish, some channel expression has to match the empty string.
+//! The asking is done on the control thread; the [`Rights`] go back to the client's shard as a [`Grant`],
+//! which is consulted at SUB and when publishing and asked for anew once its time has passed. All rules are
+//! nsqd's, the odd one included: to publish, some channel expression has to match the empty string.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -86,8 +86,8 @@ impl Authenticator {
         }
     }
 
-    /// Asks the servers, beginning with any of them, until one gives a usable answer. The last one's error is given
-    /// if none does.
+    /// Asks the servers, beginning with any of them, until one gives a usable answer. The last one's error is
+    /// given if none does.
     pub async fn query(&self, request: &AuthRequest) -> Result<Rights, AuthError> {
         let count = self.servers.len();
         let start = any_number() % count.max(1);

@@ -1,7 +1,7 @@
 //! Authorization: the seam to whatever answers AUTH.
 //!
-//! The shard asks and goes on; the answer comes back as mail. What a client may do is an opaque [`Grant`], so that the rules
-//! for topics and channels (regular expressions, from an HTTP server) live elsewhere.
+//! The shard asks and goes on; the answer comes back as mail. What a client may do is an opaque [`Grant`], so
+//! that the rules for topics and channels (regular expressions, from an HTTP server) live elsewhere.
 
 use std::fmt;
 use std::time::Duration;

@@ -5,11 +5,12 @@
 //!                          behind      cursor    not taken yet (holes are passed over)
 //!   exceptions behind:   in flight (by id, deadline) · again (requeued, timed out) · deferred (due time) · dead letters
 //! ```
-//! A channel is a pure state machine. It is given commands and `now`, it never reads a body or a clock. What must outlast the
-//! process it leaves in [`Channel::events`], which the topic writes into its journal; what it has delivered lives
-//! only here, because a message that is neither finished nor requeued comes again after a crash in any case.
+//! A channel is a pure state machine. It is given commands and `now`, it never reads a body or a clock. What
+//! must outlast the process it leaves in [`Channel::events`], which the topic writes into its journal; what
+//! it has delivered lives only here, because a message that is neither finished nor requeued comes again
+//! after a crash in any case.
 //!
-//! Messages are delivered in nsqd's order: what comes back stands behind what waits at that moment (see [`again`]).
+//! Messages are delivered in nsqd's order: what comes back stands behind what waits then (see [`again`]).
 
 pub mod again;
 mod commands;
@@ -106,8 +107,8 @@ pub struct ChannelNotes {
     pub timer: Option<Instant>,
 }
 
-/// With so many messages waiting again none is taken from the stream, and they are handed out before their turn, so that a
-/// consumer that finishes nothing cannot move the whole backlog into memory.
+/// With so many messages waiting again none is taken from the stream, and they are handed out before their
+/// turn, so that a consumer that finishes nothing cannot move the whole backlog into memory.
 const AGAIN_MAX: usize = 100_000;
 
 /// One channel.
@@ -242,7 +243,7 @@ impl Channel {
         flights.chain(waiting).min()
     }
 
-    /// Messages outside the stream, for peeking and checkpoints: those that wait again, are deferred, or are to be set aside.
+    /// Messages outside the stream, for peeking and checkpoints: waiting again, deferred, or to be set aside.
     pub fn waiting(&self) -> impl Iterator<Item = &Waiting> {
         let duplicates = self.duplicates.values().flatten();
         let letters = self.dead_letters.iter().chain(self.departing.letters()).map(|letter| &letter.message);
@@ -282,7 +283,7 @@ impl Channel {
         self.deferred.push(due, message);
     }
 
-    /// Notes a message outside the stream that can be delivered now (imported, or brought back from the dead).
+    /// Notes a message outside the stream that can be delivered now (imported, or redriven).
     pub fn add(&mut self, message: Waiting) {
         self.counters.messages += 1;
         self.wait_again(message);
@@ -340,7 +341,7 @@ impl Channel {
         }
     }
 
-    /// Passes over a stretch of the journal that cannot be read, seems to have held so many messages, and is in `behind`.
+    /// Passes over a stretch of the journal that cannot be read, of so many messages, which is in `behind`.
     pub fn pass_damage(&mut self, next: Position, messages: u64) {
         let mut messages = messages;
         while self.taken.front().is_some_and(|&taken| taken < next) {
@@ -362,8 +363,8 @@ impl Channel {
         (self.behind, self.doubt) = (0, 0);
     }
 
-    /// True if the record at the cursor, a message due at a time of its own, is to be taken from the stream because the
-    /// channel was moved back to before it.
+    /// True if the record at the cursor, a message due at a time of its own, is to be taken from the stream
+    /// because the channel was moved back to before it.
     pub fn replays(&self, at: Position) -> bool {
         at < self.replay_to
     }
@@ -392,8 +393,8 @@ impl Channel {
             && !self.too_early(at, message.timestamp)
     }
 
-    /// True if the message at `at` is older than the time that the channel was moved to. What was published since it was moved is
-    /// not, whatever the wall clock said then.
+    /// True if the message at `at` is older than the time that the channel was moved to. What was published
+    /// since it was moved is not, whatever the wall clock said then.
     #[inline]
     pub fn too_early(&self, at: Position, timestamp: i64) -> bool {
         timestamp < self.not_before && self.replays(at)
@@ -411,13 +412,13 @@ impl Channel {
         self.again.pop()
     }
 
-    /// Brings those that wait again, and whose turn has come, into the order in which reading them costs least.
+    /// Brings those that wait again, and whose turn has come, into the order that is read cheapest.
     pub fn line_up_again(&mut self) {
         self.again.line_up(self.cursor);
     }
 
-    /// Hands a message to a consumer. Gives the number of the attempt; `None` if it is not to be sent after all, either
-    /// because the consumer's sample rate leaves it out or because a message of the same id is in flight.
+    /// Hands a message to a consumer. Gives the number of the attempt; `None` if it is not to be sent after
+    /// all: the consumer's sample rate leaves it out, or a message of the same id is in flight.
     #[inline]
     pub fn hand_over(
         &mut self,
@@ -474,7 +475,8 @@ impl Channel {
         self.events.finished.push(at);
     }
 
-    /// Gives up a message, wherever it waits, whose record cannot be read. A consumer that has it may still finish it.
+    /// Gives up a message, wherever it waits, whose record cannot be read. A consumer that has it may still
+    /// finish it.
     pub fn lose_waiting(&mut self, at: Position) {
         let before = self.waiting().count();
         self.again.retain(|message| message.at != at);

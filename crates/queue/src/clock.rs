@@ -1,8 +1,9 @@
 //! Both clocks of a turn, and how one is translated into the other.
 //!
-//! Deadlines are kept on the monotonic clock, which never steps. What must outlast the process (due times) is written as wall
-//! time, together with the moment at which it was given, and translated back when it is read. A wall clock that was set forward in
-//! between brings a due time forward, as time that passed does; one that was set back never makes a wait longer than was asked for.
+//! Deadlines are kept on the monotonic clock, which never steps. What must outlast the process (due times) is
+//! written as wall time, together with the moment at which it was given, and translated back when it is read.
+//! A wall clock that was set forward in between brings a due time forward, as time that passed does; one that
+//! was set back never makes a wait longer than was asked for.
 
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ pub struct Clock {
 pub struct Due {
     /// Wall time (ns); 0 for at once.
     pub at: i64,
-    /// Wall time (ns) at which it was given, or written down again: the wait was no longer than from then on. 0 if a version that
-    /// did not keep it wrote this.
+    /// Wall time (ns) at which it was given, or written down again: the wait was no longer than from then on.
+    /// 0 if a version that did not keep it wrote this.
     pub given: i64,
 }
 
@@ -40,7 +41,8 @@ impl Clock {
         Due { at: self.to_wall(at), given: self.wall.0 }
     }
 
-    /// The instant of a due time; `None` if it has come. Where nobody knows how long the wait was to be, it is `delay_max` at most.
+    /// The instant of a due time; `None` if it has come. Where nobody knows how long the wait was to be, it
+    /// is `delay_max` at most.
     pub fn until(self, due: Due, delay_max: Duration) -> Option<Instant> {
         let asked = match due.given {
             0 => delay_max,

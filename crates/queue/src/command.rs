@@ -1,7 +1,7 @@
 //! Commands of clients, one file per command.
 //!
-//! A command comes here whole and checked as far as bytes alone allow ([`wire::nsq::Scanner`]). What is left is what needs
-//! topics, channels and rights. Errors are nsqd's, in nsqd's order.
+//! A command comes here whole and checked as far as bytes alone allow ([`wire::nsq::Scanner`]). What is left
+//! is what needs topics, channels and rights. Errors are nsqd's, in nsqd's order.
 
 mod auth;
 mod close;

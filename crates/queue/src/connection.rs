@@ -1,8 +1,9 @@
 //! One client of the V2 protocol.
 //!
-//! Answers leave in the order of the commands, although some are known at once (an error, `CLOSE_WAIT`) and others only when a
-//! write has reached its durability (the OK of a PUB). So a connection has a line of what it is [owed](Owed): an
-//! answer behind an outstanding one waits. Messages and heartbeats are not part of that order and pass by.
+//! Answers leave in the order of the commands, although some are known at once (an error, `CLOSE_WAIT`) and
+//! others only when a write has reached its durability (the OK of a PUB). So a connection has a line of what
+//! it is [owed](Owed): an answer behind an outstanding one waits. Messages and heartbeats are not part of
+//! that order and pass by.
 
 mod owed;
 

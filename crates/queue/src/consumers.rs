@@ -1,11 +1,13 @@
 //! The consumers of one channel, and whose turn it is.
 //!
-//! RDY is a window: a consumer is given messages while it has fewer in flight than it asked for. Those that can take one
-//! stand in a ring and take turns, one message each, so that a channel is spread evenly and ten thousand consumers that
-//! want nothing cost nothing. A consumer leaves the ring when it is next asked and cannot take a message.
+//! RDY is a window: a consumer is given messages while it has fewer in flight than it asked for. Those that
+//! can take one stand in a ring and take turns, one message each, so that a channel is spread evenly and ten
+//! thousand consumers that want nothing cost nothing. A consumer leaves the ring when it is next asked and
+//! cannot take a message.
 //!
-//! There is a ring for each [`Nearness`]. The nearest that can take a message gets it, so that traffic between zones begins only
-//! where those of the own zone are busy; that is nsqd's experiment `topology-aware-consumption`. Without it all stand in one ring.
+//! There is a ring for each [`Nearness`]. The nearest that can take a message gets it, so that traffic
+//! between zones begins only where those of the own zone are busy; that is nsqd's experiment
+//! `topology-aware-consumption`. Without it all stand in one ring.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -64,7 +66,8 @@ pub struct Consumer {
     pub closing: bool,
     /// Its connection holds as much unsent output as it may.
     pub blocked: bool,
-    /// Its entry in the channel's list of deadlines: not later than its first flight's. Entries with another time are void.
+    /// Its entry in the channel's list of deadlines: not later than its first flight's. Entries with another
+    /// time are void.
     pub armed: Option<Instant>,
     /// Messages handed over.
     pub delivered: u64,
@@ -175,8 +178,8 @@ impl Consumers {
         if entry.generation == key.generation { entry.consumer.as_mut() } else { None }
     }
 
-    /// Puts a consumer in the ring if it can take a message and is not there. To be called after any change that may
-    /// let it take one.
+    /// Puts a consumer in the ring if it can take a message and is not there. To be called after any change
+    /// that may let it take one.
     #[inline]
     pub fn refresh(&mut self, key: ConsumerKey) {
         if let Some(consumer) = self.get_mut(key)

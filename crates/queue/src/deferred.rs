@@ -1,7 +1,8 @@
 //! Messages that wait for a point in time.
 //!
-//! Only where the message is and when it is due: its body stays in the journal. Due times here are on the monotonic
-//! clock, so that a step of the wall clock moves nothing; the journal keeps wall times, which [`crate::clock`] translates.
+//! Only where the message is and when it is due: its body stays in the journal. Due times here are on the
+//! monotonic clock, so that a step of the wall clock moves nothing; the journal keeps wall times, which
+//! [`crate::clock`] translates.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

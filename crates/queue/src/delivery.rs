@@ -4,9 +4,9 @@
 //!  channel.next_source ─┬─ again  ▸ read_one ─┐
 //!                       └─ cursor ▸ read ─────┴▸ hand_over (whose turn, in flight) ▸ Sink: frame head, body
 //! ```
-//! One call hands out as much as the consumers want and memory holds. Nothing is allocated per message: the body goes from
-//! the journal's block to the connection's output. When a block must come from a file, the job for that is given back, and
-//! the call is repeated once it was read.
+//! One call hands out as much as the consumers want and memory holds. Nothing is allocated per message: the
+//! body goes from the journal's block to the connection's output. When a block must come from a file, the job
+//! for that is given back, and the call is repeated once it was read.
 
 use journal::{Block, Journal, ReadJob, ReadOutcome, Record};
 use net::ConnId;
@@ -23,8 +23,8 @@ use crate::topic::{ChannelKey, Damaged, SetBacks, Topic, at, messages_in};
 
 /// Destination of messages.
 pub trait Sink {
-    /// Sends one message. False if the connection holds as much output as it may: it gets nothing more until it is told
-    /// to have room.
+    /// Sends one message. False if the connection holds as much output as it may: it gets nothing more until
+    /// it is told to have room.
     fn deliver(&mut self, conn: ConnId, head: &[u8; MESSAGE_HEADER_BYTES], body: &[u8]) -> bool;
 }
 
@@ -47,7 +47,8 @@ struct Run<'a, S> {
     end: Position,
 }
 
-/// Delivers what a channel has to the consumers that want it. Gives the read that is needed before it can go on.
+/// Delivers what a channel has to the consumers that want it. Gives the read that is needed before it can go
+/// on.
 pub fn deliver<W, S: Sink>(
     topic: &mut Topic<W>,
     key: ChannelKey,
@@ -195,8 +196,8 @@ impl<S: Sink> Run<'_, S> {
         true
     }
 
-    /// Takes the message at the cursor out of the stream. Those that have a due time of their own are not counted there, nor
-    /// are those that could not be read before.
+    /// Takes the message at the cursor out of the stream. Those that have a due time of their own are not
+    /// counted there, nor are those that could not be read before.
     #[inline]
     fn advance(&mut self, record: &Record<'_>, message: &Message<'_>) {
         let next = record.next.0;

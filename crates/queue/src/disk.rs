@@ -1,7 +1,7 @@
 //! Jobs that may wait for a disk, and the threads that do the waiting.
 //!
-//! The shard never blocks on a device: it hands a [`Job`] over and is notified by mail. Reads have a thread of their own, so that
-//! a consumer of old messages does not wait behind an fsync.
+//! The shard never blocks on a device: it hands a [`Job`] over and is notified by mail. Reads have a thread
+//! of their own, so that a consumer of old messages does not wait behind an fsync.
 
 use std::sync::mpsc;
 use std::thread;

@@ -1,6 +1,7 @@
 //! Errors of requests to the queue.
 //!
-//! A TCP client is told the text, behind nsqd's code for its command; over HTTP each kind has a status and a code of its own.
+//! A TCP client is told the text, behind nsqd's code for its command; over HTTP each kind has a status and a
+//! code of its own.
 
 use std::fmt;
 
@@ -116,7 +117,8 @@ pub enum UsedBy {
     Consumers,
 }
 
-/// The reason a journal did not take something, or could not be opened, read or deleted. Texts say what to do.
+/// The reason a journal did not take something, or could not be opened, read or deleted. Texts say what to
+/// do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JournalRefusal {
     /// The disk is full.

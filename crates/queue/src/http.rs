@@ -4,16 +4,18 @@
 //! crate http: socket ▸ serve ▸ service ▸ a row of ROWS ▸ publish, topics, stats … ─Request▶ the queue's shard
 //! crate http: socket ◀ serve ◀ answer (status, headers, JSON or text) ◀──────────────── Answer
 //! ```
-//! Statuses, headers, bodies and redirects are nsqd's, as is the order of its checks. A body is limited in size and in time.
-//! An ask is one piece of mail and so is its answer: nothing here can hold up the queue.
+//! Statuses, headers, bodies and redirects are nsqd's, as is the order of its checks. A body is limited in
+//! size and in time. An ask is one piece of mail and so is its answer: nothing here can hold up the queue.
 //!
 //! What nsqd has no limits for is refused with 503 and `TOPIC_FULL`, `TOO_MANY_DEFERRED`, `TOO_MANY_TOPICS`,
-//! `TOO_MANY_CHANNELS` or `MEMORY_FULL`; more bodies at once than there is memory for with `BUSY`; a body that does not arrive in a minute
-//! with 408 and `TIMEOUT`.
+//! `TOO_MANY_CHANNELS` or `MEMORY_FULL`; more bodies at once than there is memory for with `BUSY`; a body
+//! that does not arrive in a minute with 408 and `TIMEOUT`.
 //!
-//! What a browser sends for a page of another site changes nothing and reads no message: 403 `FOREIGN_SITE` ([`::http::browser`]).
+//! What a browser sends for a page of another site changes nothing and reads no message: 403 `FOREIGN_SITE`
+//! ([`::http::browser`]).
 //!
-//! Beyond nsqd, for operators in docs/queue.md (names as everywhere: `topic`, `channel` in the query string; answers are JSON):
+//! Beyond nsqd, for operators in docs/queue.md (names as everywhere: `topic`, `channel` in the query string;
+//! answers are JSON):
 //!
 //! | request | does |
 //! |---|---|
@@ -29,8 +31,8 @@
 //! | `GET /topic/peek?count=` | the same for what waits in a topic that has no channel |
 //! | `POST /channel/redrive?count=` | brings dead letters back to their channel; `{"count"}` is how many came |
 //!
-//! `/debug/pprof/` serves the command line and a heap profile; a CPU profile and Go's own profiles answer 501 and say what to
-//! use instead.
+//! `/debug/pprof/` serves the command line and a heap profile; a CPU profile and Go's own profiles answer 501
+//! and say what to use instead.
 
 mod admission;
 mod debug;
@@ -156,7 +158,8 @@ impl Api {
         self.ask_holding(request, ()).await
     }
 
-    /// Asks like [`Api::ask`] and keeps `held` until the answer: what the ask takes up stays counted, also when its client has gone.
+    /// Asks like [`Api::ask`] and keeps `held` until the answer: what the ask takes up stays counted, also
+    /// when its client has gone.
     async fn ask_holding(&self, request: Request, held: impl Send + 'static) -> Result<Answer, HttpRefusal> {
         let (sender, answer) = oneshot::channel();
         let reply = Reply(Box::new(move |answer| {

@@ -1,7 +1,9 @@
-//! Taking over an nsqd data directory: once, wholly, and without a moment at which a message is nowhere or twice.
+//! Taking over an nsqd data directory: once, wholly, and without a moment at which a message is nowhere or
+//! twice.
 //!
 //! nsqd keeps `nsqd.dat` (topics, channels, what is paused) and one disk queue per topic and per channel
-//! (`<topic>.diskqueue.*`, `<topic>:<channel>.diskqueue.*`). The steps, each of which may be cut short by a `kill -9`:
+//! (`<topic>.diskqueue.*`, `<topic>:<channel>.diskqueue.*`). The steps, each of which may be cut short by a
+//! `kill -9`:
 //!
 //! ```text
 //! plan ──▶ Step::Import(plan)  begin   an empty staging directory; what an earlier attempt left there is deleted
@@ -10,13 +12,15 @@
 //!      ──▶ Step::SetAside      run     the originals are moved to a folder of their own, and the list of them is deleted
 //!      ──▶ Step::Nothing
 //! ```
-//! [`run`] does all of it. At the next start `plan` tells from the directory where to go on. Originals are only ever moved, never changed or deleted: who
-//! wants to go back moves them back and deletes the store. nsqd data beside a store that did not come from it is refused, not guessed
-//! about.
+//! [`run`] does all of it. At the next start `plan` tells from the directory where to go on. Originals are
+//! only ever moved, never changed or deleted: who wants to go back moves them back and deletes the store.
+//! nsqd data beside a store that did not come from it is refused, not guessed about.
 //!
 //! Messages that nsqd loses although they are on disk are read (facts: NSQ 1.3.0):
-//! - a queue without a readable meta file is read from its first file on (nsqd ignores the files and later writes over them);
-//! - a queue whose meta file points behind the end of its data is read from the beginning (nsqd puts such a file aside);
+//! - a queue without a readable meta file is read from its first file on (nsqd ignores the files and later
+//!   writes over them);
+//! - a queue whose meta file points behind the end of its data is read from the beginning (nsqd puts such a
+//!   file aside);
 //! - records behind the write position of a stale meta file are read, as nsqd does;
 //! - a message that is twice in one channel, through a stale read position, is yielded once.
 

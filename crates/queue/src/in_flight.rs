@@ -1,9 +1,9 @@
 //! Messages in flight: delivered and not answered yet.
 //!
-//! A flight is found by message id (FIN, REQ, TOUCH) in one hash look-up, and stands in its consumer's line, a doubly
-//! linked list in order of deadline. A consumer's deadlines grow with each delivery, so that a line stays in order by
-//! appending; only a TOUCH that meets its cap has to walk. The head of each line is all that timeouts need to look at,
-//! and a consumer that dies gives back its line without a search.
+//! A flight is found by message id (FIN, REQ, TOUCH) in one hash look-up, and stands in its consumer's line,
+//! a doubly linked list in order of deadline. A consumer's deadlines grow with each delivery, so that a line
+//! stays in order by appending; only a TOUCH that meets its cap has to walk. The head of each line is all
+//! that timeouts need to look at, and a consumer that dies gives back its line without a search.
 //!
 //! Nothing here is allocated per message once the slab has grown to the channel's usual number in flight.
 

@@ -1,17 +1,19 @@
-//! Inventory of the data path, as far as it can be known without looking: its topics, how far each journal goes, and what
-//! was found damaged.
+//! Inventory of the data path, as far as it can be known without looking: its topics, how far each journal
+//! goes, and what was found damaged.
 //!
-//! A journal tells damage inside it, but not that it is gone, or that its end is: that takes a second place which knows. It is one
-//! small file, `inventory`, written anew when topics come and go, when damage is found or acknowledged, once an hour, and at a
-//! stop; only after a stop does it know every journal's end. Ends are not written more often: an id is a position in the
-//! journal, so ids of messages that a loss of power took come back, and to prevent that positions would have to be reserved on the
-//! device ahead of use, and skipped at a start. Nobody has a claim on such a message; docs/queue.md says so.
+//! A journal tells damage inside it, but not that it is gone, or that its end is: that takes a second place
+//! which knows. It is one small file, `inventory`, written anew when topics come and go, when damage is found
+//! or acknowledged, once an hour, and at a stop; only after a stop does it know every journal's end. Ends are
+//! not written more often: an id is a position in the journal, so ids of messages that a loss of power took
+//! come back, and to prevent that positions would have to be reserved on the device ahead of use, and skipped
+//! at a start. Nobody has a claim on such a message; docs/queue.md says so.
 //!
 //! ```text
 //! crc 8a3f00c1                     CRC-32 of what follows
 //! {"clean":true,"topics":{"orders":{"tag":17,"end":4711,"messages":3}},"damage":[…]}
 //! ```
-//! A finding is told, in the log at every start, on the page and in `/health`, until somebody acknowledges it.
+//! A finding is told, in the log at every start, on the page and in `/health`, until somebody acknowledges
+//! it.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,8 +1,8 @@
 //! End-to-end latency: from publishing to FIN, per channel, over a sliding window.
 //!
-//! Off (and free) unless percentiles were asked for with `e2e-processing-latency-percentile`. Two histograms each cover half
-//! the window and take turns, as nsqd's two streams do; a quantile is read from both together. Buckets are
-//! 1/32 of a power of two wide, so that a value is at most 3 % off.
+//! Off (and free) unless percentiles were asked for with `e2e-processing-latency-percentile`. Two histograms
+//! each cover half the window and take turns, as nsqd's two streams do; a quantile is read from both
+//! together. Buckets are 1/32 of a power of two wide, so that a value is at most 3 % off.
 
 use std::time::Duration;
 
@@ -98,7 +98,8 @@ impl Counts {
         self.total
     }
 
-    /// The value (upper end of its bucket, ns) that this share (0 to 1) of all values does not exceed; 0 if there are none.
+    /// The value (upper end of its bucket, ns) that this share (0 to 1) of all values does not exceed; 0 if
+    /// there are none.
     pub fn quantile(&self, share: f64) -> u64 {
         let rank = (share * self.total as f64).ceil().max(1.0) as u64;
         let mut seen = 0;

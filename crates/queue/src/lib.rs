@@ -9,13 +9,14 @@
 //!     ├─REQ▸ command/requeue ▸ …::requeue ─────┼▸ events, written with the topic's next batch
 //!     └─ timeout, disconnect ─────────────────┘
 //! ```
-//! Read in this order: [`queue`] (the shard and its turns), [`command`], [`topic`], [`channel`], [`delivery`]; then how it outlasts
-//! the process: `record` and `message` (what stands in a journal), `topic::checkpoint`, `topic::recover`, `topic::clean`.
+//! Read in this order: [`queue`] (the shard and its turns), [`command`], [`topic`], [`channel`],
+//! [`delivery`]; then how it outlasts the process: `record` and `message` (what stands in a journal),
+//! `topic::checkpoint`, `topic::recover`, `topic::clean`.
 //!
-//! Promises: an OK means that the message is as durable as its topic asks ([`settings::Durability`]). A message that was
-//! accepted is delivered to every channel that was there at least once, until it is finished, expires by a limit that somebody
-//! has set, or is emptied by hand. Due times survive a crash. FIN and REQ are written within 25 ms: a crash can bring back only what
-//! was finished since.
+//! Promises: an OK means that the message is as durable as its topic asks ([`settings::Durability`]). A
+//! message that was accepted is delivered to every channel that was there at least once, until it is
+//! finished, expires by a limit that somebody has set, or is emptied by hand. Due times survive a crash. FIN
+//! and REQ are written within 25 ms: a crash can bring back only what was finished since.
 
 #![forbid(unsafe_code)]
 

@@ -3,9 +3,9 @@
 //! ```text
 //! shard ─Notice─▶ LookupPeers::notice ▸ Registrations (a set) ─changed─▶ one task per nsqlookupd ▸ REGISTER, UNREGISTER, PING
 //! ```
-//! Runs on the control thread. Every peer has a task of its own, which compares what it has told with what is true: nothing
-//! waits for a peer that is slow or away, and a peer that comes back is told everything. That is where the original
-//! differs: there one loop serves all peers, and an unreachable one delays the rest.
+//! Runs on the control thread. Every peer has a task of its own, which compares what it has told with what is
+//! true: nothing waits for a peer that is slow or away, and a peer that comes back is told everything. That
+//! is where the original differs: there one loop serves all peers, and an unreachable one delays the rest.
 //!
 //! Also asks the peers which channels a topic has elsewhere, so that a new topic begins with them.
 
@@ -33,7 +33,8 @@ use registrations::Registrations;
 pub use peer::PeerStatus;
 pub use timing::Timing;
 
-/// All nsqlookupds that we register with. Dropping it ends their tasks; the connections' ends withdraw everything.
+/// All nsqlookupds that we register with. Dropping it ends their tasks; the connections' ends withdraw
+/// everything.
 #[derive(Debug)]
 pub struct LookupPeers {
     node: Arc<Node>,
@@ -45,7 +46,8 @@ pub struct LookupPeers {
 }
 
 impl LookupPeers {
-    /// Registers as `node` (whose ports are the broadcast ports) with nobody yet. An answer may be `response_bytes_max` long.
+    /// Registers as `node` (whose ports are the broadcast ports) with nobody yet. An answer may be
+    /// `response_bytes_max` long.
     pub fn new(node: Node, timing: Timing, response_bytes_max: usize, http: Client) -> LookupPeers {
         let registrations = Arc::new(Registrations::default());
         LookupPeers {
@@ -58,8 +60,8 @@ impl LookupPeers {
         }
     }
 
-    /// Makes these `host:port` addresses the peers: new ones are connected to, others left alone or dropped. Must be called
-    /// within a tokio runtime.
+    /// Makes these `host:port` addresses the peers: new ones are connected to, others left alone or dropped.
+    /// Must be called within a tokio runtime.
     pub fn set_addresses(&mut self, addresses: &[String]) {
         self.peers.retain(|address, (_, task)| {
             let stays = addresses.contains(address);
@@ -76,8 +78,8 @@ impl LookupPeers {
         }
     }
 
-    /// Is another node from now on, with another client for questions: who has registered registers anew. True if that is a change
-    /// for lookups.
+    /// Is another node from now on, with another client for questions: who has registered registers anew.
+    /// True if that is a change for lookups.
     pub fn set_node(&mut self, node: Node, response_bytes_max: usize, http: Client) -> bool {
         (self.response_bytes_max, self.http) = (response_bytes_max, http);
         if *self.node == node {
@@ -135,8 +137,9 @@ impl LookupPeers {
         nodes.map(|node| host_port(&node.broadcast_address, node.http_port)).collect()
     }
 
-    /// Channels of a topic that the connected peers know: a future of its own, so that nothing is borrowed while it runs.
-    /// Ephemeral channels are left out. Peers are asked at once; one that fails is passed over.
+    /// Channels of a topic that the connected peers know: a future of its own, so that nothing is borrowed
+    /// while it runs. Ephemeral channels are left out. Peers are asked at once; one that fails is passed
+    /// over.
     pub fn channels(&self, topic: &str) -> impl Future<Output = Vec<String>> + Send + use<> {
         let path = format!("/channels?topic={}", escape_query(topic));
         let mut questions = JoinSet::new();

@@ -1,8 +1,9 @@
 //! A message: its id, and the record that holds it in its topic's journal.
 //!
-//! The id is a `u64` shown as 16 lowercase hex digits. For a message born here it says where the message is (20 bits of
-//! topic tag, 44 bits of journal position); an imported message keeps the id that it came with. Ids are opaque to
-//! clients, and nothing here relies on their form: a message is *found* by the position that its channel remembers.
+//! The id is a `u64` shown as 16 lowercase hex digits. For a message born here it says where the message is
+//! (20 bits of topic tag, 44 bits of journal position); an imported message keeps the id that it came with.
+//! Ids are opaque to clients, and nothing here relies on their form: a message is *found* by the position
+//! that its channel remembers.
 //!
 //! ```text
 //! payload = flags(1) timestamp(8, ns, as on the wire)
@@ -25,7 +26,8 @@ pub fn born_id(tag: u32, position: Position) -> MessageId {
     MessageId((u64::from(tag) << POSITION_BITS) | (position & ((1 << POSITION_BITS) - 1)))
 }
 
-/// The position at which a message was born in the journal with this `tag`; `None` if its id was given elsewhere.
+/// The position at which a message was born in the journal with this `tag`; `None` if its id was given
+/// elsewhere.
 pub fn birth_of(id: MessageId, tag: u32) -> Option<Position> {
     let position = id.0 & ((1 << POSITION_BITS) - 1);
     (id.0 >> POSITION_BITS == u64::from(tag)).then_some(position)
@@ -73,7 +75,8 @@ impl<'a> Message<'a> {
         self.id.map_or_else(|| born_id(tag, position), MessageId)
     }
 
-    /// The record's kind. Messages meant for one channel and copies are no part of the stream that cursors read.
+    /// The record's kind. Messages meant for one channel and copies are no part of the stream that cursors
+    /// read.
     pub fn kind(&self) -> u8 {
         match (self.moved_from, self.channel) {
             (Some(_), _) => KIND_COPY,
@@ -128,7 +131,8 @@ impl<'a> Message<'a> {
         out[flags_at] = flags;
     }
 
-    /// Reads the payload of a record of kind message, private or copy. `None` if it is too short for its flags.
+    /// Reads the payload of a record of kind message, private or copy. `None` if it is too short for its
+    /// flags.
     #[inline]
     pub fn decode(payload: &'a [u8]) -> Option<Message<'a>> {
         let (head, rest) = payload.split_first_chunk::<9>()?;
@@ -205,7 +209,8 @@ mod tests {
             record.extend_from_slice(message.body);
             assert_eq!(Message::decode(&record), Some(message), "flags {bits:06b}");
             for cut in 0..head_len {
-                // A record cut inside its head is refused, or (cut inside an origin's bytes) never read past its end.
+                // A record cut inside its head is refused, or (cut inside an origin's bytes) never read past
+                // its end.
                 if let Some(short) = Message::decode(&record[..cut]) {
                     assert_eq!(bits, 0, "cut {cut} of {bits:06b} gave {short:?}");
                 }

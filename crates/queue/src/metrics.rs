@@ -1,5 +1,5 @@
-//! Figures of topics and channels as NSQ shows them: a row each, from which `/stats` as JSON and as a page and
-//! the packets for statsd are made.
+//! Figures of topics and channels as NSQ shows them: a row each, from which `/stats` as JSON and as a page
+//! and the packets for statsd are made.
 //!
 //! The rows stand in the order of the JSON document. The page and statsd have orders of their own, which
 //! programs know: places in a row say so.
@@ -109,8 +109,8 @@ pub(crate) const CHANNEL: &[Figure<ChannelStats>] =
             .page(6, "timeout", 5)
             .statsd(7, Counter, "timeout_count"),
         figure::<ChannelStats>("client_count", Always, |c| c.client_count).statsd(8, Gauge, "clients"),
-        // Messages set aside after too many attempts, dropped because they were too old, dropped because the topic
-        // was full, and such that can no longer be read from the disk.
+        // Messages set aside after too many attempts, dropped because they were too old, dropped because the
+        // topic was full, and such that can no longer be read from the disk.
         figure::<ChannelStats>("dead_count", OnRequest, |c| c.counters.dead),
         figure::<ChannelStats>("expired_count", OnRequest, |c| c.counters.expired),
         figure::<ChannelStats>("dropped_count", OnRequest, |c| c.counters.dropped),

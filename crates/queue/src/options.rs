@@ -25,9 +25,11 @@ pub struct QueueOptions {
     pub heartbeat_interval: Duration,
     /// Time FIN and REQ may stay unwritten when nothing is published: what a crash repeats.
     pub event_delay: Duration,
-    /// Bytes that a topic's publications of one turn may take in its journal together; a publication beyond it is refused.
+    /// Bytes that a topic's publications of one turn may take in its journal together; a publication beyond
+    /// it is refused.
     pub batch_bytes: usize,
-    /// Bytes that a start reads again, all topics together, to count what is in them and to find what is damaged.
+    /// Bytes that a start reads again, all topics together, to count what is in them and to find what is
+    /// damaged.
     pub recount_bytes: u64,
     /// Files and directories that journals keep open; those used longest ago are closed first.
     pub open_files_max: usize,
@@ -87,8 +89,8 @@ impl QueueOptions {
         self.users = new.users;
     }
 
-    /// Whoever says what clients of TCP may do: the authorization servers if there are any, else the users, if one of them has
-    /// rights to topics.
+    /// Whoever says what clients of TCP may do: the authorization servers if there are any, else the users,
+    /// if one of them has rights to topics.
     pub fn authority(&self) -> Authority {
         match self.users.users().any(|user| user.uses_queue()) {
             _ if self.settings.auth_required() => Authority::Server,
@@ -145,7 +147,8 @@ impl QueueOptions {
         }
     }
 
-    /// Durability of topics with files that have none of their own: they keep their files, whatever new topics get.
+    /// Durability of topics with files that have none of their own: they keep their files, whatever new
+    /// topics get.
     pub fn durability_of_files(&self) -> Durability {
         match self.settings.durability {
             Durability::Memory => Durability::Os,

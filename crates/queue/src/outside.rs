@@ -1,11 +1,12 @@
-//! External services the queue depends on: authorization, and listeners to the coming and going of topics and channels.
+//! External services the queue depends on: authorization, and listeners to the coming and going of topics and
+//! channels.
 
 use access::Proof;
 
 use crate::authority::AuthQuery;
 
-/// A change to the set of topics and channels that are here, whatever made it: all notices since the process started, or since the
-/// last [`Notice::All`], add up to that set.
+/// A change to the set of topics and channels that are here, whatever made it: all notices since the process
+/// started, or since the last [`Notice::All`], add up to that set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// A topic is here: created, restored or imported.
@@ -30,10 +31,12 @@ pub trait Outside: Send {
     fn ask_authority(&mut self, asker: Asker, query: AuthQuery) -> bool;
     /// Verifies a password that takes long; [`crate::Mail::Login`] follows. False if too many are under way.
     fn verify(&mut self, asker: Asker, proof: Proof) -> bool;
-    /// Tells whoever registers topics and channels elsewhere. False if too much is under way: [`Notice::All`] has to follow.
+    /// Tells whoever registers topics and channels elsewhere. False if too much is under way: [`Notice::All`]
+    /// has to follow.
     fn notice(&mut self, notice: Notice) -> bool;
-    /// Asks which channels others know of a topic that is new here; [`crate::Mail::KnownChannels`] follows. False if there
-    /// is nobody to ask, or too much is under way: then the topic hands its messages out at once.
+    /// Asks which channels others know of a topic that is new here; [`crate::Mail::KnownChannels`] follows.
+    /// False if there is nobody to ask, or too much is under way: then the topic hands its messages out at
+    /// once.
     fn ask_channels(&mut self, topic: &str) -> bool;
 }
 

@@ -1,4 +1,5 @@
-//! Pushing statistics to statsd, on the control thread: every interval a snapshot, its packets spread over the interval.
+//! Pushing statistics to statsd, on the control thread: every interval a snapshot, its packets spread over
+//! the interval.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -14,8 +15,8 @@ use crate::request::{Answer, Reply, Request};
 use crate::snapshot::Snapshot;
 use crate::statsd::{Statsd, gap, prefix};
 
-/// Pushes until the queue is gone. The key's `%s` becomes the broadcast address and HTTP port. The first push comes after one
-/// interval, as nsqd's; a push that fails is logged and not repeated.
+/// Pushes until the queue is gone. The key's `%s` becomes the broadcast address and HTTP port. The first push
+/// comes after one interval, as nsqd's; a push that fails is logged and not repeated.
 pub async fn push(
     settings: Settings,
     broadcast_address: String,

@@ -4,9 +4,10 @@
 //! turn:  received ▸ command/* ▸ stage, FIN, REQ …      timers ▸ heartbeats, timeouts, due times      mail ▸ disk, asks
 //!        turn_end ▸ commit each topic that has something new (one write) ▸ OKs ▸ deliver ▸ arm timers
 //! ```
-//! All topics live on this one shard: a message costs so little here that one thread outruns nsqd on all of its cores, and
-//! publishers and consumers of one topic need no hand-over between threads. Nothing below this file relies on it:
-//! topics, channels and connections are reached through keys, and what crosses threads is mail.
+//! All topics live on this one shard: a message costs so little here that one thread outruns nsqd on all of
+//! its cores, and publishers and consumers of one topic need no hand-over between threads. Nothing below this
+//! file relies on it: topics, channels and connections are reached through keys, and what crosses threads is
+//! mail.
 
 mod requests;
 mod dead_letters;
@@ -78,8 +79,8 @@ pub enum Mail {
     KnownChannels(String, Vec<String>),
     /// The control thread wants something.
     Request(Request, Reply),
-    /// Another process goes on with the directory: a stop follows, at which what is in flight goes back without having been an
-    /// attempt.
+    /// Another process goes on with the directory: a stop follows, at which what is in flight goes back
+    /// without having been an attempt.
     HandOver,
 }
 
@@ -235,8 +236,8 @@ impl std::fmt::Debug for Queue {
 }
 
 impl Queue {
-    /// A queue over the journals in the data path, which are recovered here: this blocks. To be called before anybody is served,
-    /// on the thread that will run it or another one.
+    /// A queue over the journals in the data path, which are recovered here: this blocks. To be called before
+    /// anybody is served, on the thread that will run it or another one.
     pub fn open(
         options: QueueOptions,
         files: Arc<dyn Files>,
@@ -308,7 +309,8 @@ impl Queue {
         self.settings().data_path.join(STORE)
     }
 
-    /// Sets the timers that run all the time, and those of what was recovered. To be called once, in the loop.
+    /// Sets the timers that run all the time, and those of what was recovered. To be called once, in the
+    /// loop.
     pub fn start<I: Io>(&mut self, io: &mut I) {
         self.tick_clock(io);
         self.put_space_by();

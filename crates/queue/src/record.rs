@@ -1,9 +1,9 @@
 //! The records of a topic's journal other than messages: what happened to the topic and to its channels.
 //!
-//! A record is the journal's kind and a payload whose layout depends on it. Messages are in [`crate::message`].
-//! Recovery replays these in journal order on top of the last checkpoint, so that each one must say everything needed to
-//! repeat its effect and nothing that would have to be guessed. A message is named by the *position* of its record: ids
-//! may repeat (after an import), positions cannot.
+//! A record is the journal's kind and a payload whose layout depends on it. Messages are in
+//! [`crate::message`]. Recovery replays these in journal order on top of the last checkpoint, so that each
+//! one must say everything needed to repeat its effect and nothing that would have to be guessed. A message
+//! is named by the *position* of its record: ids may repeat (after an import), positions cannot.
 //!
 //! Integers are variable-length (7 bits a byte, low end first); lists of positions are coded as differences.
 
@@ -57,8 +57,9 @@ pub struct Seek {
 pub const FROM_THE_BEGINNING: i64 = i64::MIN;
 
 impl Seek {
-    /// True if a message that waits outside the stream is forgotten. Who wants everything again keeps what the stream does not
-    /// bring: imported messages, dead letters that were brought back, copies of what was released.
+    /// True if a message that waits outside the stream is forgotten. Who wants everything again keeps what
+    /// the stream does not bring: imported messages, dead letters that were brought back, copies of what was
+    /// released.
     pub fn forgets(&self, id: u64, tag: u32) -> bool {
         let comes_again = || birth_of(MessageId(id), tag).is_some_and(|born| born >= self.cursor);
         self.not_before != FROM_THE_BEGINNING || comes_again()
@@ -111,7 +112,8 @@ pub enum Record {
     Dropped {
         /// First position that is left.
         floor: Position,
-        /// Of each channel, how many messages of the stream it had not taken; under [`TOPIC`], how many waited in the topic.
+        /// Of each channel, how many messages of the stream it had not taken; under [`TOPIC`], how many
+        /// waited in the topic.
         channels: Vec<(ChannelNumber, u64)>,
     },
 }

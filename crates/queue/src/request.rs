@@ -89,7 +89,8 @@ pub enum Request {
     },
 }
 
-/// Messages, none of them empty, that lie in one piece of memory as they came: however many they are, they take no more.
+/// Messages, none of them empty, that lie in one piece of memory as they came: however many they are, they
+/// take no more.
 #[derive(Debug, Clone)]
 pub struct Batch {
     body: Bytes,
@@ -184,7 +185,8 @@ pub enum Answer {
     Messages(Vec<Peeked>),
     /// To [`Request::Seek`].
     Sought(Sought),
-    /// To [`Request::Redrive`]: how many messages came back; to [`Request::AcknowledgeDamage`]: how many findings there were.
+    /// To [`Request::Redrive`]: how many messages came back; to [`Request::AcknowledgeDamage`]: how many
+    /// findings there were.
     Count(u64),
 }
 

@@ -1,9 +1,9 @@
 //! An emergency disk reserve, so that a full disk can be drained.
 //!
-//! What consumers finish has to be written before the space of the messages can be given back. On a disk without a byte
-//! left that would be impossible. So a file of [`BYTES`] lies in the data path from the start; when the disk is full
-//! it is removed, and only events, checkpoints and changes by operators are written until there is room for it again, and
-//! for as much besides: publishers wait for that.
+//! What consumers finish has to be written before the space of the messages can be given back. On a disk
+//! without a byte left that would be impossible. So a file of [`BYTES`] lies in the data path from the start;
+//! when the disk is full it is removed, and only events, checkpoints and changes by operators are written
+//! until there is room for it again, and for as much besides: publishers wait for that.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,8 @@ impl Reserve {
         self.kept
     }
 
-    /// Puts the space by, if it is not. Not flushed: a crash of the machine may cost it, and the next start makes it anew.
+    /// Puts the space by, if it is not. Not flushed: a crash of the machine may cost it, and the next start
+    /// makes it anew.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! Settings per topic and per channel, at run time, beyond NSQ.
 //!
-//! Settings are kept in the topic's journal as JSON. What is absent there has its default, which is always "as nsqd does".
+//! Settings are kept in the topic's journal as JSON. What is absent there has its default, which is always
+//! "as nsqd does".
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ pub use journal::Durability;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AtLimit {
-    /// It gets an error, and the connection stays usable over HTTP (over TCP nsqd's errors for PUB are fatal).
+    /// It gets an error, and the connection stays usable over HTTP (over TCP nsqd's errors for PUB are
+    /// fatal).
     #[default]
     Reject,
     /// The oldest messages are dropped, read or not.
@@ -35,7 +37,8 @@ pub struct TopicSettings {
     pub ttl_seconds: u64,
     /// Seconds for which finished messages are kept for replay; 0 for not at all.
     pub retention_seconds: u64,
-    /// Bytes of finished messages that are kept for replay at most, if `retention_seconds` is set; 0 for no limit.
+    /// Bytes of finished messages that are kept for replay at most, if `retention_seconds` is set; 0 for no
+    /// limit.
     pub retention_bytes: u64,
 }
 

@@ -1,11 +1,12 @@
-//! Statistics for statsd, in nsqd's names and order. Pure: numbers in, packets out; somebody else has a socket.
+//! Statistics for statsd, in nsqd's names and order. Pure: numbers in, packets out; somebody else has a
+//! socket.
 //!
 //! ```text
 //! nsq.host_4151.topic.orders.message_count:12|c        difference since the last push
 //! nsq.host_4151.topic.orders.channel.mail.depth:3|g    value
 //! ```
-//! nsqd sends a negative difference when a topic was deleted and made anew; here a counter that went back is counted from
-//! zero.
+//! nsqd sends a negative difference when a topic was deleted and made anew; here a counter that went back is
+//! counted from zero.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -142,7 +143,8 @@ impl Push {
         self.packets.gauge(&format!("{base}.{name}"), i64::try_from(value).unwrap_or(i64::MAX));
     }
 
-    /// The percentile is named without decimals: 0.999 is `_100`, as in nsqd, whose dashboards ask for these names.
+    /// The percentile is named without decimals: 0.999 is `_100`, as in nsqd, whose dashboards ask for these
+    /// names.
     fn latency(&mut self, base: &str, latency: &[(f64, u64)]) {
         for (share, ns) in latency {
             self.gauge(base, &format!("e2e_processing_latency_{:.0}", share * 100.0), *ns);
@@ -150,8 +152,8 @@ impl Push {
     }
 }
 
-/// Prefix of all names: `statsd-prefix`, in which `%s` stands for the broadcast address and HTTP port with `.` and `:`
-/// as `_`. A dot at the end is added if there is none (an empty prefix stays empty).
+/// Prefix of all names: `statsd-prefix`, in which `%s` stands for the broadcast address and HTTP port with
+/// `.` and `:` as `_`. A dot at the end is added if there is none (an empty prefix stays empty).
 pub fn prefix(pattern: &str, broadcast_address: &str, http_port: u16) -> String {
     let host = host_port(broadcast_address, http_port);
     let mut prefix = pattern.replace("%s", &host.replace(['.', ':'], "_"));

@@ -5,12 +5,13 @@
 //!                                       pumped │  waiting (no channel yet, or the topic is paused)
 //!                            channels read ◀───┘
 //! ```
-//! Messages up to [`Topic::pumped`] belong to the channels; what comes after it waits in the topic, and is handed to all
-//! channels at once when there is one and the topic is not paused. That alone gives nsqd's rules: the first channel gets
-//! the backlog, later ones begin with what comes after them, and a paused topic holds its messages back.
+//! Messages up to [`Topic::pumped`] belong to the channels; what comes after it waits in the topic, and is
+//! handed to all channels at once when there is one and the topic is not paused. That alone gives nsqd's
+//! rules: the first channel gets the backlog, later ones begin with what comes after them, and a paused topic
+//! holds its messages back.
 //!
-//! A topic knows nothing of connections. Whoever published is named by a `W` (a waiter), which is given back with the outcome
-//! once the topic's durability was reached.
+//! A topic knows nothing of connections. Whoever published is named by a `W` (a waiter), which is given back
+//! with the outcome once the topic's durability was reached.
 
 mod apply;
 mod checkpoint;
@@ -208,7 +209,8 @@ impl<W> Topic<W> {
         self.waiting + self.held.len() as u64
     }
 
-    /// Messages that somebody has still to get: of the channel that lacks most, and those that wait in the topic itself.
+    /// Messages that somebody has still to get: of the channel that lacks most, and those that wait in the
+    /// topic itself.
     pub fn unfinished(&self) -> u64 {
         let lasting = self.iter().map(|(_, channel)| channel).filter(|channel| !channel.ephemeral);
         let each = lasting
@@ -272,8 +274,8 @@ impl<W> Topic<W> {
         slot.channel.as_mut().map(|channel| (channel, &mut self.journal))
     }
 
-    /// Parts a delivery needs: the channel, the journal that it reads, the damage that is in no channel's count, and what bounds
-    /// the age of messages.
+    /// Parts a delivery needs: the channel, the journal that it reads, the damage that is in no channel's
+    /// count, and what bounds the age of messages.
     #[inline]
     pub fn parts_for_delivery(
         &mut self,
@@ -316,8 +318,8 @@ impl<W> Topic<W> {
         Ok(())
     }
 
-    /// Stages one message for the next commit. `due` is when it may be delivered, if not at once. Gives the id that it will
-    /// have; `None` if the topic drops it, as a full topic in memory does.
+    /// Stages one message for the next commit. `due` is when it may be delivered, if not at once. Gives the
+    /// id that it will have; `None` if the topic drops it, as a full topic in memory does.
     #[inline]
     pub fn stage(
         &mut self,
@@ -348,7 +350,8 @@ impl<W> Topic<W> {
         cursors.unwrap_or(self.pumped).min(self.pumped)
     }
 
-    /// A topic in memory holds so many messages that no channel has taken yet, and drops what comes on top, as nsqd does.
+    /// A topic in memory holds so many messages that no channel has taken yet, and drops what comes on top,
+    /// as nsqd does.
     fn drops_newest(&mut self) -> bool {
         let full =
             (self.channel_count == 0 || self.paused) && self.waiting + self.staged.count >= self.queue_limit;

@@ -1,7 +1,8 @@
 //! Lists of work, in which a piece stands once.
 //!
-//! What is to be worked on carries a mark that says that it is in the list, so that adding it again costs a look at the mark. The
-//! list and its marks are one thing in this file only: whoever takes pieces out clears their marks.
+//! What is to be worked on carries a mark that says that it is in the list, so that adding it again costs a
+//! look at the mark. The list and its marks are one thing in this file only: whoever takes pieces out clears
+//! their marks.
 
 use std::collections::VecDeque;
 

@@ -104,7 +104,8 @@ impl Stream {
     }
 }
 
-/// 900 MiB of messages of 10,000 bytes and 188 of 5 bytes that waited kept 764 MiB on the disk; here a tenth of it.
+/// 900 MiB of messages of 10,000 bytes and 188 of 5 bytes that waited kept 764 MiB on the disk; here a tenth
+/// of it.
 #[test]
 fn a_few_waiting_messages_pin_nothing_under_load_and_at_rest() {
     let segment = 1600 * KIB;

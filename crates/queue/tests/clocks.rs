@@ -1,5 +1,5 @@
-//! A wall clock that is set back, while the daemon is down or while it runs: nothing waits, lives or is retained longer than was
-//! asked for.
+//! A wall clock that is set back, while the daemon is down or while it runs: nothing waits, lives or is
+//! retained longer than was asked for.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]

@@ -19,8 +19,8 @@ const ENOSPC: i32 = 28;
 /// Its name, and how it is done.
 type Way = (&'static str, fn(&mut World) -> bool);
 
-/// The ways to create something beside topic `old` with channel `c` (and a dead letter of it, and one that is about to die).
-/// True if it was not refused.
+/// The ways to create something beside topic `old` with channel `c` (and a dead letter of it, and one that is
+/// about to die). True if it was not refused.
 const WAYS: [Way; 9] = [
     ("PUB", |world| accepted(world, b"PUB new\n\0\0\0\x01x")),
     ("DPUB", |world| accepted(world, b"DPUB new 1000\n\0\0\0\x01x")),
@@ -99,7 +99,8 @@ fn a_refused_creation_leaves_nothing_behind() {
                 } else if grown.is_empty() {
                     refused.insert(way);
                 } else {
-                    // Whose first message was refused, not its topic: all of it is there. Or a redrive, not its channel.
+                    // Whose first message was refused, not its topic: all of it is there. Or a redrive, not
+                    // its channel.
                     assert!(way.contains("PUB") || way == "redrive", "{text}: {grown:?}");
                 }
                 let mut world = world.crash(Crash::Process);

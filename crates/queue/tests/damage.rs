@@ -1,6 +1,6 @@
-//! Bits that flip in a topic's journal while the daemon is down, or up: exactly the damaged messages are lost, and only to
-//! channels that had not finished them; that is counted; every count agrees with what is delivered; what is published later
-//! arrives.
+//! Bits that flip in a topic's journal while the daemon is down, or up: exactly the damaged messages are
+//! lost, and only to channels that had not finished them; that is counted; every count agrees with what is
+//! delivered; what is published later arrives.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -56,7 +56,8 @@ fn segments(world: &World, topic: &str) -> Vec<PathBuf> {
     world.files.paths().into_iter().filter(is_segment).collect()
 }
 
-/// Changes the record of a message of `t`; `at` is relative to its body, whose record begins 18 bytes before it.
+/// Changes the record of a message of `t`; `at` is relative to its body, whose record begins 18 bytes before
+/// it.
 fn hurt(world: &World, n: usize, at: isize) {
     let name = body(n);
     let mut found = 0;
@@ -92,7 +93,8 @@ fn waiting(world: &mut World) -> u64 {
     snapshot.topics.expect("the topic is there")[0].depth
 }
 
-/// Numbers of the messages that a fresh consumer gets, one at a time, so that each has to be asked for; each is finished.
+/// Numbers of the messages that a fresh consumer gets, one at a time, so that each has to be asked for; each
+/// is finished.
 fn drain(world: &mut World, channel: &str) -> BTreeSet<usize> {
     let consumer = world.consumer("t", channel, 1);
     let mut numbers = BTreeSet::new();
@@ -116,8 +118,8 @@ fn take_checkpoint(world: &mut World) {
     assert!(taken, "a checkpoint is taken when nothing happens");
 }
 
-/// Ten messages in two channels. In `a` 0 to 3 are finished, 4 and 5 requeued, 6 and 7 in flight when the process ends, 8 and 9
-/// not taken, 10 is deferred; `b` has done nothing.
+/// Ten messages in two channels. In `a` 0 to 3 are finished, 4 and 5 requeued, 6 and 7 in flight when the
+/// process ends, 8 and 9 not taken, 10 is deferred; `b` has done nothing.
 fn used(checkpoint: Option<Checkpoint>) -> World {
     let mut world = World::new(options());
     let a = world.consumer("t", "a", 0);

@@ -1,4 +1,5 @@
-//! Import of nsqd data directories: those that nsqd wrote (golden), and those that a crash, an operator or a mistake may leave.
+//! Import of nsqd data directories: those that nsqd wrote (golden), and those that a crash, an operator or a
+//! mistake may leave.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -418,7 +419,8 @@ fn files_with_arbitrary_damage() {
             topics.values().flat_map(|t| t.channels.values().flat_map(|c| &c.1).chain(&t.messages));
         for message in messages.filter(|message| message.3.len() == 10 && message.3.starts_with(b"message "))
         {
-            // nsqd's records have no checksum: a changed byte inside one cannot be known. Lengths and ids that fit can.
+            // nsqd's records have no checksum: a changed byte inside one cannot be known. Lengths and ids
+            // that fit can.
             let same = known.iter().any(|its| its.3 == message.3 || its.0 == message.0);
             assert!(same, "seed {seed}: {message:?}");
         }

@@ -37,7 +37,8 @@ fn records(bodies: &[&str]) -> Vec<u8> {
     bodies.iter().flat_map(record).collect()
 }
 
-/// A data directory of nsqd: topic t with messages of its own and of its channels, u with one of its channel's.
+/// A data directory of nsqd: topic t with messages of its own and of its channels, u with one of its
+/// channel's.
 fn left_behind(seed: u64) -> MemFiles {
     let files = MemFiles::new(seed);
     files.create_dir(DATA.as_ref()).unwrap();

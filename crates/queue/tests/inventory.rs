@@ -1,5 +1,5 @@
-//! Files that are gone, or shorter than they were, while the daemon is down: told with counts until somebody takes note, and no
-//! id comes back.
+//! Files that are gone, or shorter than they were, while the daemon is down: told with counts until somebody
+//! takes note, and no id comes back.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -32,7 +32,8 @@ fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// A topic `t` with a channel that has not taken ten messages of 100 bytes, and `u`, of which nothing happens.
+/// A topic `t` with a channel that has not taken ten messages of 100 bytes, and `u`, of which nothing
+/// happens.
 fn used() -> World {
     let mut world = World::new(options());
     world.consumer("t", "a", 0);

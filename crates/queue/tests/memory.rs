@@ -1,4 +1,5 @@
-//! Limits on the memory of topics and channels: creations and what stays in memory are refused beyond them, and nothing else.
+//! Limits on the memory of topics and channels: creations and what stays in memory are refused beyond them,
+//! and nothing else.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]

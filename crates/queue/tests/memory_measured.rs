@@ -1,4 +1,5 @@
-//! The figures that topics and channels are counted with, compared with what a process takes. Alone in its process.
+//! The figures that topics and channels are counted with, compared with what a process takes. Alone in its
+//! process.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]

@@ -1,9 +1,9 @@
 //! Topic and channel against a reference that keeps every message as one row.
 //!
-//! Random commands, simulated time, crashes and restarts on a file system in memory. After each command everything that can
-//! be delivered is delivered; then the counts must agree, each delivery must have been possible (right state, right
-//! attempt, a consumer with room) and in order (what comes back stands behind what waits), and nothing deliverable may be left
-//! behind. The seed is printed and alone replays a run:
+//! Random commands, simulated time, crashes and restarts on a file system in memory. After each command
+//! everything that can be delivered is delivered; then the counts must agree, each delivery must have been
+//! possible (right state, right attempt, a consumer with room) and in order (what comes back stands behind
+//! what waits), and nothing deliverable may be left behind. The seed is printed and alone replays a run:
 //! `MODEL_SEED=… MODEL_STEPS=… cargo test -p nuthatch-queue --release --test model`.
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,7 +32,8 @@ enum State {
     InFlight { consumer: ConnId, delivered: Instant, deadline: Instant },
 }
 
-/// Place of a message in its channel: the step in which it came (back), and its number if it came for the first time.
+/// Place of a message in its channel: the step in which it came (back), and its number if it came for the
+/// first time.
 type Order = (u64, u32);
 
 /// A due time (wall, ns; 0 for none) and when it was written.
@@ -67,8 +68,8 @@ struct Row {
     attempts: u16,
     /// Attempts that a crash would leave it with.
     written_attempts: u16,
-    /// Due time that a crash would leave it with: what was due already is deferred again if the wall clock was set back
-    /// since.
+    /// Due time that a crash would leave it with: what was due already is deferred again if the wall clock
+    /// was set back since.
     written_due: Written,
 }
 
@@ -209,7 +210,8 @@ impl World {
         }
     }
 
-    /// Moves messages that came back behind those that were written along with the event, unless the topic holds these back.
+    /// Moves messages that came back behind those that were written along with the event, unless the topic
+    /// holds these back.
     fn note_written(&mut self, paused: bool) {
         if self.topic.has_events() {
             return;

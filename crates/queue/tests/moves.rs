@@ -115,8 +115,8 @@ enum Way {
     Back,
 }
 
-/// Moves messages while the disk is slow: turns go on without it, and it does one job at a time, any of those that wait. The
-/// file system stops at its `stop`-th change (0: never). Gives the changes there were.
+/// Moves messages while the disk is slow: turns go on without it, and it does one job at a time, any of those
+/// that wait. The file system stops at its `stop`-th change (0: never). Gives the changes there were.
 fn move_slowly(world: &mut World, way: Way, random: &mut Random, stop: u64) -> u64 {
     let before = world.files.changes();
     if stop > 0 {

@@ -33,7 +33,8 @@ fn one(world: &mut World, consumer: ConnId) -> (String, String) {
     (id, String::from_utf8(body).expect("letters"))
 }
 
-/// Messages that a consumer with RDY 1 gets from now on, finishing each; those that it has already come first.
+/// Messages that a consumer with RDY 1 gets from now on, finishing each; those that it has already come
+/// first.
 fn rest(world: &mut World, consumer: ConnId) -> String {
     let mut got = String::new();
     loop {

@@ -1,10 +1,10 @@
-//! Power cuts, replayed: a run is recorded once, change by change and flush by flush (`recorder.rs`), and then the power goes at every
-//! place of it, with every kind of choice that a disk has (`device.rs`). The queue is opened on what is left (`found.rs`) and held
-//! against what its clients knew by then (`ledger.rs`).
+//! Power cuts, replayed: a run is recorded once, change by change and flush by flush (`recorder.rs`), and
+//! then the power goes at every place of it, with every kind of choice that a disk has (`device.rs`). The
+//! queue is opened on what is left (`found.rs`) and held against what its clients knew by then (`ledger.rs`).
 //!
-//! The run (`driver.rs`) publishes with and without delay, finishes, gives back, gives up (dead letters), brings back, deletes, makes
-//! anew, under `fsync` and `os`, with small segments, while the disk does its jobs one at a time in any order. Another one begins with
-//! what an nsqd has left.
+//! The run (`driver.rs`) publishes with and without delay, finishes, gives back, gives up (dead letters),
+//! brings back, deletes, makes anew, under `fsync` and `os`, with small segments, while the disk does its
+//! jobs one at a time in any order. Another one begins with what an nsqd has left.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -188,8 +188,8 @@ fn noticed(lie: Lie, runs: Runs) -> (u64, Vec<Fault>) {
     (1..=8).find_map(show).unwrap_or_else(|| panic!("{lie:?} is not noticed"))
 }
 
-/// The queue believes that the dead-letter topic is on the device, and writes and flushes at the source that it is done with the
-/// messages: what it did when it did not wait.
+/// The queue believes that the dead-letter topic is on the device, and writes and flushes at the source that
+/// it is done with the messages: what it did when it did not wait.
 #[test]
 fn a_source_that_forgets_before_its_dead_letter_topic_has_it_is_noticed() {
     let lie = Lie { of: "dead.topic", what: Flush::File, late: Some(6) };

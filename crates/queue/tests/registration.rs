@@ -1,4 +1,5 @@
-//! Registration elsewhere (nsqlookupds): it announces the topics and channels that are here, however they came here.
+//! Registration elsewhere (nsqlookupds): it announces the topics and channels that are here, however they
+//! came here.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]

@@ -150,7 +150,8 @@ fn batch(topic: &str, bodies: &[&[u8]]) -> Vec<u8> {
 fn of_a_batch_that_is_refused_nothing_is_kept() {
     let bodies: Vec<Vec<u8>> = (0..200).map(|n| format!("{n:0>1000}").into_bytes()).collect();
     let bodies: Vec<&[u8]> = bodies.iter().map(|body| &body[..]).collect();
-    // The disk is full after a part of the write; with the second row that part cannot be cut off at once either.
+    // The disk is full after a part of the write; with the second row that part cannot be cut off at once
+    // either.
     for faults in [vec![Fault::disk_full()], vec![Fault::disk_full(), Fault::eio(Operation::Truncate)]] {
         let mut world = World::new(QueueOptions::default());
         let (producer, other) = (world.client(), world.client());
@@ -717,7 +718,8 @@ fn a_channel_is_told_when_it_cannot_go_back_all_the_way() {
     assert_eq!(seek(SeekTo::Time(start)), Sought { complete: false, ..beginning });
     assert!(seek(SeekTo::Time(ago(50))).complete);
     assert_eq!(seek(SeekTo::End), Sought { count: 0, complete: true, ..beginning });
-    // The beginning is the first message that is there, also after a start that knows the segments by reading them.
+    // The beginning is the first message that is there, also after a start that knows the segments by reading
+    // them.
     for crashed in [false, true] {
         if crashed {
             world = world.crash(Crash::Process);

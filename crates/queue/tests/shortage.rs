@@ -1,5 +1,6 @@
-//! A queue that lacks something for a while: descriptors, its directory. What cannot be done is refused and tried again; when
-//! it is there again everything goes on by itself, and nothing that was accepted or finished is lost.
+//! A queue that lacks something for a while: descriptors, its directory. What cannot be done is refused and
+//! tried again; when it is there again everything goes on by itself, and nothing that was accepted or
+//! finished is lost.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]

@@ -1,4 +1,5 @@
-//! Users of the configuration at the queue's TCP listener: who may publish and consume what, and what holds up or ends a client.
+//! Users of the configuration at the queue's TCP listener: who may publish and consume what, and what holds
+//! up or ends a client.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]

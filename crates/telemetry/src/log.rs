@@ -130,7 +130,8 @@ impl Log {
         self.logger.queue().redirect(to.0);
     }
 
-    /// Writes lines as text or as JSON from now on; other formats are those of a process from its start to its end.
+    /// Writes lines as text or as JSON from now on; other formats are those of a process from its start to
+    /// its end.
     pub fn set_format(&self, format: Format) {
         self.logger.queue().set_format(format);
     }

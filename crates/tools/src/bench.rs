@@ -1,8 +1,9 @@
-//! `nuthatch bench`: a load on a Redis or memcached server, a proxy, or a queue, with rates, percentiles and a picture of the latencies.
+//! `nuthatch bench`: a load on a Redis or memcached server, a proxy, or a queue, with rates, percentiles and
+//! a picture of the latencies.
 //!
-//! Every load ends after a number of seconds, or of requests. `get` and `mget` only read; `set` and `--fill` write keys named
-//! `key:000000000000` and so on; a queue gets messages in a topic of the bench's own. Exit statuses: 0 done; 1 the load could not be
-//! carried out, or replies were wrong; 2 the command line is wrong.
+//! Every load ends after a number of seconds, or of requests. `get` and `mget` only read; `set` and `--fill`
+//! write keys named `key:000000000000` and so on; a queue gets messages in a topic of the bench's own. Exit
+//! statuses: 0 done; 1 the load could not be carried out, or replies were wrong; 2 the command line is wrong.
 
 mod report;
 mod common;

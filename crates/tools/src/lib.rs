@@ -7,7 +7,8 @@
 //! or with the [`Exit`] that says what to print and with which status to end. Usage texts, complaints and
 //! exit statuses are NSQ's; docs/tools.md describes the tools, docs/compat-nsq.md what they do otherwise.
 //!
-//! [`operator`] and [`bench`] are not of NSQ: the commands of `nuthatch` for a queue over its HTTP API, and loads.
+//! [`operator`] and [`bench`] are not of NSQ: the commands of `nuthatch` for a queue over its HTTP API, and
+//! loads.
 
 #![forbid(unsafe_code)]
 

@@ -35,7 +35,8 @@ fn free_addresses<const N: usize>() -> [String; N] {
     listeners.map(|one| one.local_addr().expect("an address").to_string())
 }
 
-/// True once `address` accepts; false if the program ends first, as it does if somebody took one of its ports meanwhile.
+/// True once `address` accepts; false if the program ends first, as it does if somebody took one of its ports
+/// meanwhile.
 fn listens(child: &mut Child, address: &str) -> bool {
     let end = Instant::now() + PATIENCE;
     while TcpStream::connect(address).is_err() {
@@ -104,7 +105,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it; again with other ports when it ends at once, as it does if somebody took one of them meanwhile.
+    /// Starts it; again with other ports when it ends at once, as it does if somebody took one of them
+    /// meanwhile.
     pub fn start(options: &[&str]) -> Daemon {
         (0..5).find_map(|_| Daemon::start_once(options, false)).expect("the daemon starts")
     }

@@ -1,13 +1,14 @@
-//! The `tokio-nsq` crate as a client of the binary as nsqd: publishes, consumes, requeues, touches, finishes and lets
-//! deliveries time out, in the clear and under snappy, deflate and TLS, with an authorization server, and found through the
-//! binary as nsqlookupd.
+//! The `tokio-nsq` crate as a client of the binary as nsqd: publishes, consumes, requeues, touches, finishes
+//! and lets deliveries time out, in the clear and under snappy, deflate and TLS, with an authorization
+//! server, and found through the binary as nsqlookupd.
 //!
-//! The crate is strict: every field of the reply to IDENTIFY has to be there, with the type and range it expects, and
-//! any error frame but three makes it drop the connection. A scenario fails when that happens: whatever comes next is
-//! `Healthy` again and not what was expected, or nothing.
+//! The crate is strict: every field of the reply to IDENTIFY has to be there, with the type and range it
+//! expects, and any error frame but three makes it drop the connection. A scenario fails when that happens:
+//! whatever comes next is `Healthy` again and not what was expected, or nothing.
 //!
-//! What the crate cannot do: set a timeout of its own for its messages (the daemon's is used), tell why it was refused
-//! (no event comes of it), choose a deflate level on the wire, or wait for the answer to FIN, REQ and TOUCH (NSQ has none).
+//! What the crate cannot do: set a timeout of its own for its messages (the daemon's is used), tell why it
+//! was refused (no event comes of it), choose a deflate level on the wire, or wait for the answer to FIN, REQ
+//! and TOUCH (NSQ has none).
 
 mod daemon;
 
@@ -182,15 +183,15 @@ async fn under_tls_and_snappy() {
         .await;
 }
 
-/// Without large bodies that hardly compress: the crate's own encoder keeps the tail of such a request to itself until
-/// it has something else to send, which is up to a heartbeat (30 s) later.
+/// Without large bodies that hardly compress: the crate's own encoder keeps the tail of such a request to
+/// itself until it has something else to send, which is up to a heartbeat (30 s) later.
 #[tokio::test]
 async fn under_tls_and_deflate() {
     converse(&Daemon::start_certified(), tls().set_compression(deflate()), &[zeros()]).await;
 }
 
-/// A delivery that is neither finished nor requeued comes again after the daemon's `--msg-timeout`; TOUCH starts that
-/// time anew.
+/// A delivery that is neither finished nor requeued comes again after the daemon's `--msg-timeout`; TOUCH
+/// starts that time anew.
 #[tokio::test]
 async fn a_delivery_times_out() {
     // A client that is kept from running for so long fails for no fault of the daemon's.
@@ -232,8 +233,8 @@ async fn with_the_secret() {
     converse(&daemon, shared, &[zeros()]).await;
 }
 
-/// The crate says nothing of a refusal; that the daemon has asked the authority and the client does not become healthy
-/// is all there is to see.
+/// The crate says nothing of a refusal; that the daemon has asked the authority and the client does not
+/// become healthy is all there is to see.
 #[tokio::test]
 async fn with_a_wrong_secret() {
     let authority = Authority::start(SECRET);

@@ -1,6 +1,7 @@
 //! One difference between two configurations: whose it is, what it is, its effect, and when it takes effect.
 //!
-//! Differences of options come from rows of the options table; a row that exists is compared. How they read is in `show`.
+//! Differences of options come from rows of the options table; a row that exists is compared. How they read
+//! is in `show`.
 
 use super::Share;
 use crate::checked::{Listen, PoolListen, Server, Target};
@@ -101,7 +102,8 @@ pub enum What {
 pub enum Effect {
     /// Keys are on another server from now on.
     KeysMove(Share),
-    /// Keys that hold the characters of the old hash tag or of the new one may be on another server from now on.
+    /// Keys that hold the characters of the old hash tag or of the new one may be on another server from now
+    /// on.
     TaggedKeysMove,
     /// The clients of the pool are disconnected, after what they are owed.
     ClientsClosed,

@@ -4,8 +4,9 @@ use super::pool::is_embedded;
 use crate::checked::{Config, Lookup, Queue};
 use crate::options::{Applies, Scope};
 
-/// The configuration in force after a reload from `old`, itself in force until then, to `new`. What [`super::changes`] says
-/// needs a restart is as in `old`; compared with `new` again, that is what is left to change.
+/// The configuration in force after a reload from `old`, itself in force until then, to `new`. What
+/// [`super::changes`] says needs a restart is as in `old`; compared with `new` again, that is what is left to
+/// change.
 pub fn in_force(old: &Config, new: &Config) -> Config {
     let mut pools = new.pools.clone();
     for pool in &mut pools {

@@ -1,7 +1,7 @@
 //! The share of a pool's keys that a change of its ring moves to another server.
 //!
-//! It is counted over sample keys, the same ones each time, so that a change has one answer. Keys of a hash tag are not
-//! among them.
+//! It is counted over sample keys, the same ones each time, so that a change has one answer. Keys of a hash
+//! tag are not among them.
 
 use std::fmt;
 
@@ -9,7 +9,8 @@ use ring::{Node, Ring};
 
 use crate::checked::Pool;
 
-/// Sample keys: enough for an error below one per cent, and few enough for a reload that changes the rings of 50 pools.
+/// Sample keys: enough for an error below one per cent, and few enough for a reload that changes the rings of
+/// 50 pools.
 const KEYS: u64 = 4_000;
 
 /// Number of sample keys that move, of all of them.

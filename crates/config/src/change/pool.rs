@@ -84,7 +84,8 @@ fn differences(old: &Pool, new: &Pool) -> Vec<Change> {
     after.settings().flat_map(of_option).collect()
 }
 
-/// Listeners that come and go, and those that speak TLS from now on or no longer. One that goes and one that comes is one that moves.
+/// Listeners that come and go, and those that speak TLS from now on or no longer. One that goes and one that
+/// comes is one that moves.
 fn listeners(subject: &Subject, option: &'static OptionSpec, old: &Pool, new: &Pool) -> Vec<Change> {
     let among = |pool: &Pool, listen: &PoolListen| pool.listen.iter().any(|it| it.address == listen.address);
     let removed: Vec<&PoolListen> = old.listen.iter().filter(|listen| !among(new, listen)).collect();
@@ -118,7 +119,8 @@ fn listeners(subject: &Subject, option: &'static OptionSpec, old: &Pool, new: &P
 
 /// Servers that go, then in the order of the new pool those that come or change.
 fn servers(subject: &Subject, option: &'static OptionSpec, old: &Pool, new: &Pool) -> Vec<Change> {
-    // The clients of a pool with the embedded cache are on one shard, those of others on all: they cannot be moved over.
+    // The clients of a pool with the embedded cache are on one shard, those of others on all: they cannot be
+    // moved over.
     let restart = is_embedded(old) != is_embedded(new);
     let change = |what: What| {
         let applies = row_of(&what).map_or(option.applies, |row| row.applies);

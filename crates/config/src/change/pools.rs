@@ -18,7 +18,8 @@ pub struct Pools<'a> {
     pub kept: Vec<(&'a Pool, &'a Pool)>,
 }
 
-/// Compares the pools, each in the order of its own configuration. A pool whose listeners stand in another order is the same.
+/// Compares the pools, each in the order of its own configuration. A pool whose listeners stand in another
+/// order is the same.
 pub fn pools<'a>(old: &'a Config, new: &'a Config) -> Pools<'a> {
     let mut pools = Pools::default();
     for pool in &new.pools {

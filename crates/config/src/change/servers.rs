@@ -11,7 +11,8 @@ pub struct Servers<'a> {
     pub added: Vec<&'a Server>,
     /// Only the old pool has them.
     pub removed: Vec<&'a Server>,
-    /// Both have them, but connections to them are made in another way: another address, password, database or protocol.
+    /// Both have them, but connections to them are made in another way: another address, password, database
+    /// or protocol.
     pub replaced: Vec<(&'a Server, &'a Server)>,
     /// Both have them, and their connections can stay. Weights may differ.
     pub kept: Vec<(&'a Server, &'a Server)>,

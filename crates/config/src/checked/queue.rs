@@ -115,8 +115,8 @@ pub struct Queue {
     pub e2e_window: Duration,
     /// TLS. None: not offered.
     pub tls: Option<Tls>,
-    /// Authorities for the certificates of clients and of authorization servers, PEM; some are in it. None: those
-    /// that the system trusts.
+    /// Authorities for the certificates of clients and of authorization servers, PEM; some are in it. None:
+    /// those that the system trusts.
     pub tls_root_ca: Option<PathBuf>,
     /// Lowest version of TLS, towards clients and authorization servers.
     pub tls_min_version: TlsVersion,

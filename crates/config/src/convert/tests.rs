@@ -30,7 +30,8 @@ fn every_option_of_a_pool() {
     assert!(text.contains(short), "{text}");
 }
 
-/// Every file of `nutcracker_config.jsonl` that nutcracker accepts and whose numbers the native file can hold.
+/// Every file of `nutcracker_config.jsonl` that nutcracker accepts and whose numbers the native file can
+/// hold.
 #[test]
 fn golden() {
     let path =

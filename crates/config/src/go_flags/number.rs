@@ -1,7 +1,7 @@
 //! Go's way of reading and showing numbers, booleans, durations and quoted texts.
 //!
-//! Each function follows one of Go's standard library, limits and error texts included, since a command line that
-//! nsqd refuses must be refused here and one that it takes must mean the same. Nothing panics or wraps.
+//! Each function follows one of Go's standard library, limits and error texts included, since a command line
+//! that nsqd refuses must be refused here and one that it takes must mean the same. Nothing panics or wraps.
 
 /// `strconv.ParseBool`.
 pub fn boolean(text: &str) -> Option<bool> {

@@ -11,8 +11,8 @@ pub struct FlagSpec {
     pub kind: GoKind,
     /// The value when it is not given, as the usage text shows it.
     pub default: &'static str,
-    /// Usage text. A flag that the original does not have may have none: then the program's usage text, which scripts may know,
-    /// stays as it is.
+    /// Usage text. A flag that the original does not have may have none: then the program's usage text, which
+    /// scripts may know, stays as it is.
     pub usage: &'static str,
     /// Name of the field in the original, which its messages show.
     pub field: &'static str,

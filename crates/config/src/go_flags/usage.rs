@@ -1,12 +1,13 @@
 //! The usage text of Go's `flag` package.
 //!
-//! Two lines per flag: name and type, then the usage text and the default. A default that is the zero value of its
-//! type is left out, as the original does it. A word in back quotes within the usage text names the value.
+//! Two lines per flag: name and type, then the usage text and the default. A default that is the zero value
+//! of its type is left out, as the original does it. A word in back quotes within the usage text names the
+//! value.
 
 use super::{FlagSpec, GoKind, number};
 
-/// `Usage of PROGRAM:` and every flag of the original in the order of its name. `show_default` gives the default of a flag as its
-/// type shows it.
+/// `Usage of PROGRAM:` and every flag of the original in the order of its name. `show_default` gives the
+/// default of a flag as its type shows it.
 pub fn usage(program: &str, flags: &[FlagSpec], show_default: &dyn Fn(&FlagSpec) -> String) -> String {
     format!("Usage of {program}:\n{}", entries(flags.iter().filter(|flag| !flag.beyond), show_default))
 }

@@ -25,8 +25,8 @@ pub enum GoValue {
 
 /// Values by flag name.
 ///
-/// The typed methods are for resolved values, which have one for every flag. Asking for a flag that is not there, or by another
-/// type than its own, is a bug of ours and panics.
+/// The typed methods are for resolved values, which have one for every flag. Asking for a flag that is not
+/// there, or by another type than its own, is a bug of ours and panics.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GoValues(BTreeMap<&'static str, GoValue>);
 

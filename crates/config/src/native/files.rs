@@ -9,8 +9,8 @@ use crate::written::{self, Entry, Value};
 /// Most files that are found; further ones are left out.
 const FILES_MAX: usize = 4096;
 
-/// Paths of the files that are read with a native file, in its order; those that are not there as well. None if its text has a
-/// syntax error.
+/// Paths of the files that are read with a native file, in its order; those that are not there as well. None
+/// if its text has a syntax error.
 pub fn files(text: &str) -> Option<Vec<PathBuf>> {
     let (mut entries, mut faults) = written::parse(text);
     if !faults.is_empty() {

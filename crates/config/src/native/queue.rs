@@ -1,7 +1,7 @@
 //! `[queue]`: its options are nsqd's under native names, and go through nsqd's checks.
 //!
-//! So a rule of nsqd (a range, a file that must exist) is written once, in [`crate::nsqd::check`]; here its complaints
-//! only get the native option's name and place.
+//! So a rule of nsqd (a range, a file that must exist) is written once, in [`crate::nsqd::check`]; here its
+//! complaints only get the native option's name and place.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -98,7 +98,8 @@ impl Default for Queue {
     }
 }
 
-/// The files of TLS: nsqd stops at the first that it cannot use, here each of them is named. Whether all are good.
+/// The files of TLS: nsqd stops at the first that it cannot use, here each of them is named. Whether all are
+/// good.
 fn files(read: &Settings, at: Position, faults: &mut Vec<Fault>) -> bool {
     let before = faults.len();
     let files =

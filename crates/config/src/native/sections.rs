@@ -74,7 +74,8 @@ impl<'a> Sections<'a> {
         self.section(name).map(|(at, _)| at)
     }
 
-    /// Reads a section of the options table. Sections that only hold defaults are read even if they are absent.
+    /// Reads a section of the options table. Sections that only hold defaults are read even if they are
+    /// absent.
     pub(super) fn read(&self, scope: Scope, name: &str, faults: &mut Vec<Fault>) -> Option<Settings> {
         let always = matches!(scope, Scope::Log | Scope::Local);
         match self.section(name) {

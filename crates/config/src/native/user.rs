@@ -1,4 +1,5 @@
-//! `[user.NAME]`: from settings to [`User`]. What [`access::Book::check`] finds wrong is reported at the option that is the cause.
+//! `[user.NAME]`: from settings to [`User`]. What [`access::Book::check`] finds wrong is reported at the
+//! option that is the cause.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! From resolved values to [`Nsqd`]: nsqd's own checks, in its order and its words.
 //!
-//! nsqd stops at its first complaint, and scripts may look for it: so does this. Whatever passes has its type's range
-//! and needs no further check.
+//! nsqd stops at its first complaint, and scripts may look for it: so does this. Whatever passes has its
+//! type's range and needs no further check.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::listen::Listen;
 
 /// Settings for which nsqd has no flag, under its face; the native file has an option for each.
 const JOURNAL_CACHE_BYTES: usize = 24 << 20;
-/// Largest segment of a journal: nsqd removes a file when it is read, a journal a segment when the next one is begun, so that
-/// nsqd's 100 MiB for each of many topics would fill the disk with what is done with.
+/// Largest segment of a journal: nsqd removes a file when it is read, a journal a segment when the next one
+/// is begun, so that nsqd's 100 MiB for each of many topics would fill the disk with what is done with.
 const SEGMENT_BYTES_MAX: i64 = 16 << 20;
 const MAX_DEFERRED: u64 = 1_000_000;
 const MAX_TOPICS: u64 = 100_000;

@@ -1,9 +1,9 @@
 //! The configuration file of nsqd and its relatives: TOML with a key per flag.
 //!
-//! Values are converted as the original converts them: durations from a text or from whole milliseconds, lists from
-//! an array or from a comma-separated text. Unknown keys are ignored. Two things are better than in the original,
-//! where nobody can depend on them: an integer as a boolean is not inverted (it is refused unless 0 or 1), and an
-//! integer among numbers is not a crash.
+//! Values are converted as the original converts them: durations from a text or from whole milliseconds,
+//! lists from an array or from a comma-separated text. Unknown keys are ignored. Two things are better than
+//! in the original, where nobody can depend on them: an integer as a boolean is not inverted (it is refused
+//! unless 0 or 1), and an integer among numbers is not a crash.
 
 use super::machine::error_text;
 use crate::go_flags::{Exit, FlagSpec, GoKind, GoValue, GoValues, number, read, shown_default};

@@ -1,7 +1,7 @@
 //! Values taken from the machine: host name, node id, the unspecified address.
 //!
-//! All of it is read from files of the system, so that no unsafe call is needed; what cannot be read has a harmless
-//! default.
+//! All of it is read from files of the system, so that no unsafe call is needed; what cannot be read has a
+//! harmless default.
 
 use std::io;
 

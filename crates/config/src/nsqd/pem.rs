@@ -1,7 +1,7 @@
 //! Files of TLS, looked at before anything is started with them: they can be read, and hold what they should.
 //!
-//! Reasons are those of nsqd, which are Go's; the file is named before them, which Go leaves out. What only a handshake would
-//! use (does the key belong to the certificate?) is for whoever builds the configuration.
+//! Reasons are those of nsqd, which are Go's; the file is named before them, which Go leaves out. What only a
+//! handshake would use (does the key belong to the certificate?) is for whoever builds the configuration.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! The two kinds of addresses of a nutcracker.yml, split from the right as nutcracker splits them.
 //!
-//! A part that is missing is not always an error: an empty name after a trailing space is a name, and a server's empty host
-//! is found out when it is connected to. A listener's empty host is an error.
+//! A part that is missing is not always an error: an empty name after a trailing space is a name, and a
+//! server's empty host is found out when it is connected to. A listener's empty host is an error.
 
 use std::path::PathBuf;
 
@@ -24,7 +24,8 @@ pub(super) fn listen(text: &str, resolve: Resolve<'_>) -> Result<Listen, (Option
     let Some(port) = number::port(port.as_bytes()) else {
         return Err((None, "has an invalid port in \"hostname:port\" format string"));
     };
-    // nutcracker asks the resolver for the empty name, which it does not know; ours might take it for the wildcard.
+    // nutcracker asks the resolver for the empty name, which it does not know; ours might take it for the
+    // wildcard.
     let resolved =
         if host.is_empty() { Err("Name or service not known".into()) } else { resolve(host, port) };
     resolved.map_err(|reason| {

@@ -1,7 +1,7 @@
 //! The directives of a pool, one at a time, as nutcracker's setters take them.
 //!
-//! A directive that stands twice is a complaint, except `servers`, which is one value at a time. Any key may hold the
-//! pool's one sequence, as in the original: each element is then set like a value.
+//! A directive that stands twice is a complaint, except `servers`, which is one value at a time. Any key may
+//! hold the pool's one sequence, as in the original: each element is then set like a value.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,10 @@
 //! Numbers as nutcracker's C reads them.
 //!
-//! Fleets run on files in which a number has wrapped or a mode is junk; they must keep their meaning. Nothing here
-//! panics: wrapping is explicit.
+//! Fleets run on files in which a number has wrapped or a mode is junk; they must keep their meaning. Nothing
+//! here panics: wrapping is explicit.
 
-/// Digits only, at least one; 32-bit arithmetic that wraps. None for anything else, and when the result is negative.
+/// Digits only, at least one; 32-bit arithmetic that wraps. None for anything else, and when the result is
+/// negative.
 pub fn atoi(text: &[u8]) -> Option<i32> {
     if text.is_empty() {
         return None;
@@ -23,7 +24,8 @@ pub(super) fn port(text: &[u8]) -> Option<u16> {
     atoi(text).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
 }
 
-/// `(mode_t)strtol(text, NULL, 8)`: leading blanks, a sign, octal digits; junk is 0. None if it does not fit a long.
+/// `(mode_t)strtol(text, NULL, 8)`: leading blanks, a sign, octal digits; junk is 0. None if it does not fit
+/// a long.
 pub(super) fn octal_mode(text: &[u8]) -> Option<u32> {
     let blank = |b: &u8| matches!(b, b' ' | b'\t' | b'\n' | b'\x0b' | b'\x0c' | b'\r');
     let start = text.iter().position(|b| !blank(b)).unwrap_or(text.len());

@@ -1,9 +1,12 @@
-//! The text of a file, so that libyaml-safer 0.3 can take it whatever it is: it fails in three places where libyaml goes on.
+//! The text of a file, so that libyaml-safer 0.3 can take it whatever it is: it fails in three places where
+//! libyaml goes on.
 //!
-//! - It loses half of a text in UTF-16, which is made UTF-8 here; the first wrong character becomes a wrong byte.
-//! - A block scalar or a `\` in quotes at the very end, without a line break: one is added, and taken out of the value again.
-//! - A tag before a comma in a flow collection, as in `[!x, y]`: a blank is put between them. nutcracker refuses flow
-//!   collections and tags in any case, and a text that has none is left as it is.
+//! - It loses half of a text in UTF-16, which is made UTF-8 here; the first wrong character becomes a wrong
+//!   byte.
+//! - A block scalar or a `\` in quotes at the very end, without a line break: one is added, and taken out of
+//!   the value again.
+//! - A tag before a comma in a flow collection, as in `[!x, y]`: a blank is put between them. nutcracker
+//!   refuses flow collections and tags in any case, and a text that has none is left as it is.
 
 use std::borrow::Cow;
 
@@ -33,7 +36,8 @@ impl<'a> Text<'a> {
         Text { bytes, is_padded }
     }
 
-    /// Takes the added line break out of the scalar that it has become a part of; `end` is where the stream ends.
+    /// Takes the added line break out of the scalar that it has become a part of; `end` is where the stream
+    /// ends.
     pub(super) fn restore(&self, events: &mut [Event], end: Mark) {
         let is_scalar = |event: &&mut Event| matches!(event.data, EventData::Scalar { .. });
         if self.is_padded

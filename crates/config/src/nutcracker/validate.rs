@@ -1,7 +1,7 @@
 //! nutcracker's checks once all directives are set, and the resulting pools.
 //!
-//! The order of servers and pools (length of the name, then bytes) is made here: it is the index order of the ring
-//! and of the statistics.
+//! The order of servers and pools (length of the name, then bytes) is made here: it is the index order of the
+//! ring and of the statistics.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use crate::native;
 const SERVER_RETRY_TIMEOUT_MS: i32 = 30_000;
 const SERVER_FAILURE_LIMIT: i32 = 2;
 const BACKLOG: i32 = 512;
-/// Most connections to a server; nutcracker takes any number. Lanes are numbered in 16 bits, two to a connection.
+/// Most connections to a server; nutcracker takes any number. Lanes are numbered in 16 bits, two to a
+/// connection.
 const SERVER_CONNECTIONS_MAX: i32 = 1024;
 
 /// Checks the pools and turns them into what the rest of the program uses.

@@ -1,4 +1,5 @@
-//! The YAML of a nutcracker.yml: a subset that nutcracker enforces in three passes before it looks at any directive.
+//! The YAML of a nutcracker.yml: a subset that nutcracker enforces in three passes before it looks at any
+//! directive.
 //!
 //! 1. the file is one well-formed document (libyaml decides; its error class appears in the reason),
 //! 2. it has no directives, document marks, flow collections, anchors, aliases or tags,
@@ -39,7 +40,8 @@ pub(super) struct Section {
 /// Depth limit of a document: pools are at 1, their directives at 2.
 const DEPTH_MAX: usize = 2;
 
-/// The sections of a file, and the places where a name or value is empty: nutcracker refuses those in silence.
+/// The sections of a file, and the places where a name or value is empty: nutcracker refuses those in
+/// silence.
 pub(super) fn leaves(bytes: &[u8], file: &str) -> Result<(Vec<Section>, Vec<Reason>), Vec<Reason>> {
     let text = Text::new(bytes);
     let (mut events, end) = document(&text.bytes, file).map_err(|reason| vec![reason])?;

@@ -1,7 +1,7 @@
 //! Options of the process: everything but pools and the queue.
 //!
-//! Sections that only hold defaults (`[log]`, `[local]`) may be absent; a service (`[stats]`, `[admin]`) is off
-//! without its section.
+//! Sections that only hold defaults (`[log]`, `[local]`) may be absent; a service (`[stats]`, `[admin]`) is
+//! off without its section.
 
 use std::time::Duration;
 

@@ -1,6 +1,8 @@
-//! The columns of the options table: types of what a row says, and their words in documentation and error texts.
+//! The columns of the options table: types of what a row says, and their words in documentation and error
+//! texts.
 //!
-//! Rows are in a file for each kind of section. Whoever adds a [`Kind`] is told by the compiler where it is read and shown.
+//! Rows are in a file for each kind of section. Whoever adds a [`Kind`] is told by the compiler where it is
+//! read and shown.
 
 use std::time::Duration;
 

@@ -24,7 +24,8 @@ pub fn all() -> &'static [OptionSpec] {
     &ALL
 }
 
-/// True for a line of a nuthatch.toml or nutcracker.yml that sets an option whose value is secret: it is not to be shown.
+/// True for a line of a nuthatch.toml or nutcracker.yml that sets an option whose value is secret: it is not
+/// to be shown.
 pub fn sets_secret(line: &str) -> bool {
     let secrets = all().iter().filter(|option| matches!(option.kind, Kind::Secret | Kind::Secrets));
     secrets.flat_map(|option| [Some(option.name), option.nutcracker]).flatten().any(|name| {
@@ -39,7 +40,8 @@ pub fn sets_secret(line: &str) -> bool {
 /// Options whose paths are written to.
 const WRITTEN: [&str; 3] = ["file", "data_path", "snapshot"];
 
-/// True for the name of an option that names a file which is read when the configuration is: a secret, a certificate.
+/// True for the name of an option that names a file which is read when the configuration is: a secret, a
+/// certificate.
 pub fn is_read_with_the_configuration(name: &str) -> bool {
     let is_path = |option: &OptionSpec| {
         option.name == name && matches!(option.kind, Kind::Path | Kind::SecretFile { .. })

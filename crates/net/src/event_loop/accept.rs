@@ -20,7 +20,8 @@ enum Waiting {
 }
 
 impl EventLoop {
-    /// Accepts from the listener in `place` whoever waits there. True if file descriptors have run out: it goes on by itself.
+    /// Accepts from the listener in `place` whoever waits there. True if file descriptors have run out: it
+    /// goes on by itself.
     pub(crate) fn accept<A: App<EventLoop>>(&mut self, app: &mut A, place: usize) -> bool {
         let waiting = self.accept_waiting(app, place);
         self.close_if_settled(place, matches!(waiting, Waiting::Nobody));
@@ -66,7 +67,8 @@ impl EventLoop {
                     match e.kind() {
                         io::ErrorKind::WouldBlock => return Waiting::Nobody,
                         _ if is_starvation(&e) => return self.starve(app, &e),
-                        // The client went away before we got to it, or a network error that belongs to it alone.
+                        // The client went away before we got to it, or a network error that belongs to it
+                        // alone.
                         _ => {}
                     }
                 }
@@ -93,8 +95,8 @@ impl EventLoop {
         self.accept_timer = Some((at, self.timers.set(at, Due::Accept)));
     }
 
-    /// Accepts from all listeners, after a shortage or a full turn. A shortage is over when none of them meets it; the next one
-    /// is told again.
+    /// Accepts from all listeners, after a shortage or a full turn. A shortage is over when none of them
+    /// meets it; the next one is told again.
     pub(crate) fn accept_again<A: App<EventLoop>>(&mut self, app: &mut A) {
         self.accept_timer = None;
         let mut starved = false;
@@ -105,7 +107,8 @@ impl EventLoop {
         self.watch_leaving();
     }
 
-    /// Makes an open socket, which has taken its place, one of this loop's. What has already arrived on it is told as if it came now.
+    /// Makes an open socket, which has taken its place, one of this loop's. What has already arrived on it is
+    /// told as if it came now.
     pub(super) fn take_in(&mut self, mut stream: Stream) -> Option<ConnId> {
         let id = self.conns.insert(Conn::new(Stream::None, Stage::Open));
         if stream.register(&self.registry, token(id)).is_err() {

@@ -1,7 +1,8 @@
-//! Connections with layers (TLS, compression) between the socket and the app: see [`crate::layer`] for the steps.
+//! Connections with layers (TLS, compression) between the socket and the app: see [`crate::layer`] for the
+//! steps.
 //!
-//! TLS of a listener or a connect is there from the beginning: it is put on the connection before the app knows of it, so that no byte
-//! of the app passes it by, in either direction.
+//! TLS of a listener or a connect is there from the beginning: it is put on the connection before the app
+//! knows of it, so that no byte of the app passes it by, in either direction.
 
 use std::io;
 use std::time::Duration;
@@ -21,7 +22,8 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 const PLAIN_KEEP: usize = 256 * 1024;
 
 impl EventLoop {
-    /// Puts a layer on an open connection: from now on for what is sent, and for what arrives once the app has returned.
+    /// Puts a layer on an open connection: from now on for what is sent, and for what arrives once the app
+    /// has returned.
     pub(super) fn push_on(&mut self, id: ConnId, layer: &Layer) {
         self.add_layer(id, layer);
         if self.conns.get(id).is_some_and(Conn::handshaking) {
@@ -37,7 +39,8 @@ impl EventLoop {
         self.push_on(id, &Layer::TlsServer(tls.config.clone()));
     }
 
-    /// Puts TLS on a connection that is about to be opened. The time of its handshake is a part of the connect's.
+    /// Puts TLS on a connection that is about to be opened. The time of its handshake is a part of the
+    /// connect's.
     pub(super) fn begin_client_tls(&mut self, id: ConnId, tls: &ClientTls) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.flags.greeting = true;
@@ -243,8 +246,8 @@ impl EventLoop {
         }
     }
 
-    /// The layers cannot go on. The peer is told why, by what they have left in `wire` or in the protocol's own words, and is given
-    /// time to read it.
+    /// The layers cannot go on. The peer is told why, by what they have left in `wire` or in the protocol's
+    /// own words, and is given time to read it.
     fn layer_failed<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, fault: LayerFault) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.stage != Stage::Open {

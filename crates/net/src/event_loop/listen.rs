@@ -1,10 +1,10 @@
 //! Listeners that come and go while the loop runs.
 //!
-//! A listener that goes is *leaving* for a moment: the kernel takes no new handshakes for it, those that have begun get
-//! [`HANDSHAKE`] to end, and everybody who is in the backlog by then is accepted. A socket that is just closed resets them all,
-//! though they were told that they are connected. With `SO_REUSEPORT` the kernel has spread clients over the sockets of the shards, so
-//! that each shard does this for its own; a client that asks anew meanwhile is not answered, tries again after a second, and
-//! meets the sockets that are left then.
+//! A listener that goes is *leaving* for a moment: the kernel takes no new handshakes for it, those that have
+//! begun get [`HANDSHAKE`] to end, and everybody who is in the backlog by then is accepted. A socket that is
+//! just closed resets them all, though they were told that they are connected. With `SO_REUSEPORT` the kernel
+//! has spread clients over the sockets of the shards, so that each shard does this for its own; a client that
+//! asks anew meanwhile is not answered, tries again after a second, and meets the sockets that are left then.
 
 use std::io;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! Opening connections: names, one address after the other, and giving up.
 //!
-//! Each address gets an equal part of the time that is left, so that one which never answers leaves time for the others.
+//! Each address gets an equal part of the time that is left, so that one which never answers leaves time for
+//! the others.
 
 use std::io;
 use std::net::SocketAddr;
@@ -54,8 +55,9 @@ impl EventLoop {
         self.open_next(id);
     }
 
-    /// Starts connecting to the next address that can be started with. If none is left, the failure is told by the
-    /// connection's timer, which is made due at once: a connect never fails from within [`Io::connect`].
+    /// Starts connecting to the next address that can be started with. If none is left, the failure is told
+    /// by the connection's timer, which is made due at once: a connect never fails from within
+    /// [`Io::connect`].
     fn open_next(&mut self, id: ConnId) {
         loop {
             let Some(conn) = self.conns.get_mut(id) else { return };
@@ -127,7 +129,8 @@ impl EventLoop {
         conn.timer = Some(self.timers.set(self.now, Due::Conn(id)));
     }
 
-    /// After an event on a connection that is being opened: does it stand, or is the next address to be tried?
+    /// After an event on a connection that is being opened: does it stand, or is the next address to be
+    /// tried?
     pub(super) fn connect_failed_yet<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if matches!(conn.stream, Stream::None) {

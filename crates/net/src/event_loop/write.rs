@@ -26,9 +26,9 @@ impl EventLoop {
         !self.held_back.is_empty()
     }
 
-    /// One write for each connection that has something to send; with `defer` those that we opened, and have little
-    /// for, are left out until the next call. A failing connection is told to the app, which may make others dirty: they
-    /// are written too.
+    /// One write for each connection that has something to send; with `defer` those that we opened, and have
+    /// little for, are left out until the next call. A failing connection is told to the app, which may make
+    /// others dirty: they are written too.
     pub(crate) fn write_all<A: App<EventLoop>>(&mut self, app: &mut A, defer: bool) {
         let mut wrote = false;
         if !defer {
@@ -111,7 +111,8 @@ impl EventLoop {
         conn.timer = Some(self.timers.set(self.now + after, Due::Conn(id)));
     }
 
-    /// A connection's own timer: connecting took too long or failed at once, or a finished one makes no progress.
+    /// A connection's own timer: connecting took too long or failed at once, or a finished one makes no
+    /// progress.
     pub(crate) fn conn_timer<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.timer = None;

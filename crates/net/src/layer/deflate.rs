@@ -1,6 +1,7 @@
 //! A raw deflate stream (RFC 1951) each way, flushed to a byte boundary (`00 00 ff ff`) after each piece.
 //!
-//! A coder holds some 300 KB, a decoder some 45 KB, whatever passes through them: each is made when it is first needed.
+//! A coder holds some 300 KB, a decoder some 45 KB, whatever passes through them: each is made when it is
+//! first needed.
 
 use bytes::BytesMut;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};

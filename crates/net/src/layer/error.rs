@@ -1,6 +1,7 @@
 //! Errors of layers.
 //!
-//! The text goes to the log beside the peer's address; what TLS wants the peer to know is an alert in the layer's output.
+//! The text goes to the log beside the peer's address; what TLS wants the peer to know is an alert in the
+//! layer's output.
 
 use std::fmt;
 

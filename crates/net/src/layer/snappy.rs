@@ -7,8 +7,8 @@
 //!   01  u32 checksum ▸ content as it is
 //!   80–fe  to be skipped                 02–7f  unknown: an error
 //! ```
-//! The checksum is CRC32C of the content, rotated and offset. A chunk is decoded when it is there whole; one that is to be
-//! skipped is never stored.
+//! The checksum is CRC32C of the content, rotated and offset. A chunk is decoded when it is there whole; one
+//! that is to be skipped is never stored.
 
 use bytes::{Buf, BytesMut};
 

@@ -290,8 +290,8 @@ fn server(identity: &(String, String), root: Option<&str>, policy: ClientAuth, m
     Layer::TlsServer(server_config(identity.0.as_bytes(), identity.1.as_bytes(), root, policy, min).unwrap())
 }
 
-/// Carries bytes between two stacks, `step` at a time, until neither has anything to say. Gives what each has told of
-/// its handshake.
+/// Carries bytes between two stacks, `step` at a time, until neither has anything to say. Gives what each has
+/// told of its handshake.
 fn shake(a: &mut Stack, b: &mut Stack, step: usize) -> Result<[Option<Box<LayerInfo>>; 2], LayerError> {
     let mut told = [None, None];
     let (mut to_a, mut to_b) = (Vec::new(), Vec::new());
@@ -538,8 +538,8 @@ proptest! {
     }
 }
 
-/// Any bytes from the peer, at any moment of a handshake and after it, with writes of our own in between: an error or more input is
-/// all that comes of it.
+/// Any bytes from the peer, at any moment of a handshake and after it, with writes of our own in between: an
+/// error or more input is all that comes of it.
 #[test]
 fn tls_under_changed_input_never_panics() {
     let (ours, theirs) = (identity("queue"), identity("client"));

@@ -1,8 +1,9 @@
-//! TLS as a transformation: records in, plain bytes out, and back. Server and client are the same to the stack.
+//! TLS as a transformation: records in, plain bytes out, and back. Server and client are the same to the
+//! stack.
 //!
-//! All the work is rustls's, by the interface without buffers of its own: records are decrypted where they were read. What is held
-//! here is a record, or a message of the handshake, that has not arrived whole. A record never stands for more plain bytes than it has
-//! itself.
+//! All the work is rustls's, by the interface without buffers of its own: records are decrypted where they
+//! were read. What is held here is a record, or a message of the handshake, that has not arrived whole. A
+//! record never stands for more plain bytes than it has itself.
 
 use std::sync::Arc;
 
@@ -97,8 +98,8 @@ impl Tls {
         self.partial.capacity()
     }
 
-    /// Takes all of `wire`, which serves as working memory. It never stands for more plain bytes than it has itself. What the
-    /// connection has to send for its own sake is appended to `out`, also when it fails.
+    /// Takes all of `wire`, which serves as working memory. It never stands for more plain bytes than it has
+    /// itself. What the connection has to send for its own sake is appended to `out`, also when it fails.
     pub(super) fn receive(
         &mut self,
         wire: &mut [u8],
@@ -286,8 +287,8 @@ fn process(
     }
 }
 
-/// Appends what the connection has to send for its own sake, then what `write` writes if the handshake is done. `partial` is the
-/// input that it has seen a part of.
+/// Appends what the connection has to send for its own sake, then what `write` writes if the handshake is
+/// done. `partial` is the input that it has seen a part of.
 fn write<C: Connection>(
     connection: &mut C,
     partial: &mut [u8],

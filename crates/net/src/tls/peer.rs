@@ -39,8 +39,9 @@ macro_rules! signatures_as {
     };
 }
 
-/// Takes what an authority has signed, and an authority itself: a certificate that its owner has signed, as `openssl req -x509`
-/// makes them, is one, and stands in the file of authorities. Go takes it, webpki does not.
+/// Takes what an authority has signed, and an authority itself: a certificate that its owner has signed, as
+/// `openssl req -x509` makes them, is one, and stands in the file of authorities. Go takes it, webpki does
+/// not.
 #[derive(Debug)]
 pub(super) struct OrItself {
     pub(super) inner: Arc<dyn ClientCertVerifier>,

@@ -1,8 +1,8 @@
-//! The public key of a certificate, whatever its version and extensions: what is needed to serve it, and to see that its
-//! owner holds the private key.
+//! The public key of a certificate, whatever its version and extensions: what is needed to serve it, and to
+//! see that its owner holds the private key.
 //!
-//! webpki reads certificates of version 3 only. Those of version 1, as `openssl x509 -req` makes them without an extension
-//! file, differ in what they do not say.
+//! webpki reads certificates of version 3 only. Those of version 1, as `openssl x509 -req` makes them without
+//! an extension file, differ in what they do not say.
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};

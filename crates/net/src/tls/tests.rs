@@ -1,6 +1,7 @@
 //! Certificates and keys that are unusual: those of version 1 work, those that cannot are named truly.
 //!
-//! The files were made by openssl, as its users make them: `openssl x509 -req` without an extension file for version 1.
+//! The files were made by openssl, as its users make them: `openssl x509 -req` without an extension file for
+//! version 1.
 
 use std::io::{Read, Write};
 
@@ -31,7 +32,8 @@ fn client(
     rustls::ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap()
 }
 
-/// Lets both ends talk in memory until nobody has anything to say; what went wrong at the server, if anything did.
+/// Lets both ends talk in memory until nobody has anything to say; what went wrong at the server, if anything
+/// did.
 fn handshake(server: &Arc<ServerConfig>, mut client: rustls::ClientConnection) -> Result<(), rustls::Error> {
     let mut server = rustls::ServerConnection::new(Arc::clone(server)).unwrap();
     let mut wire = Vec::new();

@@ -22,7 +22,8 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// The time during which a chain is valid: all certificates of a PEM file at once. None if none of them has dates that can be read.
+    /// The time during which a chain is valid: all certificates of a PEM file at once. None if none of them
+    /// has dates that can be read.
     pub fn of_chain(pem: &[u8]) -> Option<Validity> {
         let both = |one: Validity, other: Validity| Validity {
             begin: one.begin.max(other.begin),
@@ -76,7 +77,8 @@ fn number(digits: &str) -> Option<i64> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar. Years begin in March here, so that a leap day is a year's last.
+/// Days from 1970-01-01 to a date of the Gregorian calendar. Years begin in March here, so that a leap day is
+/// a year's last.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));

@@ -1,7 +1,8 @@
 //! `INFO`: what the one server behind a pool says, or else what the proxy knows of itself.
 //!
-//! The proxy's own text has the sections and fields of Redis that it has a value for, and no other: a client that looks for
-//! more finds nothing rather than what is made up. Counters are those of the shard that the client is on.
+//! The proxy's own text has the sections and fields of Redis that it has a value for, and no other: a client
+//! that looks for more finds nothing rather than what is made up. Counters are those of the shard that the
+//! client is on.
 
 use wire::redis::encode::{self, Version};
 use wire::redis::{Args, Kind, Reply};
@@ -34,8 +35,8 @@ pub(super) fn own(asked: Args<'_>, facts: &Facts<'_>, version: Version, out: &mu
     encode::verbatim(out, texts.join("\r\n").as_bytes(), version);
 }
 
-/// Appends what a server has answered, corrected where the proxy in front of it makes a difference: the client talks to no
-/// cluster, and learns whose version ours is. None if it is no text.
+/// Appends what a server has answered, corrected where the proxy in front of it makes a difference: the
+/// client talks to no cluster, and learns whose version ours is. None if it is no text.
 pub(super) fn corrected((reply, frame): (Reply, &[u8]), version: Version, out: &mut Vec<u8>) -> Option<()> {
     let text = match reply.kind() {
         Kind::Bulk => reply.body(frame),

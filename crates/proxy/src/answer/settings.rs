@@ -1,8 +1,9 @@
 //! `CONFIG GET`: what the one server behind a pool says, or else the proxy's own settings in Redis' terms.
 //!
-//! A client's connection ends at the proxy: what concerns it, and the number of databases, is the proxy's in either case. The
-//! rest is the server's. If there is not exactly one, or it does not answer, what it would say stands in the table, as a Redis
-//! 7.0 without a configuration file has it. No password of a server is shown.
+//! A client's connection ends at the proxy: what concerns it, and the number of databases, is the proxy's in
+//! either case. The rest is the server's. If there is not exactly one, or it does not answer, what it would
+//! say stands in the table, as a Redis 7.0 without a configuration file has it. No password of a server is
+//! shown.
 
 use wire::redis::encode::{self, Version};
 use wire::redis::{Args, Kind, Reply, glob_matches};
@@ -51,12 +52,14 @@ const SETTINGS: &[Setting] = &[
     ("zset-max-ziplist-value", Server, |_| "64".into()),
 ];
 
-/// Appends the proxy's own answer to `CONFIG GET pattern…`: each setting that one of the patterns names, once.
+/// Appends the proxy's own answer to `CONFIG GET pattern…`: each setting that one of the patterns names,
+/// once.
 pub(super) fn own(patterns: Args<'_>, facts: &Facts<'_>, version: Version, out: &mut Vec<u8>) {
     write(out, version, &asked(patterns, facts, |_| true));
 }
 
-/// Appends what a server has answered, with the proxy's value where that one counts. None if it is no list of settings.
+/// Appends what a server has answered, with the proxy's value where that one counts. None if it is no list of
+/// settings.
 pub(super) fn corrected(
     (reply, frame): (Reply, &[u8]),
     patterns: Args<'_>,

@@ -1,7 +1,8 @@
 //! Logins: by name and password, in the words of Redis and of memcached, or by a certificate.
 //!
-//! Who has failed too often is not listened to for a while ([`access::LoginGuard`]). A failed login is counted, and told of once a
-//! second at most; neither its password is shown nor the name that was tried, unless it is a user's.
+//! Who has failed too often is not listened to for a while ([`access::LoginGuard`]). A failed login is
+//! counted, and told of once a second at most; neither its password is shown nor the name that was tried,
+//! unless it is a user's.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -99,8 +100,9 @@ impl Proxy {
         Some(reply)
     }
 
-    /// The first `set` of a memcached client: its data is name and password with a space between them, its key is of no account.
-    /// It is answered even if it says `noreply`, as memcached does. False if the request is to stay where it is.
+    /// The first `set` of a memcached client: its data is name and password with a space between them, its
+    /// key is of no account. It is answered even if it says `noreply`, as memcached does. False if the
+    /// request is to stay where it is.
     pub(crate) fn log_in_memcache<I: Io>(
         &mut self,
         io: &mut I,

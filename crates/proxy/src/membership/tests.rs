@@ -86,7 +86,8 @@ fn what_stays_keeps_its_connections_and_what_comes_gets_its_keys() {
     let (a, b) = (w.server_on(11), w.server_on(12));
     let (at_a, at_b) = (count(w.io.sent(a), b"GET"), count(w.io.sent(b), b"GET"));
     assert!(at_a > 0 && at_b > 0, "{at_a} {at_b}");
-    // Other weights, another name for the address of b, a third server, and options that connections do not depend on.
+    // Other weights, another name for the address of b, a third server, and options that connections do not
+    // depend on.
     let next = format!("{}timeout = \"1s\"\nhash_tag = \"{{}}\"\n", pool(&["11:3 a", "12:1 c", "13:1 d"]));
     w.become_(&next);
     assert!(!w.io.closed.contains(&a) && !w.io.closed.contains(&b));
@@ -284,7 +285,8 @@ fn a_pool_comes_and_goes() {
         (&[VALUE, VALUE, POOL_GONE].concat()[..], true)
     );
     assert_eq!(count(w.io.sent(server), b"GET"), 2);
-    // A client that is on its way while the pool goes is told too; later it finds its pool gone, as at its listener.
+    // A client that is on its way while the pool goes is told too; later it finds its pool gone, as at its
+    // listener.
     let moved = |pool| {
         let (parcel, session) = (net::Parcel::simulated(1), Some(crate::client::Session::default()));
         Mail::Client(Box::new(Moved { pool, parcel, from: None, session }))

@@ -1,5 +1,6 @@
-//! `INFO` and `CONFIG GET` of a pool with one server: the client means that server, and is told what it says, corrected where
-//! the proxy makes a difference. With several servers, or none that answers, the proxy speaks of itself.
+//! `INFO` and `CONFIG GET` of a pool with one server: the client means that server, and is told what it says,
+//! corrected where the proxy makes a difference. With several servers, or none that answers, the proxy speaks
+//! of itself.
 
 use net::Io;
 use wire::redis::Local;

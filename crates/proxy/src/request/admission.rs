@@ -1,5 +1,5 @@
-//! May this request be taken now? Asked here and nowhere else, once for each request: when its command, its keys and the servers
-//! it goes to are known, and before anything of it has gone anywhere.
+//! May this request be taken now? Asked here and nowhere else, once for each request: when its command, its
+//! keys and the servers it goes to are known, and before anything of it has gone anywhere.
 //!
 //! ```text
 //! bytes ▸ scan ▸ plan ▸ admit ▸ forward, split, answer
@@ -9,13 +9,14 @@
 //!                         ├─ memory is short, and it has more than its reserve    Wait::Memory, or one of the two above
 //!                         └─ a server's queue has no room                         Wait::Server   read again when there is some
 //! ```
-//! A client that has to wait is not read. Its request stays where it is and is looked at anew when the client is read again. A queue
-//! that is getting long may take a request and let its client wait behind it ([`Room::Last`]).
+//! A client that has to wait is not read. Its request stays where it is and is looked at anew when the client
+//! is read again. A queue that is getting long may take a request and let its client wait behind it
+//! ([`Room::Last`]).
 //!
 //! A request of which only a part has come asks as well: may more of it be read?
 //!
-//! What a user may not do is decided before, with the plan, and answered here like any other refusal; how often it may send is counted
-//! after, once a request is taken ([`crate::gate`]).
+//! What a user may not do is decided before, with the plan, and answered here like any other refusal; how
+//! often it may send is counted after, once a request is taken ([`crate::gate`]).
 
 use net::{Input, Io};
 
@@ -25,11 +26,12 @@ use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::server::room::Room;
 
-/// Memory of a request that awaits its reply, beside its bytes: its places in the lines of its client and its server.
+/// Memory of a request that awaits its reply, beside its bytes: its places in the lines of its client and its
+/// server.
 const REQUEST: usize = 96;
 
-/// However long a request is going to be: after this many bytes more of it we want to be asked, since memory may have
-/// become short meanwhile.
+/// However long a request is going to be: after this many bytes more of it we want to be asked, since memory
+/// may have become short meanwhile.
 const READ_AHEAD: usize = 64 * 1024;
 
 /// Servers that a request goes to.
@@ -53,7 +55,8 @@ pub(super) enum Verdict {
     Refuse(Failure),
 }
 
-/// True if there is more of a client's input to be looked at. What comes after its last request is thrown away.
+/// True if there is more of a client's input to be looked at. What comes after its last request is thrown
+/// away.
 #[inline]
 pub(super) fn is_more(client: &Client, input: &mut Input<'_>) -> bool {
     if client.session.leaving {
@@ -63,7 +66,8 @@ pub(super) fn is_more(client: &Client, input: &mut Input<'_>) -> bool {
 }
 
 impl Proxy {
-    /// Decides on a request of `len` bytes that stands at the front of a client's input, which has `unread` bytes.
+    /// Decides on a request of `len` bytes that stands at the front of a client's input, which has `unread`
+    /// bytes.
     #[inline]
     pub(super) fn admit<I: Io>(
         &mut self,
@@ -100,8 +104,8 @@ impl Proxy {
         }
     }
 
-    /// Admission by the queues of all servers that parts of a request go to. A part that is refused does not keep the others from
-    /// being sent.
+    /// Admission by the queues of all servers that parts of a request go to. A part that is refused does not
+    /// keep the others from being sent.
     fn admit_parts<I: Io>(&mut self, io: &mut I, client: &mut Client, len: usize) -> Verdict {
         let mut last = None;
         let each = len / self.scratch.parts.len().max(1);
@@ -124,7 +128,8 @@ impl Proxy {
         Verdict::Take
     }
 
-    /// A request of which `want` bytes are to be there before anything new can be said: more of it is read, if it may be.
+    /// A request of which `want` bytes are to be there before anything new can be said: more of it is read,
+    /// if it may be.
     pub(super) fn read_on<I: Io>(
         &mut self,
         io: &mut I,

@@ -1,4 +1,5 @@
-//! A request for the embedded cache: executed at once, on this thread. A pool with such a server lives on one shard.
+//! A request for the embedded cache: executed at once, on this thread. A pool with such a server lives on one
+//! shard.
 
 use config::checked::Protocol;
 use local::Surroundings;

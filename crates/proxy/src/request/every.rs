@@ -1,8 +1,8 @@
 //! A request for every server of a pool: each gets it as it is, and their replies become one.
 //!
-//! memcached's go to ejected servers too: `flush_all` must not miss one, unless its operator has drained it. Redis' do not: an
-//! ejected server gets no traffic that could need the script, and answers `NOSCRIPT` when it comes back without it, upon which
-//! clients load it again.
+//! memcached's go to ejected servers too: `flush_all` must not miss one, unless its operator has drained it.
+//! Redis' do not: an ejected server gets no traffic that could need the script, and answers `NOSCRIPT` when
+//! it comes back without it, upon which clients load it again.
 
 use net::Io;
 

@@ -141,7 +141,8 @@ impl Proxy {
 }
 
 impl Server {
-    /// Sends a request on a connection that is open or being opened. Returns how the connection's memory has changed.
+    /// Sends a request on a connection that is open or being opened. Returns how the connection's memory has
+    /// changed.
     #[inline]
     pub(crate) fn send<I: Io>(
         &mut self,

@@ -1,5 +1,5 @@
-//! memcached requests: scanned, answered here, or sent on their way, always so that each has exactly one reply
-//! (see [`wire::memcache`] on `noreply` and quiet mode).
+//! memcached requests: scanned, answered here, or sent on their way, always so that each has exactly one
+//! reply (see [`wire::memcache`] on `noreply` and quiet mode).
 
 use net::{Input, Io};
 use wire::memcache::{
@@ -18,8 +18,8 @@ use crate::request::forward::Traits;
 use crate::request::{Frame, Partial, SHARE_MIN, hand_on};
 use crate::server::kept::Keep;
 
-/// The keys of a longer `get` line go to a server in several requests: memcached takes more than twice as long for a line of
-/// twice the length.
+/// The keys of a longer `get` line go to a server in several requests: memcached takes more than twice as
+/// long for a line of twice the length.
 const PART_BYTES_MAX: usize = 1 << 20;
 
 /// Way of a request, once it is taken. To find it changes nothing but scratch buffers.
@@ -94,8 +94,8 @@ impl Proxy {
         }
     }
 
-    /// An error line in the request's place; where the stream cannot be followed any further, also the end. False if the client
-    /// has to wait for it.
+    /// An error line in the request's place; where the stream cannot be followed any further, also the end.
+    /// False if the client has to wait for it.
     fn answer_bad<I: Io>(
         &mut self,
         io: &mut I,
@@ -236,7 +236,8 @@ impl Proxy {
         self.give(io, client, if silent { b"" } else { error.as_bytes() });
     }
 
-    /// `get k1 k2 …`: a request for each server, with its keys in the client's order; more than one for many keys.
+    /// `get k1 k2 …`: a request for each server, with its keys in the client's order; more than one for many
+    /// keys.
     fn plan_keys(&mut self, client: &Client, request: &Request, frame: &[u8]) -> Plan {
         if self.sort_keys(client, request.keys(frame).map(|key| key.of(frame))).is_none() {
             return Plan::One(None);
@@ -346,8 +347,8 @@ fn judge(user: &access::User, request: &Request, frame: &[u8]) -> access::Verdic
     }
 }
 
-/// Longest line of a `get` or `gets`, whose lines memcached does not limit. A request in parts has its keys in memory several
-/// times, and places in it are 32 bits.
+/// Longest line of a `get` or `gets`, whose lines memcached does not limit. A request in parts has its keys
+/// in memory several times, and places in it are 32 bits.
 fn get_line_max(request_bytes_max: usize, budget: usize) -> usize {
     request_bytes_max.min((budget / 16).max(PART_BYTES_MAX)).min(1 << 31)
 }

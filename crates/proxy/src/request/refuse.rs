@@ -1,11 +1,13 @@
-//! Requests that are not executed: the error that each gets in its place, and whether the requests behind it may be executed.
+//! Requests that are not executed: the error that each gets in its place, and whether the requests behind it
+//! may be executed.
 //!
 //! ```text
 //! SELECT 1        -ERR …, then the close     a stateful command: INCR was meant for another database
 //! INCR k          never executed
 //! ```
-//! A stateful command is marked in the tables of `wire`. All requests that came before it are answered first. What comes after
-//! it, in the same packet or a later one, is thrown away (`is_more`), or refused as well ([`super::transaction`]).
+//! A stateful command is marked in the tables of `wire`. All requests that came before it are answered first.
+//! What comes after it, in the same packet or a later one, is thrown away (`is_more`), or refused as well
+//! ([`super::transaction`]).
 
 use std::time::Duration;
 
@@ -23,8 +25,8 @@ use crate::proxy::Proxy;
 const TELL_EVERY: Duration = Duration::from_mins(1);
 
 impl Proxy {
-    /// Gives a client the error for a request that was not executed. If it is stateful, nothing behind it is executed either:
-    /// the client is closed once it has its replies, this error the last of them.
+    /// Gives a client the error for a request that was not executed. If it is stateful, nothing behind it is
+    /// executed either: the client is closed once it has its replies, this error the last of them.
     pub(crate) fn reject<I: Io>(&self, io: &mut I, client: &mut Client, stateful: bool, error: &[u8]) {
         self.give(io, client, error);
         client.session.leaving |= stateful;
@@ -43,7 +45,8 @@ impl Proxy {
         closes
     }
 
-    /// Counts a request against the limits of its user and its pool. True if one is reached: the request has got an error.
+    /// Counts a request against the limits of its user and its pool. True if one is reached: the request has
+    /// got an error.
     pub(super) fn refuse_over_limit<I: Io>(
         &mut self,
         io: &mut I,
@@ -107,7 +110,8 @@ impl Proxy {
         }
     }
 
-    /// Tells the operator why a client was closed: client libraries often report the close instead of the error before it.
+    /// Tells the operator why a client was closed: client libraries often report the close instead of the
+    /// error before it.
     pub(crate) fn tell_refused(&mut self, now: Instant, pool: PoolKey, command: &'static str) {
         let pool = &mut self.pools[pool];
         if pool.refusal_told.is_some_and(|told| now.since(told) < TELL_EVERY) {

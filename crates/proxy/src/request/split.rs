@@ -78,7 +78,8 @@ impl Proxy {
         self.scratch.requests = requests;
     }
 
-    /// Sorts keys by group, a part for each: fills `scratch.parts` and `scratch.order`. None if there is no server at all.
+    /// Sorts keys by group, a part for each: fills `scratch.parts` and `scratch.order`. None if there is no
+    /// server at all.
     pub(super) fn sort_keys<'a>(
         &mut self,
         client: &Client,
@@ -105,7 +106,8 @@ impl Proxy {
         Some(())
     }
 
-    /// Cuts what [`Proxy::sort_keys`] has found so that no part has more than `max` bytes of keys, whose lengths these are.
+    /// Cuts what [`Proxy::sort_keys`] has found so that no part has more than `max` bytes of keys, whose
+    /// lengths these are.
     pub(super) fn cut_parts(&mut self, lens: impl Iterator<Item = usize>, max: usize) {
         let (parts, order) = (&mut self.scratch.parts, &mut self.scratch.order);
         // Where the next key of each part goes, and what is there already.
@@ -187,8 +189,8 @@ impl Proxy {
     }
 }
 
-/// Copies what belongs to each key into the request that it goes with: of those that follow one another, from `start` on, each
-/// ends where `ends` says. What stands together and goes together is copied at once.
+/// Copies what belongs to each key into the request that it goes with: of those that follow one another, from
+/// `start` on, each ends where `ends` says. What stands together and goes together is copied at once.
 fn copy_runs(frame: &[u8], start: usize, ends: &[u32], order: &[u16], requests: &mut [Vec<u8>]) {
     let Some(mut to) = order.first() else { return };
     let (mut begin, mut end) = (start, start);

@@ -5,7 +5,8 @@
 //! INCR k          -ERR not executed   answered one by one: a client library that saw the connection close instead would send
 //! EXEC            -EXECABORT …, close them again on another connection, without the MULTI that has its error already
 //! ```
-//! `DISCARD` ends it as well. A client that sends neither is closed after [`EXEC_WITHIN`]: it has read the error and given up.
+//! `DISCARD` ends it as well. A client that sends neither is closed after [`EXEC_WITHIN`]: it has read the
+//! error and given up.
 
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use crate::answer::OK;
 use crate::client::Client;
 use crate::proxy::Proxy;
 
-/// Time from a refused `MULTI` to its `EXEC`. What a client has sent before the error reached it comes within a round trip.
+/// Time from a refused `MULTI` to its `EXEC`. What a client has sent before the error reached it comes within
+/// a round trip.
 const EXEC_WITHIN: Duration = Duration::from_secs(1);
 const NOT_EXECUTED: &[u8] = b"-ERR not executed, since the MULTI before it was refused\r\n";
 /// In Redis' words.

@@ -136,7 +136,8 @@ pub(crate) fn scanned(part: &[u8]) -> Option<Scanned> {
     }
 }
 
-/// VALUE blocks in the order of the request's keys: a key whose server's next block is not its own was a miss.
+/// VALUE blocks in the order of the request's keys: a key whose server's next block is not its own was a
+/// miss.
 fn merge_values(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
     let mut parts: Vec<_> = gather.used().map(|part| (Blocks::new(part), part)).collect();
     let mut start = 0;

@@ -11,8 +11,8 @@ use crate::request::SHARE_MIN;
 use crate::server::pending::{Owner, Pending};
 use crate::server::scan::{Found, Met, Next};
 
-/// Size below which replies leave the buffer that they came in, when memory is tight. A longer one is most of its buffer: a copy of
-/// it would need what is not there.
+/// Size below which replies leave the buffer that they came in, when memory is tight. A longer one is most of
+/// its buffer: a copy of it would need what is not there.
 const COPY_MAX: usize = 1 << 20;
 
 impl Proxy {

@@ -1,5 +1,5 @@
-//! (c), (d) A reply has met its request: it goes to whoever has asked, takes its place in the client's line, and leaves when its turn
-//! has come.
+//! (c), (d) A reply has met its request: it goes to whoever has asked, takes its place in the client's line,
+//! and leaves when its turn has come.
 
 use net::{ConnId, Instant, Io};
 use wire::memcache::Silence;
@@ -41,8 +41,9 @@ impl Proxy {
         }
     }
 
-    /// A part has failed at its server; true once no part is missing. A request that went to every server gets an error that
-    /// says which of them it is from, behind the server's own words: clients look at how an error begins.
+    /// A part has failed at its server; true once no part is missing. A request that went to every server
+    /// gets an error that says which of them it is from, behind the server's own words: clients look at how
+    /// an error begins.
     pub(crate) fn fail_part(&mut self, gather: GatherId, lane: LaneKey, error: &[u8]) -> bool {
         match error.strip_suffix(b"\r\n") {
             Some(text) if self.gathers.get_mut(gather).names_servers && text.starts_with(b"-") => {

@@ -1,4 +1,5 @@
-//! Waiting between attempts that fail: twice as long after each, up to a limit, and never quite as long as others wait.
+//! Waiting between attempts that fail: twice as long after each, up to a limit, and never quite as long as
+//! others wait.
 
 use std::time::Duration;
 

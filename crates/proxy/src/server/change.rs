@@ -22,8 +22,8 @@ pub(crate) struct Heritage {
 }
 
 impl Server {
-    /// Takes other settings, of its pool and its own. Those that its connections depend on are the same. The notice says that it
-    /// is back in the ring.
+    /// Takes other settings, of its pool and its own. Those that its connections depend on are the same. The
+    /// notice says that it is back in the ring.
     pub(crate) fn set_config<I: Io>(
         &mut self,
         io: &mut I,
@@ -88,8 +88,8 @@ impl Server {
         Heritage { address: address.clone(), ejected, failing: *failing, refuses: *refuses }
     }
 
-    /// Takes the place of a server of the same name, whose connections it cannot use. If that one was ejected, so is this one, and is
-    /// probed at once: it may be another one, or one that can be reached now.
+    /// Takes the place of a server of the same name, whose connections it cannot use. If that one was
+    /// ejected, so is this one, and is probed at once: it may be another one, or one that can be reached now.
     pub(crate) fn inherit<I: Io>(&mut self, io: &mut I, before: Heritage) {
         if before.ejected && self.config.auto_eject_hosts {
             self.probe_now(io);

@@ -4,8 +4,8 @@
 //! forward ▸ [held until the handshake is done] ▸ socket ▸ server
 //!              line: expired … | awaiting … | just sent         each reply meets the front of the line
 //! ```
-//! A request whose deadline has passed stays in the line, as *expired*: its client has its error, its reply will be
-//! thrown away when it comes.
+//! A request whose deadline has passed stays in the line, as *expired*: its client has its error, its reply
+//! will be thrown away when it comes.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,8 @@
 //! Requests that a server has not answered in time.
 //!
-//! Such a request gets its error; its reply, if it comes, is thrown away, so that the others on the connection are not harmed. A
-//! connection on which nothing has come for twice the timeout is stuck and replaced.
+//! Such a request gets its error; its reply, if it comes, is thrown away, so that the others on the
+//! connection are not harmed. A connection on which nothing has come for twice the timeout is stuck and
+//! replaced.
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use crate::server::connection::ServerConn;
 use crate::server::pending::{Owner, Pending};
 
 impl Proxy {
-    /// The oldest request on a connection may have waited too long, or a client may have held it up for too long.
+    /// The oldest request on a connection may have waited too long, or a client may have held it up for too
+    /// long.
     pub(crate) fn deadline<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
         let Some(server) = self.servers.get_mut(lane.server) else { return };
         server.conns[lane.number as usize].timer = None;
@@ -61,7 +63,8 @@ impl Server {
         loop {
             let at = conn.expired;
             let pending = conn.line.get(at).copied()?;
-            // A handshake has no deadline of its own, and must not stand before that of a request that was sent again.
+            // A handshake has no deadline of its own, and must not stand before that of a request that was
+            // sent again.
             let handshake = matches!(pending.owner, Owner::Handshake(_));
             if !handshake && pending.at + timeout > now {
                 return None;

@@ -1,5 +1,5 @@
-//! A server on its way out, as far as it concerns the server alone: until when, and what its connections still owe. The rest is in
-//! [`crate::drains`].
+//! A server on its way out, as far as it concerns the server alone: until when, and what its connections
+//! still owe. The rest is in [`crate::drains`].
 
 use net::{Instant, TimerId};
 

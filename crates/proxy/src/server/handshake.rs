@@ -4,8 +4,8 @@
 //! opened ▸ AUTH, HELLO 3, SELECT at once ▸ each is accepted ▸ requests that waited go out
 //!                                        ▸ one is refused   ▸ closed; they fail; the next attempt after a while
 //! ```
-//! The wait grows up to `server_retry_timeout` ([`crate::server::backoff`]), or the server is ejected and its probe does the same
-//! handshake: so it serves again soon after its password or ours was corrected.
+//! The wait grows up to `server_retry_timeout` ([`crate::server::backoff`]), or the server is ejected and its
+//! probe does the same handshake: so it serves again soon after its password or ours was corrected.
 
 use bytes::Bytes;
 use config::checked::Protocol;
@@ -20,8 +20,8 @@ use crate::server::Server;
 use crate::server::pending::{Expect, Handshake, Owner, Pending};
 
 impl Server {
-    /// Opens a connection and sends the handshake ahead of everything else: the password, then the protocol version, then the
-    /// database. None for the embedded cache.
+    /// Opens a connection and sends the handshake ahead of everything else: the password, then the protocol
+    /// version, then the database. None for the embedded cache.
     fn open<I: Io>(&mut self, io: &mut I, lane: u16) -> Option<ConnId> {
         let id = io.connect(self.address.as_ref()?, &self.options);
         let (version, probe) = (self.speaks_resp3(lane), lane == self.probe_lane());
@@ -105,7 +105,8 @@ impl Server {
 }
 
 impl Proxy {
-    /// Connects to a server if its pool wants that before there is traffic, which finds out about failures again.
+    /// Connects to a server if its pool wants that before there is traffic, which finds out about failures
+    /// again.
     pub(crate) fn preconnect<I: Io>(&mut self, io: &mut I, server: ServerKey) {
         let config = &self.servers[server].config;
         if config.preconnect {
@@ -148,8 +149,8 @@ impl Proxy {
         self.servers[lane.server].step_done(io, lane.number, is_error);
     }
 
-    /// Requests that follow on this connection would be refused, or reach another database, or be answered in another version: it is
-    /// closed, and the next one asks again.
+    /// Requests that follow on this connection would be refused, or reach another database, or be answered in
+    /// another version: it is closed, and the next one asks again.
     fn handshake_refused<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure) {
         if failure == Failure::Version {
             // It is good enough for everybody else.
@@ -170,8 +171,8 @@ fn command(args: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// True for the error of a server that wants no password: what follows is served all the same. So a password can be given to
-/// the proxy before it is to the servers.
+/// True for the error of a server that wants no password: what follows is served all the same. So a password
+/// can be given to the proxy before it is to the servers.
 fn needs_no_password(step: Handshake, reply: &[u8]) -> bool {
     let says = |words: &str| memchr::memmem::find(reply, words.as_bytes()).is_some();
     step == Handshake::Password && (says("without any password configured") || says("no password is set"))

@@ -7,8 +7,9 @@
 //!      │                                                 └────────────────────────────────────┤
 //!      └──────────────────────────────── a good answer to the probe ──────────────────────────┘
 //! ```
-//! Pure: it is told what happened and when. An idle connection that the server closes is no failure (in nutcracker
-//! 0.5.0 it is), and a server comes back only after it has answered (in nutcracker live traffic finds out).
+//! Pure: it is told what happened and when. An idle connection that the server closes is no failure (in
+//! nutcracker 0.5.0 it is), and a server comes back only after it has answered (in nutcracker live traffic
+//! finds out).
 
 use std::time::Duration;
 
@@ -59,14 +60,16 @@ impl Health {
         self.attempts.reset();
     }
 
-    /// A connection broke while requests awaited replies, or could not be opened. True if the server is to be ejected.
+    /// A connection broke while requests awaited replies, or could not be opened. True if the server is to be
+    /// ejected.
     pub(crate) fn failed(&mut self, policy: Policy) -> bool {
         self.failures = self.failures.saturating_add(1);
         policy.eject && self.state == State::Up && self.failures >= policy.failure_limit
     }
 
-    /// A connection could not be opened, or its handshake was refused. With ejection the failure limit decides how often it
-    /// is tried; without it, attempts are spread out, but no further than `retry_timeout`.
+    /// A connection could not be opened, or its handshake was refused. With ejection the failure limit
+    /// decides how often it is tried; without it, attempts are spread out, but no further than
+    /// `retry_timeout`.
     pub(crate) fn refused(&mut self, policy: Policy, failure: Failure, now: Instant) {
         if !policy.eject {
             self.attempts.failed(failure, policy.retry_timeout, now);
@@ -85,8 +88,8 @@ impl Health {
         now + policy.retry_timeout
     }
 
-    /// The probe got no good answer. Returns when to probe again: a server that is there and refuses the handshake costs
-    /// nothing to ask, and serves again as soon as somebody has corrected its password.
+    /// The probe got no good answer. Returns when to probe again: a server that is there and refuses the
+    /// handshake costs nothing to ask, and serves again as soon as somebody has corrected its password.
     pub(crate) fn probe_failed(&mut self, policy: Policy, failure: Failure, now: Instant) -> Instant {
         self.state = State::Ejected;
         self.probes = if failure.is_handshake() { 0 } else { self.probes.saturating_add(1) };

@@ -1,14 +1,15 @@
-//! Requests that can be sent again: their bytes are kept until their reply has come, as their pool wants it ([`Resend`]).
+//! Requests that can be sent again: their bytes are kept until their reply has come, as their pool wants it
+//! ([`Resend`]).
 //!
 //! ```text
 //! short    copied, one behind the other:  | whole | whole | names | whole |      the front belongs to the oldest request that kept any
 //! long     shared with the output, in a line of their own
 //! ```
-//! A lost connection gives a request that is safe a second chance; a reply that says "not here, not executed" would give any
-//! request one. Of a memcached request at least the names are kept that its reply may have.
+//! A lost connection gives a request that is safe a second chance; a reply that says "not here, not executed"
+//! would give any request one. Of a memcached request at least the names are kept that its reply may have.
 //!
-//! All of it is memory of the connection ([`crate::memory`]). A long request counts here from the start, and as long as it is
-//! unsent with the output too.
+//! All of it is memory of the connection ([`crate::memory`]). A long request counts here from the start, and
+//! as long as it is unsent with the output too.
 
 use std::collections::VecDeque;
 
@@ -40,7 +41,8 @@ pub(crate) struct Keep {
 }
 
 impl Keep {
-    /// Part to keep of a request that is sent for the second time, with the names that its reply may have: it is not sent for a third.
+    /// Part to keep of a request that is sent for the second time, with the names that its reply may have: it
+    /// is not sent for a third.
     pub(crate) fn again(bytes: &[u8], names: &[u8]) -> Keep {
         let asked = match memchr::memmem::find(bytes, names) {
             Some(start) if !names.is_empty() => {

@@ -5,10 +5,12 @@
 //!              └─ past half of it, or three quarters of it are in use, and still not its client's turn: an error, and its
 //!                 bytes are thrown away
 //! ```
-//! Where memory allows, the server is read as fast as it sends. Where it does not, the server's connection is not read while
-//! the client is behind, and everybody else on it waits: so all this waiting for one client may take as long as a request may
-//! ([`checked::Pool::timeout`](config::checked::Pool), or five seconds where there is none), and a second more for every 10 MiB. A client that needs longer is closed, and the rest of its reply thrown away. A server that is lost in the
-//! middle takes the client along: an error cannot be put into the middle of a reply.
+//! Where memory allows, the server is read as fast as it sends. Where it does not, the server's connection is
+//! not read while the client is behind, and everybody else on it waits: so all this waiting for one client
+//! may take as long as a request may ([`checked::Pool::timeout`](config::checked::Pool), or five seconds
+//! where there is none), and a second more for every 10 MiB. A client that needs longer is closed, and the
+//! rest of its reply thrown away. A server that is lost in the middle takes the client along: an error cannot
+//! be put into the middle of a reply.
 
 use net::{ConnId, Input, Instant, Io};
 use wire::memcache::Silence;
@@ -30,8 +32,8 @@ use crate::server::scan::Found;
 const READ_AHEAD: usize = 1 << 20;
 
 impl Proxy {
-    /// A reply of which `arrived` bytes are there is going to have at least `want`. If it is too large to be held, it is passed
-    /// on from now on: true.
+    /// A reply of which `arrived` bytes are there is going to have at least `want`. If it is too large to be
+    /// held, it is passed on from now on: true.
     pub(crate) fn is_passed_on<I: Io>(
         &mut self,
         io: &mut I,
@@ -160,7 +162,8 @@ impl Proxy {
         self.tell(works);
     }
 
-    /// Has a client held up a server's connection for long enough? Then it is closed. Returns when to look again.
+    /// Has a client held up a server's connection for long enough? Then it is closed. Returns when to look
+    /// again.
     pub(crate) fn end_of_patience<I: Io>(&mut self, io: &mut I, lane: LaneKey) -> Option<Instant> {
         let now = io.now();
         let timeout = self.servers[lane.server].config.timeout;
@@ -280,7 +283,8 @@ mod tests {
 
     #[test]
     fn a_memcached_server_cannot_fill_the_memory() {
-        // A value without end, and many of them; a client whose turn it is, and one that waits behind another.
+        // A value without end, and many of them; a client whose turn it is, and one that waits behind
+        // another.
         let many = |n: usize| -> String { (0..n).map(|n| format!(" k{n}")).collect() };
         let values = |n: usize| -> Vec<u8> {
             (0..n).flat_map(|n| format!("VALUE k{n} 0 60000\r\n{:60000}\r\n", "").into_bytes()).collect()

@@ -71,8 +71,8 @@ impl Server {
         }
     }
 
-    /// Notes that requests have failed with their connection, or because it could not be opened. What is said of that: once
-    /// until the server works again.
+    /// Notes that requests have failed with their connection, or because it could not be opened. What is said
+    /// of that: once until the server works again.
     fn note_failure<I: Io>(&mut self, io: &I, failure: Failure, was_connected: bool) -> Option<Notice> {
         if !was_connected || failure.is_handshake() {
             self.health.refused(self.policy(), failure, io.now());
@@ -167,7 +167,8 @@ impl Proxy {
         }
     }
 
-    /// Sends a request on `lane` whose bytes are the first in `kept`. False if they are not all there, or cannot be sent.
+    /// Sends a request on `lane` whose bytes are the first in `kept`. False if they are not all there, or
+    /// cannot be sent.
     fn send_again<I: Io>(&mut self, io: &mut I, lane: LaneKey, pending: &Pending, kept: &Kept) -> bool {
         let Some(frame) = kept.whole(pending) else { return false };
         let again = Pending { kept: 0, asked: NOT_NAMED, whole: Whole::Nowhere, safe: false, ..*pending };

@@ -1,5 +1,5 @@
-//! A reply that is on its way through to its client while it comes ([`crate::server::large`] says when): how far it is, and
-//! how long its client has kept the server waiting.
+//! A reply that is on its way through to its client while it comes ([`crate::server::large`] says when): how
+//! far it is, and how long its client has kept the server waiting.
 
 use std::time::Duration;
 

@@ -56,7 +56,8 @@ pub(crate) struct Pending {
     pub(crate) silence: Silence,
     /// Number of its bytes that are copied: all of them, for a second try, or what its reply may name.
     pub(crate) kept: u32,
-    /// Start in them of the part its reply may name ([`wire::memcache::Request::asked`]); [`NOT_NAMED`] if there is none.
+    /// Start in them of the part its reply may name ([`wire::memcache::Request::asked`]); [`NOT_NAMED`] if
+    /// there is none.
     pub(crate) asked: u32,
     /// Place where all of it is kept.
     pub(crate) whole: Whole,

@@ -18,7 +18,8 @@ use crate::server::health::State;
 const PROBE_TIME: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// Counts a failure that may have been one too many: then it is to be ejected, which is what the notice says.
+    /// Counts a failure that may have been one too many: then it is to be ejected, which is what the notice
+    /// says.
     fn has_failed_too_often(&mut self, failure: Failure) -> Option<Notice> {
         self.stats.failures.inc();
         // One on its way out is in no ring.

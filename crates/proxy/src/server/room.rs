@@ -5,15 +5,18 @@
 //!   everybody is read   those who wait     clients with more than an equal        nobody's request is taken: each stays
 //!                       are read again     share of it are not read any more      with its client until there is room
 //! ```
-//! A queue is long at half of `server_queue_max`, or at 8192, or when 16 MiB of replies are to come, whichever is least:
-//! enough to keep any server busy, and little enough that a request which comes last is answered soon.
+//! A queue is long at half of `server_queue_max`, or at 8192, or when 16 MiB of replies are to come,
+//! whichever is least: enough to keep any server busy, and little enough that a request which comes last is
+//! answered soon.
 //!
-//! A server works on all that it was sent, whether anybody takes the replies or not. So of requests whose replies are long only
-//! [`BULKY_MAX`] are on a queue, and [`UNKNOWN_MAX`] of clients that have had no reply yet, where those of others are short. Further
-//! ones stay with their clients, which take turns, and requests with short replies go ahead of them.
+//! A server works on all that it was sent, whether anybody takes the replies or not. So of requests whose
+//! replies are long only [`BULKY_MAX`] are on a queue, and [`UNKNOWN_MAX`] of clients that have had no reply
+//! yet, where those of others are short. Further ones stay with their clients, which take turns, and requests
+//! with short replies go ahead of them.
 //!
-//! So a client that pipelines without end fills its share of the queue and no more, and nobody is refused because of it.
-//! A request is refused only where waiting cannot help: the server has let requests time out and its queue is full.
+//! So a client that pipelines without end fills its share of the queue and no more, and nobody is refused
+//! because of it. A request is refused only where waiting cannot help: the server has let requests time out
+//! and its queue is full.
 
 use config::checked;
 use net::{ConnId, Io};
@@ -34,16 +37,16 @@ const LONG_BYTES: usize = 16 << 20;
 
 /// Most requests on a queue whose replies are long,
 const BULKY_MAX: usize = 32;
-/// and most whose replies may be long for all that is known. Clients that send one request and leave have to be served at a good rate,
-/// also where the server is far away.
+/// and most whose replies may be long for all that is known. Clients that send one request and leave have to
+/// be served at a good rate, also where the server is far away.
 const UNKNOWN_MAX: usize = 128;
 
 /// Room on a connection's queue for one more request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
     Enough,
-    /// For this one, and for no further one of its client at present: it has its share of a long queue (`crowded`), or too much is
-    /// unsent.
+    /// For this one, and for no further one of its client at present: it has its share of a long queue
+    /// (`crowded`), or too much is unsent.
     Last {
         crowded: bool,
     },

@@ -28,7 +28,8 @@ pub(crate) enum Next {
     },
     /// More of a reply that is passed on.
     Piece,
-    /// The beginning of something that will have at least so many bytes. A reply may be passed on instead of being waited for.
+    /// The beginning of something that will have at least so many bytes. A reply may be passed on instead of
+    /// being waited for.
     More {
         want: usize,
         may_pass: bool,
@@ -83,7 +84,8 @@ impl Server {
         }
     }
 
-    /// Gives a reply to the oldest request of its connection, which is there. What is told: see [`Server::count_reply`].
+    /// Gives a reply to the oldest request of its connection, which is there. What is told: see
+    /// [`Server::count_reply`].
     #[inline]
     pub(crate) fn meet(&mut self, lane: u16, found: &Found, now: Instant) -> (Met, Option<Notice>) {
         let conn = &mut self.conns[lane as usize];
@@ -102,8 +104,9 @@ impl Server {
         (Met::Request(pending), works)
     }
 
-    /// Counts a reply. `good`: it shows that the server works, which is told if it had failed. One that is too late does not: a
-    /// server that always is has to be ejected some time. Nor does one to a handshake, as long as nobody is served.
+    /// Counts a reply. `good`: it shows that the server works, which is told if it had failed. One that is
+    /// too late does not: a server that always is has to be ejected some time. Nor does one to a handshake,
+    /// as long as nobody is served.
     #[inline]
     pub(crate) fn count_reply(&mut self, found: &Found, good: bool) -> Option<Notice> {
         self.stats.responses.inc();

@@ -4,8 +4,9 @@
 //!   stream:  ──────●──────────────────┬─────────────▶
 //!                  cursor             end when the message came back: its turn comes when the cursor is here
 //! ```
-//! As in nsqd, "later" means behind what waits: a message that comes back stands behind everything that was in the stream at
-//! that moment, and before what is published afterwards. They are kept in the order in which they came back.
+//! As in nsqd, "later" means behind what waits: a message that comes back stands behind everything that was
+//! in the stream at that moment, and before what is published afterwards. They are kept in the order in which
+//! they came back.
 
 use std::collections::VecDeque;
 
@@ -78,9 +79,9 @@ impl Again {
         self.line.clear();
     }
 
-    /// Brings those whose turn has come at `cursor` into the order in which they stand in the journal, from the first one's
-    /// place on and round its end: neighbours then need no read of their own. The first one stays first, so that nobody
-    /// waits for ever.
+    /// Brings those whose turn has come at `cursor` into the order in which they stand in the journal, from
+    /// the first one's place on and round its end: neighbours then need no read of their own. The first one
+    /// stays first, so that nobody waits for ever.
     pub fn line_up(&mut self, cursor: Position) {
         let Some(first) = self.line.front().map(|entry| entry.message.at) else { return };
         let ready = self.line.iter().take_while(|entry| entry.behind <= cursor).count();

@@ -132,7 +132,8 @@ impl Channel {
         self.paused = paused;
     }
 
-    /// Drops everything that is in the channel when the stream ends at `end`. Consumers have nothing in flight any more.
+    /// Drops everything that is in the channel when the stream ends at `end`. Consumers have nothing in
+    /// flight any more.
     pub fn empty(&mut self, end: Position) {
         self.in_flight.clear();
         self.again.clear();
@@ -157,7 +158,8 @@ impl Channel {
         self.refresh_all();
     }
 
-    /// Forgets what [`Seek::forgets`] and reads again from `seek.cursor`. `tag` is in the ids of the topic's messages.
+    /// Forgets what [`Seek::forgets`] and reads again from `seek.cursor`. `tag` is in the ids of the topic's
+    /// messages.
     pub fn seek(&mut self, seek: Seek, tag: u32) {
         let keeps = |message: &Waiting| !seek.forgets(message.id, tag);
         let mut deferred = self.deferred.take();
@@ -178,8 +180,8 @@ impl Channel {
         self.not_before = seek.not_before;
     }
 
-    /// Drops whatever stands before `floor`; of the stream there are `left` messages behind it. In flight is left alone:
-    /// the consumer has the message. Gives how many of the stream were dropped.
+    /// Drops whatever stands before `floor`; of the stream there are `left` messages behind it. In flight is
+    /// left alone: the consumer has the message. Gives how many of the stream were dropped.
     pub fn drop_before(&mut self, floor: Position, left: u64) -> u64 {
         let waiting = self.again.len() + self.deferred.len();
         self.again.retain(|message| message.at >= floor);
@@ -206,8 +208,8 @@ impl Channel {
         for message in waiting.chain(letters) {
             message.at = moved(message.at).unwrap_or(message.at);
         }
-        // Events that were not written yet name the old positions, which replay follows to the new ones only for
-        // events before the copy. They must be written before the copy is.
+        // Events that were not written yet name the old positions, which replay follows to the new ones only
+        // for events before the copy. They must be written before the copy is.
         debug_assert!(self.events.is_empty(), "events are written before messages move");
     }
 
@@ -258,7 +260,8 @@ impl Channel {
         self.in_flight.first(&self.consumers.get(key)?.line).copied()
     }
 
-    /// Puts a message that was taken out of flight back among those that wait, for now or for `due`, or sets it aside.
+    /// Puts a message that was taken out of flight back among those that wait, for now or for `due`, or sets
+    /// it aside.
     pub(super) fn send_back(
         &mut self,
         flight: Flight,

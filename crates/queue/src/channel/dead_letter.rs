@@ -1,4 +1,5 @@
-//! Dead letters of a channel: messages to be set aside, and the batch of them that is on its way to their topic.
+//! Dead letters of a channel: messages to be set aside, and the batch of them that is on its way to their
+//! topic.
 //!
 //! A letter is its channel's until it is safe elsewhere (see `departing`).
 
@@ -45,7 +46,8 @@ impl Departing {
         self.letters.iter_mut()
     }
 
-    /// Forgets the letters: the channel was emptied or moved. The outcome of their batch concerns nobody any more.
+    /// Forgets the letters: the channel was emptied or moved. The outcome of their batch concerns nobody any
+    /// more.
     pub(super) fn clear(&mut self) {
         self.letters.clear();
     }

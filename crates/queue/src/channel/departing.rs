@@ -1,8 +1,9 @@
 //! Dead letters between two journals: written to their topic, not yet safe there, and still their channel's.
 //!
-//! A message is in one of the two journals at every moment only if the one that gives it away forgets it last. So the letters of a
-//! batch stay with their channel, in its checkpoints too, until the outcome is known: finished here if they are safe there,
-//! among the dead letters again if not. A channel has one batch on its way at a time, which bounds what is held here.
+//! A message is in one of the two journals at every moment only if the one that gives it away forgets it
+//! last. So the letters of a batch stay with their channel, in its checkpoints too, until the outcome is
+//! known: finished here if they are safe there, among the dead letters again if not. A channel has one batch
+//! on its way at a time, which bounds what is held here.
 
 use super::{Channel, DeadLetter};
 

@@ -1,7 +1,8 @@
 //! Stretches of the journal that a channel's cursor passes over.
 //!
-//! They come from emptying a topic (nobody gets what waited in it), from the limit of an ephemeral channel (what did not fit
-//! is not delivered), and from recovery (what was finished or set apart ahead of the last checkpoint's cursor).
+//! They come from emptying a topic (nobody gets what waited in it), from the limit of an ephemeral channel
+//! (what did not fit is not delivered), and from recovery (what was finished or set apart ahead of the last
+//! checkpoint's cursor).
 
 use std::collections::VecDeque;
 

@@ -45,7 +45,8 @@ pub struct ChannelImage {
     pub holes: Vec<(Position, Position)>,
     /// Records ahead of the cursor that it has taken.
     pub taken: Vec<Position>,
-    /// Messages behind the cursor that it is not done with, in the order in which their turn comes; those in flight first.
+    /// Messages behind the cursor that it is not done with, in the order in which their turn comes; those in
+    /// flight first.
     pub messages: Vec<ImagedMessage>,
 }
 
@@ -130,8 +131,9 @@ impl ChannelImage {
         }
     }
 
-    /// Reads an image of a checkpoint of this version, written at `wall` (ns; 0 if unknown): no wait was longer than from then on.
-    /// One of version 1 lacks the places of messages. `None` if it is not well-formed.
+    /// Reads an image of a checkpoint of this version, written at `wall` (ns; 0 if unknown): no wait was
+    /// longer than from then on. One of version 1 lacks the places of messages. `None` if it is not
+    /// well-formed.
     pub fn decode(from: &mut Reader<'_>, version: u64, wall: i64) -> Option<ChannelImage> {
         let mut image = ChannelImage {
             number: from.channel()?,

@@ -25,7 +25,8 @@ impl Channel {
         if self.duplicates.is_empty() { 0 } else { self.duplicates.values().map(VecDeque::len).sum() }
     }
 
-    /// Counts the bytes that it takes. Gives what it was counted with before, and what it is counted with now.
+    /// Counts the bytes that it takes. Gives what it was counted with before, and what it is counted with
+    /// now.
     pub fn count_memory(&mut self) -> (usize, usize) {
         let now = self.memory_bytes();
         (std::mem::replace(&mut self.memory, now), now)

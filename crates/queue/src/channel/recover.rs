@@ -1,13 +1,14 @@
 //! A channel while its topic's journal is replayed.
 //!
-//! It starts from the last checkpoint's image, or from its creation, and is told what the journal says in order. What
-//! was delivered and neither finished nor requeued is not in the journal: such messages are still before the cursor of
-//! the image or in its list, and so they come again.
+//! It starts from the last checkpoint's image, or from its creation, and is told what the journal says in
+//! order. What was delivered and neither finished nor requeued is not in the journal: such messages are still
+//! before the cursor of the image or in its list, and so they come again.
 //!
-//! `behind` is never short of what can be read from the cursor on: a count that is short makes a channel pass over messages
-//! that nobody got. So a record that could not be read, and was not counted for that, is not subtracted when its FIN is
-//! replayed either; and where the journal only says how many were dropped, those that may not have been counted are left in.
-//! Counting anew ([`Recovering::settle`]) or the end of the stream puts right what is too many.
+//! `behind` is never short of what can be read from the cursor on: a count that is short makes a channel pass
+//! over messages that nobody got. So a record that could not be read, and was not counted for that, is not
+//! subtracted when its FIN is replayed either; and where the journal only says how many were dropped, those
+//! that may not have been counted are left in. Counting anew ([`Recovering::settle`]) or the end of the
+//! stream puts right what is too many.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -109,7 +110,8 @@ impl Recovering {
             return;
         }
         if at < self.image.replay_to {
-            // One that had a due time of its own is not in the count of what is replayed, and nothing here says which one had.
+            // One that had a due time of its own is not in the count of what is replayed, and nothing here
+            // says which one had.
             self.excess += 1;
             return;
         }
@@ -200,8 +202,8 @@ impl Recovering {
         self.lost
     }
 
-    /// The channel, ready for work; the stream ends at `end`. A due time of which nobody knows when it was given is `delay_max`
-    /// away at most.
+    /// The channel, ready for work; the stream ends at `end`. A due time of which nobody knows when it was
+    /// given is `delay_max` away at most.
     pub fn into_channel(self, end: Position, clock: Clock, delay_max: Duration) -> Channel {
         let Recovering { image, apart, taken, excess, lost, .. } = self;
         let mut channel = Channel::new(&image.name, image.number, image.cursor, image.behind);

@@ -1,7 +1,8 @@
 //! Effects of time on a channel: timeouts, and deferred messages that fall due.
 //!
-//! One entry per consumer that has something in flight, not one per message, stands in the list of deadlines. It may be
-//! earlier than the consumer's first deadline (the message it was made for is finished by now), never later.
+//! One entry per consumer that has something in flight, not one per message, stands in the list of deadlines.
+//! It may be earlier than the consumer's first deadline (the message it was made for is finished by now),
+//! never later.
 
 use std::cmp::Reverse;
 

@@ -1,7 +1,7 @@
 //! AUTH, and the rights it gives.
 //!
-//! The answer comes from elsewhere: the connection is held up meanwhile, nobody else is. A grant that has expired is asked for
-//! again when it is next needed, as in nsqd; the command that needed it waits.
+//! The answer comes from elsewhere: the connection is held up meanwhile, nobody else is. A grant that has
+//! expired is asked for again when it is next needed, as in nsqd; the command that needed it waits.
 
 use net::{ConnId, Io};
 use wire::nsq::{Refusal, Verb};

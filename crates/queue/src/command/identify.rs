@@ -1,6 +1,7 @@
 //! IDENTIFY: who the client is, and what is agreed on.
 //!
-//! The answer leaves in clear. Then come, as granted, TLS (with an OK inside) and one compression (with another OK inside).
+//! The answer leaves in clear. Then come, as granted, TLS (with an OK inside) and one compression (with
+//! another OK inside).
 
 use net::{Io, Layer};
 use wire::nsq::identify::Identify;

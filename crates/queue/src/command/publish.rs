@@ -3,8 +3,8 @@
 //! ```text
 //! rights ▸ topic (created if need be) ▸ room ▸ stage … turn_end ▸ commit ▸ OK
 //! ```
-//! The body goes from the connection's input straight into the journal's batch. Pipelined publications of one turn share one
-//! entry in what the client is owed.
+//! The body goes from the connection's input straight into the journal's batch. Pipelined publications of one
+//! turn share one entry in what the client is owed.
 
 use std::time::Duration;
 

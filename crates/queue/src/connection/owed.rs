@@ -76,7 +76,8 @@ impl OwedLine {
         }
     }
 
-    /// Writes every answer that is known and whose turn has come. True if the connection is to be closed then.
+    /// Writes every answer that is known and whose turn has come. True if the connection is to be closed
+    /// then.
     pub fn pay(&mut self, out: &mut Vec<u8>) -> bool {
         loop {
             match self.line.front_mut() {

@@ -1,7 +1,8 @@
 //! `/debug/…`, as far as it means anything here.
 //!
-//! The heap profile is one that `go tool pprof` reads, with memory by where Linux says it is. A CPU profile, and profiles of
-//! goroutines, blocking and threads of a Go runtime, answer 501 with a text that says what to use.
+//! The heap profile is one that `go tool pprof` reads, with memory by where Linux says it is. A CPU profile,
+//! and profiles of goroutines, blocking and threads of a Go runtime, answer 501 with a text that says what to
+//! use.
 
 use std::io::Write;
 
@@ -13,8 +14,8 @@ use flate2::write::GzEncoder;
 use ::http::answer::{HTML, TEXT, with_type};
 use ::http::{Asked, HttpRefusal};
 
-/// nsqd's answer after each garbage collection, and after each change of the rate: it has done it, and then fails to
-/// answer. There is nothing to collect here, and no profile of blocking.
+/// nsqd's answer after each garbage collection, and after each change of the rate: it has done it, and then
+/// fails to answer. There is nothing to collect here, and no profile of blocking.
 pub(super) const DONE_NOTHING: HttpRefusal =
     HttpRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
 

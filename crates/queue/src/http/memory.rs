@@ -5,8 +5,8 @@ use crate::statsd::Memory;
 /// Bytes of a page; `statm` counts pages. All platforms that we build for have pages of this size.
 const PAGE: u64 = 4096;
 
-/// Memory now; zeros where the system does not tell. Nothing collects garbage here: what is about that is 0. What was
-/// reserved and is not resident counts as idle.
+/// Memory now; zeros where the system does not tell. Nothing collects garbage here: what is about that is 0.
+/// What was reserved and is not resident counts as idle.
 pub fn memory() -> Memory {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: Vec<u64> = statm.split_ascii_whitespace().map(|word| word.parse().unwrap_or(0)).collect();

@@ -1,8 +1,8 @@
 //! `/config/:opt`: every setting by its key in nsqd's configuration file, two of which can be changed.
 //!
-//! A text is shown as it is, everything else as JSON: durations in nanoseconds, the log level as a number from 1 (debug) to
-//! 5 (fatal), the effective broadcast ports and `statsd_prefix`, `tls_required` as 0 (no), 1 (`tcp-https`)
-//! or 2, `tls_min_version` as the number on the wire.
+//! A text is shown as it is, everything else as JSON: durations in nanoseconds, the log level as a number
+//! from 1 (debug) to 5 (fatal), the effective broadcast ports and `statsd_prefix`, `tls_required` as 0 (no),
+//! 1 (`tcp-https`) or 2, `tls_min_version` as the number on the wire.
 
 use axum::body::Body;
 use axum::http::Response;

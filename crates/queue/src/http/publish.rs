@@ -1,5 +1,5 @@
-//! `/pub` and `/mpub`. The order of the checks is nsqd's, and so is it that a request with a good topic and a fault behind it
-//! creates the topic.
+//! `/pub` and `/mpub`. The order of the checks is nsqd's, and so is it that a request with a good topic and a
+//! fault behind it creates the topic.
 
 use access::User;
 use axum::body::Body;

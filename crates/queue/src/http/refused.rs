@@ -5,8 +5,9 @@ use axum::http::StatusCode;
 
 use crate::error::QueueError;
 
-/// A limit that somebody has set has a code of its own; a disk that refuses has nsqd's, which is that of a daemon that stops, and
-/// the truth beside it. The log has it as well: as a condition of the topic's, not for each request.
+/// A limit that somebody has set has a code of its own; a disk that refuses has nsqd's, which is that of a
+/// daemon that stops, and the truth beside it. The log has it as well: as a condition of the topic's, not for
+/// each request.
 impl From<QueueError> for HttpRefusal {
     fn from(error: QueueError) -> HttpRefusal {
         let unavailable = |code| HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, code);

@@ -1,7 +1,8 @@
 //! The table of the API: nsqd's requests, then what is offered beyond it.
 //!
-//! Where users need to log in, `get` asks for `admin = "view"` and what changes something for `operate`; so do rows that show
-//! messages. `open` rows are anybody's, of `by_topic` rows the handler looks for the right to publish.
+//! Where users need to log in, `get` asks for `admin = "view"` and what changes something for `operate`; so
+//! do rows that show messages. `open` rows are anybody's, of `by_topic` rows the handler looks for the right
+//! to publish.
 
 use ::http::{Row, by_topic, get, messages, open, post, put, quiet};
 

@@ -1,4 +1,5 @@
-//! The API in front of a real queue: what is beyond nsqd, what cannot be captured from it, and the captured conversations.
+//! The API in front of a real queue: what is beyond nsqd, what cannot be captured from it, and the captured
+//! conversations.
 
 mod requests;
 mod daemon;

@@ -1,6 +1,7 @@
 //! Texts in nsqd's ways: durations, latencies, times; and base64 for what is no text.
 //!
-//! Durations are written as Go's `time.Duration`, latencies as nsqd's own, rounded to one decimal of their unit.
+//! Durations are written as Go's `time.Duration`, latencies as nsqd's own, rounded to one decimal of their
+//! unit.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! Changes of topics and channels, and their names in the query string.
 //!
-//! nsqd checks names in three ways, which scripts can tell apart by the answers: what may create a topic wants a valid name
-//! (`INVALID_TOPIC`), most of what needs one only looks it up, and what concerns channels has codes of its own.
+//! nsqd checks names in three ways, which scripts can tell apart by the answers: what may create a topic
+//! wants a valid name (`INVALID_TOPIC`), most of what needs one only looks it up, and what concerns channels
+//! has codes of its own.
 
 use axum::body::Body;
 use axum::http::Response;

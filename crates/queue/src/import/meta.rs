@@ -1,4 +1,5 @@
-//! The meta file of a disk queue: where reading and writing stood when it was last flushed, after the data had been.
+//! The meta file of a disk queue: where reading and writing stood when it was last flushed, after the data
+//! had been.
 
 /// A place in the data files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,8 @@
 //! {"topics":[{"name":"t","paused":false,"channels":[{"name":"c","paused":true}]},
 //!            {"name":"u","paused":false,"channels":null}],"version":"1.3.0"}
 //! ```
-//! As nsqd, names that are not valid are left out with a warning, and anything that is not such JSON is an error.
+//! As nsqd, names that are not valid are left out with a warning, and anything that is not such JSON is an
+//! error.
 
 use serde::Deserialize;
 use wire::nsq::valid_name;

@@ -4,8 +4,8 @@
 //! <topic>.diskqueue.meta.dat            <topic>.diskqueue.000000.dat
 //! <topic>:<channel>.diskqueue.meta.dat  <topic>:<channel>.diskqueue.000000.dat   (`;` instead of `:` from Windows)
 //! ```
-//! The number has at least six digits. A name may end in `.bad` (put aside by nsqd, never read) or, for nsqd.dat and meta files, in
-//! `.<random>.tmp` (left over from a crash).
+//! The number has at least six digits. A name may end in `.bad` (put aside by nsqd, never read) or, for
+//! nsqd.dat and meta files, in `.<random>.tmp` (left over from a crash).
 
 use wire::nsq::valid_name;
 

@@ -1,7 +1,8 @@
 //! Looking at a data directory: what is to be done, if anything. Looking changes nothing.
 //!
-//! Queues that `nsqd.dat` does not name (a crash between two files) are taken along if something unread is in them: nsqd would
-//! find them again as soon as their topic is used. Read positions come from the meta files; see [`super::meta`].
+//! Queues that `nsqd.dat` does not name (a crash between two files) are taken along if something unread is in
+//! them: nsqd would find them again as soon as their topic is used. Read positions come from the meta files;
+//! see [`super::meta`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -72,8 +73,8 @@ impl Plan {
         &self.topics
     }
 
-    /// Warnings for the operator: names that were left out, queues that `nsqd.dat` does not name, meta files that are missing, not
-    /// readable, or not borne out by the data files.
+    /// Warnings for the operator: names that were left out, queues that `nsqd.dat` does not name, meta files
+    /// that are missing, not readable, or not borne out by the data files.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -94,8 +95,8 @@ impl Plan {
     }
 }
 
-/// Looks at `dir`, in which our own data lies, or is to lie, in the directory called `store`. The caller holds the lock of
-/// `dir`, so that no nsqd is at work in it.
+/// Looks at `dir`, in which our own data lies, or is to lie, in the directory called `store`. The caller
+/// holds the lock of `dir`, so that no nsqd is at work in it.
 pub fn plan(files: &Arc<dyn Files>, dir: &Path, store: &str) -> Result<Step, ImportError> {
     let entries = files.list(dir).map_err(ImportError::io("list", dir))?;
     let originals: Vec<&Entry> = entries.iter().filter(|e| !e.is_dir && names::is_nsqds(&e.name)).collect();

@@ -25,7 +25,8 @@ use super::set_aside::SetAside;
 const ASIDE: &str = "nsqd-original";
 
 impl Plan {
-    /// Makes an empty staging directory and returns its path. What an attempt that was cut short has left in it is deleted.
+    /// Makes an empty staging directory and returns its path. What an attempt that was cut short has left in
+    /// it is deleted.
     pub fn begin(&self) -> Result<PathBuf, ImportError> {
         let staging = self.staging();
         delete_tree(&*self.files, &staging).map_err(ImportError::io("delete", &staging))?;
@@ -33,8 +34,8 @@ impl Plan {
         Ok(staging)
     }
 
-    /// Makes the staging directory the store, durably: every file and directory in it is flushed, then it is renamed. From here on the
-    /// originals are not needed; [`SetAside::run`] moves them.
+    /// Makes the staging directory the store, durably: every file and directory in it is flushed, then it is
+    /// renamed. From here on the originals are not needed; [`SetAside::run`] moves them.
     pub fn publish(self) -> Result<SetAside, ImportError> {
         let staging = self.staging();
         let files = &*self.files;

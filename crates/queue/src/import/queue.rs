@@ -1,8 +1,9 @@
 //! One disk queue: its meta file, its data files, and reading what is unread in them.
 //!
-//! The meta file says where reading and writing stood when it was last flushed; after a crash it may be behind. So reading begins
-//! where it says (if that is in the files, see `reconcile`), and ends where the files end, whatever it says about the write position. A file is read to its real size
-//! (older versions of nsqd began a new one *after* passing max-bytes-per-file).
+//! The meta file says where reading and writing stood when it was last flushed; after a crash it may be
+//! behind. So reading begins where it says (if that is in the files, see `reconcile`), and ends where the
+//! files end, whatever it says about the write position. A file is read to its real size (older versions of
+//! nsqd began a new one *after* passing max-bytes-per-file).
 
 use std::path::{Path, PathBuf};
 
@@ -70,7 +71,8 @@ impl QueueFiles {
         self.unread().map(|((_, _, bytes), from)| bytes.saturating_sub(from)).sum()
     }
 
-    /// Shows each unread message, in order, until `each` says to stop (false) or fails. What cannot be read is noted in `skipped`.
+    /// Shows each unread message, in order, until `each` says to stop (false) or fails. What cannot be read
+    /// is noted in `skipped`.
     pub(super) fn read<E>(
         &self,
         files: &dyn Files,

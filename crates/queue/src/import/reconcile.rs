@@ -1,15 +1,15 @@
 //! The consistency of a disk queue's meta file with its data files.
 //!
-//! Behind what the meta file says the files may have gone on; they can never fall short of it, unless the disk has lost something,
-//! or somebody has moved files about. Then nothing that is there is passed over without a word: where reading would begin behind
-//! the end of what is there, it begins at the beginning.
+//! Behind what the meta file says the files may have gone on; they can never fall short of it, unless the
+//! disk has lost something, or somebody has moved files about. Then nothing that is there is passed over
+//! without a word: where reading would begin behind the end of what is there, it begins at the beginning.
 
 use super::meta::{Meta, Place};
 use super::queue::QueueFiles;
 
 impl QueueFiles {
-    /// Compares what the meta file says with the data files; mends where reading begins if nothing could be read from there.
-    /// Gives what an operator should be told about the queue called `name`.
+    /// Compares what the meta file says with the data files; mends where reading begins if nothing could be
+    /// read from there. Gives what an operator should be told about the queue called `name`.
     pub(super) fn reconcile(&mut self, name: &str) -> Vec<String> {
         let Some(meta) = self.says else { return Vec::new() };
         let Meta { depth, read, write } = meta;
@@ -73,7 +73,8 @@ impl QueueFiles {
 mod tests {
     use super::*;
 
-    /// Data files of 100 bytes with these numbers, what the meta file says, from where is read, and a word of each warning.
+    /// Data files of 100 bytes with these numbers, what the meta file says, from where is read, and a word of
+    /// each warning.
     type Case<'a> = (&'a [u64], &'a str, Option<(u64, u64)>, &'a [&'a str]);
 
     #[test]

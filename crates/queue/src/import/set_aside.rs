@@ -1,6 +1,7 @@
 //! The originals out of the way of a store that was made of them.
 //!
-//! An original that is no longer of the size that was imported stops everything: somebody else has written to it.
+//! An original that is no longer of the size that was imported stops everything: somebody else has written to
+//! it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,8 @@ impl SetAside {
         SetAside { files, dir: dir.to_owned(), store: dir.join(store), marker }
     }
 
-    /// Moves the originals that are still there, and ends the import. Returns the folder that they are in. May be repeated.
+    /// Moves the originals that are still there, and ends the import. Returns the folder that they are in.
+    /// May be repeated.
     pub fn run(self) -> Result<PathBuf, ImportError> {
         let files = &*self.files;
         let aside = self.dir.join(&self.marker.aside);

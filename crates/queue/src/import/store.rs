@@ -1,13 +1,15 @@
-//! The whole way from an nsqd data directory to a store of ours: what a daemon calls before it opens its queue.
+//! The whole way from an nsqd data directory to a store of ours: what a daemon calls before it opens its
+//! queue.
 //!
 //! A topic's journal is laid out so that recovery needs no memory for the backlog of its largest channel:
 //!
 //! ```text
 //! created A │ messages of A, as the stream │ created B, C │ messages of B or C alone │ paused? │ the topic's own, as the stream
 //! ```
-//! A is the channel with most to read. While it is the only one, what is published is its alone; B and C begin behind it. Their
-//! own messages are private records, of which a channel remembers the place (24 bytes each). Ids, timestamps and attempts stay
-//! what they were. The journals are closed without a checkpoint: whoever opens the queue replays them.
+//! A is the channel with most to read. While it is the only one, what is published is its alone; B and C
+//! begin behind it. Their own messages are private records, of which a channel remembers the place (24 bytes
+//! each). Ids, timestamps and attempts stay what they were. The journals are closed without a checkpoint:
+//! whoever opens the queue replays them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,9 +47,9 @@ pub struct Imported {
     pub originals: PathBuf,
 }
 
-/// Takes over the nsqd data in `options.settings.data_path`, if there is any that was not: afterwards it is a store that
-/// [`crate::Queue::open`] opens. Goes on where an earlier attempt was cut short. Blocks for as long as reading and writing all of it
-/// takes. The caller holds the lock of the directory.
+/// Takes over the nsqd data in `options.settings.data_path`, if there is any that was not: afterwards it is a
+/// store that [`crate::Queue::open`] opens. Goes on where an earlier attempt was cut short. Blocks for as
+/// long as reading and writing all of it takes. The caller holds the lock of the directory.
 ///
 /// # Errors
 /// Nothing counts then, and the originals are as they were, but for some that may have been moved already.

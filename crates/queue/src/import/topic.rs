@@ -1,8 +1,9 @@
 //! Reading a topic: its channels' queues first, then its own.
 //!
-//! After a crash the same message can be in a queue twice (it was read, put back, and the read position was not flushed) or in
-//! the topic's queue and already in a channel's. Such duplicates lie near the place where reading stood, so that
-//! remembering the first [`REMEMBERED_MAX`] messages of each queue finds them; nsqd flushes every 2500 by default.
+//! After a crash the same message can be in a queue twice (it was read, put back, and the read position was
+//! not flushed) or in the topic's queue and already in a channel's. Such duplicates lie near the place where
+//! reading stood, so that remembering the first [`REMEMBERED_MAX`] messages of each queue finds them; nsqd
+//! flushes every 2500 by default.
 
 use std::path::Path;
 
@@ -22,8 +23,8 @@ const SKIPPED_LISTED_MAX: usize = 100;
 pub enum Target<'a> {
     /// For the channel of this index in [`TopicPlan::channels`] only.
     Channel(usize),
-    /// In the topic's own queue: for every channel (or for the first to come, if there is none), but for those that have it
-    /// already from their own queue, by index in ascending order.
+    /// In the topic's own queue: for every channel (or for the first to come, if there is none), but for
+    /// those that have it already from their own queue, by index in ascending order.
     Topic {
         /// Channels that are not to get it again.
         held_by: &'a [usize],
@@ -63,8 +64,9 @@ impl TopicReport {
 /// Identity of a message: its id and its timestamp, since ids alone can repeat between nodes.
 type Identity = (u64, i64);
 
-/// Shows every unread message of `topic` to `each`: those of the channels in order, then those of the topic's own queue.
-/// Memory is bounded by [`REMEMBERED_MAX`], not by what is there. A body larger than `body_bytes_max` is skipped and reported.
+/// Shows every unread message of `topic` to `each`: those of the channels in order, then those of the topic's
+/// own queue. Memory is bounded by [`REMEMBERED_MAX`], not by what is there. A body larger than
+/// `body_bytes_max` is skipped and reported.
 pub fn read_topic<E>(
     plan: &Plan,
     topic: &TopicPlan,

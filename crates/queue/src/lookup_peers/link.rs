@@ -1,7 +1,7 @@
 //! A connection to an nsqlookupd: requests out, responses in, each within its time.
 //!
-//! Several requests may be on their way at once; responses come in order. After any error the link is of no use: its owner
-//! drops it and opens another.
+//! Several requests may be on their way at once; responses come in order. After any error the link is of no
+//! use: its owner drops it and opens another.
 
 use std::io;
 use std::time::Duration;

@@ -1,7 +1,8 @@
-//! One nsqlookupd: connect, tell it everything, keep telling it what changes, begin anew when the connection is lost.
+//! One nsqlookupd: connect, tell it everything, keep telling it what changes, begin anew when the connection
+//! is lost.
 //!
-//! The task keeps the set of what it has told on this connection; each time something changes (however much, however
-//! often meanwhile) it tells the difference. Pauses between attempts double and are jittered.
+//! The task keeps the set of what it has told on this connection; each time something changes (however much,
+//! however often meanwhile) it tells the difference. Pauses between attempts double and are jittered.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -1,6 +1,7 @@
 //! Registrations: the topics and channels that are here, and how they differ from what somebody was told.
 //!
-//! Shared by all peers. A change costs the same whatever their number and state; a difference costs one walk over the set.
+//! Shared by all peers. A change costs the same whatever their number and state; a difference costs one walk
+//! over the set.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -76,8 +77,8 @@ impl Registrations {
         self.changed.subscribe()
     }
 
-    /// Differences for somebody who was told `known`, which is then up to date. A topic needs no word of its own if a
-    /// channel of it is told, nor a channel that goes with its topic.
+    /// Differences for somebody who was told `known`, which is then up to date. A topic needs no word of its
+    /// own if a channel of it is told, nor a channel that goes with its topic.
     pub(super) fn bring_up(&self, known: &mut BTreeSet<Registration>) -> Difference {
         let set = self.set.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut add: Vec<_> = set.difference(known).cloned().collect();

@@ -13,7 +13,8 @@ pub struct Timing {
     pub retry_min: Duration,
     /// The longest such pause.
     pub retry_max: Duration,
-    /// Between two repetitions of everything: a topic that somebody deleted at the nsqlookupd alone comes back.
+    /// Between two repetitions of everything: a topic that somebody deleted at the nsqlookupd alone comes
+    /// back.
     pub renew: Duration,
 }
 

@@ -274,9 +274,9 @@ impl Queue {
         }
     }
 
-    /// A heartbeat is due, and with it a look at whether the client is still there. As in nsqd a client is given up when
-    /// it has not finished a command for two intervals, or when it has not taken what it was sent for one. Who is in
-    /// the middle of a body is told what is missing.
+    /// A heartbeat is due, and with it a look at whether the client is still there. As in nsqd a client is
+    /// given up when it has not finished a command for two intervals, or when it has not taken what it was
+    /// sent for one. Who is in the middle of a body is told what is missing.
     pub(super) fn heartbeat<I: Io>(&mut self, io: &mut I, index: u32, generation: u32) {
         let now = self.now();
         let Some(conn) = self.id_of(index, generation) else { return };

@@ -1,7 +1,7 @@
 //! Conditions: what is wrong, by subject.
 //!
-//! Each condition has a subject of its own and ends when that one is well, whatever else goes right meanwhile. The log gets a
-//! line when a condition begins, changes or ends, at most one a second for each.
+//! Each condition has a subject of its own and ends when that one is well, whatever else goes right
+//! meanwhile. The log gets a line when a condition begins, changes or ends, at most one a second for each.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -11,8 +11,8 @@
 //! | users | at once; who is logged in and may no longer consume is closed |
 //! | certificate, key, who must use TLS | TLS: from the next handshake on; who must use it: at once |
 //!
-//! The data path stays. What others do for the queue (lookups, authorization, statsd, the HTTP API) is configured on the
-//! control thread.
+//! The data path stays. What others do for the queue (lookups, authorization, statsd, the HTTP API) is
+//! configured on the control thread.
 
 use net::Io;
 use wire::nsq::Limits;

@@ -4,8 +4,9 @@
 //! limits ▸ make (files, first records) ▸ write ─┬─ written ▸ add_topic, add_channel: listed, announced
 //!                                               └─ refused ▸ discard: its files go
 //! ```
-//! What is listed has its creation in its journal, so that a restart finds the same topics and channels. A creation that is
-//! refused leaves nothing: a channel that cannot be created does not leave behind a topic that was created for it.
+//! What is listed has its creation in its journal, so that a restart finds the same topics and channels. A
+//! creation that is refused leaves nothing: a channel that cannot be created does not leave behind a topic
+//! that was created for it.
 
 use journal::Journal;
 use wire::nsq::is_ephemeral;
@@ -53,7 +54,8 @@ impl Queue {
         self.open_channel_from(topic, channel, self.settings().channels_from_beginning)
     }
 
-    /// [`Queue::open_channel`] whose new channel begins with the oldest message that is kept, if this says so.
+    /// [`Queue::open_channel`] whose new channel begins with the oldest message that is kept, if this says
+    /// so.
     pub(crate) fn open_channel_from(
         &mut self,
         topic: &str,
@@ -132,8 +134,8 @@ impl Queue {
         self.write_creation(topic, |topic| Ok(topic.commit(clock)?)).map(|(key, ())| key)
     }
 
-    /// Makes a topic, which is not there yet. `durability` is kept as a setting of it, if it is given; with `memory` it has no
-    /// files, now or later. That it was created is staged.
+    /// Makes a topic, which is not there yet. `durability` is kept as a setting of it, if it is given; with
+    /// `memory` it has no files, now or later. That it was created is staged.
     fn make_topic(
         &mut self,
         name: &str,
@@ -161,8 +163,8 @@ impl Queue {
         Ok(topic)
     }
 
-    /// Writes what is staged of a new topic and what `write` adds to it; the topic then joins the others. If it is refused
-    /// the files of the topic go.
+    /// Writes what is staged of a new topic and what `write` adds to it; the topic then joins the others. If
+    /// it is refused the files of the topic go.
     fn write_creation<T>(
         &mut self,
         mut topic: Topic<Waiter>,
@@ -212,7 +214,8 @@ impl Queue {
         key
     }
 
-    /// Removes the files of a topic whose creation was refused. If that fails as well, the next start does it.
+    /// Removes the files of a topic whose creation was refused. If that fails as well, the next start does
+    /// it.
     pub(super) fn discard_topic(&mut self, topic: &Topic<Waiter>) {
         match topic.journal.delete() {
             Ok(Some(job)) => self.submit(Job::Delete(job)),

@@ -1,7 +1,8 @@
 //! Messages that were delivered too often are set aside: they go to the channel's dead-letter topic.
 //!
-//! They are written there in batches, and the channel is done with a batch once it is safe there ([`super::moves`]). What cannot be
-//! written is tried again every second; what cannot be read is lost, counted and logged.
+//! They are written there in batches, and the channel is done with a batch once it is safe there
+//! ([`super::moves`]). What cannot be written is tried again every second; what cannot be read is lost,
+//! counted and logged.
 
 use journal::{Block, ReadError, ReadOutcome};
 use serde::Serialize;
@@ -52,7 +53,8 @@ enum Remains {
 }
 
 impl Queue {
-    /// Sets aside what a channel has given up: a batch is written to the dead-letter topic. See [`super::moves`].
+    /// Sets aside what a channel has given up: a batch is written to the dead-letter topic. See
+    /// [`super::moves`].
     pub(super) fn set_aside(&mut self, key: TopicKey, channel_key: ChannelKey) {
         let Some(topic) = self.topics.get_mut(key) else { return };
         let Some(channel) = topic.channel(channel_key) else { return };

@@ -1,8 +1,8 @@
 //! The inventory of the data path, kept over restarts: see [`crate::inventory`].
 //!
-//! The file is read before topics are opened, compared with what is there, and written again before anybody is served. After
-//! that it is written once a second at most, by a disk thread. Files of a deleted topic stay until the inventory no longer has
-//! the topic: whatever happens in between, it is not taken for lost.
+//! The file is read before topics are opened, compared with what is there, and written again before anybody
+//! is served. After that it is written once a second at most, by a disk thread. Files of a deleted topic stay
+//! until the inventory no longer has the topic: whatever happens in between, it is not taken for lost.
 
 use journal::{DELETED_SUFFIX, DeleteJob};
 use rustc_hash::FxHashSet;
@@ -122,7 +122,8 @@ impl Queue {
         }
     }
 
-    /// Compares what was listed with what was opened, and writes the inventory. `deleted` are names of what is being deleted.
+    /// Compares what was listed with what was opened, and writes the inventory. `deleted` are names of what
+    /// is being deleted.
     pub(super) fn compare_inventory(&mut self, deleted: &[String]) {
         let stored = std::mem::take(&mut self.kept.stored);
         let deleted: FxHashSet<&str> = deleted.iter().filter_map(|name| deleted_topic(name)).collect();

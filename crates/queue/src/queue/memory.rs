@@ -6,7 +6,8 @@
 //! | buffers of connections | as much again | those that hold most are closed |
 //! | journals' caches of their files | `journal_cache` | those used longest ago give theirs back |
 //!
-//! What consumers have in flight and what comes back is counted and never refused: RDY and a channel's limits bound it.
+//! What consumers have in flight and what comes back is counted and never refused: RDY and a channel's limits
+//! bound it.
 
 use net::{ConnId, Io};
 
@@ -38,7 +39,8 @@ impl Room {
         }
     }
 
-    /// True if something fits that may be in a topic for long: messages in memory, or the notes of deferred ones.
+    /// True if something fits that may be in a topic for long: messages in memory, or the notes of deferred
+    /// ones.
     #[inline]
     pub(crate) fn take_messages(
         self,
@@ -84,7 +86,8 @@ impl Queue {
         self.memory.replace((topic.memory(), crate::topic::Memory::default()));
     }
 
-    /// Once a second: drops messages in memory that everybody is done with, however few, and spare room for the next ones.
+    /// Once a second: drops messages in memory that everybody is done with, however few, and spare room for
+    /// the next ones.
     pub(super) fn release_messages(&mut self) {
         let (mut work, now_wall) = (0, self.clock.wall.0);
         let mut kept = Vec::new();

@@ -4,9 +4,10 @@
 //!  source: message ──stage──▶ target ─commit_topic─▶ written ─flush─▶ safe ──settle──▶ moved ──end_moves──▶ source: FIN
 //!          stays where it is until then; refused, poisoned or deleted there: it is the source's again
 //! ```
-//! Two journals, one promise: the source forgets a message only after the target has it, at the target's level and at the
-//! source's, whichever is higher. A crash in between leaves both, never neither. Whoever moves messages waits for the target as a
-//! publisher does ([`Waiter`]), and each source has one batch on its way at most.
+//! Two journals, one promise: the source forgets a message only after the target has it, at the target's
+//! level and at the source's, whichever is higher. A crash in between leaves both, never neither. Whoever
+//! moves messages waits for the target as a publisher does ([`Waiter`]), and each source has one batch on its
+//! way at most.
 
 use super::{Queue, TopicKey, Waiter};
 use crate::error::QueueError;
@@ -25,7 +26,8 @@ impl Queue {
         self.commit_topic(target);
     }
 
-    /// The reason nothing can be moved to a topic now: memory is full, or the rest of a full disk is for what gives space back.
+    /// The reason nothing can be moved to a topic now: memory is full, or the rest of a full disk is for what
+    /// gives space back.
     pub(super) fn move_refused(&self, target: TopicKey) -> Option<QueueError> {
         if self.topics.get(target).is_some_and(|topic| topic.in_memory()) {
             return self.has_room_for_messages(0).err();

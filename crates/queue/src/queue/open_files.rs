@@ -1,4 +1,5 @@
-//! The files and directories that journals keep open, all together, within their limit: those used longest ago are closed.
+//! The files and directories that journals keep open, all together, within their limit: those used longest
+//! ago are closed.
 
 use super::{Queue, TopicKey, Waiter};
 use crate::registry::Entry;
@@ -11,8 +12,9 @@ impl Queue {
         self.descriptors = (self.descriptors + open).saturating_sub(before);
     }
 
-    /// Keeps the descriptors of all journals within [`crate::QueueOptions::open_files_max`]. Journals that were not written to since
-    /// they came to stand in the list go first; if that is not enough, the others follow.
+    /// Keeps the descriptors of all journals within [`crate::QueueOptions::open_files_max`]. Journals that
+    /// were not written to since they came to stand in the list go first; if that is not enough, the others
+    /// follow.
     pub(super) fn close_files(&mut self) {
         for although_used in [false, true] {
             // Each is looked at once, so that a turn in which all are in use ends.

@@ -61,7 +61,8 @@ impl Queue {
             let name = self.dead_letter_topic_of(topic, channel).ok_or(QueueError::NoChannel)?;
             let Some(dead) = self.topics.find(&name) else { return Ok((key, VecDeque::new(), None)) };
             let letters = self.topics.get(dead).ok_or(QueueError::NoTopic)?;
-            // What was brought back is done with there; before that nobody has read them as far as this is concerned.
+            // What was brought back is done with there; before that nobody has read them as far as this is
+            // concerned.
             return Ok(match letters.find(redrive::CHANNEL).and_then(|reader| letters.channel(reader)) {
                 Some(reader) => (dead, again(reader, count), Some(reader.cursor())),
                 None => (dead, VecDeque::new(), Some(letters.journal.first().0)),

@@ -1,9 +1,9 @@
 //! Dead letters are brought back to the channel that gave them up.
 //!
-//! The dead-letter topic is read through a channel of its own, named [`CHANNEL`], like any consumer would. An order moves one batch
-//! after the other: what it has taken is in flight to it, and is finished once it is safe where it went ([`super::moves`]).
-//! It is answered when its last batch is. All letters in that topic are moved: channels that share a dead-letter topic by
-//! configuration share this, too.
+//! The dead-letter topic is read through a channel of its own, named [`CHANNEL`], like any consumer would. An
+//! order moves one batch after the other: what it has taken is in flight to it, and is finished once it is
+//! safe where it went ([`super::moves`]). It is answered when its last batch is. All letters in that topic
+//! are moved: channels that share a dead-letter topic by configuration share this, too.
 
 use journal::{Block, ReadError};
 use net::ConnId;
@@ -87,7 +87,8 @@ impl Queue {
         }
     }
 
-    /// The dead-letter topic with its channel, and the channel that gets the messages back; `None` if nothing has died.
+    /// The dead-letter topic with its channel, and the channel that gets the messages back; `None` if nothing
+    /// has died.
     #[allow(clippy::type_complexity)]
     fn plan_redrive(
         &mut self,
@@ -106,7 +107,8 @@ impl Queue {
         Ok(Some((letters, (key, found))))
     }
 
-    /// Takes the next batch of dead letters and writes it to where it belongs; ends when enough are moved or none is left.
+    /// Takes the next batch of dead letters and writes it to where it belongs; ends when enough are moved or
+    /// none is left.
     fn redrive(&mut self, mut order: Redrive) {
         if self.stopping {
             return self.end_redrive(order, Some(QueueError::Exiting));

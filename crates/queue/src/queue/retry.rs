@@ -1,6 +1,8 @@
-//! Retries of work that has failed for want of something (descriptors, memory, room, the data directory), until it succeeds.
+//! Retries of work that has failed for want of something (descriptors, memory, room, the data directory),
+//! until it succeeds.
 //!
-//! Only a journal whose flush was tried and failed is not: it takes nothing more before a restart has read back what is there.
+//! Only a journal whose flush was tried and failed is not: it takes nothing more before a restart has read
+//! back what is there.
 
 use journal::Health;
 
@@ -10,7 +12,8 @@ use crate::disk::Job;
 use crate::registry::Entry;
 
 impl Queue {
-    /// Notes whether the journal of a topic is well. One that refuses writes is asked again with the next tick.
+    /// Notes whether the journal of a topic is well. One that refuses writes is asked again with the next
+    /// tick.
     pub(super) fn judge(&mut self, key: TopicKey, topic: &mut Entry<Waiter>) {
         let (clock, whose) = (self.clock, || Whose { topic: topic.name.clone(), ..Whose::default() });
         let conditions = &mut self.conditions;
@@ -82,8 +85,8 @@ impl Queue {
         }
     }
 
-    /// Once a second: journals that have refused a write are asked again. What channels have finished is written, although
-    /// nobody publishes.
+    /// Once a second: journals that have refused a write are asked again. What channels have finished is
+    /// written, although nobody publishes.
     pub(super) fn retry_writes(&mut self) {
         for key in self.unwritten.take() {
             let Some(topic) = self.topics.get_mut(key) else { continue };

@@ -19,7 +19,8 @@ impl Queue {
         self.out_of_space().cloned().map_or(QueueError::Exiting, QueueError::Journal)
     }
 
-    /// Notes that the disk is full, if that is the reason. True if there was a reserve to give up: what is not a publication may then be tried again.
+    /// Notes that the disk is full, if that is the reason. True if there was a reserve to give up: what is
+    /// not a publication may then be tried again.
     pub(super) fn run_out(&mut self, why: &JournalRefusal) -> bool {
         if !why.is_disk_full() || !self.reserve.spend() {
             return false;
@@ -42,7 +43,8 @@ impl Queue {
         }
     }
 
-    /// Once a second while there is no reserve, and the disk is full; once in a while if there never was room for one.
+    /// Once a second while there is no reserve, and the disk is full; once in a while if there never was room
+    /// for one.
     pub(super) fn find_space(&mut self, seldom: bool) {
         let seldom = seldom && self.settings().durability != Durability::Memory;
         if self.reserve.is_kept() || !(seldom || self.out_of_space.is_some()) {

@@ -41,7 +41,8 @@ impl Queue {
         }
     }
 
-    /// Every connection that has published; `topic` limits only what is said about what it published (as nsqd).
+    /// Every connection that has published; `topic` limits only what is said about what it published (as
+    /// nsqd).
     fn producers(&self, topic: Option<&str>) -> Vec<ClientStats> {
         let all = self.clients.iter().flatten().map(|client| &**client);
         all.filter(|client| !client.published.is_empty())

@@ -59,7 +59,8 @@ impl Queue {
             let key = self.add_topic(topic);
             self.save_set_backs(key);
             if found.journal.records > 0 {
-                // Written to since its last checkpoint: what nobody needs of it is given back, though nothing more is published.
+                // Written to since its last checkpoint: what nobody needs of it is given back, though nothing
+                // more is published.
                 self.note_written(key);
             }
         }
@@ -145,8 +146,9 @@ impl Queue {
         self.topics.get_mut(at.0)?.channel_mut(at.1)
     }
 
-    /// Changes a topic's settings. Between `os` and `fsync` it can be moved at any time. What it holds in memory has no
-    /// place in its files, and what is in its files is not forgotten: it stays on the side on which it was made.
+    /// Changes a topic's settings. Between `os` and `fsync` it can be moved at any time. What it holds in
+    /// memory has no place in its files, and what is in its files is not forgotten: it stays on the side on
+    /// which it was made.
     pub(super) fn configure_topic(
         &mut self,
         key: TopicKey,
@@ -243,8 +245,8 @@ impl Queue {
         self.note_events(subscription);
     }
 
-    /// Deletes the ephemeral channels that have lost their last consumer and not got another one since. What cannot be deleted
-    /// now is tried again.
+    /// Deletes the ephemeral channels that have lost their last consumer and not got another one since. What
+    /// cannot be deleted now is tried again.
     pub(super) fn delete_doomed<I: Io>(&mut self, io: &mut I) {
         for (topic, channel) in std::mem::take(&mut self.doomed) {
             let deserted = self.channel_at((topic, channel)).is_some_and(|c| c.consumers.is_empty());
@@ -257,7 +259,8 @@ impl Queue {
         }
     }
 
-    /// Channels that others know of a new topic: they are made here as well, and only then the topic hands its messages out.
+    /// Channels that others know of a new topic: they are made here as well, and only then the topic hands
+    /// its messages out.
     pub(super) fn known_channels(&mut self, topic: &str, channels: &[String]) {
         let Some(key) = self.topics.find(topic) else { return };
         for channel in channels {

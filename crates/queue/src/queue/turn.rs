@@ -22,8 +22,8 @@ const KNOWN_TIMEOUT: Duration = Duration::from_secs(6);
 const FLUSH_TICKS: u64 = 2;
 /// Flushes begun per such tick: with thousands of topics more would keep the file system from anything else.
 const FLUSHES_PER_TICK: usize = 32;
-/// Flushes at a stop beyond those that a topic's durability promises: with thousands of topics, each of which is some
-/// files, it would take longer than whoever stops a daemon waits.
+/// Flushes at a stop beyond those that a topic's durability promises: with thousands of topics, each of which
+/// is some files, it would take longer than whoever stops a daemon waits.
 const FLUSHES_AT_STOP: usize = 32;
 /// Ticks after which a topic that was written to is checkpointed, however little it was.
 const IDLE_TICKS: u64 = 60;
@@ -95,8 +95,8 @@ impl Queue {
         }
     }
 
-    /// Notes that a consumer has finished or requeued something: its channel may deliver again, and an event is to be
-    /// written, with the topic's next batch or soon.
+    /// Notes that a consumer has finished or requeued something: its channel may deliver again, and an event
+    /// is to be written, with the topic's next batch or soon.
     #[inline]
     pub(crate) fn note_events(&mut self, subscription: Subscription) {
         let key = subscription.topic;
@@ -343,7 +343,8 @@ impl Queue {
         self.stopping = true;
         let conns: Vec<ConnId> = self.clients.iter().flatten().map(|client| client.id).collect();
         self.commit_dirty(io);
-        // What clients have in flight goes back, and that is written. Who waits for an answer gets it as soon as it is known.
+        // What clients have in flight goes back, and that is written. Who waits for an answer gets it as soon
+        // as it is known.
         for conn in conns {
             let Some(mut client) = self.take_client(conn) else { continue };
             if let Some(subscription) = client.subscription.take() {
@@ -363,8 +364,9 @@ impl Queue {
         self.close_inventory();
     }
 
-    /// Flushes the messages of topics with `fsync` before the end. With `os` they are written, which is what was promised,
-    /// and reaches the device like everything else that the kernel holds; the largest of it is flushed all the same.
+    /// Flushes the messages of topics with `fsync` before the end. With `os` they are written, which is what
+    /// was promised, and reaches the device like everything else that the kernel holds; the largest of it is
+    /// flushed all the same.
     fn flush_last(&mut self) {
         let (mut promised, mut others) = (Vec::new(), Vec::new());
         for key in self.written.take() {

@@ -1,7 +1,7 @@
 //! A wall clock that is set back: topics note the moment (`topic/set_backs.rs`).
 //!
-//! Once a second the wall clock is compared with the monotonic one. What was set back while the daemon was down is found when a topic
-//! is opened, by the times in its journal.
+//! Once a second the wall clock is compared with the monotonic one. What was set back while the daemon was
+//! down is found when a topic is opened, by the times in its journal.
 
 use std::time::Duration;
 

@@ -4,7 +4,8 @@ use super::Topic;
 use crate::options::QueueOptions;
 
 impl<W> Topic<W> {
-    /// Makes the journal as durable as the topic's settings say, or the daemon's if they do not. True if that is a change.
+    /// Makes the journal as durable as the topic's settings say, or the daemon's if they do not. True if that
+    /// is a change.
     pub fn apply_durability(&mut self, options: &QueueOptions) -> bool {
         let before = self.journal.options().durability;
         self.journal.set_durability(self.settings.durability.unwrap_or(options.durability_of_files()));

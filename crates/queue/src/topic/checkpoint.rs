@@ -1,8 +1,8 @@
 //! Checkpoints of a topic: everything a restart would otherwise have to read the whole journal for.
 //!
-//! A checkpoint is due when enough was written since the last one, where "enough" grows with the size of the checkpoint
-//! itself, so that a million deferred messages do not make the daemon write them out all day. What a crash costs is
-//! bounded by the same amount: replay reads from the last checkpoint on.
+//! A checkpoint is due when enough was written since the last one, where "enough" grows with the size of the
+//! checkpoint itself, so that a million deferred messages do not make the daemon write them out all day. What
+//! a crash costs is bounded by the same amount: replay reads from the last checkpoint on.
 
 use journal::{CheckpointDone, CheckpointError, CheckpointJob, RemoveJob};
 
@@ -15,8 +15,8 @@ use crate::record::{difference, number};
 /// Bytes of journal after which a checkpoint is due, at least.
 const SPACING: u64 = 8 << 20;
 impl<W> Topic<W> {
-    /// True if a checkpoint is worth its while. `idle` asks for one even if little was written, `again` for one in place of
-    /// one that was not taken.
+    /// True if a checkpoint is worth its while. `idle` asks for one even if little was written, `again` for
+    /// one in place of one that was not taken.
     pub fn wants_checkpoint(&self, idle: bool, again: bool) -> bool {
         let Progress { last, last_bytes, under_way, failed, wanted, .. } = &self.checkpointing;
         let written = self.end() - *last.min(&self.end());

@@ -1,7 +1,7 @@
 //! Giving disk space back.
 //!
-//! Whole segments go once nobody needs anything in them, which is decided whenever a checkpoint is in force. What a few messages
-//! pin is freed by [`super::copy`].
+//! Whole segments go once nobody needs anything in them, which is decided whenever a checkpoint is in force.
+//! What a few messages pin is freed by [`super::copy`].
 
 use journal::RemoveJob;
 
@@ -16,8 +16,8 @@ const DEAD_BYTES_MIN: u64 = 1 << 20;
 const ALIVE_SHARE: u64 = 8;
 
 impl<W> Topic<W> {
-    /// Releases the segments that nobody needs. To be called when a checkpoint has come into force, and again if they could
-    /// not be deleted.
+    /// Releases the segments that nobody needs. To be called when a checkpoint has come into force, and again
+    /// if they could not be deleted.
     pub fn release(&mut self, now_wall: i64) -> Option<RemoveJob> {
         let mut floor = self.needed_from(now_wall);
         if !self.in_memory() {
@@ -41,8 +41,9 @@ impl<W> Topic<W> {
         floor.min(self.retained_from(now_wall))
     }
 
-    /// If nobody needs anything any more, or only little of a large segment, and the segment in use has `bytes_min` or more,
-    /// begins a new one, so that the next checkpoint gives its space back. For idle topics and a full disk; otherwise a segment goes when the next one is begun.
+    /// If nobody needs anything any more, or only little of a large segment, and the segment in use has
+    /// `bytes_min` or more, begins a new one, so that the next checkpoint gives its space back. For idle
+    /// topics and a full disk; otherwise a segment goes when the next one is begun.
     pub fn begin_anew(&mut self, bytes_min: u64, clock: Clock) {
         let active = self.journal.segments().next_back().map_or(0, |segment| segment.bytes);
         // After a restart a channel that is done with everything still stands where its checkpoint says.
@@ -65,7 +66,8 @@ impl<W> Topic<W> {
         self.iter_mut().for_each(|(_, channel)| channel.pass_events(end));
     }
 
-    /// True if only a few messages are still needed of the `active` bytes of the segment in use, which all cursors have passed.
+    /// True if only a few messages are still needed of the `active` bytes of the segment in use, which all
+    /// cursors have passed.
     fn is_mostly_dead(&self, active: u64, now_wall: i64) -> bool {
         let passed = self.lowest_cursor().min(self.retained_from(now_wall)) >= self.end();
         let mean = self.counters.bytes.checked_div(self.counters.messages).unwrap_or(0).max(256);
@@ -89,8 +91,8 @@ impl<W> Topic<W> {
         }
     }
 
-    /// Memory topics have no checkpoints: what every channel is done with, and is not kept for replay, is dropped once enough was
-    /// written.
+    /// Memory topics have no checkpoints: what every channel is done with, and is not kept for replay, is
+    /// dropped once enough was written.
     pub fn release_memory(&mut self, spacing: u64, now_wall: i64) {
         if self.in_memory() && self.end() - self.released >= spacing {
             self.released = self.end();

@@ -1,8 +1,8 @@
 //! Commit of a turn: everything staged becomes one write, and then everybody's OK.
 //!
-//! A commit takes along the events of all channels: FIN costs no write of its own as long as somebody publishes. Events
-//! that were not written because the disk refused stay with their channel for the next commit; messages that were not
-//! written are refused to their publishers, and nothing of them remains.
+//! A commit takes along the events of all channels: FIN costs no write of its own as long as somebody
+//! publishes. Events that were not written because the disk refused stay with their channel for the next
+//! commit; messages that were not written are refused to their publishers, and nothing of them remains.
 
 use super::Topic;
 use super::milestones::Milestone;
@@ -28,8 +28,8 @@ impl<W> Topic<W> {
         }
     }
 
-    /// Takes back the messages that were staged since `mark` was taken: of a publication that does not fit nothing
-    /// remains. There must have been no commit since.
+    /// Takes back the messages that were staged since `mark` was taken: of a publication that does not fit
+    /// nothing remains. There must have been no commit since.
     pub fn unstage(&mut self, mark: Mark) {
         self.journal.unstage(mark.batch);
         let staged = &mut self.staged;
@@ -46,8 +46,8 @@ impl<W> Topic<W> {
         self.staged.waiters.push(waiter);
     }
 
-    /// Adds somebody who waits until what is staged is on the device, whatever the topic's durability. In memory there is
-    /// nothing to wait for.
+    /// Adds somebody who waits until what is staged is on the device, whatever the topic's durability. In
+    /// memory there is nothing to wait for.
     pub fn wait_for_device(&mut self, waiter: W) {
         self.staged.device_waiters.push(waiter);
     }
@@ -78,9 +78,9 @@ impl<W> Topic<W> {
         self.iter().map(|(_, channel)| channel.events.finished.len() + channel.events.requeued.len()).sum()
     }
 
-    /// Writes what is staged and what the channels noted, with one write, and hands the messages to the channels. The error
-    /// is for whoever asked for something that is not a publication; publications learn it through
-    /// [`Topic::settle`].
+    /// Writes what is staged and what the channels noted, with one write, and hands the messages to the
+    /// channels. The error is for whoever asked for something that is not a publication; publications learn
+    /// it through [`Topic::settle`].
     pub fn commit(&mut self, clock: Clock) -> Result<(), JournalRefusal> {
         self.stage_events();
         let start = self.end();

@@ -1,7 +1,7 @@
 //! Changes by operators and subscriptions: channels come and go, are paused, emptied and moved.
 //!
-//! Each of these is written at once, behind everything that was staged before it, so that the journal's order is the order of
-//! what happened. If it cannot be written it does not happen.
+//! Each of these is written at once, behind everything that was staged before it, so that the journal's order
+//! is the order of what happened. If it cannot be written it does not happen.
 
 use std::time::Duration;
 
@@ -65,16 +65,17 @@ pub enum SeekTo {
 pub struct Sought {
     /// Messages that the channel has to read.
     pub count: u64,
-    /// False if what is kept does not reach back to the time asked for: older messages were given up, and the channel
-    /// begins with the oldest one that is kept.
+    /// False if what is kept does not reach back to the time asked for: older messages were given up, and the
+    /// channel begins with the oldest one that is kept.
     pub complete: bool,
-    /// The oldest kept message is not older than this (wall, ns), to a mebibyte of messages; `None` if nothing is kept.
+    /// The oldest kept message is not older than this (wall, ns), to a mebibyte of messages; `None` if
+    /// nothing is kept.
     pub oldest: Option<i64>,
 }
 
 impl<W> Topic<W> {
-    /// Makes a channel. It gets what waits in the topic, if it is the first one, or else what is published from now on;
-    /// with `from_beginning` everything that is kept.
+    /// Makes a channel. It gets what waits in the topic, if it is the first one, or else what is published
+    /// from now on; with `from_beginning` everything that is kept.
     pub fn create_channel(
         &mut self,
         name: &str,
@@ -109,7 +110,8 @@ impl<W> Topic<W> {
         Ok(key)
     }
 
-    /// The oldest message that is kept, for a channel that is about to be created; `None` if the topic has had none.
+    /// The oldest message that is kept, for a channel that is about to be created; `None` if the topic has
+    /// had none.
     fn find_beginning(&self) -> Option<Seek> {
         // Unless the topic holds its messages back, its creation hands all of them out.
         let seek = if self.paused || self.holding {
@@ -222,13 +224,15 @@ impl<W> Topic<W> {
         self.wants_set_backs_saved()
     }
 
-    /// True if a checkpoint is to keep when the clock was set back, and what is left of due times: where either matters.
+    /// True if a checkpoint is to keep when the clock was set back, and what is left of due times: where
+    /// either matters.
     pub fn wants_set_backs_saved(&self) -> bool {
         let matters = || self.settings.limits_age() || self.deferred_count() > 0;
         self.set_backs.is_unsaved() && !self.in_memory() && matters()
     }
 
-    /// Stages messages that one channel alone is to get. All of them, or none; the channel has them once they are committed.
+    /// Stages messages that one channel alone is to get. All of them, or none; the channel has them once they
+    /// are committed.
     pub fn stage_private(
         &mut self,
         key: ChannelKey,
@@ -324,7 +328,8 @@ impl<W> Topic<W> {
             self.held.retain(|(_, message)| message.at >= mark.at);
         }
         self.counters.dropped += dropped;
-        // Written with the next batch. If a crash comes first, the dropped messages are there again: none is lost.
+        // Written with the next batch. If a crash comes first, the dropped messages are there again: none is
+        // lost.
         self.stage_record(&Record::Dropped { floor: mark.at, channels });
     }
 
@@ -376,8 +381,8 @@ impl<W> Topic<W> {
         Ok(())
     }
 
-    /// Writes records at once, all or none, along with what is staged. A journal in memory has messages alone: nobody will
-    /// ever replay it.
+    /// Writes records at once, all or none, along with what is staged. A journal in memory has messages
+    /// alone: nobody will ever replay it.
     fn write(&mut self, records: &[Record], clock: Clock) -> Result<(), ControlError> {
         let records = if self.in_memory() { &[] } else { records };
         for record in records {

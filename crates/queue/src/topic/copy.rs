@@ -1,15 +1,17 @@
 //! Freeing segments that a few messages pin.
 //!
-//! Behind every cursor stand messages that nobody needs any more, and some that wait: deferred for days, or requeued again and
-//! again. When those are no more than a quarter of what stands there ([`LIVE_SHARE`]), a pass appends them once more, as copies
-//! that no cursor reads, and tells every channel the new places; the checkpoint that follows gives the segments back.
+//! Behind every cursor stand messages that nobody needs any more, and some that wait: deferred for days, or
+//! requeued again and again. When those are no more than a quarter of what stands there ([`LIVE_SHARE`]), a
+//! pass appends them once more, as copies that no cursor reads, and tells every channel the new places; the
+//! checkpoint that follows gives the segments back.
 //!
-//! So of what is behind every cursor at most three bytes are dead for each that is alive, but for the segment in which the
-//! lowest cursor stands and the one that is written to. And a pass that copies one byte frees three dead ones: copying adds at
-//! most a third to what publishers write, however long messages wait.
+//! So of what is behind every cursor at most three bytes are dead for each that is alive, but for the segment
+//! in which the lowest cursor stands and the one that is written to. And a pass that copies one byte frees
+//! three dead ones: copying adds at most a third to what publishers write, however long messages wait.
 //!
-//! A pass goes in steps of about a mebibyte, one read job at a time, so that neither the shard nor the thread that reads is kept
-//! from consumers for long. It begins with a sample: how long waiting messages are stands in their records only.
+//! A pass goes in steps of about a mebibyte, one read job at a time, so that neither the shard nor the thread
+//! that reads is kept from consumers for long. It begins with a sample: how long waiting messages are stands
+//! in their records only.
 
 use journal::{Block, ReadOutcome};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -35,8 +37,8 @@ const RECORD_BYTES_MIN: u64 = 18;
 const READ_BYTES: usize = 4096;
 
 impl<W> Topic<W> {
-    /// Messages to read in order to free segments that few messages pin, if there are any, and they have room in `room` bytes. To
-    /// be called when a checkpoint has come into force.
+    /// Messages to read in order to free segments that few messages pin, if there are any, and they have room
+    /// in `room` bytes. To be called when a checkpoint has come into force.
     pub fn clean(&mut self, now_wall: i64, room: u64) -> Option<CopyJob> {
         if self.pass.is_some() {
             return None;
@@ -97,8 +99,8 @@ impl<W> Topic<W> {
         Some(passed.fold((0, 0), sum)).filter(|&(_, bytes)| bytes > 0)
     }
 
-    /// Messages before `end` that somebody still needs, the oldest last; `None` if there are none, or if they are more than
-    /// `bytes_max`.
+    /// Messages before `end` that somebody still needs, the oldest last; `None` if there are none, or if they
+    /// are more than `bytes_max`.
     fn live_before(&self, end: Position, bytes_max: u64) -> Option<Vec<Position>> {
         let count = self.live_positions().filter(|&position| position < end).count();
         let at_least = (count / self.channel_count.max(1)) as u64 * RECORD_BYTES_MIN;
@@ -115,7 +117,8 @@ impl<W> Topic<W> {
         Some(live)
     }
 
-    /// Positions of messages that somebody still needs and no cursor will read; as often as there are channels that need them.
+    /// Positions of messages that somebody still needs and no cursor will read; as often as there are
+    /// channels that need them.
     pub(super) fn live_positions(&self) -> impl Iterator<Item = Position> {
         let channels = self.iter().flat_map(|(_, channel)| {
             let flights = channel.in_flight().iter().map(|flight| flight.at);

@@ -13,7 +13,8 @@ impl<W> Topic<W> {
         self.memory
     }
 
-    /// Channels, and messages of theirs that are not simply ahead of the cursor: what it costs to look through them.
+    /// Channels, and messages of theirs that are not simply ahead of the cursor: what it costs to look
+    /// through them.
     pub fn entries(&self) -> usize {
         self.iter().map(|(_, channel)| 1 + channel.entries()).sum()
     }

@@ -1,7 +1,7 @@
 //! Stretches of a topic's journal that could not be read back.
 //!
-//! The stretches are known by position. How many messages were in one is a guess, from headers that may be damaged
-//! themselves: good enough to tell an operator, never to decide where a channel has got to.
+//! The stretches are known by position. How many messages were in one is a guess, from headers that may be
+//! damaged themselves: good enough to tell an operator, never to decide where a channel has got to.
 
 use journal::{Damage, DamageReason};
 
@@ -25,8 +25,8 @@ pub struct Damaged {
 }
 
 impl Damaged {
-    /// Adds what was met behind all others, as far as it lies at or behind `from`. What a device refused to read may be
-    /// read another time and is not damaged.
+    /// Adds what was met behind all others, as far as it lies at or behind `from`. What a device refused to
+    /// read may be read another time and is not damaged.
     pub fn add(&mut self, damage: &Damage, from: Position) {
         let (from, to) = (damage.from.0.max(from), damage.to.0);
         if from < to && damage.reason != DamageReason::Unreadable {
@@ -61,8 +61,8 @@ impl Damaged {
     }
 }
 
-/// Messages for every channel that a damaged stretch seems to have held. What has a kind that there is not was one, too: most
-/// records are.
+/// Messages for every channel that a damaged stretch seems to have held. What has a kind that there is not
+/// was one, too: most records are.
 pub fn messages_in(damage: &Damage) -> u64 {
     let messages = damage.kinds.iter().filter(|(kind, _)| *kind == KIND_MESSAGE || *kind > KIND_LAST);
     messages.map(|(_, count)| count).sum()

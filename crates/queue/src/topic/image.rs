@@ -8,7 +8,8 @@ use crate::message::Position;
 use crate::record::{ChannelNumber, Reader};
 use crate::settings::TopicSettings;
 
-/// Version 1 lacks the places of messages that wait again, version 2 the wall time and when the clock was set back.
+/// Version 1 lacks the places of messages that wait again, version 2 the wall time and when the clock was set
+/// back.
 pub(super) const VERSION: u64 = 3;
 
 /// A topic as a checkpoint keeps it.

@@ -1,8 +1,8 @@
 //! Marks along a topic's journal: how many messages stand before a position, and how old they are.
 //!
-//! One mark per mebibyte or so (more of them in a topic that may hold little), and one where a segment begins, the future start of
-//! retained data. By them a channel is moved to a time without reading, a limit on bytes drops the oldest messages and counts them,
-//! and retention finds the messages that are old enough.
+//! One mark per mebibyte or so (more of them in a topic that may hold little), and one where a segment
+//! begins, the future start of retained data. By them a channel is moved to a time without reading, a limit
+//! on bytes drops the oldest messages and counts them, and retention finds the messages that are old enough.
 
 use std::collections::VecDeque;
 
@@ -64,8 +64,8 @@ impl Milestones {
         self.list.front().copied()
     }
 
-    /// The mark before the first one that is later than `time`; messages published at or after `time` stand behind it, also where
-    /// the clock was set back in between.
+    /// The mark before the first one that is later than `time`; messages published at or after `time` stand
+    /// behind it, also where the clock was set back in between.
     pub fn before_time(&self, time: i64) -> Option<Milestone> {
         let behind = self.list.iter().position(|mark| mark.time > time).unwrap_or(self.list.len());
         behind.checked_sub(1).map(|n| self.list[n]).or_else(|| self.first())

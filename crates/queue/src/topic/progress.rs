@@ -15,10 +15,11 @@ pub(super) struct Progress {
     pub floor: Option<Position>,
     /// Parts of the journal it needs: a start that misses any of that reports damage.
     pub needed: Position,
-    /// Records before this, of which the checkpoint in force knows, have settled down: of what was taken under load most
-    /// is in consumers' hands for a moment yet.
+    /// Records before this, of which the checkpoint in force knows, have settled down: of what was taken
+    /// under load most is in consumers' hands for a moment yet.
     pub settled: Option<Position>,
-    /// One is wanted although little was written: to give back what was freed, or because what it knows has not settled.
+    /// One is wanted although little was written: to give back what was freed, or because what it knows has
+    /// not settled.
     pub wanted: bool,
 }
 

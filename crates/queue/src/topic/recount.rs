@@ -1,9 +1,10 @@
 //! Counts of a recovered topic, taken from what can be read.
 //!
-//! A checkpoint counts what was there when it was taken, and replay what was written since. Neither knows of a record before
-//! the checkpoint that has gone bad. So what somebody still needs is read once more before anybody is served, as far as that
-//! is not too much ([`crate::QueueOptions::recount_bytes`]): then every count agrees with content, and damage is told before a
-//! consumer meets it. What is not read again is settled by each channel when it has come to the end of the stream.
+//! A checkpoint counts what was there when it was taken, and replay what was written since. Neither knows of
+//! a record before the checkpoint that has gone bad. So what somebody still needs is read once more before
+//! anybody is served, as far as that is not too much ([`crate::QueueOptions::recount_bytes`]): then every
+//! count agrees with content, and damage is told before a consumer meets it. What is not read again is
+//! settled by each channel when it has come to the end of the stream.
 
 use journal::{Damage, DamageReason, Entry, Journal, Record};
 
@@ -29,8 +30,8 @@ pub(super) struct Recount {
 }
 
 impl Recount {
-    /// Reads what `replay` still needs from `journal`, unless that is more than `budget`, which is reduced by it, or the device
-    /// does not read all of it.
+    /// Reads what `replay` still needs from `journal`, unless that is more than `budget`, which is reduced by
+    /// it, or the device does not read all of it.
     pub fn run(
         replay: &mut Replay,
         journal: &Journal,

@@ -1,8 +1,8 @@
 //! A topic out of its journal.
 //!
-//! The image in the last checkpoint, then every record behind it, in order: each has the effect that it had when it was
-//! written. A record that is not well-formed although its checksum is right was written by another version; it is
-//! counted and passed over, and the topic is told to be complete but for that.
+//! The image in the last checkpoint, then every record behind it, in order: each has the effect that it had
+//! when it was written. A record that is not well-formed although its checksum is right was written by
+//! another version; it is counted and passed over, and the topic is told to be complete but for that.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -70,8 +70,8 @@ impl Found {
 }
 
 impl<W> Topic<W> {
-    /// Opens the topic whose journal is in `dir`; a new one if there is nothing. Up to `recount` bytes are read again to count
-    /// what is in them; what was read is taken off.
+    /// Opens the topic whose journal is in `dir`; a new one if there is nothing. Up to `recount` bytes are
+    /// read again to count what is in them; what was read is taken off.
     pub fn open(
         name: &str,
         known: Known,

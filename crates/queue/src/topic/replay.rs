@@ -1,7 +1,7 @@
 //! The replay of a topic's journal: the image in its last checkpoint, then every record behind it.
 //!
-//! Each record has the effect that it had when it was written. One that is damaged has no effect; what that means for the counts
-//! is in [`Recovering`] and [`super::recount`].
+//! Each record has the effect that it had when it was written. One that is damaged has no effect; what that
+//! means for the counts is in [`Recovering`] and [`super::recount`].
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -92,7 +92,8 @@ impl Replay {
         }
     }
 
-    /// Contents of a damaged stretch are not known but for its headers; those before the checkpoint, the image counts.
+    /// Contents of a damaged stretch are not known but for its headers; those before the checkpoint, the
+    /// image counts.
     fn pass_damage(&mut self, damage: &Damage) {
         self.damaged.add(damage, self.from);
         if damage.from.0 < self.from {

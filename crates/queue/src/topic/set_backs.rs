@@ -4,9 +4,10 @@
 //!  positions   ────────────────┬───────────────▶
 //!  timestamps   … 10:00 10:01  │ 09:00 09:01 …       set back to 09:00 here: nothing before is younger than 09:00
 //! ```
-//! Messages published before the clock was set back bear times of its future, and would live by as much longer than their time to
-//! live says, or be retained. What stands before such a moment counts as published at that moment at the latest. No message gets
-//! older by it than it is. A clock that is set forward ages messages as time that passes does: nobody can tell the two apart.
+//! Messages published before the clock was set back bear times of its future, and would live by as much
+//! longer than their time to live says, or be retained. What stands before such a moment counts as published
+//! at that moment at the latest. No message gets older by it than it is. A clock that is set forward ages
+//! messages as time that passes does: nobody can tell the two apart.
 
 use std::collections::VecDeque;
 

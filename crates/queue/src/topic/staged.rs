@@ -1,4 +1,5 @@
-//! Publications from staging to their outcome: in the journal's batch, then written and waiting for their durability.
+//! Publications from staging to their outcome: in the journal's batch, then written and waiting for their
+//! durability.
 
 use std::collections::VecDeque;
 

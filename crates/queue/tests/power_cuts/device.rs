@@ -4,8 +4,9 @@
 //!  list    write A │ sync │ write B (3 sectors) │ new name │ write C │ ✂
 //!  device  A, and of B and C any sectors, each as it was at any time since the flush, any length in between, the name or not
 //! ```
-//! A sector is 512 bytes and is written wholly or not at all; a write of several is torn between any two. Changes of names stay in
-//! any subset in which none builds on a lost one: it is not assumed that a file system keeps them in order.
+//! A sector is 512 bytes and is written wholly or not at all; a write of several is torn between any two.
+//! Changes of names stay in any subset in which none builds on a lost one: it is not assumed that a file
+//! system keeps them in order.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
-//! The work done on a queue while the recorder writes down its requests to the disk: everything that clients and operators do, and
-//! the disk's jobs one at a time, in any order. What the clients know, and since when, goes into the [`Ledger`].
+//! The work done on a queue while the recorder writes down its requests to the disk: everything that clients
+//! and operators do, and the disk's jobs one at a time, in any order. What the clients know, and since when,
+//! goes into the [`Ledger`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -180,7 +181,8 @@ impl Driver {
         self.world.send(self.producer, &commands);
     }
 
-    /// Takes the producer's answers. Topics answer each in its own time, but a connection's answers are in its order.
+    /// Takes the producer's answers. Topics answer each in its own time, but a connection's answers are in
+    /// its order.
     fn listen(&mut self) {
         assert!(!self.world.wire(self.producer).closed);
         for (kind, data) in self.world.frames(self.producer) {
@@ -235,7 +237,8 @@ impl Driver {
         }
     }
 
-    /// Waits until everything is written, and on the device: events within 25 ms, what has another durability within seconds.
+    /// Waits until everything is written, and on the device: events within 25 ms, what has another durability
+    /// within seconds.
     fn settle(&mut self) {
         self.world.disk_works = true;
         self.world.turn();

@@ -1,4 +1,5 @@
-//! Knowledge of the clients about each message, and since when: the places are lengths of the recorder's list.
+//! Knowledge of the clients about each message, and since when: the places are lengths of the recorder's
+//! list.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! Names in directories, by number as in a real file system: a directory that was renamed is still the same, and another one may have
-//! its name.
+//! Names in directories, by number as in a real file system: a directory that was renamed is still the same,
+//! and another one may have its name.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};

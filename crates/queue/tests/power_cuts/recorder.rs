@@ -1,8 +1,8 @@
 //! A file system that writes down every change and every flush that is asked of it.
 //!
-//! It works on a [`MemFiles`], which is what the queue sees. From the list, `device.rs` makes what a device may hold after a loss of
-//! power. A [`Lie`] leaves flushes out of the list, or puts them there too late: the queue believes them, so that it does what it
-//! would do if it did not wait for them.
+//! It works on a [`MemFiles`], which is what the queue sees. From the list, `device.rs` makes what a device
+//! may hold after a loss of power. A [`Lie`] leaves flushes out of the list, or puts them there too late: the
+//! queue believes them, so that it does what it would do if it did not wait for them.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! A queue without sockets, threads or a clock: an `Io` that keeps what is sent, a disk that works when it is told to, and a
-//! file system in memory that fails on request.
+//! A queue without sockets, threads or a clock: an `Io` that keeps what is sent, a disk that works when it is
+//! told to, and a file system in memory that fails on request.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -148,7 +148,8 @@ pub struct Heard {
 pub type Name = (String, Option<String>);
 
 impl Heard {
-    /// The topics and channels that the notices add up to. Each must change something, and no channel is without its topic.
+    /// The topics and channels that the notices add up to. Each must change something, and no channel is
+    /// without its topic.
     pub fn announced(&self) -> BTreeSet<Name> {
         let mut set = BTreeSet::new();
         for notice in &self.notices {
@@ -357,7 +358,8 @@ impl World {
         count
     }
 
-    /// Does one of the jobs that wait, which `choose` picks (given how many there are). False if there is none.
+    /// Does one of the jobs that wait, which `choose` picks (given how many there are). False if there is
+    /// none.
     pub fn work_one(&mut self, choose: impl FnOnce(usize) -> usize) -> bool {
         let mut jobs = self.jobs.lock().expect("one thread");
         let count = jobs.len();

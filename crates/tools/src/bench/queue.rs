@@ -4,7 +4,8 @@
 //! producers ─ send ─▶ OK: published, time from sending to OK
 //! queue ─ delivery ─▶ FIN: delivered, time from publication to delivery
 //! ```
-//! A body begins with the number of this run and the time at which it was sent. Messages of other runs are finished and not counted.
+//! A body begins with the number of this run and the time at which it was sent. Messages of other runs are
+//! finished and not counted.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

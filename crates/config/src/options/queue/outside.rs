@@ -1,5 +1,5 @@
-//! Options of the queue that concern others than its clients: its place in the cluster, nsqlookupds, authorization
-//! servers, TLS, statsd.
+//! Options of the queue that concern others than its clients: its place in the cluster, nsqlookupds,
+//! authorization servers, TLS, statsd.
 
 use super::option;
 use crate::options::Applies::{Live, NewConnections, Restart};

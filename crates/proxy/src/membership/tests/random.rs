@@ -1,5 +1,6 @@
-//! Generations change between any two events, and nobody is forgotten: every request has its one reply and it is the right one, no
-//! request overtakes another of its client to the same server, nothing is held afterwards.
+//! Generations change between any two events, and nobody is forgotten: every request has its one reply and it
+//! is the right one, no request overtakes another of its client to the same server, nothing is held
+//! afterwards.
 
 use std::collections::BTreeMap;
 
@@ -126,7 +127,7 @@ impl Fleet {
         assert_eq!(census.held, census.held_counted);
     }
 
-    // ---- clients ----------------------------------------------------------------------------------------------------
+    // ---- clients ------------------------------------------------------------------------------------------
 
     fn accept(&mut self) {
         let tags = self.world.generation.pools.iter().map(|pool| pool.id.0);
@@ -161,7 +162,7 @@ impl Fleet {
         }
     }
 
-    // ---- servers ----------------------------------------------------------------------------------------------------
+    // ---- servers ------------------------------------------------------------------------------------------
 
     fn open(&self) -> Vec<(ConnId, u16)> {
         let port = |to: &net::Address| match to {
@@ -248,7 +249,7 @@ impl Fleet {
         self.world.proxy.failed(&mut self.world.io, conn, Fault::Reset);
     }
 
-    // ---- generations ------------------------------------------------------------------------------------------------
+    // ---- generations --------------------------------------------------------------------------------------
 
     fn change(&mut self) {
         for _ in 0..=self.dice.below(3) {
@@ -297,7 +298,8 @@ impl Fleet {
         }
     }
 
-    /// A port that no server of a section has. There are few, so that servers come back to where others have been.
+    /// A port that no server of a section has. There are few, so that servers come back to where others have
+    /// been.
     fn free_port(&mut self, at: usize) -> Option<u16> {
         let taken: Vec<u16> = self.sections[at].servers.iter().map(|(port, ..)| *port).collect();
         let free: Vec<u16> = (100..106).filter(|port| !taken.contains(port)).collect();
@@ -338,7 +340,7 @@ impl Fleet {
         }
     }
 
-    // ---- the end ----------------------------------------------------------------------------------------------------
+    // ---- the end ------------------------------------------------------------------------------------------
 
     /// Everybody answers until nothing is left to be answered, and every client has what it is owed.
     fn settle(&mut self) {

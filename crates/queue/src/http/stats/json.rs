@@ -1,5 +1,6 @@
-//! The JSON document, in nsqd's order. Its nulls mean something: `topics` if the topic asked for is not there, `clients`
-//! and `producers` if they were not asked for, `producers` also if there are none, `percentiles` if none are measured.
+//! The JSON document, in nsqd's order. Its nulls mean something: `topics` if the topic asked for is not
+//! there, `clients` and `producers` if they were not asked for, `producers` also if there are none,
+//! `percentiles` if none are measured.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -148,7 +149,8 @@ fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-/// The document; `started` is in seconds since 1970. With `limits` it says what was refused, dropped and set aside.
+/// The document; `started` is in seconds since 1970. With `limits` it says what was refused, dropped and set
+/// aside.
 pub(super) fn document<'a>(
     snapshot: &'a Snapshot,
     started: i64,

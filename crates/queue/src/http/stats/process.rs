@@ -1,4 +1,5 @@
-//! Figures of the whole process that the document and the page share: its health, conditions that are not shown, memory.
+//! Figures of the whole process that the document and the page share: its health, conditions that are not
+//! shown, memory.
 
 use crate::snapshot::Snapshot;
 use crate::statsd::Memory;

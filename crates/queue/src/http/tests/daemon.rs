@@ -1,4 +1,5 @@
-//! A queue with its HTTP API, for tests: real files or files in memory, real sockets, on ports of the system's choice.
+//! A queue with its HTTP API, for tests: real files or files in memory, real sockets, on ports of the
+//! system's choice.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

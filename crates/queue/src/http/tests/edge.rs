@@ -1,4 +1,5 @@
-//! The two ends of a conversation: a client that stops sending before it has its answer, and a daemon that stops while it owes one.
+//! The two ends of a conversation: a client that stops sending before it has its answer, and a daemon that
+//! stops while it owes one.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
