@@ -1,6 +1,7 @@
 //! Tells the program which commit it is built from, if that is known.
 //!
-//! `NUTHATCH_COMMIT` in the environment wins (packagers build from archives); else git is asked; else there is none.
+//! `NUTHATCH_COMMIT` in the environment wins (packagers build from archives); else git is asked; else there
+//! is none.
 
 use std::path::Path;
 use std::process::Command;

@@ -4,7 +4,8 @@
 //! deb      cargo build ▸ the binary writes its manual pages and completions ▸ cargo-deb (crates/nuthatch/Cargo.toml says what is in it)
 //! static   cargo build for a target without shared libraries ▸ nuthatch, the context of contrib/Containerfile, a .tar.gz
 //! ```
-//! The profile is `dist` unless another is named; the test suite packs the release binary, which it has built already.
+//! The profile is `dist` unless another is named; the test suite packs the release binary, which it has built
+//! already.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,7 +22,8 @@ const SHORT: Duration = Duration::from_mins(5);
 /// Version of cargo-deb.
 const CARGO_DEB: &str = "3.8.0";
 
-/// Targets without shared libraries, best first. With the second one std's own glibc is linked in, which needs a flag.
+/// Targets without shared libraries, best first. With the second one std's own glibc is linked in, which
+/// needs a flag.
 const STATIC_TARGETS: [(&str, &str); 2] =
     [("x86_64-unknown-linux-musl", ""), ("x86_64-unknown-linux-gnu", "-C target-feature=+crt-static")];
 
@@ -132,7 +134,8 @@ fn stage(binary: &Path, directory: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Builds the static binary, the context of the image, and an archive of both with manual pages; the archive's path.
+/// Builds the static binary, the context of the image, and an archive of both with manual pages; the
+/// archive's path.
 fn static_binary(place: &Place) -> Result<PathBuf, Fault> {
     let (target, flags) = static_target()?;
     let mut build = cargo();

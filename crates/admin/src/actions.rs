@@ -1,4 +1,5 @@
-//! Actions on the running process: reload, and changes by hand. The binary carries them out; here they are read from requests.
+//! Actions on the running process: reload, and changes by hand. The binary carries them out; here they are
+//! read from requests.
 //!
 //! | request | action |
 //! |---|---|
@@ -9,8 +10,8 @@
 //! | `POST /api/server/weight?pool=P&server=S&weight=N` | give it another weight; without `weight` the configured one again |
 //! | `POST /api/log/level?level=L` | log from this level on |
 //!
-//! Only a client on this machine may act (over loopback or a unix socket), no page of another site for it, and no proxy for a client
-//! of another machine.
+//! Only a client on this machine may act (over loopback or a unix socket), no page of another site for it,
+//! and no proxy for a client of another machine.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -131,7 +132,8 @@ fn weight(query: &Query) -> Result<Option<u32>, String> {
     weight.map(Some).ok_or_else(|| format!("weight is {text:?}, not a number from 1 to {}", i32::MAX))
 }
 
-/// A switch that is off unless it is there. One that cannot be read is a fault: to be wrong about it would change something.
+/// A switch that is off unless it is there. One that cannot be read is a fault: to be wrong about it would
+/// change something.
 fn switch(query: &Query, parameter: &str) -> Result<bool, String> {
     match (query.get(parameter), query.switch(parameter)) {
         (None, _) => Ok(false),

@@ -1,7 +1,7 @@
 //! Certificates that the process uses, and how long they are valid.
 //!
-//! One that is about to expire is a trouble: [`SOON`] before its end, or when a quarter of its time is left if that is less, so that
-//! certificates of a day that are renewed every few hours are none.
+//! One that is about to expire is a trouble: [`SOON`] before its end, or when a quarter of its time is left
+//! if that is less, so that certificates of a day that are renewed every few hours are none.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

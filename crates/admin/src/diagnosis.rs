@@ -21,11 +21,12 @@ use crate::upgrades::UpgradeFailures;
 /// Errors of a pool that are the doing of its clients: worth a look, by day.
 const OF_CLIENTS: [&str; 6] =
     ["client_err", "protocol_errors", "unsupported", "oversized", "cross_slot", "denied"];
-/// Errors of a server that do not mean that it fails: ordinary error replies, the end of an idle connection, and what
-/// follows from another error that is named already.
+/// Errors of a server that do not mean that it fails: ordinary error replies, the end of an idle connection,
+/// and what follows from another error that is named already.
 pub(crate) const HARMLESS: [&str; 5] =
     ["error_replies", "server_eof", "late_replies", "stray_replies", "probes_failed"];
-/// Memory is tight from here, in percent of the budget: five eighths, where clients begin to wait (`proxy::memory`),
+/// Memory is tight from here, in percent of the budget: five eighths, where clients begin to wait
+/// (`proxy::memory`),
 const MEMORY_TIGHT: u64 = 62;
 /// and at its limit from here: just under seven eighths, where clients are closed.
 const MEMORY_FULL: u64 = 85;

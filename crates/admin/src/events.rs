@@ -1,7 +1,7 @@
 //! Recent events, one line each: a server failed, was ejected, came back.
 //!
-//! Shards tell; they never wait. Between them and the control thread is a bounded queue: what does not fit is counted,
-//! and the count is shown.
+//! Shards tell; they never wait. Between them and the control thread is a bounded queue: what does not fit is
+//! counted, and the count is shown.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -36,7 +36,8 @@ pub struct PoolFacts {
     pub placement: Placement,
 }
 
-/// Rule by which keys find their servers. Proxies of one fleet have the same; `nuthatch doctor --compare` looks.
+/// Rule by which keys find their servers. Proxies of one fleet have the same; `nuthatch doctor --compare`
+/// looks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Placement {
     /// Hash of keys.

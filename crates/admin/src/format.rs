@@ -86,8 +86,8 @@ pub(crate) fn date(ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {}", clock(ms))
 }
 
-/// Year, month, day of a number of days since 1970. Years are counted from March here, so that a leap day is the last of its
-/// year; 146,097 days are 400 years.
+/// Year, month, day of a number of days since 1970. Years are counted from March here, so that a leap day is
+/// the last of its year; 146,097 days are 400 years.
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);

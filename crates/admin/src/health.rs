@@ -6,8 +6,8 @@
 //! | ready: is there anything that it can serve? | it stops, or no pool has a server and no queue can write |
 //! | healthy: can it do all its work? | it stops, or a pool has no server, or the queue cannot write, does not answer or has found damage that nobody has taken note of |
 //!
-//! Everything else is trouble, shown on the page: an ejected server is no better elsewhere. Nor is one pool without a server
-//! a reason to take traffic from the others, hence the second question.
+//! Everything else is trouble, shown on the page: an ejected server is no better elsewhere. Nor is one pool
+//! without a server a reason to take traffic from the others, hence the second question.
 
 use crate::status::{PoolState, QueueStatus, Status};
 

@@ -1,8 +1,9 @@
 //! The page: what somebody wants to know who was woken up at night, in the order in which they ask.
 //!
-//! What fails now, and since when; is memory near its limit; which server is slow; which queue grows, and who consumes. It is
-//! written here, on the server, so that it is whole without JavaScript; the script only fetches the body anew every two
-//! seconds. Nothing on it comes from elsewhere. Names come from clients (topics, channels): everything is escaped.
+//! What fails now, and since when; is memory near its limit; which server is slow; which queue grows, and who
+//! consumes. It is written here, on the server, so that it is whole without JavaScript; the script only
+//! fetches the body anew every two seconds. Nothing on it comes from elsewhere. Names come from clients
+//! (topics, channels): everything is escaped.
 
 mod html;
 mod pools;

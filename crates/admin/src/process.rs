@@ -1,4 +1,5 @@
-//! Facts of the system about this process, read from `/proc/self`. What cannot be read is left out, never guessed.
+//! Facts of the system about this process, read from `/proc/self`. What cannot be read is left out, never
+//! guessed.
 
 use std::time::Duration;
 
@@ -40,8 +41,8 @@ pub fn cpu_time() -> Option<Duration> {
     cpu_ticks(&stat).map(|ticks| Duration::from_millis(ticks * 10))
 }
 
-/// utime and stime. The second field, the name in brackets, may hold anything, so we count from its end. A tick is a
-/// hundredth of a second on every Linux that programs see.
+/// utime and stime. The second field, the name in brackets, may hold anything, so we count from its end. A
+/// tick is a hundredth of a second on every Linux that programs see.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace().skip(11);

@@ -1,5 +1,5 @@
-//! Generations of the configuration, as they are shown: the one in force, what became of the last attempt at another, and what
-//! was changed by hand.
+//! Generations of the configuration, as they are shown: the one in force, what became of the last attempt at
+//! another, and what was changed by hand.
 
 use serde::{Deserialize, Serialize};
 

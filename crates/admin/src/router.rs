@@ -72,8 +72,8 @@ pub fn router(watch: Arc<Watch>, actor: Option<Arc<dyn Actor>>, desk: Option<Arc
         .with_state(watch)
 }
 
-/// Requests and answers of one client, until it goes or is idle for too long. While an answer is under way, what `owing` gave is
-/// held.
+/// Requests and answers of one client, until it goes or is idle for too long. While an answer is under way,
+/// what `owing` gave is held.
 pub async fn serve_client<S, O>(
     client: S,
     origin: Origin,

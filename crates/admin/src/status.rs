@@ -1,7 +1,8 @@
 //! Status of the process as one document: what the page shows and what `/api/status` gives as JSON.
 //!
-//! Names of fields are part of the API: they are added to, not changed. Moments are milliseconds since the Unix epoch,
-//! latencies microseconds; `_total` counts since the start, `_per_second` is the mean over `window_seconds`.
+//! Names of fields are part of the API: they are added to, not changed. Moments are milliseconds since the
+//! Unix epoch, latencies microseconds; `_total` counts since the start, `_per_second` is the mean over
+//! `window_seconds`.
 
 mod pools;
 mod queue;
@@ -89,7 +90,8 @@ impl Memory {
 }
 
 impl Status {
-    /// Status from two samples; troubles and events are left out. `has_queue` tells no queue from one that does not answer.
+    /// Status from two samples; troubles and events are left out. `has_queue` tells no queue from one that
+    /// does not answer.
     pub(crate) fn between(before: &Sample, now: &Sample, facts: &Facts, has_queue: bool) -> Status {
         let window = Window { seconds: now.at.saturating_duration_since(before.at).as_secs_f64() };
         let used_bytes = now.memory_bytes;

@@ -1,7 +1,7 @@
 //! Looks at the counters now and then, and remembers enough to say what happens now and since when.
 //!
-//! A look takes a sample and compares it with one that is ten seconds older (or with the oldest there is). Looks are a
-//! second apart at least: whoever asks more often gets the last one again, however many ask.
+//! A look takes a sample and compares it with one that is ten seconds older (or with the oldest there is).
+//! Looks are a second apart at least: whoever asks more often gets the last one again, however many ask.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

@@ -1,5 +1,5 @@
-//! The admin port (`crate admin`): its listener, and reports of the queue and the lookup, which are asked by mail and copied
-//! field by field.
+//! The admin port (`crate admin`): its listener, and reports of the queue and the lookup, which are asked by
+//! mail and copied field by field.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};

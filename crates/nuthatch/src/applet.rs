@@ -1,7 +1,7 @@
 //! The choice of a program: by the name we are called under, else by the first argument.
 //!
-//! Under an old name (`nutcracker`, `nsqd`) the whole command line belongs to that face, and its syntax, texts and
-//! exit codes are the original's. Otherwise it is the native command line below.
+//! Under an old name (`nutcracker`, `nsqd`) the whole command line belongs to that face, and its syntax,
+//! texts and exit codes are the original's. Otherwise it is the native command line below.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -85,7 +85,8 @@ pub struct Command {
 enum Native {
     /// Run in the foreground (also without any argument)
     Run {
-        /// Configuration file (- is standard input); without one everything runs on loopback over the embedded cache
+        /// Configuration file (- is standard input); without one everything runs on loopback over the
+        /// embedded cache
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
@@ -97,10 +98,12 @@ enum Native {
         /// Also look at this machine: paths, ports, names, the limit on file descriptors
         #[arg(long)]
         system: bool,
-        /// Print the configuration in force: every option with its value and where that came from, without secrets
+        /// Print the configuration in force: every option with its value and where that came from, without
+        /// secrets
         #[arg(long)]
         show: bool,
-        /// Print the changes that a reload would make in the running process, which the admin port is asked for
+        /// Print the changes that a reload would make in the running process, which the admin port is asked
+        /// for
         #[arg(long, conflicts_with = "show")]
         against_running: bool,
         #[allow(clippy::doc_markdown, reason = "it is the text of --help")]
@@ -108,15 +111,18 @@ enum Native {
         #[arg(long, value_name = "ADDRESS", requires = "against_running")]
         address: Option<String>,
     },
-    /// Have a running process read its configuration again, and print what has changed; exit status 1: nothing has
+    /// Have a running process read its configuration again, and print what has changed; exit status 1:
+    /// nothing has
     Reload(reload::command::Reload),
-    /// Let the binary, which may have been replaced, take a running process's place: no client of a pool notices
+    /// Let the binary, which may have been replaced, take a running process's place: no client of a pool
+    /// notices
     Upgrade(running_process::RunningProcess),
     /// Have a running process eject, drain or return a server of a pool, or change its weight
     Server(overrides::command::ServerCommand),
     /// Have a running process log from another level on
     LogLevel(overrides::command::LogLevelCommand),
-    /// Look at everything outside a configuration that decides how well it runs: kernel, clock, disk, servers, rings
+    /// Look at everything outside a configuration that decides how well it runs: kernel, clock, disk,
+    /// servers, rings
     Doctor(doctor::Doctor),
     /// Put a load on a cache or a queue, and show rates, percentiles and a picture
     #[command(subcommand)]
@@ -257,8 +263,8 @@ fn told(done: Result<(), tools::operator::Failure>) -> ExitCode {
 /// Above the flags of a face that are ours.
 const BEYOND: &str = "The original's flags: -h. Beyond them:";
 
-/// The native command line with the faces as subcommands, for help and completions; they are dispatched before clap
-/// sees them.
+/// The native command line with the faces as subcommands, for help and completions; they are dispatched
+/// before clap sees them.
 fn with_faces() -> clap::Command {
     FACES.iter().fold(Command::command(), |command, face| {
         let arguments =

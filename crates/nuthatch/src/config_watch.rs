@@ -3,12 +3,14 @@
 //! ```text
 //! every second: what each path leads to (device, inode, size, times) ─▶ other than before? ─▶ the same for a second? ─▶ reload
 //! ```
-//! Looked at is what a path leads to, through all symbolic links. So it makes no difference how an orchestrator puts a file into place:
-//! rewritten, another one renamed over it, or a link on the way swapped, as Kubernetes does with `..data`; nor on which file system that
-//! is. Notifications of the kernel would be a second earlier, and differ in each of these cases.
+//! Looked at is what a path leads to, through all symbolic links. So it makes no difference how an
+//! orchestrator puts a file into place: rewritten, another one renamed over it, or a link on the way swapped,
+//! as Kubernetes does with `..data`; nor on which file system that is. Notifications of the kernel would be a
+//! second earlier, and differ in each of these cases.
 //!
-//! A file that is being written is not read before it has stood still for a second, or after [`LOOKS_MAX`] looks. One that was read
-//! half written nevertheless changes once more, and that is the next change. The last good configuration stays meanwhile.
+//! A file that is being written is not read before it has stood still for a second, or after [`LOOKS_MAX`]
+//! looks. One that was read half written nevertheless changes once more, and that is the next change. The
+//! last good configuration stays meanwhile.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

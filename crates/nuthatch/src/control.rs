@@ -10,8 +10,9 @@
 //! | SIGPIPE | ignored |
 //! | SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT | logged with a backtrace, then the process dies by it (`crash.rs`) |
 //!
-//! Reloads and upgrades are carried out one at a time, in the order in which they were asked for; a stop calls off what has not changed
-//! anything yet. What the admin port asks for while another process takes over is refused.
+//! Reloads and upgrades are carried out one at a time, in the order in which they were asked for; a stop
+//! calls off what has not changed anything yet. What the admin port asks for while another process takes over
+//! is refused.
 
 mod attention;
 mod behavior;
@@ -38,8 +39,8 @@ use signals::Signals;
 
 pub use behavior::FaceBehavior;
 
-/// The control thread before anything runs: its signals are taken from here on, so that one that comes early is
-/// heeded as soon as everything has started instead of killing a process that has a pid file and clients.
+/// The control thread before anything runs: its signals are taken from here on, so that one that comes early
+/// is heeded as soon as everything has started instead of killing a process that has a pid file and clients.
 pub struct Control {
     runtime: Runtime,
     signals: Signals,
@@ -117,8 +118,8 @@ async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log:
     stop(serving, attention, (signal, code)).await
 }
 
-/// Lets another process take this one's place. Gives what is left here, true if that one serves now, and the signal that is to end
-/// this one, if one has come meanwhile, with the exit status.
+/// Lets another process take this one's place. Gives what is left here, true if that one serves now, and the
+/// signal that is to end this one, if one has come meanwhile, with the exit status.
 async fn upgrade(serving: Serving, attention: &mut Attention<'_>) -> (Serving, bool, Option<(i32, u8)>) {
     let mut upgrade = Upgrade::begin(serving);
     let mut ended = None;

@@ -1,11 +1,12 @@
-//! Signals that mean a fault of the process: logged with a backtrace, then the process dies by them, as nutcracker does.
+//! Signals that mean a fault of the process: logged with a backtrace, then the process dies by them, as
+//! nutcracker does.
 //!
-//! Rust's own handlers for SIGSEGV and SIGBUS, which recognise a stack overflow, return once and hope for the fault to come
-//! again. A signal that was sent does not come again, so that the first one would be swallowed. Here one that was sent ends
-//! the process; one that the kernel raised goes on to Rust's handler.
+//! Rust's own handlers for SIGSEGV and SIGBUS, which recognise a stack overflow, return once and hope for the
+//! fault to come again. A signal that was sent does not come again, so that the first one would be swallowed.
+//! Here one that was sent ends the process; one that the kernel raised goes on to Rust's handler.
 //!
-//! A handler may be anywhere in the program, the allocator included: it uses only calls that are safe there, and writes to
-//! the log's file itself instead of asking the log's thread.
+//! A handler may be anywhere in the program, the allocator included: it uses only calls that are safe there,
+//! and writes to the log's file itself instead of asking the log's thread.
 
 use std::cell::UnsafeCell;
 use std::io;
@@ -30,7 +31,8 @@ const FRAMES_MAX: usize = 64;
 /// The system's earlier action for each signal.
 struct Before(UnsafeCell<[MaybeUninit<libc::sigaction>; SIGNALS.len()]>);
 
-// SAFETY: written by `install` only, which runs once, before other threads exist and before a handler that reads it is set.
+// SAFETY: written by `install` only, which runs once, before other threads exist and before a handler that
+// reads it is set.
 unsafe impl Sync for Before {}
 
 static BEFORE: Before = Before(UnsafeCell::new([const { MaybeUninit::uninit() }; SIGNALS.len()]));
@@ -42,8 +44,8 @@ static BEFORE: Before = Before(UnsafeCell::new([const { MaybeUninit::uninit() };
 pub fn install() -> io::Result<()> {
     preload();
     for (index, (number, _)) in SIGNALS.iter().enumerate() {
-        // SAFETY: a zeroed sigaction is a valid one; both pointers are to live memory of the right type, and nobody else
-        // uses BEFORE yet.
+        // SAFETY: a zeroed sigaction is a valid one; both pointers are to live memory of the right type, and
+        // nobody else uses BEFORE yet.
         let set = unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = on_fault as *const () as libc::sighandler_t;
@@ -70,7 +72,8 @@ extern "C" fn on_fault(number: c_int, info: *mut siginfo_t, _context: *mut c_voi
     let was_sent = info.is_null() || unsafe { (*info).si_code } <= 0;
     let rusts = [libc::SIGSEGV, libc::SIGBUS].contains(&number);
     match found {
-        // SAFETY: `install` filled the element before it set this handler; sigaction may be called in a handler.
+        // SAFETY: `install` filled the element before it set this handler; sigaction may be called in a
+        // handler.
         Some(index) if rusts && !was_sent => unsafe {
             libc::sigaction(number, (*BEFORE.0.get())[index].as_ptr(), std::ptr::null_mut());
         },

@@ -1,8 +1,9 @@
-//! Becoming a daemon: twice forked, its own session, umask 0, standard streams on /dev/null; the working directory
-//! and open files (the log) stay.
+//! Becoming a daemon: twice forked, its own session, umask 0, standard streams on /dev/null; the working
+//! directory and open files (the log) stay.
 //!
-//! The process that was started waits for the daemon to say that it is up, and ends with its verdict; nutcracker's
-//! ends with 0 before anything was tried, so that an init script never learned of a bad configuration.
+//! The process that was started waits for the daemon to say that it is up, and ends with its verdict;
+//! nutcracker's ends with 0 before anything was tried, so that an init script never learned of a bad
+//! configuration.
 //!
 //! To be called before any thread runs: threads do not live through a fork.
 
@@ -48,7 +49,8 @@ pub fn detach() -> io::Result<Ready> {
     unsafe { libc::umask(0) };
     let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
     for stream in 0..=2 {
-        // SAFETY: both descriptors are valid; dup2 closes the old stream, which nobody else owns in this process.
+        // SAFETY: both descriptors are valid; dup2 closes the old stream, which nobody else owns in this
+        // process.
         if unsafe { libc::dup2(null.as_raw_fd(), stream) } < 0 {
             return Err(io::Error::last_os_error());
         }

@@ -1,4 +1,5 @@
-//! The lookup and the queue: services whose state only one process has at a time, so that an upgrade hands it on.
+//! The lookup and the queue: services whose state only one process has at a time, so that an upgrade hands it
+//! on.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -80,7 +81,8 @@ pub fn bind(
 }
 
 impl BoundData {
-    /// Recovers the queue, which may take a while, and reads the lookup's snapshot: `state`, or what is on the disk.
+    /// Recovers the queue, which may take a while, and reads the lookup's snapshot: `state`, or what is on
+    /// the disk.
     ///
     /// # Errors
     /// The fault, for each face to word.

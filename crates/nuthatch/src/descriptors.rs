@@ -1,4 +1,5 @@
-//! File descriptors: the limit is raised as far as it may be, and shared out, so that clients do not take what the rest needs.
+//! File descriptors: the limit is raised as far as it may be, and shared out, so that clients do not take
+//! what the rest needs.
 //!
 //! | who | descriptors |
 //! |---|---|

@@ -177,8 +177,8 @@ pub struct LookupHttp {
 }
 
 impl LookupHttp {
-    /// Serves it until `stop`, and keeps the snapshot; the end of the task, if there is one, is that of the last snapshot. Needs a
-    /// tokio runtime.
+    /// Serves it until `stop`, and keeps the snapshot; the end of the task, if there is one, is that of the
+    /// last snapshot. Needs a tokio runtime.
     pub fn spawn(self, stop: &Stop) -> Option<JoinHandle<()>> {
         let LookupHttp { shard, api, listener, connections_max, snapshot } = self;
         let kept =

@@ -1,11 +1,13 @@
-//! `nuthatch doctor`: everything outside the configuration file that decides how well it will run, with the remedy each.
+//! `nuthatch doctor`: everything outside the configuration file that decides how well it will run, with the
+//! remedy each.
 //!
 //! ```text
 //! file ▸ Patient ▸ each row of CHECKS ▸ findings ▸ a table for people, or JSON
 //! ```
-//! The look at the machine is that of `nuthatch check --system`; the doctor adds the kernel, the clock, the disk, memory, every server
-//! and the rings of other proxies. Nothing is changed: a file is written into the data path for a moment, and a port is bound for one.
-//! Exit statuses: 0 nothing is wrong (there may be warnings); 1 something is; 2 the file or the command line cannot be used.
+//! The look at the machine is that of `nuthatch check --system`; the doctor adds the kernel, the clock, the
+//! disk, memory, every server and the rings of other proxies. Nothing is changed: a file is written into the
+//! data path for a moment, and a port is bound for one. Exit statuses: 0 nothing is wrong (there may be
+//! warnings); 1 something is; 2 the file or the command line cannot be used.
 
 mod finding;
 mod patient;
@@ -34,10 +36,12 @@ use patient::Patient;
 /// Options of the command.
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// Configuration: a nuthatch.toml, a nutcracker.yml or an nsqd.cfg; - is standard input; without one, the defaults
+    /// Configuration: a nuthatch.toml, a nutcracker.yml or an nsqd.cfg; - is standard input; without one, the
+    /// defaults
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Another proxy, whose rings should be the same: its admin port (HOST:PORT or a path), or its configuration file
+    /// Another proxy, whose rings should be the same: its admin port (HOST:PORT or a path), or its
+    /// configuration file
     #[arg(long, value_name = "PROXY")]
     compare: Vec<String>,
     /// Print JSON
@@ -95,7 +99,8 @@ pub fn main(options: &Doctor) -> ExitCode {
     if is_ill { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Findings of the look at the machine; a process that serves this configuration has its paths and ports, which is right.
+/// Findings of the look at the machine; a process that serves this configuration has its paths and ports,
+/// which is right.
 fn of_system(
     patient: &Patient,
     check: fn(&config::checked::Config, system::Words) -> Vec<config::Fault>,

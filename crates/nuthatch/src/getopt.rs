@@ -1,8 +1,8 @@
 //! Command lines as glibc's `getopt_long` reads them, with its own messages switched off.
 //!
-//! Options and other arguments may be mixed (the latter are skipped); `--` ends the options; a long option may be cut
-//! short as long as it is unambiguous. What is wrong is told as the C program is told: an option character, 0 for
-//! long options that do not exist or are ambiguous.
+//! Options and other arguments may be mixed (the latter are skipped); `--` ends the options; a long option
+//! may be cut short as long as it is unambiguous. What is wrong is told as the C program is told: an option
+//! character, 0 for long options that do not exist or are ambiguous.
 
 /// One option.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +24,8 @@ pub enum Found {
     Bad(char),
 }
 
-/// Reads the arguments (without the program's name). Lazy: a caller that stops at the first [`Found::Bad`] sees what a C
-/// program would have seen.
+/// Reads the arguments (without the program's name). Lazy: a caller that stops at the first [`Found::Bad`]
+/// sees what a C program would have seen.
 pub fn parse<'a>(specs: &'a [Spec], arguments: &'a [String]) -> impl Iterator<Item = Found> + 'a {
     let mut rest = arguments.iter();
     let mut cluster: Option<&'a str> = None;

@@ -1,5 +1,5 @@
-//! `nuthatch health`: what the admin port says of a running process, as an exit status. For health checks of containers, in which
-//! there is no other program that could ask.
+//! `nuthatch health`: what the admin port says of a running process, as an exit status. For health checks of
+//! containers, in which there is no other program that could ask.
 //!
 //! Exit statuses: 0 well; 1 not, and standard output says why; 2 the command line is wrong; 3 nobody answers.
 

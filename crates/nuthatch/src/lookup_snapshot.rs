@@ -1,7 +1,7 @@
 //! The lookup's snapshot: read at the start, written while it runs and when it stops.
 //!
-//! The registry is asked of the shard in parts, so that no answer waits for it, and only if it has changed. The file is written on
-//! a thread of its own, flushed, and put in place of the last one.
+//! The registry is asked of the shard in parts, so that no answer waits for it, and only if it has changed.
+//! The file is written on a thread of its own, flushed, and put in place of the last one.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -15,8 +15,8 @@ use telemetry::{info, warn};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// Least time between two looks for changes, and how many times as long as a snapshot took: a large fleet that is never at rest
-/// must not be written all the time.
+/// Least time between two looks for changes, and how many times as long as a snapshot took: a large fleet
+/// that is never at rest must not be written all the time.
 const PERIOD: Duration = Duration::from_secs(2);
 const REST: u32 = 20;
 /// Largest file that is read, bytes: ten thousand nodes with a hundred topics have a tenth of it.

@@ -1,8 +1,9 @@
 //! Gives memory back to the system: in quiet moments, and after a peak.
 //!
-//! The allocator keeps what was freed. Under load that is right; after a peak it means that the process stays as large as
-//! it ever was. So it is told to let go once nothing has happened for a while, once per quiet time, and when the shards hold
-//! much less than they did: walking its lists costs milliseconds, and a shard that allocates meanwhile waits.
+//! The allocator keeps what was freed. Under load that is right; after a peak it means that the process stays
+//! as large as it ever was. So it is told to let go once nothing has happened for a while, once per quiet
+//! time, and when the shards hold much less than they did: walking its lists costs milliseconds, and a shard
+//! that allocates meanwhile waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,8 +43,9 @@ impl Activity {
     }
 }
 
-/// Watches for quiet moments, for ever, and gives memory back when `relief` is notified: a client was closed for the memory it
-/// held, which another shard, whose allocator does not see it, is about to use. Needs a tokio runtime.
+/// Watches for quiet moments, for ever, and gives memory back when `relief` is notified: a client was closed
+/// for the memory it held, which another shard, whose allocator does not see it, is about to use. Needs a
+/// tokio runtime.
 pub async fn run(registry: Arc<Registry>, relief: Arc<Notify>) {
     let mut before = Activity::so_far(&registry);
     // The start leaves something behind too.
@@ -94,8 +96,8 @@ impl Peak {
 /// Tells glibc's allocator to return free pages of all its arenas. Other allocators do without being told.
 fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: malloc_trim takes a number and touches only memory that the allocator holds as free; it takes the
-    // allocator's own locks, so it may be called while other threads allocate.
+    // SAFETY: malloc_trim takes a number and touches only memory that the allocator holds as free; it takes
+    // the allocator's own locks, so it may be called while other threads allocate.
     unsafe {
         libc::malloc_trim(0);
     }

@@ -1,5 +1,5 @@
-//! Manual pages in roff: `nuthatch man` for the whole, `nuthatch man COMMAND` for one command, `nuthatch man --all` for files of
-//! all of them.
+//! Manual pages in roff: `nuthatch man` for the whole, `nuthatch man COMMAND` for one command,
+//! `nuthatch man --all` for files of all of them.
 
 use std::path::Path;
 

@@ -1,7 +1,9 @@
-//! The outcome of an upgrade or a reload that a signal asked for, told to whoever waits for it: `nuthatch upgrade`, `nuthatch reload`.
+//! The outcome of an upgrade or a reload that a signal asked for, told to whoever waits for it:
+//! `nuthatch upgrade`, `nuthatch reload`.
 //!
-//! Who waits listens at an address that the process id gives, in the abstract name space, so that the daemon keeps nothing open
-//! for it and asks nobody. What arrives there is believed only from the process itself, by the credentials that the kernel adds.
+//! Who waits listens at an address that the process id gives, in the abstract name space, so that the daemon
+//! keeps nothing open for it and asks nobody. What arrives there is believed only from the process itself, by
+//! the credentials that the kernel adds.
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;

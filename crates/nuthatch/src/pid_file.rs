@@ -1,7 +1,7 @@
 //! The pid file: the decimal process id, no line feed, mode 0644.
 //!
-//! It is removed at every end of the process, and only while it is still ours: a second start that fails does not
-//! take a running instance's file away.
+//! It is removed at every end of the process, and only while it is still ours: a second start that fails does
+//! not take a running instance's file away.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -48,7 +48,8 @@ fn write_new(path: &Path, content: &str) -> io::Result<()> {
     open(path, OpenOptions::new().create_new(true))?.write_all(content.as_bytes())
 }
 
-/// Opens a file for writing. A daemon has no umask: without a mode everybody could write down another process to be stopped.
+/// Opens a file for writing. A daemon has no umask: without a mode everybody could write down another process
+/// to be stopped.
 fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.write(true).mode(0o644).custom_flags(libc::O_NOFOLLOW).open(path)
 }

@@ -1,7 +1,7 @@
 //! Starting and stopping the cache side: listeners, shards, the proxy on each.
 //!
-//! Every shard listens on every pool with a socket of its own; pools over the embedded cache are the exception, since
-//! that cache lives on one shard. How it changes while it runs is in [`step`].
+//! Every shard listens on every pool with a socket of its own; pools over the embedded cache are the
+//! exception, since that cache lives on one shard. How it changes while it runs is in [`step`].
 
 mod listeners;
 mod step;
@@ -130,7 +130,8 @@ fn spawn(
             notify: Box::new(move |notice| notify(notice)),
             shard: n,
             loads: Arc::clone(&loads),
-            // A shard that has stopped takes no mail: a client on its way there is closed, as it would have been there.
+            // A shard that has stopped takes no mail: a client on its way there is closed, as it would have
+            // been there.
             post: Box::new(move |to, mail| {
                 others[to].send(mail);
             }),

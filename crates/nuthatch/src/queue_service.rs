@@ -1,4 +1,5 @@
-//! Starting and stopping the queue: its directory, its listener, its shard, and what the shard asks of the world.
+//! Starting and stopping the queue: its directory, its listener, its shard, and what the shard asks of the
+//! world.
 //!
 //! ```text
 //! clients ─▶ shard "queue" (queue::Queue) ─jobs─▶ disk threads
@@ -99,7 +100,8 @@ pub fn bind(
 }
 
 impl BoundQueue {
-    /// Recovers the journals, which may take a while. The queue registers with the lookup of its own process too.
+    /// Recovers the journals, which may take a while. The queue registers with the lookup of its own process
+    /// too.
     ///
     /// # Errors
     /// The fault, for each face to word.

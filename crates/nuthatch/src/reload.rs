@@ -8,7 +8,8 @@
 //!   ▸ Serving::take: shards by mail, each acknowledges; queue, ports, log
 //!   ▸ the next generation is in force: log, /metrics, page, answer
 //! ```
-//! One at a time, beside the signals of the control loop; an upgrade waits for its end, and it for an upgrade's.
+//! One at a time, beside the signals of the control loop; an upgrade waits for its end, and it for an
+//! upgrade's.
 
 pub mod actor;
 mod by_hand;
@@ -72,8 +73,8 @@ impl Reloads {
         Reloads { source, generations }
     }
 
-    /// Reads the configuration again and puts it into force, or only says what would change. `called_off` ends it before anything
-    /// has changed.
+    /// Reads the configuration again and puts it into force, or only says what would change. `called_off`
+    /// ends it before anything has changed.
     pub async fn run(
         &mut self,
         serving: &mut Serving,

@@ -1,4 +1,5 @@
-//! A process that runs, as commands find it and talk to it: by its id, by the file that has the id, or by its admin port.
+//! A process that runs, as commands find it and talk to it: by its id, by the file that has the id, or by its
+//! admin port.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};

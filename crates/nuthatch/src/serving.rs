@@ -50,8 +50,8 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Serves everything. `service` is name and version in the statistics; `actor` carries out what the admin port is asked for.
-    /// Needs a tokio runtime.
+    /// Serves everything. `service` is name and version in the statistics; `actor` carries out what the admin
+    /// port is asked for. Needs a tokio runtime.
     pub fn begin(
         mut running: Running,
         service: (&'static str, &'static str),
@@ -128,7 +128,8 @@ impl Serving {
         running.watch.drain();
         stop.send_replace(true);
         data.announce_end();
-        // A change of nsqadmin goes on to its end; who asked for it gets to know, if that does not take too long.
+        // A change of nsqadmin goes on to its end; who asked for it gets to know, if that does not take too
+        // long.
         finish(nsqadmin, patience).await;
         data.end(patience).await;
         aside("stop", move || running.stop()).await

@@ -1,7 +1,7 @@
 //! From a checked configuration to running shards.
 //!
-//! Everything is bound before anything runs, so that a bad address stops the start and nothing else. What cannot be
-//! served yet is refused: a listener that does not answer helps nobody.
+//! Everything is bound before anything runs, so that a bad address stops the start and nothing else. What
+//! cannot be served yet is refused: a listener that does not answer helps nobody.
 
 mod bound;
 mod places;
@@ -102,8 +102,8 @@ pub struct Views {
     pub lookup: Option<Current<lookup::Mail>>,
 }
 
-/// Binds everything, then starts the shards. Nothing runs if anything cannot be bound. The queue's directory is locked here
-/// unless it was before. What another process has, in an upgrade, is taken over.
+/// Binds everything, then starts the shards. Nothing runs if anything cannot be bound. The queue's directory
+/// is locked here unless it was before. What another process has, in an upgrade, is taken over.
 ///
 /// # Errors
 /// The fault, for each face to word.

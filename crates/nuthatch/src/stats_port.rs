@@ -1,7 +1,7 @@
 //! nutcracker's statistics port: connect, get one JSON line, be closed.
 //!
-//! What a client sends is not looked at (nutcracker's is the same), except that it is read for a moment before the
-//! close, so that the close does not take the answer away.
+//! What a client sends is not looked at (nutcracker's is the same), except that it is read for a moment
+//! before the close, so that the close does not take the answer away.
 
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! The choice between a graceful stop and an immediate one, as further signals arrive.
 //!
-//! Supervisors and wrappers forward signals that the process also gets itself, so that one request to stop may arrive twice within
-//! moments. Only a second SIGINT, or any of the three signals a second later, ends the process at once.
+//! Supervisors and wrappers forward signals that the process also gets itself, so that one request to stop
+//! may arrive twice within moments. Only a second SIGINT, or any of the three signals a second later, ends
+//! the process at once.
 
 use std::time::{Duration, Instant};
 

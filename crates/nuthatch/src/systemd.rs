@@ -1,5 +1,5 @@
-//! systemd, or a service manager that speaks as it does: it is told how the process fares (`sd_notify(3)`), and may have bound
-//! sockets for it (`sd_listen_fds(3)`).
+//! systemd, or a service manager that speaks as it does: it is told how the process fares (`sd_notify(3)`),
+//! and may have bound sockets for it (`sd_listen_fds(3)`).
 //!
 //! | variable | effect |
 //! |---|---|
@@ -95,7 +95,8 @@ fn abstract_address(_: &[u8]) -> io::Result<SocketAddr> {
 pub fn sockets() -> Vec<OwnedFd> {
     let handed = handed_over(|name| std::env::var(name).ok());
     let own = |number| {
-        // SAFETY: by the protocol the descriptor is this process's to use, and this is the only place that takes it.
+        // SAFETY: by the protocol the descriptor is this process's to use, and this is the only place that
+        // takes it.
         unsafe { OwnedFd::from_raw_fd(number) }
     };
     let is_open = |number: &RawFd| {

@@ -1,7 +1,8 @@
-//! TLS of pools and of the admin port: from the files that a configuration names to what shards and ports use. The certificates of the
-//! queue's files are noted as well.
+//! TLS of pools and of the admin port: from the files that a configuration names to what shards and ports
+//! use. The certificates of the queue's files are noted as well.
 //!
-//! Everything is read before anything changes, and every fault is found, each with its section, its option and its file.
+//! Everything is read before anything changes, and every fault is found, each with its section, its option
+//! and its file.
 
 use std::collections::BTreeMap;
 use std::hash::Hasher;
@@ -66,10 +67,11 @@ impl From<Faults> for StartError {
     }
 }
 
-/// Reads the files anew: at start, for `check`, and for a reload. A reload gives [`Loaded::pools`] to the next generation
-/// ([`proxy::Settings::tls`]): connections to servers that are opened from then on use it, and each listener takes it
-/// with [`proxy::ListenerChange::Set`], for clients that come later; its socket stays. [`Loaded::admin`] goes to
-/// [`crate::start::Running::admin_tls`], [`Loaded::certificates`] to [`admin::Watch::certificates`]. With a fault nothing is changed.
+/// Reads the files anew: at start, for `check`, and for a reload. A reload gives [`Loaded::pools`] to the
+/// next generation ([`proxy::Settings::tls`]): connections to servers that are opened from then on use it,
+/// and each listener takes it with [`proxy::ListenerChange::Set`], for clients that come later; its socket
+/// stays. [`Loaded::admin`] goes to [`crate::start::Running::admin_tls`], [`Loaded::certificates`] to
+/// [`admin::Watch::certificates`]. With a fault nothing is changed.
 ///
 /// # Errors
 /// Every fault.

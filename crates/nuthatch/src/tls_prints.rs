@@ -1,6 +1,8 @@
-//! Digests of the files of TLS: how a reload tells files that have another content from those that are as they were.
+//! Digests of the files of TLS: how a reload tells files that have another content from those that are as
+//! they were.
 //!
-//! They are taken before the files are put to use. If one changes in between, the next reload takes it for changed, and reads it once more.
+//! They are taken before the files are put to use. If one changes in between, the next reload takes it for
+//! changed, and reads it once more.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;

@@ -3,9 +3,9 @@
 //! ```text
 //! key ─▶ Placement::group_of ─▶ group ─▶ Placement::server_of ─▶ server
 //! ```
-//! Keys of one group may travel in one request: a command of several keys is split by group, and one whose keys must stay together
-//! is served where they have one group. On a ring a group is a server. Where servers insist on less (a slot of a Redis Cluster), it
-//! is that.
+//! Keys of one group may travel in one request: a command of several keys is split by group, and one whose
+//! keys must stay together is served where they have one group. On a ring a group is a server. Where servers
+//! insist on less (a slot of a Redis Cluster), it is that.
 
 use config::checked;
 use ring::{Node, Ring};
@@ -89,8 +89,8 @@ impl Placement {
         self.server_of(group)
     }
 
-    /// Places the keys anew, after a server of `members` has come, gone, was ejected or has returned. A ring over the same names, weights
-    /// and live servers is as it was: most reloads change none.
+    /// Places the keys anew, after a server of `members` has come, gone, was ejected or has returned. A ring
+    /// over the same names, weights and live servers is as it was: most reloads change none.
     pub(crate) fn rebuild(&mut self, members: &[ServerKey], servers: &Slab<ServerKey, Server>) {
         match self {
             Placement::Ring(hashed) => {

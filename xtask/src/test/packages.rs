@@ -1,7 +1,8 @@
 //! The packages, made of the release binary: what linters say of them, and how they behave on a machine of
 //! their own. And the pages of the documentation, as somebody follows them.
 //!
-//! `tests/packages` and `tests/pages` have the scripts. What they print after `SKIPPED:` was not run, and is told at the end.
+//! `tests/packages` and `tests/pages` have the scripts. What they print after `SKIPPED:` was not run, and is
+//! told at the end.
 
 use std::path::Path;
 

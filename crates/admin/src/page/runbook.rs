@@ -1,7 +1,7 @@
 //! The runbook as a page.
 //!
-//! Its Markdown is a small part of the language: headings, paragraphs, lists with `-`, `code`, links, and lines
-//! with an anchor. Links to sections stay links, those to other pages become text.
+//! Its Markdown is a small part of the language: headings, paragraphs, lists with `-`, `code`, links, and
+//! lines with an anchor. Links to sections stay links, those to other pages become text.
 
 use std::fmt::Write;
 

@@ -233,8 +233,8 @@ async fn a_certificate_that_expires_is_on_the_page_and_in_the_metrics() {
     assert_eq!((&certificate["side"], &certificate["file"]), (&"servers".into(), &"me.pem".into()));
 }
 
-/// Every line of the text format: a comment, or a name with labels and a number; a family's samples follow its head; no
-/// family twice.
+/// Every line of the text format: a comment, or a name with labels and a number; a family's samples follow
+/// its head; no family twice.
 #[tokio::test]
 async fn metrics_can_be_parsed() {
     let (_, page) = fetch(place(Some(report())).router, "/metrics").await;

@@ -16,7 +16,8 @@ use crate::systemd;
 /// Signal that ends the process, and its exit status.
 type Ended = Option<(i32, u8)>;
 
-/// Carries out a reload that a signal asks for. Gives the signal that is to end the process, if one has come meanwhile.
+/// Carries out a reload that a signal asks for. Gives the signal that is to end the process, if one has come
+/// meanwhile.
 pub async fn by_signal(reloads: &mut Reloads, serving: &mut Serving, attention: &mut Attention<'_>) -> Ended {
     let (outcome, ended) = reload(reloads, serving, attention, false).await;
     outcome::announce(Deed::Reload, &lines(&outcome));

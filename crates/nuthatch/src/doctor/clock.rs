@@ -1,4 +1,5 @@
-//! The clock of this machine: due times of deferred messages, the age of messages and moments in logs come from it.
+//! The clock of this machine: due times of deferred messages, the age of messages and moments in logs come
+//! from it.
 
 use super::finding::Finding;
 use super::patient::Patient;
@@ -19,7 +20,8 @@ pub(super) fn check(_: &Patient) -> Vec<Finding> {
 fn is_synchronised() -> Option<bool> {
     // SAFETY: timex is made of numbers, for which all bits zero are a value.
     let mut clock: libc::timex = unsafe { std::mem::zeroed() };
-    // SAFETY: with modes 0 nothing is set; the kernel writes into `clock`, which lives until the call returns.
+    // SAFETY: with modes 0 nothing is set; the kernel writes into `clock`, which lives until the call
+    // returns.
     let state = unsafe { libc::adjtimex(&raw mut clock) };
     (state >= 0).then_some(state != libc::TIME_ERROR)
 }

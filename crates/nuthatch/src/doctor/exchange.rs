@@ -1,4 +1,5 @@
-//! A short conversation with another program: what is sent at once, and what comes back, within a time and a size.
+//! A short conversation with another program: what is sent at once, and what comes back, within a time and a
+//! size.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};

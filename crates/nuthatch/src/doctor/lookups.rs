@@ -1,4 +1,5 @@
-//! Programs that the queue depends on: nsqlookupds, which are spoken to, and authorization servers, which are connected to.
+//! Programs that the queue depends on: nsqlookupds, which are spoken to, and authorization servers, which are
+//! connected to.
 
 use std::io::ErrorKind;
 

@@ -1,4 +1,5 @@
-//! Rules by which proxies place keys, as a configuration or the status of a running proxy (`placement` of a pool) has them.
+//! Rules by which proxies place keys, as a configuration or the status of a running proxy (`placement` of a
+//! pool) has them.
 
 use std::path::Path;
 
@@ -53,7 +54,8 @@ fn of_pool(pool: &Pool) -> Placement {
     }
 }
 
-/// The rules of another proxy: of the file if there is one of that name, else of the admin port at that address.
+/// The rules of another proxy: of the file if there is one of that name, else of the admin port at that
+/// address.
 pub(super) fn of_other(other: &str) -> Result<Vec<Placement>, String> {
     let is_socket = {
         use std::os::unix::fs::FileTypeExt;

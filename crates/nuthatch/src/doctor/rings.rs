@@ -1,7 +1,7 @@
 //! Rings of other proxies beside ours: a fleet is of use only while everybody agrees where a key is.
 //!
-//! For each pool that both have, a sample of keys is placed by both rules; keys that live on another server are counted, and the
-//! settings that differ are named.
+//! For each pool that both have, a sample of keys is placed by both rules; keys that live on another server
+//! are counted, and the settings that differ are named.
 
 use ring::{Distribution, Node, Ring};
 

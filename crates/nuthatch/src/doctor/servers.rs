@@ -1,4 +1,5 @@
-//! Every server of every pool: does it answer, with which version, is it what the pool takes it for, and is its clock ours.
+//! Every server of every pool: does it answer, with which version, is it what the pool takes it for, and is
+//! its clock ours.
 //!
 //! Servers are asked at once, a limited number at a time.
 

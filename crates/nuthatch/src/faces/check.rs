@@ -1,7 +1,7 @@
 //! `nuthatch check`: every fault of a file at once, be it a nuthatch.toml, a nutcracker.yml or an nsqd.cfg.
 //!
-//! Exit status 0: the file can be used (there may be warnings). 1: it cannot, or it cannot be compared with what runs. 2: it cannot be
-//! read.
+//! Exit status 0: the file can be used (there may be warnings). 1: it cannot, or it cannot be compared with
+//! what runs. 2: it cannot be read.
 
 use std::path::Path;
 use std::process::ExitCode;

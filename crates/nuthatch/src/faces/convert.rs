@@ -1,7 +1,7 @@
 //! `nuthatch convert`: a nutcracker.yml or nsqd.cfg as a nuthatch.toml, on standard output.
 //!
-//! Exit status 0: what was printed is a file that can be used. 1: there is none, or it has to be mended where standard error
-//! says. 2: the file cannot be read.
+//! Exit status 0: what was printed is a file that can be used. 1: there is none, or it has to be mended where
+//! standard error says. 2: the file cannot be read.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! A daemon of NSQ from its checked settings to its end: the same for all of them, with their texts and exit statuses.
+//! A daemon of NSQ from its checked settings to its end: the same for all of them, with their texts and exit
+//! statuses.
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -25,7 +25,8 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
         Err(exit) => return end(exit, "[nsqd] "),
     };
     let prefix = values.text("log-prefix");
-    // nsqd does not make its directory, and takes it before it looks at anything else; from a predecessor it takes it last.
+    // nsqd does not make its directory, and takes it before it looks at anything else; from a predecessor it
+    // takes it last.
     let directory = if predecessor::is_there() {
         None
     } else {

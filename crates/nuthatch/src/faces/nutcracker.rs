@@ -3,9 +3,9 @@
 //! ```text
 //! options ─▶ -h -V -D? text ─▶ -t? verdict ─▶ log open ▸ detach ▸ banner ▸ configuration ▸ listeners ▸ pid file ▸ run
 //! ```
-//! Intended differences are in docs/compat-twemproxy.md: `-t` also says why; with `-d` the starting process waits
-//! for the daemon's verdict; SIGTERM stops gracefully; the pid file is written once everything listens and removed at
-//! every end.
+//! Intended differences are in docs/compat-twemproxy.md: `-t` also says why; with `-d` the starting process
+//! waits for the daemon's verdict; SIGTERM stops gracefully; the pid file is written once everything listens
+//! and removed at every end.
 
 mod options;
 mod text;
@@ -143,8 +143,8 @@ fn open_log(options: &Options) -> std::io::Result<Opened> {
         .open()
 }
 
-/// Everything from the configuration file to listening sockets and the pid file. The error is the line to log, if
-/// it was not logged already.
+/// Everything from the configuration file to listening sockets and the pid file. The error is the line to
+/// log, if it was not logged already.
 fn prepare(
     options: &Options,
     log: &Log,

@@ -1,7 +1,7 @@
 //! `nuthatch run`: the native daemon, in the foreground.
 //!
-//! With nothing configured it serves on loopback over the embedded cache. It says on standard output what it listens
-//! on and one line to try; everything else goes to the log.
+//! With nothing configured it serves on loopback over the embedded cache. It says on standard output what it
+//! listens on and one line to try; everything else goes to the log.
 
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
@@ -171,7 +171,8 @@ fn open_log(config: &Config) -> Result<Log, String> {
     options.open().and_then(|log| log.install()).map_err(|error| format!("cannot log to {shown}: {error}"))
 }
 
-/// Makes a directory and its parents, if it is not there, for its owner only: messages are nobody else's to read.
+/// Makes a directory and its parents, if it is not there, for its owner only: messages are nobody else's to
+/// read.
 fn make_private_dir(path: &Path) -> std::io::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;

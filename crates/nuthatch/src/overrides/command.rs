@@ -1,5 +1,5 @@
-//! `nuthatch server` and `nuthatch log-level`: have a running process eject, drain and return a server, change its weight, and log
-//! more or less.
+//! `nuthatch server` and `nuthatch log-level`: have a running process eject, drain and return a server,
+//! change its weight, and log more or less.
 //!
 //! They ask the admin port, which carries out changes for this machine only.
 

@@ -5,8 +5,8 @@
 //!      ├▶ new: bound, for each shard that serves its pool                      ├─▶ shards, by mail
 //!      └▶ not there any more: goes                                             ┘
 //! ```
-//! A listener is found by its address, so that its clients do not notice when a pool gets another name. Nothing of those that are there
-//! is changed before the shards are told.
+//! A listener is found by its address, so that its clients do not notice when a pool gets another name.
+//! Nothing of those that are there is changed before the shards are told.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -105,8 +105,8 @@ impl Drop for NewFiles {
     }
 }
 
-/// Compares the listeners that are there with those of a generation for so many shards, and binds new ones. The addresses of those that
-/// are `leaving` may be ours for a moment more.
+/// Compares the listeners that are there with those of a generation for so many shards, and binds new ones.
+/// The addresses of those that are `leaving` may be ours for a moment more.
 ///
 /// # Errors
 /// The address that cannot be bound, and the reason. Nothing has changed then.
@@ -140,7 +140,8 @@ pub fn plan(
     Ok(planned)
 }
 
-/// Shards that serve a pool: the embedded cache lives on one, without locks, and so do the clients of its pool.
+/// Shards that serve a pool: the embedded cache lives on one, without locks, and so do the clients of its
+/// pool.
 fn shards_of(pool: &PoolPlan, threads: usize) -> usize {
     if has_local(&pool.config) { 1 } else { threads }
 }
@@ -245,8 +246,8 @@ impl Listeners {
         self.all.iter().filter(is_new).cloned().collect()
     }
 
-    /// The step is taken: files of sockets that have gone are removed, modes of those that stay are set. Gives the listeners, and
-    /// faults that do not matter to clients who are there.
+    /// The step is taken: files of sockets that have gone are removed, modes of those that stay are set.
+    /// Gives the listeners, and faults that do not matter to clients who are there.
     pub fn finish(mut self) -> (Vec<PoolListener>, Vec<String>) {
         self.files.0.clear();
         let mut doubts = Vec::new();

@@ -4,7 +4,8 @@
 //! prepare: listeners are bound ── a fault: nothing has changed
 //! take:    mail: generation, new listeners ▸ each acknowledges ▸ mail: listeners that go ▸ each acknowledges
 //! ```
-//! A shard that cannot take a new listener (the system refuses to watch it) sends all of them back to the generation before.
+//! A shard that cannot take a new listener (the system refuses to watch it) sends all of them back to the
+//! generation before.
 
 use std::io;
 use std::sync::Arc;
@@ -77,7 +78,8 @@ impl ProxyService {
     /// Has all shards take a step. Gives doubts about it, for the operator.
     ///
     /// # Errors
-    /// A shard could not take it, for the reason that is given: all are back where they were. `back` are the settings until now.
+    /// A shard could not take it, for the reason that is given: all are back where they were. `back` are the
+    /// settings until now.
     pub async fn take(&mut self, step: ProxyStep, back: Settings) -> Result<Vec<String>, String> {
         let ProxyStep { generation, mut listeners } = step;
         let come = listeners.come();

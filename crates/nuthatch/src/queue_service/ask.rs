@@ -1,6 +1,7 @@
 //! Questions to the queue's shard from the control thread: of the HTTP API, and of the push to statsd.
 //!
-//! They count against the requests that may wait for a shard; one that is not taken is answered by its caller.
+//! They count against the requests that may wait for a shard; one that is not taken is answered by its
+//! caller.
 
 use net::Handle;
 use queue::Mail;

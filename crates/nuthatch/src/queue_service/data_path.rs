@@ -31,8 +31,8 @@ impl DataPath {
         Ok(DataPath { locked: directory })
     }
 
-    /// Takes the directory from the process that has locked `given`, or by itself if that is another directory. Nobody else can
-    /// take it in between: the lock belongs to what is open, and goes with it.
+    /// Takes the directory from the process that has locked `given`, or by itself if that is another
+    /// directory. Nobody else can take it in between: the lock belongs to what is open, and goes with it.
     ///
     /// # Errors
     /// As for [`DataPath::lock`].
@@ -54,8 +54,8 @@ impl DataPath {
     }
 }
 
-/// The directory may have been made a moment ago: what is flushed in there must be found after a loss of power. As far as
-/// the directory above may be opened.
+/// The directory may have been made a moment ago: what is flushed in there must be found after a loss of
+/// power. As far as the directory above may be opened.
 fn flush_name_of(path: &Path) {
     let above = path.canonicalize().ok().and_then(|path| path.parent().map(File::open));
     if let Some(Ok(above)) = above {

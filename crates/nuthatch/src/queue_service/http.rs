@@ -1,4 +1,5 @@
-//! The queue's HTTP API, bound with the queue and served on the control thread; the push to statsd goes with it.
+//! The queue's HTTP API, bound with the queue and served on the control thread; the push to statsd goes with
+//! it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

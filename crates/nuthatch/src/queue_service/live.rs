@@ -78,8 +78,8 @@ impl Live {
         })
     }
 
-    /// Puts settings into force; it ends when the shard has them. Lookups that `/config` has set stay, unless these settings name
-    /// others than those until now. False if the queue has stopped.
+    /// Puts settings into force; it ends when the shard has them. Lookups that `/config` has set stay, unless
+    /// these settings name others than those until now. False if the queue has stopped.
     pub async fn apply(&mut self, new: Prepared) -> bool {
         let Prepared { settings, tls, authorities, users } = new;
         let (sender, answer) = oneshot::channel();

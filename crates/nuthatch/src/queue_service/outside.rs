@@ -1,8 +1,8 @@
-//! `ControlJobs` of the queue's shard answered on the control thread: who a client is (AUTH), which channels of
-//! a topic others know, and telling nsqlookupds what is here.
+//! `ControlJobs` of the queue's shard answered on the control thread: who a client is (AUTH), which channels
+//! of a topic others know, and telling nsqlookupds what is here.
 //!
-//! The shard never waits: it sends a question and goes on; the answer comes back as mail. Here nothing waits for
-//! anything else either, and what is under way is limited: see [`Outside`] for what the shard does then.
+//! The shard never waits: it sends a question and goes on; the answer comes back as mail. Here nothing waits
+//! for anything else either, and what is under way is limited: see [`Outside`] for what the shard does then.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -132,8 +132,8 @@ pub fn lookup_addresses(settings: &Queue, own: Option<SocketAddr>) -> Vec<String
     with_own(settings.lookupd_tcp_addresses.clone(), own, &settings.broadcast_address)
 }
 
-/// Addresses of lookups with that of our own process, unless it is among them under some name of this machine: registered
-/// twice, the queue would be in answers twice.
+/// Addresses of lookups with that of our own process, unless it is among them under some name of this
+/// machine: registered twice, the queue would be in answers twice.
 fn with_own(mut addresses: Vec<String>, own: Option<SocketAddr>, broadcast_address: &str) -> Vec<String> {
     let Some(own) = own else { return addresses };
     let (ip, hostname) = (own.ip().to_string(), machine::hostname());
@@ -163,8 +163,8 @@ fn node(settings: &Queue, bound: Option<SocketAddr>, http: u16) -> Node {
 }
 
 impl ControlJobs {
-    /// Does jobs for ever; drop the task to end it, and connections to lookups with it. Needs a tokio runtime; no job waits for
-    /// another.
+    /// Does jobs for ever; drop the task to end it, and connections to lookups with it. Needs a tokio
+    /// runtime; no job waits for another.
     pub async fn serve(mut self) {
         let Outward { authenticator, node, response_bytes_max } = self.outward;
         let mut authenticator = authenticator;

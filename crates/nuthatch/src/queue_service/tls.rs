@@ -1,9 +1,9 @@
 //! The queue's two sides of TLS, from its settings: towards clients, and towards authorization servers.
 //!
-//! `require` wants some certificate from the client, whoever signed it, as nsqd does: the client must own its key, and
-//! that is all that is checked. `require-verify` wants one that an authority has signed; without a file of authorities
-//! those count that the system trusts, as in nsqd, and so they do for authorization servers. Versions below TLS 1.2 are
-//! never offered.
+//! `require` wants some certificate from the client, whoever signed it, as nsqd does: the client must own its
+//! key, and that is all that is checked. `require-verify` wants one that an authority has signed; without a
+//! file of authorities those count that the system trusts, as in nsqd, and so they do for authorization
+//! servers. Versions below TLS 1.2 are never offered.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ pub fn client(settings: &Queue) -> Result<Option<Arc<ClientConfig>>, String> {
     client_from(&mut files(), settings)
 }
 
-/// Checks that TLS can be offered and spoken with these settings: all that [`server`] and [`client`] may find wrong, also in a
-/// file of authorities that nobody needs so far.
+/// Checks that TLS can be offered and spoken with these settings: all that [`server`] and [`client`] may find
+/// wrong, also in a file of authorities that nobody needs so far.
 ///
 /// # Errors
 /// The fault of the files, in a sentence.

@@ -1,4 +1,5 @@
-//! Changes by hand: carried out, told to the log and the admin port. The generation in force keeps its number.
+//! Changes by hand: carried out, told to the log and the admin port. The generation in force keeps its
+//! number.
 
 use std::time::Instant;
 

@@ -1,6 +1,7 @@
 //! `nuthatch reload`: has a running process read its configuration again, and prints what has changed.
 //!
-//! It asks the admin port, which answers this machine only; with `--pid` it sends SIGUSR1, as whoever may send a signal may.
+//! It asks the admin port, which answers this machine only; with `--pid` it sends SIGUSR1, as whoever may
+//! send a signal may.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -49,8 +50,8 @@ fn run(options: &Reload) -> Result<String, String> {
     }
 }
 
-/// Changes that a reload would make, from the configuration that the process behind this admin port runs with to its file, which is to
-/// be `file`.
+/// Changes that a reload would make, from the configuration that the process behind this admin port runs with
+/// to its file, which is to be `file`.
 ///
 /// # Errors
 /// There is no answer, or a fault, or the process reads another file.

@@ -22,7 +22,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// A configuration that `read` reads, from `file` if there is one. The error is what is wrong with it, in lines.
+    /// A configuration that `read` reads, from `file` if there is one. The error is what is wrong with it, in
+    /// lines.
     pub fn new(
         file: Option<&Path>,
         read: impl Fn() -> Result<Loaded, String> + Send + Sync + 'static,

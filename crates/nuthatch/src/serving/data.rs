@@ -49,7 +49,8 @@ impl DataTasks {
             api.finish(patience).await;
         }
         finish(self.snapshot.take(), patience).await;
-        // Lookups forget the queue before it stops, and one of this process closes no connection that is missed.
+        // Lookups forget the queue before it stops, and one of this process closes no connection that is
+        // missed.
         if let Some(jobs) = self.jobs.take() {
             jobs.abort();
         }

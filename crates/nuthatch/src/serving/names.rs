@@ -1,6 +1,7 @@
 //! Names of servers that a configuration brings along: those that cannot be resolved are faults of it.
 //!
-//! A name that is in the configuration in force is not asked for: it may fail at the moment, and a reload is what may mend that.
+//! A name that is in the configuration in force is not asked for: it may fail at the moment, and a reload is
+//! what may mend that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -52,7 +52,8 @@ impl Ports {
         Ports { document, admin_tls: admin_tls.subscribe(), watch, actor, desk, stats: None, admin: None }
     }
 
-    /// Serves the statistics at this port, and nowhere else. Clients that are there get their answers. Needs a tokio runtime.
+    /// Serves the statistics at this port, and nowhere else. Clients that are there get their answers. Needs
+    /// a tokio runtime.
     pub(super) fn serve_stats(&mut self, port: Option<ControlPort>) {
         let document = &self.document;
         let served = port.map(|port| {

@@ -4,7 +4,8 @@
 //! prepare: names resolved ▸ files read and opened ▸ ports bound ▸ listeners of pools bound ── a fault: nothing has changed
 //! take:    shards of pools (each acknowledges) ▸ queue ▸ ports ▸ log ▸ what is shown
 //! ```
-//! Only the shards of pools can fail to take a step, and then they are where they were: nothing else has changed.
+//! Only the shards of pools can fail to take a step, and then they are where they were: nothing else has
+//! changed.
 
 use std::io;
 use std::path::Path;
@@ -67,7 +68,8 @@ enum ProxyNext {
 }
 
 impl Serving {
-    /// Reads the files of TLS that a configuration names. What is made of files that are as they were is as it was.
+    /// Reads the files of TLS that a configuration names. What is made of files that are as they were is as
+    /// it was.
     ///
     /// # Errors
     /// The faults, a line each.

@@ -25,8 +25,8 @@ use crate::upgrade::departures::Departures;
 const LOOK: Duration = Duration::from_millis(20);
 
 impl Serving {
-    /// Stops the queue and the lookup: what they owe is answered, what is in flight goes back without having been an attempt. Gives
-    /// what another process needs to go on from there.
+    /// Stops the queue and the lookup: what they owe is answered, what is in flight goes back without having
+    /// been an attempt. Gives what another process needs to go on from there.
     ///
     /// # Errors
     /// The system's: no thread can be started.
@@ -107,7 +107,8 @@ impl Serving {
         Ok(())
     }
 
-    /// Waits until no client of a pool is left, `drain_timeout` at most. Gives how many the other process has got.
+    /// Waits until no client of a pool is left, `drain_timeout` at most. Gives how many the other process has
+    /// got.
     pub async fn drained(&self) -> u64 {
         let left = async {
             while self.clients() > 0 {

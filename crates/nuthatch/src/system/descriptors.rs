@@ -15,8 +15,8 @@ pub fn check(config: &Config) -> Vec<Fault> {
     }
 }
 
-/// Most descriptors needed at once, as far as the configuration limits it: connections of clients where there is a limit on
-/// them, and to servers.
+/// Most descriptors needed at once, as far as the configuration limits it: connections of clients where there
+/// is a limit on them, and to servers.
 fn needed(config: &Config) -> u64 {
     let threads = config.threads as u64;
     let pools = config.pools.iter().map(|pool| {

@@ -13,7 +13,8 @@ use config::checked::Config;
 use super::holder;
 use super::words::Words;
 
-/// Subdirectory of the data path with the queue's journals: what an earlier start as another user has left there is not ours.
+/// Subdirectory of the data path with the queue's journals: what an earlier start as another user has left
+/// there is not ours.
 const JOURNALS: &str = "topics";
 
 /// A fault for each path that cannot be used.

@@ -12,7 +12,8 @@ use super::conversation::{Heard, receive};
 /// Time between two looks at a silent predecessor; it says nothing while no client of it is ready.
 const PATIENCE: Duration = Duration::from_hours(1);
 
-/// Takes clients in, on a thread of its own, until the predecessor has ended. They are spread over the shards.
+/// Takes clients in, on a thread of its own, until the predecessor has ended. They are spread over the
+/// shards.
 ///
 /// # Errors
 /// No thread can be started.

@@ -1,6 +1,7 @@
 //! `nuthatch upgrade`: asks a running process to let its binary take over anew, and waits for the outcome.
 //!
-//! Who may send the process a signal may have it upgraded, and nobody else. Its id is given, or in a file, or the admin port knows it.
+//! Who may send the process a signal may have it upgraded, and nobody else. Its id is given, or in a file, or
+//! the admin port knows it.
 
 use std::process::ExitCode;
 

@@ -26,8 +26,8 @@ struct Counts {
 }
 
 impl Departures {
-    /// Has the shards give their clients of `pools` away, and sends them on a thread of its own. If the successor takes no more,
-    /// those that are under way come back.
+    /// Has the shards give their clients of `pools` away, and sends them on a thread of its own. If the
+    /// successor takes no more, those that are under way come back.
     ///
     /// # Errors
     /// The system's: no thread can be started.

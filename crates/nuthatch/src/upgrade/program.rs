@@ -13,7 +13,8 @@ static OWN: OnceLock<Program> = OnceLock::new();
 /// Path, name and arguments of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// The file as the process was started from it: whoever replaces it, also behind a symbolic link, replaces the program.
+    /// The file as the process was started from it: whoever replaces it, also behind a symbolic link,
+    /// replaces the program.
     pub path: PathBuf,
     arguments: Vec<OsString>,
 }
@@ -29,7 +30,8 @@ impl Program {
         OWN.get()
     }
 
-    /// Starts it with the same name, arguments, directory and environment, but for what was meant for this process alone.
+    /// Starts it with the same name, arguments, directory and environment, but for what was meant for this
+    /// process alone.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
         if let Some(name) = self.arguments.first() {

@@ -1,4 +1,5 @@
-//! The process that replaces this one, as this one starts it and talks to it. Every call waits; for a thread that may.
+//! The process that replaces this one, as this one starts it and talks to it. Every call waits; for a thread
+//! that may.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -34,7 +35,8 @@ pub struct Successor {
 }
 
 impl Successor {
-    /// Starts the program with the listening sockets of this process. It may take `patience` for each of its steps.
+    /// Starts the program with the listening sockets of this process. It may take `patience` for each of its
+    /// steps.
     ///
     /// # Errors
     /// The reason, for the operator.

@@ -93,7 +93,8 @@ fn idle_connections_shut_no_port() {
     }
 }
 
-/// nsqd and nutcracker on ports of their own, each with `NUTHATCH_ADMIN` as given, and a line of what only its page has.
+/// nsqd and nutcracker on ports of their own, each with `NUTHATCH_ADMIN` as given, and a line of what only
+/// its page has.
 fn faces(directory: &Path, admin: &str) -> [(Command, u16, &'static str); 2] {
     let (http, pool) = (free_port(), free_port());
     let yaml =

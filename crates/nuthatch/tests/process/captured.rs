@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::support::{run, text};
 
-/// The lines that nutcracker prints for `-t`; ours go on with the reasons, on purpose (docs/compat-twemproxy.md).
+/// The lines that nutcracker prints for `-t`; ours go on with the reasons, on purpose
+/// (docs/compat-twemproxy.md).
 fn without_reasons(args: &[&str], stderr: String) -> String {
     if !args.iter().any(|arg| ["-t", "--test-conf"].contains(arg)) {
         return stderr;

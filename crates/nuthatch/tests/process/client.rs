@@ -1,4 +1,5 @@
-//! The client crate against our own daemons: every way to connect, discovery, failures of handlers and of nodes.
+//! The client crate against our own daemons: every way to connect, discovery, failures of handlers and of
+//! nodes.
 
 use std::collections::BTreeSet;
 use std::fs;

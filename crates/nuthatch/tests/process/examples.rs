@@ -42,7 +42,8 @@ fn every_example_passes_its_check() {
     assert!(checked >= 9, "{checked} examples only");
 }
 
-/// The configuration of the packages with its suggestions (`#: `) in force, each in the place of what it replaces.
+/// The configuration of the packages with its suggestions (`#: `) in force, each in the place of what it
+/// replaces.
 fn with_suggestions(file: &str) -> String {
     let name = |line: &str| line.split_once(" = ").map(|(name, _)| name.to_owned());
     let mut lines: Vec<String> = Vec::new();

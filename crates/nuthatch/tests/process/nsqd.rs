@@ -1,4 +1,5 @@
-//! nsqd's face where a script or a person would notice a difference: addresses, texts of a start that fails, the log.
+//! nsqd's face where a script or a person would notice a difference: addresses, texts of a start that fails,
+//! the log.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,5 @@
-//! The tools that pass messages on: `to_nsq`, `nsq_to_nsq`, `nsq_to_http`. What they must not lose, whatever the other side does.
+//! The tools that pass messages on: `to_nsq`, `nsq_to_nsq`, `nsq_to_http`. What they must not lose, whatever
+//! the other side does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -222,7 +223,8 @@ enum Answer {
     Break,
 }
 
-/// A server that answers its requests in this order, over and over, and keeps those that it has answered with success: line and body.
+/// A server that answers its requests in this order, over and over, and keeps those that it has answered with
+/// success: line and body.
 struct Server {
     port: u16,
     accepted: Arc<Mutex<Vec<(String, String)>>>,

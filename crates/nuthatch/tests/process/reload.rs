@@ -560,7 +560,8 @@ fn a_stop_during_a_reload_is_a_stop() {
     wait_for("the end", || TcpStream::connect(("127.0.0.1", scene.cache)).is_err().then_some(()));
 }
 
-/// Writes a new certificate for `localhost`, with its key, as a rotation does: by renaming. Gives the certificate.
+/// Writes a new certificate for `localhost`, with its key, as a rotation does: by renaming. Gives the
+/// certificate.
 fn rotate(scene: &Scene, name: &str) -> Vec<u8> {
     let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let (cert, key) = (signed.cert.pem(), signed.signing_key.serialize_pem());

@@ -1,8 +1,8 @@
 //! Every row of the table of options, changed in a process that runs: it takes effect when the row says so.
 //!
-//! For each option there are two files that differ in it alone. A process that has read the first reads the second: the change is named
-//! with the time at which it applies. What applies with the reload is in force afterwards, so that a dry run finds no difference; what
-//! needs a restart is still a difference.
+//! For each option there are two files that differ in it alone. A process that has read the first reads the
+//! second: the change is named with the time at which it applies. What applies with the reload is in force
+//! afterwards, so that a dry run finds no difference; what needs a restart is still a difference.
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -206,8 +206,8 @@ impl Process {
         Process { directory, ports, running }
     }
 
-    /// Writes the file and has it read. What was printed, and whether that was a success. By a signal: the admin port moves, and may
-    /// speak TLS.
+    /// Writes the file and has it read. What was printed, and whether that was a success. By a signal: the
+    /// admin port moves, and may speak TLS.
     fn reload(&self, content: &str) -> (bool, String) {
         std::fs::write(self.directory.path().join("nuthatch.toml"), content).expect("written");
         command(&["reload", "--pid", &self.running.pid().to_string()])

@@ -8,7 +8,8 @@ use crate::support::{PATIENCE, Running, called, directory_with, wait_for};
 
 const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
 
-/// A proxy without a timeout, a client of it that waits, and the server that has its request and says nothing.
+/// A proxy without a timeout, a client of it that waits, and the server that has its request and says
+/// nothing.
 struct Scene {
     running: Running,
     client: TcpStream,

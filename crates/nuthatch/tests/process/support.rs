@@ -45,8 +45,8 @@ pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A port that is free, and that no other test here is given. It lies below those that the system hands out, so that neither an
-/// outgoing connection nor who asks the system for a port can take it before it is used.
+/// A port that is free, and that no other test here is given. It lies below those that the system hands out,
+/// so that neither an outgoing connection nor who asks the system for a port can take it before it is used.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let first = std::process::id().wrapping_mul(89);

@@ -69,7 +69,8 @@ fn a_manager_that_is_gone_changes_nothing() {
     assert_eq!(running.end(), Some(0));
 }
 
-/// The binary with sockets handed over as systemd does it: from descriptor 3 on, to the process that is named.
+/// The binary with sockets handed over as systemd does it: from descriptor 3 on, to the process that is
+/// named.
 fn activated(sockets: Vec<OwnedFd>, file: &Path) -> Command {
     // High numbers are in nobody's way.
     let high = |socket: OwnedFd| rustix::io::fcntl_dupfd_cloexec(&socket, 20).expect("a descriptor");

@@ -216,7 +216,8 @@ fn clients_notice_nothing() {
     scene.succeed();
     ask(&tcp, "CLIENT GETNAME\r\nGET k\r\n", "$3\r\nbob\r\n_\r\n");
     ask(&unix, "CLIENT ID\r\n", &format!(":{number}"));
-    // One is half way through a request, and one waits for its reply from the old process; both follow when they have it.
+    // One is half way through a request, and one waits for its reply from the old process; both follow when
+    // they have it.
     ask(&half, "NG\r\n", "+PONG\r\n");
     server.write_all(b"$1\r\nv\r\n").expect("it reads");
     expect(&busy, "$1\r\nv\r\n");
@@ -431,7 +432,8 @@ fn nutcracker_keeps_its_name_and_its_pid_file() {
     wait_for("the pid file to go", || (!path.join("pid").exists()).then_some(()));
 }
 
-/// A daemon of NSQ, started under its own name, and the directory that it runs in. The process that serves last is killed at the end.
+/// A daemon of NSQ, started under its own name, and the directory that it runs in. The process that serves
+/// last is killed at the end.
 struct Face {
     directory: tempfile::TempDir,
     process: u32,

@@ -1,7 +1,7 @@
 //! nutcracker's command line.
 //!
-//! Options are looked at in order and the first bad one decides, whatever stands behind it. Numbers are read as C reads
-//! them: digits only, wrapping at 32 bits.
+//! Options are looked at in order and the first bad one decides, whatever stands behind it. Numbers are read
+//! as C reads them: digits only, wrapping at 32 bits.
 
 use config::nutcracker::atoi;
 

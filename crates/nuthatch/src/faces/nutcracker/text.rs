@@ -1,5 +1,5 @@
-//! nutcracker's texts. They go to standard error; a printed block ends in a line feed of its own, and usage lines end
-//! in CR LF, except the one line of which the original forgot it.
+//! nutcracker's texts. They go to standard error; a printed block ends in a line feed of its own, and usage
+//! lines end in CR LF, except the one line of which the original forgot it.
 //!
 //! Scripts compare these, so they are kept to the byte; a test compares them with what the original printed.
 

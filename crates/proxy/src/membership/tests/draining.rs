@@ -4,7 +4,8 @@ use super::*;
 
 const GONE: &[u8] = b"-ERR the server was removed from the pool\r\n";
 
-/// A world in which four requests are under way, with the client, both servers, and how many requests each has.
+/// A world in which four requests are under way, with the client, both servers, and how many requests each
+/// has.
 fn asked(config: &str) -> (World, ConnId, [ConnId; 2], [usize; 2]) {
     let mut w = World::new(config);
     let client = w.accept(0);
