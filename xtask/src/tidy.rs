@@ -12,6 +12,7 @@ mod licences;
 mod pages;
 mod paths;
 mod sources;
+mod width;
 
 use findings::Findings;
 
@@ -31,6 +32,7 @@ pub fn run() -> Result<(), Fault> {
     licences::check(&metadata, &exceptions, &mut findings);
     paths::check(&root, &mut findings);
     pages::check(&root, &mut findings);
+    width::check(&root, &mut findings);
 
     for remark in &findings.remarks {
         println!("tidy: remark: {remark}");
