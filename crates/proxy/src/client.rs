@@ -51,8 +51,8 @@ pub(crate) struct Client {
 pub(crate) struct Session {
     /// It may send requests: it is logged in, or need not be.
     pub(crate) authenticated: bool,
-    /// Its requests are looked at by the gate of its pool: they have a user, or a limit.
-    pub(crate) checked: bool,
+    /// Its requests are counted by the gate of its pool: its user or the pool has a limit.
+    pub(crate) limited: bool,
     /// User that it is logged in as, in a pool with users.
     pub(crate) user: Option<Arc<User>>,
     /// Counts it among that user's connections.

@@ -102,7 +102,7 @@ impl Gate {
         self.requests.as_ref().map(|meter| meter.rate())
     }
 
-    /// True if something is asked before a request is taken that comes from whoever is logged in.
+    /// True if requests are counted, whichever user sends them.
     pub(crate) fn is_limited(&self) -> bool {
         self.requests.is_some()
     }
@@ -110,11 +110,11 @@ impl Gate {
     /// Puts a new client before the gate.
     pub(crate) fn place(&self, session: &mut Session, config: &checked::Pool) {
         session.authenticated = !self.needs_login && config.auth.is_none();
-        session.checked = self.is_limited();
+        session.limited = self.is_limited();
     }
 
     /// Logs a client in as this user; false at the limit of its connections.
-    fn enter(session: &mut Session, user: &Arc<User>) -> bool {
+    fn enter(&self, session: &mut Session, user: &Arc<User>) -> bool {
         let is_in = session.user.as_ref().is_some_and(|known| known.name() == user.name());
         if !is_in {
             let Some(connected) = user.connect() else { return false };
@@ -122,7 +122,7 @@ impl Gate {
         }
         session.user = Some(Arc::clone(user));
         session.authenticated = true;
-        session.checked = true;
+        session.limited = self.is_limited() || user.requests().is_some();
         true
     }
 
@@ -145,7 +145,7 @@ impl Gate {
         let name = user.map(<[u8]>::to_vec).or_else(|| session.user.as_ref().map(|user| user.name().into()));
         match name {
             Some(name) if self.needs_login => match self.book.user(&name) {
-                Some(user) => Gate::enter(session, user),
+                Some(user) => self.enter(session, user),
                 None => {
                     self.leave(session, config);
                     false
@@ -159,7 +159,7 @@ impl Gate {
                 // Whoever has given the pool's password has done so for what the pool was then.
                 let is_open = session.authenticated || config.auth.is_none();
                 session.authenticated = is_open && !self.needs_login;
-                session.checked = self.is_limited();
+                session.limited = self.is_limited();
                 true
             }
         }

@@ -100,7 +100,7 @@ fn state_of(session: &Session, pool: &checked::Pool) -> Option<upgrade::Client> 
         skip: _,
         ref user,
         // Counted anew. The address, which counts for failed logins, is not told.
-        checked: _,
+        limited: _,
         connected: _,
         pending: _,
         from: _,

@@ -14,7 +14,7 @@ use net::{ConnId, Io, LayerInfo};
 use wire::memcache;
 use wire::redis::{Args, Local, Request};
 
-use super::{Gate, SlowLogin, Verified, since_start};
+use super::{SlowLogin, Verified, since_start};
 use crate::answer::{HELLO_NEEDS_AUTH, OK, greet, read_hello};
 use crate::client::{Client, Pending, Wait};
 use crate::fail::too_many_clients;
@@ -157,7 +157,7 @@ impl Proxy {
             }
         };
         match user {
-            Some(user) if Gate::enter(&mut client.session, &user) => Attempt::In,
+            Some(user) if self.pools[client.pool].gate.enter(&mut client.session, &user) => Attempt::In,
             Some(_) => Attempt::Refused(too_many_clients(protocol).to_vec()),
             None => {
                 self.login_failed(client.pool, from, name, now);
@@ -198,7 +198,7 @@ impl Proxy {
         if gate.needs_login
             && info.client_certificate
             && let Some(user) = gate.book.certified(info.names.iter().map(String::as_str))
-            && !Gate::enter(&mut client.session, user)
+            && !gate.enter(&mut client.session, user)
         {
             let error = too_many_clients(pool.config.protocol);
             self.give(io, &mut client, error);

@@ -78,7 +78,7 @@ fn a_pool_without_users_is_open_and_has_one_who_may_do_everything() {
         w.says(c, "ACL GETUSER default\r\n")
             .contains("$8\r\ncommands\r\n$5\r\n+@all\r\n$4\r\nkeys\r\n$2\r\n~*\r\n")
     );
-    assert!(w.proxy.clients().all(|client| !client.session.checked));
+    assert!(w.proxy.clients().all(|client| !client.session.limited));
 }
 
 #[test]
@@ -433,7 +433,7 @@ fn users_come_change_and_go_while_clients_stay() {
     assert!(w.io.closed.contains(&default) && !w.io.closed.contains(&early));
     w.reload(settings(POOLS));
     assert_eq!(w.says(another, "PING\r\n"), "+PONG\r\n", "the pool is open again");
-    assert!(w.proxy.clients().all(|client| client.session.user.is_none() && !client.session.checked));
+    assert!(w.proxy.clients().all(|client| client.session.user.is_none() && !client.session.limited));
 }
 
 /// A pool's own password is for its servers once users are named for it.

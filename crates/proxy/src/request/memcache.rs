@@ -141,7 +141,7 @@ impl Proxy {
                 return true;
             }
         }
-        if client.session.checked && self.refuse_over_limit(io, client, Silence::of(request)) {
+        if client.session.limited && self.refuse_over_limit(io, client, Silence::of(request)) {
             input.consume(len);
             return true;
         }
@@ -184,8 +184,7 @@ impl Proxy {
                 _ => Plan::Unauthenticated,
             };
         }
-        if session.checked
-            && let Some(user) = &session.user
+        if let Some(user) = &session.user
             && let verdict = judge(user, request, frame)
             && !verdict.is_allowed()
         {

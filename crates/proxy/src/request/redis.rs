@@ -147,7 +147,7 @@ impl Proxy {
                 return true;
             }
         }
-        if client.session.checked && self.refuse_over_limit(io, client, Silence::Never) {
+        if client.session.limited && self.refuse_over_limit(io, client, Silence::Never) {
             input.consume(len);
             return true;
         }
@@ -189,7 +189,7 @@ impl Proxy {
             return self.plan_restricted(client, request, frame);
         }
         let routed = request.route(frame);
-        if session.checked
+        if session.user.is_some()
             && let Ok((command, _)) = &routed
             && let Some(forbidden) = forbidden(session, command, request, frame)
         {
