@@ -17,6 +17,7 @@ use crate::conn::{Conn, Stage, inbox_memory};
 use crate::descriptors::ClientPlaces;
 use crate::listeners::Listeners;
 use crate::load::Load;
+use crate::options::ServerTls;
 use crate::outbox::{GATHERED_MAX, LARGE, Spare};
 use crate::slab::Slab;
 use crate::stream::Stream;
@@ -79,6 +80,9 @@ pub struct EventLoop {
     load: Load,
     /// Time at which accepting is tried again.
     accept_timer: Option<(Instant, TimerId)>,
+    /// The client that the app hears of at this moment, and the TLS of its listener: nothing was read or
+    /// written yet.
+    newcomer: Option<(ConnId, ServerTls)>,
 }
 
 impl std::fmt::Debug for EventLoop {
@@ -118,6 +122,7 @@ impl EventLoop {
             starved: false,
             load: Load::default(),
             accept_timer: None,
+            newcomer: None,
         };
         for listener in listeners {
             el.add_listener(listener)?;
@@ -326,21 +331,27 @@ impl Io for EventLoop {
 
     fn release(&mut self, conn: ConnId) -> Option<Parcel> {
         let c = self.conns.get_mut(conn)?;
+        let tls = self.newcomer.as_ref().filter(|(id, _)| *id == conn).map(|(_, tls)| tls.clone());
         let empty = c.inbox.is_empty() && c.outbox.len() == 0;
-        if c.stage != Stage::Open || c.layers.is_some() || !empty || c.flags.ended {
+        let is_layered = c.layers.is_some() && tls.is_none();
+        if c.stage != Stage::Open || is_layered || !empty || c.flags.ended {
             return None;
         }
         let mut stream = std::mem::replace(&mut c.stream, Stream::None);
         // Where this fails the descriptor is not worth keeping either: the next loop cannot register it.
         let _ = stream.deregister(&self.registry);
         self.close(conn);
-        Some(Parcel::of(stream))
+        Some(Parcel::of(stream, tls))
     }
 
     fn adopt(&mut self, parcel: Parcel) -> Option<ConnId> {
-        let stream = parcel.into_stream()?;
+        let (stream, tls) = parcel.into_stream()?;
         self.places.take();
-        self.take_in(stream)
+        let id = self.take_in(stream)?;
+        if let Some(tls) = &tls {
+            self.begin_server_tls(id, tls);
+        }
+        Some(id)
     }
 
     fn listen(&mut self, listener: Listener) -> io::Result<()> {

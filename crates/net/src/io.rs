@@ -58,6 +58,9 @@ pub trait Io {
 
     /// Lets go of a connection so that another shard can [`adopt`](Io::adopt) it: the app is done with the
     /// id. None, and nothing changes, unless nothing of it is held here: no unread or unsent bytes, no layer.
+    ///
+    /// While the app hears of a new client, TLS of the listener does not count: nothing was read or written
+    /// yet, and it begins where the client is adopted.
     fn release(&mut self, conn: ConnId) -> Option<Parcel>;
     /// Takes up a connection that another shard has released. None if that failed: it is closed.
     fn adopt(&mut self, parcel: Parcel) -> Option<ConnId>;

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
+use crate::options::ServerTls;
 use crate::stream::Stream;
 
 /// A connection that one shard's loop has let go ([`Io::release`](crate::Io::release)) and another's has not
@@ -13,18 +14,19 @@ pub struct Parcel(Content);
 
 #[derive(Debug)]
 enum Content {
-    Socket(Stream),
+    Socket(Stream, Option<ServerTls>),
     Simulated(u64),
 }
 
 impl Parcel {
-    pub(crate) fn of(stream: Stream) -> Parcel {
-        Parcel(Content::Socket(stream))
+    /// A connection without layers; `tls` is to be put on it before anything else.
+    pub(crate) fn of(stream: Stream, tls: Option<ServerTls>) -> Parcel {
+        Parcel(Content::Socket(stream, tls))
     }
 
-    pub(crate) fn into_stream(self) -> Option<Stream> {
+    pub(crate) fn into_stream(self) -> Option<(Stream, Option<ServerTls>)> {
         match self.0 {
-            Content::Socket(stream) => Some(stream),
+            Content::Socket(stream, tls) => Some((stream, tls)),
             Content::Simulated(_) => None,
         }
     }
@@ -34,12 +36,16 @@ impl Parcel {
     /// # Errors
     /// It is no stream socket of TCP or the unix domain, or it listens. It is closed.
     pub fn from_descriptor(descriptor: OwnedFd) -> io::Result<Parcel> {
-        Stream::adopt(descriptor).map(Parcel::of)
+        Stream::adopt(descriptor).map(|stream| Parcel::of(stream, None))
     }
 
-    /// The socket, for another process; None in a simulation.
+    /// The socket, for another process. None, and it is closed, if TLS was to begin on it, of which the
+    /// other process would know nothing; None in a simulation.
     pub fn into_descriptor(self) -> Option<OwnedFd> {
-        self.into_stream().and_then(Stream::into_descriptor)
+        match self.into_stream()? {
+            (stream, None) => stream.into_descriptor(),
+            (_, Some(_)) => None,
+        }
     }
 
     /// For a loop without sockets: a connection that goes by a number.
@@ -50,7 +56,7 @@ impl Parcel {
     /// The number given to [`Parcel::simulated`].
     pub fn number(&self) -> Option<u64> {
         match self.0 {
-            Content::Socket(_) => None,
+            Content::Socket(..) => None,
             Content::Simulated(number) => Some(number),
         }
     }

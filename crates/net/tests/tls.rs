@@ -95,6 +95,8 @@ struct Echo {
     told: mpsc::Sender<Told>,
     greeting: &'static [u8],
     bye: bool,
+    /// Shard that new clients are given to.
+    other: Option<Handle<Change>>,
 }
 
 impl Echo {
@@ -108,6 +110,11 @@ impl App<EventLoop> for Echo {
 
     fn accepted(&mut self, io: &mut EventLoop, _: u32, conn: ConnId, _: Peer) {
         self.tell(Told::Accepted);
+        if let Some(other) = &self.other {
+            let parcel = io.release(conn).expect("nothing of it is held");
+            assert!(other.send(Box::new(move |io| assert!(io.adopt(parcel).is_some()))));
+            return;
+        }
         io.send(conn, self.greeting);
         if self.bye {
             io.finish(conn);
@@ -155,10 +162,19 @@ struct Running {
 impl Running {
     /// A shard whose listener has TLS if there is a configuration.
     fn start(tls: Option<Arc<ServerConfig>>) -> Running {
-        Running::greeting(tls, b"", false)
+        Running::with(tls, b"", false, None)
     }
 
     fn greeting(tls: Option<Arc<ServerConfig>>, greeting: &'static [u8], bye: bool) -> Running {
+        Running::with(tls, greeting, bye, None)
+    }
+
+    fn with(
+        tls: Option<Arc<ServerConfig>>,
+        greeting: &'static [u8],
+        bye: bool,
+        other: Option<Handle<Change>>,
+    ) -> Running {
         let mut listeners = net::bind(&ListenAddress::Tcp("127.0.0.1".into(), 0), 64, 1, 0).unwrap();
         listeners[0].options.tls = tls.map(|config| ServerTls { config, plain_answer: PLAIN_ANSWER });
         let (address, listener) = (listeners[0].local_address().unwrap(), listeners[0].id());
@@ -166,7 +182,7 @@ impl Running {
         let handle = shard.handle();
         let (sender, told) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            shard.run(|_| Echo { told: sender, greeting, bye }).unwrap();
+            shard.run(|_| Echo { told: sender, greeting, bye, other }).unwrap();
         });
         Running { address, listener, told, handle, thread }
     }
@@ -245,6 +261,34 @@ fn a_listener_has_tls_from_the_first_byte() {
     writer.conn.send_close_notify();
     assert_eq!(writer.read(&mut [0; 1]).unwrap(), 0, "an orderly end");
     running.stop();
+}
+
+/// The handshake is the other shard's: a client that speaks first loses nothing.
+#[test]
+fn a_new_client_is_placed_on_another_shard_before_its_handshake() {
+    let authority = Authority::new("authority");
+    let serving_shard = Running::start(None);
+    let config = serving(&authority.issue("server.internal"), None);
+    let accepting = Running::with(Some(config), b"", false, Some(serving_shard.handle.clone()));
+    for _ in 0..3 {
+        let mut placed = client(accepting.address, authority.trusting(None));
+        echo(&mut placed, b"hello\n");
+        assert_eq!(accepting.next(), Told::Accepted);
+        assert!(!serving_shard.layered().resumed);
+        assert_eq!(serving_shard.next(), Told::Received(b"hello\n".to_vec()));
+        let late = serving_shard.ask(|io| io.release(FIRST).is_none());
+        assert!(late, "a connection with TLS under way stays");
+        drop(placed);
+        while !matches!(serving_shard.next(), Told::Ended | Told::Failed(_)) {}
+    }
+    assert_eq!(accepting.ask(|io| io.buffered()), 0, "nothing of them is left");
+    let mut plain = plain_client(accepting.address);
+    plain.write_all(b"PING\r\n").unwrap();
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer);
+    assert_eq!(answer, PLAIN_ANSWER);
+    accepting.stop();
+    serving_shard.stop();
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! leaves in one write, and replies come back in one read. So a new client is served by the first shard that
 //! has time left, not by the one whose listener the kernel happened to choose; and a shard that runs out of
 //! time gives clients away to the one with most time left. Only a client that has no request under way is
-//! moved, with its session: nothing of it is anywhere but in the socket.
+//! moved, with its session: nothing of it is anywhere but in the socket. A client under TLS is moved before
+//! its handshake only, when it is new.
 //!
 //! Clients of a pool with the embedded cache stay on the shard that has the cache.
 

@@ -59,7 +59,9 @@ impl EventLoop {
                         if let Some(tls) = &tls {
                             self.begin_server_tls(id, tls);
                         }
+                        self.newcomer = tls.map(|tls| (id, tls));
                         app.accepted(self, tag, id, peer);
+                        self.newcomer = None;
                     }
                 }
                 Err(e) => {
