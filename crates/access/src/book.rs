@@ -1,8 +1,8 @@
 //! All users, and their logins.
 //!
-//! A login of an unknown name takes as long as a wrong password does, so that names cannot be found out by
-//! the time: its secret is digested too, and where some user's password is slow to verify, that work is done
-//! for nobody.
+//! A login with an unknown name takes as long as one with a wrong password, so that timing does not reveal
+//! names: its secret is digested too, and if any user's password is slow to verify, the same work is done for
+//! an unknown name.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::user::User;
 /// Users with their logins, by name. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Book {
-    /// In the order of their names.
+    /// Sorted by name.
     entries: Arc<[Arc<Entry>]>,
 }
 
@@ -37,22 +37,22 @@ impl fmt::Debug for Book {
 #[derive(Debug)]
 #[must_use]
 pub enum Login {
-    /// This user.
+    /// Accepted, as this user.
     Granted(Arc<User>),
-    /// Nobody.
+    /// Rejected.
     Denied,
-    /// Not known before this is verified, on a thread that may be late.
+    /// Unknown until this proof is verified, on a thread that may block.
     Slow(Proof),
 }
 
 impl Book {
-    /// Checks users and makes them ready; or all that is wrong with them.
+    /// Builds a book of these users, or returns all their faults.
     pub fn build(specs: &[UserSpec]) -> Result<Book, Vec<Fault>> {
         Book::default().next(specs)
     }
 
-    /// The book after this one. A user of the same name keeps the count of its connections, and what is left
-    /// of its limit on requests if that is the same.
+    /// Builds the book after this one. A user of the same name keeps its connection count, and the state of
+    /// its request limit if that is unchanged.
     pub fn next(&self, specs: &[UserSpec]) -> Result<Book, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut entries = Vec::new();
@@ -81,24 +81,24 @@ impl Book {
         Ok(Book { entries: entries.into() })
     }
 
-    /// Everything that is wrong with these users; nothing if [`Book::build`] takes them.
+    /// All faults of these users; none if [`Book::build`] accepts them.
     pub fn check(specs: &[UserSpec]) -> Vec<Fault> {
         Book::build(specs).err().unwrap_or_default()
     }
 
-    /// The part of the book with these users.
+    /// The part of the book that has the named users.
     #[must_use]
     pub fn part(&self, wanted: impl Fn(&User) -> bool) -> Book {
         Book { entries: self.entries.iter().filter(|entry| wanted(&entry.user)).cloned().collect() }
     }
 
-    /// The part with the users of a pool.
+    /// The part that has the users of a pool.
     #[must_use]
     pub fn of_pool(&self, pool: &str) -> Book {
         self.part(|user| user.pools().iter().any(|name| name == pool))
     }
 
-    /// True if there is nobody in it.
+    /// True if it has no users.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -144,8 +144,8 @@ impl Book {
         found
     }
 
-    /// Logs in by the names in a client's certificate, which was verified. Where several users fit, it is the
-    /// one whose glob is a whole name, else the one with the longest glob, else the first by name.
+    /// Logs in by the names in a client's verified certificate. If several users match, the one whose glob is
+    /// a literal name wins, else the one with the longest glob, else the first by name.
     pub fn certified<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Option<&Arc<User>> {
         let fits = |glob: &&Glob| names.clone().any(|name| glob.matches(name.as_bytes()));
         let rank = |glob: &Glob| (glob.is_literal(), glob.text().len());
@@ -155,11 +155,11 @@ impl Book {
     }
 }
 
-/// A secret that is to be verified slowly.
+/// A login whose secret is slow to verify.
 pub struct Proof {
     entry: Arc<Entry>,
     secret: Box<[u8]>,
-    /// False if the name is unknown: the work is done and its result thrown away.
+    /// False if the name is unknown: the work is done and its result discarded.
     is_known: bool,
 }
 
@@ -218,7 +218,7 @@ fn entry(spec: &UserSpec, before: Option<&Arc<User>>) -> Result<Entry, Vec<Fault
     Ok(Entry { user: Arc::new(user), passwords, certificates })
 }
 
-/// A name is part of `user:password` and of `user password`, and is shown in logs.
+/// Checks a name, which is part of `user:password` and `user password`, and is shown in logs.
 fn check_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
         return Err("a name has 1 to 64 characters");

@@ -1,11 +1,11 @@
-//! Rules of commands, as `ACL SETUSER` takes them:
-//! `+get -del +@read -@dangerous +config|get +select|0 allcommands`. Each changes what those before it have
-//! left; the first ones start from nothing.
+//! Rules of commands, in the syntax of `ACL SETUSER`:
+//! `+get -del +@read -@dangerous +config|get +select|0 allcommands`. Each changes the result of those before
+//! it, starting with no commands allowed.
 //!
-//! In one thing they are stricter than Redis. A script or a function may run any command on any key of its
-//! server, and Redis checks the user's rights inside of it, which a proxy cannot. `+@all` and `+@write`
-//! therefore do not give `EVAL` and its like to a user whose commands or keys are limited; `+eval` or
-//! `+@scripting` says that it is meant, and gives it.
+//! Scripts are treated more strictly than by Redis. A script or a function may run any command on any key of
+//! its server; Redis checks the user's rights inside it, which a proxy cannot. `+@all` and `+@write`
+//! therefore do not allow `EVAL` and the like for a user whose commands or keys are limited; an explicit
+//! `+eval` or `+@scripting` does.
 
 use wire::redis::Command;
 use wire::redis::command::{IDS_MAX, all, categories, flags, lookup};
@@ -20,9 +20,9 @@ const WORDS: usize = IDS_MAX / 64;
 #[derive(Debug, Clone)]
 pub struct CommandRules {
     allowed: Ids,
-    /// Scripts that a rule has named, by themselves or by `@scripting`.
+    /// Scripts named by a rule, individually or by `@scripting`.
     scripts_named: Ids,
-    /// Every command, also of versions to come.
+    /// Every command, including those of future versions.
     all: bool,
     /// Commands allowed with this first argument although their bit is not set.
     first_arguments: Vec<(u16, Box<[u8]>)>,
@@ -30,7 +30,7 @@ pub struct CommandRules {
 }
 
 impl CommandRules {
-    /// Reads rules; a fault says what is wrong with which.
+    /// Parses rules; each fault names the rule and its error.
     pub fn parse<'a>(rules: impl IntoIterator<Item = &'a str>) -> Result<CommandRules, Vec<String>> {
         let mut read = CommandRules {
             allowed: Ids::NONE,
@@ -46,8 +46,8 @@ impl CommandRules {
     }
 
     /// True if the command may be run, whatever its arguments after the first. For a container's subcommand
-    /// `command` is the subcommand and `first_argument` what follows the container's name. All may log in,
-    /// say hello, reset and quit.
+    /// `command` is the subcommand and `first_argument` the word after the container's name. AUTH, HELLO,
+    /// RESET and QUIT are always allowed.
     #[inline]
     pub fn allow(&self, command: &Command, first_argument: Option<&[u8]>) -> bool {
         self.allowed.has(command.id)
@@ -63,12 +63,12 @@ impl CommandRules {
         self.first_arguments.iter().any(fits)
     }
 
-    /// True if no command is excepted.
+    /// True if every command is allowed.
     pub fn all(&self) -> bool {
         self.all
     }
 
-    /// Takes scripts back that were not named, from a user whose rights are limited. True if there were any.
+    /// Withdraws scripts that no rule has named from a user whose rights are limited. True if there were any.
     pub(crate) fn withhold_scripts(&mut self, all_keys: bool) -> bool {
         let mut withheld = false;
         if self.all && all_keys {
@@ -83,7 +83,7 @@ impl CommandRules {
         withheld
     }
 
-    /// The rules in the order in which they hold, as Redis shows them: `-@all +get`.
+    /// The rules in order, as Redis shows them: `-@all +get`.
     pub fn shown(&self) -> String {
         let starts = |rule: &String| rule == "+@all" || rule == "-@all";
         let from = self.written.iter().rposition(starts);

@@ -1,11 +1,11 @@
-//! The digest by which a secret is known, so that the secret itself need not be kept.
+//! Digest of a secret, kept instead of the secret itself.
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-/// Bytes of the longest secret that is looked at; a longer one is wrong.
+/// Bytes of the longest secret; a longer one is always wrong.
 pub const SECRET_BYTES_MAX: usize = 1024;
 
 /// SHA-256 of a secret.
@@ -13,12 +13,12 @@ pub const SECRET_BYTES_MAX: usize = 1024;
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// Of a secret. Fast: some hundred nanoseconds.
+    /// Computes the digest of a secret. Fast: a few hundred nanoseconds.
     pub fn of(secret: &[u8]) -> Digest {
         Digest(Sha256::digest(secret).into())
     }
 
-    /// Reads 64 lower-case hex digits, as Redis writes them.
+    /// Parses 64 lower-case hex digits, as Redis writes them.
     pub fn from_hex(text: &str) -> Option<Digest> {
         let mut bytes = [0; 32];
         let digit = |b: u8| match b {
@@ -35,7 +35,7 @@ impl Digest {
         Some(Digest(bytes))
     }
 
-    /// Equal, in constant time.
+    /// Compares in constant time.
     pub(crate) fn is(&self, other: &Digest) -> Choice {
         self.0.ct_eq(&other.0)
     }
@@ -57,7 +57,7 @@ impl fmt::Debug for Digest {
 mod tests {
     use super::*;
 
-    /// Whoever compares otherwise than in constant time has no [`Choice`] to give.
+    /// Returning a [`Choice`] forces a comparison in constant time.
     #[test]
     fn secrets_are_compared_in_constant_time() {
         let is: fn(&Digest, &Digest) -> Choice = Digest::is;

@@ -1,4 +1,4 @@
-//! The promises that hold for any bytes at all, for fuzzers and for tests.
+//! Invariants that hold for any input, for fuzzers and tests.
 
 use wire::redis::command::all;
 
@@ -7,13 +7,13 @@ use crate::command_rules::CommandRules;
 use crate::rate::Rate;
 use crate::spec::{PasswordSpec, UserSpec};
 
-/// A user from lines, each an option's first letter and an entry: `c+get`, `k%R~a*`, `p` topic, `t` topic and
-/// channel, `s` and `a` password, `r` rate, `n` name. Nothing panics, faults show no password, rules that are
-/// shown mean what those read do.
+/// Builds a user from lines, each a letter for the option and an entry: `c+get`, `k%R~a*`, `h` channel of
+/// Redis, `p` topic, `t` topic and channel, `x` certificate, `s`, `a` and `f` password, `r` rate, `n` name.
+/// Nothing panics, faults show no password, and rules as shown mean the same as those parsed.
 ///
 /// # Panics
 ///
-/// If that does not hold.
+/// If an invariant does not hold.
 pub fn rules(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut spec = UserSpec { name: "u".to_owned(), ..UserSpec::default() };
@@ -42,7 +42,7 @@ pub fn rules(bytes: &[u8]) {
             _ => open += line,
         }
     }
-    // A password that is part of another option as well may be shown with that.
+    // A password that also occurs in another option may be shown there.
     secrets.retain(|secret| !open.contains(secret));
     shown_is_meant(&spec.commands);
     match Book::build(std::slice::from_ref(&spec)) {

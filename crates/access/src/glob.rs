@@ -1,5 +1,4 @@
-//! Globs of keys, topics and channels, as `stringmatchlen` of Redis: `*`, `?`, `[a-z]`, `\` before what is
-//! meant literally.
+//! Globs of keys, topics and channels, as `stringmatchlen` of Redis: `*`, `?`, `[a-z]`, and `\` to escape.
 //!
 //! Nearly all globs are a prefix and a star; these are compared as a prefix.
 
@@ -8,7 +7,7 @@ use wire::redis::glob_matches_case;
 /// Bytes of the longest glob.
 pub const GLOB_BYTES_MAX: usize = 1024;
 
-/// A glob, ready to be compared. Case counts.
+/// A parsed glob. Case-sensitive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glob {
     text: Box<[u8]>,
@@ -19,15 +18,15 @@ pub struct Glob {
 enum Kind {
     /// `*`
     Any,
-    /// Nothing special in it.
+    /// No special character.
     Literal,
-    /// Nothing special but the star at its end.
+    /// No special character but a star at the end.
     Prefix,
     General,
 }
 
 impl Glob {
-    /// Any bytes are a glob.
+    /// Parses a glob; any bytes are valid.
     pub fn new(text: &[u8]) -> Glob {
         let is_plain = |text: &[u8]| !text.iter().any(|b| matches!(b, b'*' | b'?' | b'[' | b'\\'));
         let kind = match text {
@@ -39,7 +38,7 @@ impl Glob {
         Glob { text: text.into(), kind }
     }
 
-    /// True if it fits the whole of `subject`.
+    /// True if it matches the whole of `subject`.
     #[inline]
     pub fn matches(&self, subject: &[u8]) -> bool {
         match self.kind {
@@ -55,7 +54,7 @@ impl Glob {
         self.kind == Kind::Any
     }
 
-    /// True if it names one thing.
+    /// True if it matches one string only.
     pub fn is_literal(&self) -> bool {
         self.kind == Kind::Literal
     }
@@ -89,7 +88,7 @@ mod tests {
     }
 
     proptest! {
-        /// The quick ways say what the general one says.
+        /// The fast paths agree with the general one.
         #[test]
         fn all_kinds_agree(glob in r"[ab*?\[\]\\^-]{0,6}", subject in "[ab*]{0,6}") {
             let general = glob_matches_case(glob.as_bytes(), subject.as_bytes());

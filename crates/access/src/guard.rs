@@ -1,29 +1,29 @@
 //! Failed logins, counted per address and per name tried from it, in a table of fixed size.
 //!
 //! ```text
-//! login ▸ may_try(address, name, now) ─ no ▸ refused, without a look at its secret
+//! login ▸ may_try(address, name, now) ─ no ▸ refused, its secret unchecked
 //!           └ yes ▸ wrong ▸ failed(address, name, now)
 //! ```
-//! Each address has a few failures at once and then so many per minute; fewer for one name than for all
-//! together, so that an application with an old password does not lock out the others of its host. An IPv6
-//! address counts as its network of 64 bits. Where the table is full, the entry of its set that is nearest to
-//! being forgotten makes room: somebody with thousands of addresses can have their entries forgotten, which
-//! gives them no more tries than new addresses would.
+//! Each address may have a burst of failures and then a few per minute; fewer for one name than for all
+//! together, so that an application with an old password does not lock out the others on its host. An IPv6
+//! address counts as its /64 network. If a set of the table is full, the entry closest to expiry is replaced:
+//! an attacker with thousands of addresses can evict its own entries, which gains no more tries than new
+//! addresses would.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Failures that one address may have.
+/// Limits on the failures of one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuardLimits {
-    /// At once, for one name.
+    /// Burst for one name.
     pub name_burst: u32,
-    /// At once, for all names together.
+    /// Burst for all names together.
     pub address_burst: u32,
-    /// Time after which one more failure is free again.
+    /// Time after which one failure is forgotten.
     pub forget_one: Duration,
-    /// Entries of the table, a power of two; an entry has 16 bytes.
+    /// Entries of the table, a power of two; 16 bytes each.
     pub entries: usize,
 }
 
@@ -33,7 +33,7 @@ impl Default for GuardLimits {
     }
 }
 
-/// Entries that one key may be in.
+/// Entries in which a key may be stored.
 const WAYS: usize = 4;
 
 /// Failed logins by address.
@@ -44,7 +44,7 @@ pub struct LoginGuard {
     entries: Box<[Entry]>,
 }
 
-/// Failures of one key: the moment at which all of them are forgotten, as milliseconds since the start.
+/// Failures of one key, as the time at which all of them are forgotten, in milliseconds since the start.
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     key: u64,
@@ -52,14 +52,14 @@ struct Entry {
 }
 
 impl LoginGuard {
-    /// A guard that knows of no failure.
+    /// Makes a guard without failures.
     pub fn new(limits: GuardLimits) -> LoginGuard {
         let entries = limits.entries.next_power_of_two().max(WAYS);
         LoginGuard { limits, hasher: RandomState::new(), entries: vec![Entry::default(); entries].into() }
     }
 
-    /// May somebody at this address try to log in by this name now? `None` stands for a unix socket; `now` is
-    /// as for [`crate::Meter::take`].
+    /// True if a client at this address may try to log in with this name now. `None` is a unix socket; `now`
+    /// is as for [`crate::Meter::take`].
     pub fn may_try(&self, address: Option<IpAddr>, name: &[u8], now: Duration) -> bool {
         let now = moment(now);
         let fits = |key: u64, burst: u32| {
@@ -94,7 +94,7 @@ impl LoginGuard {
         u64::try_from(self.limits.forget_one.as_millis()).unwrap_or(u64::MAX / 1_000_000).max(1)
     }
 
-    /// Of the name at the address, and of the address.
+    /// Keys of the name at the address, and of the address.
     fn keys(&self, address: Option<IpAddr>, name: &[u8]) -> [u64; 2] {
         let address = address.map(network);
         [self.hasher.hash_one((address, Some(name))), self.hasher.hash_one((address, None::<&[u8]>))]
@@ -115,13 +115,13 @@ impl LoginGuard {
     }
 }
 
-/// In milliseconds. No failure is of moment 0, at which those of empty entries were forgotten.
+/// Time in milliseconds. Never 0, which marks empty entries.
 fn moment(now: Duration) -> u64 {
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX / 2).min(u64::MAX / 2) + 1
 }
 
-/// The part of an address that counts: all of IPv4, also where it is written as IPv6; of IPv6 what one
-/// subscriber has.
+/// The part of an address that counts: all of IPv4, including IPv4-mapped IPv6; the /64 network of IPv6,
+/// which one subscriber has.
 fn network(address: IpAddr) -> (u8, u64) {
     match address.to_canonical() {
         IpAddr::V4(v4) => (4, u64::from(u32::from(v4))),
@@ -143,7 +143,7 @@ mod tests {
         text.parse().ok()
     }
 
-    /// Fails as often as it may.
+    /// Fails logins until they are refused; returns their number.
     fn fail(guard: &mut LoginGuard, from: Option<IpAddr>, name: &[u8], now: Duration) -> u32 {
         (0..1000)
             .take_while(|_| {

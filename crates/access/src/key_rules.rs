@@ -1,8 +1,8 @@
-//! Patterns of keys: `app:*` for both sides, `%R~shared:*` to read only, `%W~log:*` to write only.
+//! Patterns of keys: `app:*` to read and write, `%R~shared:*` to read only, `%W~log:*` to write only.
 //!
-//! As in Redis a key that is read and written needs one pattern that allows both. Two that allow one each do
-//! not add up, unless they are the same: `%R~a %W~a` is `a`, but `%R~a* %W~a` does not allow `GETSET a`. A
-//! key of which a command learns only that it exists needs any pattern that fits.
+//! As in Redis, a key that is both read and written needs one pattern that allows both. Two that allow one
+//! each do not combine, unless their globs are equal: `%R~a %W~a` is `a`, but `%R~a* %W~a` does not allow
+//! `GETSET a`. A command that learns only whether a key exists needs any pattern that matches.
 
 use wire::redis::command::Side;
 
@@ -11,7 +11,7 @@ use crate::glob::{GLOB_BYTES_MAX, Glob};
 /// The keys that a user may touch.
 #[derive(Debug, Clone, Default)]
 pub struct KeyRules {
-    /// Some pattern is `*` for both sides.
+    /// Some pattern is `*`, to read and write.
     all: bool,
     patterns: Vec<Pattern>,
 }
@@ -23,7 +23,7 @@ struct Pattern {
 }
 
 impl KeyRules {
-    /// Reads patterns; a fault says what is wrong with which.
+    /// Parses patterns; each fault names the pattern and its error.
     pub fn parse<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<KeyRules, Vec<String>> {
         let mut rules = KeyRules::default();
         let mut faults = Vec::new();
@@ -50,7 +50,7 @@ impl KeyRules {
         self.all
     }
 
-    /// True if `side` may be done to this key.
+    /// True if the accesses of `side` to this key are allowed.
     #[inline]
     pub fn allow(&self, key: &[u8], side: Side) -> bool {
         let fits = |pattern: &Pattern| side.is_within(pattern.side) && pattern.glob.matches(key);
@@ -99,7 +99,7 @@ fn pattern(text: &str) -> Result<Pattern, &'static str> {
     }
 }
 
-/// Reads `R~glob`, `W~glob`, `RW~glob`, as Redis does after `%`.
+/// Parses `R~glob`, `W~glob`, `RW~glob`, as Redis does after `%`.
 fn sided(text: &[u8]) -> Result<(Side, &[u8]), &'static str> {
     const WRONG: &str = "after % comes R, W or RW, then ~; a key that begins with % is written ~%…";
     let tilde = text.iter().position(|b| *b == b'~').ok_or(WRONG)?;

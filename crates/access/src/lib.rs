@@ -1,20 +1,20 @@
-//! Users: who may log in, and what each may do. Pure: no socket, no clock, no log.
+//! Users: their logins and their rights. Pure: no socket, no clock, no log.
 //!
 //! ```text
 //! [user.NAME] ▸ UserSpec ▸ Book::build ▸ Book ─┬─ login(name, secret) ▸ Granted(user) | Denied | Slow(proof)
 //!                     (or all its faults)      ├─ bearer(secret), certified(names of a certificate)
 //!                                              └─ part(of the users): those of a pool, of the queue, of the admin port
-//! User ─┬─ verdict(command, arguments) ▸ Allowed | why not, in Redis' words
+//! User ─┬─ verdict(command, arguments) ▸ Allowed | the reason, in Redis' words
 //!       ├─ may_publish(topic), may_consume(topic, channel), admin()
 //!       └─ requests: a Meter, connections: a Gauge, both shared by all shards
 //! LoginGuard: failed logins per address, in bounded memory
 //! ```
-//! Rules of commands and keys are those of Redis' `ACL SETUSER`, and compared with a redis-server by tests.
-//! One thing is stricter: see [`CommandRules`] on scripts. A verdict allocates nothing. Secrets are held as
-//! digests, compared in constant time, and shown by no `Debug`.
+//! Rules of commands and keys are those of Redis' `ACL SETUSER`, and tests compare them with a redis-server.
+//! Only scripts are treated more strictly: see [`CommandRules`]. A verdict allocates nothing. Secrets are
+//! held as digests, compared in constant time, and shown by no `Debug`.
 //!
-//! Argon2 is slow on purpose: [`Proof::verify`] belongs on a thread that may be late, never on a shard. What
-//! it has verified once is remembered by its digest, so that the next login of the same user is quick.
+//! Argon2 is slow on purpose: run [`Proof::verify`] on a thread that may block, never on a shard. A verified
+//! secret is remembered by its digest, so that the user's next login is quick.
 
 #![forbid(unsafe_code)]
 

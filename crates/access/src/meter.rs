@@ -1,8 +1,8 @@
-//! Limits that all shards share without a lock: a token bucket for requests, and a number of connections.
+//! Lock-free limits shared by all shards: a token bucket for requests, and a gauge of connections.
 //!
-//! The bucket is kept as the one moment at which it will be full again. Each event moves that moment by its
-//! share of time; an event that would move it further ahead than the burst is worth is refused and moves
-//! nothing.
+//! The bucket is stored as the time at which it will be full again. Each event moves that time by the
+//! interval of one event; an event that would move it further ahead than the burst allows is refused and
+//! changes nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -10,23 +10,23 @@ use std::time::Duration;
 
 use crate::rate::Rate;
 
-/// Parts of a nanosecond, so that a few million events per second are counted within 0.1 %.
+/// Units per nanosecond, so that a few million events per second are counted within 0.1 %.
 const FINE: u128 = 16;
 
-/// A limit on events in time.
+/// A limit on the rate of events.
 #[derive(Debug)]
 pub struct Meter {
     rate: Rate,
-    /// Moment at which the bucket is full, in parts of a nanosecond.
+    /// Time at which the bucket is full, in units of 1/[`FINE`] ns, like the other times here.
     full_at: AtomicU64,
-    /// Time of one event.
+    /// Interval of one event.
     each: u64,
-    /// Time of a whole burst.
+    /// Interval of a whole burst.
     burst: u64,
 }
 
 impl Meter {
-    /// A meter whose bucket is full.
+    /// Makes a meter with a full bucket.
     pub fn new(rate: Rate) -> Meter {
         let each = (rate.per.as_nanos() * FINE).div_ceil(u128::from(rate.count.max(1)));
         let burst = each.saturating_mul(rate.burst.into());
@@ -34,8 +34,8 @@ impl Meter {
         Meter { rate, full_at: AtomicU64::new(0), each: narrow(each), burst: narrow(burst) }
     }
 
-    /// Counts an event, if there is room for it. `now` is the time since one moment that all callers share,
-    /// such as the start of the process.
+    /// Counts an event, if there is room for it. `now` is the time since a moment shared by all callers, such
+    /// as the start of the process.
     #[inline]
     pub fn take(&self, now: Duration) -> bool {
         let now = moment(now);
@@ -59,7 +59,7 @@ impl Meter {
         Duration::from_nanos((next - now).saturating_sub(self.burst).div_ceil(FINE as u64))
     }
 
-    /// The rate as it was written.
+    /// The configured rate.
     pub fn rate(&self) -> Rate {
         self.rate
     }
@@ -69,7 +69,7 @@ fn moment(now: Duration) -> u64 {
     u64::try_from(now.as_nanos() * FINE).unwrap_or(u64::MAX / 2).min(u64::MAX / 2)
 }
 
-/// A limit on how many there are at a time.
+/// A count of current connections, with an optional limit.
 #[derive(Debug, Clone)]
 pub struct Gauge {
     count: Arc<AtomicU32>,
@@ -77,12 +77,12 @@ pub struct Gauge {
 }
 
 impl Gauge {
-    /// A gauge at 0. Without a limit it only counts.
+    /// Makes a gauge at 0. Without a limit it only counts.
     pub fn new(limit: Option<u32>) -> Gauge {
         Gauge { count: Arc::default(), limit: limit.unwrap_or(u32::MAX) }
     }
 
-    /// This count under another limit.
+    /// This count with another limit.
     #[must_use]
     pub fn with_limit(&self, limit: Option<u32>) -> Gauge {
         Gauge { count: Arc::clone(&self.count), limit: limit.unwrap_or(u32::MAX) }
@@ -95,13 +95,13 @@ impl Gauge {
         Some(Connected(Arc::clone(&self.count)))
     }
 
-    /// Those there are now.
+    /// The current count.
     pub fn count(&self) -> u32 {
         self.count.load(Relaxed)
     }
 }
 
-/// One that is counted in a [`Gauge`].
+/// A connection counted in a [`Gauge`] until dropped.
 #[derive(Debug)]
 pub struct Connected(Arc<AtomicU32>);
 
@@ -164,7 +164,7 @@ mod tests {
     }
 
     proptest! {
-        /// Somebody who asks all the time gets the burst and the rate, no more and no less.
+        /// Constant demand gets exactly the burst and the rate.
         #[test]
         fn as_much_as_the_rate(count in 1u64..2000, burst in 1u64..20, ms in 0u64..5000) {
             let meter = Meter::new(Rate { count, per: Duration::from_secs(1), burst });
@@ -178,7 +178,7 @@ mod tests {
             prop_assert!(taken <= burst + ms * count / 1000 && taken + 1 >= least, "{taken} in {ms} ms");
         }
 
-        /// Whatever the times at which somebody asks, the bound holds.
+        /// The bound holds at arbitrary times of events.
         #[test]
         fn never_more_than_the_rate(gaps in prop::collection::vec(0u64..30, 1..300), count in 1u64..200, burst in 1u64..20) {
             let meter = Meter::new(Rate { count, per: Duration::from_secs(1), burst });

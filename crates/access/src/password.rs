@@ -1,7 +1,7 @@
-//! Secrets and how they are verified: digests in Redis' form, and argon2 hashes.
+//! Verification of secrets: digests in Redis' form, and argon2 hashes.
 //!
-//! A digest is compared in constant time with all of a user's, so that the time says neither which was nearly
-//! right nor how many there are before the right one. Nothing here can be printed.
+//! A digest is compared in constant time with all of a user's, so that timing reveals neither a near match
+//! nor the position of the right one. Nothing here can be printed.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -35,7 +35,7 @@ impl fmt::Debug for Passwords {
 }
 
 impl Passwords {
-    /// Reads what is written of them. A fault names option and place, never the value.
+    /// Parses configured passwords. A fault names the option and the position, never the value.
     pub fn read(specs: &[PasswordSpec]) -> Result<Passwords, Vec<(&'static str, String)>> {
         let mut passwords = Passwords::default();
         let mut faults = Vec::new();
@@ -56,22 +56,21 @@ impl Passwords {
         if faults.is_empty() { Ok(passwords) } else { Err(faults) }
     }
 
-    /// True if the digest is that of a password, one with an argon2 hash included if that was verified
-    /// before.
+    /// True if the digest is that of a password, including one with an argon2 hash that was verified before.
     pub fn are(&self, digest: &Digest) -> bool {
         let verified = self.slow.iter().filter_map(|hash| hash.verified.get());
         let equal = self.digests.iter().chain(verified).map(|known| known.is(digest));
         equal.fold(Choice::from(0), |found, one| found | one).into()
     }
 
-    /// True if a digest that is not known may be right: there is a hash. A wrong secret is verified slowly
-    /// every time, so that the time does not tell who has logged in before.
+    /// True if an unknown digest may be right because there is an argon2 hash. A wrong secret is verified
+    /// slowly every time, so that timing does not reveal earlier logins.
     pub fn are_slow(&self) -> bool {
         !self.slow.is_empty()
     }
 
-    /// True if the secret fits one of the slow hashes. Takes milliseconds to seconds for each. `remember`
-    /// makes the next time quick.
+    /// True if the secret matches a slow hash. Takes milliseconds to seconds per hash. `remember` makes the
+    /// next login quick.
     pub fn verify_slowly(&self, secret: &[u8], remember: bool) -> bool {
         let verified = self.slow.iter().find(|hash| hash.verify(secret));
         if let Some(hash) = verified.filter(|_| remember) {
@@ -80,13 +79,13 @@ impl Passwords {
         verified.is_some()
     }
 
-    /// True if there is none at all.
+    /// True if there are no passwords.
     pub fn is_empty(&self) -> bool {
         self.digests.is_empty() && self.slow.is_empty()
     }
 }
 
-/// An argon2 hash, and the digest of the secret that it has verified.
+/// An argon2 hash, and the digest of the secret it has verified.
 struct SlowHash {
     hash: PasswordHash,
     verified: OnceLock<Digest>,
@@ -171,7 +170,7 @@ mod tests {
         );
     }
 
-    /// The argon2id hash of a secret, as cheap as it can be.
+    /// The cheapest possible argon2id hash of a secret.
     fn argon2(secret: &str) -> PasswordSpec {
         let params = Params::new(8, 1, 1, None).unwrap();
         let argon2 = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);

@@ -1,24 +1,24 @@
-//! A rate as it is written: `2000/s`, `120/min`, `100/s burst 500`.
+//! Rates in a configuration: `2000/s`, `120/min`, `100/s burst 500`.
 
 use std::time::Duration;
 
-/// So many in such a time, and so many at once.
+/// A number of events per time, and a burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// Events in each `per`, at least 1.
     pub count: u64,
     /// A second, a minute or an hour.
     pub per: Duration,
-    /// Events at once after a rest, at least 1. Where it is not written, as many as in a second.
+    /// Events at once after a rest, at least 1. Default: as many as in a second, at least 1.
     pub burst: u64,
 }
 
-/// Most events in one second, and at once.
+/// Most events per period, and in a burst.
 const COUNT_MAX: u64 = 1_000_000_000;
 const FORM: &str = "a rate is written like 2000/s, 120/min or 100/s burst 500";
 
 impl Rate {
-    /// Reads a rate.
+    /// Parses a rate.
     pub fn parse(text: &str) -> Result<Rate, &'static str> {
         let mut words = text.split_ascii_whitespace();
         let (count, unit) = words.next().and_then(|word| word.split_once('/')).ok_or(FORM)?;

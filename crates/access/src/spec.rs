@@ -1,15 +1,15 @@
-//! A user as it is written in the file, and what can be wrong with it.
+//! A user as configured, and its faults.
 
 use std::fmt;
 
 use crate::digest::{Digest, SECRET_BYTES_MAX};
 use crate::rate::Rate;
 
-/// Users of one file at most.
+/// Most users of one configuration.
 pub const USERS_MAX: usize = 10_000;
 /// Bytes of the longest name.
 pub const NAME_BYTES_MAX: usize = 64;
-/// Entries of each list of one user at most.
+/// Most entries of each list of a user.
 pub const ENTRIES_MAX: usize = 1000;
 
 /// A `[user.NAME]` section.
@@ -17,11 +17,11 @@ pub const ENTRIES_MAX: usize = 1000;
 pub struct UserSpec {
     /// Its name.
     pub name: String,
-    /// Its passwords, any of which logs in.
+    /// Its passwords; any of them is accepted.
     pub passwords: Vec<PasswordSpec>,
-    /// Globs of names in a client's certificate, any of which logs in.
+    /// Globs of names in a client's certificate; any match is accepted.
     pub certificates: Vec<String>,
-    /// Pools in which it may log in, by their names.
+    /// Names of the pools in which it may log in.
     pub pools: Vec<String>,
     /// Patterns of keys: see [`crate::KeyRules`].
     pub keys: Vec<String>,
@@ -35,9 +35,9 @@ pub struct UserSpec {
     pub consume: Vec<String>,
     /// Its rights at the admin port.
     pub admin: AdminRole,
-    /// Its requests in time, over all connections.
+    /// Limit on its request rate, over all connections.
     pub limit_requests: Option<Rate>,
-    /// Its connections at a time.
+    /// Limit on its connections at a time.
     pub limit_connections: Option<u32>,
 }
 
@@ -56,19 +56,19 @@ impl UserSpec {
     }
 }
 
-/// A password as it is written. Its `Debug` shows the kind only.
+/// A configured password. Its `Debug` shows only the kind.
 #[derive(Clone, PartialEq)]
 pub enum PasswordSpec {
     /// SHA-256 in lower-case hex, as Redis' `#…`.
     Sha256(String),
     /// `$argon2id$…`
     Argon2(String),
-    /// One that was given itself, in a file, and of which only this is kept.
+    /// A plain password from a file, of which only the digest is kept.
     Plain(Digest),
 }
 
 impl PasswordSpec {
-    /// A password that is given itself.
+    /// Makes the spec of a plain password; fails if its length is invalid.
     pub fn plain(secret: &[u8]) -> Result<PasswordSpec, &'static str> {
         match secret.len() {
             0 => Err("is empty"),
@@ -77,7 +77,7 @@ impl PasswordSpec {
         }
     }
 
-    /// The option that gives it.
+    /// The option that sets it.
     pub fn option(&self) -> &'static str {
         match self {
             PasswordSpec::Sha256(_) => "password_sha256",
@@ -93,20 +93,20 @@ impl fmt::Debug for PasswordSpec {
     }
 }
 
-/// Rights at the admin port; each has those before it.
+/// Rights at the admin port; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum AdminRole {
     /// None.
     #[default]
     None,
-    /// To see.
+    /// Read-only access.
     View,
-    /// To act.
+    /// Read access and actions.
     Operate,
 }
 
 impl AdminRole {
-    /// Reads `none`, `view` or `operate`.
+    /// Parses `none`, `view` or `operate`.
     pub fn parse(text: &str) -> Option<AdminRole> {
         match text {
             "none" => Some(AdminRole::None),
@@ -117,14 +117,14 @@ impl AdminRole {
     }
 }
 
-/// Something wrong with a user, and how to mend it. It shows no secret.
+/// A fault of a user, and its remedy. It shows no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The user.
+    /// Name of the user.
     pub user: String,
-    /// The option; empty if it is the name itself.
+    /// The option; empty if the name itself is at fault.
     pub option: &'static str,
-    /// The rest of the sentence.
+    /// The rest of the message.
     pub why: String,
 }
 

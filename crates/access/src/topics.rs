@@ -7,12 +7,12 @@ use crate::glob::{GLOB_BYTES_MAX, Glob};
 pub struct PublishRules(Vec<Glob>);
 
 impl PublishRules {
-    /// Reads globs of topics; a fault says what is wrong with which.
+    /// Parses globs of topics; each fault names the glob and its error.
     pub fn parse(globs: &[String]) -> Result<PublishRules, Vec<String>> {
         read(globs, glob).map(PublishRules)
     }
 
-    /// May this topic be published to?
+    /// True if this topic may be published to.
     pub fn allow(&self, topic: &[u8]) -> bool {
         self.0.iter().any(|glob| glob.matches(topic))
     }
@@ -28,13 +28,13 @@ impl PublishRules {
     }
 }
 
-/// Channels that a user may consume, each by a glob of its topic and one of its own name.
+/// Channels that a user may consume: pairs of a topic glob and a channel glob.
 #[derive(Debug, Clone, Default)]
 pub struct ConsumeRules(Vec<(Glob, Glob)>);
 
 impl ConsumeRules {
-    /// Reads globs `topic:channel`, or `topic` for all of its channels; a fault says what is wrong with
-    /// which.
+    /// Parses globs `topic:channel`, or `topic` for all its channels; each fault names the glob and its
+    /// error.
     pub fn parse(globs: &[String]) -> Result<ConsumeRules, Vec<String>> {
         let pair = |text: &str| {
             let (topic, channel) = text.split_once(':').unwrap_or((text, "*"));
@@ -43,7 +43,7 @@ impl ConsumeRules {
         read(globs, pair).map(ConsumeRules)
     }
 
-    /// May this channel of this topic be consumed?
+    /// True if this channel of this topic may be consumed.
     pub fn allow(&self, topic: &[u8], channel: &[u8]) -> bool {
         self.0.iter().any(|(topics, channels)| topics.matches(topic) && channels.matches(channel))
     }

@@ -1,7 +1,7 @@
 //! One user: its rights and its limits, built once and shared by all shards.
 //!
-//! A request of one key, as nearly all are, costs a bit test and the comparison of its key with the user's
-//! patterns in order. Of others the keys are found by walking their arguments.
+//! A request with one key, as nearly all have, costs a bit test and a comparison of its key with the user's
+//! patterns. The keys of other requests are found by walking their arguments.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,8 +33,8 @@ pub struct User {
 }
 
 impl User {
-    /// Checks what is written of a user, its logins left out.
-    /// What the user of the same name has used of them until now stays used.
+    /// Builds a user from its spec, without its logins, or returns its faults. The connection count and the
+    /// used part of the request limit of `before` are kept.
     pub(crate) fn build(spec: &UserSpec, before: Option<&User>) -> Result<User, Vec<Fault>> {
         let mut faults = Vec::new();
         let commands = CommandRules::parse(spec.commands.iter().map(String::as_str));
@@ -79,9 +79,9 @@ impl User {
         &self.pools
     }
 
-    /// May it run this request? `command` is its row, the subcommand's for a container.
+    /// The verdict on a request. `command` is its row, the subcommand's for a container.
     ///
-    /// A request whose keys cannot be found is allowed as far as keys go: it is refused for that.
+    /// A request whose keys cannot be found passes the key check: it is refused elsewhere for that.
     #[inline]
     pub fn verdict(&self, command: &Command, request: &Request, frame: &[u8]) -> Verdict {
         if let (FIRST, Sides::Fixed { first: side, .. }) = (command.keys, command.sides)
@@ -96,7 +96,7 @@ impl User {
         self.verdict_in_full(command, request.args(frame))
     }
 
-    /// The verdict on a request whose keys all have to be found; `arguments` begin with its name.
+    /// The verdict on a request by walking its arguments, which begin with its name.
     pub fn verdict_in_full(&self, command: &Command, arguments: Args<'_>) -> Verdict {
         let names = if command.is_subcommand() { 2 } else { 1 };
         let first = arguments.clone().nth(names).map(|argument| argument.bytes());
@@ -118,8 +118,7 @@ impl User {
         Verdict::Allowed
     }
 
-    /// May it run this command on a key that it uses so? For protocols whose requests have no arguments of
-    /// Redis.
+    /// The verdict on a command and one key, for protocols without Redis arguments.
     #[inline]
     pub fn permits(&self, command: &Command, key: Option<&[u8]>, side: Side) -> Verdict {
         match key {
@@ -147,12 +146,12 @@ impl User {
         })
     }
 
-    /// May it publish to this topic?
+    /// True if it may publish to this topic.
     pub fn may_publish(&self, topic: &[u8]) -> bool {
         self.publish.allow(topic)
     }
 
-    /// May it consume this channel of this topic?
+    /// True if it may consume this channel of this topic.
     pub fn may_consume(&self, topic: &[u8], channel: &[u8]) -> bool {
         self.consume.allow(topic, channel)
     }
@@ -162,7 +161,7 @@ impl User {
         !self.publish.is_empty() || !self.consume.is_empty()
     }
 
-    /// Number of its rules of topics and channels.
+    /// Number of its topic and channel rules.
     pub fn queue_rules(&self) -> usize {
         self.publish.len() + self.consume.len()
     }
@@ -172,17 +171,17 @@ impl User {
         self.admin
     }
 
-    /// Its limit on requests, of all its connections together.
+    /// Its limit on requests, over all its connections.
     pub fn requests(&self) -> Option<&Meter> {
         self.requests.as_deref()
     }
 
-    /// Counts one more connection until what comes back is dropped; `None` at the limit.
+    /// Counts one more connection until the returned token is dropped; `None` at the limit.
     pub fn connect(&self) -> Option<Connected> {
         self.connections.enter()
     }
 
-    /// Its connections now.
+    /// Number of its current connections.
     pub fn connection_count(&self) -> u32 {
         self.connections.count()
     }
@@ -197,8 +196,8 @@ impl User {
         &self.keys
     }
 
-    /// True if its rules give scripts by a category only, while its rights are limited, so that it may not
-    /// run them.
+    /// True if it may not run scripts although a category includes them: its rights are limited and no rule
+    /// names scripts.
     pub fn scripts_withheld(&self) -> bool {
         self.scripts_withheld
     }
@@ -211,7 +210,7 @@ impl User {
         self.channels.iter().map(|glob| [b"&", glob.text()].concat()).collect::<Vec<_>>().join(&b' ')
     }
 
-    /// Its line of `ACL LIST`. Passwords are left out: `user web on ~app:* resetchannels -@all +get`.
+    /// Its line of `ACL LIST`, without passwords: `user web on ~app:* resetchannels -@all +get`.
     pub fn line(&self) -> Vec<u8> {
         let (keys, channels) = (self.keys.shown(), self.channels_shown());
         let all_channels = channels == b"&*";
@@ -229,7 +228,7 @@ impl fmt::Debug for User {
     }
 }
 
-/// Takes what was read, or notes what is wrong with it.
+/// Returns the parsed value, or adds its faults to the list.
 fn kept<T>(
     spec: &UserSpec,
     option: &'static str,
@@ -240,8 +239,8 @@ fn kept<T>(
     read.map_err(|wrong| faults.extend(wrong.into_iter().map(fault))).ok()
 }
 
-/// `SORT` with `BY` or `GET`, by somebody who may not read all keys. What is no option of ours is stepped
-/// over, so that an option of a later version hides nothing behind it.
+/// The verdict on `SORT` with `BY` or `GET` by a user who may not read all keys. Unknown options are skipped,
+/// so that an option of a later version hides nothing after it.
 fn sort_verdict(arguments: Args<'_>) -> Verdict {
     let mut options = arguments.skip(2);
     while let Some(option) = options.next() {

@@ -1,21 +1,20 @@
-//! The outcome of asking whether a user may run a request, and the words of a refusal, which are those of
-//! Redis 7.0.
+//! Verdict on a user's request, and the error texts of Redis 7.0.
 
 use wire::redis::Command;
 
-/// May the request be run?
+/// The verdict on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
-    /// Yes.
+    /// The request may be run.
     Allowed,
-    /// The command may not be run, or not with this first argument.
+    /// The command, or this first argument of it, is not allowed.
     Command,
-    /// One of the keys may not be read or written in the way the command does.
+    /// The command's access to one of the keys is not allowed.
     Key,
     /// One of the channels may not be published or subscribed to.
     Channel,
-    /// `SORT … BY` looks at keys that it does not name, and not all keys may be read.
+    /// `SORT … BY` reads keys that it does not name, and not all keys may be read.
     SortBy,
     /// `SORT … GET` likewise.
     SortGet,
@@ -28,7 +27,7 @@ impl Verdict {
         self == Verdict::Allowed
     }
 
-    /// The error in Redis' words, with its code: `NOPERM …`. For [`Verdict::Allowed`] it is empty.
+    /// Redis' error text, with its code: `NOPERM …`. Empty for [`Verdict::Allowed`].
     pub fn redis_error(self, command: &Command) -> String {
         let name = command.name;
         match self {

@@ -1,5 +1,5 @@
-//! Verdicts held against redis-server's own access control: the same users, thousands of random requests,
-//! `ACL DRYRUN`. Skipped, visibly, where there is no redis-server 7.0.
+//! Verdicts compared with redis-server's own access control: the same users, thousands of random requests,
+//! `ACL DRYRUN`. Skipped with a message without a redis-server 7.0.
 //!
 //! `NUTHATCH_SEED=n` replays a run; a failure prints its seed.
 
@@ -73,7 +73,7 @@ fn verdicts_are_those_of_redis() {
     assert!(counts[0] > 1000 && counts[1] > 1000, "{counts:?}: too few to say something");
 }
 
-/// Requests whose verdict comes when they are run, or whose words are compared.
+/// Requests that Redis judges only when they are run, or whose error texts are compared.
 const RUN: &[(&str, &str)] = &[
     ("GET a1", ""),
     ("GET b", "NOPERM this user has no permissions to access one of the keys used as arguments"),
@@ -130,7 +130,7 @@ fn refusals_are_in_the_words_of_redis() {
     }
 }
 
-/// Whoever may read everything may sort by anything.
+/// A user who may read everything may sort by anything.
 #[test]
 fn sort_looks_up_what_may_be_read() {
     let with = |keys: &str| UserSpec { commands: words("+sort"), keys: words(keys), ..login() };
@@ -154,7 +154,7 @@ fn build(spec: &UserSpec) -> Arc<User> {
     Arc::clone(book.user(b"u").unwrap())
 }
 
-/// The command's row and our verdict, by the quick way and the long one.
+/// The command's row and our verdict, from both the fast and the full path.
 fn verdict(user: &User, words: &[String]) -> (&'static Command, Verdict) {
     let frame = frame(words);
     let Scan::Done(request) = RequestScanner::new().scan(&frame, &Default::default()) else {
@@ -323,7 +323,7 @@ fn random_request(random: &mut Random) -> Vec<String> {
     request
 }
 
-/// A redis-server of our own, on a unix socket in a directory of its own.
+/// A private redis-server, on a unix socket in its own directory.
 struct Server {
     process: Child,
     directory: PathBuf,
@@ -331,7 +331,7 @@ struct Server {
 }
 
 impl Server {
-    /// `None` if there is no redis-server 7.0 here.
+    /// Starts the server; `None` without a redis-server 7.0.
     fn start() -> Option<Server> {
         let version = Process::new("redis-server").arg("--version").output().ok()?;
         if !String::from_utf8_lossy(&version.stdout).contains(" v=7.0.") {
@@ -361,7 +361,7 @@ impl Server {
         Some(Server { process, directory, stream })
     }
 
-    /// The reply's text; of an array nothing.
+    /// Sends a request and returns the text of the reply; empty for an array.
     fn ask(&mut self, words: &[String]) -> String {
         self.stream.write_all(&frame(words)).unwrap();
         let (mut bytes, mut scanner) = (Vec::new(), ReplyScanner::new());

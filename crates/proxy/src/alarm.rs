@@ -1,7 +1,7 @@
 //! Purposes of the proxy's timers.
 //!
-//! The loop keeps a token of 64 bits with a timer; an alarm is packed into it: 4 bits of kind, then the key
-//! of what it is for. A timer of a server that was removed finds nothing.
+//! The loop keeps a 64-bit token with each timer; an alarm is packed into it: 4 bits of kind, then the key of
+//! its subject. A timer of a removed server finds nothing.
 
 use crate::keys::{LaneKey, ServerKey};
 
@@ -9,15 +9,15 @@ use crate::keys::{LaneKey, ServerKey};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Alarm {
     Maintenance,
-    /// The oldest request on a server connection.
+    /// Deadline of the oldest request on a server connection.
     Deadline(LaneKey),
-    /// An ejected server is to be probed, or its probe has had its time.
+    /// Next probe of an ejected server, or the deadline of one.
     Probe(ServerKey),
-    /// While the shard stops: do servers that clients wait for still make progress?
+    /// Check of the servers' progress while the shard stops.
     Stop,
-    /// The time is over that the first of those has who are on their way out.
+    /// End of the first drain's time.
     Drain,
-    /// The time is over that the first of the clients has whose MULTI was refused.
+    /// Deadline of the first client whose MULTI was refused.
     RefusedTransaction,
 }
 

@@ -1,4 +1,4 @@
-//! Commands that need no server are answered here, so that any client connects without errors.
+//! Answers to commands that need no server, so that any client connects without errors.
 
 mod facts;
 mod info;
@@ -17,14 +17,14 @@ use crate::keys::PoolKey;
 use crate::proxy::Proxy;
 use crate::response::scanned;
 
-/// As nutcracker 0.5.0 writes it, without the full stop that Redis has.
+/// nutcracker 0.5.0's text, without the full stop of Redis.
 pub(crate) const NOAUTH: &[u8] = b"-NOAUTH Authentication required\r\n";
 pub(crate) const OK: &[u8] = b"+OK\r\n";
 pub(crate) const HELLO_NEEDS_AUTH: &[u8] = b"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \
     <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
     the same time\r\n";
 
-/// The error for keys that live on several servers.
+/// Writes the error for keys that live on several servers.
 pub(crate) fn cross_slot(tag: Option<[u8; 2]>, command: &str, out: &mut Vec<u8>) {
     let fix = match tag {
         Some([open, close]) => {
@@ -42,7 +42,7 @@ pub(crate) fn cross_slot(tag: Option<[u8; 2]>, command: &str, out: &mut Vec<u8>)
 }
 
 impl Proxy {
-    /// Gives a client a reply that no server is needed for, in its place.
+    /// Gives a client a reply that needs no server, in order.
     pub(crate) fn give<I: Io>(&self, io: &mut I, client: &mut Client, reply: &[u8]) {
         self.pools[client.pool].count_reply(reply.len());
         client.answer_now(io, reply);
@@ -121,7 +121,7 @@ impl Proxy {
         self.scratch.reply = out;
     }
 
-    /// `SELECT index`: the pool's own database can be selected, no other.
+    /// Handles `SELECT index`: only the pool's own database can be selected.
     fn select<I: Io>(&mut self, io: &mut I, client: &mut Client, mut args: Args<'_>) {
         let pool = &self.pools[client.pool];
         let served = pool.config.db;
@@ -144,8 +144,8 @@ impl Proxy {
         }
     }
 
-    /// Appends the answer to a question about the Redis behind a pool: `said` is what the only server has
-    /// said, if it has.
+    /// Appends the answer to a question about the Redis behind a pool: `said` is the answer of the only
+    /// server, if there was one.
     pub(crate) fn write_about<I: Io>(
         &self,
         io: &I,
@@ -174,7 +174,7 @@ impl Proxy {
     }
 }
 
-/// `PING [message]`.
+/// Handles `PING [message]`.
 fn ping(mut args: Args<'_>, out: &mut Vec<u8>) {
     match (args.next(), args.next()) {
         (None, _) => out.extend_from_slice(b"+PONG\r\n"),
@@ -183,7 +183,7 @@ fn ping(mut args: Args<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// `AUTH password` or `AUTH user password`. There is one user, `default`, as in a Redis without access
+/// Handles `AUTH password` or `AUTH user password`. The only user is `default`, as in a Redis without access
 /// control lists.
 fn authenticate(session: &mut Session, config: &Config, mut args: Args<'_>, out: &mut Vec<u8>) {
     if args.count_left() > 2 {
@@ -197,8 +197,8 @@ fn authenticate(session: &mut Session, config: &Config, mut args: Args<'_>, out:
     out.extend_from_slice(check_password(session, config, user, password).err().unwrap_or(OK));
 }
 
-/// Without a user the texts are nutcracker's, with one Redis'. A pool without a password lets the user
-/// `default` in with any, as Redis does.
+/// Checks a password. The errors are nutcracker's without a user, Redis' with one. A pool without a password
+/// accepts any for the user `default`, as Redis does.
 fn check_password(
     session: &mut Session,
     config: &Config,
@@ -221,7 +221,7 @@ fn check_password(
     }
 }
 
-/// The wishes of a `HELLO`.
+/// The arguments of a `HELLO`.
 pub(crate) struct Hello<'a> {
     resp3: bool,
     /// User and password.
@@ -229,8 +229,8 @@ pub(crate) struct Hello<'a> {
     name: Option<&'a [u8]>,
 }
 
-/// Reads `HELLO [2|3 [AUTH user password] [SETNAME name]]`, whose arguments follow the name, as Redis 7; or
-/// the error it gets. `resp3` is what the client speaks until now.
+/// Parses `HELLO [2|3 [AUTH user password] [SETNAME name]]` as Redis 7 does; `args` follow the name. Fails
+/// with the error reply. `resp3`: the client speaks RESP3 already.
 pub(crate) fn read_hello(mut args: Args<'_>, resp3: bool) -> Result<Hello<'_>, Vec<u8>> {
     let mut hello = Hello { resp3, auth: None, name: None };
     if let Some(wanted) = args.next() {
@@ -262,7 +262,7 @@ pub(crate) fn read_hello(mut args: Args<'_>, resp3: bool) -> Result<Hello<'_>, V
     Ok(hello)
 }
 
-/// `HELLO` in a pool without users.
+/// Handles `HELLO` in a pool without users.
 fn hello(session: &mut Session, config: &Config, args: Args<'_>, out: &mut Vec<u8>) {
     let hello = match read_hello(args, session.resp3) {
         Ok(hello) => hello,
@@ -279,7 +279,7 @@ fn hello(session: &mut Session, config: &Config, args: Args<'_>, out: &mut Vec<u
     greet(session, &hello, out);
 }
 
-/// Fulfils a `HELLO` whose sender is logged in, and answers it.
+/// Executes and answers a `HELLO` of a client that is logged in.
 pub(crate) fn greet(session: &mut Session, hello: &Hello<'_>, out: &mut Vec<u8>) {
     session.resp3 = hello.resp3;
     if let Some(name) = hello.name {

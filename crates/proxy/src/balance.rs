@@ -1,11 +1,11 @@
 //! The choice of the shard that serves a client.
 //!
-//! Few busy shards cost less than many that are mostly idle: what a shard gathers for a server in one turn
-//! leaves in one write, and replies come back in one read. So a new client is served by the first shard that
-//! has time left, not by the one whose listener the kernel happened to choose; and a shard that runs out of
-//! time gives clients away to the one with most time left. Only a client that has no request under way is
-//! moved, with its session: nothing of it is anywhere but in the socket. A client under TLS is moved before
-//! its handshake only, when it is new.
+//! A few busy shards cost less than many that are mostly idle: a shard's requests of one turn for a server
+//! leave in one write, and replies come back in one read. So a new client is served by the first shard with
+//! time left, not by the one whose listener the kernel happened to choose; and a shard that runs out of time
+//! gives clients to the one with most time left. Only a client without a request under way is moved, with its
+//! session: the rest of its state is in the socket. A client under TLS is moved only when new, before its
+//! handshake.
 //!
 //! Clients of a pool with the embedded cache stay on the shard that has the cache.
 
@@ -20,18 +20,18 @@ use crate::mail::{Mail, Moved};
 use crate::pool::LOCAL_SHARD;
 use crate::proxy::Proxy;
 
-/// A shard whose load is below this has time for a new client. Loads are in permille of a thread's time.
+/// Load below which a shard takes new clients, in permille of a thread's time like all loads here.
 const ROOM: u32 = 600;
-/// From this load on a shard gives clients away ...
+/// Load from which a shard gives clients to one whose load is lower by [`GAP`].
 const FULL: u32 = 800;
-/// Most clients that wait for the generation that their pool begins with. A shard has it moments after the
-/// others.
+/// Most clients waiting for the generation in which their pool begins, which a shard may get moments after
+/// the others.
 const EARLY_MAX: usize = 4096;
-/// ... if another one's load is lower by this much.
+/// Least difference in load for which clients are moved.
 const GAP: u32 = 200;
 
 impl Proxy {
-    /// A client was accepted at the listener with this tag: it goes to the shard that shall serve it.
+    /// Assigns a client accepted at the listener with this tag to a shard.
     pub(crate) fn place<I: Io>(&mut self, io: &mut I, tag: u32, id: ConnId, peer: Peer) {
         let pool = PoolId(tag);
         let Some(key) = self.directory.pools.get(&pool).copied() else { return io.abort(id) };
@@ -53,7 +53,7 @@ impl Proxy {
         self.accept_client(io, key, id, from);
     }
 
-    /// A client came from another shard.
+    /// Takes a client that came from another shard.
     pub(crate) fn take_in<I: Io>(&mut self, io: &mut I, moved: Moved) {
         let Some(pool) = self.directory.pools.get(&moved.pool).copied() else {
             return self.keep_early(io, moved);
@@ -67,7 +67,7 @@ impl Proxy {
         }
     }
 
-    /// A client of a pool that is not here: not yet, or not any more.
+    /// Keeps a client whose pool is not here yet; closes one whose pool was removed.
     fn keep_early<I: Io>(&mut self, io: &mut I, moved: Moved) {
         if moved.pool >= self.directory.pools_end && self.early.len() < EARLY_MAX {
             return self.early.push(moved);
@@ -77,7 +77,7 @@ impl Proxy {
         }
     }
 
-    /// Publishes this shard's load, and gives clients away if it has too much.
+    /// Publishes this shard's load, and gives clients away if it is too high.
     pub(crate) fn balance<I: Io>(&mut self, io: &mut I) {
         let own = io.load();
         self.loads[self.shard].store(own, Ordering::Relaxed);
@@ -85,7 +85,7 @@ impl Proxy {
             return;
         }
         let Some((other, load)) = self.least_loaded().filter(|(_, load)| load + GAP <= own) else { return };
-        // Half of the difference goes over.
+        // Half of the difference is moved.
         let count = (u64::from(self.clients) * u64::from(own - load) / u64::from(2 * own)) as usize;
         let movable: Vec<ConnId> = self
             .clients()

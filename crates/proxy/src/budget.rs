@@ -1,10 +1,10 @@
-//! The memory that all shards may hold together, and what each of them has said that it holds.
+//! Memory budget of all shards together, and the usage reported by each.
 //!
-//! What happens when it is used up is in [`crate::memory`].
+//! [`crate::memory`] enforces it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The memory that all shards may hold together.
+/// Memory budget shared by all shards.
 #[derive(Debug)]
 pub struct Budget {
     bytes: AtomicUsize,
@@ -13,7 +13,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget of `bytes` for so many shards.
+    /// Makes a budget of `bytes` for this many shards.
     pub fn new(bytes: usize, shards: usize) -> Budget {
         Budget {
             bytes: AtomicUsize::new(bytes),
@@ -21,7 +21,7 @@ impl Budget {
         }
     }
 
-    /// Says what `shard` holds; what do the others?
+    /// Publishes the bytes held by `shard`; returns those held by the others.
     pub(crate) fn tell(&self, shard: usize, held: usize) -> usize {
         let mut others = 0;
         for (n, cell) in self.held.iter().enumerate() {
@@ -34,12 +34,12 @@ impl Budget {
         others
     }
 
-    /// Another size of it, for all shards at once.
+    /// Changes its size, for all shards at once.
     pub fn set(&self, bytes: usize) {
         self.bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// All of it, in bytes.
+    /// Its size in bytes.
     #[inline]
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
@@ -51,7 +51,7 @@ impl Budget {
         self.held.len()
     }
 
-    /// An equal part of it.
+    /// One shard's equal share, in bytes.
     pub(crate) fn share(&self) -> usize {
         self.bytes() / self.held.len()
     }

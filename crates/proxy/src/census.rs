@@ -1,5 +1,4 @@
-//! Contents of a shard's proxy at one moment, counted anew: for tests and simulations, which compare it with
-//! what the proxy believes.
+//! A full recount of a shard's proxy, for tests and simulations to compare with the proxy's own counters.
 
 use crate::ids::ServerId;
 use crate::proxy::Proxy;
@@ -9,7 +8,7 @@ use crate::server::pending::Owner;
 /// See [`Proxy::census`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Census {
-    /// Clients.
+    /// Number of clients.
     pub clients: usize,
     /// Requests in clients' lines: accepted and not answered.
     pub waiting: usize,
@@ -17,9 +16,9 @@ pub struct Census {
     pub in_flight: usize,
     /// Gather records in use.
     pub gathers: usize,
-    /// Servers and pools on their way out.
+    /// Draining servers and removed pools.
     pub draining: usize,
-    /// Memory of lines, gather records and what waits in them, found by looking at each.
+    /// Memory of lines, gather records and their contents, recounted.
     pub held: usize,
     /// Held bytes by the proxy's own counters.
     pub held_counted: usize,
@@ -47,13 +46,13 @@ impl Proxy {
         census
     }
 
-    /// Connections to servers that there can be at present.
+    /// Number of server connections, open or not.
     pub fn lane_count(&self) -> usize {
         self.lanes().count()
     }
 
     /// True if requests may be on connections to the server at this address: it is in a ring on this shard,
-    /// or on its way out.
+    /// or draining.
     pub fn uses(&self, address: &net::Address) -> bool {
         let is_it = |server: &Server| server.address.as_ref() == Some(address);
         self.servers.values().any(|server| is_it(server) && (server.is_in_ring() || server.drain.is_some()))

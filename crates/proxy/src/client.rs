@@ -1,7 +1,7 @@
-//! A client: its session, and its line of slots, one for each request that was accepted and not yet answered.
+//! A client: its session, and its line of slots, one per request that is accepted and not yet answered.
 //!
-//! Replies leave in the order of the line. A reply that meets the front slot goes straight to the socket; one
-//! that comes early waits in the client's hold, a buffer of its own that is reset whenever nothing waits.
+//! Replies leave in the order of the line. A reply for the front slot goes straight to the socket; an early
+//! one waits in the client's hold, a separate buffer that is reset whenever it is empty.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -16,12 +16,12 @@ use crate::keys::{LaneKey, PoolKey};
 use crate::reply_size::ReplySize;
 use crate::tally::Change;
 
-/// Names a slot while it is in the line. Wraps; a line is always far shorter than 2^32.
+/// Identifies a slot while it is in the line. Wraps; a line is always far shorter than 2^32.
 pub(crate) type Seq = u32;
 
-/// A hold with this many bytes of answered requests in front is compacted.
+/// Bytes of sent replies in a hold at which it is compacted.
 const COMPACT_AT: usize = 64 * 1024;
-/// An empty line with more room than this gives it back.
+/// Capacity above which an empty line is freed.
 const LINE_KEEP: usize = 64;
 
 #[derive(Debug)]
@@ -33,12 +33,12 @@ pub(crate) struct Client {
     /// Sequence number of `line[0]`.
     first: Seq,
     hold: Hold,
-    /// Scanner state of a request of which only a part has arrived.
+    /// Scanner state of a partly received request.
     pub(crate) partial: Option<Box<crate::request::Partial>>,
-    /// The server connection that is not read because this client has to take a large reply first.
+    /// Server connection that is not read until this client has taken a large reply.
     pub(crate) holds_up: Option<LaneKey>,
-    /// [`Pool::changeover`](crate::pool::Pool::changeover) when this client last had nothing under way: while
-    /// that is older, some of its requests may be on connections that are given up.
+    /// [`Pool::changeover`](crate::pool::Pool::changeover) when this client last had no request under way:
+    /// while it is older than the pool's, some of its requests may be on connections being replaced.
     pub(crate) changeover: u32,
     /// Size of its replies.
     pub(crate) reply_size: ReplySize,
@@ -49,81 +49,80 @@ pub(crate) struct Client {
 /// State of a client's session.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
-    /// It may send requests: it is logged in, or need not be.
+    /// It may send requests: it is logged in, or no login is needed.
     pub(crate) authenticated: bool,
-    /// Its requests are counted by the gate of its pool: its user or the pool has a limit.
+    /// The gate of its pool counts its requests: its user or the pool has a limit.
     pub(crate) limited: bool,
-    /// User that it is logged in as, in a pool with users.
+    /// User it is logged in as, in a pool with users.
     pub(crate) user: Option<Arc<User>>,
     /// Counts it among that user's connections.
     pub(crate) connected: Option<Connected>,
-    /// A login that takes long.
+    /// A slow login being verified.
     pub(crate) pending: Pending,
     /// Its address; None for a unix socket.
     pub(crate) from: Option<IpAddr>,
-    /// RESP3 was asked for with HELLO 3.
+    /// RESP3 was requested with HELLO 3.
     pub(crate) resp3: bool,
     /// Process-wide number, for CLIENT ID.
     pub(crate) number: u64,
-    /// CLIENT SETNAME.
+    /// Name set by CLIENT SETNAME.
     pub(crate) name: Option<Box<[u8]>>,
     /// No more requests are read: it sent FIN, said QUIT or broke the framing. Closed once the line is empty.
     pub(crate) leaving: bool,
-    /// Its MULTI was refused, and it has sent neither EXEC nor DISCARD: nothing of it is executed.
+    /// Its MULTI was refused and it has sent neither EXEC nor DISCARD yet: none of its requests are executed.
     pub(crate) in_refused_transaction: bool,
     /// The peer has sent FIN.
     pub(crate) ended: bool,
-    /// Event it waits for while it is not read.
+    /// Reason it is not read; None while it is.
     pub(crate) paused: Option<Wait>,
-    /// Bytes still to be thrown away: the data block of a request that was refused (memcached).
+    /// Bytes still to be discarded: the data block of a refused request (memcached).
     pub(crate) skip: u64,
 }
 
 impl Session {
-    /// The version of the protocol that it reads.
+    /// The RESP version it speaks.
     pub(crate) fn version(&self) -> Version {
         if self.resp3 { Version::Resp3 } else { Version::Resp2 }
     }
 }
 
-/// The reason a client is not read, and so who has to see to it that it is read again. A client waits in one
-/// place only.
+/// The reason a client is not read, which determines what resumes it. A client waits in one place only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// For replies: too many requests wait, or too much is held behind the first of them.
+    /// Waits for replies: too many requests are waiting, or too many bytes are held behind the first of them.
     Reply,
-    /// Until it has taken what was sent to it.
+    /// Waits until it has taken everything sent to it.
     Drain,
-    /// For memory: it is in `Proxy::starving`.
+    /// Waits for memory: it is in `Proxy::starving`.
     Memory,
-    /// For all its replies: its next request goes out on another connection to the same server, and must not
-    /// overtake them.
+    /// Waits for all its replies: its next request goes out on another connection to the same server and must
+    /// not overtake the earlier ones.
     Changeover,
-    /// Until its login is verified.
+    /// Waits for the verification of its login.
     Login,
-    /// For a server: it is in [`crate::server::connection::ServerConn::waiting_clients`].
+    /// Waits for a server: it is in [`crate::server::connection::ServerConn::waiting_clients`].
     Server,
 }
 
-/// A login of a client that takes long to verify. Its request stays where it is meanwhile.
+/// A client's login that is slow to verify. The request stays in the input meanwhile.
 #[derive(Debug, Default)]
 pub(crate) enum Pending {
-    /// There is none.
+    /// No login is pending.
     #[default]
     None,
-    /// It is being verified.
+    /// Being verified.
     Asked,
-    /// It was verified: it is this user's, or nobody's.
+    /// Verified: as this user, or denied.
     Answered(Option<Arc<User>>),
 }
 
 #[derive(Debug)]
 enum Slot {
-    /// The reply is to come.
+    /// Awaits its reply.
     Waiting,
-    /// The reply is here, in the hold.
+    /// The reply is in the hold.
     Held { at: usize, len: usize },
-    /// The reply is here, too large to be copied.
+    /// The reply has its own memory: it is too large to copy.
     Shared(Box<Bytes>),
 }
 
@@ -131,13 +130,13 @@ enum Slot {
 #[derive(Debug, Default)]
 struct Hold {
     bytes: Vec<u8>,
-    /// Bytes in `bytes` that still wait.
+    /// Bytes in `bytes` that are not sent yet.
     live: usize,
-    /// Bytes of shared replies that wait.
+    /// Bytes of shared replies that are not sent yet.
     shared: usize,
 }
 
-/// A whole reply.
+/// A complete reply.
 pub(crate) enum Reply<'a> {
     Slice(&'a [u8]),
     Shared(Bytes),
@@ -182,8 +181,8 @@ impl Client {
         self.line.len()
     }
 
-    /// Nothing of it is anywhere but in its socket: no request under way, no part of one, no reason to stop
-    /// reading.
+    /// True if it is between requests: no request is under way or partly received, and reading is neither
+    /// paused nor ended.
     pub(crate) fn is_quiet(&self) -> bool {
         let s = &self.session;
         let reading =
@@ -191,37 +190,37 @@ impl Client {
         self.line.is_empty() && self.partial.is_none() && reading
     }
 
-    /// Bytes of replies that wait for their turn.
+    /// Bytes of replies waiting for their turn.
     #[inline]
     pub(crate) fn held_bytes(&self) -> usize {
         self.hold.live + self.hold.shared
     }
 
-    /// Memory of the line and of the replies that wait in it.
+    /// Memory of the line and of the replies waiting in it.
     #[inline]
     pub(crate) fn memory(&self) -> usize {
         self.line.capacity() * size_of::<Slot>() + self.hold.bytes.capacity() + self.hold.shared
     }
 
-    /// Its memory with the bytes that its connection holds, in and out.
+    /// Its memory, including the input and output bytes of its connection.
     pub(crate) fn memory_with_socket<I: Io>(&self, io: &I) -> usize {
         self.memory() + io.unread(self.id) + io.unsent(self.id)
     }
 
-    /// The memory as it was last counted, and now.
+    /// The memory at the last count, and now.
     #[inline]
     pub(crate) fn recount(&mut self) -> Change {
         let now = self.memory();
         Change::note(&mut self.counted, now)
     }
 
-    /// Name of the place in the line that the next request gets.
+    /// Sequence number of the next request.
     #[inline]
     pub(crate) fn next_seq(&self) -> Seq {
         self.first.wrapping_add(self.line.len() as u32)
     }
 
-    /// Gives a request that one reply will answer its place, [`Client::next_seq`].
+    /// Adds a slot for a request that gets one reply, at [`Client::next_seq`].
     #[inline]
     pub(crate) fn reserve(&mut self) {
         self.line.push_back(Slot::Waiting);
@@ -232,7 +231,7 @@ impl Client {
         seq == self.first && matches!(self.line.front(), Some(Slot::Waiting))
     }
 
-    /// Answers a request that needs no server: at once if nothing is before it.
+    /// Answers a request that needs no server: at once if no earlier request is waiting.
     pub(crate) fn answer_now<I: Io>(&mut self, io: &mut I, bytes: &[u8]) {
         if self.line.is_empty() {
             return io.send(self.id, bytes);
@@ -242,7 +241,7 @@ impl Client {
         self.compact();
     }
 
-    /// Gives the request at `seq` its reply, and sends all that has become due with it. False if nothing
+    /// Stores the reply to the request at `seq` and sends all replies that are now due. False if no request
     /// waits there.
     #[inline]
     pub(crate) fn fulfil<I: Io>(&mut self, io: &mut I, seq: Seq, reply: Reply<'_>) -> bool {
@@ -268,7 +267,7 @@ impl Client {
         }
         self.line.pop_front();
         self.first = self.first.wrapping_add(1);
-        // a reply that is not sent holds no bytes, but its place is due all the same
+        // an unsent reply holds no bytes, but its slot is due all the same
         if !matches!(self.line.front(), None | Some(Slot::Waiting)) {
             self.send_due(io);
         }
@@ -295,7 +294,7 @@ impl Client {
         }
     }
 
-    /// Closes the holes of the hold once they are most of it.
+    /// Compacts the hold once most of it is holes.
     fn compact(&mut self) {
         if !self.hold.is_mostly_holes() {
             return;
@@ -320,7 +319,7 @@ impl Client {
         }
     }
 
-    /// Gives back memory that an idle client does not need.
+    /// Frees memory that an idle client does not need.
     pub(crate) fn rest(&mut self) {
         if self.line.is_empty() {
             self.line = VecDeque::new();
@@ -331,14 +330,14 @@ impl Client {
 
 impl Hold {
     fn put(&mut self, bytes: &[u8]) -> Slot {
-        // an empty reply outlives what is held around it, so its place must be one that always exists
+        // an empty reply outlives the bytes held around it, so its offset must always be valid
         let at = if bytes.is_empty() { 0 } else { self.bytes.len() };
         self.bytes.extend_from_slice(bytes);
         self.live += bytes.len();
         Slot::Held { at, len: bytes.len() }
     }
 
-    /// Replies are held in order of arrival and leave in order of the line, so holes open anywhere.
+    /// Replies are held in order of arrival and leave in order of the line, so holes appear anywhere.
     fn is_mostly_holes(&self) -> bool {
         self.bytes.len() > COMPACT_AT && self.live < self.bytes.len() / 2
     }

@@ -1,6 +1,6 @@
-//! TLS of clients: who is let in, and what is told of those who are not.
+//! TLS of clients: admission by certificate, and notices of failures.
 //!
-//! The loop does the handshake. A client counts from its accept on, and nothing of it is read before the
+//! The loop does the handshake. A client counts from its accept on, and no request is read before the
 //! handshake is done.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::keys::PoolKey;
 use crate::notice::Notice;
 use crate::proxy::Proxy;
 
-/// A pool and shard tells of failures this often at most.
+/// Interval between notices of failures, per pool and shard.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// First bytes of a TLS connection: a handshake, version 3.
 const HELLO: [u8; 2] = [0x16, 0x03];
@@ -22,14 +22,14 @@ const HELLO: [u8; 2] = [0x16, 0x03];
 const ALERT: [u8; 7] = [0x15, 0x03, 0x01, 0, 2, 2, 40];
 
 impl Proxy {
-    /// True for the first bytes of TLS, with which no request of either protocol begins.
+    /// True for the first bytes of TLS; no request of either protocol begins with them.
     #[inline]
     pub(crate) fn begins_tls(bytes: &[u8]) -> bool {
         bytes.starts_with(&HELLO)
     }
 
-    /// The handshake of a client is done: its certificate must have a name that the pool wants, and logs it
-    /// in as the user that it belongs to.
+    /// Handles a client's completed handshake: its certificate must have a name that the pool accepts, and
+    /// logs it in as the certificate's user.
     pub(crate) fn client_secured<I: Io>(&mut self, io: &mut I, id: ConnId, info: &LayerInfo) {
         let Some(mut client) = self.take_client(id) else { return };
         let pool = &self.pools[client.pool];
@@ -58,7 +58,7 @@ impl Proxy {
         self.settle(io, client);
     }
 
-    /// A client is gone: its connection, or TLS with it, has failed.
+    /// Handles a client whose connection or TLS has failed.
     pub(crate) fn client_failed<I: Io>(&mut self, io: &mut I, id: ConnId, fault: Fault) {
         let Some(client) = self.take_client(id) else { return };
         self.pools[client.pool].stats.client_err.inc();
@@ -68,7 +68,7 @@ impl Proxy {
         self.forget(&client);
     }
 
-    /// A client begins with TLS at a listener that has none: it is on its way out.
+    /// Refuses and closes a client that begins with TLS at a listener without it.
     pub(crate) fn refuse_tls<I: Io>(&mut self, io: &mut I, client: &mut Client, input: &mut Input<'_>) {
         input.consume(input.bytes().len());
         let stats = &self.pools[client.pool].stats;

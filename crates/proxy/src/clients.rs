@@ -1,7 +1,7 @@
-//! Clients of a shard: they come, are worked on one at a time, and go.
+//! Clients of a shard: accepting, working on one at a time, and closing.
 //!
-//! A client that is worked on is taken out of the table, so that it and the rest of the proxy can be changed
-//! side by side; [`Proxy::settle`] puts it back, or lets it go once it has all that it is owed.
+//! A client that is worked on is taken out of the table, so that it and the rest of the proxy can both be
+//! borrowed mutably; [`Proxy::settle`] puts it back, or closes it once it has all its replies.
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
@@ -81,7 +81,7 @@ impl Proxy {
         self.register_client(io, pool_key, id, session);
     }
 
-    /// From now on this shard serves a client.
+    /// Adds a client to this shard.
     fn register_client<I: Io>(&mut self, io: &mut I, pool: PoolKey, id: ConnId, session: Session) {
         if self.hand_over.is_some() {
             io.notify_drained(id);
@@ -93,7 +93,7 @@ impl Proxy {
         self.set_role(id, Role::Client(Box::new(Client::new(id, pool, session))));
     }
 
-    /// This shard serves a client no longer.
+    /// Removes a client from this shard.
     pub(crate) fn unregister_client(&mut self, client: &Client) {
         self.released.extend(client.holds_up);
         self.held.apply(Change::gone(client.counted));
@@ -104,7 +104,7 @@ impl Proxy {
         pool.clients_here -= 1;
     }
 
-    /// A client that another shard has served until now, or another process, which says who its user is.
+    /// Takes over a client of another shard, or of another process, which passes the user's name.
     pub(crate) fn admit_moved<I: Io>(
         &mut self,
         io: &mut I,
@@ -128,22 +128,22 @@ impl Proxy {
         }
     }
 
-    /// A client was given to this shard, and its connection could not be taken up.
+    /// Counts an error for a client whose connection this shard could not adopt.
     pub(crate) fn migration_failed(&mut self, pool: PoolKey) {
         let Some(pool) = self.pools.get(pool) else { return };
         pool.stats.client_err.inc();
         pool.clients.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A client is gone or about to be: forget it. Its requests are still answered by the servers, and the
-    /// answers dropped.
+    /// Forgets a client that is gone or about to be. Servers still answer its requests, and the answers are
+    /// dropped.
     pub(crate) fn forget(&mut self, client: &Client) {
         self.unregister_client(client);
         self.pools[client.pool].clients.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// After work on a client: it goes back into the table, or, if nothing more is to come from it and it has
-    /// all its replies, away.
+    /// Puts a client back into the table after work on it, or closes it if it sends no more and has all its
+    /// replies.
     pub(crate) fn settle<I: Io>(&mut self, io: &mut I, mut client: Box<Client>) {
         self.recount_client(&mut client);
         if client.session.leaving && client.waiting() == 0 {

@@ -1,12 +1,11 @@
-//! Servers on their way out: nothing new goes to them, what they owe is given, then their connections are
+//! Draining servers: they get no new requests, their replies are still delivered, then their connections are
 //! closed.
 //!
 //! ```text
-//! begin ▸ clients that wait for room go elsewhere ▸ each connection is closed once it owes nothing ▸ the server is gone, or, if
-//!                                                └─ the time is over: the rest fails             its operator drained it, idle
+//! begin ▸ waiting clients use other servers ▸ each connection is closed once it owes nothing ▸ the server is gone, or idle if
+//!                                           └─ time is over: the rest fails                    the operator drained it
 //! ```
-//! Looked at in the end of every turn, as long as there are any. A pool that was removed goes when its last
-//! client and its last server have.
+//! Checked at the end of every turn while there are any. A removed pool goes with its last client and server.
 
 use net::Io;
 
@@ -19,11 +18,11 @@ use crate::server::connection::ServerConn;
 use crate::server::drain::Drain;
 use crate::tally::Change;
 
-/// Most servers that drain at once; further ones cut off the first.
+/// Most servers that drain at once; a further one cuts off the oldest.
 const DRAINING_MAX: usize = 4096;
 
 impl Proxy {
-    /// Sends nothing more to a server. `leaves`: it is not among its pool's servers any more.
+    /// Stops sending requests to a server. `leaves`: it was removed from its pool.
     pub(crate) fn begin_drain<I: Io>(&mut self, io: &mut I, key: ServerKey, leaves: bool) {
         let until = io.now() + self.drain_timeout;
         let server = &mut self.servers[key];
@@ -47,8 +46,8 @@ impl Proxy {
         }
     }
 
-    /// The clients that wait for room on a connection are read again: their requests go to whoever has the
-    /// key now.
+    /// Resumes the clients that wait for room on a connection: their requests go to the current server of the
+    /// key.
     fn send_elsewhere<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
         let conn = self.server_conn(lane);
         let mut waiting = std::mem::take(&mut conn.waiting_clients);
@@ -58,12 +57,12 @@ impl Proxy {
         }
     }
 
-    /// A removed pool goes with its last client and server.
+    /// Marks a pool to be dropped with its last client and server.
     pub(crate) fn begin_leave(&mut self, pool: PoolKey) {
         self.drains.pools.push(pool);
     }
 
-    /// At the end of a turn.
+    /// Continues all drains at the end of a turn.
     pub(crate) fn continue_drains<I: Io>(&mut self, io: &mut I) {
         if !self.drains.servers.is_empty() {
             for key in std::mem::take(&mut self.drains.servers) {
@@ -84,11 +83,11 @@ impl Proxy {
         }
     }
 
-    /// Closes the connections of a server that owe nothing. True if that were the last ones: then it has
-    /// gone, if it leaves.
+    /// Closes the connections of a server that owe nothing. True if none is left: then it is dropped, if it
+    /// leaves.
     fn drain_further<I: Io>(&mut self, io: &mut I, key: ServerKey) -> bool {
         let Some(server) = self.servers.get(key) else { return true };
-        // Its operator has taken it back.
+        // The operator has cancelled the drain.
         let Some(Drain { leaves, .. }) = server.drain else { return true };
         let done = |(_, conn): &(LaneKey, &ServerConn)| conn.conn.is_some() && !conn.owes();
         let lanes: Vec<LaneKey> = server.lanes().filter(done).map(|(lane, _)| lane).collect();
@@ -106,7 +105,7 @@ impl Proxy {
         true
     }
 
-    /// The time of the first is over.
+    /// Ends the drains whose time is over.
     pub(crate) fn end_drains<I: Io>(&mut self, io: &mut I) {
         self.maintain_later(io);
         self.drains.timer = None;
@@ -121,7 +120,7 @@ impl Proxy {
         self.drains.timer = next.map(|at| io.set_timer(at.max(now), Alarm::Drain.token()));
     }
 
-    /// Fails what a server still owes.
+    /// Fails the requests that a server still owes.
     fn cut_drain<I: Io>(&mut self, io: &mut I, key: ServerKey) {
         let Some(server) = self.servers.get(key) else { return };
         let open = server.lanes().filter(|(_, conn)| conn.conn.is_some());
@@ -131,7 +130,7 @@ impl Proxy {
         self.drain_further(io, key);
     }
 
-    /// Forgets a server that has no connection.
+    /// Drops a server without connections.
     fn drop_server(&mut self, key: ServerKey) {
         let Some(server) = self.servers.remove(key) else { return };
         server.conns.iter().for_each(|conn| self.held.apply(Change::gone(conn.counted)));
@@ -154,7 +153,7 @@ impl Proxy {
         self.pools.remove(key);
     }
 
-    /// Servers and pools on their way out.
+    /// Number of draining servers and removed pools.
     pub(crate) fn draining(&self) -> usize {
         self.drains.servers.len() + self.drains.pools.len()
     }

@@ -1,15 +1,15 @@
-//! Reasons a request gets an error instead of a reply, and the words for them.
+//! Reasons that a request gets an error instead of a reply, and their texts.
 //!
-//! The words of the first group are nutcracker's (`strerror` of glibc), since log parsers and clients know
-//! them; the others belong to situations that nutcracker does not have.
+//! The texts of the first group are nutcracker's (`strerror` of glibc), since log parsers and clients know
+//! them; the others are for cases that nutcracker does not have.
 
 use config::checked::Protocol;
 use net::{Fault, LayerFault};
 
-/// The reason there is no reply from a server.
+/// The reason a request got no reply from a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// Nobody listens at the server's address, or all servers are ejected.
+    /// The server refused the connection, or all servers are ejected.
     Refused,
     /// The server reset the connection.
     Reset,
@@ -21,31 +21,31 @@ pub(crate) enum Failure {
     Unresolved,
     /// TLS towards the server failed.
     Layer(LayerFault),
-    /// The server answered in TLS, which the pool does not speak to it.
+    /// The server answered in TLS, which the pool does not use towards it.
     SpeaksTls,
-    /// The server answered something that is no reply to what it was asked.
+    /// The server's answer was no reply to the request.
     Garbage,
     /// Any other error of the operating system.
     Os(i32),
-    /// As many requests as allowed wait for this server.
+    /// The server's queue is full.
     Overloaded,
     /// The server did not accept the pool's password.
     Password,
-    /// The server does not know HELLO 3. Clients of RESP2 can use it all the same.
+    /// The server does not know HELLO 3. Clients of RESP2 can still use it.
     Version,
     /// The server has no such database.
     Database,
-    /// The reply takes too much of the memory to be held until it can be given to its client.
+    /// The reply needs too much memory to be held until its client's turn.
     TooLarge,
     /// The server was taken out of its pool.
     Removed,
-    /// Its user has sent as many requests as it may.
+    /// Its user is over its request limit.
     UserLimit,
-    /// The clients of the pool have.
+    /// The pool is over its request limit.
     PoolLimit,
 }
 
-/// First bytes of an alert of TLS, with which no reply begins.
+/// First bytes of a TLS alert; no reply begins with them.
 const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
 impl Failure {
@@ -60,22 +60,22 @@ impl Failure {
         }
     }
 
-    /// True if it says nothing about the server: the process has run out of something.
+    /// True if the cause is this process, such as a lack of file descriptors, and not the server.
     pub(crate) fn is_ours(self) -> bool {
         matches!(self, Failure::Os(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
     }
 
-    /// True if what was lost this way may be sent again on another connection.
+    /// True if requests lost this way may be resent on another connection.
     pub(crate) fn lets_repeat(self) -> bool {
         !matches!(self, Failure::TimedOut | Failure::Removed) && !self.is_handshake()
     }
 
-    /// True if the server answered the handshake with an error: another connection would fare the same.
+    /// True if the server answered the handshake with an error: another connection would get the same.
     pub(crate) fn is_handshake(self) -> bool {
         matches!(self, Failure::Password | Failure::Version | Failure::Database)
     }
 
-    /// Failure of a connection whose server gave `bytes` for a reply.
+    /// Failure of a connection whose server sent `bytes` instead of a reply.
     pub(crate) fn of_reply(bytes: &[u8]) -> Failure {
         if bytes.starts_with(&TLS_ALERT) { Failure::SpeaksTls } else { Failure::Garbage }
     }
@@ -108,7 +108,7 @@ impl Failure {
         })
     }
 
-    /// The reason for the log, where nutcracker's words say too little.
+    /// The reason for the log, more precise than nutcracker's text where needed.
     pub(crate) fn reason(self) -> String {
         match self {
             Failure::Closed => "the server closed the connection".into(),
@@ -119,10 +119,10 @@ impl Failure {
         }
     }
 
-    /// The whole error reply.
+    /// Writes the whole error reply.
     pub(crate) fn write(self, protocol: Protocol, out: &mut Vec<u8>) {
         out.extend_from_slice(match (protocol, self) {
-            // What a server that lacks a password says: clients know the word.
+            // The code of Redis for a missing password, which clients know.
             (Protocol::Redis, Failure::Password) => b"-NOAUTH ",
             (Protocol::Redis, _) => b"-ERR ",
             (Protocol::Memcache, _) => b"SERVER_ERROR ",
@@ -162,7 +162,7 @@ pub(crate) fn user_removed(protocol: Protocol) -> &'static [u8] {
     }
 }
 
-/// The C library's words for an error number, as nutcracker prints them.
+/// The C library's text for an error number, as nutcracker prints it.
 fn os_text(errno: i32) -> String {
     let text = std::io::Error::from_raw_os_error(errno).to_string();
     match text.rfind(" (os error ") {

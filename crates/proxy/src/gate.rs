@@ -4,11 +4,11 @@
 //! accepted ▸ needs_login? ── no ──▸ open, as without users
 //!              └ yes ▸ AUTH, HELLO, set (memcached), a certificate ▸ login ─┬▸ granted ▸ the session has a user
 //!                                                                           ├▸ denied
-//!                                                                           └▸ slow ▸ another thread ▸ mail ▸ looked at anew
+//!                                                                           └▸ slow ▸ another thread ▸ mail ▸ tried again
 //! request ▸ plan ▸ the user's verdict ▸ admission ▸ limits of user and pool ▸ sent
 //! ```
-//! A gate is planned with its generation and shared by all shards. A pool without users and limits has a gate
-//! that is open, and its clients are [`Session::checked`](crate::client::Session) at nothing.
+//! A gate is planned with its generation and shared by all shards. A pool without users and limits has an
+//! open gate, which checks nothing.
 
 pub(crate) mod acl;
 mod login;
@@ -23,16 +23,16 @@ use net::{ConnId, Instant};
 use crate::client::{Client, Pending, Session};
 use crate::fail::Failure;
 
-/// Said to Redis' clients before their login, in Redis' words.
+/// Error for Redis clients before their login, in Redis' words.
 pub(crate) const NOAUTH: &[u8] = b"-NOAUTH Authentication required.\r\n";
-/// Said to memcached's clients before theirs, in memcached's.
+/// Error for memcached clients before theirs, in memcached's words.
 pub(crate) const UNAUTHENTICATED: &[u8] = b"CLIENT_ERROR unauthenticated\r\n";
 /// Bytes of the longest data block that a memcached client may send before its login.
 pub(crate) const TOKEN_BYTES_MAX: usize = 2048;
-/// Failed logins in the log: one a second, of all pools and shards together.
+/// Rate of failed logins in the log, over all pools and shards.
 const FAILURES_LOGGED: Rate = Rate { count: 1, per: Duration::from_secs(1), burst: 1 };
 
-/// The users of a process, which its pools share.
+/// The users of a process, shared by its pools.
 #[derive(Debug, Clone)]
 pub(crate) struct Users {
     specs: Vec<UserSpec>,
@@ -48,8 +48,8 @@ impl Default for Users {
 }
 
 impl Users {
-    /// The users after these. They were checked with the configuration; if one is wrong all the same, nobody
-    /// gets in where a login is needed.
+    /// The users of the next generation. They were checked with the configuration; if one is invalid all the
+    /// same, no login succeeds.
     pub(crate) fn next(&self, specs: Vec<UserSpec>) -> Users {
         if specs == self.specs {
             return self.clone();
@@ -58,7 +58,7 @@ impl Users {
         Users { specs, book, told: Arc::clone(&self.told) }
     }
 
-    /// The gate of a pool, the same as before if nothing about it has changed.
+    /// The gate of a pool: the previous one if nothing in it has changed.
     pub(crate) fn gate(&self, pool: &checked::Pool, before: Option<(&Users, &Arc<Gate>)>) -> Arc<Gate> {
         if let Some((users, gate)) = before
             && users.specs == self.specs
@@ -83,7 +83,7 @@ impl Users {
 /// The gate of a pool.
 #[derive(Debug)]
 pub struct Gate {
-    /// Some user is named for the pool.
+    /// At least one user is named for the pool.
     needs_login: bool,
     /// The users of the pool.
     book: Book,
@@ -107,13 +107,13 @@ impl Gate {
         self.requests.is_some()
     }
 
-    /// Puts a new client before the gate.
+    /// Prepares the session of a new client.
     pub(crate) fn place(&self, session: &mut Session, config: &checked::Pool) {
         session.authenticated = !self.needs_login && config.auth.is_none();
         session.limited = self.is_limited();
     }
 
-    /// Logs a client in as this user; false at the limit of its connections.
+    /// Logs a client in as this user; false at its connection limit.
     fn enter(&self, session: &mut Session, user: &Arc<User>) -> bool {
         let is_in = session.user.as_ref().is_some_and(|known| known.name() == user.name());
         if !is_in {
@@ -132,15 +132,15 @@ impl Gate {
         self.place(session, config);
     }
 
-    /// A client that came under another gate, or from another process as the user of this name, comes under
-    /// this one. False if it was a user that there is no longer.
+    /// Moves a client to this gate from another gate, or from another process as the user of this name. False
+    /// if its user no longer exists.
     pub(crate) fn take_over(
         &self,
         session: &mut Session,
         user: Option<&[u8]>,
         config: &checked::Pool,
     ) -> bool {
-        // What was verified was verified against another book.
+        // A pending verification used another book.
         session.pending = Pending::None;
         let name = user.map(<[u8]>::to_vec).or_else(|| session.user.as_ref().map(|user| user.name().into()));
         match name {
@@ -156,7 +156,7 @@ impl Gate {
                 true
             }
             None => {
-                // Whoever has given the pool's password has done so for what the pool was then.
+                // A client that has sent the pool's password stays logged in when that changes.
                 let is_open = session.authenticated || config.auth.is_none();
                 session.authenticated = is_open && !self.needs_login;
                 session.limited = self.is_limited();
@@ -168,7 +168,7 @@ impl Gate {
     /// Counts a request of a client against the limits of its user and of the pool.
     pub(crate) fn count_request(&self, client: &Client, now: Instant) -> Result<(), Failure> {
         if !matches!(client.session.pending, Pending::None) {
-            // It was counted when its verification began.
+            // A login is counted when its verification begins.
             return Ok(());
         }
         let now = since_start(now);
@@ -185,10 +185,10 @@ fn since_start(now: Instant) -> Duration {
     now.since(Instant::default())
 }
 
-/// A login that takes long to verify, for a thread that may be late.
+/// A login that is slow to verify, for a thread that may block.
 #[derive(Debug)]
 pub struct SlowLogin {
-    /// Shard whose client it is.
+    /// Shard of the client.
     pub shard: usize,
     pub(crate) client: ConnId,
     proof: Proof,
@@ -202,7 +202,7 @@ pub struct Verified {
 }
 
 impl SlowLogin {
-    /// Verifies it. Takes milliseconds to seconds.
+    /// Verifies the login. Takes milliseconds to seconds.
     #[must_use]
     pub fn verify(self) -> Verified {
         Verified { client: self.client, user: self.proof.verify() }

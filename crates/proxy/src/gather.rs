@@ -1,5 +1,5 @@
-//! A request in parts, split or sent to every server: what its parts have answered so far, and how the parts
-//! make one reply.
+//! Gather records of requests that were split or sent to every server: the replies so far, and the rule that
+//! merges them.
 
 use net::ConnId;
 use wire::redis::Version;
@@ -8,10 +8,10 @@ use crate::client::Seq;
 use crate::keys::PoolKey;
 use crate::tally::{Change, Tally};
 
-/// Names a gather record until all its parts are answered.
+/// Identifies a gather record until all its parts are answered.
 pub(crate) type GatherId = u32;
 
-/// One record for each request that was split or went to every server.
+/// The record of one request that was split or sent to every server.
 #[derive(Debug)]
 pub(crate) struct Gather {
     pub(crate) client: ConnId,
@@ -20,24 +20,24 @@ pub(crate) struct Gather {
     pub(crate) merge: Merge,
     /// Parts not answered yet.
     pub(crate) waiting: u16,
-    /// For each key of the request, in its order: the part that it went with.
+    /// The part of each key, in the order of the request.
     pub(crate) order: Vec<u16>,
-    /// The keys themselves, where the merge has to compare them (memcached): one behind the other, and where
-    /// each ends. With [`Merge::About`] the whole request.
+    /// The concatenated keys and the end of each, if the merge has to compare them (memcached). With
+    /// [`Merge::About`] the whole request.
     pub(crate) keys: (Vec<u8>, Vec<u32>),
     /// The client wants no reply.
     pub(crate) silent: bool,
-    /// It went to every server, and an error is to say to which one it belongs.
+    /// It went to every server, and an error names its server.
     pub(crate) names_servers: bool,
     /// Number of parts.
     pub(crate) count: u16,
     /// Replies of the parts; may be longer than `count`.
     pub(crate) parts: Vec<Vec<u8>>,
-    /// The first error, ready to be sent: it is the whole request's reply.
+    /// The first error, encoded: it becomes the reply to the whole request.
     pub(crate) error: Option<Vec<u8>>,
     /// Time of the request, for the latency histogram.
     pub(crate) at: net::Instant,
-    /// [`Gather::memory`] when it was last counted.
+    /// [`Gather::memory`] at the last count.
     counted: usize,
 }
 
@@ -62,15 +62,15 @@ pub(crate) enum Merge {
     Array,
     /// Integers are added (DEL, UNLINK, TOUCH, EXISTS, DBSIZE).
     Sum,
-    /// `+OK` when all have said so (MSET, SCRIPT FLUSH).
+    /// `+OK` if all parts are (MSET, SCRIPT FLUSH).
     Ok,
-    /// The reply all have given (SCRIPT LOAD).
+    /// The reply common to all parts (SCRIPT LOAD).
     Same,
     /// Arrays of integers, the least at each place (SCRIPT EXISTS).
     Least,
     /// memcached VALUE blocks in the order of the keys, then END (get, gets, gat, gats).
     Values,
-    /// memcached `OK` when all servers have said so (`flush_all`, verbosity).
+    /// memcached `OK` if all servers answered it (`flush_all`, verbosity).
     OkLine,
     /// memcached STAT lines of all servers, then one END.
     Stats,
@@ -78,7 +78,7 @@ pub(crate) enum Merge {
     About(About, Version),
 }
 
-/// Questions about a Redis itself.
+/// Requests for facts about Redis itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum About {
     /// `INFO [section…]`
@@ -87,24 +87,24 @@ pub(crate) enum About {
     Settings,
 }
 
-/// The gather records of a shard, reused with their memory.
+/// The gather records of a shard; their memory is reused.
 #[derive(Debug, Default)]
 pub(crate) struct Gathers {
     records: Vec<Gather>,
     free: Vec<GatherId>,
-    /// Memory of what records hold, free ones included.
+    /// Memory held by records, free ones included.
     held: Tally,
-    /// Memory of what free records hold.
+    /// Memory held by free records.
     held_free: usize,
 }
 
-/// A record's memory is kept for reuse up to this many bytes,
+/// Most bytes of a record kept for reuse,
 const KEEP_RECORD: usize = 32 * 1024;
-/// and that of all of them together up to this many.
+/// and of all records together.
 const KEEP_ALL: usize = 1 << 20;
 
 impl Gathers {
-    /// A new record with `parts` parts; `order` is empty and to be filled.
+    /// Opens a record; the caller fills its empty `order` and sets the number of its parts.
     pub(crate) fn open(&mut self, client: ConnId, pool: PoolKey, merge: Merge, at: net::Instant) -> GatherId {
         if let Some(id) = self.free.pop() {
             let g = &mut self.records[id as usize];
@@ -137,20 +137,20 @@ impl Gathers {
         &mut self.records[id as usize]
     }
 
-    /// True if a reply that is no error can be one to a part with so many keys. One that cannot is the sign
-    /// of a connection that is out of step.
+    /// True if a reply other than an error fits a part with `keys` keys. One that does not shows that the
+    /// connection is out of step.
     #[inline]
     pub(crate) fn fits(&self, id: GatherId, keys: u32, reply: &[u8]) -> bool {
         let first = reply.first().copied();
         match self.records[id as usize].merge {
-            // One behind attributes is looked at when it is merged.
+            // An array after attributes is checked when it is merged.
             Merge::Array => first == Some(b'|') || wire::redis::array_len(reply) == Some(keys as usize),
             Merge::Sum => matches!(first, Some(b':' | b'|')),
             Merge::Ok => matches!(first, Some(b'+' | b'|')),
             Merge::Least => matches!(first, Some(b'*' | b'|')),
             Merge::About(About::Info, _) => matches!(first, Some(b'$' | b'=' | b'|')),
             Merge::About(About::Settings, _) => matches!(first, Some(b'*' | b'%' | b'|')),
-            // What these may be was held against the request before.
+            // These were checked against the request before.
             Merge::Same | Merge::Values | Merge::OkLine | Merge::Stats => true,
         }
     }
@@ -183,14 +183,14 @@ impl Gathers {
         g.waiting == 0
     }
 
-    /// Counts a record's memory, once it is filled.
+    /// Updates the memory count of a filled record.
     pub(crate) fn recount(&mut self, id: GatherId) {
         let g = &mut self.records[id as usize];
         let now = g.memory();
         self.held.apply(Change::note(&mut g.counted, now));
     }
 
-    /// Gives a finished record back.
+    /// Frees a finished record for reuse.
     pub(crate) fn close(&mut self, id: GatherId) {
         let g = &mut self.records[id as usize];
         (g.silent, g.names_servers) = (false, false);
@@ -220,13 +220,13 @@ impl Gathers {
         self.records.len() - self.free.len()
     }
 
-    /// [`Gathers::memory`], counted anew.
+    /// [`Gathers::memory`], recounted.
     pub(crate) fn census(&self) -> usize {
         let held: usize = self.records.iter().map(Gather::memory).sum();
         held + self.records.capacity() * size_of::<Gather>()
     }
 
-    /// Gives the memory back when nothing is in use.
+    /// Frees the memory if no record is in use.
     pub(crate) fn rest(&mut self) {
         if self.open_count() == 0 {
             *self = Gathers::default();

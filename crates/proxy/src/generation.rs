@@ -1,15 +1,15 @@
-//! A generation: all that the shards serve, planned once on the control thread and shared by them unchanged.
+//! A generation: everything the shards serve, planned once on the control thread and shared unchanged.
 //!
 //! ```text
-//! settings ─▶ Generation::next ─▶ Arc<Generation> ─mail─▶ each shard compares it with what it serves (crate::membership)
+//! settings ─▶ Generation::next ─▶ Arc<Generation> ─mail─▶ each shard compares it with its own (crate::membership)
 //! ```
-//! A plan says who is the same as before by giving the same id:
+//! A pool or server that stays keeps its id:
 //!
-//! - a pool, while its name and its protocol stay and it does not move to or from the embedded cache. Its
-//!   clients stay;
+//! - a pool, while its name and protocol stay and it does not move to or from the embedded cache. Its clients
+//!   stay connected;
 //! - a server, while its name and all that its connections depend on stay: address, credentials, database,
-//!   TLS settings and number of connections. Its connections and its health stay. Files of TLS that are other
-//!   than they were, under the names that they had, are for the next connections to it.
+//!   TLS settings and number of connections. Its connections and its health stay. Changed contents of TLS
+//!   files apply to its next connections.
 //!
 //! Counters go by name alone ([`PoolCells`]).
 
@@ -27,26 +27,26 @@ use telemetry::PoolCells;
 use crate::gate::{Gate, Users};
 use crate::ids::{PoolId, ServerId};
 
-/// Settings that a generation is planned from.
+/// The settings from which a generation is planned.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The pools, in the order in which statistics show them.
+    /// The pools, in the order of statistics.
     pub pools: Vec<Arc<checked::Pool>>,
-    /// All users; those that a pool is named by are its own.
+    /// All users; each names its pools.
     pub users: Vec<UserSpec>,
-    /// TLS of those pools that have it, by their names.
+    /// TLS of the pools that use it, by pool name.
     pub tls: BTreeMap<String, PoolTls>,
-    /// Changes by hand, by the names of pool and server.
+    /// Changes by hand, by pool and server name.
     pub by_hand: BTreeMap<(String, String), ByHand>,
     /// Most bytes of the embedded cache.
     pub local_bytes_max: usize,
-    /// Time what is on its way to a server that goes may take to be answered.
+    /// Time that a removed server has to answer its requests.
     pub drain_timeout: Duration,
 }
 
 impl Settings {
-    /// Those of a configuration, with nothing changed by hand, and without the TLS that its pools may need.
-    /// Servers that go have the time that a stop has.
+    /// Settings of a configuration, without changes by hand and without TLS. The drain timeout is that of a
+    /// stop.
     pub fn of(config: &checked::Config) -> Settings {
         Settings {
             pools: config.pools.iter().cloned().map(Arc::new).collect(),
@@ -59,52 +59,52 @@ impl Settings {
     }
 }
 
-/// TLS of a pool, its files read.
+/// TLS of a pool, made from its files.
 #[derive(Debug, Clone, Default)]
 pub struct PoolTls {
     /// Towards clients.
     pub clients: Option<Arc<ServerConfig>>,
     /// Towards servers.
     pub servers: Option<Arc<ClientConfig>>,
-    /// Digest of the files that both are made from. While it and the settings stay, the next generation keeps
-    /// what this one has, and with it the sessions.
+    /// Digest of the files both are made from. While it and the settings stay, the next generation keeps
+    /// both, with their sessions.
     pub contents: u64,
 }
 
 impl PoolTls {
-    /// True if both are made from one reading of the files.
+    /// True if both were made from the same reading of the files.
     pub(crate) fn is(&self, other: &PoolTls) -> bool {
         let clients = self.clients.as_ref().map(Arc::as_ptr) == other.clients.as_ref().map(Arc::as_ptr);
         clients && self.servers.as_ref().map(Arc::as_ptr) == other.servers.as_ref().map(Arc::as_ptr)
     }
 }
 
-/// Changes that an operator has made to a server, apart from the file.
+/// Changes that an operator has made to a server at run time, not in the file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ByHand {
-    /// Weight instead of the configured one.
+    /// Weight that overrides the configured one.
     pub weight: Option<u32>,
-    /// It is out of the ring.
+    /// Set if it is out of the ring.
     pub out: Option<Out>,
 }
 
-/// Way in which a server is out of the ring, by its operator's will.
+/// Way in which an operator has taken a server out of the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Out {
-    /// Its connections stay.
+    /// Its connections stay open.
     Ejected,
-    /// Its connections are closed once they owe nothing, and nothing is sent to it.
+    /// It gets no requests, and its connections are closed once they owe nothing.
     Drained,
 }
 
-/// All that the shards serve.
+/// Everything the shards serve.
 #[derive(Debug)]
 pub struct Generation {
     /// The pools, in the order of the settings.
     pub pools: Vec<PoolPlan>,
     /// Most bytes of the embedded cache.
     pub local_bytes_max: usize,
-    /// Time what is on its way to a server that goes may take to be answered.
+    /// Time that a removed server has to answer its requests.
     pub drain_timeout: Duration,
     users: Users,
     shards: usize,
@@ -114,7 +114,7 @@ pub struct Generation {
 /// A pool as the shards serve it.
 #[derive(Debug, Clone)]
 pub struct PoolPlan {
-    /// Its name between threads.
+    /// Its id between threads.
     pub id: PoolId,
     /// Its settings.
     pub config: Arc<checked::Pool>,
@@ -122,9 +122,9 @@ pub struct PoolPlan {
     pub gate: Arc<Gate>,
     /// Its TLS.
     pub tls: PoolTls,
-    /// Its counters and those of its servers, which are in the order of the configuration.
+    /// Its counters and those of its servers, in the order of the configuration.
     pub cells: PoolCells,
-    /// Its clients over all shards.
+    /// Number of its clients on all shards.
     pub clients: Arc<AtomicU32>,
     /// The servers, in the order of the configuration.
     pub servers: Vec<ServerPlan>,
@@ -133,13 +133,13 @@ pub struct PoolPlan {
 /// A server of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerPlan {
-    /// Its name between threads.
+    /// Its id between threads.
     pub id: ServerId,
     /// Changes to it by hand.
     pub by_hand: ByHand,
 }
 
-/// The next names to be given.
+/// The next ids to assign.
 #[derive(Debug, Clone, Copy, Default)]
 struct Next {
     pool: u32,
@@ -161,7 +161,7 @@ impl Next {
 }
 
 impl Generation {
-    /// The generation that a process of so many shards starts with. Names are given in the order of the
+    /// Plans the first generation of a process with this many shards. Ids are assigned in the order of the
     /// settings, from 0 on.
     pub fn first(shards: usize, settings: Settings) -> Generation {
         let nothing = Generation {
@@ -175,7 +175,7 @@ impl Generation {
         nothing.next(settings)
     }
 
-    /// The generation after this one.
+    /// Plans the generation after this one.
     #[must_use]
     pub fn next(&self, settings: Settings) -> Generation {
         let Settings { pools, users, mut tls, by_hand, local_bytes_max, drain_timeout } = settings;
@@ -195,7 +195,7 @@ impl Generation {
         self.pools.iter().map(|pool| pool.cells.clone()).collect()
     }
 
-    /// Names of pools from here on belong to later generations.
+    /// First pool id of later generations.
     pub(crate) fn pools_end(&self) -> PoolId {
         PoolId(self.next.pool)
     }
@@ -215,7 +215,7 @@ impl Planner<'_> {
         tls: PoolTls,
         by_hand: &BTreeMap<(String, String), ByHand>,
     ) -> PoolPlan {
-        // Whoever forgets it must not have passwords cross the network in clear.
+        // Without this check, missing TLS would send passwords over the network in clear.
         assert_eq!(tls.clients.is_some(), config.tls.is_some(), "TLS towards clients of {}", config.name);
         assert_eq!(
             tls.servers.is_some(),
@@ -230,7 +230,7 @@ impl Planner<'_> {
             None => PoolCells::new(&config.name, names, self.before.shards),
         };
         let same = named.filter(|known| keeps_clients(&known.config, &config));
-        // Who compares it with what was there sees at once that nothing has changed.
+        // An unchanged configuration keeps its `Arc`, so that comparing it is quick.
         let config =
             same.filter(|known| known.config == config).map_or(config, |known| Arc::clone(&known.config));
         let unchanged = same.filter(|known| {
@@ -258,19 +258,19 @@ impl Planner<'_> {
     }
 }
 
-/// The id that a server had before, if its connections can be used as they are.
+/// The previous id of a server, if its connections can be reused.
 fn id_of(known: &PoolPlan, server: &checked::Server, config: &checked::Pool) -> Option<ServerId> {
     let at = known.config.servers.iter().position(|before| before.identity == server.identity)?;
     let before = &known.config.servers[at];
     keeps_connections((&known.config, before), (config, server)).then(|| known.servers[at].id)
 }
 
-/// True if clients of a pool with the one configuration can be served with the other.
+/// True if a pool's clients can stay when its configuration changes from `before` to `now`.
 fn keeps_clients(before: &checked::Pool, now: &checked::Pool) -> bool {
     before.protocol == now.protocol && has_local(before) == has_local(now)
 }
 
-/// True if connections to a server that were opened with the one configuration can be used with the other.
+/// True if connections to a server that were opened with one configuration can be used with the other.
 fn keeps_connections(
     (old_pool, old): (&checked::Pool, &checked::Server),
     (new_pool, new): (&checked::Pool, &checked::Server),
@@ -282,7 +282,7 @@ fn keeps_connections(
         && old_pool.server_connections == new_pool.server_connections
 }
 
-/// Password that a server is given.
+/// Password sent to a server.
 pub(crate) fn password<'a>(pool: &'a checked::Pool, server: &'a checked::Server) -> Option<&'a Secret> {
     server.password.as_ref().or(pool.auth.as_ref())
 }
@@ -318,7 +318,7 @@ mod tests {
         let p = |id, servers: &[u64]| ("p".to_owned(), id, servers.to_vec());
         let q = ("q".to_owned(), 1, vec![2]);
         assert_eq!(shown(&first), [p(0, &[0, 1]), q.clone()]);
-        // What is changed about the first pool, and what it becomes.
+        // The change to the first pool, and the expected result.
         let cases = [
             ("timeout = \"1s\"\nhash = \"md5\"\npreconnect = true\n", "", "", p(0, &[0, 1])),
             ("", "12:1 b", "12:7 b", p(0, &[0, 1])),

@@ -1,13 +1,13 @@
-//! Clients go from this process to the one that replaces it, and arrive there.
+//! Hand-over of clients to the process that replaces this one.
 //!
 //! ```text
-//! Mail::HandOver ▸ for each client: is its line empty? ▸ drained ▸ is it quiet? ▸ released ▸ Departure ─▶ the other process
-//!                                    ▲ when a reply has left                       Mail::Arrival ◀──────┘
+//! Mail::HandOver ▸ for each client: line empty?        ▸ drained ▸ quiet?       ▸ released ▸ Departure ─▶ the other process
+//!                                    ▲ when a reply is sent                        Mail::Arrival ◀──────┘
 //! ```
-//! A client goes between two requests, as it goes to another shard: nothing of it is anywhere but in its
-//! socket and its session. Those under a layer of the connection (TLS), with a part of a request, or with a
-//! session that the other process cannot be told of, stay until they leave or change. A client that comes
-//! back, as the other process has ended, is served here again.
+//! A client moves between two requests, as it does to another shard: all its state is in its socket and its
+//! session. Clients with a connection layer (TLS), a partly received request, or a session that the protocol
+//! of the hand-over cannot express stay until they leave or change. A client that comes back because the
+//! other process has ended is served here again.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,24 +23,24 @@ use crate::pool::{LOCAL_SHARD, Pool};
 use crate::proxy::Proxy;
 
 impl Proxy {
-    /// Lets clients go from now on, or not any more.
+    /// Starts or stops the hand-over.
     pub(crate) fn set_hand_over<I: Io>(&mut self, io: &mut I, hand_over: Option<HandOver>) {
         self.hand_over = hand_over;
         if self.hand_over.is_some() {
-            // Who waits in a backlog is accepted by the other process.
+            // Clients in a backlog are accepted by the other process.
             io.leave_listeners();
             self.invite_to_leave(io);
         }
     }
 
-    /// Has [`Proxy::hand_over_client`] called for each client whose line is empty, once nothing is on its way
-    /// to it.
+    /// Arranges for [`Proxy::hand_over_client`] to be called for each client whose line is empty, once its
+    /// output is sent.
     pub(crate) fn invite_to_leave<I: Io>(&self, io: &mut I) {
         self.clients().filter(|client| client.waiting() == 0).for_each(|client| io.notify_drained(client.id));
     }
 
-    /// Gives a client away if it is between two requests. Otherwise it is asked again when its next reply has
-    /// left.
+    /// Hands over a client if it is between two requests. Otherwise it is tried again when its next reply is
+    /// sent.
     pub(crate) fn hand_over_client<I: Io>(&mut self, io: &mut I, id: ConnId) {
         let Some(HandOver { pools, send }) = self.hand_over.clone() else { return };
         let quiet = self.client_mut(id).filter(|client| client.is_quiet()).map(|client| client.pool);
@@ -52,12 +52,14 @@ impl Proxy {
         let Some(client) = self.take_client(id) else { return };
         let Some(state) = state_of(&client.session, &pool) else { return self.put_client(client) };
         let Some(parcel) = io.release(id) else { return self.put_client(client) };
-        // Who counts clients counts this one twice rather than not at all.
+        // Sent before it is unregistered here: a client counted twice for a moment is better than one not
+        // counted at all.
         send(Departure { shard: self.shard, client: state, parcel });
         self.forget(&client);
     }
 
-    /// A client came from another process, or back from it. It is closed if its pool is not there.
+    /// Takes a client that came from another process, or back from it. It is closed if its pool does not
+    /// exist.
     pub(crate) fn arrive<I: Io>(&mut self, io: &mut I, arrival: Departure) {
         let name = &arrival.client.pool;
         let is_it = |(_, pool): &(PoolKey, &Pool)| pool.config.name == *name && !pool.removed;
@@ -76,7 +78,7 @@ impl Proxy {
     }
 }
 
-/// A pool, as processes tell each other.
+/// Describes a pool for the other process.
 pub fn described(pool: &checked::Pool) -> upgrade::Pool {
     let protocol = match pool.protocol {
         Protocol::Redis => "redis",
@@ -85,9 +87,9 @@ pub fn described(pool: &checked::Pool) -> upgrade::Pool {
     upgrade::Pool { name: pool.name.clone(), protocol: protocol.to_owned() }
 }
 
-/// The state of a quiet client; None if the other process cannot be told of it.
+/// The state of a quiet client; None if it cannot be expressed for the other process.
 fn state_of(session: &Session, pool: &checked::Pool) -> Option<upgrade::Client> {
-    // What makes a client anything but quiet is not told.
+    // A quiet client has none of the ignored states.
     let Session {
         authenticated,
         resp3,
@@ -99,7 +101,7 @@ fn state_of(session: &Session, pool: &checked::Pool) -> Option<upgrade::Client> 
         paused: _,
         skip: _,
         ref user,
-        // Counted anew. The address, which counts for failed logins, is not told.
+        // Determined anew. The address, used for failed logins, is not sent.
         limited: _,
         connected: _,
         pending: _,
@@ -114,8 +116,8 @@ fn state_of(session: &Session, pool: &checked::Pool) -> Option<upgrade::Client> 
     Some(upgrade::Client { pool: pool.name.clone(), number, has_authenticated, resp3, name, user })
 }
 
-/// The session of a client that comes from another process. Without a password in `pool` it needs none; where
-/// there is one now and was none, it has to give it. Its user is for the pool's gate to say.
+/// The session of a client that comes from another process. It needs no login if `pool` has no password; if
+/// the pool has got one since, the client has to send it. The pool's gate sets its user.
 fn session_of(client: upgrade::Client, pool: &checked::Pool) -> Session {
     let upgrade::Client { pool: _, number, has_authenticated, resp3, name, user: _ } = client;
     Session {

@@ -1,19 +1,19 @@
-//! Names of pools and servers that mean the same on every shard and are never given twice.
+//! Ids of pools and servers that mean the same on every shard and are never reused.
 //!
-//! The control thread gives them when it plans a [`crate::Generation`]; mail between threads names things by
-//! them. On a shard they lead to its own keys ([`crate::keys`]) for as long as new requests and clients may
-//! come: what drains has lost its id.
+//! The control thread assigns them when it plans a [`crate::Generation`]; mail between threads uses them. A
+//! shard maps them to its own keys ([`crate::keys`]) while new requests and clients may come: a draining pool
+//! or server has no id any more.
 
 use std::collections::BTreeMap;
 
 use crate::keys::{PoolKey, ServerKey};
 
-/// Names a pool in all generations in which it serves its clients the same protocol from the same kind of
+/// Id of a pool in all generations in which it serves its clients the same protocol from the same kind of
 /// servers. The number is the tag of its listeners.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PoolId(pub u32);
 
-/// Names a server in all generations in which the same connections can be used to it.
+/// Id of a server in all generations in which its connections can be reused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ServerId(pub u64);
 
@@ -22,6 +22,6 @@ pub struct ServerId(pub u64);
 pub(crate) struct Directory {
     pub(crate) pools: BTreeMap<PoolId, PoolKey>,
     pub(crate) servers: BTreeMap<ServerId, ServerKey>,
-    /// Ids from here on belong to generations that are still to come.
+    /// First id of generations that are still to come.
     pub(crate) pools_end: PoolId,
 }

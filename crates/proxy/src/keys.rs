@@ -1,38 +1,37 @@
-//! One shard's names for pools, servers and connections to servers, which cannot be mistaken for a
-//! successor's.
+//! One shard's keys of pools, servers and server connections; a stale key never finds a later owner of its
+//! index.
 //!
-//! A key is an index in a [`Slab`](crate::slab::Slab) and the generation of what is there: once its owner is
-//! removed it finds nothing. Each shard gives its keys itself, since each lets go of what drains in its own
-//! time: a key never leaves its shard. What means the same on all of them is an id ([`crate::ids`]).
+//! A key is an index in a [`Slab`](crate::slab::Slab) and the generation of the entry: once its owner is
+//! removed it finds nothing. Each shard assigns its own keys, since each finishes draining at its own time: a
+//! key never leaves its shard. Ids ([`crate::ids`]) mean the same on all shards.
 
 /// Common part of all keys.
 pub(crate) trait Key: Copy {
-    /// The key of what is at `index` in this generation; both below the limits of the type.
+    /// Makes the key of the entry at `index` in this generation; both below the limits of the type.
     fn new(index: u32, generation: u32) -> Self;
     fn index(self) -> u32;
     fn generation(self) -> u32;
-    /// Indices are below this.
+    /// Exclusive limit of indices.
     const INDEX_END: u32;
-    /// Generations are below this; the next one after the last is 0.
+    /// Exclusive limit of generations, which then restart at 0.
     const GENERATION_END: u32;
 }
 
-/// Names a pool.
+/// Key of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PoolKey {
     index: u16,
     generation: u16,
 }
 
-/// Names a server of a pool.
+/// Key of a server of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ServerKey {
     index: u32,
     generation: u32,
 }
 
-/// Names a connection to a server. It stays valid while its server does; whether a connection is open there
-/// is another question.
+/// Key of a connection to a server. It is valid as long as its server, whether or not a connection is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LaneKey {
     pub(crate) server: ServerKey,

@@ -7,12 +7,12 @@
 //!                  (d)                ▲        (c)
 //!                                   fail (deadline, refused, ejected, overloaded)
 //! ```
-//! (a)-(d) are twemproxy's own four steps. Each client has a line of slots, in order ([`client`]); each
-//! server connection has a line of requests that were sent and await their reply ([`server::connection`]): a
-//! reply meets the oldest one there. A request in parts has one gather record ([`gather`]).
+//! (a)-(d) are twemproxy's four steps. Each client has an ordered line of slots ([`client`]); each server
+//! connection has a line of requests that await their reply ([`server::connection`]): a reply is paired with
+//! the oldest one. A split request has one gather record ([`gather`]).
 //!
-//! [`Proxy`] is the whole of one shard's proxy as a state machine over [`net::Io`]: it touches no socket, no
-//! clock, no file and no log. What an operator should know leaves it as [`Notice`]s.
+//! [`Proxy`] is one shard's whole proxy, a state machine over [`net::Io`]: it touches no socket, no clock, no
+//! file and no log. Events for the operator leave it as [`Notice`]s.
 #![forbid(unsafe_code)]
 
 mod proxy;

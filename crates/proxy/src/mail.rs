@@ -1,6 +1,6 @@
-//! Mail to a shard's proxy, from those of other shards and from the control thread.
+//! Mail to a shard's proxy, from other shards and from the control thread.
 //!
-//! Mail is sent and forgotten: no shard waits for another one.
+//! Senders do not wait: no shard waits for another one.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,43 +17,43 @@ use crate::ids::{PoolId, ServerId};
 /// Mail to a shard's proxy.
 #[derive(Debug)]
 pub enum Mail {
-    /// The generation that the shard is to serve from now on.
+    /// The next generation to serve.
     Generation(Box<Step>),
-    /// An operator wants an ejected server back in the ring, without a probe.
+    /// An operator returns an ejected server to the ring without a probe.
     Restore {
         /// The server.
         server: ServerId,
     },
-    /// Another shard has ejected a server: all shards should use the same ring.
+    /// Another shard has ejected a server; all shards should use the same ring.
     Ejected {
         /// The server.
         server: ServerId,
     },
-    /// A client that this shard shall serve.
+    /// A client for this shard to serve.
     Client(Box<Moved>),
     /// A login of a client was verified.
     Verified(Verified),
-    /// Clients are to go to the process that replaces this one; None: no more of them.
+    /// Starts the hand-over of clients to the process that replaces this one; None stops it.
     HandOver(Option<HandOver>),
     /// A client that came from another process.
     Arrival(Box<Departure>),
 }
 
-/// A client on its way to another shard.
+/// A client moving to another shard.
 #[derive(Debug)]
 pub struct Moved {
     pub(crate) pool: PoolId,
     pub(crate) parcel: Parcel,
     /// Its address; None for a unix socket.
     pub(crate) from: Option<IpAddr>,
-    /// None: it was only just accepted.
+    /// None if it was only just accepted.
     pub(crate) session: Option<Session>,
 }
 
-/// A client on its way to another process, or from one.
+/// A client moving to or from another process.
 #[derive(Debug)]
 pub struct Departure {
-    /// Shard that it was on.
+    /// Shard it was on.
     pub shard: usize,
     /// Its session and its pool.
     pub client: upgrade::Client,
@@ -66,7 +66,7 @@ pub struct Departure {
 pub struct HandOver {
     /// Pools that the other process serves.
     pub pools: Arc<[upgrade::Pool]>,
-    /// Takes those that go. Never waits.
+    /// Takes the clients handed over. Never blocks.
     pub send: Arc<dyn Fn(Departure) + Send + Sync>,
 }
 
@@ -81,25 +81,25 @@ impl std::fmt::Debug for HandOver {
 pub struct Step {
     /// The generation.
     pub generation: Arc<Generation>,
-    /// Listeners of this shard that come, change and go with it.
+    /// Listeners of this shard to add, change and remove.
     pub listeners: Vec<ListenerChange>,
     /// Called once the step is taken.
     pub receipt: Receipt,
 }
 
-/// A listener that comes, changes or goes. Its tag is the number of its pool's [`PoolId`].
+/// A change of a listener. Its tag is the number of its pool's [`PoolId`].
 #[derive(Debug)]
 pub enum ListenerChange {
-    /// It comes.
+    /// Adds it.
     Listen(Listener),
-    /// Its new clients belong to another pool, or get other options.
+    /// Assigns its new clients to another pool, or changes their options.
     Set(ListenerId, ListenOptions),
-    /// It goes.
+    /// Removes it.
     Unlisten(ListenerId),
 }
 
-/// Acknowledges a letter: called once the shard has done what it says, dropped if it never will. An error
-/// says that a listener could not be added; all else is done.
+/// Acknowledges mail: called once the shard has acted on it, dropped if it never will. An error means that a
+/// listener could not be added; everything else is done.
 pub struct Receipt(pub Box<dyn FnOnce(io::Result<()>) + Send>);
 
 impl fmt::Debug for Receipt {

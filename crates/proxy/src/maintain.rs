@@ -1,4 +1,4 @@
-//! Maintenance while there is traffic: memory is given back, load is balanced, gauges are brought up to date.
+//! Maintenance while there is traffic: frees memory, balances load, updates gauges.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::keys::LaneKey;
 use crate::proxy::{Proxy, Role};
 use crate::server::Server;
 
-/// Its interval.
+/// Interval of maintenance.
 const MAINTENANCE: Duration = Duration::from_millis(100);
 
 impl Proxy {
@@ -40,7 +40,8 @@ impl Proxy {
         self.update_gauges(io);
     }
 
-    /// Those whose turn it was may have left before they used it. True if somebody waits still.
+    /// Resumes clients that wait for room for long replies: those resumed before may have left without using
+    /// it. True if any were waiting.
     fn serve_waiting<I: Io>(&mut self, io: &mut I) -> bool {
         let waited_for = self.lanes().filter(|(_, conn)| !conn.bulky_waiting.is_empty());
         let lanes: Vec<LaneKey> = waited_for.map(|(lane, _)| lane).collect();
@@ -50,7 +51,7 @@ impl Proxy {
         !lanes.is_empty()
     }
 
-    /// Nobody who is idle needs buffers.
+    /// Frees buffers of idle clients and servers.
     fn rest(&mut self) {
         self.gathers.rest();
         for conn in self.servers.values_mut().flat_map(|server| &mut server.conns) {
@@ -73,7 +74,7 @@ impl Proxy {
             let mut in_flight = 0;
             for server in &pool.servers {
                 let Server { stats, .. } = &self.servers[*server];
-                // One on its way out counts together with the one in its place.
+                // A draining server is counted together with its replacement.
                 let before = pool.leaving.iter().filter(|old| Arc::ptr_eq(&self.servers[**old].stats, stats));
                 let mut queues = self.servers[*server].queues();
                 before.for_each(|old| queues.add(self.servers[*old].queues()));
@@ -91,9 +92,9 @@ impl Proxy {
 /// Requests on a server's connections, and their bytes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Queues {
-    /// Those that wait to be sent,
+    /// Requests not yet sent,
     waiting: (u64, u64),
-    /// and those that were.
+    /// and requests sent.
     sent: (u64, u64),
 }
 

@@ -1,12 +1,12 @@
-//! Pools and servers come, change and go while the shard runs: it serves one generation, then the next.
+//! Changes of pools and servers at run time: the step from one generation to the next.
 //!
 //! ```text
-//! a pool comes      the ring is built; connections are opened as traffic wants them
-//! it changes        servers whose ids stay keep their connections and their health; others take the place of those of their name,
-//!                   which drain (crate::drains); the ring is built again
-//! it goes           its clients get what they are owed, then an error that says so, and are closed; its servers drain
+//! a pool is added   the ring is built; connections are opened on demand
+//! it is changed     servers whose ids stay keep their connections and their health; others replace those of the same name,
+//!                   which drain (crate::drains); the ring is rebuilt
+//! it is removed     its clients get their replies, then an error that says so, and are closed; its servers drain
 //! ```
-//! All of this between two requests of a client, since a generation comes by mail.
+//! All of this happens between two requests of a client, since a generation comes by mail.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::proxy::Proxy;
 use crate::server::Server;
 
 impl Proxy {
-    /// Serves another generation from now on, and says so.
+    /// Applies another generation and acknowledges it.
     pub(crate) fn take_step<I: Io>(&mut self, io: &mut I, step: Step) {
         let Step { generation, listeners, receipt } = step;
         self.maintain_later(io);
@@ -41,7 +41,7 @@ impl Proxy {
         (receipt.0)(listened);
     }
 
-    /// Serves another generation from now on.
+    /// Applies another generation.
     pub(crate) fn apply<I: Io>(&mut self, io: &mut I, generation: &Generation) {
         self.drain_timeout = generation.drain_timeout;
         let stays: BTreeSet<PoolId> = generation.pools.iter().map(|plan| plan.id).collect();
@@ -75,7 +75,7 @@ impl Proxy {
         }
     }
 
-    /// Adds the `n`th server of a plan to its pool, behind those that it has.
+    /// Adds the `n`th server of a plan to its pool, after the existing ones.
     fn add_server(&mut self, pool_key: PoolKey, plan: &PoolPlan, n: usize) -> Option<ServerKey> {
         let (of, server) = (plan.servers[n], &plan.config.servers[n]);
         let stats = plan.cells.servers.get(n).and_then(|cells| cells.shards.get(self.shard).cloned());
@@ -131,7 +131,7 @@ impl Proxy {
         }
     }
 
-    /// Puts the clients of a pool under its new gate. Those whose user is gone are closed.
+    /// Moves the clients of a pool to its new gate. Those whose user was removed are closed.
     fn change_gate<I: Io>(&mut self, io: &mut I, key: PoolKey, plan: &PoolPlan) {
         let (gate, config) = (&plan.gate, &plan.config);
         let stays = |client: &mut Client| gate.take_over(&mut client.session, None, config);
@@ -170,7 +170,7 @@ impl Proxy {
         self.tell(returned);
     }
 
-    /// A new server is in the place of one that had its name, if there was one.
+    /// Lets a new server replace one of the same name, if there was one.
     fn take_place<I: Io>(&mut self, io: &mut I, key: ServerKey, before: &[ServerKey]) {
         let is_it = |old: &&ServerKey| self.servers[**old].identity == self.servers[key].identity;
         let Some(old) = before.iter().find(is_it).copied() else { return };
@@ -178,7 +178,7 @@ impl Proxy {
         self.servers[key].inherit(io, heritage);
     }
 
-    /// Takes a server out of its pool, of which it is no member any more. What it owes is given.
+    /// Removes a server from its pool. Its outstanding replies are still delivered.
     fn remove_server<I: Io>(&mut self, io: &mut I, key: ServerKey) {
         let server = &self.servers[key];
         let (id, pool) = (server.id, server.pool);
@@ -187,7 +187,7 @@ impl Proxy {
         self.begin_drain(io, key, true);
     }
 
-    /// Connections that will be opened to a server must not overtake those to it that still owe replies.
+    /// Keeps new connections to a server from overtaking older ones that still owe replies.
     fn keep_order(&mut self, key: PoolKey, added: &[ServerKey]) {
         let address = |server: &ServerKey| self.servers[*server].address.as_ref();
         let pool = &self.pools[key];
@@ -198,7 +198,7 @@ impl Proxy {
         }
     }
 
-    /// Closes the connections of a server whose operator wants that.
+    /// Drains a server by order of the operator.
     fn drain_by_hand<I: Io>(&mut self, io: &mut I, key: ServerKey) {
         let server = &self.servers[key];
         let is_open = server.has_open_connection() || server.probe_timer.is_some();
@@ -207,8 +207,8 @@ impl Proxy {
         }
     }
 
-    /// Takes a pool away. Its clients are told and closed after what they are owed; listeners are the
-    /// caller's.
+    /// Removes a pool. Its clients get their replies and an error, then are closed; the caller closes the
+    /// listeners.
     fn remove_pool<I: Io>(&mut self, io: &mut I, key: PoolKey) {
         self.pools[key].removed = true;
         let clients: Vec<ConnId> = self.clients().filter(|client| client.pool == key).map(|c| c.id).collect();
@@ -223,7 +223,7 @@ impl Proxy {
         self.begin_leave(key);
     }
 
-    /// Closes a client, after what it is owed and an error that says why.
+    /// Closes a client, after its replies and an error with the reason.
     pub(crate) fn dismiss<I: Io>(&mut self, io: &mut I, id: ConnId, error: &[u8]) {
         let Some(mut client) = self.take_client(id) else { return };
         if !client.session.leaving {
@@ -231,7 +231,7 @@ impl Proxy {
             client.session.leaving = true;
             client.partial = None;
             if client.session.paused.take().is_some() {
-                // What it still sends is thrown away.
+                // Its further input is discarded.
                 io.resume(id);
             }
         }

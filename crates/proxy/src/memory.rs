@@ -1,22 +1,21 @@
-//! Memory: what is held for requests and replies, and what happens when that is too much.
+//! Memory held for requests and replies, and its limits.
 //!
 //! ```text
 //! 0 ──────────── half ──────────────── five eighths ─────────────────────── seven eighths ──────────── the budget
-//!   everybody is read   those who wait      clients that hold more than their       who holds most
-//!                       are read again      reserve are not read any more           is closed
+//!   all clients read    waiting clients     clients past their                      the largest holder
+//!                       are resumed         reserve are not read                    is closed
 //! ```
-//! What counts is memory, not bytes: what buffers have reserved, and the records of requests. The last eighth
-//! is left to the allocator, so that the process stays within the budget as the system sees it. The budget
-//! belongs to all shards; each publishes what it holds once per turn.
+//! Memory is counted, not payload: the capacity of buffers, and the records of requests. The last eighth is
+//! left to the allocator, so that the process stays within the budget as the system sees it. All shards share
+//! the budget; each publishes its usage once per turn.
 //!
 //! The reserves of all clients together are a quarter of the budget, so that a client with little outstanding
-//! is served however much the others hoard, and what they hoard is theirs to lose: a client past its reserve
-//! is not read until it has taken its replies; replies to what was accepted from it before may still come,
-//! and if they fill the budget, those who hold most of it are closed.
+//! is served however much others hold. A client past its reserve is not read until it has taken its replies;
+//! replies to its accepted requests may still arrive, and if they fill the budget, the clients that hold most
+//! are closed.
 //!
-//! The pool that holds most pays first, so that what the servers and clients of one pool do is not paid by
-//! those of another: its client that holds most is closed, or its server connection, if a part of a reply
-//! holds more than any client does.
+//! The pool that holds most pays first, so that no pool suffers from the servers and clients of another: its
+//! largest client is closed, or its server connection with a partial reply if that is larger.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,14 +29,14 @@ use crate::notice::Notice;
 use crate::proxy::Proxy;
 use crate::server::connection::ServerConn;
 
-/// Time clients may have to wait for memory before the client that holds most of it is closed.
+/// Time that clients wait for memory before the client that holds most is closed.
 const STARVING_MAX: Duration = Duration::from_secs(1);
 /// Bounds of a client's reserve.
 const RESERVE: (usize, usize) = (512, 64 * 1024);
 /// Holder of memory.
 enum Holder {
     Client(ConnId),
-    /// A server connection, with a reply that is not whole.
+    /// A server connection with a partial reply.
     Server(LaneKey, ConnId),
 }
 
@@ -53,25 +52,25 @@ impl Proxy {
         self.memory(io) + self.held_elsewhere
     }
 
-    /// True while everybody may be read.
+    /// True while all clients may be read.
     #[inline]
     pub(crate) fn is_plenty<I: Io>(&self, io: &I) -> bool {
         self.memory_everywhere(io) <= self.budget.bytes() / 8 * 5
     }
 
-    /// True while memory is not so plenty that some may be wasted.
+    /// True if memory is too scarce to waste any.
     #[inline]
     pub(crate) fn is_tight<I: Io>(&self, io: &I) -> bool {
         self.memory_everywhere(io) > self.budget.bytes() / 8
     }
 
-    /// True if so much is held that no more should be read for those who do not take it.
+    /// True if so much is held that nothing more should be read for clients that are behind.
     #[inline]
     pub(crate) fn is_half_full<I: Io>(&self, io: &I) -> bool {
         self.memory_everywhere(io) > self.budget.bytes() / 2
     }
 
-    /// True if so little is left that replies which have to wait must go.
+    /// True if so little is left that waiting replies must be dropped.
     #[inline]
     pub(crate) fn is_nearly_full<I: Io>(&self, io: &I) -> bool {
         self.memory_everywhere(io) > self.budget.bytes() / 4 * 3
@@ -83,11 +82,11 @@ impl Proxy {
         (self.budget.bytes() / 4 / clients).clamp(RESERVE.0, RESERVE.1)
     }
 
-    /// At the end of a turn: clients that wait for memory are read again if there is some, and clients are
-    /// closed if there is too little.
+    /// Runs at the end of a turn: resumes clients that wait for memory if there is enough, and closes clients
+    /// if there is too little.
     pub(crate) fn relieve<I: Io>(&mut self, io: &mut I) {
         self.held_elsewhere = self.budget.tell(self.shard, self.memory(io));
-        // The shard that has more than its share makes room, so that nobody is closed for what others hoard.
+        // A shard over its share makes room, so that no client is closed for the usage of another shard.
         while self.memory_everywhere(io) > self.budget.bytes() / 8 * 7
             && self.memory(io) > self.budget.share() / 8 * 7
             && self.close_largest(io)
@@ -96,7 +95,7 @@ impl Proxy {
             self.starving_since = None;
             return;
         }
-        // Writes free memory without another word to us: look again, also if nothing else happens.
+        // Writes free memory without notice: check again even if nothing else happens.
         self.maintain_later(io);
         let now = io.now();
         if self.memory_everywhere(io) <= self.budget.bytes() / 2 {
@@ -105,8 +104,7 @@ impl Proxy {
                 self.resume_client(io, id, Wait::Memory);
             }
         } else if self.is_long(now) {
-            // Requests of which only a part has come can fill the memory, and nobody is read who could
-            // complete them.
+            // Partly received requests can fill the memory while no client is read that could complete them.
             self.starving_since = Some(now);
             self.close_largest(io);
         }
@@ -116,8 +114,8 @@ impl Proxy {
         now.since(*self.starving_since.get_or_insert(now)) >= STARVING_MAX
     }
 
-    /// Closes the largest holder of the pool that holds most. False if nobody holds more than a reserve:
-    /// closing would free nothing.
+    /// Closes the largest holder of the pool that holds most. False if no holder exceeds a reserve: closing
+    /// it would free nothing.
     fn close_largest<I: Io>(&mut self, io: &mut I) -> bool {
         let mut pools: Vec<(PoolKey, usize)> = self.memory_by_pool(io).into_iter().collect();
         pools.sort_unstable_by_key(|(pool, memory)| std::cmp::Reverse((*memory, *pool)));
@@ -133,7 +131,7 @@ impl Proxy {
         true
     }
 
-    /// Largest holder of a pool, if it has more than a reserve.
+    /// Largest holder of a pool, if it exceeds a reserve.
     fn largest_of<I: Io>(&self, io: &I, pool: PoolKey) -> Option<(usize, Holder)> {
         let clients = self.clients().filter(|client| client.pool == pool);
         let clients = clients.map(|client| (client.memory_with_socket(io), Holder::Client(client.id)));
@@ -159,7 +157,7 @@ impl Proxy {
         memory
     }
 
-    /// Closes a client that has more replies waiting than it may.
+    /// Closes a client that has too many reply bytes waiting.
     pub(crate) fn overflow<I: Io>(&mut self, io: &mut I, id: ConnId, bytes: usize) {
         let Some(client) = self.take_client(id) else { return };
         let pool = &self.pools[client.pool];
@@ -169,7 +167,7 @@ impl Proxy {
         self.forget(&client);
     }
 
-    /// Reads a client again that waits for `wait`; if the reason still stands it will wait again.
+    /// Resumes a client that waits for `wait`; if the reason persists it will wait again.
     pub(crate) fn resume_client<I: Io>(&mut self, io: &mut I, id: ConnId, wait: Wait) {
         if let Some(client) = self.client_mut(id)
             && client.session.paused == Some(wait)
@@ -209,7 +207,7 @@ mod tests {
         w
     }
 
-    /// A client that waits for a reply and has so many bytes to take.
+    /// A client that waits for a reply and has `unsent` bytes to take.
     fn client(w: &mut World, pool: u32, unsent: usize) -> ConnId {
         let client = w.accept(pool);
         w.receive(client, GET);
@@ -220,7 +218,7 @@ mod tests {
     #[test]
     fn the_pool_that_holds_most_pays_first() {
         let mut w = world();
-        // More than any client of the other, but less together.
+        // Each holds more than any client of the other pool, but all together less.
         let others: Vec<ConnId> = (0..3).map(|_| client(&mut w, 1, 150 << 10)).collect();
         let many: Vec<ConnId> = (0..5).map(|_| client(&mut w, 0, 100 << 10)).collect();
         w.proxy.turn_end(&mut w.io);
@@ -239,7 +237,7 @@ mod tests {
         w.proxy.turn_end(&mut w.io);
         assert_eq!(w.io.closed, [server]);
         assert!(others.iter().all(|id| !w.io.closed.contains(id)));
-        // It was not read, so what waited for it is asked again.
+        // The server was not read, so the waiting request is resent.
         assert_eq!(w.io.sent(client), b"");
         assert_eq!(w.io.connects.len(), 3);
     }

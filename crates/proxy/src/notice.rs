@@ -1,6 +1,6 @@
-//! Notices for the operator: the proxy gives them, whoever runs the proxy logs them.
+//! Notices for the operator: emitted by the proxy, logged by its owner.
 
-/// Something worth a line in the log. Quiet when all is well.
+/// An event worth a line in the log. There are none in normal operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// A server was taken out of the ring.
@@ -19,14 +19,14 @@ pub enum Notice {
         /// Server identity.
         server: String,
     },
-    /// A connection to a server was lost with requests on it, or could not be opened. Said once until the
+    /// A connection to a server was lost with requests on it, or could not be opened. Reported once until the
     /// server works again.
     ServerFailed {
         /// Pool name.
         pool: String,
         /// Server identity.
         server: String,
-        /// In words.
+        /// The reason, as text.
         reason: String,
     },
     /// A server works again after [`Notice::ServerFailed`].
@@ -36,7 +36,8 @@ pub enum Notice {
         /// Server identity.
         server: String,
     },
-    /// A server refused our password, HELLO 3 or our database. Said once until it accepts a handshake.
+    /// A server refused the pool's password, HELLO 3 or the pool's database. Reported once until it accepts a
+    /// handshake.
     HandshakeRefused {
         /// Pool name.
         pool: String,
@@ -52,32 +53,30 @@ pub enum Notice {
         /// Reply bytes held for it.
         bytes: usize,
     },
-    /// A client was closed after a refused command that those behind it depend on. Given once a minute for
-    /// each pool and shard.
+    /// A client was closed after a refused stateful command. At most once a minute per pool and shard.
     ClientRefused {
         /// Pool name.
         pool: String,
         /// The command's name.
         command: &'static str,
     },
-    /// Somebody has failed to log in. Given once a second at most, for all pools and shards together.
+    /// A login failed. At most once a second, over all pools and shards.
     LoginFailed {
         /// Pool name.
         pool: String,
-        /// User that was tried; None if there is no such user.
+        /// User tried; None if there is no such user.
         user: Option<String>,
-        /// Address that it came from; None for a unix socket.
+        /// Address of the client; None for a unix socket.
         address: Option<String>,
     },
-    /// TLS with a client failed. Given once a second for each pool and shard.
+    /// TLS with a client failed. At most once a second per pool and shard.
     ClientTls {
         /// Pool name.
         pool: String,
-        /// Fault of the client, in words.
+        /// The fault, as text.
         reason: String,
     },
-    /// A server was lost in the middle of a large reply, of which its client had got the beginning: the
-    /// client was closed.
+    /// A server was lost in the middle of a large reply that was being streamed: the client was closed.
     ReplyCut {
         /// Pool name.
         pool: String,
@@ -86,7 +85,7 @@ pub enum Notice {
     },
     /// Accepting ran out of file descriptors.
     Starved {
-        /// The system's words.
+        /// The system's error text.
         error: String,
     },
 }

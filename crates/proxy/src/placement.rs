@@ -1,11 +1,11 @@
-//! Placement of keys: the one gate from a key to its group and the group's server.
+//! Placement of keys: the only way from a key to its group and the group's server.
 //!
 //! ```text
 //! key ─▶ Placement::group_of ─▶ group ─▶ Placement::server_of ─▶ server
 //! ```
 //! Keys of one group may travel in one request: a command of several keys is split by group, and one whose
-//! keys must stay together is served where they have one group. On a ring a group is a server. Where servers
-//! insist on less (a slot of a Redis Cluster), it is that.
+//! keys must stay together is served only if they have one group. On a ring a group is a server. Where
+//! servers require smaller groups (a slot of a Redis Cluster), it is that.
 
 use config::checked;
 use ring::{Node, Ring};
@@ -14,7 +14,7 @@ use crate::keys::ServerKey;
 use crate::server::Server;
 use crate::slab::Slab;
 
-/// Keys that may travel together.
+/// Set of keys that may travel in one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Group(u32);
 
@@ -25,12 +25,12 @@ pub(crate) enum Placement {
     Ring(Hashed),
 }
 
-/// Keys by their hash.
+/// Placement of keys by their hash.
 #[derive(Debug)]
 pub(crate) struct Hashed {
     ring: Ring,
     hash_tag: Option<[u8; 2]>,
-    /// In the order of the ring's indices.
+    /// Servers in the order of the ring's indices.
     servers: Vec<ServerKey>,
     /// Nodes that the ring was built from.
     built: Vec<Built>,
@@ -52,7 +52,7 @@ impl Built {
 }
 
 impl Placement {
-    /// Nowhere, until there are servers.
+    /// Makes a placement without servers.
     pub(crate) fn new(config: &checked::Pool, seed: u64) -> Placement {
         let ring = Ring::build(config.distribution, config.hash, &[]).seeded(seed as u32);
         Placement::Ring(Hashed { ring, hash_tag: config.hash_tag, servers: Vec::new(), built: Vec::new() })
@@ -63,7 +63,7 @@ impl Placement {
         (a.distribution, a.hash, a.hash_tag) == (b.distribution, b.hash, b.hash_tag)
     }
 
-    /// The group of a key, None when all servers are ejected.
+    /// The group of a key, None if all servers are ejected.
     #[inline]
     pub(crate) fn group_of(&mut self, key: &[u8]) -> Option<Group> {
         match self {
@@ -82,15 +82,15 @@ impl Placement {
         }
     }
 
-    /// The server of a key, None when all are ejected.
+    /// The server of a key, None if all are ejected.
     #[inline]
     pub(crate) fn server_of_key(&mut self, key: &[u8]) -> Option<ServerKey> {
         let group = self.group_of(key)?;
         self.server_of(group)
     }
 
-    /// Places the keys anew, after a server of `members` has come, gone, was ejected or has returned. A ring
-    /// over the same names, weights and live servers is as it was: most reloads change none.
+    /// Rebuilds the placement after a server of `members` was added, removed, ejected or returned. A ring
+    /// over the same names, weights and live servers is kept: most reloads change none.
     pub(crate) fn rebuild(&mut self, members: &[ServerKey], servers: &Slab<ServerKey, Server>) {
         match self {
             Placement::Ring(hashed) => {

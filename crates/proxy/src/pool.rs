@@ -1,4 +1,4 @@
-//! A pool on one shard: its checked configuration, its servers and where keys live on them, its counters.
+//! A pool on one shard: its checked configuration, its servers, the placement of its keys, its counters.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -16,7 +16,7 @@ use crate::placement::Placement;
 use crate::server::Server;
 use crate::slab::Slab;
 
-/// The shard that has the embedded cache, and so the clients of its pools.
+/// The shard that has the embedded cache and the clients of its pools.
 pub(crate) const LOCAL_SHARD: usize = 0;
 
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Pool {
     pub(crate) id: PoolId,
     pub(crate) config: Arc<checked::Pool>,
     pub(crate) gate: Arc<Gate>,
-    /// As planned.
+    /// TLS as planned.
     pub(crate) tls: PoolTls,
     /// TLS towards servers, with the sessions of this shard.
     pub(crate) server_tls: Option<Arc<ClientConfig>>,
@@ -32,29 +32,28 @@ pub(crate) struct Pool {
     pub(crate) placement: Placement,
     /// In the order of the configuration.
     pub(crate) servers: Vec<ServerKey>,
-    /// Servers that are not among them any more and still owe replies.
+    /// Former servers that still owe replies.
     pub(crate) leaving: Vec<ServerKey>,
     /// Clients of this pool on all shards, for `client_connections`.
     pub(crate) clients: Arc<AtomicU32>,
     /// Clients on this shard.
     pub(crate) clients_here: u32,
-    /// The pool is in no generation any more: its clients have been told.
+    /// The pool is in no generation any more: its clients have been sent the error.
     pub(crate) removed: bool,
-    /// Times that new connections have taken the place of those to a server that stays: see
-    /// [`Client::changeover`].
+    /// Number of times that connections to a remaining server were replaced: see [`Client::changeover`].
     ///
     /// [`Client::changeover`]: crate::client::Client::changeover
     pub(crate) changeover: u32,
     pub(crate) redis_limits: wire::redis::Limits,
     pub(crate) redis_limits_unauthenticated: wire::redis::Limits,
-    /// Time [`crate::Notice::ClientRefused`] was given last.
+    /// Time of the last [`crate::Notice::ClientRefused`].
     pub(crate) refusal_told: Option<Instant>,
-    /// Time [`crate::Notice::ClientTls`] was given last.
+    /// Time of the last [`crate::Notice::ClientTls`].
     pub(crate) tls_told: Option<Instant>,
 }
 
 impl Pool {
-    /// A pool without servers.
+    /// Makes a pool without servers.
     pub(crate) fn new(plan: &PoolPlan, shard: usize, seed: u64) -> Pool {
         Pool {
             id: plan.id,
@@ -77,7 +76,7 @@ impl Pool {
         }
     }
 
-    /// Takes other settings. The keys are placed anew once the servers have theirs.
+    /// Applies new settings. The caller rebuilds the placement once the servers have theirs.
     pub(crate) fn set_config(&mut self, plan: &PoolPlan, seed: u64) {
         let config = &plan.config;
         if !self.tls.is(&plan.tls) {
@@ -91,7 +90,7 @@ impl Pool {
         self.config = Arc::clone(config);
     }
 
-    /// Its servers, and those on their way out.
+    /// Its servers, draining ones included.
     pub(crate) fn all_servers(&self) -> impl Iterator<Item = ServerKey> {
         self.servers.iter().chain(&self.leaving).copied()
     }
@@ -103,14 +102,14 @@ impl Pool {
         self.stats.client_request_bytes.add(bytes);
     }
 
-    /// Counts a reply that a client is given, and its bytes.
+    /// Counts a reply to a client, and its bytes.
     #[inline]
     pub(crate) fn count_reply(&self, len: usize) {
         self.stats.client_replies.inc();
         self.stats.client_reply_bytes.add(len as u64);
     }
 
-    /// Places the keys anew, after a server has come, gone, was ejected or has returned.
+    /// Rebuilds the placement after a server was added, removed, ejected or returned.
     pub(crate) fn rebuild(&mut self, servers: &Slab<ServerKey, Server>) {
         self.placement.rebuild(&self.servers, servers);
     }

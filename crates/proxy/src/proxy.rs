@@ -1,4 +1,5 @@
-//! One shard's proxy, as its event loop sees it: whose connection is it, and which step of the path is next.
+//! One shard's proxy, as its event loop sees it: looks up the owner of a connection and calls the next step
+//! of the path.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -32,26 +33,26 @@ use crate::tally::Tally;
 
 /// Parts of one shard's proxy.
 pub struct Setup {
-    /// The generation that it serves at first.
+    /// The first generation to serve.
     pub generation: Arc<Generation>,
-    /// Memory for requests and replies, which all shards share.
+    /// Memory for requests and replies, shared by all shards.
     pub budget: Arc<Budget>,
     /// This shard's own counters.
     pub stats: Arc<ShardStats>,
     /// Seeds the `random` distribution and the jitter of retries.
     pub seed: u64,
-    /// Is told what an operator should know.
+    /// Receives notices for the operator.
     pub notify: Box<dyn FnMut(Notice) + Send>,
     /// Index of this shard.
     pub shard: usize,
-    /// Load published by each shard, in permille; one for each shard.
+    /// Load that each shard publishes, in permille.
     pub loads: Arc<[AtomicU32]>,
     /// Sends mail to another shard.
     pub post: Box<dyn FnMut(usize, Mail) + Send>,
-    /// Number of the next client (CLIENT ID), which all shards share.
+    /// Number of the next client (CLIENT ID), shared by all shards.
     pub client_numbers: Arc<AtomicU64>,
-    /// Has a login verified on another thread, whose outcome comes back as [`Mail::Verified`]. False if too
-    /// many are.
+    /// Starts verifying a login on another thread; the outcome comes back as [`Mail::Verified`]. False if too
+    /// many are pending.
     pub verify: Box<dyn FnMut(SlowLogin) -> bool + Send>,
 }
 
@@ -66,10 +67,10 @@ pub struct Proxy {
     pub(crate) pools: Slab<PoolKey, Pool>,
     pub(crate) servers: Slab<ServerKey, Server>,
     pub(crate) directory: Directory,
-    /// Servers and pools on their way out, and the time they are given.
+    /// Draining servers and removed pools, and the drain timeout.
     pub(crate) drains: Drains,
     pub(crate) drain_timeout: Duration,
-    /// Clients of pools of the next generation, which another shard serves already.
+    /// Clients of pools that only the next generation has; another shard serves it already.
     pub(crate) early: Vec<Moved>,
     /// Owner of each connection, by [`ConnId::index`].
     pub(crate) roles: Vec<(u32, Role)>,
@@ -81,68 +82,67 @@ pub struct Proxy {
     pub(crate) post: Box<dyn FnMut(usize, Mail) + Send>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) stats: Arc<ShardStats>,
-    /// Bytes the other shards held when this one's turn ended.
+    /// Bytes held by the other shards when this one's last turn ended.
     pub(crate) held_elsewhere: usize,
-    /// Memory of the lines of clients and server connections and of what is held in them, apart from gather
-    /// records.
+    /// Memory of the lines of clients and server connections and their contents, without gather records.
     pub(crate) held: Tally,
     /// Clients that are not read because memory is short.
     pub(crate) starving: Vec<ConnId>,
-    /// Server connections that may be read again, since the client that held them up is gone.
+    /// Server connections to read again because the client that held them up is gone.
     pub(crate) released: Vec<LaneKey>,
-    /// Since when there have been such clients.
+    /// Time clients began to starve, or one was last closed because of that; None while none starves.
     pub(crate) starving_since: Option<Instant>,
     pub(crate) scratch: Scratch,
     pub(crate) clients: u32,
     pub(crate) client_numbers: Arc<AtomicU64>,
     pub(crate) verify: Box<dyn FnMut(SlowLogin) -> bool + Send>,
-    /// Failed logins; None as long as there was none.
+    /// Failed logins; None before the first.
     pub(crate) guard: Option<LoginGuard>,
-    /// Seeds what is drawn for each pool and server.
+    /// Seed of each pool's and server's random numbers.
     pub(crate) seed: u64,
     /// [`Alarm::Maintenance`] is set.
     pub(crate) maintaining: bool,
-    /// Something has happened since it went off last.
+    /// There was traffic since the last maintenance.
     pub(crate) busy: bool,
-    /// The shard has been asked to stop.
+    /// State of the graceful stop, once requested.
     pub(crate) stop: Option<Stop>,
-    /// Clients are going to another process.
+    /// The hand-over of clients to another process, while there is one.
     pub(crate) hand_over: Option<HandOver>,
-    /// Clients whose MULTI was refused, and when each is closed: the first first. Some may be gone.
+    /// Clients whose MULTI was refused and the time each is closed, soonest first. Some may be gone.
     pub(crate) refused_transactions: VecDeque<(ConnId, Instant)>,
     /// Time this shard's proxy was made.
     pub(crate) started: Instant,
 }
 
-/// Bytes servers have taken since a stop began.
+/// Progress of servers since the stop began.
 #[derive(Debug)]
 pub(crate) struct Stop {
-    /// Time a server last took something, or the stop began.
+    /// Last time a server took bytes, or the start of the stop.
     pub(crate) progress: Instant,
     /// Bytes that servers had not taken at the last count.
     pub(crate) unsent: usize,
 }
 
-/// A part of a request: what one server gets.
+/// A part of a request, for one server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part {
     pub(crate) lane: LaneKey,
-    /// Of its keys; None if it has none.
+    /// Group of its keys; None if it has none.
     pub(crate) group: Option<Group>,
-    /// Number of the request's keys it has.
+    /// Number of the request's keys in it.
     pub(crate) keys: u32,
-    /// Its server's queue does not take it ([`crate::server::room::Room::Never`]).
+    /// Its server's queue is full ([`crate::server::room::Room::Never`]).
     pub(crate) refused: bool,
 }
 
-/// Buffers that are used within one request or reply, kept for their memory.
+/// Buffers used within one request or reply, kept to reuse their memory.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    /// A request being written for a server, or an inline command rewritten as an array.
+    /// A request being encoded for a server, or an inline command rewritten as an array.
     pub(crate) request: Vec<u8>,
-    /// The parts of a split request being written.
+    /// The parts of a split request being encoded.
     pub(crate) requests: Vec<Vec<u8>>,
-    /// A reply being written for a client.
+    /// A reply being encoded for a client.
     pub(crate) reply: Vec<u8>,
     /// The embedded cache's answer.
     pub(crate) local: Vec<u8>,
@@ -150,14 +150,14 @@ pub(crate) struct Scratch {
     pub(crate) parts: Vec<Part>,
     /// For each key of a split request, its part.
     pub(crate) order: Vec<u16>,
-    /// End of each key of it, with what goes with it.
+    /// End of each key of it, together with its value.
     pub(crate) ends: Vec<u32>,
 }
 
 pub(crate) enum Role {
     Vacant,
     Client(Box<Client>),
-    /// A client that is being worked on.
+    /// A client taken out of the table while it is worked on.
     Taken,
     Server(LaneKey),
 }
@@ -169,7 +169,7 @@ impl std::fmt::Debug for Proxy {
 }
 
 impl Proxy {
-    /// A proxy for one shard. Connects to servers at once where `preconnect` is set.
+    /// Makes a proxy for one shard. Connects to servers at once where `preconnect` is set.
     pub fn new<I: Io>(setup: Setup, io: &mut I) -> Proxy {
         let mut proxy = Proxy {
             pools: Slab::new(),
@@ -209,7 +209,7 @@ impl Proxy {
         proxy
     }
 
-    /// Tells the operator, if there is something to tell.
+    /// Sends the operator a notice, if there is one.
     #[inline]
     pub(crate) fn tell(&mut self, notice: Option<Notice>) {
         if let Some(notice) = notice {

@@ -1,25 +1,26 @@
-//! Size of the replies of a client or of a server connection: an estimate for requests that wait.
+//! Estimated reply size of a client or a server connection.
 
-/// Estimate of reply sizes by those that came last, for what requests that wait will bring. Each reply counts
-/// a sixteenth, the first one more if it is long.
+/// Moving average of recent reply sizes, to estimate the replies to waiting requests. Each reply counts a
+/// sixteenth, the first one more if it is long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReplySize {
     mean: u32,
     known: bool,
 }
 
-/// Replies of this length are long.
+/// Size from which replies are long.
 const BULKY: u32 = 64 * 1024;
 
 impl Default for ReplySize {
-    /// Before anything is known replies are taken to be rather long, so that nobody asks for much at once.
+    /// Before the first reply, replies are assumed to be rather long, so that no client sends many requests
+    /// at once.
     fn default() -> Self {
         ReplySize { mean: 16 * 1024, known: false }
     }
 }
 
 impl ReplySize {
-    /// A reply of this length has come.
+    /// Adds a reply of this length.
     #[inline]
     pub(crate) fn note(&mut self, len: usize) {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
@@ -33,19 +34,19 @@ impl ReplySize {
         self.known
     }
 
-    /// True if replies are long, or may be for all that is known: none has come yet.
+    /// True if replies are long, or may be because none has come yet.
     #[inline]
     pub(crate) fn is_bulky(self) -> bool {
         !self.known || self.mean >= BULKY
     }
 
-    /// Bytes that so many replies will have.
+    /// Expected bytes of this many replies.
     #[inline]
     pub(crate) fn of(self, count: usize) -> usize {
         count.saturating_mul(self.mean as usize)
     }
 
-    /// Number of replies with so many bytes.
+    /// Number of replies expected to fit into this many bytes.
     pub(crate) fn fit(self, bytes: usize) -> usize {
         bytes / (self.mean as usize).max(1)
     }

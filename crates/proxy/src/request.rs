@@ -14,19 +14,19 @@ mod embedded;
 use bytes::Bytes;
 use net::Input;
 
-/// Scanner state of a request of which only a part has arrived.
+/// Scanner state of a partly received request.
 #[derive(Debug)]
 pub(crate) enum Partial {
     Redis(wire::redis::RequestScanner),
     Memcache(wire::memcache::RequestScanner),
 }
 
-/// A request as it is passed on.
+/// The bytes of a request on its way to a server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Frame<'a> {
-    /// In a buffer that is used again: to be copied, or written at once.
+    /// In a reused buffer: to be copied, or written at once.
     Slice(&'a [u8]),
-    /// In memory of its own.
+    /// In its own memory.
     Shared(&'a Bytes),
 }
 
@@ -39,11 +39,11 @@ impl Frame<'_> {
     }
 }
 
-/// Requests and replies of at least this many bytes are handed on in memory of their own.
+/// Size from which requests and replies are passed on in their own memory.
 pub(crate) const SHARE_MIN: usize = 64 * 1024;
 
-/// Takes the first `len` bytes of the input for a request that is passed on, in memory of their own if they
-/// are many.
+/// Takes the first `len` bytes of the input as a request to pass on, in their own memory from [`SHARE_MIN`]
+/// on.
 #[inline]
 fn hand_on(input: &mut Input<'_>, len: usize, to: impl FnOnce(Frame<'_>)) {
     if len >= SHARE_MIN {

@@ -3,12 +3,12 @@
 //!
 //! ```text
 //! room ▸ forward ▸ open, handshake ▸ line (kept, pending) ─▶ socket
-//!                        │ loss ▸ sent again, or failed
-//!                        │ deadline ▸ failed; its late reply is thrown away          health ▸ ejected ▸ probe ▸ back
-//! receive ◀───────────── scan │ large: passed on while it comes ◀─ socket
+//!                        │ loss ▸ resent, or failed
+//!                        │ deadline ▸ failed; its late reply is discarded            health ▸ ejected ▸ probe ▸ back
+//! receive ◀───────────── scan │ large: streamed to the client ◀─ socket
 //! ```
-//! Functions that need only a server are methods of [`Server`]; those that touch clients or other servers as
-//! well are methods of [`Proxy`](crate::proxy::Proxy), in the same file.
+//! Functions that need only a server are methods of [`Server`]; those that also touch clients or other
+//! servers are methods of [`Proxy`](crate::proxy::Proxy), in the same file.
 
 pub(crate) mod connection;
 pub(crate) mod pending;
@@ -51,44 +51,44 @@ pub(crate) struct Server {
     pub(crate) id: ServerId,
     pub(crate) key: ServerKey,
     pub(crate) pool: PoolKey,
-    /// The settings and the counters of its pool.
+    /// Its pool's settings and counters.
     pub(crate) config: Arc<checked::Pool>,
     pub(crate) pool_stats: Arc<PoolStats>,
     pub(crate) stats: Arc<ServerStats>,
-    /// Its name, or its address: what it is hashed by and shown as.
+    /// Its name, or else its address: hashed by the ring and shown in statistics and logs.
     pub(crate) identity: String,
-    /// Name the ring hashes: the identity, but libmemcached has a rule of its own and knows no names.
+    /// Name that the ring hashes: the identity, except that libmemcached has its own rule and no names.
     pub(crate) ring_name: String,
-    /// As configured.
+    /// Configured weight.
     weight: u32,
     pub(crate) by_hand: ByHand,
     /// Address to connect to; None for the embedded cache.
     pub(crate) address: Option<Address>,
     pub(crate) options: SocketOptions,
-    /// Requests to it that can be sent again.
+    /// Requests to it that may be resent.
     pub(crate) resend: Resend,
-    /// First requests on a connection for RESP2, and the number of their replies.
+    /// Password of its handshake; None if it gets none.
     pub(crate) password: Option<Secret>,
     /// `server_connections` for RESP2 and memcached, then as many for RESP3, then one for probes.
     pub(crate) conns: Vec<ServerConn>,
     pub(crate) health: Health,
-    /// Attempts to speak RESP3 with it.
+    /// Backoff for attempts to speak RESP3 with it.
     pub(crate) resp3: Backoff,
     /// Timer of an ejected server's next probe, or of the deadline of one. There is never more than one.
     pub(crate) probe_timer: Option<TimerId>,
-    /// A failure was told and the server has not worked since.
+    /// A failure was reported and the server has not worked since.
     pub(crate) failing: bool,
-    /// A refused handshake was told and none has been accepted since.
+    /// A refused handshake was reported and none has been accepted since.
     pub(crate) refuses: bool,
-    /// Its connections are on their way out.
+    /// The drain of its connections, while there is one.
     pub(crate) drain: Option<Drain>,
 }
 
-/// Facts that a server takes from its pool: its key, its settings, its counters, its TLS towards servers.
+/// The parts of its pool that a server uses: key, settings, counters, TLS towards servers.
 type OfPool<'a> = (PoolKey, &'a Arc<checked::Pool>, &'a Arc<PoolStats>, Option<&'a Arc<ClientConfig>>);
 
 impl Server {
-    /// A server of `pool`, whose settings and counters these are.
+    /// Makes a server of this pool.
     pub(crate) fn new(
         key: ServerKey,
         (pool, config, pool_stats, tls): OfPool<'_>,
@@ -127,12 +127,12 @@ impl Server {
         }
     }
 
-    /// The weight that counts.
+    /// The effective weight.
     pub(crate) fn weight(&self) -> u32 {
         self.by_hand.weight.unwrap_or(self.weight)
     }
 
-    /// True if keys may live on it: it is neither ejected nor taken out by hand.
+    /// True if it may hold keys: it is neither ejected nor taken out by hand.
     #[inline]
     pub(crate) fn is_in_ring(&self) -> bool {
         self.health.state == State::Up && self.by_hand.out.is_none()
@@ -162,7 +162,7 @@ impl Server {
         self.conns.iter().any(|conn| conn.conn.is_some())
     }
 
-    /// The names of its pool and its own, for those who read them.
+    /// The names of its pool and of itself, for notices.
     pub(crate) fn names(&self) -> (String, String) {
         (self.config.name.clone(), self.identity.clone())
     }
@@ -177,7 +177,7 @@ impl Server {
         (0..).zip(&self.conns).map(|(number, conn)| (self.lane_key(number), conn))
     }
 
-    /// Nothing of it is left on this shard.
+    /// Resets its gauges when nothing of it is left on this shard.
     pub(crate) fn clear_gauges(&self) {
         let ServerStats { in_queue, in_queue_bytes, out_queue, out_queue_bytes, ejected, .. } = &*self.stats;
         for gauge in [in_queue, in_queue_bytes, out_queue, out_queue_bytes, ejected] {
@@ -185,7 +185,7 @@ impl Server {
         }
     }
 
-    /// The connection for a client: always the same one for one client, so that it reads its own writes.
+    /// The connection for a client: always the same one, so that the client reads its own writes.
     #[inline]
     pub(crate) fn lane_of(&self, client: &Client) -> LaneKey {
         let each = (self.conns.len() / 2) as u32;
@@ -193,7 +193,7 @@ impl Server {
         self.lane_key((spread + if client.session.resp3 { each } else { 0 }) as u16)
     }
 
-    /// May a connection be opened now, on this lane? If not, why the last attempt failed.
+    /// Ok if a connection may be opened on this lane now; otherwise the reason the last attempt failed.
     pub(crate) fn may_connect(&self, lane: u16, now: Instant) -> Result<(), Failure> {
         self.health.may_connect(now)?;
         if self.speaks_resp3(lane) { self.resp3.may_try(now) } else { Ok(()) }
@@ -224,8 +224,8 @@ fn socket_options(
     options
 }
 
-/// Name that the certificate of a server must have. One that cannot stand in a certificate is no server's: it
-/// gets nothing.
+/// Name that a server's certificate must have. A name that no certificate can have makes every handshake
+/// fail.
 fn server_name(config: &checked::Pool, server: &checked::Server) -> ServerName<'static> {
     let named = config.server_tls.as_ref().and_then(|tls| tls.server_name.as_deref());
     let host = match &server.target {

@@ -1,5 +1,4 @@
-//! Storage for what comes and goes at run time: dense, reused, and safe against keys that outlived what they
-//! named.
+//! Storage for values that come and go at run time: dense, reused, and safe against stale keys.
 
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
@@ -7,7 +6,7 @@ use std::ops::{Index, IndexMut};
 use crate::keys::Key;
 
 /// Values by keys of type `K`. [`Slab::get`] is for keys that may be stale: those of timers and mail.
-/// `slab[key]` is for keys whose owner goes before the value does.
+/// `slab[key]` is for keys whose owner goes before the value.
 #[derive(Debug)]
 pub(crate) struct Slab<K, T> {
     slots: Vec<Slot<T>>,
@@ -26,7 +25,7 @@ impl<K: Key, T> Slab<K, T> {
         Slab { slots: Vec::new(), free: Vec::new(), keys: PhantomData }
     }
 
-    /// Adds a value that is made from its key; None if there is no key left.
+    /// Adds a value made from its key; None if no key is left.
     pub(crate) fn insert_with(&mut self, make: impl FnOnce(K) -> T) -> Option<K> {
         let index = match self.free.pop() {
             Some(index) => index,

@@ -1,9 +1,9 @@
-//! The graceful stop: every client gets what it is owed, as long as it is there to take it.
+//! The graceful stop: every client that is still connected gets its replies.
 //!
-//! A client that has sent FIN may have left or may still read; only a send would tell. Such clients, and
-//! requests that want no reply, are waited for only while their servers make progress: once no server has
-//! sent or taken anything for [`SILENCE_MAX`], their requests fail. A client that has not sent FIN is waited
-//! for until the stop times out, which the loop enforces.
+//! A client that has sent FIN may have left or may still read; only a send would show which. The stop waits
+//! for such clients, and for requests without a reply, only while their servers make progress: once no server
+//! has sent or taken anything for [`SILENCE_MAX`], their requests fail. It waits for a client that has not
+//! sent FIN until the stop times out, which the loop enforces.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::proxy::{Proxy, Role, Stop};
 const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 impl Proxy {
-    /// Accepts no more clients, closes those that are owed nothing.
+    /// Stops accepting clients and closes those that are owed nothing.
     pub(crate) fn begin_stop<I: Io>(&mut self, io: &mut I) {
         let now = io.now();
         let unsent = unsent(io, &self.busy_servers(io));
@@ -37,7 +37,7 @@ impl Proxy {
         io.set_timer(now + SILENCE_MAX, Alarm::Stop.token());
     }
 
-    /// Fails what is left once every client has sent FIN and no server makes progress.
+    /// Fails the remaining requests once every client has sent FIN and no server makes progress.
     pub(crate) fn continue_stop<I: Io>(&mut self, io: &mut I) {
         let busy = self.busy_servers(io);
         let now = io.now();
@@ -55,7 +55,7 @@ impl Proxy {
         if silent_at <= now && !waited_for {
             for (lane, id, _) in busy {
                 io.abort(id);
-                // Nothing is sent again after a timeout.
+                // Nothing is resent after a timeout.
                 self.server_lost(io, lane, Failure::TimedOut);
             }
             return;
@@ -64,7 +64,7 @@ impl Proxy {
         io.set_timer(next, Alarm::Stop.token());
     }
 
-    /// Server connections that owe a reply or have not taken everything, and when each was heard last.
+    /// Server connections that owe a reply or have unsent bytes, with the time each last sent something.
     fn busy_servers<I: Io>(&self, io: &I) -> Vec<(LaneKey, ConnId, Instant)> {
         let busy = self.lanes().filter_map(|(lane, conn)| {
             let id = conn.conn.filter(|id| !conn.line.is_empty() || io.unsent(*id) > 0)?;
@@ -91,14 +91,14 @@ mod tests {
     const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
     const TIMED_OUT: &[u8] = b"-ERR Connection timed out\r\n";
 
-    /// A proxy that stops.
+    /// A proxy that is stopping.
     struct Stopping {
         world: World,
         server: ConnId,
     }
 
     impl Stopping {
-        /// Two clients wait for the server, which has yet to take `unsent` bytes, when the stop begins.
+        /// Begins a stop while two clients wait for the server, which has yet to take `unsent` bytes.
         fn new(unsent: usize) -> (Stopping, [ConnId; 2]) {
             let mut world = World::new(POOL);
             let clients = [(); 2].map(|()| world.ask(GET));
@@ -128,7 +128,7 @@ mod tests {
         w.world.proxy.ended(&mut w.world.io, clients[1]);
         w.pass(1000);
         assert!(w.is_over() && w.world.io.closed.contains(&w.server));
-        // They may read all the same.
+        // The clients may still read.
         assert_eq!(clients.map(|c| w.world.io.sent(c)), [TIMED_OUT; 2]);
         w.pass(5000);
         assert_eq!(w.world.io.timers.len(), 0);

@@ -3,11 +3,11 @@
 //! The sum is known at any time without a walk over all holders, which [`crate::memory`] needs before each
 //! request.
 
-/// Sum of what many hold, in bytes.
+/// Sum of the bytes of all holders.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally(usize);
 
-/// Size of one of them when it was last counted, and its size now.
+/// A holder's size at its last report, and now.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Change {
     before: usize,
@@ -15,13 +15,13 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// One that remembers what it told in `counted` holds `now` bytes.
+    /// Reports that a holder has `now` bytes; `counted` is its last report and is updated.
     #[inline]
     pub(crate) fn note(counted: &mut usize, now: usize) -> Change {
         Change { before: std::mem::replace(counted, now), now }
     }
 
-    /// One that told `counted` goes away with all that it holds.
+    /// Reports that a holder which last reported `counted` is gone.
     #[inline]
     pub(crate) fn gone(counted: usize) -> Change {
         Change { before: counted, now: 0 }

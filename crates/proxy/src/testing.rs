@@ -1,4 +1,4 @@
-//! A pretended event loop for unit tests: it remembers what it was asked to do. And a proxy over it.
+//! A fake event loop for unit tests, which records its calls, and a proxy over it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -27,7 +27,7 @@ pub(crate) fn proxy(io: &mut FakeIo, config: &str) -> Proxy {
     proxy_with_budget(io, config, 1 << 20)
 }
 
-/// The only shard's proxy with a budget of so many bytes.
+/// The only shard's proxy with a budget of this many bytes.
 pub(crate) fn proxy_with_budget(io: &mut FakeIo, config: &str, budget: usize) -> Proxy {
     proxy_of(io, Arc::new(Generation::first(1, settings(config))), budget)
 }
@@ -36,12 +36,12 @@ fn proxy_of(io: &mut FakeIo, generation: Arc<Generation>, budget: usize) -> Prox
     proxy_told(io, generation, budget, &Told::default())
 }
 
-/// Letters and notices of a proxy to others.
+/// Notices and logins recorded from a proxy.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Told {
     /// Notices, in order.
     pub(crate) notices: Arc<Mutex<Vec<Notice>>>,
-    /// Logins that are to be verified; there is room for two.
+    /// Logins to be verified; there is room for two.
     pub(crate) logins: Arc<Mutex<Vec<SlowLogin>>>,
 }
 
@@ -67,22 +67,22 @@ fn proxy_told(io: &mut FakeIo, generation: Arc<Generation>, budget: usize, told:
     Proxy::new(setup, io)
 }
 
-/// A proxy and what it runs on.
+/// A proxy with its fake event loop.
 pub(crate) struct World {
     pub(crate) io: FakeIo,
     pub(crate) proxy: Proxy,
-    /// The generation that it serves.
+    /// The generation it serves.
     pub(crate) generation: Arc<Generation>,
     pub(crate) told: Told,
 }
 
 impl World {
-    /// For a native configuration.
+    /// Makes a world for a native configuration.
     pub(crate) fn new(config: &str) -> World {
         World::with_budget(config, 1 << 20)
     }
 
-    /// One with a budget of so many bytes.
+    /// Makes a world with a budget of this many bytes.
     pub(crate) fn with_budget(config: &str, budget: usize) -> World {
         let mut io = FakeIo::default();
         let generation = Arc::new(Generation::first(1, settings(config)));
@@ -91,7 +91,7 @@ impl World {
         World { io, proxy, generation, told }
     }
 
-    /// The shard is told of the next generation, and its turn ends.
+    /// Sends the shard the next generation, and ends its turn.
     pub(crate) fn reload(&mut self, settings: Settings) {
         self.generation = Arc::new(self.generation.next(settings));
         let (generation, receipt) = (Arc::clone(&self.generation), Receipt(Box::new(drop)));
@@ -105,14 +105,14 @@ impl World {
         self.accept_from(tag, Peer::Unix)
     }
 
-    /// A new client of the listener with this tag, from somewhere.
+    /// A new client of the listener with this tag, from this peer.
     pub(crate) fn accept_from(&mut self, tag: u32, peer: Peer) -> ConnId {
         let client = self.io.open();
         self.proxy.accepted(&mut self.io, tag, client, peer);
         client
     }
 
-    /// Answer on a connection to these bytes, which are all taken.
+    /// Feeds bytes to a connection, which must all be taken, and returns the answer.
     pub(crate) fn says(&mut self, conn: ConnId, bytes: &str) -> String {
         let before = self.io.sent(conn).len();
         assert_eq!(self.receive(conn, bytes.as_bytes()), bytes.len(), "{bytes:?} waits");
@@ -126,14 +126,14 @@ impl World {
         client
     }
 
-    /// `bytes` are unread on `conn`. The number of those that were taken.
+    /// Offers unread `bytes` on `conn`. Returns the number taken.
     pub(crate) fn receive(&mut self, conn: ConnId, bytes: &[u8]) -> usize {
         let mut input = Input::scratch(bytes);
         self.proxy.received(&mut self.io, conn, &mut input);
         input.outcome().0
     }
 
-    /// `bytes` come in pieces of `size`.
+    /// Feeds `bytes` in pieces of `size`.
     pub(crate) fn receive_in_pieces(&mut self, conn: ConnId, bytes: &[u8], size: usize) {
         let mut unread = Vec::new();
         for piece in bytes.chunks(size) {
@@ -150,12 +150,12 @@ impl World {
         conn
     }
 
-    /// Everything sent on `conn` so far, which is text.
+    /// Everything sent on `conn` so far, as text.
     pub(crate) fn sent(&self, conn: ConnId) -> String {
         String::from_utf8(self.io.sent(conn).to_vec()).expect("text")
     }
 
-    /// Everything that was sent leaves, at the end of a turn.
+    /// Flushes everything that was sent, at the end of a turn.
     pub(crate) fn drain(&mut self) {
         for conn in std::mem::take(&mut self.io.drain_wanted) {
             match self.io.unsent(conn) {
@@ -165,7 +165,7 @@ impl World {
         }
     }
 
-    /// Lets time pass and the timers that are due run.
+    /// Advances the clock and runs due timers.
     pub(crate) fn pass_time(&mut self, time: Duration) {
         self.io.now = self.io.now + time;
         while let Some(due) = self.io.timers.first_entry().filter(|t| t.key().0 <= self.io.now) {
@@ -184,15 +184,15 @@ pub(crate) struct FakeIo {
     pub(crate) connects: Vec<(ConnId, Address)>,
     pub(crate) closed: Vec<ConnId>,
     pub(crate) paused: Vec<ConnId>,
-    /// Bytes each peer has not taken yet.
+    /// Bytes not yet taken by each peer.
     pub(crate) unsent: BTreeMap<ConnId, usize>,
-    /// Connections whose owner waits until nothing of them is unsent.
+    /// Connections whose owner waits until nothing is unsent.
     pub(crate) drain_wanted: Vec<ConnId>,
     /// Size of the buffers,
     pub(crate) buffered: usize,
-    /// and whether what is unsent and unread belongs to it.
+    /// and true if unsent and unread bytes count towards it.
     pub(crate) counts_sockets: bool,
-    /// Bytes each peer has sent and nobody has taken.
+    /// Bytes sent by each peer and not yet taken by the proxy.
     pub(crate) unread: BTreeMap<ConnId, usize>,
     pub(crate) timers: BTreeMap<(Instant, u64), u64>,
     pub(crate) listeners: Vec<Listener>,

@@ -1,5 +1,4 @@
-//! A server that is configured by its name, and what the name means changes: over real sockets, with a
-//! resolver of the test's own.
+//! A server configured by name whose address changes: over real sockets, with a fake resolver.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,7 +12,7 @@ use nuthatch_proxy::{Budget, Generation, Notice, Proxy, Settings, Setup};
 const POOL: &str =
     "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"cache.test:6379:1 c\"]\ntimeout = \"20s\"\n";
 
-/// A server that answers every GET with its own name. Its connection can be ended.
+/// A server that answers every GET with its own name and can close its connections.
 struct Server {
     address: SocketAddr,
     connections: Arc<Mutex<Vec<TcpStream>>>,
@@ -40,7 +39,7 @@ fn server(name: &'static str) -> Server {
 }
 
 impl Server {
-    /// Ends its connections, as a server that is restarted does.
+    /// Closes its connections, as a restarted server does.
     fn hang_up(&self) {
         for stream in self.connections.lock().unwrap().drain(..) {
             stream.shutdown(std::net::Shutdown::Both).unwrap();
@@ -66,8 +65,8 @@ impl Client {
         if first.starts_with('$') { read_line() } else { first }
     }
 
-    /// Asks until the answer is `wanted`: a connection's end is seen a moment after it happened, and the next
-    /// attempt to connect may have to wait for its turn.
+    /// Repeats the GET until the answer is `wanted`: a closed connection is noticed a moment later, and the
+    /// next attempt to connect may have to back off.
     fn get_until(&mut self, wanted: &str, allowed: &[&str]) {
         loop {
             let got = self.get();
@@ -98,19 +97,19 @@ fn a_name_that_changes_its_address() {
     client.0.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     assert_eq!(client.get(), "one");
 
-    // The connection that stands is kept; the next one goes to the new address.
+    // The open connection is kept; the next one goes to the new address.
     set(&[other.address]);
     assert_eq!(client.get(), "one");
     one.hang_up();
     client.get_until("other", &["one", "-ERR unknown"]);
 
-    // A name that is known no longer ends nothing that stands.
+    // A name that no longer resolves closes no open connection.
     set(&[]);
     (0..10).for_each(|_| assert_eq!(client.get(), "other"));
     let quiet: Vec<Notice> = notices.try_iter().collect();
     assert!(quiet.iter().all(|n| !format!("{n:?}").contains("resolve")), "{quiet:?}");
 
-    // Without a connection it matters, and is said once, however often it is tried.
+    // Without a connection it matters, and is reported once, however many attempts fail.
     other.hang_up();
     client.get_until("-ERR Host is down", &["other", "-ERR unknown"]);
     (0..200).for_each(|_| assert_eq!(client.get(), "-ERR Host is down"));

@@ -1,8 +1,8 @@
-//! ketama's circle of points, and the fast way to find the next one.
+//! ketama's circle of points, and a fast lookup of the next one.
 //!
 //! Each live server gets about 160 points, shifted by its weight: the four little-endian words of
-//! `MD5(identity-i)` for i = 0, 1, 2 … The server of a hash is that of the first point at or above it, and
-//! past the last point that of the first. How many points is nutcracker's single-precision sum, quirks
+//! `MD5(identity-i)` for i = 0, 1, 2 … The server of a hash is that of the first point at or above it; past
+//! the last point, that of the first. The number of points is nutcracker's single-precision sum, quirks
 //! included: 25 equal servers get 156 each, and next to a weight of 100000 a weight of 1 gets none.
 //!
 //! ```text
@@ -19,9 +19,9 @@ const POINTS_PER_SERVER: f32 = 160.0;
 const POINTS_PER_DIGEST: f32 = 4.0;
 /// Points of a server in libmemcached's ketama without weights.
 const LIBMEMCACHED_POINTS_PER_SERVER: u32 = 100;
-/// nutcracker cuts `identity-i` at this length, which makes very long names repeat their points.
+/// Length at which nutcracker cuts `identity-i`, which makes very long names repeat their points.
 const POINT_NAME_BYTES_MAX: usize = 272;
-/// Most bits of the bucket table: 256 KiB of starts.
+/// Maximum bits of the bucket table: 256 KiB of starts.
 const BUCKET_BITS_MAX: u32 = 16;
 
 /// A point of the circle.
@@ -35,8 +35,8 @@ pub struct Point {
 
 /// nutcracker 0.5.0's ketama points of the live servers, in ring order (equal values: lower index first).
 ///
-/// `nodes` stand in index order ([`crate::sort_order`]); servers that are not live have no points, and
-/// neither has a server whose weight is too small next to the others (see [`crate::warnings`]).
+/// `nodes` are in index order ([`crate::sort_order`]); a server has no points if it is not live or its weight
+/// is too small next to the others (see [`crate::warnings`]).
 pub fn ketama_points(nodes: &[Node<'_>]) -> Vec<Point> {
     points(nodes, POINT_NAME_BYTES_MAX)
 }
@@ -46,8 +46,8 @@ pub(crate) fn libmemcached_points(nodes: &[Node<'_>]) -> Vec<Point> {
     points(nodes, usize::MAX)
 }
 
-/// libmemcached's ketama of servers of equal weight: a fixed number of points, each the hash of a name of its
-/// own.
+/// libmemcached's ketama for servers of equal weight: a fixed number of points, each the hash of a distinct
+/// name.
 pub(crate) fn libmemcached_unweighted_points(hash: Hash, nodes: &[Node<'_>]) -> Vec<Point> {
     let mut points = Vec::new();
     for (server, node) in nodes.iter().enumerate().filter(|(_, node)| node.live) {
@@ -72,23 +72,23 @@ fn points(nodes: &[Node<'_>], name_bytes_max: usize) -> Vec<Point> {
         }
     }
     // Servers were visited in index order and the sort is stable, so the lower index wins a tie. libmemcached
-    // compares the index explicitly, nutcracker has it from glibc's qsort.
+    // compares the index explicitly; nutcracker gets it from glibc's qsort.
     points.sort_by_key(|point| point.value);
     points
 }
 
-/// Number of digests (of four points each) of a server: single precision, left to right, as the C original.
+/// Number of digests (of four points each) of a server: single precision, evaluated left to right, as in C.
 fn digests_of(weight: u32, weight_total: u64, live: usize) -> u32 {
     let share = weight as f32 / weight_total as f32;
     let digests = share * POINTS_PER_SERVER / POINTS_PER_DIGEST * live as f32;
     ((f64::from(digests) + 0.000_000_000_1) as f32).floor() as u32
 }
 
-/// Sorted points with a table that leads from a hash's top bits to the few points that can be next.
+/// Sorted points, with a table from a hash's top bits to the few points that can be next.
 #[derive(Debug, Clone)]
 pub(crate) struct Continuum {
     points: Vec<Point>,
-    /// For each bucket the index of its first point, and one entry more for the end.
+    /// The index of each bucket's first point, plus one entry for the end.
     starts: Vec<u32>,
     /// Bits of the hash below the bucket number.
     shift: u32,
@@ -97,7 +97,7 @@ pub(crate) struct Continuum {
 }
 
 impl Continuum {
-    /// None when there are no points: nothing is live.
+    /// None if there are no points: no server is live.
     pub(crate) fn new(points: Vec<Point>) -> Option<Continuum> {
         let first = points.first()?.server;
         // Two buckets per point: most hold no point or one.

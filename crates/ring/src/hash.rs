@@ -2,9 +2,9 @@
 //!
 //! All give 32 bits. nutcracker reads key bytes as C `char`, which is signed on x86-64: in `one_at_a_time`,
 //! the four `fnv` hashes and the three-byte tail of `hsieh`, a byte of 0x80 or more therefore counts as a
-//! negative number. That is what fleets run on, so that is what stands here, on every machine.
+//! negative number. Fleets rely on that, so these functions do the same on every machine.
 //!
-//! `Hash::hash` is the function itself. A pool treats the empty key apart (its hash is 0): see
+//! `Hash::hash` is the function itself. A pool treats the empty key separately (its hash is 0): see
 //! [`crate::Ring`].
 
 mod bytes;

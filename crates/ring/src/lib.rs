@@ -1,7 +1,7 @@
-//! Key in, index of a server out: a library without input and output.
+//! Key in, index of a server out: a library without I/O.
 //!
-//! Its purpose and how to choose a hash are on the first page, `README.md`, which follows. Read on in
-//! `ring.rs` (a pool's placement), then `continuum.rs` (the points of ketama) and `hash.rs`.
+//! `README.md`, included below, explains its purpose and how to choose a hash. Then read `ring.rs` (a pool's
+//! placement), `continuum.rs` (the points of ketama) and `hash.rs`.
 //!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
@@ -21,7 +21,7 @@ mod continuum;
 mod modula;
 mod random;
 
-// Around a pool: how servers are numbered, and what is wrong with it.
+// Around a pool: the order of its servers, and warnings.
 mod order;
 mod warning;
 

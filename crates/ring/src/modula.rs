@@ -1,24 +1,24 @@
 //! modula: hash modulo the sum of weights.
 //!
-//! nutcracker lists each live server as often as its weight says and takes entry `hash % length`. The list is
-//! kept here as the running sum of weights, so that a weight of a million costs nothing.
+//! nutcracker lists each live server once per unit of weight and takes entry `hash % length`. Here the list
+//! is a running sum of weights, so that a weight of a million costs nothing.
 
 use crate::node::Node;
 
-/// The live servers and where each one's share ends.
+/// The live servers and the end of each one's share.
 #[derive(Debug, Clone)]
 pub(crate) struct Modula {
-    /// Running sum of weights; the last one is the length of nutcracker's list.
+    /// Running sums of weights; the last is the length of nutcracker's list.
     ends: Vec<u64>,
     /// Index of the server of each share.
     servers: Vec<u32>,
     total: u64,
-    /// Each weight is 1: the entry is the position.
+    /// Every weight is 1: the entry is the position.
     equal: bool,
 }
 
 impl Modula {
-    /// None when nothing is live, or all weights are 0.
+    /// None if no server is live, or all weights are 0.
     pub(crate) fn new(nodes: &[Node<'_>]) -> Option<Modula> {
         let mut modula = Modula { ends: Vec::new(), servers: Vec::new(), total: 0, equal: true };
         for (server, node) in nodes.iter().enumerate().filter(|(_, node)| node.live) {

@@ -1,6 +1,6 @@
 //! A server of the ring.
 //!
-//! Nodes are given in nutcracker's own order (see [`crate::sort_order`]); the ring answers with their index.
+//! Nodes are passed in nutcracker's order (see [`crate::sort_order`]); the ring returns their index.
 
 /// A server as the ring sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// A live server.
+    /// Makes a live server.
     pub fn new(identity: &'a [u8], weight: u32) -> Node<'a> {
         Node { identity, weight, live: true }
     }

@@ -1,12 +1,11 @@
-//! The order in which servers are numbered, and libmemcached's way to name them.
+//! Order of servers, and their names in libmemcached.
 //!
-//! Both are what two programs must agree on before they can agree on anything else: the same keys with the
-//! servers in another order are other keys.
+//! Two programs must agree on both to place keys alike: another order of the servers moves keys.
 
-/// Positions of `identities` in nutcracker's server order: by length, then by bytes; equal ones stay as they
-/// were.
+/// Positions of `identities` in nutcracker's server order: by length, then by bytes; equal ones keep their
+/// order.
 ///
-/// The position in this order is the server's index, which decides modula and random, and ties in ketama.
+/// The position in this order is the server's index, which modula and random use, and ketama for ties.
 pub fn sort_order<T: AsRef<[u8]>>(identities: &[T]) -> Vec<usize> {
     let key = |&i: &usize| identities.get(i).map(|id| (id.as_ref().len(), id.as_ref()));
     let mut order: Vec<usize> = (0..identities.len()).collect();
@@ -14,10 +13,10 @@ pub fn sort_order<T: AsRef<[u8]>>(identities: &[T]) -> Vec<usize> {
     order
 }
 
-/// Name libmemcached hashes for a server: `host` on memcached's port 11211, else `host:port`.
+/// Name that libmemcached hashes for a server: `host` on memcached's port 11211, else `host:port`.
 ///
-/// A unix socket is its path and port 0. Names from a configuration file play no part, and servers are
-/// numbered in the order in which the client lists them.
+/// A unix socket is its path with port 0. Names from a configuration file are not used, and servers are
+/// numbered in the client's order.
 pub fn libmemcached_identity(host: &str, port: u16) -> String {
     const MEMCACHED_PORT: u16 = 11211;
     if port == MEMCACHED_PORT { host.to_owned() } else { format!("{host}:{port}") }

@@ -2,13 +2,13 @@
 //!
 //! glibc's default generator (`TYPE_3`) is additive feedback over 31 words: each new word is the sum of the
 //! words 3 and 31 before it, and a draw is that word without its lowest bit. State is a value here: rings do
-//! not disturb each other, and a seed replays a run. Good for spreading load, useless as a secret.
+//! not affect each other, and a seed replays a run. Good for spreading load; not cryptographically secure.
 
 /// Words of state.
 const DEGREE: usize = 31;
 /// Distance between the two words that are added.
 const SEPARATION: usize = 3;
-/// Draws thrown away after seeding.
+/// Draws discarded after seeding.
 const WARM_UP: usize = 10 * DEGREE;
 
 /// glibc's `srandom` and `random`.
@@ -20,7 +20,7 @@ pub struct Random {
 }
 
 impl Random {
-    /// As `srandom(seed)`; like there, seed 0 means 1.
+    /// As `srandom(seed)`; seed 0 means 1 there too.
     pub fn new(seed: u32) -> Random {
         let mut words = [0u32; DEGREE];
         let mut word = if seed == 0 { 1 } else { seed } as i32;
@@ -36,7 +36,7 @@ impl Random {
         random
     }
 
-    /// As `random()`: 0..=2147483647.
+    /// Next draw, as `random()`: 0..=2147483647.
     #[inline]
     pub fn draw(&mut self) -> u32 {
         let behind = (self.oldest + DEGREE - SEPARATION) % DEGREE;

@@ -1,14 +1,14 @@
 //! A pool's placement: key in, index of the server out.
 //!
-//! Built once, asked on every request: no allocation, no lock, no panic on the way. Servers that fail are
-//! left out by building it again with another live set; the index of a server never changes.
+//! Built once, used on every request: lookups neither allocate, lock nor panic. Failed servers are left out
+//! by rebuilding it with another live set; the index of a server never changes.
 
 use crate::continuum::{Continuum, ketama_points, libmemcached_points, libmemcached_unweighted_points};
 use crate::modula::Modula;
 use crate::node::Node;
 use crate::{Distribution, Hash, Random};
 
-/// A ring: the server that each key lives on.
+/// A ring: maps each key to its server.
 #[derive(Debug, Clone)]
 pub struct Ring {
     distribution: Distribution,
@@ -17,10 +17,10 @@ pub struct Ring {
     placement: Placement,
 }
 
-/// Rule by which a hash finds its server among those that are live.
+/// Rule by which a hash finds its server among the live ones.
 #[derive(Debug, Clone)]
 enum Placement {
-    /// Nothing is live.
+    /// No server is live.
     Nobody,
     /// One server takes every key: no hash is computed.
     One(u32),
@@ -31,10 +31,10 @@ enum Placement {
 }
 
 impl Ring {
-    /// The ring over `nodes`, which stand in index order (nutcracker's is [`crate::sort_order`]).
+    /// Builds the ring over `nodes`, which are in index order (nutcracker's is [`crate::sort_order`]).
     ///
-    /// Only [`Distribution::Random`] draws numbers; give it a seed with [`Ring::seeded`] (nutcracker: the
-    /// time in seconds). Without one it starts as a C program that never called `srandom`.
+    /// Only [`Distribution::Random`] draws random numbers; seed it with [`Ring::seeded`] (nutcracker: the
+    /// time in seconds). Without a seed it starts like a C program that never called `srandom`.
     pub fn build(distribution: Distribution, hash: Hash, nodes: &[Node<'_>]) -> Ring {
         let placement = Placement::new(distribution, hash, nodes);
         Ring { distribution, hash, random: Random::new(1), placement }
@@ -47,14 +47,14 @@ impl Ring {
         self
     }
 
-    /// Builds the ring again over the same servers with another live set. The generator goes on where it was.
+    /// Rebuilds the ring over the same servers with another live set. The generator keeps its state.
     pub fn rebuild(&mut self, nodes: &[Node<'_>]) {
         self.placement = Placement::new(self.distribution, self.hash, nodes);
     }
 
-    /// Index of the server for `key`, or None when every server is ejected.
+    /// Index of the server for `key`, or None if every server is ejected.
     ///
-    /// `key` is what is left after [`crate::tagged`]. As in nutcracker an empty key has hash 0.
+    /// `key` is the result of [`crate::tagged`]. As in nutcracker, an empty key has hash 0.
     #[inline]
     pub fn server_of_key(&mut self, key: &[u8]) -> Option<usize> {
         match &self.placement {
@@ -66,7 +66,7 @@ impl Ring {
         }
     }
 
-    /// Index of the server for a hash computed elsewhere, or None when every server is ejected.
+    /// Index of the server for a hash computed elsewhere, or None if every server is ejected.
     pub fn server_of_hash(&mut self, hash: u32) -> Option<usize> {
         let server = match &self.placement {
             Placement::Continuum(continuum) => continuum.server_of_hash(hash),

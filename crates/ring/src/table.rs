@@ -1,4 +1,4 @@
-//! One table for an enum whose variants have configuration names.
+//! Enums from a table of variants and their configuration names.
 //!
 //! The macro writes the enum and everything that follows from the table: `ALL`, `name`, `from_name`,
 //! `Display` and `FromStr`. Nothing else in the crate spells a name.

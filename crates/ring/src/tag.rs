@@ -1,11 +1,11 @@
 //! Hash tags: the part of a key that decides where it lives.
 //!
 //! With `hash_tag: "{}"` the keys `{user:1}:name` and `{user:1}:cart` are hashed as `user:1`, so they are on
-//! one server. As nutcracker 0.5.0 only the first opening byte of a key is tried.
+//! one server. As in nutcracker 0.5.0, only the first opening byte of a key is tried.
 
 /// The part of `key` that is hashed under `tag` (opening and closing byte, which may be equal).
 ///
-/// It lies between the first opening byte and the first closing byte after it; when one of them is missing or
+/// It lies between the first opening byte and the first closing byte after it; if either is missing or
 /// nothing lies between, it is the whole key.
 #[inline]
 pub fn tagged(key: &[u8], tag: Option<[u8; 2]>) -> &[u8] {

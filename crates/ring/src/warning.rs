@@ -1,19 +1,19 @@
-//! Pools that work but not as their owner thinks: found when a configuration is checked.
+//! Warnings about pools that work, but hardly as intended; found when a configuration is checked.
 //!
-//! nutcracker says nothing about any of these. Nothing here refuses a pool, since fleets run on such ones.
+//! nutcracker reports none of these. No warning refuses a pool, since fleets run on such pools.
 
 use std::fmt;
 
 use crate::{Distribution, Hash, Node, Ring, ketama_points};
 
-/// Something about a pool that is hardly what its owner wants.
+/// A setting of a pool that is hardly intended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warning {
     /// The hash has so few values that some servers can never be chosen.
     HashTooNarrow {
         /// The hash.
         hash: Hash,
-        /// The distribution that meets it.
+        /// The distribution it is used with.
         distribution: Distribution,
         /// Servers that get keys.
         reached: usize,
@@ -29,7 +29,7 @@ pub enum Warning {
         /// Its weight.
         weight: u32,
     },
-    /// Weights differ but this distribution looks at none of them.
+    /// Weights differ, but this distribution ignores them.
     WeightsIgnored(Distribution),
 }
 

@@ -1,12 +1,12 @@
-//! The ring against what the originals do.
+//! The ring compared with the originals.
 //!
 //! `hash.jsonl` and `ring.jsonl` hold values of nutcracker 0.5.0 (beside the repository, not in it: skipped
-//! with a message when absent). `tests/data/nutcracker_long_names.jsonl` has names past the length at which
+//! with a message if absent). `tests/data/nutcracker_long_names.jsonl` has names past the length at which
 //! nutcracker cuts them, confirmed with the running program. `tests/data/libmemcached.jsonl` holds
 //! libmemcached's weighted ketama: computed from its rules by an independent program and confirmed with
-//! libmemcached 1.1.4. `tests/data/libmemcached_unweighted.jsonl` has what `memcached_generate_hash` of
-//! libmemcached 1.1.4 says with `MEMCACHED_BEHAVIOR_KETAMA` for servers of equal weight; 1.0.16, which
-//! pylibmc 1.6.3 carries, says the same.
+//! libmemcached 1.1.4. `tests/data/libmemcached_unweighted.jsonl` has the results of libmemcached 1.1.4's
+//! `memcached_generate_hash` with `MEMCACHED_BEHAVIOR_KETAMA` for servers of equal weight; 1.0.16, bundled
+//! with pylibmc 1.6.3, gives the same.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use nuthatch_ring::{
 };
 use serde_json::Value;
 
-/// The lines of a golden file, or none with a message.
+/// The lines of a golden file; none, with a message, if it is absent.
 fn golden(name: &str) -> Vec<Value> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let path = root.join("../shared/golden").join(name);

@@ -1,4 +1,4 @@
-//! Logins by name, token and certificate, and what is wrong with users.
+//! Logins by name, token and certificate, and faults of users.
 
 use super::*;
 use crate::spec::{AdminRole, PasswordSpec};

@@ -1,4 +1,4 @@
-//! Rules of commands: order, categories, subcommands, first arguments, scripts, and what is no rule.
+//! Rules of commands: order, categories, subcommands, first arguments, scripts, and invalid rules.
 
 use super::*;
 use wire::redis::command::lookup;
@@ -14,7 +14,7 @@ fn command(name: &str) -> &'static Command {
     }
 }
 
-/// Rules, commands that they allow, commands that they do not. `select:0` is `SELECT 0`.
+/// Rules, commands they allow, commands they do not. `select:0` is `SELECT 0`.
 const CASES: &[(&str, &str, &str)] = &[
     ("", "auth hello reset quit", "get set ping acl|whoami"),
     ("+get", "get auth", "set mget"),

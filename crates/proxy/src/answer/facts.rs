@@ -9,13 +9,13 @@ use net::Io;
 use crate::keys::PoolKey;
 use crate::proxy::Proxy;
 
-/// Version given to clients: that of the Redis whose commands the table has.
+/// Version reported to clients: the Redis version whose commands the table has.
 pub(super) const REDIS_VERSION: &str = "7.0.15";
 
-/// One pool, as a client of it sees the proxy.
+/// Facts about one pool, as seen by its clients.
 pub(crate) struct Facts<'a> {
     pub(crate) pool: &'a crate::pool::Pool,
-    /// Since the start of this shard.
+    /// Time since the start of this shard.
     pub(crate) uptime: Duration,
     /// Memory for requests and replies, on all shards.
     pub(crate) memory: usize,
@@ -28,7 +28,7 @@ impl Facts<'_> {
         &self.pool.config
     }
 
-    /// The memory limit of Redis' kind: that of keys and values. 0 where servers have one of their own.
+    /// `maxmemory` in Redis' sense: the limit on keys and values. 0 if the servers have their own.
     pub(crate) fn memory_max(&self) -> usize {
         self.store.map_or(0, Store::bytes_max)
     }

@@ -1,8 +1,7 @@
-//! `INFO`: what the one server behind a pool says, or else what the proxy knows of itself.
+//! `INFO`: the answer of a pool's only server, or else the proxy's own.
 //!
-//! The proxy's own text has the sections and fields of Redis that it has a value for, and no other: a client
-//! that looks for more finds nothing rather than what is made up. Counters are those of the shard that the
-//! client is on.
+//! The proxy's own text has only the sections and fields of Redis that it has values for: other fields are
+//! missing rather than made up. Counters are those of the client's shard.
 
 use wire::redis::encode::{self, Version};
 use wire::redis::{Args, Kind, Reply};
@@ -11,7 +10,7 @@ use super::facts::{Facts, REDIS_VERSION};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A section: the name that asks for it, and its text.
+/// A section: its name in the request, and its text.
 type Section = (&'static str, fn(&Facts<'_>) -> String);
 
 /// In Redis' order.
@@ -35,8 +34,8 @@ pub(super) fn own(asked: Args<'_>, facts: &Facts<'_>, version: Version, out: &mu
     encode::verbatim(out, texts.join("\r\n").as_bytes(), version);
 }
 
-/// Appends what a server has answered, corrected where the proxy in front of it makes a difference: the
-/// client talks to no cluster, and learns whose version ours is. None if it is no text.
+/// Appends a server's answer, corrected where the proxy makes a difference: cluster mode is off, and the
+/// proxy's version is added. None if the answer is no text.
 pub(super) fn corrected((reply, frame): (Reply, &[u8]), version: Version, out: &mut Vec<u8>) -> Option<()> {
     let text = match reply.kind() {
         Kind::Bulk => reply.body(frame),
@@ -113,7 +112,7 @@ fn stats(facts: &Facts<'_>) -> String {
     text
 }
 
-/// The section Keyspace. Keys with a deadline are not counted apart.
+/// The section Keyspace. Keys with an expiry are not counted separately.
 fn keyspace(facts: &Facts<'_>) -> String {
     match facts.store {
         Some(store) if !store.is_empty() => {
@@ -123,7 +122,7 @@ fn keyspace(facts: &Facts<'_>) -> String {
     }
 }
 
-/// Bytes as Redis writes them for people: `919.60K`.
+/// Bytes in Redis' human-readable form: `919.60K`.
 fn human(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["B", "K", "M", "G", "T", "P"];
     let unit = (bytes.max(1).ilog2() as usize / 10).min(UNITS.len() - 1);

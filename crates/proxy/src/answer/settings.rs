@@ -1,9 +1,8 @@
-//! `CONFIG GET`: what the one server behind a pool says, or else the proxy's own settings in Redis' terms.
+//! `CONFIG GET`: the answer of a pool's only server, or else the proxy's own settings in Redis' terms.
 //!
-//! A client's connection ends at the proxy: what concerns it, and the number of databases, is the proxy's in
-//! either case. The rest is the server's. If there is not exactly one, or it does not answer, what it would
-//! say stands in the table, as a Redis 7.0 without a configuration file has it. No password of a server is
-//! shown.
+//! A client's connection ends at the proxy, so connection settings and the number of databases are always the
+//! proxy's. The rest is the server's. If there is not exactly one server, or it does not answer, the table
+//! has the default of Redis 7.0. No server password is shown.
 
 use wire::redis::encode::{self, Version};
 use wire::redis::{Args, Kind, Reply, glob_matches};
@@ -18,7 +17,7 @@ enum Whose {
 }
 use Whose::{Proxy, Server};
 
-/// A row: the name, whose value counts, and the proxy's value.
+/// A row: the name, the source of the value, and the proxy's value.
 type Setting = (&'static str, Whose, fn(&Facts<'_>) -> String);
 
 /// Sorted by name.
@@ -52,14 +51,13 @@ const SETTINGS: &[Setting] = &[
     ("zset-max-ziplist-value", Server, |_| "64".into()),
 ];
 
-/// Appends the proxy's own answer to `CONFIG GET pattern…`: each setting that one of the patterns names,
-/// once.
+/// Appends the proxy's own answer to `CONFIG GET pattern…`: each setting that matches a pattern, once.
 pub(super) fn own(patterns: Args<'_>, facts: &Facts<'_>, version: Version, out: &mut Vec<u8>) {
     write(out, version, &asked(patterns, facts, |_| true));
 }
 
-/// Appends what a server has answered, with the proxy's value where that one counts. None if it is no list of
-/// settings.
+/// Appends a server's answer, with the proxy's values for the proxy's settings. None if the answer is no list
+/// of settings.
 pub(super) fn corrected(
     (reply, frame): (Reply, &[u8]),
     patterns: Args<'_>,
@@ -82,7 +80,7 @@ pub(super) fn corrected(
     Some(())
 }
 
-/// The proxy's settings that the patterns name, of those whose value `counts`.
+/// The proxy's settings that match the patterns and whose source `counts`.
 fn asked(patterns: Args<'_>, facts: &Facts<'_>, counts: impl Fn(Whose) -> bool) -> Vec<(Vec<u8>, Vec<u8>)> {
     let is_asked =
         |name: &str| patterns.clone().any(|pattern| glob_matches(pattern.bytes(), name.as_bytes()));
@@ -94,7 +92,7 @@ fn whose(name: &[u8]) -> Whose {
     SETTINGS.iter().find(|row| name.eq_ignore_ascii_case(row.0.as_bytes())).map_or(Server, |row| row.1)
 }
 
-/// True for the passwords that a server is configured with.
+/// True for a server's password settings.
 fn is_secret(name: &[u8]) -> bool {
     let name = name.to_ascii_lowercase();
     name.ends_with(b"pass") || name.ends_with(b"auth") || name.ends_with(b"password")

@@ -26,7 +26,7 @@ fn shard(index: usize, loads: &Arc<[AtomicU32]>) -> Shard {
     shard_of(index, loads, &Arc::new(AtomicU64::new(1)))
 }
 
-/// A crowd of shards whose clients have numbers that the shards share.
+/// One of several shards with shared client numbers.
 fn shard_of(index: usize, loads: &Arc<[AtomicU32]>, numbers: &Arc<AtomicU64>) -> Shard {
     let post = Post::default();
     let mut io = FakeIo::default();
@@ -63,7 +63,7 @@ impl Shard {
         self.proxy.received(&mut self.io, id, &mut Input::scratch(bytes));
     }
 
-    /// The maintenance that traffic has asked for.
+    /// Runs the maintenance that traffic has requested.
     fn maintain(&mut self) {
         self.io.now = Instant(self.io.now.0 + 100_000);
         while let Some(((at, _), token)) = self.io.timers.pop_first() {
@@ -105,7 +105,7 @@ fn clients_of_the_embedded_cache_stay_where_it_is() {
     let (mut home, mut other) = (shard(0, &loads), shard(1, &loads));
     home.accept(NEAR);
     assert!(home.posted().is_empty());
-    // While the pool comes to the cache, another shard may still have its listener.
+    // While a pool moves to the cache's shard, another shard may still have its listener.
     other.accept(NEAR);
     assert_eq!(other.posted().iter().map(|(to, _)| *to).collect::<Vec<_>>(), [0]);
 }
@@ -119,7 +119,7 @@ fn a_moved_client_keeps_its_session() {
         ids[0],
         b"*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$3\r\nbob\r\n*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n",
     );
-    // A client with a request under way, and one with a part of one, have to stay.
+    // A client with a request under way, and one with a partly received request, have to stay.
     from.receive(ids[1], b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
     from.receive(ids[2], b"*2\r\n$3\r\nGE");
     from.io.load = 1000;
@@ -153,7 +153,7 @@ fn no_client_moves_without_need() {
 fn ids_of_clients_are_their_own_in_the_process() {
     let numbers = Arc::new(AtomicU64::new(1));
     let mut seen = std::collections::BTreeSet::new();
-    // On each shard while it is the first with room.
+    // A client goes to the first shard with room.
     for (index, permille) in [(0, [0, 0]), (1, [700, 0])] {
         let mut shard = shard_of(index, &loads(&permille), &numbers);
         for _ in 0..3 {

@@ -1,6 +1,6 @@
-//! `ACL WHOAMI`, `CAT`, `USERS`, `LIST` and `GETUSER`. Passwords are left out, also as digests.
+//! `ACL WHOAMI`, `CAT`, `USERS`, `LIST` and `GETUSER`. Passwords are omitted, and so are their digests.
 //!
-//! A pool without users has one, `default`, who may do everything, as a Redis without rules.
+//! A pool without users shows one, `default`, with all rights, as a Redis without rules does.
 
 use access::User;
 use wire::redis::command::{all, categories};
@@ -10,7 +10,8 @@ use wire::redis::{Args, Local};
 use super::Gate;
 use crate::client::Session;
 
-/// Answers a subcommand of `ACL`; `args` begin with its name. `has_password`: the pool has one and no users.
+/// Answers a subcommand of `ACL`; `args` begin with its name. `has_password`: the pool has a password and no
+/// users.
 pub(crate) fn answer(
     gate: &Gate,
     session: &Session,

@@ -1,8 +1,8 @@
 //! Logins: by name and password, in the words of Redis and of memcached, or by a certificate.
 //!
-//! Who has failed too often is not listened to for a while ([`access::LoginGuard`]). A failed login is
-//! counted, and told of once a second at most; neither its password is shown nor the name that was tried,
-//! unless it is a user's.
+//! Addresses with too many failed logins are ignored for a while ([`access::LoginGuard`]). A failed login is
+//! counted, and logged at most once a second, without its password; the name is logged only if it is a
+//! user's.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,23 +25,23 @@ use crate::proxy::Proxy;
 const WRONGPASS: &[u8] = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n";
 const TOO_OFTEN: &str = "too many failed logins from this address, try again later";
 const TOO_MANY: &str = "too many logins are being verified, try again later";
-// In memcached's words.
+// memcached's reply to a login.
 const STORED: &[u8] = b"STORED\r\n";
 const FAILURE: &[u8] = b"CLIENT_ERROR authentication failure\r\n";
 const MALFORMED: &[u8] = b"CLIENT_ERROR bad authentication token format\r\n";
 
-/// The outcome of an attempt.
+/// The outcome of a login attempt.
 enum Attempt {
     In,
     Wrong,
     /// Refused, with this error.
     Refused(Vec<u8>),
-    /// Its request is looked at again later.
+    /// Pending: its request is handled again later.
     Later,
 }
 
 impl Proxy {
-    /// `AUTH` or `HELLO` in a pool with users. False if the request is to stay where it is.
+    /// Handles `AUTH` or `HELLO` in a pool with users. False if the request has to stay in the input.
     pub(crate) fn log_in_redis<I: Io>(
         &mut self,
         io: &mut I,
@@ -62,7 +62,7 @@ impl Proxy {
         true
     }
 
-    /// `AUTH [user] password`; without a user it is `default`. None: later.
+    /// Handles `AUTH [user] password`; the default user is `default`. None: later.
     fn auth<I: Io>(&mut self, io: &mut I, client: &mut Client, mut args: Args<'_>) -> Option<Vec<u8>> {
         let (first, second, more) = (args.next(), args.next(), args.next());
         let (name, secret) = match (&first, &second, more) {
@@ -78,7 +78,7 @@ impl Proxy {
         })
     }
 
-    /// `HELLO [version [AUTH user password] [SETNAME name]]`. None: later.
+    /// Handles `HELLO [version [AUTH user password] [SETNAME name]]`. None: later.
     fn hello<I: Io>(&mut self, io: &mut I, client: &mut Client, args: Args<'_>) -> Option<Vec<u8>> {
         let hello = match read_hello(args, client.session.resp3) {
             Ok(hello) => hello,
@@ -100,9 +100,9 @@ impl Proxy {
         Some(reply)
     }
 
-    /// The first `set` of a memcached client: its data is name and password with a space between them, its
-    /// key is of no account. It is answered even if it says `noreply`, as memcached does. False if the
-    /// request is to stay where it is.
+    /// Handles the first `set` of a memcached client: its data is name and password with a space between
+    /// them, its key is ignored. It is answered even with `noreply`, as in memcached. False if the request
+    /// has to stay in the input.
     pub(crate) fn log_in_memcache<I: Io>(
         &mut self,
         io: &mut I,
@@ -134,7 +134,7 @@ impl Proxy {
         let now = since_start(io.now());
         let from = client.session.from;
         let user = match std::mem::take(&mut client.session.pending) {
-            // The book may be another one by now.
+            // The book may have changed since.
             Pending::Answered(user) => user.and_then(|user| gate.book.user(user.name().as_bytes()).cloned()),
             Pending::Asked | Pending::None => {
                 if self.guard.as_ref().is_some_and(|guard| !guard.may_try(from, name, now)) {
@@ -173,7 +173,7 @@ impl Proxy {
         let pool = &self.pools[pool];
         pool.stats.login_failures.inc();
         if pool.gate.told.take(now) {
-            // What is no user's name may be a password that was typed in its place.
+            // An unknown name may be a password typed in its place.
             let user = pool.gate.book.user(name).map(|user| user.name().to_owned());
             let address = from.map(|address| address.to_string());
             let pool = pool.config.name.clone();
@@ -181,7 +181,7 @@ impl Proxy {
         }
     }
 
-    /// A login was verified: its request is looked at again.
+    /// Handles a verified login: resumes the client's request.
     pub(crate) fn verified<I: Io>(&mut self, io: &mut I, verified: Verified) {
         let Some(client) = self.client_mut(verified.client) else { return };
         if matches!(client.session.pending, Pending::Asked) {
@@ -190,7 +190,7 @@ impl Proxy {
         self.resume_client(io, verified.client, Wait::Login);
     }
 
-    /// A client has shown its certificate: it is logged in as the user that it belongs to, if there is one.
+    /// Logs a client in as the user of its certificate, if there is one.
     pub(crate) fn certified<I: Io>(&mut self, io: &mut I, id: ConnId, info: &LayerInfo) {
         let Some(mut client) = self.take_client(id) else { return };
         let pool = &self.pools[client.pool];

@@ -1,4 +1,4 @@
-//! Clients before the gate of a pool: what they are told, what reaches a server, and what reloads change.
+//! Clients at the gate of a pool: their replies, what reaches a server, and what reloads change.
 
 use std::net::SocketAddr;
 
@@ -41,7 +41,7 @@ fn world() -> World {
     World::new(&format!("{POOLS}{USERS}"))
 }
 
-/// Users whose passwords are all quick to verify. With a slow one an unknown name is as slow.
+/// Users whose passwords are all quick to verify. With a slow one, unknown names are slow as well.
 fn quick_users() -> String {
     USERS.replace("password_argon2", "certificate = \"none\" #")
 }
@@ -167,7 +167,8 @@ fn acl_shows_rules_and_no_password() {
     assert_eq!(w.says(c, "ACL GETUSER nobody\r\n"), "$-1\r\n");
 }
 
-/// SELECT is refused by rule: what follows was meant for another database, and is not executed in this one.
+/// SELECT is refused by a rule: requests after it were meant for another database, and are not executed in
+/// this one.
 #[test]
 fn nothing_behind_a_forbidden_command_that_it_depends_on_is_executed() {
     let mut w = World::new(&format!("{POOLS}{}", USERS.replace("\"+@all\", \"-@dangerous\"", "\"+get\"")));
@@ -237,7 +238,7 @@ fn memcached_clients_log_in_with_their_first_set() {
     );
 }
 
-/// A login of `slow` is verified on another thread; its request waits where it is.
+/// A login of `slow` is verified on another thread; its request stays in the input.
 #[test]
 fn a_login_that_takes_long_keeps_its_client_waiting_and_nobody_else() {
     for (request, name, right) in [
@@ -280,14 +281,14 @@ fn what_was_verified_is_for_the_request_it_was_asked_for() {
     assert_eq!(w.receive(clients[1], b"AUTH slow wrong\r\n"), 0);
     let full = "-ERR too many logins are being verified, try again later\r\n";
     assert_eq!(w.says(clients[2], "AUTH slow password\r\n"), full);
-    // The first leaves; its number is not mistaken for another's.
+    // The first client leaves; its id is not mistaken for another's.
     w.proxy.failed(&mut w.io, clients[0], net::Fault::Reset);
     let logins: Vec<_> = std::mem::take(&mut *w.told.logins.lock().unwrap());
     for login in logins {
         w.proxy.mail(&mut w.io, Mail::Verified(login.verify()));
     }
     assert_eq!(w.says(clients[1], "AUTH slow wrong\r\n"), WRONG);
-    // A reload while it was verified: looked at anew.
+    // After a reload during the verification, the login starts again.
     let c = w.accept(R);
     assert_eq!(w.receive(c, b"AUTH slow wrong\r\n"), 0);
     w.reload(settings(&format!("{POOLS}{}", USERS.replace("+ping", "+echo"))));
@@ -361,7 +362,7 @@ fn limits_of_users_and_pools() {
     assert_eq!(w.says(default, "AUTH d\r\n"), over_pool);
     let stats = &w.proxy.pools.values().find(|pool| pool.config.name == "r").unwrap().stats;
     assert_eq!(stats.limited.get(), 3);
-    // The other pool has no limit of its own, but the user has.
+    // The other pool has no limit, but the user has.
     let m = w.accept(M);
     assert_eq!(w.says(m, "set k 0 0 10\r\nweb s3cret\r\n"), "STORED\r\n");
     assert_eq!(
@@ -420,14 +421,14 @@ fn users_come_change_and_go_while_clients_stay() {
     assert_eq!(w.says(early, "AUTH web s3cret\r\nGET other\r\n"), format!("+OK\r\n{NO_KEY}"));
     let (default, another) = (w.accept(R), w.accept(R));
     assert_eq!(w.says(default, "AUTH d\r\n"), "+OK\r\n");
-    // Other rights, for who is there as well; what is counted stays counted.
+    // Rights change for connected clients too; counts are kept.
     let changed = USERS.replace("app:*", "other").replace("limit_connections = 2", "limit_connections = 1");
     w.reload(settings(&format!("{POOLS}{changed}")));
     assert_eq!(w.says(early, "GET app:1\r\n"), NO_KEY);
     w.receive(early, b"GET other\r\n");
     assert_eq!(w.io.connects.len(), 1);
     assert_eq!(w.says(another, "AUTH d\r\n"), "-ERR max number of clients reached\r\n");
-    // A user that goes takes its clients along.
+    // The clients of a removed user are closed.
     w.reload(settings(&format!("{POOLS}{}", changed.replace("[user.default]", "[user.other]"))));
     assert_eq!(w.sent(default), "+OK\r\n-ERR user removed from the configuration\r\n");
     assert!(w.io.closed.contains(&default) && !w.io.closed.contains(&early));

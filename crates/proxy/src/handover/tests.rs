@@ -13,7 +13,7 @@ const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
 
 type Gone = Arc<Mutex<Vec<Departure>>>;
 
-/// A hand-over to a process that serves the pools of this configuration, and those who went.
+/// A hand-over to a process that serves the pools of this configuration, and the clients handed over.
 fn to_one_with(config: &str) -> (HandOver, Gone) {
     let config = config::native::check(config, 1).config.expect("valid");
     let gone = Gone::default();

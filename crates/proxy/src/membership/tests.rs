@@ -22,7 +22,7 @@ const POOL_GONE: &[u8] = b"-ERR pool removed from the configuration\r\n";
 const VALUE: &[u8] = b"$1\r\nv\r\n";
 const A: ServerId = ServerId(0);
 
-/// The pool with these servers instead.
+/// The pool, with these servers.
 fn pool(servers: &[&str]) -> String {
     let list: Vec<String> = servers.iter().map(|server| format!("\"127.0.0.1:{server}\"")).collect();
     POOL.replace("\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"", &list.join(", "))
@@ -32,7 +32,7 @@ fn get(key: &str) -> Vec<u8> {
     format!("*2\r\n$3\r\nGET\r\n${}\r\n{key}\r\n", key.len()).into_bytes()
 }
 
-/// Requests for four keys, of which some live on each of two servers.
+/// Requests for four keys, some on each of two servers.
 fn gets() -> Vec<u8> {
     ["k0", "k1", "x", "y"].map(get).concat()
 }
@@ -72,7 +72,7 @@ impl World {
         self.proxy.directory.servers[&id]
     }
 
-    /// The timers that are set, but for that of maintenance.
+    /// Number of timers set, without that of maintenance.
     fn timers(&self) -> usize {
         self.io.timers.values().filter(|token| **token != Alarm::Maintenance.token()).count()
     }
@@ -86,8 +86,8 @@ fn what_stays_keeps_its_connections_and_what_comes_gets_its_keys() {
     let (a, b) = (w.server_on(11), w.server_on(12));
     let (at_a, at_b) = (count(w.io.sent(a), b"GET"), count(w.io.sent(b), b"GET"));
     assert!(at_a > 0 && at_b > 0, "{at_a} {at_b}");
-    // Other weights, another name for the address of b, a third server, and options that connections do not
-    // depend on.
+    // Other weights, another name for b's address, a third server, and options that connections do not depend
+    // on.
     let next = format!("{}timeout = \"1s\"\nhash_tag = \"{{}}\"\n", pool(&["11:3 a", "12:1 c", "13:1 d"]));
     w.become_(&next);
     assert!(!w.io.closed.contains(&a) && !w.io.closed.contains(&b));
@@ -130,7 +130,7 @@ fn counts_go_on_by_name() {
     let stats = |w: &World, n: usize| w.generation.pools[0].cells.servers[n].shards[0].requests.get();
     let before = stats(&w, 0);
     assert!(before > 0);
-    // The address is another one, the name is not.
+    // The address changes, the name does not.
     w.become_(&pool(&["19:1 a", "12:1 b"]));
     w.receive(client, &gets());
     assert_eq!(stats(&w, 0), 2 * before);
@@ -145,7 +145,7 @@ fn timers_and_mail_of_a_removed_server_do_nothing() {
     let mut w = World::new(POOL);
     let client = w.ask(gets());
     let a = w.server_on(11);
-    // Kept from before the removal, as if the loop had them in hand.
+    // Kept from before the removal, as if the loop were processing them.
     let key = w.key(A);
     let deadline = Alarm::Deadline(LaneKey { server: key, number: 0 }).token();
     let probe = Alarm::Probe(key).token();
@@ -176,10 +176,10 @@ fn an_ejected_server_stays_out_over_a_change() {
     let a = w.server_on(11);
     w.proxy.failed(&mut w.io, a, net::Fault::Reset);
     assert!(!w.proxy.server_is_up(A));
-    // As it is, it waits for its probe.
+    // At the same address it waits for its probe.
     w.become_(&format!("{POOL}timeout = \"3s\"\n"));
     assert!(!w.proxy.server_is_up(A) && w.connects_to(11) == 1);
-    // In another place it is probed at once, and its counts say that it is out.
+    // At another address it is probed at once, and its gauges show it ejected.
     w.become_(&pool(&["19:1 a", "12:1 b"]));
     let ejected = |w: &World| w.generation.pools[0].cells.servers[0].shards[0].ejected.get();
     let moved = w.generation.pools[0].servers[0].id;
@@ -197,7 +197,7 @@ fn ejection_ends_with_its_option() {
     let a = w.server_on(11);
     w.proxy.failed(&mut w.io, a, net::Fault::Reset);
     let on = "auto_eject_hosts = true\n";
-    // A shorter time to the next probe counts from now.
+    // A shorter retry time counts from the reload.
     w.become_(&format!("{POOL}server_retry_timeout = \"2s\"\n"));
     w.pass_time(Duration::from_secs(2));
     assert_eq!(w.connects_to(11), 2);
@@ -254,7 +254,7 @@ fn sessions_stay_when_the_password_changes() {
     assert_eq!(w.io.sent(clients[0]), b"+OK\r\n+PONG\r\n");
     w.receive(clients[1], b"*2\r\n$4\r\nAUTH\r\n$3\r\nold\r\n");
     assert!(w.io.sent(clients[1]).starts_with(b"-ERR invalid password"), "{}", w.sent(clients[1]));
-    // Who had none needs none.
+    // Without ejection there is no probe timer.
     w.become_(POOL);
     w.receive(clients[1], ping);
     assert!(w.io.sent(clients[1]).ends_with(b"+PONG\r\n"));
@@ -274,7 +274,7 @@ fn a_pool_comes_and_goes() {
     w.receive(mine, &[get("k"), get("l")].concat());
     w.receive(other, &get("k"));
     w.become_(POOL);
-    // Who is owed nothing is told at once; the others get what they are owed first.
+    // A client that is owed nothing gets the error at once; the others get their replies first.
     assert_eq!((w.io.sent(idle), w.io.closed.contains(&idle)), (POOL_GONE, true));
     assert_eq!((w.io.sent(mine), w.io.closed.contains(&mine)), (&b""[..], false));
     assert_eq!(w.receive(mine, &get("m")), get("m").len(), "what comes later is thrown away");
@@ -285,7 +285,7 @@ fn a_pool_comes_and_goes() {
         (&[VALUE, VALUE, POOL_GONE].concat()[..], true)
     );
     assert_eq!(count(w.io.sent(server), b"GET"), 2);
-    // A client that is on its way while the pool goes is told too; later it finds its pool gone, as at its
+    // A client that is moving while the pool is removed gets the error too; later it finds no pool, as at a
     // listener.
     let moved = |pool| {
         let (parcel, session) = (net::Parcel::simulated(1), Some(crate::client::Session::default()));
@@ -300,10 +300,10 @@ fn a_pool_comes_and_goes() {
     assert_eq!(w.io.closed.len(), open + 1);
     let late = w.accept(1);
     assert!(w.io.closed.contains(&late));
-    // A pool of that name is another one.
+    // A new pool of that name is a different one.
     w.become_(&both);
     assert_ne!(w.generation.pools[1].id, q);
-    // The first pool goes on, and nothing is left of the others.
+    // The first pool stays, and nothing is left of the others.
     let server = w.server_on(if w.connects_to(11) == 1 { 11 } else { 12 });
     w.receive(server, VALUE);
     assert_eq!(w.io.sent(other), VALUE);
@@ -373,7 +373,7 @@ fn a_client_may_come_from_a_shard_that_is_a_generation_ahead() {
     assert_eq!((w.proxy.clients, w.proxy.early.len()), (0, 1));
     w.become_(&both);
     assert_eq!((w.proxy.clients, w.proxy.early.len()), (1, 0));
-    // One whose pool never comes is closed.
+    // A client whose pool never appears is closed.
     w.proxy.mail(&mut w.io, moved(PoolId(2)));
     w.become_(&format!("{both}timeout = \"3s\"\n"));
     assert_eq!((w.proxy.early.len(), w.io.closed.len()), (1, 0));
@@ -390,7 +390,7 @@ fn the_embedded_cache_keeps_what_it_has() {
     w.become_(&format!("{local}timeout = \"1s\"\n{POOL}"));
     w.receive(client, &get("k"));
     assert_eq!(w.io.sent(client), b"+OK\r\n$1\r\nv\r\n");
-    // Over its own removal too, since it belongs to the process.
+    // Also over the removal of the pool, since it belongs to the process.
     w.become_(POOL);
     w.become_(&format!("{local}{POOL}"));
     let tag = w.generation.pools.iter().find(|pool| pool.config.name == "c").expect("it").id.0;

@@ -1,6 +1,5 @@
-//! `INFO` and `CONFIG GET` of a pool with one server: the client means that server, and is told what it says,
-//! corrected where the proxy makes a difference. With several servers, or none that answers, the proxy speaks
-//! of itself.
+//! `INFO` and `CONFIG GET` of a pool with one server: the client gets that server's answer, corrected where
+//! the proxy makes a difference. With several servers, or none that answers, the proxy describes itself.
 
 use net::Io;
 use wire::redis::Local;
@@ -12,7 +11,7 @@ use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::forward::Traits;
 
-/// Questions of a command about a Redis itself, which a server can answer better than the proxy.
+/// Maps a command to the question about Redis itself that a server answers better than the proxy.
 pub(super) fn about(local: Local) -> Option<About> {
     match local {
         Local::Info => Some(About::Info),
@@ -22,7 +21,7 @@ pub(super) fn about(local: Local) -> Option<About> {
 }
 
 impl Proxy {
-    /// True if there is one server behind the pool, and it can be asked.
+    /// True if the pool has exactly one server and it can be asked.
     pub(super) fn is_asked_of_a_server(&self, pool: PoolKey) -> bool {
         match self.pools[pool].servers[..] {
             [only] => !self.servers[only].is_local() && self.servers[only].is_in_ring(),
@@ -30,7 +29,7 @@ impl Proxy {
         }
     }
 
-    /// Asks the only server, which is in `scratch.parts`.
+    /// Sends the question to the only server, which is in `scratch.parts`.
     pub(super) fn ask_server<I: Io>(
         &mut self,
         io: &mut I,
@@ -73,7 +72,7 @@ mod tests {
             self.world.receive(self.client, request);
         }
 
-        /// The only server was sent `request`, and says this.
+        /// Checks that the only server was sent `request`, and answers with `reply`.
         fn answer(&mut self, request: &[u8], reply: &[u8]) {
             let conn = self.world.server(0);
             assert_eq!(self.world.io.sent(conn), request);
@@ -123,7 +122,7 @@ mod tests {
         assert_eq!(replies.matches("timeout").count(), 1);
     }
 
-    /// Refused, or renamed at the server, or the server is away, or there are two of them.
+    /// The command is refused or renamed at the server, the server is down, or there are two servers.
     #[test]
     fn otherwise_the_proxy_speaks_of_itself() {
         let own = |session: Session| {

@@ -1,22 +1,22 @@
-//! May this request be taken now? Asked here and nowhere else, once for each request: when its command, its
-//! keys and the servers it goes to are known, and before anything of it has gone anywhere.
+//! Admission: the one place that decides whether a request may be taken now. It runs once per request, when
+//! its command, keys and servers are known, and before any of it is sent.
 //!
 //! ```text
 //! bytes ▸ scan ▸ plan ▸ admit ▸ forward, split, answer
-//!                         ├─ its requests under way are on connections given up   Wait::Changeover   read again at its last reply
-//!                         ├─ too many requests wait, or too much is held          Wait::Reply    read again at a reply
-//!                         ├─ it does not take its replies                         Wait::Drain    read again once it has
+//!                         ├─ its requests under way are on replaced connections   Wait::Changeover   resumed at its last reply
+//!                         ├─ too many requests wait, or too much is held          Wait::Reply    resumed at a reply
+//!                         ├─ it does not take its replies                         Wait::Drain    resumed once it has
 //!                         ├─ memory is short, and it has more than its reserve    Wait::Memory, or one of the two above
-//!                         └─ a server's queue has no room                         Wait::Server   read again when there is some
+//!                         └─ a server's queue has no room                         Wait::Server   resumed when it has
 //! ```
-//! A client that has to wait is not read. Its request stays where it is and is looked at anew when the client
-//! is read again. A queue that is getting long may take a request and let its client wait behind it
+//! A client that has to wait is not read. Its request stays in the input and is planned again when the client
+//! is read again. A queue that is getting long may take a request and then make its client wait
 //! ([`Room::Last`]).
 //!
-//! A request of which only a part has come asks as well: may more of it be read?
+//! A partly received request needs admission as well, to have more of it read.
 //!
-//! What a user may not do is decided before, with the plan, and answered here like any other refusal; how
-//! often it may send is counted after, once a request is taken ([`crate::gate`]).
+//! A user's rights are checked earlier, with the plan, and a violation is answered like any other refusal;
+//! rate limits are counted later, once a request is taken ([`crate::gate`]).
 
 use net::{Input, Io};
 
@@ -26,22 +26,22 @@ use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::server::room::Room;
 
-/// Memory of a request that awaits its reply, beside its bytes: its places in the lines of its client and its
-/// server.
+/// Memory of a request that awaits its reply, besides its bytes: its entries in the lines of its client and
+/// its server.
 const REQUEST: usize = 96;
 
-/// However long a request is going to be: after this many bytes more of it we want to be asked, since memory
-/// may have become short meanwhile.
+/// Most bytes of a long request to read before admission is checked again, since memory may have become short
+/// meanwhile.
 const READ_AHEAD: usize = 64 * 1024;
 
 /// Servers that a request goes to.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum To {
-    /// None: the proxy answers it.
+    /// No server: the proxy answers it.
     Nobody,
-    /// One, over this connection.
+    /// One server, over this connection.
     One(LaneKey),
-    /// Those of the parts in `scratch.parts`.
+    /// The servers of the parts in `scratch.parts`.
     Parts,
 }
 
@@ -49,14 +49,13 @@ pub(super) enum To {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Verdict {
     Take,
-    /// It stays where it is; its client waits.
+    /// It stays in the input; its client waits.
     Wait,
-    /// It gets an error in its place.
+    /// It is answered with an error.
     Refuse(Failure),
 }
 
-/// True if there is more of a client's input to be looked at. What comes after its last request is thrown
-/// away.
+/// True if more of a client's input is to be scanned. Input after its last request is discarded.
 #[inline]
 pub(super) fn is_more(client: &Client, input: &mut Input<'_>) -> bool {
     if client.session.leaving {
@@ -66,8 +65,7 @@ pub(super) fn is_more(client: &Client, input: &mut Input<'_>) -> bool {
 }
 
 impl Proxy {
-    /// Decides on a request of `len` bytes that stands at the front of a client's input, which has `unread`
-    /// bytes.
+    /// Decides on the request of `len` bytes at the front of a client's input of `unread` bytes.
     #[inline]
     pub(super) fn admit<I: Io>(
         &mut self,
@@ -104,8 +102,8 @@ impl Proxy {
         }
     }
 
-    /// Admission by the queues of all servers that parts of a request go to. A part that is refused does not
-    /// keep the others from being sent.
+    /// Admission by the queues of all servers that get a part of the request. A refused part does not stop
+    /// the others.
     fn admit_parts<I: Io>(&mut self, io: &mut I, client: &mut Client, len: usize) -> Verdict {
         let mut last = None;
         let each = len / self.scratch.parts.len().max(1);
@@ -128,8 +126,8 @@ impl Proxy {
         Verdict::Take
     }
 
-    /// A request of which `want` bytes are to be there before anything new can be said: more of it is read,
-    /// if it may be.
+    /// Reads more of a request that cannot be scanned further before `want` bytes have arrived, if admission
+    /// allows.
     pub(super) fn read_on<I: Io>(
         &mut self,
         io: &mut I,
@@ -153,7 +151,7 @@ impl Proxy {
         io.pause(client.id);
     }
 
-    /// Event the client has to wait for, whatever its request asks.
+    /// Event the client has to wait for, whatever its request is.
     #[inline]
     fn obstacle<I: Io>(&mut self, io: &I, client: &mut Client, unread: usize) -> Option<Wait> {
         let pool = &self.pools[client.pool];
@@ -169,7 +167,7 @@ impl Proxy {
             return Some(Wait::Reply);
         }
         if client.held_bytes() + client.reply_size.of(client.waiting()) > config.client_output_soft_bytes {
-            // Read again at a reply: it lets some of them go, and shows how long replies are.
+            // Read again at a reply: it shortens the line and shows how long replies are.
             return Some(Wait::Reply);
         }
         let unsent = io.unsent(client.id);
@@ -200,7 +198,7 @@ mod tests {
 
     use crate::testing::World;
 
-    /// Keys `a` and `b` live apart. A queue is full with four requests.
+    /// Keys `a` and `b` live on different servers. A queue is full with four requests.
     const TWO: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nhash = \"fnv1a_64\"\ndistribution = \"modula\"\n\
                        servers = [\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"]\nserver_queue_max = 4\n\
                        timeout = \"1s\"\n";

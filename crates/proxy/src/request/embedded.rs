@@ -1,4 +1,4 @@
-//! A request for the embedded cache: executed at once, on this thread. A pool with such a server lives on one
+//! Requests to the embedded cache: executed at once, on this thread. A pool with such a server lives on one
 //! shard.
 
 use config::checked::Protocol;
@@ -12,10 +12,10 @@ use crate::pool::Pool;
 use crate::proxy::Proxy;
 
 impl Proxy {
-    /// Leaves the reply in `scratch.local`.
+    /// Executes a request, with its reply in `scratch.local`.
     pub(super) fn execute_local<I: Io>(&mut self, io: &I, client: &Client, server: ServerKey, frame: &[u8]) {
         let pool = &self.pools[client.pool];
-        // A clock before 1970 stands still.
+        // A clock before 1970 counts as 0.
         let now_ms = u64::try_from(io.wall_time().0 / 1_000_000).unwrap_or(0);
         let reply = &mut self.scratch.local;
         reply.clear();
@@ -41,7 +41,7 @@ impl Proxy {
         stats.request_bytes.add(frame.len() as u64);
         stats.responses.inc();
         stats.response_bytes.add(self.scratch.local.len() as u64);
-        // It was executed within this turn, whose clock does not move: less than a microsecond as a rule.
+        // The clock does not move within a turn; execution usually takes less than a microsecond.
         stats.latency.record(0);
     }
 }
@@ -70,7 +70,7 @@ fn bare(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// True for a reply that says that the request failed.
+/// True for an error reply.
 pub(super) fn is_error(protocol: Protocol, reply: &[u8]) -> bool {
     match protocol {
         Protocol::Redis => reply.first() == Some(&b'-'),

@@ -1,8 +1,9 @@
-//! A request for every server of a pool: each gets it as it is, and their replies become one.
+//! Requests for every server of a pool: each server gets the request unchanged, and the replies are merged
+//! into one.
 //!
-//! memcached's go to ejected servers too: `flush_all` must not miss one, unless its operator has drained it.
-//! Redis' do not: an ejected server gets no traffic that could need the script, and answers `NOSCRIPT` when
-//! it comes back without it, upon which clients load it again.
+//! memcached requests go to ejected servers too: `flush_all` must not miss one, unless the operator has
+//! drained it. Redis requests do not: an ejected server gets no traffic that could need a script, and if it
+//! comes back without one it answers `NOSCRIPT`, whereupon clients load it again.
 
 use net::Io;
 
@@ -15,7 +16,7 @@ use crate::request::split::merge_of;
 use crate::server::Server;
 
 impl Proxy {
-    /// Sends the request to each server in `scratch.parts`. An error names the server that it is from.
+    /// Sends the request to each server in `scratch.parts`. An error names its server.
     pub(super) fn broadcast_redis<I: Io>(
         &mut self,
         io: &mut I,

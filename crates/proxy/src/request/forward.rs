@@ -1,4 +1,4 @@
-//! (b) A request goes to its server: onto the connection's line, and its bytes into the connection's outbox.
+//! (b) Sends a request to its server: an entry on the connection's line, and the bytes into its outbox.
 
 use net::Io;
 use wire::memcache::{Silence, Span};
@@ -37,19 +37,19 @@ pub(super) enum Forwarded {
     Queued,
     /// The embedded cache has answered: the reply is in `scratch.local`.
     Answered,
-    /// It reached no server.
+    /// It was sent to no server.
     Refused(Failure),
 }
 
 impl Proxy {
-    /// The connection to a key's server that serves a client; None if there is no server.
+    /// The client's connection to the server of a key; None if there is no server.
     #[inline]
     pub(super) fn lane_of_key(&mut self, client: &Client, key: &[u8]) -> Option<LaneKey> {
         let server = self.pools[client.pool].placement.server_of_key(key)?;
         Some(self.servers[server].lane_of(client))
     }
 
-    /// A request that one server answers. `lane` is None if there is none to go to.
+    /// Forwards a request that one server answers. `lane` is None if no server is left.
     pub(super) fn forward_one<I: Io>(
         &mut self,
         io: &mut I,
@@ -75,7 +75,7 @@ impl Proxy {
         }
     }
 
-    /// A request that reaches no server gets an error in its place.
+    /// Gives an error reply to a request that was sent to no server.
     #[cold]
     pub(super) fn refuse<I: Io>(&self, io: &mut I, client: &mut Client, failure: Failure, silence: Silence) {
         let pool = &self.pools[client.pool];
@@ -122,7 +122,7 @@ impl Proxy {
         Ok(())
     }
 
-    /// Puts a request on a server connection once more, which is opened if need be.
+    /// Puts a request on a server connection, which is opened if necessary.
     pub(crate) fn enqueue<I: Io>(
         &mut self,
         io: &mut I,
@@ -141,8 +141,8 @@ impl Proxy {
 }
 
 impl Server {
-    /// Sends a request on a connection that is open or being opened. Returns how the connection's memory has
-    /// changed.
+    /// Sends a request on a connection that is open or being opened. Returns the change in the connection's
+    /// memory.
     #[inline]
     pub(crate) fn send<I: Io>(
         &mut self,

@@ -1,5 +1,5 @@
-//! memcached requests: scanned, answered here, or sent on their way, always so that each has exactly one
-//! reply (see [`wire::memcache`] on `noreply` and quiet mode).
+//! memcached requests: scanned, then answered here or forwarded, so that each has exactly one reply (see
+//! [`wire::memcache`] on `noreply` and quiet mode).
 
 use net::{Input, Io};
 use wire::memcache::{
@@ -18,27 +18,27 @@ use crate::request::forward::Traits;
 use crate::request::{Frame, Partial, SHARE_MIN, hand_on};
 use crate::server::kept::Keep;
 
-/// The keys of a longer `get` line go to a server in several requests: memcached takes more than twice as
+/// Key bytes above which a server gets a `get` line as several requests: memcached takes more than twice as
 /// long for a line of twice the length.
 const PART_BYTES_MAX: usize = 1 << 20;
 
-/// Way of a request, once it is taken. To find it changes nothing but scratch buffers.
+/// The plan for a request. Planning changes nothing but scratch buffers.
 enum Plan {
-    /// One server answers it; None if there is none.
+    /// One server answers it; None if no server is left.
     One(Option<LaneKey>),
     /// `get k1 k2 …`: cut into the parts in `scratch.parts`.
     Split,
-    /// As it is to the servers in `scratch.parts`.
+    /// Sent unchanged to the servers in `scratch.parts`.
     Every,
-    /// Answered here.
+    /// The proxy answers it.
     Here,
     /// It logs its client in.
     Login,
     /// Its client has to log in first.
     Unauthenticated,
-    /// Its user may not do that.
+    /// Its user lacks the right.
     Forbidden(access::Verdict),
-    /// Not served: the line that says so.
+    /// Not served: the error line.
     Refused(&'static str),
 }
 
@@ -80,7 +80,7 @@ impl Proxy {
         self.pools[client.pool].count_requests(requests, bytes);
     }
 
-    /// Limits of a client's requests; before its login it sends nothing long.
+    /// Size limits of a client's requests; small before its login.
     fn memcache_limits(&self, client: &Client) -> Limits {
         if !client.session.authenticated {
             let value_bytes_max = TOKEN_BYTES_MAX;
@@ -94,8 +94,8 @@ impl Proxy {
         }
     }
 
-    /// An error line in the request's place; where the stream cannot be followed any further, also the end.
-    /// False if the client has to wait for it.
+    /// Answers a malformed request with an error line, and closes the client where the stream is out of step.
+    /// False if the client has to wait first.
     fn answer_bad<I: Io>(
         &mut self,
         io: &mut I,
@@ -121,7 +121,7 @@ impl Proxy {
         true
     }
 
-    /// Takes the request at the front of the input, if it may be taken now. False if it was not.
+    /// Takes the request at the front of the input; false if it has to wait.
     fn memcache_request<I: Io>(
         &mut self,
         io: &mut I,
@@ -211,7 +211,7 @@ impl Proxy {
         }
     }
 
-    /// The words of Redis in memcached's form; it has none of its own.
+    /// Redis' error text in memcached's form, since memcached has none.
     #[cold]
     fn forbid_memcache<I: Io>(
         &mut self,
@@ -235,7 +235,7 @@ impl Proxy {
         self.give(io, client, if silent { b"" } else { error.as_bytes() });
     }
 
-    /// `get k1 k2 …`: a request for each server, with its keys in the client's order; more than one for many
+    /// Plans `get k1 k2 …`: one request per server, with its keys in the client's order; several for many
     /// keys.
     fn plan_keys(&mut self, client: &Client, request: &Request, frame: &[u8]) -> Plan {
         if self.sort_keys(client, request.keys(frame).map(|key| key.of(frame))).is_none() {
@@ -259,7 +259,7 @@ impl Proxy {
         frame: Frame<'_>,
     ) {
         let traits = traits(request);
-        // The embedded cache knows noreply and quiet mode itself.
+        // The embedded cache handles noreply and quiet mode itself.
         let local = lane.is_some_and(|lane| self.servers[lane.server].is_local());
         if local || request.is_verbatim() {
             return self.forward_one(io, client, lane, frame, traits);
@@ -302,7 +302,7 @@ impl Proxy {
         self.give_requests(requests);
     }
 
-    /// To every server in `scratch.parts`.
+    /// Sends the request to every server in `scratch.parts`.
     fn fan_out<I: Io>(&mut self, io: &mut I, client: &mut Client, request: &Request, frame: &[u8]) {
         let merge = match request.row().merge {
             wire::memcache::Merge::Stats => Merge::Stats,
@@ -330,7 +330,7 @@ impl Plan {
     }
 }
 
-/// May this user send this request? All of its keys are looked at.
+/// The verdict on a user's request, with all of its keys checked.
 fn judge(user: &access::User, request: &Request, frame: &[u8]) -> access::Verdict {
     let Some((command, side)) = request.judged() else { return access::Verdict::Allowed };
     match request.key_count() {
@@ -346,13 +346,13 @@ fn judge(user: &access::User, request: &Request, frame: &[u8]) -> access::Verdic
     }
 }
 
-/// Longest line of a `get` or `gets`, whose lines memcached does not limit. A request in parts has its keys
-/// in memory several times, and places in it are 32 bits.
+/// Longest line of a `get` or `gets`, which memcached does not limit. A split request has its keys in memory
+/// several times, and its offsets are 32 bits.
 fn get_line_max(request_bytes_max: usize, budget: usize) -> usize {
     request_bytes_max.min((budget / 16).max(PART_BYTES_MAX)).min(1 << 31)
 }
 
-/// Throws away what belongs to a refused request.
+/// Discards the rest of a refused request.
 fn skip(client: &mut Client, input: &mut Input<'_>) {
     let now = client.session.skip.min(input.bytes().len() as u64);
     input.consume(now as usize);
@@ -420,7 +420,7 @@ mod tests {
             proxy.connected(&mut io, server);
             let lines = String::from_utf8(io.sent(server).to_vec()).expect("text");
             assert!(lines.len() > 1 << 20 && lines.lines().all(|line| line.len() <= (1 << 20) + 4));
-            // Every thousandth key is there.
+            // Every thousandth key exists.
             let replies = lines.lines().flat_map(|line| {
                 let there = line.split(' ').skip(1).filter(|key| key.ends_with("000"));
                 there.map(|key| format!("VALUE {key} 0 1\r\nx\r\n")).chain(["END\r\n".to_owned()])

@@ -1,4 +1,4 @@
-//! (a) Redis requests: scanned, planned, admitted; then sent on their way, or answered here.
+//! (a) Redis requests: scanned, planned, admitted; then forwarded, or answered here.
 
 use net::{Input, Io};
 use wire::memcache::Silence;
@@ -18,17 +18,17 @@ use crate::server::Server;
 
 type Routed<'a> = Result<(&'static Command, Route<'a>), Refusal<'a>>;
 
-/// Way of a request, once it is taken. To find it changes nothing but scratch buffers.
+/// The plan for a request. Planning changes nothing but scratch buffers.
 enum Plan<'a> {
-    /// One server answers it; None if there is none.
+    /// One server answers it; None if no server is left.
     One(Option<LaneKey>, &'static Command),
     /// Cut into the parts in `scratch.parts`.
     Split(&'static Command, Merge, Parts<'a>),
-    /// As it is to the servers in `scratch.parts`.
+    /// Sent unchanged to the servers in `scratch.parts`.
     Every(&'static Command, Merge),
-    /// To the only server, which knows more about itself than the proxy does.
+    /// Sent to the only server, which knows more about itself than the proxy does.
     Ask(About),
-    /// Answered here.
+    /// The proxy answers it.
     Here(Here<'a>),
 }
 
@@ -36,11 +36,11 @@ enum Plan<'a> {
 enum Here<'a> {
     Local(Local),
     Refusal(Refusal<'a>),
-    /// The password is to come first. The command, if those behind it depend on it.
+    /// The client has to send the password first. Holds the command if it is stateful.
     NoPassword(Option<&'static Command>),
     InRefusedTransaction,
     CrossSlot(&'static Command),
-    /// Its user may not do that.
+    /// Its user lacks the right.
     Forbidden(access::Verdict, &'static Command),
 }
 
@@ -88,7 +88,7 @@ impl Proxy {
         self.pools[client.pool].count_requests(requests, bytes);
     }
 
-    /// The framing is lost: an error after all earlier replies, then the end.
+    /// Answers lost framing: an error after all earlier replies, then the close.
     fn protocol_error<I: Io>(&mut self, io: &mut I, client: &mut Client, error: ProtocolError) {
         self.pools[client.pool].stats.client_err.inc();
         self.scratch.reply.clear();
@@ -97,7 +97,7 @@ impl Proxy {
         client.session.leaving = true;
     }
 
-    /// A telnet-style line is rewritten as an array and then treated as one. False if it was not taken.
+    /// Rewrites a telnet-style line as an array and handles that. False if it has to wait.
     fn inline_request<I: Io>(
         &mut self,
         io: &mut I,
@@ -126,7 +126,7 @@ impl Proxy {
         taken
     }
 
-    /// Takes the request at the front of the input, if it may be taken now. False if it was not.
+    /// Takes the request at the front of the input; false if it has to wait.
     #[inline]
     fn redis_request<I: Io>(
         &mut self,
@@ -201,7 +201,7 @@ impl Proxy {
         }
     }
 
-    /// Of a client that may not send everything.
+    /// Plans a request of a client whose rights are limited.
     #[cold]
     fn plan_restricted<'a>(&mut self, client: &Client, request: &Request, frame: &'a [u8]) -> Plan<'a> {
         if client.session.in_refused_transaction {
@@ -248,7 +248,7 @@ impl Proxy {
         }
     }
 
-    /// A command of several keys that must live on one server.
+    /// Plans a command whose keys must all live on one server.
     fn plan_together<'a>(&mut self, client: &Client, command: &'static Command, keys: Keys<'_>) -> Plan<'a> {
         let placement = &mut self.pools[client.pool].placement;
         let mut groups = keys.map(|key| placement.group_of(key.bytes()));
@@ -305,7 +305,7 @@ impl Plan<'_> {
     }
 }
 
-/// The refusal of a request that the user of its client may not send.
+/// The refusal of a request that the client's user may not send.
 #[inline]
 fn forbidden<'a>(
     session: &Session,
@@ -317,7 +317,7 @@ fn forbidden<'a>(
     (!verdict.is_allowed()).then_some(Here::Forbidden(verdict, command))
 }
 
-/// Commands allowed before a client has given the pool's password.
+/// True for commands allowed before a client has sent the pool's password.
 fn may_come_before_password(routed: &Routed<'_>) -> bool {
     matches!(routed, Ok((_, Route::Local(Local::Auth | Local::Hello | Local::Quit | Local::Reset))))
 }

@@ -5,9 +5,8 @@
 //! SELECT 1        -ERR …, then the close     a stateful command: INCR was meant for another database
 //! INCR k          never executed
 //! ```
-//! A stateful command is marked in the tables of `wire`. All requests that came before it are answered first.
-//! What comes after it, in the same packet or a later one, is thrown away (`is_more`), or refused as well
-//! ([`super::transaction`]).
+//! Stateful commands are marked in the tables of `wire`. All earlier requests are answered first. Later ones,
+//! in the same packet or another, are discarded (`is_more`), or refused as well ([`super::transaction`]).
 
 use std::time::Duration;
 
@@ -21,18 +20,18 @@ use crate::keys::PoolKey;
 use crate::notice::Notice;
 use crate::proxy::Proxy;
 
-/// A pool's clients that are closed are told of no more often than this, on each shard.
+/// Interval between notices of a pool's closed clients, per shard.
 const TELL_EVERY: Duration = Duration::from_mins(1);
 
 impl Proxy {
-    /// Gives a client the error for a request that was not executed. If it is stateful, nothing behind it is
-    /// executed either: the client is closed once it has its replies, this error the last of them.
+    /// Answers a request that was not executed with an error. If the request is stateful, no later request is
+    /// executed either: the client is closed after its replies, with this error as the last.
     pub(crate) fn reject<I: Io>(&self, io: &mut I, client: &mut Client, stateful: bool, error: &[u8]) {
         self.give(io, client, error);
         client.session.leaving |= stateful;
     }
 
-    /// Counts a request that is not served. True if it ends its client without a word, as in nutcracker
+    /// Counts an unsupported request. True if its client is closed without an error, as in nutcracker
     /// (`unsupported = "close"`).
     pub(crate) fn unsupported(&self, client: &mut Client) -> bool {
         let pool = &self.pools[client.pool];
@@ -45,8 +44,8 @@ impl Proxy {
         closes
     }
 
-    /// Counts a request against the limits of its user and its pool. True if one is reached: the request has
-    /// got an error.
+    /// Counts a request against the limits of its user and its pool. True if one is reached: the request is
+    /// answered with an error.
     pub(super) fn refuse_over_limit<I: Io>(
         &mut self,
         io: &mut I,
@@ -76,7 +75,7 @@ impl Proxy {
         }
     }
 
-    /// Gives a client the error for a request; `stateful` is its command if those behind it depend on that.
+    /// Answers a Redis request with an error; `stateful` is its command if later requests depend on it.
     pub(super) fn reject_redis<I: Io>(
         &mut self,
         io: &mut I,
@@ -102,7 +101,7 @@ impl Proxy {
             return;
         }
         let stateful = request.row().stateful;
-        // A client that is cut off is told why.
+        // A client that is about to be closed gets the error even with noreply.
         let silent = request.noreply() && !stateful;
         self.reject(io, client, stateful, if silent { b"" } else { line.as_bytes() });
         if stateful {
@@ -110,7 +109,7 @@ impl Proxy {
         }
     }
 
-    /// Tells the operator why a client was closed: client libraries often report the close instead of the
+    /// Notifies the operator why a client was closed: client libraries often report the close instead of the
     /// error before it.
     pub(crate) fn tell_refused(&mut self, now: Instant, pool: PoolKey, command: &'static str) {
         let pool = &mut self.pools[pool];
@@ -134,7 +133,7 @@ mod tests {
     /// Answers of the server, in turn.
     const REPLIES: &[u8] = b":1\r\n:2\r\n:3\r\n:4\r\n";
 
-    /// Lines as one would type them, as arrays.
+    /// Command lines encoded as RESP arrays.
     fn packet(lines: &[&str]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for line in lines {
@@ -160,7 +159,7 @@ mod tests {
             self.world.receive(self.client, bytes);
         }
 
-        /// The server answers what it was sent, which is returned.
+        /// Answers everything the server was sent, and returns it.
         fn serve(&mut self) -> String {
             if self.world.io.connects.is_empty() {
                 return String::new();
@@ -181,7 +180,8 @@ mod tests {
         }
     }
 
-    /// `request` between two INCR: is the second one executed? In one packet, in two, and one byte at a time.
+    /// True if the second of two INCR around `request` is executed: in one packet, in two, and one byte at a
+    /// time.
     fn goes_on(options: &str, request: &str) -> bool {
         let whole = packet(&[INCR, request, INCR]);
         let cuts = [whole.len(), whole.len() - packet(&[INCR]).len(), 1];
@@ -272,7 +272,7 @@ mod tests {
         }
     }
 
-    /// `WATCH, AUTH password, INCR`: the refusal comes from the password, the fault is the same.
+    /// `WATCH, AUTH password, INCR`: refused for the missing password, with the same consequence.
     #[test]
     fn a_stateful_command_before_the_password_closes_too() {
         let options = "auth = \"sekret\"\n";

@@ -1,4 +1,4 @@
-//! A request whose keys live on several servers is cut into one request for each of them.
+//! Splits a request whose keys live on several servers into one request per server.
 
 use net::Io;
 use wire::redis::{Command, Parts, write_split_head};
@@ -12,7 +12,7 @@ use crate::request::embedded::is_error;
 use crate::request::forward::{Forwarded, Traits};
 use crate::server::pending::{Expect, Owner, Pending};
 
-/// A part's buffer is kept for the next split up to this size.
+/// Largest part buffer that is kept for the next split.
 const KEEP_REQUEST: usize = 64 * 1024;
 
 impl Proxy {
@@ -30,7 +30,7 @@ impl Proxy {
         sorted
     }
 
-    /// Sends the parts that [`Proxy::plan_split`] has found.
+    /// Sends the parts planned by [`Proxy::plan_split`].
     pub(super) fn split_redis<I: Io>(
         &mut self,
         io: &mut I,
@@ -63,7 +63,7 @@ impl Proxy {
         self.give_requests(requests);
     }
 
-    /// At least `count` empty buffers for the parts of a request.
+    /// Takes at least `count` empty buffers for the parts of a request.
     pub(super) fn take_requests(&mut self, count: usize) -> Vec<Vec<u8>> {
         let mut requests = std::mem::take(&mut self.scratch.requests);
         if requests.len() < count {
@@ -78,7 +78,7 @@ impl Proxy {
         self.scratch.requests = requests;
     }
 
-    /// Sorts keys by group, a part for each: fills `scratch.parts` and `scratch.order`. None if there is no
+    /// Sorts keys into one part per group: fills `scratch.parts` and `scratch.order`. None if there is no
     /// server at all.
     pub(super) fn sort_keys<'a>(
         &mut self,
@@ -106,11 +106,11 @@ impl Proxy {
         Some(())
     }
 
-    /// Cuts what [`Proxy::sort_keys`] has found so that no part has more than `max` bytes of keys, whose
-    /// lengths these are.
+    /// Cuts the parts found by [`Proxy::sort_keys`] so that none has more than `max` bytes of keys. `lens`
+    /// are the keys' lengths.
     pub(super) fn cut_parts(&mut self, lens: impl Iterator<Item = usize>, max: usize) {
         let (parts, order) = (&mut self.scratch.parts, &mut self.scratch.order);
-        // Where the next key of each part goes, and what is there already.
+        // For each part, the piece that gets its next key and the bytes already in it.
         let mut last: Vec<(u16, usize)> = (0..parts.len() as u16).map(|part| (part, 0)).collect();
         for (part, len) in order.iter_mut().zip(lens) {
             let first = *part as usize;
@@ -128,7 +128,8 @@ impl Proxy {
         }
     }
 
-    /// A gather record for what [`Proxy::sort_keys`] has found, and the client's slot for its reply.
+    /// Opens a gather record for the parts found by [`Proxy::sort_keys`], and the client's slot for the
+    /// reply.
     pub(super) fn open_gather<I: Io>(&mut self, io: &I, client: &mut Client, merge: Merge) -> GatherId {
         let id = self.gathers.open(client.id, client.pool, merge, io.now());
         let parts = self.scratch.parts.len();
@@ -146,7 +147,7 @@ impl Proxy {
         id
     }
 
-    /// Sends a part of a request, the one in its place in `scratch.parts`.
+    /// Sends one part of a request, found by its index in `scratch.parts`.
     pub(super) fn forward_part<I: Io>(
         &mut self,
         io: &mut I,
@@ -189,8 +190,8 @@ impl Proxy {
     }
 }
 
-/// Copies what belongs to each key into the request that it goes with: of those that follow one another, from
-/// `start` on, each ends where `ends` says. What stands together and goes together is copied at once.
+/// Copies each key, with its value, into the request of its part. The items follow one another from `start`;
+/// `ends` has the end of each. A run of neighbours that goes into one part is copied at once.
 fn copy_runs(frame: &[u8], start: usize, ends: &[u32], order: &[u16], requests: &mut [Vec<u8>]) {
     let Some(mut to) = order.first() else { return };
     let (mut begin, mut end) = (start, start);

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! MULTI           -ERR …              refused
-//! INCR k          -ERR not executed   answered one by one: a client library that saw the connection close instead would send
-//! EXEC            -EXECABORT …, close them again on another connection, without the MULTI that has its error already
+//! INCR k          -ERR not executed   answered one by one: if the connection closed instead, a client library would resend
+//! EXEC            -EXECABORT …, close them on another connection, without the MULTI that has its error already
 //! ```
-//! `DISCARD` ends it as well. A client that sends neither is closed after [`EXEC_WITHIN`]: it has read the
+//! `DISCARD` ends it as well. A client that sends neither is closed after [`EXEC_WITHIN`]: it has seen the
 //! error and given up.
 
 use std::time::Duration;
@@ -18,15 +18,15 @@ use crate::answer::OK;
 use crate::client::Client;
 use crate::proxy::Proxy;
 
-/// Time from a refused `MULTI` to its `EXEC`. What a client has sent before the error reached it comes within
-/// a round trip.
+/// Time allowed from a refused `MULTI` to its `EXEC`. Requests that a client sent before it saw the error
+/// arrive within a round trip.
 const EXEC_WITHIN: Duration = Duration::from_secs(1);
 const NOT_EXECUTED: &[u8] = b"-ERR not executed, since the MULTI before it was refused\r\n";
-/// In Redis' words.
+/// Error text of Redis.
 const ABORTED: &[u8] = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
 
 impl Proxy {
-    /// `MULTI` was refused: nothing is executed for this client any more.
+    /// Notes a refused `MULTI`: no more requests of this client are executed.
     pub(super) fn begin_refused_transaction<I: Io>(&mut self, io: &mut I, client: &mut Client) {
         client.session.in_refused_transaction = true;
         self.refused_transactions.push_back((client.id, io.now() + EXEC_WITHIN));
@@ -35,7 +35,7 @@ impl Proxy {
         }
     }
 
-    /// Answers a request of such a client, in its place.
+    /// Answers a request of such a client, in order.
     #[cold]
     pub(super) fn refuse_in_transaction<I: Io>(&self, io: &mut I, client: &mut Client, request: &Request) {
         let (reply, ends) = match request.command().map(|command| command.name) {
@@ -46,7 +46,7 @@ impl Proxy {
         self.reject(io, client, ends, reply);
     }
 
-    /// Closes those whose time is over.
+    /// Closes clients that have exceeded [`EXEC_WITHIN`].
     pub(crate) fn end_refused_transactions<I: Io>(&mut self, io: &mut I) {
         let now = io.now();
         while let Some(&(id, due)) = self.refused_transactions.front() {
@@ -96,7 +96,7 @@ mod tests {
             self.world.receive_in_pieces(self.client, &bytes, cut);
         }
 
-        /// The replies but for the first, whether the client was closed, and whether a server was asked.
+        /// All replies but the first, whether the client was closed, and whether a server got a request.
         fn outcome(&self) -> (Vec<String>, bool, bool) {
             let replies = self.world.sent(self.client);
             let rest = replies.lines().skip(1).map(str::to_owned).collect();
@@ -140,7 +140,7 @@ mod tests {
         assert!(w.world.proxy.refused_transactions.is_empty());
     }
 
-    /// `MULTI, AUTH password, INCR`: the refusal comes from the password, the fault is the same.
+    /// `MULTI, AUTH password, INCR`: refused for the missing password, with the same consequence.
     #[test]
     fn before_the_password_too() {
         let mut w = Session::new("auth = \"sekret\"\n");

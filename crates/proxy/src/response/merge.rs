@@ -1,4 +1,4 @@
-//! The replies to the parts of a request become one reply.
+//! Merges the replies to the parts of a request into one reply.
 
 use net::Io;
 use wire::memcache::Blocks;
@@ -10,7 +10,7 @@ use crate::gather::{Gather, GatherId, Merge};
 use crate::proxy::Proxy;
 
 impl Proxy {
-    /// No part is missing any more. `client` is given if the caller holds it.
+    /// Answers a request whose parts are all answered. `client` is given if the caller holds it.
     pub(crate) fn finish_gather<I: Io>(&mut self, io: &mut I, client: Option<&mut Client>, id: GatherId) {
         let mut merged = std::mem::take(&mut self.scratch.reply);
         merged.clear();
@@ -54,7 +54,7 @@ impl Proxy {
     }
 }
 
-/// None if a part's reply is not of the kind that can be merged.
+/// Writes the merged reply; None if a part's reply is not of the right kind.
 fn write_merged(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
     match gather.merge {
         Merge::Array => merge_arrays(gather, out),
@@ -88,12 +88,12 @@ fn write_merged(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
             merge_stats(gather, out);
             Some(())
         }
-        // Answered with more than the parts say.
+        // Answered by `Proxy::write_about` instead.
         Merge::About(..) => None,
     }
 }
 
-/// Element by element, in the order of the request's keys.
+/// Merges arrays element by element, in the order of the request's keys.
 fn merge_arrays(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
     let mut parts = Vec::with_capacity(gather.count as usize);
     for part in gather.used() {
@@ -107,7 +107,7 @@ fn merge_arrays(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
     parts.iter_mut().all(|rest| rest.next().is_none()).then_some(())
 }
 
-/// The least integer at each place. Arrays of different lengths answer different questions.
+/// Merges arrays of integers by the least at each place. Arrays of different lengths cannot be merged.
 fn merge_least(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
     let mut least: Option<Vec<i64>> = None;
     for part in gather.used() {
@@ -128,7 +128,7 @@ fn merge_least(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// A part's reply, which was found whole once before.
+/// Scans a part's reply, which was found whole before.
 pub(crate) fn scanned(part: &[u8]) -> Option<Scanned> {
     match ReplyScanner::new().scan(part, &ReplyLimits::default()) {
         ReplyScan::Done(reply) => Some(reply),
@@ -136,8 +136,8 @@ pub(crate) fn scanned(part: &[u8]) -> Option<Scanned> {
     }
 }
 
-/// VALUE blocks in the order of the request's keys: a key whose server's next block is not its own was a
-/// miss.
+/// Merges VALUE blocks in the order of the request's keys: a key was a miss if its server's next block is for
+/// another key.
 fn merge_values(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
     let mut parts: Vec<_> = gather.used().map(|part| (Blocks::new(part), part)).collect();
     let mut start = 0;
@@ -153,7 +153,7 @@ fn merge_values(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
     parts.iter_mut().all(|(rest, _)| rest.next().is_none()).then_some(())
 }
 
-/// Statistics that describe a server rather than count something: the first server's stand for all.
+/// Statistics that describe a server rather than count something: the first server's value is used.
 const NOT_SUMMED: [&[u8]; 11] = [
     b"pid",
     b"uptime",
@@ -168,7 +168,7 @@ const NOT_SUMMED: [&[u8]; 11] = [
     b"hash_is_expanding",
 ];
 
-/// One line for each name of the first server, whole numbers added up over all servers.
+/// Merges statistics: one line per name of the first server, with integers added up over all servers.
 fn merge_stats(gather: &Gather, out: &mut Vec<u8>) {
     let others: Vec<_> = gather.used().skip(1).collect();
     for (name, value) in gather.used().take(1).flat_map(stat_lines) {

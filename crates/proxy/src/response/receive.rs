@@ -1,4 +1,4 @@
-//! (c) A server's bytes become replies, each for the oldest request on its connection.
+//! (c) Turns a server's bytes into replies, each for the oldest request on its connection.
 
 use bytes::Bytes;
 use net::{Input, Io};
@@ -11,8 +11,8 @@ use crate::request::SHARE_MIN;
 use crate::server::pending::{Owner, Pending};
 use crate::server::scan::{Found, Met, Next};
 
-/// Size below which replies leave the buffer that they came in, when memory is tight. A longer one is most of
-/// its buffer: a copy of it would need what is not there.
+/// Size below which replies are copied out of their input buffer when memory is tight. A longer one fills
+/// most of its buffer: there is no memory for a copy of it.
 const COPY_MAX: usize = 1 << 20;
 
 impl Proxy {
@@ -53,7 +53,7 @@ impl Proxy {
         }
     }
 
-    /// A whole reply, the first of what has come. False if that was all for now.
+    /// Takes a whole reply from the front of the input. False if nothing more can be read for now.
     fn take_reply<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>, found: &Found) -> bool {
         if !self.fits_part(lane, found, input.bytes()) {
             self.server_conn(lane).mid_reply = true;
@@ -83,9 +83,9 @@ impl Proxy {
         true
     }
 
-    /// The first `len` bytes in memory of their own.
+    /// Takes the first `len` bytes in their own memory.
     fn detach<I: Io>(&self, io: &I, input: &mut Input<'_>, len: usize) -> Bytes {
-        // Handed on as it is, a reply keeps the memory of the buffer that it came in, and of its neighbours.
+        // Without a copy, a reply keeps its whole input buffer alive, its neighbours included.
         if len < COPY_MAX && self.is_tight(io) {
             let bytes = Bytes::copy_from_slice(&input.bytes()[..len]);
             input.consume(len);
@@ -95,12 +95,12 @@ impl Proxy {
         }
     }
 
-    /// False for the reply to a part of a request that has not the form that such a part is answered in.
+    /// False for a reply to a part of a request that does not have the required form.
     #[inline]
     fn fits_part(&self, lane: LaneKey, found: &Found, bytes: &[u8]) -> bool {
         let conn = &self.servers[lane.server].conns[lane.number as usize];
         match conn.line.front() {
-            // Of one that has expired the record is gone.
+            // An expired request has no gather record any more.
             Some(Pending { owner: Owner::Part(gather, _), expect, .. }) if conn.expired == 0 => {
                 found.is_error || self.gathers.fits(*gather, expect.keys, bytes)
             }
@@ -108,7 +108,8 @@ impl Proxy {
         }
     }
 
-    /// The server speaks out of turn or not the protocol: nothing on this connection can be trusted any more.
+    /// Closes a connection whose server sent garbage or an unrequested reply: nothing more on it can be
+    /// trusted.
     pub(crate) fn break_server_conn<I: Io>(
         &mut self,
         io: &mut I,
@@ -141,7 +142,7 @@ mod tests {
         assert!(w.io.closed.contains(&server));
         let error = "-ERR Invalid argument\r\n";
         assert_eq!((w.sent(clients[0]).as_str(), w.sent(clients[1]).as_str()), (error, error));
-        // What is safe to repeat and had no reply goes out again.
+        // Safe requests without a reply are resent.
         let server = w.server(1);
         assert_eq!((w.sent(server).as_str(), w.sent(clients[2]).as_str()), (GET, ""));
         w.receive(server, b"$1\r\nv\r\n");
@@ -152,7 +153,7 @@ mod tests {
     fn a_reply_that_is_none_to_the_part_of_a_request_fails_the_connection() {
         let two = format!("{REDIS}distribution = \"modula\"\nhash = \"fnv1a_64\"\n")
             .replace("1 a\"", "1 a\", \"127.0.0.1:12:1 b\"");
-        // Keys `a` and `b` live apart.
+        // Keys `a` and `b` live on different servers.
         let words = |name: &str, words: &[&str]| {
             let words = words.iter().map(|w| format!("${}\r\n{w}\r\n", w.len())).collect::<String>();
             format!("*{}\r\n${}\r\n{name}\r\n{words}", words.matches('$').count() + 1, name.len())
@@ -194,7 +195,7 @@ mod tests {
             w.receive(server, wrong.as_bytes());
             assert_eq!(w.sent(client), "SERVER_ERROR Invalid argument\r\n", "{request:?}");
             assert!(w.io.closed.contains(&server));
-            // The one behind is asked again, and its answer is looked at again.
+            // The next request is resent, and its reply is checked again.
             let server = w.server(1);
             assert_eq!((w.sent(server).as_str(), w.sent(next).as_str()), ("get other\r\n", ""));
             w.receive(server, b"VALUE a 0 1\r\nx\r\nEND\r\n");
@@ -216,7 +217,7 @@ mod tests {
         ];
         for (request, reply) in cases {
             let mut w = World::new(MEMCACHE);
-            // Twice, so that what is kept of the first is in front of what is kept of the second.
+            // Twice, so that the kept bytes of the first are in front of those of the second.
             let clients = [w.ask(request), w.ask("set k 0 0 1\r\nx\r\n"), w.ask(request)];
             let server = w.server(0);
             w.receive(server, [reply, "STORED\r\n", reply].concat().as_bytes());

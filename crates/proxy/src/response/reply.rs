@@ -1,5 +1,5 @@
-//! (c), (d) A reply has met its request: it goes to whoever has asked, takes its place in the client's line,
-//! and leaves when its turn has come.
+//! (c), (d) Delivers a reply that is paired with its request: it goes to its client or gather record, takes
+//! its slot in the client's line, and leaves in order.
 
 use net::{ConnId, Instant, Io};
 use wire::memcache::Silence;
@@ -41,9 +41,8 @@ impl Proxy {
         }
     }
 
-    /// A part has failed at its server; true once no part is missing. A request that went to every server
-    /// gets an error that says which of them it is from, behind the server's own words: clients look at how
-    /// an error begins.
+    /// Notes that a part has failed; true once no part is missing. A request that went to every server gets
+    /// an error that names the server, after the server's own words: clients look at how an error begins.
     pub(crate) fn fail_part(&mut self, gather: GatherId, lane: LaneKey, error: &[u8]) -> bool {
         match error.strip_suffix(b"\r\n") {
             Some(text) if self.gathers.get_mut(gather).names_servers && text.starts_with(b"-") => {
@@ -55,7 +54,7 @@ impl Proxy {
         }
     }
 
-    /// A request gets an error instead of a reply.
+    /// Answers a request with an error instead of a reply.
     pub(crate) fn fail_pending<I: Io>(
         &mut self,
         io: &mut I,
@@ -81,13 +80,13 @@ impl Proxy {
         }
     }
 
-    /// The reply of a server.
+    /// Delivers a server's reply.
     #[inline]
     pub(crate) fn reply<I: Io>(&mut self, io: &mut I, id: ConnId, seq: Seq, reply: Reply<'_>, at: Instant) {
         self.put_reply(io, id, (seq, at), reply, true);
     }
 
-    /// An error in the place of a server's reply: it says nothing about the length of the next ones.
+    /// Delivers an error in place of a server's reply: it does not count for the estimate of reply sizes.
     pub(crate) fn fail<I: Io>(&mut self, io: &mut I, id: ConnId, seq: Seq, error: &[u8], at: Instant) {
         self.put_reply(io, id, (seq, at), Reply::Slice(error), false);
     }
@@ -101,7 +100,7 @@ impl Proxy {
         reply: Reply<'_>,
         of_server: bool,
     ) {
-        // A client that has gone away gets nothing.
+        // A client that is gone gets nothing.
         let Some(client) = self.client_mut(id) else { return };
         let before = client.held_bytes();
         let len = reply.len();

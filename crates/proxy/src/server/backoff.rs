@@ -1,5 +1,4 @@
-//! Waiting between attempts that fail: twice as long after each, up to a limit, and never quite as long as
-//! others wait.
+//! Exponential backoff: the wait doubles after each failure, up to a limit, with jitter.
 
 use std::time::Duration;
 
@@ -10,13 +9,13 @@ use crate::fail::Failure;
 /// Shortest and longest wait between two attempts to connect.
 pub(crate) const WAIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(2));
 
-/// Attempts at something that failed in a row, and when the next one may be made.
+/// Failed attempts in a row, and the time of the next one.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     failures: u32,
     /// No attempt before this time.
     until: Instant,
-    /// The reason the last one failed.
+    /// The reason the last attempt failed.
     last: Failure,
     jitter: Jitter,
 }
@@ -26,7 +25,7 @@ impl Backoff {
         Backoff { failures: 0, until: Instant(0), last: Failure::Refused, jitter: Jitter(seed | 1) }
     }
 
-    /// An attempt has failed: the next one has to wait for at most `longest`.
+    /// Notes a failed attempt: the next one has to wait, for at most `longest`.
     pub(crate) fn failed(&mut self, failure: Failure, longest: Duration, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         self.last = failure;
@@ -35,30 +34,30 @@ impl Backoff {
         self.until = now + self.jitter.spread(doubled.min(longest));
     }
 
-    /// The next attempt may be made at once.
+    /// Allows the next attempt at once.
     #[inline]
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// May an attempt be made now? If not, why the last one failed.
+    /// Ok if an attempt may be made now; otherwise the reason the last one failed.
     #[inline]
     pub(crate) fn may_try(&self, now: Instant) -> Result<(), Failure> {
         if self.failures > 0 && now < self.until { Err(self.last) } else { Ok(()) }
     }
 
-    /// Between three quarters and all of `wait`.
+    /// A random time between three quarters of `wait` and all of it.
     pub(crate) fn spread(&mut self, wait: Duration) -> Duration {
         self.jitter.spread(wait)
     }
 }
 
-/// Spreads waits so that many proxies do not come back at the same moment.
+/// Jitter, so that many proxies do not retry at the same moment.
 #[derive(Debug)]
 struct Jitter(u64);
 
 impl Jitter {
-    /// Between three quarters and all of `wait`.
+    /// A random time between three quarters of `wait` and all of it.
     fn spread(&mut self, wait: Duration) -> Duration {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -1,4 +1,4 @@
-//! A server whose settings change while it serves, and one that takes the place of another.
+//! Changes to a server while it serves: new settings, and replacement by another server.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::notice::Notice;
 use crate::server::Server;
 use crate::server::health::State;
 
-/// State that a server leaves to the one that takes its place.
+/// State that a server passes on to its replacement.
 #[derive(Debug)]
 pub(crate) struct Heritage {
     address: Option<Address>,
@@ -22,7 +22,7 @@ pub(crate) struct Heritage {
 }
 
 impl Server {
-    /// Takes other settings, of its pool and its own. Those that its connections depend on are the same. The
+    /// Applies new settings of its pool and its own. Those that its connections depend on are unchanged. The
     /// notice says that it is back in the ring.
     pub(crate) fn set_config<I: Io>(
         &mut self,
@@ -41,7 +41,7 @@ impl Server {
         self.look_after_ejection(io, &before)
     }
 
-    /// Deadlines of what is under way are those of the new timeout.
+    /// Applies the new timeout to requests under way.
     fn watch_deadlines<I: Io>(&mut self, io: &mut I) {
         let Some(timeout) = self.config.timeout else { return };
         for lane in 0..self.conns.len() as u16 {
@@ -54,7 +54,7 @@ impl Server {
         }
     }
 
-    /// An ejected server returns if there is no ejection any more, and is probed after the new time.
+    /// Returns an ejected server if ejection was turned off; otherwise probes it after the new retry time.
     fn look_after_ejection<I: Io>(&mut self, io: &mut I, before: &checked::Pool) -> Option<Notice> {
         if self.health.state == State::Up {
             return None;
@@ -69,7 +69,7 @@ impl Server {
         None
     }
 
-    /// Takes the operator's changes. Draining is left to the caller.
+    /// Applies the operator's changes. Draining is left to the caller.
     fn set_by_hand<I: Io>(&mut self, io: &mut I, by_hand: ByHand) {
         let was_drained = self.by_hand.out == Some(Out::Drained);
         self.by_hand = by_hand;
@@ -81,15 +81,15 @@ impl Server {
         }
     }
 
-    /// State for the server that takes this one's place.
+    /// State for the server that replaces this one.
     pub(crate) fn heritage(&self) -> Heritage {
         let Server { address, failing, refuses, .. } = self;
         let ejected = self.health.state != State::Up;
         Heritage { address: address.clone(), ejected, failing: *failing, refuses: *refuses }
     }
 
-    /// Takes the place of a server of the same name, whose connections it cannot use. If that one was
-    /// ejected, so is this one, and is probed at once: it may be another one, or one that can be reached now.
+    /// Replaces a server of the same name, whose connections it cannot use. If that one was ejected, this one
+    /// is as well, and is probed at once: it may be another machine, or reachable now.
     pub(crate) fn inherit<I: Io>(&mut self, io: &mut I, before: Heritage) {
         if before.ejected && self.config.auto_eject_hosts {
             self.probe_now(io);

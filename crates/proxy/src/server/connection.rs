@@ -4,8 +4,8 @@
 //! forward ▸ [held until the handshake is done] ▸ socket ▸ server
 //!              line: expired … | awaiting … | just sent         each reply meets the front of the line
 //! ```
-//! A request whose deadline has passed stays in the line, as *expired*: its client has its error, its reply
-//! will be thrown away when it comes.
+//! A request whose deadline has passed stays in the line as *expired*: its client has got an error, and its
+//! reply is discarded when it arrives.
 
 use std::collections::VecDeque;
 
@@ -25,40 +25,40 @@ pub(crate) struct ServerConn {
     /// The connection; None until a request needs one.
     pub(crate) conn: Option<ConnId>,
     pub(crate) connected: bool,
-    /// Handshake replies not seen yet.
+    /// Handshake replies still to come.
     pub(crate) handshakes: u32,
-    /// The server was given a password and wants none.
+    /// The server got a password but requires none.
     pub(crate) unneeded_password: bool,
     /// Requests that wait for the handshake.
     pub(crate) held: Vec<u8>,
     pub(crate) line: VecDeque<Pending>,
     /// Number of expired requests at the front of the line.
     pub(crate) expired: usize,
-    /// Bytes of requests that are kept until their replies have come.
+    /// Bytes of requests, kept until their replies arrive.
     pub(crate) kept: Kept,
     /// Time the last byte arrived, or the connection was opened.
     pub(crate) progress: Instant,
     /// Some bytes of the front reply have arrived.
     pub(crate) mid_reply: bool,
-    /// The alarm that is set, and for when.
+    /// The pending timer and its time.
     pub(crate) timer: Option<(TimerId, Instant)>,
     pub(crate) redis: wire::redis::ReplyScanner,
     pub(crate) memcache: wire::memcache::ReplyScanner,
-    /// The front reply is passed on while it comes.
+    /// State of the front reply, if it is streamed to its client.
     pub(crate) passage: Option<Box<Passage>>,
-    /// Clients that are not read because too much is unsent here, or too many wait.
+    /// Clients that are not read because too many bytes are unsent here, or too many requests wait.
     pub(crate) waiting_clients: Vec<ConnId>,
     /// Requests in the line whose replies are, or may be, long,
     pub(crate) bulky: usize,
-    /// and clients that are not read because there are many, in their order.
+    /// and clients that are not read because there are too many of those, in arrival order.
     pub(crate) bulky_waiting: VecDeque<ConnId>,
-    /// Size of its replies.
+    /// Estimate of the size of its replies.
     pub(crate) reply_size: ReplySize,
     /// [`ServerConn::memory`] when it was last added to `Proxy::held`.
     pub(crate) counted: usize,
 }
 
-/// An empty line with more room than this gives it back.
+/// Capacity above which an empty line is freed.
 const LINE_KEEP: usize = 1024;
 impl ServerConn {
     /// True once requests may go straight to the socket.
@@ -67,7 +67,7 @@ impl ServerConn {
         self.handshakes == 0
     }
 
-    /// Gives back memory that an idle connection does not need.
+    /// Frees memory that an idle connection does not need.
     pub(crate) fn rest(&mut self) {
         if self.line.is_empty() {
             self.line = VecDeque::new();
@@ -75,20 +75,20 @@ impl ServerConn {
         }
     }
 
-    /// Memory of the line and of the requests that are kept.
+    /// Memory of the line and of the kept requests.
     #[inline]
     pub(crate) fn memory(&self) -> usize {
         self.line.capacity() * size_of::<Pending>() + self.kept.memory() + self.held.capacity()
     }
 
-    /// The memory as it was last counted, and now.
+    /// The memory at the last count, and now.
     #[inline]
     pub(crate) fn recount(&mut self) -> Change {
         let now = self.memory();
         Change::note(&mut self.counted, now)
     }
 
-    /// Sees to it that deadlines are looked at by `at`: the alarm that is set may be for something later.
+    /// Makes sure that deadlines are checked by `at`: the pending timer may be for a later time.
     #[inline]
     pub(crate) fn alarm_at<I: Io>(&mut self, io: &mut I, lane: LaneKey, at: Instant) {
         match self.timer {
@@ -99,7 +99,7 @@ impl ServerConn {
         self.timer = Some((io.set_timer(at, Alarm::Deadline(lane).token()), at));
     }
 
-    /// Takes the request that the next reply belongs to.
+    /// Removes the request that the next reply answers.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Pending> {
         let pending = self.line.pop_front()?;
@@ -111,7 +111,7 @@ impl ServerConn {
         Some(pending)
     }
 
-    /// Forgets the connection and hands out what was on it; the clients it holds back stay noted.
+    /// Resets the connection and returns its former state; the list of clients waiting for it stays.
     pub(crate) fn take(&mut self) -> ServerConn {
         let fresh = ServerConn {
             waiting_clients: std::mem::take(&mut self.waiting_clients),

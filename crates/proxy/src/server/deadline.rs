@@ -1,7 +1,7 @@
-//! Requests that a server has not answered in time.
+//! Request timeouts.
 //!
-//! Such a request gets its error; its reply, if it comes, is thrown away, so that the others on the
-//! connection are not harmed. A connection on which nothing has come for twice the timeout is stuck and
+//! A request that times out gets an error; its reply, if it comes, is discarded, so that the others on the
+//! connection are not harmed. A connection that received nothing for twice the timeout is stuck and is
 //! replaced.
 
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::server::connection::ServerConn;
 use crate::server::pending::{Owner, Pending};
 
 impl Proxy {
-    /// The oldest request on a connection may have waited too long, or a client may have held it up for too
-    /// long.
+    /// Handles a connection's timer: its oldest request may have timed out, or a client may have held it up
+    /// for too long.
     pub(crate) fn deadline<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
         let Some(server) = self.servers.get_mut(lane.server) else { return };
         server.conns[lane.number as usize].timer = None;
@@ -57,20 +57,19 @@ impl Proxy {
 }
 
 impl Server {
-    /// Notes that the oldest request that awaits its reply has expired, if it has; it is to get its error.
+    /// Marks the oldest waiting request as expired, if it is, and returns it to be answered with an error.
     fn expire(&mut self, lane: u16, timeout: Duration, now: Instant) -> Option<Pending> {
         let conn = &mut self.conns[lane as usize];
         loop {
             let at = conn.expired;
             let pending = conn.line.get(at).copied()?;
-            // A handshake has no deadline of its own, and must not stand before that of a request that was
-            // sent again.
+            // A handshake has no deadline of its own, and must not hide that of a resent request.
             let handshake = matches!(pending.owner, Owner::Handshake(_));
             if !handshake && pending.at + timeout > now {
                 return None;
             }
             conn.expired += 1;
-            // A reply that is passed on is late only when it does not get on.
+            // A streamed reply is late only if it makes no progress.
             if handshake || (at == 0 && conn.passage.is_some()) {
                 continue;
             }
@@ -82,12 +81,12 @@ impl Server {
 }
 
 impl ServerConn {
-    /// It was not read for a while because of a client: what came too late is not the server's fault.
+    /// True if it was not read for a while because of a client: late replies are then not the server's fault.
     fn was_held_up(&self) -> bool {
         self.passage.as_ref().is_some_and(|passage| passage.was_held_up())
     }
 
-    /// Time at which it counts as stuck, if nothing comes until then.
+    /// Time at which it counts as stuck if nothing arrives before.
     fn stuck_at(&self, timeout: Duration) -> Option<Instant> {
         let held_up = self.passage.as_ref().is_some_and(|passage| passage.is_held_up());
         let front = self.line.front().filter(|_| self.expired > 0 && !held_up)?;

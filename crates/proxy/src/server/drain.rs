@@ -1,5 +1,5 @@
-//! A server on its way out, as far as it concerns the server alone: until when, and what its connections
-//! still owe. The rest is in [`crate::drains`].
+//! Drain state of one server: its time limit, and whether its connections still owe replies. The rest is in
+//! [`crate::drains`].
 
 use net::{Instant, TimerId};
 
@@ -7,16 +7,16 @@ use crate::keys::{PoolKey, ServerKey};
 use crate::server::connection::ServerConn;
 use crate::server::pending::Owner;
 
-/// State of a server whose connections are on their way out.
+/// State of a draining server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Drain {
-    /// Time at which requests that are not answered fail.
+    /// Time at which unanswered requests fail.
     pub(crate) until: Instant,
-    /// The server goes with its last connection.
+    /// The server is removed with its last connection.
     pub(crate) leaves: bool,
 }
 
-/// Servers and pools on their way out.
+/// Draining servers and removed pools.
 #[derive(Debug, Default)]
 pub(crate) struct Drains {
     pub(crate) servers: Vec<ServerKey>,
@@ -25,7 +25,7 @@ pub(crate) struct Drains {
 }
 
 impl ServerConn {
-    /// True if somebody waits for what comes on it.
+    /// True if a reply that is still wanted is due on it.
     pub(crate) fn owes(&self) -> bool {
         let is_passed_on = self.passage.as_ref().is_some_and(|passage| passage.client().is_some());
         let mut waiting = self.line.iter().skip(self.expired);

@@ -1,11 +1,12 @@
-//! Replies to a connection's first requests: the password, the protocol version, the database.
+//! The handshake of a server connection: password, protocol version, database.
 //!
 //! ```text
-//! opened ▸ AUTH, HELLO 3, SELECT at once ▸ each is accepted ▸ requests that waited go out
-//!                                        ▸ one is refused   ▸ closed; they fail; the next attempt after a while
+//! opened ▸ AUTH, HELLO 3, SELECT at once ▸ each is accepted ▸ waiting requests are sent
+//!                                        ▸ one is refused   ▸ closed; they fail; the next attempt has to wait
 //! ```
 //! The wait grows up to `server_retry_timeout` ([`crate::server::backoff`]), or the server is ejected and its
-//! probe does the same handshake: so it serves again soon after its password or ours was corrected.
+//! probe does the same handshake: so it serves again soon after the server's or the pool's password is
+//! corrected.
 
 use bytes::Bytes;
 use config::checked::Protocol;
@@ -20,8 +21,8 @@ use crate::server::Server;
 use crate::server::pending::{Expect, Handshake, Owner, Pending};
 
 impl Server {
-    /// Opens a connection and sends the handshake ahead of everything else: the password, then the protocol
-    /// version, then the database. None for the embedded cache.
+    /// Opens a connection and sends the handshake first: password, protocol version, database. None for the
+    /// embedded cache.
     fn open<I: Io>(&mut self, io: &mut I, lane: u16) -> Option<ConnId> {
         let id = io.connect(self.address.as_ref()?, &self.options);
         let (version, probe) = (self.speaks_resp3(lane), lane == self.probe_lane());
@@ -56,7 +57,7 @@ impl Server {
         Some(id)
     }
 
-    /// The kernel has a connection.
+    /// Handles an established connection.
     pub(crate) fn connected<I: Io>(&mut self, io: &mut I, lane: u16) {
         let conn = &mut self.conns[lane as usize];
         conn.connected = true;
@@ -64,7 +65,7 @@ impl Server {
         self.stats.server_connections.inc();
     }
 
-    /// One of the handshake's requests was accepted, with a complaint or without.
+    /// Handles an accepted handshake step. `complains`: the server answered that it needs no password.
     fn step_done<I: Io>(&mut self, io: &mut I, lane: u16, complains: bool) {
         let conn = &mut self.conns[lane as usize];
         conn.handshakes -= 1;
@@ -74,7 +75,7 @@ impl Server {
         }
     }
 
-    /// Requests may go straight to the socket from now on.
+    /// Ends the handshake: sends the held requests; later ones go straight to the socket.
     fn handshake_done<I: Io>(&mut self, io: &mut I, lane: u16) {
         if self.speaks_resp3(lane) {
             self.resp3.reset();
@@ -93,7 +94,7 @@ impl Server {
         }
     }
 
-    /// Notice of a handshake's error, given once until one is accepted.
+    /// Notice of a refused handshake, once until one is accepted.
     fn refusal(&mut self, reply: &[u8]) -> Option<Notice> {
         if std::mem::replace(&mut self.refuses, true) {
             return None;
@@ -105,8 +106,8 @@ impl Server {
 }
 
 impl Proxy {
-    /// Connects to a server if its pool wants that before there is traffic, which finds out about failures
-    /// again.
+    /// Connects to a server ahead of traffic if its pool has `preconnect`. Failures are left for traffic to
+    /// find.
     pub(crate) fn preconnect<I: Io>(&mut self, io: &mut I, server: ServerKey) {
         let config = &self.servers[server].config;
         if config.preconnect {
@@ -124,7 +125,7 @@ impl Proxy {
         }
     }
 
-    /// A reply to one of the handshake's requests.
+    /// Handles a reply to a handshake request.
     pub(crate) fn handshake_reply<I: Io>(
         &mut self,
         io: &mut I,
@@ -149,11 +150,11 @@ impl Proxy {
         self.servers[lane.server].step_done(io, lane.number, is_error);
     }
 
-    /// Requests that follow on this connection would be refused, or reach another database, or be answered in
-    /// another version: it is closed, and the next one asks again.
+    /// Closes a connection whose handshake was refused: its requests would be refused, reach another
+    /// database, or be answered in another protocol version. The next connection tries again.
     fn handshake_refused<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure) {
         if failure == Failure::Version {
-            // It is good enough for everybody else.
+            // Clients of RESP2 can still use the server.
             let server = &mut self.servers[lane.server];
             server.resp3.failed(failure, server.config.server_retry_timeout, io.now());
         }
@@ -161,7 +162,7 @@ impl Proxy {
     }
 }
 
-/// A request to a redis server.
+/// Encodes a request to a redis server.
 fn command(args: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
     wire::redis::encode::array(&mut out, args.len());
@@ -171,8 +172,8 @@ fn command(args: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// True for the error of a server that wants no password: what follows is served all the same. So a password
-/// can be given to the proxy before it is to the servers.
+/// True for the error of a server that requires no password: it serves the requests that follow. So the proxy
+/// can be given a password before its servers are.
 fn needs_no_password(step: Handshake, reply: &[u8]) -> bool {
     let says = |words: &str| memchr::memmem::find(reply, words.as_bytes()).is_some();
     step == Handshake::Password && (says("without any password configured") || says("no password is set"))
@@ -202,7 +203,7 @@ mod tests {
         w.proxy.servers.values().next().expect("a server").health.state
     }
 
-    /// A new client's request.
+    /// A new client with a request.
     fn ask(w: &mut World, hello: &[u8]) -> ConnId {
         let client = w.ask(b"*2\r\n$4\r\nAUTH\r\n$3\r\nold\r\n");
         w.receive(client, &[hello, GET].concat());
@@ -213,7 +214,7 @@ mod tests {
         w.sent(client).strip_prefix("+OK\r\n").expect("its own password is right").to_owned()
     }
 
-    /// The server connection that was opened last, which says this.
+    /// The server connection that was opened last, after it answered `says`.
     fn last_server(w: &mut World, says: &[u8]) -> ConnId {
         let conn = w.server(w.io.connects.len() - 1);
         w.receive(conn, says);
@@ -229,10 +230,10 @@ mod tests {
         assert!(w.io.closed.contains(&server));
         assert_eq!(w.io.sent(server), AUTH_AND_SELECT, "no request reaches it");
 
-        // Until the wait is over nobody asks again.
+        // No request opens a connection before the wait is over.
         let early = ask(&mut w, b"");
         assert_eq!((answer(&w, early).as_bytes(), w.io.connects.len()), (NOAUTH, 1));
-        // However long that has been going on, the right password is found within the retry time.
+        // However many attempts failed, a corrected password works within the retry time.
         for _ in 0..20 {
             w.pass_time(Duration::from_secs(1));
             let client = ask(&mut w, b"");

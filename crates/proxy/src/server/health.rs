@@ -1,4 +1,4 @@
-//! Is a server to be used? Counting failures, ejecting, probing, and waiting between attempts to connect.
+//! Server health: counts failures, ejects, probes, and waits between attempts to connect.
 //!
 //! ```text
 //!            failures in a row ≥ server_failure_limit            server_retry_timeout over
@@ -7,9 +7,9 @@
 //!      │                                                 └────────────────────────────────────┤
 //!      └──────────────────────────────── a good answer to the probe ──────────────────────────┘
 //! ```
-//! Pure: it is told what happened and when. An idle connection that the server closes is no failure (in
-//! nutcracker 0.5.0 it is), and a server comes back only after it has answered (in nutcracker live traffic
-//! finds out).
+//! Pure: callers report events with their times. An idle connection closed by the server is no failure (in
+//! nutcracker 0.5.0 it is), and a server returns only after it has answered a probe (in nutcracker live
+//! traffic finds out).
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use net::Instant;
 use crate::fail::Failure;
 use crate::server::backoff::Backoff;
 
-/// An ejected server that does not answer is probed after at most this many times `server_retry_timeout`.
+/// Most times `server_retry_timeout` between probes of a server that does not answer.
 const PROBE_BACKOFF_MAX: u32 = 8;
 
 /// A server's state on one shard.
@@ -27,9 +27,9 @@ pub(crate) struct Health {
     pub(crate) state: State,
     /// Failures since the last good reply.
     failures: u32,
-    /// Attempts to connect.
+    /// Backoff between attempts to connect.
     attempts: Backoff,
-    /// Probes without a good answer since the ejection.
+    /// Failed probes since the ejection.
     probes: u32,
 }
 
@@ -53,43 +53,42 @@ impl Health {
         Health { state: State::Up, failures: 0, attempts: Backoff::new(seed), probes: 0 }
     }
 
-    /// A good reply came.
+    /// Notes a good reply.
     #[inline]
     pub(crate) fn good(&mut self) {
         self.failures = 0;
         self.attempts.reset();
     }
 
-    /// A connection broke while requests awaited replies, or could not be opened. True if the server is to be
-    /// ejected.
+    /// Counts a connection that broke while requests awaited replies, or could not be opened. True if the
+    /// server is to be ejected.
     pub(crate) fn failed(&mut self, policy: Policy) -> bool {
         self.failures = self.failures.saturating_add(1);
         policy.eject && self.state == State::Up && self.failures >= policy.failure_limit
     }
 
-    /// A connection could not be opened, or its handshake was refused. With ejection the failure limit
-    /// decides how often it is tried; without it, attempts are spread out, but no further than
-    /// `retry_timeout`.
+    /// Notes a connection that could not be opened, or whose handshake was refused. With ejection the failure
+    /// limit decides how often it is tried; without it, attempts back off, up to `retry_timeout`.
     pub(crate) fn refused(&mut self, policy: Policy, failure: Failure, now: Instant) {
         if !policy.eject {
             self.attempts.failed(failure, policy.retry_timeout, now);
         }
     }
 
-    /// May a connection be opened now? If not, why the last attempt failed.
+    /// Ok if a connection may be opened now; otherwise the reason the last attempt failed.
     pub(crate) fn may_connect(&self, now: Instant) -> Result<(), Failure> {
         self.attempts.may_try(now)
     }
 
-    /// Out of the ring. Returns when to probe.
+    /// Ejects the server from the ring. Returns when to probe.
     pub(crate) fn eject(&mut self, policy: Policy, now: Instant) -> Instant {
         self.state = State::Ejected;
         self.probes = 0;
         now + policy.retry_timeout
     }
 
-    /// The probe got no good answer. Returns when to probe again: a server that is there and refuses the
-    /// handshake costs nothing to ask, and serves again as soon as somebody has corrected its password.
+    /// Notes a failed probe. Returns when to probe again: a server that only refuses the handshake is cheap
+    /// to probe, and serves again soon after its password is corrected.
     pub(crate) fn probe_failed(&mut self, policy: Policy, failure: Failure, now: Instant) -> Instant {
         self.state = State::Ejected;
         self.probes = if failure.is_handshake() { 0 } else { self.probes.saturating_add(1) };
@@ -97,7 +96,7 @@ impl Health {
         now + self.attempts.spread(policy.retry_timeout * factor)
     }
 
-    /// The probe got a good answer: back in the ring.
+    /// Returns the server to the ring after a good answer to the probe.
     pub(crate) fn probe_good(&mut self) {
         self.state = State::Up;
         self.good();

@@ -1,15 +1,16 @@
-//! Requests that can be sent again: their bytes are kept until their reply has come, as their pool wants it
+//! Requests that can be resent: their bytes are kept until the reply arrives, as the pool requires
 //! ([`Resend`]).
 //!
 //! ```text
-//! short    copied, one behind the other:  | whole | whole | names | whole |      the front belongs to the oldest request that kept any
-//! long     shared with the output, in a line of their own
+//! short    copied, one after another:     | whole | whole | names | whole |      the front belongs to the oldest request with kept bytes
+//! long     shared with the output, in a separate line
 //! ```
-//! A lost connection gives a request that is safe a second chance; a reply that says "not here, not executed"
-//! would give any request one. Of a memcached request at least the names are kept that its reply may have.
+//! A safe request is resent after its connection was lost; any request could be resent after a reply that
+//! says "not here, not executed". Of a memcached request at least the names that its reply may contain are
+//! kept.
 //!
-//! All of it is memory of the connection ([`crate::memory`]). A long request counts here from the start, and
-//! as long as it is unsent with the output too.
+//! All of it counts as memory of the connection ([`crate::memory`]). A long request counts here from the
+//! start, and with the output too while it is unsent.
 
 use std::collections::VecDeque;
 
@@ -19,30 +20,29 @@ use wire::memcache::Span;
 use crate::request::Frame;
 use crate::server::pending::{NOT_NAMED, Pending, Whole};
 
-/// Requests of a pool that can be sent again.
+/// Kind of requests of a pool that can be resent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resend {
     /// None of them.
     Nothing,
-    /// Those that are safe: they may have been executed.
+    /// Safe ones, even if they may have been executed.
     Safe,
-    /// All: a server may answer that it has not executed one and who will.
+    /// All: a server may answer that it has not executed a request, and which server will.
     #[cfg_attr(not(test), expect(dead_code, reason = "no placement has servers that redirect yet"))]
     All,
 }
 
-/// Part of a request to keep until its reply has come.
+/// Part of a request to keep until its reply arrives.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Keep {
-    /// It may be sent a second time if the first was lost without a reply.
+    /// It may be resent if its connection is lost without a reply.
     pub(crate) safe: bool,
-    /// Start of the part its reply may name; for redis, nothing.
+    /// Range with the names that its reply may contain; empty for redis.
     pub(crate) asked: Span,
 }
 
 impl Keep {
-    /// Part to keep of a request that is sent for the second time, with the names that its reply may have: it
-    /// is not sent for a third.
+    /// Part to keep of a resent request: the names that its reply may contain. It is not sent a third time.
     pub(crate) fn again(bytes: &[u8], names: &[u8]) -> Keep {
         let asked = match memchr::memmem::find(bytes, names) {
             Some(start) if !names.is_empty() => {
@@ -64,11 +64,11 @@ pub(crate) struct Kept {
     shared_len: usize,
 }
 
-/// The front of the kept bytes is given up once it is this long.
+/// Bytes of answered requests in front at which the buffer is compacted.
 const COMPACT_AT: usize = 16 * 1024;
 
 impl Kept {
-    /// Keeps of a request what its pool wants, and notes in `pending` what that is.
+    /// Keeps the part of a request that its pool requires, and records it in `pending`.
     #[inline]
     pub(crate) fn keep(&mut self, pending: &mut Pending, frame: Frame<'_>, keep: Keep, resend: Resend) {
         let wanted = match resend {
@@ -108,7 +108,7 @@ impl Kept {
         }
     }
 
-    /// The bytes of the first request that has any here, if they are all there.
+    /// The bytes of the first request that has any here, if it is kept whole.
     pub(crate) fn whole(&self, pending: &Pending) -> Option<Frame<'_>> {
         match pending.whole {
             Whole::Nowhere => None,
@@ -117,7 +117,7 @@ impl Kept {
         }
     }
 
-    /// Lets go of what belongs to the first request.
+    /// Drops the bytes of the first request.
     #[inline]
     pub(crate) fn release(&mut self, pending: &Pending) {
         if pending.whole == Whole::Shared {
@@ -146,7 +146,7 @@ impl Kept {
         }
     }
 
-    /// Names allowed in the reply to `pending`, the first that is kept.
+    /// Names allowed in the reply to `pending`, the first kept request.
     #[inline]
     pub(crate) fn asked(&self, pending: &Pending) -> &[u8] {
         if pending.asked == NOT_NAMED {
@@ -160,7 +160,7 @@ impl Kept {
         names.strip_suffix(b"\r\n").unwrap_or(names)
     }
 
-    /// Memory that it takes.
+    /// Its memory in bytes.
     #[inline]
     pub(crate) fn memory(&self) -> usize {
         self.bytes.capacity() + self.shared_len + self.shared.capacity() * size_of::<Bytes>()
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
     use crate::server::pending::Owner;
 
-    /// The line with what is kept of it.
+    /// A line of requests and their kept bytes.
     #[derive(Default)]
     struct Line {
         kept: Kept,
@@ -189,7 +189,7 @@ mod tests {
             self.line.push_back(pending);
         }
 
-        /// The oldest request, if all of it is here, and the names in it.
+        /// Removes the oldest request; returns its bytes, if kept whole, and its names.
         fn pop(&mut self) -> (Option<Vec<u8>>, Vec<u8>) {
             let pending = self.line.pop_front().expect("one that was sent");
             let whole = self.kept.whole(&pending).map(|frame| frame.bytes().to_vec());

@@ -1,16 +1,15 @@
-//! A reply that is too large to be held is passed on while it comes.
+//! Streaming of replies that are too large to be held.
 //!
 //! ```text
-//! server ─▶ [held until it is past a sixteenth of the budget] ─▶ piece by piece ─▶ client, whose turn it is
-//!              └─ past half of it, or three quarters of it are in use, and still not its client's turn: an error, and its
-//!                 bytes are thrown away
+//! server ─▶ [held up to a sixteenth of the budget] ─▶ streamed ─▶ client, at its turn
+//!              └─ past half of the budget, or three quarters of it in use, before its client's turn: an error, and its
+//!                 bytes are discarded
 //! ```
-//! Where memory allows, the server is read as fast as it sends. Where it does not, the server's connection is
-//! not read while the client is behind, and everybody else on it waits: so all this waiting for one client
-//! may take as long as a request may ([`checked::Pool::timeout`](config::checked::Pool), or five seconds
-//! where there is none), and a second more for every 10 MiB. A client that needs longer is closed, and the
-//! rest of its reply thrown away. A server that is lost in the middle takes the client along: an error cannot
-//! be put into the middle of a reply.
+//! If memory allows, the server is read as fast as it sends. Otherwise the server's connection is not read
+//! while the client is behind, and its other clients wait. One client may cause at most as much waiting as a
+//! request may take ([`checked::Pool::timeout`](config::checked::Pool), or five seconds without one), plus a
+//! second per 10 MiB. A slower client is closed, and the rest of its reply discarded. If the server is lost
+//! in the middle, the client is closed: an error cannot be put into the middle of a reply.
 
 use net::{ConnId, Input, Instant, Io};
 use wire::memcache::Silence;
@@ -28,12 +27,12 @@ use crate::server::passage::{Passage, Piece};
 use crate::server::pending::{Owner, Pending};
 use crate::server::scan::Found;
 
-/// However long a reply is going to be: after this many bytes more of it we want to be asked.
+/// Most bytes of a long reply to read before the decision to stream it is made again.
 const READ_AHEAD: usize = 1 << 20;
 
 impl Proxy {
-    /// A reply of which `arrived` bytes are there is going to have at least `want`. If it is too large to be
-    /// held, it is passed on from now on: true.
+    /// Begins to stream a reply of at least `want` bytes, of which `arrived` have come, if it is too large to
+    /// be held. True if it did.
     pub(crate) fn is_passed_on<I: Io>(
         &mut self,
         io: &mut I,
@@ -50,11 +49,11 @@ impl Proxy {
         let Some(pending) = conn.line.front().copied() else { return false };
         let to = match pending.owner {
             Owner::Handshake(_) => return false,
-            // Nobody waits for it.
+            // Its request has expired.
             _ if conn.expired > 0 => None,
             Owner::Client(id, seq) => match self.client_mut(id) {
                 None => None,
-                // Whether such a reply is hidden from its client is known only once it is whole.
+                // Only a whole reply shows whether it is hidden from its client.
                 Some(client) if client.is_first(seq) && is_shown(pending.silence) => Some(id),
                 Some(_) if waits => return false,
                 Some(_) => {
@@ -72,12 +71,12 @@ impl Proxy {
         true
     }
 
-    /// Bytes to wait for of a reply that will have `want` bytes.
+    /// Sets how many bytes to wait for of a reply that will have `want` bytes.
     pub(crate) fn want_more_of_reply(input: &mut Input<'_>, want: usize) {
         input.want(want.min(input.bytes().len() + READ_AHEAD));
     }
 
-    /// Passes on what has come. False if that is all for now.
+    /// Streams the bytes that have come. False if there is nothing more for now.
     pub(crate) fn pass_on<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>) -> bool {
         let conn = self.server_conn(lane);
         let Some(passage) = conn.passage.as_mut() else { return true };
@@ -131,20 +130,20 @@ impl Proxy {
         io.notify_drained(to);
     }
 
-    /// Has the client so much to take that no more is to be read for it?
+    /// True if the client has so much unsent output that no more is to be read for it.
     fn is_behind<I: Io>(&self, io: &I, lane: LaneKey, to: ConnId) -> bool {
         let (unsent, hard) = (io.unsent(to), self.servers[lane.server].config.client_output_hard_bytes);
         unsent > hard / 2 || (unsent >= SHARE_MIN && self.is_half_full(io))
     }
 
-    /// The client that held up a server's connection has taken all that was there for it, or is gone.
+    /// Resumes a server's connection after the client that held it up has taken its output or is gone.
     pub(crate) fn resume_server<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
         if let Some(server) = self.servers.get_mut(lane.server) {
             server.resume_server(io, lane.number);
         }
     }
 
-    /// The last piece: the reply has its place in the client's line, as any other.
+    /// Passes on the last piece: the reply takes its slot in the client's line like any other.
     fn end_passage<I: Io>(&mut self, io: &mut I, lane: LaneKey, last: Reply<'_>) {
         let now = io.now();
         let server = &mut self.servers[lane.server];
@@ -162,8 +161,7 @@ impl Proxy {
         self.tell(works);
     }
 
-    /// Has a client held up a server's connection for long enough? Then it is closed. Returns when to look
-    /// again.
+    /// Closes a client that has held up a server's connection for too long. Returns when to check again.
     pub(crate) fn end_of_patience<I: Io>(&mut self, io: &mut I, lane: LaneKey) -> Option<Instant> {
         let now = io.now();
         let timeout = self.servers[lane.server].config.timeout;
@@ -179,7 +177,7 @@ impl Proxy {
         None
     }
 
-    /// A server was lost in the middle of a reply of which this client has got the beginning.
+    /// Closes a client whose server was lost in the middle of its reply.
     pub(crate) fn cut_off<I: Io>(&mut self, io: &mut I, lane: LaneKey, to: ConnId) {
         let Some(client) = self.take_client(to) else { return };
         let server = &self.servers[lane.server];
@@ -199,7 +197,8 @@ impl Server {
         conn.passage = Some(Box::new(Passage::begin(self.config.protocol, to, now)));
     }
 
-    /// Its connection is not read until the client has taken what it has; no longer than patience lasts.
+    /// Stops reading its connection until the client has taken its output, at most until
+    /// [`Passage::patience`] ends.
     fn hold_up<I: Io>(&mut self, io: &mut I, lane: u16) {
         let key = self.lane_key(lane);
         let conn = &mut self.conns[lane as usize];
@@ -218,7 +217,7 @@ impl Server {
         if !conn.passage.as_mut().is_some_and(|passage| passage.resume(now)) {
             return;
         }
-        // It was not read, so it could make no progress.
+        // The connection was not read, so it could make no progress.
         conn.progress = now;
         if let Some(id) = conn.conn {
             io.resume(id);
@@ -227,7 +226,7 @@ impl Server {
 }
 
 impl ServerConn {
-    /// The passage is over: what it was, and the request that it answers; true if that one had expired.
+    /// Ends the passage: returns it with the request that it answers, and true if that had expired.
     fn end_passage(&mut self) -> Option<(Box<Passage>, Pending, bool)> {
         self.mid_reply = false;
         let (passage, pending) = (self.passage.take()?, self.pop()?);
@@ -238,7 +237,7 @@ impl ServerConn {
     }
 }
 
-/// True if a reply that is not short is sent to its client, whatever it says.
+/// True if a long reply is sent to its client whatever its contents.
 fn is_shown(silence: Silence) -> bool {
     matches!(silence, Silence::Never | Silence::OnMiss)
 }
@@ -251,7 +250,8 @@ mod tests {
 
     use crate::testing::World;
 
-    // The budget is 1 MiB here: more than 64 KiB is passed on, more than 512 KiB does not wait for its turn.
+    // The budget is 1 MiB here: replies over 64 KiB are streamed, those over 512 KiB do not wait for their
+    // turn.
     const ONE: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\ntimeout = \"2s\"\n\
                        client_output_hard_bytes = \"4MiB\"\n";
     const TWO: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nhash = \"fnv1a_64\"\ndistribution = \"modula\"\n\
@@ -261,7 +261,7 @@ mod tests {
     const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
     const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
-    /// Lets time pass, timers that are due run, and the turn end.
+    /// Advances the clock, runs due timers and ends the turn.
     fn pass_time(w: &mut World, time: Duration) {
         w.pass_time(time);
         w.proxy.turn_end(&mut w.io);
@@ -283,8 +283,8 @@ mod tests {
 
     #[test]
     fn a_memcached_server_cannot_fill_the_memory() {
-        // A value without end, and many of them; a client whose turn it is, and one that waits behind
-        // another.
+        // An endless value, and many values; a client whose reply is next, and one that waits for an earlier
+        // reply.
         let many = |n: usize| -> String { (0..n).map(|n| format!(" k{n}")).collect() };
         let values = |n: usize| -> Vec<u8> {
             (0..n).flat_map(|n| format!("VALUE k{n} 0 60000\r\n{:60000}\r\n", "").into_bytes()).collect()
@@ -305,7 +305,7 @@ mod tests {
             }
             assert!(most < 80_000, "{most} bytes are held");
             assert!(w.io.sent(client) == &reply[..taken] && taken > reply.len() - 10);
-            // Nobody's turn any more: the rest is thrown away.
+            // The client is gone: the rest is discarded.
             w.proxy.failed(&mut w.io, client, Fault::Reset);
             let rest = b"x".repeat(7000);
             assert_eq!(w.receive(server, &rest), 7000);
@@ -326,7 +326,7 @@ mod tests {
             taken += w.receive(server, &replies[taken..shown]);
         }
         assert!(w.io.sent(client) == [&large[..], b"END\r\n"].concat());
-        // A block that is not its client's, in the middle.
+        // A block for a key that the client did not ask for, in the middle.
         let client = w.ask(b"get a b\r\n");
         w.receive(server, &large[..50_000]);
         w.receive(server, b"");
@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn a_part_that_is_too_large_to_wait_is_an_error() {
         let mut w = World::new(TWO);
-        // Keys `a` and `b` live apart.
+        // Keys `a` and `b` live on different servers.
         let client = w.ask(b"*3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n");
         let (first, second) = (w.server(0), w.server(1));
         let large = [b"*1\r\n$600000\r\n".as_slice(), &vec![b'x'; 500_000]].concat();
@@ -387,7 +387,7 @@ mod tests {
         w.io.unsent.insert(client, 3 << 20);
         assert_eq!(w.receive(server, b"$100000\r\nabc"), 12);
         assert_eq!(w.io.paused, [server]);
-        // It takes what it has, and falls behind again.
+        // It takes its output, and falls behind again.
         pass_time(&mut w, Duration::from_millis(1500));
         w.io.unsent.clear();
         w.proxy.drained(&mut w.io, client);
@@ -402,7 +402,7 @@ mod tests {
         assert_eq!(w.io.paused, []);
         assert_eq!(w.io.sent(other), b"-ERR Connection timed out\r\n");
         assert!(!w.proxy.servers.values().any(|server| server.failing), "it is not the server's fault");
-        // The rest of its reply is thrown away, and the late reply after it.
+        // The rest of its reply is discarded, and the late reply after it.
         let third = w.ask(GET);
         let rest = [&vec![b'x'; 98_997][..], b"\r\n$1\r\n2\r\n$1\r\n3\r\n"].concat();
         assert_eq!(w.receive(server, &rest), rest.len());
@@ -419,7 +419,7 @@ mod tests {
         assert_eq!(w.io.sent(client), b"$100000\r\nabc");
         assert!(w.io.closed.contains(&client));
 
-        // The same where the reply is nonsense in the middle.
+        // The same with garbage in the middle of the reply.
         let client = w.ask(GET);
         let server = w.server(w.io.connects.len() - 1);
         w.receive(server, b"$100000\r\nabc");

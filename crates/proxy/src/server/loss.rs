@@ -1,4 +1,4 @@
-//! A connection to a server is lost: what may be sent again goes to a fresh connection, once; the rest fails.
+//! Loss of a server connection: safe requests are resent once, on a new connection; the rest fail.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use crate::server::kept::{Keep, Kept};
 use crate::server::passage::Passage;
 use crate::server::pending::{NOT_NAMED, Owner, Pending, Whole};
 
-/// Requests on a connection that is gone.
+/// Requests that were on a lost connection.
 struct Lost {
     id: Option<ConnId>,
     was_connected: bool,
@@ -25,24 +25,24 @@ struct Lost {
     expired: usize,
     kept: Kept,
     passage: Option<Box<Passage>>,
-    /// Clients that are not read because of it.
+    /// Clients that are not read because they wait for it.
     waiting: Vec<ConnId>,
 }
 
 impl Lost {
-    /// True if the request at `n` in the line may go out again: its reply has not begun.
+    /// True if the request at `n` in the line may be resent: its reply has not begun.
     fn may_repeat(&self, n: usize, pending: &Pending) -> bool {
         self.was_connected && pending.safe && !(n == 0 && self.mid_reply)
     }
 
-    /// True if the request at `n` needs nothing any more: it has its error, or the beginning of its reply.
+    /// True if the request at `n` is settled: it has an error, or the beginning of its reply.
     fn is_settled(&self, n: usize) -> bool {
         n < self.expired || (n == 0 && self.passage.is_some())
     }
 }
 
 impl Server {
-    /// Takes everything off a connection that is gone.
+    /// Takes all requests off a lost connection.
     fn lose<I: Io>(&mut self, io: &mut I, lane: u16, failure: Failure) -> Lost {
         let conn = &mut self.conns[lane as usize];
         if let Some((timer, _)) = conn.timer.take() {
@@ -71,13 +71,13 @@ impl Server {
         }
     }
 
-    /// Notes that requests have failed with their connection, or because it could not be opened. What is said
-    /// of that: once until the server works again.
+    /// Notes that requests have failed with their connection, or because it could not be opened. Returns the
+    /// notice, once until the server works again.
     fn note_failure<I: Io>(&mut self, io: &I, failure: Failure, was_connected: bool) -> Option<Notice> {
         if !was_connected || failure.is_handshake() {
             self.health.refused(self.policy(), failure, io.now());
         }
-        // A refused handshake was told in the server's own words.
+        // A refused handshake was reported with the server's own words.
         if std::mem::replace(&mut self.failing, true) || failure.is_handshake() {
             return None;
         }
@@ -100,7 +100,7 @@ impl Proxy {
         self.server_lost(io, lane, failure);
     }
 
-    /// The connection is gone.
+    /// Handles a lost connection.
     pub(crate) fn server_lost<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure) {
         let mut lost = self.servers[lane.server].lose(io, lane.number, failure);
         self.recount_server(lane);
@@ -129,7 +129,7 @@ impl Proxy {
         }
     }
 
-    /// Meaning of a loss for the server's health.
+    /// Applies a loss to the server's health.
     fn draw_conclusions<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure, lost: &Lost) {
         if failure == Failure::Removed {
             return;
@@ -143,7 +143,7 @@ impl Proxy {
         }
     }
 
-    /// Requests have failed with their connection, or because it could not be opened.
+    /// Handles requests that failed with their connection, or because it could not be opened.
     pub(crate) fn server_failed<I: Io>(
         &mut self,
         io: &mut I,
@@ -158,7 +158,7 @@ impl Proxy {
         }
     }
 
-    /// True if somebody still waits for the reply.
+    /// True if the reply is still wanted.
     fn is_wanted(&mut self, pending: &Pending) -> bool {
         match pending.owner {
             Owner::Client(id, _) => self.client_mut(id).is_some(),
@@ -167,8 +167,7 @@ impl Proxy {
         }
     }
 
-    /// Sends a request on `lane` whose bytes are the first in `kept`. False if they are not all there, or
-    /// cannot be sent.
+    /// Resends on `lane` the first request in `kept`. False if it is not kept whole, or cannot be sent.
     fn send_again<I: Io>(&mut self, io: &mut I, lane: LaneKey, pending: &Pending, kept: &Kept) -> bool {
         let Some(frame) = kept.whole(pending) else { return false };
         let again = Pending { kept: 0, asked: NOT_NAMED, whole: Whole::Nowhere, safe: false, ..*pending };
@@ -189,7 +188,7 @@ mod tests {
 
     const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\n";
 
-    /// `GET` or `SET` of a key with so many bytes.
+    /// `GET` or `SET` of a key, with `len` bytes.
     fn request(name: &str, len: usize) -> Vec<u8> {
         let key = "k".repeat(len);
         let value = if name == "SET" { "$1\r\nv\r\n" } else { "" };

@@ -1,5 +1,5 @@
-//! A reply that is on its way through to its client while it comes ([`crate::server::large`] says when): how
-//! far it is, and how long its client has kept the server waiting.
+//! State of a reply being streamed to its client ([`crate::server::large`]): its progress, and how long the
+//! client has kept the server waiting.
 
 use std::time::Duration;
 
@@ -11,26 +11,26 @@ use crate::server::pending::Pending;
 
 /// Time a client may hold up a server's connection in a pool without a timeout.
 const WAIT_MAX: Duration = Duration::from_secs(5);
-/// Bytes of a large reply a client has to take in a second, beyond that time.
+/// Bytes per second that a client has to take of a large reply beyond that time.
 const RATE_MIN: usize = 10 << 20;
 
-/// Limits on what a memcached server may say.
+/// Limits on replies of a memcached server.
 pub(crate) static MEMCACHE_LIMITS: std::sync::LazyLock<memcache::Limits> =
     std::sync::LazyLock::new(memcache::Limits::default);
 
-/// A reply on its way through.
+/// A reply being streamed.
 #[derive(Debug)]
 pub(crate) struct Passage {
     scanner: Scanner,
-    /// Its client; None if its bytes are thrown away.
+    /// Its client; None if its bytes are discarded.
     to: Option<ConnId>,
-    /// Its beginning: a request counts as answered then, whatever time its client takes.
+    /// Time it began: the request counts as answered then, however long its client takes.
     pub(crate) begun: Instant,
-    /// Bytes passed on or thrown away.
+    /// Bytes passed on or discarded.
     pub(crate) len: usize,
-    /// Since when the server is not read because the client is behind.
+    /// Time the server was last paused because the client is behind; None while it is read.
     behind_since: Option<Instant>,
-    /// Time that was the case before.
+    /// Total length of earlier pauses.
     waited: Duration,
 }
 
@@ -40,7 +40,7 @@ enum Scanner {
     Memcache(Box<memcache::ReplyPassage>),
 }
 
-/// Meaning of the next bytes of a reply on its way through.
+/// Meaning of the next bytes of a streamed reply.
 pub(crate) enum Piece {
     Part(usize),
     End(usize),
@@ -48,17 +48,17 @@ pub(crate) enum Piece {
 }
 
 impl Passage {
-    /// The server's connection is not read: what it does not say is not its fault.
+    /// True while the server's connection is not read: its silence is not its fault.
     pub(crate) fn is_held_up(&self) -> bool {
         self.behind_since.is_some()
     }
 
-    /// The server was not read for a while: requests that come too late meanwhile are not its fault either.
+    /// True if the server was ever paused: late replies are then not its fault.
     pub(crate) fn was_held_up(&self) -> bool {
         self.is_held_up() || self.waited > Duration::ZERO
     }
 
-    /// One that begins now. Its bytes are thrown away if it is nobody's.
+    /// Begins a passage. Its bytes are discarded if `to` is None.
     pub(crate) fn begin(protocol: Protocol, to: Option<ConnId>, now: Instant) -> Passage {
         let scanner = match protocol {
             Protocol::Redis => Scanner::Redis(redis::ReplyPassage::new()),
@@ -67,7 +67,7 @@ impl Passage {
         Passage { scanner, to, begun: now, len: 0, behind_since: None, waited: Duration::ZERO }
     }
 
-    /// Meaning of the next bytes of the reply to `pending`; `asked` is what it may name.
+    /// Meaning of the next bytes of the reply to `pending`; `asked` has the names that it may contain.
     pub(crate) fn advance(&mut self, pending: &Pending, asked: &[u8], bytes: &[u8]) -> Piece {
         match &mut self.scanner {
             Scanner::Redis(scanner) => match scanner.advance(bytes, &redis::ReplyLimits::DEFAULT) {
@@ -85,25 +85,25 @@ impl Passage {
         }
     }
 
-    /// The server is not read from now on. Returns until when that may go on, in a pool with this timeout.
+    /// Pauses the server. Returns the latest time to resume it, in a pool with this timeout.
     pub(crate) fn hold_up(&mut self, timeout: Option<Duration>, now: Instant) -> Option<Instant> {
         self.behind_since = Some(now);
         self.patience(timeout)
     }
 
-    /// The server is read again; false if it was all the time.
+    /// Resumes the server; false if it was not paused.
     pub(crate) fn resume(&mut self, now: Instant) -> bool {
         let since = self.behind_since.take();
         self.waited += since.map_or(Duration::ZERO, |since| now.since(since));
         since.is_some()
     }
 
-    /// Its client is gone: what is to come is thrown away.
+    /// Discards the rest, as its client is gone.
     pub(crate) fn discard_rest(&mut self) {
         self.to = None;
     }
 
-    /// Until when the server may go on being held up, in a pool with this timeout.
+    /// Latest time to resume a paused server, in a pool with this timeout.
     pub(crate) fn patience(&self, timeout: Option<Duration>) -> Option<Instant> {
         let for_its_length =
             Duration::from_micros((self.len as u64).saturating_mul(1_000_000) / RATE_MIN as u64);

@@ -1,4 +1,4 @@
-//! A request on its way: who gets its reply, and what the reply must look like.
+//! A request under way: the receiver and the expected form of its reply.
 
 use net::{ConnId, Instant};
 use wire::memcache::{ReplyKind, Silence};
@@ -26,42 +26,42 @@ pub(crate) enum Handshake {
     Version,
     /// SELECT.
     Database,
-    /// The question that a server has to answer before it takes traffic again.
+    /// The probe that a server has to answer before it gets traffic again.
     Probe,
 }
 
-/// Form a reply must have, for memcached, where the bytes alone do not tell.
+/// Form that a memcached reply must have, which its bytes alone do not show.
 pub(crate) use wire::memcache::Expect;
 
-/// Value in its place for redis requests.
+/// Placeholder for redis requests.
 pub(crate) const ANY_REPLY: Expect = Expect { kind: ReplyKind::Never, keys: 0 };
 
-/// Place of a whole request that is kept.
+/// Place where a whole request is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whole {
-    /// It is not.
+    /// Not kept whole.
     Nowhere,
     Copied,
     Shared,
 }
 
-/// A request on its way.
+/// A request under way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pending {
     pub(crate) owner: Owner,
     /// Time it was accepted.
     pub(crate) at: Instant,
     pub(crate) expect: Expect,
-    /// Replies that its client does not want (memcached's noreply and quiet mode).
+    /// Replies to withhold from its client (memcached's noreply and quiet mode).
     pub(crate) silence: Silence,
-    /// Number of its bytes that are copied: all of them, for a second try, or what its reply may name.
+    /// Number of its bytes that are copied: all of them, to resend it, or the names its reply may contain.
     pub(crate) kept: u32,
-    /// Start in them of the part its reply may name ([`wire::memcache::Request::asked`]); [`NOT_NAMED`] if
-    /// there is none.
+    /// Offset in them of the names its reply may contain ([`wire::memcache::Request::asked`]); [`NOT_NAMED`]
+    /// if there is none.
     pub(crate) asked: u32,
     /// Place where all of it is kept.
     pub(crate) whole: Whole,
-    /// It may be sent again though it may have been executed.
+    /// It may be resent even if it may have been executed.
     pub(crate) safe: bool,
     /// Its reply is, or may be, long.
     pub(crate) bulky: bool,
@@ -69,10 +69,10 @@ pub(crate) struct Pending {
     pub(crate) len: u32,
 }
 
-// One for each request that is under way.
+// There is one per request under way.
 const _: () = assert!(size_of::<Pending>() <= 48);
 
-/// The reply names nothing that was asked for.
+/// The reply contains no names from the request.
 pub(crate) const NOT_NAMED: u32 = u32::MAX;
 
 impl Pending {

@@ -1,4 +1,4 @@
-//! Failing servers leave the ring, and come back once they have answered a probe.
+//! Ejection of failing servers, and their return after a good answer to a probe.
 
 use std::time::Duration;
 
@@ -18,15 +18,14 @@ use crate::server::health::State;
 const PROBE_TIME: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// Counts a failure that may have been one too many: then it is to be ejected, which is what the notice
-    /// says.
+    /// Counts a failure. At the limit the server is ejected, and the notice says so.
     fn has_failed_too_often(&mut self, failure: Failure) -> Option<Notice> {
         self.stats.failures.inc();
-        // One on its way out is in no ring.
+        // A draining server is in no ring.
         if !self.health.failed(self.policy()) || self.drain.is_some() {
             return None;
         }
-        // Counted where it was found out, once for all shards.
+        // Only the shard that found the failure counts it.
         self.pool_stats.server_ejects.inc();
         self.stats.ejections.inc();
         let (pool, server) = self.names();
@@ -41,7 +40,7 @@ impl Server {
         self.probe_at(io, Some(probe_at));
     }
 
-    /// It has answered its probe.
+    /// Returns it to the ring.
     pub(crate) fn restore<I: Io>(&mut self, io: &mut I) -> Notice {
         self.health.probe_good();
         self.failing = false;
@@ -51,7 +50,7 @@ impl Server {
         Notice::Returned { pool, server }
     }
 
-    /// Sets the one timer of its probes, in place of what it was set to.
+    /// Sets its only probe timer, in place of the previous one.
     pub(crate) fn probe_at<I: Io>(&mut self, io: &mut I, at: Option<Instant>) {
         let timer = at.map(|at| io.set_timer(at, Alarm::Probe(self.key).token()));
         if let Some(old) = std::mem::replace(&mut self.probe_timer, timer) {
@@ -59,7 +58,7 @@ impl Server {
         }
     }
 
-    /// Notes that a probe is on its way, and until when it may be answered.
+    /// Notes that a probe was sent, and sets the timer for its deadline.
     fn begin_probe<I: Io>(&mut self, io: &mut I) {
         self.health.state = State::Probing;
         self.stats.probes.inc();
@@ -67,7 +66,7 @@ impl Server {
         self.probe_at(io, Some(io.now() + time));
     }
 
-    /// A probe has got no good answer.
+    /// Handles a failed probe.
     pub(crate) fn probe_lost<I: Io>(&mut self, io: &mut I, failure: Failure) {
         if self.health.state != State::Probing {
             return;
@@ -100,7 +99,7 @@ impl Proxy {
         self.pools[pool].rebuild(&self.servers);
     }
 
-    /// Another shard has seen it fail.
+    /// Ejects a server because another shard has.
     pub(crate) fn eject_as_told<I: Io>(&mut self, io: &mut I, server: ServerId) {
         let Some(key) = self.directory.servers.get(&server).copied() else { return };
         if self.servers[key].health.state == State::Up && self.servers[key].drain.is_none() {
@@ -108,7 +107,7 @@ impl Proxy {
         }
     }
 
-    /// The operator believes in a server that has failed.
+    /// Returns an ejected server to the ring because the operator wants it.
     pub(crate) fn restore_as_told<I: Io>(&mut self, io: &mut I, server: ServerId) {
         let Some(key) = self.directory.servers.get(&server).copied() else { return };
         if self.servers[key].health.state == State::Up {
@@ -120,13 +119,14 @@ impl Proxy {
         (self.notify)(returned);
     }
 
-    /// Closes the connection of a probe to whose answer nothing is due any more.
+    /// Closes the connection of a probe whose answer no longer matters.
     pub(crate) fn end_probe<I: Io>(&mut self, io: &mut I, key: ServerKey) {
         let lane = self.servers[key].lane_key(self.servers[key].probe_lane());
         self.close_lane(io, lane, Failure::Removed);
     }
 
-    /// An ejected server has been out long enough: ask it something. Or its time to answer is over.
+    /// Handles the probe timer of an ejected server: sends a probe, or fails one that was not answered in
+    /// time.
     pub(crate) fn probe<I: Io>(&mut self, io: &mut I, key: ServerKey) {
         let Some(server) = self.servers.get_mut(key) else { return };
         let lane = server.lane_key(server.probe_lane());
@@ -145,8 +145,8 @@ impl Proxy {
     }
 
     pub(crate) fn probe_answered<I: Io>(&mut self, io: &mut I, lane: LaneKey, reply: &[u8], is_error: bool) {
-        // A server that is loading or busy is not ready; one that wants a password is at least there, and the
-        // requests will show what it says.
+        // A server that is loading or busy is not ready; one that requires a password is up, and requests
+        // will show its error.
         let good = !is_error || reply.starts_with(b"-NOAUTH") || reply.starts_with(b"-NOPERM");
         let server = &mut self.servers[lane.server];
         let conn = &mut server.conns[lane.number as usize];

@@ -1,22 +1,22 @@
-//! Room on a server's queue: who has to wait for it, and who is refused.
+//! Room on a server's queue: which clients have to wait, and which requests are refused.
 //!
 //! ```text
 //! 0 ────────── half of that ──────────── long ─────────────────────────────── server_queue_max
-//!   everybody is read   those who wait     clients with more than an equal        nobody's request is taken: each stays
-//!                       are read again     share of it are not read any more      with its client until there is room
+//!   all clients read    waiting clients    clients with more than an equal        no request is taken: each stays
+//!                       are resumed        share of it are not read               with its client until there is room
 //! ```
-//! A queue is long at half of `server_queue_max`, or at 8192, or when 16 MiB of replies are to come,
-//! whichever is least: enough to keep any server busy, and little enough that a request which comes last is
-//! answered soon.
+//! A queue is long at half of `server_queue_max`, at 8192 requests, or at 16 MiB of expected replies,
+//! whichever comes first: enough to keep any server busy, yet short enough that the last request is answered
+//! soon.
 //!
-//! A server works on all that it was sent, whether anybody takes the replies or not. So of requests whose
-//! replies are long only [`BULKY_MAX`] are on a queue, and [`UNKNOWN_MAX`] of clients that have had no reply
-//! yet, where those of others are short. Further ones stay with their clients, which take turns, and requests
-//! with short replies go ahead of them.
+//! A server executes everything it was sent, whether or not its replies are read. So at most [`BULKY_MAX`]
+//! requests with long replies are on a queue, or [`UNKNOWN_MAX`] from clients that have had no reply yet, if
+//! other replies are short. Further ones stay with their clients, which take turns, and requests with short
+//! replies go ahead of them.
 //!
-//! So a client that pipelines without end fills its share of the queue and no more, and nobody is refused
-//! because of it. A request is refused only where waiting cannot help: the server has let requests time out
-//! and its queue is full.
+//! So a client that pipelines without end fills only its share of the queue, and no other client is refused
+//! because of it. A request is refused only if waiting cannot help: the server has let requests time out and
+//! its queue is full.
 
 use config::checked;
 use net::{ConnId, Io};
@@ -27,34 +27,34 @@ use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::server::connection::ServerConn;
 
-/// Unsent bytes on a server connection past which the clients that send there are not read.
+/// Unsent bytes on a server connection above which clients that send there are not read.
 const SERVER_UNSENT_SOFT: usize = 1 << 20;
 
-/// A queue of this length is long, whatever it may grow to,
+/// Length at which a queue is long, whatever its limit,
 const LONG: usize = 8192;
-/// and so is one whose replies will have so many bytes.
+/// and expected bytes of its replies at which it is.
 const LONG_BYTES: usize = 16 << 20;
 
 /// Most requests on a queue whose replies are long,
 const BULKY_MAX: usize = 32;
-/// and most whose replies may be long for all that is known. Clients that send one request and leave have to
-/// be served at a good rate, also where the server is far away.
+/// and most whose reply length is unknown. Clients that send one request and leave have to be served at a
+/// good rate, even from a distant server.
 const UNKNOWN_MAX: usize = 128;
 
 /// Room on a connection's queue for one more request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
     Enough,
-    /// For this one, and for no further one of its client at present: it has its share of a long queue
-    /// (`crowded`), or too much is unsent.
+    /// Room for this request, but for no further one of its client at present: the client has its share of a
+    /// long queue (`crowded`), or too much is unsent.
     Last {
         crowded: bool,
     },
-    /// Not now: there are enough requests on it, or enough of those whose replies are long (`bulky`).
+    /// No room now: the queue has enough requests, or enough with long replies (`bulky`).
     None {
         bulky: bool,
     },
-    /// Waiting cannot help.
+    /// No room, and waiting cannot help.
     Never,
 }
 
@@ -71,18 +71,18 @@ fn is_long(conn: &ServerConn, config: &checked::Pool) -> bool {
     len >= LONG.min(config.server_queue_max as usize / 2) || conn.reply_size.of(len + 1) > LONG_BYTES
 }
 
-/// Most requests on the queue whose replies are, or may be, long.
+/// Most requests on the queue whose replies are or may be long.
 #[inline]
 fn bulky_max(conn: &ServerConn) -> usize {
     if conn.reply_size.is_bulky() { BULKY_MAX } else { UNKNOWN_MAX }
 }
 
 impl Server {
-    /// Room on the queue of a connection for a request of a client, which has `len` bytes.
+    /// Room on a connection's queue for a client's request of `len` bytes.
     #[inline]
     pub(crate) fn room<I: Io>(&self, io: &I, client: &Client, lane: u16, len: usize) -> Room {
         let conn = &self.conns[lane as usize];
-        // Nothing waits for a connection that has to be opened first, or in the embedded cache.
+        // A connection that has to be opened first has no queue, and neither has the embedded cache.
         let Some(id) = conn.conn else { return Room::Enough };
         if client.reply_size.is_bulky()
             && conn.bulky >= if client.reply_size.is_known() { BULKY_MAX } else { bulky_max(conn) }
@@ -106,7 +106,7 @@ impl Server {
         (long(conn, &self.config) / clients.max(1)).max(1)
     }
 
-    /// The client is not read until there is more room on the queue of a connection than this.
+    /// Stops reading a client until the queue of a connection has more room.
     #[cold]
     pub(crate) fn throttle<I: Io>(&mut self, io: &mut I, client: &mut Client, lane: u16, room: Room) {
         let conn = &mut self.conns[lane as usize];
@@ -125,7 +125,7 @@ impl Server {
         }
     }
 
-    /// Counts a request that is refused because of the queue.
+    /// Counts a request refused because of the queue.
     pub(crate) fn count_refusal(&self) {
         self.stats.refused.inc();
         self.pool_stats.refused.inc();
@@ -144,7 +144,7 @@ impl Server {
         std::mem::take(&mut conn.waiting_clients)
     }
 
-    /// Takes clients whose replies are, or may be, long: as many of them as there is room for.
+    /// Takes as many clients whose replies are or may be long as there is room for.
     #[inline]
     fn with_bulky_room(&mut self, lane: u16) -> Vec<ConnId> {
         let conn = &mut self.conns[lane as usize];
@@ -158,7 +158,7 @@ impl Server {
 }
 
 impl Proxy {
-    /// After replies have come: the clients that wait for this connection are read again once there is room.
+    /// Resumes the clients that wait for this connection if replies have made room.
     #[inline]
     pub(crate) fn make_room<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
         self.make_bulky_room(io, lane);
@@ -186,7 +186,7 @@ mod tests {
     const LARGE: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nl\r\n";
     const SMALL: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\ns\r\n";
 
-    /// Clients that ask one server for much.
+    /// Clients that send one server many requests.
     struct Crowd {
         world: World,
         server: ConnId,
@@ -213,7 +213,7 @@ mod tests {
             client
         }
 
-        /// Everybody who is read is heard.
+        /// Feeds the proxy the bytes of every client that is not paused.
         fn run(&mut self) {
             loop {
                 let before = self.unread.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
@@ -229,7 +229,7 @@ mod tests {
             }
         }
 
-        /// Requests that the server has and has not answered, the keys only.
+        /// Keys of the requests that the server has not answered.
         fn queued(&self) -> Vec<u8> {
             let keys =
                 self.world.io.sent(self.server).chunks(LARGE.len()).map(|request| request[request.len() - 3]);
@@ -255,7 +255,7 @@ mod tests {
         let (mut w, healthy) = Crowd::new();
         let hoarders: Vec<ConnId> = (0..100).map(|_| w.connect(200)).collect();
         for round in 0..40 {
-            // They do not read what they get.
+            // They do not read their replies.
             for hoarder in &hoarders {
                 let bytes = if w.world.io.sent(*hoarder).is_empty() { 0 } else { 2 << 20 };
                 w.world.io.unsent.insert(*hoarder, bytes);

@@ -1,4 +1,4 @@
-//! A server's bytes, cut into replies. What is no reply, or none to what was asked, is garbage.
+//! Cuts a server's bytes into replies. Anything that is no reply, or no reply to the request, is garbage.
 
 use config::checked::Protocol;
 use net::Instant;
@@ -22,14 +22,14 @@ pub(crate) struct Found {
 /// Meaning of a server's next bytes.
 pub(crate) enum Next {
     Reply(Found),
-    /// RESP3 push data: an answer to nothing.
+    /// RESP3 push data, which answers no request.
     Push {
         len: usize,
     },
-    /// More of a reply that is passed on.
+    /// More of a reply being streamed.
     Piece,
-    /// The beginning of something that will have at least so many bytes. A reply may be passed on instead of
-    /// being waited for.
+    /// The beginning of something of at least this many bytes. A reply may be streamed instead of being
+    /// waited for.
     More {
         want: usize,
         may_pass: bool,
@@ -40,7 +40,7 @@ pub(crate) enum Next {
 /// Receiver of a reply.
 pub(crate) enum Met {
     Request(Pending),
-    /// Nobody's: its request has timed out.
+    /// No receiver: the request has timed out.
     Late,
 }
 
@@ -50,7 +50,7 @@ impl Server {
     pub(crate) fn next(&mut self, lane: u16, bytes: &[u8]) -> Next {
         let conn = &mut self.conns[lane as usize];
         if conn.line.is_empty() && bytes.first() != Some(&b'>') {
-            // Nobody has asked. The beginning of a stray reply must not wait here for somebody who will.
+            // No request is waiting. The beginning of a stray reply must not be kept for the next one.
             self.stats.stray_replies.inc();
             return Next::Garbage;
         }
@@ -58,7 +58,7 @@ impl Server {
             return Next::Piece;
         }
         let next = self.scan(lane, bytes);
-        // A reply has begun, such as it is.
+        // A reply has begun, even if it is garbage.
         self.conns[lane as usize].mid_reply = matches!(next, Next::More { .. } | Next::Garbage);
         next
     }
@@ -68,7 +68,7 @@ impl Server {
         let resp3 = self.speaks_resp3(lane);
         let conn = &mut self.conns[lane as usize];
         match self.config.protocol {
-            // A client that has not asked for RESP3 must not be given its types.
+            // A client of RESP2 must not get types of RESP3.
             Protocol::Redis if !resp3 && bytes.first().is_some_and(|b| b"_#,(!=%~>|".contains(b)) => {
                 Next::Garbage
             }
@@ -84,7 +84,7 @@ impl Server {
         }
     }
 
-    /// Gives a reply to the oldest request of its connection, which is there. What is told: see
+    /// Pairs a reply with the oldest request of its connection, which must exist. For the notice see
     /// [`Server::count_reply`].
     #[inline]
     pub(crate) fn meet(&mut self, lane: u16, found: &Found, now: Instant) -> (Met, Option<Notice>) {
@@ -95,7 +95,7 @@ impl Server {
         let Some(pending) = conn.pop() else { return (Met::Late, None) };
         let handshake = matches!(pending.owner, Owner::Handshake(_));
         let works = self.count_reply(found, !is_late && !handshake);
-        // What a handshake answers counts however late it comes: requests wait for it.
+        // A handshake's reply counts however late it is: requests wait for it.
         if is_late && !handshake {
             self.stats.late_replies.inc();
             return (Met::Late, works);
@@ -104,9 +104,9 @@ impl Server {
         (Met::Request(pending), works)
     }
 
-    /// Counts a reply. `good`: it shows that the server works, which is told if it had failed. One that is
-    /// too late does not: a server that always is has to be ejected some time. Nor does one to a handshake,
-    /// as long as nobody is served.
+    /// Counts a reply. `good`: it shows that the server works, which is reported if it had failed. A late
+    /// reply does not show it, since a server that is always late must eventually be ejected; nor does a
+    /// handshake's reply, which serves no client.
     #[inline]
     pub(crate) fn count_reply(&mut self, found: &Found, good: bool) -> Option<Notice> {
         self.stats.responses.inc();
@@ -129,7 +129,7 @@ impl Server {
     }
 }
 
-/// A memcached reply is one only to the request that it answers.
+/// Scans a memcached reply, whose form depends on the request.
 fn next_memcache(conn: &mut ServerConn, bytes: &[u8]) -> Next {
     let Some(pending) = conn.line.front() else { return Next::Garbage };
     match conn.memcache.scan(bytes, pending.expect, conn.kept.asked(pending), &MEMCACHE_LIMITS) {

@@ -1,6 +1,6 @@
 //! The bytes of a key as nutcracker's C reads them on x86-64.
 //!
-//! `char` is signed there, and words are little-endian; every machine has to agree with that.
+//! `char` is signed there, and words are little-endian; every machine has to do the same.
 
 /// A byte as a C `char` on x86-64, widened to 32 bits: 0x80..=0xff become 0xffffff80..=0xffffffff.
 #[inline]

@@ -1,7 +1,7 @@
-//! The two cyclic redundancy checks that are nutcracker's own.
+//! nutcracker's own two cyclic redundancy checks.
 //!
 //! `crc16` shifts a 32-bit accumulator and never cuts it, so its values use all 32 bits; `crc32` keeps bits
-//! 16..=30 of the standard CRC-32, as libmemcached does. (`crc32a` is the standard one and needs no code
+//! 16..=30 of the standard CRC-32, as libmemcached does. (`crc32a` is the standard one and is not implemented
 //! here.)
 
 /// CRC-16, polynomial 0x1021, most significant bit first, start 0, accumulator of 32 bits.

@@ -1,7 +1,7 @@
 //! Paul Hsieh's `SuperFastHash`, as libmemcached and nutcracker have it: started at 0, not at the length.
 //!
-//! Four bytes per round as two little-endian halves; the tail of 1, 2 or 3 bytes has a case of its own, and
-//! only the tail of three reads its last byte as a signed char.
+//! Four bytes per round as two little-endian halves; tails of 1, 2 and 3 bytes are separate cases, and only
+//! the tail of three reads its last byte as a signed char.
 
 use super::bytes::{little_endian, signed_char};
 

@@ -16,9 +16,9 @@ pub(super) fn one_at_a_time(key: &[u8]) -> u32 {
     hash.wrapping_add(hash << 15)
 }
 
-/// The initial value libmemcached and nutcracker give to hashlittle.
+/// The initial value that libmemcached and nutcracker pass to hashlittle.
 const INITIAL: u32 = 13;
-/// Bytes taken in by one round.
+/// Bytes consumed by one round.
 const BLOCK: usize = 12;
 
 /// lookup3 hashlittle of `key`, initial value 13.

@@ -1,11 +1,10 @@
-//! Servers go: what is on its way to them is answered, what waits for them goes elsewhere.
+//! Removed servers: requests under way are answered, waiting ones go to other servers.
 
 use super::*;
 
 const GONE: &[u8] = b"-ERR the server was removed from the pool\r\n";
 
-/// A world in which four requests are under way, with the client, both servers, and how many requests each
-/// has.
+/// A world with four requests under way: the client, both servers, and the number of requests on each.
 fn asked(config: &str) -> (World, ConnId, [ConnId; 2], [usize; 2]) {
     let mut w = World::new(config);
     let client = w.accept(0);
@@ -21,7 +20,7 @@ fn requests_under_way_to_a_removed_server_are_answered() {
     let (mut w, client, [a, b], [at_a, at_b]) = asked(POOL);
     w.become_(&pool(&["12:1 b"]));
     assert!(!w.proxy.server_is_up(A) && !w.io.closed.contains(&a));
-    // All keys live on the other now.
+    // All keys live on the other server now.
     w.receive(client, &gets());
     assert_eq!([a, b].map(|server| count(w.io.sent(server), b"GET")), [at_a, at_b + 4]);
     w.receive(b, &VALUE.repeat(at_b + 4));
@@ -29,7 +28,7 @@ fn requests_under_way_to_a_removed_server_are_answered() {
     assert_eq!(w.io.sent(client), VALUE.repeat(8));
     w.proxy.turn_end(&mut w.io);
     assert!(w.io.closed.contains(&a) && !w.io.closed.contains(&b));
-    // What comes late from the closed connection finds nothing.
+    // Late bytes from the closed connection have no effect.
     w.receive(a, VALUE);
     w.proxy.failed(&mut w.io, a, net::Fault::Reset);
     let timers: Vec<u64> = w.io.timers.values().copied().collect();
@@ -153,7 +152,7 @@ fn on_another_connection_to_the_same_server_nothing_overtakes() {
     assert!(w.io.closed.contains(&old) && !w.io.closed.contains(&new));
 }
 
-/// The settings with something changed by hand about server `a`.
+/// The settings with a change by hand to server `a`.
 fn by_hand(config: &str, change: ByHand) -> Settings {
     let mut settings = settings(config);
     settings.by_hand.insert(("p".into(), "a".into()), change);
@@ -172,7 +171,7 @@ fn an_operator_takes_a_server_out_and_back() {
         assert_eq!(w.io.sent(client), VALUE.repeat(8));
         w.proxy.turn_end(&mut w.io);
         assert_eq!(w.io.closed.contains(&a), out == Out::Drained, "{out:?}");
-        // It stays out over a reload.
+        // It stays out after a reload.
         w.reload(by_hand(&format!("{POOL}timeout = \"3s\"\n"), ByHand { out: Some(out), weight: None }));
         assert!(!w.proxy.server_is_up(A));
         w.pass_time(Duration::from_secs(100));

@@ -1,5 +1,5 @@
-//! Generations change between any two events, and nobody is forgotten: every request has its one reply and it
-//! is the right one, no request overtakes another of its client to the same server, nothing is held
+//! Generations change between any two events, and nothing is lost: every request has exactly one reply and
+//! the right one, no request overtakes another of its client to the same server, no memory is held
 //! afterwards.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use wire::redis::{Limits, RequestScanner, Scan};
 
 use super::*;
 
-/// A small generator (splitmix64): the same seed draws the same.
+/// A small random generator (splitmix64), repeatable from its seed.
 struct Dice(u64);
 
 impl Dice {
@@ -35,7 +35,7 @@ struct Section {
     options: BTreeMap<&'static str, &'static str>,
 }
 
-/// Options that may change, and what they may be.
+/// Options that may change, and their values.
 const OPTIONS: &[(&str, &[&str])] = &[
     ("timeout", &["\"off\"", "\"50s\"", "\"60s\""]),
     ("hash_tag", &["\"{}\"", "\"cn\""]),
@@ -62,7 +62,7 @@ impl Section {
     }
 }
 
-/// A request that is on its way.
+/// A request under way.
 struct Sent {
     client: ConnId,
     seq: usize,
@@ -78,9 +78,9 @@ struct Fleet {
     sections: Vec<Section>,
     by_hand: BTreeMap<(String, String), ByHand>,
     clients: Vec<ConnId>,
-    /// Bytes that a client has sent and the proxy has not taken, and the keys of its requests.
+    /// Bytes that a client has sent and the proxy has not taken, and the keys of all its requests.
     asked: BTreeMap<ConnId, (Vec<u8>, Vec<Vec<String>>)>,
-    /// Bytes sent to a server that were looked at, and that it has answered.
+    /// Bytes sent to a server that were checked, and that it has answered.
     seen: BTreeMap<ConnId, (usize, usize)>,
     on_the_way: Vec<Sent>,
     connected: Vec<ConnId>,
@@ -149,7 +149,7 @@ impl Fleet {
         self.hear();
     }
 
-    /// Reads the requests of clients that are read.
+    /// Feeds the proxy the requests of clients that are not paused.
     fn hear(&mut self) {
         let World { io, proxy, .. } = &mut self.world;
         for (client, (unread, _)) in &mut self.asked {
@@ -173,7 +173,7 @@ impl Fleet {
         open.map(|(id, to)| (*id, port(to))).collect()
     }
 
-    /// Notes what was sent to servers: nothing overtakes what is on another connection to the same one.
+    /// Records the requests sent to servers: none overtakes one on another connection to the same server.
     fn look(&mut self) {
         for (conn, port) in self.open() {
             let seen = self.seen.entry(conn).or_default();
@@ -195,7 +195,7 @@ impl Fleet {
         }
     }
 
-    /// A connection to a server that is open.
+    /// A random open connection to a server.
     fn conn(&mut self) -> Option<ConnId> {
         let open: Vec<ConnId> = self.open().into_iter().map(|(id, _)| id).collect();
         let conn = self.dice.pick(&open)?;
@@ -215,7 +215,7 @@ impl Fleet {
         self.answer_on(conn);
     }
 
-    /// Answers the next request on a connection, with the keys; false if there is none.
+    /// Answers the next request on a connection with its keys; false if there is none.
     fn answer_on(&mut self, conn: ConnId) -> bool {
         self.look();
         let done = &mut self.seen.entry(conn).or_default().1;
@@ -298,15 +298,14 @@ impl Fleet {
         }
     }
 
-    /// A port that no server of a section has. There are few, so that servers come back to where others have
-    /// been.
+    /// A port that no server of a section has. There are few, so that ports of former servers are reused.
     fn free_port(&mut self, at: usize) -> Option<u16> {
         let taken: Vec<u16> = self.sections[at].servers.iter().map(|(port, ..)| *port).collect();
         let free: Vec<u16> = (100..106).filter(|port| !taken.contains(port)).collect();
         self.dice.pick(&free)
     }
 
-    /// Sees to it that, where nothing fails, each pool has a server that is not out.
+    /// Makes sure that, if nothing fails, each pool has a server in the ring.
     fn let_somebody_serve(&mut self) {
         for section in self.sections.iter().filter(|_| self.calm) {
             let key = |name: u16| (section.name.clone(), format!("s{name}"));
@@ -325,7 +324,7 @@ impl Fleet {
         self.by_hand.insert((section.name.clone(), format!("s{name}")), ByHand { weight, out });
     }
 
-    /// Timers and mail for what may be gone.
+    /// Timers and mail for things that may be gone.
     fn stale(&mut self) {
         let server = ServerId(self.dice.below(2 * usize::from(self.next_name)) as u64);
         let World { io, proxy, .. } = &mut self.world;
@@ -342,7 +341,7 @@ impl Fleet {
 
     // ---- the end ------------------------------------------------------------------------------------------
 
-    /// Everybody answers until nothing is left to be answered, and every client has what it is owed.
+    /// Lets servers answer until no request is left; checks that every client has its replies.
     fn settle(&mut self) {
         loop {
             self.hear();
@@ -391,7 +390,7 @@ fn value(key: &str) -> String {
     format!("${}\r\n{key}\r\n", key.len())
 }
 
-/// Index of the client, and the place among its requests, that a key tells.
+/// Index of the client and of its request, parsed from a key.
 fn owner(key: &[u8]) -> Option<(u32, usize)> {
     let text = std::str::from_utf8(key).ok()?;
     let (client, rest) = text.strip_prefix('c')?.split_once('n')?;
